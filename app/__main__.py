@@ -1,0 +1,5 @@
+"""`python -m app` is the `leaderboard` command."""
+
+from .cli import main
+
+main()

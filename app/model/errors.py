@@ -1,0 +1,219 @@
+"""Every refusal a client can meet: RFC 9457 problems with one stable code each.
+
+Problem
+├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
+├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
+├── Conflict 409: GrantConflict
+├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, RuleLocked
+└── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering
+
+A class's docstring is its title; `OUTCOMES` is the one table from an outcome of `lua/apply.lua` to its problem.
+"""
+
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """Something is wrong with the request."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later, unchanged."""
+        return self.status in (429, 503)
+
+    def body(self) -> dict[str, Any]:
+        """Problem details as RFC 9457 names them, `code` being the stable part."""
+        told = {
+            "type": f"urn:leaderboard:problem:{self.code}",
+            "title": (self.__doc__ or "").strip(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            told["field"] = self.field
+        return told
+
+    def at(self, prefix: str) -> "Problem":
+        """The same problem with its field seen from further out: `$.amount` at `$[3]` is `$[3].amount`."""
+        self.field = prefix + (self.field or "$").removeprefix("$")
+        return self
+
+
+class BadRequest(Problem):
+    """The request cannot be read."""
+
+
+class Unauthorized(Problem):
+    """No valid key was given."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(Problem):
+    """The key does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Problem):
+    """There is nothing here."""
+
+    status = 404
+    code = "not_found"
+
+
+class NamespaceNotFound(NotFound):
+    """There is no such namespace."""
+
+    code = "namespace_not_found"
+
+
+class UserNotFound(NotFound):
+    """There is no such user here."""
+
+    code = "user_not_found"
+
+
+class GrantNotFound(NotFound):
+    """There is no such grant."""
+
+    code = "grant_not_found"
+
+
+class BoardNotFound(NotFound):
+    """There is no such board."""
+
+    code = "board_not_found"
+
+
+class MethodNotAllowed(Problem):
+    """The path does not take this method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class UnsupportedMediaType(Problem):
+    """The body's media type is not spoken here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class TooLarge(Problem):
+    """The request is too large."""
+
+    status = 413
+    code = "too_large"
+
+
+class Conflict(Problem):
+    """The request contradicts what is recorded."""
+
+    status = 409
+    code = "conflict"
+
+
+class GrantConflict(Conflict):
+    """The grant_id is taken by a grant with other content."""
+
+    code = "grant_conflict"
+
+
+class Unprocessable(Problem):
+    """The request is understood and refused."""
+
+    status = 422
+    code = "invalid"
+
+
+class Invalid(Unprocessable):
+    """A field is not what it should be."""
+
+
+class AmountScale(Unprocessable):
+    """The amount has more decimal places than the namespace keeps."""
+
+    code = "amount_scale"
+
+
+class AmountRange(Unprocessable):
+    """The amount is out of range."""
+
+    code = "amount_range"
+
+
+class ScoreOverflow(Unprocessable):
+    """The score would leave the range that is kept exactly."""
+
+    code = "score_overflow"
+
+
+class GrantedAtRange(Unprocessable):
+    """granted_at lies too far from now."""
+
+    code = "granted_at_range"
+
+
+class RuleLocked(Unprocessable):
+    """The rule would change what recorded scores mean."""
+
+    code = "rule_locked"
+
+
+class Unavailable(Problem):
+    """The service cannot answer now."""
+
+    status = 503
+    code = "store_unavailable"
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(detail, field=field, retry_after_s=retry_after_s)
+
+
+class Overloaded(Unavailable):
+    """Too much is waiting already."""
+
+    code = "overloaded"
+
+
+class StoreUnavailable(Unavailable):
+    """A store is away."""
+
+
+class Recovering(Unavailable):
+    """The store lost entries that were acknowledged; writes wait for its recovery."""
+
+    code = "recovering"
+
+
+# Outcome of lua/apply.lua for one entry → problem, detail, field. `applied` and `duplicate` are receipts, and
+# `stale_rules` never reaches a client: the entry is planned again.
+OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
+    "grant_conflict": (GrantConflict, "this grant_id was used for a grant with other content", "$.grant_id"),
+    "score_overflow": (ScoreOverflow, "a score or balance would leave ±(10^15 − 1) scaled units", "$.amount"),
+    "amount_range": (AmountRange, "the amount lies outside the namespace's amount_min and amount_max", "$.amount"),
+    "granted_at_range": (GrantedAtRange, "granted_at lies outside accept_past and accept_future", "$.granted_at"),
+    "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),
+    "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),
+    "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
+    "corrupt": (StoreUnavailable, "a key of this grant holds something else than it should", None),
+}
+
+
+def problem_of(outcome: str, detail: str | None = None) -> Problem:
+    """The problem for an entry's outcome; KeyError for an outcome that is not in the table."""
+    kind, standard, field = OUTCOMES[outcome]
+    return kind(f"{standard}: {detail}" if detail else standard, field=field)

@@ -1,0 +1,153 @@
+"""A namespace: one competition with its own rules, and what those rules mean."""
+
+from datetime import timedelta
+from functools import cached_property
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import msgspec
+
+from .errors import Invalid, RuleLocked
+from .score import from_units, to_units
+from .text import check_namespace_name, check_text
+from .windows import Calendar, Period
+
+Number = int | float
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules as a client writes and reads them; what is absent is default."""
+
+    display_name: str | None = None
+    visibility: Literal["private", "public"] = "private"
+    mode: Literal["live", "shadow", "frozen"] = "live"
+    group: str | None = None
+    aggregation: Literal["sum", "best", "latest"] = "sum"
+    order: Literal["desc", "asc"] = "desc"
+    scale: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
+    ranking: Literal["competition", "dense", "ordinal"] = "competition"
+    tie_break: Literal["none", "earliest"] = "none"
+    periods: tuple[Period, ...] = ("all", "month", "week", "day")
+    timezone: str = "UTC"
+    category_boards: bool = False
+    streaks: bool = False
+    statistics: bool = False
+    bounded_sums: bool = False
+    amount_min: Number | None = None
+    amount_max: Number | None = None
+    accept_past: timedelta | None = timedelta(days=35)
+    accept_future: timedelta | None = timedelta(minutes=5)
+    velocity: Any = None
+    suspicious: Literal["reject", "quarantine"] = "reject"
+    seasons: tuple[Any, ...] = ()
+    bands: tuple[Any, ...] = ()
+
+
+# Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
+_UNBUILT: dict[str, Any] = {
+    "mode": "live",
+    "aggregation": "sum",
+    "order": "desc",
+    "ranking": "competition",
+    "tie_break": "none",
+    "category_boards": False,
+    "streaks": False,
+    "statistics": False,
+    "bounded_sums": False,
+    "velocity": None,
+    "suspicious": "reject",
+    "seasons": (),
+    "bands": (),
+}
+
+# Rules that give recorded scores their meaning.
+_LOCKED = ("scale", "aggregation", "order", "periods", "timezone", "group")
+
+
+def check_rules(rules: Rules) -> Rules:
+    """The rules in their normal form (`all` first, each period once). Invalid, naming the field."""
+    for field, off in _UNBUILT.items():
+        if getattr(rules, field) != off:
+            raise Invalid(f"not built yet: only {msgspec.json.encode(off).decode()} is taken", field=f"$.{field}")
+    if rules.display_name is not None:
+        check_text(rules.display_name, "$.display_name", 128)
+    if rules.group is not None:
+        check_namespace_name(rules.group, "$.group")
+    if rules.timezone not in available_timezones():
+        raise Invalid("is not an IANA time zone", field="$.timezone")
+    for field in ("accept_past", "accept_future"):
+        span: timedelta | None = getattr(rules, field)
+        if span is not None and not timedelta() <= span <= timedelta(days=36_500):
+            raise Invalid("must lie between PT0S and 100 years", field=f"$.{field}")
+    bounds = [_bound(rules, "amount_min"), _bound(rules, "amount_max")]
+    if bounds[0] is not None and bounds[1] is not None and bounds[0] > bounds[1]:
+        raise Invalid("must not lie above amount_max", field="$.amount_min")
+    return msgspec.structs.replace(rules, periods=tuple(dict.fromkeys(("all", *rules.periods))))
+
+
+def _bound(rules: Rules, field: str) -> int | None:
+    value: Number | None = getattr(rules, field)
+    return None if value is None else to_units(repr(value), rules.scale, f"$.{field}")
+
+
+def check_change(old: Rules, new: Rules) -> str | None:
+    """The first rule that may change only while a namespace holds no grants, or None."""
+    return next((field for field in _LOCKED if getattr(old, field) != getattr(new, field)), None)
+
+
+def locked(field: str) -> RuleLocked:
+    """The problem for a change of `field` where grants are held."""
+    return RuleLocked("the namespace holds grants", field=f"$.{field}")
+
+
+def partition_of(name: str, group: str | None, partitions: int) -> int:
+    """hash(group) mod P: namespaces of one group share a partition and can be written in one atomic call."""
+    return int.from_bytes(blake2b((group or name).encode(), digest_size=8).digest(), "big") % partitions
+
+
+class Namespace(msgspec.Struct, frozen=True, dict=True):
+    """A namespace as every process holds it. `version` rises with each change of its rules; ids are never reused."""
+
+    id: int
+    name: str
+    partition: int
+    version: int
+    rules: Rules
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The windows of its time zone and periods."""
+        return Calendar(self.rules.timezone, self.rules.periods)
+
+    @cached_property
+    def past_micros(self) -> int | None:
+        """How far back granted_at may lie."""
+        return _micros(self.rules.accept_past)
+
+    @cached_property
+    def future_micros(self) -> int | None:
+        """How far ahead granted_at may lie."""
+        return _micros(self.rules.accept_future)
+
+    @cached_property
+    def amount_bounds(self) -> tuple[int | None, int | None]:
+        """amount_min and amount_max in scaled units."""
+        return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
+
+    def number(self, units: int) -> Number:
+        """A score as its JSON number."""
+        return from_units(units, self.rules.scale)
+
+    def body(self) -> dict[str, Any]:
+        """What a client reads: its name, then every rule."""
+        return {"name": self.name, **msgspec.to_builtins(self.rules)}
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anyone may read and watch it."""
+        return self.rules.visibility == "public"
+
+
+def _micros(span: timedelta | None) -> int | None:
+    return None if span is None else span // timedelta(microseconds=1)

@@ -1,0 +1,58 @@
+"""Amounts and scores: exact decimals with a namespace's scale, held as integers of scaled units.
+
+Doubles tell scaled units apart up to 10^15, and a decimal of 15 digits survives the way through a double, so a
+score leaves as a JSON number and nothing is rounded.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+from .errors import AmountRange, AmountScale, Invalid
+
+UNITS_MAX = 10**15 - 1
+_DIGITS_MAX = 1000
+
+
+def to_units(number: str, scale: int, field: str = "$.amount") -> int:
+    """Scaled units of a JSON number's own text: `2.5` at scale 1 is 25. AmountScale, AmountRange, Invalid."""
+    if len(number) < 16:
+        try:
+            units = int(number) * 10**scale
+        except ValueError:
+            pass
+        else:
+            if -UNITS_MAX <= units <= UNITS_MAX:
+                return units
+            raise AmountRange("the amount is beyond ±(10^15 − 1) scaled units", field=field)
+    return _decimal_units(number, scale, field)
+
+
+def _decimal_units(number: str, scale: int, field: str) -> int:
+    if len(number) > _DIGITS_MAX:
+        raise AmountRange(f"a number of more than {_DIGITS_MAX} characters", field=field)
+    try:
+        sign, digits, exponent = Decimal(number).as_tuple()
+    except InvalidOperation:
+        raise Invalid("expected a number", field=field) from None
+    if not isinstance(exponent, int):
+        raise Invalid("expected a finite number", field=field)
+    plain = "".join(map(str, digits)).lstrip("0")
+    if not plain:
+        return 0
+    shift = exponent + scale
+    if len(plain) + shift > 15:
+        raise AmountRange("the amount is beyond ±(10^15 − 1) scaled units", field=field)
+    if shift < 0:
+        whole, rest = plain[:shift], plain[shift:]
+        if len(plain) < -shift or rest.strip("0"):
+            raise AmountScale(f"at most {scale} decimal places are kept here", field=field)
+        plain, shift = whole or "0", 0
+    units = int(plain) * 10**shift
+    return -units if sign else units
+
+
+def from_units(units: int, scale: int) -> int | float:
+    """The JSON number of scaled units: whole where it is whole, else the double that prints as the exact decimal."""
+    if scale == 0:
+        return units
+    whole, rest = divmod(units, 10**scale)
+    return units / 10**scale if rest else whole

@@ -1,0 +1,1 @@
+"""The log into Postgres, in order and once."""

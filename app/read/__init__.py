@@ -1,0 +1,1 @@
+"""Boards, standings and history out."""

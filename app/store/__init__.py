@@ -1,0 +1,1 @@
+"""Redis and Postgres: key names, scripts, connections, queries."""

@@ -1,0 +1,1 @@
+"""Grants in: plan, group commit, receipt."""

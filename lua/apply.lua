@@ -1,0 +1,72 @@
+-- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
+--
+-- KEYS     log, meta, rules, seen generations (newest first), boards, users' balances, namespaces
+-- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), counts of
+--          generations, boards, users, namespaces, targets and entries; then the parts as include/batch reads them
+-- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
+--          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at
+-- Effects  two passes: every check, carried in tables; then log, seen, boards, balances, namespaces, meta
+--
+--- @include "include/call"
+--- @include "include/head"
+--- @include "include/tail"
+--- @include "include/seen"
+--- @include "include/boards"
+--- @include "include/balances"
+--- @include "include/spaces"
+--- @include "include/batch"
+--- @include "include/load"
+--- @include "include/decide"
+--- @include "include/effects"
+--- @include "include/judge"
+--- @include "include/write"
+
+local log_key, meta_key, rules_key = KEYS[1], KEYS[2], KEYS[3]
+local epoch, generations, known, known_digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local resend_after, atomic = tonumber(ARGV[5]), ARGV[6] == '1'
+
+local head, refusal = read_head(meta_key)
+if not head then
+  return refusal
+end
+if epoch ~= format('%d', head.epoch) then
+  return { 'stale_epoch', format('%d', head.epoch) }
+end
+if generations ~= head.generations then
+  return { 'stale_generations', head.generations }
+end
+refusal = lost_tail(log_key, head, known, known_digest)
+if refusal then
+  return refusal
+end
+
+local keys, args, counts = 3 + tonumber(ARGV[7]), 12, {}
+for i = 1, 5 do
+  counts[i] = tonumber(ARGV[7 + i])
+end
+local batch, targets = { applied = {}, resend_after = resend_after }, nil
+batch.spaces, args = unpack_spaces(keys + counts[1] + counts[2], args, counts[3])
+batch.boards, args = unpack_boards(keys, args, counts[1], batch.spaces)
+batch.users, args = unpack_users(keys + counts[1], args, counts[2])
+targets, args = unpack_targets(args, counts[4], batch.boards)
+batch.entries, batch.ids = unpack_entries(args, counts[5], targets, batch.users)
+refusal = load_batch(batch, rules_key, { unpack(KEYS, 4, keys) })
+if refusal then
+  return refusal
+end
+
+local now = call('TIME')
+batch.at = math.max(head.at, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+local reply, n, refused = { 'ok' }, 1, false
+for i = 1, #batch.entries do
+  local code, its_epoch, its_seq, score, previous = judge(batch, i, head, head.seq + #batch.applied + 1, log_key)
+  refused = refused or (code ~= 'applied' and code ~= 'duplicate')
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = code, its_epoch, its_seq, score, previous
+  n = n + 5
+end
+if atomic and refused then
+  reply[1] = 'unapplied'
+elseif #batch.applied > 0 then
+  refusal = write_batch(batch, head.seq + #batch.applied, log_key, meta_key, KEYS[4])
+end
+return refusal or reply

@@ -1,0 +1,57 @@
+-- A call's KEYS and ARGV as tables, in the order in which app/store/apply.py packs them. Positions are counts of KEYS
+-- or of ARGV before the part that a function reads; each returns the position after it.
+
+local function unpack_spaces(keys, args, count)
+  local spaces = {}
+  for i = 1, count do
+    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2],
+                  labels = {}, known = {}, changed = {} }
+    args = args + 2
+  end
+  return spaces, args
+end
+
+local function unpack_boards(keys, args, count, spaces)
+  local boards = {}
+  for i = 1, count do
+    boards[i] = { key = KEYS[keys + i], space = spaces[tonumber(ARGV[args + 1])], window = ARGV[args + 2],
+                  users = {}, names = {}, scores = {} }
+    args = args + 2
+  end
+  return boards, args
+end
+
+local function unpack_users(keys, args, count)
+  local users = {}
+  for i = 1, count do
+    users[i] = { key = KEYS[keys + i], name = ARGV[args + i], fields = { 'total', 'count', 'last' }, held = {} }
+  end
+  return users, args + count
+end
+
+-- A target is the boards of one namespace and one set of windows, `all` first: "board board …".
+local function unpack_targets(args, count, boards)
+  local targets = {}
+  for i = 1, count do
+    local target = { boards = {} }
+    for index in string.gmatch(ARGV[args + i], '%d+') do
+      target.boards[#target.boards + 1] = boards[tonumber(index)]
+    end
+    target.space = target.boards[1].space
+    targets[i] = target
+  end
+  return targets, args + count
+end
+
+local function unpack_entries(args, count, targets, users)
+  local entries, ids = {}, {}
+  for i = 1, count do
+    local id, content, verdict, target, user, amount, weight, category, source, granted_at, body =
+      unpack(ARGV, args + 1, args + 11)
+    entries[i] = { id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
+                   user = users[tonumber(user)], amount = tonumber(amount), weight = tonumber(weight),
+                   category = category, source = source, granted_at = tonumber(granted_at), body = body }
+    ids[i], args = id, args + 11
+  end
+  return entries, ids
+end

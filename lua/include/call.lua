@@ -1,0 +1,24 @@
+-- Reads that may meet a key of another type or content: nothing raises, the caller decides.
+
+local call, pcall, format, match, sub = redis.call, redis.pcall, string.format, string.match, string.sub
+
+-- The reply, or nil and the error's text.
+local function try(...)
+  local reply = pcall(...)
+  if type(reply) == 'table' and reply.err then
+    return nil, reply.err
+  end
+  return reply
+end
+
+-- An integer held as text within a double's exact range; `default` where there is none; nil for anything else.
+local function integer(held, default)
+  if not held then
+    return default
+  end
+  local number = tonumber(held)
+  if number and number % 1 == 0 and number <= 9007199254740991 and number >= -9007199254740991 then
+    return number
+  end
+  return nil
+end

@@ -1,0 +1,26 @@
+-- The head of a partition: where its log stands and which seen generations it keeps.
+
+-- {epoch, seq, at, flushed_epoch, flushed_seq, generations}, or nil and a refusal.
+local function read_head(meta_key)
+  local raw, err = try('HMGET', meta_key, 'epoch', 'seq', 'at', 'flushed', 'generations')
+  if not raw then
+    return nil, { 'corrupt', meta_key .. ': ' .. err }
+  end
+  if not (raw[1] and raw[2]) then
+    return nil, { 'unopened', meta_key }
+  end
+  local flushed_epoch, flushed_seq = match(raw[4] or '', '^(%d+)-(%d+)$')
+  local head = {
+    epoch = integer(raw[1]), seq = integer(raw[2]), at = integer(raw[3], 0),
+    flushed_epoch = tonumber(flushed_epoch), flushed_seq = tonumber(flushed_seq), generations = raw[5],
+  }
+  if not (head.epoch and head.seq and head.at and head.flushed_seq and head.generations) then
+    return nil, { 'corrupt', meta_key .. ': a field is not what it should be' }
+  end
+  return head
+end
+
+-- Whether (epoch, seq) a comes after b.
+local function is_after(epoch_a, seq_a, epoch_b, seq_b)
+  return epoch_a > epoch_b or (epoch_a == epoch_b and seq_a > seq_b)
+end

@@ -1,0 +1,30 @@
+-- One entry's outcome: code, epoch, seq, score, previous score or detail.
+
+local function judge(batch, i, head, seq, log_key)
+  local entry = batch.entries[i]
+  local score = entry.target.boards[1].scores[entry.user]
+  local counted = batch.seen[i] or batch.pending[entry.id]
+  if not counted then
+    local code, detail = decide(entry)
+    if code ~= 'applied' then
+      return code, false, false, score, detail or false
+    end
+    local previous
+    score, previous = take_effect(entry, seq)
+    entry.stream_id = format('%d-%d', head.epoch, seq)
+    entry.result = previous and format('%d %d %d', batch.at, score, previous) or format('%d %d ', batch.at, score)
+    batch.pending[entry.id] = entry.content .. entry.stream_id
+    batch.applied[#batch.applied + 1] = entry
+    return code, head.epoch, seq, score, previous
+  end
+  local its_epoch, its_seq = same_content(counted, entry.content)
+  if not its_seq then
+    return 'grant_conflict', false, false, score, false
+  end
+  -- A duplicate of the caller's own resend was applied by the first sending: it gets that answer.
+  if batch.resend_after >= 0 and its_seq > batch.resend_after and batch.seen[i] then
+    local then_score, then_previous = recorded(log_key, its_epoch, its_seq)
+    return 'applied', its_epoch, its_seq, then_score or score, then_previous
+  end
+  return 'duplicate', its_epoch, its_seq, score, score
+end

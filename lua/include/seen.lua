@@ -1,0 +1,33 @@
+-- Idempotency: which ids this partition has counted, with what content, at which seq.
+
+-- By position in `ids`: content digest .. "<epoch>-<seq>" where counted; or nil and a refusal.
+local function read_seen(seen_keys, ids)
+  local seen = {}
+  for _, key in ipairs(seen_keys) do
+    local hits, err = try('HMGET', key, unpack(ids))
+    if not hits then
+      return nil, { 'corrupt', key .. ': ' .. err }
+    end
+    for i = 1, #ids do
+      seen[i] = seen[i] or hits[i]
+    end
+  end
+  return seen
+end
+
+-- epoch, seq of what was counted, or nil where its content is another.
+local function same_content(value, content)
+  if sub(value, 1, 16) ~= content then
+    return nil
+  end
+  local epoch, seq = match(value, '^(%d+)-(%d+)$', 17)
+  return tonumber(epoch), tonumber(seq)
+end
+
+-- The score and previous score (false: none) that the log recorded for an entry of the caller's own resend.
+local function recorded(log_key, epoch, seq)
+  local id = format('%d-%d', epoch, seq)
+  local found = call('XRANGE', log_key, id, id)
+  local score, previous = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d+) (-?%d*)$')
+  return tonumber(score), tonumber(previous) or false
+end

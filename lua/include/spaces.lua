@@ -1,0 +1,38 @@
+-- What is kept once a namespace: the version of each window (`v:…`), its distinct categories and sources (`c:…`, `s:…`),
+-- at most 1,000 of each, and how many there are (`#c`, `#s`).
+
+local function read_space(space)
+  local found, err = try('HMGET', space.key, '#c', '#s', unpack(space.labels))
+  if not found then
+    space.fault = space.key .. ': ' .. err
+    return
+  end
+  space.count = { c = integer(found[1], 0), s = integer(found[2], 0) }
+  if not (space.count.c and space.count.s) then
+    space.fault = space.key .. ': a count is not an integer'
+    return
+  end
+  for i, label in ipairs(space.labels) do
+    space.known[label] = found[i + 2]
+  end
+end
+
+local function set(space, field, value)
+  local n = #space.changed
+  space.changed[n + 1], space.changed[n + 2] = field, value
+end
+
+-- Whether the namespace has room for `label`: '', `c:…` or `s:…`.
+local function has_room(space, label)
+  return label == '' or space.known[label] or space.count[sub(label, 1, 1)] < 1000
+end
+
+local function add_label(space, label)
+  if label ~= '' and not space.known[label] then
+    local kind = sub(label, 1, 1)
+    space.known[label] = true
+    space.count[kind] = space.count[kind] + 1
+    set(space, label, 1)
+    set(space, '#' .. kind, space.count[kind])
+  end
+end

@@ -1,0 +1,42 @@
+-- The write pass. Only the first XADD may fail (Redis full or read-only), and then nothing has been written.
+
+local function append(log_key, entry)
+  return pcall('XADD', log_key, entry.stream_id, 'd', entry.content, 'e', entry.body, 'r', entry.result)
+end
+
+local function mark_seen(seen_key, applied)
+  local args, n = {}, 0
+  for _, entry in ipairs(applied) do
+    args[n + 1], args[n + 2], n = entry.id, entry.content .. entry.stream_id, n + 2
+  end
+  call('HSET', seen_key, unpack(args))
+end
+
+-- nil, or a refusal where nothing could be written.
+local function write_batch(batch, seq, log_key, meta_key, seen_key)
+  for i, entry in ipairs(batch.applied) do
+    local added = append(log_key, entry)
+    if i == 1 and type(added) == 'table' and added.err then
+      return { 'unwritable', added.err }
+    end
+  end
+  mark_seen(seen_key, batch.applied)
+  for _, board in ipairs(batch.boards) do
+    if board.version then
+      write_board(board)
+      set(board.space, 'v:' .. board.window, board.version)
+    end
+  end
+  for _, user in ipairs(batch.users) do
+    if user.touched then
+      write_balances(user)
+    end
+  end
+  for _, space in ipairs(batch.spaces) do
+    if space.changed[1] then
+      call('HSET', space.key, unpack(space.changed))
+    end
+  end
+  call('HSET', meta_key, 'seq', seq, 'at', batch.at)
+  return nil
+end

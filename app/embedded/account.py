@@ -37,7 +37,9 @@ def choose(owned: Path, executables: Iterable[Path], folder: Path) -> Account | 
         return None
     entry = _owner(owned) or _named(UNPRIVILEGED)
     programs = [path.resolve() for path in executables]
-    closed = [path for path in (folder.resolve(), *(program.parent for program in programs)) if not _enters(path, entry)]
+    closed = [
+        path for path in (folder.resolve(), *(program.parent for program in programs)) if not _enters(path, entry)
+    ]
     unrunnable = [program for program in programs if not _permits(program, entry, 0o1)]
     if not closed and not unrunnable:
         return entry

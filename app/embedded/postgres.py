@@ -51,9 +51,7 @@ class Postgres(Child):
     stop_signal = signal.SIGINT  # "fast": does not wait for its clients
     death_signal = signal.SIGQUIT  # "immediate": a crash, but its own children are told
 
-    def __init__(
-        self, data_dir: Path, port: int, *, options: Sequence[str] = (), keep_fds: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, data_dir: Path, port: int, *, options: Sequence[str] = (), keep_fds: Sequence[int] = ()) -> None:
         self.root = data_dir.absolute()
         self.data = self.root / "postgres"
         self.port = port

@@ -84,5 +84,77 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
         id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
         content=_content(body, sent_at),
         verdict=_verdict(namespace, units, granted_at, now),
-        needs_history=_may_be_old(namespace, sent_at),
+        known_since=_known_since(namespace, sent_at, now),
     )
+
+
+def _number_text(raw: msgspec.Raw) -> str:
+    """The text of a JSON number, or of a MessagePack one as its shortest decimal."""
+    token = bytes(raw)
+    if token and (token[0] in b"-0123456789") and (token.isdigit() or _JSON_NUMBER.fullmatch(token.decode())):
+        return token.decode()
+    raise Invalid("expected a number", field="$.amount")
+
+
+def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
+    """A MessagePack number as the text that JSON would carry."""
+    try:
+        return msgspec.Raw(repr(_unpack(raw)).encode())
+    except msgspec.DecodeError:
+        raise Invalid("expected a number", field="$.amount") from None
+
+
+def _granted_at(sent: datetime) -> int:
+    if not EARLIEST <= sent < LATEST:
+        raise Invalid("must lie between the years 1900 and 2899", field="$.granted_at")
+    return to_micros(sent)
+
+
+def _meta(meta: dict[str, Any]) -> bytes:
+    """Canonical JSON: members sorted, so that the digest does not hang on their order."""
+    text = _canonical(meta)
+    if len(text) > META_BYTES_MAX:
+        raise Invalid(f"must be at most {META_BYTES_MAX} bytes of JSON", field="$.meta")
+    if b"\\u0000" in text and _NUL.search(text):
+        raise Invalid("must not contain NUL", field="$.meta")
+    return text
+
+
+def _content(body: LogEntry, sent_at: int | None) -> bytes:
+    """16 bytes over the fields as sent, normalised; never over what the server filled in."""
+    sent = (
+        body.kind,
+        body.namespace_id,
+        body.grant_id,
+        body.user,
+        body.amount,
+        body.category,
+        body.source,
+        body.source_id,
+        body.action,
+        body.session_id,
+        sent_at,
+        body.meta,
+    )
+    return blake2b(_pack(sent), digest_size=16).digest()
+
+
+def _verdict(namespace: Namespace, units: int, granted_at: int, now: int) -> str:
+    past, future = namespace.past_micros, namespace.future_micros
+    if (past is not None and granted_at < now - past) or (future is not None and granted_at > now + future):
+        return "granted_at_range"
+    low, high = namespace.amount_bounds
+    if (low is not None and units < low) or (high is not None and units > high):
+        return "amount_range"
+    return ""
+
+
+def _may_be_old(namespace: Namespace, sent_at: int | None) -> int | None:
+    """The earliest moment at which this grant may have come before; None: there is no telling.
+
+    It was acceptable no earlier than accept_future before its granted_at. A grant without one took the moment of its
+    first arrival, so only the seen generations can know it; a retry later than those is healed from the ledger.
+    """
+    if namespace.future_micros is None:
+        return None
+    return None if sent_at is None else sent_at - namespace.future_micros

@@ -1,0 +1,182 @@
+"""`leaderboard dev`: Redis, Postgres, the server and the persister in one command, in the foreground."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self, TextIO
+
+from app.demo import Demo
+from app.embedded import orphans
+from app.embedded.child import EmbeddedError, free_port
+from app.embedded.folder import DataFolder, FolderError
+from app.embedded.postgres import Postgres
+from app.embedded.supervisor import StopRequestedError, Supervisor
+from app.embedded.valkey import Valkey
+from app.embedded.verbs import PROGRAM, Persist, Serve, Verb
+
+API_KEY = re.compile(r"lb_[A-Za-z0-9.-]{1,64}_[!-~]{16,256}")
+MIGRATE_S_MAX = 120.0
+
+
+class UsageError(Exception):
+    """What the user gave cannot be used; its text names it."""
+
+
+class StopSignals:
+    """Counts SIGTERM, Ctrl-C and a closed terminal while entered, instead of dying of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def run_dev(
+    *, host: str, port: int, data_dir: Path, api_key: str | None, demo: bool, program: Sequence[str] = PROGRAM
+) -> int:
+    """Run all parts until SIGTERM or Ctrl-C; call it from the main thread.
+
+    `port` 0 takes a free one; `program` is what `serve`, `persist` and `migrate` are verbs of. Answers the exit code:
+    0 stopped, 1 a part could not be kept running, 2 refused before anything was started.
+    """
+    try:
+        if api_key is not None and not API_KEY.fullmatch(api_key):
+            raise UsageError("--api-key: expected lb_<id>_<16 or more characters>")
+        with StopSignals() as signals, DataFolder(data_dir) as folder:
+            port = _claim(host, port)
+            dev = Dev(folder, signals, host=host, port=port, api_key=api_key or folder.api_key(), program=program)
+            return dev.run(demo=demo)
+    except (UsageError, FolderError, EmbeddedError, OSError) as error:
+        _warn(str(error))
+        return 2
+
+
+class Dev:
+    """The parts of one run, and its course from the first child to the last."""
+
+    def __init__(
+        self, folder: DataFolder, signals: StopSignals, *, host: str, port: int, api_key: str, program: Sequence[str]
+    ) -> None:
+        self._folder, self._signals = folder, signals
+        self._host, self._port, self._api_key = host, port, api_key
+        # Where the server listens on every address, loopback reaches it.
+        near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self._url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
+        self._valkey = Valkey(folder.path, free_port(), keep_fds=[folder.lock_fd])
+        self._postgres = Postgres(folder.path, free_port(), keep_fds=[folder.lock_fd])
+        self._migrate = Verb("migrate", folder.path, self._settings, program)
+        self._serve = Serve(folder.path, self._settings, program, address=(near, port))
+        self._persist = Persist(folder.path, self._settings, program)
+        self._supervisor = Supervisor(stopping=lambda: signals.count > 0, say=_warn)
+        self._demo = Demo(self._url, api_key, say=_warn)
+
+    def run(self, *, demo: bool) -> int:
+        """Bring all up, keep it so until a stop is asked for, end all; answers the exit code."""
+        orphans.adopt()
+        try:
+            self._bring_up()
+            if demo:
+                self._demo.start()
+            self._supervisor.watch(restarted=self._write_run)
+        except StopRequestedError:
+            return 0
+        except (EmbeddedError, OSError) as error:
+            _warn(str(error))
+            return 1
+        finally:
+            asked = max(self._signals.count, 1)
+            self._demo.stop()
+            self._folder.forget_run()
+            self._supervisor.stop(
+                [self._serve],
+                [self._persist],
+                [self._postgres, self._valkey],
+                hurry=lambda: self._signals.count > asked,
+            )
+
+    def _bring_up(self) -> None:
+        for log in (self._folder.path / "logs").glob("*.log"):
+            log.replace(log.with_name(f"{log.name}.1"))
+        self._supervisor.bring_up(self._valkey, self._postgres)
+        self._supervisor.run(self._migrate, MIGRATE_S_MAX)
+        self._supervisor.bring_up(self._serve, self._persist)
+        self._write_run()
+        _tell(sys.stdout, self._banner())
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "LEADERBOARD_REDIS_URL": self._valkey.url,
+            "LEADERBOARD_POSTGRES_URL": self._postgres.url,
+            "LEADERBOARD_HOST": self._host,
+            "LEADERBOARD_PORT": str(self._port),
+            "LEADERBOARD_API_KEY": self._api_key,
+        }
+
+    def _write_run(self) -> None:
+        parts = (self._valkey, self._postgres, self._serve, self._persist)
+        self._folder.write_run(
+            {
+                "http": self._url,
+                "redis": self._valkey.url,
+                "postgres": self._postgres.url,
+                "api_key": self._api_key,
+                "pids": {part.name: part.pid for part in parts},
+            }
+        )
+
+    def _banner(self) -> str:
+        return f"""
+  leaderboard is up:  {self._url}
+
+  api key  {self._api_key}
+  data     {self._folder.path}  (kept; run.json: where each part is, logs/: what it says)
+
+  Ctrl-C stops it.
+"""
+
+
+def _claim(host: str, port: int) -> int:
+    """See that the server will be able to listen there; answers the port, a free one for 0."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--port: cannot listen on {host}:{port}: {reason}") from None
+    return port or free_port()
+
+
+def _warn(line: str) -> None:
+    _tell(sys.stderr, f"leaderboard dev: {line}")
+
+
+def _tell(stream: TextIO, text: str) -> None:
+    """Write a line; nobody reading it any more is no reason to stop."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,102 @@
+"""The data folder of one `leaderboard dev`: its lock, its key, and run.json."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+# How long to wait for what a killed predecessor left to die.
+LOCK_S_MAX = 3.0
+
+
+class FolderError(Exception):
+    """The data folder cannot be used; its text is for the user."""
+
+
+class DataFolder:
+    """Holds the folder's lock while entered; children that inherit `lock_fd` hold it for as long as they live."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.lock_fd = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock_fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise FolderError(f"cannot use the data folder {self.path}: {error.strerror}") from None
+        try:
+            self._lock()
+        except FolderError:
+            os.close(self.lock_fd)
+            raise
+        self.forget_run()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.forget_run()
+        os.ftruncate(self.lock_fd, 0)
+        os.close(self.lock_fd)
+
+    def api_key(self) -> str:
+        """The key kept in the folder; the first call makes it."""
+        file = self.path / "api_key"
+        try:
+            return file.read_text().strip()
+        except FileNotFoundError:
+            key = f"lb_dev_{secrets.token_hex(16)}"
+            self._write(file, key + "\n")
+            return key
+
+    def write_run(self, run: dict[str, object]) -> None:
+        """Put run.json in its place in one piece, readable by its owner alone, for it holds the key."""
+        self._write(self.path / "run.json", json.dumps(run, indent=2) + "\n")
+
+    def forget_run(self) -> None:
+        """Remove run.json, if it is there."""
+        (self.path / "run.json").unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        deadline = time.monotonic() + LOCK_S_MAX
+        while True:
+            try:
+                fcntl.flock(self.lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                holder = os.pread(self.lock_fd, 32, 0).decode("ascii", "replace").strip()
+                if _alive(holder) or time.monotonic() > deadline:
+                    who = f" (pid {holder})" if holder else ""
+                    raise FolderError(
+                        f"the data folder {self.path} is in use by another leaderboard dev{who}"
+                    ) from None
+                time.sleep(0.05)
+        os.ftruncate(self.lock_fd, 0)
+        os.pwrite(self.lock_fd, b"%d\n" % os.getpid(), 0)
+
+    def _write(self, file: Path, text: str) -> None:
+        new = file.with_name(f"{file.name}.new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as target:
+            target.write(text)
+            target.flush()
+            os.fsync(target.fileno())
+        new.replace(file)
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,59 @@
+"""Grandchildren whose parent was killed: adopted, reaped, and at the end killed, so that none is left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+KILL_S_MAX = 0.5
+
+
+def adopt() -> None:
+    """Have the orphans of our descendants handed to this process rather than to init; Linux only, else nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(known: Collection[int]) -> None:
+    """Reap the ended orphans, which are our children not in `known`; those are left to whoever waits for them."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in known:
+            return
+        os.waitpid(ended.si_pid, 0)
+
+
+def kill() -> None:
+    """Kill and reap every child left, within half a second; call it once all known ones are reaped."""
+    deadline = time.monotonic() + KILL_S_MAX
+    while (left := _children()) and time.monotonic() < deadline:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+        reap(known=())
+
+
+def _children() -> list[int]:
+    """The processes whose parent we are now; none where there is no /proc to tell."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (name, which may hold anything) state parent …
+            parent = int(stat.read_bytes().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid():
+            found.append(int(stat.parent.name))
+    return found

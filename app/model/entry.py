@@ -1,0 +1,63 @@
+"""An entry: one change of scores on its way through the log into the ledger."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from .namespace import Namespace
+
+GRANT = "grant"
+HEAL = "heal"
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the log carries of an entry: positional MessagePack, so fields are only ever added at the end.
+
+    amount: scaled units added to the score. weight: live grants added (1, 0 or −1). granted_at: microseconds since
+    1970 UTC. windows: those it lands in, so that nobody recomputes them with other time-zone data. meta: canonical JSON.
+    """
+
+    kind: str
+    namespace_id: int
+    user: str
+    grant_id: str
+    revision: int
+    amount: int
+    weight: int
+    category: str | None
+    source: str | None
+    source_id: str | None
+    action: str | None
+    session_id: str | None
+    granted_at: int
+    windows: tuple[str, ...]
+    meta: bytes | None
+
+
+@dataclass(slots=True)
+class Entry:
+    """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
+
+    known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
+    """
+
+    namespace: "Namespace"
+    body: LogEntry
+    id: bytes
+    content: bytes
+    verdict: str = ""
+    known_since: int | None = None
+    packed: bytes = field(default=b"")
+
+    def __post_init__(self) -> None:
+        self.packed = _pack(self.body)
+
+
+def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:
+    """16 bytes that name an entry: BLAKE2b of the length-prefixed (kind, namespace id, grant_id, revision)."""
+    return blake2b(_pack((kind, namespace_id, grant_id, revision)), digest_size=16).digest()

@@ -149,12 +149,12 @@ def _verdict(namespace: Namespace, units: int, granted_at: int, now: int) -> str
     return ""
 
 
-def _may_be_old(namespace: Namespace, sent_at: int | None) -> int | None:
+def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | None:
     """The earliest moment at which this grant may have come before; None: there is no telling.
 
-    It was acceptable no earlier than accept_future before its granted_at. A grant without one took the moment of its
-    first arrival, so only the seen generations can know it; a retry later than those is healed from the ledger.
+    It was acceptable no earlier than accept_future before its granted_at. One without granted_at took the moment of
+    its first arrival: only the seen generations know it, and what comes after those is healed from the ledger.
     """
     if namespace.future_micros is None:
         return None
-    return None if sent_at is None else sent_at - namespace.future_micros
+    return (now if sent_at is None else sent_at) - namespace.future_micros

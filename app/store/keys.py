@@ -1,0 +1,45 @@
+"""Every Redis key's name. `{p}` is a hash tag: one partition's keys share a slot, so a script call stays atomic."""
+
+DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
+API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
+DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys
+
+
+def log(p: int) -> str:
+    """Stream of entries: those not yet in the ledger and a tail."""
+    return f"lb:{{{p}}}:log"
+
+
+def meta(p: int) -> str:
+    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format."""
+    return f"lb:{{{p}}}:meta"
+
+
+def seen(p: int, generation: int | str) -> str:
+    """Hash of one generation: entry id → content digest and stream id."""
+    return f"lb:{{{p}}}:seen:{generation}"
+
+
+def rules(p: int) -> str:
+    """Hash: namespace id → version of its rules."""
+    return f"lb:{{{p}}}:rules"
+
+
+def board(p: int, namespace_id: int, window: str) -> str:
+    """Sorted set: user → score."""
+    return f"lb:{{{p}}}:b:{namespace_id}:{window}"
+
+
+def balances(p: int, namespace_id: int) -> str:
+    """Hash a user (append the name): total, count, last, per category, per source."""
+    return f"lb:{{{p}}}:u:{namespace_id}:"
+
+
+def space(p: int, namespace_id: int) -> str:
+    """Hash: version of each window, distinct categories and sources."""
+    return f"lb:{{{p}}}:s:{namespace_id}"
+
+
+def of_namespace(p: int, namespace_id: int) -> tuple[str, ...]:
+    """Patterns that match every key of one namespace but its rules."""
+    return board(p, namespace_id, "*"), balances(p, namespace_id) + "*", space(p, namespace_id)

@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,9 +16,41 @@ PAUSE_S_MIN, PAUSE_S_MAX = 1 / 8, 1 / 3
 RETRY_S = 0.5
 STOP_S_MAX = 0.5
 PLAYERS = (
-    "badger bee bison crane dolphin eagle falcon ferret finch fox gecko gull hare heron ibex jackdaw kestrel "
-    "koala lemur lynx magpie marten newt ocelot orca otter owl panda puffin raven seal stork tapir wren"
-).split()
+    "badger",
+    "bee",
+    "bison",
+    "crane",
+    "dolphin",
+    "eagle",
+    "falcon",
+    "ferret",
+    "finch",
+    "fox",
+    "gecko",
+    "gull",
+    "hare",
+    "heron",
+    "ibex",
+    "jackdaw",
+    "kestrel",
+    "koala",
+    "lemur",
+    "lynx",
+    "magpie",
+    "marten",
+    "newt",
+    "ocelot",
+    "orca",
+    "otter",
+    "owl",
+    "panda",
+    "puffin",
+    "raven",
+    "seal",
+    "stork",
+    "tapir",
+    "wren",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +119,11 @@ class Demo:
         return ""
 
     def _call(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: dict[str, object]
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: Mapping[str, object]
     ) -> tuple[int, str]:
         connection.request(method, path, json.dumps(body), self._headers)
         answer = connection.getresponse()
-        text = answer.read(4096).decode("utf-8", "replace")
-        answer.close()
+        text = answer.read().decode("utf-8", "replace")
         return answer.status, f"{method} {path} answered {answer.status} {text}"
 
 

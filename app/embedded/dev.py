@@ -6,14 +6,14 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
 from app.demo import Demo
-from app.embedded import orphans
-from app.embedded.child import EmbeddedError, free_port
+from app.embedded.child import Child, EmbeddedError, free_port
 from app.embedded.folder import DataFolder, FolderError
 from app.embedded.postgres import Postgres
 from app.embedded.supervisor import StopRequestedError, Supervisor
@@ -22,6 +22,7 @@ from app.embedded.verbs import PROGRAM, Persist, Serve, Verb
 
 API_KEY = re.compile(r"lb_[A-Za-z0-9.-]{1,64}_[!-~]{16,256}")
 MIGRATE_S_MAX = 120.0
+HURRY_AFTER_S = 0.5
 
 
 class UsageError(Exception):
@@ -29,10 +30,15 @@ class UsageError(Exception):
 
 
 class StopSignals:
-    """Counts SIGTERM, Ctrl-C and a closed terminal while entered, instead of dying of them."""
+    """Notes SIGTERM, Ctrl-C and a closed terminal while entered, instead of dying of them.
+
+    One more, half a second or later, is somebody losing patience; sooner it is the first one, passed on by a parent.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.asked = False
+        self.hurry = False
+        self._first_s = 0.0
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
@@ -49,7 +55,11 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+        now = time.monotonic()
+        if not self.asked:
+            self.asked, self._first_s = True, now
+        elif now - self._first_s > HURRY_AFTER_S:
+            self.hurry = True
 
 
 def run_dev(
@@ -88,12 +98,12 @@ class Dev:
         self._migrate = Verb("migrate", folder.path, self._settings, program)
         self._serve = Serve(folder.path, self._settings, program, address=(near, port))
         self._persist = Persist(folder.path, self._settings, program)
-        self._supervisor = Supervisor(stopping=lambda: signals.count > 0, say=_warn)
+        self._supervisor = Supervisor(stopping=lambda: signals.asked, say=_warn, adopt_orphans=True)
+        self._pids: dict[str, int] = {}  # of the parts that were ready last
         self._demo = Demo(self._url, api_key, say=_warn)
 
     def run(self, *, demo: bool) -> int:
         """Bring all up, keep it so until a stop is asked for, end all; answers the exit code."""
-        orphans.adopt()
         try:
             self._bring_up()
             if demo:
@@ -105,14 +115,13 @@ class Dev:
             _warn(str(error))
             return 1
         finally:
-            asked = max(self._signals.count, 1)
             self._demo.stop()
             self._folder.forget_run()
             self._supervisor.stop(
                 [self._serve],
                 [self._persist],
                 [self._postgres, self._valkey],
-                hurry=lambda: self._signals.count > asked,
+                hurry=lambda: self._signals.hurry,
             )
 
     def _bring_up(self) -> None:
@@ -121,7 +130,7 @@ class Dev:
         self._supervisor.bring_up(self._valkey, self._postgres)
         self._supervisor.run(self._migrate, MIGRATE_S_MAX)
         self._supervisor.bring_up(self._serve, self._persist)
-        self._write_run()
+        self._write_run((self._valkey, self._postgres, self._serve, self._persist))
         _tell(sys.stdout, self._banner())
 
     def _settings(self) -> dict[str, str]:
@@ -133,15 +142,15 @@ class Dev:
             "LEADERBOARD_API_KEY": self._api_key,
         }
 
-    def _write_run(self) -> None:
-        parts = (self._valkey, self._postgres, self._serve, self._persist)
+    def _write_run(self, ready: Sequence[Child]) -> None:
+        self._pids.update((part.name, part.pid) for part in ready)
         self._folder.write_run(
             {
                 "http": self._url,
                 "redis": self._valkey.url,
                 "postgres": self._postgres.url,
                 "api_key": self._api_key,
-                "pids": {part.name: part.pid for part in parts},
+                "pids": self._pids,
             }
         )
 

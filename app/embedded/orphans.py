@@ -14,10 +14,9 @@ PR_SET_CHILD_SUBREAPER = 36
 KILL_S_MAX = 0.5
 
 
-def adopt() -> None:
-    """Have the orphans of our descendants handed to this process rather than to init; Linux only, else nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt() -> bool:
+    """Have the orphans of our descendants handed to this process rather than to init; false where only init can."""
+    return sys.platform == "linux" and int(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
 
 
 def reap(known: Collection[int]) -> None:

@@ -45,18 +45,20 @@ class Postgres(Child):
     """A PostgreSQL of its own on 127.0.0.1:`port`, its cluster in `<data_dir>/postgres`, its log in `<data_dir>/logs`.
 
     Its password is made once and lies beside the cluster. It listens on no Unix socket. Where we are root it runs as
-    the cluster's owner, at first `nobody`.
+    the cluster's owner, at first `nobody`. `options` are further settings and win over ours.
     """
 
     stop_signal = signal.SIGINT  # "fast": does not wait for its clients
     death_signal = signal.SIGQUIT  # "immediate": a crash, but its own children are told
 
-    def __init__(self, data_dir: Path, port: int, *, options: Sequence[str] = (), keep_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, data_dir: Path, port: int, *, options: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
+    ) -> None:
         self.root = data_dir.absolute()
         self.data = self.root / "postgres"
         self.port = port
         self.password_file = self.root / "postgres.password"
-        self._options = tuple(options)
+        self._options = dict(options or {})
         version = self.data / "PG_VERSION"
         self._programs = postgres_programs(int(version.read_text()) if version.exists() else None)
         super().__init__("postgres", self.root / "logs" / "postgres.log", keep_fds=keep_fds)
@@ -108,7 +110,7 @@ class Postgres(Child):
             "logging_collector": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            **{name: value for name, value in zip(*[iter(self._options)] * 2, strict=True)},
+            **self._options,
         }
         words = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
         return (str(self._programs / "postgres"), "-D", str(self.data), *words)
@@ -127,7 +129,7 @@ class Postgres(Child):
 
     def is_ready(self) -> bool:
         """Whether this very process says it is ready, and lets us in."""
-        if self._recorded() != self.pid or not self._pid_file()[-1:] == ["ready"] or self.returncode is not None:
+        if self._recorded() != self.pid or self._pid_file()[-1:] != ["ready"] or self.returncode is not None:
             return False
         try:
             psycopg.connect(self.url, connect_timeout=2).close()

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from app.embedded import orphans
 from app.embedded.child import READY_S_MAX, Child, EmbeddedError
@@ -43,15 +44,19 @@ class _Watched:
 class Supervisor:
     """Watches children from the one thread that calls it.
 
-    `stopping` is asked at every step; `say` takes a line for the user.
+    `stopping` is asked at every step; `say` takes a line for the user. `adopt_orphans` is for a process that has no
+    other children: whatever its children leave behind is reaped as it ends, and killed at the stop.
     """
 
-    def __init__(self, *, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, stopping: Callable[[], bool], say: Callable[[str], None], adopt_orphans: bool = False
+    ) -> None:
         self._stopping = stopping
         self._say = say
         self._watched: list[_Watched] = []
         self._step: Child | None = None
         self._logs_checked = time.monotonic()
+        self._adopts = adopt_orphans and orphans.adopt()
 
     def run(self, step: Child, timeout_s: float = READY_S_MAX) -> None:
         """Run a child to its end; raises EmbeddedError with its log's end unless that is 0."""
@@ -81,11 +86,11 @@ class Supervisor:
                 raise EmbeddedError(f"{late.name} is not ready after {timeout_s:g} s{late.log_end()}")
             self._tick()
 
-    def watch(self, restarted: Callable[[], None]) -> None:
-        """Keep them running until a stop is asked for; `restarted` is called when one came back and is ready."""
+    def watch(self, restarted: Callable[[Sequence[Child]], None]) -> NoReturn:
+        """Keep them running until a stop is asked for; `restarted` is told which came back, once they are ready."""
         while True:
-            if self._tick():
-                restarted()
+            if back := self._tick():
+                restarted(back)
 
     def stop(self, *order: Sequence[Child], hurry: Callable[[], bool]) -> None:
         """End the children, group after group, each group given its share of four seconds, then kill what remains.
@@ -103,20 +108,22 @@ class Supervisor:
                 time.sleep(TICK_S / 5)
         for child in (child for group in order for child in group):
             child.kill()
-        orphans.kill()
+        if self._adopts:
+            orphans.kill()
 
-    def _tick(self) -> bool:
-        """One look at every child, then a short sleep; true if one became ready."""
+    def _tick(self) -> list[Child]:
+        """One look at every child, then a short sleep; those that became ready."""
         if self._stopping():
             raise StopRequestedError
-        became_ready = [watched for watched in self._watched if self._look(watched)]
-        orphans.reap([watched.child.pid for watched in self._watched] + [self._step.pid if self._step else 0])
+        became_ready = [watched.child for watched in self._watched if self._look(watched)]
+        if self._adopts:
+            orphans.reap([watched.child.pid for watched in self._watched] + [self._step.pid if self._step else 0])
         if time.monotonic() - self._logs_checked > LOG_CHECK_S:
             self._logs_checked = time.monotonic()
             for watched in self._watched:
                 watched.child.rotate_log()
         time.sleep(TICK_S)
-        return bool(became_ready)
+        return became_ready
 
     def _look(self, watched: _Watched) -> bool:
         """Start it if that is due, note its death, or tell whether it became ready just now."""

@@ -25,8 +25,8 @@ def valkey_binary() -> Path:
 class Valkey(Child):
     """A Valkey of its own on 127.0.0.1:`port`, its data in `<data_dir>/redis`, its log in `<data_dir>/logs`.
 
-    `binary` takes another build (Debian's redis-server); `options` are further settings, name and value in turn, and
-    win over ours.
+    `binary` takes another build (Debian's redis-server); `options` are further settings and win over
+    ours.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Valkey(Child):
         port: int,
         *,
         binary: Path | None = None,
-        options: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
         keep_fds: Sequence[int] = (),
     ) -> None:
         super().__init__("redis", data_dir.absolute() / "logs" / "redis.log", keep_fds=keep_fds)
         self.port = port
         self.data = data_dir.absolute() / "redis"
         self._binary = binary.absolute() if binary is not None else valkey_binary()
-        self._options = tuple(options)
+        self._options = dict(options or {})
 
     @property
     def url(self) -> str:
@@ -67,7 +67,7 @@ class Valkey(Child):
             "appendfsync": "always",
             "no-appendfsync-on-rewrite": "no",
             "maxmemory-policy": "noeviction",
-            **{name.removeprefix("--"): value for name, value in zip(*[iter(self._options)] * 2, strict=True)},
+            **self._options,
         }
         return (str(self._binary), *(word for name, value in settings.items() for word in (f"--{name}", value)))
 

@@ -1,0 +1,119 @@
+"""How `lua/apply.lua` is called: one batch of entries for one partition, packed into KEYS and ARGV, and its reply read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.entry import Entry
+from . import keys
+from .redis import Call, evalsha
+from .scripts import load
+
+ENTRIES_MAX = 512
+BYTES_MAX = 256 * 1024
+
+APPLY = load("apply")
+
+
+@dataclass(slots=True)
+class Head:
+    """What a caller knows of a partition. `known` is the last entry it knows to be acknowledged: epoch, seq, digest.
+
+    oldest_starts: when the oldest generation kept began (microseconds); 0 while none was ever dropped.
+    """
+
+    epoch: int
+    generations: str
+    oldest_starts: int
+    known: tuple[int, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One entry's outcome. `code` is `applied`, `duplicate` or a key of model.errors.OUTCOMES. Scores in units."""
+
+    code: str
+    epoch: int | None
+    seq: int | None
+    score: int | None
+    previous: int | None
+    detail: str | None
+
+
+class CallRefused(Exception):
+    """The script looked at no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, atomic: bool = False) -> Call:
+    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
+    spaces: dict[int, tuple[int, int]] = {}
+    boards: dict[tuple[int, str], int] = {}
+    targets: dict[tuple[int, tuple[str, ...]], int] = {}
+    users: dict[str, int] = {}
+    target_args: list[str] = []
+    user_names: list[str] = []
+    entry_args: list[bytes | str | int | float] = []
+    for entry in entries:
+        namespace, body = entry.namespace, entry.body
+        ns = namespace.id
+        target = targets.get((ns, body.windows))
+        if target is None:
+            spaces.setdefault(ns, (len(spaces) + 1, namespace.version))
+            indexes = [boards.setdefault((ns, window), len(boards) + 1) for window in body.windows]
+            target = targets[ns, body.windows] = len(targets) + 1
+            target_args.append(" ".join(map(str, indexes)))
+        key = f"lb:{{{p}}}:u:{ns}:{body.user}"
+        user = users.get(key)
+        if user is None:
+            user = users[key] = len(users) + 1
+            user_names.append(body.user)
+        category = f"c:{body.category}" if body.category is not None else ""
+        source = f"s:{body.source}" if body.source is not None else ""
+        entry_args += (entry.id, entry.content, entry.verdict, target, user, body.amount, body.weight)
+        entry_args += (category, source, body.granted_at, entry.packed)
+    generations = head.generations.split(",")
+    epoch, seq, digest = head.known
+    return evalsha(
+        APPLY,
+        [
+            keys.log(p),
+            keys.meta(p),
+            keys.rules(p),
+            *(keys.seen(p, generation) for generation in generations),
+            *(keys.board(p, ns, window) for ns, window in boards),
+            *users,
+            *(keys.space(p, ns) for ns in spaces),
+        ],
+        [
+            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic)),
+            *(len(generations), len(boards), len(users), len(spaces), len(targets), len(entries)),
+            *(part for ns, (_, version) in spaces.items() for part in (ns, version)),
+            *(part for ns, window in boards for part in (spaces[ns][0], window)),
+            *user_names,
+            *target_args,
+            *entry_args,
+        ],
+    )
+
+
+def read(reply: Any) -> list[Outcome]:
+    """The outcomes in the entries' order; 'unapplied' stands for 'applied' where an atomic batch was turned down."""
+    if isinstance(reply, Exception):
+        raise CallRefused("corrupt", str(reply))
+    first = reply[0].decode()
+    if first not in ("ok", "unapplied"):
+        raise CallRefused(first, reply[1].decode(errors="replace"))
+    flat = iter(reply[1:])
+    outcomes = []
+    for code, epoch, seq, score, previous in zip(flat, flat, flat, flat, flat, strict=True):
+        name = code.decode()
+        detail = previous.decode(errors="replace") if isinstance(previous, bytes) else None
+        if first == "unapplied" and name == "applied":
+            name = "unapplied"
+        outcomes.append(Outcome(name, epoch, seq, score, None if detail else previous, detail))
+    return outcomes

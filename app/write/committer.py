@@ -1,0 +1,240 @@
+"""Group commit: entries wait for the round under way, then travel together, one script call a partition.
+
+A round is one pipeline with one EVALSHA for each partition that has work; one round trip and one fsync serve all its
+entries. Load makes batches larger by itself, and idle adds no wait.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
+from ..model.entry import Entry
+from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
+from ..store import apply
+from ..store.apply import CallRefused, Head, Outcome
+from ..store.partitions import read_head
+from ..store.redis import LOST, Link, away
+
+log = structlog.get_logger()
+
+Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
+
+BACKLOG_ENTRIES_MAX = 50_000
+UNKNOWN_S_MAX = 8.0
+RETRY_PAUSE_S = 0.05
+
+
+@dataclass(slots=True)
+class Work:
+    """Entries that one request hands in together; atomic ones go in a call of their own, all or none."""
+
+    entries: list[Entry]
+    done: asyncio.Future[list[Outcome]]
+    atomic: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Flight:
+    """One call under way. `since`: the seq known when it was first sent; −1 while it was sent once only."""
+
+    partition: int
+    parts: list[tuple[Work, list[Entry]]]
+    atomic: bool
+    first_known: int
+    started: float
+    sent: bool = False
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for _, entries in self.parts for entry in entries]
+
+
+class Committer:
+    """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
+
+    def __init__(self, link: Link, offsets: Offsets, backlog_entries_max: int = BACKLOG_ENTRIES_MAX) -> None:
+        self._link = link
+        self._offsets = offsets
+        self._backlog_max = backlog_entries_max
+        self._backlog = 0
+        self._queues: dict[int, deque[tuple[Work, list[Entry]]]] = {}
+        self._flights: dict[int, Flight] = {}
+        self._heads: dict[int, Head] = {}
+        self._known: dict[int, tuple[int, int, bytes]] = {}
+        self._stopped: dict[int, Problem] = {}
+        self._wake = asyncio.Event()
+        self.refused: Problem | None = None
+
+    async def submit(self, p: int, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
+        """The outcomes of `entries`, in order, once they are on disk. Overloaded, StoreUnavailable, Recovering."""
+        if self._backlog + len(entries) > self._backlog_max:
+            raise Overloaded("too many grants wait already")
+        work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
+        self._backlog += len(entries)
+        queue = self._queues.setdefault(p, deque())
+        step = len(entries) if atomic else apply.ENTRIES_MAX
+        queue.extend((work, entries[i : i + step]) for i in range(0, len(entries), step))
+        self._wake.set()
+        try:
+            return await work.done
+        finally:
+            self._backlog -= len(entries)
+
+    def head(self, p: int) -> Head | None:
+        """What is known of a partition, or None before its first contact."""
+        return self._heads.get(p)
+
+    def problems(self) -> list[Problem]:
+        """Why writes would be refused now; empty where they would not."""
+        return ([self.refused] if self.refused else []) + list(self._stopped.values())
+
+    async def run(self) -> None:
+        """Rounds, for ever."""
+        while True:
+            if not self._flights and not any(self._queues.values()):
+                self._wake.clear()
+                await self._wake.wait()
+            try:
+                await self._round()
+                self.refused = None
+            except LOST as error:
+                await self._lost(error)
+
+    async def contact(self, p: int) -> None:
+        """Learns a partition's head, as a write would. Recovering, StoreUnavailable."""
+        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(p, deque()).append((Work([], done), []))
+        self._wake.set()
+        await done
+
+    async def _round(self) -> None:
+        if not self._link.connected:
+            self._heads.clear()
+        await self._link.connect()
+        self._fill()
+        await self._learn([p for p in self._flights if p not in self._heads])
+        calls, flights = [], []
+        for p, flight in list(self._flights.items()):
+            if p in self._stopped:
+                self._fail(flight, self._stopped[p])
+            elif not flight.entries:
+                self._finish(flight, [])
+            else:
+                again = flight.first_known if flight.sent else -1
+                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic))
+                flights.append(flight)
+        if not calls:
+            return
+        for flight in flights:
+            if not flight.sent:
+                flight.sent, flight.first_known = True, self._heads[flight.partition].known[1]
+        started = monotonic()
+        replies = await self._link.run(calls)
+        COMMIT_SECONDS.observe(monotonic() - started)
+        for flight, reply in zip(flights, replies, strict=True):
+            BATCH_ENTRIES.observe(len(flight.entries))
+            self._land(flight, reply)
+
+    def _fill(self) -> None:
+        for p, queue in self._queues.items():
+            if p in self._flights or not queue:
+                continue
+            parts, size, count = [], 0, 0
+            atomic = queue[0][0].atomic
+            while queue and (not parts or (not atomic and not queue[0][0].atomic)):
+                entries = queue[0][1]
+                weight = sum(len(entry.packed) for entry in entries)
+                if parts and (count + len(entries) > apply.ENTRIES_MAX or size + weight > apply.BYTES_MAX):
+                    break
+                parts.append(queue.popleft())
+                size, count = size + weight, count + len(entries)
+            self._flights[p] = Flight(p, parts, atomic, -1, monotonic())
+
+    async def _learn(self, partitions: list[int]) -> None:
+        if not partitions:
+            return
+        try:
+            offsets = await self._offsets()
+        except Exception as error:  # Postgres away: what this process acknowledged itself still holds the line
+            log.warning("offsets unknown", error=str(error))
+            offsets = {}
+        for p in partitions:
+            self._stopped.pop(p, None)
+            try:
+                head = await read_head(self._link, p)
+            except CallRefused as refusal:
+                self._stop(p, refusal)
+                continue
+            known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
+            self._heads[p] = Head(head.epoch, head.generations, head.oldest_starts, known)
+
+    def _land(self, flight: Flight, reply: object) -> None:
+        p, head = flight.partition, self._heads[flight.partition]
+        try:
+            outcomes = apply.read(reply)
+        except CallRefused as refusal:
+            if refusal.code in ("stale_epoch", "stale_generations"):
+                del self._heads[p]
+                flight.sent = False
+                self._regenerate(flight)
+                return
+            self._stop(p, refusal)
+            self._fail(flight, self._stopped[p])
+            return
+        for entry, outcome in zip(flight.entries, outcomes, strict=True):
+            if outcome.code == "applied" and outcome.epoch is not None and outcome.seq is not None:
+                if (outcome.epoch, outcome.seq) > head.known[:2]:
+                    head.known = (outcome.epoch, outcome.seq, entry.content)
+        self._known[p] = head.known
+        self._finish(flight, outcomes)
+
+    def _regenerate(self, flight: Flight) -> None:
+        """The seen generations moved: who judged by the old ones plans again."""
+        del self._flights[flight.partition]
+        for work, entries in flight.parts:
+            stale = [Outcome("stale_rules", None, None, None, None, None)] * len(entries)
+            self._settle(work, stale)
+
+    def _stop(self, p: int, refusal: CallRefused) -> None:
+        """Writes to the partition are refused; the next one looks again."""
+        kind = StoreUnavailable if refusal.code in ("corrupt", "unwritable") else Recovering
+        problem = kind(f"partition {p}: {refusal}")
+        if p not in self._stopped:
+            log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
+        self._stopped[p] = problem
+        self._heads.pop(p, None)
+
+    def _finish(self, flight: Flight, outcomes: list[Outcome]) -> None:
+        del self._flights[flight.partition]
+        start = 0
+        for work, entries in flight.parts:
+            self._settle(work, outcomes[start : start + len(entries)])
+            start += len(entries)
+
+    def _settle(self, work: Work, outcomes: list[Outcome]) -> None:
+        work.outcomes += outcomes
+        if len(work.outcomes) >= len(work.entries) and not work.done.done():
+            work.done.set_result(work.outcomes)
+
+    def _fail(self, flight: Flight, problem: Problem) -> None:
+        del self._flights[flight.partition]
+        for work, _ in flight.parts:
+            if not work.done.done():
+                work.done.set_exception(problem)
+
+    async def _lost(self, error: Exception) -> None:
+        """The same batches go again until their outcome is known or the deadline has passed; then 503."""
+        problem = away(error)
+        if self.refused is None:
+            log.warning("redis lost", error=str(error))
+        self.refused = problem
+        for flight in list(self._flights.values()):
+            if monotonic() - flight.started > UNKNOWN_S_MAX:
+                self._fail(flight, problem)
+        await asyncio.sleep(RETRY_PAUSE_S)

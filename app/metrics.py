@@ -1,0 +1,15 @@
+"""What Prometheus reads at /metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+GRANTS = Counter("leaderboard_grants_total", "Grants answered, by outcome", ["outcome"])
+BATCH_ENTRIES = Histogram(
+    "leaderboard_commit_batch_entries", "Entries in one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+COMMIT_SECONDS = Histogram("leaderboard_commit_seconds", "One round: pipeline, script, fsync")
+LIVE_CONNECTIONS = Gauge("leaderboard_live_connections", "Open WebSocket connections")
+LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to WebSocket clients")
+PERSISTED_ROWS = Counter("leaderboard_persisted_rows_total", "Entries written to the ledger")
+PERSIST_LAG = Gauge("leaderboard_persist_lag_entries", "Entries in the log that the ledger lacks", ["partition"])
+DUPLICATES_HEALED = Counter("leaderboard_ledger_duplicates_total", "Entries the ledger knew already, taken back")
+POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because they could not be recorded")

@@ -1,0 +1,107 @@
+"""Partitions as Redis holds them: their heads, their opening, and who may speak to this Redis at all."""
+
+from dataclasses import dataclass
+
+from . import keys
+from .apply import CallRefused, Head
+from .redis import Link, Refused, evalsha
+from .scripts import load
+
+OPEN = load("open")
+PROBE = load("probe")
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What Redis and Postgres must agree on: which installation this is and how many partitions it has."""
+
+    id: str
+    partitions: int
+
+
+async def read_head(link: Link, p: int) -> Head:
+    """A partition's head, nothing known of its log yet. CallRefused where it is unopened or holds nonsense."""
+    (raw,) = await link.run([("HGETALL", keys.meta(p))])
+    if isinstance(raw, Exception):
+        raise CallRefused("corrupt", f"{keys.meta(p)}: {raw}")
+    fields = dict(zip(raw[::2], raw[1::2], strict=True))
+    if b"epoch" not in fields or b"seq" not in fields:
+        raise CallRefused("unopened", keys.meta(p))
+    try:
+        generations = fields[b"generations"].decode()
+        oldest = int(fields[b"g:" + generations.rpartition(",")[2].encode()])
+        return Head(int(fields[b"epoch"]), generations, oldest, (0, 0, b""))
+    except (KeyError, ValueError):
+        raise CallRefused("corrupt", f"{keys.meta(p)}: a field is not what it should be") from None
+
+
+async def read_deployment(link: Link) -> Deployment | None:
+    """What this Redis was migrated for, or None for one that never was (or lost everything)."""
+    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, "id", "partitions")])
+    if isinstance(raw, Exception):
+        raise Refused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
+    return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
+
+
+async def write_deployment(link: Link, deployment: Deployment) -> None:
+    """Records the deployment in Redis."""
+    (reply,) = await link.run(
+        [("HSET", keys.DEPLOYMENT, "id", deployment.id, "partitions", deployment.partitions, "format", FORMAT)]
+    )
+    if isinstance(reply, Exception):
+        raise Refused(f"Redis refuses {keys.DEPLOYMENT}: {reply}")
+
+
+async def open_partitions(link: Link, partitions: list[int]) -> None:
+    """Creates the heads of partitions that have none; one that has stays as it is."""
+    for reply in await link.run([evalsha(OPEN, [keys.meta(p)], [FORMAT]) for p in partitions]):
+        if isinstance(reply, Exception):
+            raise Refused(f"Redis refuses to open a partition: {reply}")
+
+
+async def check_durability(link: Link, durability: str) -> None:
+    """Refused, by name, where Redis may evict keys or is less durable than `durability` (always, everysec, none)."""
+    wanted = ("maxmemory-policy", "appendonly", "appendfsync")
+    replies = await link.run([("CONFIG", "GET", name) for name in wanted])
+    if any(isinstance(reply, Exception) for reply in replies):
+        return await _check_info(link, durability)
+    policy, appendonly, appendfsync = (reply[1].decode() if reply else "" for reply in replies)
+    if policy and policy != "noeviction":
+        raise Refused(f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction")
+    if durability != "none" and appendonly == "no":
+        raise Refused("Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none")
+    if durability == "always" and appendfsync and appendfsync != "always":
+        raise Refused(
+            f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set always, "
+            "or LEADERBOARD_REDIS_DURABILITY=everysec"
+        )
+    return None
+
+
+async def _check_info(link: Link, durability: str) -> None:
+    """Where CONFIG is denied, INFO still tells eviction and append-only; appendfsync is then the operator's word."""
+    (info,) = await link.run([("INFO",)])
+    if isinstance(info, Exception):
+        raise Refused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
+    told = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+    if told.get("maxmemory_policy", "noeviction") != "noeviction":
+        raise Refused(f"Redis has maxmemory-policy {told['maxmemory_policy']}: it may drop scores; set noeviction")
+    if durability != "none" and told.get("aof_enabled") == "0":
+        raise Refused("Redis has appendonly no: nothing would be on disk")
+
+
+async def probe(link: Link, partitions: int) -> None:
+    """Runs every command of the scripts on every kind of key; Refused names what an ACL denies."""
+    calls = []
+    for p in range(partitions):
+        named = [
+            *(keys.log(p), keys.meta(p), keys.rules(p), keys.seen(p, 0)),
+            *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0)),
+        ]
+        calls.append(evalsha(PROBE, named, []))
+    for reply in await link.run(calls):
+        if isinstance(reply, Exception):
+            raise Refused(f"Redis refuses EVALSHA: {reply}")
+        if reply != b"ok":
+            raise Refused(f"Redis refuses {reply.decode(errors='replace')}")

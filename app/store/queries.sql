@@ -1,0 +1,107 @@
+-- name: offsets
+SELECT partition, epoch, seq, digest FROM partitions;
+
+-- name: deployment
+SELECT id, partitions FROM deployment;
+
+-- name: create_deployment
+INSERT INTO deployment (id, partitions) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: create_partitions
+INSERT INTO partitions (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING;
+
+-- name: opened_partitions
+SELECT partition FROM partitions WHERE opened_at IS NOT NULL;
+
+-- name: mark_opened
+UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
+
+-- name: namespaces
+SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_at IS NULL ORDER BY name;
+
+-- name: namespace
+SELECT id, name, partition, version, rules::text FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
+
+-- name: create_namespace
+INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
+ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version;
+
+-- name: change_namespace
+UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version')
+WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
+
+-- name: delete_namespace
+UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL RETURNING id, partition;
+
+-- name: create_key
+INSERT INTO api_keys (id, hash, scopes, patterns) VALUES ($1, $2, $3, $4);
+
+-- name: keys
+SELECT id, hash, scopes, patterns, created_at, revoked_at FROM api_keys ORDER BY created_at;
+
+-- name: revoke_key
+UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id;
+
+-- name: recorded_grants
+-- What the ledger knows of grants that the seen generations may have forgotten.
+SELECT grant_id, epoch, seq, digest FROM ledger
+WHERE namespace_id = $1 AND grant_id = ANY($2::text[]) AND revision = 1 AND kind = 'grant';
+
+-- name: history
+-- A user's grants, newest first, after a keyset cursor (granted_at, seq).
+SELECT l.grant_id, u.name AS user, l.amount, l.category, l.source, l.source_id, l.action, l.session_id, l.granted_at,
+       l.recorded_at, l.epoch, l.seq, m.meta::text AS meta
+FROM ledger l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.seq
+WHERE l.namespace_id = $1 AND l.kind = 'grant' AND l.user_number = (SELECT number FROM users WHERE name = $2)
+  AND ($3::timestamptz IS NULL OR l.granted_at >= $3) AND ($4::timestamptz IS NULL OR l.granted_at < $4)
+  AND ($5::timestamptz IS NULL OR (l.granted_at, l.seq) < ($5, $6::bigint))
+ORDER BY l.granted_at DESC, l.seq DESC LIMIT $7;
+
+-- name: grant
+SELECT l.grant_id, u.name AS user, l.amount, l.category, l.source, l.source_id, l.action, l.session_id, l.granted_at,
+       l.recorded_at, l.epoch, l.seq, m.meta::text AS meta
+FROM ledger l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.seq
+WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.revision = 1 AND l.kind = 'grant';
+
+-- name: offset
+SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;
+
+-- name: advance
+-- Conditional on what was read: one that wakes up late changes nothing.
+UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+
+-- name: new_users
+INSERT INTO users (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
+
+-- name: user_numbers
+SELECT name, number FROM users WHERE name = ANY($1::text[]);
+
+-- name: add_standings
+INSERT INTO standings AS s (namespace_id, "window", user_number, score, grants, last_granted_at)
+SELECT n, 'all', u, a, w, t
+FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[]) AS x (n, u, a, w, t)
+ON CONFLICT (namespace_id, "window", user_number) DO UPDATE
+SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
+    last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at);
+
+-- name: recorded_ids
+SELECT namespace_id, kind, grant_id, revision FROM ledger
+WHERE (namespace_id, kind, grant_id, revision) IN (
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
+
+-- name: open_heals
+SELECT epoch, seq, entry FROM set_aside WHERE partition = $1 AND healed_seq IS NULL AND reason = 'duplicate'
+ORDER BY seq LIMIT 100;
+
+-- name: close_heal
+UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+
+-- name: deleted_namespaces
+SELECT id, partition FROM namespaces WHERE deleted_at IS NOT NULL AND dropped_at IS NULL;
+
+-- name: mark_dropped
+UPDATE namespaces SET dropped_at = now() WHERE id = $1;

@@ -31,13 +31,14 @@ UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rule
 WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 
 -- name: delete_namespace
-UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL RETURNING id, partition;
+UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
+RETURNING id, partition, nextval('rules_version') AS version;
 
 -- name: create_key
-INSERT INTO api_keys (id, hash, scopes, patterns) VALUES ($1, $2, $3, $4);
+INSERT INTO api_keys (id, hash, scopes) VALUES ($1, $2, $3);
 
 -- name: keys
-SELECT id, hash, scopes, patterns, created_at, revoked_at FROM api_keys ORDER BY created_at;
+SELECT id, hash, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at;
 
 -- name: revoke_key
 UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id;

@@ -33,7 +33,6 @@ CREATE TABLE api_keys (
     id text PRIMARY KEY,
     hash bytea NOT NULL,
     scopes text[] NOT NULL,
-    patterns text[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz
 );

@@ -1,0 +1,86 @@
+"""API keys: `lb_<id>_<secret>`, stored hashed, with scopes `read`, `write`, `admin` on namespace patterns."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import sha256
+
+from ..model.errors import Forbidden, Unauthorized
+from ..settings import API_KEY
+from ..store.directory import Directory, KeyRecord
+
+SCOPES = ("read", "write", "admin")
+_CACHED_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, and what they may: `<scope>:<namespace pattern>`. `admin` contains the other two."""
+
+    id: str
+    scopes: tuple[str, ...]
+
+    def may(self, scope: str, namespace: str) -> bool:
+        """Whether a scope covers a namespace."""
+        for held in self.scopes:
+            name, _, pattern = held.partition(":")
+            if name in (scope, "admin") and (pattern == "*" or fnmatchcase(namespace, pattern)):
+                return True
+        return False
+
+    def need(self, scope: str, namespace: str) -> None:
+        """Forbidden unless a scope covers a namespace."""
+        if not self.may(scope, namespace):
+            raise Forbidden(f"the key lacks the scope {scope} for {namespace!r}")
+
+
+ANONYMOUS = Principal("", ())
+
+
+class Keyring:
+    """Tokens to principals. Keys are random and long, so one SHA-256 is their hash."""
+
+    def __init__(self, directory: Directory, bootstrap: str | None) -> None:
+        self._directory = directory
+        self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
+        self._known: dict[str, Principal] = {}
+        directory.on_change.append(self._known.clear)
+
+    def cached(self, token: str) -> Principal | None:
+        """A principal where its token was checked already; no wait."""
+        return self._known.get(token)
+
+    async def principal(self, token: str) -> Principal:
+        """Who holds a token. Unauthorized, StoreUnavailable."""
+        held = self._known.get(token)
+        if held is not None:
+            return held
+        match = API_KEY.fullmatch(token)
+        if match is None:
+            raise Unauthorized("the key is not of the form lb_<id>_<secret>")
+        hashed = hash_key(token)
+        if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
+            return self._remember(token, Principal(match[1], ("admin:*",)))
+        record = await self._directory.key(match[1])
+        if record is None or not hmac.compare_digest(hashed, record.hash):
+            raise Unauthorized("the key is unknown or revoked")
+        return self._remember(token, Principal(record.id, record.scopes))
+
+    def _remember(self, token: str, principal: Principal) -> Principal:
+        if len(self._known) >= _CACHED_MAX:
+            self._known.clear()
+        self._known[token] = principal
+        return principal
+
+
+def hash_key(token: str) -> str:
+    """What is stored of a key."""
+    return sha256(token.encode()).hexdigest()
+
+
+def new_key(scopes: tuple[str, ...]) -> tuple[str, KeyRecord]:
+    """A fresh key and its record; the key is shown once."""
+    key_id = secrets.token_hex(6)
+    token = f"lb_{key_id}_{secrets.token_urlsafe(24)}"
+    return token, KeyRecord(key_id, hash_key(token), scopes)

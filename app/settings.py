@@ -1,0 +1,67 @@
+"""Settings from LEADERBOARD_* environment variables; a flag beats its variable, and a bad one stops the start by name."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the text names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a process is told. Times in seconds, sizes in bytes."""
+
+    redis_url: Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://.+")] = "redis://127.0.0.1:6379/0"
+    postgres_url: Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://.+")] = (
+        "postgresql://postgres@127.0.0.1:5432/leaderboard"
+    )
+    redis_durability: Literal["always", "everysec", "none"] = "always"
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    api_key: str | None = None
+    data_dir: Path = Path(".data")
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    seen_generation_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
+    seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+
+
+def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """The settings; SettingsError names the variable at fault."""
+    environment = os.environ if environment is None else environment
+    given: dict[str, Any] = {
+        name.removeprefix("LEADERBOARD_").lower(): value
+        for name, value in environment.items()
+        if name.startswith("LEADERBOARD_")
+    }
+    given |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_named(str(error))) from None
+    if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
+        raise SettingsError("LEADERBOARD_API_KEY: must be lb_<id>_<secret of 16 or more characters>")
+    return settings
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)
+
+
+def _named(message: str) -> str:
+    """msgspec's message with the variable in front: its path `$.port` is LEADERBOARD_PORT."""
+    unknown = re.search(r"unknown field `(\w+)`", message)
+    if unknown:
+        return f"LEADERBOARD_{unknown[1].upper()}: there is no such setting"
+    text, _, path = message.partition(" - at `$.")
+    return f"LEADERBOARD_{path.rstrip('`').upper()}: {text}" if path else message

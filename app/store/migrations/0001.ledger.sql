@@ -31,7 +31,7 @@ CREATE UNIQUE INDEX namespaces_name ON namespaces (name) WHERE deleted_at IS NUL
 
 CREATE TABLE api_keys (
     id text PRIMARY KEY,
-    hash bytea NOT NULL,
+    hash text NOT NULL,
     scopes text[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz

@@ -1,0 +1,156 @@
+"""Bodies in and out: JSON or MessagePack by Content-Type and Accept, problems as RFC 9457."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+NDJSON = "application/x-ndjson"
+
+BODY_BYTES_MAX = 64 * 1024
+DRAIN_BYTES_MAX = 128 * 1024 * 1024
+
+T = TypeVar("T")
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+encode_msgpack = msgspec.msgpack.Encoder(decimal_format="number").encode
+_PATH = re.compile(r" - at `(\$[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_MISSING = re.compile(r"missing required field `([^`]*)`")
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """A request header's value, or the empty string."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def media_type(scope: Scope) -> str:
+    """The body's media type; JSON where none is named. UnsupportedMediaType."""
+    named = header(scope, b"content-type").partition(";")[0].strip().lower()
+    if named in ("", JSON):
+        return JSON
+    if named in (MSGPACK, NDJSON):
+        return named
+    raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}")
+
+
+def wants_msgpack(scope: Scope) -> bool:
+    """Whether the client asked for MessagePack."""
+    return MSGPACK in header(scope, b"accept")
+
+
+def encode(scope: Scope, body: Any) -> tuple[bytes, str]:
+    """A body in the client's format, and its media type."""
+    return (encode_msgpack(body), MSGPACK) if wants_msgpack(scope) else (encode_json(body), JSON)
+
+
+def answer(request: Request, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A response in the client's format."""
+    data, media = encode(request.scope, body)
+    return Response(data, status, headers, media)
+
+
+def problem_response(scope: Scope, problem: Problem) -> Response:
+    """A problem as a response."""
+    data, media = encode(scope, problem.body())
+    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(data, problem.status, headers, "application/problem+json" if media == JSON else media)
+
+
+async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+    """The whole body. TooLarge beyond `bytes_max`: the rest is read away unkept, so that the answer is heard."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection was closed")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= bytes_max:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if not message.get("more_body", False) or size > DRAIN_BYTES_MAX:
+            break
+    if size > bytes_max:
+        raise TooLarge(f"a body of at most {bytes_max} bytes is taken here")
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def decode_body(request: Request, kind: type[T], default: bytes | None = None) -> T:
+    """The body as `kind`, JSON or MessagePack. BadRequest, Invalid, TooLarge, UnsupportedMediaType."""
+    media = media_type(request.scope)
+    data = await read_body(request.scope, request.receive, BODY_BYTES_MAX)
+    if not data and default is not None:
+        media, data = JSON, default
+    return decode(msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind), data)
+
+
+def decode(decoder: Any, data: Any) -> Any:
+    """What a msgspec decoder makes of `data`; its errors as problems that name the field."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(_unreadable(data, error)) from None
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except ValueError as error:
+        raise Invalid(str(error), field="$") from None
+
+
+def invalid(message: str) -> Invalid:
+    """msgspec's message as a problem; its path is the field."""
+    found = _PATH.search(message)
+    field = found[1] if found else "$"
+    text = _PATH.sub("", message)
+    inner = _UNKNOWN.search(text) or _MISSING.search(text)
+    if inner:
+        field = f"{field}.{inner[1]}"
+        text = "there is no such field" if _UNKNOWN.search(text) else "is required"
+    return Invalid(text.replace("Object contains", "contains"), field=field)
+
+
+def _unreadable(data: Any, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "the body is not UTF-8"
+    if b"\\ud" in bytes(data).lower() and "truncated" in str(error):
+        return "a string holds a lone surrogate"
+    return f"the body cannot be read: {error}"
+
+
+def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """An integer query parameter. Invalid, naming it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+        raise Invalid(f"must be an integer from {low} to {high}", field=f"?{name}")
+    return int(text)
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Invalid for a query parameter that is not known here: never ignored."""
+    for name in request.query_params:
+        if name not in known:
+            raise Invalid("there is no such parameter here", field=f"?{name}")
+
+
+async def send_response(send: Send, status: int, body: bytes, media: bytes) -> None:
+    """A plain ASGI answer."""
+    headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

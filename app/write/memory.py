@@ -1,0 +1,32 @@
+"""Remembering grants that the seen generations have dropped: the ledger is asked before such a grant may count."""
+
+from ..model.entry import Entry
+from ..store.postgres import Postgres
+from .committer import Committer
+
+
+class Memory:
+    """Looks grants up in Postgres that may have come before the oldest generation kept."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def recall(self, entries: list[Entry], committer: Committer) -> None:
+        """Gives entries that the ledger holds already their verdict. StoreUnavailable where that cannot be known."""
+        asked: dict[int, list[Entry]] = {}
+        for entry in entries:
+            head = committer.head(entry.namespace.partition)
+            if head is None:
+                await committer.contact(entry.namespace.partition)
+                head = committer.head(entry.namespace.partition)
+            if head and head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
+                asked.setdefault(entry.namespace.id, []).append(entry)
+        for namespace_id, old in asked.items():
+            ids = [entry.body.grant_id for entry in old]
+            rows = await self._postgres.fetch("recorded_grants", namespace_id, ids)
+            held = {row["grant_id"]: row for row in rows}
+            for entry in old:
+                row = held.get(entry.body.grant_id)
+                if row is not None:
+                    same = bytes(row["digest"]) == entry.content
+                    entry.verdict = f"duplicate {row['epoch']}-{row['seq']}" if same else "grant_conflict"

@@ -1,0 +1,298 @@
+"""POST grants. A plain ASGI endpoint: on this route each µs of a Request and a Response is paid by every grant."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from ..access.guard import need, principal_of
+from ..access.keys import Keyring, Principal
+from ..metrics import GRANTS
+from ..model.entry import Entry
+from ..model.errors import Invalid, MethodNotAllowed, Problem, StoreUnavailable, TooLarge, problem_of
+from ..model.grant import Grant, NamedGrant, msgpack_number, plan
+from ..model.namespace import Namespace
+from ..store.apply import ENTRIES_MAX, Outcome
+from ..store.directory import Directory
+from ..wire import JSON, MSGPACK, NDJSON, decode, encode_json, encode_msgpack, media_type, read_body, send_response
+from ..wire import wants_msgpack
+from .committer import Committer
+from .memory import Memory
+
+ARRAY_MAX = 1_000
+LINES_MAX = 10_000
+JSON_BYTES_MAX = 8 * 1024 * 1024
+LINES_BYTES_MAX = 40 * 1024 * 1024
+PLANS_MAX = 4
+_YIELD_EVERY = 256
+
+_grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
+_named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
+_members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
+_grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpack.Decoder(dict[str, Any])}
+
+
+class Receipt(msgspec.Struct, omit_defaults=False):
+    """What a client gets for a grant that counted, or had counted."""
+
+    status: str
+    grant_id: str
+    namespace: str
+    user_id: str
+    score: int | float | None
+    previous_score: int | float | None
+    seq: int | None
+    epoch: int | None
+    ack: str
+
+
+class Writer:
+    """Grants in, receipts out."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        directory: Directory,
+        keyring: Keyring,
+        memory: Memory,
+        clock: Callable[[], int],
+        ack: str,
+    ) -> None:
+        self._committer = committer
+        self._directory = directory
+        self._keyring = keyring
+        self._memory = memory
+        self._clock = clock
+        self._ack = ack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("POST grants here")
+        atomic = _atomic(scope)
+        name: str | None = scope["path_params"].get("namespace")
+        if atomic and name is not None:
+            raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
+        media = media_type(scope)
+        body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
+        principal = await principal_of(scope, self._keyring)
+        if name is not None:
+            need(principal, "write", name)
+        namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
+        if media == NDJSON or body[:1].isspace() or _is_array(body, media):
+            status, answer = 200, await self._batch(_split(body, media), media, namespace, principal, atomic)
+        else:
+            kind = _grant[media] if namespace else _named[media]
+            status, answer = await self._single(decode(kind, body), media, namespace, principal)
+        if wants_msgpack(scope):
+            await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
+        else:
+            await send_response(send, status, encode_json(answer), b"application/json")
+
+    async def _single(
+        self, grant: Grant, media: str, namespace: Namespace | None, principal: Principal
+    ) -> tuple[int, Receipt]:
+        if media == MSGPACK:
+            grant.amount = msgpack_number(grant.amount)
+        for _ in range(PLANS_MAX):
+            where = namespace or await self._namespace_of(grant, principal)
+            entry = plan(grant, where, self._clock())
+            await self._memory.recall([entry], self._committer)
+            (outcome,) = await self._committer.submit(where.partition, [entry])
+            if outcome.code != "stale_rules":
+                break
+            namespace = await self._again(namespace)
+        receipt = self._receipt(entry, outcome)
+        GRANTS.labels(outcome.code).inc()
+        return (201 if outcome.code == "applied" else 200), receipt
+
+    async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
+        assert isinstance(grant, NamedGrant)
+        need(principal, "write", grant.namespace)
+        return await self._directory.namespace(grant.namespace)
+
+    async def _again(self, namespace: Namespace | None) -> Namespace | None:
+        self._directory.forget()
+        return None if namespace is None else await self._directory.namespace(namespace.name)
+
+    def _receipt(self, entry: Entry, outcome: Outcome) -> Receipt:
+        """The receipt of an outcome; any other than applied and duplicate is raised as its problem."""
+        if outcome.code not in ("applied", "duplicate"):
+            if outcome.code == "stale_rules":
+                raise StoreUnavailable("the namespace's rules keep changing")
+            raise problem_of(outcome.code, outcome.detail)
+        namespace, number = entry.namespace, entry.namespace.number
+        return Receipt(
+            outcome.code,
+            entry.body.grant_id,
+            namespace.name,
+            entry.body.user,
+            None if outcome.score is None else number(outcome.score),
+            None if outcome.previous is None else number(outcome.previous),
+            outcome.seq,
+            outcome.epoch,
+            self._ack,
+        )
+
+    async def _batch(
+        self, raw: list[Any], media: str, namespace: Namespace | None, principal: Principal, atomic: bool
+    ) -> dict[str, Any]:
+        results: list[Any] = [None] * len(raw)
+        grants: dict[int, Grant] = {}
+        lines = media == NDJSON
+        spoken = JSON if lines else media
+        kind = _grant[spoken] if namespace else _named[spoken]
+        for i, member in enumerate(raw):
+            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            try:
+                grants[i] = decode(kind, member)
+                if spoken == MSGPACK:
+                    grants[i].amount = msgpack_number(grants[i].amount)
+            except Problem as problem:
+                results[i] = _rejected(member, spoken, problem)
+        if atomic:
+            _refuse_partly(results)
+        for _ in range(PLANS_MAX):
+            stale = await self._commit(grants, namespace, principal, results, atomic)
+            if not stale:
+                break
+            grants = {i: grants[i] for i in stale}
+            namespace = await self._again(namespace)
+        for i in grants:
+            if results[i] is None:
+                results[i] = _told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))
+        if atomic:
+            _refuse_partly(results)
+        return _summary(results)
+
+    async def _commit(
+        self,
+        grants: dict[int, Grant],
+        namespace: Namespace | None,
+        principal: Principal,
+        results: list[Any],
+        atomic: bool,
+    ) -> list[int]:
+        """Plans and submits; fills `results`. The members whose rules were stale."""
+        by_partition: dict[int, list[tuple[int, Entry]]] = {}
+        now = self._clock()
+        for count, (i, grant) in enumerate(grants.items()):
+            if count % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            try:
+                where = namespace or await self._namespace_of(grant, principal)
+                entry = plan(grant, where, now)
+            except Problem as problem:
+                results[i] = _told(grant.grant_id, problem)
+                continue
+            by_partition.setdefault(where.partition, []).append((i, entry))
+        if atomic:
+            _refuse_partly(results)
+            _check_atomic(by_partition)
+        stale: list[int] = []
+        await asyncio.gather(*(self._submit(p, held, results, stale, atomic) for p, held in by_partition.items()))
+        return sorted(stale)
+
+    async def _submit(
+        self, p: int, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], atomic: bool
+    ) -> None:
+        entries = [entry for _, entry in held]
+        try:
+            await self._memory.recall(entries, self._committer)
+            outcomes = await self._committer.submit(p, entries, atomic)
+        except Problem as problem:
+            for i, entry in held:
+                results[i] = _told(entry.body.grant_id, problem)
+            return
+        for (i, entry), outcome in zip(held, outcomes, strict=True):
+            if outcome.code == "stale_rules":
+                stale.append(i)
+                continue
+            try:
+                results[i] = self._receipt(entry, outcome)
+            except Problem as problem:
+                results[i] = _told(entry.body.grant_id, problem)
+        if atomic and stale:
+            stale[:] = [i for i, _ in held]
+
+
+def _atomic(scope: Scope) -> bool:
+    if not scope["query_string"]:
+        return False
+    given = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    value = given.pop("atomic", "false")
+    if given:
+        raise Invalid("there is no such parameter here", field=f"?{next(iter(given))}")
+    if value not in ("true", "false"):
+        raise Invalid("must be true or false", field="?atomic")
+    return value == "true"
+
+
+def _is_array(body: bytes, media: str) -> bool:
+    return body[:1] == b"[" if media == JSON else bool(body) and (body[0] & 0xF0 == 0x90 or body[0] in (0xDC, 0xDD))
+
+
+def _split(body: bytes, media: str) -> list[Any]:
+    """A batch's members, undecoded. BadRequest, TooLarge, Invalid."""
+    if media == NDJSON:
+        members: list[Any] = [line for line in body.split(b"\n") if line.strip()]
+        most = LINES_MAX
+    else:
+        members, most = decode(_members[media], body), ARRAY_MAX
+    if len(members) > most:
+        raise TooLarge(f"at most {most} grants are taken at once")
+    if not members:
+        raise Invalid("holds no grant", field="$")
+    return members
+
+
+def _rejected(member: Any, media: str, problem: Problem) -> dict[str, Any]:
+    try:
+        grant_id = decode(_grant_id[media], member).get("grant_id")
+    except Problem:
+        grant_id = None
+    return _told(grant_id if isinstance(grant_id, str) else None, problem)
+
+
+def _told(grant_id: str | None, problem: Problem) -> dict[str, Any]:
+    return {"status": "rejected", "grant_id": grant_id, "error": {**problem.body(), "retryable": problem.retryable}}
+
+
+def _summary(results: list[Any]) -> dict[str, Any]:
+    """A batch's answer; all refused for a cause that passes is that problem itself."""
+    counts = {"applied": 0, "duplicate": 0, "rejected": 0}
+    for result in results:
+        counts[result["status"] if isinstance(result, dict) else result.status] += 1
+    for status, count in counts.items():
+        GRANTS.labels(status).inc(count)
+    if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
+        raise StoreUnavailable(results[0]["error"]["detail"])
+    return {**counts, "results": results}
+
+
+class AtomicRefused(Problem):
+    """A member of an atomic request was refused, so none counted."""
+
+
+def _refuse_partly(results: list[Any]) -> None:
+    """Raises the first member's fault that is its own, as the whole request's problem."""
+    for i, result in enumerate(results):
+        if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
+            told = result["error"]
+            problem = AtomicRefused(told["detail"], field=f"$[{i}]" + told.get("field", "$").removeprefix("$"))
+            problem.status, problem.code = told["status"], told["code"]  # type: ignore[misc]
+            raise problem
+
+
+_UNAPPLIED = problem_of("unapplied").detail
+
+
+def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:
+    groups = {held.namespace.rules.group or held.namespace.name for part in by_partition.values() for _, held in part}
+    if len(groups) > 1:
+        raise Invalid("an atomic request needs namespaces of one group", field="$")
+    if any(len(part) > ENTRIES_MAX for part in by_partition.values()):
+        raise TooLarge(f"an atomic request takes at most {ENTRIES_MAX} grants")

@@ -43,6 +43,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class Entry:
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
+    `generations`: the seen generations by which it was judged; "" where that does not matter.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     """
 
@@ -52,6 +53,7 @@ class Entry:
     content: bytes
     verdict: str = ""
     known_since: int | None = None
+    generations: str = ""
     packed: bytes = field(default=b"")
 
     def __post_init__(self) -> None:

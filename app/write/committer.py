@@ -125,6 +125,8 @@ class Committer:
                 self._fail(flight, self._stopped[p])
             elif not flight.entries:
                 self._finish(flight, [])
+            elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
+                self._regenerate(flight)
             else:
                 again = flight.first_known if flight.sent else -1
                 calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic))

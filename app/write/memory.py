@@ -19,7 +19,10 @@ class Memory:
             if head is None:
                 await committer.contact(entry.namespace.partition)
                 head = committer.head(entry.namespace.partition)
-            if head and head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
+            if head is None:
+                continue
+            entry.generations = head.generations
+            if head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
                 asked.setdefault(entry.namespace.id, []).append(entry)
         for namespace_id, old in asked.items():
             ids = [entry.body.grant_id for entry in old]

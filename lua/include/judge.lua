@@ -6,6 +6,10 @@ local function judge(batch, i, head, seq, log_key)
   local counted = batch.seen[i] or batch.pending[entry.id]
   if not counted then
     local code, detail = decide(entry)
+    local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
+    if ledger_seq then
+      return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score
+    end
     if code ~= 'applied' then
       return code, false, false, score, detail or false
     end

@@ -1,0 +1,82 @@
+"""Boards and standings as a client reads them."""
+
+from typing import Any
+
+import msgspec
+
+from ..model.namespace import Namespace
+from ..model.windows import Window, from_micros
+from ..store.boards import Board, Place, Rank
+
+
+class BoardEntry(msgspec.Struct, frozen=True):
+    """One row of a board."""
+
+    position: int
+    rank: int
+    user_id: str
+    score: int | float
+    display_name: str | None = None
+    avatar: str | None = None
+
+
+def entry(namespace: Namespace, place: Place) -> BoardEntry:
+    """A row: the competition rank is one more than the number of better users."""
+    return BoardEntry(place.position, place.better + 1, place.user, namespace.number(place.units))
+
+
+def board_body(namespace: Namespace, window: Window, board: Board, missing: list[str] | None = None) -> dict[str, Any]:
+    """A board's answer."""
+    body: dict[str, Any] = {
+        "namespace": namespace.name,
+        "window": window.name,
+        "starts": moment(window.starts),
+        "ends": moment(window.ends),
+        "category": None,
+        "epoch": board.epoch,
+        "version": board.version,
+        "total": board.total,
+        "next_cursor": None,
+        "entries": [entry(namespace, place) for place in sorted(board.places)],
+    }
+    if missing is not None:
+        body["missing"] = missing
+    return body
+
+
+def standing_body(
+    namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None]
+) -> dict[str, Any]:
+    """A user's standing. percentile: the share of the board, in percent, whose score is no better than theirs."""
+    number = namespace.number
+    return {
+        "user_id": user,
+        "score": number(balances.get("total", 0)),
+        "grants": balances.get("count", 0),
+        "categories": _labelled(namespace, balances, "c:"),
+        "sources": _labelled(namespace, balances, "s:"),
+        "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
+        "streak": None,
+        "last_granted_at": moment(balances.get("last")),
+    }
+
+
+def _labelled(namespace: Namespace, balances: dict[str, int], prefix: str) -> dict[str, int | float]:
+    found = ((field, units) for field, units in sorted(balances.items()) if field.startswith(prefix))
+    return {field.removeprefix(prefix): namespace.number(units) for field, units in found}
+
+
+def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:
+    if rank is None:
+        return None
+    return {
+        "rank": rank.better + 1,
+        "score": namespace.number(rank.units),
+        "percentile": round(100 * rank.not_better / rank.total, 4),
+        "gap_to_next": None if rank.above is None else namespace.number(rank.above - rank.units),
+    }
+
+
+def moment(micros: int | None) -> Any:
+    """A time as it leaves: RFC 3339 in UTC."""
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,123 @@
+"""History out of the ledger."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from ..model.entry import GRANT, entry_id
+from ..model.errors import GrantNotFound, Invalid, StoreUnavailable
+from ..model.namespace import Namespace
+from ..model.windows import from_micros, to_micros
+from ..store import keys
+from ..store.gather import Gatherer
+from ..store.postgres import Postgres
+
+WAIT_S_MAX = 2.0
+_POLL_S = 0.02
+
+
+class History:
+    """Grants as the ledger holds them. What comes from it carries lag_seq, the entries it lacks."""
+
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, clock: Callable[[], int]) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._clock = clock
+
+    async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+        """A user's grants, newest granted_at first; O(log n + limit)."""
+        after_at, after_seq = _parse_cursor(query.get("cursor"))
+        rows = await self._postgres.fetch(
+            "history", namespace.id, user, _moment(query, "since"), _moment(query, "until"), after_at, after_seq, limit + 1
+        )
+        more = len(rows) > limit
+        rows = rows[:limit]
+        return {
+            "grants": [_grant(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if more else None,
+            "lag_seq": await self.lag(namespace.partition),
+        }
+
+    async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
+        """One grant. A fresh one that the ledger lacks is waited for. GrantNotFound, StoreUnavailable."""
+        until = monotonic() + WAIT_S_MAX
+        while True:
+            row = await self._postgres.fetch_one("grant", namespace.id, grant_id)
+            if row is not None:
+                return {**_grant(namespace, row), "revisions": [{"revision": 1, **_grant(namespace, row)}]}
+            if not await self._is_seen(namespace, grant_id):
+                raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+            if monotonic() > until:
+                raise StoreUnavailable("the grant is not in the ledger yet")
+            await asyncio.sleep(_POLL_S)
+
+    async def lag(self, p: int) -> int:
+        """Entries of a partition that the ledger lacks."""
+        row = await self._postgres.fetch_one("offset", p)
+        seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
+        return max(0, int(seq or 0) - (row["seq"] if row else 0))
+
+    async def _is_seen(self, namespace: Namespace, grant_id: str) -> bool:
+        p = namespace.partition
+        generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
+        name = entry_id(GRANT, namespace.id, grant_id, 1)
+        for generation in (generations or b"").decode().split(","):
+            value = await self._gatherer.call(("HGET", keys.seen(p, generation), name))
+            if value is not None:
+                # Counted but not flushed; one that is flushed and was not found was taken back by a heal.
+                flushed = (await self._gatherer.call(("HGET", keys.meta(p), "flushed")) or b"0-0").split(b"-")
+                return int(value.rpartition(b"-")[2]) > int(flushed[1])
+        return False
+
+
+def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "grant_id": row["grant_id"],
+        "user_id": row["user"],
+        "amount": namespace.number(row["amount"]),
+        "category": row["category"],
+        "source": row["source"],
+        "source_id": row["source_id"],
+        "action": row["action"],
+        "session_id": row["session_id"],
+        "granted_at": row["granted_at"],
+        "recorded_at": row["recorded_at"],
+        "voided": False,
+        "epoch": row["epoch"],
+        "seq": row["seq"],
+        "meta": None if row["meta"] is None else msgspec.json.decode(row["meta"]),
+    }
+
+
+def _moment(query: Mapping[str, str], name: str) -> datetime | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        moment = msgspec.convert(text.replace(" ", "+"), datetime)
+    except msgspec.ValidationError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Invalid("must be an RFC 3339 time with its zone", field=f"?{name}")
+    return moment
+
+
+def _cursor(row: asyncpg.Record) -> str:
+    micros = to_micros(row["granted_at"])
+    return base64.urlsafe_b64encode(f"{micros} {row['seq']}".encode()).decode().rstrip("=")
+
+
+def _parse_cursor(text: str | None) -> tuple[datetime | None, int | None]:
+    if text is None:
+        return None, None
+    try:
+        micros, seq = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).split()
+        return from_micros(int(micros)), int(seq)
+    except (ValueError, OverflowError):
+        raise Invalid("is not a cursor of this list", field="?cursor") from None

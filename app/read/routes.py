@@ -1,0 +1,153 @@
+"""GET boards, standings and history."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import check_reader, principal_of
+from ..access.keys import Keyring
+from ..model.errors import BoardNotFound, Invalid, UserNotFound
+from ..model.namespace import Namespace
+from ..model.text import ID_BYTES_MAX, check_text
+from ..model.windows import Window
+from ..store.boards import board_call, read_board, read_standing, standing_call
+from ..store.directory import Directory
+from ..store.gather import Gatherer
+from ..wire import MSGPACK, JSON, answer, check_query, encode, query_int, wants_msgpack
+from .boards import board_body, standing_body
+from .history import History
+
+LIMIT_MAX = 1_000
+USERS_MAX = 500
+_ANSWERS_MAX = 1_024
+_READS_MAX = 4
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Boards and standings out of Redis, history out of Postgres."""
+
+    def __init__(
+        self,
+        gatherer: Gatherer,
+        directory: Directory,
+        keyring: Keyring,
+        history: History,
+        clock: Callable[[], int],
+    ) -> None:
+        self._gatherer = gatherer
+        self._directory = directory
+        self._keyring = keyring
+        self._history = history
+        self._clock = clock
+        self._answers: dict[tuple[Any, ...], bytes] = {}
+
+    async def board(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/boards/{window}`."""
+        check_query(request, "limit", "offset", "around", "radius", "user")
+        view = _view(request)
+        packed = wants_msgpack(request.scope)
+
+        async def read(namespace: Namespace) -> bytes:
+            window = find_window(namespace, request.path_params["window"], self._clock())
+            call = board_call(namespace, window.name, view)
+            reply = await self._gatherer.call(call)
+            # The reply names its version, so an equal reply at an equal version is an equal answer.
+            key = (namespace.id, namespace.version, window, *view, packed, *reply[:3])
+            held = self._answers.get(key)
+            if held is None:
+                body = self._board(namespace, window, view, reply)
+                held, _ = encode(request.scope, body)
+                if len(self._answers) >= _ANSWERS_MAX:
+                    self._answers.clear()
+                self._answers[key] = held
+            return held
+
+        return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
+
+    def _board(self, namespace: Namespace, window: Window, view: list[str | int], reply: Any) -> dict[str, Any]:
+        board = read_board(reply)
+        missing = None
+        if view[0] == "users":
+            found = {place.user for place in board.places}
+            missing = [str(user) for user in view[1:] if user not in found]
+        elif view[0] == "around" and not board.places:
+            raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
+        return board_body(namespace, window, board, missing)
+
+    async def standing(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}`."""
+        check_query(request)
+        user = request.path_params["user"]
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            now = self._clock()
+            periods = namespace.rules.periods
+            names = [namespace.calendar.current(period, now).name for period in periods]
+            balances, ranks = read_standing(await self._gatherer.call(standing_call(namespace, user, names)))
+            if not balances:
+                raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+            return standing_body(namespace, user, balances, dict(zip(periods, ranks, strict=True)))
+
+        return answer(request, await self._read(request, read))
+
+    async def grants(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}/grants`."""
+        check_query(request, "since", "until", "cursor", "limit")
+        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            return await self._history.of_user(namespace, request.path_params["user"], request.query_params, limit)
+
+        return answer(request, await self._read(request, read))
+
+    async def grant(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/grants/{grant_id}`."""
+        check_query(request)
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            return await self._history.grant(namespace, request.path_params["grant_id"])
+
+        return answer(request, await self._read(request, read))
+
+    async def _read(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
+        """Reads by the rules in force: where they changed meanwhile, once more by the new ones."""
+        for _ in range(_READS_MAX):
+            principal = await principal_of(request.scope, self._keyring)
+            namespace = await self._directory.namespace(request.path_params["namespace"])
+            check_reader(principal, namespace)
+            result = await read(namespace)
+            if self._directory.cached(namespace.name) is namespace:
+                break
+        return result
+
+
+def find_window(namespace: Namespace, name: str, now: int) -> Window:
+    """A board's window by name or period. BoardNotFound."""
+    window = namespace.calendar.find(name, now)
+    if window is None:
+        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}")
+    return window
+
+
+def _view(request: Request) -> list[str | int]:
+    query = request.query_params
+    users = query.getlist("user")
+    if users and "around" in query:
+        raise Invalid("cannot be combined with around", field="?user")
+    if users:
+        if len(users) > USERS_MAX:
+            raise Invalid(f"at most {USERS_MAX} users", field="?user")
+        for user in users:
+            check_text(user, "?user", ID_BYTES_MAX)
+        return ["users", *dict.fromkeys(users)]
+    if "around" in query:
+        check_text(query["around"], "?around", ID_BYTES_MAX)
+        return ["around", query["around"], query_int(request, "radius", 5, 0, 500)]
+    offset = query_int(request, "offset", 0, 0, 999_999_999)
+    return ["page", offset, query_int(request, "limit", 10, 1, LIMIT_MAX)]
+
+

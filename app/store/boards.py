@@ -1,0 +1,84 @@
+"""Boards as they are read: the calls, and their replies as entries."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..model.errors import Recovering
+from ..model.namespace import Namespace
+from . import keys
+from .redis import Call, evalsha
+from .scripts import load
+
+BOARD = load("board")
+STANDING = load("standing")
+
+
+class Place(NamedTuple):
+    """One user's place: `position` is unique and orders the list, `better` counts users with a better score."""
+
+    position: int
+    user: str
+    units: int
+    better: int
+
+
+class Board(NamedTuple):
+    """A stretch of a board at one version."""
+
+    epoch: int
+    seq: int
+    version: int
+    total: int
+    places: list[Place]
+
+
+class Rank(NamedTuple):
+    """One user's rank on one board; `above` is the next better score."""
+
+    total: int
+    units: int
+    better: int
+    not_better: int
+    above: int | None
+
+
+def board_call(namespace: Namespace, window: str, view: Sequence[str | int]) -> Call:
+    """`view`: page offset limit, around user radius, or users and their names. O(log n + entries)."""
+    p, ns = namespace.partition, namespace.id
+    return evalsha(BOARD, [keys.board(p, ns, window), keys.space(p, ns), keys.meta(p)], [window, *view])
+
+
+def read_board(reply: Any) -> Board:
+    """The reply of a board call. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    flat = iter(reply[4:])
+    places = [
+        Place(int(position), user.decode(), int(float(score)), better)
+        for position, user, score, better in zip(flat, flat, flat, flat, strict=True)
+    ]
+    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places)
+
+
+def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
+    """A user's balances and ranks. O(log n) a window."""
+    p, ns = namespace.partition, namespace.id
+    boards = (keys.board(p, ns, window) for window in windows)
+    return evalsha(STANDING, [keys.balances(p, ns) + user, keys.meta(p), *boards], [user])
+
+
+def read_standing(reply: Any) -> tuple[dict[str, int], list[Rank | None]]:
+    """Balances by field, and a rank a window in the call's order."""
+    _check_opened(reply)
+    raw = reply[2]
+    balances = {field.decode(): int(value) for field, value in zip(raw[::2], raw[1::2], strict=True)}
+    flat = iter(reply[3:])
+    ranks = [
+        None if total is None else Rank(total, int(float(score)), better, rest, None if above is None else int(float(above)))
+        for total, score, better, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
+    ]
+    return balances, ranks
+
+
+def _check_opened(reply: Any) -> None:
+    if reply[0] == b"unopened":
+        raise Recovering("this partition lost its head; its boards are not served until it is recovered")

@@ -68,11 +68,8 @@ class History:
         generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
         name = entry_id(GRANT, namespace.id, grant_id, 1)
         for generation in (generations or b"").decode().split(","):
-            value = await self._gatherer.call(("HGET", keys.seen(p, generation), name))
-            if value is not None:
-                # Counted but not flushed; one that is flushed and was not found was taken back by a heal.
-                flushed = (await self._gatherer.call(("HGET", keys.meta(p), "flushed")) or b"0-0").split(b"-")
-                return int(value.rpartition(b"-")[2]) > int(flushed[1])
+            if await self._gatherer.call(("HGET", keys.seen(p, generation), name)) is not None:
+                return True
         return False
 
 

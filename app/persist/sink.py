@@ -1,0 +1,255 @@
+"""The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from ..metrics import DUPLICATES_HEALED, POISON
+from ..model.entry import LogEntry
+from ..model.windows import from_micros
+from ..store.postgres import queries
+
+LOCK_PARTITION = 0x6C62_0001
+LOCK_PRESENCE = 0x6C62_0002
+USERS_KEPT_MAX = 1_000_000
+
+_unpack = msgspec.msgpack.Decoder(LogEntry).decode
+_COLUMNS = (
+    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
+    *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
+    "digest",
+)
+_STANDING_KINDS = ("grant", "heal")
+
+
+@dataclass(slots=True)
+class Row:
+    """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims."""
+
+    partition: int
+    epoch: int
+    seq: int
+    digest: bytes
+    packed: bytes
+    recorded_at: datetime
+    score: int
+    entry: LogEntry | None
+    fault: str | None = None
+
+    @property
+    def key(self) -> tuple[int, str, str, int]:
+        """What the ledger holds once."""
+        assert self.entry is not None
+        return self.entry.namespace_id, self.entry.kind, self.entry.grant_id, self.entry.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How far a partition's log is in the ledger, and the digest of that last entry."""
+
+    epoch: int
+    seq: int
+    digest: bytes
+
+
+class Superseded(Exception):
+    """Another persister moved the partition's offset: this one woke up late, and nothing was written."""
+
+
+class Sink:
+    """One raw connection. On any doubt it is terminated, and its locks go with it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._users: dict[str, int] = {}
+
+    @classmethod
+    async def connect(cls, url: str) -> "Sink":
+        """A sink that is counted among the live persisters."""
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=30)
+        await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, 0)")
+        return cls(connection)
+
+    def terminate(self) -> None:
+        """Drops the connection at once."""
+        self._connection.terminate()
+
+    async def persisters(self) -> int:
+        """How many persisters are alive, this one included."""
+        sql = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+        return int(await self._connection.fetchval(sql, LOCK_PRESENCE))
+
+    async def lock(self, p: int) -> bool:
+        """Whether the partition is now this connection's."""
+        return bool(await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK_PARTITION}, $1::int)", p))
+
+    async def unlock(self, p: int) -> None:
+        """Gives the partition up."""
+        await self._connection.execute(f"SELECT pg_advisory_unlock({LOCK_PARTITION}, $1::int)", p)
+
+    async def offset(self, p: int) -> Offset:
+        """A partition's offset."""
+        row = await self._connection.fetchrow(queries()["offset"], p)
+        return Offset(row["epoch"], row["seq"], bytes(row["digest"]))
+
+    async def write(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+        """Rows, standings and offsets of some partitions in one transaction. Superseded, or asyncpg's errors.
+
+        The common case is one COPY; only where the ledger holds an id already are the rows looked at one by one.
+        """
+        try:
+            await self._transaction(batches)
+        except asyncpg.UniqueViolationError:
+            await self._mark_duplicates(batches)
+            await self._transaction(batches)
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError):
+            for p, (offset, rows) in batches.items():
+                await self._isolate(p, offset, rows)
+
+    async def _isolate(self, p: int, offset: Offset, rows: list[Row]) -> None:
+        """Halves a batch that Postgres cannot take until the poison entry stands alone, and sets that aside."""
+        try:
+            await self._mark_duplicates({p: (offset, rows)})
+            await self._transaction({p: (offset, rows)})
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError) as error:
+            if len(rows) == 1:
+                rows[0].fault = f"poison: {error}"
+                await self._transaction({p: (offset, rows)})
+                return
+            half = len(rows) // 2
+            await self._isolate(p, offset, rows[:half])
+            last = rows[half - 1]
+            await self._isolate(p, Offset(last.epoch, last.seq, last.digest), rows[half:])
+
+    async def _transaction(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+        everything = [row for _, rows in batches.values() for row in rows]
+        whole = [row for row in everything if row.fault is None]
+        fresh: dict[str, int] = {}
+        async with self._connection.transaction():
+            await self._number_users({row.entry.user for row in whole if row.entry is not None}, fresh)
+            numbers = self._users | fresh if fresh else self._users
+            await self._connection.copy_records_to_table(
+                "ledger", records=[_record(row, numbers) for row in everything], columns=_COLUMNS
+            )
+            await self._copy_meta(whole)
+            await self._set_aside([row for row in everything if row.fault is not None])
+            await self._add_standings(whole, numbers)
+            for p, (offset, rows) in batches.items():
+                last = rows[-1]
+                done = await self._connection.execute(
+                    queries()["advance"], p, offset.epoch, offset.seq, last.epoch, last.seq, last.digest
+                )
+                if done != "UPDATE 1":
+                    raise Superseded(f"partition {p}")
+        if len(self._users) + len(fresh) > USERS_KEPT_MAX:
+            self._users.clear()
+        self._users.update(fresh)
+
+    async def _number_users(self, names: set[str], fresh: dict[str, int]) -> None:
+        unknown = sorted(name for name in names if name not in self._users)
+        if unknown:
+            await self._connection.execute(queries()["new_users"], unknown)
+            rows = await self._connection.fetch(queries()["user_numbers"], unknown)
+            fresh.update((row["name"], row["number"]) for row in rows)
+
+    async def _copy_meta(self, rows: Iterable[Row]) -> None:
+        records = [
+            (row.entry.namespace_id, row.seq, row.entry.meta.decode())
+            for row in rows
+            if row.entry is not None and row.entry.meta is not None
+        ]
+        if records:
+            await self._connection.copy_records_to_table(
+                "grant_meta", records=records, columns=("namespace_id", "seq", "meta")
+            )
+
+    async def _set_aside(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            reason = "duplicate" if row.fault == "duplicate" else "poison"
+            (DUPLICATES_HEALED if reason == "duplicate" else POISON).inc()
+            await self._connection.execute(
+                "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES ($1, $2, $3, $4, $5)",
+                *(row.partition, row.epoch, row.seq, reason, row.packed),
+            )
+
+    async def _add_standings(self, rows: Iterable[Row], numbers: dict[str, int]) -> None:
+        sums: dict[tuple[int, int], list[Any]] = {}
+        for row in rows:
+            entry = row.entry
+            if entry is None or entry.kind not in _STANDING_KINDS:
+                continue
+            key = (entry.namespace_id, numbers[entry.user])
+            held = sums.get(key)
+            if held is None:
+                sums[key] = [entry.amount, entry.weight, entry.granted_at]
+            else:
+                held[0] += entry.amount
+                held[1] += entry.weight
+                held[2] = max(held[2], entry.granted_at)
+        if not sums:
+            return
+        ordered = sorted(sums.items())
+        await self._connection.execute(
+            queries()["add_standings"],
+            [key[0] for key, _ in ordered],
+            [key[1] for key, _ in ordered],
+            [held[0] for _, held in ordered],
+            [held[1] for _, held in ordered],
+            [from_micros(held[2]) for _, held in ordered],
+        )
+
+    async def _mark_duplicates(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+        """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
+        rows = [row for _, held in batches.values() for row in held if row.fault is None]
+        keys = [row.key for row in rows]
+        columns = [[key[i] for key in keys] for i in range(4)]
+        known = {tuple(row) for row in await self._connection.fetch(queries()["recorded_ids"], *columns)}
+        for row, key in zip(rows, keys, strict=True):
+            if key in known:
+                row.fault = "duplicate"
+            known.add(key)
+
+    async def open_heals(self, p: int) -> list[tuple[int, int, LogEntry]]:
+        """Duplicates of a partition that are not taken back yet: epoch, seq, what they claimed."""
+        rows = await self._connection.fetch(queries()["open_heals"], p)
+        return [(row["epoch"], row["seq"], _unpack(row["entry"])) for row in rows]
+
+    async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:
+        """Records which entry took a duplicate back."""
+        await self._connection.execute(queries()["close_heal"], p, epoch, seq, healed_seq)
+
+
+def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
+    """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
+    epoch, seq = map(int, stream_id.split(b"-"))
+    digest, packed, result = fields[1], fields[3], fields[5]
+    at, score, _ = result.split(b" ")
+    row = Row(p, epoch, seq, digest, packed, from_micros(int(at)), int(score), None)
+    try:
+        row.entry = _unpack(packed)
+    except msgspec.DecodeError as error:
+        row.fault = f"poison: {error}"
+    return row
+
+
+def _record(row: Row, numbers: dict[str, int]) -> tuple[Any, ...]:
+    entry = row.entry
+    if row.fault is not None or entry is None:
+        kind = "duplicate" if row.fault == "duplicate" else "tombstone"
+        return (
+            *(row.partition, row.epoch, row.seq, kind, entry.namespace_id if kind == "duplicate" and entry else 0),
+            *(f"{kind}:{row.partition}:{row.epoch}-{row.seq}", 1, None, 0, 0, row.score, None, None, None, None, None),
+            *(row.recorded_at, row.recorded_at, [], row.digest),
+        )
+    return (
+        *(row.partition, row.epoch, row.seq, entry.kind, entry.namespace_id, entry.grant_id, entry.revision),
+        *(numbers[entry.user], entry.amount, entry.weight, row.score, entry.category, entry.source, entry.source_id),
+        *(entry.action, entry.session_id, from_micros(entry.granted_at), row.recorded_at, entry.windows, row.digest),
+    )
+
+

@@ -1,0 +1,214 @@
+"""The persister: follows the logs of the partitions it holds and writes them to the ledger, in order and once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from ..metrics import PERSIST_LAG, PERSISTED_ROWS
+from ..settings import Settings
+from ..store import keys
+from ..store.apply import CallRefused
+from ..store.partitions import read_head
+from ..store.redis import LOST, Link, Refused, evalsha
+from ..store.scripts import Script, load
+from .heal import heal
+from .sink import Offset, Row, Sink, Superseded, read_row
+
+log = structlog.get_logger()
+
+FLUSH, ROTATE = load("flush"), load("rotate")
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE)
+
+BLOCK_MS = 1_000
+ROWS_MAX = 20_000
+ROWS_A_PARTITION_MAX = 10_000
+BALANCE_S = 1.0
+CHORES_S = 5.0
+
+
+class Stopped(Exception):
+    """A partition whose log does not continue its ledger: nothing more is written until somebody has looked."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A partition that this persister holds."""
+
+    offset: Offset
+    checked: bool = False
+    marks: deque[tuple[float, Offset]] = field(default_factory=deque)
+
+
+class Worker:
+    """One persister process. Several share the partitions; the locks of a dead one fall to the others."""
+
+    def __init__(self, settings: Settings, link: Link, apply_link: Link, partitions: int) -> None:
+        self._settings = settings
+        self._link = link
+        self._apply_link = apply_link
+        self._partitions = partitions
+        self._leases: dict[int, Lease] = {}
+        self._stopped: dict[int, float] = {}
+        self._sink: Sink | None = None
+        self._balanced = 0.0
+        self._chores = 0.0
+
+    async def run(self) -> None:
+        """Passes, for ever; whatever is lost is connected to again."""
+        pause = 0.1
+        while True:
+            try:
+                await self._pass()
+                pause = 0.1
+            except Superseded as error:
+                log.warning("superseded", what=str(error))
+                self._drop()
+            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("store lost", error=f"{type(error).__name__}: {error}")
+                self._drop()
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    def _drop(self) -> None:
+        if self._sink is not None:
+            self._sink.terminate()
+        self._sink = None
+        self._leases.clear()
+        self._balanced = 0.0
+
+    async def _pass(self) -> None:
+        if self._sink is None:
+            self._sink = await Sink.connect(self._settings.postgres_url)
+        if monotonic() - self._balanced >= BALANCE_S:
+            await self._balance(self._sink)
+            self._balanced = monotonic()
+        if not self._leases:
+            await asyncio.sleep(0.2)
+            return
+        batches = await self._read()
+        if batches:
+            await self._sink.write(batches)
+            PERSISTED_ROWS.inc(sum(len(rows) for _, rows in batches.values()))
+            await self._flushed(batches)
+        if monotonic() - self._chores >= CHORES_S:
+            await self._do_chores(self._sink)
+            self._chores = monotonic()
+
+    async def _balance(self, sink: Sink) -> None:
+        """Takes partitions up to a fair share, gives up what is beyond it."""
+        share = -(-self._partitions // await sink.persisters())
+        for p in list(self._leases)[share:]:
+            await sink.unlock(p)
+            del self._leases[p]
+        for p in range(self._partitions):
+            if len(self._leases) >= share:
+                break
+            if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
+                self._leases[p] = Lease(await sink.offset(p))
+
+    async def _read(self) -> dict[int, tuple[Offset, list[Row]]]:
+        """What the logs hold behind the offsets; blocks a while where that is nothing."""
+        for p in [p for p, lease in self._leases.items() if not lease.checked]:
+            await self._check(p)
+        if not self._leases:
+            return {}
+        order = list(self._leases)
+        ids = [f"{self._leases[p].offset.epoch}-{self._leases[p].offset.seq}" for p in order]
+        count = max(64, min(ROWS_A_PARTITION_MAX, ROWS_MAX // len(order)))
+        logs = [keys.log(p) for p in order]
+        (reply,) = await self._link.run(
+            [("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *ids)], timeout_s=BLOCK_MS / 1000 + 5
+        )
+        if isinstance(reply, Exception):
+            raise Refused(str(reply))
+        names = dict(zip(logs, order, strict=True))
+        batches = {}
+        for name, raw in reply or ():
+            p = names[name.decode()]
+            try:
+                batches[p] = (self._leases[p].offset, _rows(p, raw, self._leases[p].offset))
+            except Stopped as error:
+                await self._stop(p, str(error))
+        return batches
+
+    async def _check(self, p: int) -> None:
+        """Before the first write on a connection: the log must hold the very entry at the offset."""
+        lease = self._leases[p]
+        offset = lease.offset
+        try:
+            head = await read_head(self._link, p)
+            if offset.seq:
+                wanted = f"{offset.epoch}-{offset.seq}"
+                (found,) = await self._link.run([("XRANGE", keys.log(p), wanted, wanted)])
+                if not found or found[0][1][1] != offset.digest:
+                    raise Stopped(f"the log does not hold {wanted} as the ledger does")
+            elif head.epoch < offset.epoch:
+                raise Stopped("the log is of an earlier epoch than the ledger")
+            lease.checked = True
+        except (CallRefused, Stopped) as error:
+            await self._stop(p, str(error))
+
+    async def _stop(self, p: int, reason: str) -> None:
+        log.error("partition stopped", partition=p, reason=reason)
+        del self._leases[p]
+        self._stopped[p] = monotonic() + 5
+        if self._sink is not None:
+            await self._sink.unlock(p)
+
+    async def _flushed(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+        calls = []
+        for p, (_, rows) in batches.items():
+            lease, last = self._leases[p], rows[-1]
+            lease.offset = Offset(last.epoch, last.seq, last.digest)
+            lease.marks.append((monotonic(), lease.offset))
+            calls.append(evalsha(FLUSH, [keys.meta(p), keys.log(p)], [last.epoch, last.seq, *self._keep_from(lease)]))
+        for reply in await self._link.run(calls):
+            if isinstance(reply, Exception):
+                raise Refused(str(reply))
+
+    def _keep_from(self, lease: Lease) -> tuple[int, int]:
+        """The oldest entry to keep: the one that was last when the tail's time began."""
+        found = (0, 0)
+        while lease.marks and lease.marks[0][0] <= monotonic() - self._settings.log_tail_s:
+            _, mark = lease.marks.popleft()
+            found = (mark.epoch, mark.seq)
+        while len(lease.marks) > 10_000:
+            del lease.marks[1]
+        return found
+
+    async def _do_chores(self, sink: Sink) -> None:
+        for p, lease in list(self._leases.items()):
+            head = await read_head(self._link, p)
+            newest, _, _ = head.generations.partition(",")
+            oldest = head.generations.rpartition(",")[2]
+            generation_us = self._settings.seen_generation_s * 1_000_000
+            await self._link.run(
+                [
+                    evalsha(
+                        ROTATE,
+                        [keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)],
+                        [head.epoch, head.generations, generation_us, self._settings.seen_generation_entries_max],
+                    )
+                ]
+            )
+            (seq,) = await self._link.run([("HGET", keys.meta(p), "seq")])
+            PERSIST_LAG.labels(str(p)).set(int(seq) - lease.offset.seq)
+            await heal(sink, self._apply_link, p, lease.offset)
+
+
+def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:
+    """The stream's entries as rows: contiguous with the offset, or Stopped."""
+    seq, rows = offset.seq, []
+    for stream_id, fields in raw:
+        row = read_row(p, stream_id, fields)
+        seq += 1
+        if row.seq != seq:
+            raise Stopped(f"the log goes on at {row.epoch}-{row.seq}, the ledger ends at seq {seq - 1}")
+        rows.append(row)
+    return rows

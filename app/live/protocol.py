@@ -1,0 +1,142 @@
+"""The live protocol: what clients send, the frames they get, and close codes."""
+
+from enum import IntEnum
+from typing import Annotated, Any
+
+import msgspec
+
+JSON = "leaderboard.v1"
+MSGPACK = "leaderboard.v1.msgpack"
+
+
+class Close(IntEnum):
+    """The connection's faults. 40xx: do not retry; 41xx: back off; 42xx: come back."""
+
+    BAD_MESSAGE = 4400
+    UNAUTHORIZED = 4001
+    OVER_LIMIT = 4013
+    NO_AUTH = 4102
+    TOO_SLOW = 4108
+    TOO_MANY = 4129
+    DRAIN = 4200
+
+
+class Auth(msgspec.Struct, tag="auth", forbid_unknown_fields=True):
+    """The first message of a connection that watches private boards."""
+
+    token: Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class View(msgspec.Struct, forbid_unknown_fields=True):
+    """What of a board is watched."""
+
+    kind: str
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+
+
+class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
+    """Watch a board; epoch and version where the client holds a state of it."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    namespace: Annotated[str, msgspec.Meta(max_length=64)]
+    window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
+    view: View = msgspec.field(default_factory=lambda: View("top"))
+    epoch: int | None = None
+    version: int | None = None
+
+
+class Unsubscribe(msgspec.Struct, tag="unsubscribe", forbid_unknown_fields=True):
+    """Stop watching."""
+
+    id: int
+
+
+class Ping(msgspec.Struct, tag="ping"):
+    """Answered by a pong."""
+
+
+Message = Auth | Subscribe | Unsubscribe | Ping
+
+decode_json = msgspec.json.Decoder(Message).decode
+decode_msgpack = msgspec.msgpack.Decoder(Message).decode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of a board in a frame."""
+
+    position: int
+    rank: int
+    user_id: str
+    score: int | float
+    display_name: str | None = None
+    avatar: str | None = None
+
+
+class State(msgspec.Struct, frozen=True):
+    """A view at one version; frames are made of one or two of them."""
+
+    window: str
+    starts: Any
+    ends: Any
+    epoch: int
+    version: int
+    total: int
+    entries: tuple[Entry, ...]
+
+
+def snapshot(state: State) -> dict[str, Any]:
+    """The whole state; a subscriber's id goes in front."""
+    return {
+        "type": "snapshot",
+        "window": state.window,
+        "starts": state.starts,
+        "ends": state.ends,
+        "epoch": state.epoch,
+        "version": state.version,
+        "total": state.total,
+        "entries": state.entries,
+    }
+
+
+def delta(old: State, new: State) -> dict[str, Any]:
+    """What leads from one state to the next."""
+    held = {entry.user_id: entry for entry in old.entries}
+    now = {entry.user_id for entry in new.entries}
+    return {
+        "type": "delta",
+        "window": new.window,
+        "starts": new.starts,
+        "ends": new.ends,
+        "from": old.version,
+        "version": new.version,
+        "total": new.total,
+        "upsert": [entry for entry in new.entries if held.get(entry.user_id) != entry],
+        "remove": [user for user in held if user not in now],
+    }
+
+
+class Frame:
+    """A frame without its subscription's id: encoded once in each format, whoever gets it."""
+
+    __slots__ = ("_json", "_msgpack", "body")
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.body = body
+        self._json: bytes | None = None
+        self._msgpack: bytes | None = None
+
+    def json(self, number: int) -> str:
+        """The text frame for one subscription."""
+        if self._json is None:
+            self._json = _encode_json(self.body)
+        return (b'{"id":%d,' % number + self._json[1:]).decode()
+
+    def msgpack(self, number: int) -> bytes:
+        """The binary frame for one subscription: the map with one member more."""
+        if self._msgpack is None:
+            self._msgpack = _encode_msgpack(self.body)
+        return bytes([self._msgpack[0] + 1]) + _encode_msgpack("id") + _encode_msgpack(number) + self._msgpack[1:]
+
+
+_encode_json = msgspec.json.Encoder().encode
+_encode_msgpack = msgspec.msgpack.Encoder().encode

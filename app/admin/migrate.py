@@ -1,0 +1,54 @@
+"""`leaderboard migrate`: the schema, then Redis and Postgres opened for each other."""
+
+from uuid import uuid4
+
+from ..settings import Settings
+from ..store import keys
+from ..store import postgres as schema
+from ..store.directory import PUBLISH, namespace_of, publish_calls
+from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
+from ..store.postgres import Postgres
+from ..store.redis import Link, Refused
+
+
+async def migrate(settings: Settings) -> int:
+    """Makes both stores ready; the number of partitions. Refused where they do not belong together, or lost something."""
+    schema.migrate(settings.postgres_url)
+    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH])
+    try:
+        deployment = await _agree(postgres, link, settings)
+        opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}
+        await _check_opened(link, sorted(opened))
+        await open_partitions(link, [p for p in range(deployment.partitions) if p not in opened])
+        await postgres.fetch("mark_opened")
+        for row in await postgres.fetch("namespaces"):
+            for reply in await link.run(publish_calls(namespace_of(row))):
+                if isinstance(reply, Exception):
+                    raise Refused(f"Redis refuses a namespace: {reply}")
+        return deployment.partitions
+    finally:
+        await link.close()
+        await postgres.close()
+
+
+async def _agree(postgres: Postgres, link: Link, settings: Settings) -> Deployment:
+    await postgres.fetch("create_deployment", uuid4().hex, settings.partitions)
+    row = await postgres.fetch_one("deployment")
+    assert row is not None
+    wanted = Deployment(row["id"], row["partitions"])
+    await postgres.fetch("create_partitions", wanted.partitions)
+    held = await read_deployment(link)
+    if held is not None and held != wanted:
+        raise Refused(f"this Redis belongs to deployment {held.id}, this Postgres to {wanted.id}")
+    if held is None:
+        if await postgres.fetch("opened_partitions"):
+            raise Refused("Postgres was opened with a Redis that held its boards, and this one is empty: recover it")
+        await write_deployment(link, wanted)
+    return wanted
+
+
+async def _check_opened(link: Link, opened: list[int]) -> None:
+    replies = await link.run([("HMGET", keys.meta(p), "epoch", "seq") for p in opened])
+    lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
+    if lost:
+        raise Refused(f"partitions {lost} were opened and have lost their head in Redis: recover them")

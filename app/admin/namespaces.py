@@ -1,0 +1,106 @@
+"""PUT, GET, DELETE and listing of namespaces."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import check_reader, need, principal_of
+from ..access.keys import Keyring
+from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
+from ..model.namespace import Namespace, Rules, check_change, check_rules, locked, partition_of
+from ..model.text import check_namespace_name
+from ..store import keys
+from ..store.directory import Directory, namespace_of, publish_calls, retract_calls
+from ..store.gather import Gatherer
+from ..store.postgres import Postgres
+from ..store.redis import Call
+from ..wire import answer, check_query, decode_body
+
+_encode = msgspec.json.Encoder().encode
+_TRIES_MAX = 3
+
+
+class Namespaces:
+    """Namespaces as an administrator keeps them: written to Postgres, then published to every process."""
+
+    def __init__(
+        self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring, partitions: int
+    ) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._directory = directory
+        self._keyring = keyring
+        self._partitions = partitions
+
+    async def put(self, request: Request) -> Response:
+        """`PUT /v1/namespaces/{ns}`: 201 new, 200 changed."""
+        check_query(request)
+        name = request.path_params["namespace"]
+        need(await principal_of(request.scope, self._keyring), "admin", name)
+        check_namespace_name(name, "$.name")
+        rules = check_rules(await decode_body(request, Rules, b"{}"))
+        for _ in range(_TRIES_MAX):
+            found = await self._put(name, rules)
+            if found is not None:
+                namespace, created = found
+                await self._publish(publish_calls(namespace))
+                return answer(request, namespace.body(), 201 if created else 200)
+        raise StoreUnavailable("the namespace is being changed by others")
+
+    async def _put(self, name: str, rules: Rules) -> tuple[Namespace, bool] | None:
+        """Creates or changes; None where somebody else was faster."""
+        text, p = _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
+        row = await self._postgres.fetch_one("namespace", name)
+        if row is None:
+            made = await self._postgres.fetch_one("create_namespace", name, p, text)
+            return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
+        old = namespace_of(row)
+        change = check_change(old.rules, rules)
+        if change is not None and await self._holds_grants(old):
+            raise locked(change)
+        if old.rules == rules:
+            return old, False
+        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p)
+        return None if changed is None else (Namespace(old.id, name, p, changed["version"], rules), False)
+
+    async def _holds_grants(self, namespace: Namespace) -> bool:
+        space = keys.space(namespace.partition, namespace.id)
+        return await self._gatherer.call(("HEXISTS", space, "v:all")) == 1
+
+    async def _publish(self, calls: list[Call]) -> None:
+        for call in calls:
+            await self._gatherer.call(call)
+        self._directory.forget()
+
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}`."""
+        check_query(request)
+        principal = await principal_of(request.scope, self._keyring)
+        namespace = await self._directory.namespace(request.path_params["namespace"])
+        check_reader(principal, namespace)
+        return answer(request, namespace.body())
+
+    async def list(self, request: Request) -> Response:
+        """`GET /v1/namespaces?prefix=`: those the key may read; without one the public ones."""
+        check_query(request, "prefix")
+        prefix = request.query_params.get("prefix", "")
+        principal = await principal_of(request.scope, self._keyring)
+        visible = [
+            namespace.body()
+            for namespace in await self._directory.all()
+            if namespace.name.startswith(prefix) and (namespace.is_public or principal.may("read", namespace.name))
+        ]
+        return answer(request, {"namespaces": visible})
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v1/namespaces/{ns}?confirm={ns}`: its boards go, its ledger rows stay."""
+        check_query(request, "confirm")
+        name = request.path_params["namespace"]
+        need(await principal_of(request.scope, self._keyring), "admin", name)
+        if request.query_params.get("confirm") != name:
+            raise Invalid("must repeat the namespace's name", field="?confirm")
+        row = await self._postgres.fetch_one("delete_namespace", name)
+        if row is None:
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        await self._publish(retract_calls(name, row["id"], row["partition"], row["version"]))
+        return Response(status_code=204)

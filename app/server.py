@@ -1,0 +1,236 @@
+"""The composition root: builds the parts, hands them to each other, and turns errors into HTTP."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import time_ns
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .access.keys import Keyring
+from .admin.namespaces import Namespaces
+from .health import Health
+from .live.hub import Hub
+from .live.socket import LiveServer
+from .model.errors import BadRequest, MethodNotAllowed, NotFound, Problem, TooLarge
+from .read.history import History
+from .read.routes import Reader
+from .settings import Settings, read_settings
+from .store.apply import APPLY
+from .store.boards import BOARD, STANDING
+from .store.directory import PUBLISH, Directory
+from .store.gather import Gatherer
+from .store.partitions import PROBE, check_durability, probe, read_deployment
+from .store.postgres import Postgres
+from .store.redis import LOST, Link, Refused
+from .wire import problem_response
+from .write.committer import Committer
+from .write.memory import Memory
+from .write.routes import Writer
+
+log = structlog.get_logger()
+
+WEB = Path(__file__).parent / "web"
+CHECK_S = 60.0
+_POLICY = (
+    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+class IdConvertor(Convertor[str]):
+    """A path segment as sent, percent-decoded only after the path is split: an id may hold a slash."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        """BadRequest for what is not UTF-8."""
+        if "%" not in value:
+            return value
+        try:
+            return unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("the path is not UTF-8") from None
+
+    def to_string(self, value: str) -> str:
+        """Unused: no URL is built here."""
+        raise NotImplementedError
+
+
+register_url_convertor("id", IdConvertor())
+
+
+class RawPath:
+    """Routes by the path as it was sent, so that an encoded slash stays part of its segment."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and b"%" in scope.get("raw_path", b""):
+            scope["path"] = scope["raw_path"].decode("latin-1")
+        await self._app(scope, receive, send)
+
+
+def now_micros() -> int:
+    """The clock of a real server: microseconds since 1970 UTC."""
+    return time_ns() // 1_000
+
+
+class Server:
+    """One process: its connections, its loops and its application."""
+
+    def __init__(self, settings: Settings, partitions: int, clock: Callable[[], int] = now_micros) -> None:
+        self._settings = settings
+        self.postgres = Postgres(settings.postgres_url)
+        self.directory = Directory()
+
+        async def greet(link: Link) -> None:
+            await check_durability(link, settings.redis_durability)
+            await probe(link, partitions)
+
+        self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
+        self._read_link = Link(settings.redis_url, [BOARD, STANDING, PUBLISH])
+        self._check_link = Link(settings.redis_url, [])
+        self.gatherer = Gatherer(self._read_link, self.directory.notice)
+        self.directory.call = self.gatherer.call
+        self.committer = Committer(self._write_link, self._offsets)
+        self.keyring = Keyring(self.directory, settings.api_key)
+        self.hub = Hub(self.gatherer, self.directory, clock)
+        self.live = LiveServer(self.hub, self.directory, self.keyring)
+        memory = Memory(self.postgres)
+        ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
+        self.writer = Writer(self.committer, self.directory, self.keyring, memory, clock, ack)
+        history = History(self.postgres, self.gatherer, clock)
+        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, clock)
+        self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions)
+        self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
+
+    async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:
+        rows = await self.postgres.fetch("offsets")
+        return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Runs the loops while the application is served."""
+        loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check)
+        tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
+        try:
+            yield
+        finally:
+            await self.live.drain()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for link in (self._write_link, self._read_link, self._check_link):
+                await link.close()
+            await self.postgres.close()
+
+    async def _check(self) -> None:
+        """Every minute: eviction and durability may have been changed under a running server."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._check_link.connect()
+                await check_durability(self._check_link, self._settings.redis_durability)
+            except Refused as refused:
+                log.error("redis refused", detail=str(refused))
+                await self._write_link.close()
+            except LOST:
+                pass
+
+    def app(self) -> ASGIApp:
+        """The ASGI application."""
+        reader, namespaces, health = self.reader, self.namespaces, self.health
+        space = "/v1/namespaces/{namespace:id}"
+        routes = [
+            Route(f"{space}/grants", self.writer),
+            Route("/v1/grants", self.writer),
+            Route(f"{space}/boards/{{window:id}}", reader.board),
+            Route(f"{space}/users/{{user:id}}", reader.standing),
+            Route(f"{space}/users/{{user:id}}/grants", reader.grants),
+            Route(f"{space}/grants/{{grant_id:id}}", reader.grant),
+            Route(space, namespaces.get, methods=["GET"]),
+            Route(space, namespaces.put, methods=["PUT"]),
+            Route(space, namespaces.delete, methods=["DELETE"]),
+            Route("/v1/namespaces", namespaces.list),
+            WebSocketRoute("/v1/live", self.live.endpoint),
+            Route("/healthz", health.alive),
+            Route("/readyz", health.ready),
+            Route("/metrics", health.metrics),
+            Route("/", _page),
+            Mount("/web", StaticFiles(directory=WEB)),
+        ]
+        handlers = {Problem: _problem, HTTPException: _http_error, Exception: _unexpected}
+        return RawPath(Starlette(routes=routes, lifespan=self.lifespan, exception_handlers=handlers))  # type: ignore[arg-type]
+
+
+async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
+    """A loop that fails is a defect: it is told, and goes on."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("loop failed", loop=getattr(loop, "__qualname__", str(loop)))
+            await asyncio.sleep(0.1)
+
+
+async def _page(request: Request) -> Response:
+    return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY})
+
+
+async def _problem(request: Request, error: Problem) -> Response:
+    return problem_response(request.scope, error)
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    known: dict[int, Problem] = {
+        404: NotFound("there is no such path"),
+        405: MethodNotAllowed(f"{request.method} is not taken here"),
+        413: TooLarge("the body is too large"),
+    }
+    return problem_response(request.scope, known.get(error.status_code, BadRequest(str(error.detail))))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", request.url.path), error=type(error).__name__, exc_info=error)
+    problem = Problem("something unexpected went wrong; it is logged")
+    problem.status, problem.code = 500, "internal"  # type: ignore[misc]
+    return problem_response(request.scope, problem)
+
+
+async def find_partitions(settings: Settings) -> int:
+    """P as Redis has it, else as Postgres does. Refused where neither is migrated; waits for nothing."""
+    link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+    try:
+        try:
+            deployment = await read_deployment(link)
+        except LOST:
+            deployment = None
+        if deployment is not None:
+            return deployment.partitions
+        row = await postgres.fetch_one("deployment")
+        if row is None:
+            raise Refused("neither Redis nor Postgres is migrated: run leaderboard migrate")
+        return int(row["partitions"])
+    finally:
+        await link.close()
+        await postgres.close()
+
+
+def from_environment() -> ASGIApp:
+    """What uvicorn's workers build."""
+    settings = read_settings()
+    partitions = asyncio.run(find_partitions(settings))
+    return Server(settings, partitions).app()

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time_ns
@@ -23,6 +24,7 @@ from .admin.namespaces import Namespaces
 from .health import Health
 from .live.hub import Hub
 from .live.socket import LiveServer
+from .logs import configure
 from .model.errors import BadRequest, MethodNotAllowed, NotFound, Problem, TooLarge
 from .read.history import History
 from .read.routes import Reader
@@ -204,7 +206,9 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", request.url.path), error=type(error).__name__, exc_info=error)
+    log.error(
+        "unexpected", path=re.sub(r"lb_\w+", "lb_…", request.url.path), error=type(error).__name__, exc_info=error
+    )
     problem = Problem("something unexpected went wrong; it is logged")
     problem.status, problem.code = 500, "internal"  # type: ignore[misc]
     return problem_response(request.scope, problem)
@@ -232,5 +236,8 @@ async def find_partitions(settings: Settings) -> int:
 def from_environment() -> ASGIApp:
     """What uvicorn's workers build."""
     settings = read_settings()
-    partitions = asyncio.run(find_partitions(settings))
+    configure(settings.log_level)
+    # uvicorn calls this inside its loop, so the question is asked in a loop of its own.
+    with ThreadPoolExecutor(1) as threads:
+        partitions = threads.submit(asyncio.run, find_partitions(settings)).result()
     return Server(settings, partitions).app()

@@ -129,4 +129,3 @@ class Hub:
 
 def _moments(window: Window) -> tuple[Any, Any]:
     return tuple(None if at is None else from_micros(at) for at in (window.starts, window.ends))  # type: ignore[return-value]
-

@@ -251,5 +251,3 @@ def _record(row: Row, numbers: dict[str, int]) -> tuple[Any, ...]:
         *(numbers[entry.user], entry.amount, entry.weight, row.score, entry.category, entry.source, entry.source_id),
         *(entry.action, entry.session_id, from_micros(entry.granted_at), row.recorded_at, entry.windows, row.digest),
     )
-
-

@@ -34,7 +34,14 @@ class History:
         """A user's grants, newest granted_at first; O(log n + limit)."""
         after_at, after_seq = _parse_cursor(query.get("cursor"))
         rows = await self._postgres.fetch(
-            "history", namespace.id, user, _moment(query, "since"), _moment(query, "until"), after_at, after_seq, limit + 1
+            "history",
+            namespace.id,
+            user,
+            _moment(query, "since"),
+            _moment(query, "until"),
+            after_at,
+            after_seq,
+            limit + 1,
         )
         more = len(rows) > limit
         rows = rows[:limit]

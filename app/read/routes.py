@@ -149,5 +149,3 @@ def _view(request: Request) -> list[str | int]:
         return ["around", query["around"], query_int(request, "radius", 5, 0, 500)]
     offset = query_int(request, "offset", 0, 0, 999_999_999)
     return ["page", offset, query_int(request, "limit", 10, 1, LIMIT_MAX)]
-
-

@@ -73,7 +73,9 @@ def read_standing(reply: Any) -> tuple[dict[str, int], list[Rank | None]]:
     balances = {field.decode(): int(value) for field, value in zip(raw[::2], raw[1::2], strict=True)}
     flat = iter(reply[3:])
     ranks = [
-        None if total is None else Rank(total, int(float(score)), better, rest, None if above is None else int(float(above)))
+        None
+        if total is None
+        else Rank(total, int(float(score)), better, rest, None if above is None else int(float(above)))
         for total, score, better, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks

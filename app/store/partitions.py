@@ -70,7 +70,9 @@ async def check_durability(link: Link, durability: str) -> None:
     if policy and policy != "noeviction":
         raise Refused(f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction")
     if durability != "none" and appendonly == "no":
-        raise Refused("Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none")
+        raise Refused(
+            "Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none"
+        )
     if durability == "always" and appendfsync and appendfsync != "always":
         raise Refused(
             f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set always, "

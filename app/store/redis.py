@@ -28,7 +28,9 @@ class Link:
     knows whether its calls may go again. `greet` runs on each new connection and raises Refused to turn it down.
     """
 
-    def __init__(self, url: str, scripts: Sequence[Script], greet: Greeting | None = None, timeout_s: float = 5) -> None:
+    def __init__(
+        self, url: str, scripts: Sequence[Script], greet: Greeting | None = None, timeout_s: float = 5
+    ) -> None:
         self._scripts = scripts
         self._greet = greet
         self._timeout_s = timeout_s

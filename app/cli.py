@@ -1,0 +1,193 @@
+"""The `leaderboard` command: exit 0 good, 1 finding, 2 usage; one clear line on stderr."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from .access.keys import SCOPES, new_key
+from .admin import migrate as migration
+from .logs import configure
+from .model.errors import Problem
+from .persist.worker import SCRIPTS, Worker
+from .server import find_partitions, from_environment
+from .settings import Settings, SettingsError, read_settings
+from .store.apply import APPLY
+from .store.directory import publish_key_calls, retract_key_calls
+from .store.partitions import check_durability
+from .store.postgres import Postgres
+from .store.redis import LOST, Link, Refused
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
+cli.add_typer(keys_cli, name="keys")
+
+
+class Finding(Exception):
+    """The command ran and found something wrong."""
+
+
+def main() -> None:
+    """Runs the command; what is expected to go wrong is one line, not a trace."""
+    try:
+        cli()
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except (Finding, Refused, Problem) as error:
+        _fail(str(error), 1)
+    except LOST as error:
+        _fail(f"Redis does not answer: {error}", 1)
+
+
+def _fail(line: str, code: int) -> None:
+    print(f"leaderboard: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+@cli.command()
+def dev(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where Valkey and Postgres keep their data.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Admin key, lb_<id>_<16+ characters>.")] = None,
+    demo: Annotated[bool, typer.Option(help="A demonstration that keeps scores moving.")] = True,
+) -> None:
+    """Everything in one: Valkey, Postgres, server and persister, embedded."""
+    from .embedded import run_dev
+
+    settings = read_settings(port=port, data_dir=data_dir, api_key=api_key)
+    sys.exit(run_dev(host=host, port=settings.port, data_dir=settings.data_dir, api_key=settings.api_key, demo=demo))
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes.")] = None,
+) -> None:
+    """The server: REST and WebSocket."""
+    settings = read_settings(host=host, port=port, workers=workers)
+    configure(settings.log_level)
+    asyncio.run(find_partitions(settings))
+    os.environ |= {"LEADERBOARD_HOST": settings.host, "LEADERBOARD_PORT": str(settings.port)}
+    uvicorn.run(
+        f"{from_environment.__module__}:{from_environment.__name__}",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
+        ws_per_message_deflate=False,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=2,
+        limit_concurrency=20_000,
+    )
+
+
+@cli.command()
+def persist() -> None:
+    """The persister: Redis' log into the ledger in Postgres. Several may run."""
+    settings = read_settings()
+    configure(settings.log_level)
+    _run(lambda: _persist(settings))
+
+
+async def _persist(settings: Settings) -> None:
+    async def greet(link: Link) -> None:
+        await check_durability(link, settings.redis_durability)
+
+    partitions = await find_partitions(settings)
+    link = Link(settings.redis_url, SCRIPTS, greet)
+    worker = Worker(settings, link, Link(settings.redis_url, [APPLY]), partitions)
+    task = asyncio.ensure_future(worker.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+
+
+@cli.command()
+def migrate() -> None:
+    """Creates or updates the schema, and opens Redis and Postgres for each other."""
+    partitions = _run(lambda: migration.migrate(read_settings()))
+    print(f"ready: {partitions} partitions")
+
+
+@cli.command()
+def checkconfig() -> None:
+    """Checks every setting and what the stores are configured to do."""
+    settings = read_settings()
+
+    async def check() -> None:
+        link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+        await check_durability(link, settings.redis_durability)
+        await postgres.fetch("deployment")
+        await link.close()
+
+    _run(check)
+    print("ok")
+
+
+@keys_cli.command("create")
+def create_key(
+    scope: Annotated[list[str], typer.Option(help="read, write or admin, with a namespace pattern: write:f1-*")],
+) -> None:
+    """Makes a key and shows it once."""
+    for held in scope:
+        name, _, pattern = held.partition(":")
+        if name not in SCOPES or not pattern:
+            raise typer.BadParameter(f"{held!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>", param_hint="--scope")
+    token, record = new_key(tuple(scope))
+    settings = read_settings()
+
+    async def create() -> None:
+        postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [])
+        await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
+        await link.run(publish_key_calls(record))
+        await link.close()
+
+    _run(create)
+    print(token)
+
+
+@keys_cli.command("list")
+def list_keys() -> None:
+    """Lists the keys; never their secrets."""
+    rows = _run(lambda: Postgres(read_settings().postgres_url).fetch("keys"))
+    for row in rows:
+        state = "revoked" if row["revoked_at"] else "active"
+        print(f"{row['id']}\t{state}\t{','.join(row['scopes'])}\t{row['created_at']:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@keys_cli.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Revokes a key, everywhere."""
+    settings = read_settings()
+
+    async def revoke() -> bool:
+        link = Link(settings.redis_url, [])
+        found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
+        await link.run(retract_key_calls(key_id))
+        await link.close()
+        return found is not None
+
+    if not _run(revoke):
+        raise Finding(f"there is no active key {key_id!r}")
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(work())

@@ -1,0 +1,203 @@
+"""`leaderboard dev` from outside: what it starts, keeps running, refuses and leaves."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from app.embedded import free_port
+from tests.integration.running import DEV, Dev, alive, until
+
+PARTS = ["redis", "postgres", "serve", "persist"]
+
+
+def dev(data_dir: Path, *options: str, **more: object) -> Dev:
+    return Dev(data_dir, "--port", str(free_port()), "--no-demo", *options, **more)  # type: ignore[arg-type]
+
+
+def refused(*options: str) -> str:
+    """Run it and be refused: its one line."""
+    ended = subprocess.run([*DEV, *options], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    return ended.stderr
+
+
+def put_marks(url_redis: str, url_postgres: str) -> None:
+    with redis.Redis.from_url(url_redis) as store:
+        store.set("mark", "kept")
+    with psycopg.connect(url_postgres) as ledger:
+        ledger.execute("CREATE TABLE IF NOT EXISTS mark AS SELECT 'kept' AS mark")
+
+
+def marks(url_redis: str, url_postgres: str) -> list[object]:
+    with redis.Redis.from_url(url_redis, decode_responses=True) as store, psycopg.connect(url_postgres) as ledger:
+        return [store.get("mark"), *(ledger.execute("SELECT mark FROM mark").fetchone() or ())]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    with dev(tmp_path_factory.mktemp("dev") / "data") as running:
+        yield running.ready()
+
+
+def test_says_where_everything_is(up: Dev) -> None:
+    run = up.run
+    assert list(run) == ["http", "redis", "postgres", "api_key", "pids"]
+    assert list(run["pids"]) == PARTS
+    assert stat.S_IMODE((up.data_dir / "run.json").stat().st_mode) == 0o600
+    assert all(alive(pid) for pid in run["pids"].values())
+    assert up.healthy()
+
+
+def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
+    assert up.run["http"] in up.output
+    assert up.run["api_key"] in up.output
+    assert "Ctrl-C" in up.output
+
+
+def test_redis_puts_every_write_on_disk(up: Dev) -> None:
+    with redis.Redis.from_url(up.run["redis"], decode_responses=True) as store:
+        found = store.config_get("*")
+    assert isinstance(found, dict)
+    assert found["appendonly"] == "yes"
+    assert found["appendfsync"] == "always"
+    assert found["no-appendfsync-on-rewrite"] == "no"
+    assert found["maxmemory-policy"] == "noeviction"
+    assert found["save"] == ""
+    assert found["bind"] == "127.0.0.1"
+    assert Path(found["dir"]) == up.data_dir / "redis"
+
+
+def test_postgres_is_utf8_and_asks_for_its_password(up: Dev) -> None:
+    with psycopg.connect(up.run["postgres"]) as ledger:
+        assert ledger.info.encoding == "utf-8"
+        found = ledger.execute("SELECT datcollate, version() FROM pg_database WHERE datname = current_database()")
+        collation, version = found.fetchone() or ("", "")
+    assert collation == "C"
+    assert version.startswith("PostgreSQL 18")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(up.run["postgres"], password="wrong")
+
+
+def test_a_second_one_on_the_same_folder_is_refused(up: Dev) -> None:
+    line = refused("--port", str(free_port()), "--data-dir", str(up.data_dir))
+    assert str(up.data_dir) in line
+    assert "in use" in line
+    assert up.healthy()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_part_comes_back_with_its_data_at_its_place(up: Dev, part: str) -> None:
+    before = up.run
+    put_marks(before["redis"], before["postgres"])
+    up.kill(part)
+    after = up.run
+    assert {**after, "pids": None} == {**before, "pids": None}
+    assert [name for name in PARTS if after["pids"][name] != before["pids"][name]] == [part]
+    assert up.healthy()
+    assert marks(after["redis"], after["postgres"]) == ["kept", "kept"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_and_the_folder_is_kept(tmp_path: Path, number: signal.Signals) -> None:
+    with dev(tmp_path / "data") as first:
+        run = first.ready().run
+        put_marks(run["redis"], run["postgres"])
+        assert first.ends(number) == 0
+        assert not (first.data_dir / "run.json").exists()
+    with dev(tmp_path / "data") as second:
+        again = second.ready().run
+        assert again["api_key"] == run["api_key"]
+        assert marks(again["redis"], again["postgres"]) == ["kept", "kept"]
+        assert second.ends() == 0
+
+
+def test_a_part_that_hangs_cannot_hold_up_the_end(tmp_path: Path) -> None:
+    with dev(tmp_path / "data") as running:
+        for part in ("serve", "postgres"):
+            os.kill(running.ready().run["pids"][part], signal.SIGSTOP)
+        assert running.ends() == 0
+
+
+def test_a_killed_dev_leaves_nothing_running_and_the_next_starts_on_its_folder(tmp_path: Path) -> None:
+    with dev(tmp_path / "data") as first:
+        run = first.ready().run
+        put_marks(run["redis"], run["postgres"])
+        first.process.kill()
+        with dev(tmp_path / "data") as second:
+            until(lambda: not any(map(alive, first.family)), "end of the first one's parts", 5)
+            until(lambda: second.run and second.run["pids"] != run["pids"], "second run.json")
+            again = second.ready().run
+            assert marks(again["redis"], again["postgres"]) == ["kept", "kept"]
+            assert second.ends() == 0
+
+
+def test_a_stop_while_starting_is_obeyed(tmp_path: Path) -> None:
+    with dev(tmp_path / "data") as running:
+        until((tmp_path / "data" / "postgres.new").exists, "initdb")
+        assert running.ends() == 0
+    with dev(tmp_path / "data") as again:
+        assert again.ready().ends() == 0
+
+
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused("--port", str(port), "--data-dir", str(tmp_path / "data"))
+    assert f":{port}" in line
+    assert not (tmp_path / "data" / "redis").exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["", "secret", "lb_short_0123456789", "lb__0123456789abcdef", "xx_dev_0123456789abcdef"]
+)
+def test_a_bad_api_key_is_refused_by_its_flag(tmp_path: Path, key: str) -> None:
+    assert "--api-key" in refused("--data-dir", str(tmp_path / "data"), "--api-key", key)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_given_api_key_is_used(tmp_path: Path) -> None:
+    key = "lb_mine_0123456789abcdef"
+    with dev(tmp_path / "data", "--api-key", key) as running:
+        assert running.ready().run["api_key"] == key
+        assert running.ends() == 0
+
+
+def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refused("--port", str(free_port()), "--data-dir", str(tmp_path / "file" / "data"))
+
+
+def test_runs_as_a_plain_user() -> None:
+    """Where we are root, as nobody; the folder then is found unchanged by root, too."""
+    root = os.geteuid() == 0
+    uid = pwd.getpwnam("nobody").pw_uid if root else os.geteuid()
+    home = Path(tempfile.mkdtemp(prefix="leaderboard-"))
+    try:
+        os.chown(home, uid, -1)
+        with dev(home / "data", uid=uid if root else None) as plain:
+            run = plain.ready().run
+            assert {Path(f"/proc/{pid}").stat().st_uid for pid in run["pids"].values()} == {uid}
+            put_marks(run["redis"], run["postgres"])
+            assert plain.ends() == 0
+        with dev(home / "data") as other:
+            run = other.ready().run
+            assert Path(f"/proc/{run['pids']['postgres']}").stat().st_uid == uid
+            assert marks(run["redis"], run["postgres"]) == ["kept", "kept"]
+            assert other.ends() == 0
+    finally:
+        shutil.rmtree(home)

@@ -1,7 +1,7 @@
 -- depends:
 
 CREATE TABLE deployment (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id text NOT NULL,
     partitions smallint NOT NULL
 );

@@ -9,7 +9,7 @@ import structlog
 def configure(level: str) -> None:
     """Sets up structlog and the standard library's loggers alike."""
     threshold = getattr(logging, level.upper())
-    shared = [
+    shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

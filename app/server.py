@@ -80,6 +80,7 @@ class RawPath:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on everything."""
         if scope["type"] == "http" and b"%" in scope.get("raw_path", b""):
             scope["path"] = scope["raw_path"].decode("latin-1")
         await self._app(scope, receive, send)
@@ -147,7 +148,7 @@ class Server:
                 await self._check_link.connect()
                 await check_durability(self._check_link, self._settings.redis_durability)
             except Refused as refused:
-                log.error("redis refused", detail=str(refused))
+                log.warning("redis refused", detail=str(refused))
                 await self._write_link.close()
             except LOST:
                 pass

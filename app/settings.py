@@ -1,4 +1,4 @@
-"""Settings from LEADERBOARD_* environment variables; a flag beats its variable, and a bad one stops the start by name."""
+"""Settings from LEADERBOARD_* environment variables; a flag beats its variable, a bad one stops the start by name."""
 
 import os
 import re

@@ -95,7 +95,9 @@ async def decode_body(request: Request, kind: type[T], default: bytes | None = N
     data = await read_body(request.scope, request.receive, BODY_BYTES_MAX)
     if not data and default is not None:
         media, data = JSON, default
-    return decode(msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind), data)
+    decoder: Any = msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind)
+    value: T = decode(decoder, data)
+    return value
 
 
 def decode(decoder: Any, data: Any) -> Any:

@@ -12,7 +12,7 @@ from ..store.redis import Link, Refused
 
 
 async def migrate(settings: Settings) -> int:
-    """Makes both stores ready; the number of partitions. Refused where they do not belong together, or lost something."""
+    """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
     schema.migrate(settings.postgres_url)
     postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH])
     try:

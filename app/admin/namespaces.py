@@ -65,7 +65,7 @@ class Namespaces:
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         space = keys.space(namespace.partition, namespace.id)
-        return await self._gatherer.call(("HEXISTS", space, "v:all")) == 1
+        return bool(await self._gatherer.call(("HEXISTS", space, "v:all")))
 
     async def _publish(self, calls: list[Call]) -> None:
         for call in calls:

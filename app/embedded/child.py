@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from app.embedded.account import Account
+from .account import Account
 
 LAUNCH = Path(__file__).with_name("launch.py")
 READY_S_MAX = 30.0

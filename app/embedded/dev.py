@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import sys
@@ -12,15 +11,15 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
-from app.demo import Demo
-from app.embedded.child import Child, EmbeddedError, free_port
-from app.embedded.folder import DataFolder, FolderError
-from app.embedded.postgres import Postgres
-from app.embedded.supervisor import StopRequestedError, Supervisor
-from app.embedded.valkey import Valkey
-from app.embedded.verbs import PROGRAM, Persist, Serve, Verb
+from ..demo import Demo
+from ..settings import API_KEY
+from .child import Child, EmbeddedError, free_port
+from .folder import DataFolder, FolderError
+from .postgres import Postgres
+from .supervisor import StopRequestedError, Supervisor
+from .valkey import Valkey
+from .verbs import PROGRAM, Persist, Serve, Verb
 
-API_KEY = re.compile(r"lb_[A-Za-z0-9.-]{1,64}_[!-~]{16,256}")
 MIGRATE_S_MAX = 120.0
 HURRY_AFTER_S = 0.5
 
@@ -72,7 +71,7 @@ def run_dev(
     """
     try:
         if api_key is not None and not API_KEY.fullmatch(api_key):
-            raise UsageError("--api-key: expected lb_<id>_<16 or more characters>")
+            raise UsageError("--api-key (LEADERBOARD_API_KEY): must be lb_<id>_<secret of 16 or more characters>")
         with StopSignals() as signals, DataFolder(data_dir) as folder:
             port = _claim(host, port)
             dev = Dev(folder, signals, host=host, port=port, api_key=api_key or folder.api_key(), program=program)

@@ -1,4 +1,4 @@
-"""Grandchildren whose parent was killed: adopted, reaped, and at the end killed, so that none is left behind."""
+"""Grandchildren whose parent was killed: adopted, killed and reaped, so that none is left behind."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def reap(known: Collection[int]) -> None:
         os.waitpid(ended.si_pid, 0)
 
 
-def kill() -> None:
-    """Kill and reap every child left, within half a second; call it once all known ones are reaped."""
+def kill(known: Collection[int]) -> None:
+    """Kill and reap every child not in `known`, within half a second."""
     deadline = time.monotonic() + KILL_S_MAX
-    while (left := _children()) and time.monotonic() < deadline:
+    while (left := _children() - set(known)) and time.monotonic() < deadline:
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         time.sleep(0.01)
-        reap(known=())
+        reap(known)
 
 
-def _children() -> list[int]:
+def _children() -> set[int]:
     """The processes whose parent we are now; none where there is no /proc to tell."""
-    found = []
+    found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             # pid (name, which may hold anything) state parent …
@@ -54,5 +54,5 @@ def _children() -> list[int]:
         except (OSError, IndexError):
             continue
         if parent == os.getpid():
-            found.append(int(stat.parent.name))
+            found.add(int(stat.parent.name))
     return found

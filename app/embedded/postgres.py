@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psycopg
 
-from app.embedded.account import NoAccountError, choose
-from app.embedded.child import Child, EmbeddedError
+from .account import NoAccountError, choose
+from .child import Child, EmbeddedError
 
 USER = "leaderboard"
 DATABASE = "postgres"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from app.embedded import orphans
-from app.embedded.child import READY_S_MAX, Child, EmbeddedError
+from . import orphans
+from .child import READY_S_MAX, Child, EmbeddedError
 
 TICK_S = 0.05
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 2.0
-# A child that dies before it is ready, or within this time after it started, died at its start.
+# A child that was ready and lived this long is started again without growing delay.
 SETTLED_S = 1.0
+# So many deaths before it was ready, within so long: it cannot be started.
 DEATHS_MAX, DEATHS_WITHIN_S = 5, 10.0
 STOP_S_MAX = 4.0
 LOG_CHECK_S = 5.0
@@ -45,7 +46,7 @@ class Supervisor:
     """Watches children from the one thread that calls it.
 
     `stopping` is asked at every step; `say` takes a line for the user. `adopt_orphans` is for a process that has no
-    other children: whatever its children leave behind is reaped as it ends, and killed at the stop.
+    other children: whatever a dead child leaves behind (a worker that holds its port) is killed and reaped.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Supervisor:
         for child in (child for group in order for child in group):
             child.kill()
         if self._adopts:
-            orphans.kill()
+            orphans.kill(known=())
 
     def _tick(self) -> list[Child]:
         """One look at every child, then a short sleep; those that became ready."""
@@ -117,7 +118,7 @@ class Supervisor:
             raise StopRequestedError
         became_ready = [watched.child for watched in self._watched if self._look(watched)]
         if self._adopts:
-            orphans.reap([watched.child.pid for watched in self._watched] + [self._step.pid if self._step else 0])
+            orphans.reap(self._known())
         if time.monotonic() - self._logs_checked > LOG_CHECK_S:
             self._logs_checked = time.monotonic()
             for watched in self._watched:
@@ -140,13 +141,19 @@ class Supervisor:
             return True
         return False
 
+    def _known(self) -> list[int]:
+        return [watched.child.pid for watched in self._watched] + [self._step.pid if self._step else 0]
+
     def _died(self, watched: _Watched, now: float) -> None:
+        if self._adopts:
+            orphans.kill(self._known())
         deaths = watched.early_deaths
-        if watched.ready and now - watched.started > SETTLED_S:
+        if watched.ready:
             deaths.clear()
-            watched.backoff_s = BACKOFF_S_MIN
         else:
             deaths.append(now)
+        if watched.ready and now - watched.started > SETTLED_S:
+            watched.backoff_s = BACKOFF_S_MIN
         if len(deaths) == DEATHS_MAX and now - deaths[0] <= DEATHS_WITHIN_S:
             raise EmbeddedError(
                 f"{watched.child.name} died {DEATHS_MAX} times at its start: {watched.child.obituary()}"

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from app.embedded.child import Child, EmbeddedError
+from .child import Child, EmbeddedError
 
 PROBE_S_MAX = 0.5
 REPLY_BYTES_MAX = 64 * 1024

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from app.embedded.child import Child
+from .child import Child
 
 # -P: a folder named app where the user stands is not ours.
 PROGRAM = (sys.executable, "-P", "-m", "app")

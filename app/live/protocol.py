@@ -1,5 +1,6 @@
 """The live protocol: what clients send, the frames they get, and close codes."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -57,8 +58,8 @@ class Ping(msgspec.Struct, tag="ping"):
 
 Message = Auth | Subscribe | Unsubscribe | Ping
 
-decode_json = msgspec.json.Decoder(Message).decode
-decode_msgpack = msgspec.msgpack.Decoder(Message).decode
+decode_json: Callable[[str], Message] = msgspec.json.Decoder(Message).decode
+decode_msgpack: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What the log carries of an entry: positional MessagePack, so fields are only ever added at the end.
 
     amount: scaled units added to the score. weight: live grants added (1, 0 or −1). granted_at: microseconds since
-    1970 UTC. windows: those it lands in, so that nobody recomputes them with other time-zone data. meta: canonical JSON.
+    1970 UTC. windows: those it lands in, so that nobody recomputes them with other time zones. meta: canonical JSON.
     """
 
     kind: str

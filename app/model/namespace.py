@@ -141,12 +141,25 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
 
     def body(self) -> dict[str, Any]:
         """What a client reads: its name, then every rule."""
-        return {"name": self.name, **msgspec.to_builtins(self.rules)}
+        rules = msgspec.to_builtins(self.rules)
+        rules["accept_past"], rules["accept_future"] = map(_span, (self.rules.accept_past, self.rules.accept_future))
+        return {"name": self.name, **rules}
 
     @property
     def is_public(self) -> bool:
         """Whether anyone may read and watch it."""
         return self.rules.visibility == "public"
+
+
+def _span(span: timedelta | None) -> str | None:
+    """ISO 8601 in the largest whole units: P35D, PT5M, P1DT90S."""
+    if span is None:
+        return None
+    rest = span.seconds + span.microseconds / 1e6
+    units = ((3600, "H"), (60, "M"), (1, "S"))
+    size, unit = next((size, unit) for size, unit in units if rest % size == 0 or size == 1)
+    days = f"{span.days}D" if span.days or not rest else ""
+    return f"P{days}" + (f"T{rest / size:g}{unit}" if rest else "")
 
 
 def _micros(span: timedelta | None) -> int | None:

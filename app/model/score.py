@@ -10,13 +10,14 @@ from .errors import AmountRange, AmountScale, Invalid
 
 UNITS_MAX = 10**15 - 1
 _DIGITS_MAX = 1000
+_POWERS = tuple(int(f"1{'0' * n}") for n in range(32))
 
 
 def to_units(number: str, scale: int, field: str = "$.amount") -> int:
     """Scaled units of a JSON number's own text: `2.5` at scale 1 is 25. AmountScale, AmountRange, Invalid."""
     if len(number) < 16:
         try:
-            units = int(number) * 10**scale
+            units = int(number) * _POWERS[scale]
         except ValueError:
             pass
         else:
@@ -39,6 +40,7 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
     if not plain:
         return 0
     shift = exponent + scale
+    # Bounded here, so a shift beyond the powers of ten held cannot come.
     if len(plain) + shift > 15:
         raise AmountRange("the amount is beyond ±(10^15 − 1) scaled units", field=field)
     if shift < 0:
@@ -46,7 +48,7 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
         if len(plain) < -shift or rest.strip("0"):
             raise AmountScale(f"at most {scale} decimal places are kept here", field=field)
         plain, shift = whole or "0", 0
-    units = int(plain) * 10**shift
+    units = int(plain) * _POWERS[shift]
     return -units if sign else units
 
 
@@ -54,5 +56,5 @@ def from_units(units: int, scale: int) -> int | float:
     """The JSON number of scaled units: whole where it is whole, else the double that prints as the exact decimal."""
     if scale == 0:
         return units
-    whole, rest = divmod(units, 10**scale)
-    return units / 10**scale if rest else whole
+    whole, rest = divmod(units, _POWERS[scale])
+    return units / _POWERS[scale] if rest else whole

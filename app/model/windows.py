@@ -109,7 +109,7 @@ class Calendar:
         if name == "all":
             return ALL
         if name in self.periods:
-            return self.current(name, micros)  # type: ignore[arg-type]  # `in periods` says it is one
+            return self.current(name, micros)
         parsed = _parse(name)
         if parsed is None or parsed[0] not in self.periods:
             return None

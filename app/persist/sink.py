@@ -95,6 +95,7 @@ class Sink:
     async def offset(self, p: int) -> Offset:
         """A partition's offset."""
         row = await self._connection.fetchrow(queries()["offset"], p)
+        assert row is not None
         return Offset(row["epoch"], row["seq"], bytes(row["digest"]))
 
     async def write(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:

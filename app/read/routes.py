@@ -15,7 +15,7 @@ from ..model.windows import Window
 from ..store.boards import board_call, read_board, read_standing, standing_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..wire import MSGPACK, JSON, answer, check_query, encode, query_int, wants_msgpack
+from ..wire import JSON, MSGPACK, answer, check_query, encode, query_int, wants_msgpack
 from .boards import board_body, standing_body
 from .history import History
 

@@ -1,4 +1,4 @@
-"""How `lua/apply.lua` is called: one batch of entries for one partition, packed into KEYS and ARGV, and its reply read."""
+"""How `lua/apply.lua` is called: one batch of entries for one partition, packed into KEYS and ARGV, its reply read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

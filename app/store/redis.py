@@ -53,10 +53,10 @@ class Link:
         """Connects, loads the scripts and greets, unless that is done. ConnectionError, TimeoutError, Refused."""
         if self._connection is not None:
             return
-        connection: Connection = self._pool.make_connection()
+        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(self._timeout_s):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
                 self._connection = connection
                 await self._load_scripts()
                 if self._greet is not None:
@@ -104,7 +104,7 @@ class Link:
                 raise Refused(f"Redis refuses SCRIPT LOAD: {reply}")
 
     async def _exchange(self, connection: Connection, calls: Sequence[Call], timeout_s: float) -> list[Any]:
-        packed = [hiredis.pack_command(tuple(call)) for call in calls]
+        packed = [hiredis.pack_command(tuple(call)) for call in calls]  # type: ignore[arg-type]  # its stub wants a 1-tuple
         await connection.send_packed_command(packed, check_health=False)
         replies: list[Any] = []
         async with asyncio.timeout(timeout_s):

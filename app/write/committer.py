@@ -52,6 +52,7 @@ class Flight:
 
     @property
     def entries(self) -> list[Entry]:
+        """All of its entries, in order."""
         return [entry for _, entries in self.parts for entry in entries]
 
 
@@ -147,7 +148,8 @@ class Committer:
         for p, queue in self._queues.items():
             if p in self._flights or not queue:
                 continue
-            parts, size, count = [], 0, 0
+            parts: list[tuple[Work, list[Entry]]] = []
+            size = count = 0
             atomic = queue[0][0].atomic
             while queue and (not parts or (not atomic and not queue[0][0].atomic)):
                 entries = queue[0][1]
@@ -190,9 +192,9 @@ class Committer:
             self._fail(flight, self._stopped[p])
             return
         for entry, outcome in zip(flight.entries, outcomes, strict=True):
-            if outcome.code == "applied" and outcome.epoch is not None and outcome.seq is not None:
-                if (outcome.epoch, outcome.seq) > head.known[:2]:
-                    head.known = (outcome.epoch, outcome.seq, entry.content)
+            place = (outcome.epoch or 0, outcome.seq or 0)
+            if outcome.code == "applied" and place > head.known[:2]:
+                head.known = (*place, entry.content)
         self._known[p] = head.known
         self._finish(flight, outcomes)
 

@@ -17,8 +17,18 @@ from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
 from ..store.apply import ENTRIES_MAX, Outcome
 from ..store.directory import Directory
-from ..wire import JSON, MSGPACK, NDJSON, decode, encode_json, encode_msgpack, media_type, read_body, send_response
-from ..wire import wants_msgpack
+from ..wire import (
+    JSON,
+    MSGPACK,
+    NDJSON,
+    decode,
+    encode_json,
+    encode_msgpack,
+    media_type,
+    read_body,
+    send_response,
+    wants_msgpack,
+)
 from .committer import Committer
 from .memory import Memory
 
@@ -69,6 +79,7 @@ class Writer:
         self._ack = ack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST grants here")
         atomic = _atomic(scope)
@@ -82,7 +93,8 @@ class Writer:
             need(principal, "write", name)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
         if media == NDJSON or body[:1].isspace() or _is_array(body, media):
-            status, answer = 200, await self._batch(_split(body, media), media, namespace, principal, atomic)
+            answer: Any = await self._batch(_split(body, media), media, namespace, principal, atomic)
+            status = 200
         else:
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, principal)
@@ -232,7 +244,9 @@ def _atomic(scope: Scope) -> bool:
 
 
 def _is_array(body: bytes, media: str) -> bool:
-    return body[:1] == b"[" if media == JSON else bool(body) and (body[0] & 0xF0 == 0x90 or body[0] in (0xDC, 0xDD))
+    if media == JSON:
+        return body[:1] == b"["
+    return len(body) > 0 and (body[0] & 0xF0 == 0x90 or body[0] in (0xDC, 0xDD))
 
 
 def _split(body: bytes, media: str) -> list[Any]:

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from app.embedded import Child, EmbeddedError, Postgres, Valkey, free_port
-from tests.integration.running import Dev, until
+from tests.integration.running import Dev, alive, descendants, until
 
 DEBIAN = shutil.which("redis-server")
 BUILDS = [None, *([Path(DEBIAN)] if DEBIAN else [])]
@@ -27,6 +27,8 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 verb = sys.argv[1]
 if verb == os.environ.get("FAILING"):
     sys.exit(f"{verb}: no such thing")
+if verb == "serve" and os.environ.get("FAILING") == "grandchild" and not os.fork():
+    time.sleep(600)
 class Yes(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -173,6 +175,24 @@ def test_a_part_that_dies_again_and_again_stops_dev_and_its_log_is_shown(tmp_pat
         assert f"{part} died 5 times at its start" in dev.output
         assert str(tmp_path / "data" / "logs" / f"{part}.log") in dev.output
         assert f"{part}: no such thing" in dev.output
+
+
+def test_what_a_killed_part_leaves_behind_is_killed(tmp_path: Path) -> None:
+    with stand_in(tmp_path, failing="grandchild") as dev:
+        serve = dev.ready().run["pids"]["serve"]
+        left = descendants(serve)
+        assert len(left) == 1
+        dev.kill("serve")
+        assert not any(map(alive, left))
+        assert dev.ends() == 0
+
+
+def test_killing_parts_again_and_again_is_no_failure_to_start(tmp_path: Path) -> None:
+    with stand_in(tmp_path) as dev:
+        dev.ready()
+        for _ in range(6):
+            dev.kill("redis")
+        assert dev.ends() == 0
 
 
 def test_logs_begin_anew_and_the_last_ones_are_kept(tmp_path: Path) -> None:

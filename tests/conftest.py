@@ -1,0 +1,174 @@
+"""Real parts for tests: Valkey and Postgres from their wheels on free ports, one server, one persister; gone afterwards."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.embedded import Postgres, Valkey, free_port
+
+KEY = "lb_test_0123456789abcdef"
+
+
+class Stack:
+    """All parts as processes of their own. `kill` is kill -9; `start` brings a part back on its port and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key = KEY
+        self.folder = folder
+        self.valkey = Valkey(folder, free_port())
+        self.postgres = Postgres(folder, free_port())
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._own: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What our own processes are told."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("LEADERBOARD_")}
+        return clean | {
+            "LEADERBOARD_REDIS_URL": self.valkey.url,
+            "LEADERBOARD_POSTGRES_URL": self.postgres.url,
+            "LEADERBOARD_API_KEY": KEY,
+            "LEADERBOARD_PORT": str(self.port),
+        }
+
+    def run(self, *verb: str) -> subprocess.CompletedProcess[str]:
+        """One `leaderboard` command to its end."""
+        command = [sys.executable, "-m", "app", *verb]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def up(self) -> None:
+        """Starts everything."""
+        self.valkey.start()
+        self.postgres.start()
+        done = self.run("migrate")
+        assert done.returncode == 0, done.stderr
+        self.start("persist")
+        self.start("serve")
+
+    def start(self, part: str) -> None:
+        """Starts one part and waits until it is ready."""
+        if part == "redis":
+            self.valkey.start()
+        elif part == "postgres":
+            self.postgres.start()
+        else:
+            with (self.folder / f"{part}.log").open("ab") as log:
+                command = [sys.executable, "-m", "app", part]
+                self._own[part] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        if part == "serve":
+            self.wait_ready()
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Waits until writes are taken."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if httpx.get(self.url + "/readyz", timeout=10).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, (self.folder / "serve.log").read_text()[-2000:]
+            time.sleep(0.05)
+
+    def kill(self, part: str) -> None:
+        """kill -9, by the id of a process this test started."""
+        if part == "redis":
+            self.valkey.kill()
+        elif part == "postgres":
+            self.postgres.kill()
+        else:
+            process = self._own.pop(part)
+            process.kill()
+            process.wait()
+
+    def stop(self, part: str) -> None:
+        """Asks a part of ours to end."""
+        process = self._own.pop(part)
+        process.terminate()
+        process.wait(timeout=10)
+
+    def restart(self) -> None:
+        """The server goes and comes back."""
+        self.stop("serve")
+        self.start("serve")
+
+    def down(self) -> None:
+        """Ends everything."""
+        for part in list(self._own):
+            self.kill(part)
+        self.postgres.stop()
+        self.valkey.stop()
+
+    def client(self, key: str | None = KEY) -> httpx.Client:
+        """A client with a key, or without."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def wait_flushed(self, seconds: float = 30) -> None:
+        """Waits until the ledger holds everything."""
+        deadline = time.monotonic() + seconds
+        with self.client() as client:
+            while client.get("/readyz").json()["lag_seq"] != 0:
+                assert time.monotonic() < deadline, "the ledger does not catch up"
+                time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One running system for all tests that break nothing; each test takes namespaces of its own."""
+    yield from _stack(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A running system of the test's own, to break."""
+    yield from _stack(tmp_path)
+
+
+def _stack(folder: Path) -> Iterator[Stack]:
+    stack = Stack(folder)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def api(live_server: Stack) -> Iterator[httpx.Client]:
+    """An admin's client of the running system."""
+    with live_server.client() as client:
+        yield client
+
+
+@dataclass
+class Names:
+    """Names that no other test uses."""
+
+    count: int = 0
+
+    def fresh(self) -> str:
+        """The next one."""
+        self.count += 1
+        return f"t{self.count}"
+
+
+_names = Names()
+
+
+@pytest.fixture
+def space(api: httpx.Client) -> str:
+    """A fresh namespace with default rules."""
+    name = _names.fresh()
+    assert api.put(f"/v1/namespaces/{name}", json={"accept_past": None}).status_code == 201
+    return name

@@ -17,7 +17,7 @@ local tries = {
 for _, command in ipairs(tries) do
   local reply = redis.pcall(unpack(command))
   if type(reply) == 'table' and reply.err then
-    return command[1] .. ' on ' .. (command[2] or 'no key') .. ': ' .. reply.err
+    return command[1] .. ' on ' .. (command[2] or 'no key') .. ': ' .. tostring(reply.err)
   end
 end
 return 'ok'

@@ -246,7 +246,7 @@ def _atomic(scope: Scope) -> bool:
 def _is_array(body: bytes, media: str) -> bool:
     if media == JSON:
         return body[:1] == b"["
-    return len(body) > 0 and (body[0] & 0xF0 == 0x90 or body[0] in (0xDC, 0xDD))
+    return bool(body[:1]) and (body[0] >> 4 == 9 or body[0] in (0xDC, 0xDD))
 
 
 def _split(body: bytes, media: str) -> list[Any]:

@@ -6,7 +6,7 @@ local call, pcall, format, match, sub = redis.call, redis.pcall, string.format, 
 local function try(...)
   local reply = pcall(...)
   if type(reply) == 'table' and reply.err then
-    return nil, reply.err
+    return nil, tostring(reply.err)
   end
   return reply
 end

@@ -17,7 +17,7 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
   for i, entry in ipairs(batch.applied) do
     local added = append(log_key, entry)
     if i == 1 and type(added) == 'table' and added.err then
-      return { 'unwritable', added.err }
+      return { 'unwritable', tostring(added.err) }
     end
   end
   mark_seen(seen_key, batch.applied)

@@ -48,10 +48,19 @@ def marks(url_redis: str, url_postgres: str) -> list[object]:
         return [store.get("mark"), *(ledger.execute("SELECT mark FROM mark").fetchone() or ())]
 
 
+@pytest.fixture(autouse=True)
+def folder_cleared(tmp_path: Path) -> Iterator[None]:
+    """A data folder is some 40 MB, too much for pytest to keep."""
+    yield
+    shutil.rmtree(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    with dev(tmp_path_factory.mktemp("dev") / "data") as running:
+    folder = tmp_path_factory.mktemp("dev")
+    with dev(folder / "data") as running:
         yield running.ready()
+    shutil.rmtree(folder)
 
 
 def test_says_where_everything_is(up: Dev) -> None:

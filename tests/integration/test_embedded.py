@@ -64,6 +64,13 @@ def stand_in(tmp_path: Path, failing: str = "") -> Dev:
     return Dev(tmp_path / "data", command=command, environment={"FAILING": failing})
 
 
+@pytest.fixture(autouse=True)
+def folder_cleared(tmp_path: Path) -> Iterator[None]:
+    """A data folder is some 40 MB, too much for pytest to keep."""
+    yield
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.parametrize("binary", BUILDS, ids=str)
 def test_redis_keeps_what_it_acknowledged_through_a_kill(tmp_path: Path, binary: Path | None) -> None:
     server = Valkey(tmp_path, free_port(), binary=binary)

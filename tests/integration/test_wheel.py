@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -74,3 +75,4 @@ def test_runs_everything(installed: Path, tmp_path: Path) -> None:
     with Dev(tmp_path / "data", "--port", str(free_port()), "--no-demo", command=command, environment=alone) as dev:
         assert dev.ready().healthy()
         assert dev.ends() == 0
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,88 @@
+"""The same test bodies on fakeredis, Valkey and Debian's Redis: fakes drift."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+from msgspec import Raw
+
+from app.embedded import Valkey, free_port
+
+
+from app.model.entry import Entry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules
+from app.store import apply, keys
+from app.store.apply import Head, Outcome
+from app.model.windows import from_micros
+from app.store.partitions import OPEN
+from app.store.scripts import Script
+
+NOW = 1_700_000_000_000_000
+P = 3
+
+BACKENDS = ["fakeredis", "valkey", "redis"]
+
+
+class Partition:
+    """One partition on one store, driven by the very calls that the server makes."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.space = Namespace(7, "race", P, 1, Rules())
+        self.head = Head(1, "1", 0, (0, 0, b""))
+        store.hset(keys.rules(P), "7", "1")
+        self.eval(OPEN, [keys.meta(P)], [1])
+
+    def eval(self, script: Script, names: list[str], args: list[Any]) -> Any:
+        return self.store.eval(script.source, len(names), *names, *args)
+
+    def entry(self, grant_id: str, user: str = "otter", amount: int = 5, at: int = NOW, **fields: Any) -> Entry:
+        grant = Grant(grant_id, user, Raw(str(amount).encode()), granted_at=from_micros(at), **fields)
+        return plan(grant, self.space, NOW)
+
+    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False) -> list[Outcome]:
+        packed = list(apply.pack(P, entries, self.head, resend_after, atomic))
+        return apply.read(self.store.eval(apply.APPLY.source, *packed[2:]))
+
+    def codes(self, *entries: Entry, **options: Any) -> list[str]:
+        return [outcome.code for outcome in self.call(*entries, **options)]
+
+    def dump(self) -> dict[bytes, Any]:
+        """Everything the store holds: equal before and after means that nothing was written."""
+        read = {
+            b"hash": lambda key: self.store.hgetall(key),
+            b"zset": lambda key: self.store.zrange(key, 0, -1, withscores=True),
+            b"stream": lambda key: self.store.xrange(key),
+            b"string": lambda key: self.store.get(key),
+            b"list": lambda key: self.store.lrange(key, 0, -1),
+        }
+        return {key: read[self.store.type(key)](key) for key in sorted(self.store.keys("*"))}
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if request.param == "fakeredis":
+        with fakeredis.FakeRedis() as client:
+            yield client
+        return
+    binary = shutil.which("redis-server") if request.param == "redis" else None
+    if request.param == "redis" and binary is None:
+        pytest.skip("Debian's redis-server is not installed")
+    server = Valkey(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            yield client
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def partition(store: Any) -> Partition:
+    store.flushall()
+    return Partition(store)

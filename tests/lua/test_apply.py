@@ -1,0 +1,205 @@
+from typing import Any
+
+import pytest
+
+from app.model.score import UNITS_MAX
+from app.store import keys
+from app.store.apply import CallRefused, Head
+
+P = 3
+NOW = 1_700_000_000_000_000
+
+
+def test_a_grant_moves_every_board_and_balance(partition: Any) -> None:
+    (outcome,) = partition.call(partition.entry("g1", amount=5, category="red", source="race"))
+    assert (outcome.code, outcome.epoch, outcome.seq, outcome.score, outcome.previous) == ("applied", 1, 1, 5, None)
+    for window in ("all", "2023-11", "2023-W46", "2023-11-14"):
+        assert partition.store.zscore(keys.board(P, 7, window), "otter") == 5
+        assert partition.store.hget(keys.space(P, 7), f"v:{window}") == b"1"
+    assert partition.store.hgetall(keys.balances(P, 7) + "otter") == {
+        b"total": b"5",
+        b"count": b"1",
+        b"last": str(NOW).encode(),
+        b"c:red": b"5",
+        b"s:race": b"5",
+    }
+
+
+def test_seq_is_contiguous_and_names_the_stream_entry(partition: Any) -> None:
+    partition.call(partition.entry("g1"), partition.entry("g2"))
+    assert partition.codes(partition.entry("g2"), partition.entry("g3")) == ["duplicate", "applied"]
+    assert [name for name, _ in partition.store.xrange(keys.log(P))] == [b"1-1", b"1-2", b"1-3"]
+
+
+def test_entries_of_one_batch_see_each_other(partition: Any) -> None:
+    outcomes = partition.call(*(partition.entry(f"g{i}", amount=i) for i in (1, 2, 3)), partition.entry("g2", amount=2))
+    assert [(o.code, o.score, o.previous) for o in outcomes] == [
+        ("applied", 1, None),
+        ("applied", 3, 1),
+        ("applied", 6, 3),
+        ("duplicate", 6, 6),
+    ]
+
+
+def test_the_same_id_with_other_content_is_a_conflict(partition: Any) -> None:
+    partition.call(partition.entry("g1", amount=5))
+    before = partition.dump()
+    assert partition.codes(partition.entry("g1", amount=6)) == ["grant_conflict"]
+    assert partition.dump() == before
+
+
+def test_a_verdict_is_answered_only_if_the_id_is_unseen(partition: Any) -> None:
+    partition.call(partition.entry("g1"))
+    late, fresh = partition.entry("g1"), partition.entry("g2")
+    late.verdict = fresh.verdict = "granted_at_range"
+    assert partition.codes(late, fresh) == ["duplicate", "granted_at_range"]
+
+
+def test_what_the_ledger_remembers_is_a_duplicate(partition: Any) -> None:
+    entry = partition.entry("g1")
+    entry.verdict = "duplicate 1-77"
+    (outcome,) = partition.call(entry)
+    assert (outcome.code, outcome.epoch, outcome.seq) == ("duplicate", 1, 77)
+    assert partition.store.xlen(keys.log(P)) == 0
+
+
+def test_stale_rules_are_refused(partition: Any) -> None:
+    partition.store.hset(keys.rules(P), "7", "2")
+    assert partition.codes(partition.entry("g1")) == ["stale_rules"]
+
+
+@pytest.mark.parametrize("amount", [UNITS_MAX, -UNITS_MAX])
+def test_scores_stay_within_the_exact_range(partition: Any, amount: int) -> None:
+    (outcome,) = partition.call(partition.entry("g1", amount=amount))
+    assert outcome.score == amount
+    assert partition.store.hget(keys.balances(P, 7) + "otter", "total") == str(amount).encode()
+    before = partition.dump()
+    assert partition.codes(partition.entry("g2", amount=amount // abs(amount))) == ["score_overflow"]
+    assert partition.dump() == before
+
+
+def test_a_namespace_takes_a_thousand_categories(partition: Any) -> None:
+    entries = [partition.entry(f"g{i}", category=f"c{i}") for i in range(1001)]
+    assert set(partition.codes(*entries[:500])) == {"applied"}
+    assert set(partition.codes(*entries[500:1000])) == {"applied"}
+    assert partition.codes(entries[1000], partition.entry("known", category="c3")) == ["too_many_categories", "applied"]
+
+
+def test_atomic_is_all_or_none(partition: Any) -> None:
+    partition.call(partition.entry("g1", amount=5))
+    before = partition.dump()
+    batch = [partition.entry("g2"), partition.entry("g1", amount=6), partition.entry("g3")]
+    assert partition.codes(*batch, atomic=True) == ["unapplied", "grant_conflict", "unapplied"]
+    assert partition.dump() == before
+    assert partition.codes(batch[0], batch[2], atomic=True) == ["applied", "applied"]
+
+
+def test_a_resend_gets_the_answer_of_its_first_sending(partition: Any) -> None:
+    partition.call(partition.entry("g0", amount=1))
+    batch = [partition.entry("g0", amount=1), partition.entry("g1", amount=5), partition.entry("g2", amount=7)]
+    first = partition.call(*batch)
+    again = partition.call(*batch, resend_after=1)
+    assert [o.code for o in first] == ["duplicate", "applied", "applied"]
+    assert [(o.code, o.seq, o.score, o.previous) for o in again[1:]] == [
+        (o.code, o.seq, o.score, o.previous) for o in first[1:]
+    ]
+    assert again[0].code == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (Head(2, "1", 0, (0, 0, b"")), "stale_epoch"),
+        (Head(1, "2,1", 0, (0, 0, b"")), "stale_generations"),
+        (Head(1, "1", 0, (1, 5, b"")), "lost_tail"),
+        (Head(1, "1", 0, (2, 1, b"")), "lost_tail"),
+        (Head(1, "1", 0, (1, 1, b"another entry....")), "lost_tail"),
+    ],
+)
+def test_a_caller_that_knows_otherwise_is_refused_whole(partition: Any, head: Head, code: str) -> None:
+    partition.call(partition.entry("g1"))
+    before = partition.dump()
+    partition.head = head
+    with pytest.raises(CallRefused) as refusal:
+        partition.call(partition.entry("g2"))
+    assert refusal.value.code == code
+    assert partition.dump() == before
+
+
+def test_a_trimmed_tail_is_covered_by_flushed_and_a_lost_one_is_not(partition: Any) -> None:
+    entry = partition.entry("g1")
+    partition.call(entry)
+    partition.store.xtrim(keys.log(P), maxlen=0, approximate=False)
+    partition.head = Head(1, "1", 0, (1, 1, entry.content))
+    with pytest.raises(CallRefused, match="neither in the log nor flushed"):
+        partition.call(partition.entry("g2"))
+    partition.store.hset(keys.meta(P), "flushed", "1-1")
+    assert partition.codes(partition.entry("g2")) == ["applied"]
+
+
+def test_an_emptied_redis_is_refused(partition: Any) -> None:
+    partition.store.flushall()
+    with pytest.raises(CallRefused) as refusal:
+        partition.call(partition.entry("g1"))
+    assert refusal.value.code == "unopened"
+    assert partition.dump() == {}
+
+
+KEYS_TO_SPOIL = [
+    (keys.board(P, 7, "all"), "zset"),
+    (keys.board(P, 7, "2023-11-14"), "zset"),
+    (keys.balances(P, 7) + "victim", "hash"),
+    (keys.space(P, 7), "hash"),
+    (keys.rules(P), "hash"),
+    (keys.seen(P, 1), "hash"),
+    (keys.log(P), "stream"),
+    (keys.meta(P), "hash"),
+]
+
+
+@pytest.mark.parametrize(("key", "kind"), KEYS_TO_SPOIL)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_planted_wrong_type_makes_no_half_write(partition: Any, key: str, kind: str, place: int) -> None:
+    partition.call(partition.entry("before"))
+    partition.store.delete(key)
+    partition.store.set(key, "not what it should be")
+    before = partition.dump()
+    batch = [partition.entry(f"g{i}", user="victim" if i == place else f"u{i}") for i in range(3)]
+    try:
+        codes = partition.codes(*batch)
+    except CallRefused as refusal:
+        assert refusal.code in ("corrupt", "unopened")
+        assert partition.dump() == before
+        return
+    if "victim" in key:
+        assert codes == ["corrupt" if i == place else "applied" for i in range(3)]
+        assert partition.store.get(key) == b"not what it should be"
+        assert partition.store.zscore(keys.board(P, 7, "all"), "victim") is None
+    else:
+        assert codes == ["corrupt"] * 3
+        assert partition.dump() == before
+
+
+@pytest.mark.parametrize("planted", [1.5, float("inf"), 1e300])
+def test_a_planted_score_that_is_no_exact_integer_is_met_before_the_first_write(partition: Any, planted: float) -> None:
+    partition.store.zadd(keys.board(P, 7, "all"), {"otter": planted})
+    before = partition.dump()
+    assert partition.codes(partition.entry("g1"), partition.entry("g2", user="heron")) == ["corrupt", "corrupt"]
+    assert partition.dump() == before
+
+
+@pytest.mark.parametrize("field", ["total", "count", "last", "c:red"])
+def test_a_planted_balance_that_is_no_integer_is_met_before_the_first_write(partition: Any, field: str) -> None:
+    partition.store.hset(keys.balances(P, 7) + "otter", field, "abc")
+    before = partition.dump()
+    assert partition.codes(partition.entry("g1", category="red")) == ["corrupt"]
+    assert partition.dump() == before
+
+
+def test_a_log_that_is_ahead_of_its_head_refuses_the_first_write(partition: Any) -> None:
+    partition.store.xadd(keys.log(P), {"d": "x", "e": "y", "r": "z"}, id="1-9")
+    before = partition.dump()
+    with pytest.raises(CallRefused) as refusal:
+        partition.call(partition.entry("g1"))
+    assert refusal.value.code == "unwritable"
+    assert partition.dump() == before

@@ -1,0 +1,245 @@
+"""Grants over HTTP: what counts, what is refused and how it is told. Nothing refused is written."""
+
+import json
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+GOOD = {"grant_id": "g", "user_id": "otter", "amount": 5}
+
+
+def post(api: httpx.Client, space: str, body: Any, **headers: str) -> httpx.Response:
+    content = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    path = f"/v1/namespaces/{space}/grants"
+    return api.post(path, content=content, headers={"content-type": "application/json"} | headers)
+
+
+def total(api: httpx.Client, space: str) -> int:
+    return int(api.get(f"/v1/namespaces/{space}/boards/all").json()["total"])
+
+
+def test_a_grant_a_retry_and_a_conflict(api: httpx.Client, space: str) -> None:
+    first = post(api, space, GOOD)
+    assert first.status_code == 201
+    assert {key: first.json()[key] for key in ("status", "score", "previous_score", "ack")} == {
+        "status": "applied",
+        "score": 5,
+        "previous_score": None,
+        "ack": "fsync",
+    }
+    again = post(api, space, GOOD)
+    assert (again.status_code, again.json()["status"], again.json()["seq"]) == (200, "duplicate", first.json()["seq"])
+    other = post(api, space, {**GOOD, "amount": 6})
+    assert (other.status_code, other.json()["code"]) == (409, "grant_conflict")
+    assert other.headers["content-type"] == "application/problem+json"
+    assert api.get(f"/v1/namespaces/{space}/users/otter").json()["score"] == 5
+
+
+BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
+    (b"{", 400, "bad_request", None),
+    (b"", 400, "bad_request", None),
+    (b'{"grant_id":"g","user_id":"\xff","amount":1}', 400, "bad_request", None),
+    (b'{"grant_id":"g","user_id":"\\ud800","amount":1}', 400, "bad_request", None),
+    (b'{"grant_id":"g","user_id":"u","amount":NaN}', 400, "bad_request", None),
+    (b'{"grant_id":"g","user_id":"u","amount":Infinity}', 400, "bad_request", None),
+    (b'{"grant_id":"g","user_id":"u","amount":1' + b"0" * 400 + b"}", 422, "amount_range", "$.amount"),
+    (b'{"grant_id":"g","user_id":"u","amount":1e400}', 422, "amount_range", "$.amount"),
+    ({**GOOD, "amount": 1.5}, 422, "amount_scale", "$.amount"),
+    ({**GOOD, "amount": "5"}, 422, "invalid", "$.amount"),
+    ({**GOOD, "amount": True}, 422, "invalid", "$.amount"),
+    ({**GOOD, "amount": None}, 422, "invalid", "$.amount"),
+    ({**GOOD, "amount": []}, 422, "invalid", "$.amount"),
+    ({**GOOD, "grant_id": ""}, 422, "invalid", "$.grant_id"),
+    ({**GOOD, "grant_id": 7}, 422, "invalid", "$.grant_id"),
+    ({**GOOD, "user_id": "x" * 129}, 422, "invalid", "$.user_id"),
+    ({**GOOD, "user_id": "é" * 65}, 422, "invalid", "$.user_id"),
+    ({**GOOD, "user_id": "a\u0000b"}, 422, "invalid", "$.user_id"),
+    ({**GOOD, "user_id": "a\nb"}, 422, "invalid", "$.user_id"),
+    ({**GOOD, "source": "x" * 65}, 422, "invalid", "$.source"),
+    ({**GOOD, "category": ""}, 422, "invalid", "$.category"),
+    ({**GOOD, "surprise": 1}, 422, "invalid", "$.surprise"),
+    ({"grant_id": "g", "amount": 1}, 422, "invalid", "$.user_id"),
+    ({**GOOD, "granted_at": "yesterday"}, 422, "invalid", "$.granted_at"),
+    ({**GOOD, "granted_at": "2025-01-01T00:00:00"}, 422, "invalid", "$.granted_at"),
+    ({**GOOD, "granted_at": "2999-01-01T00:00:00Z"}, 422, "invalid", "$.granted_at"),
+    ({**GOOD, "granted_at": "2898-01-01T00:00:00Z"}, 422, "granted_at_range", "$.granted_at"),
+    ({**GOOD, "meta": [1]}, 422, "invalid", "$.meta"),
+    ({**GOOD, "meta": {"a": "x" * 2048}}, 422, "invalid", "$.meta"),
+    ({**GOOD, "meta": {"a": "\u0000"}}, 422, "invalid", "$.meta"),
+    (b'{"grant_id":"g","user_id":"u","amount":1,"meta":{"a":1e400}}', 422, "invalid", "$.meta[...]"),
+    (b'{"grant_id":"g","user_id":"u","amount":1,"meta":' + b'{"a":' * 3000 + b"1" + b"}" * 3001, 400, "bad_request", None),
+    ([], 422, "invalid", "$"),
+    ([{**GOOD, "grant_id": str(i)} for i in range(1001)], 413, "too_large", None),
+    (b"5", 422, "invalid", "$"),
+    (b'"x"', 422, "invalid", "$"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "field"), BAD_BODIES)
+def test_bad_input_is_told_by_field_and_nothing_is_written(
+    api: httpx.Client, space: str, body: Any, status: int, code: str, field: str | None
+) -> None:
+    answer = post(api, space, body)
+    told = answer.json()
+    assert (answer.status_code, told["code"], told.get("field")) == (status, code, field), told
+    assert told["status"] == status
+    assert told["title"]
+    assert total(api, space) == 0
+
+
+def test_a_body_of_50_mb_is_refused_and_the_answer_heard(api: httpx.Client, space: str) -> None:
+    answer = post(api, space, b'{"grant_id":"' + b"x" * 50_000_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert total(api, space) == 0
+
+
+def test_media_types(api: httpx.Client, space: str) -> None:
+    assert post(api, space, GOOD, **{"content-type": "text/plain"}).status_code == 415
+    packed = msgspec.msgpack.encode(GOOD)
+    kind = {"content-type": "application/msgpack", "accept": "application/msgpack"}
+    answer = api.post(f"/v1/namespaces/{space}/grants", content=packed, headers=kind)
+    assert answer.status_code == 201
+    assert msgspec.msgpack.decode(answer.content)["score"] == 5
+    assert post(api, space, GOOD).json()["status"] == "duplicate"
+    broken = api.post(f"/v1/namespaces/{space}/grants", content=packed[:-1], headers=kind)
+    assert (broken.status_code, msgspec.msgpack.decode(broken.content)["code"]) == (400, "bad_request")
+    text = msgspec.msgpack.encode({**GOOD, "amount": "5"})
+    refused = api.post(f"/v1/namespaces/{space}/grants", content=text, headers=kind)
+    assert msgspec.msgpack.decode(refused.content)["field"] == "$.amount"
+
+
+def test_a_batch_counts_what_is_good_and_tells_what_is_not(api: httpx.Client, space: str) -> None:
+    batch = [GOOD, {**GOOD, "grant_id": "h", "amount": 1.5}, 7, GOOD, {**GOOD, "grant_id": "i", "user_id": "heron"}]
+    answer = post(api, space, batch)
+    told = answer.json()
+    assert answer.status_code == 200
+    assert [told[key] for key in ("applied", "duplicate", "rejected")] == [2, 1, 2]
+    assert [result["status"] for result in told["results"]] == [
+        *("applied", "rejected", "rejected", "duplicate", "applied"),
+    ]
+    assert told["results"][1]["grant_id"] == "h"
+    assert told["results"][1]["error"]["code"] == "amount_scale"
+    assert told["results"][1]["error"]["retryable"] is False
+
+
+def test_ndjson(api: httpx.Client, space: str) -> None:
+    lines = [json.dumps({**GOOD, "grant_id": str(i), "user_id": f"u{i % 7}"}) for i in range(3000)]
+    lines[5] = "{broken"
+    answer = post(api, space, "\n".join(lines) + "\n\n", **{"content-type": "application/x-ndjson"})
+    told = answer.json()
+    assert [told[key] for key in ("applied", "duplicate", "rejected")] == [2999, 0, 1]
+    assert told["results"][5]["error"]["code"] == "bad_request"
+    board = api.get(f"/v1/namespaces/{space}/boards/all").json()
+    assert sum(entry["score"] for entry in board["entries"]) == 2999 * 5
+    many = "\n".join(json.dumps({**GOOD, "grant_id": f"m{i}"}) for i in range(10_001))
+    assert post(api, space, many, **{"content-type": "application/x-ndjson"}).status_code == 413
+
+
+def test_keys_and_scopes(live_server: Any, space: str) -> None:
+    with live_server.client(None) as anonymous:
+        assert post(anonymous, space, GOOD).json()["code"] == "unauthorized"
+        assert anonymous.get(f"/v1/namespaces/{space}/boards/all").status_code == 401
+    with live_server.client("lb_test_wrong-secret-000000") as wrong:
+        assert post(wrong, space, GOOD).status_code == 401
+    made = live_server.run("keys", "create", "--scope", f"read:{space}", "--scope", "write:other-*")
+    token = made.stdout.strip()
+    assert made.returncode == 0, made.stderr
+    with live_server.client(token) as limited:
+        answer = post(limited, space, GOOD)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert limited.get(f"/v1/namespaces/{space}/boards/all").status_code == 200
+        assert limited.put("/v1/namespaces/other-x").status_code == 403
+        key_id = token.split("_")[1]
+        listed = live_server.run("keys", "list").stdout
+        assert key_id in listed
+        assert token not in listed
+        assert live_server.run("keys", "revoke", key_id).returncode == 0
+        assert limited.get(f"/v1/namespaces/{space}/boards/all").status_code == 401
+    assert live_server.run("keys", "revoke", key_id).returncode == 1
+
+
+def test_unknown_namespace_and_path(api: httpx.Client) -> None:
+    answer = post(api, "nowhere", GOOD)
+    assert (answer.status_code, answer.json()["code"]) == (404, "namespace_not_found")
+    assert api.get("/v1/nothing").status_code == 404
+    assert api.delete("/v1/grants").status_code == 405
+
+
+def test_times_must_lie_near_now_unless_the_rules_say_otherwise(api: httpx.Client) -> None:
+    api.put("/v1/namespaces/times", json={"accept_past": "P1D", "accept_future": "PT0S"})
+    for grant_id, at in (("past", "2020-01-01T00:00:00Z"), ("future", "2090-01-01T00:00:00Z")):
+        answer = post(api, "times", {**GOOD, "grant_id": grant_id, "granted_at": at})
+        assert (answer.status_code, answer.json()["code"]) == (422, "granted_at_range")
+    api.put("/v1/namespaces/times", json={"accept_past": None, "accept_future": None})
+    assert post(api, "times", {**GOOD, "grant_id": "past", "granted_at": "2020-01-01T00:00:00Z"}).status_code == 201
+    api.put("/v1/namespaces/times", json={"accept_past": "P1D", "accept_future": "PT0S"})
+    retry = post(api, "times", {**GOOD, "grant_id": "past", "granted_at": "2020-01-01T00:00:00Z"})
+    assert (retry.status_code, retry.json()["status"]) == (200, "duplicate")
+
+
+def test_amount_bounds(api: httpx.Client) -> None:
+    api.put("/v1/namespaces/bounds", json={"amount_min": 0, "amount_max": 10.5, "scale": 1})
+    assert post(api, "bounds", {**GOOD, "amount": 10.5}).status_code == 201
+    for amount in (10.6, -0.1):
+        assert post(api, "bounds", {**GOOD, "grant_id": "x", "amount": amount}).json()["code"] == "amount_range"
+
+
+def test_across_namespaces_and_atomically_within_a_group(api: httpx.Client) -> None:
+    for name in ("topic-1", "topic-2"):
+        assert api.put(f"/v1/namespaces/{name}", json={"group": "topics"}).status_code == 201
+    grants = [{**GOOD, "namespace": "topic-1"}, {**GOOD, "namespace": "topic-2", "amount": 1.5}]
+    answer = api.post("/v1/grants?atomic=true", json=grants)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "amount_scale", "$[1].amount")
+    assert total(api, "topic-1") == 0
+    grants[1]["amount"] = 2
+    assert api.post("/v1/grants?atomic=true", json=grants).json()["applied"] == 2
+    conflict = [{**GOOD, "grant_id": "new", "namespace": "topic-1"}, {**GOOD, "namespace": "topic-2", "amount": 3}]
+    answer = api.post("/v1/grants?atomic=true", json=conflict)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (409, "grant_conflict", "$[1].grant_id")
+    assert api.get("/v1/namespaces/topic-1/users/otter").json()["grants"] == 1
+    mixed = [{**GOOD, "namespace": "topic-1"}, {**GOOD, "namespace": "nowhere"}]
+    told = api.post("/v1/grants", json=mixed).json()
+    assert [result["status"] for result in told["results"]] == ["duplicate", "rejected"]
+
+
+def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, space: str) -> None:
+    for body, field in (
+        ({"aggregation": "best"}, "$.aggregation"),
+        ({"streaks": True}, "$.streaks"),
+        ({"nonsense": 1}, "$.nonsense"),
+        ({"scale": 7}, "$.scale"),
+        ({"timezone": "Mars/Olympus"}, "$.timezone"),
+        ({"timezone": "../../etc/passwd"}, "$.timezone"),
+        ({"accept_past": "soon"}, "$.accept_past"),
+        ({"amount_min": 2, "amount_max": 1}, "$.amount_min"),
+        ({"group": "a b"}, "$.group"),
+    ):
+        answer = api.put("/v1/namespaces/refused", json=body)
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
+    assert api.put("/v1/namespaces/bad%20name").status_code == 422
+    post(api, space, GOOD)
+    locked = api.put(f"/v1/namespaces/{space}", json={"scale": 2})
+    assert (locked.json()["code"], locked.json()["field"]) == ("rule_locked", "$.scale")
+    assert api.put(f"/v1/namespaces/{space}", json={"display_name": "Race"}).status_code == 200
+    assert api.get(f"/v1/namespaces/{space}").json()["display_name"] == "Race"
+    shown = api.get(f"/v1/namespaces/{space}").json()
+    assert (shown["accept_past"], shown["accept_future"], shown["streaks"]) == ("P35D", "PT5M", False)
+
+
+def test_a_deleted_namespace_starts_clean_when_made_again(api: httpx.Client, space: str) -> None:
+    post(api, space, GOOD)
+    assert api.delete(f"/v1/namespaces/{space}").status_code == 422
+    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+    assert post(api, space, GOOD).status_code == 404
+    assert api.put(f"/v1/namespaces/{space}").status_code == 201
+    assert total(api, space) == 0
+    assert post(api, space, GOOD).status_code == 201
+
+
+def test_ids_may_hold_a_slash(api: httpx.Client, space: str) -> None:
+    post(api, space, {**GOOD, "grant_id": "a/b c?", "user_id": "team/ö%"})
+    assert api.get(f"/v1/namespaces/{space}/users/team%2F%C3%B6%25").json()["user_id"] == "team/ö%"
+    assert api.get(f"/v1/namespaces/{space}/grants/a%2Fb%20c%3F").json()["grant_id"] == "a/b c?"
+    assert api.get(f"/v1/namespaces/{space}/users/%FF").status_code == 400

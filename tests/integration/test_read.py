@@ -1,0 +1,142 @@
+"""Boards, standings and history over HTTP."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+SCORES = {"otter": 30, "heron": 20, "lynx": 20, "mole": 10, "newt": 0, "crab": -5}
+
+
+@pytest.fixture
+def board(api: httpx.Client, space: str) -> str:
+    grants = [{"grant_id": user, "user_id": user, "amount": score} for user, score in SCORES.items()]
+    assert api.post(f"/v1/namespaces/{space}/grants", json=grants).json()["applied"] == len(SCORES)
+    return f"/v1/namespaces/{space}/boards/all"
+
+
+def rows(answer: httpx.Response) -> list[tuple[int, int, str, int]]:
+    assert answer.status_code == 200, answer.text
+    return [(e["position"], e["rank"], e["user_id"], e["score"]) for e in answer.json()["entries"]]
+
+
+def test_ties_share_a_rank_and_the_next_rank_counts_them(api: httpx.Client, board: str) -> None:
+    found = rows(api.get(board))
+    assert [(position, rank, score) for position, rank, _, score in found] == [
+        (1, 1, 30),
+        (2, 2, 20),
+        (3, 2, 20),
+        (4, 4, 10),
+        (5, 5, 0),
+        (6, 6, -5),
+    ]
+    assert api.get(board).json()["total"] == 6
+
+
+@pytest.mark.parametrize("offset", range(8))
+def test_a_page_is_a_piece_of_the_whole(api: httpx.Client, board: str, offset: int) -> None:
+    whole = rows(api.get(board))
+    assert rows(api.get(board, params={"offset": offset, "limit": 2})) == whole[offset : offset + 2]
+
+
+def test_around_a_user(api: httpx.Client, board: str) -> None:
+    whole = rows(api.get(board))
+    assert rows(api.get(board, params={"around": "mole", "radius": 1})) == whole[2:5]
+    assert rows(api.get(board, params={"around": "otter", "radius": 2})) == whole[:3]
+    absent = api.get(board, params={"around": "nobody"})
+    assert (absent.status_code, absent.json()["code"]) == (404, "user_not_found")
+
+
+def test_friends(api: httpx.Client, board: str) -> None:
+    whole = {user: row for row in rows(api.get(board)) for user in [row[2]]}
+    answer = api.get(board, params={"user": ["crab", "nobody", "heron"]})
+    assert rows(answer) == [whole["heron"], whole["crab"]]
+    assert answer.json()["missing"] == ["nobody"]
+
+
+def test_windows_are_named_with_their_bounds(api: httpx.Client, board: str) -> None:
+    month = api.get(board.replace("/all", "/month")).json()
+    assert month["window"] == month["starts"][:7]
+    assert month["total"] == 6
+    leap = api.get(board.replace("/all", "/2024-02-29")).json()
+    assert (leap["starts"], leap["ends"], leap["total"], leap["version"]) == (
+        *("2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z", 0, 0),
+    )
+    for name in ("2025-02-29", "fortnight", "2025-W54"):
+        assert api.get(board.replace("/all", f"/{name}")).json()["code"] == "board_not_found"
+
+
+def test_unknown_and_wrong_parameters_are_refused(api: httpx.Client, board: str) -> None:
+    for name, value in (("limit", "0"), ("limit", "1001"), ("offset", "-1"), ("limit", "x"), ("nonsense", "1")):
+        answer = api.get(board, params={name: value})
+        assert (answer.status_code, answer.json()["field"]) == (422, f"?{name}")
+
+
+def test_version_rises_with_each_change(api: httpx.Client, board: str, space: str) -> None:
+    before = api.get(board).json()["version"]
+    api.post(f"/v1/namespaces/{space}/grants", json={"grant_id": "x", "user_id": "newt", "amount": 1})
+    assert api.get(board).json()["version"] > before
+
+
+def test_a_users_standing(api: httpx.Client, space: str, board: str) -> None:
+    grant = {"user_id": "mole", "amount": 10, "category": "red", "source": "race"}
+    api.post(f"/v1/namespaces/{space}/grants", json={"grant_id": "m2", **grant})
+    told = api.get(f"/v1/namespaces/{space}/users/mole").json()
+    assert (told["score"], told["grants"], told["categories"], told["sources"]) == (20, 2, {"red": 10}, {"race": 10})
+    assert told["ranks"]["all"] == {"rank": 2, "score": 20, "percentile": 83.3333, "gap_to_next": 10}
+    assert api.get(f"/v1/namespaces/{space}/users/otter").json()["ranks"]["all"]["gap_to_next"] is None
+    assert api.get(f"/v1/namespaces/{space}/users/nobody").json()["code"] == "user_not_found"
+
+
+def test_history_is_newest_first_and_pages_without_loss(live_server: Any, api: httpx.Client, space: str) -> None:
+    grants = [
+        {"grant_id": f"g{i}", "user_id": "otter", "amount": i, "granted_at": f"2024-01-{1 + i % 9:02}T00:00:00Z"}
+        for i in range(25)
+    ]
+    api.post(f"/v1/namespaces/{space}/grants", json=grants)
+    live_server.wait_flushed()
+    path = f"/v1/namespaces/{space}/users/otter/grants"
+    whole = api.get(path).json()
+    assert whole["lag_seq"] == 0
+    assert whole["next_cursor"] is None
+    times = [grant["granted_at"] for grant in whole["grants"]]
+    assert times == sorted(times, reverse=True)
+    assert sum(grant["amount"] for grant in whole["grants"]) == sum(range(25))
+    paged, cursor = [], None
+    while True:
+        page = api.get(path, params={"limit": 4} | ({"cursor": cursor} if cursor else {})).json()
+        paged += page["grants"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert paged == whole["grants"]
+    part = api.get(path, params={"since": "2024-01-03T00:00:00Z", "until": "2024-01-04T00:00:00Z"}).json()["grants"]
+    assert {grant["granted_at"] for grant in part} == {"2024-01-03T00:00:00Z"}
+    assert api.get(path, params={"cursor": "?"}).json()["field"] == "?cursor"
+    assert api.get(path, params={"since": "now"}).json()["field"] == "?since"
+
+
+def test_a_fresh_grant_is_waited_for(api: httpx.Client, space: str) -> None:
+    for i in range(5):
+        grant = {"grant_id": f"f{i}", "user_id": "otter", "amount": 1, "meta": {"b": 1, "a": [1.5]}}
+        api.post(f"/v1/namespaces/{space}/grants", json=grant)
+        told = api.get(f"/v1/namespaces/{space}/grants/f{i}").json()
+        assert (told["amount"], told["meta"], [r["revision"] for r in told["revisions"]]) == (1, grant["meta"], [1])
+    assert api.get(f"/v1/namespaces/{space}/grants/none").json()["code"] == "grant_not_found"
+
+
+def test_a_public_namespace_needs_no_key(live_server: Any, api: httpx.Client) -> None:
+    api.put("/v1/namespaces/open-1", json={"visibility": "public"})
+    with live_server.client(None) as anonymous:
+        assert anonymous.get("/v1/namespaces/open-1/boards/all").status_code == 200
+        listed = anonymous.get("/v1/namespaces", params={"prefix": "open-"}).json()["namespaces"]
+        assert [held["name"] for held in listed] == ["open-1"]
+        api.put("/v1/namespaces/open-1", json={})
+        assert anonymous.get("/v1/namespaces/open-1/boards/all").status_code == 401
+
+
+def test_health_and_metrics(api: httpx.Client) -> None:
+    assert api.get("/healthz").json() == {"status": "ok"}
+    ready = api.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert "leaderboard_commit_batch_entries_count" in api.get("/metrics").text

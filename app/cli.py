@@ -61,8 +61,9 @@ def dev(
     """Everything in one: Valkey, Postgres, server and persister, embedded."""
     from .embedded import run_dev
 
-    settings = read_settings(port=port, data_dir=data_dir, api_key=api_key)
-    sys.exit(run_dev(host=host, port=settings.port, data_dir=settings.data_dir, api_key=settings.api_key, demo=demo))
+    settings = read_settings(port=port, data_dir=data_dir)
+    api_key = settings.api_key if api_key is None else api_key
+    sys.exit(run_dev(host=host, port=settings.port, data_dir=settings.data_dir, api_key=api_key, demo=demo))
 
 
 @cli.command()

@@ -40,6 +40,10 @@ if refusal then
   return refusal
 end
 
+if ARGV[12] == '0' then
+  return { 'ok' } -- nothing but the question whether writes would be taken
+end
+
 local keys, args, counts = 3 + tonumber(ARGV[7]), 12, {}
 for i = 1, 5 do
   counts[i] = tonumber(ARGV[7 + i])

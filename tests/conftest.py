@@ -54,8 +54,8 @@ class Stack:
         self.start("persist")
         self.start("serve")
 
-    def start(self, part: str) -> None:
-        """Starts one part and waits until it is ready."""
+    def start(self, part: str, *, ready: bool = True) -> None:
+        """Starts one part and waits until it is ready (a server that is to refuse writes: until it is up)."""
         if part == "redis":
             self.valkey.start()
         elif part == "postgres":
@@ -65,7 +65,18 @@ class Stack:
                 command = [sys.executable, "-m", "app", part]
                 self._own[part] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         if part == "serve":
-            self.wait_ready()
+            self.wait_ready() if ready else self.wait_up()
+
+    def wait_up(self, seconds: float = 30) -> None:
+        """Waits until the server answers at all."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                httpx.get(self.url + "/healthz", timeout=10)
+                return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, (self.folder / "serve.log").read_text()[-2000:]
+                time.sleep(0.05)
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Waits until writes are taken."""
@@ -100,6 +111,12 @@ class Stack:
         """The server goes and comes back."""
         self.stop("serve")
         self.start("serve")
+
+    def restart_unready(self) -> None:
+        """The server comes back to a store that it must refuse."""
+        if "serve" in self._own:
+            self.stop("serve")
+        self.start("serve", ready=False)
 
     def down(self) -> None:
         """Ends everything."""

@@ -108,7 +108,7 @@ class Committer:
                 await self._lost(error)
 
     async def contact(self, p: int) -> None:
-        """Learns a partition's head, as a write would. Recovering, StoreUnavailable."""
+        """Asks a partition whether it would take writes, and learns its head. Recovering, StoreUnavailable."""
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(p, deque()).append((Work([], done), []))
         self._wake.set()
@@ -124,8 +124,6 @@ class Committer:
         for p, flight in list(self._flights.items()):
             if p in self._stopped:
                 self._fail(flight, self._stopped[p])
-            elif not flight.entries:
-                self._finish(flight, [])
             elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
                 self._regenerate(flight)
             else:

@@ -1,0 +1,185 @@
+"""kill -9 of every part in turn, under writes: what was acknowledged is in the boards and in the ledger exactly once."""
+
+import threading
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+WRITERS = 4
+USERS = 7
+
+
+class Writers:
+    """Clients that write one grant after the other and retry with the same grant_id until it is acknowledged."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        self.acknowledged: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(i,)) for i in range(WRITERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def _write(self, number: int) -> None:
+        with self.stack.client() as client:
+            for count in range(100_000):
+                if self._stop.is_set():
+                    return
+                grant_id, user = f"w{number}-{count}", f"u{count % USERS}"
+                self._insist(client, {"grant_id": grant_id, "user_id": user, "amount": 1})
+                self.acknowledged[grant_id] = user
+
+    def _insist(self, client: httpx.Client, grant: dict[str, Any]) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                status = client.post("/v1/namespaces/crash/grants", json=grant).status_code
+            except httpx.TransportError:
+                status = 0
+            if status in (200, 201):
+                return
+            assert status in (0, 503), status
+            assert time.monotonic() < deadline, "no acknowledgement within a minute"
+            time.sleep(0.02)
+
+    def more(self, count: int, seconds: float = 60) -> None:
+        """Waits until that many more are acknowledged."""
+        wanted, deadline = len(self.acknowledged) + count, time.monotonic() + seconds
+        while len(self.acknowledged) < wanted:
+            assert time.monotonic() < deadline, "writes do not go on"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(70)
+            assert not thread.is_alive()
+
+
+def check_exactly_once(stack: Any, acknowledged: dict[str, str]) -> None:
+    stack.wait_ready()
+    stack.wait_flushed()
+    with stack.client() as client:
+        board = client.get("/v1/namespaces/crash/boards/all").json()["entries"]
+        on_board = {entry["user_id"]: entry["score"] for entry in board}
+        balances = {user: client.get(f"/v1/namespaces/crash/users/{user}").json()["grants"] for user in on_board}
+    with psycopg.connect(stack.postgres.url) as db:
+        rows = db.execute(
+            "SELECT l.grant_id, u.name FROM ledger l JOIN users u ON u.number = l.user_number WHERE kind = 'grant'"
+        ).fetchall()
+        standings = dict(
+            db.execute("SELECT u.name, s.score FROM standings s JOIN users u ON u.number = s.user_number").fetchall()
+        )
+        gaps = db.execute(
+            "SELECT count(*) FROM (SELECT seq - lag(seq) OVER (PARTITION BY partition ORDER BY seq) AS step FROM ledger) s"
+            " WHERE step <> 1"
+        ).fetchone()
+    in_ledger = dict(rows)
+    assert len(in_ledger) == len(rows)
+    assert acknowledged.items() <= in_ledger.items()
+    summed: dict[str, int] = {}
+    for user in in_ledger.values():
+        summed[user] = summed.get(user, 0) + 1
+    assert on_board == summed
+    assert balances == summed
+    assert standings == summed
+    assert gaps == (0,)
+
+
+@pytest.mark.timeout(240)
+def test_every_part_killed_in_turn_loses_nothing_and_counts_nothing_twice(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        assert client.put("/v1/namespaces/crash", json={}).status_code == 201
+    writers = Writers(own_stack)
+    try:
+        for _ in range(2):
+            for part in ("redis", "postgres", "persist", "serve"):
+                writers.more(60)
+                own_stack.kill(part)
+                time.sleep(0.3)
+                own_stack.start(part)
+        writers.more(60)
+    finally:
+        writers.stop()
+    assert len(writers.acknowledged) > 500
+    check_exactly_once(own_stack, writers.acknowledged)
+
+
+@pytest.mark.timeout(120)
+def test_postgres_away_stops_neither_grants_nor_reads_nor_a_restart(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        client.put("/v1/namespaces/crash", json={})
+        own_stack.kill("postgres")
+        own_stack.kill("serve")
+        own_stack.start("serve")
+        for i in range(20):
+            grant = {"grant_id": f"g{i}", "user_id": "u0", "amount": 1}
+            assert client.post("/v1/namespaces/crash/grants", json=grant).status_code == 201
+        assert client.get("/v1/namespaces/crash/boards/all").json()["entries"][0]["score"] == 20
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["degraded"]) == (200, ["Postgres does not answer"])
+        assert client.get("/v1/namespaces/crash/users/u0/grants").json()["code"] == "store_unavailable"
+        assert client.put("/v1/namespaces/other", json={}).status_code == 503
+        own_stack.start("postgres")
+    check_exactly_once(own_stack, {f"g{i}": "u0" for i in range(20)})
+
+
+def refused(client: httpx.Client, grant_id: str) -> str:
+    """Waits until a write is refused; its code. A 2xx here would be a grant that counts on top of a loss."""
+    deadline = time.monotonic() + 20
+    while True:
+        answer = client.post("/v1/namespaces/crash/grants", json={"grant_id": grant_id, "user_id": "u0", "amount": 1})
+        assert answer.status_code == 503, answer.text
+        if answer.json()["code"] == "recovering":
+            return "recovering"
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)
+
+
+def acknowledge(client: httpx.Client, count: int) -> None:
+    for i in range(count):
+        grant = {"grant_id": f"g{i}", "user_id": "u0", "amount": 1}
+        assert client.post("/v1/namespaces/crash/grants", json=grant).status_code == 201
+
+
+@pytest.mark.timeout(120)
+def test_flushall_is_noticed_and_writes_stop(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        client.put("/v1/namespaces/crash", json={"visibility": "public"})
+        acknowledge(client, 10)
+        own_stack.wait_flushed()
+        with redis.Redis.from_url(own_stack.valkey.url) as direct:
+            direct.flushall()
+        assert refused(client, "after") == "recovering"
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/v1/namespaces/crash/boards/all").status_code in (404, 503)
+        own_stack.restart_unready()
+        assert client.get("/readyz").status_code == 503
+    again = own_stack.run("migrate")
+    assert again.returncode == 1
+    assert "empty" in again.stderr or "lost" in again.stderr
+    assert own_stack.run("checkconfig").returncode == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("restart_server", [False, True])
+def test_a_truncated_append_only_file_is_noticed_and_writes_stop(own_stack: Any, restart_server: bool) -> None:
+    with own_stack.client() as client:
+        client.put("/v1/namespaces/crash", json={})
+        acknowledge(client, 40)
+        own_stack.wait_flushed()
+        if restart_server:
+            own_stack.kill("serve")
+        own_stack.kill("redis")
+        (log,) = (own_stack.folder / "redis").rglob("*.incr.aof")
+        with log.open("r+b") as file:
+            file.truncate(log.stat().st_size - 2_000)
+        own_stack.start("redis")
+        if restart_server:
+            own_stack.restart_unready()
+        assert refused(client, "after") == "recovering"
+        assert client.get("/readyz").status_code == 503

@@ -1,4 +1,4 @@
-"""Real parts for tests: Valkey and Postgres from their wheels on free ports, one server, one persister; gone afterwards."""
+"""Real parts for tests: Valkey and Postgres from wheels on free ports, one server, one persister."""
 
 import os
 import shutil

@@ -55,6 +55,7 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
     boards: dict[tuple[int, str], int] = {}
     targets: dict[tuple[int, tuple[str, ...]], int] = {}
     users: dict[str, int] = {}
+    prefixes: dict[int, str] = {}
     target_args: list[str] = []
     user_names: list[str] = []
     entry_args: list[bytes | str | int | float] = []
@@ -64,10 +65,11 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
         target = targets.get((ns, body.windows))
         if target is None:
             spaces.setdefault(ns, (len(spaces) + 1, namespace.version))
+            prefixes[ns] = keys.balances(p, ns)
             indexes = [boards.setdefault((ns, window), len(boards) + 1) for window in body.windows]
             target = targets[ns, body.windows] = len(targets) + 1
             target_args.append(" ".join(map(str, indexes)))
-        key = f"lb:{{{p}}}:u:{ns}:{body.user}"
+        key = prefixes[ns] + body.user
         user = users.get(key)
         if user is None:
             user = users[key] = len(users) + 1

@@ -234,7 +234,8 @@ class Writer:
 def _atomic(scope: Scope) -> bool:
     if not scope["query_string"]:
         return False
-    given = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    query: str = scope["query_string"].decode("latin-1")
+    given = dict(parse_qsl(query, keep_blank_values=True))
     value = given.pop("atomic", "false")
     if given:
         raise Invalid("there is no such parameter here", field=f"?{next(iter(given))}")

@@ -1,4 +1,4 @@
-"""kill -9 of every part in turn, under writes: what was acknowledged is in the boards and in the ledger exactly once."""
+"""kill -9 of every part in turn, under writes: what was acknowledged is in boards and ledger exactly once."""
 
 import threading
 import time
@@ -71,14 +71,14 @@ def check_exactly_once(stack: Any, acknowledged: dict[str, str]) -> None:
         rows = db.execute(
             "SELECT l.grant_id, u.name FROM ledger l JOIN users u ON u.number = l.user_number WHERE kind = 'grant'"
         ).fetchall()
-        standings = dict(
+        standings: dict[str, int] = dict(
             db.execute("SELECT u.name, s.score FROM standings s JOIN users u ON u.number = s.user_number").fetchall()
         )
         gaps = db.execute(
-            "SELECT count(*) FROM (SELECT seq - lag(seq) OVER (PARTITION BY partition ORDER BY seq) AS step FROM ledger) s"
-            " WHERE step <> 1"
+            "SELECT count(*) FROM (SELECT seq - lag(seq) OVER (PARTITION BY partition ORDER BY seq) AS step"
+            " FROM ledger) steps WHERE step <> 1"
         ).fetchone()
-    in_ledger = dict(rows)
+    in_ledger: dict[str, str] = dict(rows)
     assert len(in_ledger) == len(rows)
     assert acknowledged.items() <= in_ledger.items()
     summed: dict[str, int] = {}

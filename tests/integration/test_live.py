@@ -26,6 +26,11 @@ def hear(socket: ClientConnection) -> dict[str, Any]:
     return told
 
 
+def unpacked(socket: ClientConnection) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.msgpack.decode(socket.recv(timeout=5, decode=False))
+    return told
+
+
 def grant(api: httpx.Client, space: str, grant_id: str, user: str, amount: int) -> None:
     body = {"grant_id": grant_id, "user_id": user, "amount": amount}
     assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
@@ -119,9 +124,9 @@ def test_messagepack(live_server: Any, api: httpx.Client, space: str) -> None:
     url = live_server.url.replace("http", "ws") + "/v1/live"
     with connect(url, subprotocols=["leaderboard.v1.msgpack"]) as socket:  # type: ignore[list-item]
         socket.send(msgspec.msgpack.encode({"type": "auth", "token": live_server.key}))
-        assert msgspec.msgpack.decode(socket.recv(timeout=5)) == {"type": "ready"}
+        assert unpacked(socket) == {"type": "ready"}
         socket.send(msgspec.msgpack.encode({"type": "subscribe", "id": 700, "namespace": space}))
-        assert msgspec.msgpack.decode(socket.recv(timeout=5))["id"] == 700
+        assert unpacked(socket)["id"] == 700
         grant(api, space, "g", "a", 1)
-        frame = msgspec.msgpack.decode(socket.recv(timeout=5))
+        frame = unpacked(socket)
         assert (frame["type"], frame["id"], frame["upsert"][0]["user_id"]) == ("delta", 700, "a")

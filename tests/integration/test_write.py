@@ -69,7 +69,12 @@ BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
     ({**GOOD, "meta": {"a": "x" * 2048}}, 422, "invalid", "$.meta"),
     ({**GOOD, "meta": {"a": "\u0000"}}, 422, "invalid", "$.meta"),
     (b'{"grant_id":"g","user_id":"u","amount":1,"meta":{"a":1e400}}', 422, "invalid", "$.meta[...]"),
-    (b'{"grant_id":"g","user_id":"u","amount":1,"meta":' + b'{"a":' * 3000 + b"1" + b"}" * 3001, 400, "bad_request", None),
+    (
+        b'{"grant_id":"g","user_id":"u","amount":1,"meta":' + b'{"a":' * 3000 + b"1" + b"}" * 3001,
+        400,
+        "bad_request",
+        None,
+    ),
     ([], 422, "invalid", "$"),
     ([{**GOOD, "grant_id": str(i)} for i in range(1001)], 413, "too_large", None),
     (b"5", 422, "invalid", "$"),
@@ -197,7 +202,11 @@ def test_across_namespaces_and_atomically_within_a_group(api: httpx.Client) -> N
     assert api.post("/v1/grants?atomic=true", json=grants).json()["applied"] == 2
     conflict = [{**GOOD, "grant_id": "new", "namespace": "topic-1"}, {**GOOD, "namespace": "topic-2", "amount": 3}]
     answer = api.post("/v1/grants?atomic=true", json=conflict)
-    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (409, "grant_conflict", "$[1].grant_id")
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
+        409,
+        "grant_conflict",
+        "$[1].grant_id",
+    )
     assert api.get("/v1/namespaces/topic-1/users/otter").json()["grants"] == 1
     mixed = [{**GOOD, "namespace": "topic-1"}, {**GOOD, "namespace": "nowhere"}]
     told = api.post("/v1/grants", json=mixed).json()

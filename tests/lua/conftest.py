@@ -11,14 +11,12 @@ import redis
 from msgspec import Raw
 
 from app.embedded import Valkey, free_port
-
-
 from app.model.entry import Entry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
+from app.model.windows import from_micros
 from app.store import apply, keys
 from app.store.apply import Head, Outcome
-from app.model.windows import from_micros
 from app.store.partitions import OPEN
 from app.store.scripts import Script
 

@@ -5,10 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.model.windows import Calendar, day_starts, from_micros, to_micros
+from app.model.windows import Calendar, Period, day_starts, from_micros, to_micros
 
-ALL = ("all", "month", "week", "day")
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Asia/Beirut"]
+ALL: tuple[Period, ...] = ("all", "month", "week", "day")
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Asia/Kathmandu",
+    "Pacific/Apia",
+    "Asia/Beirut",
+]
 
 
 def at(text: str) -> int:
@@ -66,7 +74,9 @@ def test_the_day_is_the_date_on_the_wall(micros: int, zone: str) -> None:
     assert Calendar(zone, ALL).names_at(micros)[3] == shown.isoformat()
 
 
-@pytest.mark.parametrize("name", ["2025-13", "2025-02-30", "2025-W54", "2025-W00", "x", "season:x", "day ", "2025-1", "٢٠٢٥-01"])
+@pytest.mark.parametrize(
+    "name", ["2025-13", "2025-02-30", "2025-W54", "2025-W00", "x", "season:x", "day ", "2025-1", "٢٠٢٥-01"]
+)
 def test_there_is_no_window_of_a_name_that_no_calendar_has(name: str) -> None:
     assert Calendar("UTC", ALL).find(name, 0) is None
 

@@ -1,0 +1,74 @@
+"""House rules, checked rather than remembered."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.store.scripts import join
+
+ROOT = Path(__file__).parents[1]
+APP = sorted((ROOT / "app").rglob("*.py"))
+LUA = sorted((ROOT / "lua").rglob("*.lua"))
+COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
+BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def test_only_apply_writes_boards() -> None:
+    writers = {path.relative_to(ROOT).as_posix() for path in (*APP, *LUA) if BOARD_WRITES.search(path.read_text())}
+    assert writers == {"lua/include/boards.lua", "lua/probe.lua"}
+    includers = [path.name for path in COMMANDS if '@include "include/boards"' in path.read_text()]
+    assert includers == ["apply.lua"]
+    # The probe writes where no namespace is: id 0.
+    assert "lb:" not in (ROOT / "lua/probe.lua").read_text()
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_a_command_tells_what_it_takes_and_does(path: Path) -> None:
+    header = path.read_text().split("\n\n")[0]
+    assert all(re.search(rf"^-- {part}\s+\S", header, re.MULTILINE) for part in ("KEYS", "ARGV", "Reply", "Effects"))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_scripts_run_on_every_redis(path: Path) -> None:
+    source = join(path.stem, ROOT / "lua")
+    assert not source.startswith("#!")
+    assert not re.search(r"\b(cmsgpack|struct|bit|cjson)\.", source)
+    code = re.sub(r"--.*", "", source)
+    declared = set(re.findall(r"^local function (\w+)", code, re.MULTILINE))
+    unused = {name for name in declared if len(re.findall(rf"\b{name}\b", code)) < 2}
+    assert unused <= {"try", "integer", "is_after"}, "an include brings what nobody calls"
+
+
+def test_key_names_stand_in_one_file() -> None:
+    named = {path.relative_to(ROOT).as_posix() for path in (*APP, *LUA) if re.search(r"[\"']lb:", path.read_text())}
+    assert named == {"app/store/keys.py"}
+
+
+@pytest.mark.parametrize("path", [*APP, *LUA], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_is_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def test_nobody_imports_from_the_package_root() -> None:
+    inside = [path for path in APP if re.search(r"^\s*(from app\b|import app\b)", path.read_text(), re.MULTILINE)]
+    assert inside == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 180
+
+
+def test_no_address_of_a_registry_stands_in_the_tree() -> None:
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if path.suffix in {".txt", ".toml", ".yaml", ".yml", ".md", ""} and "/simple" in path.read_text(errors="ignore")
+    ]
+    assert found == []

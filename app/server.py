@@ -15,10 +15,11 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from . import openapi
 from .access.keys import Keyring
 from .admin.namespaces import Namespaces
 from .health import Health
@@ -153,11 +154,11 @@ class Server:
             except LOST:
                 pass
 
-    def app(self) -> ASGIApp:
-        """The ASGI application."""
+    def routes(self) -> list[BaseRoute]:
+        """Every path, the hottest first."""
         reader, namespaces, health = self.reader, self.namespaces, self.health
         space = "/v1/namespaces/{namespace:id}"
-        routes = [
+        return [
             Route(f"{space}/grants", self.writer),
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),
@@ -172,11 +173,15 @@ class Server:
             Route("/healthz", health.alive),
             Route("/readyz", health.ready),
             Route("/metrics", health.metrics),
+            Route("/openapi.json", openapi.serve),
             Route("/", _page),
             Mount("/web", StaticFiles(directory=WEB)),
         ]
+
+    def app(self) -> ASGIApp:
+        """The ASGI application."""
         handlers = {Problem: _problem, HTTPException: _http_error, Exception: _unexpected}
-        return RawPath(Starlette(routes=routes, lifespan=self.lifespan, exception_handlers=handlers))  # type: ignore[arg-type]
+        return RawPath(Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers))  # type: ignore[arg-type]
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:

@@ -1,0 +1,143 @@
+"""/openapi.json: the interface as OpenAPI 3.1, its schemas taken from the very types that decode and encode."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import __doc__ as about
+from .model.grant import Grant, NamedGrant
+from .model.namespace import Rules
+from .read.boards import BoardEntry
+from .wire import JSON, encode_json
+from .write.routes import Receipt
+
+_TYPES = (Grant, NamedGrant, Rules, Receipt, BoardEntry)
+_REF = "#/components/schemas/"
+_NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "code", "detail", "field")},
+        "status": {"type": "integer"},
+    },
+}
+_BATCH = {
+    "type": "object",
+    "required": ["applied", "duplicate", "rejected", "results"],
+    "properties": {
+        **{name: {"type": "integer"} for name in ("applied", "duplicate", "rejected")},
+        "results": {"type": "array", "items": {"type": "object"}},
+    },
+}
+_BOARD = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in ("namespace", "window")},
+        **{name: {"type": "integer"} for name in ("epoch", "version", "total")},
+        **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "next_cursor")},
+        "entries": {"type": "array", "items": {"$ref": _REF + "BoardEntry"}},
+        "missing": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+class _Operation(NamedTuple):
+    """What one method of one path takes and answers: request schema, and a response schema a status."""
+
+    method: str
+    path: str
+    summary: str
+    query: tuple[str, ...]
+    body: dict[str, Any] | None
+    answers: dict[str, dict[str, Any] | None]
+
+
+def _grants(name: str) -> dict[str, Any]:
+    one = {"$ref": _REF + name}
+    return {"oneOf": [one, {"type": "array", "items": one, "maxItems": 1000}]}
+
+
+_SPACE = "/v1/namespaces/{namespace}"
+_RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
+_BOARD_QUERY = ("limit", "offset", "around", "radius", "user")
+_HISTORY_QUERY = ("since", "until", "cursor", "limit")
+_OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
+_COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
+_OPERATIONS = (
+    _Operation("get", "/v1/namespaces", "The namespaces that the key may read", ("prefix",), None, _OK),
+    _Operation("put", _SPACE, "Create or change", (), {"$ref": _REF + "Rules"}, {"200": _OBJECT, "201": _OBJECT}),
+    _Operation("get", _SPACE, "Its rules", (), None, _OK),
+    _Operation("delete", _SPACE, "Delete", ("confirm",), None, {"204": None}),
+    _Operation("post", f"{_SPACE}/grants", "Grant points", (), _grants("Grant"), _COUNTED),
+    _Operation("post", "/v1/grants", "Grant across namespaces", ("atomic",), _grants("NamedGrant"), _COUNTED),
+    _Operation("get", f"{_SPACE}/grants/{{grant_id}}", "One grant, from the ledger", (), None, _OK),
+    _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
+    _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
+    _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
+    _Operation("get", "/healthz", "The process is up", (), None, _OK),
+    _Operation("get", "/readyz", "Writes are taken", (), None, {"200": _OBJECT, "503": _OBJECT}),
+)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for held in _OPERATIONS:
+        paths.setdefault(held.path, {})[held.method] = _operation(held)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Leaderboard", "version": "1", "description": about},
+        "paths": paths,
+        "components": {
+            "schemas": {**_schemas(), "Problem": _PROBLEM, "Batch": _BATCH, "Board": _BOARD},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}, {}],
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    def number(kind: type) -> dict[str, Any]:
+        if kind is msgspec.Raw:
+            return _NUMBER
+        raise NotImplementedError(kind)
+
+    _, found = msgspec.json.schema_components(_TYPES, schema_hook=number, ref_template=_REF + "{name}")
+    for name in ("Grant", "NamedGrant"):
+        found[name]["properties"]["amount"] = _NUMBER
+    return dict(found)
+
+
+def _operation(held: _Operation) -> dict[str, Any]:
+    named = [part[1:-1] for part in held.path.split("/") if part.startswith("{")]
+    text = {"type": "string"}
+    told: dict[str, Any] = {
+        "summary": held.summary,
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": text} for name in named]
+        + [{"name": name, "in": "query", "schema": text} for name in held.query],
+        "responses": {
+            **{status: _answer(held.summary, schema) for status, schema in held.answers.items()},
+            "default": {
+                "description": "A problem",
+                "content": {"application/problem+json": {"schema": {"$ref": _REF + "Problem"}}},
+            },
+        },
+    }
+    if held.body is not None:
+        told["requestBody"] = {"content": {JSON: {"schema": held.body}, "application/msgpack": {"schema": held.body}}}
+    return told
+
+
+def _answer(summary: str, schema: dict[str, Any] | None) -> dict[str, Any]:
+    return {"description": summary} | ({} if schema is None else {"content": {JSON: {"schema": schema}}})
+
+
+async def serve(request: Request) -> Response:
+    """`GET /openapi.json`."""
+    return Response(encode_json(document()), media_type=JSON)

@@ -1,5 +1,7 @@
 """/healthz, /readyz, /metrics: what orchestrators and dashboards ask."""
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,13 +28,9 @@ class Health:
 
     async def ready(self, request: Request) -> Response:
         """`GET /readyz`: 503 only where writes would be refused."""
-        refused: list[str] = []
-        for p in range(self._partitions):
-            try:
-                await self._committer.contact(p)
-            except Problem as problem:
-                refused.append(problem.detail)
-        refused += [problem.detail for problem in self._committer.problems() if problem.detail not in refused]
+        contacts = [self._committer.contact(p) for p in range(self._partitions)]
+        found = await asyncio.gather(*contacts, return_exceptions=True)
+        refused = list(dict.fromkeys(problem.detail for problem in found if isinstance(problem, Problem)))
         degraded, lag = [], None
         try:
             lag = await self._lag()

@@ -7,6 +7,8 @@
 
 local log_key, meta_key, rules_key, seen_key, board_key, user_key, space_key = unpack(KEYS)
 local tries = {
+  -- First what an earlier probe left that was refused half-way.
+  { 'DEL', seen_key }, { 'DEL', board_key }, { 'DEL', user_key }, { 'DEL', space_key },
   { 'XRANGE', log_key, '0-1', '0-1' }, { 'XTRIM', log_key, 'MINID', '0-0' }, { 'XADD', seen_key, '0-1', 'd', '' },
   { 'DEL', seen_key }, { 'HMGET', meta_key, 'epoch' }, { 'HDEL', meta_key, 'probe' }, { 'HMGET', rules_key, '0' },
   { 'HMGET', seen_key, '0' }, { 'HSET', seen_key, '0', '0' }, { 'ZADD', board_key, 0, 'probe' },

@@ -1,6 +1,7 @@
 """The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
 
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ _COLUMNS = (
     *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
     "digest",
 )
-_STANDING_KINDS = ("grant", "heal")
+DUPLICATE = "duplicate"
 
 
 @dataclass(slots=True)
@@ -39,6 +40,11 @@ class Row:
     score: int
     entry: LogEntry | None
     fault: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the boards counted it as far as the ledger can tell; a duplicate did."""
+        return self.entry is not None and self.fault in (None, DUPLICATE)
 
     @property
     def key(self) -> tuple[int, str, str, int]:
@@ -129,15 +135,15 @@ class Sink:
 
     async def _transaction(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         everything = [row for _, rows in batches.values() for row in rows]
-        whole = [row for row in everything if row.fault is None]
+        whole = [row for row in everything if row.counts]
         fresh: dict[str, int] = {}
         async with self._connection.transaction():
             await self._number_users({row.entry.user for row in whole if row.entry is not None}, fresh)
-            numbers = self._users | fresh if fresh else self._users
+            numbers = ChainMap(fresh, self._users)
             await self._connection.copy_records_to_table(
                 "ledger", records=[_record(row, numbers) for row in everything], columns=_COLUMNS
             )
-            await self._copy_meta(whole)
+            await self._copy_meta([row for row in whole if row.fault is None])
             await self._set_aside([row for row in everything if row.fault is not None])
             await self._add_standings(whole, numbers)
             for p, (offset, rows) in batches.items():
@@ -171,18 +177,18 @@ class Sink:
 
     async def _set_aside(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            reason = "duplicate" if row.fault == "duplicate" else "poison"
-            (DUPLICATES_HEALED if reason == "duplicate" else POISON).inc()
+            reason = DUPLICATE if row.fault == DUPLICATE else "poison"
+            (DUPLICATES_HEALED if reason == DUPLICATE else POISON).inc()
             await self._connection.execute(
                 "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES ($1, $2, $3, $4, $5)",
                 *(row.partition, row.epoch, row.seq, reason, row.packed),
             )
 
-    async def _add_standings(self, rows: Iterable[Row], numbers: dict[str, int]) -> None:
+    async def _add_standings(self, rows: Iterable[Row], numbers: Mapping[str, int]) -> None:
         sums: dict[tuple[int, int], list[Any]] = {}
         for row in rows:
             entry = row.entry
-            if entry is None or entry.kind not in _STANDING_KINDS:
+            if entry is None:
                 continue
             key = (entry.namespace_id, numbers[entry.user])
             held = sums.get(key)
@@ -212,7 +218,7 @@ class Sink:
         known = {tuple(row) for row in await self._connection.fetch(queries()["recorded_ids"], *columns)}
         for row, key in zip(rows, keys, strict=True):
             if key in known:
-                row.fault = "duplicate"
+                row.fault = DUPLICATE
             known.add(key)
 
     async def open_heals(self, p: int) -> list[tuple[int, int, LogEntry]]:
@@ -238,17 +244,17 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
     return row
 
 
-def _record(row: Row, numbers: dict[str, int]) -> tuple[Any, ...]:
+def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     entry = row.entry
-    if row.fault is not None or entry is None:
-        kind = "duplicate" if row.fault == "duplicate" else "tombstone"
+    if not row.counts or entry is None:
         return (
-            *(row.partition, row.epoch, row.seq, kind, entry.namespace_id if kind == "duplicate" and entry else 0),
-            *(f"{kind}:{row.partition}:{row.epoch}-{row.seq}", 1, None, 0, 0, row.score, None, None, None, None, None),
-            *(row.recorded_at, row.recorded_at, [], row.digest),
+            *(row.partition, row.epoch, row.seq, "tombstone", 0, f"tombstone:{row.partition}:{row.epoch}-{row.seq}", 1),
+            *(None, 0, 0, row.score, None, None, None, None, None, row.recorded_at, row.recorded_at, [], row.digest),
         )
+    # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
+    name = (DUPLICATE, f"{DUPLICATE}:{row.epoch}-{row.seq}") if row.fault == DUPLICATE else (entry.kind, entry.grant_id)
     return (
-        *(row.partition, row.epoch, row.seq, entry.kind, entry.namespace_id, entry.grant_id, entry.revision),
+        *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
         *(numbers[entry.user], entry.amount, entry.weight, row.score, entry.category, entry.source, entry.source_id),
         *(entry.action, entry.session_id, from_micros(entry.granted_at), row.recorded_at, entry.windows, row.digest),
     )

@@ -18,7 +18,7 @@ from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from ..store import apply
 from ..store.apply import CallRefused, Head, Outcome
 from ..store.partitions import read_head
-from ..store.redis import LOST, Link, away
+from ..store.redis import LOST, Link, Refused, away
 
 log = structlog.get_logger()
 
@@ -26,6 +26,7 @@ Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 
 BACKLOG_ENTRIES_MAX = 50_000
 UNKNOWN_S_MAX = 8.0
+UNSENT_S_MAX = 2.0
 RETRY_PAUSE_S = 0.05
 
 
@@ -37,6 +38,7 @@ class Work:
     done: asyncio.Future[list[Outcome]]
     atomic: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
+    arrived: float = field(default_factory=monotonic)
 
 
 @dataclass(slots=True)
@@ -90,10 +92,6 @@ class Committer:
     def head(self, p: int) -> Head | None:
         """What is known of a partition, or None before its first contact."""
         return self._heads.get(p)
-
-    def problems(self) -> list[Problem]:
-        """Why writes would be refused now; empty where they would not."""
-        return ([self.refused] if self.refused else []) + list(self._stopped.values())
 
     async def run(self) -> None:
         """Rounds, for ever."""
@@ -231,12 +229,22 @@ class Committer:
                 work.done.set_exception(problem)
 
     async def _lost(self, error: Exception) -> None:
-        """The same batches go again until their outcome is known or the deadline has passed; then 503."""
+        """What was sent goes again until its outcome is known or a deadline has passed; the rest waits less. Then 503.
+
+        A Redis that is refused by name will not do better soon: what was never sent is refused at once.
+        """
         problem = away(error)
         if self.refused is None:
             log.warning("redis lost", error=str(error))
         self.refused = problem
+        now = monotonic()
+        unsent_s = 0.0 if isinstance(error, Refused) else UNSENT_S_MAX
         for flight in list(self._flights.values()):
-            if monotonic() - flight.started > UNKNOWN_S_MAX:
+            if now - flight.started >= (UNKNOWN_S_MAX if flight.sent else unsent_s):
                 self._fail(flight, problem)
+        for queue in self._queues.values():
+            while queue and now - queue[0][0].arrived >= unsent_s:
+                work, _ = queue.popleft()
+                if not work.done.done():
+                    work.done.set_exception(problem)
         await asyncio.sleep(RETRY_PAUSE_S)

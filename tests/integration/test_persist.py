@@ -1,0 +1,175 @@
+"""The persister on real parts: duplicates that only the ledger recognises, rotation, several persisters, poison."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from app.store import keys
+
+
+@pytest.fixture
+def direct(own_stack: Any) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(own_stack.valkey.url) as held:
+        yield held
+
+
+@pytest.fixture
+def client(own_stack: Any) -> Iterator[httpx.Client]:
+    with own_stack.client() as held:
+        assert held.put("/v1/namespaces/n", json={"accept_past": None}).status_code == 201
+        yield held
+
+
+def grant(client: httpx.Client, grant_id: str, **fields: Any) -> httpx.Response:
+    return client.post("/v1/namespaces/n/grants", json={"grant_id": grant_id, "user_id": "otter", "amount": 5} | fields)
+
+
+def until(ask: Any, what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def partition(direct: redis.Redis) -> int:
+    (held,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in direct.keys("lb:*:b:*")}
+    return held
+
+
+@pytest.mark.timeout(120)
+def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: httpx.Client, direct: redis.Redis) -> None:
+    assert grant(client, "g1").status_code == 201
+    own_stack.wait_flushed()
+    p = partition(direct)
+    direct.delete(keys.seen(p, 1))
+    assert grant(client, "g1").json()["score"] == 10
+    grant(client, "g2", amount=1)
+    score = lambda: client.get("/v1/namespaces/n/users/otter").json()["score"]  # noqa: E731
+    until(lambda: score() == 6, "the duplicate is not taken back")
+    own_stack.wait_flushed()
+    assert client.get("/v1/namespaces/n/users/otter").json()["grants"] == 2
+    with psycopg.connect(own_stack.postgres.url) as db:
+        kinds = db.execute("SELECT kind, amount FROM ledger WHERE partition = %s ORDER BY seq", (p,)).fetchall()
+        assert kinds == [("grant", 5), ("duplicate", 5), ("grant", 1), ("heal", -5)]
+        assert db.execute("SELECT score, grants FROM standings").fetchall() == [(6, 2)]
+        assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (0,)
+
+
+@pytest.mark.timeout(120)
+def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
+    own_stack: Any, client: httpx.Client, direct: redis.Redis
+) -> None:
+    old = {"granted_at": "2020-01-01T00:00:00Z"}
+    assert grant(client, "g1", **old).status_code == 201
+    own_stack.wait_flushed()
+    p = partition(direct)
+    for _ in range(3):
+        before = direct.hget(keys.meta(p), "generations")
+        direct.hset(keys.meta(p), "began", 1)
+        until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
+    assert not direct.exists(keys.seen(p, 1))
+    assert len(direct.hget(keys.meta(p), "generations").split(b",")) == 2  # type: ignore[union-attr]
+    again = grant(client, "g1", **old)
+    assert (again.status_code, again.json()["status"], again.json()["seq"], again.json()["score"]) == (
+        *(200, "duplicate", 1, 5),
+    )
+    assert grant(client, "g1", amount=6, **old).json()["code"] == "grant_conflict"
+    assert grant(client, "g2", **old).json()["score"] == 10
+    own_stack.kill("postgres")
+    assert grant(client, "g3", **old).json()["code"] == "store_unavailable"
+
+
+@pytest.mark.timeout(120)
+def test_several_persisters_share_and_take_over(own_stack: Any, client: httpx.Client) -> None:
+    command = [sys.executable, "-m", "app", "persist"]
+    with (own_stack.folder / "second.log").open("wb") as log:
+        second = subprocess.Popen(command, env=own_stack.environment, stdout=log, stderr=log)
+    try:
+        with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+            shares = lambda: sorted(  # noqa: E731
+                count
+                for (count,) in db.execute(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1818361857 GROUP BY pid"
+                ).fetchall()
+            )
+            until(lambda: shares() == [8, 8], "the partitions are not shared")
+            for i in range(50):
+                assert grant(client, f"g{i}", user_id=f"u{i}").status_code == 201
+            own_stack.wait_flushed()
+            own_stack.kill("persist")
+            until(lambda: shares() == [16], "the dead one's partitions are not taken over")
+        grant(client, "after")
+        own_stack.wait_flushed()
+    finally:
+        second.kill()
+        second.wait()
+
+
+@pytest.mark.timeout(120)
+def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
+    own_stack: Any, client: httpx.Client, direct: redis.Redis
+) -> None:
+    grant(client, "g1")
+    own_stack.wait_flushed()
+    p = partition(direct)
+    own_stack.kill("persist")
+    direct.xadd(keys.log(p), {"d": b"x" * 16, "e": b"\xc1 not an entry", "r": "1700000000000000 5 "}, id="1-2")
+    direct.hset(keys.meta(p), "seq", 2)
+    assert grant(client, "g2").json()["seq"] == 3
+    own_stack.start("persist")
+    own_stack.wait_flushed()
+    with psycopg.connect(own_stack.postgres.url) as db:
+        kinds = db.execute("SELECT seq, kind FROM ledger WHERE partition = %s ORDER BY seq", (p,)).fetchall()
+        assert kinds == [(1, "grant"), (2, "tombstone"), (3, "grant")]
+        assert db.execute("SELECT seq, reason FROM set_aside").fetchall() == [(2, "poison")]
+
+
+@pytest.mark.timeout(120)
+def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
+    own_stack: Any, client: httpx.Client, direct: redis.Redis
+) -> None:
+    grant(client, "g1")
+    own_stack.wait_flushed()
+    p = partition(direct)
+    own_stack.kill("persist")
+    direct.xdel(keys.log(p), "1-1")
+    direct.xadd(keys.log(p), {"d": b"y" * 16, "e": b"", "r": "1700000000000000 5 "}, id="1-2")
+    own_stack.start("persist")
+    said = own_stack.folder / "persist.log"
+    until(lambda: "the log does not hold 1-1" in said.read_text(), "the broken log is not noticed")
+    with psycopg.connect(own_stack.postgres.url) as db:
+        assert db.execute("SELECT max(seq) FROM ledger").fetchone() == (1,)
+
+
+ACL = "~* &* +@all"
+DENIED = [
+    (f"{ACL} -zadd", "ZADD"),
+    (f"{ACL} -xadd", "XADD"),
+    (f"{ACL} -evalsha", "EVALSHA"),
+    ("resetkeys ~lb:{*}:meta ~lb:{*}:log ~lb:{*}:rules ~lb:{*}:seen:* ~lb:{*}:s:* ~lb:{*}:u:* +@all", ":b:0:probe"),
+    ("resetkeys ~lb:{*}:meta ~lb:{*}:rules ~lb:{*}:seen:* ~lb:{*}:s:* ~lb:{*}:u:* ~lb:{*}:b:* +@all", ":log"),
+]
+
+
+@pytest.mark.timeout(120)
+def test_an_acl_that_denies_something_is_refused_by_name(
+    own_stack: Any, client: httpx.Client, direct: redis.Redis
+) -> None:
+    for rules, named in DENIED:
+        direct.execute_command("ACL", "SETUSER", "default", "on", "nopass", "resetkeys", "+@all", *rules.split())
+        direct.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        until(lambda: client.get("/readyz").status_code == 503, f"{named} is not refused")
+        until(
+            lambda want=named: want in client.get("/readyz").text, f"{named} is not named: {client.get('/readyz').text}"
+        )
+        assert grant(client, "denied").status_code == 503
+        direct.execute_command("ACL", "SETUSER", "default", "on", "nopass", "allkeys", "+@all")
+        own_stack.wait_ready()
+    assert grant(client, "denied").status_code == 201

@@ -95,15 +95,22 @@ async def _check_info(link: Link, durability: str) -> None:
 
 async def probe(link: Link, partitions: int) -> None:
     """Runs every command of the scripts on every kind of key; Refused names what an ACL denies."""
-    calls = []
-    for p in range(partitions):
-        named = [
-            *(keys.log(p), keys.meta(p), keys.rules(p), keys.seen(p, 0)),
-            *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0)),
-        ]
-        calls.append(evalsha(PROBE, named, []))
-    for reply in await link.run(calls):
+    named = [_probe_keys(p) for p in range(partitions)]
+    for names, reply in zip(named, await link.run([evalsha(PROBE, names, []) for names in named]), strict=True):
         if isinstance(reply, Exception):
-            raise Refused(f"Redis refuses EVALSHA: {reply}")
+            raise Refused(f"Redis refuses EVALSHA on {await _denied(link, names)}: {reply}")
         if reply != b"ok":
             raise Refused(f"Redis refuses {reply.decode(errors='replace')}")
+
+
+def _probe_keys(p: int) -> list[str]:
+    return [
+        *(keys.log(p), keys.meta(p), keys.rules(p), keys.seen(p, 0)),
+        *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0)),
+    ]
+
+
+async def _denied(link: Link, names: list[str]) -> str:
+    """Redis turns a script down for one of its keys without saying which: each is asked for alone."""
+    replies = await link.run([("EXISTS", name) for name in names])
+    return ", ".join(name for name, reply in zip(names, replies, strict=True) if isinstance(reply, Exception)) or "all"

@@ -11,7 +11,10 @@ import yoyo
 from ..model.errors import StoreUnavailable
 
 _HERE = Path(__file__).parent
-AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+AWAY = (
+    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
+    *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
+)
 
 
 @cache

@@ -101,6 +101,10 @@ class Stack:
             process.kill()
             process.wait()
 
+    def pid(self, part: str) -> int:
+        """The process id of one of our own parts."""
+        return self._own[part].pid
+
     def stop(self, part: str) -> None:
         """Asks a part of ours to end."""
         process = self._own.pop(part)

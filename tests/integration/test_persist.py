@@ -38,6 +38,16 @@ def until(ask: Any, what: str, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+def shares(db: Any) -> list[int]:
+    """How many partitions each persister holds, by the locks."""
+    sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1818361857 GROUP BY pid"
+    return sorted(count for (count,) in db.execute(sql).fetchall())
+
+
+def score(client: httpx.Client) -> int:
+    return int(client.get("/v1/namespaces/n/users/otter").json()["score"])
+
+
 def partition(direct: Any) -> int:
     (held,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in direct.keys("lb:*:b:*")}
     return held
@@ -51,8 +61,7 @@ def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: http
     direct.delete(keys.seen(p, 1))
     assert grant(client, "g1").json()["score"] == 10
     grant(client, "g2", amount=1)
-    score = lambda: client.get("/v1/namespaces/n/users/otter").json()["score"]  # noqa: E731
-    until(lambda: score() == 6, "the duplicate is not taken back")
+    until(lambda: score(client) == 6, "the duplicate is not taken back")
     own_stack.wait_flushed()
     assert client.get("/v1/namespaces/n/users/otter").json()["grants"] == 2
     with psycopg.connect(own_stack.postgres.url) as db:
@@ -93,18 +102,12 @@ def test_several_persisters_share_and_take_over(own_stack: Any, client: httpx.Cl
         second = subprocess.Popen(command, env=own_stack.environment, stdout=log, stderr=log)
     try:
         with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
-            shares = lambda: sorted(  # noqa: E731
-                count
-                for (count,) in db.execute(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1818361857 GROUP BY pid"
-                ).fetchall()
-            )
-            until(lambda: shares() == [8, 8], "the partitions are not shared")
+            until(lambda: shares(db) == [8, 8], "the partitions are not shared")
             for i in range(50):
                 assert grant(client, f"g{i}", user_id=f"u{i}").status_code == 201
             own_stack.wait_flushed()
             own_stack.kill("persist")
-            until(lambda: shares() == [16], "the dead one's partitions are not taken over")
+            until(lambda: shares(db) == [16], "the dead one's partitions are not taken over")
         grant(client, "after")
         own_stack.wait_flushed()
     finally:

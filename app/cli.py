@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from prometheus_client import start_http_server
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
@@ -102,6 +103,8 @@ def persist() -> None:
     """The persister: Redis' log into the ledger in Postgres. Several may run."""
     settings = read_settings()
     configure(settings.log_level)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.host)
     _run(lambda: _persist(settings))
 
 

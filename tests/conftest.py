@@ -27,6 +27,7 @@ class Stack:
         self.postgres = Postgres(folder, free_port())
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.extra: dict[str, str] = {}
         self._own: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -38,6 +39,7 @@ class Stack:
             "LEADERBOARD_POSTGRES_URL": self.postgres.url,
             "LEADERBOARD_API_KEY": KEY,
             "LEADERBOARD_PORT": str(self.port),
+            **self.extra,
         }
 
     def run(self, *verb: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,8 @@
 export const SUBPROTOCOL = 'leaderboard.v1';
 const SILENCE_MS = 35_000; // The server speaks at least every 25 s.
 const ANSWER_MS = 5_000;
-const STABLE_MS = 5_000; // A connection that lived this long has earned a quick return.
+const STABLE_MS = 5_000; // A subscription that lived this long has earned a quick return.
+const DRAIN_MS_MAX = 60_000;
 
 // Closed for a cause that trying again does not mend.
 const FATAL = {
@@ -43,7 +44,7 @@ export class Live {
   // onBoard(): something changed; read `info` (null: nothing held) and `rows()` when it suits.
   constructor({ url, board, token = '', onState, onBoard, Socket = WebSocket, random = Math.random }) {
     Object.assign(this, { url, board, token, onState, onBoard, Socket, random });
-    Object.assign(this, { socket: null, number: 0, tries: 0, subscribedAt: -Infinity });
+    Object.assign(this, { socket: null, number: 0, current: 0, tries: 0, subscribedAt: -Infinity });
     this.forget();
     this.connect();
   }
@@ -62,8 +63,8 @@ export class Live {
     clearTimeout(this.timer);
     clearTimeout(this.watchdog);
     const socket = this.socket;
-    Object.assign(this, { socket: null, ready: false, waiting: false, number: 0 });
-    if (socket) socket.close();
+    Object.assign(this, { socket: null, ready: false, waiting: '', current: 0 });
+    socket?.close();
   }
 
   // The page woke up or the network is back: find out now whether the connection is still one.
@@ -82,13 +83,12 @@ export class Live {
   }
 
   connect() {
+    if (!this.waiting) this.onState('connecting', ''); // Else the reason to reconnect stands until it is mended.
     this.close();
-    this.onState('connecting', '');
     const socket = this.socket = new this.Socket(this.url, SUBPROTOCOL);
     const mine = (handle) => (event) => { if (this.socket === socket) handle(event); };
     this.listen();
     socket.onopen = mine(() => {
-      this.openedAt = performance.now();
       if (this.token) this.send({ type: 'auth', token: this.token });
       else this.start();
     });
@@ -127,16 +127,9 @@ export class Live {
 
   receive(data) {
     this.listen();
-    try {
-      this.handle(JSON.parse(data));
-    } catch {
-      this.drop(['The server sent something that is no frame', ...RETURNS[4108].slice(1)]);
-    }
-  }
-
-  handle(frame) {
+    const frame = JSON.parse(data);
     if (frame.type === 'ready') return this.start();
-    if (frame.type === 'drain') return void (this.retryMs = Number(frame.retry_ms));
+    if (frame.type === 'drain') return void (this.retryMs = Math.min(frame.retry_ms, DRAIN_MS_MAX));
     if (frame.type === 'error') return this.fault(frame);
     if (!this.current || frame.id !== this.current) return undefined;
     if (frame.type === 'snapshot') {
@@ -166,9 +159,10 @@ export class Live {
     if (id && id !== this.current) return undefined;
     if (!(code in PASSING)) return this.stop(LASTING[code] ?? `The server refused: ${code}`);
     if (!this.ready) return this.drop([PASSING[code], ...LOST.slice(1)]);
+    const wait = this.wait(1_000, 15_000);
     this.current = 0;
     this.onState('stale', PASSING[code]);
-    return this.later(() => this.subscribe(), this.wait(1_000, 15_000));
+    return this.later(() => this.subscribe(), wait);
   }
 
   stop(why) {
@@ -190,29 +184,25 @@ export class Live {
     this.watchdog = setTimeout(() => this.drop(['The server does not answer', ...LOST.slice(1)]), ANSWER_MS);
   }
 
-  drop(how) {
-    this.close();
-    this.comeBack(how);
-  }
-
   lost(code) {
     if (code in FATAL) return this.stop(FATAL[code]);
     return this.drop(RETURNS[code] ?? LOST);
   }
 
-  comeBack([why, first, longest]) {
-    if (performance.now() - this.openedAt > STABLE_MS) this.tries = 0;
-    this.openedAt = Infinity;
+  drop([why, first, longest]) {
+    const wait = this.wait(first, longest);
+    this.close();
     const told = this.retryMs;
-    this.retryMs = undefined;
+    this.retryMs = 0;
     this.waiting = first < 5_000 ? 'short' : 'long';
     this.onState('reconnecting', told ? RESTART[0] : why);
     // Told when to come, everybody was told the same: spread over as long again.
-    this.later(() => this.connect(), told ? told * (1 + this.random()) : this.wait(first, longest));
+    this.later(() => this.connect(), told ? told * (1 + this.random()) : wait);
   }
 
-  // Exponential, with jitter over the upper half.
+  // Exponential, with jitter over the upper half; from the start again after a subscription that held.
   wait(first, longest) {
+    if (this.current && performance.now() - this.subscribedAt > STABLE_MS) this.tries = 0;
     return Math.min(longest, first * 2 ** this.tries++) * (0.5 + this.random() / 2);
   }
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import redis
 
+from app.embedded import free_port
 from app.store import keys
 
 
@@ -174,3 +175,21 @@ def test_an_acl_that_denies_something_is_refused_by_name(own_stack: Any, client:
         direct.execute_command("ACL", "SETUSER", "default", "on", "nopass", "allkeys", "+@all")
         own_stack.wait_ready()
     assert grant(client, "denied").status_code == 201
+
+
+@pytest.mark.timeout(120)
+def test_a_persister_tells_its_lag(own_stack: Any, client: httpx.Client) -> None:
+    assert grant(client, "g1").status_code == 201
+    own_stack.kill("persist")
+    port = free_port()
+    own_stack.extra["LEADERBOARD_METRICS_PORT"] = str(port)
+    own_stack.start("persist")
+    own_stack.wait_flushed()
+
+    def told() -> str:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        except httpx.TransportError:
+            return ""
+
+    until(lambda: 'leaderboard_persist_lag_entries{partition="0"} 0.0' in told(), "no lag is told")

@@ -1,134 +1,221 @@
-// The page: choose a board, follow it. Text from the server is only ever set as text.
+// The page: choose a board, follow it. Whatever comes from the server is only ever set as text.
+import { Board } from './board.js';
 import { Live } from './live.js';
 
 const $ = (id) => document.getElementById(id);
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
-const scores = new Intl.NumberFormat('en', { maximumFractionDigits: 6 });
-const rows = new Map();
-let live = null;
+const PERIODS = { all: 'All time', month: 'Month', week: 'Week', day: 'Day' };
+const STATES = {
+  connecting: 'Connecting', live: 'Live', stale: 'Not up to date', reconnecting: 'Reconnecting', stopped: 'Stopped', idle: 'Waiting',
+};
+const LIMITS = [10, 25, 50, 100];
+const LIST_MS = 60_000;
+const EMPTY_LIST_MS = 5_000;
+
+const board = new Board($('rows'), $('row'));
+const count = new Intl.NumberFormat();
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 let spaces = [];
-let pending = null;
+let chosen = null; // {space, window, limit}
+let live = null;
+let drawn = ''; // the window whose rows are on the page
+let frame = 0;
+let listing = 0;
+let misses = 0;
+let token = '';
+try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbidden here. */ }
 
-$('key').value = sessionStorage.getItem('key') ?? '';
+// ---- The list of boards.
 
-async function load() {
-  const token = $('key').value.trim();
-  try {
-    const answer = await fetch('/v1/namespaces', { headers: token ? { authorization: `Bearer ${token}` } : {} });
-    const body = await answer.json();
-    if (!answer.ok) return note(body.detail);
+async function list() {
+  clearTimeout(listing);
+  const asked = token;
+  if (!/^[\x21-\x7e]*$/.test(asked)) return refused();
+  const [status, body] = await fetch('/v1/namespaces?prefix=', {
+    headers: asked ? { authorization: `Bearer ${asked}` } : {}, cache: 'no-store', signal: AbortSignal.timeout(10_000),
+  }).then(async (answer) => [answer.status, await answer.json()]).catch(() => [0, null]);
+  if (asked !== token) return undefined; // Another key was entered meanwhile and has an answer of its own.
+  if (status === 401 || status === 403) return refused();
+  if (status === 200) {
     spaces = body.namespaces;
-  } catch {
-    setTimeout(load, 1000);
-    return note('The server does not answer.');
+    misses = 0;
+    if (live) offer();
+    else follow();
+  } else if (!live) {
+    state('reconnecting', 'The server does not answer');
+    note('The server does not answer', 'Trying again by itself.');
   }
-  $('namespace').replaceChildren(...spaces.map((space) => new Option(space.display_name ?? space.name, space.name)));
-  follow();
+  const again = spaces.length ? LIST_MS : EMPTY_LIST_MS;
+  const wait = status === 200 ? again : Math.min(again, 1_000 * 2 ** misses++);
+  listing = setTimeout(list, wait * (0.75 + Math.random() / 2));
   return undefined;
 }
 
-function chosen() {
-  const [name, window] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
-  const space = spaces.find((held) => held.name === name) ?? spaces[0];
-  return { space, window: space?.periods.includes(window) ? window : 'all', limit: Number($('limit').value) };
+function refused() {
+  hang();
+  state('stopped', 'The key was not accepted');
+}
+
+function hang() {
+  live?.close();
+  live = null;
+}
+
+// ---- The choice: it lives in the address, so that it can be shared and gone back to.
+
+function read() {
+  let parts = [];
+  try { parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent); } catch { /* Garbled. */ }
+  const [name = '', window = '', limit] = parts;
+  const listed = spaces.find((space) => space.name === name);
+  // One that is not listed may still be there: private, or made a moment ago. The server knows.
+  const unlisted = /^[A-Za-z0-9._-]{1,64}$/.test(name) ? { name, periods: Object.keys(PERIODS) } : undefined;
+  return {
+    space: listed ?? unlisted ?? spaces[0],
+    window: /^[A-Za-z0-9:._-]{1,80}$/.test(window) ? window : 'all',
+    limit: LIMITS.includes(Number(limit)) ? Number(limit) : LIMITS[0],
+  };
+}
+
+function link({ space, window, limit }) {
+  return `#/${space.name}/${window}${limit === LIMITS[0] ? '' : `/${limit}`}`;
+}
+
+function pick(change) {
+  if (chosen?.space) location.hash = link({ ...chosen, ...change });
+}
+
+// Puts the choice into the controls. What is as it was stays untouched: somebody may be using it.
+function offer() {
+  chosen = read();
+  const { space, window, limit } = chosen;
+  if (!space) return;
+  const boards = spaces.some(({ name }) => name === space.name) ? spaces : [space, ...spaces];
+  const options = boards.map((held) => [label(held) + (held.visibility === 'private' ? ' · private' : ''), held.name]);
+  fill($('namespace'), options, () => options.map((option) => new Option(...option)));
+  const windows = space.periods.includes(window) ? space.periods : [...space.periods, window];
+  fill($('windows'), windows, () => [$('windows').firstElementChild, ...windows.map(segment)]);
+  for (const input of $('windows').querySelectorAll('input')) input.checked = input.value === window;
+  $('namespace').value = space.name;
+  $('limit').value = limit;
+  $('title').textContent = $('title').title = label(space);
+  document.title = `${label(space)} · ${PERIODS[window] ?? window}`;
+}
+
+function label(space) {
+  return space.display_name || space.name;
+}
+
+function fill(element, content, make) {
+  const key = JSON.stringify(content);
+  if (element.dataset.content !== key) element.replaceChildren(...make());
+  element.dataset.content = key;
+}
+
+function segment(window) {
+  const [box, input, text] = ['label', 'input', 'span'].map((tag) => document.createElement(tag));
+  Object.assign(input, { type: 'radio', name: 'window', value: window, onchange: () => pick({ window }) });
+  text.textContent = PERIODS[window] ?? window;
+  box.append(input, text);
+  return box;
 }
 
 function follow() {
-  live?.close();
+  offer();
+  const { space, window, limit } = chosen;
+  if (!space) {
+    state('idle', '');
+    return note('No public board yet', 'One appears here as soon as there is one.', 'Use a key', openKey);
+  }
+  history.replaceState(null, '', link(chosen));
   clear();
-  const { space, window, limit } = chosen();
-  if (!space) return note('There is no public board yet.');
-  $('title').textContent = document.title = space.display_name ?? space.name;
-  $('namespace').value = space.name;
-  $('window').replaceChildren(...space.periods.map((period) => new Option(period, period)));
-  $('window').value = window;
+  const view = { namespace: space.name, window, limit };
+  if (live) return live.follow(view);
   const url = `${location.origin.replace(/^http/, 'ws')}/v1/live`;
-  live = new Live({
-    url,
-    board: { namespace: space.name, window, limit },
-    token: $('key').value.trim(),
-    onState: state,
-    onChange: (entries, info) => {
-      // However many frames come, one drawing a frame of the screen.
-      if (!pending) requestAnimationFrame(() => { draw(pending.entries, pending.info); pending = null; });
-      pending = { entries, info };
-    },
-  });
+  live = new Live({ url, board: view, token, onState: state, onBoard: () => { frame ||= requestAnimationFrame(draw); } });
   return undefined;
 }
 
+// ---- What is told.
+
 function state(name, why) {
-  $('state').dataset.state = name;
-  $('state').textContent = why || name;
-  if (name === 'stopped') note(why);
+  const [title, reason] = $('state').children;
+  $('state').dataset.state = document.body.dataset.state = name;
+  // Only what changed is set: this is read aloud.
+  if (title.textContent !== STATES[name]) title.textContent = STATES[name];
+  if (reason.textContent !== why) reason.textContent = why;
+  if (name !== 'stopped') return;
+  clear();
+  if (/key/.test(why)) note(why, 'Without a key the public boards are open.', 'Enter a key', openKey);
+  else note(why, 'Choose another board, or try again.', 'Try again', follow);
 }
 
-function note(text) {
-  $('note').textContent = text;
-  $('note').hidden = !text;
+function note(title = '', hint = '', action = '', act = null) {
+  const [heading, text, button] = $('note').children;
+  [heading.textContent, text.textContent, button.textContent] = [title, hint, action];
+  button.onclick = act;
+  button.hidden = !action;
+  $('note').hidden = !title;
+  $('board').hidden = Boolean(title);
 }
 
 function clear() {
-  rows.clear();
-  $('rows').replaceChildren();
-  $('total').textContent = $('version').textContent = '';
-  note('');
+  board.clear();
+  for (const id of ['meta', 'version', 'updated']) $(id).textContent = '';
+  drawn = '';
+  note();
 }
 
-function draw(entries, info) {
-  const before = new Map([...rows].map(([user, row]) => [user, row.element.getBoundingClientRect().top]));
-  const present = new Set(entries.map((entry) => entry.user_id));
-  for (const [user, row] of rows) if (!present.has(user)) { row.element.remove(); rows.delete(user); }
-  entries.forEach((entry, place) => {
-    const row = rows.get(entry.user_id) ?? create(entry);
-    fill(row, entry);
-    const there = $('rows').children[place];
-    if (there !== row.element) $('rows').insertBefore(row.element, there ?? null);
-  });
-  if (!calm.matches) for (const [user, row] of rows) slide(row.element, before.get(user));
-  $('total').textContent = `${scores.format(info.total)} players`;
-  $('version').textContent = `${info.window} · version ${info.version}`;
-  note(entries.length ? '' : 'No scores yet.');
+// At most once a frame of the screen, however many changes came.
+function draw() {
+  frame = 0;
+  const info = live?.info;
+  if (!info) return; // A whole state is under way; the last one stays.
+  if (drawn !== info.window) clear();
+  drawn = info.window;
+  const entries = live.rows();
+  note(...(entries.length ? [] : ['No scores yet', 'The first one appears here by itself.']));
+  board.draw(entries, chosen.space);
+  $('meta').textContent = `${count.format(info.total)} ${info.total === 1 ? 'player' : 'players'} · ${span(info)}`;
+  $('version').textContent = `Version ${info.version}`;
+  $('updated').textContent = `Updated ${clock.format(info.at)}`;
 }
 
-function create(entry) {
-  const element = document.createElement('tr');
-  element.append(...[0, 1, 2].map(() => document.createElement('td')));
-  const row = { element, score: entry.score };
-  rows.set(entry.user_id, row);
-  return row;
-}
-
-function fill(row, entry) {
-  const [rank, name, score] = row.element.children;
-  row.element.dataset.rank = entry.rank;
-  rank.textContent = entry.rank;
-  name.textContent = name.title = entry.display_name ?? entry.user_id;
-  const gain = entry.score - row.score;
-  if (!gain && score.childNodes.length) return;
-  score.replaceChildren(scores.format(entry.score));
-  if (gain) {
-    const told = document.createElement('span');
-    told.className = gain > 0 ? 'gain' : 'gain loss';
-    told.textContent = `${gain > 0 ? '+' : ''}${scores.format(gain)}`;
-    score.prepend(told);
+function span({ window, starts, ends }) {
+  if (!starts) return PERIODS.all;
+  try {
+    const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: chosen.space.timezone ?? 'UTC' });
+    return day.formatRange(new Date(starts), new Date(Date.parse(ends) - 1));
+  } catch {
+    return window; // A time zone that this browser does not know.
   }
-  row.score = entry.score;
 }
 
-function slide(element, from) {
-  const distance = from === undefined ? 0 : from - element.getBoundingClientRect().top;
-  const start = from === undefined ? { opacity: 0 } : { transform: `translateY(${distance}px)` };
-  if (from === undefined || distance) element.animate([start, {}], { duration: 350, easing: 'ease-out' });
+// ---- The key: in this tab only, never in the address.
+
+function openKey() {
+  $('key').value = token;
+  $('key-forget').hidden = !token;
+  $('key-dialog').showModal();
 }
 
-function choose() {
-  location.hash = `#/${encodeURIComponent($('namespace').value)}/${encodeURIComponent($('window').value)}`;
+function useKey(key) {
+  token = key;
+  try { sessionStorage.setItem('key', key); } catch { /* Memory will do. */ }
+  $('key-open').textContent = key ? 'Key in use' : 'Use a key';
+  $('key-dialog').close();
+  hang();
+  spaces = [];
+  clear();
+  list();
 }
 
-$('namespace').onchange = $('window').onchange = choose;
-$('limit').onchange = follow;
+$('namespace').onchange = () => pick({ space: { name: $('namespace').value } });
+$('limit').onchange = () => pick({ limit: Number($('limit').value) });
 $('choice').onsubmit = (event) => event.preventDefault();
-$('key').onchange = () => { sessionStorage.setItem('key', $('key').value.trim()); load(); };
-addEventListener('hashchange', follow);
-load();
+$('key-open').onclick = openKey;
+$('key-form').onsubmit = (event) => { event.preventDefault(); useKey($('key').value.trim()); };
+$('key-forget').onclick = () => useKey('');
+addEventListener('hashchange', () => (spaces.length || live ? follow() : undefined));
+addEventListener('online', () => live?.nudge());
+document.addEventListener('visibilitychange', () => document.hidden || live?.nudge());
+useKey(token);

@@ -114,7 +114,7 @@ async def _persist(settings: Settings) -> None:
 
     partitions = await find_partitions(settings)
     link = Link(settings.redis_url, SCRIPTS, greet)
-    worker = Worker(settings, link, Link(settings.redis_url, [APPLY]), partitions)
+    worker = Worker(settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions)
     task = asyncio.ensure_future(worker.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -77,9 +78,10 @@ class Postgres(Child):
             raise EmbeddedError(str(error)) from None
         if self.data.exists():
             return
-        half = self.root / "postgres.new"
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(mode=0o700)
+        # Under a name of its own: children of a killed initdb may still be writing into theirs.
+        for abandoned in self.root.glob("postgres.new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        half = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.root))
         password_file = self._write_password()
         if self.account is not None:
             os.chown(half, self.account.uid, self.account.gid)

@@ -15,7 +15,7 @@ from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
 from ..store.partitions import read_head
-from ..store.redis import LOST, Link, Refused, evalsha
+from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
 from .heal import heal
 from .sink import Offset, Row, Sink, Superseded, read_row
@@ -26,8 +26,7 @@ FLUSH, ROTATE = load("flush"), load("rotate")
 SCRIPTS: Sequence[Script] = (FLUSH, ROTATE)
 
 BLOCK_MS = 1_000
-ROWS_MAX = 20_000
-ROWS_A_PARTITION_MAX = 10_000
+ROWS_MAX = 10_000
 BALANCE_S = 1.0
 CHORES_S = 5.0
 
@@ -38,24 +37,38 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """A partition that this persister holds."""
+    """A partition that this persister holds. offset: written so far; read: read so far, at most one batch ahead."""
 
     offset: Offset
+    read: Offset
     checked: bool = False
     marks: deque[tuple[float, Offset]] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one partition that follow its offset without a gap."""
+
+    partition: int
+    lease: Lease
+    rows: list[Row]
 
 
 class Worker:
     """One persister process. Several share the partitions; the locks of a dead one fall to the others."""
 
-    def __init__(self, settings: Settings, link: Link, apply_link: Link, partitions: int) -> None:
+    def __init__(self, settings: Settings, link: Link, log_link: Link, apply_link: Link, partitions: int) -> None:
         self._settings = settings
         self._link = link
+        self._log_link = log_link
         self._apply_link = apply_link
         self._partitions = partitions
         self._leases: dict[int, Lease] = {}
         self._stopped: dict[int, float] = {}
+        self._released: set[int] = set()
         self._sink: Sink | None = None
+        self._ahead: asyncio.Task[list[Batch]] | None = None
+        self._busy = 1
         self._balanced = 0.0
         self._chores = 0.0
 
@@ -68,18 +81,24 @@ class Worker:
                 pause = 0.1
             except Superseded as error:
                 log.warning("superseded", what=str(error))
-                self._drop()
-            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                await self._drop()
+            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 log.warning("store lost", error=f"{type(error).__name__}: {error}")
-                self._drop()
+                await self._drop()
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
 
-    def _drop(self) -> None:
+    async def _drop(self) -> None:
+        """Forgets every lease and whatever was read under it."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+            self._ahead = None
         if self._sink is not None:
             self._sink.terminate()
         self._sink = None
         self._leases.clear()
+        self._released.clear()
         self._balanced = 0.0
 
     async def _pass(self) -> None:
@@ -88,20 +107,26 @@ class Worker:
         if monotonic() - self._balanced >= BALANCE_S:
             await self._balance(self._sink)
             self._balanced = monotonic()
-        if not self._leases:
+        if not self._leases and self._ahead is None:
             await asyncio.sleep(0.2)
             return
-        batches = await self._read()
-        if batches:
-            await self._sink.write(batches)
-            PERSISTED_ROWS.inc(sum(len(rows) for _, rows in batches.values()))
-            await self._flushed(batches)
+        batches = await (self._ahead or self._read())
+        # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
+        self._ahead = asyncio.create_task(self._read()) if batches else None
+        held = [b for b in batches if self._leases.get(b.partition) is b.lease]
+        if held:
+            await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
+            PERSISTED_ROWS.inc(sum(len(b.rows) for b in held))
+            await self._flushed(held)
         if monotonic() - self._chores >= CHORES_S:
             await self._do_chores(self._sink)
             self._chores = monotonic()
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
+        for p in sorted(self._released):
+            await sink.unlock(p)
+        self._released.clear()
         share = -(-self._partitions // await sink.persisters())
         for p in list(self._leases)[share:]:
             await sink.unlock(p)
@@ -110,31 +135,36 @@ class Worker:
             if len(self._leases) >= share:
                 break
             if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
-                self._leases[p] = Lease(await sink.offset(p))
+                offset = await sink.offset(p)
+                self._leases[p] = Lease(offset, offset)
 
-    async def _read(self) -> dict[int, tuple[Offset, list[Row]]]:
-        """What the logs hold behind the offsets; blocks a while where that is nothing."""
+    async def _read(self) -> list[Batch]:
+        """What the logs hold behind what was read; blocks a while where that is nothing."""
         for p in [p for p, lease in self._leases.items() if not lease.checked]:
             await self._check(p)
-        if not self._leases:
-            return {}
-        order = list(self._leases)
-        ids = [f"{self._leases[p].offset.epoch}-{self._leases[p].offset.seq}" for p in order]
-        count = max(64, min(ROWS_A_PARTITION_MAX, ROWS_MAX // len(order)))
-        logs = [keys.log(p) for p in order]
-        (reply,) = await self._link.run(
-            [("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *ids)], timeout_s=BLOCK_MS / 1000 + 5
-        )
+        leases = dict(self._leases)
+        if not leases:
+            return []
+        ids = [f"{lease.read.epoch}-{lease.read.seq}" for lease in leases.values()]
+        logs = {keys.log(p): p for p in leases}
+        # COUNT is per log: shared out among as many as had rows the last time.
+        count = ROWS_MAX // max(1, self._busy)
+        call: Call = ("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *ids)
+        (reply,) = await self._log_link.run([call], timeout_s=BLOCK_MS / 1000 + 5)
         if isinstance(reply, Exception):
             raise Refused(str(reply))
-        names = dict(zip(logs, order, strict=True))
-        batches = {}
+        self._busy = len(reply or ())
+        batches = []
         for name, raw in reply or ():
-            p = names[name.decode()]
+            p = logs[name.decode()]
+            lease = leases[p]
             try:
-                batches[p] = (self._leases[p].offset, _rows(p, raw, self._leases[p].offset))
+                rows = _rows(p, raw, lease.read)
             except Stopped as error:
-                await self._stop(p, str(error))
+                self._stop(p, lease, str(error))
+                continue
+            lease.read = Offset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
+            batches.append(Batch(p, lease, rows))
         return batches
 
     async def _check(self, p: int) -> None:
@@ -142,29 +172,31 @@ class Worker:
         lease = self._leases[p]
         offset = lease.offset
         try:
-            head = await read_head(self._link, p)
+            head = await read_head(self._log_link, p)
             if offset.seq:
                 wanted = f"{offset.epoch}-{offset.seq}"
-                (found,) = await self._link.run([("XRANGE", keys.log(p), wanted, wanted)])
+                (found,) = await self._log_link.run([("XRANGE", keys.log(p), wanted, wanted)])
                 if not found or found[0][1][1] != offset.digest:
                     raise Stopped(f"the log does not hold {wanted} as the ledger does")
             elif head.epoch < offset.epoch:
                 raise Stopped("the log is of an earlier epoch than the ledger")
             lease.checked = True
         except (CallRefused, Stopped) as error:
-            await self._stop(p, str(error))
+            self._stop(p, lease, str(error))
 
-    async def _stop(self, p: int, reason: str) -> None:
+    def _stop(self, p: int, lease: Lease, reason: str) -> None:
+        """Gives a partition up for a while. Its lock goes with the next balance: the connection may be writing now."""
+        if self._leases.get(p) is not lease:
+            return
         log.error("partition stopped", partition=p, reason=reason)
         del self._leases[p]
         self._stopped[p] = monotonic() + 5
-        if self._sink is not None:
-            await self._sink.unlock(p)
+        self._released.add(p)
 
-    async def _flushed(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+    async def _flushed(self, batches: list[Batch]) -> None:
         calls = []
-        for p, (_, rows) in batches.items():
-            lease, last = self._leases[p], rows[-1]
+        for batch in batches:
+            p, lease, last = batch.partition, batch.lease, batch.rows[-1]
             lease.offset = Offset(last.epoch, last.seq, last.digest)
             lease.marks.append((monotonic(), lease.offset))
             calls.append(evalsha(FLUSH, [keys.meta(p), keys.log(p)], [last.epoch, last.seq, *self._keep_from(lease)]))

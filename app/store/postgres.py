@@ -11,8 +11,9 @@ import yoyo
 from ..model.errors import StoreUnavailable
 
 _HERE = Path(__file__).parent
+# InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
 AWAY = (
-    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
+    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
     *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
 )
 

@@ -157,7 +157,7 @@ def test_a_killed_dev_leaves_nothing_running_and_the_next_starts_on_its_folder(t
 
 def test_a_stop_while_starting_is_obeyed(tmp_path: Path) -> None:
     with dev(tmp_path / "data") as running:
-        until((tmp_path / "data" / "postgres.new").exists, "initdb")
+        until(lambda: list((tmp_path / "data").glob("postgres.new-*")), "initdb")
         assert running.ends() == 0
     with dev(tmp_path / "data") as again:
         assert again.ready().ends() == 0

@@ -1,0 +1,105 @@
+"""The ledger's own guarantees on a real Postgres, without a server around it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import psycopg
+import pytest
+
+from app.embedded import free_port
+from app.embedded.postgres import Postgres as Cluster
+from app.model.entry import GRANT
+from app.model.errors import StoreUnavailable
+from app.persist.sink import Offset, Row, Sink, Superseded, read_row
+from app.store.postgres import Postgres, migrate, queries
+
+START = Offset(0, 0, b"")
+WRITERS = 8
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    held = Cluster(tmp_path, free_port())
+    held.start()
+    try:
+        migrate(held.url)
+        yield held
+    finally:
+        held.kill()
+
+
+def row(p: int, seq: int, grant_id: str = "g1", user: str = "otter") -> Row:
+    entry = (GRANT, 1, user, grant_id, 1, 5, 1, None, None, None, None, None, 0, ("all",), None)
+    fields = (b"d", b"digest", b"e", msgspec.msgpack.encode(entry), b"r", b"1000000 5 0")
+    return read_row(p, f"1-{seq}".encode(), fields)
+
+
+async def race(url: str, writes: list[tuple[int, list[Row]]]) -> list[Any]:
+    """Each write on a connection of its own, all at once; their outcomes."""
+    sinks = [await Sink.connect(url) for _ in writes]
+    try:
+        pairs = zip(sinks, writes, strict=True)
+        return await asyncio.gather(
+            *(sink.write({p: (START, rows)}) for sink, (p, rows) in pairs), return_exceptions=True
+        )
+    finally:
+        for sink in sinks:
+            sink.terminate()
+
+
+def open_partitions(url: str) -> None:
+    with psycopg.connect(url) as db:
+        db.execute(queries()["create_partitions"].replace("$1", "%s"), (WRITERS,))
+
+
+def test_writers_of_the_same_rows_leave_them_once(cluster: Cluster) -> None:
+    open_partitions(cluster.url)
+    outcomes = asyncio.run(race(cluster.url, [(0, [row(0, 1), row(0, 2, "g2")]) for _ in range(WRITERS)]))
+    assert outcomes.count(None) == 1
+    assert all(isinstance(o, (Superseded, asyncpg.UniqueViolationError)) for o in outcomes if o is not None)
+    with psycopg.connect(cluster.url) as db:
+        assert db.execute("SELECT seq, kind, amount FROM ledger ORDER BY seq").fetchall() == [
+            *((1, "grant", 5), (2, "grant", 5)),
+        ]
+        assert db.execute("SELECT score, grants FROM standings").fetchall() == [(10, 2)]
+        assert db.execute("SELECT epoch, seq FROM partitions WHERE partition = 0").fetchone() == (1, 2)
+        assert db.execute("SELECT count(*) FROM set_aside").fetchone() == (0,)
+
+
+def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -> None:
+    open_partitions(cluster.url)
+    outcomes = asyncio.run(race(cluster.url, [(p, [row(p, 1, user=f"otter-{p}")]) for p in range(WRITERS)]))
+    assert outcomes == [None] * WRITERS
+    with psycopg.connect(cluster.url) as db:
+        kinds = dict(db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall())
+        assert kinds == {"grant": 1, "duplicate": WRITERS - 1}
+        assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
+        # The boards counted each of them: so do the standings, until the heals take them back.
+        assert db.execute("SELECT sum(score), sum(grants) FROM standings").fetchall() == [(5 * WRITERS, WRITERS)]
+
+
+def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cluster) -> None:
+    outcomes: list[BaseException | None] = []
+
+    async def ask(postgres: Postgres) -> None:
+        while not isinstance(outcomes[-1] if outcomes else None, StoreUnavailable):
+            try:
+                await postgres.fetch("recorded_grants", 1, ["g1"])
+            except Exception as error:
+                outcomes.append(error)
+
+    async def run() -> None:
+        postgres = Postgres(cluster.url)
+        askers = [asyncio.create_task(ask(postgres)) for _ in range(8)]
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(cluster.kill)
+        await asyncio.gather(*askers)
+        await postgres.close()
+
+    asyncio.run(run())
+    assert outcomes
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}

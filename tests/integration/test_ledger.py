@@ -75,7 +75,7 @@ def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -
     outcomes = asyncio.run(race(cluster.url, [(p, [row(p, 1, user=f"otter-{p}")]) for p in range(WRITERS)]))
     assert outcomes == [None] * WRITERS
     with psycopg.connect(cluster.url) as db:
-        kinds = dict(db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall())
+        kinds: dict[str, int] = dict(db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall())
         assert kinds == {"grant": 1, "duplicate": WRITERS - 1}
         assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
         # The boards counted each of them: so do the standings, until the heals take them back.

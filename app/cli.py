@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
+from .garbage import settle
 from .logs import configure
 from .model.errors import Problem
 from .persist.worker import SCRIPTS, Worker
@@ -92,6 +93,7 @@ def serve(
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=2,
         limit_concurrency=20_000,
@@ -115,6 +117,7 @@ async def _persist(settings: Settings) -> None:
     partitions = await find_partitions(settings)
     link = Link(settings.redis_url, SCRIPTS, greet)
     worker = Worker(settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions)
+    settle()
     task = asyncio.ensure_future(worker.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

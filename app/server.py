@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import openapi
 from .access.keys import Keyring
 from .admin.namespaces import Namespaces
+from .garbage import settle
 from .health import Health
 from .live.hub import Hub
 from .live.socket import LiveServer
@@ -74,17 +75,47 @@ class IdConvertor(Convertor[str]):
 register_url_convertor("id", IdConvertor())
 
 
-class RawPath:
-    """Routes by the path as it was sent, so that an encoded slash stays part of its segment."""
+class Front:
+    """Stands before Starlette: its router, middleware and wrappers would be a tenth of each grant and each board.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Elsewhere it sees to it that Starlette routes by the path as it was sent: an encoded slash stays part of its
+    segment.
+    """
+
+    def __init__(self, app: ASGIApp, writer: Writer, reader: Reader) -> None:
         self._app = app
+        self._writer = writer
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on everything."""
-        if scope["type"] == "http" and b"%" in scope.get("raw_path", b""):
+        """Answers the two busiest routes, passes on everything else."""
+        endpoint = self._endpoint(scope) if scope["type"] == "http" else self._app
+        if endpoint is self._app:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await endpoint(scope, receive, send)
+        except Problem as problem:
+            await problem_response(scope, problem)(scope, receive, send)
+        except Exception as error:
+            await _unexpected(scope, error)(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> ASGIApp:
+        if b"%" in scope["raw_path"]:
             scope["path"] = scope["raw_path"].decode("latin-1")
-        await self._app(scope, receive, send)
+            return self._app
+        match scope["path"].split("/"):
+            case ["", "v1", "namespaces", name, "grants"] if name:
+                scope["path_params"] = {"namespace": name}
+                return self._writer
+            case ["", "v1", "namespaces", name, "boards", window] if name and window and scope["method"] == "GET":
+                scope["path_params"] = {"namespace": name, "window": window}
+                return self._board
+        return self._app
+
+    async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._reader.board(Request(scope))
+        await response(scope, receive, send)
 
 
 def now_micros() -> int:
@@ -180,8 +211,9 @@ class Server:
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        handlers = {Problem: _problem, HTTPException: _http_error, Exception: _unexpected}
-        return RawPath(Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers))  # type: ignore[arg-type]
+        handlers = {Problem: _problem, HTTPException: _http_error, Exception: _failure}
+        app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+        return Front(app, self.writer, self.reader)
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
@@ -211,13 +243,15 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     return problem_response(request.scope, known.get(error.status_code, BadRequest(str(error.detail))))
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error(
-        "unexpected", path=re.sub(r"lb_\w+", "lb_…", request.url.path), error=type(error).__name__, exc_info=error
-    )
+async def _failure(request: Request, error: Exception) -> Response:
+    return _unexpected(request.scope, error)
+
+
+def _unexpected(scope: Scope, error: Exception) -> Response:
+    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", scope["path"]), error=type(error).__name__, exc_info=error)
     problem = Problem("something unexpected went wrong; it is logged")
     problem.status, problem.code = 500, "internal"  # type: ignore[misc]
-    return problem_response(request.scope, problem)
+    return problem_response(scope, problem)
 
 
 async def find_partitions(settings: Settings) -> int:
@@ -246,4 +280,6 @@ def from_environment() -> ASGIApp:
     # uvicorn calls this inside its loop, so the question is asked in a loop of its own.
     with ThreadPoolExecutor(1) as threads:
         partitions = threads.submit(asyncio.run, find_partitions(settings)).result()
-    return Server(settings, partitions).app()
+    app = Server(settings, partitions).app()
+    settle()
+    return app

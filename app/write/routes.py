@@ -43,6 +43,7 @@ _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Gr
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
 _members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
 _grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpack.Decoder(dict[str, Any])}
+_applied, _duplicate = GRANTS.labels("applied"), GRANTS.labels("duplicate")
 
 
 class Receipt(msgspec.Struct, omit_defaults=False):
@@ -117,8 +118,11 @@ class Writer:
                 break
             namespace = await self._again(namespace)
         receipt = self._receipt(entry, outcome)
-        GRANTS.labels(outcome.code).inc()
-        return (201 if outcome.code == "applied" else 200), receipt
+        if outcome.code == "applied":
+            _applied.inc()
+            return 201, receipt
+        _duplicate.inc()
+        return 200, receipt
 
     async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
         assert isinstance(grant, NamedGrant)

@@ -48,12 +48,12 @@ local keys, args, counts = 3 + tonumber(ARGV[7]), 12, {}
 for i = 1, 5 do
   counts[i] = tonumber(ARGV[7 + i])
 end
-local batch, targets = { applied = {}, resend_after = resend_after }, nil
+local batch = { applied = {}, resend_after = resend_after }
 batch.spaces, args = unpack_spaces(keys + counts[1] + counts[2], args, counts[3])
 batch.boards, args = unpack_boards(keys, args, counts[1], batch.spaces)
 batch.users, args = unpack_users(keys + counts[1], args, counts[2])
-targets, args = unpack_targets(args, counts[4], batch.boards)
-batch.entries, batch.ids = unpack_entries(args, counts[5], targets, batch.users)
+batch.targets, args = unpack_targets(args, counts[4], batch.boards)
+batch.entries, batch.ids = unpack_entries(args, counts[5], batch.targets, batch.users)
 refusal = load_batch(batch, rules_key, { unpack(KEYS, 4, keys) })
 if refusal then
   return refusal

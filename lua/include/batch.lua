@@ -15,7 +15,7 @@ local function unpack_boards(keys, args, count, spaces)
   local boards = {}
   for i = 1, count do
     boards[i] = { key = KEYS[keys + i], space = spaces[tonumber(ARGV[args + 1])], window = ARGV[args + 2],
-                  users = {}, names = {}, scores = {} }
+                  scores = {} }
     args = args + 2
   end
   return boards, args
@@ -24,16 +24,18 @@ end
 local function unpack_users(keys, args, count)
   local users = {}
   for i = 1, count do
-    users[i] = { key = KEYS[keys + i], name = ARGV[args + i], fields = { 'total', 'count', 'last' }, held = {} }
+    users[i] = { number = i, key = KEYS[keys + i], name = ARGV[args + i], fields = { 'total', 'count', 'last' },
+                 held = { total = false, count = false, last = false } }
   end
   return users, args + count
 end
 
--- A target is the boards of one namespace and one set of windows, `all` first: "board board …".
+-- A target is the boards of one namespace and one set of windows, `all` first: "board board …". Its users are those of
+-- the entries that aim at it; `changed` are those whose scores move.
 local function unpack_targets(args, count, boards)
   local targets = {}
   for i = 1, count do
-    local target = { boards = {} }
+    local target = { boards = {}, users = {}, names = {}, has = {}, changed = {}, moves = {} }
     for index in string.gmatch(ARGV[args + i], '%d+') do
       target.boards[#target.boards + 1] = boards[tonumber(index)]
     end

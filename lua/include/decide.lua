@@ -1,26 +1,17 @@
 -- The verdict on an entry whose id is unseen, with what the entries before it will have changed in view.
 
-local function fault_of(entry)
-  local fault = entry.target.space.fault or entry.user.fault
-  for _, board in ipairs(entry.target.boards) do
-    fault = fault or board.fault
-  end
-  return fault
-end
-
 local function in_bounds(number)
   return number <= 999999999999999 and number >= -999999999999999
 end
 
 -- Whether every number that the entry moves stays within ±(10^15 − 1), where doubles are exact.
 local function fits(entry)
-  local user, amount = entry.user, entry.amount
-  for _, board in ipairs(entry.target.boards) do
-    if not in_bounds((board.scores[user] or 0) + amount) then
+  local number, amount, held, boards = entry.user.number, entry.amount, entry.user.held, entry.target.boards
+  for i = 1, #boards do
+    if not in_bounds((boards[i].scores[number] or 0) + amount) then
       return false
     end
   end
-  local held = user.held
   return in_bounds((held.total or 0) + amount) and in_bounds((held[entry.category] or 0) + amount)
     and in_bounds((held[entry.source] or 0) + amount)
 end
@@ -34,7 +25,7 @@ local function decide(entry)
   if space.current ~= space.version then
     return 'stale_rules'
   end
-  local fault = fault_of(entry)
+  local fault = entry.target.fault or entry.user.fault
   if fault then
     return 'corrupt', fault
   end

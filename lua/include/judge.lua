@@ -2,7 +2,7 @@
 
 local function judge(batch, i, head, seq, log_key)
   local entry = batch.entries[i]
-  local score = entry.target.boards[1].scores[entry.user]
+  local score = entry.target.boards[1].scores[entry.user.number] or false
   local counted = batch.seen[i] or batch.pending[entry.id]
   if not counted then
     local code, detail = decide(entry)

@@ -12,15 +12,23 @@ local function want_label(user, space, label)
 end
 
 local function want(entry)
-  local user = entry.user
-  for _, board in ipairs(entry.target.boards) do
-    if board.scores[user] == nil then
-      board.scores[user] = false
-      board.users[#board.users + 1], board.names[#board.names + 1] = user, user.name
-    end
+  local user, target = entry.user, entry.target
+  if not target.has[user.number] then
+    local n = #target.users + 1
+    target.has[user.number], target.users[n], target.names[n] = true, user, user.name
   end
-  want_label(user, entry.target.space, entry.category)
-  want_label(user, entry.target.space, entry.source)
+  want_label(user, target.space, entry.category)
+  want_label(user, target.space, entry.source)
+end
+
+local function read_target(target)
+  target.fault = target.space.fault
+  for _, board in ipairs(target.boards) do
+    if target.users[1] then
+      read_board(board, target.users, target.names)
+    end
+    target.fault = target.fault or board.fault
+  end
 end
 
 -- nil, or a refusal. Fills space.current, the version of the rules in force.
@@ -50,14 +58,14 @@ local function load_batch(batch, rules_key, seen_keys)
   for _, entry in ipairs(batch.entries) do
     want(entry)
   end
-  for _, board in ipairs(batch.boards) do
-    read_board(board)
-  end
   for _, user in ipairs(batch.users) do
     read_balances(user)
   end
   for _, space in ipairs(batch.spaces) do
     read_space(space)
+  end
+  for _, target in ipairs(batch.targets) do
+    read_target(target)
   end
   return read_rules(rules_key, batch.spaces)
 end

@@ -21,9 +21,15 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     end
   end
   mark_seen(seen_key, batch.applied)
+  for _, target in ipairs(batch.targets) do
+    if target.changed[1] then
+      for _, board in ipairs(target.boards) do
+        write_board(board, target.changed)
+      end
+    end
+  end
   for _, board in ipairs(batch.boards) do
     if board.version then
-      write_board(board)
       set(board.space, 'v:' .. board.window, board.version)
     end
   end

@@ -27,6 +27,9 @@ SCRIPTS: Sequence[Script] = (FLUSH, ROTATE)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
+# A transaction costs as much as 50 rows: under steady writes the next one waits to be worth it; idle adds no wait.
+LINGER_S = 0.05
+ROWS_WORTH_IT = 1_000
 BALANCE_S = 1.0
 CHORES_S = 5.0
 
@@ -69,6 +72,7 @@ class Worker:
         self._sink: Sink | None = None
         self._ahead: asyncio.Task[list[Batch]] | None = None
         self._busy = 1
+        self._pause = 0.0
         self._balanced = 0.0
         self._chores = 0.0
 
@@ -142,6 +146,7 @@ class Worker:
         """What the logs hold behind what was read; blocks a while where that is nothing."""
         for p in [p for p, lease in self._leases.items() if not lease.checked]:
             await self._check(p)
+        await asyncio.sleep(self._pause)
         leases = dict(self._leases)
         if not leases:
             return []
@@ -165,6 +170,7 @@ class Worker:
                 continue
             lease.read = Offset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
             batches.append(Batch(p, lease, rows))
+        self._pause = LINGER_S if 0 < sum(len(b.rows) for b in batches) < ROWS_WORTH_IT else 0.0
         return batches
 
     async def _check(self, p: int) -> None:

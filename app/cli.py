@@ -25,6 +25,7 @@ from .store.directory import publish_key_calls, retract_key_calls
 from .store.partitions import check_durability
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
+from .transport import Protocol
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -86,7 +87,7 @@ def serve(
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="websockets-sansio",
         ws_max_size=64 * 1024,
         ws_per_message_deflate=False,

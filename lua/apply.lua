@@ -2,7 +2,7 @@
 --
 -- KEYS     log, meta, rules, seen generations (newest first), boards, users' balances, namespaces
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), counts of
---          generations, boards, users, namespaces, targets and entries; then the parts as include/batch reads them
+--          generations, boards, users, namespaces, targets, shapes and entries; then the parts as include/batch reads them
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
 --          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at
 -- Effects  two passes: every check, carried in tables; then log, seen, boards, balances, namespaces, meta
@@ -40,20 +40,21 @@ if refusal then
   return refusal
 end
 
-if ARGV[12] == '0' then
+if ARGV[13] == '0' then
   return { 'ok' } -- nothing but the question whether writes would be taken
 end
 
-local keys, args, counts = 3 + tonumber(ARGV[7]), 12, {}
-for i = 1, 5 do
+local keys, args, counts = 3 + tonumber(ARGV[7]), 13, {}
+for i = 1, 6 do
   counts[i] = tonumber(ARGV[7 + i])
 end
-local batch = { applied = {}, resend_after = resend_after }
+local batch, shapes = { applied = {}, resend_after = resend_after }, nil
 batch.spaces, args = unpack_spaces(keys + counts[1] + counts[2], args, counts[3])
 batch.boards, args = unpack_boards(keys, args, counts[1], batch.spaces)
 batch.users, args = unpack_users(keys + counts[1], args, counts[2])
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
-batch.entries, batch.ids = unpack_entries(args, counts[5], batch.targets, batch.users)
+shapes, args = unpack_shapes(args, counts[5])
+batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)
 refusal = load_batch(batch, rules_key, { unpack(KEYS, 4, keys) })
 if refusal then
   return refusal

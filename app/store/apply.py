@@ -55,6 +55,7 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
     boards: dict[tuple[int, str], int] = {}
     targets: dict[tuple[int, tuple[str, ...]], int] = {}
     users: dict[str, int] = {}
+    shapes: dict[tuple[str | None, str | None], int] = {}
     prefixes: dict[int, str] = {}
     target_args: list[str] = []
     user_names: list[str] = []
@@ -74,10 +75,9 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
         if user is None:
             user = users[key] = len(users) + 1
             user_names.append(body.user)
-        category = f"c:{body.category}" if body.category is not None else ""
-        source = f"s:{body.source}" if body.source is not None else ""
-        entry_args += (entry.id, entry.content, entry.verdict, target, user, body.amount, body.weight)
-        entry_args += (category, source, body.granted_at, entry.packed)
+        shape = shapes.setdefault((body.category, body.source), len(shapes) + 1)
+        entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
+        entry_args += (body.granted_at, entry.packed)
     generations = head.generations.split(",")
     epoch, seq, digest = head.known
     return evalsha(
@@ -93,14 +93,19 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
         ],
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic)),
-            *(len(generations), len(boards), len(users), len(spaces), len(targets), len(entries)),
+            *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
             *(part for ns, (_, version) in spaces.items() for part in (ns, version)),
             *(part for ns, window in boards for part in (spaces[ns][0], window)),
             *user_names,
             *target_args,
+            *(label for shape in shapes for label in _labels(*shape)),
             *entry_args,
         ],
     )
+
+
+def _labels(category: str | None, source: str | None) -> tuple[str, str]:
+    return "" if category is None else f"c:{category}", "" if source is None else f"s:{source}"
 
 
 def read(reply: Any) -> list[Outcome]:

@@ -1,33 +1,55 @@
 -- Running balances of a user in a namespace: total, count, last granted_at, per category (`c:…`) and source (`s:…`).
+-- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
+-- places of the labels among them.
 
--- Fills user.held for the fields this batch may touch; user.fault names a key that holds something else.
-local function read_balances(user)
-  local fields, held = user.fields, user.held
-  local found, err = try('HMGET', user.key, unpack(fields))
-  if not found then
-    user.fault = user.key .. ': ' .. err
+-- The user meets a shape of labels: the first one's lists are shared, with a label beyond them the user gets its own.
+local function want_shape(user, shape)
+  if not user.fields then
+    user.fields, user.at = shape.fields, shape.at
     return
   end
-  for i = 1, #fields do
-    local number = found[i]
-    if number then
-      number = integer(number)
-      if not number then
-        user.fault = user.key .. ': ' .. fields[i] .. ' is not an integer'
-        return
+  for i = 4, #shape.fields do
+    local label = shape.fields[i]
+    if not user.at[label] then
+      if not user.owns then
+        local at = {}
+        for known, place in pairs(user.at) do
+          at[known] = place
+        end
+        user.owns, user.fields, user.at = true, { unpack(user.fields) }, at
       end
-      held[fields[i]] = number
+      user.fields[#user.fields + 1], user.at[label] = label, #user.fields + 1
     end
   end
 end
 
-local function write_balances(user)
-  local fields, held, args, n = user.fields, user.held, {}, 0
+-- Fills user.held; user.fault names a key that holds something else.
+local function read_balances(user)
+  local fields = user.fields
+  local held, err = try('HMGET', user.key, unpack(fields))
+  if not held then
+    user.fault = user.key .. ': ' .. err
+    return
+  end
   for i = 1, #fields do
-    local number = held[fields[i]]
-    if number then
-      args[n + 1], args[n + 2], n = fields[i], number, n + 2
+    if held[i] then
+      held[i] = integer(held[i])
+      if not held[i] then
+        user.fault = user.key .. ': ' .. fields[i] .. ' is not an integer'
+        return
+      end
     end
   end
-  call('HSET', user.key, unpack(args))
+  user.held = held
+end
+
+-- `scratch`: a table to be used again, for there are as many of these calls as entries.
+local function write_balances(user, scratch)
+  local fields, held, n = user.fields, user.held, 0
+  for i = 1, #fields do
+    if held[i] then
+      scratch[n + 1], scratch[n + 2], n = fields[i], held[i], n + 2
+    end
+  end
+  call('HSET', user.key, unpack(scratch, 1, n))
 end

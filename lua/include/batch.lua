@@ -5,7 +5,7 @@ local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
     spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2],
-                  labels = {}, known = {}, changed = {} }
+                  labels = {}, known = {}, shapes = {}, changed = {} }
     args = args + 2
   end
   return spaces, args
@@ -24,8 +24,7 @@ end
 local function unpack_users(keys, args, count)
   local users = {}
   for i = 1, count do
-    users[i] = { number = i, key = KEYS[keys + i], name = ARGV[args + i], fields = { 'total', 'count', 'last' },
-                 held = { total = false, count = false, last = false } }
+    users[i] = { number = i, key = KEYS[keys + i], name = ARGV[args + i] }
   end
   return users, args + count
 end
@@ -45,15 +44,31 @@ local function unpack_targets(args, count, boards)
   return targets, args + count
 end
 
-local function unpack_entries(args, count, targets, users)
+-- A shape is a category and a source, '' for none: which balances an entry moves besides the total.
+local function unpack_shapes(args, count)
+  local shapes = {}
+  for i = 1, count do
+    local category, source = ARGV[args + 1], ARGV[args + 2]
+    local fields, at = { 'total', 'count', 'last' }, {}
+    for _, label in ipairs({ category, source }) do
+      if label ~= '' then
+        fields[#fields + 1], at[label] = label, #fields + 1
+      end
+    end
+    shapes[i], args = { category = category, source = source, fields = fields, at = at }, args + 2
+  end
+  return shapes, args
+end
+
+local function unpack_entries(args, count, targets, users, shapes)
   local entries, ids = {}, {}
   for i = 1, count do
-    local id, content, verdict, target, user, amount, weight, category, source, granted_at, body =
-      unpack(ARGV, args + 1, args + 11)
+    local id, content, verdict, target, user, shape, amount, weight, granted_at, body =
+      unpack(ARGV, args + 1, args + 10)
     entries[i] = { id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
-                   user = users[tonumber(user)], amount = tonumber(amount), weight = tonumber(weight),
-                   category = category, source = source, granted_at = tonumber(granted_at), body = body }
-    ids[i], args = id, args + 11
+                   user = users[tonumber(user)], shape = shapes[tonumber(shape)], amount = tonumber(amount),
+                   weight = tonumber(weight), granted_at = tonumber(granted_at), body = body }
+    ids[i], args = id, args + 10
   end
   return entries, ids
 end

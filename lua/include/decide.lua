@@ -6,14 +6,15 @@ end
 
 -- Whether every number that the entry moves stays within ±(10^15 − 1), where doubles are exact.
 local function fits(entry)
-  local number, amount, held, boards = entry.user.number, entry.amount, entry.user.held, entry.target.boards
+  local user, amount, boards, shape = entry.user, entry.amount, entry.target.boards, entry.shape
+  local number, held, at = user.number, user.held, user.at
   for i = 1, #boards do
     if not in_bounds((boards[i].scores[number] or 0) + amount) then
       return false
     end
   end
-  return in_bounds((held.total or 0) + amount) and in_bounds((held[entry.category] or 0) + amount)
-    and in_bounds((held[entry.source] or 0) + amount)
+  return in_bounds((held[1] or 0) + amount) and in_bounds((held[at[shape.category]] or 0) + amount)
+    and in_bounds((held[at[shape.source]] or 0) + amount)
 end
 
 -- 'applied', or the code of a refusal and a detail.
@@ -29,10 +30,10 @@ local function decide(entry)
   if fault then
     return 'corrupt', fault
   end
-  if not has_room(space, entry.category) then
+  if not has_room(space, entry.shape.category) then
     return 'too_many_categories'
   end
-  if not has_room(space, entry.source) then
+  if not has_room(space, entry.shape.source) then
     return 'too_many_sources'
   end
   return fits(entry) and 'applied' or 'score_overflow'

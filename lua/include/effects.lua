@@ -1,8 +1,9 @@
 -- What an applied entry does to the tables that are written afterwards.
 
-local function add_balance(space, held, label, amount)
-  if label ~= '' then
-    held[label] = (held[label] or 0) + amount
+local function add_balance(space, user, label, amount)
+  local at = user.at[label]
+  if at then
+    user.held[at] = (user.held[at] or 0) + amount
     add_label(space, label)
   end
 end
@@ -19,13 +20,12 @@ local function take_effect(entry, seq)
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user
   end
-  held.total = (held.total or 0) + amount
-  held.count = (held.count or 0) + entry.weight
-  if not held.last or granted_at > held.last then
-    held.last = granted_at
+  held[1], held[2] = (held[1] or 0) + amount, (held[2] or 0) + entry.weight
+  if not held[3] or granted_at > held[3] then
+    held[3] = granted_at
   end
-  add_balance(target.space, held, entry.category, amount)
-  add_balance(target.space, held, entry.source, amount)
+  add_balance(target.space, user, entry.shape.category, amount)
+  add_balance(target.space, user, entry.shape.source, amount)
   user.touched = true
   return boards[1].scores[number], previous
 end

@@ -1,9 +1,10 @@
 -- Everything that a batch needs to know, read before anything is written.
 
-local function want_label(user, space, label)
-  if label ~= '' and user.held[label] == nil then
-    user.held[label] = false
-    user.fields[#user.fields + 1] = label
+-- The space learns of the labels that a shape brings.
+local function want_labels(space, shape)
+  space.shapes[shape] = true
+  for i = 4, #shape.fields do
+    local label = shape.fields[i]
     if space.known[label] == nil then
       space.known[label] = false
       space.labels[#space.labels + 1] = label
@@ -12,13 +13,15 @@ local function want_label(user, space, label)
 end
 
 local function want(entry)
-  local user, target = entry.user, entry.target
+  local user, target, shape = entry.user, entry.target, entry.shape
   if not target.has[user.number] then
     local n = #target.users + 1
     target.has[user.number], target.users[n], target.names[n] = true, user, user.name
   end
-  want_label(user, target.space, entry.category)
-  want_label(user, target.space, entry.source)
+  want_shape(user, shape)
+  if not target.space.shapes[shape] then
+    want_labels(target.space, shape)
+  end
 end
 
 local function read_target(target)

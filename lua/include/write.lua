@@ -33,9 +33,10 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
       set(board.space, 'v:' .. board.window, board.version)
     end
   end
+  local scratch = {}
   for _, user in ipairs(batch.users) do
     if user.touched then
-      write_balances(user)
+      write_balances(user, scratch)
     end
   end
   for _, space in ipairs(batch.spaces) do

@@ -22,7 +22,7 @@ from .server import find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
 from .store.apply import APPLY
 from .store.directory import publish_key_calls, retract_key_calls
-from .store.partitions import check_durability
+from .store.partitions import check_store
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
 from .transport import Protocol
@@ -113,7 +113,7 @@ def persist() -> None:
 
 async def _persist(settings: Settings) -> None:
     async def greet(link: Link) -> None:
-        await check_durability(link, settings.redis_durability)
+        await check_store(link, settings.redis_durability)
 
     partitions = await find_partitions(settings)
     link = Link(settings.redis_url, SCRIPTS, greet)
@@ -142,7 +142,7 @@ def checkconfig() -> None:
 
     async def check() -> None:
         link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
-        await check_durability(link, settings.redis_durability)
+        await check_store(link, settings.redis_durability)
         await postgres.fetch("deployment")
         await link.close()
 

@@ -35,7 +35,7 @@ from .store.apply import APPLY
 from .store.boards import BOARD, STANDING
 from .store.directory import PUBLISH, Directory
 from .store.gather import Gatherer
-from .store.partitions import PROBE, check_durability, probe, read_deployment
+from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
 from .wire import problem_response
@@ -132,7 +132,7 @@ class Server:
         self.directory = Directory()
 
         async def greet(link: Link) -> None:
-            await check_durability(link, settings.redis_durability)
+            await check_store(link, settings.redis_durability)
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
@@ -140,7 +140,7 @@ class Server:
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice)
         self.directory.call = self.gatherer.call
-        self.committer = Committer(self._write_link, self._offsets)
+        self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
         self.hub = Hub(self.gatherer, self.directory, clock)
         self.live = LiveServer(self.hub, self.directory, self.keyring)
@@ -178,7 +178,7 @@ class Server:
             await asyncio.sleep(CHECK_S)
             try:
                 await self._check_link.connect()
-                await check_durability(self._check_link, self._settings.redis_durability)
+                await check_store(self._check_link, self._settings.redis_durability)
             except Refused as refused:
                 log.warning("redis refused", detail=str(refused))
                 await self._write_link.close()

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     seen_generation_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
     seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
 

@@ -1,8 +1,9 @@
 -- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
 --
 -- KEYS     log, meta, rules, seen generations (newest first), boards, users' balances, namespaces
--- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), counts of
---          generations, boards, users, namespaces, targets, shapes and entries; then the parts as include/batch reads them
+-- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
+--          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
+--          entries; then the parts as include/batch reads them
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
 --          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at
 -- Effects  two passes: every check, carried in tables; then log, seen, boards, balances, namespaces, meta
@@ -40,15 +41,16 @@ if refusal then
   return refusal
 end
 
-if ARGV[13] == '0' then
+if ARGV[14] == '0' then
   return { 'ok' } -- nothing but the question whether writes would be taken
 end
 
-local keys, args, counts = 3 + tonumber(ARGV[7]), 13, {}
+local keys, args, counts = 3 + tonumber(ARGV[8]), 14, {}
 for i = 1, 6 do
-  counts[i] = tonumber(ARGV[7 + i])
+  counts[i] = tonumber(ARGV[8 + i])
 end
 local batch, shapes = { applied = {}, resend_after = resend_after }, nil
+batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
 batch.spaces, args = unpack_spaces(keys + counts[1] + counts[2], args, counts[3])
 batch.boards, args = unpack_boards(keys, args, counts[1], batch.spaces)
 batch.users, args = unpack_users(keys + counts[1], args, counts[2])

@@ -10,6 +10,7 @@ from .redis import Call, evalsha
 from .scripts import load
 
 ENTRIES_MAX = 512
+NO_BOUND = 10**15
 BYTES_MAX = 256 * 1024
 
 APPLY = load("apply")
@@ -49,8 +50,18 @@ class CallRefused(Exception):
         self.detail = detail
 
 
-def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, atomic: bool = False) -> Call:
-    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
+def pack(
+    p: int,
+    entries: Sequence[Entry],
+    head: Head,
+    resend_after: int = -1,
+    atomic: bool = False,
+    log_max: int = NO_BOUND,
+) -> Call:
+    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending.
+
+    log_max: how many entries the ledger may lack; those beyond are answered `log_full`.
+    """
     spaces: dict[int, tuple[int, int]] = {}
     boards: dict[tuple[int, str], int] = {}
     targets: dict[tuple[int, tuple[str, ...]], int] = {}
@@ -92,7 +103,7 @@ def pack(p: int, entries: Sequence[Entry], head: Head, resend_after: int = -1, a
             *(keys.space(p, ns) for ns in spaces),
         ],
         [
-            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic)),
+            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), log_max),
             *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
             *(part for ns, (_, version) in spaces.items() for part in (ns, version)),
             *(part for ns, window in boards for part in (spaces[ns][0], window)),

@@ -1,5 +1,6 @@
 """Partitions as Redis holds them: their heads, their opening, and who may speak to this Redis at all."""
 
+import re
 from dataclasses import dataclass
 
 from . import keys
@@ -10,6 +11,9 @@ from .scripts import load
 OPEN = load("open")
 PROBE = load("probe")
 FORMAT = 1
+VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
+_FSYNCS = ("always", "everysec", "no")
+_VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,10 @@ async def open_partitions(link: Link, partitions: list[int]) -> None:
             raise Refused(f"Redis refuses to open a partition: {reply}")
 
 
-async def check_durability(link: Link, durability: str) -> None:
-    """Refused, by name, where Redis may evict keys or is less durable than `durability` (always, everysec, none)."""
+async def check_store(link: Link, durability: str) -> None:
+    """Refused, by name, where Redis is too old, may evict keys or is less durable than `durability` (always, everysec,
+    none)."""
+    await _check_version(link)
     wanted = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in wanted])
     if any(isinstance(reply, Exception) for reply in replies):
@@ -73,12 +79,19 @@ async def check_durability(link: Link, durability: str) -> None:
         raise Refused(
             "Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none"
         )
-    if durability == "always" and appendfsync and appendfsync != "always":
+    if appendfsync and _FSYNCS.index(appendfsync) > _FSYNCS.index(durability.replace("none", "no")):
         raise Refused(
-            f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set always, "
-            "or LEADERBOARD_REDIS_DURABILITY=everysec"
+            f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set {durability}, "
+            "or another LEADERBOARD_REDIS_DURABILITY"
         )
     return None
+
+
+async def _check_version(link: Link) -> None:
+    (info,) = await link.run([("INFO", "server")])
+    found = None if isinstance(info, Exception) else _VERSION.search(info.decode())
+    if found and tuple(map(int, found.groups())) < VERSION_MIN:
+        raise Refused(f"Redis {found[1]}.{found[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed")
 
 
 async def _check_info(link: Link, durability: str) -> None:

@@ -61,9 +61,12 @@ class Flight:
 class Committer:
     """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
 
-    def __init__(self, link: Link, offsets: Offsets, backlog_entries_max: int = BACKLOG_ENTRIES_MAX) -> None:
+    def __init__(
+        self, link: Link, offsets: Offsets, log_max: int, backlog_entries_max: int = BACKLOG_ENTRIES_MAX
+    ) -> None:
         self._link = link
         self._offsets = offsets
+        self._log_max = log_max
         self._backlog_max = backlog_entries_max
         self._backlog = 0
         self._queues: dict[int, deque[tuple[Work, list[Entry]]]] = {}
@@ -126,7 +129,7 @@ class Committer:
                 self._regenerate(flight)
             else:
                 again = flight.first_known if flight.sent else -1
-                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic))
+                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._log_max))
                 flights.append(flight)
         if not calls:
             return

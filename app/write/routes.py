@@ -288,7 +288,10 @@ def _summary(results: list[Any]) -> dict[str, Any]:
     for status, count in counts.items():
         GRANTS.labels(status).inc(count)
     if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
-        raise StoreUnavailable(results[0]["error"]["detail"])
+        told = results[0]["error"]
+        problem = StoreUnavailable(told["detail"])
+        problem.code = told["code"]  # type: ignore[misc]
+        raise problem
     return {**counts, "results": results}
 
 

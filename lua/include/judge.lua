@@ -6,6 +6,9 @@ local function judge(batch, i, head, seq, log_key)
   local counted = batch.seen[i] or batch.pending[entry.id]
   if not counted then
     local code, detail = decide(entry)
+    if code == 'applied' and #batch.applied >= batch.room then
+      code = 'log_full'
+    end
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
     if ledger_seq then
       return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score

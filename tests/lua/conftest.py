@@ -43,8 +43,8 @@ class Partition:
         grant = Grant(grant_id, user, Raw(str(amount).encode()), granted_at=from_micros(at), **fields)
         return plan(grant, self.space, NOW)
 
-    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False) -> list[Outcome]:
-        packed = list(apply.pack(P, entries, self.head, resend_after, atomic))
+    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False, **bound: int) -> list[Outcome]:
+        packed = list(apply.pack(P, entries, self.head, resend_after, atomic, **bound))
         return apply.read(self.store.eval(apply.APPLY.source, *packed[2:]))
 
     def codes(self, *entries: Entry, **options: Any) -> list[str]:

@@ -203,3 +203,15 @@ def test_a_log_that_is_ahead_of_its_head_refuses_the_first_write(partition: Any)
         partition.call(partition.entry("g1"))
     assert refusal.value.code == "unwritable"
     assert partition.dump() == before
+
+
+def test_a_log_that_the_ledger_cannot_follow_takes_no_more_until_it_does(partition: Any) -> None:
+    assert partition.codes(*(partition.entry(f"g{i}") for i in range(3)), log_max=2) == [
+        "applied",
+        "applied",
+        "log_full",
+    ]
+    assert partition.codes(partition.entry("g1"), partition.entry("g3"), log_max=2) == ["duplicate", "log_full"]
+    assert partition.store.xlen(keys.log(P)) == 2
+    partition.store.hset(keys.meta(P), "flushed", "1-1")
+    assert partition.codes(partition.entry("g2"), partition.entry("g3"), log_max=2) == ["applied", "log_full"]

@@ -1,0 +1,78 @@
+"""Which Redis is turned down, by name, before it takes a grant."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from app.embedded import Valkey, free_port
+from app.store import partitions
+from app.store.partitions import check_store
+from app.store.redis import Link, Refused
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("valkey"), free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def check(valkey: Valkey, durability: str = "always", user: str = "") -> None:
+    async def run() -> None:
+        link = Link(valkey.url.replace("://", f"://{user}@" if user else "://"), [])
+        try:
+            await check_store(link, durability)
+        finally:
+            await link.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("maxmemory-policy", "allkeys-lru", ()),
+        ("appendonly", "no", ("none",)),
+        ("appendfsync", "everysec", ("everysec", "none")),
+        ("appendfsync", "no", ("none",)),
+    ],
+)
+def test_a_store_that_may_lose_scores_is_refused_by_name(
+    valkey: Valkey, name: str, value: str, accepted: tuple[str, ...]
+) -> None:
+    check(valkey)
+    with redis.Redis.from_url(valkey.url) as direct:
+        held = direct.config_get(name)[name]
+        direct.config_set(name, value)
+        try:
+            for durability in ("always", "everysec", "none"):
+                if durability in accepted:
+                    check(valkey, durability)
+                else:
+                    with pytest.raises(Refused, match=f"{name} {value}"):
+                        check(valkey, durability)
+        finally:
+            direct.config_set(name, held)
+
+
+def test_eviction_is_told_where_config_is_denied(valkey: Valkey) -> None:
+    with redis.Redis.from_url(valkey.url) as direct:
+        direct.execute_command("ACL", "SETUSER", "modest", "on", ">pass", "~*", "+@all", "-config")
+        check(valkey, user="modest:pass")
+        direct.config_set("maxmemory-policy", "volatile-ttl")
+        try:
+            with pytest.raises(Refused, match="maxmemory-policy volatile-ttl"):
+                check(valkey, user="modest:pass")
+        finally:
+            direct.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_redis_that_is_too_old_is_refused(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "VERSION_MIN", (99, 0))
+    with pytest.raises(Refused, match=r"too old: at least 99\.0"):
+        check(valkey)

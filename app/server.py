@@ -27,7 +27,7 @@ from .health import Health
 from .live.hub import Hub
 from .live.socket import LiveServer
 from .logs import configure
-from .model.errors import BadRequest, MethodNotAllowed, NotFound, Problem, TooLarge
+from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
 from .read.history import History
 from .read.routes import Reader
 from .settings import Settings, read_settings
@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 WEB = Path(__file__).parent / "web"
 CHECK_S = 60.0
+FOLLOW_S = 1.0
 _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -159,7 +160,7 @@ class Server:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Runs the loops while the application is served."""
-        loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check)
+        loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check, self._follow)
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         try:
             yield
@@ -183,6 +184,15 @@ class Server:
                 log.warning("redis refused", detail=str(refused))
                 await self._write_link.close()
             except LOST:
+                pass
+
+    async def _follow(self) -> None:
+        """Every second: a server that gets nothing but writes must hear of revoked keys too."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                await self.directory.refresh()
+            except Problem:
                 pass
 
     def routes(self) -> list[BaseRoute]:
@@ -213,6 +223,7 @@ class Server:
         """The ASGI application."""
         handlers = {Problem: _problem, HTTPException: _http_error, Exception: _failure}
         app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+        app.router.redirect_slashes = False
         return Front(app, self.writer, self.reader)
 
 
@@ -237,7 +248,7 @@ async def _problem(request: Request, error: Problem) -> Response:
 async def _http_error(request: Request, error: HTTPException) -> Response:
     known: dict[int, Problem] = {
         404: NotFound("there is no such path"),
-        405: MethodNotAllowed(f"{request.method} is not taken here"),
+        405: MethodNotAllowed(f"{request.method} is not taken here", headers=dict(error.headers or {})),
         413: TooLarge("the body is too large"),
     }
     return problem_response(request.scope, known.get(error.status_code, BadRequest(str(error.detail))))
@@ -249,9 +260,7 @@ async def _failure(request: Request, error: Exception) -> Response:
 
 def _unexpected(scope: Scope, error: Exception) -> Response:
     log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", scope["path"]), error=type(error).__name__, exc_info=error)
-    problem = Problem("something unexpected went wrong; it is logged")
-    problem.status, problem.code = 500, "internal"  # type: ignore[misc]
-    return problem_response(scope, problem)
+    return problem_response(scope, Internal("it is logged"))
 
 
 async def find_partitions(settings: Settings) -> int:

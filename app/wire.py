@@ -63,7 +63,9 @@ def answer(request: Request, body: Any, status: int = 200, headers: dict[str, st
 def problem_response(scope: Scope, problem: Problem) -> Response:
     """A problem as a response."""
     data, media = encode(scope, problem.body())
-    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    headers = dict(problem.headers)
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(data, problem.status, headers, "application/problem+json" if media == JSON else media)

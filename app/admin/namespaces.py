@@ -1,5 +1,6 @@
 """PUT, GET, DELETE and listing of namespaces."""
 
+import asyncpg
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
 from ..model.namespace import Namespace, Rules, check_change, check_rules, locked, partition_of
 from ..model.text import check_namespace_name
 from ..store import keys
-from ..store.directory import Directory, namespace_of, publish_calls, retract_calls
+from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
 from ..store.gather import Gatherer
 from ..store.postgres import Postgres
 from ..store.redis import Call
@@ -56,12 +57,26 @@ class Namespaces:
             return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
         old = namespace_of(row)
         change = check_change(old.rules, rules)
-        if change is not None and await self._holds_grants(old):
-            raise locked(change)
-        if old.rules == rules:
-            return old, False
+        if change is not None:
+            await self._fence(old)
+            if await self._holds_grants(old):
+                rules, text, p = old.rules, _encode(old.rules).decode(), old.partition
+        # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
         changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p)
-        return None if changed is None else (Namespace(old.id, name, p, changed["version"], rules), False)
+        if changed is None:
+            return None
+        namespace = Namespace(old.id, name, p, changed["version"], rules)
+        if change is not None and rules == old.rules:
+            await self._publish(publish_calls(namespace))
+            raise locked(change)
+        return namespace, False
+
+    async def _fence(self, namespace: Namespace) -> None:
+        """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
+        whether it holds grants can be asked, and a namespace that moves leaves a partition that stays shut."""
+        row = await self._postgres.fetch_one("next_version")
+        assert row is not None
+        await self._publish([version_call(namespace.partition, namespace.id, row["version"])])
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         space = keys.space(namespace.partition, namespace.id)
@@ -97,10 +112,18 @@ class Namespaces:
         check_query(request, "confirm")
         name = request.path_params["namespace"]
         need(await principal_of(request.scope, self._keyring), "admin", name)
+        check_namespace_name(name, "$.name")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")
-        row = await self._postgres.fetch_one("delete_namespace", name)
-        if row is None:
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        row = await self._postgres.fetch_one("delete_namespace", name) or await self._half_deleted(name)
         await self._publish(retract_calls(name, row["id"], row["partition"], row["version"]))
         return Response(status_code=204)
+
+    async def _half_deleted(self, name: str) -> asyncpg.Record:
+        """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
+        published = await self._gatherer.call(("HGET", keys.DIRECTORY, name))
+        held = parse_published(published) if isinstance(published, bytes) else None
+        row = None if held is None else await self._postgres.fetch_one("deleted_namespace", held.id)
+        if row is None:
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        return row

@@ -2,6 +2,7 @@
 
 Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
+├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
 ├── Conflict 409: GrantConflict
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, RuleLocked
@@ -19,11 +20,19 @@ class Problem(Exception):
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
 
-    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        retry_after_s: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
 
     @property
     def retryable(self) -> bool:
@@ -51,6 +60,13 @@ class Problem(Exception):
 
 class BadRequest(Problem):
     """The request cannot be read."""
+
+
+class Internal(Problem):
+    """Something unexpected went wrong."""
+
+    status = 500
+    code = "internal"
 
 
 class Unauthorized(Problem):

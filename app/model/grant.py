@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from hashlib import blake2b
+from math import isfinite
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from .text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from .windows import EARLIEST, LATEST, to_micros
 
 META_BYTES_MAX = 2048
+META_DEPTH_MAX = 32
 
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -106,18 +108,34 @@ def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
 
 def _granted_at(sent: datetime) -> int:
     if not EARLIEST <= sent < LATEST:
-        raise Invalid("must lie between the years 1900 and 2899", field="$.granted_at")
+        raise Invalid("must lie between the years 1900 and 2254", field="$.granted_at")
     return to_micros(sent)
 
 
 def _meta(meta: dict[str, Any]) -> bytes:
     """Canonical JSON: members sorted, so that the digest does not hang on their order."""
+    _check_meta(meta, META_DEPTH_MAX)
     text = _canonical(meta)
     if len(text) > META_BYTES_MAX:
         raise Invalid(f"must be at most {META_BYTES_MAX} bytes of JSON", field="$.meta")
     if b"\\u0000" in text and _NUL.search(text):
         raise Invalid("must not contain NUL", field="$.meta")
     return text
+
+
+def _check_meta(value: Any, depth: int) -> None:
+    """Invalid for what JSON has no word for (MessagePack brings it) and for what nests too deep to be read back."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise Invalid("must have strings as keys", field="$.meta")
+        value = list(value.values())
+    if isinstance(value, list):
+        if depth == 0:
+            raise Invalid(f"must not nest deeper than {META_DEPTH_MAX} levels", field="$.meta")
+        for inner in value:
+            _check_meta(inner, depth - 1)
+    elif not (value is None or isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value))):
+        raise Invalid("must hold nothing but JSON", field="$.meta")
 
 
 def _content(body: LogEntry, sent_at: int | None) -> bytes:

@@ -61,6 +61,9 @@ _UNBUILT: dict[str, Any] = {
     "bands": (),
 }
 
+# Names that zoneinfo knows and that mean something else on each machine, or nothing.
+_NO_ZONES = ("localtime", "Factory")
+
 # Rules that give recorded scores their meaning.
 _LOCKED = ("scale", "aggregation", "order", "periods", "timezone", "group")
 
@@ -74,7 +77,7 @@ def check_rules(rules: Rules) -> Rules:
         check_text(rules.display_name, "$.display_name", 128)
     if rules.group is not None:
         check_namespace_name(rules.group, "$.group")
-    if rules.timezone not in available_timezones():
+    if rules.timezone not in available_timezones() or rules.timezone in _NO_ZONES:
         raise Invalid("is not an IANA time zone", field="$.timezone")
     for field in ("accept_past", "accept_future"):
         span: timedelta | None = getattr(rules, field)
@@ -152,14 +155,20 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
 
 
 def _span(span: timedelta | None) -> str | None:
-    """ISO 8601 in the largest whole units: P35D, PT5M, P1DT90S."""
+    """ISO 8601 in the largest whole unit of the day's rest: P35D, PT5M, P1DT90S, PT0.000001S."""
     if span is None:
         return None
-    rest = span.seconds + span.microseconds / 1e6
-    units = ((3600, "H"), (60, "M"), (1, "S"))
-    size, unit = next((size, unit) for size, unit in units if rest % size == 0 or size == 1)
-    days = f"{span.days}D" if span.days or not rest else ""
-    return f"P{days}" + (f"T{rest / size:g}{unit}" if rest else "")
+    days, micros = span.days, _micros(span - timedelta(days=span.days))
+    assert micros is not None
+    for size, unit in ((3600, "H"), (60, "M")):
+        if micros % (size * 1_000_000) == 0:
+            rest = f"{micros // (size * 1_000_000)}{unit}"
+            break
+    else:
+        rest = f"{micros // 1_000_000}.{micros % 1_000_000:06}".rstrip("0").rstrip(".") + "S"
+    if micros == 0:
+        return f"P{days}D" if days else "PT0S"
+    return f"P{days}DT{rest}" if days else f"PT{rest}"
 
 
 def _micros(span: timedelta | None) -> int | None:

@@ -19,7 +19,7 @@ _NAME = re.compile(r"(\d{4})-(?:(\d\d)(?:-(\d\d))?|W(\d\d))", re.ASCII)
 _DAYS_KEPT_MAX = 4096
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-LATEST = datetime(2900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2255, 1, 1, tzinfo=UTC)  # microseconds since 1970 stay below 2^53, where Lua's doubles are exact
 
 
 def to_micros(moment: datetime) -> int:

@@ -133,8 +133,8 @@ class Worker:
         self._released.clear()
         share = -(-self._partitions // await sink.persisters())
         for p in list(self._leases)[share:]:
+            self._leases.pop(p)
             await sink.unlock(p)
-            del self._leases[p]
         for p in range(self._partitions):
             if len(self._leases) >= share:
                 break
@@ -175,7 +175,9 @@ class Worker:
 
     async def _check(self, p: int) -> None:
         """Before the first write on a connection: the log must hold the very entry at the offset."""
-        lease = self._leases[p]
+        lease = self._leases.get(p)
+        if lease is None:
+            return
         offset = lease.offset
         try:
             head = await read_head(self._log_link, p)

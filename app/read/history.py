@@ -11,9 +11,9 @@ import asyncpg
 import msgspec
 
 from ..model.entry import GRANT, entry_id
-from ..model.errors import GrantNotFound, Invalid, StoreUnavailable
+from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable
 from ..model.namespace import Namespace
-from ..model.windows import from_micros, to_micros
+from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.postgres import Postgres
@@ -33,6 +33,7 @@ class History:
     async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
         """A user's grants, newest granted_at first; O(log n + limit)."""
         after_at, after_seq = _parse_cursor(query.get("cursor"))
+        offset = await self._postgres.fetch_one("offset", namespace.partition)
         rows = await self._postgres.fetch(
             "history",
             namespace.id,
@@ -48,7 +49,7 @@ class History:
         return {
             "grants": [_grant(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
-            "lag_seq": await self.lag(namespace.partition),
+            "lag_seq": await self._lag(namespace.partition, offset),
         }
 
     async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
@@ -64,17 +65,18 @@ class History:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await asyncio.sleep(_POLL_S)
 
-    async def lag(self, p: int) -> int:
-        """Entries of a partition that the ledger lacks."""
-        row = await self._postgres.fetch_one("offset", p)
+    async def _lag(self, p: int, offset: asyncpg.Record | None) -> int:
+        """Entries of a partition that the ledger lacked when `offset` was read, which is before what is answered."""
         seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
-        return max(0, int(seq or 0) - (row["seq"] if row else 0))
+        return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
     async def _is_seen(self, namespace: Namespace, grant_id: str) -> bool:
         p = namespace.partition
         generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
+        if generations is None:
+            raise Recovering(f"partition {p} lost its head")
         name = entry_id(GRANT, namespace.id, grant_id, 1)
-        for generation in (generations or b"").decode().split(","):
+        for generation in generations.decode().split(","):
             if await self._gatherer.call(("HGET", keys.seen(p, generation), name)) is not None:
                 return True
         return False
@@ -109,6 +111,8 @@ def _moment(query: Mapping[str, str], name: str) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise Invalid("must be an RFC 3339 time with its zone", field=f"?{name}")
+    if not EARLIEST <= moment < LATEST:
+        raise Invalid("must lie between the years 1900 and 2254", field=f"?{name}")
     return moment
 
 
@@ -122,6 +126,8 @@ def _parse_cursor(text: str | None) -> tuple[datetime | None, int | None]:
         return None, None
     try:
         micros, seq = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).split()
+        if not 0 <= int(seq) < 2**63:
+            raise ValueError
         return from_micros(int(micros)), int(seq)
     except (ValueError, OverflowError):
         raise Invalid("is not a cursor of this list", field="?cursor") from None

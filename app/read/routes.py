@@ -81,7 +81,7 @@ class Reader:
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""
         check_query(request)
-        user = request.path_params["user"]
+        user = _path_id(request, "user")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
             now = self._clock()
@@ -98,18 +98,20 @@ class Reader:
         """`GET /v1/namespaces/{ns}/users/{user}/grants`."""
         check_query(request, "since", "until", "cursor", "limit")
         limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        user = _path_id(request, "user")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            return await self._history.of_user(namespace, request.path_params["user"], request.query_params, limit)
+            return await self._history.of_user(namespace, user, request.query_params, limit)
 
         return answer(request, await self._read(request, read))
 
     async def grant(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/grants/{grant_id}`."""
         check_query(request)
+        grant_id = _path_id(request, "grant_id")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            return await self._history.grant(namespace, request.path_params["grant_id"])
+            return await self._history.grant(namespace, grant_id)
 
         return answer(request, await self._read(request, read))
 
@@ -133,11 +135,23 @@ def find_window(namespace: Namespace, name: str, now: int) -> Window:
     return window
 
 
+def _path_id(request: Request, name: str) -> str:
+    """An id in the path. Invalid for one that no client could have written."""
+    value: str = request.path_params[name]
+    check_text(value, f"{{{name}}}", ID_BYTES_MAX)
+    return value
+
+
+_VIEWS = {"user": {"user"}, "around": {"around", "radius"}, "offset": {"offset", "limit"}}
+
+
 def _view(request: Request) -> list[str | int]:
     query = request.query_params
+    kind = next((name for name in ("user", "around") if name in query), "offset")
+    for name in query:
+        if name not in _VIEWS[kind]:
+            raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
     users = query.getlist("user")
-    if users and "around" in query:
-        raise Invalid("cannot be combined with around", field="?user")
     if users:
         if len(users) > USERS_MAX:
             raise Invalid(f"at most {USERS_MAX} users", field="?user")

@@ -55,6 +55,10 @@ class Directory:
         for listener in self.on_change:
             listener()
 
+    async def refresh(self) -> None:
+        """Makes sure that the caches hold nothing that had changed by now. StoreUnavailable."""
+        await self.call(("HGET", keys.DEPLOYMENT, "changes"))
+
     def cached(self, name: str) -> Namespace | None:
         """A namespace where it is known already; no wait."""
         return self._namespaces.get(name)
@@ -106,16 +110,21 @@ def publish_calls(namespace: Namespace) -> list[Call]:
     text = f"{namespace.version} ".encode() + _encode(namespace)
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [namespace.name, text]),
-        evalsha(PUBLISH, [keys.rules(namespace.partition)], [str(namespace.id), str(namespace.version)]),
+        version_call(namespace.partition, namespace.id, namespace.version),
         _CHANGED,
     ]
+
+
+def version_call(partition: int, namespace_id: int, version: int) -> Call:
+    """The call from which on a partition takes plans by this version of a namespace's rules alone."""
+    return evalsha(PUBLISH, [keys.rules(partition)], [str(namespace_id), str(version)])
 
 
 def retract_calls(name: str, namespace_id: int, partition: int, version: int) -> list[Call]:
     """The calls that make a deleted namespace unknown: plans made for it are refused."""
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [name, f"{version} null"]),
-        evalsha(PUBLISH, [keys.rules(partition)], [str(namespace_id), str(version)]),
+        version_call(partition, namespace_id, version),
         _CHANGED,
     ]
 

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from ..model.errors import Problem, Recovering, StoreUnavailable
 from . import keys
 from .redis import LOST, Call, Link, away
 
 ROUND_CALLS_MAX = 256
 BACKLOG_CALLS_MAX = 10_000
-_CHANGES: Call = ("HGET", keys.DEPLOYMENT, "changes")
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes")
 
 
 class Gatherer:
@@ -35,8 +36,10 @@ class Gatherer:
             self._wake.set()
         # Shielded: one reader that goes away must not take the shared answer from the others.
         reply = await asyncio.shield(held[1])
+        if isinstance(reply, Problem):
+            raise reply
         if isinstance(reply, Exception):
-            raise away(ConnectionError(str(reply)))
+            raise StoreUnavailable(f"Redis refuses a read: {reply}")
         return reply
 
     async def run(self) -> None:
@@ -60,5 +63,10 @@ class Gatherer:
             changes, *replies = await self._link.run([_CHANGES, *calls])
         except LOST:
             changes, *replies = await self._link.run([_CHANGES, *calls])
-        self._on_changes(int(changes or 0) if not isinstance(changes, Exception) else -1)
+        if isinstance(changes, Exception):
+            return [changes] * len(calls)
+        if changes[0] is None:
+            # What is unknown here must not read as what is not there.
+            return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
+        self._on_changes(int(changes[1] or 0))
         return replies

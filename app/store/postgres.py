@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import yoyo
 
-from ..model.errors import StoreUnavailable
+from ..model.errors import Invalid, StoreUnavailable
 
 _HERE = Path(__file__).parent
 # InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
@@ -41,6 +41,8 @@ class Postgres:
                 return await connection.fetch(queries()[query], *args, timeout=self._timeout_s)
         except AWAY as error:
             raise StoreUnavailable("Postgres does not answer") from error
+        except asyncpg.DataError as error:
+            raise Invalid("holds a value that cannot be kept", field="$") from error
 
     async def fetch_one(self, query: str, *args: Any) -> asyncpg.Record | None:
         """The first row of a named query. StoreUnavailable."""

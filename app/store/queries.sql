@@ -34,6 +34,12 @@ WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
 RETURNING id, partition, nextval('rules_version') AS version;
 
+-- name: next_version
+SELECT nextval('rules_version') AS version;
+
+-- name: deleted_namespace
+SELECT id, partition, nextval('rules_version') AS version FROM namespaces WHERE id = $1 AND deleted_at IS NOT NULL;
+
 -- name: create_key
 INSERT INTO api_keys (id, hash, scopes) VALUES ($1, $2, $3);
 

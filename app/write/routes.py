@@ -9,10 +9,20 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ..access.guard import need, principal_of
-from ..access.keys import Keyring, Principal
+from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..metrics import GRANTS
 from ..model.entry import Entry
-from ..model.errors import Invalid, MethodNotAllowed, Problem, StoreUnavailable, TooLarge, problem_of
+from ..model.errors import (
+    AmountRange,
+    AmountScale,
+    Invalid,
+    MethodNotAllowed,
+    Problem,
+    StoreUnavailable,
+    TooLarge,
+    Unauthorized,
+    problem_of,
+)
 from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
 from ..store.apply import ENTRIES_MAX, Outcome
@@ -82,18 +92,20 @@ class Writer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
-            raise MethodNotAllowed("POST grants here")
+            raise MethodNotAllowed("POST grants here", headers={"Allow": "POST"})
         atomic = _atomic(scope)
         name: str | None = scope["path_params"].get("namespace")
         if atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope)
-        body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         principal = await principal_of(scope, self._keyring)
         if name is not None:
             need(principal, "write", name)
+        elif principal is ANONYMOUS:
+            raise Unauthorized("a key is needed here")
+        body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
-        if media == NDJSON or body[:1].isspace() or _is_array(body, media):
+        if media == NDJSON or _is_array(body, media):
             answer: Any = await self._batch(_split(body, media), media, namespace, principal, atomic)
             status = 200
         else:
@@ -111,9 +123,9 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for _ in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, principal)
-            entry = plan(grant, where, self._clock())
+            entry = await self._plan(grant, where, self._clock())
             await self._memory.recall([entry], self._committer)
-            (outcome,) = await self._committer.submit(where.partition, [entry])
+            (outcome,) = await self._committer.submit(entry.namespace.partition, [entry])
             if outcome.code != "stale_rules":
                 break
             namespace = await self._again(namespace)
@@ -123,6 +135,17 @@ class Writer:
             return 201, receipt
         _duplicate.inc()
         return 200, receipt
+
+    async def _plan(self, grant: Grant, namespace: Namespace, now: int) -> Entry:
+        """A plan by the rules this process knows; a refusal only by those in force."""
+        try:
+            return plan(grant, namespace, now)
+        except (AmountScale, AmountRange):
+            await self._directory.refresh()
+            current = await self._directory.namespace(namespace.name)
+            if current.version == namespace.version:
+                raise
+            return plan(grant, current, now)
 
     async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
         assert isinstance(grant, NamedGrant)
@@ -200,11 +223,11 @@ class Writer:
                 await asyncio.sleep(0)
             try:
                 where = namespace or await self._namespace_of(grant, principal)
-                entry = plan(grant, where, now)
+                entry = await self._plan(grant, where, now)
             except Problem as problem:
                 results[i] = _told(grant.grant_id, problem)
                 continue
-            by_partition.setdefault(where.partition, []).append((i, entry))
+            by_partition.setdefault(entry.namespace.partition, []).append((i, entry))
         if atomic:
             _refuse_partly(results)
             _check_atomic(by_partition)
@@ -250,7 +273,7 @@ def _atomic(scope: Scope) -> bool:
 
 def _is_array(body: bytes, media: str) -> bool:
     if media == JSON:
-        return body[:1] == b"["
+        return (body[:1] if body[:1] > b" " else body.lstrip()[:1]) == b"["
     return bool(body[:1]) and (body[0] >> 4 == 9 or body[0] in (0xDC, 0xDD))
 
 
@@ -306,6 +329,8 @@ def _refuse_partly(results: list[Any]) -> None:
             told = result["error"]
             problem = AtomicRefused(told["detail"], field=f"$[{i}]" + told.get("field", "$").removeprefix("$"))
             problem.status, problem.code = told["status"], told["code"]  # type: ignore[misc]
+            problem.__doc__ = told["title"]
+            problem.retry_after_s = 1 if told["retryable"] else None
             raise problem
 
 

@@ -20,11 +20,11 @@ end
 -- 'applied', or the code of a refusal and a detail.
 local function decide(entry)
   local space = entry.target.space
-  if entry.verdict ~= '' then
-    return entry.verdict
-  end
   if space.current ~= space.version then
     return 'stale_rules'
+  end
+  if entry.verdict ~= '' then
+    return entry.verdict
   end
   local fault = entry.target.fault or entry.user.fault
   if fault then

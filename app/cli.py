@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from .store.apply import APPLY
 from .store.directory import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
 from .store.postgres import Postgres
-from .store.redis import LOST, Link, Refused
+from .store.redis import LOST, Call, Link, Refused
 from .transport import Protocol
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -165,8 +165,7 @@ def create_key(
     async def create() -> None:
         postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [])
         await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
-        await link.run(publish_key_calls(record))
-        await link.close()
+        await _tell(link, publish_key_calls(record))
 
     _run(create)
     print(token)
@@ -189,12 +188,21 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     async def revoke() -> bool:
         link = Link(settings.redis_url, [])
         found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
-        await link.run(retract_key_calls(key_id))
-        await link.close()
+        await _tell(link, retract_key_calls(key_id))
         return found is not None
 
+    # Redis is told even of a key that Postgres revoked before: that time may have broken off in between.
     if not _run(revoke):
         raise Finding(f"there is no active key {key_id!r}")
+
+
+async def _tell(link: Link, calls: Sequence[Call]) -> None:
+    try:
+        for reply in await link.run(calls):
+            if isinstance(reply, Exception):
+                raise Refused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
+    finally:
+        await link.close()
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -42,7 +42,9 @@ if refusal then
 end
 
 if ARGV[14] == '0' then
-  return { 'ok' } -- nothing but the question whether writes would be taken
+  -- Nothing but the question whether writes would be taken.
+  local _, unwritable = try('HDEL', meta_key, 'probe')
+  return unwritable and { 'unwritable', unwritable } or { 'ok' }
 end
 
 local keys, args, counts = 3 + tonumber(ARGV[8]), 14, {}

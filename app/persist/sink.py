@@ -213,6 +213,14 @@ class Sink:
         rows = await self._connection.fetch(queries()["open_heals"], p)
         return [(row["epoch"], row["seq"], _unpack(row["entry"])) for row in rows]
 
+    async def deleted_namespaces(self, p: int) -> list[tuple[int, int]]:
+        """Namespaces of a partition whose keys are still in Redis, each with a new version of its rules."""
+        return [(row["id"], row["version"]) for row in await self._connection.fetch(queries()["deleted_namespaces"], p)]
+
+    async def mark_dropped(self, namespace_id: int) -> None:
+        """Records that a namespace's keys are gone."""
+        await self._connection.execute(queries()["mark_dropped"], namespace_id)
+
     async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
         await self._connection.execute(queries()["close_heal"], p, epoch, seq, healed_seq)

@@ -14,16 +14,18 @@ from ..metrics import PERSIST_LAG, PERSISTED_ROWS
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
+from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
+from .drop import drop
 from .heal import heal
 from .sink import Offset, Row, Sink, Superseded, read_row
 
 log = structlog.get_logger()
 
 FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE)
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
@@ -240,6 +242,7 @@ class Worker:
             (seq,) = await self._link.run([("HGET", keys.meta(p), "seq")])
             PERSIST_LAG.labels(str(p)).set(int(seq) - lease.offset.seq)
             await heal(sink, self._apply_link, p, lease.offset)
+            await drop(sink, self._link, p)
 
 
 def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:

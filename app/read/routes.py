@@ -21,7 +21,7 @@ from .history import History
 
 LIMIT_MAX = 1_000
 USERS_MAX = 500
-_ANSWERS_MAX = 1_024
+_ANSWERS_BYTES_MAX = 32 * 1024 * 1024
 _READS_MAX = 4
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class Reader:
         self._history = history
         self._clock = clock
         self._answers: dict[tuple[Any, ...], bytes] = {}
+        self._answers_bytes = 0
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
@@ -61,8 +62,10 @@ class Reader:
             if held is None:
                 body = self._board(namespace, window, view, reply)
                 held, _ = encode(request.scope, body)
-                if len(self._answers) >= _ANSWERS_MAX:
+                self._answers_bytes += len(held)
+                if self._answers_bytes > _ANSWERS_BYTES_MAX:
                     self._answers.clear()
+                    self._answers_bytes = len(held)
                 self._answers[key] = held
             return held
 

@@ -116,7 +116,8 @@ ORDER BY seq LIMIT 100;
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: deleted_namespaces
-SELECT id, partition FROM namespaces WHERE deleted_at IS NOT NULL AND dropped_at IS NULL;
+SELECT id, nextval('rules_version') AS version FROM namespaces
+WHERE partition = $1 AND deleted_at IS NOT NULL AND dropped_at IS NULL;
 
 -- name: mark_dropped
 UPDATE namespaces SET dropped_at = now() WHERE id = $1;

@@ -28,6 +28,8 @@ BACKLOG_ENTRIES_MAX = 50_000
 UNKNOWN_S_MAX = 8.0
 UNSENT_S_MAX = 2.0
 RETRY_PAUSE_S = 0.05
+OFFSETS_S_MAX = 1.0
+OFFSETS_PAUSE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -73,6 +75,9 @@ class Committer:
         self._flights: dict[int, Flight] = {}
         self._heads: dict[int, Head] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
+        self._flushed: dict[int, tuple[int, int, bytes]] | None = None
+        self._asked = 0.0
+        self._demoted = False
         self._stopped: dict[int, Problem] = {}
         self._wake = asyncio.Event()
         self.refused: Problem | None = None
@@ -118,6 +123,7 @@ class Committer:
     async def _round(self) -> None:
         if not self._link.connected:
             self._heads.clear()
+            self._flushed = None
         await self._link.connect()
         self._fill()
         await self._learn([p for p in self._flights if p not in self._heads])
@@ -142,6 +148,10 @@ class Committer:
         for flight, reply in zip(flights, replies, strict=True):
             BATCH_ENTRIES.observe(len(flight.entries))
             self._land(flight, reply)
+        if self._demoted:
+            # This Redis is a replica by now: the name may lead to another one.
+            self._demoted = False
+            await self._link.close()
 
     def _fill(self) -> None:
         for p, queue in self._queues.items():
@@ -162,11 +172,7 @@ class Committer:
     async def _learn(self, partitions: list[int]) -> None:
         if not partitions:
             return
-        try:
-            offsets = await self._offsets()
-        except Exception as error:  # Postgres away: what this process acknowledged itself still holds the line
-            log.warning("offsets unknown", error=str(error))
-            offsets = {}
+        offsets = await self._ledger_offsets()
         for p in partitions:
             self._stopped.pop(p, None)
             try:
@@ -176,6 +182,18 @@ class Committer:
                 continue
             known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
             self._heads[p] = Head(head.epoch, head.generations, head.oldest_starts, known)
+
+    async def _ledger_offsets(self) -> dict[int, tuple[int, int, bytes]]:
+        """Postgres' offsets, asked for once a connection: every round waits for the answer. While Postgres is away,
+        what this process acknowledged itself still holds the line, and it is asked again after a while."""
+        if self._flushed is None and monotonic() - self._asked >= OFFSETS_PAUSE_S:
+            self._asked = monotonic()
+            try:
+                self._flushed = await asyncio.wait_for(self._offsets(), OFFSETS_S_MAX)
+                self._asked = 0.0
+            except Exception as error:
+                log.warning("offsets unknown", error=str(error) or type(error).__name__)
+        return self._flushed or {}
 
     def _land(self, flight: Flight, reply: object) -> None:
         p, head = flight.partition, self._heads[flight.partition]
@@ -189,6 +207,7 @@ class Committer:
                 return
             self._stop(p, refusal)
             self._fail(flight, self._stopped[p])
+            self._demoted = self._demoted or refusal.detail.startswith("READONLY")
             return
         for entry, outcome in zip(flight.entries, outcomes, strict=True):
             place = (outcome.epoch or 0, outcome.seq or 0)

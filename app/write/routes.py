@@ -152,6 +152,17 @@ class Writer:
         need(principal, "write", grant.namespace)
         return await self._directory.namespace(grant.namespace)
 
+    async def _one_of(self, grant: Grant, principal: Principal, unknown: dict[str, Problem]) -> Namespace:
+        """The namespace of a batch's member; what is unknown is asked for once a batch."""
+        assert isinstance(grant, NamedGrant)
+        if grant.namespace in unknown:
+            raise unknown[grant.namespace]
+        try:
+            return await self._namespace_of(grant, principal)
+        except Problem as problem:
+            unknown[grant.namespace] = problem
+            raise
+
     async def _again(self, namespace: Namespace | None) -> Namespace | None:
         self._directory.forget()
         return None if namespace is None else await self._directory.namespace(namespace.name)
@@ -217,12 +228,13 @@ class Writer:
     ) -> list[int]:
         """Plans and submits; fills `results`. The members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, Entry]]] = {}
+        unknown: dict[str, Problem] = {}
         now = self._clock()
         for count, (i, grant) in enumerate(grants.items()):
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             try:
-                where = namespace or await self._namespace_of(grant, principal)
+                where = namespace or await self._one_of(grant, principal, unknown)
                 entry = await self._plan(grant, where, now)
             except Problem as problem:
                 results[i] = _told(grant.grant_id, problem)

@@ -28,8 +28,9 @@ local function judge(batch, i, head, seq, log_key)
   if not its_seq then
     return 'grant_conflict', false, false, score, false
   end
-  -- A duplicate of the caller's own resend was applied by the first sending: it gets that answer.
-  if batch.resend_after >= 0 and its_seq > batch.resend_after and batch.seen[i] then
+  -- A duplicate of the caller's own resend was applied by the first sending: it gets that answer, once.
+  if batch.resend_after >= 0 and its_seq > batch.resend_after and batch.seen[i] and not batch.pending[entry.id] then
+    batch.pending[entry.id] = counted
     local then_score, then_previous = recorded(log_key, its_epoch, its_seq)
     return 'applied', its_epoch, its_seq, then_score or score, then_previous
   end

@@ -1,5 +1,7 @@
 """kill -9 of every part in turn, under writes: what was acknowledged is in boards and ledger exactly once."""
 
+import os
+import signal
 import threading
 import time
 from typing import Any
@@ -156,7 +158,9 @@ def test_flushall_is_noticed_and_writes_stop(own_stack: Any) -> None:
             direct.flushall()
         assert refused(client, "after") == "recovering"
         assert client.get("/readyz").status_code == 503
-        assert client.get("/v1/namespaces/crash/boards/all").status_code in (404, 503)
+        for path in ("/v1/namespaces", "/v1/namespaces/crash", "/v1/namespaces/crash/boards/all", "/v1/namespaces/x"):
+            # What is lost must not read as what never was: clients drop their queues on a 404.
+            assert (client.get(path).status_code, client.get(path).json()["code"]) == (503, "recovering")
         own_stack.restart_unready()
         assert client.get("/readyz").status_code == 503
     again = own_stack.run("migrate")
@@ -183,3 +187,40 @@ def test_a_truncated_append_only_file_is_noticed_and_writes_stop(own_stack: Any,
             own_stack.restart_unready()
         assert refused(client, "after") == "recovering"
         assert client.get("/readyz").status_code == 503
+
+
+def test_a_redis_turned_replica_is_told_and_left(own_stack: Any) -> None:
+    with own_stack.client() as client, redis.Redis.from_url(own_stack.valkey.url) as direct:
+        client.put("/v1/namespaces/crash", json={}).raise_for_status()
+        assert write(client, "g1").status_code == 201
+        before = {held["id"] for held in direct.client_list()}
+        direct.replicaof("127.0.0.1", 1)
+        assert (write(client, "g2").status_code, client.get("/readyz").status_code) == (503, 503)
+        # It is left, for the name may lead elsewhere by now: no connection that wrote stays.
+        assert write(client, "g2").status_code == 503
+        direct.replicaof("NO", "ONE")
+        own_stack.wait_ready()
+        assert write(client, "g2").status_code == 201
+        assert before - {held["id"] for held in direct.client_list()}
+
+
+def test_a_hanging_postgres_is_asked_once_not_for_each_partition(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        for i in range(6):
+            client.put(f"/v1/namespaces/hang-{i}", json={}).raise_for_status()
+        own_stack.stop("serve")
+        own_stack.stop("persist")
+        os.kill(own_stack.postgres.pid, signal.SIGSTOP)
+        try:
+            own_stack.start("serve", ready=False)
+            for i in range(6):
+                assert write(client, "g", f"hang-{i}").status_code == 201
+            # One question for all of its partitions, which it waits for, not one and one wait for each.
+            assert (own_stack.folder / "serve.log").read_text().count("offsets unknown") <= 2
+        finally:
+            os.kill(own_stack.postgres.pid, signal.SIGCONT)
+
+
+def write(client: httpx.Client, grant_id: str, space: str = "crash") -> httpx.Response:
+    body = {"grant_id": grant_id, "user_id": "otter", "amount": 1}
+    return client.post(f"/v1/namespaces/{space}/grants", json=body)

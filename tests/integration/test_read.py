@@ -140,3 +140,31 @@ def test_health_and_metrics(api: httpx.Client) -> None:
     ready = api.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert "leaderboard_commit_batch_entries_count" in api.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("users/%00/grants", "users/%00", "grants/%00", "users/u/grants?cursor=MCA5OTk5OTk5OTk5OTk5OTk5OTk5OQ"),
+        *("users/u/grants?since=0001-01-01T00:00:00%2B14:00", "users/u/grants?until=9999-12-31T23:59:59-14:00"),
+        *(
+            "boards/all?radius=abc",
+            "boards/all?user=a&limit=5",
+            "boards/all?around=u&limit=1",
+            "boards/all?around=u&offset=3",
+        ),
+    ],
+)
+def test_what_no_store_could_take_or_no_view_uses_is_refused(api: httpx.Client, space: str, path: str) -> None:
+    answer = api.get(f"/v1/namespaces/{space}/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+def test_history_never_claims_to_be_complete_while_it_lacks_a_grant(api: httpx.Client, space: str) -> None:
+    for i in range(150):
+        grant_id = f"g{i}"
+        body = {"grant_id": grant_id, "user_id": "otter", "amount": 1}
+        assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
+        told = api.get(f"/v1/namespaces/{space}/users/otter/grants?limit=1").json()
+        newest = [grant["grant_id"] for grant in told["grants"]]
+        assert told["lag_seq"] > 0 or newest == [grant_id]

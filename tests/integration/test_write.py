@@ -1,11 +1,14 @@
 """Grants over HTTP: what counts, what is refused and how it is told. Nothing refused is written."""
 
 import json
+import time
 from typing import Any
 
 import httpx
 import msgspec
+import psycopg
 import pytest
+import redis
 
 GOOD = {"grant_id": "g", "user_id": "otter", "amount": 5}
 
@@ -252,3 +255,105 @@ def test_ids_may_hold_a_slash(api: httpx.Client, space: str) -> None:
     assert api.get(f"/v1/namespaces/{space}/users/team%2F%C3%B6%25").json()["user_id"] == "team/ö%"
     assert api.get(f"/v1/namespaces/{space}/grants/a%2Fb%20c%3F").json()["grant_id"] == "a/b c?"
     assert api.get(f"/v1/namespaces/{space}/users/%FF").status_code == 400
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        *(nested(33), {"a": {1: 2}}, {"a": {None: 2}}, {"a": msgspec.msgpack.Ext(5, b"x")}, {"a": b"bytes"}),
+        *({"a": float("nan")}, {"a": float("inf")}, {"a": [[[{"b": {True: 1}}]]]}),
+    ],
+)
+def test_meta_that_json_has_no_word_for_is_refused(api: httpx.Client, space: str, meta: Any) -> None:
+    packed = msgspec.msgpack.encode([GOOD | {"meta": meta}, GOOD | {"grant_id": "fine"}])
+    head = {"content-type": "application/msgpack"}
+    answer = api.post(f"/v1/namespaces/{space}/grants", content=packed, headers=head).json()
+    assert (answer["rejected"], answer["applied"]) == (1, 1)
+    assert answer["results"][0]["error"]["field"] == "$.meta"
+
+
+def test_meta_of_the_greatest_depth_is_read_back(live_server: Any, api: httpx.Client, space: str) -> None:
+    assert post(api, space, GOOD | {"meta": nested(32)}).status_code == 201
+    live_server.wait_flushed()
+    assert api.get(f"/v1/namespaces/{space}/grants/{GOOD['grant_id']}").json()["meta"] == nested(32)
+
+
+def test_white_space_around_a_body_is_nothing(api: httpx.Client, space: str) -> None:
+    url, head = f"/v1/namespaces/{space}/grants", {"content-type": "application/json"}
+    one = msgspec.json.encode(GOOD)
+    assert api.post(url, content=b" \r\n" + one, headers=head).status_code == 201
+    assert api.post(url, content=b"\n\t [" + one + b"] ", headers=head).json()["duplicate"] == 1
+
+
+def test_the_latest_moment_does_not_block_its_user(api: httpx.Client) -> None:
+    api.put("/v1/namespaces/far", json={"accept_future": None})
+    assert post(api, "far", GOOD | {"granted_at": "2254-12-31T23:59:59.999999Z"}).status_code == 201
+    assert post(api, "far", GOOD | {"grant_id": "next"}).status_code == 201
+    assert post(api, "far", GOOD | {"grant_id": "late", "granted_at": "2255-01-01T00:00:00Z"}).status_code == 422
+
+
+def test_a_key_is_asked_for_before_the_body(live_server: Any, space: str) -> None:
+    with live_server.client(key=None) as nobody:
+        for path in (f"/v1/namespaces/{space}/grants", "/v1/grants"):
+            answer = nobody.post(path, content=b"[" + b" " * 9_000_000)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+
+
+def test_what_is_not_taken_is_told_with_what_is(api: httpx.Client, space: str) -> None:
+    for method, path in (("PUT", "grants"), ("DELETE", "boards/all"), ("POST", "boards/all")):
+        answer = api.request(method, f"/v1/namespaces/{space}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] in ("POST", "GET, HEAD", "HEAD, GET")
+    assert api.get(f"/v1/namespaces/{space}/").json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        *(("PT3661.123456S", "PT3661.123456S"), ("PT0.000001S", "PT0.000001S"), ("P1DT90S", "P1DT90S")),
+        *(("PT7200S", "PT2H"), ("P35D", "P35D"), ("PT0S", "PT0S"), ("PT90M", "PT90M")),
+    ],
+)
+def test_spans_come_back_as_they_were_meant(api: httpx.Client, space: str, given: str, told: str) -> None:
+    answer = api.put(f"/v1/namespaces/{space}", json={"accept_past": given})
+    assert answer.json()["accept_past"] == told
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "Mars/Olympus"])
+def test_zones_that_mean_nothing_everywhere_are_refused(api: httpx.Client, space: str, zone: str) -> None:
+    answer = api.put(f"/v1/namespaces/{space}", json={"timezone": zone})
+    assert (answer.status_code, answer.json()["field"]) == (422, "$.timezone")
+
+
+def test_a_deletion_that_redis_was_not_told_of_is_finished_by_the_next(
+    live_server: Any, api: httpx.Client, space: str
+) -> None:
+    with psycopg.connect(live_server.postgres.url) as db:
+        db.execute("UPDATE namespaces SET deleted_at = now() WHERE name = %s", (space,))
+    assert api.get(f"/v1/namespaces/{space}").status_code == 200
+    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+    assert api.get(f"/v1/namespaces/{space}").status_code == 404
+    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 404
+
+
+def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, space: str) -> None:
+    assert post(api, space, GOOD).status_code == 201
+    with redis.Redis.from_url(live_server.valkey.url) as direct, psycopg.connect(live_server.postgres.url) as db:
+        (found,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
+
+        def held() -> list[bytes]:
+            return [*direct.keys(f"lb:*:[bsu]:{found}"), *direct.keys(f"lb:*:[bsu]:{found}:*")]
+
+        assert len(held()) == 6  # four boards, the balances of one user, the counters
+        assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+        deadline = time.monotonic() + 20
+        while held():
+            assert time.monotonic() < deadline, "its keys stay"
+            time.sleep(0.1)

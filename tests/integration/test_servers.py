@@ -1,0 +1,154 @@
+"""Several servers over the same stores: what one of them decides, the others must not act against."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from app.embedded import free_port
+from app.store import keys
+from tests.conftest import KEY
+
+HEAD = {"authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def other(live_server: Any) -> Iterator[httpx.Client]:
+    """A client of a second server, whose caches are its own."""
+    port = free_port()
+    environment = live_server.environment | {"LEADERBOARD_PORT": str(port)}
+    with (live_server.folder / "other.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=HEAD, timeout=30) as client:
+            until(lambda: is_ready(client), "the second server is not ready")
+            yield client
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(ask: Any, what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def put(client: httpx.Client, name: str, **rules: Any) -> httpx.Response:
+    return client.put(f"/v1/namespaces/{name}", json=rules)
+
+
+def post(client: httpx.Client, name: str, grant_id: str, amount: float = 5, **fields: Any) -> httpx.Response:
+    body = {"grant_id": grant_id, "user_id": "otter", "amount": amount} | fields
+    return client.post(f"/v1/namespaces/{name}/grants", json=body)
+
+
+def known_to(client: httpx.Client, name: str) -> None:
+    assert client.get(f"/v1/namespaces/{name}").status_code == 200
+
+
+def score(client: httpx.Client, name: str) -> float:
+    return float(client.get(f"/v1/namespaces/{name}/users/otter").json()["score"])
+
+
+def test_a_namespace_that_moved_takes_no_grant_where_it_was(api: httpx.Client, other: httpx.Client, space: str) -> None:
+    known_to(other, space)
+    moved = next(group for i in range(50) if partition(group := f"g{i}") != partition(space))
+    assert put(api, space, accept_past=None, group=moved).status_code == 200
+    first = post(other, space, "g1")
+    again = post(api, space, "g1")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert score(api, space) == score(other, space) == 5
+
+
+def partition(group: str) -> int:
+    from app.model.namespace import partition_of
+
+    return partition_of(group, None, 16)
+
+
+def test_the_first_grant_and_a_change_of_scale_agree_on_what_it_means(api: httpx.Client, other: httpx.Client) -> None:
+    for i in range(25):
+        name = f"scale-{i}"
+        put(api, name)
+        known_to(other, name)
+        told: list[httpx.Response] = []
+        change = threading.Thread(target=lambda n=name, t=told: t.append(put(api, n, scale=2)))
+        change.start()
+        receipt = post(other, name, "g1")
+        change.join()
+        assert receipt.status_code == 201, receipt.text
+        assert told[0].status_code in (200, 422), told[0].text
+        assert score(api, name) == score(other, name) == receipt.json()["score"] == 5
+
+
+def test_a_locked_change_leaves_the_namespace_open(api: httpx.Client, other: httpx.Client, space: str) -> None:
+    assert post(other, space, "g1").status_code == 201
+    refused = put(api, space, accept_past=None, scale=3)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "rule_locked", "$.scale")
+    assert [post(client, space, f"h{i}").status_code for i, client in enumerate((api, other))] == [201, 201]
+
+
+def test_a_change_that_broke_off_behind_its_fence_is_mended_by_the_next(
+    live_server: Any, api: httpx.Client, space: str
+) -> None:
+    with redis.Redis.from_url(live_server.valkey.url) as direct:
+        p = partition(space)
+        (field,) = [f for f in direct.hkeys(keys.rules(p)) if f == namespace_id(direct, space)]
+        direct.hset(keys.rules(p), field, int(direct.hget(keys.rules(p), field)) + 1)
+    assert post(api, space, "g1").json()["code"] == "store_unavailable"
+    assert put(api, space, accept_past=None).status_code == 200
+    assert put(api, space, accept_past=None).status_code == 200
+    assert post(api, space, "g1").status_code == 201
+
+
+def namespace_id(direct: Any, name: str) -> bytes:
+    import json
+
+    text = direct.hget(keys.DIRECTORY, name).partition(b" ")[2]
+    return str(json.loads(text)["id"]).encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "grant"),
+    [
+        ({"amount_max": 10}, {"amount_max": 100}, {"amount": 50}),
+        ({}, {"accept_past": None}, {"granted_at": "2001-01-01T00:00:00Z"}),
+        ({}, {"scale": 2}, {"amount": 0.25}),
+    ],
+)
+def test_no_grant_is_refused_by_rules_that_are_no_longer_in_force(
+    api: httpx.Client, other: httpx.Client, before: Any, after: Any, grant: Any
+) -> None:
+    name = f"stale-{'-'.join(after)}"
+    put(api, name, **before)
+    known_to(other, name)
+    assert put(api, name, **after).status_code == 200
+    assert post(other, name, "g1", **grant).status_code == 201
+    batch = [{"grant_id": "g2", "user_id": "hare", "amount": 1} | grant]
+    assert other.post(f"/v1/namespaces/{name}/grants", json=batch).json()["applied"] == 1
+
+
+def test_a_revoked_key_stops_on_a_server_that_gets_only_writes(
+    live_server: Any, api: httpx.Client, other: httpx.Client, space: str
+) -> None:
+    key = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    with httpx.Client(base_url=other.base_url, headers={"authorization": f"Bearer {key}"}, timeout=30) as writer:
+        assert post(writer, space, "g0").status_code == 201
+        assert live_server.run("keys", "revoke", key.split("_")[1]).returncode == 0
+        tries = iter(range(1, 10_000))
+        until(lambda: post(writer, space, f"g{next(tries)}").status_code == 401, "a revoked key goes on", 5)

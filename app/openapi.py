@@ -12,7 +12,7 @@ from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .read.boards import BoardEntry
 from .wire import JSON, encode_json
-from .write.routes import Receipt
+from .write.receipts import Receipt
 
 _TYPES = (Grant, NamedGrant, Rules, Receipt, BoardEntry)
 _REF = "#/components/schemas/"

@@ -41,6 +41,7 @@ from ..wire import (
 )
 from .committer import Committer
 from .memory import Memory
+from .receipts import Receipt, refuse_partly, rejected, summary, told
 
 ARRAY_MAX = 1_000
 LINES_MAX = 10_000
@@ -52,22 +53,7 @@ _YIELD_EVERY = 256
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
 _members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
-_grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpack.Decoder(dict[str, Any])}
 _applied, _duplicate = GRANTS.labels("applied"), GRANTS.labels("duplicate")
-
-
-class Receipt(msgspec.Struct, omit_defaults=False):
-    """What a client gets for a grant that counted, or had counted."""
-
-    status: str
-    grant_id: str
-    namespace: str
-    user_id: str
-    score: int | float | None
-    previous_score: int | float | None
-    seq: int | None
-    epoch: int | None
-    ack: str
 
 
 class Writer:
@@ -202,9 +188,9 @@ class Writer:
                 if spoken == MSGPACK:
                     grants[i].amount = msgpack_number(grants[i].amount)
             except Problem as problem:
-                results[i] = _rejected(member, spoken, problem)
+                results[i] = rejected(member, spoken, problem)
         if atomic:
-            _refuse_partly(results)
+            refuse_partly(results)
         for _ in range(PLANS_MAX):
             stale = await self._commit(grants, namespace, principal, results, atomic)
             if not stale:
@@ -213,10 +199,10 @@ class Writer:
             namespace = await self._again(namespace)
         for i in grants:
             if results[i] is None:
-                results[i] = _told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))
+                results[i] = told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))
         if atomic:
-            _refuse_partly(results)
-        return _summary(results)
+            refuse_partly(results)
+        return summary(results)
 
     async def _commit(
         self,
@@ -237,11 +223,11 @@ class Writer:
                 where = namespace or await self._one_of(grant, principal, unknown)
                 entry = await self._plan(grant, where, now)
             except Problem as problem:
-                results[i] = _told(grant.grant_id, problem)
+                results[i] = told(grant.grant_id, problem)
                 continue
             by_partition.setdefault(entry.namespace.partition, []).append((i, entry))
         if atomic:
-            _refuse_partly(results)
+            refuse_partly(results)
             _check_atomic(by_partition)
         stale: list[int] = []
         await asyncio.gather(*(self._submit(p, held, results, stale, atomic) for p, held in by_partition.items()))
@@ -256,7 +242,7 @@ class Writer:
             outcomes = await self._committer.submit(p, entries, atomic)
         except Problem as problem:
             for i, entry in held:
-                results[i] = _told(entry.body.grant_id, problem)
+                results[i] = told(entry.body.grant_id, problem)
             return
         for (i, entry), outcome in zip(held, outcomes, strict=True):
             if outcome.code == "stale_rules":
@@ -265,7 +251,7 @@ class Writer:
             try:
                 results[i] = self._receipt(entry, outcome)
             except Problem as problem:
-                results[i] = _told(entry.body.grant_id, problem)
+                results[i] = told(entry.body.grant_id, problem)
         if atomic and stale:
             stale[:] = [i for i, _ in held]
 
@@ -301,52 +287,6 @@ def _split(body: bytes, media: str) -> list[Any]:
     if not members:
         raise Invalid("holds no grant", field="$")
     return members
-
-
-def _rejected(member: Any, media: str, problem: Problem) -> dict[str, Any]:
-    try:
-        grant_id = decode(_grant_id[media], member).get("grant_id")
-    except Problem:
-        grant_id = None
-    return _told(grant_id if isinstance(grant_id, str) else None, problem)
-
-
-def _told(grant_id: str | None, problem: Problem) -> dict[str, Any]:
-    return {"status": "rejected", "grant_id": grant_id, "error": {**problem.body(), "retryable": problem.retryable}}
-
-
-def _summary(results: list[Any]) -> dict[str, Any]:
-    """A batch's answer; all refused for a cause that passes is that problem itself."""
-    counts = {"applied": 0, "duplicate": 0, "rejected": 0}
-    for result in results:
-        counts[result["status"] if isinstance(result, dict) else result.status] += 1
-    for status, count in counts.items():
-        GRANTS.labels(status).inc(count)
-    if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
-        told = results[0]["error"]
-        problem = StoreUnavailable(told["detail"])
-        problem.code = told["code"]  # type: ignore[misc]
-        raise problem
-    return {**counts, "results": results}
-
-
-class AtomicRefused(Problem):
-    """A member of an atomic request was refused, so none counted."""
-
-
-def _refuse_partly(results: list[Any]) -> None:
-    """Raises the first member's fault that is its own, as the whole request's problem."""
-    for i, result in enumerate(results):
-        if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
-            told = result["error"]
-            problem = AtomicRefused(told["detail"], field=f"$[{i}]" + told.get("field", "$").removeprefix("$"))
-            problem.status, problem.code = told["status"], told["code"]  # type: ignore[misc]
-            problem.__doc__ = told["title"]
-            problem.retry_after_s = 1 if told["retryable"] else None
-            raise problem
-
-
-_UNAPPLIED = problem_of("unapplied").detail
 
 
 def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.model.grant import Grant
-from app.write.routes import Receipt
+from app.write.receipts import Receipt
 
 _decode = msgspec.json.Decoder(Grant).decode
 _encode = msgspec.json.Encoder().encode

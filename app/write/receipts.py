@@ -1,0 +1,69 @@
+"""What a client is told of its grants: receipts, a batch's members, and the one problem of a whole request."""
+
+from typing import Any
+
+import msgspec
+
+from ..metrics import GRANTS
+from ..model.errors import Problem, problem_of
+from ..wire import JSON, MSGPACK, decode
+
+_grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpack.Decoder(dict[str, Any])}
+_UNAPPLIED = problem_of("unapplied").detail
+
+
+class Receipt(msgspec.Struct, omit_defaults=False):
+    """What a client gets for a grant that counted, or had counted."""
+
+    status: str
+    grant_id: str
+    namespace: str
+    user_id: str
+    score: int | float | None
+    previous_score: int | float | None
+    seq: int | None
+    epoch: int | None
+    ack: str
+
+
+def rejected(member: Any, media: str, problem: Problem) -> dict[str, Any]:
+    """The result of a member that could not be read, with its grant_id where that much can be read."""
+    try:
+        grant_id = decode(_grant_id[media], member).get("grant_id")
+    except Problem:
+        grant_id = None
+    return told(grant_id if isinstance(grant_id, str) else None, problem)
+
+
+def told(grant_id: str | None, problem: Problem) -> dict[str, Any]:
+    """The result of a member that was refused."""
+    return {"status": "rejected", "grant_id": grant_id, "error": {**problem.body(), "retryable": problem.retryable}}
+
+
+def summary(results: list[Any]) -> dict[str, Any]:
+    """A batch's answer; all refused for a cause that passes is that problem itself."""
+    counts = {"applied": 0, "duplicate": 0, "rejected": 0}
+    for result in results:
+        counts[result["status"] if isinstance(result, dict) else result.status] += 1
+    for status, count in counts.items():
+        GRANTS.labels(status).inc(count)
+    if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
+        raise WholeRefused(results[0]["error"], None)
+    return {**counts, "results": results}
+
+
+class WholeRefused(Problem):
+    """A member's problem as that of the whole request."""
+
+    def __init__(self, error: dict[str, Any], field: str | None) -> None:
+        super().__init__(error["detail"], field=field, retry_after_s=1 if error["retryable"] else None)
+        self.status, self.code = error["status"], error["code"]  # type: ignore[misc]
+        self.__doc__ = error["title"]
+
+
+def refuse_partly(results: list[Any]) -> None:
+    """Raises the first member's fault that is its own, as the whole request's problem."""
+    for i, result in enumerate(results):
+        if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
+            error = result["error"]
+            raise WholeRefused(error, f"$[{i}]" + error.get("field", "$").removeprefix("$"))

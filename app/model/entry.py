@@ -1,13 +1,10 @@
 """An entry: one change of scores on its way through the log into the ledger."""
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from .namespace import Namespace
+from .namespace import Namespace
 
 GRANT = "grant"
 HEAL = "heal"
@@ -39,22 +36,21 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     meta: bytes | None
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     """
 
-    namespace: "Namespace"
+    namespace: Namespace
     body: LogEntry
     id: bytes
     content: bytes
     verdict: str = ""
     known_since: int | None = None
     generations: str = ""
-    packed: bytes = field(default=b"")
+    packed: bytes = b""
 
     def __post_init__(self) -> None:
         self.packed = _pack(self.body)

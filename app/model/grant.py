@@ -16,6 +16,7 @@ from .text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from .windows import EARLIEST, LATEST, to_micros
 
 META_BYTES_MAX = 2048
+_LABELS = ("$.category", "$.source", "$.source_id", "$.action", "$.session_id")
 META_DEPTH_MAX = 32
 
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
@@ -54,10 +55,10 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
     """
     check_text(grant.grant_id, "$.grant_id", ID_BYTES_MAX)
     check_text(grant.user_id, "$.user_id", ID_BYTES_MAX)
-    for field in ("category", "source", "source_id", "action", "session_id"):
-        value: str | None = getattr(grant, field)
+    labels = (grant.category, grant.source, grant.source_id, grant.action, grant.session_id)
+    for field, value in zip(_LABELS, labels, strict=True):
         if value is not None:
-            check_text(value, f"$.{field}", LABEL_BYTES_MAX)
+            check_text(value, field, LABEL_BYTES_MAX)
     units = to_units(_number_text(grant.amount), namespace.rules.scale)
     meta = None if grant.meta is None else _meta(grant.meta)
     sent_at = None if grant.granted_at is None else _granted_at(grant.granted_at)

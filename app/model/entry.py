@@ -7,16 +7,20 @@ import msgspec
 from .namespace import Namespace
 
 GRANT = "grant"
+CORRECTION = "correction"
 HEAL = "heal"
 
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
     """What the log carries of an entry: positional MessagePack, so fields are only ever added at the end.
 
     amount: scaled units added to the score. weight: live grants added (1, 0 or −1). granted_at: microseconds since
     1970 UTC. windows: those it lands in, so that nobody recomputes them with other time zones. meta: canonical JSON.
+
+    A correction carries the grant as it is from then on: `value` is its amount, `voided` whether it counts, `verb` what
+    was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
     """
 
     kind: str
@@ -34,12 +38,20 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     granted_at: int
     windows: tuple[str, ...]
     meta: bytes | None
+    value: int | None = None
+    voided: bool = False
+    verb: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+    key: str | None = None
 
 
 class Entry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
+    windows: those whose boards it moves, `all` first; labels: the balances besides the total, `c:<category>` and
+    `s:<source>`; moves: what becomes of each, as lua/include/outcome.lua reads it; "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     """
 
@@ -50,10 +62,21 @@ class Entry(msgspec.Struct):
     verdict: str = ""
     known_since: int | None = None
     generations: str = ""
+    windows: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    moves: str = ""
     packed: bytes = b""
 
     def __post_init__(self) -> None:
         self.packed = _pack(self.body)
+        self.windows = self.windows or self.body.windows
+
+
+def labels_of(category: str | None, source: str | None) -> tuple[str, ...]:
+    """The balances that a category and a source are counted in."""
+    if category is None:
+        return () if source is None else (f"s:{source}",)
+    return (f"c:{category}",) if source is None else (f"c:{category}", f"s:{source}")
 
 
 def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .entry import GRANT, Entry, LogEntry, entry_id
+from .entry import GRANT, Entry, LogEntry, entry_id, labels_of
 from .errors import Invalid
 from .namespace import Namespace
 from .score import to_units
@@ -59,9 +59,9 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
     for field, value in zip(_LABELS, labels, strict=True):
         if value is not None:
             check_text(value, field, LABEL_BYTES_MAX)
-    units = to_units(_number_text(grant.amount), namespace.rules.scale)
+    units = amount_units(grant.amount, namespace.rules.scale)
     meta = None if grant.meta is None else _meta(grant.meta)
-    sent_at = None if grant.granted_at is None else _granted_at(grant.granted_at)
+    sent_at = None if grant.granted_at is None else granted_micros(grant.granted_at)
     granted_at = now if sent_at is None else sent_at
     windows = namespace.calendar.names_at(granted_at)
     body = LogEntry(
@@ -88,7 +88,13 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
         content=_content(body, sent_at),
         verdict=_verdict(namespace, units, granted_at, now),
         known_since=_known_since(namespace, sent_at, now),
+        labels=labels_of(grant.category, grant.source),
     )
+
+
+def amount_units(raw: msgspec.Raw, scale: int) -> int:
+    """Scaled units of an amount as it was sent. Invalid, AmountScale, AmountRange."""
+    return to_units(_number_text(raw), scale)
 
 
 def _number_text(raw: msgspec.Raw) -> str:
@@ -107,7 +113,8 @@ def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
         raise Invalid("expected a number", field="$.amount") from None
 
 
-def _granted_at(sent: datetime) -> int:
+def granted_micros(sent: datetime) -> int:
+    """Microseconds of a granted_at. Invalid."""
     if not EARLIEST <= sent < LATEST:
         raise Invalid("must lie between the years 1900 and 2254", field="$.granted_at")
     return to_micros(sent)

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from ..metrics import DUPLICATES_HEALED, POISON
-from ..model.entry import LogEntry
+from ..model.entry import GRANT, LogEntry
 from ..store.postgres import queries
 
 LOCK_PARTITION = 0x6C62_0001
@@ -20,7 +20,7 @@ _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 _COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
     *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    "digest",
+    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key"),
 )
 DUPLICATE = "duplicate"
 
@@ -29,7 +29,8 @@ DUPLICATE = "duplicate"
 class Row:
     """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims.
 
-    recorded_at: microseconds since 1970 UTC.
+    recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None where the user left it; change:
+    what it moved there.
     """
 
     partition: int
@@ -38,7 +39,8 @@ class Row:
     digest: bytes
     packed: bytes
     recorded_at: int
-    score: int
+    score: int | None
+    change: int
     entry: LogEntry | None
     fault: str | None = None
 
@@ -238,8 +240,9 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
     """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
     epoch, seq = map(int, stream_id.split(b"-"))
     digest, packed, result = fields[1], fields[3], fields[5]
-    at, score, _ = result.split(b" ")
-    row = Row(p, epoch, seq, digest, packed, int(at), int(score), None)
+    at, score, previous = result.split(b" ")
+    change = int(score or 0) - int(previous or 0)
+    row = Row(p, epoch, seq, digest, packed, int(at), int(score) if score else None, change, None)
     try:
         row.entry = _unpack(packed)
     except msgspec.DecodeError as error:
@@ -253,6 +256,7 @@ def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         return (
             *(row.partition, row.epoch, row.seq, "tombstone", 0, f"tombstone:{row.partition}:{row.epoch}-{row.seq}", 1),
             *(None, 0, 0, row.score, None, None, None, None, None, row.recorded_at, row.recorded_at, [], row.digest),
+            *(0, None, False, None, None, None, None),
         )
     # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
     name = (
@@ -264,4 +268,6 @@ def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
         *(numbers[entry.user], entry.amount, entry.weight, row.score, entry.category, entry.source, entry.source_id),
         *(entry.action, entry.session_id, entry.granted_at, row.recorded_at, entry.windows, row.digest),
+        *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided, entry.verb),
+        *(entry.reason, entry.actor, entry.key),
     )

@@ -1,10 +1,11 @@
 """How `lua/apply.lua` is called: one batch of entries for one partition, packed into KEYS and ARGV, its reply read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..model.entry import Entry
+from ..model.namespace import Namespace
 from . import keys
 from .redis import Call, evalsha
 from .scripts import load
@@ -62,11 +63,11 @@ def pack(
 
     log_max: how many entries the ledger may lack; those beyond are answered `log_full`.
     """
-    spaces: dict[int, tuple[int, int]] = {}
+    spaces: dict[int, tuple[int, Namespace]] = {}
     boards: dict[tuple[int, str], int] = {}
     targets: dict[tuple[int, tuple[str, ...]], int] = {}
     users: dict[str, int] = {}
-    shapes: dict[tuple[str | None, str | None], int] = {}
+    shapes: dict[tuple[str, ...], int] = {}
     prefixes: dict[int, str] = {}
     target_args: list[str] = []
     user_names: list[str] = []
@@ -74,21 +75,21 @@ def pack(
     for entry in entries:
         namespace, body = entry.namespace, entry.body
         ns = namespace.id
-        target = targets.get((ns, body.windows))
+        target = targets.get((ns, entry.windows))
         if target is None:
-            spaces.setdefault(ns, (len(spaces) + 1, namespace.version))
+            spaces.setdefault(ns, (len(spaces) + 1, namespace))
             prefixes[ns] = keys.balances(p, ns)
-            indexes = [boards.setdefault((ns, window), len(boards) + 1) for window in body.windows]
-            target = targets[ns, body.windows] = len(targets) + 1
+            indexes = [boards.setdefault((ns, window), len(boards) + 1) for window in entry.windows]
+            target = targets[ns, entry.windows] = len(targets) + 1
             target_args.append(" ".join(map(str, indexes)))
         key = prefixes[ns] + body.user
         user = users.get(key)
         if user is None:
             user = users[key] = len(users) + 1
             user_names.append(body.user)
-        shape = shapes.setdefault((body.category, body.source), len(shapes) + 1)
+        shape = shapes.setdefault(entry.labels, len(shapes) + 1)
         entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
-        entry_args += (body.granted_at, entry.packed)
+        entry_args += (body.granted_at, entry.moves, entry.packed)
     generations = head.generations.split(",")
     epoch, seq, digest = head.known
     return evalsha(
@@ -105,18 +106,24 @@ def pack(
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), log_max),
             *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
-            *(part for ns, (_, version) in spaces.items() for part in (ns, version)),
+            *(part for _, namespace in spaces.values() for part in _space(namespace)),
             *(part for ns, window in boards for part in (spaces[ns][0], window)),
             *user_names,
             *target_args,
-            *(label for shape in shapes for label in _labels(*shape)),
+            *_shape_args(shapes),
             *entry_args,
         ],
     )
 
 
-def _labels(category: str | None, source: str | None) -> tuple[str, str]:
-    return "" if category is None else f"c:{category}", "" if source is None else f"s:{source}"
+def _shape_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
+    for shape in shapes:
+        yield len(shape)
+        yield from shape
+
+
+def _space(namespace: Namespace) -> tuple[int | str, ...]:
+    return namespace.id, namespace.version, namespace.rules.aggregation, namespace.rules.order
 
 
 def read(reply: Any) -> list[Outcome]:

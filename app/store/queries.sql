@@ -91,10 +91,10 @@ SELECT name, number FROM users WHERE name = ANY($1::text[]);
 -- What the ledger's own new rows add to the standings: of each partition those behind the first place, up to the last.
 -- Not MERGE, which is a sixth cheaper but leaves it to the planner by which index it meets the standings.
 INSERT INTO standings AS s (namespace_id, "window", user_number, score, grants, last_granted_at)
-SELECT l.namespace_id, 'all', l.user_number, sum(l.amount)::bigint, sum(l.weight), max(l.granted_at)
+SELECT l.namespace_id, 'all', l.user_number, sum(l.change)::bigint, sum(l.weight), max(l.granted_at)
 FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
 CROSS JOIN LATERAL (
-    SELECT namespace_id, user_number, amount, weight, granted_at FROM ledger
+    SELECT namespace_id, user_number, change, weight, granted_at FROM ledger
     WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
       AND user_number IS NOT NULL) AS l
 GROUP BY l.user_number, l.namespace_id

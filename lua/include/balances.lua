@@ -1,4 +1,5 @@
--- Running balances of a user in a namespace: total, count, last granted_at, per category (`c:…`) and source (`s:…`).
+-- Running balances of a user in a namespace: total, count, last granted_at, seq of the last change, then per category
+-- (`c:…`) and source (`s:…`).
 -- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
 -- places of the labels among them.
 
@@ -8,8 +9,7 @@ local function want_shape(user, shape)
     user.fields, user.at = shape.fields, shape.at
     return
   end
-  for i = 4, #shape.fields do
-    local label = shape.fields[i]
+  for _, label in ipairs(shape.labels) do
     if not user.at[label] then
       if not user.owns then
         local at = {}
@@ -45,11 +45,16 @@ end
 
 -- `scratch`: a table to be used again, for there are as many of these calls as entries.
 local function write_balances(user, scratch)
-  local fields, held, n = user.fields, user.held, 0
+  local fields, held, n, lost = user.fields, user.held, 0, {}
   for i = 1, #fields do
     if held[i] then
       scratch[n + 1], scratch[n + 2], n = fields[i], held[i], n + 2
+    elseif user.loses then
+      lost[#lost + 1] = fields[i]
     end
   end
   call('HSET', user.key, unpack(scratch, 1, n))
+  if lost[1] then
+    call('HDEL', user.key, unpack(lost))
+  end
 end

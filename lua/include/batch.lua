@@ -4,9 +4,11 @@
 local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
-    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2],
+    local ascending = ARGV[args + 4] == 'asc'
+    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
+                  latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   labels = {}, known = {}, shapes = {}, changed = {} }
-    args = args + 2
+    args = args + 4
   end
   return spaces, args
 end
@@ -44,18 +46,16 @@ local function unpack_targets(args, count, boards)
   return targets, args + count
 end
 
--- A shape is a category and a source, '' for none: which balances an entry moves besides the total.
+-- A shape is the labels whose balances an entry moves, `c:…` and `s:…`: how many, then each.
 local function unpack_shapes(args, count)
   local shapes = {}
   for i = 1, count do
-    local category, source = ARGV[args + 1], ARGV[args + 2]
-    local fields, at = { 'total', 'count', 'last' }, {}
-    for _, label in ipairs({ category, source }) do
-      if label ~= '' then
-        fields[#fields + 1], at[label] = label, #fields + 1
-      end
+    local fields, at, labels = { 'total', 'count', 'last', 'seq' }, {}, {}
+    for k = 1, tonumber(ARGV[args + 1]) do
+      local label = ARGV[args + 1 + k]
+      labels[k], fields[k + 4], at[label] = label, label, k + 4
     end
-    shapes[i], args = { category = category, source = source, fields = fields, at = at }, args + 2
+    shapes[i], args = { labels = labels, fields = fields, at = at }, args + 1 + #labels
   end
   return shapes, args
 end
@@ -63,12 +63,12 @@ end
 local function unpack_entries(args, count, targets, users, shapes)
   local entries, ids = {}, {}
   for i = 1, count do
-    local id, content, verdict, target, user, shape, amount, weight, granted_at, body =
-      unpack(ARGV, args + 1, args + 10)
+    local id, content, verdict, target, user, shape, amount, weight, granted_at, moves, body =
+      unpack(ARGV, args + 1, args + 11)
     entries[i] = { id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
                    user = users[tonumber(user)], shape = shapes[tonumber(shape)], amount = tonumber(amount),
-                   weight = tonumber(weight), granted_at = tonumber(granted_at), body = body }
-    ids[i], args = id, args + 10
+                   weight = tonumber(weight), granted_at = tonumber(granted_at), moves = moves, body = body }
+    ids[i], args = id, args + 11
   end
   return entries, ids
 end

@@ -1,31 +1,28 @@
 -- What an applied entry does to the tables that are written afterwards.
 
-local function add_balance(space, user, label, amount)
-  local at = user.at[label]
-  if at then
-    user.held[at] = (user.held[at] or 0) + amount
-    add_label(space, label)
-  end
-end
-
--- The score on the `all` board after the entry, and before it (false: none).
+-- Takes over what was worked out. The score on the `all` board after the entry, and before it (false: none).
 local function take_effect(entry, seq)
-  local target, user, amount, granted_at = entry.target, entry.user, entry.amount, entry.granted_at
+  local target, user, labels = entry.target, entry.user, entry.shape.labels
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   for i = 1, #boards do
-    local board = boards[i]
-    board.scores[number], board.version = (board.scores[number] or 0) + amount, seq
+    boards[i].scores[number], boards[i].version = after.scores[i], seq
   end
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user
   end
-  held[1], held[2] = (held[1] or 0) + amount, (held[2] or 0) + entry.weight
-  if not held[3] or granted_at > held[3] then
-    held[3] = granted_at
+  for i = 1, #labels do
+    held[user.at[labels[i]]] = after.labels[i]
+    if after.labels[i] then
+      add_label(target.space, labels[i])
+    else
+      user.loses = true
+    end
   end
-  add_balance(target.space, user, entry.shape.category, amount)
-  add_balance(target.space, user, entry.shape.source, amount)
+  local score = after.scores[1]
+  held[1], held[2], held[4] = score or 0, (held[2] or 0) + entry.weight, seq
+  held[3] = after.last
+  user.loses = user.loses or not held[3]
   user.touched = true
-  return boards[1].scores[number], previous
+  return score, previous
 end

@@ -1,5 +1,12 @@
--- One entry's outcome: code, epoch, seq, score, previous score or detail.
+-- What the log records of an applied entry: "at score previous", a score left out where there is none.
+local function result_of(at, score, previous)
+  if score and previous then
+    return format('%d %d %d', at, score, previous)
+  end
+  return score and format('%d %d ', at, score) or previous and format('%d  %d', at, previous) or format('%d  ', at)
+end
 
+-- One entry's outcome: code, epoch, seq, score, previous score or detail.
 local function judge(batch, i, head, seq, log_key)
   local entry = batch.entries[i]
   local score = entry.target.boards[1].scores[entry.user.number] or false
@@ -19,7 +26,7 @@ local function judge(batch, i, head, seq, log_key)
     local previous
     score, previous = take_effect(entry, seq)
     entry.stream_id = format('%d-%d', head.epoch, seq)
-    entry.result = previous and format('%d %d %d', batch.at, score, previous) or format('%d %d ', batch.at, score)
+    entry.result = result_of(batch.at, score, previous)
     batch.pending[entry.id] = entry.content .. entry.stream_id
     batch.applied[#batch.applied + 1] = entry
     return code, head.epoch, seq, score, previous

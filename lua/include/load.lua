@@ -3,8 +3,7 @@
 -- The space learns of the labels that a shape brings.
 local function want_labels(space, shape)
   space.shapes[shape] = true
-  for i = 4, #shape.fields do
-    local label = shape.fields[i]
+  for _, label in ipairs(shape.labels) do
     if space.known[label] == nil then
       space.known[label] = false
       space.labels[#space.labels + 1] = label

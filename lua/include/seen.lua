@@ -28,6 +28,6 @@ end
 local function recorded(log_key, epoch, seq)
   local id = format('%d-%d', epoch, seq)
   local found = call('XRANGE', log_key, id, id)
-  local score, previous = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d+) (-?%d*)$')
-  return tonumber(score), tonumber(previous) or false
+  local score, previous = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)$')
+  return tonumber(score) or false, tonumber(previous) or false
 end

@@ -1,0 +1,213 @@
+"""Corrections: what an edit, a void, a restore, or a grant that comes too late for its place does to every number.
+
+A number is a cell: the user's score in one window, or the balance of one label. What a correction makes of it hangs on
+the user's other live grants, which the ledger knows; a plan is good as long as the user has not changed since.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
+from .errors import AmountRange, GrantedAtRange
+from .grant import amount_units, granted_micros
+from .namespace import Namespace
+from .text import LABEL_BYTES_MAX, check_text
+
+REASON_BYTES_MAX = 256
+
+Verb = Literal["edit", "void", "restore"]
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Edit(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of an edit: what is absent stays; null takes a label away."""
+
+    amount: msgspec.Raw | UnsetType = UNSET
+    granted_at: Annotated[datetime, msgspec.Meta(tz=True)] | UnsetType = UNSET
+    category: str | UnsetType | None = UNSET
+    source: str | UnsetType | None = UNSET
+    source_id: str | UnsetType | None = UNSET
+    action: str | UnsetType | None = UNSET
+    session_id: str | UnsetType | None = UNSET
+    reason: str | None = None
+    revision: int | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant as the ledger has it. amount: scaled units; granted_at: microseconds; seq: that of its first entry."""
+
+    grant_id: str
+    user: str
+    revision: int
+    amount: int
+    category: str | None
+    source: str | None
+    source_id: str | None
+    action: str | None
+    session_id: str | None
+    granted_at: int
+    windows: tuple[str, ...]
+    voided: bool
+    seq: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The balances it is counted in."""
+        return labels_of(self.category, self.source)
+
+
+class Cell(NamedTuple):
+    """What a user's other live grants make of a number. Its order is that of granted_at, then seq."""
+
+    highest: int
+    lowest: int
+    latest: int
+    latest_at: int
+    latest_seq: int
+
+
+class Moves(NamedTuple):
+    """What an entry moves: the windows and labels in the order of the places that `text` names."""
+
+    windows: tuple[str, ...]
+    labels: tuple[str, ...]
+    text: str
+
+
+def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
+    """The grant after an edit. Invalid, AmountScale, AmountRange, GrantedAtRange."""
+    changes: dict[str, object] = {}
+    for field in ("category", "source", "source_id", "action", "session_id"):
+        value = getattr(edit, field)
+        if value is not UNSET:
+            if value is not None:
+                check_text(value, f"$.{field}", LABEL_BYTES_MAX)
+            changes[field] = value
+    if not isinstance(edit.amount, UnsetType):
+        changes["amount"] = units = amount_units(edit.amount, namespace.rules.scale)
+        low, high = namespace.amount_bounds
+        if (low is not None and units < low) or (high is not None and units > high):
+            raise AmountRange("the amount lies outside the namespace's amount_min and amount_max", field="$.amount")
+    if not isinstance(edit.granted_at, UnsetType):
+        at = granted_micros(edit.granted_at)
+        past, future = namespace.past_micros, namespace.future_micros
+        if at != held.granted_at:
+            if (past is not None and at < now - past) or (future is not None and at > now + future):
+                raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
+            changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at)}
+    return msgspec.structs.replace(held, **changes)
+
+
+def cells_of(before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The windows (`all` first) and labels in which a grant counted before or counts afterwards (None: not at all)."""
+    sides = [side for side in (before, after) if side is not None]
+    windows = dict.fromkeys(window for side in sides for window in side.windows)
+    labels = dict.fromkeys(label for side in sides for label in side.labels)
+    return tuple(windows), tuple(labels)
+
+
+def plan_moves(
+    namespace: Namespace, before: Held | None, after: Held | None, others: Mapping[str, Cell], user_seq: int
+) -> Moves:
+    """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
+
+    user_seq: the user's last change by which `others` are complete. A sum that grows or shrinks in place needs no such
+    hold.
+    """
+    windows, labels = cells_of(before, after)
+    if before is None and after is None:
+        return Moves((), (), "-")
+    if namespace.rules.aggregation == "sum" and before is not None and after is not None and _same(before, after):
+        by = after.amount - before.amount
+        return Moves(windows, labels, _each("w", windows, by) + _each("l", labels, by))
+    text = []
+    for what, names in (("w", windows), ("l", labels)):
+        for i, name in enumerate(names, 1):
+            was = before is not None and name in (before.windows if what == "w" else before.labels)
+            is_in = after if after is not None and name in (after.windows if what == "w" else after.labels) else None
+            text.append(f"{what}{i}{_move(namespace, before if was else None, is_in, others.get(name))}")
+    moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
+    text.append(f"a={max(moments)}" if moments else "ax")
+    return Moves(windows, labels, "".join(text) + f"u={user_seq}")
+
+
+def _same(before: Held, after: Held) -> bool:
+    return (before.windows, before.labels, before.granted_at) == (after.windows, after.labels, after.granted_at)
+
+
+def _each(what: str, names: tuple[str, ...], by: int) -> str:
+    return "".join(f"{what}{i}+{by}" for i in range(1, len(names) + 1))
+
+
+def _move(namespace: Namespace, before: Held | None, after: Held | None, others: Cell | None) -> str:
+    """One cell's move: by how much for a sum, else to what; gone where nothing is left in it."""
+    if after is None and others is None:
+        return "x"
+    if namespace.rules.aggregation == "sum":
+        return f"+{(after.amount if after else 0) - (before.amount if before else 0)}"
+    if others is None:
+        assert after is not None
+        return f"={after.amount}"
+    if namespace.rules.aggregation == "latest":
+        newer = after is not None and (after.granted_at, after.seq) > (others.latest_at, others.latest_seq)
+        return f"={after.amount if newer and after else others.latest}"
+    ascending = namespace.rules.order == "asc"
+    best = others.lowest if ascending else others.highest
+    if after is None:
+        return f"={best}"
+    return f"={min(best, after.amount) if ascending else max(best, after.amount)}"
+
+
+def correction_entry(
+    namespace: Namespace,
+    verb: Verb,
+    before: Held,
+    after: Held,
+    others: Mapping[str, Cell],
+    user_seq: int,
+    *,
+    reason: str | None,
+    actor: str,
+    key: str | None,
+) -> Entry:
+    """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on."""
+    live = tuple(None if side.voided else side for side in (before, after))
+    moves = plan_moves(namespace, live[0], live[1], others, user_seq)
+    revision = before.revision + 1
+    body = LogEntry(
+        kind=CORRECTION,
+        namespace_id=namespace.id,
+        user=before.user,
+        grant_id=before.grant_id,
+        revision=revision,
+        amount=0,
+        weight=int(not after.voided) - int(not before.voided),
+        category=after.category,
+        source=after.source,
+        source_id=after.source_id,
+        action=after.action,
+        session_id=after.session_id,
+        granted_at=after.granted_at,
+        windows=after.windows,
+        meta=None,
+        value=after.amount,
+        voided=after.voided,
+        verb=verb,
+        reason=reason,
+        actor=actor,
+        key=key,
+    )
+    return Entry(
+        namespace=namespace,
+        body=body,
+        id=entry_id(CORRECTION, namespace.id, before.grant_id, revision),
+        content=blake2b(_pack((verb, after, reason, key)), digest_size=16).digest(),
+        windows=moves.windows,
+        labels=moves.labels,
+        moves=moves.text,
+    )

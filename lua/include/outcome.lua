@@ -1,0 +1,86 @@
+-- What the numbers that an entry touches will be: worked out before it is judged, taken over when it is applied.
+--
+-- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
+-- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
+-- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
+-- it was planned upon.
+
+local after = { scores = {}, labels = {}, last = false }
+
+local function merged(space, old, amount)
+  return old and space.merge(old, amount) or not old and amount
+end
+
+local function moved(old, how, number)
+  if how == '+' then
+    return (old or 0) + number
+  end
+  return how == '=' and number
+end
+
+-- 'stale_user' where the user has changed since the plan, else nil.
+local function work_out_moves(entry)
+  local number, held, boards, labels = entry.user.number, entry.user.held, entry.target.boards, entry.shape.labels
+  for i = 1, #boards do
+    after.scores[i] = boards[i].scores[number]
+  end
+  for i = 1, #labels do
+    after.labels[i] = held[entry.user.at[labels[i]]]
+  end
+  after.last = held[3]
+  for what, place, how, value in string.gmatch(entry.moves, '(%l)(%d*)([=+x])(%-?%d*)') do
+    place, value = tonumber(place), tonumber(value)
+    if what == 'w' then
+      after.scores[place] = moved(after.scores[place], how, value)
+    elseif what == 'l' then
+      after.labels[place] = moved(after.labels[place], how, value)
+    elseif what == 'a' then
+      after.last = moved(false, how, value)
+    elseif (held[4] or 0) ~= value then
+      return 'stale_user'
+    end
+  end
+  return nil
+end
+
+-- 'late' where a namespace of the latest meets a grant older than the one that counts, else nil.
+local function work_out_grant(entry)
+  local user, amount, space = entry.user, entry.amount, entry.target.space
+  local number, held, boards, labels = user.number, user.held, entry.target.boards, entry.shape.labels
+  after.last = held[3]
+  if not after.last or entry.granted_at > after.last then
+    after.last = entry.granted_at
+  elseif space.latest and entry.granted_at < after.last then
+    return 'late'
+  end
+  for i = 1, #boards do
+    after.scores[i] = merged(space, boards[i].scores[number], amount)
+  end
+  for i = 1, #labels do
+    after.labels[i] = merged(space, held[user.at[labels[i]]], amount)
+  end
+  return nil
+end
+
+local function work_out(entry)
+  return (entry.moves == '' and work_out_grant or work_out_moves)(entry)
+end
+
+local function in_bounds(number)
+  return not number or (number <= 999999999999999 and number >= -999999999999999)
+end
+
+-- Whether every number that was worked out stays within ±(10^15 − 1), where doubles are exact.
+local function fits(entry)
+  for i = 1, #entry.target.boards do
+    if not in_bounds(after.scores[i]) then
+      return false
+    end
+  end
+  for i = 1, #entry.shape.labels do
+    if not in_bounds(after.labels[i]) then
+      return false
+    end
+  end
+  return true
+end

@@ -1,0 +1,109 @@
+"""best, latest and the ascending order in the script, and what a correction's moves do."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.model.entry import CORRECTION, Entry, entry_id
+from app.model.namespace import Namespace, Rules
+from app.store import keys
+from tests.lua.conftest import NOW, P
+
+DAY = 86_400_000_000
+
+
+def rules(partition: Any, aggregation: str, order: str = "desc") -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(aggregation=aggregation, order=order))  # type: ignore[arg-type]
+
+
+def scores(partition: Any, user: str = "otter") -> dict[str, float | None]:
+    found = {}
+    for key in sorted(partition.store.keys(keys.board(P, 7, "*"))):
+        found[key.decode().rsplit(":", 1)[1]] = partition.store.zscore(key, user)
+    return {window: score for window, score in found.items() if score is not None}
+
+
+def correction(entry: Entry, moves: str, revision: int = 2, weight: int = 0) -> Entry:
+    body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=weight)
+    return Entry(
+        *(entry.namespace, body, entry_id(CORRECTION, 7, body.grant_id, revision), f"{moves:>16}"[:16].encode()),
+        labels=entry.labels,
+        moves=moves,
+    )
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "order", "result"),
+    [
+        *(("sum", "desc", (8, 8)), ("sum", "asc", (8, -8)), ("best", "desc", (5, 5)), ("best", "asc", (1, -1))),
+        *(("latest", "desc", (2, 2)), ("latest", "asc", (2, -2))),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_how_amounts_make_a_score(
+    partition: Any, aggregation: str, order: str, result: tuple[int, int], together: bool
+) -> None:
+    rules(partition, aggregation, order)
+    entries = [partition.entry(f"g{i}", amount=amount, category="red") for i, amount in enumerate((5, 1, 2))]
+    outcomes = partition.call(*entries) if together else [partition.call(entry)[0] for entry in entries]
+    assert outcomes[-1].score == result[0]
+    assert set(scores(partition).values()) == {result[1]}
+    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert (held[b"total"], held[b"count"], held[b"c:red"]) == (str(result[0]).encode(), b"3", str(result[0]).encode())
+
+
+def test_an_older_grant_in_a_namespace_of_the_latest_is_planned_with_the_ledger(partition: Any) -> None:
+    rules(partition, "latest")
+    assert partition.codes(partition.entry("g1", amount=5)) == ["applied"]
+    assert partition.codes(partition.entry("g2", at=NOW - 1)) == ["late"]
+    assert (
+        partition.codes(partition.entry("g3", at=NOW, amount=4), partition.entry("g4", at=NOW + 1)) == ["applied"] * 2
+    )
+
+
+def test_moves_add_set_and_take_away(partition: Any) -> None:
+    grant = partition.entry("g1", category="red", source="race")
+    assert partition.codes(grant, partition.entry("g2", "hare", 3)) == ["applied"] * 2
+    assert partition.codes(correction(grant, "w1+2w2+2w3=9w4xl1+2l2x")) == ["applied"]
+    assert scores(partition) == {"all": 7, "2023-11": 7, "2023-W46": 9}
+    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert held == {
+        b"total": b"7",
+        b"count": b"1",
+        b"last": str(NOW).encode(),
+        b"seq": b"3",
+        b"c:red": b"7",
+    }
+    assert scores(partition, "hare") == {"all": 3, "2023-11": 3, "2023-W46": 3, "2023-11-14": 3}
+
+
+def test_a_user_without_live_grants_leaves_the_boards_and_comes_back(partition: Any) -> None:
+    grant = partition.entry("g1", category="red")
+    (gone,) = (partition.call(grant), partition.call(correction(grant, "w1xw2xw3xw4xl1xaxu=1", weight=-1)))[1]
+    assert (gone.code, gone.score, gone.previous) == ("applied", None, 5)
+    assert scores(partition) == {}
+    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2"}
+    back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, weight=1)
+    again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, weight=-1)
+    third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, weight=1)
+    outcomes = partition.call(back, again, third)
+    assert {o.code for o in outcomes} == {"applied"}
+    assert [(o.score, o.previous) for o in outcomes] == [(5, None), (None, 5), (5, None)]
+    assert set(scores(partition).values()) == {5}
+    assert partition.store.hget(keys.balances(P, 7) + "otter", "c:red") == b"5"
+
+
+def test_a_plan_upon_an_older_user_is_refused(partition: Any) -> None:
+    grant = partition.entry("g1")
+    partition.call(grant, partition.entry("g2"))
+    assert partition.codes(correction(grant, "w1xw2xw3xw4xaxu=1")) == ["stale_user"]
+    assert scores(partition)["all"] == 10
+
+
+def test_moves_stay_within_the_exact_range(partition: Any) -> None:
+    grant = partition.entry("g1", amount=10**15 - 1)
+    partition.call(grant)
+    assert partition.codes(correction(grant, "w1+1")) == ["score_overflow"]
+    assert scores(partition)["all"] == 10**15 - 1

@@ -8,13 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from . import __doc__ as about
+from .model.correction import Edit
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .read.boards import BoardEntry
 from .wire import JSON, encode_json
-from .write.receipts import Receipt
+from .write.correction_routes import Correction, Remark
+from .write.receipts import CorrectionReceipt, Receipt
 
-_TYPES = (Grant, NamedGrant, Rules, Receipt, BoardEntry)
+_TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, BoardEntry)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
 _PROBLEM = {
@@ -68,6 +70,10 @@ _BOARD_QUERY = ("limit", "offset", "around", "radius", "user")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
 _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
+_CORRECTED: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "CorrectionReceipt"}}
+_VOID_QUERY = ("dry_run", "reason", "revision")
+_REMARK = {"$ref": _REF + "Remark"}
+_MANY = {"type": "array", "items": {"$ref": _REF + "Correction"}, "maxItems": 1000}
 _OPERATIONS = (
     _Operation("get", "/v1/namespaces", "The namespaces that the key may read", ("prefix",), None, _OK),
     _Operation("put", _SPACE, "Create or change", (), {"$ref": _REF + "Rules"}, {"200": _OBJECT, "201": _OBJECT}),
@@ -76,6 +82,10 @@ _OPERATIONS = (
     _Operation("post", f"{_SPACE}/grants", "Grant points", (), _grants("Grant"), _COUNTED),
     _Operation("post", "/v1/grants", "Grant across namespaces", ("atomic",), _grants("NamedGrant"), _COUNTED),
     _Operation("get", f"{_SPACE}/grants/{{grant_id}}", "One grant, from the ledger", (), None, _OK),
+    _Operation("patch", f"{_SPACE}/grants/{{grant_id}}", "Edit it", ("dry_run",), {"$ref": _REF + "Edit"}, _CORRECTED),
+    _Operation("delete", f"{_SPACE}/grants/{{grant_id}}", "Void it", _VOID_QUERY, None, _CORRECTED),
+    _Operation("post", f"{_SPACE}/grants/{{grant_id}}/restore", "Restore it", ("dry_run",), _REMARK, _CORRECTED),
+    _Operation("post", f"{_SPACE}/corrections", "Correct many", (), _MANY, {"200": {"$ref": _REF + "Batch"}}),
     _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),

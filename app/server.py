@@ -35,11 +35,14 @@ from .store.apply import APPLY
 from .store.boards import BOARD, STANDING
 from .store.directory import PUBLISH, Directory
 from .store.gather import Gatherer
+from .store.ledger import Ledger
 from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
 from .wire import problem_response
 from .write.committer import Committer
+from .write.correction_routes import Corrections
+from .write.corrections import Corrector
 from .write.memory import Memory
 from .write.routes import Writer
 
@@ -147,7 +150,10 @@ class Server:
         self.live = LiveServer(self.hub, self.directory, self.keyring)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
-        self.writer = Writer(self.committer, self.directory, self.keyring, memory, clock, ack)
+        ledger = Ledger(self.postgres)
+        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, clock, ack)
+        self.corrections = Corrections(corrector, self.directory, self.keyring)
+        self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.reader = Reader(self.gatherer, self.directory, self.keyring, history, clock)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions)
@@ -197,7 +203,7 @@ class Server:
 
     def routes(self) -> list[BaseRoute]:
         """Every path, the hottest first."""
-        reader, namespaces, health = self.reader, self.namespaces, self.health
+        reader, corrections, namespaces, health = self.reader, self.corrections, self.namespaces, self.health
         space = "/v1/namespaces/{namespace:id}"
         return [
             Route(f"{space}/grants", self.writer),
@@ -205,7 +211,11 @@ class Server:
             Route(f"{space}/boards/{{window:id}}", reader.board),
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
-            Route(f"{space}/grants/{{grant_id:id}}", reader.grant),
+            Route(f"{space}/grants/{{grant_id:id}}", reader.grant, methods=["GET"]),
+            Route(f"{space}/grants/{{grant_id:id}}", corrections.patch, methods=["PATCH"]),
+            Route(f"{space}/grants/{{grant_id:id}}", corrections.delete, methods=["DELETE"]),
+            Route(f"{space}/grants/{{grant_id:id}}/restore", corrections.restore, methods=["POST"]),
+            Route(f"{space}/corrections", corrections.many, methods=["POST"]),
             Route(space, namespaces.get, methods=["GET"]),
             Route(space, namespaces.put, methods=["PUT"]),
             Route(space, namespaces.delete, methods=["DELETE"]),

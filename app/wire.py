@@ -91,10 +91,12 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def decode_body(request: Request, kind: type[T], default: bytes | None = None) -> T:
+async def decode_body(
+    request: Request, kind: type[T], default: bytes | None = None, bytes_max: int = BODY_BYTES_MAX
+) -> T:
     """The body as `kind`, JSON or MessagePack. BadRequest, Invalid, TooLarge, UnsupportedMediaType."""
     media = media_type(request.scope)
-    data = await read_body(request.scope, request.receive, BODY_BYTES_MAX)
+    data = await read_body(request.scope, request.receive, bytes_max)
     if not data and default is not None:
         media, data = JSON, default
     decoder: Any = msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind)

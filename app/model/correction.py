@@ -122,7 +122,9 @@ def plan_moves(
     windows, labels = cells_of(before, after)
     if before is None and after is None:
         return Moves((), (), "-")
-    if namespace.rules.aggregation == "sum" and before is not None and after is not None and _same(before, after):
+    if not needs_others(namespace, before, after):
+        assert before is not None
+        assert after is not None
         by = after.amount - before.amount
         return Moves(windows, labels, _each("w", windows, by) + _each("l", labels, by))
     text = []
@@ -136,8 +138,11 @@ def plan_moves(
     return Moves(windows, labels, "".join(text) + f"u={user_seq}")
 
 
-def _same(before: Held, after: Held) -> bool:
-    return (before.windows, before.labels, before.granted_at) == (after.windows, after.labels, after.granted_at)
+def needs_others(namespace: Namespace, before: Held | None, after: Held | None) -> bool:
+    """Whether what becomes of the cells hangs on the user's other grants; not where a sum changes in place."""
+    if namespace.rules.aggregation != "sum" or before is None or after is None:
+        return before is not None or after is not None
+    return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
 
 
 def _each(what: str, names: tuple[str, ...], by: int) -> str:

@@ -4,7 +4,7 @@ Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
-├── Conflict 409: GrantConflict
+├── Conflict 409: GrantConflict, RevisionConflict
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, RuleLocked
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering
 
@@ -146,6 +146,12 @@ class GrantConflict(Conflict):
     """The grant_id is taken by a grant with other content."""
 
     code = "grant_conflict"
+
+
+class RevisionConflict(Conflict):
+    """The grant was corrected since the caller saw it."""
+
+    code = "revision_conflict"
 
 
 class Unprocessable(Problem):

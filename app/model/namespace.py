@@ -47,8 +47,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
     "mode": "live",
-    "aggregation": "sum",
-    "order": "desc",
     "ranking": "competition",
     "tie_break": "none",
     "category_boards": False,
@@ -138,9 +136,18 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         """amount_min and amount_max in scaled units."""
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
 
+    @property
+    def sign(self) -> int:
+        """What a score is multiplied by to be a board's key: the better one always stands higher."""
+        return -1 if self.rules.order == "asc" else 1
+
     def number(self, units: int) -> Number:
         """A score as its JSON number."""
         return from_units(units, self.rules.scale)
+
+    def number_or_none(self, units: int | None) -> Number | None:
+        """A score as its JSON number, where there is one."""
+        return None if units is None else from_units(units, self.rules.scale)
 
     def body(self) -> dict[str, Any]:
         """What a client reads: its name, then every rule."""

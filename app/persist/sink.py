@@ -9,6 +9,7 @@ import msgspec
 
 from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import GRANT, LogEntry
+from ..model.namespace import Rules
 from ..store.postgres import queries
 
 LOCK_PARTITION = 0x6C62_0001
@@ -214,6 +215,11 @@ class Sink:
         """Duplicates of a partition that are not taken back yet: epoch, seq, what they claimed."""
         rows = await self._connection.fetch(queries()["open_heals"], p)
         return [(row["epoch"], row["seq"], _unpack(row["entry"])) for row in rows]
+
+    async def rules(self, namespace_id: int) -> Rules:
+        """A namespace's rules, deleted or not."""
+        text = await self._connection.fetchval(queries()["rules"], namespace_id)
+        return msgspec.json.decode(text, type=Rules)
 
     async def deleted_namespaces(self, p: int) -> list[tuple[int, int]]:
         """Namespaces of a partition whose keys are still in Redis, each with a new version of its rules."""

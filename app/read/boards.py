@@ -73,7 +73,7 @@ def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:
         "rank": rank.better + 1,
         "score": namespace.number(rank.units),
         "percentile": round(100 * rank.not_better / rank.total, 4),
-        "gap_to_next": None if rank.above is None else namespace.number(rank.above - rank.units),
+        "gap_to_next": None if rank.above is None else namespace.number(abs(rank.above - rank.units)),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from ..model.entry import GRANT, entry_id
+from ..model.entry import CORRECTION, GRANT, entry_id
 from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable
 from ..model.namespace import Namespace
 from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
@@ -53,14 +53,17 @@ class History:
         }
 
     async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
-        """One grant. A fresh one that the ledger lacks is waited for. GrantNotFound, StoreUnavailable."""
+        """One grant with its revisions. What is fresh and not in the ledger yet is waited for. GrantNotFound,
+        StoreUnavailable."""
         until = monotonic() + WAIT_S_MAX
         while True:
-            row = await self._postgres.fetch_one("grant", namespace.id, grant_id)
-            if row is not None:
-                return {**_grant(namespace, row), "revisions": [{"revision": 1, **_grant(namespace, row)}]}
-            if not await self._is_seen(namespace, grant_id):
-                raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+            rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
+            kind, revision = (CORRECTION, len(rows) + 1) if rows else (GRANT, 1)
+            if not await self._is_seen(namespace, entry_id(kind, namespace.id, grant_id, revision)):
+                if not rows:
+                    raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+                revisions = [_revision(namespace, row) for row in rows]
+                return {**_grant(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
             if monotonic() > until:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await asyncio.sleep(_POLL_S)
@@ -70,12 +73,11 @@ class History:
         seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
         return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
-    async def _is_seen(self, namespace: Namespace, grant_id: str) -> bool:
+    async def _is_seen(self, namespace: Namespace, name: bytes) -> bool:
         p = namespace.partition
         generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
         if generations is None:
             raise Recovering(f"partition {p} lost its head")
-        name = entry_id(GRANT, namespace.id, grant_id, 1)
         for generation in generations.decode().split(","):
             if await self._gatherer.call(("HGET", keys.seen(p, generation), name)) is not None:
                 return True
@@ -94,11 +96,18 @@ def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
         "session_id": row["session_id"],
         "granted_at": row["granted_at"],
         "recorded_at": row["recorded_at"],
-        "voided": False,
+        "voided": row["voided"],
+        "revision": row["revision"],
         "epoch": row["epoch"],
         "seq": row["seq"],
         "meta": None if row["meta"] is None else msgspec.json.decode(row["meta"]),
     }
+
+
+def _revision(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    """One of a grant's revisions: the grant as it was from then on, and what was done, why and by whose key."""
+    told = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
+    return {**_grant(namespace, row), **told}
 
 
 def _moment(query: Mapping[str, str], name: str) -> datetime | None:

@@ -72,7 +72,7 @@ class Reader:
         return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
 
     def _board(self, namespace: Namespace, window: Window, view: list[str | int], reply: Any) -> dict[str, Any]:
-        board = read_board(reply)
+        board = read_board(reply, namespace.sign)
         missing = None
         if view[0] == "users":
             found = {place.user for place in board.places}
@@ -90,7 +90,9 @@ class Reader:
             now = self._clock()
             periods = namespace.rules.periods
             names = [namespace.calendar.current(period, now).name for period in periods]
-            balances, ranks = read_standing(await self._gatherer.call(standing_call(namespace, user, names)))
+            balances, ranks = read_standing(
+                await self._gatherer.call(standing_call(namespace, user, names)), namespace.sign
+            )
             if not balances:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
             return standing_body(namespace, user, balances, dict(zip(periods, ranks, strict=True)))

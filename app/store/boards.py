@@ -48,12 +48,12 @@ def board_call(namespace: Namespace, window: str, view: Sequence[str | int]) -> 
     return evalsha(BOARD, [keys.board(p, ns, window), keys.space(p, ns), keys.meta(p)], [window, *view])
 
 
-def read_board(reply: Any) -> Board:
-    """The reply of a board call. Recovering where the partition's head is gone."""
+def read_board(reply: Any, sign: int = 1) -> Board:
+    """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
     _check_opened(reply)
     flat = iter(reply[4:])
     places = [
-        Place(int(position), user.decode(), int(float(score)), better)
+        Place(int(position), user.decode(), sign * int(float(score)), better)
         for position, user, score, better in zip(flat, flat, flat, flat, strict=True)
     ]
     return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places)
@@ -66,7 +66,7 @@ def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Ca
     return evalsha(STANDING, [keys.balances(p, ns) + user, keys.meta(p), *boards], [user])
 
 
-def read_standing(reply: Any) -> tuple[dict[str, int], list[Rank | None]]:
+def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank | None]]:
     """Balances by field, and a rank a window in the call's order."""
     _check_opened(reply)
     raw = reply[2]
@@ -75,7 +75,7 @@ def read_standing(reply: Any) -> tuple[dict[str, int], list[Rank | None]]:
     ranks = [
         None
         if total is None
-        else Rank(total, int(float(score)), better, rest, None if above is None else int(float(above)))
+        else Rank(total, sign * int(float(score)), better, rest, None if above is None else sign * int(float(above)))
         for total, score, better, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks

@@ -34,6 +34,9 @@ WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
 RETURNING id, partition, nextval('rules_version') AS version;
 
+-- name: rules
+SELECT rules::text FROM namespaces WHERE id = $1;
+
 -- name: next_version
 SELECT nextval('rules_version') AS version;
 
@@ -55,24 +58,67 @@ SELECT grant_id, epoch, seq, digest FROM ledger
 WHERE namespace_id = $1 AND grant_id = ANY($2::text[]) AND revision = 1 AND kind = 'grant';
 
 -- name: history
--- A user's grants, newest first, after a keyset cursor (granted_at, seq).
-SELECT l.grant_id, u.name AS user, l.amount, l.category, l.source, l.source_id, l.action, l.session_id, l.granted_at,
-       l.recorded_at, l.epoch, l.seq, m.meta::text AS meta
+-- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, m.meta::text AS meta
 FROM ledger l
 JOIN users u ON u.number = l.user_number
-LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.seq
-WHERE l.namespace_id = $1 AND l.kind = 'grant' AND l.user_number = (SELECT number FROM users WHERE name = $2)
+LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
+     AND f.revision = 1 AND f.kind = 'grant'
+LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = coalesce(f.seq, l.seq)
+WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
+  AND l.user_number = (SELECT number FROM users WHERE name = $2)
   AND ($3::timestamptz IS NULL OR l.granted_at >= $3) AND ($4::timestamptz IS NULL OR l.granted_at < $4)
   AND ($5::timestamptz IS NULL OR (l.granted_at, l.seq) < ($5, $6::bigint))
+  AND NOT EXISTS (
+      SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+      AND c.kind = 'correction' AND c.revision > l.revision)
 ORDER BY l.granted_at DESC, l.seq DESC LIMIT $7;
 
--- name: grant
-SELECT l.grant_id, u.name AS user, l.amount, l.category, l.source, l.source_id, l.action, l.session_id, l.granted_at,
-       l.recorded_at, l.epoch, l.seq, m.meta::text AS meta
+-- name: revisions
+-- A grant and its corrections, in order.
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
+       m.meta::text AS meta
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.seq
-WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.revision = 1 AND l.kind = 'grant';
+WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
+ORDER BY l.revision;
+
+-- name: held
+-- A grant as its last revision left it; `first_seq` is the seq of the grant itself.
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.windows, l.voided, f.seq AS first_seq
+FROM ledger l
+JOIN users u ON u.number = l.user_number
+JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
+ORDER BY l.revision DESC LIMIT 1;
+
+-- name: keyed_revision
+-- The revision that a correction with this Idempotency-Key made.
+SELECT revision FROM ledger WHERE namespace_id = $1 AND grant_id = $2 AND kind = 'correction' AND key = $3;
+
+-- name: other_cells
+-- What a user's live grants other than one make of each window and label asked for. O(the user's grants).
+WITH live AS (
+    SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
+    FROM ledger l
+    JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+    WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
+      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> $3
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' AND c.revision > l.revision)),
+cells AS (
+    SELECT unnest(windows) AS cell, * FROM live
+    UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
+    UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL)
+SELECT cell, max(value) AS highest, min(value) AS lowest,
+       (array_agg(value ORDER BY granted_at DESC, seq DESC))[1] AS latest, max(granted_at) AS latest_at,
+       (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq
+FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 
 -- name: offset
 SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;

@@ -12,7 +12,7 @@ _grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpac
 _UNAPPLIED = problem_of("unapplied").detail
 
 
-class Receipt(msgspec.Struct, omit_defaults=False):
+class Receipt(msgspec.Struct):
     """What a client gets for a grant that counted, or had counted."""
 
     status: str
@@ -24,6 +24,12 @@ class Receipt(msgspec.Struct, omit_defaults=False):
     seq: int | None
     epoch: int | None
     ack: str
+
+
+class CorrectionReceipt(Receipt):
+    """What a client gets for a correction; `revision` is the grant's since then."""
+
+    revision: int
 
 
 def rejected(member: Any, media: str, problem: Problem) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from ..wire import (
     wants_msgpack,
 )
 from .committer import Committer
+from .corrections import Corrector
 from .memory import Memory
 from .receipts import Receipt, refuse_partly, rejected, summary, told
 
@@ -65,6 +66,7 @@ class Writer:
         directory: Directory,
         keyring: Keyring,
         memory: Memory,
+        corrector: Corrector,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -72,6 +74,7 @@ class Writer:
         self._directory = directory
         self._keyring = keyring
         self._memory = memory
+        self._corrector = corrector
         self._clock = clock
         self._ack = ack
 
@@ -110,8 +113,7 @@ class Writer:
         for _ in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, principal)
             entry = await self._plan(grant, where, self._clock())
-            await self._memory.recall([entry], self._committer)
-            (outcome,) = await self._committer.submit(entry.namespace.partition, [entry])
+            (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
             namespace = await self._again(namespace)
@@ -159,14 +161,14 @@ class Writer:
             if outcome.code == "stale_rules":
                 raise StoreUnavailable("the namespace's rules keep changing")
             raise problem_of(outcome.code, outcome.detail)
-        namespace, number = entry.namespace, entry.namespace.number
+        namespace = entry.namespace
         return Receipt(
             outcome.code,
             entry.body.grant_id,
             namespace.name,
             entry.body.user,
-            None if outcome.score is None else number(outcome.score),
-            None if outcome.previous is None else number(outcome.previous),
+            namespace.number_or_none(outcome.score),
+            namespace.number_or_none(outcome.previous),
             outcome.seq,
             outcome.epoch,
             self._ack,
@@ -230,16 +232,21 @@ class Writer:
             refuse_partly(results)
             _check_atomic(by_partition)
         stale: list[int] = []
-        await asyncio.gather(*(self._submit(p, held, results, stale, atomic) for p, held in by_partition.items()))
+        await asyncio.gather(*(self._submit(held, results, stale, atomic) for held in by_partition.values()))
         return sorted(stale)
 
-    async def _submit(
-        self, p: int, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], atomic: bool
-    ) -> None:
+    async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
+        """The outcomes of entries of one partition, those that came too late for their place included."""
+        await self._memory.recall(entries, self._committer)
+        outcomes = await self._committer.submit(entries[0].namespace.partition, entries, atomic)
+        if any(outcome.code == "late" for outcome in outcomes):
+            outcomes = await self._corrector.settle(entries, outcomes, atomic)
+        return outcomes
+
+    async def _submit(self, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], atomic: bool) -> None:
         entries = [entry for _, entry in held]
         try:
-            await self._memory.recall(entries, self._committer)
-            outcomes = await self._committer.submit(p, entries, atomic)
+            outcomes = await self._submitted(entries, atomic)
         except Problem as problem:
             for i, entry in held:
                 results[i] = told(entry.body.grant_id, problem)

@@ -1,0 +1,49 @@
+"""The ledger as corrections read it: a grant's last state, and what the rest of a user's grants come to."""
+
+from collections.abc import Sequence
+
+from ..model.correction import Cell, Held
+from ..model.namespace import Namespace
+from ..model.windows import to_micros
+from .postgres import Postgres
+
+
+class Ledger:
+    """Questions to Postgres; each may raise StoreUnavailable."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def seq(self, p: int) -> int:
+        """Up to where the ledger holds a partition's log."""
+        row = await self._postgres.fetch_one("offset", p)
+        return 0 if row is None else int(row["seq"])
+
+    async def held(self, namespace: Namespace, grant_id: str) -> Held | None:
+        """A grant as its last revision left it. O(log n)."""
+        row = await self._postgres.fetch_one("held", namespace.id, grant_id)
+        if row is None:
+            return None
+        fields = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
+        return Held(
+            **{field: row[field] for field in fields},
+            granted_at=to_micros(row["granted_at"]),
+            windows=tuple(row["windows"]),
+            voided=row["voided"],
+            seq=row["first_seq"],
+        )
+
+    async def keyed(self, namespace: Namespace, grant_id: str, key: str) -> int | None:
+        """The revision that a correction with this Idempotency-Key made."""
+        row = await self._postgres.fetch_one("keyed_revision", namespace.id, grant_id, key)
+        return None if row is None else int(row["revision"])
+
+    async def others(self, namespace: Namespace, user: str, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
+        """What the user's live grants other than `grant_id` make of each cell. O(the user's grants)."""
+        rows = await self._postgres.fetch("other_cells", namespace.id, user, grant_id, list(cells))
+        return {
+            row["cell"]: Cell(
+                row["highest"], row["lowest"], row["latest"], to_micros(row["latest_at"]), row["latest_seq"]
+            )
+            for row in rows
+        }

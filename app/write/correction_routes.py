@@ -1,0 +1,149 @@
+"""PATCH, DELETE and restore of a grant, and many corrections at once."""
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import need, principal_of
+from ..access.keys import Keyring, Principal
+from ..model.correction import REASON_BYTES_MAX, Edit, Verb
+from ..model.errors import Invalid, Problem, TooLarge
+from ..model.grant import msgpack_number
+from ..model.namespace import Namespace
+from ..model.text import ID_BYTES_MAX, check_text
+from ..store.directory import Directory
+from ..wire import MSGPACK, answer, check_query, decode_body, header, media_type
+from .corrections import Ask, Corrector
+from .receipts import summary, told
+
+CORRECTIONS_MAX = 1_000
+_AT_ONCE = 16
+
+
+class Remark(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a void or a restore."""
+
+    reason: str | None = None
+    revision: int | None = None
+
+
+class Correction(Edit, forbid_unknown_fields=True, kw_only=True):
+    """One of many: what is to be done to which grant. The fields of an edit are for `edit` alone."""
+
+    grant_id: str
+    op: Literal["edit", "void", "restore"]
+
+
+class Corrections:
+    """Corrections in, receipts out."""
+
+    def __init__(self, corrector: Corrector, directory: Directory, keyring: Keyring) -> None:
+        self._corrector = corrector
+        self._directory = directory
+        self._keyring = keyring
+
+    async def patch(self, request: Request) -> Response:
+        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit."""
+        check_query(request, "dry_run")
+        namespace, principal = await self._where(request)
+        edit = _spoken(request, await decode_body(request, Edit))
+        return await self._one(request, namespace, principal, "edit", edit)
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v1/namespaces/{ns}/grants/{grant_id}?reason=&revision=`: a void."""
+        check_query(request, "dry_run", "reason", "revision")
+        namespace, principal = await self._where(request)
+        query = request.query_params
+        text = query.get("revision")
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise Invalid("must be an integer", field="?revision")
+        edit = Edit(reason=query.get("reason"), revision=None if text is None else int(text))
+        return await self._one(request, namespace, principal, "void", edit)
+
+    async def restore(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/grants/{grant_id}/restore`."""
+        check_query(request, "dry_run")
+        namespace, principal = await self._where(request)
+        remark = await decode_body(request, Remark, b"{}")
+        edit = Edit(reason=remark.reason, revision=remark.revision)
+        return await self._one(request, namespace, principal, "restore", edit)
+
+    async def many(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/corrections`: a result a member, those of one grant in their order."""
+        check_query(request)
+        namespace, principal = await self._where(request)
+        members = await decode_body(request, list[Correction], bytes_max=1024 * 1024)
+        if len(members) > CORRECTIONS_MAX:
+            raise TooLarge(f"at most {CORRECTIONS_MAX} corrections are taken at once")
+        if not members:
+            raise Invalid("holds no correction", field="$")
+        by_grant: dict[str, list[int]] = {}
+        for i, member in enumerate(members):
+            by_grant.setdefault(member.grant_id, []).append(i)
+        results: list[Any] = [None] * len(members)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def run(places: list[int]) -> None:
+            async with gate:
+                for i in places:
+                    results[i] = await self._member(request, namespace, principal, members[i])
+
+        await asyncio.gather(*(run(places) for places in by_grant.values()))
+        return answer(request, summary(results))
+
+    async def _member(self, request: Request, namespace: Namespace, principal: Principal, member: Correction) -> Any:
+        try:
+            edit = _spoken(request, member)
+            if member.op != "edit" and _changes(edit):
+                raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
+            _check(member.grant_id, edit)
+            return await self._corrector.correct(namespace, member.grant_id, Ask(member.op, edit, principal.id))
+        except Problem as problem:
+            return told(member.grant_id, problem)
+
+    async def _where(self, request: Request) -> tuple[Namespace, Principal]:
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "write", name)
+        return await self._directory.namespace(name), principal
+
+    async def _one(
+        self, request: Request, namespace: Namespace, principal: Principal, verb: Verb, edit: Edit
+    ) -> Response:
+        grant_id = request.path_params["grant_id"]
+        _check(grant_id, edit)
+        key = header(request.scope, b"idempotency-key") or None
+        if key is not None:
+            check_text(key, "Idempotency-Key", ID_BYTES_MAX)
+        ask = Ask(verb, edit, principal.id, key)
+        dry = request.query_params.get("dry_run", "false")
+        if dry not in ("true", "false"):
+            raise Invalid("must be true or false", field="?dry_run")
+        if dry == "true":
+            return answer(request, await self._corrector.preview(namespace, grant_id, ask))
+        return answer(request, await self._corrector.correct(namespace, grant_id, ask))
+
+
+def _changes(edit: Edit) -> list[str]:
+    return [
+        name for name in edit.__struct_fields__ if getattr(edit, name) is not msgspec.UNSET and name not in _REMARKS
+    ]
+
+
+_REMARKS = ("reason", "revision", "grant_id", "op")
+
+
+def _check(grant_id: str, edit: Edit) -> None:
+    check_text(grant_id, "$.grant_id", ID_BYTES_MAX)
+    if edit.reason is not None:
+        check_text(edit.reason, "$.reason", REASON_BYTES_MAX)
+
+
+def _spoken(request: Request, edit: Edit) -> Edit:
+    """The edit with its amount as JSON's text, whatever it came in."""
+    if media_type(request.scope) == MSGPACK and not isinstance(edit.amount, msgspec.UnsetType):
+        edit.amount = msgpack_number(edit.amount)
+    return edit

@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
 from .garbage import settle
+from .live.transport import LiveProtocol
 from .logs import configure
 from .model.errors import Problem
 from .persist.worker import SCRIPTS, Worker
@@ -88,7 +89,7 @@ def serve(
         workers=settings.workers,
         loop="uvloop",
         http=Protocol,
-        ws="websockets-sansio",
+        ws=LiveProtocol,
         ws_max_size=64 * 1024,
         ws_per_message_deflate=False,
         access_log=False,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time_ns
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -26,13 +27,14 @@ from .garbage import settle
 from .health import Health
 from .live.hub import Hub
 from .live.socket import LiveServer
+from .live.transport import DRAIN
 from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
 from .read.history import History
 from .read.routes import Reader
 from .settings import Settings, read_settings
 from .store.apply import APPLY
-from .store.boards import BOARD, STANDING
+from .store.boards import BOARD, STANDING, VERSIONS
 from .store.directory import PUBLISH, Directory
 from .store.gather import Gatherer
 from .store.ledger import Ledger
@@ -140,14 +142,14 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, PUBLISH])
+        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice)
         self.directory.call = self.gatherer.call
         self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
         self.hub = Hub(self.gatherer, self.directory, clock)
-        self.live = LiveServer(self.hub, self.directory, self.keyring)
+        self.live = LiveServer(self.hub, self.keyring)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
@@ -164,14 +166,13 @@ class Server:
         return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
 
     @asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:
         """Runs the loops while the application is served."""
         loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check, self._follow)
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         try:
-            yield
+            yield {DRAIN: self.live.drain}
         finally:
-            await self.live.drain()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,131 +1,224 @@
-"""The hub: once a tick it reads the watched boards that changed, diffs, encodes once, and fills every outbox.
+"""The hub: once a tick it asks which watched boards changed, reads those, diffs, encodes once, and fills every outbox.
 
 A tick costs what the boards watched and changed cost, not what grants or readers do. Nobody waits for a client: a
 subscriber whose outbox is still full gets the newest state next, as a snapshot.
+
+Who may watch is asked again whenever the directory's number of changes moves. What is published was read before that
+answer came, so nobody gets what was there only after their right had gone.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
 
-from ..model.errors import Problem
+from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
-from ..model.windows import Window, from_micros
-from ..store.boards import board_call, read_board
+from ..store.boards import board_call, read_board, read_versions, versions_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from . import protocol
-from .protocol import Frame, State
+from .board import Reading, WatchedBoard, WatchedView, publish
+from .subscriber import Subscriber, Viewer
+from .views import View
 
 log = structlog.get_logger()
 
 TICK_S = 0.1
-
-ViewKey = tuple[str, str, int]
-
-
-class Subscriber:
-    """One subscription's one-slot outbox. `held`: the state the client has once the slot is sent."""
-
-    def __init__(self, number: int, wake: asyncio.Event) -> None:
-        self.number = number
-        self.slot: Frame | None = None
-        self.held: State | None = None
-        self._wake = wake
-
-    def offer(self, old: State | None, whole: Frame, change: Frame | None, state: State) -> None:
-        """Puts the change in the slot; where the slot is full or the client holds another state, the whole."""
-        self.slot = change if change is not None and self.slot is None and self.held is old else whole
-        self.held = state
-        self._wake.set()
-
-
-class Watch:
-    """One view that somebody watches."""
-
-    def __init__(self, namespace: str, window: str, limit: int) -> None:
-        self.namespace = namespace
-        self.window = window
-        self.limit = limit
-        self.state: State | None = None
-        self.subscribers: set[Subscriber] = set()
+VIEWS_MAX = 10_000
+BOARDS_A_CALL_MAX = 1_000
+# Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
+CALLS_MAX = 256
 
 
 class Hub:
-    """Every watched view of a process."""
+    """Every watched board of a process. `viewers`: of every open connection, kept by the connections."""
 
     def __init__(self, gatherer: Gatherer, directory: Directory, clock: Callable[[], int]) -> None:
         self._gatherer = gatherer
         self._directory = directory
         self._clock = clock
-        self._watches: dict[ViewKey, Watch] = {}
+        self._boards: dict[tuple[int, str], WatchedBoard] = {}
+        self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
+        self._views = 0
+        self._calls = asyncio.Semaphore(CALLS_MAX)
         self._wake = asyncio.Event()
+        self._stale = False
+        self._in_trouble = False
+        self.viewers: set[Viewer] = set()
+        directory.on_change.append(self._note_change)
 
-    async def subscribe(self, subscriber: Subscriber, namespace: Namespace, window: str, limit: int) -> State:
-        """Adds a subscriber and returns the state it starts from. The problems of a board read."""
-        key = (namespace.name, window, limit)
-        state = await self._read(namespace, window, limit)
-        watch = self._watches.get(key)
-        if watch is None:
-            watch = self._watches[key] = Watch(*key)
-            watch.state = state
-        elif watch.state is None or state.version > watch.state.version or state.epoch > watch.state.epoch:
-            self._publish(watch, state)
-        else:
-            state = watch.state
-        subscriber.held = state
-        watch.subscribers.add(subscriber)
+    async def subscribe(self, subscriber: Subscriber, name: str, asked: str, view: View) -> None:
+        """Begins to watch; the first frame comes with the next tick. The problems of a board read, and Overloaded."""
+        async with self._calls:
+            await subscriber.viewer.renew()
+            namespace = await self._directory.namespace(name)
+        subscriber.viewer.check(namespace)
+        _check_kept(namespace, asked)
+        board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked)
+        watched = board.views.get(view)
+        if watched is None:
+            if self._views >= VIEWS_MAX:
+                raise Overloaded("too many views are watched here")
+            self._views += 1
+            watched = board.views[view] = WatchedView(view)
+            self._boards[board.key] = board
+        watched.newcomers.add(subscriber)
+        self._watched[subscriber] = board, watched
         self._wake.set()
-        return state
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Forgets a subscriber, and the view that nobody else watches."""
-        for key, watch in list(self._watches.items()):
-            watch.subscribers.discard(subscriber)
-            if not watch.subscribers:
-                del self._watches[key]
+        """Forgets a subscriber, and what nobody else watches. O(1)."""
+        if subscriber not in self._watched:
+            return
+        board, watched = self._watched.pop(subscriber)
+        watched.subscribers.discard(subscriber)
+        watched.newcomers.discard(subscriber)
+        if not watched.subscribers and not watched.newcomers:
+            del board.views[watched.view]
+            self._views -= 1
+        if not board.views:
+            del self._boards[board.key]
 
     async def run(self) -> None:
-        """Ticks, for ever; sleeps while nobody watches."""
+        """Ticks, for ever; sleeps while nobody watches and nothing changes."""
         while True:
-            if not self._watches:
+            if not self._boards and not self._stale:
                 self._wake.clear()
                 await self._wake.wait()
+            trouble = await self._tick()
+            if trouble is not None and not self._in_trouble:
+                log.warning("watched boards cannot be read", code=trouble.code, detail=trouble.detail)
+            self._in_trouble = trouble is not None
             await asyncio.sleep(TICK_S)
+
+    async def _tick(self) -> Problem | None:
+        """One look at every watched board; one of the problems met, if any.
+
+        What passes ends the subscriptions of newcomers alone: the others keep what they hold until it can be known.
+        """
+        readings, trouble = await self._look()
+        calls = (board_call(reading.namespace, reading.window.name, reading.ask) for reading in readings)
+        replies = await self._gather(self._gatherer.call(call) for call in calls)
+        if self._stale:
             try:
-                await asyncio.gather(*(self._tick(watch) for watch in list(self._watches.values())))
+                await self._review()
             except Problem as problem:
-                log.warning("tick failed", code=problem.code, detail=problem.detail)
+                self._end((newcomer for reading in readings for newcomer in reading.arrived()), problem)
+                return problem
+        for reading, reply in zip(readings, replies, strict=True):
+            trouble = self._publish(reading, reply) or trouble
+        return trouble
 
-    async def _tick(self, watch: Watch) -> None:
-        namespace = await self._directory.namespace(watch.namespace)
-        state = await self._read(namespace, watch.window, watch.limit)
-        held = watch.state
-        if held is None or (state.epoch, state.window) != (held.epoch, held.window) or state.version != held.version:
-            self._publish(watch, state)
-
-    def _publish(self, watch: Watch, state: State) -> None:
-        """One diff and one encoding, however many watch."""
-        held, watch.state = watch.state, state
-        same = held is not None and (held.epoch, held.window) == (state.epoch, state.window)
-        whole = Frame(protocol.snapshot(state))
-        change = Frame(protocol.delta(held, state)) if same and held is not None else None
-        for subscriber in watch.subscribers:
-            subscriber.offer(held, whole, change, state)
-
-    async def _read(self, namespace: Namespace, window: str, limit: int) -> State:
-        from_name = namespace.calendar.find(window, self._clock())
-        assert from_name is not None
-        board = read_board(await self._gatherer.call(board_call(namespace, from_name.name, ("page", 0, limit))))
-        entries = tuple(
-            protocol.Entry(place.position, place.better + 1, place.user, namespace.number(place.units))
-            for place in board.places
+    async def _look(self) -> tuple[list[Reading], Problem | None]:
+        """The reads that are due: of boards that changed, and of those that somebody came to."""
+        now, trouble = self._clock(), None
+        readings: list[Reading] = []
+        groups = [[(board, board.window(now)) for board in group] for group in _groups(self._boards.values())]
+        calls = (
+            versions_call(group[0][0].namespace.partition, [(board.namespace.id, at.name) for board, at in group])
+            for group in groups
         )
-        starts, ends = _moments(from_name)
-        return State(from_name.name, starts, ends, board.epoch, board.version, board.total, entries)
+        replies = await self._gather(self._gatherer.call(call) for call in calls)
+        for group, reply in zip(groups, replies, strict=True):
+            try:
+                epoch, versions = read_versions(_raised(reply))
+            except Problem as problem:
+                trouble = problem
+                self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
+                continue
+            for (board, window), version in zip(group, versions, strict=True):
+                readings += board.readings(window, epoch, version)
+        return readings, trouble
+
+    def _publish(self, reading: Reading, reply: Any) -> Problem | None:
+        """What a read brought, to those whom it serves; what is wrong with one board stays with that board."""
+        board = reading.board
+        if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
+            return None  # It ended, or has other rules now, by which the next tick reads it.
+        try:
+            publish(reading, read_board(_raised(reply)))
+        except Problem as problem:
+            self._end(reading.arrived(), problem)
+            return problem
+        except Exception:
+            log.exception("a watched board failed", namespace=board.namespace.name, window=board.asked)
+            self._end(board.everyone(), Internal("it is logged"))
+        return None
+
+    async def _review(self) -> None:
+        """Asks again who may watch what, and whether it is there. The problem of a store that is away: nothing ends.
+
+        O(tokens + namespaces) look-ups, O(subscribers) checks, and that only when namespaces or keys have changed.
+        """
+        self._stale = False
+        boards = list(self._boards.values())
+        names = list({board.namespace.name for board in boards})
+        renewed = await self._gather(viewer.renew() for viewer in list(self.viewers) if viewer.is_known)
+        found = await self._gather(self._directory.namespace(name) for name in names)
+        for answer in (*renewed, *found):
+            if isinstance(answer, BaseException) and not isinstance(answer, NamespaceNotFound):
+                self._stale = True
+                raise answer
+        by_name = dict(zip(names, found, strict=True))
+        for board in boards:
+            self._admit(board, by_name[board.namespace.name])
+
+    def _admit(self, board: WatchedBoard, found: Namespace | NamespaceNotFound) -> None:
+        """Ends what may no longer be watched, for all or for some."""
+        try:
+            if isinstance(found, NamespaceNotFound):
+                raise found
+            if found.id != board.namespace.id:
+                raise NamespaceNotFound(f"{found.name!r} was deleted and made anew")
+            _check_kept(found, board.asked)
+        except Problem as problem:
+            self._end(board.everyone(), problem)
+            return
+        board.adopt(found)
+        for subscriber in board.everyone():
+            try:
+                subscriber.viewer.check(found)
+            except Problem as problem:
+                self._end([subscriber], problem)
+
+    def _end(self, subscribers: Iterable[Subscriber], problem: Problem) -> None:
+        for subscriber in list(subscribers):
+            if subscriber in self._watched:
+                self.unsubscribe(subscriber)
+                subscriber.fail(problem)
+
+    async def _gather(self, work: Iterable[Awaitable[Any]]) -> list[Any]:
+        """What each brings, or its exception in its place."""
+
+        async def bounded(one: Awaitable[Any]) -> Any:
+            async with self._calls:
+                return await one
+
+        return await asyncio.gather(*map(bounded, work), return_exceptions=True)
+
+    def _note_change(self) -> None:
+        self._stale = True
+        self._wake.set()
 
 
-def _moments(window: Window) -> tuple[Any, Any]:
-    return tuple(None if at is None else from_micros(at) for at in (window.starts, window.ends))  # type: ignore[return-value]
+def _check_kept(namespace: Namespace, asked: str) -> None:
+    if namespace.calendar.find(asked, 0) is None:
+        raise BoardNotFound(f"{namespace.name!r} keeps no board {asked!r}")
+
+
+def _groups(boards: Iterable[WatchedBoard]) -> Iterator[list[WatchedBoard]]:
+    """The boards of each partition, not too many at a time for one call."""
+    by_partition: dict[int, list[WatchedBoard]] = {}
+    for board in boards:
+        by_partition.setdefault(board.namespace.partition, []).append(board)
+    for held in by_partition.values():
+        for first in range(0, len(held), BOARDS_A_CALL_MAX):
+            yield held[first : first + BOARDS_A_CALL_MAX]
+
+
+def _raised(reply: Any) -> Any:
+    """A reply, unless it is an exception."""
+    if isinstance(reply, BaseException):
+        raise reply
+    return reply

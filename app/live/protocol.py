@@ -1,10 +1,13 @@
 """The live protocol: what clients send, the frames they get, and close codes."""
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+
+from ..model.errors import Problem
+from ..wire import decode as decode_as
+from .views import Asked, Top
 
 JSON = "leaderboard.v1"
 MSGPACK = "leaderboard.v1.msgpack"
@@ -16,10 +19,14 @@ class Close(IntEnum):
     BAD_MESSAGE = 4400
     UNAUTHORIZED = 4001
     OVER_LIMIT = 4013
+    REVOKED = 4101
     NO_AUTH = 4102
     TOO_SLOW = 4108
     TOO_MANY = 4129
     DRAIN = 4200
+
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
 class Auth(msgspec.Struct, tag="auth", forbid_unknown_fields=True):
@@ -28,20 +35,14 @@ class Auth(msgspec.Struct, tag="auth", forbid_unknown_fields=True):
     token: Annotated[str, msgspec.Meta(max_length=4096)]
 
 
-class View(msgspec.Struct, forbid_unknown_fields=True):
-    """What of a board is watched."""
-
-    kind: str
-    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-
-
 class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
     """Watch a board; epoch and version where the client holds a state of it."""
 
-    id: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    id: Number
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
     window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
-    view: View = msgspec.field(default_factory=lambda: View("top"))
+    category: None = None
+    view: Asked = Top()
     epoch: int | None = None
     version: int | None = None
 
@@ -58,8 +59,37 @@ class Ping(msgspec.Struct, tag="ping"):
 
 Message = Auth | Subscribe | Unsubscribe | Ping
 
-decode_json: Callable[[str], Message] = msgspec.json.Decoder(Message).decode
-decode_msgpack: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
+
+class Head(msgspec.Struct):
+    """What tells whose fault a message that cannot be taken is."""
+
+    type: Literal["auth", "subscribe", "unsubscribe", "ping"]
+    id: Number | None = None
+
+
+_json = msgspec.json.Decoder(Message), msgspec.json.Decoder(Head)
+_msgpack = msgspec.msgpack.Decoder(Message), msgspec.msgpack.Decoder(Head)
+
+
+class Refused(NamedTuple):
+    """A message that names a subscription, which is all that suffers from what is wrong with it."""
+
+    id: int
+    problem: Problem
+
+
+def decode(data: str | bytes) -> Message | Refused:
+    """A client's message, text as JSON and bytes as MessagePack. BadRequest, Invalid: the connection's fault."""
+    whole, head = _msgpack if isinstance(data, bytes) else _json
+    data = data if isinstance(data, bytes) else data.encode()
+    try:
+        message: Message = decode_as(whole, data)
+    except Problem as problem:
+        found: Head = decode_as(head, data)
+        if found.type == "subscribe" and found.id is not None:
+            return Refused(found.id, problem)
+        raise
+    return message
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -83,6 +113,15 @@ class State(msgspec.Struct, frozen=True):
     version: int
     total: int
     entries: tuple[Entry, ...]
+
+    @property
+    def stamp(self) -> tuple[int, str, int]:
+        """Equal stamps, equal states."""
+        return self.epoch, self.window, self.version
+
+    def follows(self, held: "State") -> bool:
+        """Whether a change leads here from an older state; else it takes a snapshot."""
+        return (self.epoch, self.window) == (held.epoch, held.window) and self.version > held.version
 
 
 def snapshot(state: State) -> dict[str, Any]:
@@ -114,6 +153,17 @@ def delta(old: State, new: State) -> dict[str, Any]:
         "upsert": [entry for entry in new.entries if held.get(entry.user_id) != entry],
         "remove": [user for user in held if user not in now],
     }
+
+
+def uptodate(state: State) -> dict[str, Any]:
+    """For a client that holds the state already."""
+    return {"type": "uptodate", "version": state.version}
+
+
+def error(number: int | None, problem: Problem) -> dict[str, Any]:
+    """A fault that leaves the connection open: a subscription's, or an `auth` that no store answered."""
+    told = {"type": "error", "id": number, "code": problem.code, "detail": problem.detail}
+    return told if problem.field is None else told | {"field": problem.field}
 
 
 class Frame:

@@ -3,18 +3,17 @@
 import asyncio
 from typing import Any
 
-import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..access.guard import check_reader
-from ..access.keys import ANONYMOUS, Keyring, Principal
+from ..access.keys import Keyring
 from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
-from ..model.errors import BoardNotFound, Invalid, Problem
-from ..store.directory import Directory
+from ..model.errors import Invalid, Problem, Unauthorized
 from ..wire import encode_json, encode_msgpack
 from . import protocol
-from .hub import Hub, Subscriber
-from .protocol import Auth, Close, Frame, Message, Ping, Subscribe, Unsubscribe
+from .hub import Hub
+from .protocol import Auth, Close, Frame, Message, Ping, Refused, Subscribe, Unsubscribe
+from .subscriber import Subscriber, Viewer
+from .views import check_view
 
 AUTH_S = 5.0
 SILENCE_S = 25.0
@@ -22,6 +21,7 @@ SEND_S = 10.0
 SUBSCRIPTIONS_MAX = 50
 MESSAGES_A_SECOND_MAX = 50
 MESSAGE_BYTES_MAX = 16 * 1024
+REASON_BYTES_MAX = 120
 
 
 class Closed(Exception):
@@ -36,20 +36,22 @@ class Closed(Exception):
 class LiveServer:
     """Every live connection of a process."""
 
-    def __init__(self, hub: Hub, directory: Directory, keyring: Keyring, drain_ms: int = 1_000) -> None:
+    def __init__(self, hub: Hub, keyring: Keyring, drain_ms: int = 1_000) -> None:
         self._hub = hub
-        self._directory = directory
         self._keyring = keyring
         self._drain_ms = drain_ms
         self._open: set[Connection] = set()
+        self._draining = False
 
     async def endpoint(self, socket: WebSocket) -> None:
         """Serves one connection until it ends."""
         offered = socket.scope.get("subprotocols", [])
         chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
         await socket.accept(subprotocol=chosen)
-        connection = Connection(socket, chosen == protocol.MSGPACK, self._hub, self._directory, self._keyring)
+        connection = Connection(socket, chosen == protocol.MSGPACK, self._hub, Viewer(self._keyring))
         self._open.add(connection)
+        if self._draining:
+            connection.drain(self._drain_ms)
         LIVE_CONNECTIONS.inc()
         try:
             await connection.serve()
@@ -57,27 +59,30 @@ class LiveServer:
             LIVE_CONNECTIONS.dec()
             self._open.discard(connection)
 
-    async def drain(self) -> None:
-        """Tells every client to come back, and closes."""
-        await asyncio.gather(*(held.drain(self._drain_ms) for held in list(self._open)), return_exceptions=True)
+    def drain(self) -> None:
+        """Has every connection tell its client to come back, and close. Waits for none; O(1) when called again."""
+        if not self._draining:
+            self._draining = True
+            for connection in self._open:
+                connection.drain(self._drain_ms)
 
 
 class Connection:
     """One client."""
 
-    def __init__(self, socket: WebSocket, packed: bool, hub: Hub, directory: Directory, keyring: Keyring) -> None:
+    def __init__(self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer) -> None:
         self._socket = socket
         self._packed = packed
         self._hub = hub
-        self._directory = directory
-        self._keyring = keyring
-        self._principal: Principal = ANONYMOUS
+        self._viewer = viewer
+        self._wake = viewer.wake
         self._subscribers: dict[int, Subscriber] = {}
-        self._wake = asyncio.Event()
         self._replies: list[dict[str, Any]] = []
+        self._goodbye: dict[str, Any] | None = None
 
     async def serve(self) -> None:
         """Reads and sends until one of the two ends."""
+        self._hub.viewers.add(self._viewer)
         tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -95,15 +100,17 @@ class Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
             for subscriber in self._subscribers.values():
                 self._hub.unsubscribe(subscriber)
+            self._hub.viewers.discard(self._viewer)
 
-    async def drain(self, retry_ms: int) -> None:
-        """Says goodbye."""
-        await asyncio.wait_for(self._write({"type": "drain", "retry_ms": retry_ms}), 1)
-        await self._close(Close.DRAIN, "drain")
+    def drain(self, retry_ms: int) -> None:
+        """Has the sender say goodbye and close."""
+        self._goodbye = {"type": "drain", "retry_ms": retry_ms}
+        self._wake.set()
 
     async def _close(self, code: Close, reason: str) -> None:
+        text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         try:
-            await asyncio.wait_for(self._socket.close(code, reason), 1)
+            await asyncio.wait_for(self._socket.close(code, text), 1)
         except (RuntimeError, TimeoutError, WebSocketDisconnect):
             pass
 
@@ -123,26 +130,26 @@ class Connection:
             count += 1
             if count > MESSAGES_A_SECOND_MAX:
                 raise Closed(Close.TOO_MANY, "too many messages")
-            await self._handle(self._decode(message), heard)
+            await self._handle(self._decode(message))
             heard = True
 
-    def _decode(self, message: Any) -> Message:
+    def _decode(self, message: Any) -> Message | Refused:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
         if data is None or len(data) > MESSAGE_BYTES_MAX:
             raise Closed(Close.BAD_MESSAGE, "message too large")
         try:
-            return protocol.decode_msgpack(data) if isinstance(data, bytes) else protocol.decode_json(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise Closed(Close.BAD_MESSAGE, str(error)[:120]) from None
+            return protocol.decode(data)
+        except Problem as problem:
+            raise Closed(Close.BAD_MESSAGE, problem.detail) from None
 
-    async def _handle(self, message: Message, heard: bool) -> None:
+    async def _handle(self, message: Message | Refused) -> None:
         match message:
             case Auth():
-                if heard:
-                    raise Closed(Close.BAD_MESSAGE, "auth comes first")
                 await self._auth(message.token)
             case Subscribe():
                 await self._subscribe(message)
+            case Refused():
+                self._reply(protocol.error(message.id, message.problem))
             case Unsubscribe():
                 subscriber = self._subscribers.pop(message.id, None)
                 if subscriber is not None:
@@ -151,39 +158,31 @@ class Connection:
                 self._reply({"type": "pong"})
 
     async def _auth(self, token: str) -> None:
+        """Taken until a token was accepted: what a store that is away did not answer may be asked again."""
+        if self._viewer.is_known:
+            raise Closed(Close.BAD_MESSAGE, "a token was accepted already")
         try:
-            self._principal = await self._keyring.principal(token)
+            await self._viewer.enter(token)
+        except Unauthorized as problem:
+            raise Closed(Close.UNAUTHORIZED, problem.detail) from None
         except Problem as problem:
-            if problem.status != 401:
-                self._reply({"type": "error", "id": None, "code": problem.code})
-                return
-            raise Closed(Close.UNAUTHORIZED, problem.detail[:120]) from None
-        self._reply({"type": "ready"})
+            self._reply(protocol.error(None, problem))
+        else:
+            self._reply({"type": "ready"})
 
     async def _subscribe(self, message: Subscribe) -> None:
-        if message.id in self._subscribers:
-            self._reply({"type": "error", "id": message.id, "code": "invalid", "detail": "the id is in use"})
-            return
         if len(self._subscribers) >= SUBSCRIPTIONS_MAX:
             raise Closed(Close.OVER_LIMIT, f"at most {SUBSCRIPTIONS_MAX} subscriptions")
-        subscriber = Subscriber(message.id, self._wake)
+        subscriber = Subscriber(message.id, self._viewer, (message.epoch, message.version))
         try:
-            if message.view.kind != "top":
-                raise Invalid("only the view top is built", field="$.view.kind")
-            namespace = await self._directory.namespace(message.namespace)
-            check_reader(self._principal, namespace)
-            if namespace.calendar.find(message.window, 0) is None:
-                raise BoardNotFound(f"{namespace.name!r} keeps no board {message.window!r}")
-            state = await self._hub.subscribe(subscriber, namespace, message.window, message.view.limit)
+            if message.id in self._subscribers:
+                raise Invalid("the id is in use", field="$.id")
+            view = check_view(message.view)
+            await self._hub.subscribe(subscriber, message.namespace, message.window, view)
         except Problem as problem:
-            self._reply({"type": "error", "id": message.id, "code": problem.code, "detail": problem.detail})
-            return
-        self._subscribers[message.id] = subscriber
-        if (message.epoch, message.version) == (state.epoch, state.version):
-            self._reply({"type": "uptodate", "id": message.id, "version": state.version})
-        elif subscriber.slot is None:
-            subscriber.slot = Frame(protocol.snapshot(state))
-            self._wake.set()
+            self._reply(protocol.error(message.id, problem))
+        else:
+            self._subscribers[message.id] = subscriber
 
     def _reply(self, body: dict[str, Any]) -> None:
         if len(self._replies) >= 100:
@@ -198,14 +197,31 @@ class Connection:
             except TimeoutError:
                 self._replies.append({"type": "ping"})
             self._wake.clear()
-            replies, self._replies = self._replies, []
-            for body in replies:
-                await asyncio.wait_for(self._write(body), SEND_S)
+            await self._send_replies()
+            if self._goodbye is not None:
+                await asyncio.wait_for(self._write(self._goodbye), SEND_S)
+                raise Closed(Close.DRAIN, "drain")
+            if self._viewer.revoked:
+                raise Closed(Close.REVOKED, "the key was revoked")
             for subscriber in list(self._subscribers.values()):
-                frame, subscriber.slot = subscriber.slot, None
-                if frame is not None:
-                    LIVE_FRAMES.inc()
-                    await asyncio.wait_for(self._write_frame(frame, subscriber.number), SEND_S)
+                await self._send_news(subscriber)
+
+    async def _send_replies(self) -> None:
+        replies, self._replies = self._replies, []
+        for body in replies:
+            await asyncio.wait_for(self._write(body), SEND_S)
+
+    async def _send_news(self, subscriber: Subscriber) -> None:
+        if self._subscribers.get(subscriber.number) is not subscriber:
+            return  # Unsubscribed while another's frame was on its way.
+        if subscriber.fault is not None:
+            del self._subscribers[subscriber.number]
+            await asyncio.wait_for(self._write(protocol.error(subscriber.number, subscriber.fault)), SEND_S)
+            return
+        frame, subscriber.slot = subscriber.slot, None
+        if frame is not None:
+            LIVE_FRAMES.inc()
+            await asyncio.wait_for(self._write_frame(frame, subscriber.number), SEND_S)
 
     async def _write(self, body: dict[str, Any]) -> None:
         if self._packed:

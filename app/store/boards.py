@@ -1,6 +1,7 @@
 """Boards as they are read: the calls, and their replies as entries."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..model.errors import Recovering
@@ -11,6 +12,7 @@ from .scripts import load
 
 BOARD = load("board")
 STANDING = load("standing")
+VERSIONS = load("versions")
 
 
 class Place(NamedTuple):
@@ -57,6 +59,24 @@ def read_board(reply: Any, sign: int = 1) -> Board:
         for position, user, score, better in zip(flat, flat, flat, flat, strict=True)
     ]
     return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places)
+
+
+def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
+    """The versions of boards of one partition, given as namespace id and window. O(boards)."""
+    spaces: list[str] = []
+    args: list[str | int] = []
+    for namespace_id, run in groupby(boards, lambda board: board[0]):
+        windows = [window for _, window in run]
+        spaces.append(keys.space(partition, namespace_id))
+        args += [len(windows), *windows]
+    return evalsha(VERSIONS, [keys.meta(partition), *spaces], args)
+
+
+def read_versions(reply: Any) -> tuple[int, list[int]]:
+    """The epoch, and the versions in the call's order. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    epoch, *versions = map(int, reply)
+    return epoch, versions
 
 
 def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:

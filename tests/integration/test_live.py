@@ -1,14 +1,21 @@
 """Live boards over a real WebSocket."""
 
 import json
+import socket as socket_module
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from app.store import keys
+from app.store.directory import parse_published
 
 
 @pytest.fixture
@@ -24,6 +31,14 @@ def say(socket: ClientConnection, **message: Any) -> None:
 def hear(socket: ClientConnection) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(socket.recv(timeout=5))
     return told
+
+
+def closed(socket: ClientConnection) -> int:
+    """The code that the server closed with."""
+    with pytest.raises(ConnectionClosed) as end:
+        socket.recv(timeout=10)
+    assert end.value.rcvd is not None
+    return int(end.value.rcvd.code)
 
 
 def unpacked(socket: ClientConnection) -> dict[str, Any]:
@@ -100,24 +115,20 @@ def test_faults_of_a_subscription_leave_the_connection_open(
     [
         ("{", 4400),
         ('{"type":"nonsense"}', 4400),
-        ('{"type":"subscribe","id":1,"namespace":"a","view":{"kind":"top","limit":101}}', 4400),
+        ('{"type":"subscribe","namespace":"a"}', 4400),
+        ('{"type":"subscribe","id":-1,"namespace":"a"}', 4400),
+        ('{"type":"auth"}', 4400),
         ("x" * 20_000, 4400),
         ('{"type":"auth","token":"lb_x_wrongwrongwrong1"}', 4001),
     ],
 )
 def test_faults_of_the_connection_close_it_with_their_code(socket: ClientConnection, message: str, code: int) -> None:
     socket.send(message)
-    with pytest.raises(ConnectionClosed) as closed:
-        socket.recv(timeout=5)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == code
+    assert closed(socket) == code
 
 
 def test_a_silent_connection_is_closed(socket: ClientConnection) -> None:
-    with pytest.raises(ConnectionClosed) as closed:
-        socket.recv(timeout=10)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 4102
+    assert closed(socket) == 4102
 
 
 def test_messagepack(live_server: Any, api: httpx.Client, space: str) -> None:
@@ -130,3 +141,299 @@ def test_messagepack(live_server: Any, api: httpx.Client, space: str) -> None:
         grant(api, space, "g", "a", 1)
         frame = unpacked(socket)
         assert (frame["type"], frame["id"], frame["upsert"][0]["user_id"]) == ("delta", 700, "a")
+
+
+def key(stack: Any, *scopes: str) -> str:
+    """A fresh API key."""
+    made = stack.run("keys", "create", *(part for scope in scopes for part in ("--scope", scope)))
+    assert made.returncode == 0, made.stderr
+    return str(made.stdout.strip())
+
+
+def public(api: httpx.Client, space: str, **rules: Any) -> None:
+    body = {"visibility": "public", "accept_past": None, **rules}
+    assert api.put(f"/v1/namespaces/{space}", json=body).status_code in (200, 201)
+
+
+def hear_nothing(socket: ClientConnection, seconds: float = 0.5) -> None:
+    with pytest.raises(TimeoutError):
+        socket.recv(timeout=seconds)
+
+
+def test_a_namespace_made_private_ends_what_anonymous_clients_watch(
+    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    public(api, space)
+    subscribe(socket, space)
+    assert hear(socket)["type"] == "snapshot"
+    api.put(f"/v1/namespaces/{space}", json={"visibility": "private"})
+    grant(api, space, "g", "a", 1)
+    told = hear(socket)
+    assert (told["type"], told["id"], told["code"]) == ("error", 1, "unauthorized")
+    grant(api, space, "h", "a", 1)
+    hear_nothing(socket)
+    public(api, space)
+    subscribe(socket, space)
+    assert hear(socket)["type"] == "snapshot", "the connection stays, and the id is free"
+
+
+def test_a_rule_that_takes_nothing_away_leaves_subscriptions_as_they_are(
+    api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    public(api, space)
+    subscribe(socket, space)
+    assert hear(socket)["type"] == "snapshot"
+    public(api, space, display_name="Named")
+    hear_nothing(socket)
+    grant(api, space, "g", "a", 1)
+    assert hear(socket)["type"] == "delta"
+
+
+def test_a_namespace_made_anew_under_an_old_name_is_not_shown_to_those_who_watched_the_old(
+    api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    public(api, space)
+    grant(api, space, "g", "a", 1)
+    subscribe(socket, space)
+    assert hear(socket)["type"] == "snapshot"
+    assert api.delete(f"/v1/namespaces/{space}", params={"confirm": space}).status_code == 204
+    assert api.put(f"/v1/namespaces/{space}", json={"visibility": "private"}).status_code == 201
+    grant(api, space, "g", "secret", 1)
+    assert hear(socket)["code"] == "namespace_not_found"
+    subscribe(socket, space)
+    assert hear(socket)["code"] == "unauthorized"
+    hear_nothing(socket)
+
+
+def test_a_revoked_key_ends_its_connections(live_server: Any, api: httpx.Client, space: str) -> None:
+    token = key(live_server, f"read:{space}")
+    url = live_server.url.replace("http", "ws") + "/v1/live"
+    with ExitStack() as held:
+        watching, idle, other = (held.enter_context(connect(url)) for _ in range(3))
+        for socket in (watching, idle):
+            say(socket, type="auth", token=token)
+            assert hear(socket) == {"type": "ready"}
+        say(other, type="auth", token=live_server.key)
+        hear(other)
+        for socket in (watching, other):
+            subscribe(socket, space)
+            assert hear(socket)["type"] == "snapshot"
+        assert live_server.run("keys", "revoke", token.split("_")[1]).returncode == 0
+        grant(api, space, "g", "a", 1)
+        assert closed(watching) == 4101
+        assert closed(idle) == 4101
+        assert hear(other)["type"] == "delta"
+
+
+def test_a_key_without_the_scope_is_told_so(live_server: Any, api: httpx.Client, space: str, socket: Any) -> None:
+    say(socket, type="auth", token=key(live_server, "read:elsewhere"))
+    assert hear(socket) == {"type": "ready"}
+    subscribe(socket, space)
+    assert hear(socket)["code"] == "forbidden"
+
+
+def test_what_is_no_more_ends_its_subscriptions_and_no_others(
+    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    gone, narrowed = f"{space}-gone", f"{space}-narrowed"
+    for name in (space, gone, narrowed):
+        public(api, name)
+    for number, name, window in ((1, space, "all"), (2, gone, "all"), (3, narrowed, "week"), (4, narrowed, "all")):
+        say(socket, type="subscribe", id=number, namespace=name, window=window)
+        assert (hear(socket)["type"], number) == ("snapshot", number)
+    api.delete(f"/v1/namespaces/{gone}", params={"confirm": gone})
+    told = hear(socket)
+    assert (told["type"], told["id"], told["code"]) == ("error", 2, "namespace_not_found")
+    public(api, narrowed, periods=["all"])
+    told = hear(socket)
+    assert (told["type"], told["id"], told["code"]) == ("error", 3, "board_not_found")
+    grant(api, space, "g", "a", 1)
+    assert hear(socket)["id"] == 1
+    grant(api, narrowed, "g", "a", 1)
+    assert hear(socket)["id"] == 4
+
+
+def commands(store: redis.Redis, *names: str) -> int:
+    """How often Redis has run some commands, those of scripts included."""
+    told = store.info("commandstats")
+    return sum(told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in names)
+
+
+def test_a_tick_costs_what_changed_not_what_is_watched(
+    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    public(api, space)
+    grant(api, space, "g", "a", 1)
+    for limit in range(1, 41):
+        say(socket, type="subscribe", id=limit, namespace=space, view={"kind": "top", "limit": limit})
+    for _ in range(40):
+        assert hear(socket)["type"] == "snapshot"
+    with redis.Redis.from_url(live_server.valkey.url) as store:
+        reads, scripts = commands(store, "zrevrange"), commands(store, "evalsha")
+        time.sleep(1)
+        assert commands(store, "zrevrange") == reads, "an unchanged board is not read"
+        assert commands(store, "evalsha") - scripts <= 20, "one question a tick, and what else there is"
+        grant(api, space, "h", "b", 2)
+        for _ in range(40):
+            assert hear(socket)["type"] == "delta"
+        assert commands(store, "zrevrange") - reads == 1, "one read at the largest limit"
+
+
+def test_a_board_that_cannot_be_read_keeps_its_subscriptions_and_stops_no_other(
+    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    broken = f"{space}-broken"
+    for number, name in enumerate((space, broken), 1):
+        public(api, name, group="one-partition")
+        say(socket, type="subscribe", id=number, namespace=name)
+        assert hear(socket)["id"] == number
+    with redis.Redis.from_url(live_server.valkey.url) as store:
+        namespace = parse_published(store.hget(keys.DIRECTORY, broken))
+        assert namespace is not None
+        held = keys.space(namespace.partition, namespace.id)
+        store.set(held, "not a hash")
+        grant(api, space, "g", "a", 1)
+        assert hear(socket)["id"] == 1
+        say(socket, type="subscribe", id=3, namespace=broken)
+        told = hear(socket)
+        assert (told["id"], told["code"]) == (3, "store_unavailable")
+        hear_nothing(socket)
+        store.delete(held)
+    grant(api, broken, "g", "a", 1)
+    assert hear(socket)["id"] == 2
+
+
+def entries(frame: dict[str, Any]) -> list[tuple[int, int, str]]:
+    rows = frame["entries"] if frame["type"] == "snapshot" else frame["upsert"]
+    return [(row["position"], row["rank"], row["user_id"]) for row in rows]
+
+
+def test_around_a_user(api: httpx.Client, space: str, socket: ClientConnection) -> None:
+    public(api, space)
+    for place, user in enumerate("abcde"):
+        grant(api, space, user, user, 10 * (5 - place))
+    say(socket, type="subscribe", id=1, namespace=space, view={"kind": "around", "user": "c", "radius": 1})
+    told = hear(socket)
+    assert (told["type"], told["total"], entries(told)) == ("snapshot", 5, [(2, 2, "b"), (3, 3, "c"), (4, 4, "d")])
+    grant(api, space, "up", "c", 15)
+    told = hear(socket)
+    assert (entries(told), told["remove"]) == ([(1, 1, "a"), (2, 2, "c"), (3, 3, "b")], ["d"])
+    say(socket, type="subscribe", id=2, namespace=space, view={"kind": "around", "user": "nobody"})
+    told = hear(socket)
+    assert (told["id"], told["entries"]) == (2, [])
+    grant(api, space, "new", "nobody", 100)
+    frames = {told["id"]: told for told in (hear(socket), hear(socket))}
+    assert entries(frames[2])[0] == (1, 1, "nobody")
+
+
+def test_some_users(api: httpx.Client, space: str, socket: ClientConnection) -> None:
+    public(api, space)
+    for place, user in enumerate("abcde"):
+        grant(api, space, user, user, 10 * (5 - place))
+    view = {"kind": "users", "users": ["e", "nobody", "a", "e"]}
+    say(socket, type="subscribe", id=1, namespace=space, view=view)
+    told = hear(socket)
+    assert (told["type"], entries(told)) == ("snapshot", [(1, 1, "a"), (5, 5, "e")])
+    grant(api, space, "up", "e", 100)
+    told = hear(socket)
+    assert (told["type"], entries(told), told["remove"]) == ("delta", [(1, 1, "e"), (2, 2, "a")], [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"view": {"kind": "top", "limit": 0}}, "$.view.limit"),
+        ({"view": {"kind": "top", "limit": 101}}, "$.view.limit"),
+        ({"view": {"kind": "around", "user": "a", "radius": 26}}, "$.view.radius"),
+        ({"view": {"kind": "around"}}, "$.view.user"),
+        ({"view": {"kind": "around", "user": "a\nb"}}, "$.view.user"),
+        ({"view": {"kind": "users", "users": []}}, "$.view.users"),
+        ({"view": {"kind": "users", "users": [str(i) for i in range(51)]}}, "$.view.users"),
+        ({"view": {"kind": "stats"}}, "$.view.kind"),
+        ({"view": {"kind": "nonsense"}}, "$.view.kind"),
+        ({"category": "red_bull"}, "$.category"),
+        ({"namespace": "n" * 65}, "$.namespace"),
+        ({"colour": "red"}, "$.colour"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_subscription_at_fault_is_told_and_the_connection_stays(
+    live_server: Any, asked: dict[str, Any], field: str, packed: bool
+) -> None:
+    message = {"type": "subscribe", "id": 7, "namespace": "a", **asked}
+    url = live_server.url.replace("http", "ws") + "/v1/live"
+    name = "leaderboard.v1.msgpack" if packed else "leaderboard.v1"
+    with connect(url, subprotocols=[name]) as socket:  # type: ignore[list-item]
+        socket.send(msgspec.msgpack.encode(message) if packed else json.dumps(message))
+        told = unpacked(socket) if packed else hear(socket)
+        assert (told["type"], told["id"], told["code"], told["field"]) == ("error", 7, "invalid", field)
+        socket.send(msgspec.msgpack.encode({"type": "ping"}) if packed else '{"type":"ping"}')
+        assert (unpacked(socket) if packed else hear(socket)) == {"type": "pong"}
+
+
+def test_too_many_subscriptions(api: httpx.Client, space: str, socket: ClientConnection) -> None:
+    public(api, space)
+    for number in range(50):
+        say(socket, type="subscribe", id=number, namespace=space)
+        assert hear(socket)["type"] == "snapshot"
+    say(socket, type="subscribe", id=50, namespace=space)
+    assert closed(socket) == 4013
+
+
+def test_what_a_store_that_is_away_cannot_tell_is_asked_again(own_stack: Any) -> None:
+    token = key(own_stack, "read:*")
+    with own_stack.client() as api:
+        assert api.put("/v1/namespaces/race", json={}).status_code == 201
+    own_stack.kill("redis")
+    url = own_stack.url.replace("http", "ws") + "/v1/live"
+    with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
+        say(socket, type="auth", token=token)
+        told = json.loads(socket.recv(timeout=15))
+        assert (told["type"], told["id"], told["code"]) == ("error", None, "store_unavailable")
+        own_stack.start("redis")
+        own_stack.wait_ready()
+        say(socket, type="auth", token=token)
+        assert hear(socket) == {"type": "ready"}
+        subscribe(socket, "race")
+        assert hear(socket)["type"] == "snapshot"
+        own_stack.kill("redis")
+        hear_nothing(socket, 1)
+        say(socket, type="subscribe", id=2, namespace="race")
+        told = json.loads(socket.recv(timeout=15))
+        assert (told["id"], told["code"]) == (2, "store_unavailable")
+        own_stack.start("redis")
+        own_stack.wait_ready()
+        with own_stack.client() as api:
+            grant(api, "race", "g", "a", 1)
+        assert hear(socket)["id"] == 1, "the subscription lived through it"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_ends_asks_its_clients_to_come_back(own_stack: Any, workers: str) -> None:
+    if workers != "1":
+        own_stack.extra["LEADERBOARD_WORKERS"] = workers
+        own_stack.restart()
+    url = own_stack.url.replace("http", "ws") + "/v1/live"
+    with ExitStack() as held:
+        sockets = [held.enter_context(connect(url, subprotocols=["leaderboard.v1"])) for _ in range(6)]  # type: ignore[list-item]
+        for socket in sockets:
+            say(socket, type="auth", token=own_stack.key)
+            assert hear(socket) == {"type": "ready"}
+        begun = time.monotonic()
+        own_stack.stop("serve")
+        assert time.monotonic() - begun < 3.5
+        for socket in sockets:
+            assert hear(socket) == {"type": "drain", "retry_ms": 1000}
+            assert closed(socket) == 4200
+
+
+def test_a_client_that_does_not_read_delays_no_end(own_stack: Any) -> None:
+    with socket_module.create_connection(("127.0.0.1", own_stack.port)) as deaf:
+        deaf.sendall(
+            b"GET /v1/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert b" 101 " in deaf.recv(1000)
+        begun = time.monotonic()
+        own_stack.stop("serve")
+        assert time.monotonic() - begun < 3.5

@@ -1,0 +1,122 @@
+"""A board that somebody watches: its views, the reads that they take, and the states that come of them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ..model.namespace import Namespace
+from ..model.windows import Window, from_micros
+from ..store.boards import Board
+from . import protocol
+from .protocol import Entry, Frame, State
+from .subscriber import Subscriber
+from .views import Top, View, cut, read_of
+
+
+class WatchedView:
+    """A view and who watches it. `newcomers` hold nothing of it yet; the others its state, once their slot is sent."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.state: State | None = None
+        self.subscribers: set[Subscriber] = set()
+        self.newcomers: set[Subscriber] = set()
+
+    def is_due(self, stamp: tuple[int, str, int]) -> bool:
+        """Whether it is to be read: it changed, or somebody came."""
+        return bool(self.newcomers) or self.state is None or self.state.stamp != stamp
+
+    def publish(self, state: State, arrived: Iterable[Subscriber]) -> None:
+        """A new state to all, and to those who had arrived before it was read their first frame.
+
+        One diff and one encoding a format, however many watch.
+        """
+        held, whole = self.state, Frame(protocol.snapshot(state))
+        if held is None or held.stamp != state.stamp:
+            self.state = state
+            change = Frame(protocol.delta(held, state)) if held is not None and state.follows(held) else None
+            for subscriber in self.subscribers:
+                subscriber.offer(whole, change)
+        same = Frame(protocol.uptodate(state))
+        for subscriber in self.newcomers.intersection(arrived):
+            subscriber.start(whole, same, state)
+            self.newcomers.discard(subscriber)
+            self.subscribers.add(subscriber)
+
+
+class Reading(NamedTuple):
+    """One read of a board, and the views that it serves, each with those who had arrived when it was asked for."""
+
+    board: "WatchedBoard"
+    namespace: Namespace
+    window: Window
+    ask: tuple[str | int, ...]
+    served: list[tuple[WatchedView, tuple[Subscriber, ...]]]
+
+    def arrived(self) -> Iterator[Subscriber]:
+        """All who wait for it."""
+        for _, newcomers in self.served:
+            yield from newcomers
+
+
+class WatchedBoard:
+    """One namespace's board in one window. `asked` is the window as clients name it: `day` moves on by itself."""
+
+    def __init__(self, namespace: Namespace, asked: str) -> None:
+        self.namespace = namespace
+        self.asked = asked
+        self.views: dict[View, WatchedView] = {}
+        self._window: Window | None = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """A namespace made anew under an old name is another one."""
+        return self.namespace.id, self.asked
+
+    def window(self, now: int) -> Window:
+        """What `asked` means now."""
+        held = self._window
+        if held is None or (held.ends is not None and now >= held.ends and held.name != self.asked):
+            held = self._window = self.namespace.calendar.find(self.asked, now)
+            assert held is not None, "a board without its window is not watched"
+        return held
+
+    def adopt(self, namespace: Namespace) -> None:
+        """Takes the rules in force, where they are others."""
+        if namespace.version != self.namespace.version:
+            self.namespace, self._window = namespace, None
+
+    def newcomers(self) -> Iterator[Subscriber]:
+        """All who hold nothing of it yet."""
+        for watched in list(self.views.values()):
+            yield from watched.newcomers
+
+    def everyone(self) -> Iterator[Subscriber]:
+        """All who watch it, as they are now."""
+        for watched in list(self.views.values()):
+            yield from (*watched.subscribers, *watched.newcomers)
+
+    def readings(self, window: Window, epoch: int, version: int) -> Iterator[Reading]:
+        """The reads that are due where the board stands at this version: one for all its `top` views together."""
+        due = [watched for watched in self.views.values() if watched.is_due((epoch, window.name, version))]
+        limit = max((watched.view.limit for watched in due if isinstance(watched.view, Top)), default=0)
+        reads: dict[tuple[str | int, ...], list[WatchedView]] = {}
+        for watched in due:
+            reads.setdefault(read_of(watched.view, limit), []).append(watched)
+        for ask, served in reads.items():
+            arrived = [(watched, tuple(watched.newcomers)) for watched in served]
+            yield Reading(self, self.namespace, window, ask, arrived)
+
+
+def publish(reading: Reading, board: Board) -> None:
+    """Gives what was read to all whom it serves."""
+    number = reading.namespace.number
+    rows = [Entry(at.position, at.better + 1, at.user, number(at.units)) for at in sorted(board.places)]
+    starts, ends = _moment(reading.window.starts), _moment(reading.window.ends)
+    for watched, arrived in reading.served:
+        entries = cut(watched.view, rows)
+        state = State(reading.window.name, starts, ends, board.epoch, board.version, board.total, entries)
+        watched.publish(state, arrived)
+
+
+def _moment(micros: int | None) -> Any:
+    return None if micros is None else from_micros(micros)

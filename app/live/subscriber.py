@@ -1,0 +1,73 @@
+"""Who watches: a connection's viewer, and its subscriptions with an outbox of one slot each."""
+
+import asyncio
+
+from ..access.guard import check_reader
+from ..access.keys import ANONYMOUS, Keyring, Principal
+from ..model.errors import Problem, Unauthorized
+from ..model.namespace import Namespace
+from .protocol import Frame, State
+
+
+class Viewer:
+    """Who is behind a connection, and what wakes its sender. `revoked`: the token that was accepted is no more."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._token: str | None = None
+        self._principal: Principal = ANONYMOUS
+        self.revoked = False
+        self.wake = asyncio.Event()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a token was accepted."""
+        return self._token is not None
+
+    async def enter(self, token: str) -> None:
+        """Shows a token. Unauthorized, StoreUnavailable."""
+        self._principal, self._token = await self._keyring.principal(token), token
+
+    async def renew(self) -> None:
+        """Sees what the token allows by now. StoreUnavailable; a token that is no more is told by `revoked`."""
+        if self._token is None:
+            return
+        try:
+            self._principal = self._keyring.cached(self._token) or await self._keyring.principal(self._token)
+        except Unauthorized:
+            self.revoked = True
+            self.wake.set()
+
+    def check(self, namespace: Namespace) -> None:
+        """Unauthorized or Forbidden unless this viewer may watch the namespace."""
+        if self.revoked:
+            raise Unauthorized("the key was revoked")
+        check_reader(self._principal, namespace)
+
+
+class Subscriber:
+    """One subscription. `resume`: epoch and version of the state that the client holds from before, if any."""
+
+    def __init__(self, number: int, viewer: Viewer, resume: tuple[int | None, int | None]) -> None:
+        self.number = number
+        self.viewer = viewer
+        self.slot: Frame | None = None
+        self.fault: Problem | None = None
+        self._resume = resume
+
+    def start(self, whole: Frame, same: Frame, state: State) -> None:
+        """The first frame."""
+        self._put(same if self._resume == (state.epoch, state.version) else whole)
+
+    def offer(self, whole: Frame, change: Frame | None) -> None:
+        """Puts the change in the slot, and the whole where the slot is still full: states are skipped, never order."""
+        self._put(change if change is not None and self.slot is None else whole)
+
+    def fail(self, problem: Problem) -> None:
+        """Ends the subscription: an error frame is all that its client still gets."""
+        self.slot, self.fault = None, problem
+        self.viewer.wake.set()
+
+    def _put(self, frame: Frame) -> None:
+        self.slot = frame
+        self.viewer.wake.set()

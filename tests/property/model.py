@@ -1,0 +1,102 @@
+"""A namespace as a plain dictionary has it: no increments, everything from the grants, each time anew."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A grant as it is now. `order`: when it came, among all grants."""
+
+    grant_id: str
+    user: str
+    amount: int
+    at: datetime
+    category: str | None
+    source: str | None
+    order: int
+    voided: bool = False
+    revision: int = 1
+
+    @property
+    def windows(self) -> set[str]:
+        """In UTC."""
+        year, week, _ = self.at.isocalendar()
+        return {"all", f"{self.at:%Y-%m}", f"{year:04}-W{week:02}", f"{self.at:%Y-%m-%d}"}
+
+
+class Book:
+    """What a namespace of one aggregation and order holds."""
+
+    def __init__(self, aggregation: str, order: str) -> None:
+        self.facts: dict[str, Fact] = {}
+        self.aggregation = aggregation
+        self.ascending = order == "asc"
+
+    def add(self, fact: Fact) -> None:
+        """A grant counts."""
+        self.facts[fact.grant_id] = fact
+
+    def change(self, grant_id: str, **fields: object) -> bool:
+        """A correction; whether it changed anything."""
+        held = self.facts[grant_id]
+        new = replace(held, **fields)  # type: ignore[arg-type]
+        if new == held:
+            return False
+        self.facts[grant_id] = replace(new, revision=held.revision + 1)
+        return True
+
+    def live(self, user: str | None = None) -> list[Fact]:
+        """Grants that count."""
+        return [f for f in self.facts.values() if not f.voided and user in (None, f.user)]
+
+    def score(self, facts: Iterable[Fact]) -> int | None:
+        """What some grants of one user come to."""
+        held = list(facts)
+        if not held:
+            return None
+        if self.aggregation == "sum":
+            return sum(f.amount for f in held)
+        if self.aggregation == "latest":
+            return max(held, key=lambda f: (f.at, f.order)).amount
+        return (min if self.ascending else max)(f.amount for f in held)
+
+    def board(self, window: str) -> dict[str, int]:
+        """User → score."""
+        return self._by_user(lambda f: window in f.windows)
+
+    def _by_user(self, holds: Callable[[Fact], bool]) -> dict[str, int]:
+        found = {}
+        for user in {f.user for f in self.live()}:
+            score = self.score(f for f in self.live(user) if holds(f))
+            if score is not None:
+                found[user] = score
+        return found
+
+    def ranks(self, board: dict[str, int]) -> dict[str, int]:
+        """Competition ranks: 1-2-2-4."""
+        sign = -1 if self.ascending else 1
+        return {user: 1 + sum(sign * other > sign * score for other in board.values()) for user, score in board.items()}
+
+    def windows(self) -> set[str]:
+        """Every window that a grant ever lay in, live or not."""
+        return {window for f in self.facts.values() for window in f.windows} | {"all"}
+
+    def standing(self, user: str) -> dict[str, object]:
+        """What GET …/users/{user} tells."""
+        live = self.live(user)
+        categories = {f.category for f in live} - {None}
+        sources = {f.source for f in live} - {None}
+        return {
+            "score": self.score(live) or 0,
+            "grants": len(live),
+            "categories": {c: self.score(f for f in live if f.category == c) for c in categories},
+            "sources": {s: self.score(f for f in live if f.source == s) for s in sources},
+            "last_granted_at": max((f.at for f in live), default=None),
+        }
+
+
+def moment(text: str | None) -> datetime | None:
+    """An RFC 3339 time."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,214 @@
+"""Grants, retries, conflicts, late and future grants and every correction, in any order, against a plain model.
+
+Runs on the real parts over HTTP. After each step the boards, ranks, balances and receipts agree; at the end so does SQL
+over the ledger alone. Remove the seen check or the claim of a revision from the script and it fails within a minute.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, ClassVar
+
+import httpx
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.property.model import Book, Fact, moment
+
+USERS = ["ann", "bob", "cleo", "d/é"]
+TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+TIMES = [TODAY, TODAY - timedelta(days=1), TODAY - timedelta(days=8), datetime(2020, 2, 29, 23, 59, 59, 999999, UTC)]
+TIMES += [datetime(2024, 12, 30, tzinfo=UTC), datetime(1999, 12, 31, 23, 0, tzinfo=UTC), TODAY + timedelta(days=300)]
+amounts = st.integers(-20, 20)
+labels = st.sampled_from([None, "red", "blue"])
+times = st.sampled_from(TIMES)
+_names = count()
+
+
+class Machine(RuleBasedStateMachine):
+    """One namespace with rules of its own, and the book that says what it should hold."""
+
+    stack: ClassVar[Any]
+
+    @initialize(aggregation=st.sampled_from(["sum", "best", "latest"]), order=st.sampled_from(["desc", "asc"]))
+    def open(self, aggregation: str, order: str) -> None:
+        self.api: httpx.Client = self.stack.client()
+        self.name = f"machine-{next(_names)}"
+        self.url = f"/v1/namespaces/{self.name}"
+        rules = {"aggregation": aggregation, "order": order, "accept_past": None, "accept_future": None}
+        assert self.api.put(self.url, json=rules).status_code == 201
+        self.book = Book(aggregation, order)
+        self.sent: dict[str, dict[str, Any]] = {}
+        self.touched: set[str] = {"all"}
+
+    @rule(members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4))
+    def grant(self, members: Any) -> None:
+        bodies = []
+        for user, amount, at, category, source in members:
+            grant_id = f"g{len(self.sent)}"
+            body = {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": at.isoformat()}
+            body |= {"category": category, "source": source}
+            fact = Fact(grant_id, user, amount, at, category, source, len(self.sent))
+            self.sent[grant_id] = body
+            bodies.append((body, fact))
+        answers = self._post([body for body, _ in bodies])
+        for (_, fact), answer in zip(bodies, answers, strict=True):
+            assert answer["status"] == "applied", answer
+            before = self.book.score(self.book.live(fact.user))
+            self.book.add(fact)
+            self.touched |= fact.windows
+            if len(bodies) == 1 or self.book.aggregation != "latest":
+                told = (answer["previous_score"], answer["score"])
+                assert told == (before, self.book.score(self.book.live(fact.user)))
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), batch=st.booleans())
+    def retry(self, data: Any, batch: bool) -> None:
+        body = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
+        twice = self._post([body, body]) if batch else self._post([body])
+        assert {answer["status"] for answer in twice} == {"duplicate"}
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def conflict(self, data: Any) -> None:
+        body = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
+        answer = self.api.post(f"{self.url}/grants", json=body | {"amount": body["amount"] + 1})
+        assert (answer.status_code, answer.json()["code"]) == (409, "grant_conflict")
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), amount=st.none() | amounts, at=st.none() | times, category=labels, move=st.booleans())
+    def edit(self, data: Any, amount: int | None, at: datetime | None, category: str | None, move: bool) -> None:
+        grant_id = data.draw(st.sampled_from(sorted(self.sent)))
+        body: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
+        if amount is not None:
+            body["amount"] = fields["amount"] = amount
+        if at is not None:
+            body["granted_at"], fields["at"] = at.isoformat(), at
+        if move:
+            body["category"] = fields["category"] = category
+        self._correct(grant_id, self.api.patch(f"{self.url}/grants/{grant_id}", json=body), fields)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), voided=st.booleans())
+    def void_or_restore(self, data: Any, voided: bool) -> None:
+        grant_id = data.draw(st.sampled_from(sorted(self.sent)))
+        url = f"{self.url}/grants/{grant_id}"
+        self._correct(grant_id, self.api.delete(url) if voided else self.api.post(f"{url}/restore"), {"voided": voided})
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def stale(self, data: Any) -> None:
+        grant_id = data.draw(st.sampled_from(sorted(self.sent)))
+        held = self.book.facts[grant_id].revision
+        answer = self.api.patch(f"{self.url}/grants/{grant_id}", json={"amount": 99, "revision": held + 1})
+        assert (answer.status_code, answer.json()["code"]) == (409, "revision_conflict")
+
+    @invariant()
+    def boards_agree(self) -> None:
+        for window in self.touched:
+            told = self.api.get(f"{self.url}/boards/{window}?limit=1000").json()
+            board = self.book.board(window)
+            entries = told["entries"]
+            assert {e["user_id"]: e["score"] for e in entries} == board, window
+            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(board), window
+            assert [e["position"] for e in entries] == list(range(1, len(board) + 1)), window
+        self.touched = {"all"}
+
+    @invariant()
+    def balances_agree(self) -> None:
+        for user in {f.user for f in self.book.facts.values()}:
+            told = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()
+            told["last_granted_at"] = moment(told["last_granted_at"])
+            wanted = self.book.standing(user)
+            assert {field: told[field] for field in wanted} == wanted, user
+
+    def teardown(self) -> None:
+        if not hasattr(self, "book"):
+            return
+        try:
+            self.touched = self.book.windows()
+            self.boards_agree()
+            self._ledger_agrees()
+        finally:
+            self.api.close()
+
+    def _post(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        one = len(bodies) == 1
+        answer = self.api.post(f"{self.url}/grants", json=bodies[0] if one else bodies)
+        assert answer.status_code in (200, 201), answer.text
+        return [answer.json()] if one else list(answer.json()["results"])
+
+    def _correct(self, grant_id: str, answer: httpx.Response, fields: dict[str, Any]) -> None:
+        assert answer.status_code == 200, answer.text
+        held = self.book.facts[grant_id]
+        self.touched |= held.windows
+        before = self.book.score(self.book.live(held.user))
+        changed = self.book.change(grant_id, **fields)
+        new, told = self.book.facts[grant_id], answer.json()
+        self.touched |= new.windows
+        after = self.book.score(self.book.live(held.user))
+        assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
+        assert (told["previous_score"], told["score"]) == (before, after)
+
+    def _ledger_agrees(self) -> None:
+        self._wait_flushed()
+        with psycopg.connect(self.stack.postgres.url) as db:
+            found = db.execute("SELECT id FROM namespaces WHERE name = %s", (self.name,)).fetchone()
+            assert found is not None
+            sums: dict[str, int] = dict(
+                db.execute(
+                    """SELECT u.name, sum(change)::bigint FROM ledger JOIN users u ON u.number = user_number
+                       WHERE namespace_id = %s GROUP BY u.name""",
+                    found,
+                ).fetchall()
+            )
+            standings = db.execute(
+                """SELECT u.name, s.score, s.grants FROM standings s JOIN users u ON u.number = s.user_number
+                   WHERE namespace_id = %s""",
+                found,
+            ).fetchall()
+            last = db.execute(
+                """SELECT DISTINCT ON (grant_id) grant_id, revision, value, voided, granted_at FROM ledger
+                   WHERE namespace_id = %s ORDER BY grant_id, revision DESC""",
+                found,
+            ).fetchall()
+        users = {f.user for f in self.book.facts.values()}
+        assert sums == {user: self.book.score(self.book.live(user)) or 0 for user in users}
+        assert sorted(standings) == sorted((user, sums[user], len(self.book.live(user))) for user in users)
+        assert sorted(last) == sorted(
+            (f.grant_id, f.revision, f.amount, f.voided, f.at) for f in self.book.facts.values()
+        )
+
+    def _wait_flushed(self) -> None:
+        deadline = time.monotonic() + 20
+        while self.api.get("/readyz").json()["lag_seq"] != 0:
+            assert time.monotonic() < deadline, "the ledger does not catch up"
+            time.sleep(0.01)
+
+
+@pytest.mark.timeout(300)
+def test_whatever_happens_every_number_is_what_the_grants_say(live_server: Any) -> None:
+    Machine.stack = live_server
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=20,
+            deadline=None,
+            derandomize=False,
+            print_blob=True,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

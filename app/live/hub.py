@@ -137,7 +137,7 @@ class Hub:
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
             return None  # It ended, or has other rules now, by which the next tick reads it.
         try:
-            publish(reading, read_board(_raised(reply)))
+            publish(reading, read_board(_raised(reply), reading.namespace.sign))
         except Problem as problem:
             self._end(reading.arrived(), problem)
             return problem

@@ -68,13 +68,16 @@ class Directory:
         held = self._namespaces.get(name)
         if held is not None:
             return held
+        changes = self.changes
         raw = await self.call(("HGET", keys.DIRECTORY, name))
         found = parse_published(raw) if isinstance(raw, bytes) else None
         if found is None:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         if len(self._namespaces) >= CACHED_MAX:
             self._namespaces.clear()
-        self._namespaces[name] = found
+        # Kept only if nothing changed since it was asked for: the next round may have emptied the caches already.
+        if changes == self.changes:
+            self._namespaces[name] = found
         return found
 
     async def all(self) -> list[Namespace]:
@@ -86,12 +89,16 @@ class Directory:
 
     async def key(self, key_id: str) -> KeyRecord | None:
         """An API key that is not revoked, by id."""
-        if key_id not in self._keys:
-            raw = await self.call(("HGET", keys.API_KEYS, key_id))
-            if len(self._keys) >= CACHED_MAX:
-                self._keys.clear()
-            self._keys[key_id] = _decode_key(raw) if isinstance(raw, bytes) else None
-        return self._keys[key_id]
+        if key_id in self._keys:
+            return self._keys[key_id]
+        changes = self.changes
+        raw = await self.call(("HGET", keys.API_KEYS, key_id))
+        found = _decode_key(raw) if isinstance(raw, bytes) else None
+        if len(self._keys) >= CACHED_MAX:
+            self._keys.clear()
+        if changes == self.changes:
+            self._keys[key_id] = found
+        return found
 
 
 def parse_published(value: bytes) -> Namespace | None:

@@ -308,6 +308,20 @@ def entries(frame: dict[str, Any]) -> list[tuple[int, int, str]]:
     return [(row["position"], row["rank"], row["user_id"]) for row in rows]
 
 
+def test_an_ascending_board_shows_its_scores_as_they_are(api: httpx.Client, socket: ClientConnection) -> None:
+    rules = {"visibility": "public", "aggregation": "best", "order": "asc"}
+    api.put("/v1/namespaces/laps", json=rules).raise_for_status()
+    grant(api, "laps", "g1", "hare", 61)
+    grant(api, "laps", "g2", "otter", 59)
+    subscribe(socket, "laps")
+    assert [(e["user_id"], e["score"]) for e in hear(socket)["entries"]] == [("otter", 59), ("hare", 61)]
+    grant(api, "laps", "g3", "hare", 58)
+    assert [(e["user_id"], e["score"], e["rank"]) for e in hear(socket)["upsert"]] == [
+        ("hare", 58, 1),
+        ("otter", 59, 2),
+    ]
+
+
 def test_around_a_user(api: httpx.Client, space: str, socket: ClientConnection) -> None:
     public(api, space)
     for place, user in enumerate("abcde"):

@@ -212,6 +212,7 @@ class Server:
             Route(f"{space}/boards/{{window:id}}", reader.board),
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
+            Route(f"{space}/users/{{user:id}}/explain", reader.explain),
             Route(f"{space}/grants/{{grant_id:id}}", reader.grant, methods=["GET"]),
             Route(f"{space}/grants/{{grant_id:id}}", corrections.patch, methods=["PATCH"]),
             Route(f"{space}/grants/{{grant_id:id}}", corrections.delete, methods=["DELETE"]),

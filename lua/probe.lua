@@ -12,7 +12,8 @@ local tries = {
   { 'XRANGE', log_key, '0-1', '0-1' }, { 'XTRIM', log_key, 'MINID', '0-0' }, { 'XADD', seen_key, '0-1', 'd', '' },
   { 'DEL', seen_key }, { 'HMGET', meta_key, 'epoch' }, { 'HDEL', meta_key, 'probe' }, { 'HMGET', rules_key, '0' },
   { 'HMGET', seen_key, '0' }, { 'HSET', seen_key, '0', '0' }, { 'ZADD', board_key, 0, 'probe' },
-  { 'ZMSCORE', board_key, 'probe' }, { 'HSET', user_key, 'total', 0 }, { 'HMGET', user_key, 'total' },
+  { 'ZMSCORE', board_key, 'probe' }, { 'ZREM', board_key, 'probe' }, { 'HSET', user_key, 'total', 0 },
+  { 'HMGET', user_key, 'total' }, { 'HDEL', user_key, 'total' },
   { 'HSET', space_key, '#c', 0 }, { 'HMGET', space_key, '#c' }, { 'TIME' },
   { 'DEL', seen_key }, { 'DEL', board_key }, { 'DEL', user_key }, { 'DEL', space_key },
 }

@@ -11,15 +11,24 @@ import asyncpg
 import msgspec
 
 from ..model.entry import CORRECTION, GRANT, entry_id
-from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable
+from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
-from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
+from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.postgres import Postgres
 
 WAIT_S_MAX = 2.0
 _POLL_S = 0.02
+
+
+# Which of a user's grants make the score.
+_COUNTED = {
+    **{("sum", order): "sum" for order in ("asc", "desc")},
+    **{("latest", order): "latest" for order in ("asc", "desc")},
+    ("best", "desc"): "highest",
+    ("best", "asc"): "lowest",
+}
 
 
 class History:
@@ -51,6 +60,35 @@ class History:
             "next_cursor": _cursor(rows[-1]) if more else None,
             "lag_seq": await self._lag(namespace.partition, offset),
         }
+
+    async def explain(
+        self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
+    ) -> dict[str, Any]:
+        """The live grants that a score is made of, newest first, and the score that they come to: of the best and of
+        the latest the one that counts (or those that equal it). UserNotFound; O(the user's grants)."""
+        after_at, after_seq = _parse_cursor(query.get("cursor"))
+        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        how = _COUNTED[namespace.rules.aggregation, namespace.rules.order]
+        rows = await self._postgres.fetch(
+            "explain", *(namespace.id, user, window.name, after_at, after_seq, how, limit + 1)
+        )
+        lag = await self._lag(namespace.partition, offset)
+        if not rows and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "namespace": namespace.name,
+            "user_id": user,
+            "window": window.name,
+            "score": namespace.number(rows[0]["total" if how == "sum" else how]) if rows else None,
+            "grants": [_grant(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if more else None,
+            "lag_seq": lag,
+        }
+
+    async def _is_known(self, namespace: Namespace, user: str) -> bool:
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        return bool(await self._gatherer.call(("EXISTS", balances)))
 
     async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
         """One grant with its revisions. What is fresh and not in the ledger yet is waited for. GrantNotFound,

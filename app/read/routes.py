@@ -110,6 +110,18 @@ class Reader:
 
         return answer(request, await self._read(request, read))
 
+    async def explain(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}/explain`: why a score is what it is."""
+        check_query(request, "window", "cursor", "limit")
+        limit = query_int(request, "limit", LIMIT_MAX, 1, LIMIT_MAX)
+        user, query = _path_id(request, "user"), request.query_params
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            window = find_window(namespace, query.get("window", "all"), self._clock())
+            return await self._history.explain(namespace, user, window, query, limit)
+
+        return answer(request, await self._read(request, read))
+
     async def grant(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/grants/{grant_id}`."""
         check_query(request)

@@ -75,6 +75,32 @@ WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
       AND c.kind = 'correction' AND c.revision > l.revision)
 ORDER BY l.granted_at DESC, l.seq DESC LIMIT $7;
 
+-- name: explain
+-- A user's live grants in one window, newest first, and what all of them come to in every way. O(the user's grants).
+WITH live AS MATERIALIZED (
+    SELECT l.*, coalesce(f.seq, l.seq) AS first_seq
+    FROM ledger l
+    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
+         AND f.revision = 1 AND f.kind = 'grant'
+    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$3::text]
+      AND l.user_number = (SELECT number FROM users WHERE name = $2)
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' AND c.revision > l.revision)),
+whole AS (
+    SELECT sum(value)::bigint AS total, max(value) AS highest, min(value) AS lowest,
+           (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] AS latest,
+           (array_agg(first_seq ORDER BY granted_at DESC, first_seq DESC))[1] AS latest_seq FROM live)
+SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+       l.granted_at, l.recorded_at, l.voided, l.epoch, l.first_seq AS seq, m.meta::text AS meta,
+       whole.total, whole.highest, whole.lowest, whole.latest
+FROM live l CROSS JOIN whole
+LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.first_seq
+WHERE ($4::timestamptz IS NULL OR (l.granted_at, l.first_seq) < ($4, $5::bigint))
+  AND CASE $6::text WHEN 'sum' THEN true WHEN 'highest' THEN l.value = whole.highest
+           WHEN 'lowest' THEN l.value = whole.lowest ELSE l.first_seq = whole.latest_seq END
+ORDER BY l.granted_at DESC, l.first_seq DESC LIMIT $7;
+
 -- name: revisions
 -- A grant and its corrections, in order.
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,

@@ -16,7 +16,7 @@ def test_every_official_standing_is_matched(live_server: Any) -> None:
     done = subprocess.run(
         [
             *(sys.executable, str(SHARED / "acceptance" / "f1.py"), "--url", live_server.url, "--key", live_server.key),
-            *("--live", "--grants", str(data / "grants-1991-2009.ndjson")),
+            *("--live", "--ledger", "--grants", str(data / "grants-1991-2009.ndjson")),
             *("--standings", str(data / "standings-1991-2009.csv")),
         ],
         capture_output=True,

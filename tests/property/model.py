@@ -62,6 +62,14 @@ class Book:
             return max(held, key=lambda f: (f.at, f.order)).amount
         return (min if self.ascending else max)(f.amount for f in held)
 
+    def counted(self, facts: list[Fact]) -> list[Fact]:
+        """Those that make the score: all of a sum, the best with its equals, the latest."""
+        if self.aggregation == "sum" or not facts:
+            return facts
+        if self.aggregation == "latest":
+            return [max(facts, key=lambda f: (f.at, f.order))]
+        return [f for f in facts if f.amount == self.score(facts)]
+
     def board(self, window: str) -> dict[str, int]:
         """User → score."""
         return self._by_user(lambda f: window in f.windows)

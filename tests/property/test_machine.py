@@ -133,6 +133,16 @@ class Machine(RuleBasedStateMachine):
             wanted = self.book.standing(user)
             assert {field: told[field] for field in wanted} == wanted, user
 
+    def explanations_agree(self) -> None:
+        for user in {f.user for f in self.book.facts.values()}:
+            for window in self.book.windows():
+                url = f"{self.url}/users/{user.replace('/', '%2F')}/explain?window={window}"
+                told = self.api.get(url).json()
+                facts = [f for f in self.book.live(user) if window in f.windows]
+                assert (told["score"], told["lag_seq"]) == (self.book.score(facts), 0)
+                counted = {g["grant_id"]: g["amount"] for g in told["grants"]}
+                assert counted == {f.grant_id: f.amount for f in self.book.counted(facts)}
+
     def teardown(self) -> None:
         if not hasattr(self, "book"):
             return
@@ -140,6 +150,7 @@ class Machine(RuleBasedStateMachine):
             self.touched = self.book.windows()
             self.boards_agree()
             self._ledger_agrees()
+            self.explanations_agree()
         finally:
             self.api.close()
 

@@ -1,6 +1,7 @@
 -- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
 --
--- KEYS     log, meta, rules, seen generations (newest first), boards, users' balances, namespaces
+-- KEYS     log, meta, rules, seen generations (newest first), namespaces, boards (each followed by its order and its
+--          scores where its namespace keeps them), users' balances
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; then the parts as include/batch reads them
@@ -53,15 +54,16 @@ local keys, args, counts = 3 + tonumber(ARGV[8]), 14, {}
 for i = 1, 6 do
   counts[i] = tonumber(ARGV[8 + i])
 end
+local seen_keys = { unpack(KEYS, 4, keys) }
 local batch, shapes = { applied = {}, resend_after = resend_after }, nil
 batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
-batch.spaces, args = unpack_spaces(keys + counts[1] + counts[2], args, counts[3])
-batch.boards, args = unpack_boards(keys, args, counts[1], batch.spaces)
-batch.users, args = unpack_users(keys + counts[1], args, counts[2])
+batch.spaces, keys, args = unpack_spaces(keys, args, counts[3])
+batch.boards, keys, args = unpack_boards(keys, args, counts[1], batch.spaces)
+batch.users, args = unpack_users(keys, args, counts[2])
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
 shapes, args = unpack_shapes(args, counts[5])
 batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)
-refusal = load_batch(batch, rules_key, { unpack(KEYS, 4, keys) })
+refusal = load_batch(batch, rules_key, seen_keys)
 if refusal then
   return refusal
 end

@@ -1,25 +1,43 @@
 -- Reads where one user stands on several boards of a namespace, and their balances.
 --
--- KEYS     balances, meta, boards
--- ARGV     user
--- Reply    {epoch, seq, balances {field, value, …}, total | false, score, users better, users not better, next score
---          above | false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
+-- KEYS     balances, meta, then for each board: board, orders (where the tie-break is earliest), scores (where the ranking
+--          is dense)
+-- ARGV     user, ranking, tie-break (none | earliest)
+-- Reply    {epoch, seq, balances {field, value, …}, total | false, score, rank - 1, users not better, next score above |
+--          false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
 -- Effects  none
 
 local balances_key, meta_key, user = KEYS[1], KEYS[2], ARGV[1]
+local ranking, earliest = ARGV[2], ARGV[3] == 'earliest'
 
 local head = redis.call('HMGET', meta_key, 'epoch', 'seq')
 if not (head[1] and head[2]) then
   return { 'unopened' }
 end
 local reply = { head[1], head[2], redis.call('HGETALL', balances_key) }
-for i = 3, #KEYS do
-  local score, n = redis.call('ZSCORE', KEYS[i], user), #reply
+
+local function member_on(orders_key)
+  if not earliest then
+    return user
+  end
+  local digits = redis.call('HGET', orders_key, user)
+  return digits and digits .. user or ''
+end
+
+for i = 3, #KEYS, 3 do
+  local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_on(KEYS[i + 1])
+  local score, n = redis.call('ZSCORE', board_key, member), #reply
   if score then
-    local total = redis.call('ZCARD', KEYS[i])
-    local better = redis.call('ZCOUNT', KEYS[i], '(' .. score, '+inf')
-    local above = redis.call('ZRANGEBYSCORE', KEYS[i], '(' .. score, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = total, score, better, total - better
+    local total = redis.call('ZCARD', board_key)
+    local better = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
+    local before = better
+    if ranking == 'dense' then
+      before = redis.call('ZCOUNT', scores_key, '(' .. score, '+inf')
+    elseif ranking == 'ordinal' then
+      before = redis.call('ZREVRANK', board_key, member)
+    end
+    local above = redis.call('ZRANGEBYSCORE', board_key, '(' .. score, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = total, score, before, total - better
     reply[n + 5] = above[2] or false
   else
     for column = 1, 5 do

@@ -110,7 +110,7 @@ class WatchedBoard:
 def publish(reading: Reading, board: Board) -> None:
     """Gives what was read to all whom it serves."""
     number = reading.namespace.number
-    rows = [Entry(at.position, at.better + 1, at.user, number(at.units)) for at in sorted(board.places)]
+    rows = [Entry(at.position, at.before + 1, at.user, number(at.units)) for at in sorted(board.places)]
     starts, ends = _moment(reading.window.starts), _moment(reading.window.ends)
     for watched, arrived in reading.served:
         entries = cut(watched.view, rows)

@@ -47,8 +47,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
     "mode": "live",
-    "ranking": "competition",
-    "tie_break": "none",
     "category_boards": False,
     "streaks": False,
     "statistics": False,
@@ -63,7 +61,7 @@ _UNBUILT: dict[str, Any] = {
 _NO_ZONES = ("localtime", "Factory")
 
 # Rules that give recorded scores their meaning.
-_LOCKED = ("scale", "aggregation", "order", "periods", "timezone", "group")
+_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group")
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -94,6 +92,8 @@ def _bound(rules: Rules, field: str) -> int | None:
 
 def check_change(old: Rules, new: Rules) -> str | None:
     """The first rule that may change only while a namespace holds no grants, or None."""
+    if (old.ranking == "dense") != (new.ranking == "dense"):
+        return "ranking"  # dense ranks are kept from the first grant on
     return next((field for field in _LOCKED if getattr(old, field) != getattr(new, field)), None)
 
 

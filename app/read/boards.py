@@ -1,9 +1,11 @@
 """Boards and standings as a client reads them."""
 
+from base64 import b64decode, urlsafe_b64encode
 from typing import Any
 
 import msgspec
 
+from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place, Rank
@@ -21,8 +23,8 @@ class BoardEntry(msgspec.Struct, frozen=True):
 
 
 def entry(namespace: Namespace, place: Place) -> BoardEntry:
-    """A row: the competition rank is one more than the number of better users."""
-    return BoardEntry(place.position, place.better + 1, place.user, namespace.number(place.units))
+    """A row."""
+    return BoardEntry(place.position, place.before + 1, place.user, namespace.number(place.units))
 
 
 def board_body(namespace: Namespace, window: Window, board: Board, missing: list[str] | None = None) -> dict[str, Any]:
@@ -36,12 +38,26 @@ def board_body(namespace: Namespace, window: Window, board: Board, missing: list
         "epoch": board.epoch,
         "version": board.version,
         "total": board.total,
-        "next_cursor": None,
+        "next_cursor": None if board.last is None else cursor_of(*board.last),
         "entries": [entry(namespace, place) for place in sorted(board.places)],
     }
     if missing is not None:
         body["missing"] = missing
     return body
+
+
+def cursor_of(key: int, member: bytes) -> str:
+    """Where a board's page ended: everybody behind it comes next, whatever happens to those before it."""
+    return urlsafe_b64encode(b"%d " % key + member).decode().rstrip("=")
+
+
+def parse_cursor(text: str) -> tuple[int, bytes]:
+    """Key and member. Invalid."""
+    try:
+        key, _, member = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
+        return int(key), member
+    except ValueError:
+        raise Invalid("is not a cursor of a board", field="?cursor") from None
 
 
 def standing_body(
@@ -70,7 +86,7 @@ def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:
     if rank is None:
         return None
     return {
-        "rank": rank.better + 1,
+        "rank": rank.before + 1,
         "score": namespace.number(rank.units),
         "percentile": round(100 * rank.not_better / rank.total, 4),
         "gap_to_next": None if rank.above is None else namespace.number(abs(rank.above - rank.units)),

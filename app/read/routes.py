@@ -16,7 +16,7 @@ from ..store.boards import board_call, read_board, read_standing, standing_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..wire import JSON, MSGPACK, answer, check_query, encode, query_int, wants_msgpack
-from .boards import board_body, standing_body
+from .boards import board_body, parse_cursor, standing_body
 from .history import History
 
 LIMIT_MAX = 1_000
@@ -48,16 +48,16 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "around", "radius", "user")
-        view = _view(request)
+        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking")
+        view, ranking = _view(request), _ranking(request)
         packed = wants_msgpack(request.scope)
 
         async def read(namespace: Namespace) -> bytes:
             window = find_window(namespace, request.path_params["window"], self._clock())
-            call = board_call(namespace, window.name, view)
+            call = board_call(namespace, window.name, view, ranking)
             reply = await self._gatherer.call(call)
             # The reply names its version, so an equal reply at an equal version is an equal answer.
-            key = (namespace.id, namespace.version, window, *view, packed, *reply[:3])
+            key = (namespace.id, namespace.version, window, *view, ranking, packed, *reply[:3])
             held = self._answers.get(key)
             if held is None:
                 body = self._board(namespace, window, view, reply)
@@ -71,7 +71,7 @@ class Reader:
 
         return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
 
-    def _board(self, namespace: Namespace, window: Window, view: list[str | int], reply: Any) -> dict[str, Any]:
+    def _board(self, namespace: Namespace, window: Window, view: list[str | int | bytes], reply: Any) -> dict[str, Any]:
         board = read_board(reply, namespace.sign)
         missing = None
         if view[0] == "users":
@@ -159,14 +159,26 @@ def _path_id(request: Request, name: str) -> str:
     return value
 
 
-_VIEWS = {"user": {"user"}, "around": {"around", "radius"}, "offset": {"offset", "limit"}}
+_VIEWS = {
+    "user": {"user"},
+    "around": {"around", "radius"},
+    "cursor": {"cursor", "limit"},
+    "offset": {"offset", "limit"},
+}
 
 
-def _view(request: Request) -> list[str | int]:
+def _ranking(request: Request) -> str | None:
+    asked = request.query_params.get("ranking")
+    if asked not in (None, "competition", "dense", "ordinal"):
+        raise Invalid("must be competition, dense or ordinal", field="?ranking")
+    return asked
+
+
+def _view(request: Request) -> list[str | int | bytes]:
     query = request.query_params
-    kind = next((name for name in ("user", "around") if name in query), "offset")
+    kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
     for name in query:
-        if name not in _VIEWS[kind]:
+        if name not in _VIEWS[kind] and name != "ranking":
             raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
     users = query.getlist("user")
     if users:
@@ -178,5 +190,7 @@ def _view(request: Request) -> list[str | int]:
     if "around" in query:
         check_text(query["around"], "?around", ID_BYTES_MAX)
         return ["around", query["around"], query_int(request, "radius", 5, 0, 500)]
-    offset = query_int(request, "offset", 0, 0, 999_999_999)
-    return ["page", offset, query_int(request, "limit", 10, 1, LIMIT_MAX)]
+    limit = query_int(request, "limit", 10, 1, LIMIT_MAX)
+    if "cursor" in query:
+        return ["after", *parse_cursor(query["cursor"]), limit]
+    return ["page", query_int(request, "offset", 0, 0, 999_999_999), limit]

@@ -99,9 +99,9 @@ def pack(
             keys.meta(p),
             keys.rules(p),
             *(keys.seen(p, generation) for generation in generations),
-            *(keys.board(p, ns, window) for ns, window in boards),
-            *users,
             *(keys.space(p, ns) for ns in spaces),
+            *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),
+            *users,
         ],
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), log_max),
@@ -123,7 +123,16 @@ def _shape_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
 
 
 def _space(namespace: Namespace) -> tuple[int | str, ...]:
-    return namespace.id, namespace.version, namespace.rules.aggregation, namespace.rules.order
+    rules = namespace.rules
+    return namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking
+
+
+def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
+    yield keys.board(p, namespace.id, window)
+    if namespace.rules.tie_break == "earliest":
+        yield keys.orders(p, namespace.id, window)
+    if namespace.rules.ranking == "dense":
+        yield keys.scores(p, namespace.id, window)
 
 
 def read(reply: Any) -> list[Outcome]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ..model.errors import Recovering
+from ..model.errors import Invalid, Recovering
 from ..model.namespace import Namespace
 from . import keys
 from .redis import Call, evalsha
@@ -16,49 +16,62 @@ VERSIONS = load("versions")
 
 
 class Place(NamedTuple):
-    """One user's place: `position` is unique and orders the list, `better` counts users with a better score."""
+    """One user's place: `position` is unique and orders the list, `before` is one less than the rank."""
 
     position: int
     user: str
     units: int
-    better: int
+    before: int
 
 
 class Board(NamedTuple):
-    """A stretch of a board at one version."""
+    """A stretch of a board at one version. last: key and member of a page's last entry, where others follow."""
 
     epoch: int
     seq: int
     version: int
     total: int
     places: list[Place]
+    last: tuple[int, bytes] | None = None
 
 
 class Rank(NamedTuple):
-    """One user's rank on one board; `above` is the next better score."""
+    """One user's place on one board: `before` is one less than the rank, `above` the next better score."""
 
     total: int
     units: int
-    better: int
+    before: int
     not_better: int
     above: int | None
 
 
-def board_call(namespace: Namespace, window: str, view: Sequence[str | int]) -> Call:
-    """`view`: page offset limit, around user radius, or users and their names. O(log n + entries)."""
-    p, ns = namespace.partition, namespace.id
-    return evalsha(BOARD, [keys.board(p, ns, window), keys.space(p, ns), keys.meta(p)], [window, *view])
+def board_call(
+    namespace: Namespace, window: str, view: Sequence[str | int | bytes], ranking: str | None = None
+) -> Call:
+    """`view`: page offset limit, after score member limit, around user radius, or users and their names. O(log n +
+    entries). ranking: another than the namespace's own."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
+    kept = int(rules.ranking == "dense")
+    return evalsha(BOARD, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
+
+
+def _extra_keys(p: int, ns: int, window: str) -> tuple[str, str]:
+    return keys.orders(p, ns, window), keys.scores(p, ns, window)
 
 
 def read_board(reply: Any, sign: int = 1) -> Board:
     """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
     _check_opened(reply)
-    flat = iter(reply[4:])
+    if reply[0] == b"too_deep":
+        raise Invalid("dense ranks so far down are kept only where the namespace's ranking is dense", field="?ranking")
+    flat = iter(reply[6:])
     places = [
-        Place(int(position), user.decode(), sign * int(float(score)), better)
-        for position, user, score, better in zip(flat, flat, flat, flat, strict=True)
+        Place(int(position), user.decode(), sign * int(float(score)), before)
+        for position, user, score, before in zip(flat, flat, flat, flat, strict=True)
     ]
-    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places)
+    last = None if reply[4] is None else (int(float(reply[4])), reply[5])
+    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last)
 
 
 def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
@@ -82,8 +95,9 @@ def read_versions(reply: Any) -> tuple[int, list[int]]:
 def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
     """A user's balances and ranks. O(log n) a window."""
     p, ns = namespace.partition, namespace.id
-    boards = (keys.board(p, ns, window) for window in windows)
-    return evalsha(STANDING, [keys.balances(p, ns) + user, keys.meta(p), *boards], [user])
+    boards = (key for window in windows for key in (keys.board(p, ns, window), *_extra_keys(p, ns, window)))
+    names = (keys.balances(p, ns) + user, keys.meta(p), *boards)
+    return evalsha(STANDING, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
 
 
 def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank | None]]:
@@ -95,8 +109,8 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
     ranks = [
         None
         if total is None
-        else Rank(total, sign * int(float(score)), better, rest, None if above is None else sign * int(float(above)))
-        for total, score, better, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
+        else Rank(total, sign * int(float(score)), before, rest, None if above is None else sign * int(float(above)))
+        for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks
 

@@ -30,6 +30,16 @@ def board(p: int, namespace_id: int, window: str) -> str:
     return f"lb:{{{p}}}:b:{namespace_id}:{window}"
 
 
+def orders(p: int, namespace_id: int, window: str) -> str:
+    """Hash of a board whose tie-break is `earliest`: user → the digits in front of the name."""
+    return f"lb:{{{p}}}:bo:{namespace_id}:{window}"
+
+
+def scores(p: int, namespace_id: int, window: str) -> str:
+    """Sorted set of a board whose ranking is `dense`: each of its scores once."""
+    return f"lb:{{{p}}}:bs:{namespace_id}:{window}"
+
+
 def balances(p: int, namespace_id: int) -> str:
     """Hash a user (append the name): total, count, last, per category, per source."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
@@ -42,4 +52,5 @@ def space(p: int, namespace_id: int) -> str:
 
 def of_namespace(p: int, namespace_id: int) -> tuple[str, ...]:
     """Patterns that match every key of one namespace but its rules."""
-    return board(p, namespace_id, "*"), balances(p, namespace_id) + "*", space(p, namespace_id)
+    boards = (name(p, namespace_id, "*") for name in (board, orders, scores))
+    return *boards, balances(p, namespace_id) + "*", space(p, namespace_id)

@@ -29,6 +29,7 @@ from ..model.errors import GrantNotFound, Recovering, RevisionConflict, StoreUna
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.apply import Outcome
+from ..store.boards import read_standing, standing_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
@@ -216,8 +217,9 @@ class Corrector:
         return told
 
     async def _score(self, namespace: Namespace, user: str, window: str) -> int | None:
-        found = await self._gatherer.call(("ZSCORE", keys.board(namespace.partition, namespace.id, window), user))
-        return None if found is None else namespace.sign * int(float(found))
+        reply = await self._gatherer.call(standing_call(namespace, user, [window]))
+        _, (rank,) = read_standing(reply, namespace.sign)
+        return None if rank is None else rank.units
 
     async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
         """The competition rank of a score among the others, of whom the user's own score is none."""

@@ -5,22 +5,30 @@ local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
     local ascending = ARGV[args + 4] == 'asc'
-    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
+    spaces[i] = { key = KEYS[keys + i], earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense', id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   labels = {}, known = {}, shapes = {}, changed = {} }
-    args = args + 4
+    args = args + 6
   end
-  return spaces, args
+  return spaces, keys + count, args
 end
 
 local function unpack_boards(keys, args, count, spaces)
   local boards = {}
   for i = 1, count do
-    boards[i] = { key = KEYS[keys + i], space = spaces[tonumber(ARGV[args + 1])], window = ARGV[args + 2],
-                  scores = {} }
-    args = args + 2
+    local space = spaces[tonumber(ARGV[args + 1])]
+    local board = { key = KEYS[keys + 1], space = space, window = ARGV[args + 2], scores = {} }
+    boards[i], keys, args = board, keys + 1, args + 2
+    if space.earliest then
+      board.order_key, keys = KEYS[keys + 1], keys + 1
+      board.members, board.since = {}, {}
+    end
+    if space.dense then
+      board.scores_key, keys = KEYS[keys + 1], keys + 1
+      board.was = {}
+    end
   end
-  return boards, args
+  return boards, keys, args
 end
 
 local function unpack_users(keys, args, count)

@@ -1,9 +1,43 @@
 -- Boards: sorted sets of one exact integer a user: the score, negated where the order is ascending, so that the better
 -- one always stands higher.
+--
+-- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
+-- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
+-- Where the ranking is `dense`, a second sorted set holds each score of the board once.
+
+local function digits(seq)
+  return format('%016d', 9000000000000000 - seq)
+end
+
+-- The members under which users stand on a board; board.fault where its orders cannot be read.
+local function read_members(board, users, names)
+  local found, err = try('HMGET', board.order_key, unpack(names))
+  if not found then
+    board.fault = board.order_key .. ': ' .. err
+    return nil
+  end
+  local members = {}
+  for i = 1, #users do
+    members[i] = (found[i] or '') .. names[i]
+    board.members[users[i].number] = found[i] and members[i]
+  end
+  return members
+end
 
 -- Fills a board's scores, by the number of the user, for a target's users; board.fault names a key that is no such board.
 local function read_board(board, users, names)
-  local found, err = try('ZMSCORE', board.key, unpack(names))
+  local members = names
+  if board.order_key then
+    members = read_members(board, users, names)
+    if not members then
+      return
+    end
+  end
+  local found, err = try('ZMSCORE', board.key, unpack(members))
+  if found and board.scores_key then
+    local _, wrong = try('ZCARD', board.scores_key)
+    found, err = not wrong and found, wrong
+  end
   if not found then
     board.fault = board.key .. ': ' .. err
     return
@@ -22,17 +56,75 @@ local function read_board(board, users, names)
       end
     end
     scores[users[i].number] = score
+    if board.was then
+      board.was[users[i].number] = score
+    end
+  end
+end
+
+-- Takes the members away whose score changed: each comes back behind other digits.
+local function write_orders(board, users)
+  local gone, orders, lost = {}, {}, {}
+  for i = 1, #users do
+    local number, name = users[i].number, users[i].name
+    if board.since[number] then
+      gone[#gone + 1] = board.members[number] or nil
+      board.members[number] = nil
+      if board.scores[number] then
+        local first = digits(board.since[number])
+        orders[#orders + 1], orders[#orders + 2] = name, first
+        board.members[number] = first .. name
+      else
+        lost[#lost + 1] = name
+      end
+    end
+  end
+  if gone[1] then
+    call('ZREM', board.key, unpack(gone))
+  end
+  if orders[1] then
+    call('HSET', board.order_key, unpack(orders))
+  end
+  if lost[1] then
+    call('HDEL', board.order_key, unpack(lost))
+  end
+end
+
+-- The scores that users came to are there; those that they left may stand there no longer.
+local function write_scores(board, users)
+  local ascending, args, left = board.space.ascending, {}, {}
+  for i = 1, #users do
+    local before, score = board.was[users[i].number], board.scores[users[i].number]
+    if score then
+      local key = ascending and 0 - score or score
+      args[#args + 1], args[#args + 2] = key, key
+    end
+    if before and before ~= score then
+      left[ascending and 0 - before or before] = true
+    end
+  end
+  if args[1] then
+    call('ZADD', board.scores_key, unpack(args))
+  end
+  for key in pairs(left) do
+    if call('ZCOUNT', board.key, key, key) == 0 then
+      call('ZREM', board.scores_key, key)
+    end
   end
 end
 
 local function write_board(board, users)
   local scores, ascending, args, n, gone = board.scores, board.space.ascending, {}, 0, {}
+  if board.order_key then
+    write_orders(board, users)
+  end
   for i = 1, #users do
     local user = users[i]
     local score = scores[user.number]
+    local member = board.members and board.members[user.number] or user.name
     if score then
-      args[n + 1], args[n + 2], n = ascending and 0 - score or score, user.name, n + 2
-    else
+      args[n + 1], args[n + 2], n = ascending and 0 - score or score, member, n + 2
+    elseif not board.members then
       gone[#gone + 1] = user.name
     end
   end
@@ -41,5 +133,8 @@ local function write_board(board, users)
   end
   if gone[1] then
     call('ZREM', board.key, unpack(gone))
+  end
+  if board.scores_key then
+    write_scores(board, users)
   end
 end

@@ -6,7 +6,11 @@ local function take_effect(entry, seq)
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   for i = 1, #boards do
-    boards[i].scores[number], boards[i].version = after.scores[i], seq
+    local board = boards[i]
+    if board.since and board.scores[number] ~= after.scores[i] then
+      board.since[number] = seq
+    end
+    board.scores[number], board.version = after.scores[i], seq
   end
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user

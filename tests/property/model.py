@@ -31,12 +31,14 @@ class Book:
 
     def __init__(self, aggregation: str, order: str) -> None:
         self.facts: dict[str, Fact] = {}
+        self.changed: dict[tuple[str, str], int] = {}
+        self._clock = 0
         self.aggregation = aggregation
         self.ascending = order == "asc"
 
     def add(self, fact: Fact) -> None:
         """A grant counts."""
-        self.facts[fact.grant_id] = fact
+        self._put(fact, fact.windows)
 
     def change(self, grant_id: str, **fields: object) -> bool:
         """A correction; whether it changed anything."""
@@ -44,8 +46,17 @@ class Book:
         new = replace(held, **fields)  # type: ignore[arg-type]
         if new == held:
             return False
-        self.facts[grant_id] = replace(new, revision=held.revision + 1)
+        self._put(replace(new, revision=held.revision + 1), held.windows | new.windows)
         return True
+
+    def _put(self, fact: Fact, windows: set[str]) -> None:
+        """Notes when each score last changed."""
+        self._clock += 1
+        before = {window: self.board(window).get(fact.user) for window in windows}
+        self.facts[fact.grant_id] = fact
+        for window in windows:
+            if self.board(window).get(fact.user) != before[window]:
+                self.changed[window, fact.user] = self._clock
 
     def live(self, user: str | None = None) -> list[Fact]:
         """Grants that count."""
@@ -82,10 +93,19 @@ class Book:
                 found[user] = score
         return found
 
-    def ranks(self, board: dict[str, int]) -> dict[str, int]:
-        """Competition ranks: 1-2-2-4."""
+    def ranks(self, board: dict[str, int], ranking: str, listed: list[str]) -> dict[str, int]:
+        """Ranks: competition 1-2-2-4, dense 1-2-2-3, ordinal as `listed`."""
+        if ranking == "ordinal":
+            return {user: place for place, user in enumerate(listed, 1)}
         sign = -1 if self.ascending else 1
-        return {user: 1 + sum(sign * other > sign * score for other in board.values()) for user, score in board.items()}
+        scores = list(set(board.values()) if ranking == "dense" else board.values())
+        return {user: 1 + sum(sign * other > sign * score for other in scores) for user, score in board.items()}
+
+    def listing(self, window: str) -> list[str]:
+        """The users of a board, the better score first, among equals the one who reached it first."""
+        sign = -1 if self.ascending else 1
+        board = self.board(window)
+        return sorted(board, key=lambda user: (-sign * board[user], self.changed[window, user]))
 
     def windows(self) -> set[str]:
         """Every window that a grant ever lay in, live or not."""

@@ -29,9 +29,10 @@ USERS = ["ann", "bob", "cleo", "d/é"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 TIMES = [TODAY, TODAY - timedelta(days=1), TODAY - timedelta(days=8), datetime(2020, 2, 29, 23, 59, 59, 999999, UTC)]
 TIMES += [datetime(2024, 12, 30, tzinfo=UTC), datetime(1999, 12, 31, 23, 0, tzinfo=UTC), TODAY + timedelta(days=300)]
-amounts = st.integers(-20, 20)
+amounts = st.sampled_from([-3, 0, 1, 2, 5])  # few, so that users tie
 labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
+rankings = st.sampled_from(["competition", "dense", "ordinal"])
 _names = count()
 
 
@@ -40,13 +41,20 @@ class Machine(RuleBasedStateMachine):
 
     stack: ClassVar[Any]
 
-    @initialize(aggregation=st.sampled_from(["sum", "best", "latest"]), order=st.sampled_from(["desc", "asc"]))
-    def open(self, aggregation: str, order: str) -> None:
+    @initialize(
+        aggregation=st.sampled_from(["sum", "best", "latest"]),
+        order=st.sampled_from(["desc", "asc"]),
+        ranking=rankings,
+        tie_break=st.sampled_from(["none", "earliest"]),
+    )
+    def open(self, aggregation: str, order: str, ranking: str, tie_break: str) -> None:
         self.api: httpx.Client = self.stack.client()
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
-        rules = {"aggregation": aggregation, "order": order, "accept_past": None, "accept_future": None}
+        rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
+        rules |= {"accept_past": None, "accept_future": None}
         assert self.api.put(self.url, json=rules).status_code == 201
+        self.ranking, self.earliest = ranking, tie_break == "earliest"
         self.book = Book(aggregation, order)
         self.sent: dict[str, dict[str, Any]] = {}
         self.touched: set[str] = {"all"}
@@ -120,10 +128,37 @@ class Machine(RuleBasedStateMachine):
             told = self.api.get(f"{self.url}/boards/{window}?limit=1000").json()
             board = self.book.board(window)
             entries = told["entries"]
+            listed = [e["user_id"] for e in entries]
             assert {e["user_id"]: e["score"] for e in entries} == board, window
-            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(board), window
+            if self.earliest:
+                assert listed == self.book.listing(window), window
+            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(board, self.ranking, listed), window
             assert [e["position"] for e in entries] == list(range(1, len(board) + 1)), window
         self.touched = {"all"}
+
+    @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS))
+    def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str) -> None:
+        url, board = f"{self.url}/boards/all", self.book.board("all")
+        whole = self.api.get(f"{url}?limit=1000&ranking={ranking}").json()["entries"]
+        listed = [e["user_id"] for e in whole]
+        assert {e["user_id"]: e["rank"] for e in whole} == self.book.ranks(board, ranking, listed)
+        paged: list[Any] = []
+        params: dict[str, Any] | None = {"limit": size, "ranking": ranking}
+        while params is not None:
+            page = self.api.get(url, params=params).json()
+            paged += page["entries"]
+            params = params | {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+        assert paged == whole
+        users = {"user": USERS, "ranking": ranking}
+        assert self.api.get(url, params=users).json()["entries"] == whole
+        around = self.api.get(url, params={"around": user, "radius": 1, "ranking": ranking})
+        if user in board:
+            place = listed.index(user)
+            assert around.json()["entries"] == whole[max(0, place - 1) : place + 2]
+            standing = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()["ranks"]["all"]
+            assert standing["rank"] == self.book.ranks(board, self.ranking, listed)[user]
+        else:
+            assert around.status_code == 404
 
     @invariant()
     def balances_agree(self) -> None:
@@ -219,7 +254,7 @@ def test_whatever_happens_every_number_is_what_the_grants_say(live_server: Any) 
             deadline=None,
             derandomize=False,
             print_blob=True,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate],  # a failure is told as it was found: shrinking replays it for minutes
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -158,7 +158,7 @@ class Server:
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.reader = Reader(self.gatherer, self.directory, self.keyring, history, clock)
-        self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions)
+        self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
 
     async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:

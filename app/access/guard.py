@@ -27,6 +27,8 @@ def need(principal: Principal, scope: str, namespace: str) -> None:
 
 
 def check_reader(principal: Principal, namespace: Namespace) -> None:
-    """Anyone reads a public namespace; a private one needs the scope `read`."""
-    if not namespace.is_public:
+    """Anyone reads a public namespace; a private one needs the scope `read`, one in the shadow `admin`."""
+    if namespace.rules.mode == "shadow":
+        need(principal, "admin", namespace.name)
+    elif not namespace.is_public:
         need(principal, "read", namespace.name)

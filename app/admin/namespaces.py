@@ -1,5 +1,7 @@
 """PUT, GET, DELETE and listing of namespaces."""
 
+from collections.abc import Callable
+
 import asyncpg
 import msgspec
 from starlette.requests import Request
@@ -25,13 +27,20 @@ class Namespaces:
     """Namespaces as an administrator keeps them: written to Postgres, then published to every process."""
 
     def __init__(
-        self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring, partitions: int
+        self,
+        postgres: Postgres,
+        gatherer: Gatherer,
+        directory: Directory,
+        keyring: Keyring,
+        partitions: int,
+        clock: Callable[[], int],
     ) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
         self._directory = directory
         self._keyring = keyring
         self._partitions = partitions
+        self._clock = clock
 
     async def put(self, request: Request) -> Response:
         """`PUT /v1/namespaces/{ns}`: 201 new, 200 changed."""
@@ -56,7 +65,7 @@ class Namespaces:
             made = await self._postgres.fetch_one("create_namespace", name, p, text)
             return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
         old = namespace_of(row)
-        change = check_change(old.rules, rules)
+        change = check_change(old.rules, rules, self._clock())
         if change is not None:
             await self._fence(old)
             if await self._holds_grants(old):
@@ -93,7 +102,7 @@ class Namespaces:
         principal = await principal_of(request.scope, self._keyring)
         namespace = await self._directory.namespace(request.path_params["namespace"])
         check_reader(principal, namespace)
-        return answer(request, namespace.body())
+        return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
 
     async def list(self, request: Request) -> Response:
         """`GET /v1/namespaces?prefix=`: those the key may read; without one the public ones."""

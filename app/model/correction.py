@@ -60,6 +60,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         """The balances it is counted in."""
         return labels_of(self.category, self.source)
 
+    def boards(self, namespace: Namespace) -> tuple[str, ...]:
+        """The boards it is counted on."""
+        return namespace.boards_of(self.windows, self.category)
+
 
 class Cell(NamedTuple):
     """What a user's other live grants make of a number. Its order is that of granted_at, then seq."""
@@ -103,10 +107,10 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
     return msgspec.structs.replace(held, **changes)
 
 
-def cells_of(before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The windows (`all` first) and labels in which a grant counted before or counts afterwards (None: not at all)."""
+def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The boards (`all` first) and labels in which a grant counted before or counts afterwards (None: not at all)."""
     sides = [side for side in (before, after) if side is not None]
-    windows = dict.fromkeys(window for side in sides for window in side.windows)
+    windows = dict.fromkeys(board for side in sides for board in side.boards(namespace))
     labels = dict.fromkeys(label for side in sides for label in side.labels)
     return tuple(windows), tuple(labels)
 
@@ -119,7 +123,7 @@ def plan_moves(
     user_seq: the user's last change by which `others` are complete. A sum that grows or shrinks in place needs no such
     hold.
     """
-    windows, labels = cells_of(before, after)
+    windows, labels = cells_of(namespace, before, after)
     if before is None and after is None:
         return Moves((), (), "-")
     if not needs_others(namespace, before, after):
@@ -130,9 +134,11 @@ def plan_moves(
     text = []
     for what, names in (("w", windows), ("l", labels)):
         for i, name in enumerate(names, 1):
-            was = before is not None and name in (before.windows if what == "w" else before.labels)
-            is_in = after if after is not None and name in (after.windows if what == "w" else after.labels) else None
-            text.append(f"{what}{i}{_move(namespace, before if was else None, is_in, others.get(name))}")
+            was, is_in = (
+                side if side is not None and name in (side.boards(namespace) if what == "w" else side.labels) else None
+                for side in (before, after)
+            )
+            text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     text.append(f"a={max(moments)}" if moments else "ax")
     return Moves(windows, labels, "".join(text) + f"u={user_seq}")

@@ -50,8 +50,9 @@ class Entry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
-    windows: those whose boards it moves, `all` first; labels: the balances besides the total, `c:<category>` and
-    `s:<source>`; moves: what becomes of each, as lua/include/outcome.lua reads it; "": the aggregation decides.
+    windows: the boards it moves, `all` first (`<window>:<category>` for those of a category); labels: the balances
+    besides the total, `c:…` and `s:…`; moves: what becomes of each, as lua/include/outcome.lua reads it;
+    "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     """
 

@@ -4,7 +4,7 @@ Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
-├── Conflict 409: GrantConflict, RevisionConflict
+├── Conflict 409: GrantConflict, NamespaceFrozen, RevisionConflict
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, RuleLocked
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering
 
@@ -148,6 +148,12 @@ class GrantConflict(Conflict):
     code = "grant_conflict"
 
 
+class NamespaceFrozen(Conflict):
+    """The namespace takes no writes."""
+
+    code = "namespace_frozen"
+
+
 class RevisionConflict(Conflict):
     """The grant was corrected since the caller saw it."""
 
@@ -227,6 +233,7 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "grant_conflict": (GrantConflict, "this grant_id was used for a grant with other content", "$.grant_id"),
     "score_overflow": (ScoreOverflow, "a score or balance would leave ±(10^15 − 1) scaled units", "$.amount"),
     "amount_range": (AmountRange, "the amount lies outside the namespace's amount_min and amount_max", "$.amount"),
+    "namespace_frozen": (NamespaceFrozen, "the namespace's mode is frozen", None),
     "granted_at_range": (GrantedAtRange, "granted_at lies outside accept_past and accept_future", "$.granted_at"),
     "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),
     "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),

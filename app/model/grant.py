@@ -88,6 +88,7 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
         content=_content(body, sent_at),
         verdict=_verdict(namespace, units, granted_at, now),
         known_since=_known_since(namespace, sent_at, now),
+        windows=namespace.boards_of(windows, grant.category),
         labels=labels_of(grant.category, grant.source),
     )
 
@@ -166,6 +167,8 @@ def _content(body: LogEntry, sent_at: int | None) -> bytes:
 
 
 def _verdict(namespace: Namespace, units: int, granted_at: int, now: int) -> str:
+    if namespace.rules.mode == "frozen":
+        return "namespace_frozen"
     past, future = namespace.past_micros, namespace.future_micros
     if (past is not None and granted_at < now - past) or (future is not None and granted_at > now + future):
         return "granted_at_range"

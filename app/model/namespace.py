@@ -11,9 +11,11 @@ import msgspec
 from .errors import Invalid, RuleLocked
 from .score import from_units, to_units
 from .text import check_namespace_name, check_text
-from .windows import Calendar, Period
+from .windows import EARLIEST, LATEST, Calendar, Period, Season, to_micros
 
 Number = int | float
+
+SEASONS_MAX = 100
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,20 +42,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     accept_future: timedelta | None = timedelta(minutes=5)
     velocity: Any = None
     suspicious: Literal["reject", "quarantine"] = "reject"
-    seasons: tuple[Any, ...] = ()
+    seasons: tuple[Season, ...] = ()
     bands: tuple[Any, ...] = ()
 
 
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
-    "mode": "live",
-    "category_boards": False,
     "streaks": False,
     "statistics": False,
     "bounded_sums": False,
     "velocity": None,
     "suspicious": "reject",
-    "seasons": (),
     "bands": (),
 }
 
@@ -61,7 +60,7 @@ _UNBUILT: dict[str, Any] = {
 _NO_ZONES = ("localtime", "Factory")
 
 # Rules that give recorded scores their meaning.
-_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group")
+_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards")
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -82,7 +81,22 @@ def check_rules(rules: Rules) -> Rules:
     bounds = [_bound(rules, "amount_min"), _bound(rules, "amount_max")]
     if bounds[0] is not None and bounds[1] is not None and bounds[0] > bounds[1]:
         raise Invalid("must not lie above amount_max", field="$.amount_min")
+    _check_seasons(rules.seasons)
     return msgspec.structs.replace(rules, periods=tuple(dict.fromkeys(("all", *rules.periods))))
+
+
+def _check_seasons(seasons: tuple[Season, ...]) -> None:
+    if len(seasons) > SEASONS_MAX:
+        raise Invalid(f"at most {SEASONS_MAX} seasons", field="$.seasons")
+    for i, season in enumerate(seasons):
+        check_namespace_name(season.name, f"$.seasons[{i}].name")
+        for field in ("starts", "ends"):
+            if not EARLIEST <= getattr(season, field) < LATEST:
+                raise Invalid("must lie between the years 1900 and 2254", field=f"$.seasons[{i}].{field}")
+        if season.starts >= season.ends:
+            raise Invalid("must lie before its end", field=f"$.seasons[{i}].starts")
+        if season.name in (other.name for other in seasons[:i]):
+            raise Invalid("names another season already", field=f"$.seasons[{i}].name")
 
 
 def _bound(rules: Rules, field: str) -> int | None:
@@ -90,8 +104,15 @@ def _bound(rules: Rules, field: str) -> int | None:
     return None if value is None else to_units(repr(value), rules.scale, f"$.{field}")
 
 
-def check_change(old: Rules, new: Rules) -> str | None:
-    """The first rule that may change only while a namespace holds no grants, or None."""
+def check_change(old: Rules, new: Rules, now: int) -> str | None:
+    """The first rule that may change only while a namespace holds no grants, or None.
+
+    A season may come, change or go while no grant can lie in it yet: it begins later than `accept_future` allows.
+    """
+    reach = None if old.accept_future is None else now + old.accept_future // timedelta(microseconds=1)
+    for season in set(old.seasons) ^ set(new.seasons):
+        if reach is None or to_micros(season.starts) <= reach:
+            return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
         return "ranking"  # dense ranks are kept from the first grant on
     return next((field for field in _LOCKED if getattr(old, field) != getattr(new, field)), None)
@@ -119,7 +140,13 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def calendar(self) -> Calendar:
         """The windows of its time zone and periods."""
-        return Calendar(self.rules.timezone, self.rules.periods)
+        return Calendar(self.rules.timezone, self.rules.periods, self.rules.seasons)
+
+    def boards_of(self, windows: tuple[str, ...], category: str | None) -> tuple[str, ...]:
+        """The boards that a grant in these windows is counted on: each window's, and its category's if kept."""
+        if category is None or not self.rules.category_boards:
+            return windows
+        return windows + tuple(f"{window}:{category}" for window in windows)
 
     @cached_property
     def past_micros(self) -> int | None:

@@ -8,10 +8,21 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 Period = Literal["all", "month", "week", "day"]
+
+
+class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named stretch: `starts` ≤ instant < `ends`. Seasons may overlap."""
+
+    name: str
+    starts: Annotated[datetime, msgspec.Meta(tz=True)]
+    ends: Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,7 +48,7 @@ class Window:
     """One stretch: `starts` ≤ instant < `ends`, in microseconds; both None for `all`."""
 
     name: str
-    period: Period
+    period: Period | Literal["season"]
     starts: int | None
     ends: int | None
 
@@ -71,15 +82,18 @@ def _local_date(info: ZoneInfo, micros: int) -> date:
 class Calendar:
     """The windows of one time zone and a set of periods. A repeated day costs a dictionary look-up."""
 
-    def __init__(self, zone: str, periods: tuple[Period, ...]) -> None:
+    def __init__(self, zone: str, periods: tuple[Period, ...], seasons: tuple[Season, ...] = ()) -> None:
         self.zone = zone
         self.periods = periods
+        self._seasons = tuple(
+            Window(f"season:{held.name}", "season", to_micros(held.starts), to_micros(held.ends)) for held in seasons
+        )
         self._info = ZoneInfo(zone)
         self._days: dict[date, tuple[str, ...]] = {}
         self._last: tuple[int, int, tuple[str, ...]] = (1, 0, ())
 
     def names_at(self, micros: int) -> tuple[str, ...]:
-        """The names of the windows that an instant falls into, `all` first, then in the order of the periods."""
+        """The names of the windows that an instant falls into: `all`, the other periods' in their order, seasons."""
         starts, ends, names = self._last
         if starts <= micros < ends:
             return names
@@ -89,7 +103,15 @@ class Calendar:
             if len(self._days) >= _DAYS_KEPT_MAX:
                 self._days.clear()
             held = self._days[day] = tuple(_name(period, day) for period in self.periods)
-        self._last = (day_starts(self.zone, day), day_starts(self.zone, day + timedelta(days=1)), held)
+        starts, ends = day_starts(self.zone, day), day_starts(self.zone, day + timedelta(days=1))
+        for season in self._seasons:
+            assert season.starts is not None
+            assert season.ends is not None
+            if season.starts <= micros < season.ends:
+                held = (*held, season.name)
+            for edge in (season.starts, season.ends):
+                starts, ends = (max(starts, edge), ends) if edge <= micros else (starts, min(ends, edge))
+        self._last = (starts, ends, held)
         return held
 
     def day_at(self, micros: int) -> date:
@@ -108,12 +130,25 @@ class Calendar:
         """The window of this name, or the current one of a period's name; None where there is no such board."""
         if name == "all":
             return ALL
+        if name.startswith("season:"):
+            return next((season for season in self._seasons if season.name == name), None)
         if name in self.periods:
             return self.current(name, micros)
         parsed = _parse(name)
         if parsed is None or parsed[0] not in self.periods:
             return None
         return self._window(*parsed)
+
+    def running(self, micros: int) -> list[Window]:
+        """The seasons that an instant falls into."""
+        names = self.names_at(micros)
+        return [season for season in self._seasons if season.name in names]
+
+    def resets(self, micros: int) -> dict[str, datetime | None]:
+        """When the board of each period, and of each season under way, begins anew or ends; None: never."""
+        windows = {period: self.current(period, micros) for period in self.periods}
+        ends = {name: window.ends for name, window in windows.items()} | {w.name: w.ends for w in self.running(micros)}
+        return {name: None if end is None else from_micros(end) for name, end in ends.items()}
 
     def _window(self, period: Period, day: date) -> Window:
         if period == "all":

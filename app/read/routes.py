@@ -10,7 +10,7 @@ from ..access.guard import check_reader, principal_of
 from ..access.keys import Keyring
 from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
-from ..model.text import ID_BYTES_MAX, check_text
+from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
 from ..store.boards import board_call, read_board, read_standing, standing_call
 from ..store.directory import Directory
@@ -48,19 +48,25 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking")
+        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking", "category")
         view, ranking = _view(request), _ranking(request)
+        category = request.query_params.get("category")
+        if category is not None:
+            check_text(category, "?category", LABEL_BYTES_MAX)
         packed = wants_msgpack(request.scope)
 
         async def read(namespace: Namespace) -> bytes:
             window = find_window(namespace, request.path_params["window"], self._clock())
-            call = board_call(namespace, window.name, view, ranking)
+            if category is not None and not namespace.rules.category_boards:
+                raise Invalid("the namespace keeps no boards of categories", field="?category")
+            name = window.name if category is None else f"{window.name}:{category}"
+            call = board_call(namespace, name, view, ranking)
             reply = await self._gatherer.call(call)
             # The reply names its version, so an equal reply at an equal version is an equal answer.
-            key = (namespace.id, namespace.version, window, *view, ranking, packed, *reply[:3])
+            key = (namespace.id, namespace.version, window, category, *view, ranking, packed, *reply[:3])
             held = self._answers.get(key)
             if held is None:
-                body = self._board(namespace, window, view, reply)
+                body = self._board(namespace, window, category, view, reply)
                 held, _ = encode(request.scope, body)
                 self._answers_bytes += len(held)
                 if self._answers_bytes > _ANSWERS_BYTES_MAX:
@@ -71,7 +77,9 @@ class Reader:
 
         return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
 
-    def _board(self, namespace: Namespace, window: Window, view: list[str | int | bytes], reply: Any) -> dict[str, Any]:
+    def _board(
+        self, namespace: Namespace, window: Window, category: str | None, view: list[str | int | bytes], reply: Any
+    ) -> dict[str, Any]:
         board = read_board(reply, namespace.sign)
         missing = None
         if view[0] == "users":
@@ -79,7 +87,7 @@ class Reader:
             missing = [str(user) for user in view[1:] if user not in found]
         elif view[0] == "around" and not board.places:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
-        return board_body(namespace, window, board, missing)
+        return {**board_body(namespace, window, board, missing), "category": category}
 
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""
@@ -89,13 +97,14 @@ class Reader:
         async def read(namespace: Namespace) -> dict[str, Any]:
             now = self._clock()
             periods = namespace.rules.periods
-            names = [namespace.calendar.current(period, now).name for period in periods]
+            seasons = [season.name for season in namespace.calendar.running(now)]
+            names = [namespace.calendar.current(period, now).name for period in periods] + seasons
             balances, ranks = read_standing(
                 await self._gatherer.call(standing_call(namespace, user, names)), namespace.sign
             )
             if not balances:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            return standing_body(namespace, user, balances, dict(zip(periods, ranks, strict=True)))
+            return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)))
 
         return answer(request, await self._read(request, read))
 
@@ -178,7 +187,7 @@ def _view(request: Request) -> list[str | int | bytes]:
     query = request.query_params
     kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
     for name in query:
-        if name not in _VIEWS[kind] and name != "ranking":
+        if name not in _VIEWS[kind] and name not in ("ranking", "category"):
             raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
     users = query.getlist("user")
     if users:

@@ -139,6 +139,7 @@ WITH live AS (
           AND c.kind = 'correction' AND c.revision > l.revision)),
 cells AS (
     SELECT unnest(windows) AS cell, * FROM live
+    UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL
     UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
     UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL)
 SELECT cell, max(value) AS highest, min(value) AS lowest,

@@ -82,6 +82,8 @@ class Corrector:
             after = self._after(namespace, held, ask)
             if after == held:
                 return await self._unchanged(namespace, held, held.revision)
+            if namespace.rules.mode == "frozen":
+                raise problem_of("namespace_frozen")
             others, seq = await self._others(namespace, held, after, waiting)
             entry = correction_entry(
                 *(namespace, ask.verb, held, after, others, seq), reason=ask.edit.reason, actor=ask.actor, key=ask.key
@@ -133,7 +135,7 @@ class Corrector:
             voided=False,
             seq=_NEWEST,
         )
-        cells = cells_of(None, after)
+        cells = cells_of(namespace, None, after)
         others = await self._ledger.others(namespace, body.user, body.grant_id, (*cells[0], *cells[1]))
         moves = plan_moves(namespace, None, after, others, seq)
         return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=moves.text)
@@ -174,7 +176,7 @@ class Corrector:
         if not needs_others(namespace, live[0], live[1]):
             return {}, 0
         seq = await self._user_flushed(namespace, held.user, waiting)
-        windows, labels = cells_of(live[0], live[1])
+        windows, labels = cells_of(namespace, live[0], live[1])
         return await self._ledger.others(namespace, held.user, held.grant_id, ("all", *windows, *labels)), seq
 
     def _after(self, namespace: Namespace, held: Held, ask: Ask) -> Held:

@@ -168,3 +168,94 @@ def test_history_never_claims_to_be_complete_while_it_lacks_a_grant(api: httpx.C
         told = api.get(f"/v1/namespaces/{space}/users/otter/grants?limit=1").json()
         newest = [grant["grant_id"] for grant in told["grants"]]
         assert told["lag_seq"] > 0 or newest == [grant_id]
+
+
+def test_a_season_is_a_window_by_its_name(api: httpx.Client) -> None:
+    season = {"name": "autumn", "starts": "2024-09-01T00:00:00Z", "ends": "2024-12-01T00:00:00Z"}
+    url = "/v1/namespaces/seasons"
+    assert api.put(url, json={"accept_past": None, "seasons": [season]}).status_code == 201
+    for grant_id, at in (("in", "2024-09-01T00:00:00Z"), ("last", "2024-11-30T23:59:59.999999Z")):
+        body = {"grant_id": grant_id, "user_id": "otter", "amount": 3, "granted_at": at}
+        assert api.post(f"{url}/grants", json=body).status_code == 201
+    body = {"grant_id": "after", "user_id": "otter", "amount": 9, "granted_at": "2024-12-01T00:00:00Z"}
+    assert api.post(f"{url}/grants", json=body).status_code == 201
+    told = api.get(f"{url}/boards/season:autumn").json()
+    assert (told["window"], told["starts"], told["ends"]) == (
+        *("season:autumn", "2024-09-01T00:00:00Z", "2024-12-01T00:00:00Z"),
+    )
+    assert [entry["score"] for entry in told["entries"]] == [6]
+    assert api.get(f"{url}/boards/season:winter").json()["code"] == "board_not_found"
+    # What grants may lie in already stays as it is; what is still to come may change.
+    later = {"name": "later", "starts": "2199-01-01T00:00:00Z", "ends": "2199-02-01T00:00:00Z"}
+    rules = {"accept_past": None}
+    assert api.put(url, json=rules | {"seasons": [season, later]}).status_code == 200
+    assert api.put(url, json=rules | {"seasons": [season]}).status_code == 200
+    for seasons in ([], [season | {"ends": "2025-01-01T00:00:00Z"}], [season, season | {"name": "too"}]):
+        refused = api.put(url, json=rules | {"seasons": seasons})
+        assert (refused.json()["code"], refused.json()["field"]) == ("rule_locked", "$.seasons")
+
+
+@pytest.mark.parametrize(
+    ("seasons", "field"),
+    [
+        ([{"name": "a b", "starts": "2024-01-01T00:00:00Z", "ends": "2024-02-01T00:00:00Z"}], "$.seasons[0].name"),
+        ([{"name": "a", "starts": "2024-03-01T00:00:00Z", "ends": "2024-02-01T00:00:00Z"}], "$.seasons[0].starts"),
+        ([{"name": "a", "starts": "2024-03-01T00:00:00", "ends": "2024-02-01T00:00:00Z"}], "$.seasons[0].starts"),
+        ([{"name": "a", "starts": "2024-01-01T00:00:00Z", "ends": "2024-02-01T00:00:00Z"}] * 2, "$.seasons[1].name"),
+    ],
+)
+def test_bad_seasons_are_told_by_field(api: httpx.Client, seasons: Any, field: str) -> None:
+    answer = api.put("/v1/namespaces/bad-seasons", json={"seasons": seasons})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
+
+
+def test_the_next_reset_is_told(api: httpx.Client, space: str) -> None:
+    told = api.get(f"/v1/namespaces/{space}").json()["resets"]
+    assert told["all"] is None
+    board = api.get(f"/v1/namespaces/{space}/boards/week").json()
+    assert told["week"] == board["ends"]
+    assert set(told) == {"all", "month", "week", "day"}
+
+
+def test_a_frozen_namespace_takes_no_writes_and_knows_what_counted(api: httpx.Client, space: str) -> None:
+    url, grant = f"/v1/namespaces/{space}", {"grant_id": "g1", "user_id": "otter", "amount": 5}
+    assert api.post(f"{url}/grants", json=grant).status_code == 201
+    assert api.put(url, json={"accept_past": None, "mode": "frozen"}).status_code == 200
+    assert api.post(f"{url}/grants", json=grant).json()["status"] == "duplicate"
+    refused = (
+        api.post(f"{url}/grants", json=grant | {"grant_id": "g2"}),
+        api.patch(f"{url}/grants/g1", json={"amount": 6}),
+        api.delete(f"{url}/grants/g1"),
+    )
+    assert [(a.status_code, a.json()["code"]) for a in refused] == [(409, "namespace_frozen")] * 3
+    assert api.get(f"{url}/boards/all").json()["entries"][0]["score"] == 5
+    assert api.put(url, json={"accept_past": None}).status_code == 200
+    assert api.post(f"{url}/grants", json=grant | {"grant_id": "g2"}).status_code == 201
+
+
+def test_a_namespace_in_the_shadow_counts_and_shows_itself_to_admins_alone(live_server: Any, api: httpx.Client) -> None:
+    url = "/v1/namespaces/shadow"
+    assert api.put(url, json={"mode": "shadow", "visibility": "public"}).status_code == 201
+    assert api.post(f"{url}/grants", json={"grant_id": "g1", "user_id": "otter", "amount": 5}).status_code == 201
+    assert api.get(f"{url}/boards/all").json()["entries"][0]["score"] == 5
+    reader = live_server.run("keys", "create", "--scope", "read:*").stdout.strip()
+    for key, status in ((reader, 403), (None, 401)):
+        with live_server.client(key=key) as client:
+            for path in ("boards/all", "users/otter", "users/otter/grants"):
+                assert client.get(f"{url}/{path}").status_code == status
+
+
+def test_boards_of_categories(api: httpx.Client, space: str) -> None:
+    assert api.get(f"/v1/namespaces/{space}/boards/all?category=red").json()["field"] == "?category"
+    api.put("/v1/namespaces/teams", json={"category_boards": True}).raise_for_status()
+    members = [("otter", 5, "red"), ("hare", 7, "blue"), ("mole", 9, "red"), ("otter", 1, None)]
+    body = [
+        {"grant_id": f"g{i}", "user_id": user, "amount": amount, "category": category}
+        for i, (user, amount, category) in enumerate(members)
+    ]
+    assert api.post("/v1/namespaces/teams/grants", json=body).json()["applied"] == 4
+    for window in ("all", "week"):
+        told = api.get(f"/v1/namespaces/teams/boards/{window}?category=red").json()
+        assert [(e["rank"], e["user_id"], e["score"]) for e in told["entries"]] == [(1, "mole", 9), (2, "otter", 5)]
+        assert (told["category"], told["window"]) == ("red", told["window"].partition(":")[0])
+    assert api.get("/v1/namespaces/teams/boards/all?category=none").json()["entries"] == []

@@ -218,7 +218,7 @@ def test_across_namespaces_and_atomically_within_a_group(api: httpx.Client) -> N
 
 def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, space: str) -> None:
     for body, field in (
-        ({"ranking": "dense"}, "$.ranking"),
+        ({"ranking": "best"}, "$.ranking"),
         ({"aggregation": "most"}, "$.aggregation"),
         ({"streaks": True}, "$.streaks"),
         ({"nonsense": 1}, "$.nonsense"),

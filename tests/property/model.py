@@ -4,6 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+SEASONS = {
+    "leap": (datetime(2020, 2, 29, tzinfo=UTC), datetime(2024, 12, 30, tzinfo=UTC)),
+    "long": (datetime(1999, 12, 31, 23, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)),
+}
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -23,7 +28,13 @@ class Fact:
     def windows(self) -> set[str]:
         """In UTC."""
         year, week, _ = self.at.isocalendar()
-        return {"all", f"{self.at:%Y-%m}", f"{year:04}-W{week:02}", f"{self.at:%Y-%m-%d}"}
+        windows = {"all", f"{self.at:%Y-%m}", f"{year:04}-W{week:02}", f"{self.at:%Y-%m-%d}"}
+        return windows | {f"season:{name}" for name, (starts, ends) in SEASONS.items() if starts <= self.at < ends}
+
+    @property
+    def boards(self) -> set[tuple[str, str | None]]:
+        """Window and category: every window's board, and its category's."""
+        return {(window, category) for window in self.windows for category in {None, self.category}}
 
 
 class Book:
@@ -31,14 +42,14 @@ class Book:
 
     def __init__(self, aggregation: str, order: str) -> None:
         self.facts: dict[str, Fact] = {}
-        self.changed: dict[tuple[str, str], int] = {}
+        self.changed: dict[tuple[str, str | None, str], int] = {}
         self._clock = 0
         self.aggregation = aggregation
         self.ascending = order == "asc"
 
     def add(self, fact: Fact) -> None:
         """A grant counts."""
-        self._put(fact, fact.windows)
+        self._put(fact, fact.boards)
 
     def change(self, grant_id: str, **fields: object) -> bool:
         """A correction; whether it changed anything."""
@@ -46,17 +57,17 @@ class Book:
         new = replace(held, **fields)  # type: ignore[arg-type]
         if new == held:
             return False
-        self._put(replace(new, revision=held.revision + 1), held.windows | new.windows)
+        self._put(replace(new, revision=held.revision + 1), held.boards | new.boards)
         return True
 
-    def _put(self, fact: Fact, windows: set[str]) -> None:
+    def _put(self, fact: Fact, boards: set[tuple[str, str | None]]) -> None:
         """Notes when each score last changed."""
         self._clock += 1
-        before = {window: self.board(window).get(fact.user) for window in windows}
+        before = {board: self.board(*board).get(fact.user) for board in boards}
         self.facts[fact.grant_id] = fact
-        for window in windows:
-            if self.board(window).get(fact.user) != before[window]:
-                self.changed[window, fact.user] = self._clock
+        for board in boards:
+            if self.board(*board).get(fact.user) != before[board]:
+                self.changed[*board, fact.user] = self._clock
 
     def live(self, user: str | None = None) -> list[Fact]:
         """Grants that count."""
@@ -81,9 +92,9 @@ class Book:
             return [max(facts, key=lambda f: (f.at, f.order))]
         return [f for f in facts if f.amount == self.score(facts)]
 
-    def board(self, window: str) -> dict[str, int]:
+    def board(self, window: str, category: str | None = None) -> dict[str, int]:
         """User → score."""
-        return self._by_user(lambda f: window in f.windows)
+        return self._by_user(lambda f: window in f.windows and category in (None, f.category))
 
     def _by_user(self, holds: Callable[[Fact], bool]) -> dict[str, int]:
         found = {}
@@ -101,15 +112,19 @@ class Book:
         scores = list(set(board.values()) if ranking == "dense" else board.values())
         return {user: 1 + sum(sign * other > sign * score for other in scores) for user, score in board.items()}
 
-    def listing(self, window: str) -> list[str]:
+    def listing(self, window: str, category: str | None = None) -> list[str]:
         """The users of a board, the better score first, among equals the one who reached it first."""
         sign = -1 if self.ascending else 1
-        board = self.board(window)
-        return sorted(board, key=lambda user: (-sign * board[user], self.changed[window, user]))
+        board = self.board(window, category)
+        return sorted(board, key=lambda user: (-sign * board[user], self.changed[window, category, user]))
 
     def windows(self) -> set[str]:
-        """Every window that a grant ever lay in, live or not."""
+        """Every window that a grant lies in, live or not."""
         return {window for f in self.facts.values() for window in f.windows} | {"all"}
+
+    def boards(self) -> set[tuple[str, str | None]]:
+        """Every board that a grant ever moved."""
+        return {board for f in self.facts.values() for board in f.boards} | {key[:2] for key in self.changed}
 
     def standing(self, user: str) -> dict[str, object]:
         """What GET …/users/{user} tells."""

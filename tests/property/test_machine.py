@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.model import Book, Fact, moment
+from tests.property.model import SEASONS, Book, Fact, moment
 
 USERS = ["ann", "bob", "cleo", "d/é"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -52,12 +52,16 @@ class Machine(RuleBasedStateMachine):
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
         rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
-        rules |= {"accept_past": None, "accept_future": None}
+        rules |= {"accept_past": None, "accept_future": None, "category_boards": True}
+        rules["seasons"] = [
+            {"name": name, "starts": starts.isoformat(), "ends": ends.isoformat()}
+            for name, (starts, ends) in SEASONS.items()
+        ]
         assert self.api.put(self.url, json=rules).status_code == 201
         self.ranking, self.earliest = ranking, tie_break == "earliest"
         self.book = Book(aggregation, order)
         self.sent: dict[str, dict[str, Any]] = {}
-        self.touched: set[str] = {"all"}
+        self.touched: set[tuple[str, str | None]] = {("all", None)}
 
     @rule(members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4))
     def grant(self, members: Any) -> None:
@@ -74,7 +78,7 @@ class Machine(RuleBasedStateMachine):
             assert answer["status"] == "applied", answer
             before = self.book.score(self.book.live(fact.user))
             self.book.add(fact)
-            self.touched |= fact.windows
+            self.touched |= fact.boards
             if len(bodies) == 1 or self.book.aggregation != "latest":
                 told = (answer["previous_score"], answer["score"])
                 assert told == (before, self.book.score(self.book.live(fact.user)))
@@ -124,17 +128,18 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def boards_agree(self) -> None:
-        for window in self.touched:
-            told = self.api.get(f"{self.url}/boards/{window}?limit=1000").json()
-            board = self.book.board(window)
-            entries = told["entries"]
+        for board in self.touched:
+            window, category = board
+            params = {"limit": 1000} | ({} if category is None else {"category": category})
+            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
+            wanted, entries = self.book.board(*board), told["entries"]
             listed = [e["user_id"] for e in entries]
-            assert {e["user_id"]: e["score"] for e in entries} == board, window
+            assert {e["user_id"]: e["score"] for e in entries} == wanted, board
             if self.earliest:
-                assert listed == self.book.listing(window), window
-            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(board, self.ranking, listed), window
-            assert [e["position"] for e in entries] == list(range(1, len(board) + 1)), window
-        self.touched = {"all"}
+                assert listed == self.book.listing(*board), board
+            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
+            assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
+        self.touched = {("all", None)}
 
     @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS))
     def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str) -> None:
@@ -182,7 +187,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "book"):
             return
         try:
-            self.touched = self.book.windows()
+            self.touched = self.book.boards()
             self.boards_agree()
             self._ledger_agrees()
             self.explanations_agree()
@@ -198,11 +203,11 @@ class Machine(RuleBasedStateMachine):
     def _correct(self, grant_id: str, answer: httpx.Response, fields: dict[str, Any]) -> None:
         assert answer.status_code == 200, answer.text
         held = self.book.facts[grant_id]
-        self.touched |= held.windows
+        self.touched |= held.boards
         before = self.book.score(self.book.live(held.user))
         changed = self.book.change(grant_id, **fields)
         new, told = self.book.facts[grant_id], answer.json()
-        self.touched |= new.windows
+        self.touched |= new.boards
         after = self.book.score(self.book.live(held.user))
         assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
         assert (told["previous_score"], told["score"]) == (before, after)

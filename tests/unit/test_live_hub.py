@@ -52,9 +52,9 @@ class Store:
             names = [arg for arg in call[3 + call[2] :] if isinstance(arg, str)]
             return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]
         assert call[1] == BOARD.sha
-        version, users = self.boards.get(call[6], (0, []))
+        version, users = self.boards.get(call[8], (0, []))
         rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i)]
-        return [b"1", b"9", b"%d" % version, len(users), *rows]
+        return [b"1", b"9", b"%d" % version, len(users), None, None, *rows]
 
     def space(self, name: str, **rules: Any) -> Namespace:
         self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules))
@@ -62,7 +62,7 @@ class Store:
 
     def reads(self) -> list[Any]:
         """The views read since asked last."""
-        found = [call[7:] for call in self.asked if call[1] == BOARD.sha]
+        found = [call[12:] for call in self.asked if call[1] == BOARD.sha]
         self.asked.clear()
         return found
 

@@ -18,6 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
+from tests.benchmarks import rules
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -80,6 +81,13 @@ def tell(name: str, ours: float, floor: float, unit: str, wanted: float | None) 
     ratio = ours / floor
     verdict = "" if wanted is None else f"  wanted {wanted:.2f}: {'met' if ratio >= wanted else 'NOT MET'}"
     print(f"{name:34} {ours:10,.0f} {floor:10,.0f} {unit:8} ratio {ratio:.2f}{verdict}", flush=True)
+
+
+def tell_cost(name: str, ours: float, plain: float, unit: str, most: float | None) -> None:
+    """One line: a cost, the plain one, their ratio and what it may be at most."""
+    ratio = ours / plain
+    verdict = "" if most is None else f"  at most {most:.2f}: {'met' if ratio <= most else 'NOT MET'}"
+    print(f"{name:34} {ours:10,.1f} {plain:10,.1f} {unit:8} ratio {ratio:.2f}{verdict}", flush=True)
 
 
 def requests_a_second(stack: Stack, kind: str, path: str, count: int, wall: float, economy: float | None) -> None:
@@ -157,8 +165,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (batch, single, top-10, persister), or everything."""
-    wanted = parts or ["batch", "single", "top-10", "persister"]
+    """The named parts (batch, single, top-10, persister, rules), or everything."""
+    wanted = parts or ["batch", "single", "top-10", "persister", "rules"]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -178,6 +186,8 @@ def main(parts: list[str]) -> None:
                 asyncio.run(persister(stack, 100_000))
         finally:
             stack.down()
+    if "rules" in wanted:
+        rules.main(tell_cost)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""What each rule costs a grant in Redis: the script's own time, as ratios to a plain grant of four boards."""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from msgspec import UNSET, Raw
+
+from app.embedded import Valkey, free_port
+from app.model.correction import Edit, Held, correction_entry, edited
+from app.model.entry import Entry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules
+from app.store import apply, keys
+from app.store.apply import APPLY, Head
+from app.store.partitions import OPEN
+
+USERS = 100_000
+BATCH = 500
+P = 0
+
+Tell = Callable[[str, float, float, str, float | None], None]
+
+
+class Bench:
+    """One partition on one Valkey that is written to by nothing else."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self._store: Any = redis.Redis.from_url(valkey.url)
+        self._store.eval(OPEN.source, 1, keys.meta(P), 1)
+        self._sha = self._store.script_load(APPLY.source)
+        self._seq = 0
+        self._ids = 0
+
+    def space(self, **rules: Any) -> Namespace:
+        """A namespace of its own."""
+        self._ids += 1
+        self._store.hset(keys.rules(P), str(self._ids), "1")
+        return Namespace(self._ids, f"n{self._ids}", P, 1, Rules(**rules))
+
+    def grants(self, space: Namespace, count: int, tag: str) -> list[Entry]:
+        """Grants to random users, with a category and a source."""
+        now = time.time_ns() // 1000
+        return [
+            plan(
+                Grant(f"{tag}-{i}", f"user-{random.randrange(USERS)}", Raw(b"5"), category="red", source="race"),
+                *(space, now),
+            )
+            for i in range(count)
+        ]
+
+    def micros(self, entries: list[Entry]) -> float:
+        """Microseconds of the script an entry; every entry must be applied."""
+        calls = [
+            list(apply.pack(P, entries[i : i + BATCH], Head(1, "1", 0, (0, 0, b""))))[2:]
+            for i in range(0, len(entries), BATCH)
+        ]
+        self._store.config_resetstat()
+        for call in calls:
+            reply = self._store.execute_command("EVALSHA", self._sha, *call)
+            assert reply[0] == b"ok"
+            assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
+        stats = self._store.info("commandstats")
+        return float(stats["cmdstat_evalsha"]["usec"]) / len(entries)
+
+    def corrected(self, entries: list[Entry], verb: str) -> Iterator[Entry]:
+        """A correction of each grant, as the server plans it for a user with no other grants in the way."""
+        for entry in entries:
+            body, space = entry.body, entry.namespace
+            held = Held(
+                **{name: getattr(body, name) for name in ("grant_id", "user", "revision", "amount", "category")},
+                **{name: getattr(body, name) for name in ("source", "source_id", "action", "session_id")},
+                **{name: getattr(body, name) for name in ("granted_at", "windows")},
+                voided=False,
+                seq=1,
+            )
+            edit = Edit(amount=Raw(b"7") if verb == "edit" else UNSET)
+            after = edited(space, held, edit, body.granted_at)
+            yield correction_entry(space, "edit", held, after, {}, 0, reason="recount", actor="bench", key=None)
+
+
+def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
+    """One line a rule: its time, the plain grant's, their ratio."""
+    wanted = {"tie_break: earliest": 2.2, "a correction": 3.0}
+    rules: dict[str, dict[str, Any]] = {
+        "tie_break: earliest": {"tie_break": "earliest"},
+        "ranking: dense": {"ranking": "dense"},
+        "category_boards": {"category_boards": True},
+        "aggregation: best": {"aggregation": "best"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        valkey = Valkey(Path(folder), free_port())
+        valkey.start()
+        try:
+            bench = Bench(valkey)
+            plain = bench.space()
+            spaces = {name: bench.space(**given) for name, given in rules.items()}
+            found: dict[str, list[float]] = {name: [] for name in ("plain", "a correction", *rules)}
+            for r in range(rounds):
+                entries = bench.grants(plain, grants, f"r{r}")
+                found["plain"].append(bench.micros(entries))
+                found["a correction"].append(bench.micros(list(bench.corrected(entries, "edit"))))
+                for name, space in spaces.items():
+                    found[name].append(bench.micros(bench.grants(space, grants, f"r{r}")))
+        finally:
+            valkey.stop()
+    base = sorted(found.pop("plain"))[rounds // 2]
+    for name, times in found.items():
+        tell(name, sorted(times)[rounds // 2], base, "µs", wanted.get(name))

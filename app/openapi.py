@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from . import __doc__ as about
 from .model.correction import Edit
+from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .read.boards import BoardEntry
@@ -16,7 +17,8 @@ from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, Receipt
 
-_TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, BoardEntry)
+_EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
+_TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, BoardEntry, *_EVENTS)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
 _PROBLEM = {
@@ -45,6 +47,15 @@ _BOARD = {
         "missing": {"type": "array", "items": {"type": "string"}},
     },
 }
+_EVENT_LIST = {
+    "type": "object",
+    "required": ["events", "next_after", "lag_seq"],
+    "properties": {
+        "events": {"type": "array", "items": {"oneOf": [{"$ref": _REF + kind.__name__} for kind in _EVENTS]}},
+        "next_after": {"type": "string", "description": "Works as `after`, at the end of the stream too."},
+        "lag_seq": {"type": "integer", "description": "Entries of the partition that are not in the ledger yet."},
+    },
+}
 _OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -68,6 +79,7 @@ _SPACE = "/v1/namespaces/{namespace}"
 _RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
 _BOARD_QUERY = ("limit", "offset", "around", "radius", "user")
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
+_EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
 _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
@@ -87,6 +99,7 @@ _OPERATIONS = (
     _Operation("delete", f"{_SPACE}/grants/{{grant_id}}", "Void it", _VOID_QUERY, None, _CORRECTED),
     _Operation("post", f"{_SPACE}/grants/{{grant_id}}/restore", "Restore it", ("dry_run",), _REMARK, _CORRECTED),
     _Operation("post", f"{_SPACE}/corrections", "Correct many", (), _MANY, {"200": {"$ref": _REF + "Batch"}}),
+    _Operation("get", f"{_SPACE}/events", "What happened", _EVENTS_QUERY, None, {"200": _EVENT_LIST}),
     _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),

@@ -30,6 +30,7 @@ from .live.socket import LiveServer
 from .live.transport import DRAIN
 from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
+from .read.events import Events
 from .read.history import History
 from .read.routes import Reader
 from .settings import Settings, read_settings
@@ -158,6 +159,7 @@ class Server:
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.reader = Reader(self.gatherer, self.directory, self.keyring, history, clock)
+        self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
 
@@ -218,6 +220,7 @@ class Server:
             Route(f"{space}/grants/{{grant_id:id}}", corrections.delete, methods=["DELETE"]),
             Route(f"{space}/grants/{{grant_id:id}}/restore", corrections.restore, methods=["POST"]),
             Route(f"{space}/corrections", corrections.many, methods=["POST"]),
+            Route(f"{space}/events", self.events.get, methods=["GET"]),
             Route(space, namespaces.get, methods=["GET"]),
             Route(space, namespaces.put, methods=["PUT"]),
             Route(space, namespaces.delete, methods=["DELETE"]),

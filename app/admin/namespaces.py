@@ -1,6 +1,7 @@
 """PUT, GET, DELETE and listing of namespaces."""
 
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -46,23 +47,25 @@ class Namespaces:
         """`PUT /v1/namespaces/{ns}`: 201 new, 200 changed."""
         check_query(request)
         name = request.path_params["namespace"]
-        need(await principal_of(request.scope, self._keyring), "admin", name)
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "admin", name)
         check_namespace_name(name, "$.name")
         rules = check_rules(await decode_body(request, Rules, b"{}"))
         for _ in range(_TRIES_MAX):
-            found = await self._put(name, rules)
+            found = await self._put(name, rules, principal.id)
             if found is not None:
                 namespace, created = found
                 await self._publish(publish_calls(namespace))
                 return answer(request, namespace.body(), 201 if created else 200)
         raise StoreUnavailable("the namespace is being changed by others")
 
-    async def _put(self, name: str, rules: Rules) -> tuple[Namespace, bool] | None:
+    async def _put(self, name: str, rules: Rules, actor: str) -> tuple[Namespace, bool] | None:
         """Creates or changes; None where somebody else was faster."""
         text, p = _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
         row = await self._postgres.fetch_one("namespace", name)
         if row is None:
-            made = await self._postgres.fetch_one("create_namespace", name, p, text)
+            fields = _encode({"rules": _told(rules)}).decode()
+            made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
             return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
         old = namespace_of(row)
         change = check_change(old.rules, rules, self._clock())
@@ -71,7 +74,9 @@ class Namespaces:
             if await self._holds_grants(old):
                 rules, text, p = old.rules, _encode(old.rules).decode(), old.partition
         # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
-        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p)
+        event = {"previous_rules": _told(old.rules), "rules": _told(rules)}
+        body = None if rules == old.rules else _encode(event).decode()
+        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, actor, body)
         if changed is None:
             return None
         namespace = Namespace(old.id, name, p, changed["version"], rules)
@@ -120,11 +125,13 @@ class Namespaces:
         """`DELETE /v1/namespaces/{ns}?confirm={ns}`: its boards go, its ledger rows stay."""
         check_query(request, "confirm")
         name = request.path_params["namespace"]
-        need(await principal_of(request.scope, self._keyring), "admin", name)
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "admin", name)
         check_namespace_name(name, "$.name")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")
-        row = await self._postgres.fetch_one("delete_namespace", name) or await self._half_deleted(name)
+        row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
+        row = row or await self._half_deleted(name)
         await self._publish(retract_calls(name, row["id"], row["partition"], row["version"]))
         return Response(status_code=204)
 
@@ -136,3 +143,10 @@ class Namespaces:
         if row is None:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         return row
+
+
+def _told(rules: Rules) -> dict[str, Any]:
+    """Rules in an event: as a client reads them today, whatever later versions make of them."""
+    body = Namespace(0, "", 0, 0, rules).body()
+    del body["name"]
+    return body

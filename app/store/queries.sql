@@ -23,16 +23,29 @@ SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_a
 SELECT id, name, partition, version, rules::text FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
-INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
-ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version;
+-- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
+WITH made AS (
+    INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
+    ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version),
+told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
+SELECT id, version FROM made;
 
 -- name: change_namespace
-UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version')
-WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
+-- body: null where the rules stay as they are, which is no event.
+WITH changed AS (
+    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version')
+    WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
+told AS (
+    INSERT INTO audit (namespace_id, type, actor, body)
+    SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
+SELECT version FROM changed;
 
 -- name: delete_namespace
-UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
-RETURNING id, partition, nextval('rules_version') AS version;
+WITH deleted AS (
+    UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
+    RETURNING id, partition, nextval('rules_version') AS version),
+told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted)
+SELECT id, partition, version FROM deleted;
 
 -- name: rules
 SELECT rules::text FROM namespaces WHERE id = $1;
@@ -194,3 +207,43 @@ WHERE partition = $1 AND deleted_at IS NOT NULL AND dropped_at IS NULL;
 
 -- name: mark_dropped
 UPDATE namespaces SET dropped_at = now() WHERE id = $1;
+
+-- name: named_namespace
+-- The namespace that bears a name or bore it last, or the one of that name with an id.
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
+
+-- name: ledger_events
+-- A namespace's entries of some kinds after a seq, oldest first, with what a correction found. Each branch has its index
+-- and runs only where its filter is asked for: O(kinds × (log n + limit)), or by actor or session O(theirs behind seq).
+WITH picked AS (
+    (SELECT found.* FROM unnest($3::text[]) AS kinds (kind) CROSS JOIN LATERAL (
+        SELECT l.partition, l.epoch, l.seq FROM ledger l
+        WHERE l.namespace_id = $1 AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = kinds.kind
+          AND l.seq > $2 ORDER BY l.seq LIMIT $6) AS found
+     WHERE $4::text IS NULL AND $5::text IS NULL)
+    UNION ALL
+    (SELECT l.partition, l.epoch, l.seq FROM ledger l
+     WHERE l.namespace_id = $1 AND l.actor = $4 AND l.seq > $2 AND $5::text IS NULL
+       AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = ANY($3) ORDER BY l.seq LIMIT $6)
+    UNION ALL
+    (SELECT l.partition, l.epoch, l.seq FROM ledger l
+     WHERE l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND ($4::text IS NULL OR l.actor = $4)
+       AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = ANY($3) ORDER BY l.seq LIMIT $6))
+SELECT CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
+       l.grant_id, l.revision, coalesce(l.value, l.amount) AS amount, l.change, l.score, l.category, l.source,
+       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.value AS previous_amount,
+       s.entry AS claimed
+FROM (SELECT * FROM picked ORDER BY seq LIMIT $6) AS p
+JOIN ledger l ON l.partition = p.partition AND l.epoch = p.epoch AND l.seq = p.seq
+JOIN users u ON u.number = l.user_number
+LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
+     AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
+LEFT JOIN set_aside s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
+ORDER BY l.seq;
+
+-- name: audit_events
+-- A namespace's events that no ledger holds, after an id, oldest first. O(those behind it), which are few.
+SELECT id, type, actor, at, body::text FROM audit
+WHERE namespace_id = $1 AND id > $2 AND type = ANY($3::text[]) AND ($4::text IS NULL OR actor = $4)
+ORDER BY id LIMIT $5;

@@ -1,0 +1,110 @@
+"""What happened in a namespace, as an auditor reads it: one struct for each type, told apart by `type`.
+
+Event (at, actor)
+├── LedgerEvent (seq, epoch): out of the ledger. Granted, Edited, Voided, Restored, Duplicated, Healed
+└── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from .namespace import Number
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """`at`: when it was recorded, in UTC. `actor`: the id of the key that did it, where that is recorded."""
+
+    at: datetime
+    actor: str | None
+
+
+class LedgerEvent(Event, frozen=True, kw_only=True, tag_field="type"):
+    """A grant as the entry left it. change: what it moved on the `all` board; score: the user's there after it, null
+    where they left it."""
+
+    seq: int
+    epoch: int
+    user_id: str
+    grant_id: str
+    revision: int
+    amount: Number
+    change: Number
+    score: Number | None
+    category: str | None
+    source: str | None
+    source_id: str | None
+    action: str | None
+    session_id: str | None
+    granted_at: datetime
+
+
+class Granted(LedgerEvent, frozen=True, kw_only=True, tag="granted"):
+    """A grant was counted."""
+
+
+class Edited(LedgerEvent, frozen=True, kw_only=True, tag="edited"):
+    """A grant was edited."""
+
+    previous_amount: Number
+    reason: str | None
+
+
+class Voided(LedgerEvent, frozen=True, kw_only=True, tag="voided"):
+    """A grant no longer counts."""
+
+    reason: str | None
+
+
+class Restored(LedgerEvent, frozen=True, kw_only=True, tag="restored"):
+    """A voided grant counts again."""
+
+    reason: str | None
+
+
+class Duplicated(LedgerEvent, frozen=True, kw_only=True, tag="duplicated"):
+    """The boards counted a grant that the ledger held already; `healed` takes it back."""
+
+
+class Healed(LedgerEvent, frozen=True, kw_only=True, tag="healed"):
+    """A duplicate was taken back: grant_id `heal:<epoch>-<seq>` names the entry that it was."""
+
+
+class AuditEvent(Event, frozen=True, kw_only=True, tag_field="type"):
+    """Something that moved no score."""
+
+    audit_id: int
+
+
+class NamespaceCreated(AuditEvent, frozen=True, kw_only=True, tag="namespace_created"):
+    """The namespace was made, with these rules."""
+
+    rules: dict[str, Any]
+
+
+class NamespaceChanged(AuditEvent, frozen=True, kw_only=True, tag="namespace_changed"):
+    """Its rules were replaced."""
+
+    previous_rules: dict[str, Any]
+    rules: dict[str, Any]
+
+
+class NamespaceDeleted(AuditEvent, frozen=True, kw_only=True, tag="namespace_deleted"):
+    """It was deleted. Its ledger and its events stay."""
+
+
+# What the ledger calls an entry → its type; and the types of the audit by their names.
+OF_LEDGER: dict[str, type[LedgerEvent]] = {
+    "grant": Granted,
+    "edit": Edited,
+    "void": Voided,
+    "restore": Restored,
+    "duplicate": Duplicated,
+    "heal": Healed,
+}
+OF_AUDIT: dict[str, type[AuditEvent]] = {
+    "namespace_created": NamespaceCreated,
+    "namespace_changed": NamespaceChanged,
+    "namespace_deleted": NamespaceDeleted,
+}

@@ -1,0 +1,175 @@
+"""GET events: what happened in a namespace, from two sources that each are read in the order of their commits."""
+
+import re
+from collections.abc import Sequence
+from heapq import merge
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import need, principal_of
+from ..access.keys import Keyring
+from ..model.entry import LogEntry
+from ..model.errors import Invalid, NamespaceNotFound
+from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, LedgerEvent
+from ..model.namespace import Namespace
+from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
+from ..store import keys
+from ..store.directory import namespace_of
+from ..store.gather import Gatherer
+from ..store.postgres import Postgres
+from ..wire import answer, check_query, query_int
+
+LIMIT_MAX = 1_000
+
+_CURSOR = re.compile(r"\d{1,19}\.\d{1,19}\.\d{1,19}", re.ASCII)
+_KINDS = {str(kind.__struct_config__.tag): name for name, kind in OF_LEDGER.items()}
+_TYPES = (*_KINDS, *OF_AUDIT)
+_unpack = msgspec.msgpack.Decoder(LogEntry).decode
+
+
+class Cursor(NamedTuple):
+    """How far each source was read: a seq of the ledger, an id of the audit. Both belong to one namespace's id."""
+
+    namespace_id: int
+    seq: int
+    audit_id: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """What str() made. Invalid."""
+        if _CURSOR.fullmatch(text) is not None:
+            cursor = cls(*map(int, text.split(".")))
+            if cursor.namespace_id < 2**31 and max(cursor) < 2**63:
+                return cursor
+        raise Invalid("is not a cursor of this list", field="?after")
+
+    def __str__(self) -> str:
+        return f"{self.namespace_id}.{self.seq}.{self.audit_id}"
+
+    def past(self, event: Event) -> "Cursor":
+        """The cursor behind one event more."""
+        if isinstance(event, LedgerEvent):
+            return self._replace(seq=event.seq)
+        assert isinstance(event, AuditEvent)
+        return self._replace(audit_id=event.audit_id)
+
+
+class Ask(NamedTuple):
+    """What a caller wants: types by their names; actor and session_id narrow them."""
+
+    types: Sequence[str]
+    actor: str | None
+    session_id: str | None
+    limit: int
+
+    @classmethod
+    def parse(cls, request: Request) -> "Ask":
+        """The query. Invalid."""
+        check_query(request, "after", "type", "actor", "session_id", "limit")
+        query = request.query_params
+        types = tuple(dict.fromkeys(query.getlist("type"))) or _TYPES
+        for name in types:
+            if name not in _TYPES:
+                raise Invalid(f"is none of {', '.join(_TYPES)}", field="?type")
+        for name, bytes_max in (("actor", ID_BYTES_MAX), ("session_id", LABEL_BYTES_MAX)):
+            if name in query:
+                check_text(query[name], f"?{name}", bytes_max)
+        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        return cls(types, query.get("actor"), query.get("session_id"), limit)
+
+
+class Events:
+    """A namespace's events, oldest first, of a deleted one too."""
+
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, keyring: Keyring) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._keyring = keyring
+
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/events`. Events name actors, so a public namespace's need a key, too."""
+        ask, after = Ask.parse(request), request.query_params.get("after")
+        await self._check(request)
+        body = await self._read(request.path_params["namespace"], ask, None if after is None else Cursor.parse(after))
+        # Reading the lag told this process of keys that were revoked meanwhile.
+        await self._check(request)
+        return answer(request, body)
+
+    async def _check(self, request: Request) -> None:
+        need(await principal_of(request.scope, self._keyring), "read", request.path_params["namespace"])
+
+    async def _read(self, name: str, ask: Ask, after: Cursor | None) -> dict[str, Any]:
+        """Events behind `after`, and the cursor behind the last of them: at the end it waits for what is to come.
+
+        Each source is taken from its front, whatever the clocks say: nothing that is committed late is skipped. `at`
+        only tells how the two are laid side by side.
+        """
+        check_text(name, "{namespace}", ID_BYTES_MAX)
+        row = await self._postgres.fetch_one("named_namespace", name, None if after is None else after.namespace_id)
+        if row is None:
+            if after is not None:
+                raise Invalid("is not a cursor of this namespace", field="?after")
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        namespace = namespace_of(row)
+        cursor = after or Cursor(namespace.id, 0, 0)
+        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        sources = await self._of_ledger(namespace, cursor, ask), await self._of_audit(cursor, ask)
+        events = list(merge(*sources, key=lambda event: event.at))[: ask.limit]
+        for event in events:
+            cursor = cursor.past(event)
+        return {
+            "events": events,
+            "next_after": str(cursor),
+            "lag_seq": await self._lag(namespace.partition, offset),
+        }
+
+    async def _of_ledger(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[LedgerEvent]:
+        kinds = [_KINDS[name] for name in ask.types if name in _KINDS]
+        if not kinds:
+            return []
+        rows = await self._postgres.fetch(
+            "ledger_events", namespace.id, cursor.seq, kinds, ask.actor, ask.session_id, ask.limit
+        )
+        return [_ledger_event(namespace, row) for row in rows]
+
+    async def _of_audit(self, cursor: Cursor, ask: Ask) -> list[AuditEvent]:
+        types = [name for name in ask.types if name in OF_AUDIT]
+        if not types or ask.session_id is not None:
+            return []
+        rows = await self._postgres.fetch(
+            "audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
+        )
+        return [_audit_event(row) for row in rows]
+
+    async def _lag(self, p: int, offset: asyncpg.Record | None) -> int:
+        seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
+        return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
+
+
+def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
+    kind = OF_LEDGER[row["kind"]]
+    fields: dict[str, Any] = {
+        "at": row["recorded_at"],
+        "user_id": row["user"],
+        # A duplicate's row has a name of its own: the grant that it repeats stands in what was set aside.
+        "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
+        "amount": namespace.number(row["amount"]),
+        "change": namespace.number(row["change"]),
+        "score": namespace.number_or_none(row["score"]),
+    }
+    same = ("actor", "seq", "epoch", "revision", "category", "source", "source_id", "action", "session_id")
+    fields |= {name: row[name] for name in (*same, "granted_at")}
+    if "reason" in kind.__struct_fields__:
+        fields["reason"] = row["reason"]
+    if kind is Edited:
+        fields["previous_amount"] = namespace.number(row["previous_amount"])
+    return kind(**fields)
+
+
+def _audit_event(row: asyncpg.Record) -> AuditEvent:
+    body = msgspec.json.decode(row["body"], type=dict[str, Any])
+    return OF_AUDIT[row["type"]](at=row["at"], actor=row["actor"], audit_id=row["id"], **body)

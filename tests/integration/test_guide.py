@@ -1,0 +1,135 @@
+"""Every call of docs/guide.md is made, in its order, and answers what is printed; every refusal is in its table."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.model.errors import OUTCOMES, Problem
+from tests.integration.guide import BASE, Block, blocks, differences, parse_call, printed
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+_KEYS = re.compile(r"(\w+)=\$\(leaderboard (.*)\)")
+_CURSORS = ("next_cursor", "next_after")
+
+
+class Reader:
+    """Somebody who types what the guide shows. `faults`: where the guide is wrong."""
+
+    def __init__(self, stack: Any, client: httpx.Client) -> None:
+        self._stack = stack
+        self._client = client
+        self._names = {"URL": f"{stack.url}/v1", "KEY": stack.key}
+        self._cursor = ""
+        self._answer: tuple[Any, str] | None = None
+        self._watcher: subprocess.Popen[str] | None = None
+        self.calls = 0
+        self.faults: list[str] = []
+
+    def read(self, block: Block) -> None:
+        """Does what a block says."""
+        match block.language:
+            case "sh":
+                assert self._answer is None, f"the call before line {block.line} has no answer"
+                self._type(block)
+            case "json":
+                assert self._answer is not None, f"line {block.line} answers no call"
+                told, self._answer = self._answer, None
+                self._compare(block, *told)
+            case "python":
+                self._watch(block)
+            case "jsonl":
+                assert self._watcher is not None
+                assert self._watcher.stdout is not None
+                for frame in re.split(r"\n(?=\{)", block.text):
+                    self._note(block, differences(printed(frame), json.loads(self._watcher.stdout.readline())))
+
+    def close(self) -> None:
+        """Ends what was started."""
+        if self._watcher is not None:
+            self._watcher.kill()
+            self._watcher.communicate()
+
+    def _type(self, block: Block) -> None:
+        if found := _KEYS.fullmatch(block.text):
+            command = [word.strip("'") for word in found[2].split()]
+            self._names[found[1]] = self._stack.run(*command).stdout.strip()
+            return
+        if not re.match(r"(\w+=\S+ )?(lb|curl) ", block.text):
+            return  # how to start it, and what `lb` is
+        self._stack.wait_flushed()
+        call = parse_call(block.text, self._names, self._cursor)
+        url = call.url.replace(BASE, self._stack.url)
+        answer = self._client.request(call.method, url, headers=call.headers, content=call.body)
+        self.calls += 1
+        body = answer.json() if answer.content else None
+        self._answer = body, str(answer.status_code) if call.tells_status else ""
+        for name in _CURSORS:
+            if isinstance(body, dict) and body.get(name):
+                self._cursor = body[name]
+
+    def _compare(self, block: Block, body: Any, status: str) -> None:
+        text, _, shown = block.text.rpartition("\n") if status else (block.text, "", "")
+        if status != shown:
+            self._note(block, [f"the status is {status}: {json.dumps(body)}"])
+        elif body is None:
+            self._note(block, ["nothing is answered"] if text else [])
+        else:
+            self._note(block, differences(printed(text), body))
+
+    def _watch(self, block: Block) -> None:
+        code = block.text.replace(BASE.partition("://")[2], self._stack.url.partition("://")[2])
+        environment = os.environ | {"KEY": self._names["KEY"], "PYTHONUNBUFFERED": "1"}
+        self._watcher = subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True, env=environment)
+
+    def _note(self, block: Block, faults: Any) -> None:
+        self.faults += [f"docs/guide.md:{block.line}: {fault}" for fault in faults]
+
+
+@pytest.fixture
+def reader(live_server: Any) -> Iterator[Reader]:
+    with live_server.client(None) as client:
+        held = Reader(live_server, client)
+        yield held
+        held.close()
+
+
+def test_every_call_answers_what_is_printed(reader: Reader) -> None:
+    for block in blocks(GUIDE):
+        reader.read(block)
+    assert "\n".join(reader.faults) == ""
+    assert reader.calls > 40
+
+
+def test_a_wrong_answer_is_noticed() -> None:
+    shown = printed('{"at": …, "id": "g-…", "rules": {"scale": 1, …}, "list": [1, …], "no": null}')
+    told = {"at": 5, "id": "g-7", "rules": {"scale": 1, "order": "asc"}, "list": [1, {}], "no": None}
+    assert list(differences(shown, told)) == []
+    changes: tuple[dict[str, Any], ...] = (
+        *({"at": 5, "more": 1}, {"id": "h-7"}, {"rules": {"scale": 2}}, {"rules": {}}, {"list": [1]}, {"list": [2, 2]}),
+        *({"no": False}, {"no": 0}),
+    )
+    for change in changes:
+        assert len(list(differences(shown, told | change))) == 1
+    assert len(list(differences(shown, {name: told[name] for name in list(told)[1:]}))) == 1
+
+
+def _refusals(kind: type[Problem]) -> Iterator[tuple[str, int]]:
+    yield kind.code, kind.status
+    for inner in kind.__subclasses__():
+        if inner.__module__ == Problem.__module__:
+            yield from _refusals(inner)
+
+
+def test_the_table_of_errors_is_the_errors() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \| \S", GUIDE, re.MULTILINE)
+    assert {(code, int(status)) for code, status in rows} == set(_refusals(Problem))
+    assert len(rows) == len(set(rows))
+    assert {problem.code for problem, _, _ in OUTCOMES.values()} <= {code for code, _ in rows}

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import need, principal_of
+from ..access.guard import check_reader, need, principal_of
 from ..access.keys import Keyring
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
@@ -93,29 +93,33 @@ class Events:
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/events`. Events name actors, so a public namespace's need a key, too."""
         ask, after = Ask.parse(request), request.query_params.get("after")
-        await self._check(request)
-        body = await self._read(request.path_params["namespace"], ask, None if after is None else Cursor.parse(after))
-        # Reading the lag told this process of keys that were revoked meanwhile.
-        await self._check(request)
+        cursor = None if after is None else Cursor.parse(after)
+        name = request.path_params["namespace"]
+        need(await principal_of(request.scope, self._keyring), "read", name)
+        namespace = await self._named(name, cursor)
+        body = await self._read(namespace, cursor or Cursor(namespace.id, 0, 0), ask)
+        # By now this process has heard of keys that were revoked before: reading the lag told it.
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "read", name)
+        check_reader(principal, namespace)
         return answer(request, body)
 
-    async def _check(self, request: Request) -> None:
-        need(await principal_of(request.scope, self._keyring), "read", request.path_params["namespace"])
+    async def _named(self, name: str, cursor: Cursor | None) -> Namespace:
+        """The namespace that bears a name or bore it last, or the one that a cursor belongs to."""
+        check_text(name, "{namespace}", ID_BYTES_MAX)
+        row = await self._postgres.fetch_one("named_namespace", name, None if cursor is None else cursor.namespace_id)
+        if row is not None:
+            return namespace_of(row)
+        if cursor is not None:
+            raise Invalid("is not a cursor of this namespace", field="?after")
+        raise NamespaceNotFound(f"there is no namespace {name!r}")
 
-    async def _read(self, name: str, ask: Ask, after: Cursor | None) -> dict[str, Any]:
-        """Events behind `after`, and the cursor behind the last of them: at the end it waits for what is to come.
+    async def _read(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> dict[str, Any]:
+        """Events behind a cursor, and the cursor behind the last of them: at the end it waits for what is to come.
 
         Each source is taken from its front, whatever the clocks say: nothing that is committed late is skipped. `at`
         only tells how the two are laid side by side.
         """
-        check_text(name, "{namespace}", ID_BYTES_MAX)
-        row = await self._postgres.fetch_one("named_namespace", name, None if after is None else after.namespace_id)
-        if row is None:
-            if after is not None:
-                raise Invalid("is not a cursor of this namespace", field="?after")
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
-        namespace = namespace_of(row)
-        cursor = after or Cursor(namespace.id, 0, 0)
         offset = await self._postgres.fetch_one("offset", namespace.partition)
         sources = await self._of_ledger(namespace, cursor, ask), await self._of_audit(cursor, ask)
         events = list(merge(*sources, key=lambda event: event.at))[: ask.limit]

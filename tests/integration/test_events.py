@@ -98,7 +98,7 @@ def test_everything_is_told_oldest_first_with_its_own_fields(space: Space) -> No
     assert changed["previous_rules"] == created["rules"]
     assert (changed["previous_rules"]["visibility"], changed["rules"]["visibility"]) == ("private", "public")
     body = space.api.get(space.url).json()
-    assert {"name": space.name} | changed["rules"] == body
+    assert {"name": space.name} | changed["rules"] | {"resets": body["resets"]} == body
     times = [event["at"] for event in answer["events"]]
     assert times == sorted(times)
 
@@ -164,6 +164,14 @@ def test_a_public_namespace_needs_a_key_too(live_server: Any, space: Space) -> N
             assert client.get(path).status_code == status
     with live_server.client(None) as anonymous:
         assert anonymous.get(path).status_code == 401
+
+
+def test_one_in_the_shadow_is_for_admins(live_server: Any, space: Space) -> None:
+    space.put(mode="shadow")
+    space.grant("g1")
+    assert space.told(type="granted") == [("granted", "g1")]
+    with live_server.client(live_server.run("keys", "create", "--scope", "read:*").stdout.strip()) as reader:
+        assert reader.get(f"{space.url}/events").status_code == 403
 
 
 def test_a_change_of_nothing_and_a_refused_change_are_no_events(space: Space) -> None:

@@ -16,6 +16,7 @@
 --- @include "include/boards"
 --- @include "include/balances"
 --- @include "include/spaces"
+--- @include "include/pace"
 --- @include "include/merge"
 --- @include "include/batch"
 --- @include "include/load"
@@ -73,7 +74,7 @@ batch.at = math.max(head.at, tonumber(now[1]) * 1000000 + tonumber(now[2]))
 local reply, n, refused = { 'ok' }, 1, false
 for i = 1, #batch.entries do
   local code, its_epoch, its_seq, score, previous = judge(batch, i, head, head.seq + #batch.applied + 1, log_key)
-  refused = refused or (code ~= 'applied' and code ~= 'duplicate')
+  refused = refused or (code ~= 'applied' and code ~= 'duplicate' and code ~= 'quarantined')
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = code, its_epoch, its_seq, score, previous
   n = n + 5
 end

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
-from .errors import AmountRange, GrantedAtRange
+from .errors import AmountRange, GrantedAtRange, Invalid
 from .grant import amount_units, granted_micros
 from .namespace import Namespace
 from .text import LABEL_BYTES_MAX, check_text
@@ -54,6 +54,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[str, ...]
     voided: bool
     seq: int
+    quarantined: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,6 +86,8 @@ class Moves(NamedTuple):
 
 def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
     """The grant after an edit. Invalid, AmountScale, AmountRange, GrantedAtRange."""
+    if held.quarantined:
+        raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
     for field in ("category", "source", "source_id", "action", "session_id"):
         value = getattr(edit, field)

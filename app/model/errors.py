@@ -5,7 +5,7 @@ Problem
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
 ├── Conflict 409: GrantConflict, NamespaceFrozen, RevisionConflict
-├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, RuleLocked
+├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, TooFast, RuleLocked
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering
 
 A class's docstring is its title; `OUTCOMES` is the one table from an outcome of `lua/apply.lua` to its problem.
@@ -195,6 +195,12 @@ class GrantedAtRange(Unprocessable):
     code = "granted_at_range"
 
 
+class TooFast(Unprocessable):
+    """The user gets points faster than the namespace allows."""
+
+    code = "velocity"
+
+
 class RuleLocked(Unprocessable):
     """The rule would change what recorded scores mean."""
 
@@ -233,6 +239,7 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "grant_conflict": (GrantConflict, "this grant_id was used for a grant with other content", "$.grant_id"),
     "score_overflow": (ScoreOverflow, "a score or balance would leave ±(10^15 − 1) scaled units", "$.amount"),
     "amount_range": (AmountRange, "the amount lies outside the namespace's amount_min and amount_max", "$.amount"),
+    "velocity": (TooFast, "the user has reached a velocity of the namespace", "$.user_id"),
     "namespace_frozen": (NamespaceFrozen, "the namespace's mode is frozen", None),
     "granted_at_range": (GrantedAtRange, "granted_at lies outside accept_past and accept_future", "$.granted_at"),
     "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),

@@ -174,7 +174,7 @@ def _verdict(namespace: Namespace, units: int, granted_at: int, now: int) -> str
         return "granted_at_range"
     low, high = namespace.amount_bounds
     if (low is not None and units < low) or (high is not None and units > high):
-        return "amount_range"
+        return "quarantined" if namespace.rules.suspicious == "quarantine" else "amount_range"
     return ""
 
 

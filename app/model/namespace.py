@@ -15,7 +15,17 @@ from .windows import EARLIEST, LATEST, Calendar, Period, Season, to_micros
 
 Number = int | float
 
+
+class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many grants, and how much in them, a user may get in a stretch of time."""
+
+    per: timedelta
+    max_grants: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
+    max_amount: Number | None = None
+
+
 SEASONS_MAX = 100
+LIMITS_MAX = 4
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +50,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     amount_max: Number | None = None
     accept_past: timedelta | None = timedelta(days=35)
     accept_future: timedelta | None = timedelta(minutes=5)
-    velocity: Any = None
+    velocity: tuple[Velocity, ...] | None = None
     suspicious: Literal["reject", "quarantine"] = "reject"
     seasons: tuple[Season, ...] = ()
     bands: tuple[Any, ...] = ()
@@ -51,8 +61,6 @@ _UNBUILT: dict[str, Any] = {
     "streaks": False,
     "statistics": False,
     "bounded_sums": False,
-    "velocity": None,
-    "suspicious": "reject",
     "bands": (),
 }
 
@@ -82,7 +90,24 @@ def check_rules(rules: Rules) -> Rules:
     if bounds[0] is not None and bounds[1] is not None and bounds[0] > bounds[1]:
         raise Invalid("must not lie above amount_max", field="$.amount_min")
     _check_seasons(rules.seasons)
+    _check_velocity(rules)
     return msgspec.structs.replace(rules, periods=tuple(dict.fromkeys(("all", *rules.periods))))
+
+
+def _check_velocity(rules: Rules) -> None:
+    limits = rules.velocity or ()
+    if len(limits) > LIMITS_MAX:
+        raise Invalid(f"at most {LIMITS_MAX} limits", field="$.velocity")
+    for i, limit in enumerate(limits):
+        if not timedelta(seconds=1) <= limit.per <= timedelta(days=31):
+            raise Invalid("must lie between PT1S and P31D", field=f"$.velocity[{i}].per")
+        if limit.max_grants is None and limit.max_amount is None:
+            raise Invalid("needs max_grants or max_amount", field=f"$.velocity[{i}]")
+        if (
+            limit.max_amount is not None
+            and to_units(repr(limit.max_amount), rules.scale, f"$.velocity[{i}].max_amount") < 0
+        ):
+            raise Invalid("must not be negative", field=f"$.velocity[{i}].max_amount")
 
 
 def _check_seasons(seasons: tuple[Season, ...]) -> None:
@@ -168,6 +193,18 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         """What a score is multiplied by to be a board's key: the better one always stands higher."""
         return -1 if self.rules.order == "asc" else 1
 
+    @cached_property
+    def limits(self) -> tuple[tuple[int, int | None, int | None], ...]:
+        """Each velocity: microseconds, grants, scaled units."""
+        return tuple(
+            (
+                limit.per // timedelta(microseconds=1),
+                limit.max_grants,
+                None if limit.max_amount is None else to_units(repr(limit.max_amount), self.rules.scale),
+            )
+            for limit in self.rules.velocity or ()
+        )
+
     def number(self, units: int) -> Number:
         """A score as its JSON number."""
         return from_units(units, self.rules.scale)
@@ -180,6 +217,9 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         """What a client reads: its name, then every rule."""
         rules = msgspec.to_builtins(self.rules)
         rules["accept_past"], rules["accept_future"] = map(_span, (self.rules.accept_past, self.rules.accept_future))
+        if self.rules.velocity is not None:
+            for told, limit in zip(rules["velocity"], self.rules.velocity, strict=True):
+                told["per"] = _span(limit.per)
         return {"name": self.name, **rules}
 
     @property

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from ..metrics import DUPLICATES_HEALED, POISON
-from ..model.entry import GRANT, LogEntry
+from ..model.entry import GRANT, QUARANTINE, LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import queries
 
@@ -42,6 +42,7 @@ class Row:
     recorded_at: int
     score: int | None
     change: int
+    quarantined: bool
     entry: LogEntry | None
     fault: str | None = None
 
@@ -246,9 +247,9 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
     """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
     epoch, seq = map(int, stream_id.split(b"-"))
     digest, packed, result = fields[1], fields[3], fields[5]
-    at, score, previous = result.split(b" ")
+    at, score, previous, *mark = result.split(b" ")
     change = int(score or 0) - int(previous or 0)
-    row = Row(p, epoch, seq, digest, packed, int(at), int(score) if score else None, change, None)
+    row = Row(p, epoch, seq, digest, packed, int(at), int(score) if score else None, change, bool(mark), None)
     try:
         row.entry = _unpack(packed)
     except msgspec.DecodeError as error:
@@ -272,8 +273,17 @@ def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     )
     return (
         *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
-        *(numbers[entry.user], entry.amount, entry.weight, row.score, entry.category, entry.source, entry.source_id),
+        *(
+            numbers[entry.user],
+            entry.amount,
+            0 if row.quarantined else entry.weight,
+            row.score,
+            entry.category,
+            entry.source,
+            entry.source_id,
+        ),
         *(entry.action, entry.session_id, entry.granted_at, row.recorded_at, entry.windows, row.digest),
-        *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided, entry.verb),
+        *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided or row.quarantined),
+        *(QUARANTINE if row.quarantined else entry.verb,),
         *(entry.reason, entry.actor, entry.key),
     )

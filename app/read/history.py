@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from ..model.entry import CORRECTION, GRANT, entry_id
+from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
@@ -135,6 +135,7 @@ def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
         "granted_at": row["granted_at"],
         "recorded_at": row["recorded_at"],
         "voided": row["voided"],
+        "quarantined": row["verb"] == QUARANTINE,
         "revision": row["revision"],
         "epoch": row["epoch"],
         "seq": row["seq"],

@@ -32,7 +32,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One entry's outcome. `code` is `applied`, `duplicate` or a key of model.errors.OUTCOMES. Scores in units."""
+    """One entry's outcome. Scores in units.
+
+    `code` is `applied`, `quarantined`, `duplicate`, `late`, `stale_user`, or a key of model.errors.OUTCOMES.
+    """
 
     code: str
     epoch: int | None
@@ -124,7 +127,15 @@ def _shape_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
 
 def _space(namespace: Namespace) -> tuple[int | str, ...]:
     rules = namespace.rules
-    return namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking
+    limits = ",".join(f"{per} {_text(grants)} {_text(amount)}" for per, grants, amount in namespace.limits)
+    return (
+        *(namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking),
+        *(limits, rules.suspicious),
+    )
+
+
+def _text(bound: int | None) -> str:
+    return "" if bound is None else str(bound)
 
 
 def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
@@ -147,7 +158,7 @@ def read(reply: Any) -> list[Outcome]:
     for code, epoch, seq, score, previous in zip(flat, flat, flat, flat, flat, strict=True):
         name = code.decode()
         detail = previous.decode(errors="replace") if isinstance(previous, bytes) else None
-        if first == "unapplied" and name == "applied":
+        if first == "unapplied" and name in ("applied", "quarantined"):
             name = "unapplied"
         outcomes.append(Outcome(name, epoch, seq, score, None if detail else previous, detail))
     return outcomes

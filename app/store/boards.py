@@ -104,7 +104,8 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
     """Balances by field, and a rank a window in the call's order."""
     _check_opened(reply)
     raw = reply[2]
-    balances = {field.decode(): int(value) for field, value in zip(raw[::2], raw[1::2], strict=True)}
+    pairs = zip(raw[::2], raw[1::2], strict=True)
+    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith(b"v:")}
     flat = iter(reply[3:])
     ranks = [
         None

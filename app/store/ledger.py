@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..model.correction import Cell, Held
+from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros
 from .postgres import Postgres
@@ -30,6 +31,7 @@ class Ledger:
             granted_at=to_micros(row["granted_at"]),
             windows=tuple(row["windows"]),
             voided=row["voided"],
+            quarantined=row["verb"] == QUARANTINE,
             seq=row["first_seq"],
         )
 

@@ -73,7 +73,7 @@ WHERE namespace_id = $1 AND grant_id = ANY($2::text[]) AND revision = 1 AND kind
 -- name: history
 -- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, m.meta::text AS meta
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
@@ -105,7 +105,7 @@ whole AS (
            (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] AS latest,
            (array_agg(first_seq ORDER BY granted_at DESC, first_seq DESC))[1] AS latest_seq FROM live)
 SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
-       l.granted_at, l.recorded_at, l.voided, l.epoch, l.first_seq AS seq, m.meta::text AS meta,
+       l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.first_seq AS seq, m.meta::text AS meta,
        whole.total, whole.highest, whole.lowest, whole.latest
 FROM live l CROSS JOIN whole
 LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.first_seq
@@ -128,7 +128,7 @@ ORDER BY l.revision;
 -- name: held
 -- A grant as its last revision left it; `first_seq` is the seq of the grant itself.
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.windows, l.voided, f.seq AS first_seq
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'

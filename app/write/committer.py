@@ -211,7 +211,7 @@ class Committer:
             return
         for entry, outcome in zip(flight.entries, outcomes, strict=True):
             place = (outcome.epoch or 0, outcome.seq or 0)
-            if outcome.code == "applied" and place > head.known[:2]:
+            if outcome.code in ("applied", "quarantined") and place > head.known[:2]:
                 head.known = (*place, entry.content)
         self._known[p] = head.known
         self._finish(flight, outcomes)

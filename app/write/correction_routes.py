@@ -100,7 +100,11 @@ class Corrections:
             if member.op != "edit" and _changes(edit):
                 raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
             _check(member.grant_id, edit)
-            return await self._corrector.correct(namespace, member.grant_id, Ask(member.op, edit, principal.id))
+            return await self._corrector.correct(
+                namespace,
+                member.grant_id,
+                Ask(member.op, edit, principal.id, None, principal.may("admin", namespace.name)),
+            )
         except Problem as problem:
             return told(member.grant_id, problem)
 
@@ -118,7 +122,7 @@ class Corrections:
         key = header(request.scope, b"idempotency-key") or None
         if key is not None:
             check_text(key, "Idempotency-Key", ID_BYTES_MAX)
-        ask = Ask(verb, edit, principal.id, key)
+        ask = Ask(verb, edit, principal.id, key, principal.may("admin", namespace.name))
         dry = request.query_params.get("dry_run", "false")
         if dry not in ("true", "false"):
             raise Invalid("must be true or false", field="?dry_run")

@@ -25,7 +25,7 @@ from ..model.correction import (
     plan_moves,
 )
 from ..model.entry import CORRECTION, GRANT, Entry, entry_id
-from ..model.errors import GrantNotFound, Recovering, RevisionConflict, StoreUnavailable, problem_of
+from ..model.errors import Forbidden, GrantNotFound, Recovering, RevisionConflict, StoreUnavailable, problem_of
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.apply import Outcome
@@ -43,12 +43,13 @@ _MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
 
 
 class Ask(NamedTuple):
-    """What a caller wants of a grant. revision: the one the caller saw; key: the Idempotency-Key."""
+    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here."""
 
     verb: Verb
     edit: Edit
     actor: str
     key: str | None = None
+    admin: bool = False
 
 
 class Corrector:
@@ -138,7 +139,7 @@ class Corrector:
         cells = cells_of(namespace, None, after)
         others = await self._ledger.others(namespace, body.user, body.grant_id, (*cells[0], *cells[1]))
         moves = plan_moves(namespace, None, after, others, seq)
-        return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=moves.text)
+        return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=f"g{moves.text}")
 
     async def _known(self, namespace: Namespace, grant_id: str, waiting: "_Patience") -> Held:
         """The grant, once the ledger holds every revision that Redis has counted."""
@@ -182,7 +183,9 @@ class Corrector:
     def _after(self, namespace: Namespace, held: Held, ask: Ask) -> Held:
         if ask.verb == "edit":
             return edited(namespace, held, ask.edit, self._clock())
-        return msgspec.structs.replace(held, voided=ask.verb == "void")
+        if held.quarantined and not ask.admin:
+            raise Forbidden("only an admin's key decides about a grant in quarantine")
+        return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)
 
     async def _unchanged(self, namespace: Namespace, held: Held, revision: int) -> CorrectionReceipt:
         """The receipt where nothing is to be done, or was done before."""

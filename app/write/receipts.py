@@ -48,11 +48,13 @@ def told(grant_id: str | None, problem: Problem) -> dict[str, Any]:
 
 def summary(results: list[Any]) -> dict[str, Any]:
     """A batch's answer; all refused for a cause that passes is that problem itself."""
-    counts = {"applied": 0, "duplicate": 0, "rejected": 0}
+    counts = {"applied": 0, "duplicate": 0, "rejected": 0, "quarantined": 0}
     for result in results:
         counts[result["status"] if isinstance(result, dict) else result.status] += 1
     for status, count in counts.items():
         GRANTS.labels(status).inc(count)
+    if not counts["quarantined"]:
+        del counts["quarantined"]
     if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
         raise WholeRefused(results[0]["error"], None)
     return {**counts, "results": results}

@@ -54,7 +54,7 @@ _YIELD_EVERY = 256
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
 _members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
-_applied, _duplicate = GRANTS.labels("applied"), GRANTS.labels("duplicate")
+_applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied", "duplicate", "quarantined"))
 
 
 class Writer:
@@ -118,11 +118,11 @@ class Writer:
                 break
             namespace = await self._again(namespace)
         receipt = self._receipt(entry, outcome)
-        if outcome.code == "applied":
-            _applied.inc()
-            return 201, receipt
-        _duplicate.inc()
-        return 200, receipt
+        if outcome.code == "duplicate":
+            _duplicate.inc()
+            return 200, receipt
+        (_applied if outcome.code == "applied" else _quarantined).inc()
+        return 201, receipt
 
     async def _plan(self, grant: Grant, namespace: Namespace, now: int) -> Entry:
         """A plan by the rules this process knows; a refusal only by those in force."""
@@ -156,8 +156,8 @@ class Writer:
         return None if namespace is None else await self._directory.namespace(namespace.name)
 
     def _receipt(self, entry: Entry, outcome: Outcome) -> Receipt:
-        """The receipt of an outcome; any other than applied and duplicate is raised as its problem."""
-        if outcome.code not in ("applied", "duplicate"):
+        """The receipt of an outcome; any other than applied, quarantined and duplicate is raised as its problem."""
+        if outcome.code not in ("applied", "quarantined", "duplicate"):
             if outcome.code == "stale_rules":
                 raise StoreUnavailable("the namespace's rules keep changing")
             raise problem_of(outcome.code, outcome.detail)

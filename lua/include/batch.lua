@@ -7,8 +7,9 @@ local function unpack_spaces(keys, args, count)
     local ascending = ARGV[args + 4] == 'asc'
     spaces[i] = { key = KEYS[keys + i], earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense', id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
+                  limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
                   labels = {}, known = {}, shapes = {}, changed = {} }
-    args = args + 6
+    args = args + 8
   end
   return spaces, keys + count, args
 end

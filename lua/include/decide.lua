@@ -1,7 +1,12 @@
 -- The verdict on an entry whose id is unseen, with what the entries before it will have changed in view.
 
--- 'applied', or the code of a refusal and a detail.
-local function decide(entry)
+-- A grant, be it one that came late for its place; corrections have no pace.
+local function is_grant(entry)
+  return entry.moves == '' or sub(entry.moves, 1, 1) == 'g'
+end
+
+-- 'applied', 'quarantined', or the code of a refusal and a detail.
+local function decide(entry, at)
   local space = entry.target.space
   if space.current ~= space.version then
     return 'stale_rules'
@@ -18,5 +23,15 @@ local function decide(entry)
       return sub(label, 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'
     end
   end
-  return work_out(entry) or (fits(entry) and 'applied' or 'score_overflow')
+  local refusal = work_out(entry) or (not fits(entry) and 'score_overflow')
+  if refusal then
+    return refusal
+  end
+  if space.limits and is_grant(entry) then
+    if not within_pace(space.limits, entry.user, entry.amount, at) then
+      return space.quarantines and 'quarantined' or 'velocity'
+    end
+    take_pace(space.limits, entry.user, entry.amount)
+  end
+  return 'applied'
 end

@@ -1,4 +1,5 @@
--- What the log records of an applied entry: "at score previous", a score left out where there is none.
+-- What the log records of an applied entry: "at score previous", a score left out where there is none; " q" behind it
+-- where the entry is in quarantine and moves nothing.
 local function result_of(at, score, previous)
   if score and previous then
     return format('%d %d %d', at, score, previous)
@@ -12,21 +13,23 @@ local function judge(batch, i, head, seq, log_key)
   local score = entry.target.boards[1].scores[entry.user.number] or false
   local counted = batch.seen[i] or batch.pending[entry.id]
   if not counted then
-    local code, detail = decide(entry)
-    if code == 'applied' and #batch.applied >= batch.room then
-      code = 'log_full'
+    local code, detail = 'log_full', nil
+    if #batch.applied < batch.room then
+      code, detail = decide(entry, batch.at)
     end
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
     if ledger_seq then
       return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score
     end
-    if code ~= 'applied' then
+    if code ~= 'applied' and code ~= 'quarantined' then
       return code, false, false, score, detail or false
     end
-    local previous
-    score, previous = take_effect(entry, seq)
+    local previous = score
+    if code == 'applied' then
+      score, previous = take_effect(entry, seq)
+    end
     entry.stream_id = format('%d-%d', head.epoch, seq)
-    entry.result = result_of(batch.at, score, previous)
+    entry.result = result_of(batch.at, score, previous) .. (code == 'applied' and '' or ' q')
     batch.pending[entry.id] = entry.content .. entry.stream_id
     batch.applied[#batch.applied + 1] = entry
     return code, head.epoch, seq, score, previous
@@ -38,8 +41,8 @@ local function judge(batch, i, head, seq, log_key)
   -- A duplicate of the caller's own resend was applied by the first sending: it gets that answer, once.
   if batch.resend_after >= 0 and its_seq > batch.resend_after and batch.seen[i] and not batch.pending[entry.id] then
     batch.pending[entry.id] = counted
-    local then_score, then_previous = recorded(log_key, its_epoch, its_seq)
-    return 'applied', its_epoch, its_seq, then_score or score, then_previous
+    local code, then_score, then_previous = recorded(log_key, its_epoch, its_seq)
+    return code, its_epoch, its_seq, then_score or score, then_previous
   end
   return 'duplicate', its_epoch, its_seq, score, score
 end

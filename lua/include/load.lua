@@ -23,6 +23,16 @@ local function want(entry)
   end
 end
 
+-- The users of one namespace; a user of another is another one, for the balances are.
+local function read_paces(target)
+  local limits = target.space.limits
+  for _, user in ipairs(limits and target.users or {}) do
+    if not user.pace then
+      read_pace(user, limits)
+    end
+  end
+end
+
 local function read_target(target)
   target.fault = target.space.fault
   for _, board in ipairs(target.boards) do
@@ -67,6 +77,7 @@ local function load_batch(batch, rules_key, seen_keys)
     read_space(space)
   end
   for _, target in ipairs(batch.targets) do
+    read_paces(target)
     read_target(target)
   end
   return read_rules(rules_key, batch.spaces)

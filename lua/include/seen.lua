@@ -24,10 +24,10 @@ local function same_content(value, content)
   return tonumber(epoch), tonumber(seq)
 end
 
--- The score and previous score (false: none) that the log recorded for an entry of the caller's own resend.
+-- The code, score and previous score (false: none) that the log recorded for an entry of the caller's own resend.
 local function recorded(log_key, epoch, seq)
   local id = format('%d-%d', epoch, seq)
   local found = call('XRANGE', log_key, id, id)
-  local score, previous = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)$')
-  return tonumber(score) or false, tonumber(previous) or false
+  local score, previous, mark = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)( ?q?)$')
+  return mark == ' q' and 'quarantined' or 'applied', tonumber(score) or false, tonumber(previous) or false
 end

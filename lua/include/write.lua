@@ -37,6 +37,9 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
   for _, user in ipairs(batch.users) do
     if user.touched then
       write_balances(user, scratch)
+      if user.paced then
+        write_pace(user)
+      end
     end
   end
   for _, space in ipairs(batch.spaces) do

@@ -55,11 +55,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     voided: bool
     seq: int
     quarantined: bool = False
+    day: str | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The balances it is counted in."""
-        return labels_of(self.category, self.source)
+        return labels_of(self.category, self.source, self.day)
 
     def boards(self, namespace: Namespace) -> tuple[str, ...]:
         """The boards it is counted on."""
@@ -106,7 +107,7 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
         if at != held.granted_at:
             if (past is not None and at < now - past) or (future is not None and at > now + future):
                 raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
-            changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at)}
+            changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at), "day": namespace.day_at(at)}
     return msgspec.structs.replace(held, **changes)
 
 
@@ -133,7 +134,8 @@ def plan_moves(
         assert before is not None
         assert after is not None
         by = after.amount - before.amount
-        return Moves(windows, labels, _each("w", windows, by) + _each("l", labels, by))
+        moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
+        return Moves(windows, labels, _each("w", windows, by) + "".join(f"l{place}+{by}" for place, _ in moved))
     text = []
     for what, names in (("w", windows), ("l", labels)):
         for i, name in enumerate(names, 1):
@@ -141,7 +143,10 @@ def plan_moves(
                 side if side is not None and name in (side.boards(namespace) if what == "w" else side.labels) else None
                 for side in (before, after)
             )
-            text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
+            if name.startswith("d:"):
+                text.append(f"{what}{i}+{int(is_in is not None) - int(was is not None)}")
+            else:
+                text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     text.append(f"a={max(moments)}" if moments else "ax")
     return Moves(windows, labels, "".join(text) + f"u={user_seq}")
@@ -209,6 +214,7 @@ def correction_entry(
         granted_at=after.granted_at,
         windows=after.windows,
         meta=None,
+        day=after.day,
         value=after.amount,
         voided=after.voided,
         verb=verb,

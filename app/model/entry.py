@@ -22,6 +22,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
 
     A correction carries the grant as it is from then on: `value` is its amount, `voided` whether it counts, `verb` what
     was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
+    `day`: the grant's, in the namespace's zone, where streaks are on.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     reason: str | None = None
     actor: str | None = None
     key: str | None = None
+    day: str | None = None
 
 
 class Entry(msgspec.Struct):
@@ -74,11 +76,12 @@ class Entry(msgspec.Struct):
         self.windows = self.windows or self.body.windows
 
 
-def labels_of(category: str | None, source: str | None) -> tuple[str, ...]:
-    """The balances that a category and a source are counted in."""
-    if category is None:
-        return () if source is None else (f"s:{source}",)
-    return (f"c:{category}",) if source is None else (f"c:{category}", f"s:{source}")
+def labels_of(category: str | None, source: str | None, day: str | None = None) -> tuple[str, ...]:
+    """The balances that a category and a source are counted in, and the count of a day's live grants."""
+    found: tuple[str, ...] = () if category is None else (f"c:{category}",)
+    if source is not None:
+        found = (*found, f"s:{source}")
+    return found if day is None else (*found, f"d:{day}")
 
 
 def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:

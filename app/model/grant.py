@@ -80,6 +80,7 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
         granted_at=granted_at,
         windows=windows,
         meta=meta,
+        day=namespace.day_at(granted_at),
     )
     return Entry(
         namespace=namespace,
@@ -89,7 +90,7 @@ def plan(grant: Grant, namespace: Namespace, now: int) -> Entry:
         verdict=_verdict(namespace, units, granted_at, now),
         known_since=_known_since(namespace, sent_at, now),
         windows=namespace.boards_of(windows, grant.category),
-        labels=labels_of(grant.category, grant.source),
+        labels=labels_of(grant.category, grant.source, body.day),
     )
 
 

@@ -58,7 +58,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
-    "streaks": False,
     "statistics": False,
     "bounded_sums": False,
     "bands": (),
@@ -68,7 +67,7 @@ _UNBUILT: dict[str, Any] = {
 _NO_ZONES = ("localtime", "Factory")
 
 # Rules that give recorded scores their meaning.
-_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards")
+_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards", "streaks")
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -187,6 +186,10 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     def amount_bounds(self) -> tuple[int | None, int | None]:
         """amount_min and amount_max in scaled units."""
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
+
+    def day_at(self, micros: int) -> str | None:
+        """The day that a grant counts for in a streak; None where streaks are off."""
+        return self.calendar.day_at(micros).isoformat() if self.rules.streaks else None
 
     @property
     def sign(self) -> int:

@@ -42,5 +42,5 @@ def _entry(body: LogEntry, p: int, version: int, rules: Rules) -> Entry:
     content = blake2b(f"{body.grant_id} {body.amount}".encode(), digest_size=16).digest()
     namespace = Namespace(body.namespace_id, "", p, version, rules)
     name = entry_id(HEAL, body.namespace_id, body.grant_id, 1)
-    labels = labels_of(body.category, body.source)
+    labels = labels_of(body.category, body.source, body.day)
     return Entry(namespace, body, name, content, labels=labels, moves="" if rules.aggregation == "sum" else "-")

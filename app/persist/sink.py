@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -21,7 +22,7 @@ _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 _COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
     *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key"),
+    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day"),
 )
 DUPLICATE = "duplicate"
 
@@ -263,7 +264,7 @@ def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         return (
             *(row.partition, row.epoch, row.seq, "tombstone", 0, f"tombstone:{row.partition}:{row.epoch}-{row.seq}", 1),
             *(None, 0, 0, row.score, None, None, None, None, None, row.recorded_at, row.recorded_at, [], row.digest),
-            *(0, None, False, None, None, None, None),
+            *(0, None, False, None, None, None, None, None),
         )
     # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
     name = (
@@ -285,5 +286,5 @@ def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         *(entry.action, entry.session_id, entry.granted_at, row.recorded_at, entry.windows, row.digest),
         *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided or row.quarantined),
         *(QUARANTINE if row.quarantined else entry.verb,),
-        *(entry.reason, entry.actor, entry.key),
+        *(entry.reason, entry.actor, entry.key, None if entry.day is None else date.fromisoformat(entry.day)),
     )

@@ -1,12 +1,14 @@
 """Boards and standings as a client reads them."""
 
 from base64 import b64decode, urlsafe_b64encode
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
+from ..model.streak import streak_of
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place, Rank
 
@@ -61,7 +63,7 @@ def parse_cursor(text: str) -> tuple[int, bytes]:
 
 
 def standing_body(
-    namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None]
+    namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None], now: int
 ) -> dict[str, Any]:
     """A user's standing. percentile: the share of the board, in percent, whose score is no better than theirs."""
     number = namespace.number
@@ -72,7 +74,7 @@ def standing_body(
         "categories": _labelled(namespace, balances, "c:"),
         "sources": _labelled(namespace, balances, "s:"),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
-        "streak": None,
+        "streak": _streak(namespace, balances, now) if namespace.rules.streaks else None,
         "last_granted_at": moment(balances.get("last")),
     }
 
@@ -80,6 +82,13 @@ def standing_body(
 def _labelled(namespace: Namespace, balances: dict[str, int], prefix: str) -> dict[str, int | float]:
     found = ((field, units) for field, units in sorted(balances.items()) if field.startswith(prefix))
     return {field.removeprefix(prefix): namespace.number(units) for field, units in found}
+
+
+def _streak(namespace: Namespace, balances: dict[str, int], now: int) -> dict[str, Any]:
+    days = (
+        date.fromisoformat(field[2:]) for field, grants in balances.items() if field.startswith("d:") and grants > 0
+    )
+    return streak_of(days, namespace.calendar.day_at(now))._asdict()
 
 
 def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:

@@ -104,7 +104,7 @@ class Reader:
             )
             if not balances:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)))
+            return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)), now)
 
         return answer(request, await self._read(request, read))
 

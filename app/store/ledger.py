@@ -31,6 +31,7 @@ class Ledger:
             granted_at=to_micros(row["granted_at"]),
             windows=tuple(row["windows"]),
             voided=row["voided"],
+            day=None if row["day"] is None else row["day"].isoformat(),
             quarantined=row["verb"] == QUARANTINE,
             seq=row["first_seq"],
         )

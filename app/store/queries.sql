@@ -128,7 +128,7 @@ ORDER BY l.revision;
 -- name: held
 -- A grant as its last revision left it; `first_seq` is the seq of the grant itself.
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.windows, l.voided, l.verb, f.seq AS first_seq
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'

@@ -132,7 +132,10 @@ class Corrector:
         seq = await self._user_flushed(namespace, body.user, waiting)
         after = Held(
             **{name: getattr(body, name) for name in ("grant_id", "user", "category", "source", "source_id", "action")},
-            **{name: getattr(body, name) for name in ("session_id", "granted_at", "windows", "amount", "revision")},
+            **{
+                name: getattr(body, name)
+                for name in ("session_id", "granted_at", "windows", "amount", "revision", "day")
+            },
             voided=False,
             seq=_NEWEST,
         )

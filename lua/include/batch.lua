@@ -55,16 +55,16 @@ local function unpack_targets(args, count, boards)
   return targets, args + count
 end
 
--- A shape is the labels whose balances an entry moves, `c:…` and `s:…`: how many, then each.
+-- A shape is the labels whose balances an entry moves, `c:…`, `s:…` and `d:…` (live grants of a day): how many, then each.
 local function unpack_shapes(args, count)
   local shapes = {}
   for i = 1, count do
-    local fields, at, labels = { 'total', 'count', 'last', 'seq' }, {}, {}
+    local fields, at, labels, days = { 'total', 'count', 'last', 'seq' }, {}, {}, {}
     for k = 1, tonumber(ARGV[args + 1]) do
       local label = ARGV[args + 1 + k]
-      labels[k], fields[k + 4], at[label] = label, label, k + 4
+      labels[k], fields[k + 4], at[label], days[k] = label, label, k + 4, sub(label, 1, 2) == 'd:'
     end
-    shapes[i], args = { labels = labels, fields = fields, at = at }, args + 1 + #labels
+    shapes[i], args = { labels = labels, days = days, fields = fields, at = at }, args + 1 + #labels
   end
   return shapes, args
 end

@@ -4,7 +4,7 @@
 local function want_labels(space, shape)
   space.shapes[shape] = true
   for _, label in ipairs(shape.labels) do
-    if space.known[label] == nil then
+    if space.known[label] == nil and sub(label, 1, 2) ~= 'd:' then
       space.known[label] = false
       space.labels[#space.labels + 1] = label
     end

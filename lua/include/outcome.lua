@@ -57,7 +57,8 @@ local function work_out_grant(entry)
     after.scores[i] = merged(space, boards[i].scores[number], amount)
   end
   for i = 1, #labels do
-    after.labels[i] = merged(space, held[user.at[labels[i]]], amount)
+    local old = held[user.at[labels[i]]]
+    after.labels[i] = entry.shape.days[i] and (old or 0) + entry.weight or merged(space, old, amount)
   end
   return nil
 end

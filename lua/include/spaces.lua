@@ -22,14 +22,15 @@ local function set(space, field, value)
   space.changed[n + 1], space.changed[n + 2] = field, value
 end
 
--- Whether the namespace has room for `label`: '', `c:…` or `s:…`.
+-- Whether the namespace has room for `label`: `c:…` or `s:…`; days are not counted.
 local function has_room(space, label)
-  return label == '' or space.known[label] or space.count[sub(label, 1, 1)] < 1000
+  local count = space.count[sub(label, 1, 1)]
+  return not count or space.known[label] or count < 1000
 end
 
 local function add_label(space, label)
-  if label ~= '' and not space.known[label] then
-    local kind = sub(label, 1, 1)
+  local kind = sub(label, 1, 1)
+  if space.count[kind] and not space.known[label] then
     space.known[label] = true
     space.count[kind] = space.count[kind] + 1
     set(space, label, 1)

@@ -220,7 +220,7 @@ def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, sp
     for body, field in (
         ({"ranking": "best"}, "$.ranking"),
         ({"aggregation": "most"}, "$.aggregation"),
-        ({"streaks": True}, "$.streaks"),
+        ({"statistics": True}, "$.statistics"),
         ({"nonsense": 1}, "$.nonsense"),
         ({"scale": 7}, "$.scale"),
         ({"timezone": "Mars/Olympus"}, "$.timezone"),

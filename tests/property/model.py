@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 SEASONS = {
     "leap": (datetime(2020, 2, 29, tzinfo=UTC), datetime(2024, 12, 30, tzinfo=UTC)),
@@ -137,7 +137,19 @@ class Book:
             "categories": {c: self.score(f for f in live if f.category == c) for c in categories},
             "sources": {s: self.score(f for f in live if f.source == s) for s in sources},
             "last_granted_at": max((f.at for f in live), default=None),
+            "streak": self.streak({f.at.date() for f in live}, datetime.now(UTC).date()),
         }
+
+    def streak(self, days: set[date], today: date) -> dict[str, object]:
+        """By walking back from each day."""
+
+        def run(day: date) -> int:
+            return 1 + run(day - timedelta(days=1)) if day in days else 0
+
+        past = {day for day in days if day <= today}
+        current = run(today) or run(today - timedelta(days=1))
+        last = max(past, default=None)
+        return {"current": current, "best": max(map(run, past), default=0), "last_day": last and last.isoformat()}
 
 
 def moment(text: str | None) -> datetime | None:

@@ -212,6 +212,7 @@ class Server:
             Route(f"{space}/grants", self.writer),
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),
+            Route(f"{space}/totals", reader.totals, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
             Route(f"{space}/users/{{user:id}}/explain", reader.explain),

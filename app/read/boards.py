@@ -62,20 +62,26 @@ def parse_cursor(text: str) -> tuple[int, bytes]:
         raise Invalid("is not a cursor of a board", field="?cursor") from None
 
 
+def totals_body(namespace: Namespace, user: str, balances: dict[str, int]) -> dict[str, Any]:
+    """What a user has in a namespace."""
+    return {
+        "user_id": user,
+        "score": namespace.number(balances.get("total", 0)),
+        "grants": balances.get("count", 0),
+        "categories": _labelled(namespace, balances, "c:"),
+        "sources": _labelled(namespace, balances, "s:"),
+        "last_granted_at": moment(balances.get("last")),
+    }
+
+
 def standing_body(
     namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None], now: int
 ) -> dict[str, Any]:
     """A user's standing. percentile: the share of the board, in percent, whose score is no better than theirs."""
-    number = namespace.number
     return {
-        "user_id": user,
-        "score": number(balances.get("total", 0)),
-        "grants": balances.get("count", 0),
-        "categories": _labelled(namespace, balances, "c:"),
-        "sources": _labelled(namespace, balances, "s:"),
+        **totals_body(namespace, user, balances),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
         "streak": _streak(namespace, balances, now) if namespace.rules.streaks else None,
-        "last_granted_at": moment(balances.get("last")),
     }
 
 

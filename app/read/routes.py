@@ -15,9 +15,10 @@ from ..model.windows import Window
 from ..store.boards import board_call, read_board, read_standing, standing_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..wire import JSON, MSGPACK, answer, check_query, encode, query_int, wants_msgpack
+from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
 from .boards import board_body, parse_cursor, standing_body
 from .history import History
+from .totals import ASKED_BYTES_MAX, Asked, check_asked, read_totals
 
 LIMIT_MAX = 1_000
 USERS_MAX = 500
@@ -105,6 +106,16 @@ class Reader:
             if not balances:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
             return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)), now)
+
+        return answer(request, await self._read(request, read))
+
+    async def totals(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/totals`: `{"users":[…]}`, at most 500."""
+        check_query(request)
+        users = check_asked(await decode_body(request, Asked, bytes_max=ASKED_BYTES_MAX))
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            return await read_totals(self._gatherer, namespace, users)
 
         return answer(request, await self._read(request, read))
 

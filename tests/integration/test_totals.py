@@ -1,0 +1,78 @@
+"""The totals of many users over HTTP."""
+
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+
+def post(api: httpx.Client, space: str, user: str, amount: float, **fields: Any) -> None:
+    body = {"grant_id": f"{user}-{amount}", "user_id": user, "amount": amount} | fields
+    assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
+
+
+def totals(api: httpx.Client, space: str, users: Any) -> httpx.Response:
+    return api.post(f"/v1/namespaces/{space}/totals", json={"users": users})
+
+
+def test_each_users_totals_are_those_of_their_standing(api: httpx.Client, space: str) -> None:
+    post(api, space, "otter", 5, category="red", source="race")
+    post(api, space, "otter", 7, category="blue", source="race")
+    post(api, space, "Füße/hare", 1, granted_at="2024-02-29T10:00:00Z")
+    told = totals(api, space, ["nobody", "Füße/hare", "otter", "otter", "nobody"]).json()
+    assert told["namespace"] == space
+    assert told["missing"] == ["nobody"]
+    assert [held["user_id"] for held in told["totals"]] == ["Füße/hare", "otter"]
+    assert told["totals"][0]["last_granted_at"] == "2024-02-29T10:00:00Z"
+    for held in told["totals"]:
+        standing = api.get(f"/v1/namespaces/{space}/users/{held['user_id'].replace('/', '%2F')}").json()
+        assert held == {name: standing[name] for name in held}
+        assert set(held) >= {"user_id", "score", "grants", "categories", "sources", "last_granted_at"}
+    assert (told["totals"][1]["score"], told["totals"][1]["categories"]) == (12, {"blue": 7, "red": 5})
+
+
+def test_five_hundred_of_the_longest_ids_at_once(api: httpx.Client, space: str) -> None:
+    users = [f"{i:03}".ljust(126, "x") + "é" for i in range(500)]
+    grants = [{"grant_id": user[:3], "user_id": user, "amount": i} for i, user in enumerate(users)]
+    assert api.post(f"/v1/namespaces/{space}/grants", json=grants).json()["applied"] == 500
+    told = totals(api, space, users).json()
+    assert [held["score"] for held in told["totals"]] == list(range(500))
+    assert told["missing"] == []
+    assert totals(api, space, []).json() == {"namespace": space, "totals": [], "missing": []}
+
+
+def test_messagepack(api: httpx.Client, space: str) -> None:
+    post(api, space, "otter", 5)
+    head = {"content-type": "application/msgpack", "accept": "application/msgpack"}
+    body = msgspec.msgpack.encode({"users": ["otter"]})
+    told = msgspec.msgpack.decode(api.post(f"/v1/namespaces/{space}/totals", content=body, headers=head).content)
+    assert told["totals"][0]["score"] == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"users": ["a", ""]}, "$.users[1]"),
+        ({"users": ["a", "b", "\x00"]}, "$.users[2]"),
+        ({"users": ["x" * 129]}, "$.users[0]"),
+        ({"users": ["u"] * 501}, "$.users"),
+        ({"users": "a"}, "$.users"),
+        ({"users": [7]}, "$.users[0]"),
+        ({}, "$.users"),
+        ({"users": [], "more": 1}, "$.more"),
+    ],
+)
+def test_what_is_not_a_list_of_users_is_refused(api: httpx.Client, space: str, body: Any, field: str) -> None:
+    told = api.post(f"/v1/namespaces/{space}/totals", json=body)
+    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+
+
+def test_who_may_read_the_board_may_ask(live_server: Any, api: httpx.Client, space: str) -> None:
+    post(api, space, "otter", 5)
+    with live_server.client(None) as anonymous:
+        assert totals(anonymous, space, ["otter"]).status_code == 401
+        api.put(f"/v1/namespaces/{space}", json={"accept_past": None, "visibility": "public"})
+        assert totals(anonymous, space, ["otter"]).json()["totals"][0]["score"] == 5
+        assert totals(anonymous, "nowhere", ["otter"]).json()["code"] == "namespace_not_found"
+        assert anonymous.get(f"/v1/namespaces/{space}/totals").status_code == 405

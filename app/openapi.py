@@ -82,6 +82,7 @@ _RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
 _BOARD_QUERY = ("limit", "offset", "around", "radius", "user")
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
+_PAGE_QUERY = ("cursor", "limit")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
 _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
@@ -107,6 +108,7 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
+    _Operation("get", "/v1/users/{user}/standings", "Where a user stands everywhere", _PAGE_QUERY, None, _OK),
     _Operation("get", "/healthz", "The process is up", (), None, _OK),
     _Operation("get", "/readyz", "Writes are taken", (), None, {"200": _OBJECT, "503": _OBJECT}),
 )

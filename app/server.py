@@ -33,6 +33,7 @@ from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Prob
 from .read.events import Events
 from .read.history import History
 from .read.routes import Reader
+from .read.standings import Standings
 from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.boards import BOARD, STANDING, VERSIONS
@@ -158,7 +159,8 @@ class Server:
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
-        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, clock)
+        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, clock)
+        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, self.standings, clock)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
@@ -226,6 +228,7 @@ class Server:
             Route(space, namespaces.put, methods=["PUT"]),
             Route(space, namespaces.delete, methods=["DELETE"]),
             Route("/v1/namespaces", namespaces.list),
+            Route("/v1/users/{user:id}/standings", self.standings.everywhere),
             WebSocketRoute("/v1/live", self.live.endpoint),
             Route("/healthz", health.alive),
             Route("/readyz", health.ready),

@@ -12,12 +12,13 @@ from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
-from ..store.boards import board_call, read_board, read_standing, standing_call
+from ..store.boards import board_call, read_board
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
-from .boards import board_body, parse_cursor, standing_body
+from .boards import board_body, parse_cursor
 from .history import History
+from .standings import Standings
 from .totals import ASKED_BYTES_MAX, Asked, check_asked, read_totals
 
 LIMIT_MAX = 1_000
@@ -37,12 +38,14 @@ class Reader:
         directory: Directory,
         keyring: Keyring,
         history: History,
+        standings: Standings,
         clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
         self._directory = directory
         self._keyring = keyring
         self._history = history
+        self._standings = standings
         self._clock = clock
         self._answers: dict[tuple[Any, ...], bytes] = {}
         self._answers_bytes = 0
@@ -96,16 +99,10 @@ class Reader:
         user = _path_id(request, "user")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            now = self._clock()
-            periods = namespace.rules.periods
-            seasons = [season.name for season in namespace.calendar.running(now)]
-            names = [namespace.calendar.current(period, now).name for period in periods] + seasons
-            balances, ranks = read_standing(
-                await self._gatherer.call(standing_call(namespace, user, names)), namespace.sign
-            )
-            if not balances:
+            standing = await self._standings.within(namespace, user)
+            if standing is None:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)), now)
+            return standing
 
         return answer(request, await self._read(request, read))
 

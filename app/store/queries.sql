@@ -189,6 +189,14 @@ ON CONFLICT (user_number, namespace_id, "window") DO UPDATE
 SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
     last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at);
 
+-- name: namespaces_of_user
+-- Where a user has grants, by name, behind a name. O(the user's namespaces).
+SELECT n.id, n.name, n.partition, n.version, n.rules::text
+FROM standings s JOIN namespaces n ON n.id = s.namespace_id
+WHERE s.user_number = (SELECT number FROM users WHERE name = $1) AND s."window" = 'all' AND n.deleted_at IS NULL
+  AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
+ORDER BY n.name COLLATE "C";
+
 -- name: recorded_ids
 SELECT namespace_id, kind, grant_id, revision FROM ledger
 WHERE (namespace_id, kind, grant_id, revision) IN (

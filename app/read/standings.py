@@ -1,0 +1,100 @@
+"""Where a user stands: in one namespace, and in all of them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import check_reader, principal_of
+from ..access.keys import Keyring, Principal
+from ..model.errors import Forbidden, Unauthorized, UserNotFound
+from ..model.namespace import Namespace
+from ..model.text import ID_BYTES_MAX, check_namespace_name, check_text
+from ..store.boards import read_standing, standing_call
+from ..store.directory import Directory, namespace_of
+from ..store.gather import Gatherer
+from ..store.postgres import Postgres
+from ..wire import answer, check_query, query_int
+from .boards import standing_body
+
+LIMIT_MAX = 1_000
+_READS_MAX = 4
+
+
+class Standings:
+    """Numbers out of Redis; in which namespaces a user has any is asked of Postgres."""
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        gatherer: Gatherer,
+        directory: Directory,
+        keyring: Keyring,
+        clock: Callable[[], int],
+    ) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._directory = directory
+        self._keyring = keyring
+        self._clock = clock
+
+    async def within(self, namespace: Namespace, user: str) -> dict[str, Any] | None:
+        """Where a user stands on each current board of a namespace; None without a grant there. O(log n) a board."""
+        now, periods = self._clock(), namespace.rules.periods
+        seasons = [season.name for season in namespace.calendar.running(now)]
+        windows = [namespace.calendar.current(period, now).name for period in periods] + seasons
+        reply = await self._gatherer.call(standing_call(namespace, user, windows))
+        balances, ranks = read_standing(reply, namespace.sign)
+        if not balances:
+            return None
+        return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)), now)
+
+    async def everywhere(self, request: Request) -> Response:
+        """`GET /v1/users/{user}/standings`: `{"user_id", "standings":[{"namespace", …}], "next_cursor"}`, each what
+        `GET /v1/namespaces/{ns}/users/{user}` answers, in the order of the namespaces' names (by their bytes).
+
+        Those that the caller may read: by the key's patterns, and the public ones. The numbers are those of this
+        moment, but a user's first grant in a namespace may take some 50 ms until it is listed here, and longer while
+        the persister is behind: Postgres tells where a user has grants. UserNotFound where there is none to show;
+        StoreUnavailable while Postgres is away. O(the user's namespaces), and the boards of those on the page.
+        """
+        check_query(request, "cursor", "limit")
+        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        user, cursor = request.path_params["user"], request.query_params.get("cursor")
+        check_text(user, "{user}", ID_BYTES_MAX)
+        if cursor is not None:
+            check_namespace_name(cursor, "?cursor")
+        for _ in range(_READS_MAX):
+            changes = self._directory.changes
+            principal = await principal_of(request.scope, self._keyring)
+            spaces = await self._readable(principal, user, cursor)
+            stands = await asyncio.gather(*(self.within(namespace, user) for namespace in spaces[:limit]))
+            # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
+            if self._directory.changes == changes:
+                break
+        standings = [
+            {"namespace": namespace.name, **standing}
+            for namespace, standing in zip(spaces, stands, strict=False)
+            if standing is not None
+        ]
+        more = len(spaces) > limit
+        if not standings and not more and cursor is None:
+            raise UserNotFound(f"{user!r} has no grant in a namespace that may be read here")
+        body = {"user_id": user, "standings": standings, "next_cursor": spaces[limit - 1].name if more else None}
+        return answer(request, body)
+
+    async def _readable(self, principal: Principal, user: str, after: str | None) -> list[Namespace]:
+        """The namespaces behind a name in which the user has grants and which the principal may read, in order."""
+        rows = await self._postgres.fetch("namespaces_of_user", user, after)
+        return [namespace for namespace in map(namespace_of, rows) if may_read(principal, namespace)]
+
+
+def may_read(principal: Principal, namespace: Namespace) -> bool:
+    """Whether a reader is let in."""
+    try:
+        check_reader(principal, namespace)
+    except (Unauthorized, Forbidden):
+        return False
+    return True

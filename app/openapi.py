@@ -12,14 +12,15 @@ from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
+from .model.profile import Profile
 from .read.boards import BoardEntry
-from .read.totals import Asked
+from .read.totals import Users
 from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (BoardEntry, Asked)
+_READ = (BoardEntry, Users, Profile)
 _TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
@@ -104,10 +105,12 @@ _OPERATIONS = (
     _Operation("post", f"{_SPACE}/corrections", "Correct many", (), _MANY, {"200": {"$ref": _REF + "Batch"}}),
     _Operation("get", f"{_SPACE}/events", "What happened", _EVENTS_QUERY, None, {"200": _EVENT_LIST}),
     _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
-    _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Asked"}, _OK),
+    _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
+    _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),
+    _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _OK),
     _Operation("get", "/v1/users/{user}/standings", "Where a user stands everywhere", _PAGE_QUERY, None, _OK),
     _Operation("get", "/healthz", "The process is up", (), None, _OK),
     _Operation("get", "/readyz", "Writes are taken", (), None, {"200": _OBJECT, "503": _OBJECT}),

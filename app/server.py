@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import openapi
 from .access.keys import Keyring
 from .admin.namespaces import Namespaces
+from .admin.profiles import Profiles
 from .garbage import settle
 from .health import Health
 from .live.hub import Hub
@@ -40,6 +41,7 @@ from .store.boards import BOARD, STANDING, VERSIONS
 from .store.directory import PUBLISH, Directory
 from .store.gather import Gatherer
 from .store.ledger import Ledger
+from .store.names import Names
 from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
@@ -138,6 +140,7 @@ class Server:
         self._settings = settings
         self.postgres = Postgres(settings.postgres_url)
         self.directory = Directory()
+        self.names = Names()
 
         async def greet(link: Link) -> None:
             await check_store(link, settings.redis_durability)
@@ -146,11 +149,11 @@ class Server:
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
         self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH])
         self._check_link = Link(settings.redis_url, [])
-        self.gatherer = Gatherer(self._read_link, self.directory.notice)
-        self.directory.call = self.gatherer.call
+        self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
+        self.directory.call = self.names.call = self.gatherer.call
         self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
-        self.hub = Hub(self.gatherer, self.directory, clock)
+        self.hub = Hub(self.gatherer, self.directory, self.names, clock)
         self.live = LiveServer(self.hub, self.keyring)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
@@ -159,8 +162,9 @@ class Server:
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
-        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, clock)
-        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, self.standings, clock)
+        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
+        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, clock)
+        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
@@ -228,6 +232,8 @@ class Server:
             Route(space, namespaces.put, methods=["PUT"]),
             Route(space, namespaces.delete, methods=["DELETE"]),
             Route("/v1/namespaces", namespaces.list),
+            Route("/v1/users/{user:id}", self.profiles.get, methods=["GET"]),
+            Route("/v1/users/{user:id}", self.profiles.put, methods=["PUT"]),
             Route("/v1/users/{user:id}/standings", self.standings.everywhere),
             WebSocketRoute("/v1/live", self.live.endpoint),
             Route("/healthz", health.alive),

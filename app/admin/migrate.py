@@ -6,9 +6,13 @@ from ..settings import Settings
 from ..store import keys
 from ..store import postgres as schema
 from ..store.directory import PUBLISH, namespace_of, publish_calls
+from ..store.names import NAMES_CHANGED, name_call
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Link, Refused
+from .profiles import profile_of
+
+PROFILES_A_CALL_MAX = 1_000
 
 
 async def migrate(settings: Settings) -> int:
@@ -25,6 +29,7 @@ async def migrate(settings: Settings) -> int:
             for reply in await link.run(publish_calls(namespace_of(row))):
                 if isinstance(reply, Exception):
                     raise Refused(f"Redis refuses a namespace: {reply}")
+        await _publish_names(postgres, link)
         return deployment.partitions
     finally:
         await link.close()
@@ -45,6 +50,17 @@ async def _agree(postgres: Postgres, link: Link, settings: Settings) -> Deployme
             raise Refused("Postgres was opened with a Redis that held its boards, and this one is empty: recover it")
         await write_deployment(link, wanted)
     return wanted
+
+
+async def _publish_names(postgres: Postgres, link: Link) -> None:
+    """Every profile's name, so many at a time; what Redis lost is there again, a later version stays."""
+    last = 0
+    while rows := await postgres.fetch("profiles", last, PROFILES_A_CALL_MAX):
+        calls = [name_call(row["name"], row["version"], profile_of(row)) for row in rows]
+        for reply in await link.run([*calls, NAMES_CHANGED]):
+            if isinstance(reply, Exception):
+                raise Refused(f"Redis refuses a profile: {reply}")
+        last = rows[-1]["user_number"]
 
 
 async def _check_opened(link: Link, opened: list[int]) -> None:

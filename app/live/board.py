@@ -1,13 +1,14 @@
 """A board that somebody watches: its views, the reads that they take, and the states that come of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
 from ..model.windows import Window, from_micros
-from ..store.boards import Board
+from ..store.boards import Board, Place
+from ..store.names import NAMELESS, Name
 from . import protocol
-from .protocol import Entry, Frame, State
+from .protocol import Entry, Frame, Stamp, State
 from .subscriber import Subscriber
 from .views import Top, View, cut, read_of
 
@@ -21,7 +22,7 @@ class WatchedView:
         self.subscribers: set[Subscriber] = set()
         self.newcomers: set[Subscriber] = set()
 
-    def is_due(self, stamp: tuple[int, str, int]) -> bool:
+    def is_due(self, stamp: Stamp) -> bool:
         """Whether it is to be read: it changed, or somebody came."""
         return bool(self.newcomers) or self.state is None or self.state.stamp != stamp
 
@@ -31,8 +32,8 @@ class WatchedView:
         One diff and one encoding a format, however many watch.
         """
         held, whole = self.state, Frame(protocol.snapshot(state))
-        if held is None or held.stamp != state.stamp:
-            self.state = state
+        self.state = state
+        if held is None or state.differs(held):
             change = Frame(protocol.delta(held, state)) if held is not None and state.follows(held) else None
             for subscriber in self.subscribers:
                 subscriber.offer(whole, change)
@@ -50,6 +51,7 @@ class Reading(NamedTuple):
     namespace: Namespace
     window: Window
     ask: tuple[str | int, ...]
+    names: int
     served: list[tuple[WatchedView, tuple[Subscriber, ...]]]
 
     def arrived(self) -> Iterator[Subscriber]:
@@ -95,26 +97,33 @@ class WatchedBoard:
         for watched in list(self.views.values()):
             yield from (*watched.subscribers, *watched.newcomers)
 
-    def readings(self, window: Window, epoch: int, version: int) -> Iterator[Reading]:
-        """The reads that are due where the board stands at this version: one for all its `top` views together."""
-        due = [watched for watched in self.views.values() if watched.is_due((epoch, window.name, version))]
+    def readings(self, window: Window, stamp: Stamp) -> Iterator[Reading]:
+        """The reads that are due where the board stands at this stamp: one for all its `top` views together."""
+        due = [watched for watched in self.views.values() if watched.is_due(stamp)]
         limit = max((watched.view.limit for watched in due if isinstance(watched.view, Top)), default=0)
         reads: dict[tuple[str | int, ...], list[WatchedView]] = {}
         for watched in due:
             reads.setdefault(read_of(watched.view, limit), []).append(watched)
         for ask, served in reads.items():
             arrived = [(watched, tuple(watched.newcomers)) for watched in served]
-            yield Reading(self, self.namespace, window, ask, arrived)
+            yield Reading(self, self.namespace, window, ask, stamp.names, arrived)
 
 
-def publish(reading: Reading, board: Board) -> None:
-    """Gives what was read to all whom it serves."""
+def publish(reading: Reading, board: Board, names: Mapping[str, Name]) -> None:
+    """Gives what was read to all whom it serves. names: of those who have a profile."""
     number = reading.namespace.number
-    rows = [Entry(at.position, at.before + 1, at.user, number(at.units)) for at in sorted(board.places)]
+
+    def entry(at: Place) -> Entry:
+        name = names.get(at.user, NAMELESS)
+        return Entry(at.position, at.before + 1, at.user, number(at.units), name.display_name, name.avatar)
+
+    rows = [entry(at) for at in sorted(board.places)]
     starts, ends = _moment(reading.window.starts), _moment(reading.window.ends)
     for watched, arrived in reading.served:
         entries = cut(watched.view, rows)
-        state = State(reading.window.name, starts, ends, board.epoch, board.version, board.total, entries)
+        named = any(entry.user_id in names for entry in entries)
+        head = (reading.window.name, starts, ends, board.epoch, board.version, board.total)
+        state = State(*head, entries, reading.names, named)
         watched.publish(state, arrived)
 
 

@@ -8,23 +8,27 @@ answer came, so nobody gets what was there only after their right had gone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Any
 
 import structlog
 
 from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
-from ..store.boards import board_call, read_board, read_versions, versions_call
+from ..store.boards import Board, board_call, read_board, read_versions, versions_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
+from ..store.names import Name, Names
 from .board import Reading, WatchedBoard, WatchedView, publish
+from .protocol import Stamp
 from .subscriber import Subscriber, Viewer
 from .views import View
 
 log = structlog.get_logger()
 
 TICK_S = 0.1
+NAMES_S = 0.5
 VIEWS_MAX = 10_000
 BOARDS_A_CALL_MAX = 1_000
 # Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
@@ -34,9 +38,12 @@ CALLS_MAX = 256
 class Hub:
     """Every watched board of a process. `viewers`: of every open connection, kept by the connections."""
 
-    def __init__(self, gatherer: Gatherer, directory: Directory, clock: Callable[[], int]) -> None:
+    def __init__(self, gatherer: Gatherer, directory: Directory, names: Names, clock: Callable[[], int]) -> None:
         self._gatherer = gatherer
         self._directory = directory
+        self._names = names
+        self._names_changes = 0
+        self._names_due_s = 0.0
         self._clock = clock
         self._boards: dict[tuple[int, str], WatchedBoard] = {}
         self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
@@ -98,16 +105,15 @@ class Hub:
         What passes ends the subscriptions of newcomers alone: the others keep what they hold until it can be known.
         """
         readings, trouble = await self._look()
-        calls = (board_call(reading.namespace, reading.window.name, reading.ask) for reading in readings)
-        replies = await self._gather(self._gatherer.call(call) for call in calls)
+        found = await self._gather(map(self._read, readings))
         if self._stale:
             try:
                 await self._review()
             except Problem as problem:
                 self._end((newcomer for reading in readings for newcomer in reading.arrived()), problem)
                 return problem
-        for reading, reply in zip(readings, replies, strict=True):
-            trouble = self._publish(reading, reply) or trouble
+        for reading, read in zip(readings, found, strict=True):
+            trouble = self._publish(reading, read) or trouble
         return trouble
 
     async def _look(self) -> tuple[list[Reading], Problem | None]:
@@ -120,6 +126,7 @@ class Hub:
             for group in groups
         )
         replies = await self._gather(self._gatherer.call(call) for call in calls)
+        names = self._changed_names()
         for group, reply in zip(groups, replies, strict=True):
             try:
                 epoch, versions = read_versions(_raised(reply))
@@ -128,16 +135,32 @@ class Hub:
                 self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
                 continue
             for (board, window), version in zip(group, versions, strict=True):
-                readings += board.readings(window, epoch, version)
+                readings += board.readings(window, Stamp(epoch, window.name, version, names))
         return readings, trouble
 
-    def _publish(self, reading: Reading, reply: Any) -> Problem | None:
+    def _changed_names(self) -> int:
+        """How often names have changed, as boards are read by it.
+
+        A new number has every watched board read again, for it does not tell whose name it is: it is taken up no more
+        than twice a second.
+        """
+        if self._names.changes != self._names_changes and monotonic() >= self._names_due_s:
+            self._names_changes, self._names_due_s = self._names.changes, monotonic() + NAMES_S
+        return self._names_changes
+
+    async def _read(self, reading: Reading) -> tuple[Board, Mapping[str, Name]]:
+        """A board and the names on it. The problems of both."""
+        reply = await self._gatherer.call(board_call(reading.namespace, reading.window.name, reading.ask))
+        board = read_board(reply, reading.namespace.sign)
+        return board, await self._names.of([place.user for place in board.places])
+
+    def _publish(self, reading: Reading, read: Any) -> Problem | None:
         """What a read brought, to those whom it serves; what is wrong with one board stays with that board."""
         board = reading.board
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
             return None  # It ended, or has other rules now, by which the next tick reads it.
         try:
-            publish(reading, read_board(_raised(reply), reading.namespace.sign))
+            publish(reading, *_raised(read))
         except Problem as problem:
             self._end(reading.arrived(), problem)
             return problem

@@ -103,8 +103,20 @@ class Entry(msgspec.Struct, frozen=True):
     avatar: str | None = None
 
 
+class Stamp(NamedTuple):
+    """What tells whether a view may have changed: its board's epoch, window and version, and how often names have."""
+
+    epoch: int
+    window: str
+    version: int
+    names: int
+
+
 class State(msgspec.Struct, frozen=True):
-    """A view at one version; frames are made of one or two of them."""
+    """A view at one version; frames are made of one or two of them.
+
+    names: so many changes of profiles it holds at least. named: whether somebody in it has a profile.
+    """
 
     window: str
     starts: Any
@@ -113,15 +125,21 @@ class State(msgspec.Struct, frozen=True):
     version: int
     total: int
     entries: tuple[Entry, ...]
+    names: int = 0
+    named: bool = False
 
     @property
-    def stamp(self) -> tuple[int, str, int]:
+    def stamp(self) -> "Stamp":
         """Equal stamps, equal states."""
-        return self.epoch, self.window, self.version
+        return Stamp(self.epoch, self.window, self.version, self.names)
+
+    def differs(self, held: "State") -> bool:
+        """Whether a client that holds the other has something to hear of this one."""
+        return self.stamp[:3] != held.stamp[:3] or self.entries != held.entries
 
     def follows(self, held: "State") -> bool:
-        """Whether a change leads here from an older state; else it takes a snapshot."""
-        return (self.epoch, self.window) == (held.epoch, held.window) and self.version > held.version
+        """Whether a change leads here from an older state; else it takes a snapshot. Names change at one version."""
+        return (self.epoch, self.window) == (held.epoch, held.window) and self.version >= held.version
 
 
 def snapshot(state: State) -> dict[str, Any]:

@@ -56,8 +56,8 @@ class Subscriber:
         self._resume = resume
 
     def start(self, whole: Frame, same: Frame, state: State) -> None:
-        """The first frame."""
-        self._put(same if self._resume == (state.epoch, state.version) else whole)
+        """The first frame. The version that a client holds does not tell which names it holds: they come anew."""
+        self._put(same if self._resume == (state.epoch, state.version) and not state.named else whole)
 
     def offer(self, whole: Frame, change: Frame | None) -> None:
         """Puts the change in the slot, and the whole where the slot is still full: states are skipped, never order."""

@@ -1,6 +1,7 @@
 """Boards and standings as a client reads them."""
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..model.namespace import Namespace
 from ..model.streak import streak_of
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place, Rank
+from ..store.names import NAMELESS, Name
 
 
 class BoardEntry(msgspec.Struct, frozen=True):
@@ -24,13 +26,20 @@ class BoardEntry(msgspec.Struct, frozen=True):
     avatar: str | None = None
 
 
-def entry(namespace: Namespace, place: Place) -> BoardEntry:
+def entry(namespace: Namespace, place: Place, name: Name) -> BoardEntry:
     """A row."""
-    return BoardEntry(place.position, place.before + 1, place.user, namespace.number(place.units))
+    score = namespace.number(place.units)
+    return BoardEntry(place.position, place.before + 1, place.user, score, name.display_name, name.avatar)
 
 
-def board_body(namespace: Namespace, window: Window, board: Board, missing: list[str] | None = None) -> dict[str, Any]:
-    """A board's answer."""
+def board_body(
+    namespace: Namespace,
+    window: Window,
+    board: Board,
+    names: Mapping[str, Name],
+    missing: list[str] | None = None,
+) -> dict[str, Any]:
+    """A board's answer. names: of those who have a profile."""
     body: dict[str, Any] = {
         "namespace": namespace.name,
         "window": window.name,
@@ -41,7 +50,7 @@ def board_body(namespace: Namespace, window: Window, board: Board, missing: list
         "version": board.version,
         "total": board.total,
         "next_cursor": None if board.last is None else cursor_of(*board.last),
-        "entries": [entry(namespace, place) for place in sorted(board.places)],
+        "entries": [entry(namespace, place, names.get(place.user, NAMELESS)) for place in sorted(board.places)],
     }
     if missing is not None:
         body["missing"] = missing

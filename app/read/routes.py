@@ -15,11 +15,12 @@ from ..model.windows import Window
 from ..store.boards import board_call, read_board
 from ..store.directory import Directory
 from ..store.gather import Gatherer
+from ..store.names import Names
 from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
 from .boards import board_body, parse_cursor
 from .history import History
 from .standings import Standings
-from .totals import ASKED_BYTES_MAX, Asked, check_asked, read_totals
+from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 
 LIMIT_MAX = 1_000
 USERS_MAX = 500
@@ -39,6 +40,7 @@ class Reader:
         keyring: Keyring,
         history: History,
         standings: Standings,
+        names: Names,
         clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
@@ -46,6 +48,7 @@ class Reader:
         self._keyring = keyring
         self._history = history
         self._standings = standings
+        self._names = names
         self._clock = clock
         self._answers: dict[tuple[Any, ...], bytes] = {}
         self._answers_bytes = 0
@@ -66,11 +69,13 @@ class Reader:
             name = window.name if category is None else f"{window.name}:{category}"
             call = board_call(namespace, name, view, ranking)
             reply = await self._gatherer.call(call)
-            # The reply names its version, so an equal reply at an equal version is an equal answer.
-            key = (namespace.id, namespace.version, window, category, *view, ranking, packed, *reply[:3])
+            # The reply names its version, so an equal reply at an equal version is an equal answer; names read now are
+            # those of so many changes at least.
+            read_at = (self._names.changes, *reply[:3])
+            key = (namespace.id, namespace.version, window, category, *view, ranking, packed, *read_at)
             held = self._answers.get(key)
             if held is None:
-                body = self._board(namespace, window, category, view, reply)
+                body = await self._board(namespace, window, category, view, reply)
                 held, _ = encode(request.scope, body)
                 self._answers_bytes += len(held)
                 if self._answers_bytes > _ANSWERS_BYTES_MAX:
@@ -81,7 +86,7 @@ class Reader:
 
         return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
 
-    def _board(
+    async def _board(
         self, namespace: Namespace, window: Window, category: str | None, view: list[str | int | bytes], reply: Any
     ) -> dict[str, Any]:
         board = read_board(reply, namespace.sign)
@@ -91,7 +96,8 @@ class Reader:
             missing = [str(user) for user in view[1:] if user not in found]
         elif view[0] == "around" and not board.places:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
-        return {**board_body(namespace, window, board, missing), "category": category}
+        names = await self._names.of([place.user for place in board.places])
+        return {**board_body(namespace, window, board, names, missing), "category": category}
 
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""
@@ -109,7 +115,7 @@ class Reader:
     async def totals(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/totals`: `{"users":[…]}`, at most 500."""
         check_query(request)
-        users = check_asked(await decode_body(request, Asked, bytes_max=ASKED_BYTES_MAX))
+        users = check_users(await decode_body(request, Users, bytes_max=USERS_BYTES_MAX))
 
         async def read(namespace: Namespace) -> dict[str, Any]:
             return await read_totals(self._gatherer, namespace, users)

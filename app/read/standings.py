@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from ..model.text import ID_BYTES_MAX, check_namespace_name, check_text
 from ..store.boards import read_standing, standing_call
 from ..store.directory import Directory, namespace_of
 from ..store.gather import Gatherer
+from ..store.names import NAMELESS, Names
 from ..store.postgres import Postgres
 from ..wire import answer, check_query, query_int
 from .boards import standing_body
@@ -32,12 +34,14 @@ class Standings:
         gatherer: Gatherer,
         directory: Directory,
         keyring: Keyring,
+        names: Names,
         clock: Callable[[], int],
     ) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
         self._directory = directory
         self._keyring = keyring
+        self._names = names
         self._clock = clock
 
     async def within(self, namespace: Namespace, user: str) -> dict[str, Any] | None:
@@ -49,7 +53,9 @@ class Standings:
         balances, ranks = read_standing(reply, namespace.sign)
         if not balances:
             return None
-        return standing_body(namespace, user, balances, dict(zip((*periods, *seasons), ranks, strict=True)), now)
+        ranked = dict(zip((*periods, *seasons), ranks, strict=True))
+        name = (await self._names.of([user])).get(user, NAMELESS)
+        return {**standing_body(namespace, user, balances, ranked, now), **msgspec.structs.asdict(name)}
 
     async def everywhere(self, request: Request) -> Response:
         """`GET /v1/users/{user}/standings`: `{"user_id", "standings":[{"namespace", …}], "next_cursor"}`, each what

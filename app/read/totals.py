@@ -12,16 +12,16 @@ from ..store.gather import Gatherer
 from .boards import totals_body
 
 USERS_MAX = 500
-ASKED_BYTES_MAX = 512 * 1024  # As many ids of the longest, each character escaped.
+USERS_BYTES_MAX = 512 * 1024  # As many ids of the longest, each character escaped.
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose totals are asked for."""
 
     users: Annotated[tuple[str, ...], msgspec.Meta(max_length=USERS_MAX)]
 
 
-def check_asked(asked: Asked) -> list[str]:
+def check_users(asked: Users) -> list[str]:
     """The users, each once, in the order asked. Invalid, naming the first that is no id."""
     for place, user in enumerate(asked.users):
         check_text(user, f"$.users[{place}]", ID_BYTES_MAX)

@@ -10,18 +10,19 @@ from .redis import LOST, Call, Link, away
 
 ROUND_CALLS_MAX = 256
 BACKLOG_CALLS_MAX = 10_000
-_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes")
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
 
 
 class Gatherer:
-    """The one reader of a process. Every round also reads how often namespaces or keys have changed.
+    """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
 
-    on_changes: called with that number before the round's answers are given out.
+    on_changes, on_profiles: called with these two numbers before the round's answers are given out.
     """
 
-    def __init__(self, link: Link, on_changes: Callable[[int], None]) -> None:
+    def __init__(self, link: Link, on_changes: Callable[[int], None], on_profiles: Callable[[int], None]) -> None:
         self._link = link
         self._on_changes = on_changes
+        self._on_profiles = on_profiles
         self._waiting: dict[Hashable, tuple[Call, asyncio.Future[Any]]] = {}
         self._wake = asyncio.Event()
 
@@ -69,4 +70,5 @@ class Gatherer:
             # What is unknown here must not read as what is not there.
             return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
         self._on_changes(int(changes[1] or 0))
+        self._on_profiles(int(changes[2] or 0))
         return replies

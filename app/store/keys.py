@@ -2,7 +2,9 @@
 
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
-DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys
+DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
+# `profiles` with every change of a profile
+PROFILES = "lb:profiles"  # hash: user → version and profile, of those who have one
 
 
 def log(p: int) -> str:

@@ -197,6 +197,26 @@ WHERE s.user_number = (SELECT number FROM users WHERE name = $1) AND s."window" 
   AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
 ORDER BY n.name COLLATE "C";
 
+-- name: put_profile
+-- Replaces the profile of a user who has a number. The version is taken under the row's lock: the last one is the highest.
+INSERT INTO profiles AS p (user_number, display_name, avatar, timezone, opt_out)
+SELECT number, $2, $3, $4, $5::boolean FROM users WHERE name = $1
+ON CONFLICT (user_number) DO UPDATE
+SET version = nextval('profile_version'), display_name = excluded.display_name, avatar = excluded.avatar,
+    timezone = excluded.timezone, opt_out = excluded.opt_out
+RETURNING version;
+
+-- name: profile
+-- A known user's profile; nulls where they have none.
+SELECT p.display_name, p.avatar, p.timezone, coalesce(p.opt_out, false) AS opt_out
+FROM users u LEFT JOIN profiles p ON p.user_number = u.number WHERE u.name = $1;
+
+-- name: profiles
+-- All profiles, page by page, by number.
+SELECT p.user_number, u.name, p.version, p.display_name, p.avatar, p.timezone, p.opt_out
+FROM profiles p JOIN users u ON u.number = p.user_number
+WHERE p.user_number > $1 ORDER BY p.user_number LIMIT $2;
+
 -- name: recorded_ids
 SELECT namespace_id, kind, grant_id, revision FROM ledger
 WHERE (namespace_id, kind, grant_id, revision) IN (

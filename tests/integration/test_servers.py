@@ -152,3 +152,14 @@ def test_a_revoked_key_stops_on_a_server_that_gets_only_writes(
         assert live_server.run("keys", "revoke", key.split("_")[1]).returncode == 0
         tries = iter(range(1, 10_000))
         until(lambda: post(writer, space, f"g{next(tries)}").status_code == 401, "a revoked key goes on", 5)
+
+
+def test_a_profile_is_shown_by_the_next_read_on_any_server(api: httpx.Client, other: httpx.Client, space: str) -> None:
+    user = f"{space}-otter"
+    assert post(api, space, "g1", user_id=user).status_code == 201
+    for turn in range(50):
+        writer, reader = (api, other) if turn % 2 else (other, api)
+        assert writer.put(f"/v1/users/{user}", json={"display_name": f"n{turn}"}).status_code == 200
+        for client in (reader, writer):
+            (entry,) = client.get(f"/v1/namespaces/{space}/boards/all").json()["entries"]
+            assert entry["display_name"] == f"n{turn}"

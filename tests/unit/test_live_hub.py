@@ -16,6 +16,7 @@ from app.model.namespace import Namespace, Rules
 from app.store import keys
 from app.store.boards import BOARD, VERSIONS
 from app.store.directory import Directory, KeyRecord
+from app.store.names import Names
 
 TOKEN = "lb_k_0123456789abcdef"
 DAY = 86_400_000_000
@@ -27,6 +28,8 @@ class Store:
     def __init__(self) -> None:
         self.now = DAY
         self.changes = 1
+        self.profiles: dict[str, str] = {}
+        self.profile_changes = 0
         self.away: set[bytes | str] = set()
         self.spaces: dict[str, Namespace] = {}
         self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
@@ -35,7 +38,9 @@ class Store:
         self.directory = Directory()
         self.directory.call = self.call
         self.keyring = Keyring(self.directory, None)
-        self.hub = Hub(self, self.directory, lambda: self.now)  # type: ignore[arg-type]
+        self.names = Names()
+        self.names.call = self.call
+        self.hub = Hub(self, self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
 
     async def call(self, call: Any) -> Any:
         await asyncio.sleep(0)
@@ -43,6 +48,10 @@ class Store:
         if call[1] in self.away:
             raise StoreUnavailable("away")
         self.directory.notice(self.changes)
+        self.names.notice(self.profile_changes)
+        if call[:2] == ("HMGET", keys.PROFILES):
+            found = map(self.profiles.get, call[2:])
+            return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
         if call[:2] == ("HGET", keys.DIRECTORY):
             held = self.spaces.get(call[2])
             return None if held is None else b"1 " + msgspec.json.encode(held)
@@ -275,5 +284,87 @@ def test_a_problem_is_what_subscribing_raises() -> None:
             with pytest.raises(Problem) as problem:
                 await store.watch(name, asked)
             assert problem.value.code == code
+
+    within(act)
+
+
+def names_of(frame: Any) -> list[tuple[str, str | None]]:
+    return [(entry.user_id, entry.display_name) for entry in frame.get("upsert", frame.get("entries"))]
+
+
+def test_a_name_that_changes_is_told_at_the_version_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.hub.NAMES_S", 0)
+
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        watching = await store.watch("race")
+        await store.tick()
+        assert names_of(taken(watching)) == [("a", None), ("b", None)]
+        store.profiles, store.profile_changes = {"b": "Bea"}, 1
+        await store.tick()
+        told = taken(watching)
+        assert (told["type"], told["from"], told["version"], told["remove"]) == ("delta", 7, 7, [])
+        assert names_of(told) == [("b", "Bea")]
+        store.profiles, store.profile_changes = {"b": "Bea", "z": "Zoe"}, 2
+        await store.tick()
+        assert taken(watching) is None, "a name that is not shown here changes nothing here"
+        store.asked.clear()
+        await store.tick()
+        assert store.reads() == []
+        store.profiles, store.profile_changes = {}, 3
+        await store.tick()
+        assert names_of(taken(watching)) == [("b", None)]
+
+    within(act)
+
+
+def test_names_are_taken_up_no_more_than_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 100.0
+    monkeypatch.setattr("app.live.hub.monotonic", lambda: seconds)
+
+    async def act(store: Store) -> None:
+        nonlocal seconds
+        store.boards["all"] = (7, ["a"])
+        watching = await store.watch("race")
+        for turn in range(20):
+            store.profiles, store.profile_changes = {"a": f"A{turn}"}, turn
+            await store.tick()
+            seconds += 0.1
+        assert len(store.reads()) <= 6
+        seconds += 0.5
+        await store.tick()
+        assert names_of(taken(watching)) == [("a", "A19")]
+
+    within(act)
+
+
+def test_who_comes_back_to_names_gets_them_anew() -> None:
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a"])
+        store.profiles, store.profile_changes = {"a": "Ann"}, 1
+        held = await store.watch("race", resume=(1, 7))
+        await store.tick()
+        told = taken(held)
+        assert (told["type"], names_of(told)) == ("snapshot", [("a", "Ann")])
+        store.profiles, store.profile_changes = {"other": "Zoe"}, 2
+        nameless = await store.watch("race", "week", resume=(1, 0))
+        await store.tick()
+        assert taken(nameless)["type"] == "uptodate"
+
+    within(act)
+
+
+def test_names_cost_one_call_and_none_where_nobody_has_one() -> None:
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        await store.watch("race")
+        await store.tick()
+        assert not [call for call in store.asked if call[0] == "HMGET"]
+        store.profiles, store.profile_changes = {"a": "Ann"}, 1
+        store.boards["all"] = (8, ["a", "b"])
+        await store.tick()
+        store.boards["all"] = (9, ["b", "a", "c"])
+        await store.tick()
+        assert [call[2:] for call in store.asked if call[0] == "HMGET"] == [("a", "b"), ("c",)]
 
     within(act)

@@ -1,0 +1,205 @@
+"""Profiles over HTTP, and where they show."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import pytest
+import redis
+from websockets.sync.client import ClientConnection, connect
+
+from app.store import keys
+from tests.conftest import Stack
+
+HOSTILE = "<script>alert('1')</script> & \"Zoë\" 👩‍🚀"
+NOBODY = {"display_name": None, "avatar": None, "timezone": None, "opt_out": False}
+
+
+def path(user: str) -> str:
+    return f"/v1/users/{quote(user, safe='')}"
+
+
+def put(api: httpx.Client, user: str, **profile: Any) -> None:
+    told = api.put(path(user), json=profile)
+    assert (told.status_code, told.json()) == (200, {"user_id": user, **NOBODY, **profile}), told.text
+
+
+def grant(api: httpx.Client, space: str, user: str, amount: int = 1) -> None:
+    body = {"grant_id": f"{user}-{amount}", "user_id": user, "amount": amount}
+    assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
+
+
+def shown(api: httpx.Client, space: str, **query: Any) -> dict[str, tuple[str | None, str | None]]:
+    told = api.get(f"/v1/namespaces/{space}/boards/all", params=query)
+    assert told.status_code == 200, told.text
+    return {held["user_id"]: (held["display_name"], held["avatar"]) for held in told.json()["entries"]}
+
+
+@pytest.fixture
+def user(space: str) -> str:
+    """A user of the test's own, with a slash in the name."""
+    return f"{space}/otter"
+
+
+def test_a_profile_is_replaced_whole(api: httpx.Client, user: str) -> None:
+    assert api.get(path(user)).json()["code"] == "user_not_found"
+    whole = {"display_name": HOSTILE, "avatar": "https://example.org/a.png", "timezone": "Asia/Tokyo"}
+    put(api, user, **whole, opt_out=False)
+    assert api.get(path(user)).json() == {"user_id": user, **NOBODY, **whole}
+    put(api, user, avatar="http://example.org/b.png")
+    assert api.get(path(user)).json() == {"user_id": user, **NOBODY, "avatar": "http://example.org/b.png"}
+    put(api, user)
+    assert api.get(path(user)).json() == {"user_id": user, **NOBODY}
+
+
+def test_who_has_grants_has_a_profile_of_defaults(live_server: Stack, api: httpx.Client, space: str, user: str) -> None:
+    grant(api, space, user)
+    live_server.wait_flushed()
+    assert api.get(path(user)).json() == {"user_id": user, **NOBODY}
+
+
+def test_the_next_read_shows_it(live_server: Stack, api: httpx.Client, space: str, user: str) -> None:
+    other = f"{space}/hare"
+    put(api, user, display_name="before the first grant")
+    grant(api, space, user, 2)
+    grant(api, space, other, 1)
+    views: list[dict[str, Any]] = [{}, {"limit": 2}, {"around": user}, {"user": [user, other]}, {"ranking": "dense"}]
+    for turn in range(5):
+        name = (f"{HOSTILE} {turn}", f"https://example.org/{turn}.png")
+        put(api, user, display_name=name[0], avatar=name[1])
+        for _ in range(2):
+            for view in views:
+                assert shown(api, space, **view) == {user: name, other: (None, None)}
+        standing = api.get(f"/v1/namespaces/{space}/users/{quote(user, safe='')}").json()
+        assert (standing["display_name"], standing["avatar"]) == name
+    live_server.wait_flushed()
+    (held,) = api.get(path(user) + "/standings").json()["standings"]
+    assert held == {"namespace": space, **standing}
+    packed = api.get(f"/v1/namespaces/{space}/boards/all", headers={"accept": "application/msgpack"})
+    assert msgspec.msgpack.decode(packed.content)["entries"][0]["display_name"] == name[0]
+    put(api, user)
+    assert shown(api, space) == {user: (None, None), other: (None, None)}
+
+
+def test_profiles_need_a_key_that_writes_somewhere(live_server: Stack, space: str, user: str) -> None:
+    with live_server.client(None) as anonymous:
+        assert anonymous.put(path(user), json={}).status_code == 401
+        assert anonymous.get(path(user)).status_code == 401
+    for scope, put_status, get_status in (("read:*", 403, 404), (f"write:{space}-*", 200, 200), ("admin:x", 200, 200)):
+        key = live_server.run("keys", "create", "--scope", scope).stdout.strip()
+        with live_server.client(key) as client:
+            assert client.put(path(user), json={"display_name": scope}).status_code == put_status
+            assert client.get(path(user)).status_code == get_status
+
+
+@pytest.mark.parametrize(
+    ("profile", "field"),
+    [
+        ({"display_name": "x" * 129}, "$.display_name"),
+        ({"display_name": 7}, "$.display_name"),
+        ({"avatar": "javascript:alert(1)"}, "$.avatar"),
+        ({"timezone": "Mars/Olympus"}, "$.timezone"),
+        ({"opt_out": True}, "$.opt_out"),
+        ({"opt_out": None}, "$.opt_out"),
+        ({"nickname": "x"}, "$.nickname"),
+    ],
+)
+def test_what_no_profile_is_is_refused_and_changes_nothing(
+    api: httpx.Client, user: str, profile: dict[str, Any], field: str
+) -> None:
+    put(api, user, display_name="Zoë")
+    told = api.put(path(user), json=profile)
+    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+    if profile == {"opt_out": True}:
+        assert "not built yet" in told.json()["detail"]
+    assert api.get(path(user)).json()["display_name"] == "Zoë"
+    assert api.put(path(user), content=b"").status_code == 400
+    assert api.put("/v1/users/%00", json={}).status_code == 422
+    assert api.put(path(user), json={}, params={"x": "1"}).status_code == 422
+
+
+def test_of_many_at_once_the_last_one_stands_everywhere(
+    live_server: Stack, api: httpx.Client, space: str, user: str
+) -> None:
+    grant(api, space, user)
+    with ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(lambda i: api.put(path(user), json={"display_name": f"n{i}"}).status_code, range(64)))
+    assert told == [200] * 64
+    assert shown(api, space)[user] == (api.get(path(user)).json()["display_name"], None)
+
+
+def hear(socket: ClientConnection, seconds: float = 5) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(socket.recv(timeout=seconds))
+    return told
+
+
+def test_who_watches_hears_of_a_name_within_a_second(
+    live_server: Stack, api: httpx.Client, space: str, user: str
+) -> None:
+    api.put(f"/v1/namespaces/{space}", json={"visibility": "public", "accept_past": None})
+    grant(api, space, user, 1)
+    grant(api, space, f"{space}/hare", 2)
+    put(api, f"{space}/hare", avatar="https://example.org/hare.png")
+    url = live_server.url.replace("http", "ws") + "/v1/live"
+    with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
+        socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": space}))
+        first = hear(socket)
+        assert [(held["display_name"], held["avatar"]) for held in first["entries"]] == [
+            (None, "https://example.org/hare.png"),
+            (None, None),
+        ]
+        for turn in range(4):
+            begun = time.monotonic()
+            put(api, user, display_name=f"{HOSTILE} {turn}")
+            told = hear(socket)
+            assert time.monotonic() - begun < 1
+            assert (told["type"], told["from"], told["version"]) == ("delta", first["version"], first["version"])
+            assert (told["total"], told["remove"]) == (2, [])
+            assert told["upsert"] == [shown_entry(api, space, user)]
+        put(api, f"{space}/elsewhere", display_name="not on this board")
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=1.2)
+        grant(api, space, user, 5)
+        told = hear(socket)
+        assert (told["type"], told["from"]) == ("delta", first["version"])
+        assert told["upsert"][0] == shown_entry(api, space, user)
+    with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
+        resume = {"epoch": first["epoch"], "version": told["version"]}
+        socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": space, **resume}))
+        assert hear(socket)["type"] == "snapshot", "which names the client holds cannot be known"
+
+
+def shown_entry(api: httpx.Client, space: str, user: str) -> Any:
+    (entry,) = api.get(f"/v1/namespaces/{space}/boards/all", params={"user": user}).json()["entries"]
+    return entry
+
+
+def test_what_redis_lost_comes_back_by_migrate_or_the_next_put(own_stack: Stack) -> None:
+    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+        api.put("/v1/namespaces/race", json={}).raise_for_status()
+        for user in ("ann", "bea"):
+            grant(api, "race", user)
+        assert direct.hget(keys.DEPLOYMENT, "profiles") is None
+        assert shown(api, "race") == {"ann": (None, None), "bea": (None, None)}
+        for user in ("ann", "bea"):
+            put(api, user, display_name=user.title())
+        whole = {"ann": ("Ann", None), "bea": ("Bea", None)}
+        assert shown(api, "race") == whole
+        direct.delete(keys.PROFILES)
+        put(api, "ann", display_name="Ann")
+        assert shown(api, "race") == {"ann": ("Ann", None), "bea": (None, None)}
+        assert api.get(path("bea")).json()["display_name"] == "Bea"
+        assert own_stack.run("migrate").returncode == 0
+        assert shown(api, "race") == whole
+        direct.hset(keys.PROFILES, "ann", b'999999 {"display_name":"later"}')
+        assert own_stack.run("migrate").returncode == 0
+        assert shown(api, "race")["ann"] == ("later", None)
+        own_stack.kill("postgres")
+        away = api.put(path("ann"), json={})
+        assert (away.status_code, away.json()["code"]) == (503, "store_unavailable")
+        assert api.get(path("ann")).status_code == 503
+        assert shown(api, "race") == {**whole, "ann": ("later", None)}

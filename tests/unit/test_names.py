@@ -1,0 +1,86 @@
+"""A process's view of names: what it asks, what it keeps, and for how long."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.store import keys
+from app.store.names import NAMELESS, Name, Names
+
+
+class Hash:
+    """`lb:profiles`, and who asked for what of it. `meanwhile`: what happens while an answer is on its way."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.asked: list[Sequence[Any]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.names = Names()
+        self.names.call = self.call
+
+    async def call(self, call: Sequence[Any]) -> Any:
+        assert call[:2] == ("HMGET", keys.PROFILES)
+        self.asked.append(call[2:])
+        found = [self.fields.get(user) for user in call[2:]]
+        await asyncio.sleep(0)
+        self.meanwhile()
+        return [None if text is None else b'7 {"display_name":"%s","timezone":null}' % text.encode() for text in found]
+
+    def of(self, *users: str) -> dict[str, Name]:
+        return dict(asyncio.run(self._of(users)))
+
+    async def _of(self, users: Sequence[str]) -> Any:
+        return await self.names.of(users)
+
+
+def test_nothing_is_asked_while_nobody_has_a_profile() -> None:
+    held = Hash()
+    assert held.of("a", "b") == {}
+    held.names.notice(0)
+    assert (held.of("a"), held.asked) == ({}, [])
+
+
+def test_a_name_is_asked_for_once_until_one_changes() -> None:
+    held = Hash()
+    held.fields = {"a": "Ann"}
+    held.names.notice(1)
+    assert held.of("a", "b") == {"a": Name("Ann")}
+    assert held.of("b", "a", "c") == {"a": Name("Ann")}
+    assert held.asked == [("a", "b"), ("c",)]
+    held.fields = {"b": "Bea"}
+    held.names.notice(1)
+    assert held.of("a") == {"a": Name("Ann")}
+    held.names.notice(2)
+    assert held.of("a", "b") == {"b": Name("Bea")}
+
+
+def test_what_changed_on_the_way_is_not_kept() -> None:
+    held = Hash()
+    held.fields = {"a": "Ann"}
+    held.names.notice(1)
+    held.meanwhile = lambda: held.names.notice(2)
+    assert held.of("a") == {"a": Name("Ann")}
+    held.fields = {"a": "Anna"}
+    assert held.of("a") == {"a": Name("Anna")}
+
+
+def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
+    monkeypatch.setattr("app.store.names.CACHED_MAX", 2)
+    held = Hash()
+    held.names.notice(1)
+    for user in "abc":
+        held.of(user)
+    assert len(held.names._known) == 1
+    assert held.of("c", "d") == {}
+    assert held.asked[-1] == ("d",)
+
+
+def test_who_has_a_profile_without_a_name_has_one() -> None:
+    held = Hash()
+    held.names.notice(1)
+
+    async def call(call: Any) -> Any:
+        return [b'3 {"display_name":null,"avatar":null,"timezone":"UTC","opt_out":false}', None]
+
+    held.names.call = call
+    assert held.of("a", "b") == {"a": NAMELESS}

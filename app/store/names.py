@@ -1,6 +1,6 @@
 """What users are called: truth in Postgres, one hash in Redis for all boards, cached in every process.
 
-`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 7). A name is written
+`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8). A name is written
 first and counted then, so whoever has read the number reads every name that it counts.
 """
 

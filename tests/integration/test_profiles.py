@@ -132,6 +132,17 @@ def test_of_many_at_once_the_last_one_stands_everywhere(
     assert shown(api, space)[user] == (api.get(path(user)).json()["display_name"], None)
 
 
+def test_each_profile_is_a_later_version(live_server: Stack, api: httpx.Client, user: str) -> None:
+    versions = []
+    with redis.Redis.from_url(live_server.valkey.url) as direct:
+        for turn in range(3):
+            put(api, user, display_name=f"n{turn}")
+            version, _, text = direct.hget(keys.PROFILES, user).partition(b" ")
+            versions.append(int(version))
+            assert json.loads(text) == {**NOBODY, "display_name": f"n{turn}"}
+    assert versions == sorted(set(versions)), "else an earlier one that comes late could take its place"
+
+
 def hear(socket: ClientConnection, seconds: float = 5) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(socket.recv(timeout=seconds))
     return told

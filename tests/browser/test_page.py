@@ -182,6 +182,23 @@ def test_a_hostile_name_is_text(live_server: Any, api: httpx.Client, board: str,
     expect(page.locator("#rows tr").nth(3).locator(".score")).to_be_in_viewport()
 
 
+def test_a_changed_name_shows_as_text_without_a_reload(
+    live_server: Any, api: httpx.Client, space: str, page: Page
+) -> None:
+    user = f"{space}-otter"
+    publish(api, space)
+    give(api, space, user, 9)
+    page.goto(f"{live_server.url}/#/{space}/all")
+    shown(page, ("1", user, "9"))
+    page.evaluate("window.same = true")
+    for name in (HOSTILE, "Olive", None):
+        assert api.put(f"/v1/users/{user}", json={"display_name": name}).status_code == 200
+        shown(page, ("1", name or user, "9"))
+    assert page.evaluate("window.same")
+    told(page, "Live")
+    assert page.locator("main img, main script").count() == 0
+
+
 def test_another_window_has_other_rows(live_server: Any, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))

@@ -1,7 +1,7 @@
 """What happened in a namespace, as an auditor reads it: one struct for each type, told apart by `type`.
 
 Event (at, actor)
-├── LedgerEvent (seq, epoch): out of the ledger. Granted, Edited, Voided, Restored, Duplicated, Healed
+├── LedgerEvent (seq, epoch): out of the ledger. Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 └── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted
 """
 
@@ -42,6 +42,10 @@ class LedgerEvent(Event, frozen=True, kw_only=True, tag_field="type"):
 
 class Granted(LedgerEvent, frozen=True, kw_only=True, tag="granted"):
     """A grant was counted."""
+
+
+class Quarantined(LedgerEvent, frozen=True, kw_only=True, tag="quarantined"):
+    """A grant was taken and counts nowhere until an admin restores or voids it."""
 
 
 class Edited(LedgerEvent, frozen=True, kw_only=True, tag="edited"):
@@ -97,6 +101,7 @@ class NamespaceDeleted(AuditEvent, frozen=True, kw_only=True, tag="namespace_del
 # What the ledger calls an entry → its type; and the types of the audit by their names.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
+    "quarantine": Quarantined,
     "edit": Edited,
     "void": Voided,
     "restore": Restored,

@@ -247,18 +247,18 @@ WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
 WITH picked AS (
     (SELECT found.* FROM unnest($3::text[]) AS kinds (kind) CROSS JOIN LATERAL (
         SELECT l.partition, l.epoch, l.seq FROM ledger l
-        WHERE l.namespace_id = $1 AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = kinds.kind
+        WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = kinds.kind
           AND l.seq > $2 ORDER BY l.seq LIMIT $6) AS found
      WHERE $4::text IS NULL AND $5::text IS NULL)
     UNION ALL
     (SELECT l.partition, l.epoch, l.seq FROM ledger l
      WHERE l.namespace_id = $1 AND l.actor = $4 AND l.seq > $2 AND $5::text IS NULL
-       AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = ANY($3) ORDER BY l.seq LIMIT $6)
+       AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6)
     UNION ALL
     (SELECT l.partition, l.epoch, l.seq FROM ledger l
      WHERE l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND ($4::text IS NULL OR l.actor = $4)
-       AND (CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END) = ANY($3) ORDER BY l.seq LIMIT $6))
-SELECT CASE l.kind WHEN 'correction' THEN l.verb ELSE l.kind END AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
+       AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6))
+SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
        l.grant_id, l.revision, coalesce(l.value, l.amount) AS amount, l.change, l.score, l.category, l.source,
        l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.value AS previous_amount,
        s.entry AS claimed

@@ -112,7 +112,7 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for _ in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, principal)
-            entry = await self._plan(grant, where, self._clock())
+            entry = await self._plan(grant, where, self._clock(), principal.id)
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
@@ -124,16 +124,16 @@ class Writer:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan(self, grant: Grant, namespace: Namespace, now: int) -> Entry:
+    async def _plan(self, grant: Grant, namespace: Namespace, now: int, actor: str) -> Entry:
         """A plan by the rules this process knows; a refusal only by those in force."""
         try:
-            return plan(grant, namespace, now)
+            return plan(grant, namespace, now, actor)
         except (AmountScale, AmountRange):
             await self._directory.refresh()
             current = await self._directory.namespace(namespace.name)
             if current.version == namespace.version:
                 raise
-            return plan(grant, current, now)
+            return plan(grant, current, now, actor)
 
     async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
         assert isinstance(grant, NamedGrant)
@@ -223,7 +223,7 @@ class Writer:
                 await asyncio.sleep(0)
             try:
                 where = namespace or await self._one_of(grant, principal, unknown)
-                entry = await self._plan(grant, where, now)
+                entry = await self._plan(grant, where, now, principal.id)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue

@@ -17,6 +17,6 @@ CREATE INDEX audit_namespace ON audit (namespace_id, id);
 CREATE INDEX namespaces_named ON namespaces (name, id);
 
 -- The ledger as a stream of events, each kind in its own stretch; the rare filters have indexes that hold few rows.
-CREATE INDEX ledger_events ON ledger (namespace_id, (CASE kind WHEN 'correction' THEN verb ELSE kind END), seq);
+CREATE INDEX ledger_events ON ledger (namespace_id, (coalesce(verb, kind)), seq);
 CREATE INDEX ledger_actor ON ledger (namespace_id, actor, seq) WHERE actor IS NOT NULL;
 CREATE INDEX ledger_session ON ledger (namespace_id, session_id, seq) WHERE session_id IS NOT NULL;

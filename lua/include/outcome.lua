@@ -7,10 +7,6 @@
 
 local after = { scores = {}, labels = {}, last = false }
 
-local function merged(space, old, amount)
-  return old and space.merge(old, amount) or not old and amount
-end
-
 local function moved(old, how, number)
   if how == '+' then
     return (old or 0) + number
@@ -53,12 +49,14 @@ local function work_out_grant(entry)
   elseif space.latest and entry.granted_at < after.last then
     return 'late'
   end
+  local merge, days, scores = space.merge, entry.shape.days, after.scores
   for i = 1, #boards do
-    after.scores[i] = merged(space, boards[i].scores[number], amount)
+    local old = boards[i].scores[number]
+    scores[i] = old and merge(old, amount) or amount
   end
   for i = 1, #labels do
     local old = held[user.at[labels[i]]]
-    after.labels[i] = entry.shape.days[i] and (old or 0) + entry.weight or merged(space, old, amount)
+    after.labels[i] = days[i] and (old or 0) + entry.weight or old and merge(old, amount) or amount
   end
   return nil
 end
@@ -67,21 +65,17 @@ local function work_out(entry)
   return (entry.moves == '' and work_out_grant or work_out_moves)(entry)
 end
 
-local function in_bounds(number)
-  return not number or (number <= 999999999999999 and number >= -999999999999999)
-end
-
--- Whether every number that was worked out stays within ±(10^15 − 1), where doubles are exact.
-local function fits(entry)
-  for i = 1, #entry.target.boards do
-    if not in_bounds(after.scores[i]) then
-      return false
-    end
-  end
-  for i = 1, #entry.shape.labels do
-    if not in_bounds(after.labels[i]) then
+local function all_in_bounds(numbers, count)
+  for i = 1, count do
+    local number = numbers[i]
+    if number and (number > 999999999999999 or number < -999999999999999) then
       return false
     end
   end
   return true
+end
+
+-- Whether every number that was worked out stays within ±(10^15 − 1), where doubles are exact.
+local function fits(entry)
+  return all_in_bounds(after.scores, #entry.target.boards) and all_in_bounds(after.labels, #entry.shape.labels)
 end

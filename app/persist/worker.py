@@ -30,7 +30,7 @@ SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH)
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
 # A transaction costs as much as 50 rows: under steady writes the next one waits to be worth it; idle adds no wait.
-LINGER_S = 0.1
+LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
 BALANCE_S = 1.0
 CHORES_S = 5.0

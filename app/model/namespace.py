@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
 import msgspec
 
@@ -12,6 +11,7 @@ from .errors import Invalid, RuleLocked
 from .score import from_units, to_units
 from .text import check_namespace_name, check_text
 from .windows import EARLIEST, LATEST, Calendar, Period, Season, to_micros
+from .zone import check_zone
 
 Number = int | float
 
@@ -63,9 +63,6 @@ _UNBUILT: dict[str, Any] = {
     "bands": (),
 }
 
-# Names that zoneinfo knows and that mean something else on each machine, or nothing.
-_NO_ZONES = ("localtime", "Factory")
-
 # Rules that give recorded scores their meaning.
 _LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards", "streaks")
 
@@ -79,8 +76,7 @@ def check_rules(rules: Rules) -> Rules:
         check_text(rules.display_name, "$.display_name", 128)
     if rules.group is not None:
         check_namespace_name(rules.group, "$.group")
-    if rules.timezone not in available_timezones() or rules.timezone in _NO_ZONES:
-        raise Invalid("is not an IANA time zone", field="$.timezone")
+    check_zone(rules.timezone, "$.timezone")
     for field in ("accept_past", "accept_future"):
         span: timedelta | None = getattr(rules, field)
         if span is not None and not timedelta() <= span <= timedelta(days=36_500):

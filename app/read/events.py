@@ -17,9 +17,9 @@ from ..model.errors import Invalid, NamespaceNotFound
 from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, LedgerEvent
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
-from ..store import keys
 from ..store.directory import namespace_of
 from ..store.gather import Gatherer
+from ..store.log import lag_behind
 from ..store.postgres import Postgres
 from ..wire import answer, check_query, query_int
 
@@ -128,7 +128,7 @@ class Events:
         return {
             "events": events,
             "next_after": str(cursor),
-            "lag_seq": await self._lag(namespace.partition, offset),
+            "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
         }
 
     async def _of_ledger(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[LedgerEvent]:
@@ -148,10 +148,6 @@ class Events:
             "audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
         )
         return [_audit_event(row) for row in rows]
-
-    async def _lag(self, p: int, offset: asyncpg.Record | None) -> int:
-        seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
-        return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
 
 def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:

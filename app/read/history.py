@@ -11,11 +11,12 @@ import asyncpg
 import msgspec
 
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
-from ..model.errors import GrantNotFound, Invalid, Recovering, StoreUnavailable, UserNotFound
+from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
+from ..store.log import is_counted, lag_behind
 from ..store.postgres import Postgres
 
 WAIT_S_MAX = 2.0
@@ -58,7 +59,7 @@ class History:
         return {
             "grants": [_grant(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
-            "lag_seq": await self._lag(namespace.partition, offset),
+            "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
         }
 
     async def explain(
@@ -72,7 +73,7 @@ class History:
         rows = await self._postgres.fetch(
             "explain", *(namespace.id, user, window.name, after_at, after_seq, how, limit + 1)
         )
-        lag = await self._lag(namespace.partition, offset)
+        lag = await lag_behind(self._gatherer, namespace.partition, offset)
         if not rows and not await self._is_known(namespace, user):
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
         more, rows = len(rows) > limit, rows[:limit]
@@ -97,7 +98,8 @@ class History:
         while True:
             rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
             kind, revision = (CORRECTION, len(rows) + 1) if rows else (GRANT, 1)
-            if not await self._is_seen(namespace, entry_id(kind, namespace.id, grant_id, revision)):
+            name = entry_id(kind, namespace.id, grant_id, revision)
+            if not await is_counted(self._gatherer, namespace.partition, name):
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 revisions = [_revision(namespace, row) for row in rows]
@@ -105,21 +107,6 @@ class History:
             if monotonic() > until:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await asyncio.sleep(_POLL_S)
-
-    async def _lag(self, p: int, offset: asyncpg.Record | None) -> int:
-        """Entries of a partition that the ledger lacked when `offset` was read, which is before what is answered."""
-        seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
-        return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
-
-    async def _is_seen(self, namespace: Namespace, name: bytes) -> bool:
-        p = namespace.partition
-        generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
-        if generations is None:
-            raise Recovering(f"partition {p} lost its head")
-        for generation in generations.decode().split(","):
-            if await self._gatherer.call(("HGET", keys.seen(p, generation), name)) is not None:
-                return True
-        return False
 
 
 def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ..model.correction import (
     plan_moves,
 )
 from ..model.entry import CORRECTION, GRANT, Entry, entry_id
-from ..model.errors import Forbidden, GrantNotFound, Recovering, RevisionConflict, StoreUnavailable, problem_of
+from ..model.errors import Forbidden, GrantNotFound, RevisionConflict, StoreUnavailable, problem_of
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.apply import Outcome
@@ -33,6 +33,7 @@ from ..store.boards import read_standing, standing_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
+from ..store.log import is_counted
 from .committer import Committer
 from .receipts import CorrectionReceipt
 
@@ -149,19 +150,12 @@ class Corrector:
         while True:
             held = await self._ledger.held(namespace, grant_id)
             kind, revision = (GRANT, 1) if held is None else (CORRECTION, held.revision + 1)
-            if not await self._is_claimed(namespace, entry_id(kind, namespace.id, grant_id, revision)):
+            name = entry_id(kind, namespace.id, grant_id, revision)
+            if not await is_counted(self._gatherer, namespace.partition, name):
                 if held is None:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 return held
             await waiting.pause()
-
-    async def _is_claimed(self, namespace: Namespace, name: bytes) -> bool:
-        p = namespace.partition
-        generations = await self._gatherer.call(("HGET", keys.meta(p), "generations"))
-        if generations is None:
-            raise Recovering(f"partition {p} lost its head")
-        calls = (self._gatherer.call(("HGET", keys.seen(p, held), name)) for held in generations.decode().split(","))
-        return any(found is not None for found in await asyncio.gather(*calls))
 
     async def _user_flushed(self, namespace: Namespace, user: str, waiting: "_Patience") -> int:
         """The seq of the user's last change, once the ledger holds it."""

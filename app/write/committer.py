@@ -262,7 +262,9 @@ class Committer:
         now = monotonic()
         unsent_s = 0.0 if isinstance(error, Refused) else UNSENT_S_MAX
         for flight in list(self._flights.values()):
-            if now - flight.started >= (UNKNOWN_S_MAX if flight.sent else unsent_s):
+            # A mere question has no outcome that could be unknown.
+            unknown = flight.sent and bool(flight.entries)
+            if now - flight.started >= (UNKNOWN_S_MAX if unknown else unsent_s):
                 self._fail(flight, problem)
         for queue in self._queues.values():
             while queue and now - queue[0][0].arrived >= unsent_s:

@@ -80,7 +80,9 @@ def _grants(name: str) -> dict[str, Any]:
 
 _SPACE = "/v1/namespaces/{namespace}"
 _RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
-_BOARD_QUERY = ("limit", "offset", "around", "radius", "user")
+_BOARD_QUERY = (
+    *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "as_of", "compare_to"),
+)
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _PAGE_QUERY = ("cursor", "limit")

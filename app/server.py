@@ -33,6 +33,7 @@ from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
 from .read.events import Events
 from .read.history import History
+from .read.past import Past
 from .read.routes import Reader
 from .read.standings import Standings
 from .settings import Settings, read_settings
@@ -163,7 +164,10 @@ class Server:
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
-        self.reader = Reader(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, clock)
+        past = Past(self.postgres, self.gatherer)
+        self.reader = Reader(
+            *(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, past, clock)
+        )
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)

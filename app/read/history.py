@@ -24,7 +24,7 @@ _POLL_S = 0.02
 
 
 # Which of a user's grants make the score.
-_COUNTED = {
+COUNTED = {
     **{("sum", order): "sum" for order in ("asc", "desc")},
     **{("latest", order): "latest" for order in ("asc", "desc")},
     ("best", "desc"): "highest",
@@ -48,8 +48,8 @@ class History:
             "history",
             namespace.id,
             user,
-            _moment(query, "since"),
-            _moment(query, "until"),
+            moment_of(query, "since"),
+            moment_of(query, "until"),
             after_at,
             after_seq,
             limit + 1,
@@ -69,7 +69,7 @@ class History:
         the latest the one that counts (or those that equal it). UserNotFound; O(the user's grants)."""
         after_at, after_seq = _parse_cursor(query.get("cursor"))
         offset = await self._postgres.fetch_one("offset", namespace.partition)
-        how = _COUNTED[namespace.rules.aggregation, namespace.rules.order]
+        how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
         rows = await self._postgres.fetch(
             "explain", *(namespace.id, user, window.name, after_at, after_seq, how, limit + 1)
         )
@@ -136,7 +136,8 @@ def _revision(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     return {**_grant(namespace, row), **told}
 
 
-def _moment(query: Mapping[str, str], name: str) -> datetime | None:
+def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
+    """A time in a query. Invalid, naming it."""
     text = query.get(name)
     if text is None:
         return None

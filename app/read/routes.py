@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,18 +13,20 @@ from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
-from ..store.boards import board_call, read_board
+from ..store.boards import Board, board_call, read_board
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import Names
 from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
 from .boards import board_body, parse_cursor
-from .history import History
+from .history import History, moment_of
+from .past import Past
 from .standings import Standings
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 
 LIMIT_MAX = 1_000
 USERS_MAX = 500
+_PAST = ("as_of", "compare_to")
 _ANSWERS_BYTES_MAX = 32 * 1024 * 1024
 _READS_MAX = 4
 
@@ -41,6 +44,7 @@ class Reader:
         history: History,
         standings: Standings,
         names: Names,
+        past: Past,
         clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
@@ -49,23 +53,24 @@ class Reader:
         self._history = history
         self._standings = standings
         self._names = names
+        self._past = past
         self._clock = clock
         self._answers: dict[tuple[Any, ...], bytes] = {}
         self._answers_bytes = 0
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking", "category")
+        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking", "category", *_PAST)
         view, ranking = _view(request), _ranking(request)
         category = request.query_params.get("category")
         if category is not None:
             check_text(category, "?category", LABEL_BYTES_MAX)
         packed = wants_msgpack(request.scope)
+        if any(name in request.query_params for name in _PAST):
+            return await self._past_board(request, view, ranking, category)
 
         async def read(namespace: Namespace) -> bytes:
-            window = find_window(namespace, request.path_params["window"], self._clock())
-            if category is not None and not namespace.rules.category_boards:
-                raise Invalid("the namespace keeps no boards of categories", field="?category")
+            window = self._window_of(request, namespace, category)
             name = window.name if category is None else f"{window.name}:{category}"
             call = board_call(namespace, name, view, ranking)
             reply = await self._gatherer.call(call)
@@ -85,6 +90,51 @@ class Reader:
             return held
 
         return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
+
+    def _window_of(self, request: Request, namespace: Namespace, category: str | None) -> Window:
+        if category is not None and not namespace.rules.category_boards:
+            raise Invalid("the namespace keeps no boards of categories", field="?category")
+        return find_window(namespace, request.path_params["window"], self._clock())
+
+    async def _past_board(
+        self, request: Request, view: list[str | int | bytes], ranking: str | None, category: str | None
+    ) -> Response:
+        """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
+        if view[0] not in ("page", "users"):
+            raise Invalid("is taken with pages by offset and with users", field=f"?{_PAST[0]}")
+        as_of, since = (moment_of(request.query_params, name) for name in _PAST)
+        names = [str(name) for name in view[1:]] if view[0] == "users" else None
+        offset, limit = (0, 0) if names else (int(view[1]), int(view[2]))
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            window = self._window_of(request, namespace, category)
+            at = (namespace, window.name, category)
+            rank_by = ranking or namespace.rules.ranking
+            if as_of is None:
+                name = window.name if category is None else f"{window.name}:{category}"
+                reply = await self._gatherer.call(board_call(namespace, name, view, ranking))
+                body = await self._board(namespace, window, category, view, reply)
+            else:
+                past = await self._past.board(*at, as_of, rank_by, offset=offset, limit=limit, users=names)
+                board = Board(0, 0, 0, past.total, past.places)
+                found = {place.user for place in past.places}
+                missing = None if names is None else [user for user in names if user not in found]
+                known = await self._names.of([place.user for place in past.places])
+                body = {**board_body(namespace, window, board, known, missing), "category": category}
+                body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
+            if since is not None:
+                users = [entry.user_id for entry in body["entries"]]
+                then = await self._past.board(*at, since, rank_by, users=users)
+                ranks = {place.user: place.before + 1 for place in then.places}
+                body["entries"] = [
+                    msgspec.to_builtins(entry)
+                    | {"rank_change": ranks[entry.user_id] - entry.rank if entry.user_id in ranks else None}
+                    for entry in body["entries"]
+                ]
+                body |= {"compare_to": since, "lag_seq": then.lag_seq}
+            return body
+
+        return answer(request, await self._read(request, read))
 
     async def _board(
         self, namespace: Namespace, window: Window, category: str | None, view: list[str | int | bytes], reply: Any
@@ -201,7 +251,7 @@ def _view(request: Request) -> list[str | int | bytes]:
     query = request.query_params
     kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
     for name in query:
-        if name not in _VIEWS[kind] and name not in ("ranking", "category"):
+        if name not in _VIEWS[kind] and name not in ("ranking", "category", *_PAST):
             raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
     users = query.getlist("user")
     if users:

@@ -114,6 +114,33 @@ WHERE ($4::timestamptz IS NULL OR (l.granted_at, l.first_seq) < ($4, $5::bigint)
            WHEN 'lowest' THEN l.value = whole.lowest ELSE l.first_seq = whole.latest_seq END
 ORDER BY l.granted_at DESC, l.first_seq DESC LIMIT $7;
 
+-- name: past_board
+-- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked.
+-- Among equals by name, as sorted sets list them. O(the namespace's grants).
+WITH live AS (
+    SELECT l.user_number, l.value, l.granted_at, coalesce(f.seq, l.seq) AS first_seq
+    FROM ledger l
+    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
+         AND f.revision = 1 AND f.kind = 'grant'
+    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.recorded_at <= $4
+      AND l.windows @> ARRAY[$2::text] AND ($3::text IS NULL OR l.category = $3)
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' AND c.revision > l.revision AND c.recorded_at <= $4)),
+scores AS (
+    SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
+               WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
+    FROM live GROUP BY user_number),
+ranked AS (
+    SELECT u.name, s.score, count(*) OVER () AS total,
+           row_number() OVER (ORDER BY s.score * $6::int DESC, u.name COLLATE "C" DESC) AS position,
+           rank() OVER (ORDER BY s.score * $6::int DESC) AS competition,
+           dense_rank() OVER (ORDER BY s.score * $6::int DESC) AS dense
+    FROM scores s JOIN users u ON u.number = s.user_number)
+SELECT name, score, total, position, competition, dense FROM ranked
+WHERE (position BETWEEN $7 AND $8 AND $9::text[] IS NULL) OR name = ANY($9::text[])
+ORDER BY position;
+
 -- name: revisions
 -- A grant and its corrections, in order.
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,

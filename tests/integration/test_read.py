@@ -1,5 +1,6 @@
 """Boards, standings and history over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -284,3 +285,33 @@ def test_a_streak_follows_the_days_of_the_namespaces_zone_and_every_correction(a
     api.patch(f"{url}/grants/g0", json={"granted_at": "2024-04-06T12:30:00Z"})
     assert streak() == {"current": 0, "best": 3, "last_day": "2024-04-09"}
     assert api.put(url, json=rules | {"streaks": False}).json()["code"] == "rule_locked"
+
+
+def test_a_board_as_it_was_and_how_ranks_moved_since(live_server: Any, api: httpx.Client, space: str) -> None:
+    url = f"/v1/namespaces/{space}"
+
+    def grant(grant_id: str, user: str, amount: int) -> str:
+        body = {"grant_id": grant_id, "user_id": user, "amount": amount}
+        assert api.post(f"{url}/grants", json=body).status_code == 201
+        return str(datetime.now(UTC).isoformat())
+
+    grant("g1", "otter", 5)
+    before = grant("g2", "hare", 3)
+    grant("g3", "hare", 9)
+    grant("g4", "mole", 1)
+    api.delete(f"{url}/grants/g1")
+    live_server.wait_flushed()
+    was = api.get(f"{url}/boards/all", params={"as_of": before}).json()
+    assert [(e["rank"], e["user_id"], e["score"]) for e in was["entries"]] == [(1, "otter", 5), (2, "hare", 3)]
+    assert (was["total"], was["lag_seq"], was["version"]) == (2, 0, None)
+    now = api.get(f"{url}/boards/all", params={"compare_to": before}).json()
+    assert [(e["user_id"], e["rank"], e["rank_change"]) for e in now["entries"]] == [("hare", 1, 1), ("mole", 2, None)]
+    some = api.get(f"{url}/boards/all", params={"as_of": before, "user": ["hare", "mole"]}).json()
+    assert ([e["rank"] for e in some["entries"]], some["missing"]) == ([2], ["mole"])
+    for params, field in (
+        ({"as_of": "yesterday"}, "?as_of"),
+        ({"compare_to": "2020-01-01T00:00:00"}, "?compare_to"),
+        ({"as_of": before, "around": "hare"}, "?as_of"),
+    ):
+        refused = api.get(f"{url}/boards/all", params=params)
+        assert (refused.status_code, refused.json()["field"]) == (422, field)

@@ -34,6 +34,7 @@ labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
 _names = count()
+PAST_MAX = 12  # looks at the past an example
 
 
 class Machine(RuleBasedStateMachine):
@@ -61,6 +62,7 @@ class Machine(RuleBasedStateMachine):
         self.ranking, self.earliest = ranking, tie_break == "earliest"
         self.book = Book(aggregation, order)
         self.sent: dict[str, dict[str, Any]] = {}
+        self.past: list[tuple[datetime, str, str | None, dict[str, int]]] = []
         self.touched: set[tuple[str, str | None]] = {("all", None)}
 
     @rule(members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4))
@@ -141,7 +143,25 @@ class Machine(RuleBasedStateMachine):
                 assert listed == self.book.listing(*board), board
             assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
             assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
+            self.past.append((datetime.now(UTC), window, category, wanted))
         self.touched = {("all", None)}
+
+    def the_past_agrees(self) -> None:
+        for at, window, category, board in self.past:
+            params: dict[str, Any] = {"as_of": at.isoformat(), "limit": 1000} | (
+                {} if category is None else {"category": category}
+            )
+            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
+            listed = [e["user_id"] for e in told["entries"]]
+            assert {e["user_id"]: e["score"] for e in told["entries"]} == board, (at, window)
+            ranks = self.book.ranks(board, self.ranking, listed)
+            assert {e["user_id"]: e["rank"] for e in told["entries"]} == ranks
+            assert told["lag_seq"] == 0
+            now = self.api.get(f"{self.url}/boards/{window}", params={"compare_to": at.isoformat(), "limit": 1000})
+            if category is None and self.ranking != "ordinal":
+                for e in now.json()["entries"]:
+                    then = ranks.get(e["user_id"])
+                    assert e["rank_change"] == (None if then is None else then - e["rank"])
 
     @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS))
     def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str) -> None:
@@ -193,6 +213,7 @@ class Machine(RuleBasedStateMachine):
             self.boards_agree()
             self._ledger_agrees()
             self.explanations_agree()
+            self.the_past_agrees()
         finally:
             self.api.close()
 

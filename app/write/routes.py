@@ -48,7 +48,8 @@ ARRAY_MAX = 1_000
 LINES_MAX = 10_000
 JSON_BYTES_MAX = 8 * 1024 * 1024
 LINES_BYTES_MAX = 40 * 1024 * 1024
-PLANS_MAX = 4
+PLANS_MAX = 8
+PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
 _YIELD_EVERY = 256
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
@@ -110,13 +111,13 @@ class Writer:
     ) -> tuple[int, Receipt]:
         if media == MSGPACK:
             grant.amount = msgpack_number(grant.amount)
-        for _ in range(PLANS_MAX):
+        for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, principal)
             entry = await self._plan(grant, where, self._clock(), principal.id)
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
-            namespace = await self._again(namespace)
+            namespace = await self._again(namespace, attempt)
         receipt = self._receipt(entry, outcome)
         if outcome.code == "duplicate":
             _duplicate.inc()
@@ -151,7 +152,9 @@ class Writer:
             unknown[grant.namespace] = problem
             raise
 
-    async def _again(self, namespace: Namespace | None) -> Namespace | None:
+    async def _again(self, namespace: Namespace | None, attempt: int) -> Namespace | None:
+        """The rules as they are now, after a while."""
+        await asyncio.sleep(PLAN_PAUSE_S * 2**attempt)
         self._directory.forget()
         return None if namespace is None else await self._directory.namespace(namespace.name)
 
@@ -193,12 +196,12 @@ class Writer:
                 results[i] = rejected(member, spoken, problem)
         if atomic:
             refuse_partly(results)
-        for _ in range(PLANS_MAX):
+        for attempt in range(PLANS_MAX):
             stale = await self._commit(grants, namespace, principal, results, atomic)
             if not stale:
                 break
             grants = {i: grants[i] for i in stale}
-            namespace = await self._again(namespace)
+            namespace = await self._again(namespace, attempt)
         for i in grants:
             if results[i] is None:
                 results[i] = told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))

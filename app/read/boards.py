@@ -9,6 +9,7 @@ import msgspec
 
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX
 from ..model.streak import streak_of
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place, Rank
@@ -66,6 +67,8 @@ def parse_cursor(text: str) -> tuple[int, bytes]:
     """Key and member. Invalid."""
     try:
         key, _, member = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
+        if abs(int(key)) > UNITS_MAX:
+            raise ValueError
         return int(key), member
     except ValueError:
         raise Invalid("is not a cursor of a board", field="?cursor") from None

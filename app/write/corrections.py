@@ -25,7 +25,7 @@ from ..model.correction import (
     plan_moves,
 )
 from ..model.entry import CORRECTION, GRANT, Entry, entry_id
-from ..model.errors import Forbidden, GrantNotFound, RevisionConflict, StoreUnavailable, problem_of
+from ..model.errors import Forbidden, GrantNotFound, RevisionConflict, StoreUnavailable, Unavailable, problem_of
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.apply import Outcome
@@ -114,18 +114,25 @@ class Corrector:
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
     async def settle(self, entries: list[Entry], outcomes: list[Outcome], atomic: bool) -> list[Outcome]:
-        """Plans grants that came too late for a namespace of the latest by the ledger, and submits them again."""
+        """Plans grants that came too late for a namespace of the latest by the ledger, and submits them again.
+
+        Those that wait in vain stay `late`: what was applied beside them stands, and is told so.
+        """
         waiting = _Patience()
-        while late := [i for i, outcome in enumerate(outcomes) if outcome.code in ("late", "stale_user")]:
-            for i in late:
-                entries[i] = await self._late(entries[i], waiting)
-            if atomic:
-                outcomes = await self._committer.submit(entries[0].namespace.partition, entries, True)
-                continue
-            again = await self._committer.submit(entries[0].namespace.partition, [entries[i] for i in late])
-            outcomes = list(outcomes)
-            for i, outcome in zip(late, again, strict=True):
-                outcomes[i] = outcome
+        try:
+            while late := [i for i, outcome in enumerate(outcomes) if outcome.code in ("late", "stale_user")]:
+                for i in late:
+                    waiting.check()
+                    entries[i] = await self._late(entries[i], waiting)
+                if atomic:
+                    outcomes = await self._committer.submit(entries[0].namespace.partition, entries, True)
+                    continue
+                again = await self._committer.submit(entries[0].namespace.partition, [entries[i] for i in late])
+                outcomes = list(outcomes)
+                for i, outcome in zip(late, again, strict=True):
+                    outcomes[i] = outcome
+        except Unavailable:
+            pass
         return outcomes
 
     async def _late(self, entry: Entry, waiting: "_Patience") -> Entry:
@@ -240,6 +247,10 @@ class _Patience:
 
     async def pause(self) -> None:
         """Waits a little. StoreUnavailable once that was enough."""
+        self.check()
+        await asyncio.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """StoreUnavailable once that was enough."""
         if monotonic() > self._until:
             raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
-        await asyncio.sleep(_POLL_S)

@@ -6,13 +6,16 @@ local function is_grant(entry)
 end
 
 -- 'applied', 'quarantined', or the code of a refusal and a detail.
-local function decide(entry, at)
+local function decide(entry, at, full)
   local space = entry.target.space
   if space.current ~= space.version then
     return 'stale_rules'
   end
   if entry.verdict ~= '' then
     return entry.verdict
+  end
+  if full then
+    return 'log_full'
   end
   local fault = entry.target.fault or entry.user.fault
   if fault then

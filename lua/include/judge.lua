@@ -13,10 +13,7 @@ local function judge(batch, i, head, seq, log_key)
   local score = entry.target.boards[1].scores[entry.user.number] or false
   local counted = batch.seen[i] or batch.pending[entry.id]
   if not counted then
-    local code, detail = 'log_full', nil
-    if #batch.applied < batch.room then
-      code, detail = decide(entry, batch.at)
-    end
+    local code, detail = decide(entry, batch.at, #batch.applied >= batch.room)
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
     if ledger_seq then
       return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score

@@ -125,6 +125,8 @@ def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
     step.kill()
     with ended(server):
         server.start()
+        with psycopg.connect(server.url) as ledger:
+            assert ledger.execute("SELECT 1").fetchone() == (1,)
         server.stop()
 
 

@@ -149,6 +149,7 @@ def test_health_and_metrics(api: httpx.Client) -> None:
         *("users/%00/grants", "users/%00", "grants/%00", "users/u/grants?cursor=MCA5OTk5OTk5OTk5OTk5OTk5OTk5OQ"),
         *("users/u/grants?since=0001-01-01T00:00:00%2B14:00", "users/u/grants?until=9999-12-31T23:59:59-14:00"),
         *(
+            "boards/all?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5IHU",
             "boards/all?radius=abc",
             "boards/all?user=a&limit=5",
             "boards/all?around=u&limit=1",

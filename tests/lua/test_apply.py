@@ -213,6 +213,9 @@ def test_a_log_that_the_ledger_cannot_follow_takes_no_more_until_it_does(partiti
         "log_full",
     ]
     assert partition.codes(partition.entry("g1"), partition.entry("g3"), log_max=2) == ["duplicate", "log_full"]
+    known = partition.entry("known")
+    known.verdict = "duplicate 1-1"  # the ledger's word: a retry that counted is told so, full or not
+    assert partition.codes(known, log_max=2) == ["duplicate"]
     assert partition.store.xlen(keys.log(P)) == 2
     partition.store.hset(keys.meta(P), "flushed", "1-1")
     assert partition.codes(partition.entry("g2"), partition.entry("g3"), log_max=2) == ["applied", "log_full"]

@@ -1,14 +1,18 @@
 """Boards as they were: out of the ledger, for any moment of the past. A prefix of the log, by the time of recording."""
 
+import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
+from ..model.errors import Overloaded
 from ..model.namespace import Namespace
 from ..store.boards import Place
 from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
 from .history import COUNTED
+
+AT_ONCE = 2
 
 
 class PastBoard(NamedTuple):
@@ -25,6 +29,7 @@ class Past:
     def __init__(self, postgres: Postgres, gatherer: Gatherer) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
+        self._gate = asyncio.Semaphore(AT_ONCE)
 
     async def board(
         self,
@@ -38,7 +43,24 @@ class Past:
         limit: int = 0,
         users: list[str] | None = None,
     ) -> PastBoard:
-        """A page, or some users' places, as of `at`. O(the namespace's grants), whatever the page."""
+        """A page, or some users' places, as of `at`. O(the namespace's grants), whatever the page. Overloaded where as
+        many are asked already as may be: the others who read the ledger need its connections."""
+        if self._gate.locked():
+            raise Overloaded("too many ask about the past at once")
+        async with self._gate:
+            return await self._board(namespace, window, category, at, ranking, offset, limit, users)
+
+    async def _board(
+        self,
+        namespace: Namespace,
+        window: str,
+        category: str | None,
+        at: datetime,
+        ranking: str,
+        offset: int,
+        limit: int,
+        users: list[str] | None,
+    ) -> PastBoard:
         rules = namespace.rules
         flushed = await self._postgres.fetch_one("offset", namespace.partition)
         rows = await self._postgres.fetch(

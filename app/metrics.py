@@ -12,4 +12,7 @@ LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to WebSock
 PERSISTED_ROWS = Counter("leaderboard_persisted_rows_total", "Entries written to the ledger")
 PERSIST_LAG = Gauge("leaderboard_persist_lag_entries", "Entries in the log that the ledger lacks", ["partition"])
 DUPLICATES_HEALED = Counter("leaderboard_ledger_duplicates_total", "Entries the ledger knew already, taken back")
+SEALS_DIFFERING = Gauge(
+    "leaderboard_seals_differing", "Sealed windows whose board in Redis is not what the ledger says"
+)
 POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because they could not be recorded")

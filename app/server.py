@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import time_ns
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +30,7 @@ from .live.socket import LiveServer
 from .live.transport import DRAIN
 from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
+from .model.windows import now_micros
 from .read.events import Events
 from .read.history import History
 from .read.past import Past
@@ -38,6 +38,7 @@ from .read.routes import Reader
 from .read.standings import Standings
 from .settings import Settings, read_settings
 from .store.apply import APPLY
+from .store.archive import BoardReader
 from .store.boards import BOARD, STANDING, VERSIONS
 from .store.directory import PUBLISH, Directory
 from .store.gather import Gatherer
@@ -129,11 +130,6 @@ class Front:
         await response(scope, receive, send)
 
 
-def now_micros() -> int:
-    """The clock of a real server: microseconds since 1970 UTC."""
-    return time_ns() // 1_000
-
-
 class Server:
     """One process: its connections, its loops and its application."""
 
@@ -154,19 +150,20 @@ class Server:
         self.directory.call = self.names.call = self.gatherer.call
         self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
-        self.hub = Hub(self.gatherer, self.directory, self.names, clock)
+        boards = BoardReader(self.gatherer, self.postgres)
+        self.hub = Hub(self.gatherer, boards, self.directory, self.names, clock)
         self.live = LiveServer(self.hub, self.keyring)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
-        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, clock, ack)
+        corrector = Corrector(self.committer, self.directory, self.gatherer, boards, ledger, clock, ack)
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)
         self.reader = Reader(
-            *(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, past, clock)
+            *(self.gatherer, boards, self.directory, self.keyring, history, self.standings, self.names, past, clock)
         )
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring)
         self.events = Events(self.postgres, self.gatherer, self.keyring)

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
+    chores_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
 
 

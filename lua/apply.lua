@@ -16,6 +16,8 @@
 --- @include "include/boards"
 --- @include "include/balances"
 --- @include "include/spaces"
+--- @include "include/window"
+--- @include "include/closed"
 --- @include "include/pace"
 --- @include "include/merge"
 --- @include "include/batch"

@@ -6,8 +6,10 @@
 -- Reply    {epoch, seq, version, total, last score, last member, position, user, score, rank - 1, …}: four an entry, in
 --          the board's order; position from 1; the last two name the last entry of a page that others follow, else false;
 --          an absent user of 'around' leaves the list empty; {'unopened'} where meta is gone; {'too_deep'} where dense
---          ranks would have to be counted one by one
+--          ranks would have to be counted one by one; {'archived', epoch, version} where the board stands in Postgres
 -- Effects  none
+--
+--- @include "include/window"
 
 local board_key, space_key, meta_key, orders_key, scores_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local window, ranking, earliest, kept, view = ARGV[1], ARGV[2], ARGV[3] == 'earliest', ARGV[4] == '1', ARGV[5]
@@ -17,7 +19,11 @@ local head = redis.call('HMGET', meta_key, 'epoch', 'seq')
 if not (head[1] and head[2]) then
   return { 'unopened' }
 end
-local version = redis.call('HGET', space_key, 'v:' .. window)
+local held = redis.call('HMGET', space_key, 'v:' .. window, 'x:' .. window_of(window))
+local version = held[1]
+if held[2] == 'a' then
+  return { 'archived', head[1], version or '0' }
+end
 local total = redis.call('ZCARD', board_key)
 local reply = { head[1], head[2], version or '0', total, false, false }
 local too_deep = false

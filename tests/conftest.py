@@ -159,6 +159,7 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
 
 def _stack(folder: Path) -> Iterator[Stack]:
     stack = Stack(folder)
+    stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
     try:
         stack.up()
         yield stack
@@ -187,6 +188,12 @@ class Names:
 
 
 _names = Names()
+
+
+@pytest.fixture
+def names() -> Names:
+    """Names of namespaces."""
+    return _names
 
 
 @pytest.fixture

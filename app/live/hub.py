@@ -16,7 +16,8 @@ import structlog
 
 from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
-from ..store.boards import Board, board_call, read_board, read_versions, versions_call
+from ..store.archive import BoardReader
+from ..store.boards import Board, read_versions, versions_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import Name, Names
@@ -38,8 +39,11 @@ CALLS_MAX = 256
 class Hub:
     """Every watched board of a process. `viewers`: of every open connection, kept by the connections."""
 
-    def __init__(self, gatherer: Gatherer, directory: Directory, names: Names, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, gatherer: Gatherer, boards: BoardReader, directory: Directory, names: Names, clock: Callable[[], int]
+    ) -> None:
         self._gatherer = gatherer
+        self._board_reader = boards
         self._directory = directory
         self._names = names
         self._names_changes = 0
@@ -150,8 +154,7 @@ class Hub:
 
     async def _read(self, reading: Reading) -> tuple[Board, Mapping[str, Name]]:
         """A board and the names on it. The problems of both."""
-        reply = await self._gatherer.call(board_call(reading.namespace, reading.window.name, reading.ask))
-        board = read_board(reply, reading.namespace.sign)
+        board = await self._board_reader.read(reading.namespace, reading.window.name, reading.ask)
         return board, await self._names.of([place.user for place in board.places])
 
     def _publish(self, reading: Reading, read: Any) -> Problem | None:

@@ -9,6 +9,7 @@ from .namespace import Namespace
 GRANT = "grant"
 CORRECTION = "correction"
 HEAL = "heal"
+SEAL = "seal"
 QUARANTINE = "quarantine"  # the verb of a grant that waits for an admin's word
 
 _pack = msgspec.msgpack.Encoder().encode

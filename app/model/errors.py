@@ -195,6 +195,12 @@ class GrantedAtRange(Unprocessable):
     code = "granted_at_range"
 
 
+class WindowClosed(Unprocessable):
+    """The grant lies in a window that is sealed."""
+
+    code = "window_closed"
+
+
 class TooFast(Unprocessable):
     """The user gets points faster than the namespace allows."""
 
@@ -242,6 +248,11 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "velocity": (TooFast, "the user has reached a velocity of the namespace", "$.user_id"),
     "namespace_frozen": (NamespaceFrozen, "the namespace's mode is frozen", None),
     "granted_at_range": (GrantedAtRange, "granted_at lies outside accept_past and accept_future", "$.granted_at"),
+    "window_closed": (
+        WindowClosed,
+        "a window of this grant is sealed; an admin reaches it by backfill",
+        "$.granted_at",
+    ),
     "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),
     "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),

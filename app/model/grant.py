@@ -47,8 +47,10 @@ class NamedGrant(Grant, forbid_unknown_fields=True, kw_only=True):
     namespace: str
 
 
-def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None) -> Entry:
+def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None, backfill: bool = False) -> Entry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`.
+
+    backfill: an admin lets it in however old it is, behind seals too, and at any pace.
 
     Raises the problems that no rule can change (Invalid, AmountScale, AmountRange). What hangs on time or rules
     travels as the entry's verdict: a retry that counted is a duplicate, whatever changed since.
@@ -88,10 +90,11 @@ def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None)
         body=body,
         id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
         content=_content(body, sent_at),
-        verdict=_verdict(namespace, units, granted_at, now),
+        verdict=_verdict(namespace, units, granted_at, now, backfill),
         known_since=_known_since(namespace, sent_at, now),
         windows=namespace.boards_of(windows, grant.category),
         labels=labels_of(grant.category, grant.source, body.day),
+        moves="b" if backfill else "",
     )
 
 
@@ -168,11 +171,12 @@ def _content(body: LogEntry, sent_at: int | None) -> bytes:
     return blake2b(_pack(sent), digest_size=16).digest()
 
 
-def _verdict(namespace: Namespace, units: int, granted_at: int, now: int) -> str:
+def _verdict(namespace: Namespace, units: int, granted_at: int, now: int, backfill: bool) -> str:
     if namespace.rules.mode == "frozen":
         return "namespace_frozen"
     past, future = namespace.past_micros, namespace.future_micros
-    if (past is not None and granted_at < now - past) or (future is not None and granted_at > now + future):
+    too_old = past is not None and granted_at < now - past and not backfill
+    if too_old or (future is not None and granted_at > now + future):
         return "granted_at_range"
     low, high = namespace.amount_bounds
     if (low is not None and units < low) or (high is not None and units > high):

@@ -63,6 +63,14 @@ _UNBUILT: dict[str, Any] = {
     "bands": (),
 }
 
+# Which of a user's grants make the score.
+COUNTED = {
+    **{("sum", order): "sum" for order in ("asc", "desc")},
+    **{("latest", order): "latest" for order in ("asc", "desc")},
+    ("best", "desc"): "highest",
+    ("best", "asc"): "lowest",
+}
+
 # Rules that give recorded scores their meaning.
 _LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards", "streaks")
 

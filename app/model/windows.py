@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from time import time_ns
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,11 @@ _DAYS_KEPT_MAX = 4096
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2255, 1, 1, tzinfo=UTC)  # microseconds since 1970 stay below 2^53, where Lua's doubles are exact
+
+
+def now_micros() -> int:
+    """The clock of a real process: microseconds since 1970 UTC."""
+    return time_ns() // 1_000
 
 
 def to_micros(moment: datetime) -> int:

@@ -43,4 +43,4 @@ def _entry(body: LogEntry, p: int, version: int, rules: Rules) -> Entry:
     namespace = Namespace(body.namespace_id, "", p, version, rules)
     name = entry_id(HEAL, body.namespace_id, body.grant_id, 1)
     labels = labels_of(body.category, body.source, body.day)
-    return Entry(namespace, body, name, content, labels=labels, moves="" if rules.aggregation == "sum" else "-")
+    return Entry(namespace, body, name, content, labels=labels, moves="h" if rules.aggregation == "sum" else "-")

@@ -2,61 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from ..metrics import DUPLICATES_HEALED, POISON
-from ..model.entry import GRANT, QUARANTINE, LogEntry
+from ..model.entry import LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import queries
+from .row import COLUMNS, DUPLICATE, Row, record, unpack
+from .seals import Seals
 
 LOCK_PARTITION = 0x6C62_0001
 LOCK_PRESENCE = 0x6C62_0002
 USERS_KEPT_MAX = 1_000_000
+LONG_S = 600.0  # the archive of a window of millions
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
-
-_unpack = msgspec.msgpack.Decoder(LogEntry).decode
-_COLUMNS = (
-    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
-    *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day"),
-)
-DUPLICATE = "duplicate"
-
-
-@dataclass(slots=True)
-class Row:
-    """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims.
-
-    recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None where the user left it; change:
-    what it moved there.
-    """
-
-    partition: int
-    epoch: int
-    seq: int
-    digest: bytes
-    packed: bytes
-    recorded_at: int
-    score: int | None
-    change: int
-    quarantined: bool
-    entry: LogEntry | None
-    fault: str | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether the boards counted it as far as the ledger can tell; a duplicate did."""
-        return self.entry is not None and self.fault in (None, DUPLICATE)
-
-    @property
-    def key(self) -> tuple[int, str, str, int]:
-        """What the ledger holds once."""
-        assert self.entry is not None
-        return self.entry.namespace_id, self.entry.kind, self.entry.grant_id, self.entry.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +40,7 @@ class Sink:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._users: dict[str, int] = {}
+        self.seals = Seals(connection)
 
     @classmethod
     async def connect(cls, url: str) -> "Sink":
@@ -90,6 +53,7 @@ class Sink:
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
         )
         await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, 0)")
+        await connection.execute(queries()["archive_tables"])
         return cls(connection)
 
     def terminate(self) -> None:
@@ -104,7 +68,10 @@ class Sink:
 
     async def lock(self, p: int) -> bool:
         """Whether the partition is now this connection's."""
-        return bool(await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK_PARTITION}, $1::int)", p))
+        held = bool(await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK_PARTITION}, $1::int)", p))
+        if held:
+            await self.seals.load(p)
+        return held
 
     async def unlock(self, p: int) -> None:
         """Gives the partition up."""
@@ -147,14 +114,16 @@ class Sink:
 
     async def _transaction(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         everything = [row for _, rows in batches.values() for row in rows]
-        numbers = await self._numbers({row.entry.user for row in everything if row.entry is not None and row.counts})
+        users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
+        numbers = await self._numbers(users)
         async with self._connection.transaction():
             await self._connection.copy_records_to_table(
-                "ledger", records=[_record(row, numbers) for row in everything], columns=_COLUMNS
+                "ledger", records=[record(row, numbers) for row in everything], columns=COLUMNS
             )
             await self._copy_meta(row for row in everything if row.fault is None)
             await self._set_aside(row for row in everything if row.fault is not None)
             await self._add_standings(batches)
+            await self.seals.note(everything)
             for p, (offset, rows) in batches.items():
                 last = rows[-1]
                 done = await self._connection.execute(
@@ -216,12 +185,28 @@ class Sink:
     async def open_heals(self, p: int) -> list[tuple[int, int, LogEntry]]:
         """Duplicates of a partition that are not taken back yet: epoch, seq, what they claimed."""
         rows = await self._connection.fetch(queries()["open_heals"], p)
-        return [(row["epoch"], row["seq"], _unpack(row["entry"])) for row in rows]
+        return [(row["epoch"], row["seq"], unpack(row["entry"])) for row in rows]
 
     async def rules(self, namespace_id: int) -> Rules:
         """A namespace's rules, deleted or not."""
         text = await self._connection.fetchval(queries()["rules"], namespace_id)
         return msgspec.json.decode(text, type=Rules)
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query; asyncpg's errors."""
+        return list(await self._connection.fetch(queries()[query], *args, timeout=LONG_S))
+
+    async def execute(self, query: str, *args: Any) -> None:
+        """A named statement; asyncpg's errors."""
+        await self._connection.execute(queries()[query], *args, timeout=LONG_S)
+
+    async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
+        """Rows into a table of this connection's own; asyncpg's errors."""
+        await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=LONG_S)
+
+    def transaction(self) -> Any:
+        """All of it or nothing."""
+        return self._connection.transaction()
 
     async def deleted_namespaces(self, p: int) -> list[tuple[int, int]]:
         """Namespaces of a partition whose keys are still in Redis, each with a new version of its rules."""
@@ -242,49 +227,3 @@ def _to_postgres(micros: int) -> tuple[int]:
 
 def _from_postgres(held: tuple[int]) -> int:
     return held[0] + _POSTGRES_EPOCH
-
-
-def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
-    """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
-    epoch, seq = map(int, stream_id.split(b"-"))
-    digest, packed, result = fields[1], fields[3], fields[5]
-    at, score, previous, *mark = result.split(b" ")
-    change = int(score or 0) - int(previous or 0)
-    row = Row(p, epoch, seq, digest, packed, int(at), int(score) if score else None, change, bool(mark), None)
-    try:
-        row.entry = _unpack(packed)
-    except msgspec.DecodeError as error:
-        row.fault = f"poison: {error}"
-    return row
-
-
-def _record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
-    entry = row.entry
-    if not row.counts or entry is None:
-        return (
-            *(row.partition, row.epoch, row.seq, "tombstone", 0, f"tombstone:{row.partition}:{row.epoch}-{row.seq}", 1),
-            *(None, 0, 0, row.score, None, None, None, None, None, row.recorded_at, row.recorded_at, [], row.digest),
-            *(0, None, False, None, None, None, None, None),
-        )
-    # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
-    name = (
-        (DUPLICATE, f"{DUPLICATE}:{row.partition}:{row.epoch}-{row.seq}")
-        if row.fault == DUPLICATE
-        else (entry.kind, entry.grant_id)
-    )
-    return (
-        *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
-        *(
-            numbers[entry.user],
-            entry.amount,
-            0 if row.quarantined else entry.weight,
-            row.score,
-            entry.category,
-            entry.source,
-            entry.source_id,
-        ),
-        *(entry.action, entry.session_id, entry.granted_at, row.recorded_at, entry.windows, row.digest),
-        *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided or row.quarantined),
-        *(QUARANTINE if row.quarantined else entry.verb,),
-        *(entry.reason, entry.actor, entry.key, None if entry.day is None else date.fromisoformat(entry.day)),
-    )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -18,14 +18,17 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
+from .archive import ARCHIVE, Archivist
 from .drop import drop
 from .heal import heal
-from .sink import Offset, Row, Sink, Superseded, read_row
+from .row import Row, read_row
+from .seal import Sealer
+from .sink import Offset, Sink, Superseded
 
 log = structlog.get_logger()
 
 FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH)
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, ARCHIVE)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
@@ -33,7 +36,6 @@ ROWS_MAX = 10_000
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
 BALANCE_S = 1.0
-CHORES_S = 5.0
 
 
 class Stopped(Exception):
@@ -62,7 +64,15 @@ class Batch:
 class Worker:
     """One persister process. Several share the partitions; the locks of a dead one fall to the others."""
 
-    def __init__(self, settings: Settings, link: Link, log_link: Link, apply_link: Link, partitions: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        link: Link,
+        log_link: Link,
+        apply_link: Link,
+        partitions: int,
+        clock: Callable[[], int],
+    ) -> None:
         self._settings = settings
         self._link = link
         self._log_link = log_link
@@ -77,6 +87,9 @@ class Worker:
         self._pause = 0.0
         self._balanced = 0.0
         self._chores = 0.0
+        self._clock = clock
+        self._sealer = Sealer()
+        self._archivist = Archivist()
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again."""
@@ -124,7 +137,8 @@ class Worker:
             await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
             PERSISTED_ROWS.inc(sum(len(b.rows) for b in held))
             await self._flushed(held)
-        if monotonic() - self._chores >= CHORES_S:
+            await self._archive(self._sink)
+        if monotonic() - self._chores >= self._settings.chores_s:
             await self._do_chores(self._sink)
             self._chores = monotonic()
 
@@ -224,7 +238,17 @@ class Worker:
             del lease.marks[1]
         return found
 
+    async def _archive(self, sink: Sink, *, everywhere: bool = False) -> None:
+        """Makes the archives that are due, where a window was sealed or something came behind a seal."""
+        for p in list(self._leases if everywhere else sink.seals.pending):
+            if p in self._leases:
+                await self._archivist.work(sink, self._link, p, self._leases[p].offset)
+            sink.seals.pending.discard(p)
+
     async def _do_chores(self, sink: Sink) -> None:
+        offsets = {p: lease.offset for p, lease in self._leases.items()}
+        await self._sealer.seal(sink, self._apply_link, offsets, self._clock())
+        await self._archive(sink, everywhere=True)
         for p, lease in list(self._leases.items()):
             head = await read_head(self._link, p)
             newest, _, _ = head.generations.partition(",")

@@ -14,7 +14,7 @@ from ..access.guard import check_reader, need, principal_of
 from ..access.keys import Keyring
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
-from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, LedgerEvent
+from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, LedgerEvent, WindowSealed
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..store.directory import namespace_of
@@ -152,6 +152,9 @@ class Events:
 
 def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     kind = OF_LEDGER[row["kind"]]
+    if kind is WindowSealed:
+        place = {"seq": row["seq"], "epoch": row["epoch"], "window": row["grant_id"]}
+        return WindowSealed(at=row["recorded_at"], actor=None, **place)
     fields: dict[str, Any] = {
         "at": row["recorded_at"],
         "user_id": row["user"],

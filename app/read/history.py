@@ -12,7 +12,7 @@ import msgspec
 
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
-from ..model.namespace import Namespace
+from ..model.namespace import COUNTED, Namespace
 from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
@@ -21,15 +21,6 @@ from ..store.postgres import Postgres
 
 WAIT_S_MAX = 2.0
 _POLL_S = 0.02
-
-
-# Which of a user's grants make the score.
-COUNTED = {
-    **{("sum", order): "sum" for order in ("asc", "desc")},
-    **{("latest", order): "latest" for order in ("asc", "desc")},
-    ("best", "desc"): "highest",
-    ("best", "asc"): "lowest",
-}
 
 
 class History:

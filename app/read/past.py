@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..model.errors import Overloaded
-from ..model.namespace import Namespace
+from ..model.namespace import COUNTED, Namespace
 from ..store.boards import Place
 from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
-from .history import COUNTED
 
 AT_ONCE = 2
 

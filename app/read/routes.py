@@ -13,7 +13,8 @@ from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
-from ..store.boards import Board, board_call, read_board
+from ..store.archive import BoardReader
+from ..store.boards import Board, board_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import Names
@@ -39,6 +40,7 @@ class Reader:
     def __init__(
         self,
         gatherer: Gatherer,
+        boards: BoardReader,
         directory: Directory,
         keyring: Keyring,
         history: History,
@@ -48,6 +50,7 @@ class Reader:
         clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
+        self._boards = boards
         self._directory = directory
         self._keyring = keyring
         self._history = history
@@ -71,8 +74,7 @@ class Reader:
 
         async def read(namespace: Namespace) -> bytes:
             window = self._window_of(request, namespace, category)
-            name = window.name if category is None else f"{window.name}:{category}"
-            call = board_call(namespace, name, view, ranking)
+            call = board_call(namespace, _name(window, category), view, ranking)
             reply = await self._gatherer.call(call)
             # The reply names its version, so an equal reply at an equal version is an equal answer; names read now are
             # those of so many changes at least.
@@ -80,7 +82,7 @@ class Reader:
             key = (namespace.id, namespace.version, window, category, *view, ranking, packed, *read_at)
             held = self._answers.get(key)
             if held is None:
-                body = await self._board(namespace, window, category, view, reply)
+                body = await self._board(namespace, window, category, view, ranking, reply)
                 held, _ = encode(request.scope, body)
                 self._answers_bytes += len(held)
                 if self._answers_bytes > _ANSWERS_BYTES_MAX:
@@ -111,9 +113,8 @@ class Reader:
             at = (namespace, window.name, category)
             rank_by = ranking or namespace.rules.ranking
             if as_of is None:
-                name = window.name if category is None else f"{window.name}:{category}"
-                reply = await self._gatherer.call(board_call(namespace, name, view, ranking))
-                body = await self._board(namespace, window, category, view, reply)
+                reply = await self._gatherer.call(board_call(namespace, _name(window, category), view, ranking))
+                body = await self._board(namespace, window, category, view, ranking, reply)
             else:
                 past = await self._past.board(*at, as_of, rank_by, offset=offset, limit=limit, users=names)
                 board = Board(0, 0, 0, past.total, past.places)
@@ -137,9 +138,15 @@ class Reader:
         return answer(request, await self._read(request, read))
 
     async def _board(
-        self, namespace: Namespace, window: Window, category: str | None, view: list[str | int | bytes], reply: Any
+        self,
+        namespace: Namespace,
+        window: Window,
+        category: str | None,
+        view: list[str | int | bytes],
+        ranking: str | None,
+        reply: Any,
     ) -> dict[str, Any]:
-        board = read_board(reply, namespace.sign)
+        board = await self._boards.resolve(namespace, _name(window, category), view, ranking, reply)
         missing = None
         if view[0] == "users":
             found = {place.user for place in board.places}
@@ -215,6 +222,11 @@ class Reader:
             if self._directory.cached(namespace.name) is namespace:
                 break
         return result
+
+
+def _name(window: Window, category: str | None) -> str:
+    """A board's name."""
+    return window.name if category is None else f"{window.name}:{category}"
 
 
 def find_window(namespace: Namespace, name: str, now: int) -> Window:

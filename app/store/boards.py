@@ -15,6 +15,26 @@ STANDING = load("standing")
 VERSIONS = load("versions")
 
 
+SINCE_DIGITS = 16
+_SINCE_FIRST = 9_000_000_000_000_000
+
+
+def since_of(member: bytes) -> int:
+    """The seq that made a score, out of a member whose board's tie-break is `earliest`."""
+    return _SINCE_FIRST - int(member[:SINCE_DIGITS])
+
+
+def member_of(name: bytes, since: int) -> bytes:
+    """A board's member: `since` is 0 where the tie-break is none."""
+    return b"%016d" % (_SINCE_FIRST - since) + name if since else name
+
+
+def base_of(board: str) -> str:
+    """The window of a board's name: `<window>:<category>` is a category's, `season:<name>` a season's window."""
+    parts = board.split(":", 2)
+    return ":".join(parts[:2]) if parts[0] == "season" else parts[0]
+
+
 class Place(NamedTuple):
     """One user's place: `position` is unique and orders the list, `before` is one less than the rank."""
 
@@ -58,6 +78,11 @@ def board_call(
 
 def _extra_keys(p: int, ns: int, window: str) -> tuple[str, str]:
     return keys.orders(p, ns, window), keys.scores(p, ns, window)
+
+
+def is_archived(reply: Any) -> bool:
+    """Whether a board call was told that the board stands in the archive, not here."""
+    return bool(reply[0] == b"archived")
 
 
 def read_board(reply: Any, sign: int = 1) -> Board:

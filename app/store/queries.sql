@@ -291,7 +291,7 @@ SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name A
        s.entry AS claimed
 FROM (SELECT * FROM picked ORDER BY seq LIMIT $6) AS p
 JOIN ledger l ON l.partition = p.partition AND l.epoch = p.epoch AND l.seq = p.seq
-JOIN users u ON u.number = l.user_number
+LEFT JOIN users u ON u.number = l.user_number
 LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
      AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
 LEFT JOIN set_aside s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
@@ -302,3 +302,145 @@ ORDER BY l.seq;
 SELECT id, type, actor, at, body::text FROM audit
 WHERE namespace_id = $1 AND id > $2 AND type = ANY($3::text[]) AND ($4::text IS NULL OR actor = $4)
 ORDER BY id LIMIT $5;
+
+-- name: seals
+SELECT namespace_id, "window" FROM seals WHERE partition = $1;
+
+-- name: add_seal
+INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING;
+
+-- name: add_archive_todo
+-- Of entries, given by their places, the closed windows in which their grants lie or lay before. O(entries × log n).
+INSERT INTO archive_todo (namespace_id, "window", user_number, partition, seq)
+SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq
+FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq)
+JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
+LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
+     AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
+JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
+ON CONFLICT DO NOTHING;
+
+-- name: sealable_namespaces
+-- Those of some partitions that bound how old a grant may be, behind an id.
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND id > $2 AND deleted_at IS NULL AND rules ->> 'accept_past' IS NOT NULL
+ORDER BY id LIMIT $3;
+
+-- name: unarchived
+-- Closed windows whose boards are still in Redis, as far as the ledger has come.
+SELECT n.id, n.partition, n.name, n.version, n.rules::text, s."window", s.seq
+FROM seals s JOIN namespaces n ON n.id = s.namespace_id
+WHERE s.partition = $1 AND s.archived_at IS NULL AND n.deleted_at IS NULL ORDER BY s.seq LIMIT 100;
+
+-- name: window_scores
+-- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. lowest and
+-- highest granted_at: beyond them no grant of the window lies. O(the window's grants), or of those users' grants.
+WITH live AS (
+    SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.seq) AS first_seq
+    FROM ledger l
+    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
+         AND f.revision = 1 AND f.kind = 'grant'
+    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
+      AND l.granted_at BETWEEN $3 AND $4 AND l.seq <= $5
+      AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $5))
+SELECT b.board, user_number,
+       CASE $7::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
+            ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
+FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
+WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
+
+-- name: archive_tables
+-- What an archive is made of: a board as Redis held it, and as it is to be.
+CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since bigint) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since bigint) ON COMMIT DELETE ROWS;
+
+-- name: compare_held
+-- How many users differ between a sealed window in Redis and in the ledger, and one of them.
+SELECT count(*) AS differ, min(coalesce(f.board, h.board)) AS board
+FROM (SELECT fresh.*, u.name FROM fresh JOIN users u ON u.number = fresh.user_number) AS f
+FULL JOIN held_here h ON h.board = f.board AND h.name = f.name WHERE f.key IS DISTINCT FROM h.key;
+
+-- name: date_fresh
+UPDATE fresh f SET since = h.since FROM held_here h JOIN users u ON u.name = h.name
+WHERE h.board = f.board AND u.number = f.user_number;
+
+-- name: open_archives
+-- The archives of the boards named, made where they are missing; a seq only rises.
+INSERT INTO archives (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4
+ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archives.seq, excluded.seq) RETURNING id, board, seq;
+
+-- name: clear_archives
+DELETE FROM archived WHERE archive_id = ANY($1::int[]);
+
+-- name: fill_archives
+-- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
+INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
+SELECT a.id, row_number() OVER (PARTITION BY a.id ORDER BY f.key DESC, f.since, u.name COLLATE "C" DESC), f.user_number,
+       f.key, f.since, rank() OVER w - 1, dense_rank() OVER w - 1
+FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board JOIN users u ON u.number = f.user_number
+WHERE a.id = ANY($2::int[]) WINDOW w AS (PARTITION BY a.id ORDER BY f.key DESC);
+
+-- name: sign_archives
+-- A new revision: its total and its hash. sign: what makes a key a score again.
+WITH made AS (
+    UPDATE archives SET revision = revision + 1, total = t.total, hash = t.hash
+    FROM (SELECT x.id, count(r.user_number) AS total,
+                 sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')
+                        ::bytea) AS hash
+          FROM unnest($1::int[]) AS x (id) LEFT JOIN archived r ON r.archive_id = x.id GROUP BY x.id) AS t
+    WHERE archives.id = t.id RETURNING archives.id, revision, seq, archives.total, archives.hash)
+INSERT INTO archive_revisions (archive_id, revision, seq, total, hash) SELECT * FROM made;
+
+-- name: archives_of
+SELECT id, board, seq FROM archives WHERE namespace_id = $1 AND "window" = $2;
+
+-- name: mark_archived
+UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
+
+-- name: archive_todo
+-- What is to follow in archives that stand, window by window.
+SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq
+FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id
+JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
+WHERE t.partition = $1 ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
+
+-- name: keep_archived
+-- The places in a window's archives that stay as they are: those of all users but some.
+INSERT INTO fresh (board, user_number, key, since)
+SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
+WHERE a.namespace_id = $1 AND a."window" = $2 AND NOT r.user_number = ANY($3::bigint[]);
+
+-- name: archived_of_users
+SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
+WHERE a.namespace_id = $1 AND a."window" = $2 AND r.user_number = ANY($3::bigint[]);
+
+-- name: archive_done
+DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
+
+-- name: archive
+-- A closed window's board, with the places of those whom no board shows and how many share each one's score.
+SELECT a.id, a.revision, a.total, '{}'::int[] AS hidden FROM archives a WHERE a.namespace_id = $1 AND a.board = $2;
+
+-- name: archived_page
+SELECT r.position, u.name, r.key, r.since, r.better, r.levels FROM archived r JOIN users u ON u.number = r.user_number
+WHERE r.archive_id = $1 AND r.position BETWEEN $2 AND $3 ORDER BY r.position;
+
+-- name: archived_users
+SELECT r.position, u.name, r.key, r.since, r.better, r.levels FROM archived r JOIN users u ON u.number = r.user_number
+WHERE r.archive_id = $1 AND u.name = ANY($2::text[]) ORDER BY r.position;
+
+-- name: archived_behind
+-- The first place behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
+SELECT coalesce(
+    (SELECT min(r.position) FROM archived r JOIN users u ON u.number = r.user_number
+     WHERE r.archive_id = $1 AND r.key = $2 AND (r.since > $3 OR (r.since = $3 AND u.name COLLATE "C" < $4))),
+    (SELECT min(r.position) FROM archived r WHERE r.archive_id = $1 AND r.key = (
+        SELECT max(key) FROM archived WHERE archive_id = $1 AND key < $2))) AS position;
+
+-- name: archived_better
+SELECT count(*) AS better FROM archived r JOIN archives a ON a.id = r.archive_id
+WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3;

@@ -29,7 +29,7 @@ from ..model.errors import Forbidden, GrantNotFound, RevisionConflict, StoreUnav
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.apply import Outcome
-from ..store.boards import read_standing, standing_call
+from ..store.archive import BoardReader
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
@@ -61,6 +61,7 @@ class Corrector:
         committer: Committer,
         directory: Directory,
         gatherer: Gatherer,
+        boards: BoardReader,
         ledger: Ledger,
         clock: Callable[[], int],
         ack: str,
@@ -68,6 +69,7 @@ class Corrector:
         self._committer = committer
         self._directory = directory
         self._gatherer = gatherer
+        self._boards = boards
         self._ledger = ledger
         self._clock = clock
         self._ack = ack
@@ -150,7 +152,8 @@ class Corrector:
         cells = cells_of(namespace, None, after)
         others = await self._ledger.others(namespace, body.user, body.grant_id, (*cells[0], *cells[1]))
         moves = plan_moves(namespace, None, after, others, seq)
-        return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=f"g{moves.text}")
+        mark = "b" if entry.moves.startswith("b") else "g"
+        return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=mark + moves.text)
 
     async def _known(self, namespace: Namespace, grant_id: str, waiting: "_Patience") -> Held:
         """The grant, once the ledger holds every revision that Redis has counted."""
@@ -226,17 +229,15 @@ class Corrector:
         return told
 
     async def _score(self, namespace: Namespace, user: str, window: str) -> int | None:
-        reply = await self._gatherer.call(standing_call(namespace, user, [window]))
-        _, (rank,) = read_standing(reply, namespace.sign)
-        return None if rank is None else rank.units
+        board = await self._boards.read(namespace, window, ["users", user])
+        return board.places[0].units if board.places else None
 
     async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
         """The competition rank of a score among the others, of whom the user's own score is none."""
         if score is None:
             return None
-        board = keys.board(namespace.partition, namespace.id, window)
-        better = await self._gatherer.call(("ZCOUNT", board, f"({namespace.sign * score}", "+inf"))
-        return int(better) + 1 - int(own is not None and namespace.sign * own > namespace.sign * score)
+        better = await self._boards.better(namespace, window, score)
+        return better + 1 - int(own is not None and namespace.sign * own > namespace.sign * score)
 
 
 class _Patience:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -58,6 +58,14 @@ _members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgp
 _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied", "duplicate", "quarantined"))
 
 
+class Terms(NamedTuple):
+    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are."""
+
+    principal: Principal
+    atomic: bool = False
+    backfill: bool = False
+
+
 class Writer:
     """Grants in, receipts out."""
 
@@ -83,37 +91,36 @@ class Writer:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST grants here", headers={"Allow": "POST"})
-        atomic = _atomic(scope)
+        atomic, backfill = _flags(scope)
         name: str | None = scope["path_params"].get("namespace")
         if atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope)
         principal = await principal_of(scope, self._keyring)
+        terms = Terms(principal, atomic, backfill)
         if name is not None:
-            need(principal, "write", name)
+            _need(terms, name)
         elif principal is ANONYMOUS:
             raise Unauthorized("a key is needed here")
         body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
         if media == NDJSON or _is_array(body, media):
-            answer: Any = await self._batch(_split(body, media), media, namespace, principal, atomic)
+            answer: Any = await self._batch(_split(body, media), media, namespace, terms)
             status = 200
         else:
             kind = _grant[media] if namespace else _named[media]
-            status, answer = await self._single(decode(kind, body), media, namespace, principal)
+            status, answer = await self._single(decode(kind, body), media, namespace, terms)
         if wants_msgpack(scope):
             await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
         else:
             await send_response(send, status, encode_json(answer), b"application/json")
 
-    async def _single(
-        self, grant: Grant, media: str, namespace: Namespace | None, principal: Principal
-    ) -> tuple[int, Receipt]:
+    async def _single(self, grant: Grant, media: str, namespace: Namespace | None, terms: Terms) -> tuple[int, Receipt]:
         if media == MSGPACK:
             grant.amount = msgpack_number(grant.amount)
         for attempt in range(PLANS_MAX):
-            where = namespace or await self._namespace_of(grant, principal)
-            entry = await self._plan(grant, where, self._clock(), principal.id)
+            where = namespace or await self._namespace_of(grant, terms)
+            entry = await self._plan(grant, where, self._clock(), terms)
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
@@ -125,29 +132,29 @@ class Writer:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan(self, grant: Grant, namespace: Namespace, now: int, actor: str) -> Entry:
+    async def _plan(self, grant: Grant, namespace: Namespace, now: int, terms: Terms) -> Entry:
         """A plan by the rules this process knows; a refusal only by those in force."""
         try:
-            return plan(grant, namespace, now, actor)
+            return plan(grant, namespace, now, terms.principal.id, terms.backfill)
         except (AmountScale, AmountRange):
             await self._directory.refresh()
             current = await self._directory.namespace(namespace.name)
             if current.version == namespace.version:
                 raise
-            return plan(grant, current, now, actor)
+            return plan(grant, current, now, terms.principal.id, terms.backfill)
 
-    async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
+    async def _namespace_of(self, grant: Grant, terms: Terms) -> Namespace:
         assert isinstance(grant, NamedGrant)
-        need(principal, "write", grant.namespace)
+        _need(terms, grant.namespace)
         return await self._directory.namespace(grant.namespace)
 
-    async def _one_of(self, grant: Grant, principal: Principal, unknown: dict[str, Problem]) -> Namespace:
+    async def _one_of(self, grant: Grant, terms: Terms, unknown: dict[str, Problem]) -> Namespace:
         """The namespace of a batch's member; what is unknown is asked for once a batch."""
         assert isinstance(grant, NamedGrant)
         if grant.namespace in unknown:
             raise unknown[grant.namespace]
         try:
-            return await self._namespace_of(grant, principal)
+            return await self._namespace_of(grant, terms)
         except Problem as problem:
             unknown[grant.namespace] = problem
             raise
@@ -177,9 +184,7 @@ class Writer:
             self._ack,
         )
 
-    async def _batch(
-        self, raw: list[Any], media: str, namespace: Namespace | None, principal: Principal, atomic: bool
-    ) -> dict[str, Any]:
+    async def _batch(self, raw: list[Any], media: str, namespace: Namespace | None, terms: Terms) -> dict[str, Any]:
         results: list[Any] = [None] * len(raw)
         grants: dict[int, Grant] = {}
         lines = media == NDJSON
@@ -194,10 +199,10 @@ class Writer:
                     grants[i].amount = msgpack_number(grants[i].amount)
             except Problem as problem:
                 results[i] = rejected(member, spoken, problem)
-        if atomic:
+        if terms.atomic:
             refuse_partly(results)
         for attempt in range(PLANS_MAX):
-            stale = await self._commit(grants, namespace, principal, results, atomic)
+            stale = await self._commit(grants, namespace, terms, results)
             if not stale:
                 break
             grants = {i: grants[i] for i in stale}
@@ -205,7 +210,7 @@ class Writer:
         for i in grants:
             if results[i] is None:
                 results[i] = told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))
-        if atomic:
+        if terms.atomic:
             refuse_partly(results)
         return summary(results)
 
@@ -213,9 +218,8 @@ class Writer:
         self,
         grants: dict[int, Grant],
         namespace: Namespace | None,
-        principal: Principal,
+        terms: Terms,
         results: list[Any],
-        atomic: bool,
     ) -> list[int]:
         """Plans and submits; fills `results`. The members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, Entry]]] = {}
@@ -225,17 +229,17 @@ class Writer:
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             try:
-                where = namespace or await self._one_of(grant, principal, unknown)
-                entry = await self._plan(grant, where, now, principal.id)
+                where = namespace or await self._one_of(grant, terms, unknown)
+                entry = await self._plan(grant, where, now, terms)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue
             by_partition.setdefault(entry.namespace.partition, []).append((i, entry))
-        if atomic:
+        if terms.atomic:
             refuse_partly(results)
             _check_atomic(by_partition)
         stale: list[int] = []
-        await asyncio.gather(*(self._submit(held, results, stale, atomic) for held in by_partition.values()))
+        await asyncio.gather(*(self._submit(held, results, stale, terms.atomic) for held in by_partition.values()))
         return sorted(stale)
 
     async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
@@ -266,17 +270,23 @@ class Writer:
             stale[:] = [i for i, _ in held]
 
 
-def _atomic(scope: Scope) -> bool:
+def _need(terms: Terms, name: str) -> None:
+    need(terms.principal, "admin" if terms.backfill else "write", name)
+
+
+def _flags(scope: Scope) -> tuple[bool, bool]:
+    """atomic and backfill. Invalid."""
     if not scope["query_string"]:
-        return False
+        return False, False
     query: str = scope["query_string"].decode("latin-1")
     given = dict(parse_qsl(query, keep_blank_values=True))
-    value = given.pop("atomic", "false")
+    atomic, backfill = (given.pop(name, "false") for name in ("atomic", "backfill"))
     if given:
         raise Invalid("there is no such parameter here", field=f"?{next(iter(given))}")
-    if value not in ("true", "false"):
-        raise Invalid("must be true or false", field="?atomic")
-    return value == "true"
+    for name, value in (("atomic", atomic), ("backfill", backfill)):
+        if value not in ("true", "false"):
+            raise Invalid("must be true or false", field=f"?{name}")
+    return atomic == "true", backfill == "true"
 
 
 def _is_array(body: bytes, media: str) -> bool:

@@ -9,7 +9,7 @@ local function unpack_spaces(keys, args, count)
                   earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
-                  labels = {}, known = {}, shapes = {}, changed = {} }
+                  labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, changed = {} }
     args = args + 8
   end
   return spaces, keys + count, args

@@ -21,6 +21,11 @@ local function decide(entry, at, full)
   if fault then
     return 'corrupt', fault
   end
+  if is_seal(entry) then
+    return 'applied'
+  elseif entry.target.closed and not reaches_closed(entry) then
+    return 'window_closed'
+  end
   for _, label in ipairs(entry.shape.labels) do
     if not has_room(space, label) then
       return sub(label, 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'

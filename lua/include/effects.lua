@@ -1,16 +1,22 @@
 -- What an applied entry does to the tables that are written afterwards.
 
 -- Takes over what was worked out. The score on the `all` board after the entry, and before it (false: none).
-local function take_effect(entry, seq)
+local function take_effect(batch, entry, seq)
+  if is_seal(entry) then
+    close_window(batch, entry)
+    return false, false
+  end
   local target, user, labels = entry.target, entry.user, entry.shape.labels
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   for i = 1, #boards do
     local board = boards[i]
-    if board.since and board.scores[number] ~= after.scores[i] then
-      board.since[number] = seq
+    if moves_board(entry, board) then
+      if board.since and board.scores[number] ~= after.scores[i] then
+        board.since[number] = seq
+      end
+      board.scores[number], board.version = after.scores[i], seq
     end
-    board.scores[number], board.version = after.scores[i], seq
   end
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user

@@ -73,9 +73,11 @@ local function load_batch(batch, rules_key, seen_keys)
   for _, user in ipairs(batch.users) do
     read_balances(user)
   end
+  want_windows(batch.boards)
   for _, space in ipairs(batch.spaces) do
     read_space(space)
   end
+  mark_closed(batch)
   for _, target in ipairs(batch.targets) do
     read_paces(target)
     read_target(target)

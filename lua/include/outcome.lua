@@ -3,7 +3,8 @@
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
--- it was planned upon. A g in front marks a grant that came late for its place.
+-- it was planned upon. A g in front marks a grant that came late for its place, a b one that an admin lets in behind a
+-- seal; b alone and h (a heal) are grants whose place the aggregation decides, s is a seal, - moves nothing.
 
 local after = { scores = {}, labels = {}, last = false }
 
@@ -62,7 +63,8 @@ local function work_out_grant(entry)
 end
 
 local function work_out(entry)
-  return (entry.moves == '' and work_out_grant or work_out_moves)(entry)
+  local moves = entry.moves
+  return ((moves == '' or moves == 'b' or moves == 'h') and work_out_grant or work_out_moves)(entry)
 end
 
 local function all_in_bounds(numbers, count)

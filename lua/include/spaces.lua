@@ -1,8 +1,12 @@
--- What is kept once a namespace: the version of each window (`v:…`), its distinct categories and sources (`c:…`, `s:…`),
--- at most 1,000 of each, and how many there are (`#c`, `#s`).
+-- What is kept once a namespace: the version of each board (`v:…`), which windows are closed (`x:…`), its distinct
+-- categories and sources (`c:…`, `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`).
 
 local function read_space(space)
-  local found, err = try('HMGET', space.key, '#c', '#s', unpack(space.labels))
+  local fields = { '#c', '#s', unpack(space.labels) }
+  for i, window in ipairs(space.windows) do
+    fields[2 + #space.labels + i] = 'x:' .. window
+  end
+  local found, err = try('HMGET', space.key, unpack(fields))
   if not found then
     space.fault = space.key .. ': ' .. err
     return
@@ -14,6 +18,9 @@ local function read_space(space)
   end
   for i, label in ipairs(space.labels) do
     space.known[label] = found[i + 2]
+  end
+  for i, window in ipairs(space.windows) do
+    space.closed[window] = found[2 + #space.labels + i]
   end
 end
 

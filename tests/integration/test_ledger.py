@@ -14,7 +14,8 @@ from app.embedded import free_port
 from app.embedded.postgres import Postgres as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
-from app.persist.sink import Offset, Row, Sink, Superseded, read_row
+from app.persist.row import Row, read_row
+from app.persist.sink import Offset, Sink, Superseded
 from app.store.postgres import Postgres, migrate, queries
 
 START = Offset(0, 0, b"")

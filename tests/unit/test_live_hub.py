@@ -14,6 +14,7 @@ from app.live.views import Around, Top, View
 from app.model.errors import Overloaded, Problem, StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.store import keys
+from app.store.archive import BoardReader
 from app.store.boards import BOARD, VERSIONS
 from app.store.directory import Directory, KeyRecord
 from app.store.names import Names
@@ -40,7 +41,7 @@ class Store:
         self.keyring = Keyring(self.directory, None)
         self.names = Names()
         self.names.call = self.call
-        self.hub = Hub(self, self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
+        self.hub = Hub(self, BoardReader(self, None), self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
 
     async def call(self, call: Any) -> Any:
         await asyncio.sleep(0)

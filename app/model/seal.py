@@ -1,0 +1,47 @@
+"""Sealing: a window is closed by an entry of the log once no grant that is accepted can reach it."""
+
+from hashlib import blake2b
+
+from .entry import SEAL, Entry, LogEntry, entry_id
+from .namespace import Namespace
+from .windows import Window
+
+MARGIN_MICROS = (
+    60_000_000  # beyond the namespace's bound, for grants that were taken just before it and are on their way
+)
+
+
+def is_due(namespace: Namespace, window: Window, now: int) -> bool:
+    """Whether the window may be closed at an instant: never where it has no end or `accept_past` no bound."""
+    if window.ends is None or namespace.past_micros is None:
+        return False
+    return window.ends + namespace.past_micros + MARGIN_MICROS < now
+
+
+def seal_entry(namespace: Namespace, window: Window) -> Entry:
+    """The entry that closes a window: of no user, its grant_id the window's name, so that each is closed once."""
+    assert window.ends is not None
+    body = LogEntry(
+        kind=SEAL,
+        namespace_id=namespace.id,
+        user="",
+        grant_id=window.name,
+        revision=1,
+        amount=0,
+        weight=0,
+        category=None,
+        source=None,
+        source_id=None,
+        action=None,
+        session_id=None,
+        granted_at=window.ends,
+        windows=(window.name,),
+        meta=None,
+    )
+    return Entry(
+        namespace=namespace,
+        body=body,
+        id=entry_id(SEAL, namespace.id, window.name, 1),
+        content=blake2b(window.name.encode(), digest_size=16).digest(),
+        moves="s",
+    )

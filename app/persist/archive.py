@@ -1,0 +1,198 @@
+"""Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from ..metrics import SEALS_DIFFERING
+from ..model.namespace import COUNTED, Namespace
+from ..store import keys
+from ..store.boards import SINCE_DIGITS, base_of, since_of
+from ..store.directory import namespace_of
+from ..store.redis import Call, Link, Refused, evalsha
+from ..store.scripts import load
+from .sink import Offset, Sink
+
+log = structlog.get_logger()
+
+ARCHIVE = load("archive")
+_MEMBERS_A_CALL = 5_000
+_SLACK_MICROS = 2 * 86_400_000_000  # the windows of an entry are those of the zone's rules when it came
+_AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
+
+
+@dataclass(slots=True)
+class Differing:
+    """A closed window whose board in Redis is not what the ledger says: it stays there, and is looked at again."""
+
+    since: float
+    pause: float
+
+
+class Archivist:
+    """Makes archives, and has them follow what comes behind their seals."""
+
+    def __init__(self) -> None:
+        self._differing: dict[tuple[int, str], Differing] = {}
+
+    async def work(self, sink: Sink, link: Link, p: int, offset: Offset) -> None:
+        """All that is to be done in a partition. O(users of the windows concerned)."""
+        for row in await sink.fetch("unarchived", p):
+            if row["seq"] <= offset.seq:
+                await self._leave(sink, link, row)
+        todo = await sink.fetch("archive_todo", p)
+        for _, rows in groupby(todo, key=lambda row: (row["id"], row["window"])):
+            await _follow(sink, link, list(rows))
+
+    async def _leave(self, sink: Sink, link: Link, row: asyncpg.Record) -> None:
+        """One window's boards from Redis into the archive; they stay where they differ from the ledger."""
+        namespace, window = namespace_of(row), row["window"]
+        place = namespace.id, window
+        held = self._differing.get(place)
+        if held is not None and monotonic() < held.since + held.pause:
+            return
+        boards = await _boards_here(link, namespace, window)
+        if not await sink.fetch("archives_of", namespace.id, window):
+            async with sink.transaction():
+                for board in boards:
+                    async for entries in _entries(link, namespace, board):
+                        await sink.copy("held_here", entries, ("board", "name", "key", "since"))
+                differ = await _compare(sink, namespace, row)
+                if differ["differ"] == 0:
+                    await _write(sink, namespace, window, {window, *boards}, row["seq"])
+            if differ["differ"]:
+                pause = _AGAIN_S if held is None else min(_AGAIN_S_MAX, held.pause * 2)
+                self._differing[place] = Differing(monotonic(), pause)
+                SEALS_DIFFERING.set(len(self._differing))
+                log.error("a sealed board differs from the ledger", namespace=namespace.name, **dict(differ))
+                return
+        self._differing.pop(place, None)
+        SEALS_DIFFERING.set(len(self._differing))
+        await _publish(link, namespace, window, [], boards)
+        await sink.execute("mark_archived", namespace.id, window)
+
+
+async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:
+    """A new revision of a window's archives: its users' scores as the ledger has them now."""
+    namespace, window = namespace_of(rows[0]), rows[0]["window"]
+    users = sorted({row["user_number"] for row in rows})
+    seq = max(row["seq"] for row in rows)
+    async with sink.transaction():
+        before = {
+            (row["board"], row["user_number"]): row for row in await sink.fetch("archived_of_users", *_at(rows, users))
+        }
+        if namespace.rules.tie_break == "earliest":
+            fresh = await _dated(sink, namespace, rows, before)
+        else:
+            scores = await sink.fetch(*_scores(namespace, window, seq, users))
+            fresh = [(row["board"], row["user_number"], namespace.sign * row["score"], 0) for row in scores]
+        await sink.execute("keep_archived", *_at(rows, users))
+        await sink.copy("fresh", fresh, ("board", "user_number", "key", "since"))
+        stood = {row["board"] for row in await sink.fetch("archives_of", namespace.id, window)}
+        archives = await _write(sink, namespace, window, stood | {board for board, *_ in fresh}, seq)
+        await sink.execute("archive_done", *_at(rows, users), seq)
+    await _publish(link, namespace, window, archives, [])
+
+
+async def _dated(
+    sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], before: dict[tuple[str, int], asyncpg.Record]
+) -> list[tuple[str, int, int, int]]:
+    """Where the earlier of equals stands first: entry by entry, for each dates the scores that it changed."""
+    held = {place: (row["key"], row["since"]) for place, row in before.items()}
+    for row in sorted(rows, key=lambda row: row["seq"]):
+        user, seq = row["user_number"], row["seq"]
+        scores = await sink.fetch(*_scores(namespace, row["window"], seq, [user]))
+        now = {(found["board"], user): namespace.sign * found["score"] for found in scores}
+        for place in [place for place in held if place[1] == user and place not in now]:
+            del held[place]
+        for place, key in now.items():
+            if place not in held or held[place][0] != key:
+                held[place] = key, seq
+    return [(*place, *entry) for place, entry in held.items()]
+
+
+async def _compare(sink: Sink, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
+    """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
+    scores = await sink.fetch(*_scores(namespace, row["window"], row["seq"], None))
+    fresh = [(found["board"], found["user_number"], namespace.sign * found["score"], 0) for found in scores]
+    await sink.copy("fresh", fresh, ("board", "user_number", "key", "since"))
+    await sink.execute("date_fresh")
+    (differ,) = await sink.fetch("compare_held")
+    return differ
+
+
+async def _write(
+    sink: Sink, namespace: Namespace, window: str, boards: Iterable[str], seq: int
+) -> list[asyncpg.Record]:
+    """A new revision of these boards' archives out of `fresh`."""
+    archives = await sink.fetch("open_archives", namespace.id, sorted(boards), window, seq)
+    ids = [archive["id"] for archive in archives]
+    await sink.execute("clear_archives", ids)
+    await sink.execute("fill_archives", namespace.id, ids)
+    await sink.execute("sign_archives", ids, namespace.sign)
+    return archives
+
+
+async def _publish(
+    link: Link, namespace: Namespace, window: str, archives: Iterable[Any], boards: Iterable[str]
+) -> None:
+    """From here on the window is read in its archive: at the versions it had, where nothing has changed since."""
+    p, ns = namespace.partition, namespace.id
+    gone = [name(p, ns, board) for board in boards for name in (keys.board, keys.orders, keys.scores)]
+    versions = [part for archive in archives for part in (archive["board"], archive["seq"])]
+    await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone], [window, *versions]))
+
+
+async def _boards_here(link: Link, namespace: Namespace, window: str) -> list[str]:
+    """The window's boards that ever stood in Redis."""
+    fields = await _ask(link, ("HKEYS", keys.space(namespace.partition, namespace.id)))
+    names = (field[2:].decode() for field in fields if field.startswith(b"v:"))
+    return [name for name in names if base_of(name) == window]
+
+
+async def _entries(link: Link, namespace: Namespace, board: str) -> AsyncIterator[list[tuple[str, str, int, int]]]:
+    """A board's entries as Redis holds them, some at a time: board, user, key, since."""
+    key, first = keys.board(namespace.partition, namespace.id, board), 0
+    dated = namespace.rules.tie_break == "earliest"
+    while True:
+        found = await _ask(link, ("ZRANGE", key, first, first + _MEMBERS_A_CALL - 1, "WITHSCORES"))
+        yield [
+            (
+                *(board, (member[SINCE_DIGITS:] if dated else member).decode(), int(float(score))),
+                since_of(member) if dated else 0,
+            )
+            for member, score in _pairs(found)
+        ]
+        first += _MEMBERS_A_CALL
+        if len(found) < 2 * _MEMBERS_A_CALL:
+            return
+
+
+def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _scores(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
+    found = namespace.calendar.find(window, 0)
+    assert found is not None, "a closed window is one of the namespace's"
+    assert found.starts is not None, "a closed window begins"
+    assert found.ends is not None, "a closed window ends"
+    how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+    bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
+    return "window_scores", namespace.id, window, *bounds, seq, users, how, namespace.rules.category_boards
+
+
+def _at(rows: list[asyncpg.Record], users: list[int]) -> tuple[Any, ...]:
+    return rows[0]["id"], rows[0]["window"], users
+
+
+async def _ask(link: Link, call: Call) -> Any:
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise Refused(str(reply))
+    return reply

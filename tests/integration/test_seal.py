@@ -1,0 +1,283 @@
+"""Sealing on real parts: closed windows leave Redis, read as before, and follow what an admin lets in behind them."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from app.store import keys
+
+TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+OLD = TODAY - timedelta(days=70)
+DAY, MONTH = f"{OLD:%Y-%m-%d}", f"{OLD:%Y-%m}"
+VIEWS = ["limit=2", "limit=2&offset=1", "around=bob&radius=1", "user=ann&user=dora&user=nobody"]
+VIEWS += [f"limit=9&ranking={ranking}" for ranking in ("competition", "dense", "ordinal")]
+
+
+@pytest.fixture
+def direct(live_server: Any) -> Iterator[Any]:
+    with redis.Redis.from_url(live_server.valkey.url) as held:
+        yield held
+
+
+class Space:
+    """A namespace whose windows are sealed when the test says so."""
+
+    def __init__(self, stack: Any, api: httpx.Client, name: str, **rules: Any) -> None:
+        self.stack, self.api, self.name, self.rules = stack, api, name, rules
+        self.url = f"/v1/namespaces/{name}"
+        self.put(accept_past=None)
+        self.count = 0
+
+    def put(self, **rules: Any) -> None:
+        answer = self.api.put(self.url, json=self.rules | rules)
+        assert answer.status_code in (200, 201), answer.text
+
+    def grant(self, user: str, amount: int, at: datetime = OLD, query: str = "", **fields: Any) -> httpx.Response:
+        self.count += 1
+        body = {"grant_id": f"g{self.count}", "user_id": user, "amount": amount, "granted_at": at.isoformat()}
+        return self.api.post(f"{self.url}/grants{query}", json=body | fields)
+
+    def board(self, window: str = DAY, query: str = "limit=1000") -> dict[str, Any]:
+        answer = self.api.get(f"{self.url}/boards/{window}?{query}")
+        return {"status": answer.status_code, **answer.json()}
+
+    def scores(self, window: str = DAY, query: str = "limit=1000") -> dict[str, int]:
+        return {entry["user_id"]: entry["score"] for entry in self.board(window, query)["entries"]}
+
+    def seal(self, *windows: str) -> None:
+        """Bounds how old a grant may be, and waits until these windows stand in their archives."""
+        self.put(accept_past="P7D")
+        until(lambda: set(windows) <= self.archived(), f"{windows} are not sealed: {self.archived()}")
+
+    def archived(self) -> set[str]:
+        with psycopg.connect(self.stack.postgres.url) as db:
+            sql = """SELECT "window" FROM seals s JOIN namespaces n ON n.id = s.namespace_id
+                     WHERE n.name = %s AND archived_at IS NOT NULL"""
+            return {window for (window,) in db.execute(sql, (self.name,)).fetchall()}
+
+    def sql(self, text: str, *args: Any) -> list[Any]:
+        with psycopg.connect(self.stack.postgres.url) as db:
+            return db.execute(text, args).fetchall()
+
+    @property
+    def id(self) -> int:
+        ((found,),) = self.sql("SELECT id FROM namespaces WHERE name = %s", self.name)
+        return int(found)
+
+    def keys_of(self, direct: Any, window: str) -> list[bytes]:
+        return [key for kind in ("b", "bo", "bs") for key in direct.keys(f"lb:*:{kind}:{self.id}:{window}*")]
+
+    def wait_for(self, window: str, wanted: dict[str, int], query: str = "limit=1000") -> None:
+        until(lambda: self.scores(window, query) == wanted, f"{self.scores(window, query)} is not {wanted}")
+
+
+def until(ask: Any, what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+RULES: list[dict[str, Any]] = [
+    {},
+    {"order": "asc", "tie_break": "earliest"},
+    {"tie_break": "earliest", "ranking": "dense", "category_boards": True, "scale": 1},
+    {"aggregation": "best", "ranking": "dense"},
+    {"aggregation": "best", "order": "asc", "category_boards": True},
+    {"aggregation": "latest", "ranking": "ordinal", "tie_break": "earliest"},
+]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_a_sealed_window_reads_as_it_did(
+    live_server: Any, api: httpx.Client, names: Any, direct: Any, rules: dict[str, Any]
+) -> None:
+    space = Space(live_server, api, names.fresh(), **rules)
+    for user, amount in (("dora", 3), ("bob", 3), ("ann", 5), ("cleo", 3), ("bob", 2), ("dora", 0), ("é/:*", 1)):
+        assert space.grant(user, amount, category=f"c{amount % 2}").status_code == 201
+    assert space.api.delete(f"{space.url}/grants/g3").status_code == 200
+    views = [(w, v) for w in (DAY, MONTH) for v in VIEWS]
+    if rules.get("category_boards"):
+        views += [(DAY, "category=c0&limit=9"), (DAY, "category=c1&limit=2"), (DAY, "category=none")]
+    before = [space.board(*view) for view in views]
+    cursors = [told["next_cursor"] for told in before[:2]]
+    pages = [space.board(DAY, f"limit=2&cursor={cursor}") for cursor in cursors]
+    space.seal(DAY, MONTH)
+    assert space.keys_of(direct, DAY) == space.keys_of(direct, MONTH) == []
+    assert [space.board(*view) for view in views] == before
+    assert [space.board(DAY, f"limit=2&cursor={cursor}") for cursor in cursors] == pages
+    assert space.board("all")["total"] == 4
+
+
+def test_only_an_admin_reaches_behind_a_seal(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh())
+    space.grant("ann", 5)
+    space.seal(DAY)
+    space.put(accept_past=None)
+    refused = space.grant("bob", 7)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (
+        422,
+        "window_closed",
+        "$.granted_at",
+    )
+    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    body = {"grant_id": "g2", "user_id": "bob", "amount": 7, "granted_at": OLD.isoformat()}
+    headers = {"authorization": f"Bearer {writer}"}
+    assert api.post(f"{space.url}/grants?backfill=true", json=body, headers=headers).json()["code"] == "forbidden"
+    assert space.scores("all") == {"ann": 5}
+    let_in = api.post(f"{space.url}/grants?backfill=true", json=body)
+    assert (let_in.status_code, let_in.json()["score"]) == (201, 7)
+    assert space.scores("all") == {"bob": 7, "ann": 5}
+    space.wait_for(DAY, {"bob": 7, "ann": 5})
+    assert api.post(f"{space.url}/grants", json=body).json()["status"] == "duplicate"
+    revisions = """SELECT r.revision, r.total FROM archive_revisions r JOIN archives a ON a.id = archive_id
+                   WHERE namespace_id = %s AND board = %s ORDER BY r.revision"""
+    assert space.sql(revisions, space.id, DAY) == [(1, 1), (2, 2)]
+
+
+def test_backfill_takes_what_is_older_than_the_bound(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), velocity=[{"per": "PT1M", "max_grants": 1}])
+    space.put(accept_past="P7D")
+    assert space.grant("ann", 5).json()["code"] == "granted_at_range"
+    assert space.grant("ann", 5, query="?backfill=true").status_code == 201
+    assert space.grant("ann", 5, query="?backfill=true").status_code == 201
+    late = TODAY + timedelta(days=30)
+    assert space.grant("ann", 5, at=late, query="?backfill=true").json()["code"] == "granted_at_range"
+    assert space.grant("ann", 5, query="?backfill=maybe").json()["field"] == "?backfill"
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_corrections_behind_a_seal_make_revisions(
+    live_server: Any, api: httpx.Client, names: Any, rules: dict[str, Any]
+) -> None:
+    """Twice the same: in a namespace that is sealed in between, and in one that never is."""
+    sealed, open_ = (Space(live_server, api, names.fresh(), **rules) for _ in range(2))
+    later = OLD + timedelta(days=1)
+    for space in (sealed, open_):
+        for user, amount in (("ann", 5), ("bob", 3), ("ann", 2), ("cleo", 3), ("dora", 4)):
+            assert space.grant(user, amount, category=f"c{amount % 2}").status_code == 201
+    sealed.seal(DAY, MONTH)
+    for space in (sealed, open_):
+        query = "?backfill=true"
+        calls = [
+            space.grant("bob", 3, query=query, category="c1"),
+            api.delete(f"{space.url}/grants/g1"),
+            api.patch(f"{space.url}/grants/g4", json={"amount": 5}),
+            api.patch(f"{space.url}/grants/g4", json={"category": "new"}),
+            api.post(f"{space.url}/grants/g1/restore"),
+            space.grant("eve", 9, query=query),
+            api.delete(f"{space.url}/grants/g5"),
+            space.grant("finn", 1, at=later, query=query),
+            api.post(f"{space.url}/corrections", json=[{"op": "edit", "grant_id": "g7", "amount": 3}]),
+        ]
+        assert {call.status_code for call in calls} <= {200, 201}, [call.text for call in calls]
+    live_server.wait_flushed()
+    day = f"{later:%Y-%m-%d}"
+    views = [(window, view) for window in ("all", DAY, day, MONTH) for view in VIEWS]
+    if rules.get("category_boards"):
+        views += [(DAY, f"category={category}&limit=9") for category in ("c0", "c1", "new")]
+
+    def told(space: Space) -> list[Any]:
+        kept = ("total", "entries", "missing", "status", "code")
+        return [{name: board.get(name) for name in kept} for board in (space.board(*view) for view in views)]
+
+    wanted = told(open_)
+    until(lambda: told(sealed) == wanted, f"{told(sealed)}\n{wanted}")
+    assert DAY in sealed.archived()
+    assert open_.archived() == set()
+    balances = [space.api.get(f"{space.url}/users/bob").json() for space in (sealed, open_)]
+    assert balances[0]["score"] == balances[1]["score"]
+
+
+def test_an_edit_moves_a_grant_out_of_a_closed_window(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh())
+    for user in ("ann", "bob"):
+        space.grant(user, 5)
+    space.seal(DAY, MONTH)
+    moved = api.patch(f"{space.url}/grants/g1", json={"granted_at": (TODAY - timedelta(days=1)).isoformat()})
+    assert moved.status_code == 200, moved.text
+    space.wait_for(DAY, {"bob": 5})
+    space.wait_for(MONTH, {"bob": 5})
+    assert space.scores(f"{TODAY - timedelta(days=1):%Y-%m-%d}") == {"ann": 5}
+
+
+def test_a_dry_run_tells_of_closed_windows(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    for user, amount in (("ann", 5), ("bob", 3)):
+        space.grant(user, amount)
+    space.seal(DAY)
+    moves = api.patch(f"{space.url}/grants/g2?dry_run=true", json={"amount": 6}).json()["moves"]
+    assert [(m["window"], m["previous_score"], m["score"], m["previous_rank"], m["rank"]) for m in moves] == [
+        ("all", 3, 6, 2, 1),
+        (DAY, 3, 6, 2, 1),
+    ]
+
+
+def test_a_board_that_differs_from_the_ledger_stays(
+    live_server: Any, api: httpx.Client, names: Any, direct: Any
+) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    for user, amount in (("ann", 5), ("bob", 3)):
+        space.grant(user, amount)
+    (key,) = [key for key in space.keys_of(direct, DAY) if b":b:" in key]
+    direct.zadd(key, {"bob": 4})
+    space.put(accept_past="P7D")
+    until(lambda: space.sql("SELECT 1 FROM seals WHERE namespace_id = %s", space.id), "the window is not closed")
+    until(lambda: "differs from the ledger" in (live_server.folder / "persist.log").read_text(), "nobody says so")
+    assert space.scores() == {"ann": 5, "bob": 4}
+    assert space.archived() == set()
+    direct.zadd(key, {"bob": 3})
+    until(lambda: space.archived() == {DAY}, "it is not looked at again")
+    assert space.scores() == {"ann": 5, "bob": 3}
+
+
+def test_a_duplicate_that_was_sealed_in_is_taken_out_again(
+    live_server: Any, api: httpx.Client, names: Any, direct: Any
+) -> None:
+    """seen forgot a grant, the board counted it twice, and its window is sealed before the ledger can say so."""
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    space.grant("ann", 5)
+    live_server.wait_flushed()
+    (key,) = [key for key in space.keys_of(direct, DAY) if b":b:" in key]
+    p = int(key.split(b"}")[0].split(b"{")[1])
+    for generation in direct.hget(keys.meta(p), "generations").decode().split(","):
+        direct.delete(keys.seen(p, generation))
+    space.count = 0
+    assert space.grant("ann", 5).json()["score"] == 10
+    space.seal(DAY)
+    assert space.scores("all") == space.scores() == {"ann": 5}
+
+
+def test_a_season_is_sealed_and_live_watchers_see_its_archive(live_server: Any, api: httpx.Client, names: Any) -> None:
+    ends = OLD + timedelta(days=1)
+    season = {"name": "s1", "starts": (OLD - timedelta(days=9)).isoformat(), "ends": ends.isoformat()}
+    space = Space(live_server, api, names.fresh(), seasons=[season], category_boards=True)
+    for user, amount in (("ann", 5), ("bob", 3)):
+        space.grant(user, amount, category="red")
+    before = [space.board("season:s1"), space.board("season:s1", "category=red")]
+    space.seal("season:s1")
+    assert [space.board("season:s1"), space.board("season:s1", "category=red")] == before
+
+
+def test_a_seal_is_an_event(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    space.grant("ann", 5)
+    space.seal(DAY)
+    events = api.get(f"{space.url}/events?type=window_sealed").json()["events"]
+    assert [(event["type"], event["window"]) for event in events] == [("window_sealed", DAY)]
+
+
+def test_a_window_that_grants_can_reach_stays_open(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    yesterday = TODAY - timedelta(days=1)
+    space.grant("ann", 5, at=yesterday)
+    space.grant("ann", 5)
+    space.seal(DAY)
+    assert space.archived() == {DAY}
+    assert space.grant("ann", 5, at=yesterday).json()["score"] == 15

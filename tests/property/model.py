@@ -155,3 +155,16 @@ class Book:
 def moment(text: str | None) -> datetime | None:
     """An RFC 3339 time."""
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def has_ended(window: str, by: datetime) -> bool:
+    """Whether a window, in UTC, is over."""
+    if window.startswith("season:"):
+        return SEASONS[window[7:]][1] <= by
+    if "W" in window:
+        ends = datetime.combine(date.fromisocalendar(int(window[:4]), int(window[6:]), 1), datetime.min.time(), UTC)
+        return ends + timedelta(days=7) <= by
+    if len(window) == 7:
+        first = datetime.fromisoformat(window + "-01").replace(tzinfo=UTC)
+        return (first + timedelta(days=32)).replace(day=1) <= by
+    return window != "all" and datetime.fromisoformat(window).replace(tzinfo=UTC) + timedelta(days=1) <= by

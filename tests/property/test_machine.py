@@ -5,6 +5,7 @@ over the ledger alone. Remove the seen check or the claim of a revision from the
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.model import SEASONS, Book, Fact, moment
+from tests.property.model import SEASONS, Book, Fact, has_ended, moment
 
 USERS = ["ann", "bob", "cleo", "d/é"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -34,7 +35,7 @@ labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
 _names = count()
-PAST_MAX = 12  # looks at the past an example
+SEALS_MAX = 2  # an example
 
 
 class Machine(RuleBasedStateMachine):
@@ -64,19 +65,33 @@ class Machine(RuleBasedStateMachine):
         self.sent: dict[str, dict[str, Any]] = {}
         self.past: list[tuple[datetime, str, str | None, dict[str, int]]] = []
         self.touched: set[tuple[str, str | None]] = {("all", None)}
+        self.given = rules
+        self.grants = self.seals = 0
+        self.closed: set[str] = set()
+        self.moved: set[str] = set()  # windows that ever had a board
 
-    @rule(members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4))
-    def grant(self, members: Any) -> None:
-        bodies = []
+    @rule(
+        members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4),
+        backfill=st.booleans(),
+    )
+    def grant(self, members: Any, backfill: bool) -> None:
+        bodies, behind = [], set()
         for user, amount, at, category, source in members:
-            grant_id = f"g{len(self.sent)}"
+            self.grants += 1
+            grant_id = f"g{self.grants}"
             body = {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": at.isoformat()}
             body |= {"category": category, "source": source}
-            fact = Fact(grant_id, user, amount, at, category, source, len(self.sent))
-            self.sent[grant_id] = body
+            fact = Fact(grant_id, user, amount, at, category, source, self.grants)
             bodies.append((body, fact))
-        answers = self._post([body for body, _ in bodies])
-        assert {answer["status"] for answer in answers} == {"applied"}
+            if fact.windows & self.closed and not backfill:
+                behind.add(grant_id)
+            else:
+                self.sent[grant_id] = body
+        answers = self._post([body for body, _ in bodies], "?backfill=true" if backfill else "")
+        refused = {answer["grant_id"]: answer["error"]["code"] for answer in answers if answer["status"] == "rejected"}
+        assert refused == dict.fromkeys(behind, "window_closed"), answers
+        answers = [answer for answer in answers if answer["grant_id"] not in behind]
+        assert {answer["status"] for answer in answers} <= {"applied"}
         facts = {body["grant_id"]: fact for body, fact in bodies}
         # In the order of the log: a grant that came too late for a namespace of the latest follows its batch.
         for answer in sorted(answers, key=lambda told: told["seq"]):
@@ -84,6 +99,7 @@ class Machine(RuleBasedStateMachine):
             before = self.book.score(self.book.live(fact.user))
             self.book.add(fact)
             self.touched |= fact.boards
+            self.moved |= fact.windows
             told = (answer["previous_score"], answer["score"])
             assert told == (before, self.book.score(self.book.live(fact.user)))
 
@@ -130,13 +146,36 @@ class Machine(RuleBasedStateMachine):
         answer = self.api.patch(f"{self.url}/grants/{grant_id}", json={"amount": 99, "revision": held + 1})
         assert (answer.status_code, answer.json()["code"]) == (409, "revision_conflict")
 
+    @precondition(lambda self: self.sent and self.seals < SEALS_MAX)
+    @rule()
+    def seal(self) -> None:
+        """Bounds how old a grant may be, waits until the windows that none can reach are closed, and lets go again."""
+        self.seals += 1
+        self.closed |= {name for name in self.moved if has_ended(name, datetime.now(UTC) - timedelta(days=2))}
+        assert self.api.put(self.url, json=self.given | {"accept_past": "P2D"}).status_code == 200
+        sql = """SELECT "window" FROM seals JOIN namespaces n ON n.id = namespace_id
+                 WHERE n.name = %s AND archived_at IS NOT NULL"""
+        self._until(lambda: {window for (window,) in self._sql(sql)} == self.closed, f"{self.closed} are not sealed")
+        assert self.api.put(self.url, json=self.given).status_code == 200
+        self.touched = self.book.boards()
+
+    def _board(self, window: str, category: str | None) -> list[dict[str, Any]]:
+        """A board's entries: what lies behind a seal follows with the ledger."""
+        params = {"limit": 1000} | ({} if category is None else {"category": category})
+
+        def read() -> list[dict[str, Any]]:
+            return list(self.api.get(f"{self.url}/boards/{window}", params=params).json()["entries"])
+
+        if window in self.closed:
+            wanted = self.book.board(window, category)
+            self._until(lambda: {e["user_id"]: e["score"] for e in read()} == wanted, f"{window} {category}: {wanted}")
+        return read()
+
     @invariant()
     def boards_agree(self) -> None:
         for board in self.touched:
             window, category = board
-            params = {"limit": 1000} | ({} if category is None else {"category": category})
-            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
-            wanted, entries = self.book.board(*board), told["entries"]
+            wanted, entries = self.book.board(*board), self._board(*board)
             listed = [e["user_id"] for e in entries]
             assert {e["user_id"]: e["score"] for e in entries} == wanted, board
             if self.earliest:
@@ -163,9 +202,11 @@ class Machine(RuleBasedStateMachine):
                     then = ranks.get(e["user_id"])
                     assert e["rank_change"] == (None if then is None else then - e["rank"])
 
-    @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS))
-    def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str) -> None:
-        url, board = f"{self.url}/boards/all", self.book.board("all")
+    @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS), data=st.data())
+    def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str, data: Any) -> None:
+        window = data.draw(st.sampled_from(["all", *sorted(self.moved)]))
+        self._board(window, None)
+        url, board = f"{self.url}/boards/{window}", self.book.board(window)
         whole = self.api.get(f"{url}?limit=1000&ranking={ranking}").json()["entries"]
         listed = [e["user_id"] for e in whole]
         assert {e["user_id"]: e["rank"] for e in whole} == self.book.ranks(board, ranking, listed)
@@ -182,8 +223,9 @@ class Machine(RuleBasedStateMachine):
         if user in board:
             place = listed.index(user)
             assert around.json()["entries"] == whole[max(0, place - 1) : place + 2]
-            standing = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()["ranks"]["all"]
-            assert standing["rank"] == self.book.ranks(board, self.ranking, listed)[user]
+            if window == "all":
+                standing = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()["ranks"]["all"]
+                assert standing["rank"] == self.book.ranks(board, self.ranking, listed)[user]
         else:
             assert around.status_code == 404
 
@@ -217,9 +259,11 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.api.close()
 
-    def _post(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _post(self, bodies: list[dict[str, Any]], query: str = "") -> list[dict[str, Any]]:
         one = len(bodies) == 1
-        answer = self.api.post(f"{self.url}/grants", json=bodies[0] if one else bodies)
+        answer = self.api.post(f"{self.url}/grants{query}", json=bodies[0] if one else bodies)
+        if one and answer.status_code == 422:
+            return [{"status": "rejected", "grant_id": bodies[0]["grant_id"], "error": answer.json()}]
         assert answer.status_code in (200, 201), answer.text
         return [answer.json()] if one else list(answer.json()["results"])
 
@@ -231,6 +275,7 @@ class Machine(RuleBasedStateMachine):
         changed = self.book.change(grant_id, **fields)
         new, told = self.book.facts[grant_id], answer.json()
         self.touched |= new.boards
+        self.moved |= new.windows
         after = self.book.score(self.book.live(held.user))
         assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
         assert (told["previous_score"], told["score"]) == (before, after)
@@ -254,7 +299,7 @@ class Machine(RuleBasedStateMachine):
             ).fetchall()
             last = db.execute(
                 """SELECT DISTINCT ON (grant_id) grant_id, revision, value, voided, granted_at FROM ledger
-                   WHERE namespace_id = %s ORDER BY grant_id, revision DESC""",
+                   WHERE namespace_id = %s AND kind <> 'seal' ORDER BY grant_id, revision DESC""",
                 found,
             ).fetchall()
         users = {f.user for f in self.book.facts.values()}
@@ -265,9 +310,16 @@ class Machine(RuleBasedStateMachine):
         )
 
     def _wait_flushed(self) -> None:
+        self._until(lambda: self.api.get("/readyz").json()["lag_seq"] == 0, "the ledger does not catch up")
+
+    def _sql(self, text: str) -> list[Any]:
+        with psycopg.connect(self.stack.postgres.url) as db:
+            return db.execute(text, (self.name,)).fetchall()
+
+    def _until(self, ask: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + 20
-        while self.api.get("/readyz").json()["lag_seq"] != 0:
-            assert time.monotonic() < deadline, "the ledger does not catch up"
+        while not ask():
+            assert time.monotonic() < deadline, what
             time.sleep(0.01)
 
 

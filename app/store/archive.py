@@ -31,12 +31,9 @@ class BoardReader:
         """What a board call's reply tells, or the archive where it tells that the board stands there."""
         if not is_archived(reply):
             return read_board(reply, namespace.sign)
-        head = int(reply[1]), 0, int(reply[2])
-        found = await self._postgres.fetch_one("archive", namespace.id, board)
-        if found is None:
-            return Board(*head, 0, [])
-        total = found["total"]
-        rows = await self._rows(found["id"], total, view, earliest=namespace.rules.tie_break == "earliest")
+        rows = await self._rows(namespace, board, view)
+        total = rows[0]["total"] if rows else 0
+        rows = [row for row in rows if row["position"] is not None]
         rank_by = {"competition": "better", "dense": "levels"}.get(ranking or namespace.rules.ranking)
         places = [
             Place(
@@ -47,7 +44,7 @@ class BoardReader:
         ]
         is_page = view[0] in ("page", "after") and rows and rows[-1]["position"] < total
         last = (rows[-1]["key"], member_of(rows[-1]["name"].encode(), rows[-1]["since"])) if is_page else None
-        return Board(*head, total, places, last)
+        return Board(int(reply[1]), 0, int(reply[2]), total, places, last)
 
     async def better(self, namespace: Namespace, board: str, score: int) -> int:
         """How many users stand above a score. O(log n); in an archive O(those users)."""
@@ -58,28 +55,21 @@ class BoardReader:
             return 0 if row is None else int(row["better"])
         return int(await self._gatherer.call(("ZCOUNT", keys.board(p, ns, board), f"({key}", "+inf")))
 
-    async def _rows(self, archive: int, total: int, view: View, *, earliest: bool) -> list[asyncpg.Record]:
+    async def _rows(self, namespace: Namespace, board: str, view: View) -> list[asyncpg.Record]:
+        """The archive's rows that serve a view, in one question."""
         kind, *args = view
-        if kind == "page":
-            first = int(args[0]) + 1
-            return await self._page(archive, total, first, first + int(args[1]) - 1)
-        if kind == "after":
-            since, name = _member(args[1], earliest)
-            behind = await self._postgres.fetch_one("archived_behind", archive, int(args[0]), since, name)
-            if behind is None or behind["position"] is None:
-                return []
-            return await self._page(archive, total, behind["position"], behind["position"] + int(args[2]) - 1)
-        if kind == "around":
-            own = await self._postgres.fetch_one("archived_users", archive, [args[0]])
-            if own is None:
-                return []
-            return await self._page(archive, total, own["position"] - int(args[1]), own["position"] + int(args[1]))
-        return await self._postgres.fetch("archived_users", archive, [str(user) for user in args])
-
-    async def _page(self, archive: int, total: int, first: int, last: int) -> list[asyncpg.Record]:
-        if first > total:
-            return []
-        return await self._postgres.fetch("archived_page", archive, max(1, first), min(total, last))
+        at = namespace.id, board
+        match kind:
+            case "page":
+                first = int(args[0]) + 1
+                return await self._postgres.fetch("archived_page", *at, first, first + int(args[1]) - 1)
+            case "after":
+                since, name = _member(args[1], namespace.rules.tie_break == "earliest")
+                return await self._postgres.fetch("archived_after", *at, int(args[0]), since, name, int(args[2]))
+            case "around":
+                return await self._postgres.fetch("archived_around", *at, args[0], int(args[1]))
+            case _:
+                return await self._postgres.fetch("archived_users", *at, [str(user) for user in args])
 
 
 def _member(held: Any, earliest: bool) -> tuple[int, str]:

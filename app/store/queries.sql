@@ -421,25 +421,38 @@ WHERE a.namespace_id = $1 AND a."window" = $2 AND r.user_number = ANY($3::bigint
 -- name: archive_done
 DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
 
--- name: archive
--- A closed window's board, with the places of those whom no board shows and how many share each one's score.
-SELECT a.id, a.revision, a.total, '{}'::int[] AS hidden FROM archives a WHERE a.namespace_id = $1 AND a.board = $2;
-
 -- name: archived_page
-SELECT r.position, u.name, r.key, r.since, r.better, r.levels FROM archived r JOIN users u ON u.number = r.user_number
-WHERE r.archive_id = $1 AND r.position BETWEEN $2 AND $3 ORDER BY r.position;
+-- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
+LEFT JOIN users u ON u.number = r.user_number
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: archived_users
-SELECT r.position, u.name, r.key, r.since, r.better, r.levels FROM archived r JOIN users u ON u.number = r.user_number
-WHERE r.archive_id = $1 AND u.name = ANY($2::text[]) ORDER BY r.position;
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
+LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
--- name: archived_behind
--- The first place behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
-SELECT coalesce(
-    (SELECT min(r.position) FROM archived r JOIN users u ON u.number = r.user_number
-     WHERE r.archive_id = $1 AND r.key = $2 AND (r.since > $3 OR (r.since = $3 AND u.name COLLATE "C" < $4))),
-    (SELECT min(r.position) FROM archived r WHERE r.archive_id = $1 AND r.key = (
-        SELECT max(key) FROM archived WHERE archive_id = $1 AND key < $2))) AS position;
+-- name: archived_around
+-- A user's place and as many on each side.
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+FROM archives a
+LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
+LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
+LEFT JOIN users u ON u.number = r.user_number
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
+
+-- name: archived_after
+-- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
+WITH a AS (SELECT id, total FROM archives WHERE namespace_id = $1 AND board = $2)
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
+    (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
+     WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
+    (SELECT min(t.position) FROM archived t WHERE t.archive_id = a.id AND t.key = (
+        SELECT max(key) FROM archived WHERE archive_id = a.id AND key < $3)))
+LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position LIMIT $6;
 
 -- name: archived_better
 SELECT count(*) AS better FROM archived r JOIN archives a ON a.id = r.archive_id

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import rules
+from tests.benchmarks import rules, sealed
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -168,8 +168,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (single, batch, single-full, top-10, persister, rules), or everything."""
-    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "rules"]
+    """The named parts (single, batch, single-full, top-10, persister, sealed, rules), or everything."""
+    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "rules"]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -192,6 +192,8 @@ def main(parts: list[str]) -> None:
                 requests_a_second(stack, "top-10", "/v1/namespaces/bench/boards/all", 20_000, 0.50, None)
             if "persister" in wanted:
                 asyncio.run(persister(stack, 100_000))
+            if "sealed" in wanted:
+                sealed.main(stack, load, tell_cost, ROUNDS)
         finally:
             stack.down()
     if "rules" in wanted:

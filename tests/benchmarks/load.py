@@ -17,6 +17,11 @@ def post(path: str, key: str, body: bytes) -> bytes:
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
+def get(path: str, key: str) -> bytes:
+    """One GET as bytes."""
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+
+
 def grant(tag: str, i: int) -> dict[str, object]:
     """A grant to one of 100,000 users."""
     user = f"user-{random.randrange(100_000)}"
@@ -29,7 +34,11 @@ def requests(kind: str, path: str, key: str, tag: str) -> Request:
         return lambda i: post(path, key, json.dumps(grant(tag, i)).encode())
     if kind == "batch":
         return lambda i: post(path, key, json.dumps([grant(tag, i * 500 + j) for j in range(500)]).encode())
-    return lambda i: f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+    if kind == "pages":
+        return lambda i: get(f"{path}?limit=10&offset={random.randrange(99_990)}", key)
+    if kind == "around":
+        return lambda i: get(f"{path}?around=user-{random.randrange(100_000)}&radius=5", key)
+    return lambda i: get(path, key)
 
 
 class Client(asyncio.Protocol):

@@ -1,0 +1,131 @@
+"""Closed windows in lua/apply.lua, lua/board.lua and lua/archive.lua."""
+
+from typing import Any
+
+import pytest
+from msgspec import Raw, convert
+from msgspec.structs import replace
+
+from app.model.entry import Entry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules
+from app.model.seal import seal_entry
+from app.persist.archive import ARCHIVE
+from app.store import keys
+from app.store.boards import BOARD
+
+P = 3
+NOW = 1_700_000_000_000_000  # 2023-11-14
+DAY, WEEK, MONTH = "2023-11-14", "2023-W46", "2023-11"
+
+
+def seal(partition: Any, window: str = DAY) -> Entry:
+    space: Namespace = partition.space
+    found = space.calendar.find(window, NOW)
+    assert found is not None
+    entry: Entry = seal_entry(space, found)
+    return entry
+
+
+def backfilled(partition: Any, grant_id: str, amount: int = 5) -> Entry:
+    entry: Entry = replace(partition.entry(grant_id, amount=amount), moves="b")
+    return entry
+
+
+def board(partition: Any, window: str, user: str = "otter") -> Any:
+    return partition.store.zscore(keys.board(P, 7, window), user)
+
+
+def test_a_sealed_window_takes_no_grant(partition: Any) -> None:
+    partition.call(partition.entry("g1"))
+    (outcome,) = partition.call(seal(partition))
+    assert (outcome.code, outcome.seq, outcome.score) == ("applied", 2, None)
+    assert partition.store.hget(keys.space(P, 7), f"x:{DAY}") == b"s"
+    before = partition.dump()
+    assert partition.codes(partition.entry("g2")) == ["window_closed"]
+    assert partition.dump() == before
+    assert partition.codes(partition.entry("g1"), seal(partition)) == ["duplicate", "duplicate"]
+
+
+def test_a_seal_closes_for_what_follows_in_its_batch(partition: Any) -> None:
+    batch = [partition.entry("g1"), seal(partition), partition.entry("g2"), backfilled(partition, "g3")]
+    assert partition.codes(*batch) == ["applied", "applied", "window_closed", "applied"]
+    assert (board(partition, "all"), board(partition, WEEK), board(partition, DAY)) == (10, 10, 5)
+
+
+@pytest.mark.parametrize("rules", [{}, {"tie_break": "earliest", "ranking": "dense"}], ids=str)
+def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: dict[str, Any]) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(category_boards=True, **rules))
+    partition.call(partition.entry("g1", category="red"), seal(partition))
+    closed = [
+        name for kind in (keys.board, keys.orders, keys.scores) for name in (kind(P, 7, DAY), kind(P, 7, f"{DAY}:red"))
+    ]
+    before, version = [partition.dump().get(name.encode()) for name in closed], f"v:{DAY}"
+    corrected = replace(partition.entry("g2", category="red"), moves="w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
+    again = Grant("g3", "otter", Raw(b"5"), category="red")
+    late = plan(again, partition.space, NOW, backfill=True)
+    assert partition.codes(corrected, late) == ["applied", "applied"]
+    assert [partition.dump().get(name.encode()) for name in closed] == before
+    assert partition.store.hget(keys.space(P, 7), version) == b"1"
+    assert partition.store.hget(keys.space(P, 7), "v:all") == b"4"
+    assert partition.store.hget(keys.balances(P, 7) + "otter", "total") == b"13"
+
+
+def test_a_late_grant_is_no_correction(partition: Any) -> None:
+    partition.call(partition.entry("g1"), seal(partition))
+    assert partition.codes(replace(partition.entry("g2"), moves="gw1=5w2=5w3=5w4=5a=1u=1")) == ["window_closed"]
+    assert partition.codes(replace(partition.entry("g2"), moves="bw1=5w2=5w3=5w4=5a=1u=1")) == ["applied"]
+
+
+def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> None:
+    partition.call(partition.entry("g1"), partition.entry("g2"), seal(partition))
+    assert partition.codes(replace(partition.entry("h", amount=-5), moves="h")) == ["applied"]
+    assert board(partition, DAY) == board(partition, "all") == 5
+    archive(partition)
+    assert partition.codes(replace(partition.entry("i", amount=-5), moves="h")) == ["applied"]
+    assert (board(partition, DAY), board(partition, "all")) == (None, 0)
+
+
+def archive(partition: Any, window: str = DAY, *versions: str | int) -> Any:
+    names = [kind(P, 7, window) for kind in (keys.board, keys.orders, keys.scores)]
+    return partition.eval(ARCHIVE, [keys.space(P, 7), *names], [window, *versions])
+
+
+def read(partition: Any, window: str) -> list[Any]:
+    names = [
+        keys.board(P, 7, window),
+        keys.space(P, 7),
+        keys.meta(P),
+        keys.orders(P, 7, window),
+        keys.scores(P, 7, window),
+    ]
+    return list(partition.eval(BOARD, names, [window, "competition", "none", "0", "page", 0, 10]))
+
+
+def test_an_archived_window_is_told_so(partition: Any) -> None:
+    partition.call(partition.entry("g1"))
+    assert archive(partition) == 0, "it is not sealed"
+    assert board(partition, DAY) == 5
+    partition.call(seal(partition))
+    assert read(partition, DAY)[6:] == [1, b"otter", b"5", 0]
+    assert archive(partition) == 1
+    assert not partition.store.exists(keys.board(P, 7, DAY))
+    assert read(partition, DAY) == [*read(partition, f"{DAY}:red")[:2], b"1"] == [b"archived", b"1", b"1"]
+    assert archive(partition, DAY, DAY, 7, f"{DAY}:red", 6) == 1
+    assert archive(partition, DAY, DAY, 5) == 1, "a version only rises"
+    assert [read(partition, DAY), read(partition, f"{DAY}:red")] == [
+        [b"archived", b"1", b"7"],
+        [b"archived", b"1", b"6"],
+    ]
+    assert partition.codes(partition.entry("g2")) == ["window_closed"]
+    assert partition.codes(backfilled(partition, "g2")) == ["applied"]
+    assert not partition.store.exists(keys.board(P, 7, DAY))
+
+
+def test_a_season_is_a_window_of_its_own(partition: Any) -> None:
+    season = {"name": "s", "starts": "2023-01-01T00:00:00Z", "ends": "2023-12-01T00:00:00Z"}
+    partition.space = Namespace(7, "race", P, 1, convert({"seasons": [season], "category_boards": True}, Rules))
+    partition.call(partition.entry("g1", category="red"))
+    assert partition.codes(seal(partition, "season:s")) == ["applied"]
+    assert partition.store.hget(keys.space(P, 7), "x:season:s") == b"s"
+    assert partition.codes(partition.entry("g2"), partition.entry("g3", category="red")) == ["window_closed"] * 2

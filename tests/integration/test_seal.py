@@ -1,5 +1,6 @@
 """Sealing on real parts: closed windows leave Redis, read as before, and follow what an admin lets in behind them."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 import redis
+from websockets.sync.client import connect
 
 from app.store import keys
 
@@ -254,7 +256,7 @@ def test_a_duplicate_that_was_sealed_in_is_taken_out_again(
     assert space.scores("all") == space.scores() == {"ann": 5}
 
 
-def test_a_season_is_sealed_and_live_watchers_see_its_archive(live_server: Any, api: httpx.Client, names: Any) -> None:
+def test_a_season_is_sealed_with_its_categories(live_server: Any, api: httpx.Client, names: Any) -> None:
     ends = OLD + timedelta(days=1)
     season = {"name": "s1", "starts": (OLD - timedelta(days=9)).isoformat(), "ends": ends.isoformat()}
     space = Space(live_server, api, names.fresh(), seasons=[season], category_boards=True)
@@ -281,3 +283,22 @@ def test_a_window_that_grants_can_reach_stays_open(live_server: Any, api: httpx.
     space.seal(DAY)
     assert space.archived() == {DAY}
     assert space.grant("ann", 5, at=yesterday).json()["score"] == 15
+
+
+def test_who_watches_a_closed_window_sees_its_revisions(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"])
+    space.grant("ann", 5)
+    space.seal(DAY)
+    with connect(live_server.url.replace("http", "ws") + "/v1/live", subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
+        socket.send(json.dumps({"type": "auth", "token": live_server.key}))
+        view = {"kind": "top", "limit": 3}
+        socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": space.name, "window": DAY, "view": view}))
+        ready, first = (json.loads(socket.recv(timeout=5)) for _ in range(2))
+        assert (ready["type"], first["type"], first["total"]) == ("ready", "snapshot", 1)
+        assert first["entries"] == space.board()["entries"]
+        space.put(accept_past=None)
+        assert space.grant("bob", 7, query="?backfill=true").status_code == 201
+        change = json.loads(socket.recv(timeout=10))
+        assert (change["type"], change["from"], change["total"]) == ("delta", first["version"], 2)
+        assert [(entry["user_id"], entry["rank"]) for entry in change["upsert"]] == [("bob", 1), ("ann", 2)]
+    space.wait_for(DAY, {"bob": 7, "ann": 5})

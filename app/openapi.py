@@ -99,7 +99,9 @@ _OPERATIONS = (
     _Operation("get", _SPACE, "Its rules", (), None, _OK),
     _Operation("delete", _SPACE, "Delete", ("confirm",), None, {"204": None}),
     _Operation("post", f"{_SPACE}/grants", "Grant points", ("backfill",), _grants("Grant"), _COUNTED),
-    _Operation("post", "/v1/grants", "Grant across namespaces", ("atomic", "backfill"), _grants("NamedGrant"), _COUNTED),
+    _Operation(
+        "post", "/v1/grants", "Grant across namespaces", ("atomic", "backfill"), _grants("NamedGrant"), _COUNTED
+    ),
     _Operation("get", f"{_SPACE}/grants/{{grant_id}}", "One grant, from the ledger", (), None, _OK),
     _Operation("patch", f"{_SPACE}/grants/{{grant_id}}", "Edit it", ("dry_run",), {"$ref": _REF + "Edit"}, _CORRECTED),
     _Operation("delete", f"{_SPACE}/grants/{{grant_id}}", "Void it", _VOID_QUERY, None, _CORRECTED),

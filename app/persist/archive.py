@@ -21,6 +21,7 @@ from .sink import Offset, Sink
 log = structlog.get_logger()
 
 ARCHIVE = load("archive")
+PASS_S = 0.5
 _MEMBERS_A_CALL = 5_000
 _SLACK_MICROS = 2 * 86_400_000_000  # the windows of an entry are those of the zone's rules when it came
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
@@ -39,15 +40,25 @@ class Archivist:
 
     def __init__(self) -> None:
         self._differing: dict[tuple[int, str], Differing] = {}
+        self._after: dict[int, int] = {}
 
-    async def work(self, sink: Sink, link: Link, p: int, offset: Offset) -> None:
-        """All that is to be done in a partition. O(users of the windows concerned)."""
-        for row in await sink.fetch("unarchived", p):
-            if row["seq"] <= offset.seq:
-                await self._leave(sink, link, row)
+    async def work(self, sink: Sink, link: Link, p: int, offset: Offset) -> bool:
+        """What is to be done in a partition, as long as the ledger may wait; whether there is more of it.
+
+        O(users of a window), for each window.
+        """
+        until = monotonic() + PASS_S
         todo = await sink.fetch("archive_todo", p)
         for _, rows in groupby(todo, key=lambda row: (row["id"], row["window"])):
             await _follow(sink, link, list(rows))
+            if monotonic() > until:
+                return True
+        for row in await sink.fetch("unarchived", p, self._after.pop(p, 0), offset.seq):
+            await self._leave(sink, link, row)
+            if monotonic() > until:
+                self._after[p] = row["seq"]
+                return True
+        return False
 
     async def _leave(self, sink: Sink, link: Link, row: asyncpg.Record) -> None:
         """One window's boards from Redis into the archive; they stay where they differ from the ledger."""
@@ -118,9 +129,7 @@ async def _dated(
 
 async def _compare(sink: Sink, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
     """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
-    scores = await sink.fetch(*_scores(namespace, row["window"], row["seq"], None))
-    fresh = [(found["board"], found["user_number"], namespace.sign * found["score"], 0) for found in scores]
-    await sink.copy("fresh", fresh, ("board", "user_number", "key", "since"))
+    await sink.fill_fresh(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
     await sink.execute("date_fresh")
     (differ,) = await sink.fetch("compare_held")
     return differ

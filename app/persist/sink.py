@@ -200,6 +200,12 @@ class Sink:
         """A named statement; asyncpg's errors."""
         await self._connection.execute(queries()[query], *args, timeout=LONG_S)
 
+    async def fill_fresh(self, sign: int, query: str, *args: Any) -> None:
+        """The scores that a named query tells, as keys, into the table `fresh`."""
+        text = queries()[query].removesuffix(";")
+        sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, 0 FROM ({text}) AS told"
+        await self._connection.execute(sql, *args, timeout=LONG_S)
+
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
         """Rows into a table of this connection's own; asyncpg's errors."""
         await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=LONG_S)

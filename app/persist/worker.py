@@ -137,7 +137,7 @@ class Worker:
             await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
             PERSISTED_ROWS.inc(sum(len(b.rows) for b in held))
             await self._flushed(held)
-            await self._archive(self._sink)
+        await self._archive(self._sink)
         if monotonic() - self._chores >= self._settings.chores_s:
             await self._do_chores(self._sink)
             self._chores = monotonic()
@@ -241,9 +241,8 @@ class Worker:
     async def _archive(self, sink: Sink, *, everywhere: bool = False) -> None:
         """Makes the archives that are due, where a window was sealed or something came behind a seal."""
         for p in list(self._leases if everywhere else sink.seals.pending):
-            if p in self._leases:
-                await self._archivist.work(sink, self._link, p, self._leases[p].offset)
-            sink.seals.pending.discard(p)
+            more = p in self._leases and await self._archivist.work(sink, self._link, p, self._leases[p].offset)
+            (sink.seals.pending.add if more else sink.seals.pending.discard)(p)
 
     async def _do_chores(self, sink: Sink) -> None:
         offsets = {p: lease.offset for p, lease in self._leases.items()}

@@ -331,7 +331,8 @@ ORDER BY id LIMIT $3;
 -- Closed windows whose boards are still in Redis, as far as the ledger has come.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, s."window", s.seq
 FROM seals s JOIN namespaces n ON n.id = s.namespace_id
-WHERE s.partition = $1 AND s.archived_at IS NULL AND n.deleted_at IS NULL ORDER BY s.seq LIMIT 100;
+WHERE s.partition = $1 AND s.archived_at IS NULL AND s.seq > $2 AND s.seq <= $3 AND n.deleted_at IS NULL
+ORDER BY s.seq LIMIT 1000;
 
 -- name: window_scores
 -- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. lowest and

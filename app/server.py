@@ -22,7 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi
 from .access.keys import Keyring
+from .admin.intents import Intents
 from .admin.namespaces import Namespaces
+from .admin.people import People
 from .admin.profiles import Profiles
 from .garbage import settle
 from .health import Health
@@ -168,7 +170,9 @@ class Server:
         self.reader = Reader(
             *(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, past, clock)
         )
-        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring)
+        intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
+        self.people = People(intents, self.keyring)
+        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
@@ -238,6 +242,9 @@ class Server:
             Route("/v1/namespaces", namespaces.list),
             Route("/v1/users/{user:id}", self.profiles.get, methods=["GET"]),
             Route("/v1/users/{user:id}", self.profiles.put, methods=["PUT"]),
+            Route("/v1/users/{user:id}", self.people.erase, methods=["DELETE"]),
+            Route("/v1/users/{user:id}/hide", self.people.hide, methods=["POST"]),
+            Route("/v1/users/{user:id}/unhide", self.people.unhide, methods=["POST"]),
             Route("/v1/users/{user:id}/standings", self.standings.everywhere),
             WebSocketRoute("/v1/live", self.live.endpoint),
             Route("/healthz", health.alive),

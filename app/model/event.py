@@ -1,7 +1,9 @@
 """What happened in a namespace, as an auditor reads it: one struct for each type, told apart by `type`.
 
 Event (at, actor)
-├── LedgerEvent (seq, epoch): out of the ledger. Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
+├── LedgerEvent (seq, epoch, user_id): out of the ledger
+│   ├── GrantEvent: Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
+│   └── UserHidden, UserUnhidden, UserErased
 └── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted
 """
 
@@ -21,12 +23,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class LedgerEvent(Event, frozen=True, kw_only=True, tag_field="type"):
-    """A grant as the entry left it. change: what it moved on the `all` board; score: the user's there after it, null
-    where they left it."""
+    """An entry of the log. user_id: null where the user was erased since."""
 
     seq: int
     epoch: int
-    user_id: str
+    user_id: str | None
+
+
+class GrantEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
+    """A grant as the entry left it. change: what it moved on the `all` board; score: the user's there after it, null
+    where they left it."""
+
     grant_id: str
     revision: int
     amount: Number
@@ -40,39 +47,51 @@ class LedgerEvent(Event, frozen=True, kw_only=True, tag_field="type"):
     granted_at: datetime
 
 
-class Granted(LedgerEvent, frozen=True, kw_only=True, tag="granted"):
+class Granted(GrantEvent, frozen=True, kw_only=True, tag="granted"):
     """A grant was counted."""
 
 
-class Quarantined(LedgerEvent, frozen=True, kw_only=True, tag="quarantined"):
+class Quarantined(GrantEvent, frozen=True, kw_only=True, tag="quarantined"):
     """A grant was taken and counts nowhere until an admin restores or voids it."""
 
 
-class Edited(LedgerEvent, frozen=True, kw_only=True, tag="edited"):
+class Edited(GrantEvent, frozen=True, kw_only=True, tag="edited"):
     """A grant was edited."""
 
     previous_amount: Number
     reason: str | None
 
 
-class Voided(LedgerEvent, frozen=True, kw_only=True, tag="voided"):
+class Voided(GrantEvent, frozen=True, kw_only=True, tag="voided"):
     """A grant no longer counts."""
 
     reason: str | None
 
 
-class Restored(LedgerEvent, frozen=True, kw_only=True, tag="restored"):
+class Restored(GrantEvent, frozen=True, kw_only=True, tag="restored"):
     """A voided grant counts again."""
 
     reason: str | None
 
 
-class Duplicated(LedgerEvent, frozen=True, kw_only=True, tag="duplicated"):
+class Duplicated(GrantEvent, frozen=True, kw_only=True, tag="duplicated"):
     """The boards counted a grant that the ledger held already; `healed` takes it back."""
 
 
-class Healed(LedgerEvent, frozen=True, kw_only=True, tag="healed"):
+class Healed(GrantEvent, frozen=True, kw_only=True, tag="healed"):
     """A duplicate was taken back: grant_id `heal:<epoch>-<seq>` names the entry that it was."""
+
+
+class UserHidden(LedgerEvent, frozen=True, kw_only=True, tag="user_hidden"):
+    """A user left the boards, hidden or opted out; their scores are kept."""
+
+
+class UserUnhidden(LedgerEvent, frozen=True, kw_only=True, tag="user_unhidden"):
+    """A user is on the boards again."""
+
+
+class UserErased(LedgerEvent, frozen=True, kw_only=True, tag="user_erased"):
+    """A user was erased. Their entries stay, without a name."""
 
 
 class AuditEvent(Event, frozen=True, kw_only=True, tag_field="type"):
@@ -107,6 +126,9 @@ OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "restore": Restored,
     "duplicate": Duplicated,
     "heal": Healed,
+    "hide": UserHidden,
+    "unhide": UserUnhidden,
+    "erase": UserErased,
 }
 OF_AUDIT: dict[str, type[AuditEvent]] = {
     "namespace_created": NamespaceCreated,

@@ -1,6 +1,7 @@
 """The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -78,6 +79,7 @@ class Sink:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._users: dict[str, int] = {}
+        self._erasures = 0
 
     @classmethod
     async def connect(cls, url: str) -> "Sink":
@@ -166,6 +168,11 @@ class Sink:
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
         """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
         persisters that meet the same new name never wait for each other's long transactions."""
+        erasures = await self._connection.fetchval(queries()["erasures"])
+        if erasures != self._erasures:
+            # A name that was erased may be a new user's by now; no row of that one was read before this was counted.
+            self._users.clear()
+            self._erasures = erasures
         unknown = sorted(names - self._users.keys())
         if unknown:
             if len(self._users) + len(unknown) > USERS_KEPT_MAX:
@@ -212,6 +219,15 @@ class Sink:
             if key in known:
                 row.fault = DUPLICATE
             known.add(key)
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query."""
+        return list(await self._connection.fetch(queries()[query], *args))
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """All that is asked within it, or nothing."""
+        transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
+        return transaction
 
     async def open_heals(self, p: int) -> list[tuple[int, int, LogEntry]]:
         """Duplicates of a partition that are not taken back yet: epoch, seq, what they claimed."""

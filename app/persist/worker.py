@@ -18,14 +18,16 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
+from ..store.veil import FORGET
 from .drop import drop
 from .heal import heal
+from .people import People
 from .sink import Offset, Row, Sink, Superseded, read_row
 
 log = structlog.get_logger()
 
 FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH)
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, FORGET)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
@@ -34,6 +36,7 @@ LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
 BALANCE_S = 1.0
 CHORES_S = 5.0
+PEOPLE_S = 0.25
 
 
 class Stopped(Exception):
@@ -77,6 +80,8 @@ class Worker:
         self._pause = 0.0
         self._balanced = 0.0
         self._chores = 0.0
+        self._people = People(link, apply_link)
+        self._looked = 0.0
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again."""
@@ -127,6 +132,9 @@ class Worker:
         if monotonic() - self._chores >= CHORES_S:
             await self._do_chores(self._sink)
             self._chores = monotonic()
+        if monotonic() - self._looked >= PEOPLE_S:
+            await self._people.look(self._sink, {p: lease.offset for p, lease in self._leases.items()})
+            self._looked = monotonic()
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""

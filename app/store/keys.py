@@ -27,9 +27,19 @@ def rules(p: int) -> str:
     return f"lb:{{{p}}}:rules"
 
 
+def hidden(p: int) -> str:
+    """Hash: user → version and state, of those who are off the boards, come back, or are being erased."""
+    return f"lb:{{{p}}}:hidden"
+
+
 def board(p: int, namespace_id: int, window: str) -> str:
     """Sorted set: user → score."""
     return f"lb:{{{p}}}:b:{namespace_id}:{window}"
+
+
+def hidden_board(p: int, namespace_id: int, window: str) -> str:
+    """Sorted set, a board's sibling: user → score, of those who are off it."""
+    return f"lb:{{{p}}}:bh:{namespace_id}:{window}"
 
 
 def orders(p: int, namespace_id: int, window: str) -> str:
@@ -54,5 +64,5 @@ def space(p: int, namespace_id: int) -> str:
 
 def of_namespace(p: int, namespace_id: int) -> tuple[str, ...]:
     """Patterns that match every key of one namespace but its rules."""
-    boards = (name(p, namespace_id, "*") for name in (board, orders, scores))
+    boards = (name(p, namespace_id, "*") for name in (board, hidden_board, orders, scores))
     return *boards, balances(p, namespace_id) + "*", space(p, namespace_id)

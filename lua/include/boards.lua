@@ -4,6 +4,7 @@
 -- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
 -- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
+-- A board's hidden sibling holds the scores of those who are off it, by their names alone; their orders stay.
 
 local function digits(seq)
   return format('%016d', 9000000000000000 - seq)
@@ -62,6 +63,23 @@ local function read_board(board, users, names)
   end
 end
 
+-- Users with a veil may stand in the sibling instead. It is read also where it is not needed: writing must not fail.
+local function read_sibling(board, users)
+  for _, user in ipairs(users) do
+    if user.veil then
+      local held, err = try('ZSCORE', board.hidden_key, user.name)
+      local score = held and integer(held)
+      if held == nil or (held and not score) then
+        board.fault = board.hidden_key .. ': ' .. (err or 'a score is not an integer')
+        return
+      end
+      if score and not board.scores[user.number] then
+        board.scores[user.number] = board.space.ascending and 0 - score or score
+      end
+    end
+  end
+end
+
 -- Takes the members away whose score changed: each comes back behind other digits.
 local function write_orders(board, users)
   local gone, orders, lost = {}, {}, {}
@@ -94,7 +112,7 @@ end
 local function write_scores(board, users)
   local ascending, args, left = board.space.ascending, {}, {}
   for i = 1, #users do
-    local before, score = board.was[users[i].number], board.scores[users[i].number]
+    local before, score = board.was[users[i].number], is_shown(users[i]) and board.scores[users[i].number]
     if score then
       local key = ascending and 0 - score or score
       args[#args + 1], args[#args + 2] = key, key
@@ -113,6 +131,23 @@ local function write_scores(board, users)
   end
 end
 
+-- A user with a veil stands in one of two places, or in none; `key` as the board orders it, false without a score.
+local function write_veiled(board, user, key, member)
+  if key and user.veil == 'back' then
+    call('ZADD', board.key, key, member)
+  else
+    call('ZREM', board.key, member)
+  end
+  if key and user.veil == 'hidden' then
+    call('ZADD', board.hidden_key, key, user.name)
+  else
+    call('ZREM', board.hidden_key, user.name)
+  end
+  if user.veil == 'erasing' and board.order_key then
+    call('HDEL', board.order_key, user.name)
+  end
+end
+
 local function write_board(board, users)
   local scores, ascending, args, n, gone = board.scores, board.space.ascending, {}, 0, {}
   if board.order_key then
@@ -122,7 +157,9 @@ local function write_board(board, users)
     local user = users[i]
     local score = scores[user.number]
     local member = board.members and board.members[user.number] or user.name
-    if score then
+    if user.veil then
+      write_veiled(board, user, score and (ascending and 0 - score or score), member)
+    elseif score then
       args[n + 1], args[n + 2], n = ascending and 0 - score or score, member, n + 2
     elseif not board.members then
       gone[#gone + 1] = user.name

@@ -10,7 +10,9 @@ local function take_effect(entry, seq)
     if board.since and board.scores[number] ~= after.scores[i] then
       board.since[number] = seq
     end
-    board.scores[number], board.version = after.scores[i], seq
+    board.scores[number] = after.scores[i]
+    -- What shows or hides a user changes nothing where they have no score.
+    board.version = (after.scores[i] or sub(entry.moves, 1, 1) ~= 'h') and seq or board.version
   end
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user

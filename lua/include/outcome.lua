@@ -3,7 +3,8 @@
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
--- it was planned upon. A g in front marks a grant that came late for its place.
+-- it was planned upon. A g in front marks a grant that came late for its place, a t what takes a duplicate back; `h` and a
+-- version shows, hides or erases a user (include/veil) and moves no number.
 
 local after = { scores = {}, labels = {}, last = false }
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi
 from .access.keys import Keyring
+from .admin.erasures import Erasures
 from .admin.intents import Intents
 from .admin.namespaces import Namespaces
 from .admin.people import People
@@ -171,7 +172,7 @@ class Server:
             *(self.gatherer, self.directory, self.keyring, history, self.standings, self.names, past, clock)
         )
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
-        self.people = People(intents, self.keyring)
+        self.people = People(intents, Erasures(self.postgres), self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)

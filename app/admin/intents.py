@@ -18,9 +18,7 @@ from ..store.redis import Call
 from ..store.veil import Fetch, Submit, intent_of, move, plan, state_call
 
 APPLY_S_MAX = 2.0
-ERASE_S_MAX = 5.0
 _POLL_S = 0.02
-_ERASE_POLL_S = 0.1
 
 
 class Person(NamedTuple):
@@ -60,7 +58,7 @@ class Intents:
                 rows = await fetch("lock_user", user)
                 if rows:
                     number = rows[0]["number"]
-                    held = _person((await fetch("person", number))[0])
+                    held = person_of((await fetch("person", number))[0])
                     if held.intent is not None and held.intent.wish == ERASE:
                         raise UserErasing("nothing is taken until that is done; then the name is a new user's")
                     if first is not None:
@@ -73,19 +71,6 @@ class Intents:
             if by_admin is False:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             await self._postgres.fetch("new_users", [user])
-
-    async def erase(self, user: str, actor: str) -> Intent:
-        """Wishes that a user be erased; once that is wished, nothing else is. UserNotFound, StoreUnavailable."""
-        async with self._postgres.transaction() as fetch:
-            rows = await fetch("lock_user", user)
-            if not rows:
-                raise UserNotFound(f"{user!r} has neither a profile nor a grant")
-            number = rows[0]["number"]
-            held = _person((await fetch("person", number))[0])
-            if held.intent is not None and held.intent.wish == ERASE:
-                return held.intent
-            await fetch("put_hidden", number, held.by_admin, held.opted_out, True)
-            return intent_of((await fetch("put_intent", number, user, ERASE, actor))[0])
 
     async def tell(self, intent: Intent) -> None:
         """Has every partition know the state from here on. StoreUnavailable."""
@@ -123,17 +108,6 @@ class Intents:
                 raise StoreUnavailable("the ledger has not caught up")
             await asyncio.sleep(_POLL_S)
 
-    async def erased(self, intent: Intent, seconds: float = ERASE_S_MAX) -> bool:
-        """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""
-        until = monotonic() + seconds
-        while True:
-            row = await self._postgres.fetch_one("intent", intent.number)
-            if row is None:
-                return True
-            if monotonic() > until:
-                return False
-            await asyncio.sleep(_ERASE_POLL_S)
-
 
 async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Person, causes: tuple[bool, bool]) -> Person:
     """Writes the causes down, and what follows from them where that is another than was wished for last."""
@@ -148,6 +122,7 @@ async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Perso
     return Person(*causes, intent_of(row), tuple(row["open"]))
 
 
-def _person(row: asyncpg.Record) -> Person:
+def person_of(row: asyncpg.Record) -> Person:
+    """A person from what is written down."""
     intent = None if row["version"] is None else intent_of(row)
     return Person(bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["open"] or ()))

@@ -10,14 +10,18 @@ from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..model.errors import Forbidden, Problem, Unauthorized
 from ..model.text import ID_BYTES_MAX, check_text
 from ..wire import answer, check_query
+from .erasures import Erasures
 from .intents import Intents, Person
+
+ERASE_S_MAX = 5.0
 
 
 class People:
     """Users as administrators treat them: a user is of no namespace, so it takes a key that is admin of all."""
 
-    def __init__(self, intents: Intents, keyring: Keyring) -> None:
+    def __init__(self, intents: Intents, erasures: Erasures, keyring: Keyring) -> None:
         self._intents = intents
+        self._erasures = erasures
         self._keyring = keyring
 
     async def hide(self, request: Request) -> Response:
@@ -45,10 +49,10 @@ class People:
         Unauthorized, Forbidden, Invalid, UserNotFound, StoreUnavailable.
         """
         user, principal = await self._asked(request)
-        intent = await self._intents.erase(user, principal.id)
+        intent = await self._erasures.erase(user, principal.id)
         try:
             await self._intents.tell(intent)
-            done = await self._intents.erased(intent)
+            done = await self._erasures.erased(intent, ERASE_S_MAX)
         except Problem:
             done = False  # It is recorded.
         return Response(status_code=204) if done else answer(request, {"user_id": user, "status": "erasing"}, 202)

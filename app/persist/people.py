@@ -99,8 +99,8 @@ class People:
     async def _erase(self, sink: Sink, intent: Intent) -> None:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
         await self._call(("HDEL", keys.PROFILES, intent.name))
-        await finish(sink, intent)
         await self._call(NAMES_CHANGED)
+        await finish(sink, intent)
 
     async def _call(self, call: Call) -> Any:
         (reply,) = await self._link.run([call])

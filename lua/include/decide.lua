@@ -12,7 +12,8 @@ local function decide(entry, at, full)
     return 'stale_rules'
   end
   if entry.verdict ~= '' then
-    return entry.verdict
+    -- What goes into quarantine is logged.
+    return entry.verdict == 'quarantined' and refuse_veil(entry) or entry.verdict
   end
   if full then
     return 'log_full'

@@ -184,12 +184,12 @@ def test_whoever_dies_on_the_way_it_is_finished(own_stack: Stack) -> None:
         assert (correction.status_code, correction.json()["code"]) == (503, "user_erasing")
         assert own_stack.run("migrate").returncode == 0
         own_stack.kill("serve")
-        pause = 0.4
+        pause = 0.9
         while traces_of_intent(own_stack):
             own_stack.start("persist")
             time.sleep(pause)  # not to wait for anything: when it dies is to differ
             own_stack.kill("persist")
-            pause += 0.05
+            pause += 0.15
             assert pause < 5
         own_stack.start("persist")
         own_stack.start("serve")

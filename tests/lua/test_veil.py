@@ -191,6 +191,15 @@ def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, 
     assert not any(b":bh:" in key for key in partition.dump())
 
 
+def test_of_one_who_is_being_erased_nothing_is_put_in_quarantine(partition: Any, hand: Hand) -> None:
+    suspicious = partition.entry("g1")
+    suspicious.verdict = "quarantined"
+    intent = hand.wish(ERASE)
+    assert partition.codes(suspicious) == ["user_erasing"]
+    hand.run(release_call(P, intent))
+    assert partition.codes(suspicious) == ["quarantined"]
+
+
 @pytest.mark.parametrize("planted", ["type", "state", "sibling"])
 def test_what_is_not_what_it_should_be_is_met_before_the_first_write(partition: Any, hand: Hand, planted: str) -> None:
     partition.call(partition.entry("g1"))

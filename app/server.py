@@ -49,6 +49,7 @@ from .store.names import Names
 from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
+from .store.veil import VEIL
 from .wire import problem_response
 from .write.committer import Committer
 from .write.correction_routes import Corrections
@@ -151,7 +152,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH])
+        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call

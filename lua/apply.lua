@@ -1,7 +1,7 @@
 -- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
 --
 -- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces, boards (each followed by its
---          hidden sibling, and by its order and its scores where its namespace keeps them), users' balances
+--          order and its scores where its namespace keeps them), users' balances
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; then the parts as include/batch reads them
@@ -65,7 +65,7 @@ batch.users, args = unpack_users(keys, args, counts[2])
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
 shapes, args = unpack_shapes(args, counts[5])
 batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)
-refusal = load_batch(batch, rules_key, hidden_key, seen_keys)
+refusal = load_batch(batch, rules_key, head.veils and hidden_key, seen_keys)
 if refusal then
   return refusal
 end

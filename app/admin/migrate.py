@@ -10,7 +10,7 @@ from ..store.names import NAMES_CHANGED, name_call
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Link, Refused
-from ..store.veil import intent_of, state_call
+from ..store.veil import VEIL, intent_of, state_call
 from .profiles import profile_of
 
 PROFILES_A_CALL_MAX = 1_000
@@ -20,7 +20,7 @@ STATES_A_CALL_MAX = 50
 async def migrate(settings: Settings) -> int:
     """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
     schema.migrate(settings.postgres_url)
-    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH])
+    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, VEIL])
     try:
         deployment = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}

@@ -30,11 +30,6 @@ class Intent(NamedTuple):
     wish: str
     actor: str | None
 
-    @property
-    def state(self) -> str:
-        """What the script reads of the user, `<version> <state>`."""
-        return f"{self.version} {STATES[self.wish]}"
-
 
 def placeholder(number: int) -> str:
     """What an erased user is called instead: a name that no client can use."""

@@ -18,7 +18,7 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
-from ..store.veil import FORGET
+from ..store.veil import UNVEIL, VEIL
 from .drop import drop
 from .heal import heal
 from .people import People
@@ -27,7 +27,7 @@ from .sink import Offset, Row, Sink, Superseded, read_row
 log = structlog.get_logger()
 
 FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, FORGET)
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, VEIL, UNVEIL)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000

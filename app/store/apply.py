@@ -142,7 +142,6 @@ def _text(bound: int | None) -> str:
 
 def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
     yield keys.board(p, namespace.id, window)
-    yield keys.hidden_board(p, namespace.id, window)
     if namespace.rules.tie_break == "earliest":
         yield keys.orders(p, namespace.id, window)
     if namespace.rules.ranking == "dense":

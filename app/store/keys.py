@@ -13,7 +13,7 @@ def log(p: int) -> str:
 
 
 def meta(p: int) -> str:
-    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format."""
+    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format; veils while anybody is hidden."""
     return f"lb:{{{p}}}:meta"
 
 
@@ -37,11 +37,6 @@ def board(p: int, namespace_id: int, window: str) -> str:
     return f"lb:{{{p}}}:b:{namespace_id}:{window}"
 
 
-def hidden_board(p: int, namespace_id: int, window: str) -> str:
-    """Sorted set, a board's sibling: user → score, of those who are off it."""
-    return f"lb:{{{p}}}:bh:{namespace_id}:{window}"
-
-
 def orders(p: int, namespace_id: int, window: str) -> str:
     """Hash of a board whose tie-break is `earliest`: user → the digits in front of the name."""
     return f"lb:{{{p}}}:bo:{namespace_id}:{window}"
@@ -53,7 +48,8 @@ def scores(p: int, namespace_id: int, window: str) -> str:
 
 
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, per category, per source."""
+    """Hash a user (append the name): total, count, last, seq, per category, per source, per day, velocities, and the
+    scores that a hidden user has on each board."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
 
 
@@ -64,5 +60,5 @@ def space(p: int, namespace_id: int) -> str:
 
 def of_namespace(p: int, namespace_id: int) -> tuple[str, ...]:
     """Patterns that match every key of one namespace but its rules."""
-    boards = (name(p, namespace_id, "*") for name in (board, hidden_board, orders, scores))
+    boards = (name(p, namespace_id, "*") for name in (board, orders, scores))
     return *boards, balances(p, namespace_id) + "*", space(p, namespace_id)

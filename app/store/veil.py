@@ -14,11 +14,11 @@ from ..model.entry import Entry
 from ..model.veil import STATES, UNHIDE, Intent, veil_entries
 from . import keys
 from .apply import Outcome
-from .directory import PUBLISH, namespace_of
+from .directory import namespace_of
 from .redis import Call, evalsha
 from .scripts import load
 
-FORGET = load("forget")
+VEIL, UNVEIL = load("veil"), load("unveil")
 
 ENTRIES_A_CALL_MAX = 8  # some 800 boards: a call of the script keeps everybody else waiting
 
@@ -40,12 +40,12 @@ def intent_of(row: asyncpg.Record) -> Intent:
 
 def state_call(p: int, intent: Intent) -> Call:
     """The call from which on a partition knows; a later state stays."""
-    return evalsha(PUBLISH, [keys.hidden(p)], [intent.name, intent.state])
+    return evalsha(VEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version, STATES[intent.wish]])
 
 
 def release_call(p: int, intent: Intent) -> Call:
     """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
-    return evalsha(FORGET, [keys.hidden(p)], [intent.name, intent.version])
+    return evalsha(UNVEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version])
 
 
 async def plan(fetch: Fetch, intent: Intent, partitions: Iterable[int]) -> dict[int, list[Entry]]:

@@ -243,9 +243,9 @@ class Corrector:
         _, (rank,) = read_standing(reply, namespace.sign)
         if rank is not None:
             return rank.units
-        board = keys.hidden_board(namespace.partition, namespace.id, window)
-        kept = await self._gatherer.call(("ZSCORE", board, user))
-        return None if kept is None else namespace.sign * int(float(kept))
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        kept = await self._gatherer.call(("HGET", balances, f"h:{window}"))
+        return None if kept is None else int(kept)
 
     async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
         """The competition rank of a score among the others, of whom the user's own score is none."""

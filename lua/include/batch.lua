@@ -19,9 +19,8 @@ local function unpack_boards(keys, args, count, spaces)
   local boards = {}
   for i = 1, count do
     local space = spaces[tonumber(ARGV[args + 1])]
-    local board =
-      { key = KEYS[keys + 1], hidden_key = KEYS[keys + 2], space = space, window = ARGV[args + 2], scores = {} }
-    boards[i], keys, args = board, keys + 2, args + 2
+    local board = { key = KEYS[keys + 1], space = space, window = ARGV[args + 2], scores = {} }
+    boards[i], keys, args = board, keys + 1, args + 2
     if space.earliest then
       board.order_key, keys = KEYS[keys + 1], keys + 1
       board.members, board.since = {}, {}

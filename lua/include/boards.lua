@@ -4,7 +4,7 @@
 -- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
 -- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
--- A board's hidden sibling holds the scores of those who are off it, by their names alone; their orders stay.
+-- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
 
 local function digits(seq)
   return format('%016d', 9000000000000000 - seq)
@@ -63,19 +63,14 @@ local function read_board(board, users, names)
   end
 end
 
--- Users with a veil may stand in the sibling instead. It is read also where it is not needed: writing must not fail.
-local function read_sibling(board, users)
+-- The scores of users with a veil who do not stand on a board; user.fault names a key that holds something else.
+local function read_hidden(board, users)
   for _, user in ipairs(users) do
-    if user.veil then
-      local held, err = try('ZSCORE', board.hidden_key, user.name)
+    if user.veil and not (user.fault or board.scores[user.number]) then
+      local held = call('HGET', user.key, 'h:' .. board.window)
       local score = held and integer(held)
-      if held == nil or (held and not score) then
-        board.fault = board.hidden_key .. ': ' .. (err or 'a score is not an integer')
-        return
-      end
-      if score and not board.scores[user.number] then
-        board.scores[user.number] = board.space.ascending and 0 - score or score
-      end
+      user.fault = held and not score and user.key .. ': a hidden score is not an integer' or user.fault
+      board.scores[user.number] = score or false
     end
   end
 end
@@ -131,17 +126,17 @@ local function write_scores(board, users)
   end
 end
 
--- A user with a veil stands in one of two places, or in none; `key` as the board orders it, false without a score.
-local function write_veiled(board, user, key, member)
-  if key and user.veil == 'back' then
-    call('ZADD', board.key, key, member)
+-- The score of a user with a veil stands in one of two places, or in none.
+local function write_veiled(board, user, score, member)
+  if score and user.veil == 'back' then
+    call('ZADD', board.key, board.space.ascending and 0 - score or score, member)
   else
     call('ZREM', board.key, member)
   end
-  if key and user.veil == 'hidden' then
-    call('ZADD', board.hidden_key, key, user.name)
+  if score and user.veil == 'hidden' then
+    call('HSET', user.key, 'h:' .. board.window, score)
   else
-    call('ZREM', board.hidden_key, user.name)
+    call('HDEL', user.key, 'h:' .. board.window)
   end
   if user.veil == 'erasing' and board.order_key then
     call('HDEL', board.order_key, user.name)
@@ -158,7 +153,7 @@ local function write_board(board, users)
     local score = scores[user.number]
     local member = board.members and board.members[user.number] or user.name
     if user.veil then
-      write_veiled(board, user, score and (ascending and 0 - score or score), member)
+      write_veiled(board, user, score, member)
     elseif score then
       args[n + 1], args[n + 2], n = ascending and 0 - score or score, member, n + 2
     elseif not board.members then

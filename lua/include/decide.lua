@@ -27,7 +27,8 @@ local function decide(entry, at, full)
       return sub(label, 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'
     end
   end
-  local refusal = refuse_veil(entry) or work_out(entry) or (not fits(entry) and 'score_overflow')
+  local is_plain = entry.moves == '' and not entry.user.veil
+  local refusal = (not is_plain and refuse_veil(entry)) or work_out(entry) or (not fits(entry) and 'score_overflow')
   if refusal then
     return refusal
   end

@@ -5,14 +5,14 @@ local function take_effect(entry, seq)
   local target, user, labels = entry.target, entry.user, entry.shape.labels
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
+  -- What shows or hides a user changes nothing where they have no score.
+  local everywhere = entry.moves == '' or sub(entry.moves, 1, 1) ~= 'h'
   for i = 1, #boards do
     local board = boards[i]
     if board.since and board.scores[number] ~= after.scores[i] then
       board.since[number] = seq
     end
-    board.scores[number] = after.scores[i]
-    -- What shows or hides a user changes nothing where they have no score.
-    board.version = (after.scores[i] or sub(entry.moves, 1, 1) ~= 'h') and seq or board.version
+    board.scores[number], board.version = after.scores[i], (everywhere or after.scores[i]) and seq or board.version
   end
   if not target.moves[number] then
     target.moves[number], target.changed[#target.changed + 1] = true, user

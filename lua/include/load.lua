@@ -40,7 +40,7 @@ local function read_target(target)
     if target.users[1] then
       read_board(board, target.users, target.names)
       if target.veiled and not board.fault then
-        read_sibling(board, target.users)
+        read_hidden(board, target.users)
       end
     end
     target.fault = target.fault or board.fault
@@ -63,12 +63,14 @@ local function read_rules(rules_key, spaces)
   return nil
 end
 
--- nil, or a refusal. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
+-- nil, or a refusal; hidden_key: false while nobody is hidden. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
 local function load_batch(batch, rules_key, hidden_key, seen_keys)
   local err
   batch.pending = {}
   batch.seen, err = read_seen(seen_keys, batch.ids)
-  err = err or read_veils(hidden_key, batch.users)
+  if hidden_key then
+    err = err or read_veils(hidden_key, batch.users)
+  end
   if err then
     return err
   end

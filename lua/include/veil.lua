@@ -1,6 +1,6 @@
 -- Users who are off the boards. A veil is what the hash of hidden users says of one, `<version> <state>`: `hidden` (their
--- scores stand in each board's sibling), `back` (they come back: a score may stand in either place) or `erasing` (they
--- leave both, and nothing is granted to them). Who has a veil is looked for in both places and put where it says.
+-- scores stand among their balances), `back` (they come back: a score may stand in either place) or `erasing` (they leave
+-- both, and nothing is granted to them). Who has a veil is looked for in both places and put where it says.
 
 -- nil, or a refusal. Fills user.veil and user.veil_version of those who have one.
 local function read_veils(hidden_key, users)

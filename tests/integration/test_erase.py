@@ -43,7 +43,7 @@ def told_by_postgres(stack: Stack) -> Iterator[str]:
     with psycopg.connect(stack.postgres.url) as db:
         tables = db.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").fetchall()
         for (table,) in tables:
-            yield from (row[0] for row in db.execute(f'SELECT t::text FROM "{table}" t').fetchall())  # type: ignore[call-overload]
+            yield from (row[0] for row in db.execute(f'SELECT t::text FROM "{table}" t').fetchall())
 
 
 def traces(stack: Stack) -> list[Any]:
@@ -204,6 +204,7 @@ def traces_of_intent(stack: Stack) -> bool:
 @pytest.mark.parametrize("turn", range(3))
 def test_grants_under_way_are_the_old_users_or_the_new_ones(own_stack: Stack, turn: int) -> None:
     """Whatever is acknowledged counts once, under the old number before the erasure or under the new one after it."""
+
     def write(number: int) -> int:
         with own_stack.client() as client:
             for i in range(60):

@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
+from .admin.erasures import Erasures
 from .garbage import settle
 from .live.transport import LiveProtocol
 from .logs import configure
@@ -152,6 +153,19 @@ def checkconfig() -> None:
 
     _run(check)
     print("ok")
+
+
+@cli.command()
+def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
+    """Erases a user: name, profile and the grants' meta go, every sum stays. Waits for the persister, a minute."""
+    settings = read_settings()
+
+    async def work() -> bool:
+        erasures = Erasures(Postgres(settings.postgres_url))
+        return await erasures.erased(await erasures.erase(user, "cli"), 60)
+
+    if not _run(work):
+        raise Finding("the erasure is recorded and not done yet: is a persister running?")
 
 
 @keys_cli.command("create")

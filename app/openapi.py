@@ -90,6 +90,7 @@ _HISTORY_QUERY = ("since", "until", "cursor", "limit")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
 _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
 _CORRECTED: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "CorrectionReceipt"}}
+_HIDDEN: dict[str, dict[str, Any] | None] = {"200": _OBJECT, "202": _OBJECT}
 _VOID_QUERY = ("dry_run", "reason", "revision")
 _REMARK = {"$ref": _REF + "Remark"}
 _MANY = {"type": "array", "items": {"$ref": _REF + "Correction"}, "maxItems": 1000}
@@ -115,6 +116,9 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
     _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),
     _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _OK),
+    _Operation("delete", "/v1/users/{user}", "Erase a user", (), None, {"202": _OBJECT, "204": None}),
+    _Operation("post", "/v1/users/{user}/hide", "Take a user off every board", (), None, _HIDDEN),
+    _Operation("post", "/v1/users/{user}/unhide", "Show them again", (), None, _HIDDEN),
     _Operation("get", "/v1/users/{user}/standings", "Where a user stands everywhere", _PAGE_QUERY, None, _OK),
     _Operation("get", "/healthz", "The process is up", (), None, _OK),
     _Operation("get", "/readyz", "Writes are taken", (), None, {"200": _OBJECT, "503": _OBJECT}),

@@ -21,7 +21,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi
 from .access.keys import Keyring
+from .admin.erasures import Erasures
+from .admin.intents import Intents
 from .admin.namespaces import Namespaces
+from .admin.people import People
 from .admin.profiles import Profiles
 from .garbage import settle
 from .health import Health
@@ -47,6 +50,7 @@ from .store.names import Names
 from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
+from .store.veil import VEIL
 from .wire import problem_response
 from .write.committer import Committer
 from .write.correction_routes import Corrections
@@ -144,7 +148,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH])
+        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
@@ -165,7 +169,9 @@ class Server:
         self.reader = Reader(
             *(self.gatherer, boards, self.directory, self.keyring, history, self.standings, self.names, past, clock)
         )
-        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring)
+        intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
+        self.people = People(intents, Erasures(self.postgres), self.keyring)
+        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
@@ -235,6 +241,9 @@ class Server:
             Route("/v1/namespaces", namespaces.list),
             Route("/v1/users/{user:id}", self.profiles.get, methods=["GET"]),
             Route("/v1/users/{user:id}", self.profiles.put, methods=["PUT"]),
+            Route("/v1/users/{user:id}", self.people.erase, methods=["DELETE"]),
+            Route("/v1/users/{user:id}/hide", self.people.hide, methods=["POST"]),
+            Route("/v1/users/{user:id}/unhide", self.people.unhide, methods=["POST"]),
             Route("/v1/users/{user:id}/standings", self.standings.everywhere),
             WebSocketRoute("/v1/live", self.live.endpoint),
             Route("/healthz", health.alive),

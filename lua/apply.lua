@@ -1,7 +1,7 @@
 -- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
 --
--- KEYS     log, meta, rules, seen generations (newest first), namespaces, boards (each followed by its order and its
---          scores where its namespace keeps them), users' balances
+-- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces, boards (each followed by its
+--          order and its scores where its namespace keeps them), users' balances
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; then the parts as include/batch reads them
@@ -13,6 +13,7 @@
 --- @include "include/head"
 --- @include "include/tail"
 --- @include "include/seen"
+--- @include "include/veil"
 --- @include "include/boards"
 --- @include "include/balances"
 --- @include "include/spaces"
@@ -28,7 +29,7 @@
 --- @include "include/judge"
 --- @include "include/write"
 
-local log_key, meta_key, rules_key = KEYS[1], KEYS[2], KEYS[3]
+local log_key, meta_key, rules_key, hidden_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local epoch, generations, known, known_digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local resend_after, atomic = tonumber(ARGV[5]), ARGV[6] == '1'
 
@@ -53,11 +54,11 @@ if ARGV[14] == '0' then
   return unwritable and { 'unwritable', unwritable } or { 'ok' }
 end
 
-local keys, args, counts = 3 + tonumber(ARGV[8]), 14, {}
+local keys, args, counts = 4 + tonumber(ARGV[8]), 14, {}
 for i = 1, 6 do
   counts[i] = tonumber(ARGV[8 + i])
 end
-local seen_keys = { unpack(KEYS, 4, keys) }
+local seen_keys = { unpack(KEYS, 5, keys) }
 local batch, shapes = { applied = {}, resend_after = resend_after }, nil
 batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
 batch.spaces, keys, args = unpack_spaces(keys, args, counts[3])
@@ -66,7 +67,7 @@ batch.users, args = unpack_users(keys, args, counts[2])
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
 shapes, args = unpack_shapes(args, counts[5])
 batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)
-refusal = load_batch(batch, rules_key, seen_keys)
+refusal = load_batch(batch, rules_key, head.veils and hidden_key, seen_keys)
 if refusal then
   return refusal
 end
@@ -83,6 +84,6 @@ end
 if atomic and refused then
   reply[1] = 'unapplied'
 elseif #batch.applied > 0 then
-  refusal = write_batch(batch, head.seq + #batch.applied, log_key, meta_key, KEYS[4])
+  refusal = write_batch(batch, head.seq + #batch.applied, log_key, meta_key, seen_keys[1])
 end
 return refusal or reply

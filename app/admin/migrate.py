@@ -10,15 +10,17 @@ from ..store.names import NAMES_CHANGED, name_call
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Link, Refused
+from ..store.veil import VEIL, intent_of, state_call
 from .profiles import profile_of
 
 PROFILES_A_CALL_MAX = 1_000
+STATES_A_CALL_MAX = 50
 
 
 async def migrate(settings: Settings) -> int:
     """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
     schema.migrate(settings.postgres_url)
-    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH])
+    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, VEIL])
     try:
         deployment = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}
@@ -30,6 +32,7 @@ async def migrate(settings: Settings) -> int:
                 if isinstance(reply, Exception):
                     raise Refused(f"Redis refuses a namespace: {reply}")
         await _publish_names(postgres, link)
+        await _publish_states(postgres, link, deployment.partitions)
         return deployment.partitions
     finally:
         await link.close()
@@ -60,6 +63,17 @@ async def _publish_names(postgres: Postgres, link: Link) -> None:
         for reply in await link.run([*calls, NAMES_CHANGED]):
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a profile: {reply}")
+        last = rows[-1]["user_number"]
+
+
+async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> None:
+    """Who is off the boards, so many at a time; what Redis lost is there again, a later state stays."""
+    last = 0
+    while rows := await postgres.fetch("hidden_intents", last, STATES_A_CALL_MAX):
+        intents = [intent_of(row) for row in rows]
+        for reply in await link.run([state_call(p, intent) for intent in intents for p in range(partitions)]):
+            if isinstance(reply, Exception):
+                raise Refused(f"Redis refuses a hidden user: {reply}")
         last = rows[-1]["user_number"]
 
 

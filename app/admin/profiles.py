@@ -13,14 +13,17 @@ from ..model.text import ID_BYTES_MAX, check_text
 from ..store.gather import Gatherer
 from ..store.names import NAMES_CHANGED, name_call
 from ..store.postgres import Postgres
+from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body
+from .intents import Intents, Person
 
 
 class Profiles:
     """Profiles as applications keep them: written to Postgres, then published to every process."""
 
-    def __init__(self, postgres: Postgres, gatherer: Gatherer, keyring: Keyring) -> None:
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, keyring: Keyring, intents: Intents) -> None:
         self._postgres = postgres
+        self._intents = intents
         self._gatherer = gatherer
         self._keyring = keyring
 
@@ -29,28 +32,33 @@ class Profiles:
 
         A user is of no namespace: a key that may write in any may write a profile, of users without a grant too. What
         was answered stands on every board that is read from then on, on every server; live boards show it within a
-        second. A 503 may come after it was written: the same again mends that. O(1). Unauthorized, Forbidden, Invalid,
-        StoreUnavailable.
+        second. A 503 may come after it was written: the same again mends that. 202: an `opt_out` is recorded and not
+        yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, Invalid,
+        UserErasing, StoreUnavailable.
         """
         check_query(request)
-        _check_writer(await principal_of(request.scope, self._keyring))
+        principal = await principal_of(request.scope, self._keyring)
+        _check_writer(principal)
         user = _user(request)
         profile = check_profile(await decode_body(request, Profile))
-        version = await self._write(user, profile)
+        version, person = await self._write(user, profile, principal.id)
         # In this order: whoever reads that something changed must find what changed.
         await self._gatherer.call(name_call(user, version, profile))
         await self._gatherer.call(NAMES_CHANGED)
-        return answer(request, _body(user, profile))
+        pending = await self._intents.carry_out(person)
+        return answer(request, _body(user, profile), 202 if pending else 200)
 
-    async def _write(self, user: str, profile: Profile) -> int:
-        """The version of the profile as it stands in Postgres now. A user whom nobody knew gets a number."""
-        fields = msgspec.structs.astuple(profile)
-        row = await self._postgres.fetch_one("put_profile", user, *fields)
-        if row is None:
-            await self._postgres.fetch("new_users", [user])
-            row = await self._postgres.fetch_one("put_profile", user, *fields)
-        assert row is not None
-        return int(row["version"])
+    async def _write(self, user: str, profile: Profile, actor: str) -> tuple[int, Person]:
+        """The version of the profile as it stands in Postgres now, and what follows for the user's place on boards:
+        both are written or neither is."""
+        versions: list[int] = []
+
+        async def put(fetch: Fetch, number: int) -> None:
+            rows = await fetch("put_profile", user, *msgspec.structs.astuple(profile))
+            versions.append(int(rows[0]["version"]))
+
+        person = await self._intents.change(user, actor, opted_out=profile.opt_out, first=put)
+        return versions[-1], person
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/users/{user}`, with any key: the profile, its defaults for a user with grants and none of their own.

@@ -4,9 +4,9 @@ Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
-├── Conflict 409: GrantConflict, NamespaceFrozen, RevisionConflict
+├── Conflict 409: GrantConflict, NamespaceFrozen, RevisionConflict, UserErased
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, TooFast, RuleLocked
-└── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering
+└── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering, UserErasing
 
 A class's docstring is its title; `OUTCOMES` is the one table from an outcome of `lua/apply.lua` to its problem.
 """
@@ -160,6 +160,12 @@ class RevisionConflict(Conflict):
     code = "revision_conflict"
 
 
+class UserErased(Conflict):
+    """The grant's user was erased."""
+
+    code = "user_erased"
+
+
 class Unprocessable(Problem):
     """The request is understood and refused."""
 
@@ -239,6 +245,12 @@ class Recovering(Unavailable):
     code = "recovering"
 
 
+class UserErasing(Unavailable):
+    """The user is being erased."""
+
+    code = "user_erasing"
+
+
 # Outcome of lua/apply.lua for one entry → problem, detail, field. `applied` and `duplicate` are receipts, and
 # `stale_rules` never reaches a client: the entry is planned again.
 OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
@@ -258,6 +270,7 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
     "late": (StoreUnavailable, "the ledger has not caught up with this user", None),
     "stale_user": (StoreUnavailable, "the user changes faster than the ledger follows", None),
+    "user_erasing": (UserErasing, "nothing is taken until that is done; then the name is a new user's", "$.user_id"),
     "log_full": (Overloaded, "the ledger is too far behind: its log is full", None),
     "corrupt": (StoreUnavailable, "a key of this grant holds something else than it should", None),
 }

@@ -2,7 +2,8 @@
 
 Event (at, actor)
 ├── LedgerEvent (seq, epoch): out of the ledger. WindowSealed
-│   └── GrantEvent: Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
+│   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
+│   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased
 └── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted
 """
 
@@ -36,9 +37,9 @@ class WindowSealed(LedgerEvent, frozen=True, kw_only=True, tag="window_sealed"):
 
 class GrantEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
     """A grant as the entry left it. change: what it moved on the `all` board; score: the user's there after it, null
-    where they left it."""
+    where they left it; user_id: null where the user was erased since."""
 
-    user_id: str
+    user_id: str | None
     grant_id: str
     revision: int
     amount: Number
@@ -87,6 +88,24 @@ class Healed(GrantEvent, frozen=True, kw_only=True, tag="healed"):
     """A duplicate was taken back: grant_id `heal:<epoch>-<seq>` names the entry that it was."""
 
 
+class UserEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
+    """Something became of a user. user_id: null where they were erased since."""
+
+    user_id: str | None
+
+
+class UserHidden(UserEvent, frozen=True, kw_only=True, tag="user_hidden"):
+    """A user left the boards, hidden or opted out; their scores are kept."""
+
+
+class UserUnhidden(UserEvent, frozen=True, kw_only=True, tag="user_unhidden"):
+    """A user is on the boards again."""
+
+
+class UserErased(UserEvent, frozen=True, kw_only=True, tag="user_erased"):
+    """A user was erased. Their entries stay, without a name."""
+
+
 class AuditEvent(Event, frozen=True, kw_only=True, tag_field="type"):
     """Something that moved no score."""
 
@@ -120,6 +139,9 @@ OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "duplicate": Duplicated,
     "heal": Healed,
     "seal": WindowSealed,
+    "hide": UserHidden,
+    "unhide": UserUnhidden,
+    "erase": UserErased,
 }
 OF_AUDIT: dict[str, type[AuditEvent]] = {
     "namespace_created": NamespaceCreated,

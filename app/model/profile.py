@@ -31,8 +31,6 @@ def check_profile(profile: Profile) -> Profile:
         _check_url(profile.avatar, "$.avatar")
     if profile.timezone is not None:
         check_zone(profile.timezone, "$.timezone")
-    if profile.opt_out:
-        raise Invalid("not built yet: only false is taken", field="$.opt_out")
     return profile
 
 

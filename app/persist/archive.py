@@ -68,10 +68,11 @@ class Archivist:
         if held is not None and monotonic() < held.since + held.pause:
             return
         boards = await _boards_here(link, namespace, window)
+        hidden = await _hidden(link, namespace)
         if not await sink.fetch("archives_of", namespace.id, window):
             async with sink.transaction():
                 for board in boards:
-                    async for entries in _entries(link, namespace, board):
+                    async for entries in _entries(link, namespace, board, hidden):
                         await sink.copy("held_here", entries, ("board", "name", "key", "since"))
                 differ = await _compare(sink, namespace, row)
                 if differ["differ"] == 0:
@@ -84,7 +85,7 @@ class Archivist:
                 return
         self._differing.pop(place, None)
         SEALS_DIFFERING.set(len(self._differing))
-        await _publish(link, namespace, window, [], boards)
+        await _publish(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
         await sink.execute("mark_archived", namespace.id, window)
 
 
@@ -107,7 +108,7 @@ async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:
         stood = {row["board"] for row in await sink.fetch("archives_of", namespace.id, window)}
         archives = await _write(sink, namespace, window, stood | {board for board, *_ in fresh}, seq)
         await sink.execute("archive_done", *_at(rows, users), seq)
-    await _publish(link, namespace, window, archives, [])
+    await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
 
 
 async def _dated(
@@ -148,13 +149,22 @@ async def _write(
 
 
 async def _publish(
-    link: Link, namespace: Namespace, window: str, archives: Iterable[Any], boards: Iterable[str]
+    link: Link, namespace: Namespace, window: str, versions: dict[str, int], boards: list[str], hidden: list[str]
 ) -> None:
     """From here on the window is read in its archive: at the versions it had, where nothing has changed since."""
     p, ns = namespace.partition, namespace.id
     gone = [name(p, ns, board) for board in boards for name in (keys.board, keys.orders, keys.scores)]
-    versions = [part for archive in archives for part in (archive["board"], archive["seq"])]
-    await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone], [window, *versions]))
+    balances = [keys.balances(p, ns) + user for user in hidden]
+    told = [part for entry in versions.items() for part in entry]
+    await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone, *balances], [window, len(gone), *told]))
+
+
+async def _hidden(link: Link, namespace: Namespace) -> list[str]:
+    """Who is off the boards of a namespace's partition and has balances there."""
+    p = namespace.partition
+    names = [name.decode() for name in await _ask(link, ("HKEYS", keys.hidden(p)))]
+    held = await link.run([("EXISTS", keys.balances(p, namespace.id) + name) for name in names])
+    return [name for name, exists in zip(names, held, strict=True) if exists == 1]
 
 
 async def _boards_here(link: Link, namespace: Namespace, window: str) -> list[str]:
@@ -164,8 +174,11 @@ async def _boards_here(link: Link, namespace: Namespace, window: str) -> list[st
     return [name for name in names if base_of(name) == window]
 
 
-async def _entries(link: Link, namespace: Namespace, board: str) -> AsyncIterator[list[tuple[str, str, int, int]]]:
-    """A board's entries as Redis holds them, some at a time: board, user, key, since."""
+async def _entries(
+    link: Link, namespace: Namespace, board: str, hidden: list[str]
+) -> AsyncIterator[list[tuple[str, str, int, int]]]:
+    """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
+    yield await _off(link, namespace, board, hidden)
     key, first = keys.board(namespace.partition, namespace.id, board), 0
     dated = namespace.rules.tie_break == "earliest"
     while True:
@@ -180,6 +193,17 @@ async def _entries(link: Link, namespace: Namespace, board: str) -> AsyncIterato
         first += _MEMBERS_A_CALL
         if len(found) < 2 * _MEMBERS_A_CALL:
             return
+
+
+async def _off(link: Link, namespace: Namespace, board: str, hidden: list[str]) -> list[tuple[str, str, int, int]]:
+    """The scores kept for those who are off a board."""
+    p, ns, found = namespace.partition, namespace.id, []
+    for user in hidden:
+        kept: Call = ("HGET", keys.balances(p, ns) + user, f"h:{board}")
+        score, first = await link.run([kept, ("HGET", keys.orders(p, ns, board), user)])
+        if isinstance(score, bytes):
+            found.append((board, user, namespace.sign * int(score), since_of(first) if isinstance(first, bytes) else 0))
+    return found
 
 
 def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:

@@ -41,6 +41,12 @@ def _entry(body: LogEntry, p: int, version: int, rules: Rules) -> Entry:
     """Takes an amount out of a sum; the best and the latest counted the same grant twice without a change."""
     content = blake2b(f"{body.grant_id} {body.amount}".encode(), digest_size=16).digest()
     namespace = Namespace(body.namespace_id, "", p, version, rules)
+    boards = namespace.boards_of(body.windows, body.category)
     name = entry_id(HEAL, body.namespace_id, body.grant_id, 1)
     labels = labels_of(body.category, body.source, body.day)
-    return Entry(namespace, body, name, content, labels=labels, moves="h" if rules.aggregation == "sum" else "-")
+    moves = "t-"
+    if rules.aggregation == "sum":
+        by = [body.weight if label.startswith("d:") else body.amount for label in labels]
+        moves = "t" + "".join(f"w{i}+{body.amount}" for i in range(1, len(boards) + 1))
+        moves += "".join(f"l{i}+{number}" for i, number in enumerate(by, 1))
+    return Entry(namespace, body, name, content, windows=boards, labels=labels, moves=moves)

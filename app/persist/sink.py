@@ -1,6 +1,7 @@
 """The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Sink:
         self._connection = connection
         self._users: dict[str, int] = {}
         self.seals = Seals(connection)
+        self._erasures = 0
 
     @classmethod
     async def connect(cls, url: str) -> "Sink":
@@ -135,6 +137,11 @@ class Sink:
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
         """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
         persisters that meet the same new name never wait for each other's long transactions."""
+        erasures = await self._connection.fetchval(queries()["erasures"])
+        if erasures != self._erasures:
+            # A name that was erased may be a new user's by now; no row of that one was read before this was counted.
+            self._users.clear()
+            self._erasures = erasures
         unknown = sorted(names - self._users.keys())
         if unknown:
             if len(self._users) + len(unknown) > USERS_KEPT_MAX:
@@ -210,9 +217,10 @@ class Sink:
         """Rows into a table of this connection's own; asyncpg's errors."""
         await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=LONG_S)
 
-    def transaction(self) -> Any:
-        """All of it or nothing."""
-        return self._connection.transaction()
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """All that is asked within it, or nothing."""
+        transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
+        return transaction
 
     async def deleted_namespaces(self, p: int) -> list[tuple[int, int]]:
         """Namespaces of a partition whose keys are still in Redis, each with a new version of its rules."""

@@ -18,9 +18,11 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
+from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
 from .drop import drop
 from .heal import heal
+from .people import People
 from .row import Row, read_row
 from .seal import Sealer
 from .sink import Offset, Sink, Superseded
@@ -28,7 +30,7 @@ from .sink import Offset, Sink, Superseded
 log = structlog.get_logger()
 
 FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, ARCHIVE)
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, VEIL, UNVEIL, ARCHIVE)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
@@ -36,6 +38,7 @@ ROWS_MAX = 10_000
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
 BALANCE_S = 1.0
+PEOPLE_S = 0.25
 
 
 class Stopped(Exception):
@@ -90,6 +93,8 @@ class Worker:
         self._clock = clock
         self._sealer = Sealer()
         self._archivist = Archivist()
+        self._people = People(link, apply_link)
+        self._looked = 0.0
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again."""
@@ -141,6 +146,9 @@ class Worker:
         if monotonic() - self._chores >= self._settings.chores_s:
             await self._do_chores(self._sink)
             self._chores = monotonic()
+        if monotonic() - self._looked >= PEOPLE_S:
+            await self._people.look(self._sink, {p: lease.offset for p, lease in self._leases.items()})
+            self._looked = monotonic()
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""

@@ -14,9 +14,10 @@ from ..access.guard import check_reader, need, principal_of
 from ..access.keys import Keyring
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
-from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, LedgerEvent, WindowSealed
+from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
+from ..model.veil import told_name
 from ..store.directory import namespace_of
 from ..store.gather import Gatherer
 from ..store.log import lag_behind
@@ -157,14 +158,19 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
         return WindowSealed(at=row["recorded_at"], actor=None, **place)
     fields: dict[str, Any] = {
         "at": row["recorded_at"],
-        "user_id": row["user"],
+        "user_id": told_name(row["user"]),
+        **{name: row[name] for name in ("actor", "seq", "epoch")},
+    }
+    if not issubclass(kind, GrantEvent):
+        return kind(**fields)
+    fields |= {
         # A duplicate's row has a name of its own: the grant that it repeats stands in what was set aside.
         "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
         "amount": namespace.number(row["amount"]),
         "change": namespace.number(row["change"]),
         "score": namespace.number_or_none(row["score"]),
     }
-    same = ("actor", "seq", "epoch", "revision", "category", "source", "source_id", "action", "session_id")
+    same = ("revision", "category", "source", "source_id", "action", "session_id")
     fields |= {name: row[name] for name in (*same, "granted_at")}
     if "reason" in kind.__struct_fields__:
         fields["reason"] = row["reason"]

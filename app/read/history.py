@@ -13,6 +13,7 @@ import msgspec
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
 from ..model.namespace import COUNTED, Namespace
+from ..model.veil import told_name
 from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
@@ -103,7 +104,7 @@ class History:
 def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     return {
         "grant_id": row["grant_id"],
-        "user_id": row["user"],
+        "user_id": told_name(row["user"]),
         "amount": namespace.number(row["amount"]),
         "category": row["category"],
         "source": row["source"],

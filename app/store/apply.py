@@ -34,7 +34,8 @@ class Head:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `late`, `stale_user`, or a key of model.errors.OUTCOMES.
+    `code` is `applied`, `quarantined`, `duplicate`, `late`, `stale_user`, `stale_veil`, or a key of
+    model.errors.OUTCOMES.
     """
 
     code: str
@@ -101,6 +102,7 @@ def pack(
             keys.log(p),
             keys.meta(p),
             keys.rules(p),
+            keys.hidden(p),
             *(keys.seen(p, generation) for generation in generations),
             *(keys.space(p, ns) for ns in spaces),
             *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),

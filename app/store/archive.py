@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 
+from ..model.closing import Closing, Gone, Standing
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from . import keys
@@ -32,19 +33,50 @@ class BoardReader:
         if not is_archived(reply):
             return read_board(reply, namespace.sign)
         rows = await self._rows(namespace, board, view)
-        total = rows[0]["total"] if rows else 0
-        rows = [row for row in rows if row["position"] is not None]
-        rank_by = {"competition": "better", "dense": "levels"}.get(ranking or namespace.rules.ranking)
-        places = [
-            Place(
-                *(row["position"], row["name"], namespace.sign * row["key"]),
-                row["position"] - 1 if rank_by is None else row[rank_by],
-            )
-            for row in rows
-        ]
-        is_page = view[0] in ("page", "after") and rows and rows[-1]["position"] < total
+        closing = Closing(())
+        if rows and rows[0]["veiled"]:
+            closing = await self._closing(namespace, board)
+            rows = await self._behind(namespace, board, view, closing, rows)
+        total = rows[0]["total"] - len(closing) if rows else 0
+        rows = [row for row in rows if row["position"] is not None and not closing.hides(row["position"])]
+        if view[0] == "after":
+            rows = rows[: int(view[3])]
+        held = [(closing.shown(Standing(*(row[name] for name in Standing._fields))), row["name"]) for row in rows]
+        how = ranking or namespace.rules.ranking
+        places = [Place(at.position, name, namespace.sign * at.key, _before(at, how)) for at, name in held]
+        is_page = view[0] in ("page", "after") and places and places[-1].position < total
         last = (rows[-1]["key"], member_of(rows[-1]["name"].encode(), rows[-1]["since"])) if is_page else None
         return Board(int(reply[1]), 0, int(reply[2]), total, places, last)
+
+    async def _closing(self, namespace: Namespace, board: str) -> Closing:
+        """How a board closes up behind its users who are not shown. O(those)."""
+        rows = await self._postgres.fetch("archived_hidden", namespace.id, board)
+        return Closing(Gone(row["position"], row["key"], row["peers"]) for row in rows)
+
+    async def _behind(
+        self, namespace: Namespace, board: str, view: View, closing: Closing, rows: list[asyncpg.Record]
+    ) -> list[asyncpg.Record]:
+        """The rows that serve a view of a board that closes up."""
+        at = namespace.id, board
+        match view[0]:
+            case "page":
+                first, last = int(view[1]) + 1, int(view[1]) + int(view[2])
+            case "after":
+                since, name = _member(view[2], namespace.rules.tie_break == "earliest")
+                most = int(view[3]) + len(closing)
+                return await self._postgres.fetch("archived_after", *at, int(view[1]), since, name, most)
+            case "around":
+                own = next((row["position"] for row in rows if row["name"] == view[1]), None)
+                if own is None or closing.hides(own):
+                    return [row for row in rows if row["position"] is None] or await self._page(at, 0, 0)
+                shown = closing.shown(Standing(own, 0, 0, 0)).position
+                first, last = max(1, shown - int(view[2])), shown + int(view[2])
+            case _:
+                return rows
+        return await self._page(at, closing.counted(first), closing.counted(last))
+
+    async def _page(self, at: tuple[int, str], first: int, last: int) -> list[asyncpg.Record]:
+        return await self._postgres.fetch("archived_page", *at, first, last)
 
     async def better(self, namespace: Namespace, board: str, score: int) -> int:
         """How many users stand above a score. O(log n); in an archive O(those users)."""
@@ -61,8 +93,7 @@ class BoardReader:
         at = namespace.id, board
         match kind:
             case "page":
-                first = int(args[0]) + 1
-                return await self._postgres.fetch("archived_page", *at, first, first + int(args[1]) - 1)
+                return await self._page(at, int(args[0]) + 1, int(args[0]) + int(args[1]))
             case "after":
                 since, name = _member(args[1], namespace.rules.tie_break == "earliest")
                 return await self._postgres.fetch("archived_after", *at, int(args[0]), since, name, int(args[2]))
@@ -70,6 +101,11 @@ class BoardReader:
                 return await self._postgres.fetch("archived_around", *at, args[0], int(args[1]))
             case _:
                 return await self._postgres.fetch("archived_users", *at, [str(user) for user in args])
+
+
+def _before(at: Standing, ranking: str) -> int:
+    """One less than the rank."""
+    return {"competition": at.better, "dense": at.levels, "ordinal": at.position - 1}[ranking]
 
 
 def _member(held: Any, earliest: bool) -> tuple[int, str]:

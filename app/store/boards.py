@@ -130,7 +130,7 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
     _check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
-    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith(b"v:")}
+    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:"))}
     flat = iter(reply[3:])
     ranks = [
         None

@@ -13,7 +13,7 @@ def log(p: int) -> str:
 
 
 def meta(p: int) -> str:
-    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format."""
+    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format; veils while anybody is hidden."""
     return f"lb:{{{p}}}:meta"
 
 
@@ -25,6 +25,11 @@ def seen(p: int, generation: int | str) -> str:
 def rules(p: int) -> str:
     """Hash: namespace id → version of its rules."""
     return f"lb:{{{p}}}:rules"
+
+
+def hidden(p: int) -> str:
+    """Hash: user → version and state, of those who are off the boards, come back, or are being erased."""
+    return f"lb:{{{p}}}:hidden"
 
 
 def board(p: int, namespace_id: int, window: str) -> str:
@@ -43,7 +48,8 @@ def scores(p: int, namespace_id: int, window: str) -> str:
 
 
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, per category, per source."""
+    """Hash a user (append the name): total, count, last, seq, per category, per source, per day, velocities, and the
+    scores that a hidden user has on each board."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
 
 

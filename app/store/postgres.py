@@ -1,6 +1,8 @@
 """Postgres: named queries, a small pool for reads and administration, migrations."""
 
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,22 @@ class Postgres:
         """The first row of a named query. StoreUnavailable."""
         rows = await self.fetch(query, *args)
         return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Callable[..., Awaitable[list[asyncpg.Record]]]]:
+        """Asks named queries in one transaction; each sees what was committed before it. StoreUnavailable."""
+        try:
+            pool = await self._ready()
+            async with pool.acquire(timeout=self._timeout_s) as connection, connection.transaction():
+
+                async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
+                    return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
+
+                yield fetch
+        except AWAY as error:
+            raise StoreUnavailable("Postgres does not answer") from error
+        except asyncpg.DataError as error:
+            raise Invalid("holds a value that cannot be kept", field="$") from error
 
     async def close(self) -> None:
         """Ends the pool's connections."""

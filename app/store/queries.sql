@@ -130,7 +130,7 @@ WITH live AS (
 scores AS (
     SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
                WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
-    FROM live GROUP BY user_number),
+    FROM live WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = live.user_number) GROUP BY user_number),
 ranked AS (
     SELECT u.name, s.score, count(*) OVER () AS total,
            row_number() OVER (ORDER BY s.score * $6::int DESC, u.name COLLATE "C" DESC) AS position,
@@ -360,10 +360,13 @@ CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, si
 CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since bigint) ON COMMIT DELETE ROWS;
 
 -- name: compare_held
--- How many users differ between a sealed window in Redis and in the ledger, and one of them.
+-- How many users differ between a sealed window in Redis and in the ledger, and one of their boards. An erased user's
+-- scores stand in the ledger alone.
 SELECT count(*) AS differ, min(coalesce(f.board, h.board)) AS board
 FROM (SELECT fresh.*, u.name FROM fresh JOIN users u ON u.number = fresh.user_number) AS f
-FULL JOIN held_here h ON h.board = f.board AND h.name = f.name WHERE f.key IS DISTINCT FROM h.key;
+FULL JOIN held_here h ON h.board = f.board AND h.name = f.name
+LEFT JOIN hidden x ON x.user_number = f.user_number AND x.erased
+WHERE f.key IS DISTINCT FROM h.key AND x.user_number IS NULL;
 
 -- name: date_fresh
 UPDATE fresh f SET since = h.since FROM held_here h JOIN users u ON u.name = h.name
@@ -424,20 +427,23 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 
 -- name: archived_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: archived_users
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
 FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: archived_around
 -- A user's place and as many on each side.
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
 FROM archives a
 LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
 LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
@@ -447,7 +453,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_after
 -- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
 WITH a AS (SELECT id, total FROM archives WHERE namespace_id = $1 AND board = $2)
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
 FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
     (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
      WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
@@ -457,4 +464,109 @@ LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position LIMIT $6;
 
 -- name: archived_better
 SELECT count(*) AS better FROM archived r JOIN archives a ON a.id = r.archive_id
-WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3;
+WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
+  AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number);
+
+-- name: archived_hidden
+-- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n).
+SELECT r.position, r.key, (SELECT count(*) FROM archived p WHERE p.archive_id = a.id AND p.key = r.key) AS peers
+FROM archives a JOIN hidden h ON true JOIN archived r ON r.archive_id = a.id AND r.user_number = h.user_number
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
+-- name: lock_user
+-- A user's number. Who changes a person waits here for whoever does: the statements behind it see what that one left.
+SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;
+
+-- name: person
+-- Why a user is off the boards, and what was wished for last; nulls where neither holds.
+SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.wish, i.actor, i.open
+FROM (SELECT $1::bigint AS number) u
+LEFT JOIN hidden h ON h.user_number = u.number LEFT JOIN intents i ON i.user_number = u.number;
+
+-- name: put_hidden
+INSERT INTO hidden (user_number, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4)
+ON CONFLICT (user_number) DO UPDATE
+SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
+
+-- name: drop_hidden
+DELETE FROM hidden WHERE user_number = $1;
+
+-- name: put_intent
+-- It takes the place of what was wished before, and is open in every partition.
+INSERT INTO intents (user_number, name, version, wish, actor, open)
+SELECT $1, $2, nextval('intent_version'), $3, $4, array_agg(partition) FROM partitions
+ON CONFLICT (user_number) DO UPDATE
+SET name = excluded.name, version = excluded.version, wish = excluded.wish, actor = excluded.actor, asked_at = now(),
+    open = excluded.open
+RETURNING user_number, name, version, wish, actor, open;
+
+-- name: confirm_intent
+-- In which partitions it came true, unless something else was wished since.
+UPDATE intents SET open = ARRAY(SELECT unnest(open) EXCEPT SELECT unnest($3::smallint[]))
+WHERE user_number = $1 AND version = $2 RETURNING cardinality(open) AS open;
+
+-- name: open_intents
+-- What some partitions have not confirmed, by version behind one.
+SELECT user_number, name, version, wish, actor, open FROM intents
+WHERE open <> '{}' AND open && $1::smallint[] AND version > $2 ORDER BY version LIMIT $3;
+
+-- name: hidden_intents
+-- What Redis is to know of everybody who is off the boards, page by page, by number.
+SELECT user_number, name, version, wish, actor FROM intents
+WHERE wish IN ('hide', 'erase') AND user_number > $1 ORDER BY user_number LIMIT $2;
+
+-- name: intent
+SELECT version, wish FROM intents WHERE user_number = $1;
+
+-- name: boards_of_user
+-- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay.
+SELECT n.id, n.name, n.partition, n.version, n.rules::text, l.category, array_agg(l.at) AS windows
+FROM standings s JOIN namespaces n ON n.id = s.namespace_id
+CROSS JOIN LATERAL (
+    SELECT DISTINCT category, unnest(windows) AS at FROM ledger
+    WHERE namespace_id = n.id AND user_number = s.user_number) AS l
+WHERE s.user_number = $1 AND s."window" = 'all' AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
+GROUP BY n.id, l.category ORDER BY n.id, l.category;
+
+-- name: end_veils
+-- Who came back a while ago: nothing that was made before is on its way any more, so the state itself may go.
+UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM partitions)
+WHERE wish = 'unhide' AND open = '{}' AND asked_at < now() - interval '1 hour';
+
+-- name: drop_intents
+DELETE FROM intents WHERE wish = 'release' AND open = '{}';
+
+-- name: settled_erasures
+-- Who was taken out of every partition.
+SELECT user_number, name, version, wish, actor FROM intents WHERE wish = 'erase' AND open = '{}' ORDER BY version LIMIT 100;
+
+-- name: lock_erasure
+SELECT FROM intents WHERE user_number = $1 AND version = $2 AND wish = 'erase' AND open = '{}' FOR UPDATE;
+
+-- name: erase_meta
+-- O(the user's grants).
+DELETE FROM grant_meta m USING standings s, ledger l
+WHERE s.user_number = $1 AND s."window" = 'all' AND l.namespace_id = s.namespace_id AND l.user_number = $1
+  AND m.namespace_id = l.namespace_id AND m.seq = l.seq;
+
+-- name: erase_profile
+DELETE FROM profiles WHERE user_number = $1;
+
+-- name: set_aside_of
+-- What was set aside and holds a name. O(all that was), which are few.
+SELECT partition, epoch, seq, entry FROM set_aside WHERE position(convert_to($1, 'UTF8') IN entry) > 0;
+
+-- name: put_set_aside
+UPDATE set_aside SET entry = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+
+-- name: erase_name
+UPDATE users SET name = $2 WHERE number = $1;
+
+-- name: count_erasure
+UPDATE deployment SET erasures = erasures + 1;
+
+-- name: release_erased
+-- The last step: the name may be used anew as soon as a partition has let go of it.
+UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM partitions) WHERE user_number = $1;
+
+-- name: erasures
+SELECT erasures FROM deployment;

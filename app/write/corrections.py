@@ -25,8 +25,17 @@ from ..model.correction import (
     plan_moves,
 )
 from ..model.entry import CORRECTION, GRANT, Entry, entry_id
-from ..model.errors import Forbidden, GrantNotFound, RevisionConflict, StoreUnavailable, Unavailable, problem_of
+from ..model.errors import (
+    Forbidden,
+    GrantNotFound,
+    RevisionConflict,
+    StoreUnavailable,
+    Unavailable,
+    UserErased,
+    problem_of,
+)
 from ..model.namespace import Namespace
+from ..model.veil import is_erased
 from ..store import keys
 from ..store.apply import Outcome
 from ..store.archive import BoardReader
@@ -34,6 +43,7 @@ from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.log import is_counted
+from ..store.veil import is_hidden
 from .committer import Committer
 from .receipts import CorrectionReceipt
 
@@ -164,6 +174,8 @@ class Corrector:
             if not await is_counted(self._gatherer, namespace.partition, name):
                 if held is None:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+                if is_erased(held.user):
+                    raise UserErased("it stays as it is")
                 return held
             await waiting.pause()
 
@@ -212,6 +224,7 @@ class Corrector:
 
     async def _would(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:
         told = []
+        hidden = await is_hidden(self._gatherer.call, namespace.partition, user)
         for place, how, number in _MOVE.findall(moves.text):
             window = moves.windows[int(place) - 1]
             previous = await self._score(namespace, user, window)
@@ -222,15 +235,19 @@ class Corrector:
                     "user_id": user,
                     "previous_score": namespace.number_or_none(previous),
                     "score": namespace.number_or_none(score),
-                    "previous_rank": await self._rank(namespace, window, previous, previous),
-                    "rank": await self._rank(namespace, window, score, previous),
+                    "previous_rank": None if hidden else await self._rank(namespace, window, previous, previous),
+                    "rank": None if hidden else await self._rank(namespace, window, score, previous),
                 }
             )
         return told
 
     async def _score(self, namespace: Namespace, user: str, window: str) -> int | None:
         board = await self._boards.read(namespace, window, ["users", user])
-        return board.places[0].units if board.places else None
+        if board.places:
+            return board.places[0].units
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        kept = await self._gatherer.call(("HGET", balances, f"h:{window}"))
+        return None if kept is None else int(kept)
 
     async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
         """The competition rank of a score among the others, of whom the user's own score is none."""

@@ -1,5 +1,5 @@
 -- Running balances of a user in a namespace: total, count, last granted_at, seq of the last change, then per category
--- (`c:…`) and source (`s:…`).
+-- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards).
 -- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
 -- places of the labels among them.
 

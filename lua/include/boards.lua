@@ -4,6 +4,7 @@
 -- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
 -- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
+-- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
 
 local function digits(seq)
   return format('%016d', 9000000000000000 - seq)
@@ -62,6 +63,18 @@ local function read_board(board, users, names)
   end
 end
 
+-- The scores of users with a veil who do not stand on a board; user.fault names a key that holds something else.
+local function read_hidden(board, users)
+  for _, user in ipairs(users) do
+    if user.veil and not (user.fault or board.scores[user.number]) then
+      local held = call('HGET', user.key, 'h:' .. board.window)
+      local score = held and integer(held)
+      user.fault = held and not score and user.key .. ': a hidden score is not an integer' or user.fault
+      board.scores[user.number] = score or false
+    end
+  end
+end
+
 -- Takes the members away whose score changed: each comes back behind other digits.
 local function write_orders(board, users)
   local gone, orders, lost = {}, {}, {}
@@ -94,7 +107,7 @@ end
 local function write_scores(board, users)
   local ascending, args, left = board.space.ascending, {}, {}
   for i = 1, #users do
-    local before, score = board.was[users[i].number], board.scores[users[i].number]
+    local before, score = board.was[users[i].number], is_shown(users[i]) and board.scores[users[i].number]
     if score then
       local key = ascending and 0 - score or score
       args[#args + 1], args[#args + 2] = key, key
@@ -113,6 +126,23 @@ local function write_scores(board, users)
   end
 end
 
+-- The score of a user with a veil stands in one of two places, or in none.
+local function write_veiled(board, user, score, member)
+  if score and user.veil == 'back' then
+    call('ZADD', board.key, board.space.ascending and 0 - score or score, member)
+  else
+    call('ZREM', board.key, member)
+  end
+  if score and user.veil == 'hidden' then
+    call('HSET', user.key, 'h:' .. board.window, score)
+  else
+    call('HDEL', user.key, 'h:' .. board.window)
+  end
+  if user.veil == 'erasing' and board.order_key then
+    call('HDEL', board.order_key, user.name)
+  end
+end
+
 local function write_board(board, users)
   local scores, ascending, args, n, gone = board.scores, board.space.ascending, {}, 0, {}
   if board.order_key then
@@ -122,7 +152,9 @@ local function write_board(board, users)
     local user = users[i]
     local score = scores[user.number]
     local member = board.members and board.members[user.number] or user.name
-    if score then
+    if user.veil then
+      write_veiled(board, user, score, member)
+    elseif score then
       args[n + 1], args[n + 2], n = ascending and 0 - score or score, member, n + 2
     elseif not board.members then
       gone[#gone + 1] = user.name

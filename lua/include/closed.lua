@@ -1,6 +1,6 @@
 -- Closed windows: sealed ('s', the board still stands here) or archived ('a', it stands in Postgres). A grant that would
 -- move a closed window is refused; one that an admin lets in behind the seal, and a correction, pass its boards by: their
--- archive follows from the ledger. A heal moves a board that still stands here, for it takes back what was counted here.
+-- archive follows from the ledger. Taking a duplicate back, and hiding, moves a board that still stands here.
 
 -- The windows that a batch may meet, by namespace.
 local function want_windows(boards)
@@ -30,13 +30,15 @@ local function is_seal(entry)
   return entry.moves == 's'
 end
 
--- Whether an entry may meet a closed window: a correction (moves), a heal (h), what an admin lets in (b…).
+-- Whether an entry may meet a closed window: a correction (moves), what takes back (t…), shows or hides (h…), or what an
+-- admin lets in (b…).
 local function reaches_closed(entry)
   return entry.moves ~= '' and sub(entry.moves, 1, 1) ~= 'g'
 end
 
+-- A board that still stands here is moved by what would have to be done to its archive, too, before it can agree.
 local function moves_board(entry, board)
-  return not board.closed or (board.closed == 's' and entry.moves == 'h')
+  return not board.closed or (board.closed == 's' and match(entry.moves, '^[th]') ~= nil)
 end
 
 -- A seal's effect: from here on its window is closed.

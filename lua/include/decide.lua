@@ -12,7 +12,8 @@ local function decide(entry, at, full)
     return 'stale_rules'
   end
   if entry.verdict ~= '' then
-    return entry.verdict
+    -- What goes into quarantine is logged.
+    return entry.verdict == 'quarantined' and refuse_veil(entry) or entry.verdict
   end
   if full then
     return 'log_full'
@@ -31,7 +32,8 @@ local function decide(entry, at, full)
       return sub(label, 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'
     end
   end
-  local refusal = work_out(entry) or (not fits(entry) and 'score_overflow')
+  local is_plain = entry.moves == '' and not entry.user.veil
+  local refusal = (not is_plain and refuse_veil(entry)) or work_out(entry) or (not fits(entry) and 'score_overflow')
   if refusal then
     return refusal
   end

@@ -9,13 +9,19 @@ local function take_effect(batch, entry, seq)
   local target, user, labels = entry.target, entry.user, entry.shape.labels
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
+  -- What shows or hides a user changes nothing where they have no score; an archive goes by who may be shown.
+  local shows = sub(entry.moves, 1, 1) == 'h'
   for i = 1, #boards do
     local board = boards[i]
-    if moves_board(entry, board) then
+    local moved = moves_board(entry, board)
+    if moved then
       if board.since and board.scores[number] ~= after.scores[i] then
         board.since[number] = seq
       end
-      board.scores[number], board.version = after.scores[i], seq
+      board.scores[number], board.moved = after.scores[i], true
+    end
+    if (moved and not shows) or (shows and (after.scores[i] or board.closed == 'a')) then
+      board.version = seq
     end
   end
   if not target.moves[number] then

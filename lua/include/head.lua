@@ -1,8 +1,8 @@
 -- The head of a partition: where its log stands and which seen generations it keeps.
 
--- {epoch, seq, at, flushed_epoch, flushed_seq, generations}, or nil and a refusal.
+-- {epoch, seq, at, flushed_epoch, flushed_seq, generations, veils}, or nil and a refusal.
 local function read_head(meta_key)
-  local raw, err = try('HMGET', meta_key, 'epoch', 'seq', 'at', 'flushed', 'generations')
+  local raw, err = try('HMGET', meta_key, 'epoch', 'seq', 'at', 'flushed', 'generations', 'veils')
   if not raw then
     return nil, { 'corrupt', meta_key .. ': ' .. err }
   end
@@ -13,6 +13,7 @@ local function read_head(meta_key)
   local head = {
     epoch = integer(raw[1]), seq = integer(raw[2]), at = integer(raw[3], 0),
     flushed_epoch = tonumber(flushed_epoch), flushed_seq = tonumber(flushed_seq), generations = raw[5],
+    veils = raw[6],
   }
   if not (head.epoch and head.seq and head.at and head.flushed_seq and head.generations) then
     return nil, { 'corrupt', meta_key .. ': a field is not what it should be' }

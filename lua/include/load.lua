@@ -16,6 +16,7 @@ local function want(entry)
   if not target.has[user.number] then
     local n = #target.users + 1
     target.has[user.number], target.users[n], target.names[n] = true, user, user.name
+    target.veiled = target.veiled or user.veil
   end
   want_shape(user, shape)
   if not target.space.shapes[shape] then
@@ -38,6 +39,9 @@ local function read_target(target)
   for _, board in ipairs(target.boards) do
     if target.users[1] then
       read_board(board, target.users, target.names)
+      if target.veiled and not board.fault then
+        read_hidden(board, target.users)
+      end
     end
     target.fault = target.fault or board.fault
   end
@@ -59,12 +63,15 @@ local function read_rules(rules_key, spaces)
   return nil
 end
 
--- nil, or a refusal. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
-local function load_batch(batch, rules_key, seen_keys)
+-- nil, or a refusal; hidden_key: false while nobody is hidden. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
+local function load_batch(batch, rules_key, hidden_key, seen_keys)
   local err
   batch.pending = {}
   batch.seen, err = read_seen(seen_keys, batch.ids)
-  if not batch.seen then
+  if hidden_key then
+    err = err or read_veils(hidden_key, batch.users)
+  end
+  if err then
     return err
   end
   for _, entry in ipairs(batch.entries) do

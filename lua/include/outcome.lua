@@ -4,7 +4,8 @@
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
 -- it was planned upon. A g in front marks a grant that came late for its place, a b one that an admin lets in behind a
--- seal; b alone and h (a heal) are grants whose place the aggregation decides, s is a seal, - moves nothing.
+-- seal (alone: its place is the aggregation's to decide), a t what takes a duplicate back; s is a seal; `h` and a version
+-- shows, hides or erases a user (include/veil): both move no number.
 
 local after = { scores = {}, labels = {}, last = false }
 
@@ -64,7 +65,7 @@ end
 
 local function work_out(entry)
   local moves = entry.moves
-  return ((moves == '' or moves == 'b' or moves == 'h') and work_out_grant or work_out_moves)(entry)
+  return ((moves == '' or moves == 'b') and work_out_grant or work_out_moves)(entry)
 end
 
 local function all_in_bounds(numbers, count)

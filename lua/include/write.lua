@@ -24,7 +24,7 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
   for _, target in ipairs(batch.targets) do
     if target.changed[1] then
       for _, board in ipairs(target.boards) do
-        if board.version then
+        if board.moved then
           write_board(board, target.changed)
         end
       end

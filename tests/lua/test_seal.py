@@ -16,6 +16,7 @@ from app.store.boards import BOARD
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
+BACK = "tw1+-5w2+-5w3+-5w4+-5"
 DAY, WEEK, MONTH = "2023-11-14", "2023-W46", "2023-11"
 
 
@@ -79,16 +80,16 @@ def test_a_late_grant_is_no_correction(partition: Any) -> None:
 
 def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> None:
     partition.call(partition.entry("g1"), partition.entry("g2"), seal(partition))
-    assert partition.codes(replace(partition.entry("h", amount=-5), moves="h")) == ["applied"]
+    assert partition.codes(replace(partition.entry("h", amount=-5), moves=BACK)) == ["applied"]
     assert board(partition, DAY) == board(partition, "all") == 5
     archive(partition)
-    assert partition.codes(replace(partition.entry("i", amount=-5), moves="h")) == ["applied"]
+    assert partition.codes(replace(partition.entry("i", amount=-5), moves=BACK)) == ["applied"]
     assert (board(partition, DAY), board(partition, "all")) == (None, 0)
 
 
 def archive(partition: Any, window: str = DAY, *versions: str | int) -> Any:
     names = [kind(P, 7, window) for kind in (keys.board, keys.orders, keys.scores)]
-    return partition.eval(ARCHIVE, [keys.space(P, 7), *names], [window, *versions])
+    return partition.eval(ARCHIVE, [keys.space(P, 7), *names], [window, len(names), *versions])
 
 
 def read(partition: Any, window: str) -> list[Any]:

@@ -43,6 +43,7 @@ class Book:
     def __init__(self, aggregation: str, order: str) -> None:
         self.facts: dict[str, Fact] = {}
         self.changed: dict[tuple[str, str | None, str], int] = {}
+        self.hidden: set[str] = set()
         self._clock = 0
         self.aggregation = aggregation
         self.ascending = order == "asc"
@@ -63,10 +64,10 @@ class Book:
     def _put(self, fact: Fact, boards: set[tuple[str, str | None]]) -> None:
         """Notes when each score last changed."""
         self._clock += 1
-        before = {board: self.board(*board).get(fact.user) for board in boards}
+        before = {board: self.scores(*board).get(fact.user) for board in boards}
         self.facts[fact.grant_id] = fact
         for board in boards:
-            if self.board(*board).get(fact.user) != before[board]:
+            if self.scores(*board).get(fact.user) != before[board]:
                 self.changed[*board, fact.user] = self._clock
 
     def live(self, user: str | None = None) -> list[Fact]:
@@ -93,7 +94,15 @@ class Book:
         return [f for f in facts if f.amount == self.score(facts)]
 
     def board(self, window: str, category: str | None = None) -> dict[str, int]:
-        """User → score."""
+        """User → score, of those who are on it."""
+        return self.seen(self.scores(window, category))
+
+    def seen(self, scores: dict[str, int]) -> dict[str, int]:
+        """Without those who are hidden."""
+        return {user: score for user, score in scores.items() if user not in self.hidden}
+
+    def scores(self, window: str, category: str | None = None) -> dict[str, int]:
+        """User → score, of everybody."""
         return self._by_user(lambda f: window in f.windows and category in (None, f.category))
 
     def _by_user(self, holds: Callable[[Fact], bool]) -> dict[str, int]:

@@ -1,4 +1,5 @@
-"""Grants, retries, conflicts, late and future grants and every correction, in any order, against a plain model.
+"""Grants, retries, conflicts, late and future grants, every correction, users hidden and shown, in any order, against a
+plain model.
 
 Runs on the real parts over HTTP. After each step the boards, ranks, balances and receipts agree; at the end so does SQL
 over the ledger alone. Remove the seen check or the claim of a revision from the script and it fails within a minute.
@@ -69,6 +70,7 @@ class Machine(RuleBasedStateMachine):
         self.grants = self.seals = 0
         self.closed: set[str] = set()
         self.moved: set[str] = set()  # windows that ever had a board
+        self.causes: set[tuple[str, bool]] = set()
 
     @rule(
         members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4),
@@ -164,7 +166,9 @@ class Machine(RuleBasedStateMachine):
         params = {"limit": 1000} | ({} if category is None else {"category": category})
 
         def read() -> list[dict[str, Any]]:
-            return list(self.api.get(f"{self.url}/boards/{window}", params=params).json()["entries"])
+            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
+            assert told["total"] == len(told["entries"]), told
+            return list(told["entries"])
 
         if window in self.closed:
             wanted = self.book.board(window, category)
@@ -182,11 +186,41 @@ class Machine(RuleBasedStateMachine):
                 assert listed == self.book.listing(*board), board
             assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
             assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
-            self.past.append((datetime.now(UTC), window, category, wanted))
+            self.past.append((datetime.now(UTC), window, category, self.book.scores(*board)))
         self.touched = {("all", None)}
 
+    @rule(user=st.sampled_from(USERS), by_user=st.booleans())
+    def hide(self, user: str, by_user: bool) -> None:
+        self._veil(user, True, by_user)
+
+    @precondition(lambda self: self.causes)
+    @rule(data=st.data())
+    def show(self, data: Any) -> None:
+        user, by_user = data.draw(st.sampled_from(sorted(self.causes)))
+        self._veil(user, False, by_user)
+
+    @precondition(lambda self: self.sent)
+    @rule(user=st.sampled_from(USERS))
+    def hide_and_show(self, user: str) -> None:
+        for hidden in (True, False):
+            self._veil(user, hidden, False)
+            self.boards_agree()
+
+    def _veil(self, user: str, hidden: bool, by_user: bool) -> None:
+        """Off the boards while either holds: an admin's word or the user's."""
+        url = f"/v1/users/{user.replace('/', '%2F')}"
+        if by_user:
+            told = self.api.put(url, json={"opt_out": hidden})
+        else:
+            told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
+        assert told.status_code == 200, told.text
+        (self.causes.add if hidden else self.causes.discard)((user, by_user))
+        self.book.hidden = {held for held, _ in self.causes}
+        self.touched |= self.book.boards()
+
     def the_past_agrees(self) -> None:
-        for at, window, category, board in self.past:
+        for at, window, category, scores in self.past:
+            board = self.book.seen(scores)
             params: dict[str, Any] = {"as_of": at.isoformat(), "limit": 1000} | (
                 {} if category is None else {"category": category}
             )
@@ -220,14 +254,15 @@ class Machine(RuleBasedStateMachine):
         users = {"user": USERS, "ranking": ranking}
         assert self.api.get(url, params=users).json()["entries"] == whole
         around = self.api.get(url, params={"around": user, "radius": 1, "ranking": ranking})
+        standing = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json().get("ranks")
         if user in board:
             place = listed.index(user)
             assert around.json()["entries"] == whole[max(0, place - 1) : place + 2]
             if window == "all":
-                standing = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()["ranks"]["all"]
-                assert standing["rank"] == self.book.ranks(board, self.ranking, listed)[user]
+                assert standing["all"]["rank"] == self.book.ranks(board, self.ranking, listed)[user]
         else:
             assert around.status_code == 404
+            assert standing is None or set(standing.values()) == {None} or user not in self.book.hidden
 
     @invariant()
     def balances_agree(self) -> None:
@@ -256,7 +291,12 @@ class Machine(RuleBasedStateMachine):
             self._ledger_agrees()
             self.explanations_agree()
             self.the_past_agrees()
+            for user, by_user in sorted(self.causes):
+                self._veil(user, False, by_user)
+            self.boards_agree()
         finally:
+            for user, by_user in sorted(self.causes):
+                self._veil(user, False, by_user)
             self.api.close()
 
     def _post(self, bodies: list[dict[str, Any]], query: str = "") -> list[dict[str, Any]]:
@@ -299,7 +339,7 @@ class Machine(RuleBasedStateMachine):
             ).fetchall()
             last = db.execute(
                 """SELECT DISTINCT ON (grant_id) grant_id, revision, value, voided, granted_at FROM ledger
-                   WHERE namespace_id = %s AND kind <> 'seal' ORDER BY grant_id, revision DESC""",
+                   WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY grant_id, revision DESC""",
                 found,
             ).fetchall()
         users = {f.user for f in self.book.facts.values()}

@@ -1,0 +1,43 @@
+"""Erasing users: wished for here, carried out by the persisters (app/persist/people.py)."""
+
+import asyncio
+from time import monotonic
+
+from ..model.errors import UserNotFound
+from ..model.veil import ERASE, Intent
+from ..store.postgres import Postgres
+from ..store.veil import intent_of
+from .intents import person_of
+
+_POLL_S = 0.1
+
+
+class Erasures:
+    """What is asked of Postgres; a wish that stands there comes true, whoever dies meanwhile."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def erase(self, user: str, actor: str) -> Intent:
+        """Wishes that a user be erased; once that is wished, nothing else is. UserNotFound, StoreUnavailable."""
+        async with self._postgres.transaction() as fetch:
+            rows = await fetch("lock_user", user)
+            if not rows:
+                raise UserNotFound(f"{user!r} has neither a profile nor a grant")
+            number = rows[0]["number"]
+            held = person_of((await fetch("person", number))[0])
+            if held.intent is not None and held.intent.wish == ERASE:
+                return held.intent
+            await fetch("put_hidden", number, held.by_admin, held.opted_out, True)
+            return intent_of((await fetch("put_intent", number, user, ERASE, actor))[0])
+
+    async def erased(self, intent: Intent, seconds: float) -> bool:
+        """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""
+        until = monotonic() + seconds
+        while True:
+            row = await self._postgres.fetch_one("intent", intent.number)
+            if row is None:
+                return True
+            if monotonic() > until:
+                return False
+            await asyncio.sleep(_POLL_S)

@@ -1,0 +1,128 @@
+"""What is wished for a user: recorded in Postgres first, then carried out as far as that goes at once.
+
+Whatever is not done when the answer is due, or when this process dies, the persisters do (app/persist/people.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..model.errors import Problem, StoreUnavailable, UserErasing, UserNotFound
+from ..model.veil import ERASE, HIDE, UNHIDE, Intent
+from ..store import keys
+from ..store.postgres import Postgres
+from ..store.redis import Call
+from ..store.veil import Fetch, Submit, intent_of, move, plan, state_call
+
+APPLY_S_MAX = 2.0
+_POLL_S = 0.02
+
+
+class Person(NamedTuple):
+    """Why a user is off the boards, and what was wished for last, with the partitions that have not confirmed it."""
+
+    by_admin: bool
+    opted_out: bool
+    intent: Intent | None
+    open: tuple[int, ...]
+
+
+class Intents:
+    """The wishes of users and admins. call: a gathered read of Redis; submit: hands entries to the committer."""
+
+    def __init__(
+        self, postgres: Postgres, call: Callable[[Call], Awaitable[Any]], submit: Submit, partitions: int
+    ) -> None:
+        self._postgres = postgres
+        self._call = call
+        self._submit = submit
+        self._partitions = range(partitions)
+
+    async def change(
+        self,
+        user: str,
+        actor: str,
+        *,
+        by_admin: bool | None = None,
+        opted_out: bool | None = None,
+        first: Callable[[Fetch, int], Awaitable[None]] | None = None,
+    ) -> Person:
+        """Sets one of the two causes for which a user is off the boards, in one transaction with what `first` does to
+        the user's number. A user whom nobody knew gets one, unless there is nothing to end. UserErasing, UserNotFound,
+        StoreUnavailable."""
+        while True:
+            async with self._postgres.transaction() as fetch:
+                rows = await fetch("lock_user", user)
+                if rows:
+                    number = rows[0]["number"]
+                    held = person_of((await fetch("person", number))[0])
+                    if held.intent is not None and held.intent.wish == ERASE:
+                        raise UserErasing("nothing is taken until that is done; then the name is a new user's")
+                    if first is not None:
+                        await first(fetch, number)
+                    causes = (
+                        held.by_admin if by_admin is None else by_admin,
+                        held.opted_out if opted_out is None else opted_out,
+                    )
+                    return await _settled(fetch, number, user, actor, held, causes)
+            if by_admin is False:
+                raise UserNotFound(f"{user!r} has neither a profile nor a grant")
+            await self._postgres.fetch("new_users", [user])
+
+    async def tell(self, intent: Intent) -> None:
+        """Has every partition know the state from here on. StoreUnavailable."""
+        await asyncio.gather(*(self._call(state_call(p, intent)) for p in self._partitions))
+
+    async def carry_out(self, person: Person) -> int:
+        """Hides or shows a user everywhere, if that is still to be done; in how many partitions it is not done yet.
+
+        It takes as long as the ledger needs to hold what was applied before, 2 s at most. O(the user's boards).
+        """
+        intent, remaining = person.intent, len(person.open)
+        if intent is None or intent.wish not in (HIDE, UNHIDE) or not person.open:
+            return 0
+        try:
+            await self.tell(intent)
+            await self._caught_up()
+            plans = await plan(self._postgres.fetch, intent, person.open)
+            done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
+            rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
+            remaining = int(rows[0]["open"]) if rows else 0
+        except Problem:
+            pass  # It is recorded: the persisters will do it.
+        return remaining
+
+    async def _caught_up(self) -> None:
+        """Waits until the ledger holds what every partition has applied by now. StoreUnavailable."""
+        raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), "seq")) for p in self._partitions))
+        marks, until = dict(zip(self._partitions, map(int, (seq or 0 for seq in raw)), strict=True)), monotonic()
+        until += APPLY_S_MAX
+        while True:
+            rows = await self._postgres.fetch("offsets")
+            if all(row["seq"] >= marks.get(row["partition"], 0) for row in rows):
+                return
+            if monotonic() > until:
+                raise StoreUnavailable("the ledger has not caught up")
+            await asyncio.sleep(_POLL_S)
+
+
+async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Person, causes: tuple[bool, bool]) -> Person:
+    """Writes the causes down, and what follows from them where that is another than was wished for last."""
+    if any(causes):
+        await fetch("put_hidden", number, *causes, False)
+    elif held.by_admin or held.opted_out:
+        await fetch("drop_hidden", number)
+    was_hidden = held.intent is not None and held.intent.wish == HIDE
+    if any(causes) == was_hidden:
+        return Person(*causes, held.intent, held.open)
+    (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor)
+    return Person(*causes, intent_of(row), tuple(row["open"]))
+
+
+def person_of(row: asyncpg.Record) -> Person:
+    """A person from what is written down."""
+    intent = None if row["version"] is None else intent_of(row)
+    return Person(bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["open"] or ()))

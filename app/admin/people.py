@@ -1,0 +1,73 @@
+"""Hiding users, showing them again, and erasing them."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import principal_of
+from ..access.keys import ANONYMOUS, Keyring, Principal
+from ..model.errors import Forbidden, Problem, Unauthorized
+from ..model.text import ID_BYTES_MAX, check_text
+from ..wire import answer, check_query
+from .erasures import Erasures
+from .intents import Intents, Person
+
+ERASE_S_MAX = 5.0
+
+
+class People:
+    """Users as administrators treat them: a user is of no namespace, so it takes a key that is admin of all."""
+
+    def __init__(self, intents: Intents, erasures: Erasures, keyring: Keyring) -> None:
+        self._intents = intents
+        self._erasures = erasures
+        self._keyring = keyring
+
+    async def hide(self, request: Request) -> Response:
+        """`POST /v1/users/{user}/hide`: off every board, of users without a grant too; scores are kept."""
+        return await self._set(request, True)
+
+    async def unhide(self, request: Request) -> Response:
+        """`POST /v1/users/{user}/unhide`: back where they were, unless they opted out."""
+        return await self._set(request, False)
+
+    async def _set(self, request: Request, hidden: bool) -> Response:
+        """200, or 202 where it is recorded and not yet true in so many partitions: the persisters see to it.
+
+        Unauthorized, Forbidden, Invalid, UserErasing, UserNotFound (of `unhide`), StoreUnavailable. O(the user's
+        boards).
+        """
+        user, principal = await self._asked(request)
+        person = await self._intents.change(user, principal.id, by_admin=hidden)
+        pending = await self._intents.carry_out(person)
+        return answer(request, _body(user, person, pending), 202 if pending else 200)
+
+    async def erase(self, request: Request) -> Response:
+        """`DELETE /v1/users/{user}`: 204 once nothing tells of them, or 202 where that takes longer than 5 s.
+
+        Unauthorized, Forbidden, Invalid, UserNotFound, StoreUnavailable.
+        """
+        user, principal = await self._asked(request)
+        intent = await self._erasures.erase(user, principal.id)
+        try:
+            await self._intents.tell(intent)
+            done = await self._erasures.erased(intent, ERASE_S_MAX)
+        except Problem:
+            done = False  # It is recorded.
+        return Response(status_code=204) if done else answer(request, {"user_id": user, "status": "erasing"}, 202)
+
+    async def _asked(self, request: Request) -> tuple[str, Principal]:
+        check_query(request)
+        principal = await principal_of(request.scope, self._keyring)
+        if principal is ANONYMOUS:
+            raise Unauthorized("a key is needed here")
+        if "admin:*" not in principal.scopes:
+            raise Forbidden("the key lacks the scope admin for all namespaces")
+        user: str = request.path_params["user"]
+        check_text(user, "{user}", ID_BYTES_MAX)
+        return user, principal
+
+
+def _body(user: str, person: Person, pending: int) -> dict[str, Any]:
+    return {"user_id": user, "hidden": person.by_admin, "opt_out": person.opted_out, "pending": pending}

@@ -1,0 +1,80 @@
+"""Carrying out what is wished for a user: the state that the script reads, and the entries that move their scores.
+
+Whoever does it (a server at once, the persisters until it is done) does it in this order, so that no score is missed:
+the state in every partition; then, once the ledger holds what was applied before, every board on which it saw the user.
+What is granted in between goes to its right place by itself. Everything may be done again.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..model.entry import Entry
+from ..model.veil import STATES, UNHIDE, Intent, veil_entries
+from . import keys
+from .apply import Outcome
+from .directory import namespace_of
+from .redis import Call, evalsha
+from .scripts import load
+
+VEIL, UNVEIL = load("veil"), load("unveil")
+
+ENTRIES_A_CALL_MAX = 8  # some 800 boards: a call of the script keeps everybody else waiting
+
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+Submit = Callable[[int, list[Entry]], Awaitable[list[Outcome]]]
+
+
+class Moved(NamedTuple):
+    """What became of a user's entries in a partition. seq: that of the last of them, 0 without any."""
+
+    done: bool
+    seq: int
+
+
+def intent_of(row: asyncpg.Record) -> Intent:
+    """An intent from its row."""
+    return Intent(row["user_number"], row["name"], row["version"], row["wish"], row["actor"])
+
+
+def state_call(p: int, intent: Intent) -> Call:
+    """The call from which on a partition knows; a later state stays."""
+    return evalsha(VEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version, STATES[intent.wish]])
+
+
+def release_call(p: int, intent: Intent) -> Call:
+    """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
+    return evalsha(UNVEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version])
+
+
+async def plan(fetch: Fetch, intent: Intent, partitions: Iterable[int]) -> dict[int, list[Entry]]:
+    """The entries of each partition in which the ledger knows the user. O(the user's ledger rows there)."""
+    rows = await fetch("boards_of_user", intent.number, list(partitions))
+    boards: dict[int, list[str]] = {}
+    spaces = {row["id"]: namespace_of(row) for row in rows}
+    for row in rows:
+        found = spaces[row["id"]].boards_of(tuple(row["windows"]), row["category"])
+        boards.setdefault(row["id"], []).extend(found)
+    plans: dict[int, list[Entry]] = {}
+    for number, namespace in spaces.items():
+        entries = veil_entries(namespace, intent, list(dict.fromkeys(boards[number])))
+        plans.setdefault(namespace.partition, []).extend(entries)
+    return plans
+
+
+async def move(submit: Submit, p: int, entries: Sequence[Entry]) -> Moved:
+    """Applies a partition's entries, so many at a time. Not done where one was refused: try again later."""
+    last = 0
+    for start in range(0, len(entries), ENTRIES_A_CALL_MAX):
+        for outcome in await submit(p, list(entries[start : start + ENTRIES_A_CALL_MAX])):
+            if outcome.code not in ("applied", "duplicate"):
+                return Moved(False, last)
+            last = max(last, outcome.seq or 0)
+    return Moved(True, last)
+
+
+async def is_hidden(call: Callable[[Call], Awaitable[Any]], p: int, user: str) -> bool:
+    """Whether a user stands on no board of a partition. O(1)."""
+    state = await call(("HGET", keys.hidden(p), user))
+    return state is not None and not state.endswith(STATES[UNHIDE].encode())

@@ -518,8 +518,9 @@ WHERE wish IN ('hide', 'erase') AND user_number > $1 ORDER BY user_number LIMIT 
 SELECT version, wish FROM intents WHERE user_number = $1;
 
 -- name: boards_of_user
--- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay.
-SELECT n.id, n.name, n.partition, n.version, n.rules::text, l.category, array_agg(l.at) AS windows
+-- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay, in one
+-- order whenever it is asked: it is cut into entries that are named by what they hold.
+SELECT n.id, n.name, n.partition, n.version, n.rules::text, l.category, array_agg(l.at ORDER BY l.at) AS windows
 FROM standings s JOIN namespaces n ON n.id = s.namespace_id
 CROSS JOIN LATERAL (
     SELECT DISTINCT category, unnest(windows) AS at FROM ledger

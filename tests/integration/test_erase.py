@@ -95,6 +95,9 @@ def fill(stack: Stack, api: httpx.Client) -> None:
         while db.execute("SELECT count(*) FROM ledger WHERE kind = 'heal'").fetchone() != (1,):
             assert time.monotonic() < deadline, "the duplicate is not taken back"
             time.sleep(0.1)
+    for query in ({}, {"category": "red"}):
+        told = api.get("/v1/namespaces/race/boards/all", params={"user": NAME, **query}).json()["entries"]
+        assert [e["score"] for e in told] == [11], "from every board that it was counted on"
 
 
 def check_erased(stack: Stack, api: httpx.Client, before: list[Any]) -> None:

@@ -194,6 +194,19 @@ def test_off_while_either_holds(race: Race) -> None:
         assert race.board() == both
 
 
+def test_of_many_at_once_the_last_one_stands(live_server: Stack, api: httpx.Client, race: Race) -> None:
+    race.grants(ann=9, bob=7)
+    for turn in range(3):
+        with ThreadPoolExecutor(8) as threads:
+            wishes = [{"opt_out": i % 2 == 0, "display_name": f"{turn}"} for i in range(24)]
+            told = list(threads.map(lambda wish: api.put(path(race.user("ann")), json=wish).status_code, wishes))
+        assert set(told) <= {200, 202}
+        opted_out = api.get(path(race.user("ann"))).json()["opt_out"]
+        race.opt_out("ann", opted_out)
+        assert len(race.board()) == (1 if opted_out else 2)
+    race.opt_out("ann", False)
+
+
 def test_who_is_hidden_beforehand_is_nowhere(api: httpx.Client, race: Race) -> None:
     race.veil("hide", "ann")
     race.opt_out("bob", True)

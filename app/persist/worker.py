@@ -18,7 +18,7 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
-from .drop import drop
+from .drop import Dropper
 from .heal import heal
 from .sink import Offset, Row, Sink, Superseded, read_row
 
@@ -77,6 +77,7 @@ class Worker:
         self._pause = 0.0
         self._balanced = 0.0
         self._chores = 0.0
+        self._dropper = Dropper()
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again."""
@@ -106,6 +107,7 @@ class Worker:
         self._leases.clear()
         self._released.clear()
         self._balanced = 0.0
+        self._dropper = Dropper()
 
     async def _pass(self) -> None:
         if self._sink is None:
@@ -127,6 +129,7 @@ class Worker:
         if monotonic() - self._chores >= CHORES_S:
             await self._do_chores(self._sink)
             self._chores = monotonic()
+        await self._dropper.step(self._sink, self._link, self._leases)
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
@@ -242,7 +245,6 @@ class Worker:
             (seq,) = await self._link.run([("HGET", keys.meta(p), "seq")])
             PERSIST_LAG.labels(str(p)).set(int(seq) - lease.offset.seq)
             await heal(sink, self._apply_link, p, lease.offset)
-            await drop(sink, self._link, p)
 
 
 def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:

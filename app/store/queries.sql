@@ -257,11 +257,11 @@ ORDER BY seq LIMIT 100;
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: deleted_namespaces
-SELECT id, nextval('rules_version') AS version FROM namespaces
-WHERE partition = $1 AND deleted_at IS NOT NULL AND dropped_at IS NULL;
+SELECT partition, id, nextval('rules_version') AS version FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
 
 -- name: mark_dropped
-UPDATE namespaces SET dropped_at = now() WHERE id = $1;
+UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
 
 -- name: named_namespace
 -- The namespace that bears a name or bore it last, or the one of that name with an id.

@@ -4,7 +4,7 @@ A number is a cell: the user's score in one window, or the balance of one label.
 the user's other live grants, which the ledger knows; a plan is good as long as the user has not changed since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Literal, NamedTuple
@@ -13,12 +13,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
-from .errors import AmountRange, GrantedAtRange, Invalid
+from .errors import AmountRange, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .namespace import Namespace
 from .text import LABEL_BYTES_MAX, check_text
 
 REASON_BYTES_MAX = 256
+_PLAIN = ("category", "source", "source_id", "action", "session_id")
+EDITABLE = ("amount", "granted_at", *_PLAIN)
 
 Verb = Literal["edit", "void", "restore"]
 _pack = msgspec.msgpack.Encoder().encode
@@ -67,6 +69,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return namespace.boards_of(self.windows, self.category)
 
 
+class Keyed(NamedTuple):
+    """A correction that was made with an Idempotency-Key. asked: None where that was not recorded yet."""
+
+    grant_id: str
+    revision: int
+    asked: bytes | None
+
+
 class Cell(NamedTuple):
     """What a user's other live grants make of a number. Its order is that of granted_at, then seq."""
 
@@ -90,7 +100,7 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
     if held.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
-    for field in ("category", "source", "source_id", "action", "session_id"):
+    for field in _PLAIN:
         value = getattr(edit, field)
         if value is not UNSET:
             if value is not None:
@@ -109,6 +119,31 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
                 raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
             changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at), "day": namespace.day_at(at)}
     return msgspec.structs.replace(held, **changes)
+
+
+def asked_digest(namespace: Namespace, grant_id: str, verb: Verb, edit: Edit) -> bytes:
+    """16 bytes over what is to be done to which grant and why, normalised; `revision` is a condition and no part of it.
+
+    Invalid, AmountScale, AmountRange.
+    """
+    changes: dict[str, object] = {name: value for name in _PLAIN if (value := getattr(edit, name)) is not UNSET}
+    if not isinstance(edit.amount, UnsetType):
+        changes["amount"] = amount_units(edit.amount, namespace.rules.scale)
+    if not isinstance(edit.granted_at, UnsetType):
+        changes["granted_at"] = granted_micros(edit.granted_at)
+    return blake2b(_pack((grant_id, verb, sorted(changes.items()), edit.reason)), digest_size=16).digest()
+
+
+def made_before(keyed: Sequence[Keyed], grant_id: str, asked: bytes) -> int | None:
+    """The revision that this very ask made with its key, None where the key is unused. KeyConflict."""
+    mine = next((held for held in keyed if held.grant_id == grant_id), None)
+    if mine is None:
+        if keyed:
+            raise KeyConflict("this Idempotency-Key was used to correct another grant", field="Idempotency-Key")
+        return None
+    if mine.asked not in (None, asked):
+        raise KeyConflict("this Idempotency-Key was used for another correction", field="Idempotency-Key")
+    return mine.revision
 
 
 def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -193,6 +228,7 @@ def correction_entry(
     reason: str | None,
     actor: str,
     key: str | None,
+    asked: bytes | None = None,
 ) -> Entry:
     """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on."""
     live = tuple(None if side.voided else side for side in (before, after))
@@ -221,6 +257,7 @@ def correction_entry(
         reason=reason,
         actor=actor,
         key=key,
+        asked=asked,
     )
     return Entry(
         namespace=namespace,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..model.correction import Cell, Held
+from ..model.correction import Cell, Held, Keyed
 from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros
@@ -36,10 +36,13 @@ class Ledger:
             seq=row["first_seq"],
         )
 
-    async def keyed(self, namespace: Namespace, grant_id: str, key: str) -> int | None:
-        """The revision that a correction with this Idempotency-Key made."""
-        row = await self._postgres.fetch_one("keyed_revision", namespace.id, grant_id, key)
-        return None if row is None else int(row["revision"])
+    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[Keyed]]:
+        """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
+        found: dict[str, list[Keyed]] = {}
+        for row in await self._postgres.fetch("keyed", namespace.id, list(keys)) if keys else ():
+            asked = None if row["asked"] is None else bytes(row["asked"])
+            found.setdefault(row["key"], []).append(Keyed(row["grant_id"], row["revision"], asked))
+        return found
 
     async def others(self, namespace: Namespace, user: str, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
         """What the user's live grants other than `grant_id` make of each cell. O(the user's grants)."""

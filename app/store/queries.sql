@@ -162,9 +162,10 @@ JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND
 WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
 ORDER BY l.revision DESC LIMIT 1;
 
--- name: keyed_revision
--- The revision that a correction with this Idempotency-Key made.
-SELECT revision FROM ledger WHERE namespace_id = $1 AND grant_id = $2 AND kind = 'correction' AND key = $3;
+-- name: keyed
+-- What corrections with these Idempotency-Keys did. O(log n) each.
+SELECT key, grant_id, revision, asked FROM ledger
+WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
 
 -- name: other_cells
 -- What a user's live grants other than one make of each window and label asked for. O(the user's grants).

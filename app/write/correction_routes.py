@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..access.guard import need, principal_of
 from ..access.keys import Keyring, Principal
-from ..model.correction import REASON_BYTES_MAX, Edit, Verb
+from ..model.correction import EDITABLE, REASON_BYTES_MAX, Edit, Verb
 from ..model.errors import Invalid, Problem, TooLarge
 from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
@@ -83,18 +83,23 @@ class Corrections:
         by_grant: dict[str, list[int]] = {}
         for i, member in enumerate(members):
             by_grant.setdefault(member.grant_id, []).append(i)
+        key = _key(request)
         results: list[Any] = [None] * len(members)
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def run(places: list[int]) -> None:
             async with gate:
                 for i in places:
-                    results[i] = await self._member(request, namespace, principal, members[i])
+                    # No client's key holds a line feed: a member's key is its own.
+                    own = None if key is None else f"{key}\n{i}"
+                    results[i] = await self._member(request, namespace, principal, members[i], own)
 
         await asyncio.gather(*(run(places) for places in by_grant.values()))
         return answer(request, summary(results))
 
-    async def _member(self, request: Request, namespace: Namespace, principal: Principal, member: Correction) -> Any:
+    async def _member(
+        self, request: Request, namespace: Namespace, principal: Principal, member: Correction, key: str | None
+    ) -> Any:
         try:
             edit = _spoken(request, member)
             if member.op != "edit" and _changes(edit):
@@ -103,7 +108,7 @@ class Corrections:
             return await self._corrector.correct(
                 namespace,
                 member.grant_id,
-                Ask(member.op, edit, principal.id, None, principal.may("admin", namespace.name)),
+                Ask(member.op, edit, principal.id, key, principal.may("admin", namespace.name)),
             )
         except Problem as problem:
             return told(member.grant_id, problem)
@@ -119,10 +124,7 @@ class Corrections:
     ) -> Response:
         grant_id = request.path_params["grant_id"]
         _check(grant_id, edit)
-        key = header(request.scope, b"idempotency-key") or None
-        if key is not None:
-            check_text(key, "Idempotency-Key", ID_BYTES_MAX)
-        ask = Ask(verb, edit, principal.id, key, principal.may("admin", namespace.name))
+        ask = Ask(verb, edit, principal.id, _key(request), principal.may("admin", namespace.name))
         dry = request.query_params.get("dry_run", "false")
         if dry not in ("true", "false"):
             raise Invalid("must be true or false", field="?dry_run")
@@ -131,13 +133,16 @@ class Corrections:
         return answer(request, await self._corrector.correct(namespace, grant_id, ask))
 
 
+def _key(request: Request) -> str | None:
+    """The Idempotency-Key. Invalid."""
+    key = header(request.scope, b"idempotency-key") or None
+    if key is not None:
+        check_text(key, "Idempotency-Key", ID_BYTES_MAX)
+    return key
+
+
 def _changes(edit: Edit) -> list[str]:
-    return [
-        name for name in edit.__struct_fields__ if getattr(edit, name) is not msgspec.UNSET and name not in _REMARKS
-    ]
-
-
-_REMARKS = ("reason", "revision", "grant_id", "op")
+    return [name for name in EDITABLE if getattr(edit, name) is not msgspec.UNSET]
 
 
 def _check(grant_id: str, edit: Edit) -> None:

@@ -18,9 +18,11 @@ from ..model.correction import (
     Held,
     Moves,
     Verb,
+    asked_digest,
     cells_of,
     correction_entry,
     edited,
+    made_before,
     needs_others,
     plan_moves,
 )
@@ -77,8 +79,11 @@ class Corrector:
         waiting = _Patience()
         while True:
             held = await self._known(namespace, grant_id, waiting)
-            if ask.key is not None and (made := await self._ledger.keyed(namespace, grant_id, ask.key)) is not None:
-                return await self._unchanged(namespace, held, made)
+            asked = None if ask.key is None else asked_digest(namespace, grant_id, ask.verb, ask.edit)
+            if ask.key is not None and asked is not None:
+                keyed = await self._ledger.keyed(namespace, [ask.key])
+                if (made := made_before(keyed.get(ask.key, []), grant_id, asked)) is not None:
+                    return await self._unchanged(namespace, held, made)
             if ask.edit.revision not in (None, held.revision):
                 raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
             after = self._after(namespace, held, ask)
@@ -88,7 +93,11 @@ class Corrector:
                 raise problem_of("namespace_frozen")
             others, seq = await self._others(namespace, held, after, waiting)
             entry = correction_entry(
-                *(namespace, ask.verb, held, after, others, seq), reason=ask.edit.reason, actor=ask.actor, key=ask.key
+                *(namespace, ask.verb, held, after, others, seq),
+                reason=ask.edit.reason,
+                actor=ask.actor,
+                key=ask.key,
+                asked=asked,
             )
             (outcome,) = await self._committer.submit(namespace.partition, [entry])
             if outcome.code in ("applied", "duplicate"):

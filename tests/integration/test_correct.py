@@ -146,6 +146,45 @@ def test_an_idempotency_key_makes_a_repeated_edit_one_edit(space: Space) -> None
     assert (again["status"], again["revision"], again["score"]) == ("duplicate", 2, 9)
 
 
+def test_an_idempotency_key_for_another_correction_is_a_conflict(space: Space, live_server: Any) -> None:
+    space.grant("g1", 5)
+    space.grant("g2", 5)
+    url, key = f"{space.url}/grants/g1", {"Idempotency-Key": "k-1"}
+    body = {"amount": 6, "granted_at": "2024-01-01T02:00:00+02:00", "reason": "recount"}
+    assert space.api.patch(url, json=body, headers=key).json()["status"] == "applied"
+    live_server.wait_flushed()
+    others = (
+        space.api.patch(url, json=body | {"amount": 7}, headers=key),
+        space.api.patch(url, json=body | {"reason": "typing error"}, headers=key),
+        space.api.patch(url, json={"amount": 6, "reason": "recount"}, headers=key),
+        space.api.delete(f"{url}?reason=recount", headers=key),
+        space.api.post(f"{url}/restore", json={"reason": "recount"}, headers=key),
+        space.api.patch(f"{space.url}/grants/g2", json=body, headers=key),
+    )
+    for answer in others:
+        told = answer.json()
+        assert (answer.status_code, told["code"], told["field"]) == (409, "grant_conflict", "Idempotency-Key")
+    assert space.board() == {"otter": 11}
+    # The same, written in another way, and by the revision that it led to.
+    same = {"amount": 6.0, "granted_at": "2024-01-01T00:00:00Z", "reason": "recount", "revision": 2}
+    space.edit("g1", amount=9)
+    again = space.api.patch(url, json=same, headers=key).json()
+    assert (again["status"], again["revision"], again["score"]) == ("duplicate", 2, 14)
+
+
+def test_an_idempotency_key_makes_many_repeated_corrections_one_of_each(space: Space, live_server: Any) -> None:
+    for i in range(3):
+        space.grant(f"g{i}", 5)
+    url, key = f"{space.url}/corrections", {"Idempotency-Key": "k-1"}
+    body = [{"op": "void", "grant_id": f"g{i}"} for i in range(3)]
+    assert space.api.post(url, json=body, headers=key).json()["applied"] == 3
+    assert space.restore("g0").json()["status"] == "applied"
+    again = space.api.post(url, json=[*body[:2], {"op": "restore", "grant_id": "g2"}], headers=key).json()
+    assert [r["status"] for r in again["results"]] == ["duplicate", "duplicate", "rejected"]
+    assert again["results"][2]["error"]["code"] == "grant_conflict"
+    assert space.board() == {"otter": 5}
+
+
 @pytest.mark.parametrize("order", ["desc", "asc"])
 def test_voiding_the_best_falls_back_to_the_next_best(api: httpx.Client, order: str) -> None:
     space = Space(api, aggregation="best", order=order)

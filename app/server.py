@@ -40,6 +40,7 @@ from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.boards import BOARD, STANDING, VERSIONS
 from .store.directory import PUBLISH, Directory
+from .store.fences import Fences
 from .store.gather import Gatherer
 from .store.ledger import Ledger
 from .store.names import Names
@@ -159,9 +160,10 @@ class Server:
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
-        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, clock, ack)
+        fences = Fences(self.postgres, self.gatherer.call)
+        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, fences, clock, ack)
         self.corrections = Corrections(corrector, self.directory, self.keyring)
-        self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
+        self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, fences, clock, ack)
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)

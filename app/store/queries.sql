@@ -40,6 +40,11 @@ told AS (
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
 SELECT version FROM changed;
 
+-- name: renew_namespace
+-- The same rules under a new version, unless somebody changed them since they were read.
+UPDATE namespaces SET version = nextval('rules_version')
+WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
+
 -- name: delete_namespace
 WITH deleted AS (
     UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL

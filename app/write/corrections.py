@@ -33,6 +33,7 @@ from ..store import keys
 from ..store.apply import Outcome
 from ..store.boards import read_standing, standing_call
 from ..store.directory import Directory
+from ..store.fences import Fences
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.log import is_counted
@@ -40,6 +41,7 @@ from .committer import Committer
 from .receipts import CorrectionReceipt
 
 WAIT_S_MAX = 2.0
+LIFT_AFTER_S = 0.15
 _POLL_S = 0.02
 _NEWEST = 2**62
 _MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
@@ -64,6 +66,7 @@ class Corrector:
         directory: Directory,
         gatherer: Gatherer,
         ledger: Ledger,
+        fences: Fences,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -71,6 +74,7 @@ class Corrector:
         self._directory = directory
         self._gatherer = gatherer
         self._ledger = ledger
+        self._fences = fences
         self._clock = clock
         self._ack = ack
 
@@ -103,6 +107,8 @@ class Corrector:
             if outcome.code in ("applied", "duplicate"):
                 return self._receipt(entry, outcome)
             if outcome.code == "stale_rules":
+                if waiting.spent_s > LIFT_AFTER_S:
+                    await self._fences.lift(namespace.name)
                 await self._directory.refresh()
                 namespace = await self._directory.namespace(namespace.name)
             elif outcome.code not in ("grant_conflict", "stale_user"):
@@ -253,6 +259,11 @@ class _Patience:
 
     def __init__(self) -> None:
         self._until = monotonic() + WAIT_S_MAX
+
+    @property
+    def spent_s(self) -> float:
+        """For how long it has waited."""
+        return monotonic() - self._until + WAIT_S_MAX
 
     async def pause(self) -> None:
         """Waits a little. StoreUnavailable once that was enough."""

@@ -1,7 +1,7 @@
 """POST grants. A plain ASGI endpoint: on this route each µs of a Request and a Response is paid by every grant."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,6 +27,7 @@ from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
 from ..store.apply import ENTRIES_MAX, Outcome
 from ..store.directory import Directory
+from ..store.fences import Fences
 from ..wire import (
     JSON,
     MSGPACK,
@@ -50,6 +51,7 @@ JSON_BYTES_MAX = 8 * 1024 * 1024
 LINES_BYTES_MAX = 40 * 1024 * 1024
 PLANS_MAX = 8
 PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
+LIFT_AFTER = 3  # after 150 ms it may have broken off
 _YIELD_EVERY = 256
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
@@ -68,6 +70,7 @@ class Writer:
         keyring: Keyring,
         memory: Memory,
         corrector: Corrector,
+        fences: Fences,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -76,6 +79,7 @@ class Writer:
         self._keyring = keyring
         self._memory = memory
         self._corrector = corrector
+        self._fences = fences
         self._clock = clock
         self._ack = ack
 
@@ -117,7 +121,7 @@ class Writer:
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
-            namespace = await self._again(namespace, attempt)
+            namespace = await self._again(namespace, attempt, {where.name})
         receipt = self._receipt(entry, outcome)
         if outcome.code == "duplicate":
             _duplicate.inc()
@@ -152,9 +156,11 @@ class Writer:
             unknown[grant.namespace] = problem
             raise
 
-    async def _again(self, namespace: Namespace | None, attempt: int) -> Namespace | None:
-        """The rules as they are now, after a while."""
+    async def _again(self, namespace: Namespace | None, attempt: int, names: Iterable[str]) -> Namespace | None:
+        """The rules as they are now, after a while. names: of those that were stale."""
         await asyncio.sleep(PLAN_PAUSE_S * 2**attempt)
+        if attempt >= LIFT_AFTER:
+            await asyncio.gather(*map(self._fences.lift, names))
         self._directory.forget()
         return None if namespace is None else await self._directory.namespace(namespace.name)
 
@@ -201,7 +207,8 @@ class Writer:
             if not stale:
                 break
             grants = {i: grants[i] for i in stale}
-            namespace = await self._again(namespace, attempt)
+            named = (grant.namespace for grant in grants.values() if isinstance(grant, NamedGrant))
+            namespace = await self._again(namespace, attempt, {namespace.name} if namespace else set(named))
         for i in grants:
             if results[i] is None:
                 results[i] = told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))

@@ -158,14 +158,14 @@ WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correctio
 ORDER BY l.revision;
 
 -- name: held
--- A grant as its last revision left it; `first_seq` is the seq of the grant itself.
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+-- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
+SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
-WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
-ORDER BY l.revision DESC LIMIT 1;
+WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[]) AND l.kind IN ('grant', 'correction')
+ORDER BY l.grant_id, l.revision DESC;
 
 -- name: keyed
 -- What corrections with these Idempotency-Keys did. O(log n) each.
@@ -173,13 +173,13 @@ SELECT key, grant_id, revision, asked FROM ledger
 WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
 
 -- name: other_cells
--- What a user's live grants other than one make of each window and label asked for. O(the user's grants).
+-- What a user's live grants other than some make of each window and label asked for. O(the user's grants).
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
     JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> $3
+      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> ALL($3::text[])
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
           AND c.kind = 'correction' AND c.revision > l.revision)),

@@ -27,6 +27,6 @@ local function take_effect(entry, seq)
   held[1], held[2], held[4] = score or 0, (held[2] or 0) + entry.weight, seq
   held[3] = after.last
   user.loses = user.loses or not held[3]
-  user.touched = true
+  user.touched, user.mover = true, entry.number
   return score, previous
 end

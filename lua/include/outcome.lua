@@ -3,7 +3,7 @@
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
--- it was planned upon. A g in front marks a grant that came late for its place.
+-- it was planned upon, f= that this is the entry right before it. A g in front marks a grant that came late for its place.
 
 local after = { scores = {}, labels = {}, last = false }
 
@@ -32,6 +32,10 @@ local function work_out_moves(entry)
       after.labels[place] = moved(after.labels[place], how, value)
     elseif what == 'a' then
       after.last = moved(false, how, value)
+    elseif what == 'f' then
+      if entry.user.mover ~= entry.number - 1 then
+        return 'stale_user'
+      end
     elseif (held[4] or 0) ~= value then
       return 'stale_user'
     end

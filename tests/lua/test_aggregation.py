@@ -103,6 +103,26 @@ def test_a_plan_upon_an_older_user_is_refused(partition: Any) -> None:
     assert scores(partition)["all"] == 10
 
 
+def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:
+    grants = [partition.entry(f"g{i}", amount=1) for i in range(4)] + [partition.entry("h", "hare", 1)]
+    partition.call(*grants)
+    first, others = "w1+1w2+1w3+1w4+1u=4", [correction(grant, "w1+1w2+1w3+1w4+1f=") for grant in grants[1:4]]
+    # Nothing before it, and another user's entry before it.
+    assert partition.codes(others[0]) == ["stale_user"]
+    assert partition.codes(correction(grants[4], "w1+1w2+1w3+1w4+1u=5"), others[0]) == ["applied", "stale_user"]
+    # A chain goes on to the first that is refused; a second plan upon the same user is refused whole.
+    stale = msgspec.structs.replace(others[1], content=b"other content 16", moves="w1x")
+    codes = partition.codes(correction(grants[0], first), *others[:2], correction(grants[0], first, 3), others[2])
+    assert codes == ["applied", "applied", "applied", "stale_user", "stale_user"]
+    assert partition.codes(stale, others[2]) == ["grant_conflict", "stale_user"]
+    assert (scores(partition)["all"], scores(partition, "hare")["all"]) == (7, 2)
+    # One that had counted before moves nobody now.
+    grant = partition.entry("g9", amount=1)
+    assert partition.codes(grant) == ["applied"]
+    chain = [correction(grants[0], "w1+1u=9", 3), grant, correction(grants[3], "w1+1f=", 3)]
+    assert partition.codes(*chain) == ["applied", "duplicate", "stale_user"]
+
+
 def test_moves_stay_within_the_exact_range(partition: Any) -> None:
     grant = partition.entry("g1", amount=10**15 - 1)
     partition.call(grant)

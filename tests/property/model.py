@@ -12,7 +12,7 @@ SEASONS = {
 
 @dataclass(frozen=True)
 class Fact:
-    """A grant as it is now. `order`: when it came, among all grants."""
+    """A grant as it is now. `order`: its place in the log."""
 
     grant_id: str
     user: str

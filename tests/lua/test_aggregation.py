@@ -119,7 +119,7 @@ def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:
     # One that had counted before moves nobody now.
     grant = partition.entry("g9", amount=1)
     assert partition.codes(grant) == ["applied"]
-    chain = [correction(grants[0], "w1+1u=9", 3), grant, correction(grants[3], "w1+1f=", 3)]
+    chain = [correction(grants[0], "w1+1u=10", 3), grant, correction(grants[3], "w1+1f=", 3)]
     assert partition.codes(*chain) == ["applied", "duplicate", "stale_user"]
 
 

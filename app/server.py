@@ -161,9 +161,11 @@ class Server:
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
         fences = Fences(self.postgres, self.gatherer.call)
-        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, fences, clock, ack)
+        corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, fences, self.names, clock, ack)
         self.corrections = Corrections(corrector, self.directory, self.keyring)
-        self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, fences, clock, ack)
+        self.writer = Writer(
+            self.committer, self.directory, self.keyring, memory, corrector, fences, self.names, clock, ack
+        )
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)

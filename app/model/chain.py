@@ -54,13 +54,17 @@ def steps_of(
     grants: Mapping[str, Held],
     keyed: Mapping[str, Sequence[Keyed]],
     now: int,
+    zone: str | None,
 ) -> list[Step]:
-    """A step an ask, each upon the grants as those before it leave them. keyed: what was done with their keys."""
+    """A step an ask, each upon the grants as those before it leave them.
+
+    keyed: what was done with their keys. zone: the user's own.
+    """
     current = dict(grants)
     steps = []
     for ask in asks:
         try:
-            step = _step(namespace, ask, current.get(ask.grant_id), keyed, now)
+            step = _step(namespace, ask, current.get(ask.grant_id), keyed, now, zone)
         except Problem as problem:
             step = Step(ask, problem=problem)
         if step.after is not None:
@@ -69,7 +73,9 @@ def steps_of(
     return steps
 
 
-def _step(namespace: Namespace, ask: Ask, held: Held | None, keyed: Mapping[str, Sequence[Keyed]], now: int) -> Step:
+def _step(
+    namespace: Namespace, ask: Ask, held: Held | None, keyed: Mapping[str, Sequence[Keyed]], now: int, zone: str | None
+) -> Step:
     if held is None:
         raise GrantNotFound(f"there is no grant {ask.grant_id!r} in {namespace.name!r}")
     asked = None if ask.key is None else asked_digest(namespace, ask)
@@ -77,7 +83,7 @@ def _step(namespace: Namespace, ask: Ask, held: Held | None, keyed: Mapping[str,
         return Step(ask, held, unchanged=made)
     if ask.edit.revision not in (None, held.revision):
         raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-    after = corrected(namespace, held, ask, now)
+    after = corrected(namespace, held, ask, now, zone)
     if after == held:
         return Step(ask, held, unchanged=held.revision)
     if namespace.rules.mode == "frozen":

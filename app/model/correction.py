@@ -106,8 +106,8 @@ class Moves(NamedTuple):
     text: str
 
 
-def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
-    """The grant after an edit. Invalid, AmountScale, AmountRange, GrantedAtRange."""
+def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | None = None) -> Held:
+    """The grant after an edit; zone: the user's own. Invalid, AmountScale, AmountRange, GrantedAtRange."""
     if held.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
@@ -128,14 +128,15 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
         if at != held.granted_at:
             if (past is not None and at < now - past) or (future is not None and at > now + future):
                 raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
-            changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at), "day": namespace.day_at(at)}
+            windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
+            changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(held, **changes)
 
 
-def corrected(namespace: Namespace, held: Held, ask: Ask, now: int) -> Held:
-    """The grant as a caller wants it. Forbidden, and an edit's own problems."""
+def corrected(namespace: Namespace, held: Held, ask: Ask, now: int, zone: str | None = None) -> Held:
+    """The grant as a caller wants it; zone: the user's own. Forbidden, and an edit's own problems."""
     if ask.verb == "edit":
-        return edited(namespace, held, ask.edit, now)
+        return edited(namespace, held, ask.edit, now, zone)
     if held.quarantined and not ask.admin:
         raise Forbidden("only an admin's key decides about a grant in quarantine")
     return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)

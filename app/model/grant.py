@@ -47,8 +47,8 @@ class NamedGrant(Grant, forbid_unknown_fields=True, kw_only=True):
     namespace: str
 
 
-def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None) -> Entry:
-    """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`.
+def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None, zone: str | None = None) -> Entry:
+    """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
     Raises the problems that no rule can change (Invalid, AmountScale, AmountRange). What hangs on time or rules
     travels as the entry's verdict: a retry that counted is a duplicate, whatever changed since.
@@ -80,7 +80,7 @@ def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None)
         granted_at=granted_at,
         windows=windows,
         meta=meta,
-        day=namespace.day_at(granted_at),
+        day=namespace.day_at(granted_at, zone),
         actor=actor,
     )
     return Entry(

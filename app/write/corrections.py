@@ -23,6 +23,7 @@ from ..store.directory import Directory
 from ..store.fences import Fences
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
+from ..store.names import Names
 from .catchup import Catchup, Patience
 from .committer import Committer
 from .receipts import CorrectionReceipt
@@ -47,6 +48,7 @@ class Corrector:
         gatherer: Gatherer,
         ledger: Ledger,
         fences: Fences,
+        names: Names,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -56,6 +58,7 @@ class Corrector:
         self._ledger = ledger
         self._catchup = Catchup(gatherer, ledger)
         self._fences = fences
+        self._names = names
         self._clock = clock
         self._ack = ack
 
@@ -116,13 +119,13 @@ class Corrector:
     ) -> list[Told | None]:
         """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
         ids = list(dict.fromkeys(ask.grant_id for ask in asks))
-        steps = await self._steps(namespace, asks, await self._catchup.known(namespace, ids, waiting))
+        steps = await self._steps(namespace, user, asks, await self._catchup.known(namespace, ids, waiting))
         rest, seq = None, 0
         if needs_joint_plan(namespace, steps):
             seq = await self._catchup.user_flushed(namespace, user, waiting)
             if len(ids) > 1:
                 # Each is one of the others to the rest: as of that change, all of them.
-                steps = await self._steps(namespace, asks, await self._ledger.held(namespace, ids))
+                steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
             changing = list({step.ask.grant_id for step in changes_of(steps)})
             rest = await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
         entries: list[Entry] = []
@@ -137,10 +140,11 @@ class Corrector:
             await self._directory.refresh()
         return await self._results(namespace, steps, zip(entries, outcomes, strict=True), rest is not None)
 
-    async def _steps(self, namespace: Namespace, asks: Sequence[Ask], grants: dict[str, Held]) -> list[Step]:
+    async def _steps(self, namespace: Namespace, user: str, asks: Sequence[Ask], grants: dict[str, Held]) -> list[Step]:
         """Keys are looked for after the grants were read: whatever used one has left its revision there."""
         keyed = await self._ledger.keyed(namespace, [ask.key for ask in asks if ask.key is not None])
-        return steps_of(namespace, asks, grants, keyed, self._clock())
+        zones = await self._names.zones_of([user]) if namespace.rules.streaks else {}
+        return steps_of(namespace, asks, grants, keyed, self._clock(), zones.get(user))
 
     async def _results(
         self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[Entry, Outcome]], joint: bool

@@ -1,7 +1,7 @@
 """POST grants. A plain ASGI endpoint: on this route each µs of a Request and a Response is paid by every grant."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,7 @@ from ..model.namespace import Namespace
 from ..store.apply import ENTRIES_MAX, Outcome
 from ..store.directory import Directory
 from ..store.fences import Fences
+from ..store.names import Names
 from ..wire import (
     JSON,
     MSGPACK,
@@ -53,6 +54,7 @@ PLANS_MAX = 8
 PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
 LIFT_AFTER = 3  # after 150 ms it may have broken off
 _YIELD_EVERY = 256
+_NO_ZONES: Mapping[str, str] = {}
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
@@ -71,6 +73,7 @@ class Writer:
         memory: Memory,
         corrector: Corrector,
         fences: Fences,
+        names: Names,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -80,6 +83,7 @@ class Writer:
         self._memory = memory
         self._corrector = corrector
         self._fences = fences
+        self._names = names
         self._clock = clock
         self._ack = ack
 
@@ -117,7 +121,8 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, principal)
-            entry = await self._plan(grant, where, self._clock(), principal.id)
+            zones = await self._names.zones_of([grant.user_id]) if where.rules.streaks else _NO_ZONES
+            entry = await self._plan(grant, where, self._clock(), principal.id, zones)
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
@@ -129,16 +134,18 @@ class Writer:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan(self, grant: Grant, namespace: Namespace, now: int, actor: str) -> Entry:
-        """A plan by the rules this process knows; a refusal only by those in force."""
+    async def _plan(self, grant: Grant, namespace: Namespace, now: int, actor: str, zones: Mapping[str, str]) -> Entry:
+        """A plan by the rules this process knows; a refusal only by those in force. zones: of users, where streaks are
+        on."""
+        zone = zones.get(grant.user_id)
         try:
-            return plan(grant, namespace, now, actor)
+            return plan(grant, namespace, now, actor, zone)
         except (AmountScale, AmountRange):
             await self._directory.refresh()
             current = await self._directory.namespace(namespace.name)
             if current.version == namespace.version:
                 raise
-            return plan(grant, current, now, actor)
+            return plan(grant, current, now, actor, zone)
 
     async def _namespace_of(self, grant: Grant, principal: Principal) -> Namespace:
         assert isinstance(grant, NamedGrant)
@@ -226,14 +233,16 @@ class Writer:
     ) -> list[int]:
         """Plans and submits; fills `results`. The members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, Entry]]] = {}
-        unknown: dict[str, Problem] = {}
+        spaces = await self._spaces(grants, namespace, principal, results)
+        users = {grants[i].user_id for i, where in spaces.items() if where.rules.streaks}
+        zones = await self._names.zones_of(list(users)) if users else _NO_ZONES
         now = self._clock()
-        for count, (i, grant) in enumerate(grants.items()):
+        for count, (i, where) in enumerate(spaces.items()):
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
+            grant = grants[i]
             try:
-                where = namespace or await self._one_of(grant, principal, unknown)
-                entry = await self._plan(grant, where, now, principal.id)
+                entry = await self._plan(grant, where, now, principal.id, zones)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue
@@ -244,6 +253,21 @@ class Writer:
         stale: list[int] = []
         await asyncio.gather(*(self._submit(held, results, stale, atomic) for held in by_partition.values()))
         return sorted(stale)
+
+    async def _spaces(
+        self, grants: dict[int, Grant], namespace: Namespace | None, principal: Principal, results: list[Any]
+    ) -> dict[int, Namespace]:
+        """The namespace of each member; those that have none are told so in `results`."""
+        if namespace is not None:
+            return dict.fromkeys(grants, namespace)
+        spaces: dict[int, Namespace] = {}
+        unknown: dict[str, Problem] = {}
+        for i, grant in grants.items():
+            try:
+                spaces[i] = await self._one_of(grant, principal, unknown)
+            except Problem as problem:
+                results[i] = told(grant.grant_id, problem)
+        return spaces
 
     async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition, those that came too late for their place included."""

@@ -13,14 +13,14 @@ from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import Profile
-from .read.boards import BoardEntry
+from .read.includes import FullEntry
 from .read.totals import Users
 from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (BoardEntry, Users, Profile)
+_READ = (FullEntry, Users, Profile)
 _TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
@@ -46,7 +46,7 @@ _BOARD = {
         **{name: {"type": "string"} for name in ("namespace", "window")},
         **{name: {"type": "integer"} for name in ("epoch", "version", "total")},
         **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "next_cursor")},
-        "entries": {"type": "array", "items": {"$ref": _REF + "BoardEntry"}},
+        "entries": {"type": "array", "items": {"$ref": _REF + "FullEntry"}},
         "missing": {"type": "array", "items": {"type": "string"}},
     },
 }
@@ -81,7 +81,8 @@ def _grants(name: str) -> dict[str, Any]:
 _SPACE = "/v1/namespaces/{namespace}"
 _RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
 _BOARD_QUERY = (
-    *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "as_of", "compare_to"),
+    *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
+    *("as_of", "compare_to"),
 )
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")

@@ -38,7 +38,7 @@ from .read.routes import Reader
 from .read.standings import Standings
 from .settings import Settings, read_settings
 from .store.apply import APPLY
-from .store.boards import BOARD, STANDING, VERSIONS
+from .store.boards import BOARD, STANDING, USERS, VERSIONS
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
 from .store.gather import Gatherer
@@ -149,7 +149,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH])
+        self._read_link = Link(settings.redis_url, [BOARD, STANDING, USERS, VERSIONS, PUBLISH])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call

@@ -1,7 +1,7 @@
 """Boards and standings as a client reads them."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -94,7 +94,7 @@ def standing_body(
     return {
         **totals_body(namespace, user, balances),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
-        "streak": streak(namespace, balances, now, zone),
+        "streak": streak(namespace, _days(balances), now, zone),
     }
 
 
@@ -103,14 +103,16 @@ def _labelled(namespace: Namespace, balances: dict[str, int], prefix: str) -> di
     return {field.removeprefix(prefix): namespace.number(units) for field, units in found}
 
 
-def streak(namespace: Namespace, balances: dict[str, int], now: int, zone: str | None) -> dict[str, Any] | None:
-    """A user's streak as of today in their zone, else the namespace's; None where streaks are off."""
+def _days(balances: Mapping[str, int]) -> Iterator[str]:
+    return (field[2:] for field, grants in balances.items() if field.startswith("d:") and grants > 0)
+
+
+def streak(namespace: Namespace, days: Iterable[str], now: int, zone: str | None) -> dict[str, Any] | None:
+    """A user's streak by the days with live grants, as of today in their zone, else the namespace's; None where streaks
+    are off."""
     if not namespace.rules.streaks:
         return None
-    days = (
-        date.fromisoformat(field[2:]) for field, grants in balances.items() if field.startswith("d:") and grants > 0
-    )
-    return streak_of(days, day_in(zone or namespace.rules.timezone, now))._asdict()
+    return streak_of(map(date.fromisoformat, days), day_in(zone or namespace.rules.timezone, now))._asdict()
 
 
 def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from .scripts import load
 
 BOARD = load("board")
 STANDING = load("standing")
+USERS = load("users")
 VERSIONS = load("versions")
 
 
@@ -114,6 +115,27 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
         for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks
+
+
+class Activity(NamedTuple):
+    """What a board may tell of a user besides the score. changed_at: when that last changed on `all`, microseconds."""
+
+    changed_at: int | None
+    days: tuple[str, ...]
+
+
+def users_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
+    """Many users' activity, with or without days. O(users), or O(all their balances)."""
+    prefix = keys.balances(namespace.partition, namespace.id)
+    return evalsha(USERS, [keys.meta(namespace.partition), *(prefix + user for user in users)], [int(days)])
+
+
+def read_users(reply: Any) -> list[Activity]:
+    """One a user, in the call's order. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    return [
+        Activity(None if told[0] is None else int(told[0]), tuple(day.decode() for day in told[1:])) for told in reply
+    ]
 
 
 def _check_opened(reply: Any) -> None:

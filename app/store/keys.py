@@ -45,7 +45,7 @@ def scores(p: int, namespace_id: int, window: str) -> str:
 
 
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, per category, per source."""
+    """Hash a user (append the name): total, count, last, seq, at, per category, per source."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
 
 

@@ -1,7 +1,7 @@
 -- What an applied entry does to the tables that are written afterwards.
 
 -- Takes over what was worked out. The score on the `all` board after the entry, and before it (false: none).
-local function take_effect(entry, seq)
+local function take_effect(entry, seq, at)
   local target, user, labels = entry.target, entry.user, entry.shape.labels
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
@@ -27,6 +27,9 @@ local function take_effect(entry, seq)
   held[1], held[2], held[4] = score or 0, (held[2] or 0) + entry.weight, seq
   held[3] = after.last
   user.loses = user.loses or not held[3]
+  if (score or false) ~= (previous or false) then
+    user.changed_at = at
+  end
   user.touched, user.mover = true, entry.number
   return score, previous
 end

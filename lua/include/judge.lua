@@ -23,7 +23,7 @@ local function judge(batch, i, head, seq, log_key)
     end
     local previous = score
     if code == 'applied' then
-      score, previous = take_effect(entry, seq)
+      score, previous = take_effect(entry, seq, batch.at)
     end
     entry.stream_id = format('%d-%d', head.epoch, seq)
     entry.result = result_of(batch.at, score, previous) .. (code == 'applied' and '' or ' q')

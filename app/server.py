@@ -38,7 +38,7 @@ from .read.routes import Reader
 from .read.standings import Standings
 from .settings import Settings, read_settings
 from .store.apply import APPLY
-from .store.boards import BOARD, STANDING, USERS, VERSIONS
+from .store.boards import BOARD, PLACE, STANDING, USERS, VERSIONS
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
 from .store.gather import Gatherer
@@ -52,6 +52,7 @@ from .write.committer import Committer
 from .write.correction_routes import Corrections
 from .write.corrections import Corrector
 from .write.memory import Memory
+from .write.places import Places
 from .write.routes import Writer
 
 log = structlog.get_logger()
@@ -149,7 +150,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, USERS, VERSIONS, PUBLISH])
+        self._read_link = Link(settings.redis_url, [BOARD, PLACE, STANDING, USERS, VERSIONS, PUBLISH])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
@@ -163,8 +164,9 @@ class Server:
         fences = Fences(self.postgres, self.gatherer.call)
         corrector = Corrector(self.committer, self.directory, self.gatherer, ledger, fences, self.names, clock, ack)
         self.corrections = Corrections(corrector, self.directory, self.keyring)
+        places = Places(self.gatherer, self.directory)
         self.writer = Writer(
-            self.committer, self.directory, self.keyring, memory, corrector, fences, self.names, clock, ack
+            *(self.committer, self.directory, self.keyring, memory, corrector, fences, self.names, places, clock, ack)
         )
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)

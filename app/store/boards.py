@@ -11,6 +11,7 @@ from .redis import Call, evalsha
 from .scripts import load
 
 BOARD = load("board")
+PLACE = load("place")
 STANDING = load("standing")
 USERS = load("users")
 VERSIONS = load("versions")
@@ -115,6 +116,19 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
         for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks
+
+
+def place_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
+    """The ranks that some scores have for a user, or would have, on the `all` board. O(log² n) each."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    names = (keys.board(p, ns, "all"), keys.meta(p), *_extra_keys(p, ns, "all"))
+    return evalsha(PLACE, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)])
+
+
+def read_places(reply: Any) -> list[int]:
+    """The ranks in the call's order. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    return [before + 1 for before in reply]
 
 
 class Activity(NamedTuple):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -44,10 +43,10 @@ from ..wire import (
 from .committer import Committer
 from .corrections import Corrector
 from .memory import Memory
+from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
+from .requests import asked, is_array, split
 
-ARRAY_MAX = 1_000
-LINES_MAX = 10_000
 JSON_BYTES_MAX = 8 * 1024 * 1024
 LINES_BYTES_MAX = 40 * 1024 * 1024
 PLANS_MAX = 8
@@ -58,7 +57,6 @@ _NO_ZONES: Mapping[str, str] = {}
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
-_members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
 _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied", "duplicate", "quarantined"))
 
 
@@ -74,6 +72,7 @@ class Writer:
         corrector: Corrector,
         fences: Fences,
         names: Names,
+        places: Places,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -84,6 +83,7 @@ class Writer:
         self._corrector = corrector
         self._fences = fences
         self._names = names
+        self._places = places
         self._clock = clock
         self._ack = ack
 
@@ -91,7 +91,7 @@ class Writer:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST grants here", headers={"Allow": "POST"})
-        atomic = _atomic(scope)
+        atomic, rank = asked(scope)
         name: str | None = scope["path_params"].get("namespace")
         if atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
@@ -103,12 +103,14 @@ class Writer:
             raise Unauthorized("a key is needed here")
         body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
-        if media == NDJSON or _is_array(body, media):
-            answer: Any = await self._batch(_split(body, media), media, namespace, principal, atomic)
+        if media == NDJSON or is_array(body, media):
+            answer: Any = await self._batch(split(body, media), media, namespace, principal, atomic)
             status = 200
         else:
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, principal)
+        if rank:
+            answer = await self._places.added_to(answer, principal)
         if wants_msgpack(scope):
             await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
         else:
@@ -295,39 +297,6 @@ class Writer:
                 results[i] = told(entry.body.grant_id, problem)
         if atomic and stale:
             stale[:] = [i for i, _ in held]
-
-
-def _atomic(scope: Scope) -> bool:
-    if not scope["query_string"]:
-        return False
-    query: str = scope["query_string"].decode("latin-1")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    value = given.pop("atomic", "false")
-    if given:
-        raise Invalid("there is no such parameter here", field=f"?{next(iter(given))}")
-    if value not in ("true", "false"):
-        raise Invalid("must be true or false", field="?atomic")
-    return value == "true"
-
-
-def _is_array(body: bytes, media: str) -> bool:
-    if media == JSON:
-        return (body[:1] if body[:1] > b" " else body.lstrip()[:1]) == b"["
-    return bool(body[:1]) and (body[0] >> 4 == 9 or body[0] in (0xDC, 0xDD))
-
-
-def _split(body: bytes, media: str) -> list[Any]:
-    """A batch's members, undecoded. BadRequest, TooLarge, Invalid."""
-    if media == NDJSON:
-        members: list[Any] = [line for line in body.split(b"\n") if line.strip()]
-        most = LINES_MAX
-    else:
-        members, most = decode(_members[media], body), ARRAY_MAX
-    if len(members) > most:
-        raise TooLarge(f"at most {most} grants are taken at once")
-    if not members:
-        raise Invalid("holds no grant", field="$")
-    return members
 
 
 def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:

@@ -13,15 +13,16 @@ from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import Profile
-from .read.boards import BoardEntry
+from .read.includes import FullEntry
 from .read.totals import Users
 from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
-from .write.receipts import CorrectionReceipt, Receipt
+from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (BoardEntry, Users, Profile)
-_TYPES = (Grant, NamedGrant, Rules, Receipt, CorrectionReceipt, Edit, Remark, Correction, *_READ, *_EVENTS)
+_READ = (FullEntry, Users, Profile)
+_WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
+_TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
 _PROBLEM = {
@@ -46,7 +47,7 @@ _BOARD = {
         **{name: {"type": "string"} for name in ("namespace", "window")},
         **{name: {"type": "integer"} for name in ("epoch", "version", "total")},
         **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "next_cursor")},
-        "entries": {"type": "array", "items": {"$ref": _REF + "BoardEntry"}},
+        "entries": {"type": "array", "items": {"$ref": _REF + "FullEntry"}},
         "missing": {"type": "array", "items": {"type": "string"}},
     },
 }
@@ -79,9 +80,10 @@ def _grants(name: str) -> dict[str, Any]:
 
 
 _SPACE = "/v1/namespaces/{namespace}"
-_RECEIPTS = {"oneOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Batch"}]}
+_RECEIPTS = {"oneOf": [{"$ref": _REF + name} for name in ("Receipt", "RankedReceipt", "Batch")]}
 _BOARD_QUERY = (
-    *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "as_of", "compare_to"),
+    *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
+    *("as_of", "compare_to"),
 )
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
@@ -99,9 +101,11 @@ _OPERATIONS = (
     _Operation("put", _SPACE, "Create or change", (), {"$ref": _REF + "Rules"}, {"200": _OBJECT, "201": _OBJECT}),
     _Operation("get", _SPACE, "Its rules", (), None, _OK),
     _Operation("delete", _SPACE, "Delete", ("confirm",), None, {"204": None}),
-    _Operation("post", f"{_SPACE}/grants", "Grant points", ("backfill",), _grants("Grant"), _COUNTED),
+    _Operation("post", f"{_SPACE}/grants", "Grant points", ("rank", "backfill"), _grants("Grant"), _COUNTED),
     _Operation(
-        "post", "/v1/grants", "Grant across namespaces", ("atomic", "backfill"), _grants("NamedGrant"), _COUNTED
+        *("post", "/v1/grants", "Grant across namespaces", ("atomic", "rank", "backfill")),
+        _grants("NamedGrant"),
+        _COUNTED,
     ),
     _Operation("get", f"{_SPACE}/grants/{{grant_id}}", "One grant, from the ledger", (), None, _OK),
     _Operation("patch", f"{_SPACE}/grants/{{grant_id}}", "Edit it", ("dry_run",), {"$ref": _REF + "Edit"}, _CORRECTED),

@@ -42,8 +42,9 @@ from .read.standings import Standings
 from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.archive import BoardReader
-from .store.boards import BOARD, STANDING, VERSIONS
+from .store.boards import BOARD, PLACE, STANDING, USERS, VERSIONS
 from .store.directory import PUBLISH, Directory
+from .store.fences import Fences
 from .store.gather import Gatherer
 from .store.ledger import Ledger
 from .store.names import Names
@@ -56,6 +57,7 @@ from .write.committer import Committer
 from .write.correction_routes import Corrections
 from .write.corrections import Corrector
 from .write.memory import Memory
+from .write.places import Places
 from .write.routes import Writer
 
 log = structlog.get_logger()
@@ -148,7 +150,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, STANDING, VERSIONS, PUBLISH, VEIL])
+        self._read_link = Link(settings.redis_url, [BOARD, PLACE, STANDING, USERS, VERSIONS, PUBLISH, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
@@ -160,9 +162,15 @@ class Server:
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
-        corrector = Corrector(self.committer, self.directory, self.gatherer, boards, ledger, clock, ack)
+        fences = Fences(self.postgres, self.gatherer.call)
+        corrector = Corrector(
+            *(self.committer, self.directory, self.gatherer, boards, ledger, fences, self.names, clock, ack)
+        )
         self.corrections = Corrections(corrector, self.directory, self.keyring)
-        self.writer = Writer(self.committer, self.directory, self.keyring, memory, corrector, clock, ack)
+        places = Places(self.gatherer, self.directory)
+        self.writer = Writer(
+            *(self.committer, self.directory, self.keyring, memory, corrector, fences, self.names, places, clock, ack)
+        )
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)

@@ -10,6 +10,8 @@
 -- Effects  none
 --
 --- @include "include/window"
+--- @include "include/members"
+--- @include "include/places"
 
 local board_key, space_key, meta_key, orders_key, scores_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local window, ranking, earliest, kept, view = ARGV[1], ARGV[2], ARGV[3] == 'earliest', ARGV[4] == '1', ARGV[5]
@@ -28,14 +30,6 @@ local total = redis.call('ZCARD', board_key)
 local reply = { head[1], head[2], version or '0', total, false, false }
 local too_deep = false
 
-local function member_of(user)
-  if not earliest then
-    return user
-  end
-  local digits = redis.call('HGET', orders_key, user)
-  return digits and digits .. user or ''
-end
-
 local function user_of(member)
   return earliest and string.sub(member, 17) or member
 end
@@ -45,14 +39,14 @@ local function distinct_better(score)
   if kept then
     return redis.call('ZCOUNT', scores_key, '(' .. score, '+inf')
   end
-  local above, steps = redis.call('ZREVRANGE', board_key, 0, 0, 'WITHSCORES')[2], 0
-  while above ~= score do
+  local held, steps = redis.call('ZREVRANGE', board_key, 0, 0, 'WITHSCORES')[2], 0
+  while held ~= score do
     steps = steps + 1
     if steps > STEPS_MAX then
       too_deep = true
       return 0
     end
-    above = redis.call('ZREVRANGEBYSCORE', board_key, '(' .. above, score, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    held = redis.call('ZREVRANGEBYSCORE', board_key, '(' .. held, score, 'WITHSCORES', 'LIMIT', 0, 1)[2]
   end
   return steps
 end
@@ -88,31 +82,11 @@ local function stretch(first, last)
   end
 end
 
--- Byte by byte, as a sorted set orders its members; `<` would go by the locale.
-local function is_above(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then
-      return x > y
-    end
-  end
-  return #a > #b
-end
-
 -- The place behind (score, member), whether it still stands there or not. O(log² n).
 local function place_behind(score, member)
-  local low = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
-  local high = low + redis.call('ZCOUNT', board_key, score, score)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if is_above(redis.call('ZREVRANGE', board_key, middle, middle)[1], member) then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  local found = redis.call('ZREVRANGE', board_key, low, low, 'WITHSCORES')
-  return found[1] == member and found[2] == score and low + 1 or low
+  local place = above(board_key, score, member)
+  local found = redis.call('ZREVRANGE', board_key, place, place, 'WITHSCORES')
+  return found[1] == member and found[2] == score and place + 1 or place
 end
 
 if view == 'page' then
@@ -121,14 +95,14 @@ elseif view == 'after' then
   local place = place_behind(ARGV[6], ARGV[7])
   stretch(place, place + tonumber(ARGV[8]) - 1)
 elseif view == 'around' then
-  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6]))
+  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6], orders_key, earliest))
   if place then
     stretch(math.max(0, place - tonumber(ARGV[7])), place + tonumber(ARGV[7]))
     reply[5], reply[6] = false, false
   end
 else
   for i = 6, #ARGV do
-    local member = member_of(ARGV[i])
+    local member = member_of(ARGV[i], orders_key, earliest)
     local place = redis.call('ZREVRANK', board_key, member)
     if place then
       local score, n = redis.call('ZSCORE', board_key, member), #reply

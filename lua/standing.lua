@@ -6,6 +6,8 @@
 -- Reply    {epoch, seq, balances {field, value, …}, total | false, score, rank - 1, users not better, next score above |
 --          false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
 -- Effects  none
+--
+--- @include "include/members"
 
 local balances_key, meta_key, user = KEYS[1], KEYS[2], ARGV[1]
 local ranking, earliest = ARGV[2], ARGV[3] == 'earliest'
@@ -16,16 +18,8 @@ if not (head[1] and head[2]) then
 end
 local reply = { head[1], head[2], redis.call('HGETALL', balances_key) }
 
-local function member_on(orders_key)
-  if not earliest then
-    return user
-  end
-  local digits = redis.call('HGET', orders_key, user)
-  return digits and digits .. user or ''
-end
-
 for i = 3, #KEYS, 3 do
-  local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_on(KEYS[i + 1])
+  local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_of(user, KEYS[i + 1], earliest)
   local score, n = redis.call('ZSCORE', board_key, member), #reply
   if score then
     local total = redis.call('ZCARD', board_key)
@@ -36,9 +30,9 @@ for i = 3, #KEYS, 3 do
     elseif ranking == 'ordinal' then
       before = redis.call('ZREVRANK', board_key, member)
     end
-    local above = redis.call('ZRANGEBYSCORE', board_key, '(' .. score, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local next_above = redis.call('ZRANGEBYSCORE', board_key, '(' .. score, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = total, score, before, total - better
-    reply[n + 5] = above[2] or false
+    reply[n + 5] = next_above[2] or false
   else
     for column = 1, 5 do
       reply[n + column] = false

@@ -6,10 +6,11 @@ from ..settings import Settings
 from ..store import keys
 from ..store import postgres as schema
 from ..store.directory import PUBLISH, namespace_of, publish_calls
+from ..store.fences import lift
 from ..store.names import NAMES_CHANGED, name_call
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
-from ..store.redis import Link, Refused
+from ..store.redis import Call, Link, Refused
 from ..store.veil import VEIL, intent_of, state_call
 from .profiles import profile_of
 
@@ -28,9 +29,9 @@ async def migrate(settings: Settings) -> int:
         await open_partitions(link, [p for p in range(deployment.partitions) if p not in opened])
         await postgres.fetch("mark_opened")
         for row in await postgres.fetch("namespaces"):
-            for reply in await link.run(publish_calls(namespace_of(row))):
-                if isinstance(reply, Exception):
-                    raise Refused(f"Redis refuses a namespace: {reply}")
+            for call in publish_calls(namespace_of(row)):
+                await _run(link, call)
+            await lift(postgres, lambda call: _run(link, call), namespace_of(row))
         await _publish_names(postgres, link)
         await _publish_states(postgres, link, deployment.partitions)
         return deployment.partitions
@@ -53,6 +54,13 @@ async def _agree(postgres: Postgres, link: Link, settings: Settings) -> Deployme
             raise Refused("Postgres was opened with a Redis that held its boards, and this one is empty: recover it")
         await write_deployment(link, wanted)
     return wanted
+
+
+async def _run(link: Link, call: Call) -> object:
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise Refused(f"Redis refuses a namespace: {reply}")
+    return reply
 
 
 async def _publish_names(postgres: Postgres, link: Link) -> None:

@@ -4,7 +4,7 @@ A number is a cell: the user's score in one window, or the balance of one label.
 the user's other live grants, which the ledger knows; a plan is good as long as the user has not changed since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Literal, NamedTuple
@@ -13,12 +13,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
-from .errors import AmountRange, GrantedAtRange, Invalid
+from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .namespace import Namespace
 from .text import LABEL_BYTES_MAX, check_text
 
 REASON_BYTES_MAX = 256
+_PLAIN = ("category", "source", "source_id", "action", "session_id")
+EDITABLE = ("amount", "granted_at", *_PLAIN)
 
 Verb = Literal["edit", "void", "restore"]
 _pack = msgspec.msgpack.Encoder().encode
@@ -36,6 +38,17 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
     session_id: str | UnsetType | None = UNSET
     reason: str | None = None
     revision: int | None = None
+
+
+class Ask(NamedTuple):
+    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here."""
+
+    grant_id: str
+    verb: Verb
+    edit: Edit
+    actor: str
+    key: str | None = None
+    admin: bool = False
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +80,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return namespace.boards_of(self.windows, self.category)
 
 
+class Keyed(NamedTuple):
+    """A correction that was made with an Idempotency-Key. asked: None where that was not recorded yet."""
+
+    grant_id: str
+    revision: int
+    asked: bytes | None
+
+
 class Cell(NamedTuple):
     """What a user's other live grants make of a number. Its order is that of granted_at, then seq."""
 
@@ -85,12 +106,12 @@ class Moves(NamedTuple):
     text: str
 
 
-def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
-    """The grant after an edit. Invalid, AmountScale, AmountRange, GrantedAtRange."""
+def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | None = None) -> Held:
+    """The grant after an edit; zone: the user's own. Invalid, AmountScale, AmountRange, GrantedAtRange."""
     if held.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
-    for field in ("category", "source", "source_id", "action", "session_id"):
+    for field in _PLAIN:
         value = getattr(edit, field)
         if value is not UNSET:
             if value is not None:
@@ -107,8 +128,44 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int) -> Held:
         if at != held.granted_at:
             if (past is not None and at < now - past) or (future is not None and at > now + future):
                 raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
-            changes |= {"granted_at": at, "windows": namespace.calendar.names_at(at), "day": namespace.day_at(at)}
+            windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
+            changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(held, **changes)
+
+
+def corrected(namespace: Namespace, held: Held, ask: Ask, now: int, zone: str | None = None) -> Held:
+    """The grant as a caller wants it; zone: the user's own. Forbidden, and an edit's own problems."""
+    if ask.verb == "edit":
+        return edited(namespace, held, ask.edit, now, zone)
+    if held.quarantined and not ask.admin:
+        raise Forbidden("only an admin's key decides about a grant in quarantine")
+    return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)
+
+
+def asked_digest(namespace: Namespace, ask: Ask) -> bytes:
+    """16 bytes over what is to be done to which grant and why, normalised; `revision` is a condition and no part of it.
+
+    Invalid, AmountScale, AmountRange.
+    """
+    edit = ask.edit
+    changes: dict[str, object] = {name: value for name in _PLAIN if (value := getattr(edit, name)) is not UNSET}
+    if not isinstance(edit.amount, UnsetType):
+        changes["amount"] = amount_units(edit.amount, namespace.rules.scale)
+    if not isinstance(edit.granted_at, UnsetType):
+        changes["granted_at"] = granted_micros(edit.granted_at)
+    return blake2b(_pack((ask.grant_id, ask.verb, sorted(changes.items()), edit.reason)), digest_size=16).digest()
+
+
+def made_before(keyed: Sequence[Keyed], grant_id: str, asked: bytes) -> int | None:
+    """The revision that this very ask made with its key, None where the key is unused. KeyConflict."""
+    mine = next((held for held in keyed if held.grant_id == grant_id), None)
+    if mine is None:
+        if keyed:
+            raise KeyConflict("this Idempotency-Key was used to correct another grant", field="Idempotency-Key")
+        return None
+    if mine.asked not in (None, asked):
+        raise KeyConflict("this Idempotency-Key was used for another correction", field="Idempotency-Key")
+    return mine.revision
 
 
 def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -120,22 +177,22 @@ def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> t
 
 
 def plan_moves(
-    namespace: Namespace, before: Held | None, after: Held | None, others: Mapping[str, Cell], user_seq: int
+    namespace: Namespace, before: Held | None, after: Held | None, others: Mapping[str, Cell], hold: str = ""
 ) -> Moves:
     """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
 
-    user_seq: the user's last change by which `others` are complete. A sum that grows or shrinks in place needs no such
-    hold.
+    hold: by what `others` are complete, as lua/include/outcome.lua reads it. A sum that grows or shrinks in place needs
+    no such hold.
     """
     windows, labels = cells_of(namespace, before, after)
     if before is None and after is None:
-        return Moves((), (), "-")
+        return Moves((), (), f"-{hold}")
     if not needs_others(namespace, before, after):
         assert before is not None
         assert after is not None
         by = after.amount - before.amount
         moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
-        return Moves(windows, labels, _each("w", windows, by) + "".join(f"l{place}+{by}" for place, _ in moved))
+        return Moves(windows, labels, _each("w", windows, by) + "".join(f"l{place}+{by}" for place, _ in moved) + hold)
     text = []
     for what, names in (("w", windows), ("l", labels)):
         for i, name in enumerate(names, 1):
@@ -149,7 +206,7 @@ def plan_moves(
                 text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     text.append(f"a={max(moments)}" if moments else "ax")
-    return Moves(windows, labels, "".join(text) + f"u={user_seq}")
+    return Moves(windows, labels, "".join(text) + hold)
 
 
 def needs_others(namespace: Namespace, before: Held | None, after: Held | None) -> bool:
@@ -184,19 +241,16 @@ def _move(namespace: Namespace, before: Held | None, after: Held | None, others:
 
 def correction_entry(
     namespace: Namespace,
-    verb: Verb,
+    ask: Ask,
     before: Held,
     after: Held,
     others: Mapping[str, Cell],
-    user_seq: int,
-    *,
-    reason: str | None,
-    actor: str,
-    key: str | None,
+    hold: str = "",
+    asked: bytes | None = None,
 ) -> Entry:
     """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on."""
     live = tuple(None if side.voided else side for side in (before, after))
-    moves = plan_moves(namespace, live[0], live[1], others, user_seq)
+    moves = plan_moves(namespace, live[0], live[1], others, hold)
     revision = before.revision + 1
     body = LogEntry(
         kind=CORRECTION,
@@ -217,16 +271,17 @@ def correction_entry(
         day=after.day,
         value=after.amount,
         voided=after.voided,
-        verb=verb,
-        reason=reason,
-        actor=actor,
-        key=key,
+        verb=ask.verb,
+        reason=ask.edit.reason,
+        actor=ask.actor,
+        key=ask.key,
+        asked=asked,
     )
     return Entry(
         namespace=namespace,
         body=body,
         id=entry_id(CORRECTION, namespace.id, before.grant_id, revision),
-        content=blake2b(_pack((verb, after, reason, key)), digest_size=16).digest(),
+        content=blake2b(_pack((ask.verb, after, ask.edit.reason, ask.key)), digest_size=16).digest(),
         windows=moves.windows,
         labels=moves.labels,
         moves=moves.text,

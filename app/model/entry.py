@@ -23,7 +23,8 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
 
     A correction carries the grant as it is from then on: `value` is its amount, `voided` whether it counts, `verb` what
     was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
-    `day`: the grant's, in the namespace's zone, where streaks are on.
+    `asked`: with a key, the digest of what was asked.
+    `day`: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     actor: str | None = None
     key: str | None = None
     day: str | None = None
+    asked: bytes | None = None
 
 
 class Entry(msgspec.Struct):

@@ -4,7 +4,7 @@ Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
-├── Conflict 409: GrantConflict, NamespaceFrozen, RevisionConflict, UserErased
+├── Conflict 409: GrantConflict (KeyConflict), NamespaceFrozen, RevisionConflict, UserErased
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, TooFast, RuleLocked
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering, UserErasing
 
@@ -146,6 +146,10 @@ class GrantConflict(Conflict):
     """The grant_id is taken by a grant with other content."""
 
     code = "grant_conflict"
+
+
+class KeyConflict(GrantConflict):
+    """The Idempotency-Key is taken by another correction."""
 
 
 class NamespaceFrozen(Conflict):

@@ -47,8 +47,16 @@ class NamedGrant(Grant, forbid_unknown_fields=True, kw_only=True):
     namespace: str
 
 
-def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None, backfill: bool = False) -> Entry:
-    """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`.
+def plan(
+    grant: Grant,
+    namespace: Namespace,
+    now: int,
+    actor: str | None = None,
+    zone: str | None = None,
+    *,
+    backfill: bool = False,
+) -> Entry:
+    """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
     backfill: an admin lets it in however old it is, behind seals too, and at any pace.
 
@@ -82,7 +90,7 @@ def plan(grant: Grant, namespace: Namespace, now: int, actor: str | None = None,
         granted_at=granted_at,
         windows=windows,
         meta=meta,
-        day=namespace.day_at(granted_at),
+        day=namespace.day_at(granted_at, zone),
         actor=actor,
     )
     return Entry(

@@ -10,7 +10,7 @@ import msgspec
 from .errors import Invalid, RuleLocked
 from .score import from_units, to_units
 from .text import check_namespace_name, check_text
-from .windows import EARLIEST, LATEST, Calendar, Period, Season, to_micros
+from .windows import EARLIEST, LATEST, Calendar, Period, Season, day_in, to_micros
 from .zone import check_zone
 
 Number = int | float
@@ -191,9 +191,9 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         """amount_min and amount_max in scaled units."""
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
 
-    def day_at(self, micros: int) -> str | None:
-        """The day that a grant counts for in a streak; None where streaks are off."""
-        return self.calendar.day_at(micros).isoformat() if self.rules.streaks else None
+    def day_at(self, micros: int, zone: str | None = None) -> str | None:
+        """The day that a grant counts for in a streak, in its user's own zone if any; None where streaks are off."""
+        return day_in(zone or self.rules.timezone, micros).isoformat() if self.rules.streaks else None
 
     @property
     def sign(self) -> int:

@@ -81,6 +81,15 @@ def day_starts(zone: str, day: date) -> int:
     return before
 
 
+def day_in(zone: str, micros: int) -> date:
+    """The local day of an instant in a zone."""
+    day = _local_date(ZoneInfo(zone), micros)
+    # A clock turned back over midnight shows a date again: those instants stay in the day that had begun.
+    while micros >= day_starts(zone, day + timedelta(days=1)):
+        day += timedelta(days=1)
+    return day
+
+
 def _local_date(info: ZoneInfo, micros: int) -> date:
     return from_micros(micros).astimezone(info).date()
 
@@ -94,7 +103,6 @@ class Calendar:
         self._seasons = tuple(
             Window(f"season:{held.name}", "season", to_micros(held.starts), to_micros(held.ends)) for held in seasons
         )
-        self._info = ZoneInfo(zone)
         self._days: dict[date, tuple[str, ...]] = {}
         self._last: tuple[int, int, tuple[str, ...]] = (1, 0, ())
 
@@ -122,11 +130,7 @@ class Calendar:
 
     def day_at(self, micros: int) -> date:
         """The local day of an instant."""
-        day = _local_date(self._info, micros)
-        # A clock turned back over midnight shows a date again: those instants stay in the day that had begun.
-        while micros >= day_starts(self.zone, day + timedelta(days=1)):
-            day += timedelta(days=1)
-        return day
+        return day_in(self.zone, micros)
 
     def current(self, period: Period, micros: int) -> Window:
         """The window of a period at an instant."""

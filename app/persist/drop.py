@@ -1,5 +1,7 @@
 """Clearing Redis of deleted namespaces: their ids are never used again, so their keys only take room."""
 
+from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Any
 
 from ..store import keys
@@ -7,25 +9,56 @@ from ..store.directory import version_call
 from ..store.redis import Call, Link, Refused
 from .sink import Sink
 
+STEP_S = 0.05
+REST_S = 1.0
+LOOK_S = 5.0
 _KEYS_A_SCAN = 1_000
 
 
-async def drop(sink: Sink, link: Link, p: int) -> None:
-    """Drops the boards, balances and counters of a partition's deleted namespaces. O(keys of this Redis) each.
+class Dropper:
+    """Drops the boards, balances and counters of deleted namespaces, a little at a time: the ledger waits meanwhile.
 
-    The version goes up first, so that no plan made before the deletion can write to what is dropped.
+    One pass over all keys of this Redis serves every namespace that was deleted when it began; a second is spent on it
+    to a twentieth at most. Where it stands is known here alone: whoever loses the connection begins anew, for a cursor
+    means nothing to another Redis.
     """
-    for namespace_id, version in await sink.deleted_namespaces(p):
-        await _run(link, version_call(p, namespace_id, version))
-        for pattern in keys.of_namespace(p, namespace_id):
-            cursor = b"0"
-            while True:
-                cursor, found = await _run(link, ("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_A_SCAN))
-                if found:
-                    await _run(link, ("UNLINK", *found))
-                if cursor == b"0":
-                    break
-        await sink.mark_dropped(namespace_id)
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._due = 0.0
+        self._cursor = b"0"
+        self._doomed: frozenset[tuple[int, int]] = frozenset()
+
+    async def step(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
+        """At most STEP_S and one call more; nothing before the next step is due. Refused, and what the stores raise."""
+        now = self._clock()
+        if now < self._due:
+            return
+        if not self._doomed:
+            await self._begin(sink, link, partitions)
+        if self._doomed and await self._scan(link, now + STEP_S):
+            doomed, self._doomed = self._doomed, frozenset()
+            await sink.mark_dropped([namespace_id for _, namespace_id in doomed])
+        self._due = now + (REST_S if self._doomed else LOOK_S)
+
+    async def _begin(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
+        """The versions go up first, so that no plan made before a deletion can write behind the cursor."""
+        found = await sink.deleted_namespaces(partitions)
+        for p, namespace_id, version in found:
+            await _run(link, version_call(p, namespace_id, version))
+        self._doomed, self._cursor = frozenset((p, namespace_id) for p, namespace_id, _ in found), b"0"
+
+    async def _scan(self, link: Link, until: float) -> bool:
+        """Goes on from where the last step stopped; whether the pass came to its end."""
+        while True:
+            self._cursor, found = await _run(link, ("SCAN", self._cursor, "COUNT", _KEYS_A_SCAN))
+            gone = [key for key in found if keys.namespace_of(key) in self._doomed]
+            if gone:
+                await _run(link, ("UNLINK", *gone))
+            if self._cursor == b"0":
+                return True
+            if self._clock() >= until:
+                return False
 
 
 async def _run(link: Link, call: Call) -> Any:

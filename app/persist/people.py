@@ -83,7 +83,7 @@ class People:
         """Whether the ledger holds all that names the user in a partition; their balances go."""
         if any(claimed.kind == GRANT and claimed.user == intent.name for _, _, claimed in await sink.open_heals(p)):
             return False
-        if await sink.deleted_namespaces(p):
+        if await sink.deleted_namespaces([p]):
             return False  # Their keys go first.
         names = {keys.balances(p, entry.namespace.id) + intent.name for entry in entries}
         if names:

@@ -12,7 +12,7 @@ from ..model.entry import GRANT, QUARANTINE, LogEntry
 COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
     *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day"),
+    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day", "asked"),
 )
 DUPLICATE = "duplicate"
 
@@ -72,7 +72,7 @@ def record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         return (
             *(row.partition, row.epoch, row.seq, "tombstone", 0, f"tombstone:{row.partition}:{row.epoch}-{row.seq}", 1),
             *(None, 0, 0, row.score, None, None, None, None, None, row.recorded_at, row.recorded_at, [], row.digest),
-            *(0, None, False, None, None, None, None, None),
+            *(0, None, False, None, None, None, None, None, None),
         )
     # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
     name = (
@@ -95,4 +95,5 @@ def record(row: Row, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         *(row.change, entry.amount if entry.kind == GRANT else entry.value, entry.voided or row.quarantined),
         *(QUARANTINE if row.quarantined else entry.verb,),
         *(entry.reason, entry.actor, entry.key, None if entry.day is None else date.fromisoformat(entry.day)),
+        entry.asked,
     )

@@ -1,6 +1,6 @@
 """The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -222,13 +222,14 @@ class Sink:
         transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
         return transaction
 
-    async def deleted_namespaces(self, p: int) -> list[tuple[int, int]]:
-        """Namespaces of a partition whose keys are still in Redis, each with a new version of its rules."""
-        return [(row["id"], row["version"]) for row in await self._connection.fetch(queries()["deleted_namespaces"], p)]
+    async def deleted_namespaces(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
+        """Namespaces of some partitions whose keys are still in Redis: partition, id and a new version of the rules."""
+        rows = await self._connection.fetch(queries()["deleted_namespaces"], list(partitions))
+        return [(row["partition"], row["id"], row["version"]) for row in rows]
 
-    async def mark_dropped(self, namespace_id: int) -> None:
-        """Records that a namespace's keys are gone."""
-        await self._connection.execute(queries()["mark_dropped"], namespace_id)
+    async def mark_dropped(self, namespace_ids: Sequence[int]) -> None:
+        """Records that the keys of some namespaces are gone."""
+        await self._connection.execute(queries()["mark_dropped"], namespace_ids)
 
     async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""

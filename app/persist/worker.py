@@ -20,7 +20,7 @@ from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
 from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
-from .drop import drop
+from .drop import Dropper
 from .heal import heal
 from .people import People
 from .row import Row, read_row
@@ -95,6 +95,7 @@ class Worker:
         self._archivist = Archivist()
         self._people = People(link, apply_link)
         self._looked = 0.0
+        self._dropper = Dropper()
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again."""
@@ -124,6 +125,7 @@ class Worker:
         self._leases.clear()
         self._released.clear()
         self._balanced = 0.0
+        self._dropper = Dropper()
 
     async def _pass(self) -> None:
         if self._sink is None:
@@ -149,6 +151,7 @@ class Worker:
         if monotonic() - self._looked >= PEOPLE_S:
             await self._people.look(self._sink, {p: lease.offset for p, lease in self._leases.items()})
             self._looked = monotonic()
+        await self._dropper.step(self._sink, self._link, self._leases)
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
@@ -273,7 +276,6 @@ class Worker:
             (seq,) = await self._link.run([("HGET", keys.meta(p), "seq")])
             PERSIST_LAG.labels(str(p)).set(int(seq) - lease.offset.seq)
             await heal(sink, self._apply_link, p, lease.offset)
-            await drop(sink, self._link, p)
 
 
 def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:

@@ -21,6 +21,7 @@ from ..store.names import Names
 from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
 from .boards import board_body, parse_cursor
 from .history import History, moment_of
+from .includes import included, parse_include
 from .past import Past
 from .standings import Standings
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
@@ -28,6 +29,7 @@ from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 LIMIT_MAX = 1_000
 USERS_MAX = 500
 _PAST = ("as_of", "compare_to")
+_EVERYWHERE = ("ranking", "category", "include", *_PAST)
 _ANSWERS_BYTES_MAX = 32 * 1024 * 1024
 _READS_MAX = 4
 
@@ -63,19 +65,23 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", "ranking", "category", *_PAST)
-        view, ranking = _view(request), _ranking(request)
+        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE)
+        view, ranking, include = _view(request), _ranking(request), parse_include(request)
         category = request.query_params.get("category")
         if category is not None:
             check_text(category, "?category", LABEL_BYTES_MAX)
         packed = wants_msgpack(request.scope)
         if any(name in request.query_params for name in _PAST):
-            return await self._past_board(request, view, ranking, category)
+            return await self._past_board(request, view, ranking, category, include)
 
         async def read(namespace: Namespace) -> bytes:
             window = self._window_of(request, namespace, category)
             call = board_call(namespace, _name(window, category), view, ranking)
             reply = await self._gatherer.call(call)
+            if include:
+                # What is included changes with grants to other boards and with the day: no version tells.
+                full = await self._board(namespace, window, category, view, ranking, reply, include)
+                return encode(request.scope, full)[0]
             # The reply names its version, so an equal reply at an equal version is an equal answer; names read now are
             # those of so many changes at least.
             read_at = (self._names.changes, *reply[:3])
@@ -99,12 +105,19 @@ class Reader:
         return find_window(namespace, request.path_params["window"], self._clock())
 
     async def _past_board(
-        self, request: Request, view: list[str | int | bytes], ranking: str | None, category: str | None
+        self,
+        request: Request,
+        view: list[str | int | bytes],
+        ranking: str | None,
+        category: str | None,
+        include: frozenset[str],
     ) -> Response:
         """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
         if view[0] not in ("page", "users"):
             raise Invalid("is taken with pages by offset and with users", field=f"?{_PAST[0]}")
         as_of, since = (moment_of(request.query_params, name) for name in _PAST)
+        if include and as_of is not None:
+            raise Invalid("cannot be combined with as_of", field="?include")
         names = [str(name) for name in view[1:]] if view[0] == "users" else None
         offset, limit = (0, 0) if names else (int(view[1]), int(view[2]))
 
@@ -114,7 +127,7 @@ class Reader:
             rank_by = ranking or namespace.rules.ranking
             if as_of is None:
                 reply = await self._gatherer.call(board_call(namespace, _name(window, category), view, ranking))
-                body = await self._board(namespace, window, category, view, ranking, reply)
+                body = await self._board(namespace, window, category, view, ranking, reply, include)
             else:
                 past = await self._past.board(*at, as_of, rank_by, offset=offset, limit=limit, users=names)
                 board = Board(0, 0, 0, past.total, past.places)
@@ -145,6 +158,7 @@ class Reader:
         view: list[str | int | bytes],
         ranking: str | None,
         reply: Any,
+        include: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
         board = await self._boards.resolve(namespace, _name(window, category), view, ranking, reply)
         missing = None
@@ -154,7 +168,11 @@ class Reader:
         elif view[0] == "around" and not board.places:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
         names = await self._names.of([place.user for place in board.places])
-        return {**board_body(namespace, window, board, names, missing), "category": category}
+        body = {**board_body(namespace, window, board, names, missing), "category": category}
+        if include:
+            now, entries = self._clock(), body["entries"]
+            body["entries"] = await included(self._gatherer, self._names, namespace, entries, include, now)
+        return body
 
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""
@@ -263,7 +281,7 @@ def _view(request: Request) -> list[str | int | bytes]:
     query = request.query_params
     kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
     for name in query:
-        if name not in _VIEWS[kind] and name not in ("ranking", "category", *_PAST):
+        if name not in _VIEWS[kind] and name not in _EVERYWHERE:
             raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
     users = query.getlist("user")
     if users:

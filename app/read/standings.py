@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -55,7 +54,8 @@ class Standings:
             return None
         ranked = dict(zip((*periods, *seasons), ranks, strict=True))
         name = (await self._names.of([user])).get(user, NAMELESS)
-        return {**standing_body(namespace, user, balances, ranked, now), **msgspec.structs.asdict(name)}
+        body = standing_body(namespace, user, balances, ranked, now, name.timezone)
+        return {**body, "display_name": name.display_name, "avatar": name.avatar}
 
     async def everywhere(self, request: Request) -> Response:
         """`GET /v1/users/{user}/standings`: `{"user_id", "standings":[{"namespace", …}], "next_cursor"}`, each what

@@ -11,7 +11,9 @@ from .redis import Call, evalsha
 from .scripts import load
 
 BOARD = load("board")
+PLACE = load("place")
 STANDING = load("standing")
+USERS = load("users")
 VERSIONS = load("versions")
 
 
@@ -139,6 +141,40 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
         for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, ranks
+
+
+def place_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
+    """The ranks that some scores have for a user, or would have, on the `all` board. O(log² n) each."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    names = (keys.board(p, ns, "all"), keys.meta(p), *_extra_keys(p, ns, "all"))
+    return evalsha(PLACE, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)])
+
+
+def read_places(reply: Any) -> list[int]:
+    """The ranks in the call's order. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    return [before + 1 for before in reply]
+
+
+class Activity(NamedTuple):
+    """What a board may tell of a user besides the score. changed_at: when that last changed on `all`, microseconds."""
+
+    changed_at: int | None
+    days: tuple[str, ...]
+
+
+def users_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
+    """Many users' activity, with or without days. O(users), or O(all their balances)."""
+    prefix = keys.balances(namespace.partition, namespace.id)
+    return evalsha(USERS, [keys.meta(namespace.partition), *(prefix + user for user in users)], [int(days)])
+
+
+def read_users(reply: Any) -> list[Activity]:
+    """One a user, in the call's order. Recovering where the partition's head is gone."""
+    _check_opened(reply)
+    return [
+        Activity(None if told[0] is None else int(told[0]), tuple(day.decode() for day in told[1:])) for told in reply
+    ]
 
 
 def _check_opened(reply: Any) -> None:

@@ -1,5 +1,7 @@
 """Every Redis key's name. `{p}` is a hash tag: one partition's keys share a slot, so a script call stays atomic."""
 
+import re
+
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
@@ -48,7 +50,7 @@ def scores(p: int, namespace_id: int, window: str) -> str:
 
 
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, seq, per category, per source, per day, velocities, and the
+    """Hash a user (append the name): total, count, last, seq, at, per category, source and day, velocities, and the
     scores that a hidden user has on each board."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
 
@@ -58,7 +60,12 @@ def space(p: int, namespace_id: int) -> str:
     return f"lb:{{{p}}}:s:{namespace_id}"
 
 
-def of_namespace(p: int, namespace_id: int) -> tuple[str, ...]:
-    """Patterns that match every key of one namespace but its rules."""
-    boards = (name(p, namespace_id, "*") for name in (board, orders, scores))
-    return *boards, balances(p, namespace_id) + "*", space(p, namespace_id)
+# Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
+# any glob character, so a key is told by its beginning, never by a pattern.
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|u|s):(\d+)(?::|\Z)")
+
+
+def namespace_of(key: bytes) -> tuple[int, int] | None:
+    """Partition and namespace id of a key that belongs to one namespace; None for any other. O(1)."""
+    found = _OF_NAMESPACE.match(key)
+    return None if found is None else (int(found[1]), int(found[2]))

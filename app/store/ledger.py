@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..model.correction import Cell, Held
+import asyncpg
+
+from ..model.correction import Cell, Held, Keyed
 from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros
@@ -20,33 +22,40 @@ class Ledger:
         row = await self._postgres.fetch_one("offset", p)
         return 0 if row is None else int(row["seq"])
 
-    async def held(self, namespace: Namespace, grant_id: str) -> Held | None:
-        """A grant as its last revision left it. O(log n)."""
-        row = await self._postgres.fetch_one("held", namespace.id, grant_id)
-        if row is None:
-            return None
-        fields = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
-        return Held(
-            **{field: row[field] for field in fields},
-            granted_at=to_micros(row["granted_at"]),
-            windows=tuple(row["windows"]),
-            voided=row["voided"],
-            day=None if row["day"] is None else row["day"].isoformat(),
-            quarantined=row["verb"] == QUARANTINE,
-            seq=row["first_seq"],
-        )
+    async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, Held]:
+        """Some grants as their last revisions left them, those that there are. O(log n) each."""
+        rows = await self._postgres.fetch("held", namespace.id, list(grant_ids))
+        return {row["grant_id"]: _held(row) for row in rows}
 
-    async def keyed(self, namespace: Namespace, grant_id: str, key: str) -> int | None:
-        """The revision that a correction with this Idempotency-Key made."""
-        row = await self._postgres.fetch_one("keyed_revision", namespace.id, grant_id, key)
-        return None if row is None else int(row["revision"])
+    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[Keyed]]:
+        """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
+        found: dict[str, list[Keyed]] = {}
+        for row in await self._postgres.fetch("keyed", namespace.id, list(keys)) if keys else ():
+            asked = None if row["asked"] is None else bytes(row["asked"])
+            found.setdefault(row["key"], []).append(Keyed(row["grant_id"], row["revision"], asked))
+        return found
 
-    async def others(self, namespace: Namespace, user: str, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
-        """What the user's live grants other than `grant_id` make of each cell. O(the user's grants)."""
-        rows = await self._postgres.fetch("other_cells", namespace.id, user, grant_id, list(cells))
+    async def others(
+        self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
+    ) -> dict[str, Cell]:
+        """What the user's live grants other than some make of each cell. O(the user's grants)."""
+        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells))
         return {
             row["cell"]: Cell(
                 row["highest"], row["lowest"], row["latest"], to_micros(row["latest_at"]), row["latest_seq"]
             )
             for row in rows
         }
+
+
+def _held(row: asyncpg.Record) -> Held:
+    fields = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
+    return Held(
+        **{field: row[field] for field in fields},
+        granted_at=to_micros(row["granted_at"]),
+        windows=tuple(row["windows"]),
+        voided=row["voided"],
+        day=None if row["day"] is None else row["day"].isoformat(),
+        quarantined=row["verb"] == QUARANTINE,
+        seq=row["first_seq"],
+    )

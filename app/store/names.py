@@ -19,10 +19,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Name(msgspec.Struct, frozen=True):
-    """What a board shows of a profile."""
+    """What a board shows of a profile, and the zone in which the user's days begin."""
 
     display_name: str | None = None
     avatar: str | None = None
+    timezone: str | None = None
 
 
 NAMELESS = Name()
@@ -60,6 +61,11 @@ class Names:
             found |= read
             self._keep(read, changes)
         return {user: name for user, name in found.items() if name is not None}
+
+    async def zones_of(self, users: Sequence[str]) -> Mapping[str, str]:
+        """The time zones of those who have one of their own. StoreUnavailable."""
+        names = await self.of(users)
+        return {user: name.timezone for user, name in names.items() if name.timezone is not None}
 
     def _keep(self, read: Mapping[str, Name | None], changes: int) -> None:
         """Kept only if nothing changed since it was asked for: a later round may have emptied the cache already."""

@@ -40,6 +40,11 @@ told AS (
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
 SELECT version FROM changed;
 
+-- name: renew_namespace
+-- The same rules under a new version, unless somebody changed them since they were read.
+UPDATE namespaces SET version = nextval('rules_version')
+WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
+
 -- name: delete_namespace
 WITH deleted AS (
     UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
@@ -153,27 +158,28 @@ WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correctio
 ORDER BY l.revision;
 
 -- name: held
--- A grant as its last revision left it; `first_seq` is the seq of the grant itself.
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+-- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
+SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
 JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
-WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
-ORDER BY l.revision DESC LIMIT 1;
+WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[]) AND l.kind IN ('grant', 'correction')
+ORDER BY l.grant_id, l.revision DESC;
 
--- name: keyed_revision
--- The revision that a correction with this Idempotency-Key made.
-SELECT revision FROM ledger WHERE namespace_id = $1 AND grant_id = $2 AND kind = 'correction' AND key = $3;
+-- name: keyed
+-- What corrections with these Idempotency-Keys did. O(log n) each.
+SELECT key, grant_id, revision, asked FROM ledger
+WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
 
 -- name: other_cells
--- What a user's live grants other than one make of each window and label asked for. O(the user's grants).
+-- What a user's live grants other than some make of each window and label asked for. O(the user's grants).
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
     JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> $3
+      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> ALL($3::text[])
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
           AND c.kind = 'correction' AND c.revision > l.revision)),
@@ -257,11 +263,11 @@ ORDER BY seq LIMIT 100;
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: deleted_namespaces
-SELECT id, nextval('rules_version') AS version FROM namespaces
-WHERE partition = $1 AND deleted_at IS NOT NULL AND dropped_at IS NULL;
+SELECT partition, id, nextval('rules_version') AS version FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
 
 -- name: mark_dropped
-UPDATE namespaces SET dropped_at = now() WHERE id = $1;
+UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
 
 -- name: named_namespace
 -- The namespace that bears a name or bore it last, or the one of that name with an id.

@@ -1,6 +1,5 @@
 """PATCH, DELETE and restore of a grant, and many corrections at once."""
 
-import asyncio
 from typing import Any, Literal
 
 import msgspec
@@ -9,18 +8,17 @@ from starlette.responses import Response
 
 from ..access.guard import need, principal_of
 from ..access.keys import Keyring, Principal
-from ..model.correction import REASON_BYTES_MAX, Edit, Verb
+from ..model.correction import EDITABLE, REASON_BYTES_MAX, Ask, Edit, Verb
 from ..model.errors import Invalid, Problem, TooLarge
 from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.directory import Directory
 from ..wire import MSGPACK, answer, check_query, decode_body, header, media_type
-from .corrections import Ask, Corrector
+from .corrections import Corrector
 from .receipts import summary, told
 
 CORRECTIONS_MAX = 1_000
-_AT_ONCE = 16
 
 
 class Remark(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,30 +81,29 @@ class Corrections:
         by_grant: dict[str, list[int]] = {}
         for i, member in enumerate(members):
             by_grant.setdefault(member.grant_id, []).append(i)
+        key = _key(request)
         results: list[Any] = [None] * len(members)
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def run(places: list[int]) -> None:
-            async with gate:
-                for i in places:
-                    results[i] = await self._member(request, namespace, principal, members[i])
-
-        await asyncio.gather(*(run(places) for places in by_grant.values()))
+        asks: dict[int, Ask] = {}
+        for i, member in enumerate(members):
+            try:
+                # No client's key holds a line feed: a member's key is its own.
+                asks[i] = self._ask(request, namespace, principal, member, None if key is None else f"{key}\n{i}")
+            except Problem as problem:
+                results[i] = told(member.grant_id, problem)
+        done = await self._corrector.correct_all(namespace, list(asks.values()))
+        for i, result in zip(asks, done, strict=True):
+            results[i] = told(members[i].grant_id, result) if isinstance(result, Problem) else result
         return answer(request, summary(results))
 
-    async def _member(self, request: Request, namespace: Namespace, principal: Principal, member: Correction) -> Any:
-        try:
-            edit = _spoken(request, member)
-            if member.op != "edit" and _changes(edit):
-                raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
-            _check(member.grant_id, edit)
-            return await self._corrector.correct(
-                namespace,
-                member.grant_id,
-                Ask(member.op, edit, principal.id, None, principal.may("admin", namespace.name)),
-            )
-        except Problem as problem:
-            return told(member.grant_id, problem)
+    def _ask(
+        self, request: Request, namespace: Namespace, principal: Principal, member: Correction, key: str | None
+    ) -> Ask:
+        edit = _spoken(request, member)
+        if member.op != "edit" and _changes(edit):
+            raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
+        _check(member.grant_id, edit)
+        is_admin = principal.may("admin", namespace.name)
+        return Ask(member.grant_id, member.op, edit, principal.id, key, is_admin)
 
     async def _where(self, request: Request) -> tuple[Namespace, Principal]:
         name = request.path_params["namespace"]
@@ -119,25 +116,25 @@ class Corrections:
     ) -> Response:
         grant_id = request.path_params["grant_id"]
         _check(grant_id, edit)
-        key = header(request.scope, b"idempotency-key") or None
-        if key is not None:
-            check_text(key, "Idempotency-Key", ID_BYTES_MAX)
-        ask = Ask(verb, edit, principal.id, key, principal.may("admin", namespace.name))
+        ask = Ask(grant_id, verb, edit, principal.id, _key(request), principal.may("admin", namespace.name))
         dry = request.query_params.get("dry_run", "false")
         if dry not in ("true", "false"):
             raise Invalid("must be true or false", field="?dry_run")
         if dry == "true":
-            return answer(request, await self._corrector.preview(namespace, grant_id, ask))
-        return answer(request, await self._corrector.correct(namespace, grant_id, ask))
+            return answer(request, await self._corrector.preview(namespace, ask))
+        return answer(request, await self._corrector.correct(namespace, ask))
+
+
+def _key(request: Request) -> str | None:
+    """The Idempotency-Key. Invalid."""
+    key = header(request.scope, b"idempotency-key") or None
+    if key is not None:
+        check_text(key, "Idempotency-Key", ID_BYTES_MAX)
+    return key
 
 
 def _changes(edit: Edit) -> list[str]:
-    return [
-        name for name in edit.__struct_fields__ if getattr(edit, name) is not msgspec.UNSET and name not in _REMARKS
-    ]
-
-
-_REMARKS = ("reason", "revision", "grant_id", "op")
+    return [name for name in EDITABLE if getattr(edit, name) is not msgspec.UNSET]
 
 
 def _check(grant_id: str, edit: Edit) -> None:

@@ -6,61 +6,38 @@ refused by the script and planned again.
 
 import asyncio
 import re
-from collections.abc import Callable
-from time import monotonic
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
-from ..model.correction import (
-    Cell,
-    Edit,
-    Held,
-    Moves,
-    Verb,
-    cells_of,
-    correction_entry,
-    edited,
-    needs_others,
-    plan_moves,
-)
-from ..model.entry import CORRECTION, GRANT, Entry, entry_id
-from ..model.errors import (
-    Forbidden,
-    GrantNotFound,
-    RevisionConflict,
-    StoreUnavailable,
-    Unavailable,
-    UserErased,
-    problem_of,
-)
+from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
+from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, needs_others, plan_moves
+from ..model.entry import Entry
+from ..model.errors import GrantNotFound, Problem, RevisionConflict, Unavailable, UserErased, problem_of
 from ..model.namespace import Namespace
 from ..model.veil import is_erased
 from ..store import keys
 from ..store.apply import Outcome
 from ..store.archive import BoardReader
 from ..store.directory import Directory
+from ..store.fences import Fences
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
-from ..store.log import is_counted
+from ..store.names import Names
 from ..store.veil import is_hidden
+from .catchup import Catchup, Patience
 from .committer import Committer
 from .receipts import CorrectionReceipt
 
-WAIT_S_MAX = 2.0
-_POLL_S = 0.02
+CHAIN_S_MAX = 10.0
+LIFT_AFTER_S = 0.15
+_AT_ONCE = 16
+_YIELD_EVERY = 64
 _NEWEST = 2**62
 _MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
 
-
-class Ask(NamedTuple):
-    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here."""
-
-    verb: Verb
-    edit: Edit
-    actor: str
-    key: str | None = None
-    admin: bool = False
+Told = CorrectionReceipt | Problem
 
 
 class Corrector:
@@ -73,6 +50,8 @@ class Corrector:
         gatherer: Gatherer,
         boards: BoardReader,
         ledger: Ledger,
+        fences: Fences,
+        names: Names,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -81,47 +60,136 @@ class Corrector:
         self._gatherer = gatherer
         self._boards = boards
         self._ledger = ledger
+        self._catchup = Catchup(gatherer, ledger)
+        self._fences = fences
+        self._names = names
         self._clock = clock
         self._ack = ack
 
-    async def correct(self, namespace: Namespace, grant_id: str, ask: Ask) -> CorrectionReceipt:
-        """Applies one correction. GrantNotFound, RevisionConflict, StoreUnavailable, and an edit's own problems."""
-        waiting = _Patience()
-        while True:
-            held = await self._known(namespace, grant_id, waiting)
-            if ask.key is not None and (made := await self._ledger.keyed(namespace, grant_id, ask.key)) is not None:
-                return await self._unchanged(namespace, held, made)
-            if ask.edit.revision not in (None, held.revision):
-                raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-            after = self._after(namespace, held, ask)
-            if after == held:
-                return await self._unchanged(namespace, held, held.revision)
-            if namespace.rules.mode == "frozen":
-                raise problem_of("namespace_frozen")
-            others, seq = await self._others(namespace, held, after, waiting)
-            entry = correction_entry(
-                *(namespace, ask.verb, held, after, others, seq), reason=ask.edit.reason, actor=ask.actor, key=ask.key
-            )
-            (outcome,) = await self._committer.submit(namespace.partition, [entry])
-            if outcome.code in ("applied", "duplicate"):
-                return self._receipt(entry, outcome)
-            if outcome.code == "stale_rules":
-                await self._directory.refresh()
-                namespace = await self._directory.namespace(namespace.name)
-            elif outcome.code not in ("grant_conflict", "stale_user"):
-                raise problem_of(outcome.code, outcome.detail)
-            await waiting.pause()
+    async def correct(self, namespace: Namespace, ask: Ask) -> CorrectionReceipt:
+        """Applies one correction. GrantNotFound, RevisionConflict, KeyConflict, StoreUnavailable, an edit's own."""
+        (told,) = await self.correct_all(namespace, [ask])
+        if isinstance(told, Problem):
+            raise told
+        return told
 
-    async def preview(self, namespace: Namespace, grant_id: str, ask: Ask) -> dict[str, Any]:
+    async def correct_all(self, namespace: Namespace, asks: Sequence[Ask]) -> list[Told]:
+        """What becomes of each ask. Those of one user's grants are done in their order, and planned in one go; users go
+        their own ways, some at a time."""
+        grants, lacking = await self._ledger.held(namespace, list({ask.grant_id for ask in asks})), None
+        try:
+            fresh = {ask.grant_id for ask in asks} - grants.keys()
+            grants |= await self._catchup.known(namespace, fresh, Patience())
+        except Problem as problem:
+            lacking = problem
+        told: list[Told] = [lacking or _absent(namespace, ask.grant_id) for ask in asks]
+        chains: dict[str, list[int]] = {}
+        for i, ask in enumerate(asks):
+            held = grants.get(ask.grant_id)
+            if held is not None and is_erased(held.user):
+                told[i] = UserErased("it stays as it is")
+            elif held is not None:
+                chains.setdefault(held.user, []).append(i)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def run(user: str, places: list[int]) -> None:
+            async with gate:
+                results = await self._chain(namespace, user, [asks[i] for i in places])
+                for i, result in zip(places, results, strict=True):
+                    told[i] = result
+
+        await asyncio.gather(*(run(user, places) for user, places in chains.items()))
+        return told
+
+    async def _chain(self, namespace: Namespace, user: str, asks: Sequence[Ask]) -> list[Told]:
+        """Asks of one user's grants, round by round, as long as each brings some of them to an end."""
+        told: list[Told | None] = [None] * len(asks)
+        waiting, whole = Patience(), Patience(CHAIN_S_MAX)
+        while due := [i for i, result in enumerate(told) if result is None]:
+            try:
+                whole.check()
+                results = await self._round(namespace, user, [asks[i] for i in due], waiting)
+                if any(results):
+                    waiting = Patience()
+                else:
+                    await waiting.pause()
+                for i, result in zip(due, results, strict=True):
+                    told[i] = result
+                namespace = await self._directory.namespace(namespace.name)
+            except Problem as problem:
+                for i in due:
+                    told[i] = told[i] or problem
+        return [result for result in told if result is not None]
+
+    async def _round(
+        self, namespace: Namespace, user: str, asks: Sequence[Ask], waiting: Patience
+    ) -> list[Told | None]:
+        """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
+        ids = list(dict.fromkeys(ask.grant_id for ask in asks))
+        steps = await self._steps(namespace, user, asks, await self._catchup.known(namespace, ids, waiting))
+        rest, seq = None, 0
+        if needs_joint_plan(namespace, steps):
+            seq = await self._catchup.user_flushed(namespace, user, waiting)
+            if len(ids) > 1:
+                # Each is one of the others to the rest: as of that change, all of them.
+                steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
+            changing = list({step.ask.grant_id for step in changes_of(steps)})
+            rest = await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
+        entries: list[Entry] = []
+        for entry in entries_of(namespace, steps, rest, seq):
+            entries.append(entry)
+            if len(entries) % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        outcomes = await self._committer.submit(namespace.partition, entries) if entries else []
+        if any(outcome.code == "stale_rules" for outcome in outcomes):
+            if waiting.spent_s > LIFT_AFTER_S:
+                await self._fences.lift(namespace.name)
+            await self._directory.refresh()
+        return await self._results(namespace, steps, zip(entries, outcomes, strict=True), rest is not None)
+
+    async def _steps(self, namespace: Namespace, user: str, asks: Sequence[Ask], grants: dict[str, Held]) -> list[Step]:
+        """Keys are looked for after the grants were read: whatever used one has left its revision there."""
+        keyed = await self._ledger.keyed(namespace, [ask.key for ask in asks if ask.key is not None])
+        zones = await self._names.zones_of([user]) if namespace.rules.streaks else {}
+        return steps_of(namespace, asks, grants, keyed, self._clock(), zones.get(user))
+
+    async def _results(
+        self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[Entry, Outcome]], joint: bool
+    ) -> list[Told | None]:
+        """What came of each step. One that stood on another that failed is none yet: of the same grant, or all that
+        follow where they were planned jointly."""
+        results: list[Told | None] = []
+        failed: set[str] = set()
+        for step in steps:
+            entry, outcome = next(done) if step.after is not None else (None, None)
+            if failed and (joint or step.ask.grant_id in failed):
+                results.append(None)
+            elif entry is None or outcome is None:
+                results.append(step.problem or await self._unchanged(namespace, step))
+            elif outcome.code in ("applied", "duplicate"):
+                results.append(self._receipt(entry, outcome))
+            else:
+                failed.add(step.ask.grant_id)
+                again = outcome.code in ("stale_rules", "grant_conflict", "stale_user")
+                results.append(None if again else problem_of(outcome.code, outcome.detail))
+        return results
+
+    async def preview(self, namespace: Namespace, ask: Ask) -> dict[str, Any]:
         """Who would move, and to where; changes nothing."""
-        waiting = _Patience()
-        held = await self._known(namespace, grant_id, waiting)
+        waiting, grant_id = Patience(), ask.grant_id
+        held = (await self._catchup.known(namespace, [grant_id], waiting)).get(grant_id)
+        if held is None:
+            raise _absent(namespace, grant_id)
         if ask.edit.revision not in (None, held.revision):
             raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-        after = self._after(namespace, held, ask)
-        others, seq = await self._others(namespace, held, after, waiting)
+        after = corrected(namespace, held, ask, self._clock())
         live = [None if side.voided else side for side in (held, after)]
-        moves = plan_moves(namespace, live[0], live[1], others, seq)
+        others: dict[str, Cell] = {}
+        if needs_others(namespace, live[0], live[1]):
+            await self._catchup.user_flushed(namespace, held.user, waiting)
+            windows, labels = cells_of(namespace, live[0], live[1])
+            others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
+        moves = plan_moves(namespace, live[0], live[1], others)
         told = await self._would(namespace, held.user, moves) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
@@ -130,7 +198,7 @@ class Corrector:
 
         Those that wait in vain stay `late`: what was applied beside them stands, and is told so.
         """
-        waiting = _Patience()
+        waiting = Patience()
         try:
             while late := [i for i, outcome in enumerate(outcomes) if outcome.code in ("late", "stale_user")]:
                 for i in late:
@@ -147,9 +215,9 @@ class Corrector:
             pass
         return outcomes
 
-    async def _late(self, entry: Entry, waiting: "_Patience") -> Entry:
+    async def _late(self, entry: Entry, waiting: Patience) -> Entry:
         body, namespace = entry.body, entry.namespace
-        seq = await self._user_flushed(namespace, body.user, waiting)
+        seq = await self._catchup.user_flushed(namespace, body.user, waiting)
         after = Held(
             **{name: getattr(body, name) for name in ("grant_id", "user", "category", "source", "source_id", "action")},
             **{
@@ -160,54 +228,16 @@ class Corrector:
             seq=_NEWEST,
         )
         cells = cells_of(namespace, None, after)
-        others = await self._ledger.others(namespace, body.user, body.grant_id, (*cells[0], *cells[1]))
-        moves = plan_moves(namespace, None, after, others, seq)
+        others = await self._ledger.others(namespace, body.user, [body.grant_id], (*cells[0], *cells[1]))
+        moves = plan_moves(namespace, None, after, others, f"u={seq}")
         mark = "b" if entry.moves.startswith("b") else "g"
         return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=mark + moves.text)
 
-    async def _known(self, namespace: Namespace, grant_id: str, waiting: "_Patience") -> Held:
-        """The grant, once the ledger holds every revision that Redis has counted."""
-        while True:
-            held = await self._ledger.held(namespace, grant_id)
-            kind, revision = (GRANT, 1) if held is None else (CORRECTION, held.revision + 1)
-            name = entry_id(kind, namespace.id, grant_id, revision)
-            if not await is_counted(self._gatherer, namespace.partition, name):
-                if held is None:
-                    raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
-                if is_erased(held.user):
-                    raise UserErased("it stays as it is")
-                return held
-            await waiting.pause()
-
-    async def _user_flushed(self, namespace: Namespace, user: str, waiting: "_Patience") -> int:
-        """The seq of the user's last change, once the ledger holds it."""
-        p = namespace.partition
-        while True:
-            seq = int(await self._gatherer.call(("HGET", keys.balances(p, namespace.id) + user, "seq")) or 0)
-            if await self._ledger.seq(p) >= seq:
-                return seq
-            await waiting.pause()
-
-    async def _others(
-        self, namespace: Namespace, held: Held, after: Held, waiting: "_Patience"
-    ) -> tuple[dict[str, Cell], int]:
-        """What the user's other grants come to, and the user's last change by which that is complete."""
-        live = [None if side.voided else side for side in (held, after)]
-        if not needs_others(namespace, live[0], live[1]):
-            return {}, 0
-        seq = await self._user_flushed(namespace, held.user, waiting)
-        windows, labels = cells_of(namespace, live[0], live[1])
-        return await self._ledger.others(namespace, held.user, held.grant_id, ("all", *windows, *labels)), seq
-
-    def _after(self, namespace: Namespace, held: Held, ask: Ask) -> Held:
-        if ask.verb == "edit":
-            return edited(namespace, held, ask.edit, self._clock())
-        if held.quarantined and not ask.admin:
-            raise Forbidden("only an admin's key decides about a grant in quarantine")
-        return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)
-
-    async def _unchanged(self, namespace: Namespace, held: Held, revision: int) -> CorrectionReceipt:
-        """The receipt where nothing is to be done, or was done before."""
+    async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
+        """The receipt where nothing is to be done, or was done before; its score is that of now."""
+        held, revision = step.before, step.unchanged
+        assert held is not None
+        assert revision is not None
         number = namespace.number_or_none(await self._score(namespace, held.user, "all"))
         return CorrectionReceipt(
             *("duplicate", held.grant_id, namespace.name, held.user), number, number, None, None, self._ack, revision
@@ -257,18 +287,5 @@ class Corrector:
         return better + 1 - int(own is not None and namespace.sign * own > namespace.sign * score)
 
 
-class _Patience:
-    """How long a request waits for the ledger to catch up, or for others to leave a grant alone."""
-
-    def __init__(self) -> None:
-        self._until = monotonic() + WAIT_S_MAX
-
-    async def pause(self) -> None:
-        """Waits a little. StoreUnavailable once that was enough."""
-        self.check()
-        await asyncio.sleep(_POLL_S)
-
-    def check(self) -> None:
-        """StoreUnavailable once that was enough."""
-        if monotonic() > self._until:
-            raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
+def _absent(namespace: Namespace, grant_id: str) -> GrantNotFound:
+    return GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")

@@ -26,6 +26,14 @@ class Receipt(msgspec.Struct):
     ack: str
 
 
+class RankedReceipt(Receipt):
+    """A receipt with places on the `all` board: those of `score` and of `previous_score` among the others, both as the
+    board stood right after the request was done."""
+
+    rank: int | None
+    previous_rank: int | None
+
+
 class CorrectionReceipt(Receipt):
     """What a client gets for a correction; `revision` is the grant's since then."""
 

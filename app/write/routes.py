@@ -1,9 +1,8 @@
 """POST grants. A plain ASGI endpoint: on this route each µs of a Request and a Response is paid by every grant."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -27,6 +26,8 @@ from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
 from ..store.apply import ENTRIES_MAX, Outcome
 from ..store.directory import Directory
+from ..store.fences import Fences
+from ..store.names import Names
 from ..wire import (
     JSON,
     MSGPACK,
@@ -42,19 +43,20 @@ from ..wire import (
 from .committer import Committer
 from .corrections import Corrector
 from .memory import Memory
+from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
+from .requests import asked, is_array, split
 
-ARRAY_MAX = 1_000
-LINES_MAX = 10_000
 JSON_BYTES_MAX = 8 * 1024 * 1024
 LINES_BYTES_MAX = 40 * 1024 * 1024
 PLANS_MAX = 8
 PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
+LIFT_AFTER = 3  # after 150 ms it may have broken off
 _YIELD_EVERY = 256
+_NO_ZONES: Mapping[str, str] = {}
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
-_members = {JSON: msgspec.json.Decoder(list[msgspec.Raw]), MSGPACK: msgspec.msgpack.Decoder(list[msgspec.Raw])}
 _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied", "duplicate", "quarantined"))
 
 
@@ -76,6 +78,9 @@ class Writer:
         keyring: Keyring,
         memory: Memory,
         corrector: Corrector,
+        fences: Fences,
+        names: Names,
+        places: Places,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -84,6 +89,9 @@ class Writer:
         self._keyring = keyring
         self._memory = memory
         self._corrector = corrector
+        self._fences = fences
+        self._names = names
+        self._places = places
         self._clock = clock
         self._ack = ack
 
@@ -91,25 +99,27 @@ class Writer:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST grants here", headers={"Allow": "POST"})
-        atomic, backfill = _flags(scope)
+        wanted = asked(scope)
         name: str | None = scope["path_params"].get("namespace")
-        if atomic and name is not None:
+        if wanted.atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope)
         principal = await principal_of(scope, self._keyring)
-        terms = Terms(principal, atomic, backfill)
+        terms = Terms(principal, wanted.atomic, wanted.backfill)
         if name is not None:
             _need(terms, name)
         elif principal is ANONYMOUS:
             raise Unauthorized("a key is needed here")
         body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
-        if media == NDJSON or _is_array(body, media):
-            answer: Any = await self._batch(_split(body, media), media, namespace, terms)
+        if media == NDJSON or is_array(body, media):
+            answer: Any = await self._batch(split(body, media), media, namespace, terms)
             status = 200
         else:
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, terms)
+        if wanted.rank:
+            answer = await self._places.added_to(answer, principal)
         if wants_msgpack(scope):
             await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
         else:
@@ -120,11 +130,12 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, terms)
-            entry = await self._plan(grant, where, self._clock(), terms)
+            zones = await self._names.zones_of([grant.user_id]) if where.rules.streaks else _NO_ZONES
+            entry = await self._plan(grant, where, self._clock(), terms, zones)
             (outcome,) = await self._submitted([entry])
             if outcome.code != "stale_rules":
                 break
-            namespace = await self._again(namespace, attempt)
+            namespace = await self._again(namespace, attempt, {where.name})
         receipt = self._receipt(entry, outcome)
         if outcome.code == "duplicate":
             _duplicate.inc()
@@ -132,16 +143,20 @@ class Writer:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan(self, grant: Grant, namespace: Namespace, now: int, terms: Terms) -> Entry:
-        """A plan by the rules this process knows; a refusal only by those in force."""
+    async def _plan(
+        self, grant: Grant, namespace: Namespace, now: int, terms: Terms, zones: Mapping[str, str]
+    ) -> Entry:
+        """A plan by the rules this process knows; a refusal only by those in force. zones: of users, where streaks are
+        on."""
+        by = terms.principal.id, zones.get(grant.user_id)
         try:
-            return plan(grant, namespace, now, terms.principal.id, terms.backfill)
+            return plan(grant, namespace, now, *by, backfill=terms.backfill)
         except (AmountScale, AmountRange):
             await self._directory.refresh()
             current = await self._directory.namespace(namespace.name)
             if current.version == namespace.version:
                 raise
-            return plan(grant, current, now, terms.principal.id, terms.backfill)
+            return plan(grant, current, now, *by, backfill=terms.backfill)
 
     async def _namespace_of(self, grant: Grant, terms: Terms) -> Namespace:
         assert isinstance(grant, NamedGrant)
@@ -159,9 +174,11 @@ class Writer:
             unknown[grant.namespace] = problem
             raise
 
-    async def _again(self, namespace: Namespace | None, attempt: int) -> Namespace | None:
-        """The rules as they are now, after a while."""
+    async def _again(self, namespace: Namespace | None, attempt: int, names: Iterable[str]) -> Namespace | None:
+        """The rules as they are now, after a while. names: of those that were stale."""
         await asyncio.sleep(PLAN_PAUSE_S * 2**attempt)
+        if attempt >= LIFT_AFTER:
+            await asyncio.gather(*map(self._fences.lift, names))
         self._directory.forget()
         return None if namespace is None else await self._directory.namespace(namespace.name)
 
@@ -206,7 +223,8 @@ class Writer:
             if not stale:
                 break
             grants = {i: grants[i] for i in stale}
-            namespace = await self._again(namespace, attempt)
+            named = (grant.namespace for grant in grants.values() if isinstance(grant, NamedGrant))
+            namespace = await self._again(namespace, attempt, {namespace.name} if namespace else set(named))
         for i in grants:
             if results[i] is None:
                 results[i] = told(grants[i].grant_id, StoreUnavailable("the namespace's rules keep changing"))
@@ -223,14 +241,16 @@ class Writer:
     ) -> list[int]:
         """Plans and submits; fills `results`. The members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, Entry]]] = {}
-        unknown: dict[str, Problem] = {}
+        spaces = await self._spaces(grants, namespace, terms, results)
+        users = {grants[i].user_id for i, where in spaces.items() if where.rules.streaks}
+        zones = await self._names.zones_of(list(users)) if users else _NO_ZONES
         now = self._clock()
-        for count, (i, grant) in enumerate(grants.items()):
+        for count, (i, where) in enumerate(spaces.items()):
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
+            grant = grants[i]
             try:
-                where = namespace or await self._one_of(grant, terms, unknown)
-                entry = await self._plan(grant, where, now, terms)
+                entry = await self._plan(grant, where, now, terms, zones)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue
@@ -241,6 +261,21 @@ class Writer:
         stale: list[int] = []
         await asyncio.gather(*(self._submit(held, results, stale, terms.atomic) for held in by_partition.values()))
         return sorted(stale)
+
+    async def _spaces(
+        self, grants: dict[int, Grant], namespace: Namespace | None, terms: Terms, results: list[Any]
+    ) -> dict[int, Namespace]:
+        """The namespace of each member; those that have none are told so in `results`."""
+        if namespace is not None:
+            return dict.fromkeys(grants, namespace)
+        spaces: dict[int, Namespace] = {}
+        unknown: dict[str, Problem] = {}
+        for i, grant in grants.items():
+            try:
+                spaces[i] = await self._one_of(grant, terms, unknown)
+            except Problem as problem:
+                results[i] = told(grant.grant_id, problem)
+        return spaces
 
     async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition, those that came too late for their place included."""
@@ -272,41 +307,6 @@ class Writer:
 
 def _need(terms: Terms, name: str) -> None:
     need(terms.principal, "admin" if terms.backfill else "write", name)
-
-
-def _flags(scope: Scope) -> tuple[bool, bool]:
-    """atomic and backfill. Invalid."""
-    if not scope["query_string"]:
-        return False, False
-    query: str = scope["query_string"].decode("latin-1")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    atomic, backfill = (given.pop(name, "false") for name in ("atomic", "backfill"))
-    if given:
-        raise Invalid("there is no such parameter here", field=f"?{next(iter(given))}")
-    for name, value in (("atomic", atomic), ("backfill", backfill)):
-        if value not in ("true", "false"):
-            raise Invalid("must be true or false", field=f"?{name}")
-    return atomic == "true", backfill == "true"
-
-
-def _is_array(body: bytes, media: str) -> bool:
-    if media == JSON:
-        return (body[:1] if body[:1] > b" " else body.lstrip()[:1]) == b"["
-    return bool(body[:1]) and (body[0] >> 4 == 9 or body[0] in (0xDC, 0xDD))
-
-
-def _split(body: bytes, media: str) -> list[Any]:
-    """A batch's members, undecoded. BadRequest, TooLarge, Invalid."""
-    if media == NDJSON:
-        members: list[Any] = [line for line in body.split(b"\n") if line.strip()]
-        most = LINES_MAX
-    else:
-        members, most = decode(_members[media], body), ARRAY_MAX
-    if len(members) > most:
-        raise TooLarge(f"at most {most} grants are taken at once")
-    if not members:
-        raise Invalid("holds no grant", field="$")
-    return members
 
 
 def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:

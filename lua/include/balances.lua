@@ -1,5 +1,6 @@
 -- Running balances of a user in a namespace: total, count, last granted_at, seq of the last change, then per category
--- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards).
+-- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards). `at`: when the score on
+-- the `all` board last changed (µs); it is written and never read here.
 -- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
 -- places of the labels among them.
 
@@ -52,6 +53,9 @@ local function write_balances(user, scratch)
     elseif user.loses then
       lost[#lost + 1] = fields[i]
     end
+  end
+  if user.changed_at then
+    scratch[n + 1], scratch[n + 2], n = 'at', user.changed_at, n + 2
   end
   call('HSET', user.key, unpack(scratch, 1, n))
   if lost[1] then

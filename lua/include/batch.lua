@@ -75,7 +75,7 @@ local function unpack_entries(args, count, targets, users, shapes)
   for i = 1, count do
     local id, content, verdict, target, user, shape, amount, weight, granted_at, moves, body =
       unpack(ARGV, args + 1, args + 11)
-    entries[i] = { id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
+    entries[i] = { number = i, id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
                    user = users[tonumber(user)], shape = shapes[tonumber(shape)], amount = tonumber(amount),
                    weight = tonumber(weight), granted_at = tonumber(granted_at), moves = moves, body = body }
     ids[i], args = id, args + 11

@@ -39,6 +39,9 @@ local function take_effect(batch, entry, seq)
   held[1], held[2], held[4] = score or 0, (held[2] or 0) + entry.weight, seq
   held[3] = after.last
   user.loses = user.loses or not held[3]
-  user.touched = true
+  if (score or false) ~= (previous or false) then
+    user.changed_at = batch.at
+  end
+  user.touched, user.mover = true, entry.number
   return score, previous
 end

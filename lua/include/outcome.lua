@@ -3,9 +3,9 @@
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
--- it was planned upon. A g in front marks a grant that came late for its place, a b one that an admin lets in behind a
--- seal (alone: its place is the aggregation's to decide), a t what takes a duplicate back; s is a seal; `h` and a version
--- shows, hides or erases a user (include/veil): both move no number.
+-- it was planned upon, f= that this is the entry right before it. A g in front marks a grant that came late for its place,
+-- a b one that an admin lets in behind a seal (alone: its place is the aggregation's to decide), a t what takes a duplicate
+-- back; s is a seal; `h` and a version shows, hides or erases a user (include/veil): both move no number.
 
 local after = { scores = {}, labels = {}, last = false }
 
@@ -34,6 +34,10 @@ local function work_out_moves(entry)
       after.labels[place] = moved(after.labels[place], how, value)
     elseif what == 'a' then
       after.last = moved(false, how, value)
+    elseif what == 'f' then
+      if entry.user.mover ~= entry.number - 1 then
+        return 'stale_user'
+      end
     elseif (held[4] or 0) ~= value then
       return 'stale_user'
     end

@@ -11,7 +11,7 @@ import redis
 from msgspec import UNSET, Raw
 
 from app.embedded import Valkey, free_port
-from app.model.correction import Edit, Held, correction_entry, edited
+from app.model.correction import Ask, Edit, Held, correction_entry, edited
 from app.model.entry import Entry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
@@ -79,8 +79,9 @@ class Bench:
                 seq=1,
             )
             edit = Edit(amount=Raw(b"7") if verb == "edit" else UNSET)
+            edit.reason = "recount"
             after = edited(space, held, edit, body.granted_at)
-            yield correction_entry(space, "edit", held, after, {}, 0, reason="recount", actor="bench", key=None)
+            yield correction_entry(space, Ask(body.grant_id, "edit", edit, "bench"), held, after, {})
 
 
 def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:

@@ -263,31 +263,6 @@ def test_boards_of_categories(api: httpx.Client, space: str) -> None:
     assert api.get("/v1/namespaces/teams/boards/all?category=none").json()["entries"] == []
 
 
-def test_a_streak_follows_the_days_of_the_namespaces_zone_and_every_correction(api: httpx.Client) -> None:
-    url = "/v1/namespaces/streaks"
-    rules = {"streaks": True, "timezone": "Pacific/Auckland", "accept_past": None}
-    assert api.put(url, json=rules).status_code == 201
-    # 11:30 UTC is the next day in Auckland's summer; clocks went back there on 2024-04-07.
-    times = ["2024-04-05T11:30:00Z", "2024-04-06T11:30:00Z", "2024-04-07T11:30:00Z", "2024-04-08T12:30:00Z"]
-    for i, at in enumerate(times):
-        body = {"grant_id": f"g{i}", "user_id": "otter", "amount": 1, "granted_at": at}
-        assert api.post(f"{url}/grants", json=body).status_code == 201
-
-    def streak() -> dict[str, Any]:
-        return dict(api.get(f"{url}/users/otter").json()["streak"])
-
-    assert streak() == {"current": 0, "best": 2, "last_day": "2024-04-09"}
-    moved = api.patch(f"{url}/grants/g2", json={"granted_at": "2024-04-07T12:30:00Z"})
-    assert moved.json()["status"] == "applied"
-    assert streak() == {"current": 0, "best": 4, "last_day": "2024-04-09"}
-    api.delete(f"{url}/grants/g3")
-    assert streak() == {"current": 0, "best": 3, "last_day": "2024-04-08"}
-    api.post(f"{url}/grants/g3/restore")
-    api.patch(f"{url}/grants/g0", json={"granted_at": "2024-04-06T12:30:00Z"})
-    assert streak() == {"current": 0, "best": 3, "last_day": "2024-04-09"}
-    assert api.put(url, json=rules | {"streaks": False}).json()["code"] == "rule_locked"
-
-
 def test_a_board_as_it_was_and_how_ranks_moved_since(live_server: Any, api: httpx.Client, space: str) -> None:
     url = f"/v1/namespaces/{space}"
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from app.embedded import free_port
-from app.store import keys
 from tests.conftest import KEY
 
 HEAD = {"authorization": f"Bearer {KEY}"}
@@ -101,26 +99,6 @@ def test_a_locked_change_leaves_the_namespace_open(api: httpx.Client, other: htt
     refused = put(api, space, accept_past=None, scale=3)
     assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "rule_locked", "$.scale")
     assert [post(client, space, f"h{i}").status_code for i, client in enumerate((api, other))] == [201, 201]
-
-
-def test_a_change_that_broke_off_behind_its_fence_is_mended_by_the_next(
-    live_server: Any, api: httpx.Client, space: str
-) -> None:
-    with redis.Redis.from_url(live_server.valkey.url) as direct:
-        p = partition(space)
-        (field,) = [f for f in direct.hkeys(keys.rules(p)) if f == namespace_id(direct, space)]
-        direct.hset(keys.rules(p), field, int(direct.hget(keys.rules(p), field)) + 1)
-    assert post(api, space, "g1").json()["code"] == "store_unavailable"
-    assert put(api, space, accept_past=None).status_code == 200
-    assert put(api, space, accept_past=None).status_code == 200
-    assert post(api, space, "g1").status_code == 201
-
-
-def namespace_id(direct: Any, name: str) -> bytes:
-    import json
-
-    text = direct.hget(keys.DIRECTORY, name).partition(b" ")[2]
-    return str(json.loads(text)["id"]).encode()
 
 
 @pytest.mark.parametrize(

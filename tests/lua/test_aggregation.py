@@ -25,6 +25,12 @@ def scores(partition: Any, user: str = "otter") -> dict[str, float | None]:
     return {window: score for window, score in found.items() if score is not None}
 
 
+def logged_at(partition: Any, seq: int) -> bytes:
+    """When an entry was recorded, as the log has it."""
+    ((_, fields),) = partition.store.xrange(keys.log(P), f"1-{seq}", f"1-{seq}")
+    return bytes(fields[b"r"].split(b" ")[0])
+
+
 def correction(entry: Entry, moves: str, revision: int = 2, weight: int = 0) -> Entry:
     body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=weight)
     return Entry(
@@ -74,6 +80,7 @@ def test_moves_add_set_and_take_away(partition: Any) -> None:
         b"count": b"1",
         b"last": str(NOW).encode(),
         b"seq": b"3",
+        b"at": logged_at(partition, 3),
         b"c:red": b"7",
     }
     assert scores(partition, "hare") == {"all": 3, "2023-11": 3, "2023-W46": 3, "2023-11-14": 3}
@@ -85,7 +92,7 @@ def test_a_user_without_live_grants_leaves_the_boards_and_comes_back(partition: 
     assert (gone.code, gone.score, gone.previous) == ("applied", None, 5)
     assert scores(partition) == {}
     held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2"}
+    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2", b"at": logged_at(partition, 2)}
     back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, weight=1)
     again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, weight=-1)
     third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, weight=1)
@@ -101,6 +108,40 @@ def test_a_plan_upon_an_older_user_is_refused(partition: Any) -> None:
     partition.call(grant, partition.entry("g2"))
     assert partition.codes(correction(grant, "w1xw2xw3xw4xaxu=1")) == ["stale_user"]
     assert scores(partition)["all"] == 10
+
+
+def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:
+    grants = [partition.entry(f"g{i}", amount=1) for i in range(4)] + [partition.entry("h", "hare", 1)]
+    partition.call(*grants)
+    first, others = "w1+1w2+1w3+1w4+1u=4", [correction(grant, "w1+1w2+1w3+1w4+1f=") for grant in grants[1:4]]
+    # Nothing before it, and another user's entry before it.
+    assert partition.codes(others[0]) == ["stale_user"]
+    assert partition.codes(correction(grants[4], "w1+1w2+1w3+1w4+1u=5"), others[0]) == ["applied", "stale_user"]
+    # A chain goes on to the first that is refused; a second plan upon the same user is refused whole.
+    stale = msgspec.structs.replace(others[1], content=b"other content 16", moves="w1x")
+    codes = partition.codes(correction(grants[0], first), *others[:2], correction(grants[0], first, 3), others[2])
+    assert codes == ["applied", "applied", "applied", "stale_user", "stale_user"]
+    assert partition.codes(stale, others[2]) == ["grant_conflict", "stale_user"]
+    assert (scores(partition)["all"], scores(partition, "hare")["all"]) == (7, 2)
+    # One that had counted before moves nobody now.
+    grant = partition.entry("g9", amount=1)
+    assert partition.codes(grant) == ["applied"]
+    chain = [correction(grants[0], "w1+1u=10", 3), grant, correction(grants[3], "w1+1f=", 3)]
+    assert partition.codes(*chain) == ["applied", "duplicate", "stale_user"]
+
+
+def test_the_moment_of_the_last_change_is_kept(partition: Any) -> None:
+    rules(partition, "best")
+    name = keys.balances(P, 7) + "otter"
+    partition.call(partition.entry("g1", amount=5))
+    first = partition.store.hget(name, "at")
+    assert first == logged_at(partition, 1)
+    partition.call(partition.entry("g2", amount=3))
+    partition.call(partition.entry("g3", amount=9), partition.entry("g4", amount=1))
+    assert first < partition.store.hget(name, "at") == logged_at(partition, 3)
+    last = logged_at(partition, 3)
+    partition.call(partition.entry("g5", amount=9), partition.entry("g3", amount=9))
+    assert partition.store.hget(name, "at") == last < logged_at(partition, 5)
 
 
 def test_moves_stay_within_the_exact_range(partition: Any) -> None:

@@ -21,6 +21,7 @@ def test_a_grant_moves_every_board_and_balance(partition: Any) -> None:
         b"count": b"1",
         b"last": str(NOW).encode(),
         b"seq": b"1",
+        b"at": partition.store.hget(keys.meta(P), "at"),
         b"c:red": b"5",
         b"s:race": b"5",
     }

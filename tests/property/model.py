@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+ZONES = {"bob": ZoneInfo("Pacific/Auckland"), "cleo": ZoneInfo("America/Los_Angeles")}
 SEASONS = {
     "leap": (datetime(2020, 2, 29, tzinfo=UTC), datetime(2024, 12, 30, tzinfo=UTC)),
     "long": (datetime(1999, 12, 31, 23, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)),
@@ -12,7 +14,7 @@ SEASONS = {
 
 @dataclass(frozen=True)
 class Fact:
-    """A grant as it is now. `order`: when it came, among all grants."""
+    """A grant as it is now. `order`: its place in the log."""
 
     grant_id: str
     user: str
@@ -137,7 +139,7 @@ class Book:
 
     def standing(self, user: str) -> dict[str, object]:
         """What GET …/users/{user} tells."""
-        live = self.live(user)
+        live, zone = self.live(user), ZONES.get(user, ZoneInfo("UTC"))
         categories = {f.category for f in live} - {None}
         sources = {f.source for f in live} - {None}
         return {
@@ -146,7 +148,7 @@ class Book:
             "categories": {c: self.score(f for f in live if f.category == c) for c in categories},
             "sources": {s: self.score(f for f in live if f.source == s) for s in sources},
             "last_granted_at": max((f.at for f in live), default=None),
-            "streak": self.streak({f.at.date() for f in live}, datetime.now(UTC).date()),
+            "streak": self.streak({f.at.astimezone(zone).date() for f in live}, datetime.now(zone).date()),
         }
 
     def streak(self, days: set[date], today: date) -> dict[str, object]:

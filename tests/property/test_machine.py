@@ -6,7 +6,8 @@ over the ledger alone. Remove the seen check or the claim of a revision from the
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.model import SEASONS, Book, Fact, has_ended, moment
+from tests.property.model import SEASONS, ZONES, Book, Fact, has_ended, moment
 
 USERS = ["ann", "bob", "cleo", "d/é"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -52,6 +53,8 @@ class Machine(RuleBasedStateMachine):
     )
     def open(self, aggregation: str, order: str, ranking: str, tie_break: str) -> None:
         self.api: httpx.Client = self.stack.client()
+        for user, zone in ZONES.items():
+            assert self.api.put(f"/v1/users/{user}", json={"timezone": zone.key}).status_code == 200
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
         rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
@@ -97,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         facts = {body["grant_id"]: fact for body, fact in bodies}
         # In the order of the log: a grant that came too late for a namespace of the latest follows its batch.
         for answer in sorted(answers, key=lambda told: told["seq"]):
-            fact = facts[answer["grant_id"]]
+            fact = replace(facts[answer["grant_id"]], order=answer["seq"])
             before = self.book.score(self.book.live(fact.user))
             self.book.add(fact)
             self.touched |= fact.boards
@@ -139,6 +142,32 @@ class Machine(RuleBasedStateMachine):
         grant_id = data.draw(st.sampled_from(sorted(self.sent)))
         url = f"{self.url}/grants/{grant_id}"
         self._correct(grant_id, self.api.delete(url) if voided else self.api.post(f"{url}/restore"), {"voided": voided})
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), ops=st.lists(st.sampled_from(["void", "restore", -3, 1, 5]), min_size=2, max_size=6))
+    def many(self, data: Any, ops: list[Any]) -> None:
+        asks: list[dict[str, Any]] = []
+        for op in ops:
+            ask: dict[str, Any] = {"grant_id": data.draw(st.sampled_from(sorted(self.sent)))}
+            ask |= {"op": op} if isinstance(op, str) else {"op": "edit", "amount": op}
+            if ask["op"] == "edit" and data.draw(st.booleans()):
+                ask |= {"granted_at": data.draw(times).isoformat(), "category": data.draw(labels)}
+            asks.append(ask)
+        answer = self.api.post(f"{self.url}/corrections", json=asks)
+        assert answer.status_code == 200, answer.text
+        unchanged = []
+        for ask, told in _as_logged(zip(asks, answer.json()["results"], strict=True)):
+            fields: dict[str, Any] = {name: ask[name] for name in ("amount", "category") if name in ask}
+            if "granted_at" in ask:
+                fields["at"] = datetime.fromisoformat(ask["granted_at"])
+            if ask["op"] != "edit":
+                fields = {"voided": ask["op"] == "void"}
+            if told["status"] == "duplicate":
+                unchanged.append(told)
+            self._corrected(ask["grant_id"], told, fields, told["status"] == "applied")
+        # What was so already tells the score as it is now.
+        for told in unchanged:
+            assert told["score"] == self.book.score(self.book.live(told["user_id"]))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -310,16 +339,20 @@ class Machine(RuleBasedStateMachine):
 
     def _correct(self, grant_id: str, answer: httpx.Response, fields: dict[str, Any]) -> None:
         assert answer.status_code == 200, answer.text
+        self._corrected(grant_id, answer.json(), fields)
+
+    def _corrected(self, grant_id: str, told: dict[str, Any], fields: dict[str, Any], then: bool = True) -> None:
         held = self.book.facts[grant_id]
         self.touched |= held.boards
         before = self.book.score(self.book.live(held.user))
         changed = self.book.change(grant_id, **fields)
-        new, told = self.book.facts[grant_id], answer.json()
+        new = self.book.facts[grant_id]
         self.touched |= new.boards
         self.moved |= new.windows
         after = self.book.score(self.book.live(held.user))
         assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
-        assert (told["previous_score"], told["score"]) == (before, after)
+        if then:
+            assert (told["previous_score"], told["score"]) == (before, after)
 
     def _ledger_agrees(self) -> None:
         self._wait_flushed()
@@ -362,6 +395,16 @@ class Machine(RuleBasedStateMachine):
         while not ask():
             assert time.monotonic() < deadline, what
             time.sleep(0.01)
+
+
+def _as_logged(done: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """In the order of the log: users go their own ways. What changed nothing stays behind what came before it."""
+    last: dict[str, int] = {}
+    placed = []
+    for ask, told in done:
+        place = last[told["user_id"]] = told["seq"] or last.get(told["user_id"], 0)
+        placed.append((place, ask, told))
+    return [(ask, told) for _, ask, told in sorted(placed, key=lambda one: one[0])]
 
 
 @pytest.mark.timeout(300)

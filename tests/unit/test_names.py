@@ -80,7 +80,18 @@ def test_who_has_a_profile_without_a_name_has_one() -> None:
     held.names.notice(1)
 
     async def call(call: Any) -> Any:
-        return [b'3 {"display_name":null,"avatar":null,"timezone":"UTC","opt_out":false}', None]
+        return [b'3 {"display_name":null,"avatar":null,"timezone":null,"opt_out":false}', None]
 
     held.names.call = call
     assert held.of("a", "b") == {"a": NAMELESS}
+
+
+def test_a_zone_is_told_of_those_who_have_one() -> None:
+    held = Hash()
+    held.names.notice(1)
+
+    async def call(call: Any) -> Any:
+        return [b'3 {"timezone":"Europe/Rome","opt_out":false}', None, b'4 {"display_name":"Ann"}']
+
+    held.names.call = call
+    assert asyncio.run(held.names.zones_of(["a", "b", "c"])) == {"a": "Europe/Rome"}

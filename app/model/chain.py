@@ -1,0 +1,181 @@
+"""Corrections of one user's grants planned in one go, one behind the other: each knows what those before it will do.
+
+Where they hang on the user's other grants, or on each other, the first stands on the user's last change and each other
+one on the entry right before it: the script takes all, or those up to the first that it refuses.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from .correction import (
+    Ask,
+    Cell,
+    Held,
+    Keyed,
+    asked_digest,
+    cells_of,
+    corrected,
+    correction_entry,
+    made_before,
+    needs_others,
+)
+from .entry import Entry
+from .errors import GrantNotFound, Problem, RevisionConflict, problem_of
+from .namespace import Namespace
+
+FOLLOWS = "f="
+
+
+class Step(NamedTuple):
+    """What becomes of one ask: the grant before and after it, or what is told instead.
+
+    unchanged: the revision by which it was done already. asked: the digest of an ask with an Idempotency-Key.
+    """
+
+    ask: Ask
+    before: Held | None = None
+    after: Held | None = None
+    asked: bytes | None = None
+    unchanged: int | None = None
+    problem: Problem | None = None
+
+    @property
+    def live(self) -> tuple[Held | None, Held | None]:
+        """The grant before and after, where it counts."""
+        before, after = (None if side is None or side.voided else side for side in (self.before, self.after))
+        return before, after
+
+
+def steps_of(
+    namespace: Namespace,
+    asks: Sequence[Ask],
+    grants: Mapping[str, Held],
+    keyed: Mapping[str, Sequence[Keyed]],
+    now: int,
+    zone: str | None,
+) -> list[Step]:
+    """A step an ask, each upon the grants as those before it leave them.
+
+    keyed: what was done with their keys. zone: the user's own.
+    """
+    current = dict(grants)
+    steps = []
+    for ask in asks:
+        try:
+            step = _step(namespace, ask, current.get(ask.grant_id), keyed, now, zone)
+        except Problem as problem:
+            step = Step(ask, problem=problem)
+        if step.after is not None:
+            current[ask.grant_id] = msgspec.structs.replace(step.after, revision=step.after.revision + 1)
+        steps.append(step)
+    return steps
+
+
+def _step(
+    namespace: Namespace, ask: Ask, held: Held | None, keyed: Mapping[str, Sequence[Keyed]], now: int, zone: str | None
+) -> Step:
+    if held is None:
+        raise GrantNotFound(f"there is no grant {ask.grant_id!r} in {namespace.name!r}")
+    asked = None if ask.key is None else asked_digest(namespace, ask)
+    if asked is not None and (made := made_before(keyed.get(ask.key or "", ()), ask.grant_id, asked)) is not None:
+        return Step(ask, held, unchanged=made)
+    if ask.edit.revision not in (None, held.revision):
+        raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
+    after = corrected(namespace, held, ask, now, zone)
+    if after == held:
+        return Step(ask, held, unchanged=held.revision)
+    if namespace.rules.mode == "frozen":
+        raise problem_of("namespace_frozen")
+    return Step(ask, held, after, asked)
+
+
+def changes_of(steps: Sequence[Step]) -> list[Step]:
+    """The steps that bring an entry."""
+    return [step for step in steps if step.after is not None]
+
+
+def needs_joint_plan(namespace: Namespace, steps: Sequence[Step]) -> bool:
+    """Whether these steps hang on the user's other grants, or on each other."""
+    changes = changes_of(steps)
+    if len({step.ask.grant_id for step in changes}) < len(changes):
+        return True
+    return any(needs_others(namespace, *step.live) for step in changes)
+
+
+def cells_wanted(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
+    """Every cell of which the user's other grants are to be known."""
+    wanted = {"all": None}
+    for step in changes_of(steps):
+        windows, labels = cells_of(namespace, *step.live)
+        wanted |= dict.fromkeys((*windows, *labels))
+    return list(wanted)
+
+
+def entries_of(
+    namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int
+) -> Iterator[Entry]:
+    """The entries of the steps that change something, in order. O(changes² · cells) at worst.
+
+    rest: what the grants that no step changes make of each cell, complete as of the user's change `user_seq`; None
+    where that is not needed.
+    """
+    cells, hold, follows = _Cells(namespace, rest or {}), "", f"u={user_seq}"
+    changes = changes_of(steps)
+    for step in reversed(changes):
+        cells.put(step.ask.grant_id, step.live[0])
+    for step in changes:
+        assert step.before is not None
+        assert step.after is not None
+        if rest is not None:
+            hold, follows = follows, FOLLOWS
+        windows, labels = cells_of(namespace, *step.live)
+        others = {} if rest is None else cells.others(step.ask.grant_id, ("all", *windows, *labels))
+        yield correction_entry(namespace, step.ask, step.before, step.after, others, hold, step.asked)
+        cells.put(step.ask.grant_id, step.live[1])
+
+
+class _Cells:
+    """What a user's live grants make of each cell, while some of them change."""
+
+    def __init__(self, namespace: Namespace, rest: Mapping[str, Cell]) -> None:
+        self._namespace = namespace
+        self._rest = rest
+        self._where: dict[str, tuple[str, ...]] = {}
+        self._amounts: dict[str, dict[str, int]] = {}
+        self._latest: dict[str, dict[str, tuple[int, int, int]]] = {}
+
+    def put(self, grant_id: str, held: Held | None) -> None:
+        """The grant is like this from here on; None: it does not count."""
+        for cell in self._where.pop(grant_id, ()):
+            del self._amounts[cell][grant_id], self._latest[cell][grant_id]
+        if held is not None:
+            where = self._where[grant_id] = (*held.boards(self._namespace), *held.labels)
+            for cell in where:
+                self._amounts.setdefault(cell, {})[grant_id] = held.amount
+                self._latest.setdefault(cell, {})[grant_id] = (held.granted_at, held.seq, held.amount)
+
+    def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
+        """What all grants but one make of some cells; those without any are left out. O(grants) each."""
+        found = {}
+        for name in cells:
+            amounts, latest = self._amounts.get(name, {}), self._latest.get(name, {})
+            own = grant_id in amounts and (amounts.pop(grant_id), latest.pop(grant_id))
+            cell = _joined(self._rest.get(name), amounts, latest)
+            if cell is not None:
+                found[name] = cell
+            if own:
+                amounts[grant_id], latest[grant_id] = own
+        return found
+
+
+def _joined(rest: Cell | None, amounts: Mapping[str, int], latest: Mapping[str, tuple[int, int, int]]) -> Cell | None:
+    if not amounts:
+        return rest
+    at, seq, amount = max(latest.values())
+    cell = Cell(max(amounts.values()), min(amounts.values()), amount, at, seq)
+    if rest is None:
+        return cell
+    newer = cell if (cell.latest_at, cell.latest_seq) > (rest.latest_at, rest.latest_seq) else rest
+    return Cell(max(cell.highest, rest.highest), min(cell.lowest, rest.lowest), *newer[2:])

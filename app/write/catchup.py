@@ -1,0 +1,78 @@
+"""Waiting until the ledger has caught up with what Redis has counted."""
+
+import asyncio
+from collections.abc import Collection
+from time import monotonic
+
+from ..model.correction import Held
+from ..model.entry import CORRECTION, GRANT, entry_id
+from ..model.errors import StoreUnavailable
+from ..model.namespace import Namespace
+from ..store import keys
+from ..store.gather import Gatherer
+from ..store.ledger import Ledger
+from ..store.log import are_counted
+
+WAIT_S_MAX = 2.0
+_POLL_S = 0.02
+
+
+class Patience:
+    """How long a request waits for the ledger to catch up, or for others to leave a grant alone."""
+
+    def __init__(self, wait_s: float = WAIT_S_MAX) -> None:
+        self._began = monotonic()
+        self._until = self._began + wait_s
+
+    @property
+    def spent_s(self) -> float:
+        """For how long it has waited."""
+        return monotonic() - self._began
+
+    async def pause(self) -> None:
+        """Waits a little. StoreUnavailable once that was enough."""
+        self.check()
+        await asyncio.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """StoreUnavailable once that was enough."""
+        if monotonic() > self._until:
+            raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
+
+
+class Catchup:
+    """The ledger, once it holds what was counted when it was asked. Each may raise StoreUnavailable, Recovering."""
+
+    def __init__(self, gatherer: Gatherer, ledger: Ledger) -> None:
+        self._gatherer = gatherer
+        self._ledger = ledger
+
+    async def known(self, namespace: Namespace, grant_ids: Collection[str], waiting: Patience) -> dict[str, Held]:
+        """Some grants, those that there are, with every revision that Redis has counted. O(log n) each."""
+        found: dict[str, Held] = {}
+        due = list(grant_ids)
+        while due:
+            read = await self._ledger.held(namespace, due)
+            names = [_next_name(namespace, grant_id, read.get(grant_id)) for grant_id in due]
+            counted = await are_counted(self._gatherer, namespace.partition, names)
+            behind = [grant_id for grant_id, is_counted in zip(due, counted, strict=True) if is_counted]
+            found |= {grant_id: held for grant_id, held in read.items() if grant_id not in behind}
+            due = behind
+            if due:
+                await waiting.pause()
+        return found
+
+    async def user_flushed(self, namespace: Namespace, user: str, waiting: Patience) -> int:
+        """The seq of the user's last change, once the ledger holds it."""
+        p = namespace.partition
+        while True:
+            seq = int(await self._gatherer.call(("HGET", keys.balances(p, namespace.id) + user, "seq")) or 0)
+            if await self._ledger.seq(p) >= seq:
+                return seq
+            await waiting.pause()
+
+
+def _next_name(namespace: Namespace, grant_id: str, held: Held | None) -> bytes:
+    """The entry that the ledger lacks if Redis has counted it."""
+    kind, revision = (GRANT, 1) if held is None else (CORRECTION, held.revision + 1)
+    return entry_id(kind, namespace.id, grant_id, revision)

@@ -119,7 +119,7 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
     _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),
-    _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _OK),
+    _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _HIDDEN),
     _Operation("delete", "/v1/users/{user}", "Erase a user", (), None, {"202": _OBJECT, "204": None}),
     _Operation("post", "/v1/users/{user}/hide", "Take a user off every board", (), None, _HIDDEN),
     _Operation("post", "/v1/users/{user}/unhide", "Show them again", (), None, _HIDDEN),

@@ -74,7 +74,9 @@ class Intents:
 
     async def tell(self, intent: Intent) -> None:
         """Has every partition know the state from here on. StoreUnavailable."""
-        await asyncio.gather(*(self._call(state_call(p, intent)) for p in self._partitions))
+        told = await asyncio.gather(*(self._call(state_call(p, intent)) for p in self._partitions))
+        if -1 in told:
+            raise StoreUnavailable("it took too long to tell every partition")
 
     async def carry_out(self, person: Person) -> int:
         """Hides or shows a user everywhere, if that is still to be done; in how many partitions it is not done yet.

@@ -79,7 +79,9 @@ async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> No
     last = 0
     while rows := await postgres.fetch("hidden_intents", last, STATES_A_CALL_MAX):
         intents = [intent_of(row) for row in rows]
-        for reply in await link.run([state_call(p, intent) for intent in intents for p in range(partitions)]):
+        for reply in await link.run(
+            [state_call(p, intent, sure=True) for intent in intents for p in range(partitions)]
+        ):
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a hidden user: {reply}")
         last = rows[-1]["user_number"]

@@ -54,7 +54,7 @@ class People:
         if intent.wish == RELEASE:
             await self._call(release_call(p, intent))
             return True
-        await self._call(state_call(p, intent))
+        await self._call(state_call(p, intent, sure=True))
         at = (intent.version, p)
         if at not in self._marks:
             # Whatever was applied before the state was there is in the ledger from this seq on.

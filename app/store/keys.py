@@ -15,7 +15,8 @@ def log(p: int) -> str:
 
 
 def meta(p: int) -> str:
-    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format; veils while anybody is hidden."""
+    """Hash: epoch, seq, at, flushed, generations, one `g:<n>` a generation, format; veils
+    while anybody is hidden, unveiled: the latest version of a state that went."""
     return f"lb:{{{p}}}:meta"
 
 

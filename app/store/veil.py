@@ -38,9 +38,11 @@ def intent_of(row: asyncpg.Record) -> Intent:
     return Intent(row["user_number"], row["name"], row["version"], row["wish"], row["actor"])
 
 
-def state_call(p: int, intent: Intent) -> Call:
-    """The call from which on a partition knows; a later state stays."""
-    return evalsha(VEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version, STATES[intent.wish]])
+def state_call(p: int, intent: Intent, sure: bool = False) -> Call:
+    """The call from which on a partition knows; a later state stays. sure: the caller just read that this is wished;
+    else −1 is answered where it may be a wish of before the partition let go of somebody: an erased name stays away."""
+    args: Call = [intent.name, intent.version, STATES[intent.wish], int(sure)]
+    return evalsha(VEIL, [keys.hidden(p), keys.meta(p)], args)
 
 
 def release_call(p: int, intent: Intent) -> Call:

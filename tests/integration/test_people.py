@@ -311,6 +311,19 @@ def test_nothing_is_lost_of_what_is_granted_meanwhile(live_server: Stack, api: h
     assert race.standing("ann")["score"] == count
 
 
+def test_a_frozen_namespace_lets_go_and_a_deleted_one_keeps_nobody(api: httpx.Client, race: Race) -> None:
+    gone = Race(api, f"{race.name}-gone")
+    body = {"grant_id": "g", "user_id": race.user("ann"), "amount": 1}
+    assert api.post(f"{gone.url}/grants", json=body).status_code == 201
+    race.grants(ann=9, bob=7)
+    assert api.put(race.url, json=RULES | {"mode": "frozen"}).status_code == 200
+    assert api.delete(gone.url, params={"confirm": gone.name}).status_code == 204
+    race.veil("hide", "ann")
+    assert race.board() == [("bob", 1, 7)]
+    race.veil("unhide", "ann")
+    assert race.board() == [("ann", 1, 9), ("bob", 2, 7)]
+
+
 def test_it_takes_an_admin_of_everything(live_server: Stack, api: httpx.Client, race: Race) -> None:
     race.grants(ann=9)
     user = path(race.user("ann"))

@@ -152,6 +152,10 @@ def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, h
     assert not partition.store.exists(keys.hidden(P))
     assert not partition.store.hexists(keys.meta(P), "veils")
     assert partition.codes(*late) == ["stale_veil", "stale_veil"]
+    assert hand.run(state_call(P, old)) == -1, "a server that slept must not bring an erased name back"
+    assert not partition.store.exists(keys.hidden(P))
+    assert hand.run(state_call(P, old, sure=True)) == 1
+    assert hand.run(state_call(P, old._replace(name="hare", version=3))) == 1
 
 
 def test_the_same_wish_counts_once_and_moves_what_is_found_later(partition: Any, hand: Hand) -> None:

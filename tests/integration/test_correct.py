@@ -2,51 +2,13 @@
 
 import threading
 from collections.abc import Iterator
-from itertools import count
-from time import monotonic
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-_numbers = count()
-OLD = {"granted_at": "2019-03-05T12:00:00Z"}
-
-
-class Space:
-    """A fresh namespace, driven by short words."""
-
-    def __init__(self, api: httpx.Client, **rules: Any) -> None:
-        self.api = api
-        self.name = f"correct-{next(_numbers)}"
-        self.url = f"/v1/namespaces/{self.name}"
-        assert api.put(self.url, json={"accept_past": None} | rules).status_code == 201
-
-    def grant(self, grant_id: str, amount: float = 5, user: str = "otter", **fields: Any) -> dict[str, Any]:
-        body = {"grant_id": grant_id, "user_id": user, "amount": amount} | fields
-        answer = self.api.post(f"{self.url}/grants", json=body)
-        assert answer.status_code in (200, 201), answer.text
-        return dict(answer.json())
-
-    def edit(self, grant_id: str, query: str = "", **fields: Any) -> httpx.Response:
-        return self.api.patch(f"{self.url}/grants/{grant_id}{query}", json=fields)
-
-    def void(self, grant_id: str, query: str = "") -> httpx.Response:
-        return self.api.delete(f"{self.url}/grants/{grant_id}{query}")
-
-    def restore(self, grant_id: str, **fields: Any) -> httpx.Response:
-        return self.api.post(f"{self.url}/grants/{grant_id}/restore", json=fields)
-
-    def board(self, window: str = "all") -> dict[str, float]:
-        entries = self.api.get(f"{self.url}/boards/{window}").json()["entries"]
-        return {entry["user_id"]: entry["score"] for entry in entries}
-
-    def user(self, user: str = "otter") -> dict[str, Any]:
-        return dict(self.api.get(f"{self.url}/users/{user}").json())
-
-    def told(self, grant_id: str) -> dict[str, Any]:
-        return dict(self.api.get(f"{self.url}/grants/{grant_id}").json())
+from tests.integration.correcting import OLD, Space, _numbers, scores
 
 
 @pytest.fixture
@@ -58,11 +20,6 @@ def space(api: httpx.Client) -> Space:
 def ledger(live_server: Any) -> Iterator[Any]:
     with psycopg.connect(live_server.postgres.url, autocommit=True) as db:
         yield db
-
-
-def scores(answer: httpx.Response) -> tuple[int, str, Any, Any, int]:
-    told = answer.json()
-    return answer.status_code, told["status"], told["previous_score"], told["score"], told["revision"]
 
 
 def test_an_edit_moves_the_windows_of_the_grant_it_corrects(space: Space) -> None:
@@ -136,54 +93,6 @@ def test_a_stale_revision_is_refused_and_the_right_one_taken(space: Space) -> No
     for answer in (space.edit("g1", amount=7, revision=1), space.void("g1", "?revision=1")):
         assert (answer.status_code, answer.json()["code"]) == (409, "revision_conflict")
     assert scores(space.edit("g1", amount=7, revision=2)) == (200, "applied", 6, 7, 3)
-
-
-def test_an_idempotency_key_makes_a_repeated_edit_one_edit(space: Space) -> None:
-    space.grant("g1", 5)
-    url, key = f"{space.url}/grants/g1", {"Idempotency-Key": "k-1"}
-    assert space.api.patch(url, json={"amount": 6}, headers=key).json()["revision"] == 2
-    space.edit("g1", amount=9)
-    again = space.api.patch(url, json={"amount": 6}, headers=key).json()
-    assert (again["status"], again["revision"], again["score"]) == ("duplicate", 2, 9)
-
-
-def test_an_idempotency_key_for_another_correction_is_a_conflict(space: Space, live_server: Any) -> None:
-    space.grant("g1", 5)
-    space.grant("g2", 5)
-    url, key = f"{space.url}/grants/g1", {"Idempotency-Key": "k-1"}
-    body = {"amount": 6, "granted_at": "2024-01-01T02:00:00+02:00", "reason": "recount"}
-    assert space.api.patch(url, json=body, headers=key).json()["status"] == "applied"
-    live_server.wait_flushed()
-    others = (
-        space.api.patch(url, json=body | {"amount": 7}, headers=key),
-        space.api.patch(url, json=body | {"reason": "typing error"}, headers=key),
-        space.api.patch(url, json={"amount": 6, "reason": "recount"}, headers=key),
-        space.api.delete(f"{url}?reason=recount", headers=key),
-        space.api.post(f"{url}/restore", json={"reason": "recount"}, headers=key),
-        space.api.patch(f"{space.url}/grants/g2", json=body, headers=key),
-    )
-    for answer in others:
-        told = answer.json()
-        assert (answer.status_code, told["code"], told["field"]) == (409, "grant_conflict", "Idempotency-Key")
-    assert space.board() == {"otter": 11}
-    # The same, written in another way, and by the revision that it led to.
-    same = {"amount": 6.0, "granted_at": "2024-01-01T00:00:00Z", "reason": "recount", "revision": 2}
-    space.edit("g1", amount=9)
-    again = space.api.patch(url, json=same, headers=key).json()
-    assert (again["status"], again["revision"], again["score"]) == ("duplicate", 2, 14)
-
-
-def test_an_idempotency_key_makes_many_repeated_corrections_one_of_each(space: Space, live_server: Any) -> None:
-    for i in range(3):
-        space.grant(f"g{i}", 5)
-    url, key = f"{space.url}/corrections", {"Idempotency-Key": "k-1"}
-    body = [{"op": "void", "grant_id": f"g{i}"} for i in range(3)]
-    assert space.api.post(url, json=body, headers=key).json()["applied"] == 3
-    assert space.restore("g0").json()["status"] == "applied"
-    again = space.api.post(url, json=[*body[:2], {"op": "restore", "grant_id": "g2"}], headers=key).json()
-    assert [r["status"] for r in again["results"]] == ["duplicate", "duplicate", "rejected"]
-    assert again["results"][2]["error"]["code"] == "grant_conflict"
-    assert space.board() == {"otter": 5}
 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])
@@ -262,84 +171,6 @@ def test_a_dry_run_tells_who_would_move_and_changes_nothing(space: Space) -> Non
     }
     assert space.board() == {"otter": 5, "hare": 3, "mole": 1}
     assert space.told("g1")["revision"] == 1
-
-
-def test_many_corrections_in_one_call(space: Space) -> None:
-    for i in range(4):
-        space.grant(f"g{i}", 5)
-    told = space.api.post(
-        f"{space.url}/corrections",
-        json=[
-            *({"op": "edit", "grant_id": "g0", "amount": 6}, {"op": "edit", "grant_id": "g0", "amount": 7}),
-            *({"op": "void", "grant_id": "g1", "reason": "twice"}, {"op": "restore", "grant_id": "g2"}),
-            *({"op": "void", "grant_id": "nobody"}, {"op": "void", "grant_id": "g3", "amount": 1}),
-        ],
-    ).json()
-    assert (told["applied"], told["duplicate"], told["rejected"]) == (3, 1, 2)
-    assert [r["status"] for r in told["results"]] == ["applied"] * 3 + ["duplicate", "rejected", "rejected"]
-    assert [told["results"][i]["error"]["code"] for i in (4, 5)] == ["grant_not_found", "invalid"]
-    assert space.board() == {"otter": 17}
-
-
-@pytest.mark.parametrize("aggregation", ["sum", "best", "latest"])
-def test_two_hundred_voids_of_one_users_grants_take_no_longer_than_a_few(api: httpx.Client, aggregation: str) -> None:
-    space, count = Space(api, aggregation=aggregation), 600
-    body = [
-        {"grant_id": f"g{i}", "user_id": "otter", "amount": i, "granted_at": f"2024-05-01T{i // 60:02}:{i % 60:02}:00Z"}
-        for i in range(count)
-    ]
-    assert api.post(f"{space.url}/grants", json=body).json()["applied"] == count
-    left = count - 200
-    began = monotonic()
-    voids = [{"op": "void", "grant_id": f"g{i}"} for i in range(left, count)]
-    told = api.post(f"{space.url}/corrections", json=voids).json()
-    spent = monotonic() - began
-    assert told["applied"] == 200
-    whole = sum(range(left)) if aggregation == "sum" else left - 1
-    assert (space.board(), space.user()["grants"]) == ({"otter": whole}, left)
-    assert told["results"][-1]["score"] == whole
-    assert spent < 2, f"{spent:.2f} s"
-    # More than one call of the script takes: the rest is planned anew, upon the ledger.
-    back = [{"op": "void", "grant_id": f"g{i}"} for i in range(left)]
-    back += [{"op": "restore", "grant_id": f"g{i}"} for i in range(left, count)]
-    assert api.post(f"{space.url}/corrections", json=back).json()["applied"] == count
-    assert space.board() == {"otter": sum(range(left, count)) if aggregation == "sum" else count - 1}
-
-
-def test_one_that_is_refused_among_many_takes_none_of_the_others(api: httpx.Client) -> None:
-    space = Space(api, accept_past=None)
-    for i in range(5):
-        space.grant(f"g{i}", 10**14, granted_at=f"2024-05-0{i + 1}T00:00:00Z")
-    asks = [
-        *({"op": "void", "grant_id": "g0"}, {"op": "edit", "grant_id": "g1", "amount": 9 * 10**14}),
-        *({"op": "void", "grant_id": "g2", "revision": 2}, {"op": "void", "grant_id": "g3"}),
-        *({"op": "edit", "grant_id": "g1", "amount": 1}, {"op": "void", "grant_id": "g1", "revision": 2}),
-    ]
-    told = space.api.post(f"{space.url}/corrections", json=asks).json()["results"]
-    codes = [result.get("error", {"code": "applied"})["code"] for result in told]
-    assert codes == ["applied", "score_overflow", "revision_conflict", "applied", "applied", "applied"]
-    assert space.board() == {"otter": 2 * 10**14}
-
-
-def test_many_corrections_of_a_user_who_gets_grants_meanwhile(space: Space, live_server: Any) -> None:
-    for i in range(60):
-        space.grant(f"g{i}", 1)
-    done = threading.Event()
-
-    def work() -> None:
-        with live_server.client() as client:
-            for i in range(30):
-                body = {"grant_id": f"h{i}", "user_id": "otter", "amount": 100}
-                assert client.post(f"{space.url}/grants", json=body).status_code == 201
-        done.set()
-
-    writer = threading.Thread(target=work)
-    writer.start()
-    asks = [{"op": "void", "grant_id": f"g{i}"} for i in range(50)]
-    told = space.api.post(f"{space.url}/corrections", json=asks).json()
-    writer.join()
-    assert (done.is_set(), told["applied"]) == (True, 50)
-    assert (space.board(), space.user()["grants"]) == ({"otter": 3010}, 40)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,10 @@ def test_a_dead_postmasters_pid_that_another_process_has_by_now_is_no_obstacle(t
         with subprocess.Popen(["sleep", "60"], user=user) as sleeper:
             file.write_text("\n".join([str(sleeper.pid), *lines[1:]]) + "\n")
             server.start()
+            assert sleeper.poll() is None
             sleeper.kill()
+        with psycopg.connect(server.url) as db:
+            assert db.execute("SELECT 1").fetchone() == (1,)
         server.stop()
 
 

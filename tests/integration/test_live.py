@@ -3,7 +3,6 @@
 import json
 import socket as socket_module
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,48 +10,11 @@ import httpx
 import msgspec
 import pytest
 import redis
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from app.store import keys
 from app.store.directory import parse_published
-
-
-@pytest.fixture
-def socket(live_server: Any) -> Iterator[ClientConnection]:
-    with connect(live_server.url.replace("http", "ws") + "/v1/live", subprotocols=["leaderboard.v1"]) as held:  # type: ignore[list-item]
-        yield held
-
-
-def say(socket: ClientConnection, **message: Any) -> None:
-    socket.send(json.dumps(message))
-
-
-def hear(socket: ClientConnection) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(socket.recv(timeout=5))
-    return told
-
-
-def closed(socket: ClientConnection) -> int:
-    """The code that the server closed with."""
-    with pytest.raises(ConnectionClosed) as end:
-        socket.recv(timeout=10)
-    assert end.value.rcvd is not None
-    return int(end.value.rcvd.code)
-
-
-def unpacked(socket: ClientConnection) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.msgpack.decode(socket.recv(timeout=5, decode=False))
-    return told
-
-
-def grant(api: httpx.Client, space: str, grant_id: str, user: str, amount: int) -> None:
-    body = {"grant_id": grant_id, "user_id": user, "amount": amount}
-    assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
-
-
-def subscribe(socket: ClientConnection, space: str, limit: int = 3, **more: Any) -> None:
-    say(socket, type="subscribe", id=1, namespace=space, view={"kind": "top", "limit": limit}, **more)
+from tests.integration.sockets import closed, grant, hear, hear_nothing, key, public, say, subscribe, unpacked
 
 
 def test_a_snapshot_then_deltas_that_lead_to_the_board(
@@ -141,116 +103,6 @@ def test_messagepack(live_server: Any, api: httpx.Client, space: str) -> None:
         grant(api, space, "g", "a", 1)
         frame = unpacked(socket)
         assert (frame["type"], frame["id"], frame["upsert"][0]["user_id"]) == ("delta", 700, "a")
-
-
-def key(stack: Any, *scopes: str) -> str:
-    """A fresh API key."""
-    made = stack.run("keys", "create", *(part for scope in scopes for part in ("--scope", scope)))
-    assert made.returncode == 0, made.stderr
-    return str(made.stdout.strip())
-
-
-def public(api: httpx.Client, space: str, **rules: Any) -> None:
-    body = {"visibility": "public", "accept_past": None, **rules}
-    assert api.put(f"/v1/namespaces/{space}", json=body).status_code in (200, 201)
-
-
-def hear_nothing(socket: ClientConnection, seconds: float = 0.5) -> None:
-    with pytest.raises(TimeoutError):
-        socket.recv(timeout=seconds)
-
-
-def test_a_namespace_made_private_ends_what_anonymous_clients_watch(
-    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
-) -> None:
-    public(api, space)
-    subscribe(socket, space)
-    assert hear(socket)["type"] == "snapshot"
-    api.put(f"/v1/namespaces/{space}", json={"visibility": "private"})
-    grant(api, space, "g", "a", 1)
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 1, "unauthorized")
-    grant(api, space, "h", "a", 1)
-    hear_nothing(socket)
-    public(api, space)
-    subscribe(socket, space)
-    assert hear(socket)["type"] == "snapshot", "the connection stays, and the id is free"
-
-
-def test_a_rule_that_takes_nothing_away_leaves_subscriptions_as_they_are(
-    api: httpx.Client, space: str, socket: ClientConnection
-) -> None:
-    public(api, space)
-    subscribe(socket, space)
-    assert hear(socket)["type"] == "snapshot"
-    public(api, space, display_name="Named")
-    hear_nothing(socket)
-    grant(api, space, "g", "a", 1)
-    assert hear(socket)["type"] == "delta"
-
-
-def test_a_namespace_made_anew_under_an_old_name_is_not_shown_to_those_who_watched_the_old(
-    api: httpx.Client, space: str, socket: ClientConnection
-) -> None:
-    public(api, space)
-    grant(api, space, "g", "a", 1)
-    subscribe(socket, space)
-    assert hear(socket)["type"] == "snapshot"
-    assert api.delete(f"/v1/namespaces/{space}", params={"confirm": space}).status_code == 204
-    assert api.put(f"/v1/namespaces/{space}", json={"visibility": "private"}).status_code == 201
-    grant(api, space, "g", "secret", 1)
-    assert hear(socket)["code"] == "namespace_not_found"
-    subscribe(socket, space)
-    assert hear(socket)["code"] == "unauthorized"
-    hear_nothing(socket)
-
-
-def test_a_revoked_key_ends_its_connections(live_server: Any, api: httpx.Client, space: str) -> None:
-    token = key(live_server, f"read:{space}")
-    url = live_server.url.replace("http", "ws") + "/v1/live"
-    with ExitStack() as held:
-        watching, idle, other = (held.enter_context(connect(url)) for _ in range(3))
-        for socket in (watching, idle):
-            say(socket, type="auth", token=token)
-            assert hear(socket) == {"type": "ready"}
-        say(other, type="auth", token=live_server.key)
-        hear(other)
-        for socket in (watching, other):
-            subscribe(socket, space)
-            assert hear(socket)["type"] == "snapshot"
-        assert live_server.run("keys", "revoke", token.split("_")[1]).returncode == 0
-        grant(api, space, "g", "a", 1)
-        assert closed(watching) == 4101
-        assert closed(idle) == 4101
-        assert hear(other)["type"] == "delta"
-
-
-def test_a_key_without_the_scope_is_told_so(live_server: Any, api: httpx.Client, space: str, socket: Any) -> None:
-    say(socket, type="auth", token=key(live_server, "read:elsewhere"))
-    assert hear(socket) == {"type": "ready"}
-    subscribe(socket, space)
-    assert hear(socket)["code"] == "forbidden"
-
-
-def test_what_is_no_more_ends_its_subscriptions_and_no_others(
-    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
-) -> None:
-    gone, narrowed = f"{space}-gone", f"{space}-narrowed"
-    for name in (space, gone, narrowed):
-        public(api, name)
-    for number, name, window in ((1, space, "all"), (2, gone, "all"), (3, narrowed, "week"), (4, narrowed, "all")):
-        say(socket, type="subscribe", id=number, namespace=name, window=window)
-        assert (hear(socket)["type"], number) == ("snapshot", number)
-    api.delete(f"/v1/namespaces/{gone}", params={"confirm": gone})
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 2, "namespace_not_found")
-    public(api, narrowed, periods=["all"])
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 3, "board_not_found")
-    grant(api, space, "g", "a", 1)
-    assert hear(socket)["id"] == 1
-    grant(api, narrowed, "g", "a", 1)
-    assert hear(socket)["id"] == 4
 
 
 def commands(store: redis.Redis, *names: str) -> int:

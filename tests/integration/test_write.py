@@ -1,26 +1,13 @@
 """Grants over HTTP: what counts, what is refused and how it is told. Nothing refused is written."""
 
 import json
-import time
 from typing import Any
 
 import httpx
 import msgspec
-import psycopg
 import pytest
-import redis
 
-GOOD = {"grant_id": "g", "user_id": "otter", "amount": 5}
-
-
-def post(api: httpx.Client, space: str, body: Any, **headers: str) -> httpx.Response:
-    content = body if isinstance(body, (bytes, str)) else json.dumps(body)
-    path = f"/v1/namespaces/{space}/grants"
-    return api.post(path, content=content, headers={"content-type": "application/json"} | headers)
-
-
-def total(api: httpx.Client, space: str) -> int:
-    return int(api.get(f"/v1/namespaces/{space}/boards/all").json()["total"])
+from tests.integration.granting import GOOD, post, total
 
 
 def test_a_grant_a_retry_and_a_conflict(api: httpx.Client, space: str) -> None:
@@ -168,13 +155,6 @@ def test_keys_and_scopes(live_server: Any, space: str) -> None:
     assert live_server.run("keys", "revoke", key_id).returncode == 1
 
 
-def test_unknown_namespace_and_path(api: httpx.Client) -> None:
-    answer = post(api, "nowhere", GOOD)
-    assert (answer.status_code, answer.json()["code"]) == (404, "namespace_not_found")
-    assert api.get("/v1/nothing").status_code == 404
-    assert api.delete("/v1/grants").status_code == 405
-
-
 def test_times_must_lie_near_now_unless_the_rules_say_otherwise(api: httpx.Client) -> None:
     api.put("/v1/namespaces/times", json={"accept_past": "P1D", "accept_future": "PT0S"})
     for grant_id, at in (("past", "2020-01-01T00:00:00Z"), ("future", "2090-01-01T00:00:00Z")):
@@ -214,41 +194,6 @@ def test_across_namespaces_and_atomically_within_a_group(api: httpx.Client) -> N
     mixed = [{**GOOD, "namespace": "topic-1"}, {**GOOD, "namespace": "nowhere"}]
     told = api.post("/v1/grants", json=mixed).json()
     assert [result["status"] for result in told["results"]] == ["duplicate", "rejected"]
-
-
-def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, space: str) -> None:
-    for body, field in (
-        ({"ranking": "best"}, "$.ranking"),
-        ({"aggregation": "most"}, "$.aggregation"),
-        ({"statistics": True}, "$.statistics"),
-        ({"nonsense": 1}, "$.nonsense"),
-        ({"scale": 7}, "$.scale"),
-        ({"timezone": "Mars/Olympus"}, "$.timezone"),
-        ({"timezone": "../../etc/passwd"}, "$.timezone"),
-        ({"accept_past": "soon"}, "$.accept_past"),
-        ({"amount_min": 2, "amount_max": 1}, "$.amount_min"),
-        ({"group": "a b"}, "$.group"),
-    ):
-        answer = api.put("/v1/namespaces/refused", json=body)
-        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
-    assert api.put("/v1/namespaces/bad%20name").status_code == 422
-    post(api, space, GOOD)
-    locked = api.put(f"/v1/namespaces/{space}", json={"scale": 2})
-    assert (locked.json()["code"], locked.json()["field"]) == ("rule_locked", "$.scale")
-    assert api.put(f"/v1/namespaces/{space}", json={"display_name": "Race"}).status_code == 200
-    assert api.get(f"/v1/namespaces/{space}").json()["display_name"] == "Race"
-    shown = api.get(f"/v1/namespaces/{space}").json()
-    assert (shown["accept_past"], shown["accept_future"], shown["streaks"]) == ("P35D", "PT5M", False)
-
-
-def test_a_deleted_namespace_starts_clean_when_made_again(api: httpx.Client, space: str) -> None:
-    post(api, space, GOOD)
-    assert api.delete(f"/v1/namespaces/{space}").status_code == 422
-    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
-    assert post(api, space, GOOD).status_code == 404
-    assert api.put(f"/v1/namespaces/{space}").status_code == 201
-    assert total(api, space) == 0
-    assert post(api, space, GOOD).status_code == 201
 
 
 def test_ids_may_hold_a_slash(api: httpx.Client, space: str) -> None:
@@ -313,48 +258,3 @@ def test_what_is_not_taken_is_told_with_what_is(api: httpx.Client, space: str) -
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
         assert answer.headers["allow"] in ("POST", "GET, HEAD", "HEAD, GET")
     assert api.get(f"/v1/namespaces/{space}/").json()["code"] == "not_found"
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        *(("PT3661.123456S", "PT3661.123456S"), ("PT0.000001S", "PT0.000001S"), ("P1DT90S", "P1DT90S")),
-        *(("PT7200S", "PT2H"), ("P35D", "P35D"), ("PT0S", "PT0S"), ("PT90M", "PT90M")),
-    ],
-)
-def test_spans_come_back_as_they_were_meant(api: httpx.Client, space: str, given: str, told: str) -> None:
-    answer = api.put(f"/v1/namespaces/{space}", json={"accept_past": given})
-    assert answer.json()["accept_past"] == told
-
-
-@pytest.mark.parametrize("zone", ["localtime", "Factory", "Mars/Olympus"])
-def test_zones_that_mean_nothing_everywhere_are_refused(api: httpx.Client, space: str, zone: str) -> None:
-    answer = api.put(f"/v1/namespaces/{space}", json={"timezone": zone})
-    assert (answer.status_code, answer.json()["field"]) == (422, "$.timezone")
-
-
-def test_a_deletion_that_redis_was_not_told_of_is_finished_by_the_next(
-    live_server: Any, api: httpx.Client, space: str
-) -> None:
-    with psycopg.connect(live_server.postgres.url) as db:
-        db.execute("UPDATE namespaces SET deleted_at = now() WHERE name = %s", (space,))
-    assert api.get(f"/v1/namespaces/{space}").status_code == 200
-    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
-    assert api.get(f"/v1/namespaces/{space}").status_code == 404
-    assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 404
-
-
-def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, space: str) -> None:
-    assert post(api, space, GOOD).status_code == 201
-    with redis.Redis.from_url(live_server.valkey.url) as direct, psycopg.connect(live_server.postgres.url) as db:
-        (found,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
-
-        def held() -> list[bytes]:
-            return [*direct.keys(f"lb:*:[bsu]:{found}"), *direct.keys(f"lb:*:[bsu]:{found}:*")]
-
-        assert len(held()) == 6  # four boards, the balances of one user, the counters
-        assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
-        deadline = time.monotonic() + 20
-        while held():
-            assert time.monotonic() < deadline, "its keys stay"
-            time.sleep(0.1)

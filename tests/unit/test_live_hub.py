@@ -1,106 +1,17 @@
 """The hub on a store of its own making: what is asked, when, and what becomes of what cannot be known."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
-import msgspec
 import pytest
 
-from app.access.keys import Keyring, hash_key
-from app.live.hub import VIEWS_MAX, Hub
-from app.live.subscriber import Subscriber, Viewer
-from app.live.views import Around, Top, View
-from app.model.errors import Overloaded, Problem, StoreUnavailable
+from app.live.hub import VIEWS_MAX
+from app.live.subscriber import Viewer
+from app.live.views import Around, Top
+from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.archive import BoardReader
 from app.store.boards import BOARD, VERSIONS
-from app.store.directory import Directory, KeyRecord
-from app.store.names import Names
-
-TOKEN = "lb_k_0123456789abcdef"
-DAY = 86_400_000_000
-
-
-class Store:
-    """Answers the hub's calls and counts them; also the gatherer, and the clock."""
-
-    def __init__(self) -> None:
-        self.now = DAY
-        self.changes = 1
-        self.profiles: dict[str, str] = {}
-        self.profile_changes = 0
-        self.away: set[bytes | str] = set()
-        self.spaces: dict[str, Namespace] = {}
-        self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
-        self.boards: dict[str, tuple[int, list[str]]] = {}
-        self.asked: list[Any] = []
-        self.directory = Directory()
-        self.directory.call = self.call
-        self.keyring = Keyring(self.directory, None)
-        self.names = Names()
-        self.names.call = self.call
-        self.hub = Hub(self, BoardReader(self, None), self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
-
-    async def call(self, call: Any) -> Any:
-        await asyncio.sleep(0)
-        self.asked.append(call)
-        if call[1] in self.away:
-            raise StoreUnavailable("away")
-        self.directory.notice(self.changes)
-        self.names.notice(self.profile_changes)
-        if call[:2] == ("HMGET", keys.PROFILES):
-            found = map(self.profiles.get, call[2:])
-            return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
-        if call[:2] == ("HGET", keys.DIRECTORY):
-            held = self.spaces.get(call[2])
-            return None if held is None else b"1 " + msgspec.json.encode(held)
-        if call[:2] == ("HGET", keys.API_KEYS):
-            return msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
-        if call[1] == VERSIONS.sha:
-            names = [arg for arg in call[3 + call[2] :] if isinstance(arg, str)]
-            return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]
-        assert call[1] == BOARD.sha
-        version, users = self.boards.get(call[8], (0, []))
-        rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i)]
-        return [b"1", b"9", b"%d" % version, len(users), None, None, *rows]
-
-    def space(self, name: str, **rules: Any) -> Namespace:
-        self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules))
-        return self.spaces[name]
-
-    def reads(self) -> list[Any]:
-        """The views read since asked last."""
-        found = [call[12:] for call in self.asked if call[1] == BOARD.sha]
-        self.asked.clear()
-        return found
-
-    async def watch(self, name: str, asked: str = "all", view: View = Top(), **more: Any) -> Subscriber:  # noqa: B008
-        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), more.get("resume", (None, None)))
-        self.hub.viewers.add(subscriber.viewer)
-        await self.hub.subscribe(subscriber, name, asked, view)
-        return subscriber
-
-    async def tick(self) -> None:
-        await self.hub._tick()
-
-
-def taken(subscriber: Subscriber) -> Any:
-    """What is in the slot, or the fault's code; the slot is free then."""
-    if subscriber.fault is not None:
-        return subscriber.fault.code
-    frame, subscriber.slot = subscriber.slot, None
-    return None if frame is None else frame.body
-
-
-def within(act: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-    async def run() -> None:
-        store = Store()
-        store.space("race", visibility="public")
-        await act(store)
-
-    asyncio.run(run())
+from tests.unit.hub import DAY, TOKEN, Store, taken, within
 
 
 def test_a_full_slot_takes_the_newest_state_as_a_snapshot() -> None:
@@ -285,87 +196,5 @@ def test_a_problem_is_what_subscribing_raises() -> None:
             with pytest.raises(Problem) as problem:
                 await store.watch(name, asked)
             assert problem.value.code == code
-
-    within(act)
-
-
-def names_of(frame: Any) -> list[tuple[str, str | None]]:
-    return [(entry.user_id, entry.display_name) for entry in frame.get("upsert", frame.get("entries"))]
-
-
-def test_a_name_that_changes_is_told_at_the_version_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.hub.NAMES_S", 0)
-
-    async def act(store: Store) -> None:
-        store.boards["all"] = (7, ["a", "b"])
-        watching = await store.watch("race")
-        await store.tick()
-        assert names_of(taken(watching)) == [("a", None), ("b", None)]
-        store.profiles, store.profile_changes = {"b": "Bea"}, 1
-        await store.tick()
-        told = taken(watching)
-        assert (told["type"], told["from"], told["version"], told["remove"]) == ("delta", 7, 7, [])
-        assert names_of(told) == [("b", "Bea")]
-        store.profiles, store.profile_changes = {"b": "Bea", "z": "Zoe"}, 2
-        await store.tick()
-        assert taken(watching) is None, "a name that is not shown here changes nothing here"
-        store.asked.clear()
-        await store.tick()
-        assert store.reads() == []
-        store.profiles, store.profile_changes = {}, 3
-        await store.tick()
-        assert names_of(taken(watching)) == [("b", None)]
-
-    within(act)
-
-
-def test_names_are_taken_up_no_more_than_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = 100.0
-    monkeypatch.setattr("app.live.hub.monotonic", lambda: seconds)
-
-    async def act(store: Store) -> None:
-        nonlocal seconds
-        store.boards["all"] = (7, ["a"])
-        watching = await store.watch("race")
-        for turn in range(20):
-            store.profiles, store.profile_changes = {"a": f"A{turn}"}, turn
-            await store.tick()
-            seconds += 0.1
-        assert len(store.reads()) <= 6
-        seconds += 0.5
-        await store.tick()
-        assert names_of(taken(watching)) == [("a", "A19")]
-
-    within(act)
-
-
-def test_who_comes_back_to_names_gets_them_anew() -> None:
-    async def act(store: Store) -> None:
-        store.boards["all"] = (7, ["a"])
-        store.profiles, store.profile_changes = {"a": "Ann"}, 1
-        held = await store.watch("race", resume=(1, 7))
-        await store.tick()
-        told = taken(held)
-        assert (told["type"], names_of(told)) == ("snapshot", [("a", "Ann")])
-        store.profiles, store.profile_changes = {"other": "Zoe"}, 2
-        nameless = await store.watch("race", "week", resume=(1, 0))
-        await store.tick()
-        assert taken(nameless)["type"] == "uptodate"
-
-    within(act)
-
-
-def test_names_cost_one_call_and_none_where_nobody_has_one() -> None:
-    async def act(store: Store) -> None:
-        store.boards["all"] = (7, ["a", "b"])
-        await store.watch("race")
-        await store.tick()
-        assert not [call for call in store.asked if call[0] == "HMGET"]
-        store.profiles, store.profile_changes = {"a": "Ann"}, 1
-        store.boards["all"] = (8, ["a", "b"])
-        await store.tick()
-        store.boards["all"] = (9, ["b", "a", "c"])
-        await store.tick()
-        assert [call[2:] for call in store.asked if call[0] == "HMGET"] == [("a", "b"), ("c",)]
 
     within(act)

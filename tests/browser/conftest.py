@@ -1,0 +1,58 @@
+"""A browser, its pages, and a board to look at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.watching import CHROMIUM, FLAGS, HOSTILE, RECORD, Open, Watched, give, publish
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        held = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield held
+        held.close()
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    held = Watched()
+    yield held
+    assert held.complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, watched: Watched) -> Iterator[Open]:
+    opened: list[Page] = []
+
+    def opener(width: int = 1280, motion: Any = "reduce") -> Page:
+        page = browser.new_page(
+            viewport={"width": width, "height": 800}, locale="en-US", timezone_id="UTC", reduced_motion=motion
+        )
+        opened.append(page)
+        watched.watch(page)
+        page.add_init_script(RECORD)
+        return page
+
+    yield opener
+    for page in opened:
+        page.close()
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    return open_page()
+
+
+@pytest.fixture
+def board(api: httpx.Client, space: str) -> str:
+    """A public board: otter 9, the hostile one 5, and heron's 3 of years ago."""
+    publish(api, space)
+    give(api, space, "otter", 9)
+    give(api, space, HOSTILE, 5)
+    give(api, space, "heron", 3, granted_at="2020-01-01T00:00:00Z")
+    return space

@@ -1,0 +1,102 @@
+"""A hub on a store of its own making."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from app.access.keys import Keyring, hash_key
+from app.live.hub import Hub
+from app.live.subscriber import Subscriber, Viewer
+from app.live.views import Top, View
+from app.model.errors import StoreUnavailable
+from app.model.namespace import Namespace, Rules
+from app.store import keys
+from app.store.archive import BoardReader
+from app.store.boards import BOARD, VERSIONS
+from app.store.directory import Directory, KeyRecord
+from app.store.names import Names
+
+TOKEN = "lb_k_0123456789abcdef"
+DAY = 86_400_000_000
+
+
+class Store:
+    """Answers the hub's calls and counts them; also the gatherer, and the clock."""
+
+    def __init__(self) -> None:
+        self.now = DAY
+        self.changes = 1
+        self.profiles: dict[str, str] = {}
+        self.profile_changes = 0
+        self.away: set[bytes | str] = set()
+        self.spaces: dict[str, Namespace] = {}
+        self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
+        self.boards: dict[str, tuple[int, list[str]]] = {}
+        self.asked: list[Any] = []
+        self.directory = Directory()
+        self.directory.call = self.call
+        self.keyring = Keyring(self.directory, None)
+        self.names = Names()
+        self.names.call = self.call
+        self.hub = Hub(self, BoardReader(self, None), self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
+
+    async def call(self, call: Any) -> Any:
+        await asyncio.sleep(0)
+        self.asked.append(call)
+        if call[1] in self.away:
+            raise StoreUnavailable("away")
+        self.directory.notice(self.changes)
+        self.names.notice(self.profile_changes)
+        if call[:2] == ("HMGET", keys.PROFILES):
+            found = map(self.profiles.get, call[2:])
+            return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
+        if call[:2] == ("HGET", keys.DIRECTORY):
+            held = self.spaces.get(call[2])
+            return None if held is None else b"1 " + msgspec.json.encode(held)
+        if call[:2] == ("HGET", keys.API_KEYS):
+            return msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
+        if call[1] == VERSIONS.sha:
+            names = [arg for arg in call[3 + call[2] :] if isinstance(arg, str)]
+            return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]
+        assert call[1] == BOARD.sha
+        version, users = self.boards.get(call[8], (0, []))
+        rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i)]
+        return [b"1", b"9", b"%d" % version, len(users), None, None, *rows]
+
+    def space(self, name: str, **rules: Any) -> Namespace:
+        self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules))
+        return self.spaces[name]
+
+    def reads(self) -> list[Any]:
+        """The views read since asked last."""
+        found = [call[12:] for call in self.asked if call[1] == BOARD.sha]
+        self.asked.clear()
+        return found
+
+    async def watch(self, name: str, asked: str = "all", view: View = Top(), **more: Any) -> Subscriber:  # noqa: B008
+        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), more.get("resume", (None, None)))
+        self.hub.viewers.add(subscriber.viewer)
+        await self.hub.subscribe(subscriber, name, asked, view)
+        return subscriber
+
+    async def tick(self) -> None:
+        await self.hub._tick()
+
+
+def taken(subscriber: Subscriber) -> Any:
+    """What is in the slot, or the fault's code; the slot is free then."""
+    if subscriber.fault is not None:
+        return subscriber.fault.code
+    frame, subscriber.slot = subscriber.slot, None
+    return None if frame is None else frame.body
+
+
+def within(act: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        store = Store()
+        store.space("race", visibility="public")
+        await act(store)
+
+    asyncio.run(run())

@@ -1,0 +1,89 @@
+"""Names on live boards: when the hub asks for them, and how a changed one is told."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.hub import Store, taken, within
+
+
+def names_of(frame: Any) -> list[tuple[str, str | None]]:
+    return [(entry.user_id, entry.display_name) for entry in frame.get("upsert", frame.get("entries"))]
+
+
+def test_a_name_that_changes_is_told_at_the_version_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.hub.NAMES_S", 0)
+
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        watching = await store.watch("race")
+        await store.tick()
+        assert names_of(taken(watching)) == [("a", None), ("b", None)]
+        store.profiles, store.profile_changes = {"b": "Bea"}, 1
+        await store.tick()
+        told = taken(watching)
+        assert (told["type"], told["from"], told["version"], told["remove"]) == ("delta", 7, 7, [])
+        assert names_of(told) == [("b", "Bea")]
+        store.profiles, store.profile_changes = {"b": "Bea", "z": "Zoe"}, 2
+        await store.tick()
+        assert taken(watching) is None, "a name that is not shown here changes nothing here"
+        store.asked.clear()
+        await store.tick()
+        assert store.reads() == []
+        store.profiles, store.profile_changes = {}, 3
+        await store.tick()
+        assert names_of(taken(watching)) == [("b", None)]
+
+    within(act)
+
+
+def test_names_are_taken_up_no_more_than_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 100.0
+    monkeypatch.setattr("app.live.hub.monotonic", lambda: seconds)
+
+    async def act(store: Store) -> None:
+        nonlocal seconds
+        store.boards["all"] = (7, ["a"])
+        watching = await store.watch("race")
+        for turn in range(20):
+            store.profiles, store.profile_changes = {"a": f"A{turn}"}, turn
+            await store.tick()
+            seconds += 0.1
+        assert len(store.reads()) <= 6
+        seconds += 0.5
+        await store.tick()
+        assert names_of(taken(watching)) == [("a", "A19")]
+
+    within(act)
+
+
+def test_who_comes_back_to_names_gets_them_anew() -> None:
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a"])
+        store.profiles, store.profile_changes = {"a": "Ann"}, 1
+        held = await store.watch("race", resume=(1, 7))
+        await store.tick()
+        told = taken(held)
+        assert (told["type"], names_of(told)) == ("snapshot", [("a", "Ann")])
+        store.profiles, store.profile_changes = {"other": "Zoe"}, 2
+        nameless = await store.watch("race", "week", resume=(1, 0))
+        await store.tick()
+        assert taken(nameless)["type"] == "uptodate"
+
+    within(act)
+
+
+def test_names_cost_one_call_and_none_where_nobody_has_one() -> None:
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        await store.watch("race")
+        await store.tick()
+        assert not [call for call in store.asked if call[0] == "HMGET"]
+        store.profiles, store.profile_changes = {"a": "Ann"}, 1
+        store.boards["all"] = (8, ["a", "b"])
+        await store.tick()
+        store.boards["all"] = (9, ["b", "a", "c"])
+        await store.tick()
+        assert [call[2:] for call in store.asked if call[0] == "HMGET"] == [("a", "b"), ("c",)]
+
+    within(act)

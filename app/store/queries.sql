@@ -163,7 +163,9 @@ SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.value 
        l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
-JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+CROSS JOIN LATERAL (
+    SELECT seq FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant'
+    LIMIT 1) AS f
 WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[]) AND l.kind IN ('grant', 'correction')
 ORDER BY l.grant_id, l.revision DESC;
 
@@ -173,16 +175,19 @@ SELECT key, grant_id, revision, asked FROM ledger
 WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
 
 -- name: other_cells
--- What a user's live grants other than some make of each window and label asked for. O(the user's grants).
+-- What a user's live grants other than some make of each window and label asked for. O(the user's grants): LIMIT and
+-- OFFSET keep each look-up one of the whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
-    JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+    CROSS JOIN LATERAL (
+        SELECT seq FROM ledger
+        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
       AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> ALL($3::text[])
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision)),
+          AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)),
 cells AS (
     SELECT unnest(windows) AS cell, * FROM live
     UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL

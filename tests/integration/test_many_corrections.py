@@ -82,7 +82,7 @@ def test_many_corrections_in_one_call(space: Space) -> None:
 
 @pytest.mark.parametrize("aggregation", ["sum", "best", "latest"])
 def test_two_hundred_voids_of_one_users_grants_take_no_longer_than_a_few(api: httpx.Client, aggregation: str) -> None:
-    space, count = Space(api, aggregation=aggregation), 600
+    space, count = Space(api, aggregation=aggregation), 1000
     body = [
         {"grant_id": f"g{i}", "user_id": "otter", "amount": i, "granted_at": f"2024-05-01T{i // 60:02}:{i % 60:02}:00Z"}
         for i in range(count)

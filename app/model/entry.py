@@ -23,6 +23,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
 
     A correction carries the grant as it is from then on: `value` is its amount, `voided` whether it counts, `verb` what
     was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
+    `batch`: the request that it came in with others.
     `asked`: with a key, the digest of what was asked.
     `day`: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
     """
@@ -50,6 +51,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     key: str | None = None
     day: str | None = None
     asked: bytes | None = None
+    batch: str | None = None
 
 
 class Entry(msgspec.Struct):

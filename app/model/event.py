@@ -4,7 +4,8 @@ Event (at, actor)
 ├── LedgerEvent (seq, epoch): out of the ledger. WindowSealed
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 │   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased
-└── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted
+└── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
+    UserRegistered, SeasonOpened
 """
 
 from datetime import datetime
@@ -129,6 +130,31 @@ class NamespaceDeleted(AuditEvent, frozen=True, kw_only=True, tag="namespace_del
     """It was deleted. Its ledger and its events stay."""
 
 
+class BatchApplied(AuditEvent, frozen=True, kw_only=True, tag="batch_applied"):
+    """Grants of one request were counted: how many, what they moved on the `all` board, between which entries. One of
+    more than 512 is told in parts."""
+
+    batch: str
+    grants: int
+    change: Number
+    first_seq: int
+    last_seq: int
+
+
+class UserRegistered(AuditEvent, frozen=True, kw_only=True, tag="user_registered"):
+    """A user has their first entry in the namespace. user_id: null where they were erased since."""
+
+    user_id: str | None
+
+
+class SeasonOpened(AuditEvent, frozen=True, kw_only=True, tag="season_opened"):
+    """A season has begun."""
+
+    season: str
+    starts: datetime
+    ends: datetime
+
+
 # What the ledger calls an entry → its type; and the types of the audit by their names.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
@@ -147,4 +173,7 @@ OF_AUDIT: dict[str, type[AuditEvent]] = {
     "namespace_created": NamespaceCreated,
     "namespace_changed": NamespaceChanged,
     "namespace_deleted": NamespaceDeleted,
+    "batch_applied": BatchApplied,
+    "user_registered": UserRegistered,
+    "season_opened": SeasonOpened,
 }

@@ -55,6 +55,7 @@ def plan(
     zone: str | None = None,
     *,
     backfill: bool = False,
+    batch: str | None = None,
 ) -> Entry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
@@ -92,6 +93,7 @@ def plan(
         meta=meta,
         day=namespace.day_at(granted_at, zone),
         actor=actor,
+        batch=batch,
     )
     return Entry(
         namespace=namespace,

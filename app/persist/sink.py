@@ -12,6 +12,7 @@ from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import queries
+from .audit import tell
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
 from .seals import Seals
 
@@ -124,8 +125,9 @@ class Sink:
             )
             await self._copy_meta(row for row in everything if row.fault is None)
             await self._set_aside(row for row in everything if row.fault is not None)
-            await self._add_standings(batches)
+            newcomers = await self._add_standings(batches)
             await self.seals.note(everything)
+            await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():
                 last = rows[-1]
                 done = await self._connection.execute(
@@ -172,11 +174,12 @@ class Sink:
                 *(row.partition, row.epoch, row.seq, reason, row.packed),
             )
 
-    async def _add_standings(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
+    async def _add_standings(self, batches: dict[int, tuple[Offset, list[Row]]]) -> list[asyncpg.Record]:
+        """Who has their first entry in a namespace."""
         spans = [
             (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
         ]
-        await self._connection.execute(queries()["add_standings"], *map(list, zip(*spans, strict=True)))
+        return list(await self._connection.fetch(queries()["add_standings"], *map(list, zip(*spans, strict=True))))
 
     async def _mark_duplicates(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""

@@ -257,6 +257,7 @@ class Worker:
 
     async def _do_chores(self, sink: Sink) -> None:
         offsets = {p: lease.offset for p, lease in self._leases.items()}
+        await sink.execute("tell_seasons", list(offsets))
         await self._sealer.seal(sink, self._apply_link, offsets, self._clock())
         await self._archive(sink, everywhere=True)
         for p, lease in list(self._leases.items()):

@@ -122,7 +122,7 @@ class Events:
         only tells how the two are laid side by side.
         """
         offset = await self._postgres.fetch_one("offset", namespace.partition)
-        sources = await self._of_ledger(namespace, cursor, ask), await self._of_audit(cursor, ask)
+        sources = await self._of_ledger(namespace, cursor, ask), await self._of_audit(namespace, cursor, ask)
         events = list(merge(*sources, key=lambda event: event.at))[: ask.limit]
         for event in events:
             cursor = cursor.past(event)
@@ -141,14 +141,14 @@ class Events:
         )
         return [_ledger_event(namespace, row) for row in rows]
 
-    async def _of_audit(self, cursor: Cursor, ask: Ask) -> list[AuditEvent]:
+    async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[AuditEvent]:
         types = [name for name in ask.types if name in OF_AUDIT]
         if not types or ask.session_id is not None:
             return []
         rows = await self._postgres.fetch(
             "audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
         )
-        return [_audit_event(row) for row in rows]
+        return [_audit_event(namespace, row) for row in rows]
 
 
 def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
@@ -179,6 +179,10 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     return kind(**fields)
 
 
-def _audit_event(row: asyncpg.Record) -> AuditEvent:
+def _audit_event(namespace: Namespace, row: asyncpg.Record) -> AuditEvent:
     body = msgspec.json.decode(row["body"], type=dict[str, Any])
+    if body.pop("user_number", None) is not None:
+        body["user_id"] = told_name(row["user"])
+    if "change" in body:
+        body["change"] = namespace.number(body["change"])
     return OF_AUDIT[row["type"]](at=row["at"], actor=row["actor"], audit_id=row["id"], **body)

@@ -214,6 +214,8 @@ SELECT name, number FROM users WHERE name = ANY($1::text[]);
 -- name: add_standings
 -- What the ledger's own new rows add to the standings: of each partition those behind the first place, up to the last.
 -- Not MERGE, which is a sixth cheaper but leaves it to the planner by which index it meets the standings.
+-- Tells who has their first entry in a namespace by it.
+WITH added AS (
 INSERT INTO standings AS s (namespace_id, "window", user_number, score, grants, last_granted_at)
 SELECT l.namespace_id, 'all', l.user_number, sum(l.change)::bigint, sum(l.weight), max(l.granted_at)
 FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
@@ -225,7 +227,37 @@ GROUP BY l.user_number, l.namespace_id
 ORDER BY l.user_number, l.namespace_id
 ON CONFLICT (user_number, namespace_id, "window") DO UPDATE
 SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
-    last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at);
+    last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at)
+RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
+SELECT namespace_id, user_number FROM added WHERE is_new;
+
+-- name: lock_namespaces
+SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: tell_registered
+INSERT INTO audit (namespace_id, type, body)
+SELECT namespace_id, 'user_registered', json_build_object('user_number', user_number)
+FROM unnest($1::int[], $2::bigint[]) AS x (namespace_id, user_number);
+
+-- name: tell_batches
+INSERT INTO audit (namespace_id, type, actor, body)
+SELECT namespace_id, 'batch_applied', actor, json_build_object(
+    'batch', batch, 'grants', grants, 'change', change, 'first_seq', first_seq, 'last_seq', last_seq)
+FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
+     AS x (namespace_id, batch, actor, grants, change, first_seq, last_seq);
+
+-- name: tell_seasons
+-- Seasons of some partitions' namespaces that have begun, each once.
+WITH due AS (
+    SELECT n.id, s ->> 'name' AS season, s FROM namespaces n CROSS JOIN LATERAL jsonb_array_elements(n.rules -> 'seasons') AS s
+    WHERE n.partition = ANY($1::smallint[]) AND n.deleted_at IS NULL AND n.rules -> 'seasons' <> '[]'
+      AND (s ->> 'starts')::timestamptz <= now() AND (s ->> 'ends')::timestamptz > now()
+      AND NOT EXISTS (SELECT FROM seasons_opened o WHERE o.namespace_id = n.id AND o.season = s ->> 'name')
+    FOR NO KEY UPDATE OF n),
+opened AS (INSERT INTO seasons_opened SELECT id, season FROM due ON CONFLICT DO NOTHING RETURNING namespace_id, season)
+INSERT INTO audit (namespace_id, type, body)
+SELECT d.id, 'season_opened', json_build_object('season', d.season, 'starts', d.s -> 'starts', 'ends', d.s -> 'ends')
+FROM due d JOIN opened o ON o.namespace_id = d.id AND o.season = d.season;
 
 -- name: namespaces_of_user
 -- Where a user has grants, by name, behind a name. O(the user's namespaces).
@@ -310,9 +342,10 @@ ORDER BY l.seq;
 
 -- name: audit_events
 -- A namespace's events that no ledger holds, after an id, oldest first. O(those behind it), which are few.
-SELECT id, type, actor, at, body::text FROM audit
-WHERE namespace_id = $1 AND id > $2 AND type = ANY($3::text[]) AND ($4::text IS NULL OR actor = $4)
-ORDER BY id LIMIT $5;
+SELECT a.id, a.type, a.actor, a.at, a.body::text, u.name AS user
+FROM audit a LEFT JOIN users u ON u.number = (a.body ->> 'user_number')::bigint
+WHERE a.namespace_id = $1 AND a.id > $2 AND a.type = ANY($3::text[]) AND ($4::text IS NULL OR a.actor = $4)
+ORDER BY a.id LIMIT $5;
 
 -- name: seals
 SELECT namespace_id, "window" FROM seals WHERE partition = $1;

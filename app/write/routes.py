@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,11 +62,13 @@ _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied"
 
 
 class Terms(NamedTuple):
-    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are."""
+    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch:
+    a name for a request of many."""
 
     principal: Principal
     atomic: bool = False
     backfill: bool = False
+    batch: str | None = None
 
 
 class Writer:
@@ -113,7 +116,7 @@ class Writer:
         body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
         if media == NDJSON or is_array(body, media):
-            answer: Any = await self._batch(split(body, media), media, namespace, terms)
+            answer: Any = await self._batch(split(body, media), media, namespace, terms._replace(batch=token_hex(8)))
             status = 200
         else:
             kind = _grant[media] if namespace else _named[media]
@@ -150,13 +153,13 @@ class Writer:
         on."""
         by = terms.principal.id, zones.get(grant.user_id)
         try:
-            return plan(grant, namespace, now, *by, backfill=terms.backfill)
+            return plan(grant, namespace, now, *by, backfill=terms.backfill, batch=terms.batch)
         except (AmountScale, AmountRange):
             await self._directory.refresh()
             current = await self._directory.namespace(namespace.name)
             if current.version == namespace.version:
                 raise
-            return plan(grant, current, now, *by, backfill=terms.backfill)
+            return plan(grant, current, now, *by, backfill=terms.backfill, batch=terms.batch)
 
     async def _namespace_of(self, grant: Grant, terms: Terms) -> Namespace:
         assert isinstance(grant, NamedGrant)

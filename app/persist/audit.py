@@ -1,0 +1,48 @@
+"""What the ledger's writer adds to the audit, in the transaction of the entries that tell it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from ..model.entry import GRANT
+from ..store.postgres import queries
+from .row import Row
+
+
+@dataclass(slots=True)
+class Batch:
+    """The grants of one request that a transaction holds. change: what they moved on the `all` board, in units."""
+
+    actor: str | None
+    first_seq: int
+    last_seq: int
+    grants: int = 0
+    change: int = 0
+
+
+async def tell(connection: asyncpg.Connection, rows: Iterable[Row], newcomers: Sequence[asyncpg.Record]) -> None:
+    """Batches that were applied, and users who have their first entry in a namespace. O(rows).
+
+    The namespaces' rows are locked first: the ids of one namespace's audit are in the order of their commits.
+    """
+    batches: dict[tuple[int, str], Batch] = {}
+    for row in rows:
+        entry = row.entry
+        if entry is None or entry.batch is None or row.fault is not None or entry.kind != GRANT or row.quarantined:
+            continue
+        held = batches.setdefault((entry.namespace_id, entry.batch), Batch(entry.actor, row.seq, row.seq))
+        held.grants, held.change, held.last_seq = held.grants + 1, held.change + row.change, row.seq
+    if not batches and not newcomers:
+        return
+    spaces = sorted({space for space, _ in batches} | {row["namespace_id"] for row in newcomers})
+    await connection.execute(queries()["lock_namespaces"], spaces)
+    if newcomers:
+        columns = [[row[name] for row in newcomers] for name in ("namespace_id", "user_number")]
+        await connection.execute(queries()["tell_registered"], *columns)
+    if batches:
+        told = [
+            (*place, held.actor, held.grants, held.change, held.first_seq, held.last_seq)
+            for place, held in batches.items()
+        ]
+        await connection.execute(queries()["tell_batches"], *map(list, zip(*told, strict=True)))

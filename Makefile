@@ -20,7 +20,7 @@ dev: setup
 	@exec $(BIN)/leaderboard dev --port $(PORT) $(ARGS)
 
 test: setup tools
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

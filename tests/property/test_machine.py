@@ -239,7 +239,8 @@ class Machine(RuleBasedStateMachine):
         """Off the boards while either holds: an admin's word or the user's."""
         url = f"/v1/users/{user.replace('/', '%2F')}"
         if by_user:
-            told = self.api.put(url, json={"opt_out": hidden})
+            zone = {"timezone": ZONES[user].key} if user in ZONES else {}  # a profile is put as a whole
+            told = self.api.put(url, json={"opt_out": hidden} | zone)
         else:
             told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
         assert told.status_code == 200, told.text

@@ -36,9 +36,9 @@ local function reaches_closed(entry)
   return entry.moves ~= '' and sub(entry.moves, 1, 1) ~= 'g'
 end
 
--- A board that still stands here is moved by what would have to be done to its archive, too, before it can agree.
+-- A closed board that still stands here is moved by what would have to be done to its archive, too, before it can agree.
 local function moves_board(entry, board)
-  return not board.closed or (board.closed == 's' and match(entry.moves, '^[th]') ~= nil)
+  return board.closed == 's' and match(entry.moves, '^[th]') ~= nil
 end
 
 -- A seal's effect: from here on its window is closed.

@@ -10,17 +10,17 @@ local function take_effect(batch, entry, seq)
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   -- What shows or hides a user changes nothing where they have no score; an archive goes by who may be shown.
-  local shows = sub(entry.moves, 1, 1) == 'h'
+  local shows = entry.moves ~= '' and sub(entry.moves, 1, 1) == 'h'
   for i = 1, #boards do
     local board = boards[i]
-    local moved = moves_board(entry, board)
+    local moved = not board.closed or moves_board(entry, board)
     if moved then
       if board.since and board.scores[number] ~= after.scores[i] then
         board.since[number] = seq
       end
       board.scores[number], board.moved = after.scores[i], true
     end
-    if (moved and not shows) or (shows and (after.scores[i] or board.closed == 'a')) then
+    if shows and (after.scores[i] or board.closed == 'a') or moved and not shows then
       board.version = seq
     end
   end

@@ -8,13 +8,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
 import typer
 import uvicorn
 from prometheus_client import start_http_server
+from rich.console import Console
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
 from .admin.erasures import Erasures
+from .admin.verify import Verifier
 from .garbage import settle
 from .live.transport import LiveProtocol
 from .logs import configure
@@ -112,6 +115,35 @@ def persist() -> None:
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
     _run(lambda: _persist(settings))
+
+
+@cli.command()
+def verify(
+    quiet: Annotated[bool, typer.Option(help="Nothing but what was found.")] = False,
+) -> None:
+    """Compares Redis with the ledger, and the ledger with itself, while writes go on; exit 1 where they differ."""
+    settings = read_settings()
+    configure(settings.log_level)
+    _run(lambda: _verify(settings, quiet))
+
+
+async def _verify(settings: Settings, quiet: bool) -> None:
+    partitions = await find_partitions(settings)
+    connection = await asyncpg.connect(settings.postgres_url, timeout=5, server_settings={"jit": "off"})
+    link = Link(settings.redis_url, [], timeout_s=60)
+    verifier = Verifier(connection, link)
+    try:
+        with Console(stderr=True, quiet=quiet).status("") as status:
+            await verifier.run(partitions, status.update)
+    finally:
+        connection.terminate()
+        await link.close()
+    for finding in verifier.findings:
+        print(f"{finding.where}: {finding.what}")
+    if verifier.findings:
+        raise typer.Exit(1)
+    if not quiet:
+        print(f"ok: {verifier.cells} numbers in {verifier.namespaces} namespaces are what the ledger says")
 
 
 async def _persist(settings: Settings) -> None:

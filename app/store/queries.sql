@@ -615,3 +615,86 @@ UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM pa
 
 -- name: erasures
 SELECT erasures FROM deployment;
+
+-- name: verify_tables
+CREATE TEMP TABLE IF NOT EXISTS held_cells ("user" text, cell text, value bigint);
+CREATE TEMP TABLE IF NOT EXISTS wanted_cells ("user" text, cell text, value bigint);
+
+-- name: forget_cells
+TRUNCATE held_cells, wanted_cells;
+
+-- name: users_of_namespace
+-- Who has an entry in a namespace, by name; erased users have none.
+SELECT u.name FROM standings s JOIN users u ON u.number = s.user_number
+WHERE s.namespace_id = $1 AND s."window" = 'all' AND u.name NOT LIKE E'\x01%';
+
+-- name: moved_since
+-- Whose entries lie between two seqs.
+SELECT DISTINCT u.name FROM ledger l JOIN users u ON u.number = l.user_number
+WHERE l.partition = $1 AND l.namespace_id = $2 AND l.seq > $3 AND l.seq <= $4;
+
+-- name: healing_users
+-- Whose duplicates are not taken back yet: epoch, seq and name.
+SELECT a.epoch, a.seq, u.name FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+JOIN users u ON u.number = l.user_number
+WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate' AND a.healed_seq IS NULL;
+
+-- name: want_cells
+-- What the ledger says of a namespace up to a seq, cell by cell; of all users or of some. O(the namespace's grants).
+WITH live AS MATERIALIZED (
+    SELECT u.name AS "user", l.value, l.granted_at, l.category, l.source, l.day, l.windows, coalesce(f.seq, l.seq) AS first_seq
+    FROM ledger l JOIN users u ON u.number = l.user_number
+    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
+         AND f.revision = 1 AND f.kind = 'grant'
+    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq <= $2
+      AND u.name NOT LIKE E'\x01%' AND ($3::text[] IS NULL OR u.name = ANY($3))
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $2)),
+cells AS (
+    SELECT "user", 'b:' || w AS cell, value, granted_at, first_seq FROM live CROSS JOIN LATERAL unnest(windows) AS w
+    WHERE NOT w = ANY($6::text[])
+    UNION ALL SELECT "user", 'b:' || w || ':' || category, value, granted_at, first_seq
+    FROM live CROSS JOIN LATERAL unnest(windows) AS w WHERE $5::boolean AND category IS NOT NULL AND NOT w = ANY($6::text[])
+    UNION ALL SELECT "user", 'total', value, granted_at, first_seq FROM live
+    UNION ALL SELECT "user", 'c:' || category, value, granted_at, first_seq FROM live WHERE category IS NOT NULL
+    UNION ALL SELECT "user", 's:' || source, value, granted_at, first_seq FROM live WHERE source IS NOT NULL)
+INSERT INTO wanted_cells
+SELECT "user", cell, CASE $4::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
+       WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END
+FROM cells GROUP BY "user", cell
+UNION ALL SELECT "user", 'count', count(*) FROM live GROUP BY "user"
+UNION ALL SELECT "user", 'last', (extract(epoch FROM max(granted_at)) * 1000000)::bigint FROM live GROUP BY "user"
+UNION ALL SELECT "user", 'd:' || day, count(*) FROM live WHERE day IS NOT NULL GROUP BY "user", day;
+
+-- name: compare_cells
+-- Where Redis and the ledger differ, but for some users; a balance of nothing is none.
+SELECT coalesce(h."user", w."user") AS "user", coalesce(h.cell, w.cell) AS cell, h.value AS held, w.value AS wanted
+FROM held_cells h FULL JOIN wanted_cells w ON w."user" = h."user" AND w.cell = h.cell
+WHERE h.value IS DISTINCT FROM w.value AND NOT coalesce(h."user", w."user") = ANY($1::text[])
+  AND NOT (coalesce(h.cell, w.cell) IN ('total', 'count') AND coalesce(h.value, 0) = coalesce(w.value, 0))
+ORDER BY 1, 2 LIMIT $2;
+
+-- name: ledger_gaps
+-- Where a partition's seq does not go on by one.
+SELECT l.seq, l.before FROM (
+    SELECT seq, lag(seq, 1, 0::bigint) OVER (ORDER BY seq) AS before FROM ledger WHERE partition = $1) AS l
+WHERE l.seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
+
+-- name: standings_differing
+-- Where standings are not what the ledger's rows add up to.
+SELECT u.name AS "user", s.score AS held, l.score AS wanted, s.grants AS held_grants, l.grants AS wanted_grants
+FROM (SELECT user_number, sum(change)::bigint AS score, sum(weight)::bigint AS grants FROM ledger
+      WHERE namespace_id = $1 AND user_number IS NOT NULL GROUP BY user_number) AS l
+FULL JOIN (SELECT * FROM standings WHERE namespace_id = $1 AND "window" = 'all') AS s ON s.user_number = l.user_number
+LEFT JOIN users u ON u.number = coalesce(s.user_number, l.user_number)
+WHERE (s.score, s.grants) IS DISTINCT FROM (l.score, l.grants) LIMIT $2;
+
+-- name: archives_differing
+-- Archives that are no longer what their hash was made of. sign: what makes a key a score again.
+SELECT a.board FROM archives a
+LEFT JOIN LATERAL (
+    SELECT sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')::bytea) AS hash
+    FROM archived r WHERE r.archive_id = a.id) AS now ON true
+WHERE a.namespace_id = $1 AND now.hash <> a.hash;

@@ -44,7 +44,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timezone: str = "UTC"
     category_boards: bool = False
     streaks: bool = False
-    statistics: bool = False
+    statistics: bool = True
     bounded_sums: bool = False
     amount_min: Number | None = None
     amount_max: Number | None = None
@@ -58,7 +58,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
-    "statistics": False,
     "bounded_sums": False,
     "bands": (),
 }
@@ -72,7 +71,10 @@ COUNTED = {
 }
 
 # Rules that give recorded scores their meaning.
-_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards", "streaks")
+_LOCKED = (
+    *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
+    *("category_boards", "streaks", "statistics"),
+)
 
 
 def check_rules(rules: Rules) -> Rules:

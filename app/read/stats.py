@@ -5,7 +5,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from itertools import chain
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -164,10 +163,11 @@ def exact(units: int, namespace: Namespace) -> int | float | Decimal:
 
 def _histogram(namespace: Namespace, found: Statistics) -> list[dict[str, Any]]:
     """Bins that reach from the lowest to the highest score; the last one holds both its ends."""
-    begins = [namespace.number(begin) for begin, _ in found.bins]
-    ends = chain(begins[1:], [namespace.number_or_none(found.highest)])
-    counts = (count for _, count in found.bins)
-    return [{"from": begin, "to": end, "count": count} for begin, end, count in zip(begins, ends, counts, strict=True)]
+    edges = [*(begin for begin, _ in found.bins), found.highest]
+    return [
+        {"from": namespace.number_or_none(begin), "to": namespace.number_or_none(end), "count": count}
+        for begin, end, (_, count) in zip(edges, edges[1:], found.bins, strict=False)
+    ]
 
 
 def _ranked(spaces: Sequence[Namespace], bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -168,6 +168,7 @@ def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
             begins = [begin for begin, _ in told.bins]
             width = max(within) - min(within) + 1
             assert len(begins) == min(bins, width)
-            for (begin, count), end in zip(told.bins, [*begins[1:], max(within) + 1], strict=True):
+            ends = [*begins[1:], max(within) + 1] if bins else []
+            for (begin, count), end in zip(told.bins, ends, strict=True):
                 assert count == sum(begin <= score < end for score in within)
                 assert (end - begin) - width // len(begins) in (0, 1)

@@ -51,6 +51,20 @@ _BOARD = {
         "missing": {"type": "array", "items": {"type": "string"}},
     },
 }
+_MAYBE = {"type": ["number", "null"]}
+_BIN = {"type": "object", "properties": {"from": _NUMBER, "to": _NUMBER, "count": {"type": "integer"}}}
+_STATS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in ("namespace", "window")},
+        **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "band")},
+        **{name: {"type": "integer"} for name in ("epoch", "version", "count")},
+        **dict.fromkeys(("sum", "mean", "stddev", "min", "max"), _MAYBE),
+        "percentiles": {"type": "object", "properties": dict.fromkeys(("50", "90", "99"), _MAYBE)},
+        "histogram": {"type": "array", "items": _BIN},
+    },
+}
+_RANKED_STATS = {"type": "object", "properties": {**_STATS["properties"], "percentile": _MAYBE}}
 _EVENT_LIST = {
     "type": "object",
     "required": ["events", "next_after", "lag_seq"],
@@ -85,6 +99,7 @@ _BOARD_QUERY = (
     *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
     *("as_of", "compare_to"),
 )
+_STATS_QUERY = ("category", "min_score", "max_score", "exclusive", "histogram")
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _PAGE_QUERY = ("cursor", "limit")
@@ -114,6 +129,11 @@ _OPERATIONS = (
     _Operation("post", f"{_SPACE}/corrections", "Correct many", (), _MANY, {"200": {"$ref": _REF + "Batch"}}),
     _Operation("get", f"{_SPACE}/events", "What happened", _EVENTS_QUERY, None, {"200": _EVENT_LIST}),
     _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/stats", "Its statistics", _STATS_QUERY, None, {"200": _STATS}),
+    _Operation(
+        *("get", "/v1/stats", "The statistics of many namespaces", ("prefix", "window", "band"), None),
+        {"200": {"type": "object", "properties": {"namespaces": {"type": "array", "items": _RANKED_STATS}}}},
+    ),
     _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),

@@ -39,6 +39,7 @@ from .read.history import History
 from .read.past import Past
 from .read.routes import Reader
 from .read.standings import Standings
+from .read.stats import Stats
 from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.archive import BoardReader
@@ -51,6 +52,7 @@ from .store.names import Names
 from .store.partitions import PROBE, check_store, probe, read_deployment
 from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
+from .store.stats import STATS, StatsReader
 from .store.veil import VEIL
 from .wire import problem_response
 from .write.committer import Committer
@@ -150,7 +152,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, PLACE, STANDING, USERS, VERSIONS, PUBLISH, VEIL])
+        self._read_link = Link(settings.redis_url, [BOARD, PLACE, STANDING, STATS, USERS, VERSIONS, PUBLISH, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
@@ -174,8 +176,10 @@ class Server:
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)
+        self.stats = Stats(StatsReader(self.gatherer, self.postgres), self.directory, self.keyring, clock)
         self.reader = Reader(
-            *(self.gatherer, boards, self.directory, self.keyring, history, self.standings, self.names, past, clock)
+            *(self.gatherer, boards, self.directory, self.keyring, history, self.standings, self.names, past),
+            *(self.stats, clock),
         )
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.keyring)
@@ -233,6 +237,8 @@ class Server:
             Route(f"{space}/grants", self.writer),
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),
+            Route(f"{space}/boards/{{window:id}}/stats", reader.stats),
+            Route("/v1/stats", self.stats.everywhere),
             Route(f"{space}/totals", reader.totals, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),

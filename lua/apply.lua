@@ -14,6 +14,8 @@
 --- @include "include/tail"
 --- @include "include/seen"
 --- @include "include/veil"
+--- @include "include/longs"
+--- @include "include/tally"
 --- @include "include/boards"
 --- @include "include/balances"
 --- @include "include/spaces"

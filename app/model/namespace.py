@@ -9,6 +9,7 @@ import msgspec
 
 from .errors import Invalid, RuleLocked
 from .score import from_units, to_units
+from .stats import Band, check_bands
 from .text import check_namespace_name, check_text
 from .windows import EARLIEST, LATEST, Calendar, Period, Season, day_in, to_micros
 from .zone import check_zone
@@ -44,7 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timezone: str = "UTC"
     category_boards: bool = False
     streaks: bool = False
-    statistics: bool = False
+    statistics: bool = True
     bounded_sums: bool = False
     amount_min: Number | None = None
     amount_max: Number | None = None
@@ -53,14 +54,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     velocity: tuple[Velocity, ...] | None = None
     suspicious: Literal["reject", "quarantine"] = "reject"
     seasons: tuple[Season, ...] = ()
-    bands: tuple[Any, ...] = ()
+    bands: tuple[Band, ...] = ()
 
 
 # Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
 _UNBUILT: dict[str, Any] = {
-    "statistics": False,
     "bounded_sums": False,
-    "bands": (),
 }
 
 # Which of a user's grants make the score.
@@ -72,7 +71,10 @@ COUNTED = {
 }
 
 # Rules that give recorded scores their meaning.
-_LOCKED = ("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group", "category_boards", "streaks")
+_LOCKED = (
+    *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
+    *("category_boards", "streaks", "statistics"),
+)
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -94,6 +96,7 @@ def check_rules(rules: Rules) -> Rules:
         raise Invalid("must not lie above amount_max", field="$.amount_min")
     _check_seasons(rules.seasons)
     _check_velocity(rules)
+    check_bands(rules.bands)
     return msgspec.structs.replace(rules, periods=tuple(dict.fromkeys(("all", *rules.periods))))
 
 

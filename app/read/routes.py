@@ -24,6 +24,7 @@ from .history import History, moment_of
 from .includes import included, parse_include
 from .past import Past
 from .standings import Standings
+from .stats import Stats, parse_ask
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 
 LIMIT_MAX = 1_000
@@ -49,6 +50,7 @@ class Reader:
         standings: Standings,
         names: Names,
         past: Past,
+        stats: Stats,
         clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
@@ -59,6 +61,7 @@ class Reader:
         self._standings = standings
         self._names = names
         self._past = past
+        self._stats = stats
         self._clock = clock
         self._answers: dict[tuple[Any, ...], bytes] = {}
         self._answers_bytes = 0
@@ -173,6 +176,17 @@ class Reader:
             now, entries = self._clock(), body["entries"]
             body["entries"] = await included(self._gatherer, self._names, namespace, entries, include, now)
         return body
+
+    async def stats(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
+        check_query(request, "category", "min_score", "max_score", "exclusive", "histogram")
+        ask = parse_ask(request)
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            window = self._window_of(request, namespace, ask.category)
+            return await self._stats.of(namespace, window, ask)
+
+        return answer(request, await self._read(request, read))
 
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""

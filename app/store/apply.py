@@ -132,7 +132,7 @@ def _space(namespace: Namespace) -> tuple[int | str, ...]:
     limits = ",".join(f"{per} {_text(grants)} {_text(amount)}" for per, grants, amount in namespace.limits)
     return (
         *(namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking),
-        *(limits, rules.suspicious),
+        *(limits, rules.suspicious, int(rules.statistics)),
     )
 
 

@@ -89,7 +89,7 @@ def is_archived(reply: Any) -> bool:
 
 def read_board(reply: Any, sign: int = 1) -> Board:
     """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
-    _check_opened(reply)
+    check_opened(reply)
     if reply[0] == b"too_deep":
         raise Invalid("dense ranks so far down are kept only where the namespace's ranking is dense", field="?ranking")
     flat = iter(reply[6:])
@@ -114,7 +114,7 @@ def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
 
 def read_versions(reply: Any) -> tuple[int, list[int]]:
     """The epoch, and the versions in the call's order. Recovering where the partition's head is gone."""
-    _check_opened(reply)
+    check_opened(reply)
     epoch, *versions = map(int, reply)
     return epoch, versions
 
@@ -129,7 +129,7 @@ def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Ca
 
 def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank | None]]:
     """Balances by field, and a rank a window in the call's order."""
-    _check_opened(reply)
+    check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
     balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:"))}
@@ -152,7 +152,7 @@ def place_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
 
 def read_places(reply: Any) -> list[int]:
     """The ranks in the call's order. Recovering where the partition's head is gone."""
-    _check_opened(reply)
+    check_opened(reply)
     return [before + 1 for before in reply]
 
 
@@ -171,12 +171,13 @@ def users_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
 
 def read_users(reply: Any) -> list[Activity]:
     """One a user, in the call's order. Recovering where the partition's head is gone."""
-    _check_opened(reply)
+    check_opened(reply)
     return [
         Activity(None if told[0] is None else int(told[0]), tuple(day.decode() for day in told[1:])) for told in reply
     ]
 
 
-def _check_opened(reply: Any) -> None:
+def check_opened(reply: Any) -> None:
+    """Recovering where a reply tells that the partition's head is gone."""
     if reply[0] == b"unopened":
         raise Recovering("this partition lost its head; its boards are not served until it is recovered")

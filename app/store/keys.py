@@ -57,7 +57,7 @@ def balances(p: int, namespace_id: int) -> str:
 
 
 def space(p: int, namespace_id: int) -> str:
-    """Hash: version of each window, distinct categories and sources."""
+    """Hash: version and sums of each board, distinct categories and sources."""
     return f"lb:{{{p}}}:s:{namespace_id}"
 
 

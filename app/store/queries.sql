@@ -516,6 +516,31 @@ WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
 SELECT r.position, r.key, (SELECT count(*) FROM archived p WHERE p.archive_id = a.id AND p.key = r.key) AS peers
 FROM archives a JOIN hidden h ON true JOIN archived r ON r.archive_id = a.id AND r.user_number = h.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
+
+-- name: archived_stats
+-- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
+-- the keys of percents ($6) by nearest rank; $7: what makes a key a score. O(n log n).
+WITH shown AS (
+    SELECT r.key, $7::bigint * r.key AS score, row_number() OVER (ORDER BY r.key) AS place, count(*) OVER () AS total
+    FROM archives a JOIN archived r ON r.archive_id = a.id
+    WHERE a.namespace_id = $1 AND a.board = $2 AND r.key BETWEEN $3 AND $4
+      AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number)),
+whole AS (
+    SELECT count(*) AS count, sum(score)::text AS sum, sum(score::numeric * score)::text AS squares,
+           min(score) AS lowest, max(score) AS highest, max(score) - min(score) + 1 AS width FROM shown),
+edges AS (
+    SELECT array_agg(lowest + width / n * i + width % n * i / n ORDER BY i) AS begins
+    FROM whole, least($5::bigint, width) AS n, generate_series(0, n - 1) AS i WHERE count > 0),
+counts AS (
+    SELECT width_bucket(score, begins) AS bin, count(*) AS held FROM shown, edges
+    WHERE begins IS NOT NULL GROUP BY 1)
+SELECT whole.*, begins,
+       (SELECT array_agg(s.key ORDER BY p) FROM unnest($6::int[]) AS p
+        JOIN shown s ON s.place = (p * s.total + 99) / 100) AS percents,
+       (SELECT array_agg(coalesce(held, 0) ORDER BY bin) FROM generate_subscripts(begins, 1) AS bin
+        LEFT JOIN counts USING (bin)) AS counts
+FROM whole, edges;
+
 -- name: lock_user
 -- A user's number. Who changes a person waits here for whoever does: the statements behind it see what that one left.
 SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;

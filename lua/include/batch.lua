@@ -9,8 +9,9 @@ local function unpack_spaces(keys, args, count)
                   earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
+                  statistics = ARGV[args + 9] == '1', tallied = {},
                   labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, changed = {} }
-    args = args + 8
+    args = args + 9
   end
   return spaces, keys + count, args
 end
@@ -27,6 +28,11 @@ local function unpack_boards(keys, args, count, spaces)
     end
     if space.dense then
       board.scores_key, keys = KEYS[keys + 1], keys + 1
+    end
+    if space.statistics then
+      board.tally, space.tallied[#space.tallied + 1] = { sum = 0, squares = 0 }, board
+    end
+    if space.dense or space.statistics then
       board.was = {}
     end
   end

@@ -169,4 +169,7 @@ local function write_board(board, users)
   if board.scores_key then
     write_scores(board, users)
   end
+  if board.tally then
+    tally_board(board, users)
+  end
 end

@@ -83,6 +83,7 @@ local function load_batch(batch, rules_key, hidden_key, seen_keys)
   want_windows(batch.boards)
   for _, space in ipairs(batch.spaces) do
     read_space(space)
+    read_tallies(space)
   end
   mark_closed(batch)
   for _, target in ipairs(batch.targets) do

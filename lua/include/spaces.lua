@@ -1,5 +1,6 @@
--- What is kept once a namespace: the version of each board (`v:…`), which windows are closed (`x:…`), its distinct
--- categories and sources (`c:…`, `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`).
+-- What is kept once a namespace: the version of each board (`v:…`), its sums (`t:…`, include/tally), which windows are
+-- closed (`x:…`), its distinct categories and sources (`c:…`, `s:…`), at most 1,000 of each, and how many there are (`#c`,
+-- `#s`).
 
 local function read_space(space)
   local fields = { '#c', '#s', unpack(space.labels) }

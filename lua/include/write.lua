@@ -34,6 +34,9 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     if board.version then
       set(board.space, 'v:' .. board.window, board.version)
     end
+    if board.tally and board.tally.changed then
+      set(board.space, 't:' .. board.window, tally_text(board.tally))
+    end
   end
   local scratch = {}
   for _, user in ipairs(batch.users) do
@@ -45,8 +48,8 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     end
   end
   for _, space in ipairs(batch.spaces) do
-    if space.changed[1] then
-      call('HSET', space.key, unpack(space.changed))
+    for first = 1, #space.changed, FIELDS_A_CALL do
+      call('HSET', space.key, unpack(space.changed, first, math.min(first + FIELDS_A_CALL - 1, #space.changed)))
     end
   end
   call('HSET', meta_key, 'seq', seq, 'at', batch.at)

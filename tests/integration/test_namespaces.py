@@ -22,7 +22,7 @@ def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, sp
     for body, field in (
         ({"ranking": "best"}, "$.ranking"),
         ({"aggregation": "most"}, "$.aggregation"),
-        ({"statistics": True}, "$.statistics"),
+        ({"bounded_sums": True}, "$.bounded_sums"),
         ({"nonsense": 1}, "$.nonsense"),
         ({"scale": 7}, "$.scale"),
         ({"timezone": "Mars/Olympus"}, "$.timezone"),

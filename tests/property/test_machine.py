@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from math import isclose
+from statistics import pstdev
 from typing import Any, ClassVar
 
 import httpx
@@ -215,8 +217,18 @@ class Machine(RuleBasedStateMachine):
                 assert listed == self.book.listing(*board), board
             assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
             assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
+            self._statistics_agree(window, category, list(wanted.values()))
             self.past.append((datetime.now(UTC), window, category, self.book.scores(*board)))
         self.touched = {("all", None)}
+
+    def _statistics_agree(self, window: str, category: str | None, scores: list[int]) -> None:
+        params = {} if category is None else {"category": category}
+        told = self.api.get(f"{self.url}/boards/{window}/stats", params=params).json()
+        assert told["count"] == len(scores), (window, category)
+        if scores:
+            figures = [told[name] for name in ("sum", "mean", "min", "max")]
+            assert figures == [sum(scores), sum(scores) / len(scores), min(scores), max(scores)], (window, category)
+            assert isclose(told["stddev"], pstdev(scores), abs_tol=1e-12), (window, category)
 
     @rule(user=st.sampled_from(USERS), by_user=st.booleans())
     def hide(self, user: str, by_user: bool) -> None:

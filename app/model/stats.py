@@ -1,0 +1,76 @@
+"""What the scores of a board come to, and the bands of a field of many boards."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from .errors import Invalid
+from .text import LABEL_BYTES_MAX, check_text
+
+BANDS_MAX = 20
+
+
+class Sums(NamedTuple):
+    """The sum of some scores, and that of their squares, in scaled units."""
+
+    scores: int
+    squares: int
+
+    def mean(self, count: int, scale: int) -> float:
+        """The arithmetic mean as a decimal, rounded once."""
+        return self.scores / (count * int(10**scale))
+
+    def deviation(self, count: int, scale: int) -> float:
+        """The standard deviation of the population, out of an exact variance."""
+        return sqrt((count * self.squares - self.scores**2) / (count**2 * 100**scale))
+
+
+class Statistics(NamedTuple):
+    """A board's scores within bounds, in scaled units; users: how many they are.
+
+    sums: None where they are not known; lowest, highest and the score of each percent: None without a score; bins:
+    begin and count of each, upwards, each up to the next one's begin.
+    """
+
+    epoch: int
+    version: int
+    sums: Sums | None
+    users: int
+    lowest: int | None
+    highest: int | None
+    percents: tuple[int | None, ...]
+    bins: tuple[tuple[int, int], ...]
+
+
+class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A range of a field, from where the one before it ends up to a share of all, the greatest first."""
+
+    name: str
+    up_to: Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+QUINTILES = tuple(
+    Band(name, place / 5) for place, name in enumerate(("very-high", "high", "medium", "low", "very-low"), 1)
+)
+
+
+def check_bands(bands: Sequence[Band]) -> None:
+    """Each its own name, shares that rise up to 1. Invalid, naming the field."""
+    if len(bands) > BANDS_MAX:
+        raise Invalid(f"at most {BANDS_MAX} bands", field="$.bands")
+    for i, band in enumerate(bands):
+        check_text(band.name, f"$.bands[{i}].name", LABEL_BYTES_MAX)
+        if band.name in (other.name for other in bands[:i]):
+            raise Invalid("names another band already", field=f"$.bands[{i}].name")
+        if i and band.up_to <= bands[i - 1].up_to:
+            raise Invalid("must lie above that of the band before", field=f"$.bands[{i}].up_to")
+    if bands and bands[-1].up_to != 1:
+        raise Invalid("must be 1 for the last band", field=f"$.bands[{len(bands) - 1}].up_to")
+
+
+def band_of(bands: Sequence[Band], better: int, total: int) -> str:
+    """The band of one whom so many of all surpass; quintiles where none are given."""
+    share = better / total
+    return next(band.name for band in bands or QUINTILES if share < band.up_to)

@@ -1,0 +1,182 @@
+"""Statistics of one board, and of many namespaces side by side."""
+
+import asyncio
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import principal_of
+from ..access.keys import Keyring
+from ..model.errors import AmountRange, AmountScale, Invalid
+from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX, to_units
+from ..model.stats import Statistics, band_of
+from ..model.text import LABEL_BYTES_MAX, check_text
+from ..model.windows import Window
+from ..store.directory import Directory
+from ..store.stats import PERCENTS, Bounds, StatsReader
+from ..wire import answer, check_query, query_int
+from .boards import moment
+from .standings import may_read
+
+BINS_MAX = 100
+NAMESPACES_MAX = 2_000
+_READS_MAX = 4
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+
+
+class Ask(NamedTuple):
+    """What is asked of a board. Bounds as they were written, None where there is none; bins: 0 for no histogram."""
+
+    category: str | None = None
+    min_score: str | None = None
+    max_score: str | None = None
+    exclusive: frozenset[str] = frozenset()
+    bins: int = 0
+
+    def bounds(self, scale: int) -> Bounds:
+        """Both ends included, in scaled units. Invalid."""
+        lowest, highest = _bound(self.min_score, "min", scale), _bound(self.max_score, "max", scale)
+        if lowest is not None and highest is not None and lowest > highest:
+            raise Invalid("must not lie above max_score", field="?min_score")
+        return Bounds(
+            -UNITS_MAX if lowest is None else lowest + ("min" in self.exclusive),
+            UNITS_MAX if highest is None else highest - ("max" in self.exclusive),
+        )
+
+
+def _bound(text: str | None, end: str, scale: int) -> int | None:
+    if text is None:
+        return None
+    field = f"?{end}_score"
+    if not _NUMBER.fullmatch(text):
+        raise Invalid("must be a number", field=field)
+    try:
+        return to_units(text, scale, field)
+    except AmountScale:
+        raise Invalid(f"at most {scale} decimal places are kept here", field=field) from None
+    except AmountRange:
+        raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
+
+
+def parse_ask(request: Request) -> Ask:
+    """What a request asks. Invalid."""
+    query = request.query_params
+    category = query.get("category")
+    if category is not None:
+        check_text(category, "?category", LABEL_BYTES_MAX)
+    exclusive = frozenset(query["exclusive"].split(",")) if "exclusive" in query else frozenset()
+    for end in exclusive:
+        if end not in ("min", "max"):
+            raise Invalid("must be min, max or min,max", field="?exclusive")
+        if f"{end}_score" not in query:
+            raise Invalid(f"needs {end}_score", field="?exclusive")
+    bins = query_int(request, "histogram", 0, 1, BINS_MAX)
+    return Ask(category, query.get("min_score"), query.get("max_score"), exclusive, bins)
+
+
+class Stats:
+    """Statistics of boards."""
+
+    def __init__(self, reader: StatsReader, directory: Directory, keyring: Keyring, clock: Callable[[], int]) -> None:
+        self._reader = reader
+        self._directory = directory
+        self._keyring = keyring
+        self._clock = clock
+
+    async def of(self, namespace: Namespace, window: Window, ask: Ask) -> dict[str, Any]:
+        """One board's answer. Invalid."""
+        board = window.name if ask.category is None else f"{window.name}:{ask.category}"
+        found = await self._reader.read(namespace, board, ask.bounds(namespace.rules.scale), ask.bins)
+        body = stats_body(namespace, window, ask.category, found)
+        return body | {"histogram": _histogram(namespace, found)} if ask.bins else body
+
+    async def everywhere(self, request: Request) -> Response:
+        """`GET /v1/stats?prefix=&window=&band=`: `{"namespaces":[…]}`, each that the caller may read and that keeps the
+        window, the most contested first: by mean, then by name; those without a mean come last.
+
+        percentile: the share of those with a mean, in percent, whose mean is no higher; band: by how many means are
+        higher. Each is read at a version of its own. O(namespaces × log n), in few round trips.
+        """
+        check_query(request, "prefix", "window", "band")
+        query = request.query_params
+        for _ in range(_READS_MAX):
+            changes = self._directory.changes
+            spaces = await self._readable(request, query.get("prefix", ""))
+            held = [(space, space.calendar.find(query.get("window", "all"), self._clock())) for space in spaces]
+            kept = [(space, window) for space, window in held if window is not None]
+            found = await asyncio.gather(*(self._reader.read(space, window.name) for space, window in kept))
+            # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
+            if self._directory.changes == changes:
+                break
+        bodies = [stats_body(space, window, None, told) for (space, window), told in zip(kept, found, strict=True)]
+        ranked = _ranked([space for space, _ in kept], bodies)
+        return answer(request, {"namespaces": [body for body in ranked if query.get("band") in (None, body["band"])]})
+
+    async def _readable(self, request: Request, prefix: str) -> list[Namespace]:
+        principal = await principal_of(request.scope, self._keyring)
+        found = [
+            namespace
+            for namespace in await self._directory.all()
+            if namespace.name.startswith(prefix) and may_read(principal, namespace)
+        ]
+        if len(found) > NAMESPACES_MAX:
+            raise Invalid(f"more than {NAMESPACES_MAX} namespaces begin so", field="?prefix")
+        return found
+
+
+def stats_body(namespace: Namespace, window: Window, category: str | None, found: Statistics) -> dict[str, Any]:
+    """A board's statistics as a client reads them."""
+    scale, users, number = namespace.rules.scale, found.users, namespace.number_or_none
+    sums = found.sums if users else None
+    return {
+        "namespace": namespace.name,
+        "window": window.name,
+        "starts": moment(window.starts),
+        "ends": moment(window.ends),
+        "category": category,
+        "epoch": found.epoch,
+        "version": found.version,
+        "count": users,
+        "sum": None if sums is None else exact(sums.scores, namespace),
+        "mean": None if sums is None else sums.mean(users, scale),
+        "stddev": None if sums is None else sums.deviation(users, scale),
+        "min": number(found.lowest),
+        "max": number(found.highest),
+        "percentiles": {str(percent): number(units) for percent, units in zip(PERCENTS, found.percents, strict=True)},
+        "band": None,
+    }
+
+
+def exact(units: int, namespace: Namespace) -> int | float | Decimal:
+    """A sum as its JSON number, however long."""
+    if abs(units) <= UNITS_MAX:
+        return namespace.number(units)
+    whole, rest = divmod(units, 10**namespace.rules.scale)
+    return Decimal(f"{units}e-{namespace.rules.scale}") if rest else Decimal(whole)
+
+
+def _histogram(namespace: Namespace, found: Statistics) -> list[dict[str, Any]]:
+    """Bins that reach from the lowest to the highest score; the last one holds both its ends."""
+    edges = [*(begin for begin, _ in found.bins), found.highest]
+    return [
+        {"from": namespace.number_or_none(begin), "to": namespace.number_or_none(end), "count": count}
+        for begin, end, (_, count) in zip(edges, edges[1:], found.bins, strict=False)
+    ]
+
+
+def _ranked(spaces: Sequence[Namespace], bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With percentile and band, in their order."""
+    means = sorted(body["mean"] for body in bodies if body["mean"] is not None)
+    for space, body in zip(spaces, bodies, strict=True):
+        mean = body["mean"]
+        body["percentile"] = None
+        if mean is not None:
+            body["percentile"] = round(100 * bisect_right(means, mean) / len(means), 4)
+            body["band"] = band_of(space.rules.bands, len(means) - bisect_right(means, mean), len(means))
+    return sorted(bodies, key=lambda body: (body["mean"] is None, -(body["mean"] or 0), body["namespace"]))

@@ -1,0 +1,100 @@
+"""Statistics of boards: `lua/stats.lua` reads those of open ones, Postgres those of archived ones."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX
+from ..model.stats import Statistics, Sums
+from . import keys
+from .boards import check_opened, is_archived
+from .gather import Gatherer
+from .postgres import Postgres
+from .redis import Call, evalsha
+from .scripts import load
+
+STATS = load("stats")
+
+PERCENTS = (50, 90, 99)
+_ARCHIVES_AT_ONCE = 2
+
+
+class Bounds(NamedTuple):
+    """The scores that are asked for, both ends included, in scaled units."""
+
+    lowest: int = -UNITS_MAX
+    highest: int = UNITS_MAX
+
+
+EVERYTHING = Bounds()
+
+
+class StatsReader:
+    """Statistics of boards, wherever they stand."""
+
+    def __init__(self, gatherer: Gatherer, postgres: Postgres) -> None:
+        self._gatherer = gatherer
+        self._postgres = postgres
+        self._gate = asyncio.Semaphore(_ARCHIVES_AT_ONCE)
+
+    async def read(self, namespace: Namespace, board: str, bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
+        """What a board's scores in bounds come to; sums of the whole board alone, and where the namespace keeps them.
+
+        O(log n + bins × log n); in an archive O(n log n), for a few readers at a time. StoreUnavailable, Recovering.
+        """
+        reply = await self._gatherer.call(stats_call(namespace, board, bounds, bins))
+        if is_archived(reply):
+            async with self._gate:
+                found = await self._archived(namespace, board, bounds, bins, reply)
+        else:
+            found = read_stats(reply, namespace.sign)
+        is_told = namespace.rules.statistics and bounds == EVERYTHING
+        return found if is_told else found._replace(sums=None)
+
+    async def _archived(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
+        row = await self._postgres.fetch_one(
+            "archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, PERCENTS, namespace.sign
+        )
+        assert row is not None, "an aggregate is a row"
+        percents = tuple(namespace.sign * key for key in row["percents"]) if row["count"] else (None,) * len(PERCENTS)
+        return Statistics(
+            epoch=int(reply[1]),
+            version=int(reply[2]),
+            sums=Sums(int(row["sum"] or 0), int(row["squares"] or 0)),
+            users=row["count"],
+            lowest=row["lowest"],
+            highest=row["highest"],
+            percents=percents,
+            bins=tuple(zip(row["begins"] or (), row["counts"] or (), strict=True)),
+        )
+
+
+def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int) -> Call:
+    """The statistics of an open board."""
+    p, ns = namespace.partition, namespace.id
+    names = (keys.board(p, ns, board), keys.space(p, ns), keys.meta(p))
+    return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, namespace.rules.order, *PERCENTS])
+
+
+def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
+    """Bounds of scores as bounds of a board's keys."""
+    lowest, highest = bounds
+    return (lowest, highest) if namespace.sign > 0 else (-highest, -lowest)
+
+
+def read_stats(reply: Any, sign: int = 1) -> Statistics:
+    """The reply of a stats call. Recovering where the partition's head is gone."""
+    check_opened(reply)
+    epoch, version, sums, count, *rest = reply
+    scores = [None if key is None else sign * int(float(key)) for key in rest[: 2 + len(PERCENTS)]]
+    bins = rest[2 + len(PERCENTS) :]
+    return Statistics(
+        epoch=int(epoch),
+        version=int(version),
+        sums=Sums(0, 0) if sums is None else Sums(*map(int, sums.split())),
+        users=count,
+        lowest=scores[0],
+        highest=scores[1],
+        percents=tuple(scores[2:]),
+        bins=tuple((int(begin), number) for begin, number in zip(bins[::2], bins[1::2], strict=True)),
+    )

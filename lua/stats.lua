@@ -1,0 +1,69 @@
+-- Reads what a board's scores come to, all of it at one version.
+--
+-- KEYS     board, namespace, meta
+-- ARGV     board's name, lowest and highest score as ZCOUNT takes them, bins of a histogram (0: none), order (desc | asc),
+--          then percents
+-- Reply    {epoch, version, sums | false, count, lowest, highest, score of each percent …, begin of a bin, its count, …}:
+--          sums as include/tally keeps them, of the whole board; the rest of the scores in bounds, scores false without any;
+--          the score of a percent: that which so many, the worst first, do not surpass (nearest rank); bins as the scores go
+--          up, each up to the next one's begin; {'unopened'} where meta is gone; {'archived', epoch, version} where the
+--          board stands in Postgres
+-- Effects  none
+--
+--- @include "include/window"
+
+local board_key, space_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
+local board, low, high, bins, ascending = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'asc'
+local FIRST_PERCENT = 6
+
+local epoch = redis.call('HGET', meta_key, 'epoch')
+if not epoch then
+  return { 'unopened' }
+end
+local held = redis.call('HMGET', space_key, 'v:' .. board, 't:' .. board, 'x:' .. window_of(board))
+local version = held[1] or '0'
+if held[3] == 'a' then
+  return { 'archived', epoch, version }
+end
+
+local count = redis.call('ZCOUNT', board_key, low, high)
+-- How many are worse than the worst in bounds.
+local worse = redis.call('ZCARD', board_key) - redis.call('ZCOUNT', board_key, low, '+inf')
+
+-- The key at a place from the worst, from 1; false on an empty board.
+local function key_at(place)
+  return count > 0 and redis.call('ZRANGE', board_key, worse + place - 1, worse + place - 1, 'WITHSCORES')[2]
+end
+
+local function score_of(key)
+  return ascending and 0 - key or tonumber(key)
+end
+
+local worst, best = key_at(1), key_at(count)
+local reply = { epoch, version, held[2], count, ascending and best or worst, ascending and worst or best }
+for i = FIRST_PERCENT, #ARGV do
+  reply[#reply + 1] = key_at(math.floor((tonumber(ARGV[i]) * count + 99) / 100))
+end
+
+-- How many scores lie from `first` up to `next`, that one left out.
+local function count_from(first, next)
+  if ascending then
+    return redis.call('ZCOUNT', board_key, string.format('(%.0f', 0 - next), string.format('%.0f', 0 - first))
+  end
+  return redis.call('ZCOUNT', board_key, string.format('%.0f', first), string.format('(%.0f', next))
+end
+
+if bins > 0 and count > 0 then
+  local lowest, highest = score_of(reply[5]), score_of(reply[6])
+  local width = highest - lowest + 1
+  bins = math.min(bins, width)
+  local rest = width % bins
+  local step = (width - rest) / bins
+  local first = lowest
+  for i = 1, bins do
+    local next = lowest + step * i + math.floor(rest * i / bins)
+    reply[#reply + 1], reply[#reply + 2] = string.format('%.0f', first), count_from(first, next)
+    first = next
+  end
+end
+return reply

@@ -1,0 +1,174 @@
+"""A board's sums, as lua/apply.lua keeps them and lua/stats.lua reads them, against Python's own integers."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from app.model.namespace import Namespace, Rules
+from app.model.score import UNITS_MAX
+from app.model.seal import seal_entry
+from app.model.stats import Statistics, Sums
+from app.model.veil import ERASE, HIDE, UNHIDE, Intent, veil_entries
+from app.persist.archive import ARCHIVE
+from app.store import keys
+from app.store.stats import EVERYTHING, STATS, Bounds, read_stats, stats_call
+from app.store.veil import VEIL, state_call
+
+P = 3
+NOW = 1_700_000_000_000_000
+WINDOWS = ("all", "2023-11", "2023-W46", "2023-11-14")
+DAY = WINDOWS[-1]
+USERS = [f"u{i}" for i in range(12)]
+
+
+def stats(partition: Any, board: str = "all", bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
+    call: list[Any] = list(stats_call(partition.space, board, bounds, bins))
+    return read_stats(partition.eval(STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign)
+
+
+def scores(partition: Any, board: str = "all") -> list[int]:
+    found = partition.store.zrange(keys.board(P, 7, board), 0, -1, withscores=True)
+    return sorted(partition.space.sign * int(score) for _, score in found)
+
+
+def sums(held: list[int]) -> Sums:
+    return Sums(sum(held), sum(score * score for score in held))
+
+
+def veil(partition: Any, version: int, user: str, wish: str) -> None:
+    call: list[Any] = list(state_call(P, Intent(1, user, version, wish, None)))
+    partition.eval(VEIL, call[3 : 3 + call[2]], call[3 + call[2] :])
+    entries = list(veil_entries(partition.space, Intent(1, user, version, wish, None), WINDOWS))
+    assert set(partition.codes(*entries)) == {"applied"}
+
+
+RULES: list[dict[str, Any]] = [
+    {},
+    {"order": "asc", "tie_break": "earliest"},
+    {"ranking": "dense", "tie_break": "earliest", "category_boards": True},
+    {"ranking": "dense", "order": "asc"},
+    {"aggregation": "best"},
+    {"aggregation": "latest", "category_boards": True},
+]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+@pytest.mark.parametrize("most", [5, 3_000_000, UNITS_MAX], ids=["few", "many", "most"])
+def test_sums_are_those_of_the_scores_whatever_happens(partition: Any, rules: dict[str, Any], most: int) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(**rules))
+    random = Random(most)
+    for turn in range(30):
+        batch = []
+        for i in range(random.choice([1, 3, 20])):
+            user, amount = random.choice(USERS), random.choice([random.randint(-most, most), most, -most, 0, 1])
+            entry = partition.entry(f"g{turn}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
+            if random.random() < 0.3:
+                gone = random.random() < 0.3
+                entry.moves = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
+            if random.random() < 0.3:
+                entry.windows = ("all",)  # a user comes with two targets
+                entry.moves = "" if entry.moves == "" else f"w1={amount}"
+            batch.append(entry)
+        assert {"applied"} <= {*partition.codes(*batch), "applied"} <= {"applied", "score_overflow", "late", "corrupt"}
+        if turn % 3 == 0:
+            veil(partition, turn + 1, random.choice(USERS), random.choice([HIDE, HIDE, UNHIDE]))
+        if turn == 29:
+            veil(partition, turn + 2, USERS[0], ERASE)
+        for board in (*WINDOWS, *(f"{window}:red" for window in WINDOWS)):
+            held, told = scores(partition, board), stats(partition, board)
+            assert (told.sums, told.users) == (sums(held), len(held)), (turn, board)
+            assert (told.lowest, told.highest) == ((held[0], held[-1]) if held else (None, None))
+
+
+def test_a_namespace_may_do_without(partition: Any) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(statistics=False))
+    partition.call(partition.entry("g1"))
+    assert [field for field in partition.store.hkeys(keys.space(P, 7)) if field.startswith(b"t:")] == []
+    assert stats(partition)[3:] == (1, 5, 5, (5, 5, 5), ())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
+    """Two hundred of the greatest scores there are, on top of a board that holds billions of them already."""
+    held = 10**10 * UNITS_MAX
+    partition.store.hset(keys.space(P, 7), "t:all", f"{sign * held} {held * UNITS_MAX}")
+    before = partition.store.hget(keys.space(P, 7), "t:all")
+    batch = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
+    assert set(partition.codes(*batch)) == {"applied"}
+    added = sums([sign * (UNITS_MAX - i) for i in range(200)])
+    assert stats(partition).sums == Sums(sign * held + added.scores, held * UNITS_MAX + added.squares)
+    back = [partition.entry(f"h{i}", user=f"u{i}", amount=-sign * (UNITS_MAX - i)) for i in range(200)]
+    assert set(partition.codes(*back)) == {"applied"}
+    assert partition.store.hget(keys.space(P, 7), "t:all") == before
+
+
+@pytest.mark.parametrize("held", [-(10**15), -1, 0, 999_999, 10**6, 10**12, 10**15 - 1, 10**15, 10**16, -(10**24)])
+@pytest.mark.parametrize("amount", [-UNITS_MAX, -7, 7, UNITS_MAX])
+def test_a_sum_may_have_any_length(partition: Any, held: int, amount: int) -> None:
+    partition.store.hset(keys.space(P, 7), "t:all", f"{held} {held * held}")
+    partition.call(partition.entry("g1", amount=amount))
+    assert stats(partition).sums == Sums(held + amount, held * held + amount * amount)
+
+
+@pytest.mark.parametrize("planted", ["abc", "5", "5 -25", "1.5 2", "5 25 ", "1e3 5", "9" * 200 + " 1"])
+@pytest.mark.parametrize("window", ["all", "2023-11"])
+def test_planted_sums_that_are_none_are_met_before_the_first_write(partition: Any, planted: str, window: str) -> None:
+    partition.store.hset(keys.space(P, 7), f"t:{window}", planted)
+    before = partition.dump()
+    assert partition.codes(partition.entry("g1"), partition.entry("g2", user="heron")) == ["corrupt", "corrupt"]
+    assert partition.dump() == before
+
+
+def test_so_many_boards_at_once(partition: Any) -> None:
+    """What a call writes of a namespace is more than Lua unpacks at once."""
+    batch = [partition.entry(f"g{i}", user=f"u{i}") for i in range(5)]
+    for i, entry in enumerate(batch):
+        entry.windows = ("all", *(f"season:s{k}:c{i}" for k in range(1000)))
+    assert set(partition.codes(*batch)) == {"applied"}
+    assert stats(partition).sums == Sums(25, 125)
+    assert stats(partition, "season:s999:c4").sums == Sums(5, 25)
+    assert partition.store.hget(keys.space(P, 7), "v:season:s999:c4") == b"5"
+
+
+def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
+    partition.call(partition.entry("g1"))
+    window = partition.space.calendar.find(DAY, NOW)
+    partition.call(seal_entry(partition.space, window))
+    assert stats(partition, DAY).sums == Sums(5, 25), "sealed, and here"
+    back = replace(partition.entry("back", amount=-2), moves="tw1+-2w2+-2w3+-2w4+-2")
+    passes = replace(partition.entry("behind", amount=4), moves="b")
+    assert partition.codes(back, passes) == ["applied", "applied"]
+    assert (stats(partition, DAY).sums, stats(partition).sums) == (Sums(3, 9), Sums(7, 49))
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores)]
+    assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
+    assert partition.store.hexists(keys.space(P, 7), "t:all")
+    partition.call(replace(partition.entry("more"), moves="b"))
+    assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(order=order))  # type: ignore[arg-type]
+    random = Random(7)
+    held = [random.choice([random.randint(-50, 50), random.randint(-UNITS_MAX, UNITS_MAX)]) for _ in range(150)]
+    partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
+    for bounds in (EVERYTHING, Bounds(-20, 30), Bounds(held[0], held[0]), Bounds(5, 4), Bounds(0, UNITS_MAX)):
+        for bins in (0, 1, 7, 100):
+            within = sorted((s for s in held if bounds.lowest <= s <= bounds.highest), reverse=order == "asc")
+            told = stats(partition, bounds=bounds, bins=bins)
+            assert told.users == len(within)
+            if not within:
+                assert told[4:] == (None, None, (None,) * 3, ())
+                continue
+            assert (told.lowest, told.highest) == (min(within), max(within))
+            assert told.percents == tuple(within[-(-percent * len(within) // 100) - 1] for percent in (50, 90, 99))
+            begins = [begin for begin, _ in told.bins]
+            width = max(within) - min(within) + 1
+            assert len(begins) == min(bins, width)
+            ends = [*begins[1:], max(within) + 1] if bins else []
+            for (begin, count), end in zip(told.bins, ends, strict=True):
+                assert count == sum(begin <= score < end for score in within)
+                assert (end - begin) - width // len(begins) in (0, 1)

@@ -3,7 +3,7 @@
 -- KEYS     board, space, meta, orders (unused), scores (where the ranking is dense)
 -- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'percentile' ten-thousandths
 --          of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry
--- Reply    as board.lua replies. 'percentile': the last entry that stands so high, as a standing rounds it, none on an
+-- Reply    as board.lua replies. 'percentile': the entry of nearest rank, by shares as a standing rounds them, none on an
 --          empty board. 'random': as many entries as there are fractions, each at most once, all sets equally likely
 -- Effects  none
 --

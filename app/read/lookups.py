@@ -81,8 +81,8 @@ class Lookups:
         return await self._look(request, ["page", int(text) - 1, 1], tell)
 
     async def percentile(self, request: Request) -> Response:
-        """`GET …/boards/{window}/percentile/{p}`: and `score`, `rank` and `position` of the last entry whose
-        percentile, as a standing tells it, is at least p. UserNotFound on an empty board."""
+        """`GET …/boards/{window}/percentile/{p}`: and the worst `score` whose percentile, as a standing tells it,
+        is at least p, with its `rank` and the `position` of nearest rank. UserNotFound on an empty board."""
         check_query(request, "category", "ranking")
         share = parse_percentile(request.path_params["percentile"], "{percentile}")
 

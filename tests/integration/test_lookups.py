@@ -126,6 +126,7 @@ class Crowd:
         if any(bounds.values()):
             assert page["count"] == len(wanted)
         found = rows(page["entries"])
+        assert (page["next_cursor"] is not None) == (bool(found) and found[-1] != wanted[-1])
         while page["next_cursor"]:
             page = self.get(window, **bounds, limit=limit, cursor=page["next_cursor"], ranking=ranking)
             found += rows(page["entries"])
@@ -162,3 +163,51 @@ def test_every_question_is_answered_as_by_counting(
     crowd.settle()
     crowd.check()
     assert crowd.asked > 800
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "field"),
+    [
+        *((f"at/{text}", "invalid", "{position}") for text in ("0", "-1", "1.0", "x", "1e3", "1000000000", "٣")),
+        *((f"percentile/{text}", "invalid", "{percentile}") for text in ("-1", "100.1", "1e1", "x", "5.00001", "nan")),
+        *((f"rank-of/{text}", "invalid", "{score}") for text in ("x", "nan", "1_0", "%2B5", "0x1", "٣", "1.")),
+        ("rank-of/0.25", "amount_scale", "{score}"),
+        ("rank-of/1e15", "amount_range", "{score}"),
+        *((f"random?n={text}", "invalid", "?n") for text in ("0", "1001", "x", "-1", "")),
+        ("count?min_score=x", "invalid", "?min_score"),
+        ("count?max_score=1.55", "amount_scale", "?max_score"),
+        ("count?exclusive=min", "invalid", "?exclusive"),
+        ("count?min_score=1&exclusive=both", "invalid", "?exclusive"),
+        ("count?limit=5", "invalid", "?limit"),
+        ("count?category=red", "invalid", "?category"),
+        ("at/1?ranking=best", "invalid", "?ranking"),
+        ("at/1?limit=2", "invalid", "?limit"),
+        ("percentile/5?category=%00", "invalid", "?category"),
+        ("?around=ann&min_score=1", "invalid", "?min_score"),
+        ("?user=ann&max_score=1", "invalid", "?max_score"),
+        ("?as_of=2024-01-01T00:00:00Z&max_score=1", "invalid", "?max_score"),
+    ],
+)
+def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, code: str, field: str) -> None:
+    url = f"/v1/namespaces/{names.fresh()}"
+    assert api.put(url, json={"scale": 1}).status_code == 201
+    answer = api.get(f"{url}/boards/all{'' if path.startswith('?') else '/'}{path}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field)
+
+
+def test_what_is_not_there_is_told(api: httpx.Client, space: str) -> None:
+    for path in ("at/1", "count", "random", "percentile/50", "rank-of/1"):
+        told = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
+        assert (told.status_code, told.json()["code"]) == (404, "board_not_found")
+        told = api.get(f"/v1/namespaces/no-such/boards/all/{path}")
+        assert (told.status_code, told.json()["code"]) == (404, "namespace_not_found")
+        assert api.post(f"/v1/namespaces/{space}/boards/all/{path}").status_code == 405
+
+
+def test_an_include_stays_within_the_bounds(api: httpx.Client, space: str) -> None:
+    grants = [{"grant_id": user, "user_id": user, "amount": amount} for user, amount in (("ann", 5), ("bob", 3))]
+    api.post(f"/v1/namespaces/{space}/grants", json=grants)
+    told = api.get(f"/v1/namespaces/{space}/boards/all?max_score=5&exclusive=max&include=updated_at").json()
+    assert [(entry["user_id"], entry["position"]) for entry in told["entries"]] == [("bob", 2)]
+    assert (told["count"], told["total"]) == (1, 2)
+    assert told["entries"][0]["updated_at"]

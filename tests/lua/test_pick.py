@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
 from app.model.percentile import parse_percentile
 from app.model.sample import sample
@@ -53,8 +54,8 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             assert view(partition, asked, "random", *fractions).places == wanted
         for text in ("0", "0.0001", "11.1111", "25", "33.3333", "33.3334", "50", "66.6667", "99.9999", "100"):
             share = parse_percentile(text, "")
-            high = [at for at in whole if Fraction(size - at.position + 1, size) >= Fraction(2 * share - 1, 2_000_000)]
-            assert view(partition, asked, "percentile", share).places == high[-1:]
+            reach = [at for at in whole if Fraction(size - at.position + 1, size) >= Fraction(2 * share - 1, 2_000_000)]
+            assert view(partition, asked, "percentile", share).places == reach[-1:]
         for low, high in [(chance.randrange(-3, 4), chance.randrange(-3, 4)) for _ in range(8)]:
             within = [at for at in whole if low <= sign * at.units <= high]
             offset, limit = chance.randrange(4), chance.randrange(1, 5)
@@ -91,9 +92,21 @@ def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partiti
 
 @pytest.mark.parametrize("script", [PICK, SCORE], ids=lambda script: script.name)
 def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
-    words = ["percentile", 1] if script is PICK else []
-    call = board_call(partition.space, "all", words) if words else score_call(partition.space, "all", 1)
+    space = partition.space
+    call = board_call(space, "all", ["percentile", 1]) if script is PICK else score_call(space, "all", 1)
     partition.store.hset(keys.space(P, 7), "x:all", "a")
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
     partition.store.delete(keys.meta(P))
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"unopened"]
+
+
+def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:
+    for first in range(0, 1200, 400):
+        assert set(partition.codes(*(partition.entry(f"g{i}", f"u{i}", i) for i in range(first, first + 400)))) == {
+            "applied"
+        }
+    assert view(partition, "dense", "page", 1000, 1).places[0].before == 1000
+    for words in (["page", 1001, 1], ["users", "u1199", "u3"], ["random", *[0.5] * 1000]):
+        with pytest.raises(Invalid) as refused:
+            view(partition, "dense", *words)
+        assert refused.value.field == "?ranking"

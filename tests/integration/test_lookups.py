@@ -131,6 +131,10 @@ class Crowd:
             page = self.get(window, **bounds, limit=limit, cursor=page["next_cursor"], ranking=ranking)
             found += rows(page["entries"])
         assert found == wanted[offset:], (window, bounds)
+        above = self.get(window, limit=1)["next_cursor"]
+        if above:
+            page = self.get(window, **bounds, limit=limit, cursor=above, ranking=ranking)
+            assert rows(page["entries"]) == [row for row in wanted if row[0] > 1][:limit], (window, bounds)
 
 
 def rows(entries: Iterable[dict[str, Any]]) -> list[Row]:

@@ -13,14 +13,16 @@ from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import Profile
+from .read.bounds import BOUNDS
 from .read.includes import FullEntry
+from .read.many import BoardsAsked, RanksAsked
 from .read.totals import Users
 from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (FullEntry, Users, Profile)
+_READ = (FullEntry, Users, RanksAsked, BoardsAsked, Profile)
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
@@ -45,7 +47,7 @@ _BOARD = {
     "type": "object",
     "properties": {
         **{name: {"type": "string"} for name in ("namespace", "window")},
-        **{name: {"type": "integer"} for name in ("epoch", "version", "total")},
+        **{name: {"type": "integer"} for name in ("epoch", "version", "total", "count")},
         **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "next_cursor")},
         "entries": {"type": "array", "items": {"$ref": _REF + "FullEntry"}},
         "missing": {"type": "array", "items": {"type": "string"}},
@@ -98,13 +100,20 @@ _RECEIPTS = {"oneOf": [{"$ref": _REF + name} for name in ("Receipt", "RankedRece
 _BOARD_QUERY = (
     *("limit", "offset", "cursor", "around", "radius", "user", "category", "ranking", "include"),
     *("as_of", "compare_to"),
+    *BOUNDS,
 )
 _STATS_QUERY = ("category", "min_score", "max_score", "exclusive", "histogram")
+_PICK_QUERY = ("category", "ranking")
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _PAGE_QUERY = ("cursor", "limit")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
+_ENTRY: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "FullEntry"}}
+_BOARDS: tuple[dict[str, dict[str, Any] | None], ...] = (
+    {"200": {"$ref": _REF + "Board"}},
+    {"200": {"type": "object", "properties": {"boards": {"type": "array", "items": {"$ref": _REF + "Board"}}}}},
+)
 _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS}
 _CORRECTED: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "CorrectionReceipt"}}
 _HIDDEN: dict[str, dict[str, Any] | None] = {"200": _OBJECT, "202": _OBJECT}
@@ -134,6 +143,15 @@ _OPERATIONS = (
         *("get", "/v1/stats", "The statistics of many namespaces", ("prefix", "window", "band"), None),
         {"200": {"type": "object", "properties": {"namespaces": {"type": "array", "items": _RANKED_STATS}}}},
     ),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/at/{{position}}", "Who stands there", _PICK_QUERY, None, _ENTRY),
+    _Operation(
+        "get", f"{_SPACE}/boards/{{window}}/percentile/{{percentile}}", "The score there", _PICK_QUERY, None, _OK
+    ),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/rank-of/{{score}}", "A score's rank", _PICK_QUERY, None, _OK),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/random", "Some by chance", ("n", *_PICK_QUERY), None, _BOARDS[0]),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/count", "How many", ("category", *BOUNDS), None, _OK),
+    _Operation("post", f"{_SPACE}/ranks", "Many users on many boards", (), {"$ref": _REF + "RanksAsked"}, _BOARDS[1]),
+    _Operation("post", "/v1/boards", "The tops of many boards", (), {"$ref": _REF + "BoardsAsked"}, _BOARDS[1]),
     _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
@@ -188,6 +206,7 @@ def _operation(held: _Operation) -> dict[str, Any]:
         + [{"name": name, "in": "query", "schema": text} for name in held.query],
         "responses": {
             **{status: _answer(held.summary, schema) for status, schema in held.answers.items()},
+            **({"304": {"description": "Unchanged since the ETag in If-None-Match"}} if _is_fresh(held) else {}),
             "default": {
                 "description": "A problem",
                 "content": {"application/problem+json": {"schema": {"$ref": _REF + "Problem"}}},
@@ -197,6 +216,12 @@ def _operation(held: _Operation) -> dict[str, Any]:
     if held.body is not None:
         told["requestBody"] = {"content": {JSON: {"schema": held.body}, "application/msgpack": {"schema": held.body}}}
     return told
+
+
+def _is_fresh(held: _Operation) -> bool:
+    """Whether its answers have an ETag."""
+    kept = "/boards/{window}" in held.path and not held.path.endswith("/random")
+    return held.method == "get" and (kept or held.path == f"{_SPACE}/users/{{user}}")
 
 
 def _answer(summary: str, schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -34,16 +34,20 @@ from .live.transport import DRAIN
 from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
 from .model.windows import now_micros
+from .read.answers import Answers
 from .read.events import Events
 from .read.history import History
+from .read.lookups import Lookups
+from .read.many import Many
 from .read.past import Past
+from .read.rights import Door
 from .read.routes import Reader
 from .read.standings import Standings
 from .read.stats import Stats
 from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.archive import BoardReader
-from .store.boards import BOARD, PLACE, STANDING, USERS, VERSIONS
+from .store.boards import READS
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
 from .store.gather import Gatherer
@@ -152,7 +156,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [BOARD, PLACE, STANDING, STATS, USERS, VERSIONS, PUBLISH, VEIL])
+        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
@@ -176,11 +180,13 @@ class Server:
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)
+        door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
         self.stats = Stats(StatsReader(self.gatherer, self.postgres), self.directory, self.keyring, clock)
         self.reader = Reader(
-            *(self.gatherer, boards, self.directory, self.keyring, history, self.standings, self.names, past),
-            *(self.stats, clock),
+            *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, clock)
         )
+        self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, clock)
+        self.many = Many(boards, door, self.names, clock)
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
@@ -239,7 +245,10 @@ class Server:
             Route(f"{space}/boards/{{window:id}}", reader.board),
             Route(f"{space}/boards/{{window:id}}/stats", reader.stats),
             Route("/v1/stats", self.stats.everywhere),
+            *self.lookups.routes(f"{space}/boards/{{window:id}}"),
             Route(f"{space}/totals", reader.totals, methods=["POST"]),
+            Route(f"{space}/ranks", self.many.ranks, methods=["POST"]),
+            Route("/v1/boards", self.many.boards, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
             Route(f"{space}/users/{{user:id}}/explain", reader.explain),

@@ -1,85 +1,70 @@
 -- Reads a stretch of a board together with the version it has.
 --
 -- KEYS     board, space, meta, orders (where the tie-break is earliest), scores (where the ranking is dense)
--- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'page' offset limit |
---          'after' score member limit | 'around' user radius | 'users' user user …
--- Reply    {epoch, seq, version, total, last score, last member, position, user, score, rank - 1, …}: four an entry, in
---          the board's order; position from 1; the last two name the last entry of a page that others follow, else false;
---          an absent user of 'around' leaves the list empty; {'unopened'} where meta is gone; {'too_deep'} where dense
---          ranks would have to be counted one by one; {'archived', epoch, version} where the board stands in Postgres
+-- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'page' offset limit
+--          [low high] | 'after' score member limit [low high] | 'around' user radius | 'users' user user …; low and high
+--          bound the scores of a page, offset counts within them
+-- Reply    {epoch, seq, version, total, count, last score, last member, position, user, score, rank - 1, …}: four an entry,
+--          in the board's order; position from 1; count: how many have a score within the bounds, without them total; the
+--          last two name the last entry of a page that others follow, else false; an absent user of 'around' leaves the
+--          list empty; {'unopened'} where meta is gone; {'too_deep'} where dense ranks would have to be counted one by
+--          one; {'archived', epoch, version} where the board stands in Postgres
 -- Effects  none
 --
 --- @include "include/window"
+--- @include "include/stand"
 --- @include "include/members"
 --- @include "include/places"
+--- @include "include/ranks"
 
 local board_key, space_key, meta_key, orders_key, scores_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local window, ranking, earliest, kept, view = ARGV[1], ARGV[2], ARGV[3] == 'earliest', ARGV[4] == '1', ARGV[5]
-local STEPS_MAX = 1000
 
-local head = redis.call('HMGET', meta_key, 'epoch', 'seq')
-if not (head[1] and head[2]) then
-  return { 'unopened' }
-end
-local held = redis.call('HMGET', space_key, 'v:' .. window, 'x:' .. window_of(window))
-local version = held[1]
-if held[2] == 'a' then
-  return { 'archived', head[1], version or '0' }
+local stand, refusal = stand_of(meta_key, space_key, window)
+if refusal then
+  return refusal
 end
 local total = redis.call('ZCARD', board_key)
-local reply = { head[1], head[2], version or '0', total, false, false }
-local too_deep = false
+local reply = { stand[1], stand[2], stand[3], total, total, false, false }
+local counter = { board_key = board_key, scores_key = scores_key, ranking = ranking, kept = kept }
 
 local function user_of(member)
   return earliest and string.sub(member, 17) or member
-end
-
--- How many different scores are better: kept, or counted step by step where a read asks for what is not kept.
-local function distinct_better(score)
-  if kept then
-    return redis.call('ZCOUNT', scores_key, '(' .. score, '+inf')
-  end
-  local held, steps = redis.call('ZREVRANGE', board_key, 0, 0, 'WITHSCORES')[2], 0
-  while held ~= score do
-    steps = steps + 1
-    if steps > STEPS_MAX then
-      too_deep = true
-      return 0
-    end
-    held = redis.call('ZREVRANGEBYSCORE', board_key, '(' .. held, score, 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  end
-  return steps
-end
-
-local function before_first(score, position)
-  if ranking == 'ordinal' then
-    return position - 1
-  elseif ranking == 'dense' then
-    return distinct_better(score)
-  end
-  return redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
 end
 
 local function before_next(position, before)
   return ranking == 'dense' and before + 1 or position - 1
 end
 
--- Entries from a position on; within the page a new score's rank follows from the entries before it.
-local function stretch(first, last)
-  local found = redis.call('ZREVRANGE', board_key, first, last, 'WITHSCORES')
+-- Entries from a place on, before another; within the page a new score's rank follows from the entries before it.
+local function stretch(first, last, behind)
+  if math.min(last, behind - 1) < first then
+    return
+  end
+  local found = redis.call('ZREVRANGE', board_key, first, math.min(last, behind - 1), 'WITHSCORES')
   local score, before
   for i = 1, #found, 2 do
     local position = first + (i + 1) / 2
     if found[i + 1] ~= score or ranking == 'ordinal' then
-      before = score and before_next(position, before) or before_first(found[i + 1], position)
+      before = score and before_next(position, before) or before_first(counter, found[i + 1], position)
       score = found[i + 1]
     end
     local n = #reply
     reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = position, user_of(found[i]), score, before
   end
-  if #found > 0 and first + #found / 2 < total then
-    reply[5], reply[6] = found[#found], found[#found - 1]
+  if #found > 0 and first + #found / 2 < behind then
+    reply[6], reply[7] = found[#found], found[#found - 1]
   end
+end
+
+-- The first place within bounds and the first one behind them: all of the board where there are none.
+local function bounds(low, high)
+  if not low then
+    return 0, total
+  end
+  local first = redis.call('ZCOUNT', board_key, '(' .. high, '+inf')
+  reply[5] = redis.call('ZCOUNT', board_key, low, high)
+  return first, first + reply[5]
 end
 
 -- The place behind (score, member), whether it still stands there or not. O(log² n).
@@ -89,26 +74,39 @@ local function place_behind(score, member)
   return found[1] == member and found[2] == score and place + 1 or place
 end
 
-if view == 'page' then
-  stretch(tonumber(ARGV[6]), tonumber(ARGV[6]) + tonumber(ARGV[7]) - 1)
-elseif view == 'after' then
-  local place = place_behind(ARGV[6], ARGV[7])
-  stretch(place, place + tonumber(ARGV[8]) - 1)
-elseif view == 'around' then
-  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6], orders_key, earliest))
-  if place then
-    stretch(math.max(0, place - tonumber(ARGV[7])), place + tonumber(ARGV[7]))
-    reply[5], reply[6] = false, false
-  end
-else
+-- Users wherever they stand, in the board's order.
+local function add_users()
+  local found = {}
   for i = 6, #ARGV do
     local member = member_of(ARGV[i], orders_key, earliest)
     local place = redis.call('ZREVRANK', board_key, member)
     if place then
-      local score, n = redis.call('ZSCORE', board_key, member), #reply
-      reply[n + 1], reply[n + 2], reply[n + 3] = place + 1, ARGV[i], score
-      reply[n + 4] = before_first(score, place + 1)
+      found[#found + 1] = { place + 1, ARGV[i], redis.call('ZSCORE', board_key, member) }
     end
   end
+  table.sort(found, function(a, b) return a[1] < b[1] end)
+  for _, one in ipairs(found) do
+    local n = #reply
+    reply[n + 1], reply[n + 2], reply[n + 3] = one[1], one[2], one[3]
+    reply[n + 4] = before_first(counter, one[3], one[1])
+  end
 end
-return too_deep and { 'too_deep' } or reply
+
+if view == 'page' then
+  local first, behind = bounds(ARGV[8], ARGV[9])
+  first = first + tonumber(ARGV[6])
+  stretch(first, first + tonumber(ARGV[7]) - 1, behind)
+elseif view == 'after' then
+  local first, behind = bounds(ARGV[9], ARGV[10])
+  first = math.max(first, place_behind(ARGV[6], ARGV[7]))
+  stretch(first, first + tonumber(ARGV[8]) - 1, behind)
+elseif view == 'around' then
+  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6], orders_key, earliest))
+  if place then
+    stretch(math.max(0, place - tonumber(ARGV[7])), place + tonumber(ARGV[7]), total)
+    reply[6], reply[7] = false, false
+  end
+else
+  add_users()
+end
+return counter.too_deep and { 'too_deep' } or reply

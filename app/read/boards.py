@@ -9,10 +9,11 @@ import msgspec
 
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
+from ..model.percentile import percentile_of
 from ..model.score import UNITS_MAX
 from ..model.streak import streak_of
 from ..model.windows import Window, day_in, from_micros
-from ..store.boards import Board, Place, Rank
+from ..store.boards import Board, Place, Rank, Scored
 from ..store.names import NAMELESS, Name
 
 
@@ -33,6 +34,20 @@ def entry(namespace: Namespace, place: Place, name: Name) -> BoardEntry:
     return BoardEntry(place.position, place.before + 1, place.user, score, name.display_name, name.avatar)
 
 
+def board_head(namespace: Namespace, window: Window, board: Board | Scored) -> dict[str, Any]:
+    """What every answer about a board tells of it."""
+    return {
+        "namespace": namespace.name,
+        "window": window.name,
+        "starts": moment(window.starts),
+        "ends": moment(window.ends),
+        "category": None,
+        "epoch": board.epoch,
+        "version": board.version,
+        "total": board.total,
+    }
+
+
 def board_body(
     namespace: Namespace,
     window: Window,
@@ -42,14 +57,7 @@ def board_body(
 ) -> dict[str, Any]:
     """A board's answer. names: of those who have a profile."""
     body: dict[str, Any] = {
-        "namespace": namespace.name,
-        "window": window.name,
-        "starts": moment(window.starts),
-        "ends": moment(window.ends),
-        "category": None,
-        "epoch": board.epoch,
-        "version": board.version,
-        "total": board.total,
+        **board_head(namespace, window, board),
         "next_cursor": None if board.last is None else cursor_of(*board.last),
         "entries": [entry(namespace, place, names.get(place.user, NAMELESS)) for place in sorted(board.places)],
     }
@@ -121,7 +129,7 @@ def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:
     return {
         "rank": rank.before + 1,
         "score": namespace.number(rank.units),
-        "percentile": round(100 * rank.not_better / rank.total, 4),
+        "percentile": percentile_of(rank.not_better, rank.total),
         "gap_to_next": None if rank.above is None else namespace.number(abs(rank.above - rank.units)),
     }
 

@@ -7,22 +7,23 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, principal_of
-from ..access.keys import Keyring
 from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.boards import Board, board_call
-from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import Names
-from ..wire import JSON, MSGPACK, answer, check_query, decode_body, encode, query_int, wants_msgpack
+from ..wire import answer, check_query, decode_body, query_int
+from .answers import Answers, Question
 from .boards import board_body, parse_cursor
+from .bounds import BOUNDS, bounds_of
+from .fresh import Ready, answer_fresh
 from .history import History, moment_of
 from .includes import included, parse_include
 from .past import Past
+from .rights import Door
 from .standings import Standings
 from .stats import Stats, parse_ask
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
@@ -31,8 +32,6 @@ LIMIT_MAX = 1_000
 USERS_MAX = 500
 _PAST = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_PAST)
-_ANSWERS_BYTES_MAX = 32 * 1024 * 1024
-_READS_MAX = 4
 
 T = TypeVar("T")
 
@@ -44,8 +43,8 @@ class Reader:
         self,
         gatherer: Gatherer,
         boards: BoardReader,
-        directory: Directory,
-        keyring: Keyring,
+        door: Door,
+        answers: Answers,
         history: History,
         standings: Standings,
         names: Names,
@@ -55,57 +54,41 @@ class Reader:
     ) -> None:
         self._gatherer = gatherer
         self._boards = boards
-        self._directory = directory
-        self._keyring = keyring
+        self._door = door
+        self._answers = answers
         self._history = history
         self._standings = standings
         self._names = names
         self._past = past
         self._stats = stats
         self._clock = clock
-        self._answers: dict[tuple[Any, ...], bytes] = {}
-        self._answers_bytes = 0
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE)
-        view, ranking, include = _view(request), _ranking(request), parse_include(request)
-        category = request.query_params.get("category")
-        if category is not None:
-            check_text(category, "?category", LABEL_BYTES_MAX)
-        packed = wants_msgpack(request.scope)
+        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *BOUNDS, *_EVERYWHERE)
+        view, ranking, include = _view(request), ranking_of(request), parse_include(request)
+        category = category_of(request)
+        bound = next((name for name in BOUNDS if name in request.query_params), None)
         if any(name in request.query_params for name in _PAST):
+            if bound is not None:
+                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{bound}")
             return await self._past_board(request, view, ranking, category, include)
 
-        async def read(namespace: Namespace) -> bytes:
-            window = self._window_of(request, namespace, category)
-            call = board_call(namespace, _name(window, category), view, ranking)
-            reply = await self._gatherer.call(call)
+        async def read(namespace: Namespace) -> Response:
+            window = window_in(namespace, request.path_params["window"], category, self._clock())
+            within = [*view, *bounds_of(request.query_params, namespace)] if bound else view
+            call = board_call(namespace, board_name(window, category), within, ranking)
+
+            async def make(reply: Any) -> dict[str, Any]:
+                return await self._board(namespace, window, category, within, ranking, reply, include)
+
             if include:
                 # What is included changes with grants to other boards and with the day: no version tells.
-                full = await self._board(namespace, window, category, view, ranking, reply, include)
-                return encode(request.scope, full)[0]
-            # The reply names its version, so an equal reply at an equal version is an equal answer; names read now are
-            # those of so many changes at least.
-            read_at = (self._names.changes, *reply[:3])
-            key = (namespace.id, namespace.version, window, category, *view, ranking, packed, *read_at)
-            held = self._answers.get(key)
-            if held is None:
-                body = await self._board(namespace, window, category, view, ranking, reply)
-                held, _ = encode(request.scope, body)
-                self._answers_bytes += len(held)
-                if self._answers_bytes > _ANSWERS_BYTES_MAX:
-                    self._answers.clear()
-                    self._answers_bytes = len(held)
-                self._answers[key] = held
-            return held
+                return answer_fresh(request, namespace, await make(await self._gatherer.call(call)))
+            question = Question(board_name(window, category), (window, category, *within, ranking), call, make)
+            return Ready(await self._answers.give(request.scope, namespace, question))
 
-        return Response(await self._read(request, read), media_type=MSGPACK if packed else JSON)
-
-    def _window_of(self, request: Request, namespace: Namespace, category: str | None) -> Window:
-        if category is not None and not namespace.rules.category_boards:
-            raise Invalid("the namespace keeps no boards of categories", field="?category")
-        return find_window(namespace, request.path_params["window"], self._clock())
+        return await self._read(request, read)
 
     async def _past_board(
         self,
@@ -124,12 +107,12 @@ class Reader:
         names = [str(name) for name in view[1:]] if view[0] == "users" else None
         offset, limit = (0, 0) if names else (int(view[1]), int(view[2]))
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
-            window = self._window_of(request, namespace, category)
+        async def read(namespace: Namespace) -> Response:
+            window = window_in(namespace, request.path_params["window"], category, self._clock())
             at = (namespace, window.name, category)
             rank_by = ranking or namespace.rules.ranking
             if as_of is None:
-                reply = await self._gatherer.call(board_call(namespace, _name(window, category), view, ranking))
+                reply = await self._gatherer.call(board_call(namespace, board_name(window, category), view, ranking))
                 body = await self._board(namespace, window, category, view, ranking, reply, include)
             else:
                 past = await self._past.board(*at, as_of, rank_by, offset=offset, limit=limit, users=names)
@@ -149,9 +132,9 @@ class Reader:
                     for entry in body["entries"]
                 ]
                 body |= {"compare_to": since, "lag_seq": then.lag_seq}
-            return body
+            return answer_fresh(request, namespace, body, is_heavy=not body["lag_seq"])
 
-        return answer(request, await self._read(request, read))
+        return await self._read(request, read)
 
     async def _board(
         self,
@@ -163,7 +146,7 @@ class Reader:
         reply: Any,
         include: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
-        board = await self._boards.resolve(namespace, _name(window, category), view, ranking, reply)
+        board = await self._boards.resolve(namespace, board_name(window, category), view, ranking, reply)
         missing = None
         if view[0] == "users":
             found = {place.user for place in board.places}
@@ -172,6 +155,8 @@ class Reader:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
         names = await self._names.of([place.user for place in board.places])
         body = {**board_body(namespace, window, board, names, missing), "category": category}
+        if len(view) == _BOUNDED.get(str(view[0])):
+            body["count"] = board.within
         if include:
             now, entries = self._clock(), body["entries"]
             body["entries"] = await included(self._gatherer, self._names, namespace, entries, include, now)
@@ -182,24 +167,24 @@ class Reader:
         check_query(request, "category", "min_score", "max_score", "exclusive", "histogram")
         ask = parse_ask(request)
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
-            window = self._window_of(request, namespace, ask.category)
-            return await self._stats.of(namespace, window, ask)
+        async def read(namespace: Namespace) -> Response:
+            window = window_in(namespace, request.path_params["window"], ask.category, self._clock())
+            return answer_fresh(request, namespace, await self._stats.of(namespace, window, ask))
 
-        return answer(request, await self._read(request, read))
+        return await self._read(request, read)
 
     async def standing(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}`."""
         check_query(request)
         user = _path_id(request, "user")
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
+        async def read(namespace: Namespace) -> Response:
             standing = await self._standings.within(namespace, user)
             if standing is None:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            return standing
+            return answer_fresh(request, namespace, standing)
 
-        return answer(request, await self._read(request, read))
+        return await self._read(request, read)
 
     async def totals(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/totals`: `{"users":[…]}`, at most 500."""
@@ -245,20 +230,19 @@ class Reader:
         return answer(request, await self._read(request, read))
 
     async def _read(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
-        """Reads by the rules in force: where they changed meanwhile, once more by the new ones."""
-        for _ in range(_READS_MAX):
-            principal = await principal_of(request.scope, self._keyring)
-            namespace = await self._directory.namespace(request.path_params["namespace"])
-            check_reader(principal, namespace)
-            result = await read(namespace)
-            if self._directory.cached(namespace.name) is namespace:
-                break
-        return result
+        return await self._door.read(request.scope, request.path_params["namespace"], read)
 
 
-def _name(window: Window, category: str | None) -> str:
+def board_name(window: Window, category: str | None) -> str:
     """A board's name."""
     return window.name if category is None else f"{window.name}:{category}"
+
+
+def window_in(namespace: Namespace, name: str, category: str | None, now: int) -> Window:
+    """A board's window. BoardNotFound; Invalid for a category where the namespace keeps no boards of them."""
+    if category is not None and not namespace.rules.category_boards:
+        raise Invalid("the namespace keeps no boards of categories", field="?category")
+    return find_window(namespace, name, now)
 
 
 def find_window(namespace: Namespace, name: str, now: int) -> Window:
@@ -279,12 +263,22 @@ def _path_id(request: Request, name: str) -> str:
 _VIEWS = {
     "user": {"user"},
     "around": {"around", "radius"},
-    "cursor": {"cursor", "limit"},
-    "offset": {"offset", "limit"},
+    "cursor": {"cursor", "limit", *BOUNDS},
+    "offset": {"offset", "limit", *BOUNDS},
 }
+_BOUNDED = {"page": 5, "after": 6}  # how long a view is with bounds
 
 
-def _ranking(request: Request) -> str | None:
+def category_of(request: Request) -> str | None:
+    """The category asked for. Invalid."""
+    category = request.query_params.get("category")
+    if category is not None:
+        check_text(category, "?category", LABEL_BYTES_MAX)
+    return category
+
+
+def ranking_of(request: Request) -> str | None:
+    """The ranking asked for. Invalid."""
     asked = request.query_params.get("ranking")
     if asked not in (None, "competition", "dense", "ordinal"):
         raise Invalid("must be competition, dense or ordinal", field="?ranking")

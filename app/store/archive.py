@@ -8,12 +8,26 @@ import asyncpg
 from ..model.closing import Closing, Gone, Standing
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
+from ..model.percentile import position_of
+from ..model.sample import sample
 from . import keys
-from .boards import SINCE_DIGITS, Board, Place, base_of, board_call, is_archived, member_of, read_board, since_of
+from .boards import (
+    SINCE_DIGITS,
+    Board,
+    Place,
+    Scored,
+    base_of,
+    board_call,
+    is_archived,
+    member_of,
+    read_board,
+    read_score,
+    since_of,
+)
 from .gather import Gatherer
 from .postgres import Postgres
 
-View = Sequence[str | int | bytes]
+View = Sequence[str | int | bytes | float]
 
 
 class BoardReader:
@@ -32,21 +46,68 @@ class BoardReader:
         """What a board call's reply tells, or the archive where it tells that the board stands there."""
         if not is_archived(reply):
             return read_board(reply, namespace.sign)
+        view, first, behind = await self._located(namespace, board, view)
         rows = await self._rows(namespace, board, view)
         closing = Closing(())
         if rows and rows[0]["veiled"]:
             closing = await self._closing(namespace, board)
             rows = await self._behind(namespace, board, view, closing, rows)
         total = rows[0]["total"] - len(closing) if rows else 0
+        behind = total if behind is None else behind
         rows = [row for row in rows if row["position"] is not None and not closing.hides(row["position"])]
         if view[0] == "after":
+            rows = [row for row in rows if closing.shown(Standing(row["position"], 0, 0, 0)).position <= behind]
             rows = rows[: int(view[3])]
         held = [(closing.shown(Standing(*(row[name] for name in Standing._fields))), row["name"]) for row in rows]
         how = ranking or namespace.rules.ranking
         places = [Place(at.position, name, namespace.sign * at.key, _before(at, how)) for at, name in held]
-        is_page = view[0] in ("page", "after") and places and places[-1].position < total
+        is_page = view[0] in ("page", "after") and places and places[-1].position < behind
         last = (rows[-1]["key"], member_of(rows[-1]["name"].encode(), rows[-1]["since"])) if is_page else None
-        return Board(int(reply[1]), 0, int(reply[2]), total, places, last)
+        return Board(int(reply[1]), 0, int(reply[2]), total, places, last, behind - first)
+
+    async def resolve_score(
+        self, namespace: Namespace, board: str, units: int, ranking: str | None, reply: Any
+    ) -> Scored:
+        """What a score call's reply tells, or the archive where it tells that the board stands there."""
+        if not is_archived(reply):
+            return read_score(reply)
+        key = namespace.sign * units
+        total, (at, below) = await self._above(namespace, board, [key, key - 1])
+        before = _before(at._replace(position=at.better + 1), ranking or namespace.rules.ranking)
+        return Scored(int(reply[1]), int(reply[2]), total, at.better, below.better - at.better, before)
+
+    async def _above(self, namespace: Namespace, board: str, wanted: list[int]) -> tuple[int, list[Standing]]:
+        """How many are shown, and how many users and scores of them stand above each key. O(log n) a key."""
+        rows = await self._postgres.fetch("archived_above", namespace.id, board, wanted)
+        if not rows:
+            return 0, [Standing(1, key, 0, 0) for key in wanted]
+        closing = await self._closing(namespace, board) if rows[0]["veiled"] else Closing(())
+        held = [closing.shown(Standing(1, row["key"], row["better"], row["levels"])) for row in rows]
+        return rows[0]["total"] - len(closing), held
+
+    async def _located(self, namespace: Namespace, board: str, view: View) -> tuple[View, int, int | None]:
+        """A view by places where bounds or the board's size tell which; the first place and the one behind the last
+        that it may show, counted from 0, None: the board's."""
+        match list(view):
+            case ["page", int(offset), int(limit), int(low), int(high)]:
+                first, behind = await self._within(namespace, board, low, high)
+                return ["page", first + offset, max(0, min(limit, behind - first - offset))], first, behind
+            case ["after", int(key), _, int(limit), int(low), int(high)] if key > high:
+                return await self._located(namespace, board, ["page", 0, limit, low, high])
+            case ["after", int(key), member, int(limit), int(low), int(high)]:
+                return ["after", key, member, limit], *await self._within(namespace, board, low, high)
+            case ["percentile", int(share)]:
+                total, _ = await self._above(namespace, board, [0])
+                return ["places", *([position_of(share, total)] if total else [])], 0, None
+            case ["random", *fractions]:
+                total, _ = await self._above(namespace, board, [0])
+                return ["places", *sample(map(float, fractions), total)], 0, None
+        return view, 0, None
+
+    async def _within(self, namespace: Namespace, board: str, low: int, high: int) -> tuple[int, int]:
+        """The first place within bounds and the one behind the last, counted from 0. O(log n)."""
+        _, (above, behind) = await self._above(namespace, board, [high, low - 1])
+        return above.better, max(above.better, behind.better)
 
     async def _closing(self, namespace: Namespace, board: str) -> Closing:
         """How a board closes up behind its users who are not shown. O(those)."""
@@ -71,6 +132,9 @@ class BoardReader:
                     return [row for row in rows if row["position"] is None] or await self._page(at, 0, 0)
                 shown = closing.shown(Standing(own, 0, 0, 0)).position
                 first, last = max(1, shown - int(view[2])), shown + int(view[2])
+            case "places":
+                places = [closing.counted(int(shown)) for shown in view[1:]]
+                return await self._postgres.fetch("archived_places", *at, places)
             case _:
                 return rows
         return await self._page(at, closing.counted(first), closing.counted(last))
@@ -99,6 +163,8 @@ class BoardReader:
                 return await self._postgres.fetch("archived_after", *at, int(args[0]), since, name, int(args[2]))
             case "around":
                 return await self._postgres.fetch("archived_around", *at, args[0], int(args[1]))
+            case "places":
+                return await self._postgres.fetch("archived_places", *at, list(args))
             case _:
                 return await self._postgres.fetch("archived_users", *at, [str(user) for user in args])
 

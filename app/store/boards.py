@@ -11,10 +11,13 @@ from .redis import Call, evalsha
 from .scripts import load
 
 BOARD = load("board")
+PICK = load("pick")
 PLACE = load("place")
+SCORE = load("score")
 STANDING = load("standing")
 USERS = load("users")
 VERSIONS = load("versions")
+READS = (BOARD, PICK, PLACE, SCORE, STANDING, USERS, VERSIONS)
 
 
 SINCE_DIGITS = 16
@@ -47,7 +50,8 @@ class Place(NamedTuple):
 
 
 class Board(NamedTuple):
-    """A stretch of a board at one version. last: key and member of a page's last entry, where others follow."""
+    """A stretch of a board at one version. last: key and member of a page's last entry, where others follow; within:
+    how many have a score within a page's bounds."""
 
     epoch: int
     seq: int
@@ -55,6 +59,18 @@ class Board(NamedTuple):
     total: int
     places: list[Place]
     last: tuple[int, bytes] | None = None
+    within: int | None = None
+
+
+class Scored(NamedTuple):
+    """Where a score stands, or would stand. `before` is one less than the rank of the first who has it."""
+
+    epoch: int
+    version: int
+    total: int
+    better: int
+    equal: int
+    before: int
 
 
 class Rank(NamedTuple):
@@ -68,14 +84,25 @@ class Rank(NamedTuple):
 
 
 def board_call(
-    namespace: Namespace, window: str, view: Sequence[str | int | bytes], ranking: str | None = None
+    namespace: Namespace, window: str, view: Sequence[str | int | bytes | float], ranking: str | None = None
 ) -> Call:
-    """`view`: page offset limit, after score member limit, around user radius, or users and their names. O(log n +
-    entries). ranking: another than the namespace's own."""
+    """`view`: page offset limit, after score member limit, around user radius, users and their names, percentile and
+    ten-thousandths of a percent, random and a fraction an entry; behind a page's limit may stand the lowest and highest
+    key. O(log n + entries). ranking: another than the namespace's own."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     kept = int(rules.ranking == "dense")
-    return evalsha(BOARD, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
+    script = PICK if view[0] in ("percentile", "random") else BOARD
+    return evalsha(script, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
+
+
+def score_call(namespace: Namespace, window: str, units: int, ranking: str | None = None) -> Call:
+    """Where a score stands on a board, or would stand. O(log n). ranking: another than the namespace's own."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
+    return evalsha(
+        SCORE, names, [window, ranking or rules.ranking, int(rules.ranking == "dense"), namespace.sign * units]
+    )
 
 
 def _extra_keys(p: int, ns: int, window: str) -> tuple[str, str]:
@@ -90,15 +117,28 @@ def is_archived(reply: Any) -> bool:
 def read_board(reply: Any, sign: int = 1) -> Board:
     """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
     check_opened(reply)
-    if reply[0] == b"too_deep":
-        raise Invalid("dense ranks so far down are kept only where the namespace's ranking is dense", field="?ranking")
-    flat = iter(reply[6:])
+    _check_depth(reply)
+    flat = iter(reply[7:])
     places = [
         Place(int(position), user.decode(), sign * int(float(score)), before)
         for position, user, score, before in zip(flat, flat, flat, flat, strict=True)
     ]
-    last = None if reply[4] is None else (int(float(reply[4])), reply[5])
-    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last)
+    last = None if reply[5] is None else (int(float(reply[5])), reply[6])
+    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last, reply[4])
+
+
+def read_score(reply: Any) -> Scored:
+    """The reply of a score call. Recovering where the partition's head is gone."""
+    check_opened(reply)
+    _check_depth(reply)
+    return Scored(int(reply[0]), int(reply[2]), *reply[3:])
+
+
+def version_of(reply: Any) -> tuple[int, int]:
+    """Epoch and version that a board's or a score's reply tells, wherever the board stands. Recovering."""
+    check_opened(reply)
+    _check_depth(reply)
+    return (int(reply[1]), int(reply[2])) if is_archived(reply) else (int(reply[0]), int(reply[2]))
 
 
 def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
@@ -175,6 +215,11 @@ def read_users(reply: Any) -> list[Activity]:
     return [
         Activity(None if told[0] is None else int(told[0]), tuple(day.decode() for day in told[1:])) for told in reply
     ]
+
+
+def _check_depth(reply: Any) -> None:
+    if reply[0] == b"too_deep":
+        raise Invalid("dense ranks so far down are kept only where the namespace's ranking is dense", field="?ranking")
 
 
 def check_opened(reply: Any) -> None:

@@ -477,6 +477,24 @@ FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWE
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
+-- name: archived_places
+-- As archived_page, at these places.
+SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
+LEFT JOIN users u ON u.number = r.user_number
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
+
+-- name: archived_above
+-- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
+SELECT a.total, k.key, coalesce(n.better, a.total) AS better,
+       coalesce(n.levels, (SELECT r.levels + 1 FROM archived r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS levels,
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+FROM archives a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (key, number)
+LEFT JOIN LATERAL (SELECT r.better, r.levels FROM archived r WHERE r.archive_id = a.id AND r.key <= k.key
+                   ORDER BY r.key DESC LIMIT 1) AS n ON true
+WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
+
 -- name: archived_users
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
        EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled

@@ -1,0 +1,73 @@
+"""How a client keeps an answer: ETag, If-None-Match and Cache-Control."""
+
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..model.namespace import Namespace
+from ..wire import encode, header
+
+_OF_ARCHIVES = "a"
+_ALIKE_S, _STALE_S = 5, 30
+
+
+class Kept(NamedTuple):
+    """An answer as it leaves: its body, in the client's format, and its head."""
+
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+    status: int = 200
+
+
+class Ready(Response):
+    """A response whose head is made already: making one is a twentieth of a board's answer."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.status_code = kept.status
+        self.body = kept.body
+        self.raw_headers = kept.headers
+        self.background = None
+
+
+def digest(data: bytes) -> str:
+    """A short name for bytes."""
+    return urlsafe_b64encode(blake2b(data, digest_size=12).digest()).decode()
+
+
+def tag_of(question: str, epoch: int, version: int, is_archived: bool) -> str:
+    """The ETag of what a question is answered at a board's version; an archive's tells that it is one."""
+    return f'"{epoch}-{version}-{question}{_OF_ARCHIVES if is_archived else ""}"'
+
+
+def matches(wanted: str, tag: str) -> bool:
+    """Whether an If-None-Match holds a tag. `*` holds none: what is there is not known before it is read."""
+    return any(held.strip().removeprefix("W/") == tag for held in wanted.split(","))
+
+
+def _head(namespace: Namespace | None, tag: str, is_heavy: bool) -> list[tuple[bytes, bytes]]:
+    who = "public" if namespace is not None and namespace.is_public and namespace.rules.mode != "shadow" else "private"
+    how = f"max-age={_ALIKE_S}, stale-while-revalidate={_STALE_S}" if is_heavy else "no-cache"
+    return [(b"etag", tag.encode()), (b"cache-control", f"{who}, {how}".encode()), (b"vary", b"Accept")]
+
+
+def kept(namespace: Namespace | None, tag: str, is_heavy: bool, body: bytes, media: str) -> Kept:
+    """An answer with its tag. is_heavy: it comes from Postgres, and a cache may give it for some seconds unasked."""
+    named = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode())]
+    return Kept(body, named + _head(namespace, tag, is_heavy))
+
+
+def unchanged(namespace: Namespace | None, tag: str, is_heavy: bool) -> Kept:
+    """304: the client holds it already."""
+    return Kept(b"", _head(namespace, tag, is_heavy), 304)
+
+
+def answer_fresh(request: Request, namespace: Namespace | None, body: Any, is_heavy: bool = False) -> Response:
+    """A response whose tag is the body's own digest, for what no version tells; 304 where the client holds it."""
+    data, media = encode(request.scope, body)
+    tag = f'"{digest(data)}"'
+    if matches(header(request.scope, b"if-none-match"), tag):
+        return Ready(unchanged(namespace, tag, is_heavy))
+    return Ready(kept(namespace, tag, is_heavy, data, media))

@@ -1,0 +1,56 @@
+-- Reads entries of a board that its size picks, together with the version it has.
+--
+-- KEYS     board, space, meta, orders (unused), scores (where the ranking is dense)
+-- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'percentile' ten-thousandths
+--          of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry
+-- Reply    as board.lua replies. 'percentile': the entry of nearest rank, by shares as a standing rounds them, none on an
+--          empty board. 'random': as many entries as there are fractions, each at most once, all sets equally likely
+-- Effects  none
+--
+--- @include "include/window"
+--- @include "include/stand"
+--- @include "include/ranks"
+
+local board_key, space_key, meta_key, scores_key = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
+local window, ranking, earliest, kept, view = ARGV[1], ARGV[2], ARGV[3] == 'earliest', ARGV[4] == '1', ARGV[5]
+
+local stand, refusal = stand_of(meta_key, space_key, window)
+if refusal then
+  return refusal
+end
+local total = redis.call('ZCARD', board_key)
+local reply = { stand[1], stand[2], stand[3], total, total, false, false }
+local counter = { board_key = board_key, scores_key = scores_key, ranking = ranking, kept = kept }
+
+local function add(position)
+  local found, n = redis.call('ZREVRANGE', board_key, position - 1, position - 1, 'WITHSCORES'), #reply
+  reply[n + 1], reply[n + 2] = position, earliest and string.sub(found[1], 17) or found[1]
+  reply[n + 3], reply[n + 4] = found[2], before_first(counter, found[2], position)
+end
+
+-- The fewest of total, at least one, whose share rounds to as much. Below 2^53, so nothing of it is lost.
+local function fewest(share)
+  return math.max(1, math.ceil((2 * share - 1) * total / 2000000))
+end
+
+-- Floyd's sample: each number up to total as likely, in rising order.
+local function sample(first)
+  local taken, positions, n = {}, {}, math.min(#ARGV - first + 1, total)
+  for i = 1, n do
+    local top = total - n + i
+    local position = math.floor(tonumber(ARGV[first + i - 1]) * top) + 1
+    position = taken[position] and top or position
+    taken[position], positions[i] = true, position
+  end
+  table.sort(positions)
+  return positions
+end
+
+if view == 'random' then
+  for _, position in ipairs(sample(6)) do
+    add(position)
+  end
+elseif total > 0 then
+  add(total - fewest(tonumber(ARGV[6])) + 1)
+end
+return counter.too_deep and { 'too_deep' } or reply

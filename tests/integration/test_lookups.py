@@ -1,0 +1,217 @@
+"""Questions to a board against a board counted by brute force: open, sealed, and with users hidden before and after."""
+
+import json
+import random
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.oracle import Oracle, Row
+from tests.integration.sealing import OLD, Space, until
+
+SIZES = (0, 1, 2, 5, 12)
+DAYS = [OLD + timedelta(days=n) for n in range(len(SIZES))]
+RULES: list[dict[str, Any]] = [
+    {},
+    {"order": "asc", "ranking": "dense", "scale": 2},
+    {"tie_break": "earliest", "scale": 1},
+    {"tie_break": "earliest", "order": "asc", "ranking": "ordinal"},
+    {"ranking": "dense", "tie_break": "earliest", "scale": 3, "category_boards": True},
+]
+RANKINGS = (None, None, "competition", "dense", "ordinal")
+PERCENTILES = ("0", "0.0001", "10", "33.3333", "33.3334", "50", "66.6667", "83.3333", "90", "99.9999", "100")
+
+
+class Crowd:
+    """A namespace with a board of each size, and what they must say. `hidden`: who is off them."""
+
+    def __init__(self, space: Space, seed: str) -> None:
+        self.space, self.chance = space, random.Random(seed)
+        self.hidden: set[str] = set()
+        self.asked = 0
+        self._windows: dict[str, list[tuple[str, int]]] = {}
+        for day, size in zip(DAYS, SIZES, strict=True):
+            users = [f"{space.name}-{chr(97 + n)}" for n in self.chance.sample(range(26), size)]
+            scores = [(user, self.chance.randrange(-4, 5)) for user in users]
+            for user, units in scores:
+                amount = json.loads(str(Oracle(space.rules, ()).number(units)))
+                assert space.grant(user, amount, at=day, category="red").status_code == 201
+            self._windows[f"{day:%Y-%m-%d}"] = scores
+
+    @property
+    def users(self) -> list[str]:
+        return sorted({user for scores in self._windows.values() for user, _ in scores})
+
+    def oracle(self, window: str) -> Oracle:
+        shown = [at for at in self._windows[window] if at[0] not in self.hidden]
+        return Oracle(self.space.rules, shown)
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        self.asked += 1
+        answer = self.space.api.get(
+            f"{self.space.url}/boards/{path}", params={k: v for k, v in query.items() if v is not None}
+        )
+        return {"status": answer.status_code, **json.loads(answer.text, parse_float=Decimal)}
+
+    def settle(self) -> None:
+        """Waits until every board shows whom it should: archives follow a little later."""
+
+        def shows() -> bool:
+            return all(
+                rows(self.get(window, limit=100)["entries"]) == self.oracle(window).rows() for window in self._windows
+            )
+
+        until(shows, "a board does not show whom it should")
+
+    def check(self, rounds: int = 6) -> None:
+        """Asks each board everything, by chance and at the edges."""
+        for window in self._windows:
+            told = self.oracle(window)
+            total = len(told.scores)
+            for position in {1, total, total + 1, self.chance.randrange(1, 20)} - {0}:
+                self._at(window, told, position)
+            for p in self.chance.sample(PERCENTILES, rounds):
+                self._percentile(window, told, p)
+            for units in {-5, 5, *(self.chance.randrange(-4, 5) for _ in range(rounds))}:
+                ranking = self.chance.choice(RANKINGS)
+                answer = self.get(f"{window}/rank-of/{told.number(units)}", ranking=ranking)
+                wanted = told.score(units, ranking)
+                assert {name: answer[name] for name in wanted} == wanted, (window, units, ranking)
+            self._random(window, told, self.chance.choice([1, 2, 5, 1000]))
+            for _ in range(rounds):
+                self._bounds(window, told)
+
+    def _at(self, window: str, told: Oracle, position: int) -> None:
+        ranking = self.chance.choice(RANKINGS)
+        answer = self.get(f"{window}/at/{position}", ranking=ranking)
+        if position > len(told.scores):
+            assert (answer["status"], answer["code"], answer["field"]) == (404, "user_not_found", "{position}")
+        else:
+            assert rows([answer]) == [told.rows(ranking)[position - 1]]
+            assert answer["total"] == len(told.scores)
+
+    def _percentile(self, window: str, told: Oracle, p: str) -> None:
+        ranking = self.chance.choice(RANKINGS)
+        answer, wanted = self.get(f"{window}/percentile/{p}", ranking=ranking), told.at_percentile(Decimal(p), ranking)
+        if wanted is None:
+            assert (answer["status"], answer["code"], answer["field"]) == (404, "user_not_found", "{percentile}")
+        else:
+            position, rank, _, score = wanted
+            found = [answer[name] for name in ("position", "rank", "score", "total")]
+            assert found == [position, rank, score, len(told.scores)], (window, p)
+
+    def _random(self, window: str, told: Oracle, n: int) -> None:
+        answer = self.get(f"{window}/random", n=n)
+        drawn, whole = rows(answer["entries"]), told.rows()
+        assert len(drawn) == min(n, len(whole))
+        assert [row for row in whole if row in drawn] == drawn
+
+    def _bounds(self, window: str, told: Oracle) -> None:
+        low, high = (self.chance.choice([None, self.chance.randrange(-5, 6)]) for _ in range(2))
+        named = [
+            name for name, held in (("min", low), ("max", high)) if held is not None and self.chance.random() < 0.5
+        ]
+        bounds: dict[str, Any] = {"min_score": low if low is None else str(told.number(low))}
+        bounds |= {"max_score": high if high is None else str(told.number(high)), "exclusive": ",".join(named) or None}
+        ranking, limit, offset = self.chance.choice(RANKINGS), self.chance.randrange(1, 5), self.chance.randrange(3)
+        wanted = told.within(low, high, named, ranking)
+        counted = self.get(f"{window}/count", **bounds)
+        assert (counted["count"], counted["total"]) == (len(wanted), len(told.scores)), (window, bounds)
+        page = self.get(window, **bounds, limit=limit, offset=offset, ranking=ranking)
+        assert rows(page["entries"]) == wanted[offset : offset + limit], (window, bounds)
+        if any(bounds.values()):
+            assert page["count"] == len(wanted)
+        found = rows(page["entries"])
+        assert (page["next_cursor"] is not None) == (bool(found) and found[-1] != wanted[-1])
+        while page["next_cursor"]:
+            page = self.get(window, **bounds, limit=limit, cursor=page["next_cursor"], ranking=ranking)
+            found += rows(page["entries"])
+        assert found == wanted[offset:], (window, bounds)
+        above = self.get(window, limit=1)["next_cursor"]
+        if above:
+            page = self.get(window, **bounds, limit=limit, cursor=above, ranking=ranking)
+            assert rows(page["entries"]) == [row for row in wanted if row[0] > 1][:limit], (window, bounds)
+
+
+def rows(entries: Iterable[dict[str, Any]]) -> list[Row]:
+    return [(e["position"], e["rank"], e["user_id"], e["score"]) for e in entries]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_every_question_is_answered_as_by_counting(
+    live_server: Any, api: httpx.Client, names: Any, rules: dict[str, Any]
+) -> None:
+    crowd = Crowd(Space(live_server, api, names.fresh(), **rules), seed=str(rules))
+
+    def ask(user: str, verb: str) -> None:
+        assert api.post(f"/v1/users/{user}/{verb}").status_code == 200
+        (crowd.hidden.add if verb == "hide" else crowd.hidden.discard)(user)
+
+    crowd.check()
+    first, second, *_ = crowd.chance.sample(crowd.users, 2)
+    ask(first, "hide")
+    crowd.check()
+    live_server.wait_flushed()
+    crowd.space.seal(*(f"{day:%Y-%m-%d}" for day, size in zip(DAYS, SIZES, strict=True) if size))
+    crowd.settle()
+    crowd.check()
+    ask(second, "hide")
+    crowd.settle()
+    crowd.check()
+    for user in (first, second):
+        ask(user, "unhide")
+    crowd.settle()
+    crowd.check()
+    assert crowd.asked > 800
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "field"),
+    [
+        *((f"at/{text}", "invalid", "{position}") for text in ("0", "-1", "1.0", "x", "1e3", "1000000000", "٣")),
+        *((f"percentile/{text}", "invalid", "{percentile}") for text in ("-1", "100.1", "1e1", "x", "5.00001", "nan")),
+        *((f"rank-of/{text}", "invalid", "{score}") for text in ("x", "nan", "1_0", "%2B5", "0x1", "٣", "1.")),
+        ("rank-of/0.25", "amount_scale", "{score}"),
+        ("rank-of/1e15", "amount_range", "{score}"),
+        *((f"random?n={text}", "invalid", "?n") for text in ("0", "1001", "x", "-1", "")),
+        ("count?min_score=x", "invalid", "?min_score"),
+        ("count?max_score=1.55", "amount_scale", "?max_score"),
+        ("count?exclusive=min", "invalid", "?exclusive"),
+        ("count?min_score=1&exclusive=both", "invalid", "?exclusive"),
+        ("count?limit=5", "invalid", "?limit"),
+        ("count?category=red", "invalid", "?category"),
+        ("at/1?ranking=best", "invalid", "?ranking"),
+        ("at/1?limit=2", "invalid", "?limit"),
+        ("percentile/5?category=%00", "invalid", "?category"),
+        ("?around=ann&min_score=1", "invalid", "?min_score"),
+        ("?user=ann&max_score=1", "invalid", "?max_score"),
+        ("?as_of=2024-01-01T00:00:00Z&max_score=1", "invalid", "?max_score"),
+    ],
+)
+def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, code: str, field: str) -> None:
+    url = f"/v1/namespaces/{names.fresh()}"
+    assert api.put(url, json={"scale": 1}).status_code == 201
+    answer = api.get(f"{url}/boards/all{'' if path.startswith('?') else '/'}{path}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field)
+
+
+def test_what_is_not_there_is_told(api: httpx.Client, space: str) -> None:
+    for path in ("at/1", "count", "random", "percentile/50", "rank-of/1"):
+        told = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
+        assert (told.status_code, told.json()["code"]) == (404, "board_not_found")
+        told = api.get(f"/v1/namespaces/no-such/boards/all/{path}")
+        assert (told.status_code, told.json()["code"]) == (404, "namespace_not_found")
+        assert api.post(f"/v1/namespaces/{space}/boards/all/{path}").status_code == 405
+
+
+def test_an_include_stays_within_the_bounds(api: httpx.Client, space: str) -> None:
+    grants = [{"grant_id": user, "user_id": user, "amount": amount} for user, amount in (("ann", 5), ("bob", 3))]
+    api.post(f"/v1/namespaces/{space}/grants", json=grants)
+    told = api.get(f"/v1/namespaces/{space}/boards/all?max_score=5&exclusive=max&include=updated_at").json()
+    assert [(entry["user_id"], entry["position"]) for entry in told["entries"]] == [("bob", 2)]
+    assert (told["count"], told["total"]) == (1, 2)
+    assert told["entries"][0]["updated_at"]

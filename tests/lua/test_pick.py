@@ -1,0 +1,112 @@
+"""What a board's size or its scores pick, on every store: against the whole board, counted one by one."""
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from app.model.errors import Invalid
+from app.model.namespace import Namespace, Rules
+from app.model.percentile import parse_percentile
+from app.model.sample import sample
+from app.store import keys
+from app.store.boards import BOARD, PICK, SCORE, board_call, read_board, read_score, score_call
+
+P = 3
+USERS = ["ann", "bob", "cleo", "d/é", "zoë", "Ann", "a", "m1", "m2"]
+SETTINGS = [
+    (order, tie_break, rule, asked)
+    for order in ("desc", "asc")
+    for tie_break in ("none", "earliest")
+    for rule, asked in (("competition", None), ("competition", "dense"), ("dense", None), ("ordinal", None))
+]
+
+
+def fill(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
+    partition.store.flushall()
+    partition.__init__(partition.store)
+    partition.space = Namespace(7, "race", P, 1, rules)
+    entries = [partition.entry(f"g{i}", user, amount) for i, (user, amount) in enumerate(scores.items())]
+    if entries:
+        assert set(partition.codes(*entries)) == {"applied"}
+
+
+def view(partition: Any, ranking: str | None, *words: Any) -> Any:
+    script = PICK if words[0] in ("percentile", "random") else BOARD
+    reply = partition.store.eval(script.source, *list(board_call(partition.space, "all", words, ranking))[2:])
+    return read_board(reply, partition.space.sign)
+
+
+@pytest.mark.parametrize(("order", "tie_break", "rule", "asked"), SETTINGS)
+def test_what_is_picked_stands_so_on_the_whole_board(
+    partition: Any, order: Any, tie_break: Any, rule: Any, asked: Any
+) -> None:
+    chance = random.Random(f"{order}{tie_break}{rule}{asked}")
+    rules = Rules(order=order, tie_break=tie_break, ranking=rule, accept_past=None)
+    for size in (0, 1, 3, 9):
+        fill(partition, rules, {user: chance.randrange(-2, 3) for user in chance.sample(USERS, size)})
+        sign, whole = partition.space.sign, view(partition, asked, "page", 0, 100).places
+        assert len(whole) == size
+        for _ in range(6):
+            fractions = [chance.random() for _ in range(chance.randrange(1, 12))]
+            wanted = [whole[position - 1] for position in sample(fractions, size)]
+            assert view(partition, asked, "random", *fractions).places == wanted
+        for text in ("0", "0.0001", "11.1111", "25", "33.3333", "33.3334", "50", "66.6667", "99.9999", "100"):
+            share = parse_percentile(text, "")
+            reach = [at for at in whole if Fraction(size - at.position + 1, size) >= Fraction(2 * share - 1, 2_000_000)]
+            assert view(partition, asked, "percentile", share).places == reach[-1:]
+        for low, high in [(chance.randrange(-3, 4), chance.randrange(-3, 4)) for _ in range(8)]:
+            within = [at for at in whole if low <= sign * at.units <= high]
+            offset, limit = chance.randrange(4), chance.randrange(1, 5)
+            page = view(partition, asked, "page", offset, limit, low, high)
+            assert page.places == within[offset : offset + limit]
+            assert (page.within, page.total) == (len(within), size)
+            assert (page.last is not None) == (page.places != [] and page.places[-1] != within[-1])
+            follow = view(partition, asked, "after", *page.last, 100, low, high).places if page.last else []
+            assert follow == (within[offset + limit :] if page.last else [])
+            assert view(partition, asked, "page", 0, 0, low, high).places == []
+        for units in range(-3, 4):
+            reply = partition.store.eval(SCORE.source, *list(score_call(partition.space, "all", units, asked))[2:])
+            told = read_score(reply)
+            better = [at for at in whole if sign * at.units > sign * units]
+            equal = sum(at.units == units for at in whole)
+            levels = len({at.units for at in better})
+            before = levels if "dense" in (rule, asked) else len(better)
+            assert told[2:] == (size, len(better), equal, before)
+
+
+def test_a_cursor_above_the_bounds_begins_within_them(partition: Any) -> None:
+    fill(partition, Rules(accept_past=None), {"ann": 9, "bob": 5, "cleo": 3})
+    places = view(partition, None, "after", 9, b"ann", 10, 0, 4).places
+    assert [place.user for place in places] == ["cleo"]
+
+
+def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partition: Any) -> None:
+    fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(500)})
+    users = [f"u{i}" for i in range(0, 500, 7)]
+    assert [place.before for place in view(partition, "dense", "users", *users).places] == [
+        499 - i for i in range(497, -1, -7)
+    ]
+
+
+@pytest.mark.parametrize("script", [PICK, SCORE], ids=lambda script: script.name)
+def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
+    space = partition.space
+    call = board_call(space, "all", ["percentile", 1]) if script is PICK else score_call(space, "all", 1)
+    partition.store.hset(keys.space(P, 7), "x:all", "a")
+    assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
+    partition.store.delete(keys.meta(P))
+    assert partition.store.eval(script.source, *list(call)[2:]) == [b"unopened"]
+
+
+def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:
+    for first in range(0, 1200, 400):
+        assert set(partition.codes(*(partition.entry(f"g{i}", f"u{i}", i) for i in range(first, first + 400)))) == {
+            "applied"
+        }
+    assert view(partition, "dense", "page", 1000, 1).places[0].before == 1000
+    for words in (["page", 1001, 1], ["users", "u1199", "u3"], ["random", *[0.5] * 1000]):
+        with pytest.raises(Invalid) as refused:
+            view(partition, "dense", *words)
+        assert refused.value.field == "?ranking"

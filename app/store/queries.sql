@@ -148,11 +148,12 @@ ORDER BY position;
 
 -- name: activity
 -- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of
--- recording: whole days, at each end the hours that are left, and the grants of the two hours that the bounds cut.
--- O(users × (log n + days with grants in the stretch + grants in those two hours)).
+-- recording: whole days, at each end the hours that are left, and the grants of the two hours that the bounds cut. Each
+-- OFFSET 0 keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with grants in the stretch + grants in those two hours)).
 SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM users u
-JOIN standings s ON s.user_number = u.number AND s.namespace_id = $1 AND s."window" = 'all'
+CROSS JOIN LATERAL (
+    SELECT FROM standings WHERE user_number = u.number AND namespace_id = $1 AND "window" = 'all' OFFSET 0) AS known
 CROSS JOIN LATERAL (
     SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS first_hour,
            (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS last_hour,
@@ -176,18 +177,24 @@ LEFT JOIN LATERAL (
     UNION ALL
     SELECT 1, l.value
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
-    JOIN ledger l ON l.namespace_id = $1 AND l.user_number = u.number AND l.granted_at >= cut.since AND l.granted_at < cut.until
-    WHERE NOT $4 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id, revision, value FROM ledger l
+        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.granted_at >= cut.since AND l.granted_at < cut.until
+          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+    WHERE NOT $4 AND NOT EXISTS (
         SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
         AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
     UNION ALL
     SELECT 1, r.value
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
-    JOIN ledger l ON l.namespace_id = $1 AND l.user_number = u.number AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id FROM ledger l
+        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+          AND l.kind = 'grant' OFFSET 0) AS l
     CROSS JOIN LATERAL (
         SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
         AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
-    WHERE $4 AND l.kind = 'grant' AND NOT r.voided
+    WHERE $4 AND NOT r.voided
 ) AS p ON true
 WHERE u.name = ANY($5::text[]) GROUP BY u.name;
 
@@ -217,18 +224,24 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT 1, l.value
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
-    JOIN ledger l ON l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
-    WHERE NOT $4 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id, revision, value FROM ledger l
+        WHERE l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
+          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+    WHERE NOT $4 AND NOT EXISTS (
         SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
         AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
     UNION ALL
     SELECT 1, r.value
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
-    JOIN ledger l ON l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id FROM ledger l
+        WHERE l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+          AND l.kind = 'grant' OFFSET 0) AS l
     CROSS JOIN LATERAL (
         SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
         AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
-    WHERE $4 AND l.kind = 'grant' AND NOT r.voided
+    WHERE $4 AND NOT r.voided
 ) AS p;
 
 -- name: trends

@@ -13,6 +13,7 @@ from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import Profile
+from .read.activity import UsersRange
 from .read.bounds import BOUNDS
 from .read.includes import FullEntry
 from .read.many import BoardsAsked, RanksAsked
@@ -22,7 +23,7 @@ from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (FullEntry, Users, RanksAsked, BoardsAsked, Profile)
+_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, Profile)
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
@@ -76,6 +77,43 @@ _EVENT_LIST = {
         "lag_seq": {"type": "integer", "description": "Entries of the partition that are not in the ledger yet."},
     },
 }
+_COUNT: dict[str, Any] = {
+    "type": "object",
+    "required": ["count", "sum"],
+    "properties": {"user_id": {"type": "string"}, "count": {"type": "integer"}, "sum": {"type": "number"}},
+}
+_RANGED: dict[str, Any] = {
+    "type": "object",
+    "required": ["namespace", "since", "until", "by", "lag_seq"],
+    "properties": {
+        "namespace": {"type": "string"},
+        **{name: {"type": ["string", "null"], "format": "date-time"} for name in ("since", "until")},
+        "by": {"enum": ["granted", "recorded"]},
+        **_COUNT["properties"],
+        "lag_seq": {"type": "integer"},
+    },
+}
+_RANGED_USERS = {
+    **_RANGED,
+    "properties": {
+        **{name: held for name, held in _RANGED["properties"].items() if name not in _COUNT["properties"]},
+        "users": {"type": "array", "items": _COUNT},
+        "missing": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_TRENDS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["at", "grants", "sum", "users", "mean", "board_mean"],
+        "properties": {
+            "at": {"type": "string", "format": "date-time"},
+            **{name: {"type": "integer"} for name in ("grants", "users")},
+            **{name: {"type": "number"} for name in ("sum", "mean")},
+            "board_mean": {"type": ["number", "null"]},
+        },
+    },
+}
 _OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -108,6 +146,8 @@ _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _PAGE_QUERY = ("cursor", "limit")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
+_RANGE_QUERY = ("since", "until", "by")
+_TRENDS_QUERY = ("bucket", "since", "until", "limit", "cursor")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
 _ENTRY: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "FullEntry"}}
 _BOARDS: tuple[dict[str, dict[str, Any] | None], ...] = (
@@ -156,6 +196,15 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
+    _Operation(
+        "get", f"{_SPACE}/users/{{user}}/activity", "Their grants by time", _RANGE_QUERY, None, {"200": _RANGED}
+    ),
+    _Operation("get", f"{_SPACE}/activity", "All grants by time", _RANGE_QUERY, None, {"200": _RANGED}),
+    _Operation(
+        *("post", f"{_SPACE}/activity", "Many users' grants by time", (), {"$ref": _REF + "UsersRange"}),
+        {"200": _RANGED_USERS},
+    ),
+    _Operation("get", f"{_SPACE}/trends", "Hours or days, bucket by bucket", _TRENDS_QUERY, None, {"200": _TRENDS}),
     _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),
     _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _HIDDEN),
     _Operation("delete", "/v1/users/{user}", "Erase a user", (), None, {"202": _OBJECT, "204": None}),

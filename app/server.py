@@ -34,6 +34,7 @@ from .live.transport import DRAIN
 from .logs import configure
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
 from .model.windows import now_micros
+from .read.activity import Activities
 from .read.answers import Answers
 from .read.events import Events
 from .read.history import History
@@ -190,6 +191,7 @@ class Server:
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
+        self.activities = Activities(self.postgres, self.gatherer, self.directory, self.keyring)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
@@ -252,6 +254,10 @@ class Server:
             Route(f"{space}/users/{{user:id}}", reader.standing),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
             Route(f"{space}/users/{{user:id}}/explain", reader.explain),
+            Route(f"{space}/users/{{user:id}}/activity", self.activities.of_user, methods=["GET"]),
+            Route(f"{space}/activity", self.activities.of_all, methods=["GET"]),
+            Route(f"{space}/activity", self.activities.of_users, methods=["POST"]),
+            Route(f"{space}/trends", self.activities.trends, methods=["GET"]),
             Route(f"{space}/grants/{{grant_id:id}}", reader.grant, methods=["GET"]),
             Route(f"{space}/grants/{{grant_id:id}}", corrections.patch, methods=["PATCH"]),
             Route(f"{space}/grants/{{grant_id:id}}", corrections.delete, methods=["DELETE"]),

@@ -24,7 +24,7 @@ class Row:
     """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims.
 
     recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None where the user left it; change:
-    what it moved there.
+    what it moved there; came: 1 where the user was not on it before, −1 where they left it.
     """
 
     partition: int
@@ -38,6 +38,7 @@ class Row:
     quarantined: bool
     entry: LogEntry | None
     fault: str | None = None
+    came: int = 0
 
     @property
     def counts(self) -> bool:
@@ -58,6 +59,7 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> Row:
     at, score, previous, *mark = result.split(b" ")
     change = int(score or 0) - int(previous or 0)
     row = Row(p, epoch, seq, digest, packed, int(at), int(score) if score else None, change, bool(mark), None)
+    row.came = bool(score) - bool(previous)
     try:
         row.entry = unpack(packed)
     except msgspec.DecodeError as error:

@@ -13,6 +13,7 @@ from ..model.entry import LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import queries
 from .audit import tell
+from .ranges import count_in_time
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
 from .seals import Seals
 
@@ -125,7 +126,9 @@ class Sink:
             )
             await self._copy_meta(row for row in everything if row.fault is None)
             await self._set_aside(row for row in everything if row.fault is not None)
-            newcomers = await self._add_standings(batches)
+            spans = _spans(batches)
+            newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
+            await count_in_time(self._connection, everything, spans)
             await self.seals.note(everything)
             await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():
@@ -173,13 +176,6 @@ class Sink:
                 "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES ($1, $2, $3, $4, $5)",
                 *(row.partition, row.epoch, row.seq, reason, row.packed),
             )
-
-    async def _add_standings(self, batches: dict[int, tuple[Offset, list[Row]]]) -> list[asyncpg.Record]:
-        """Who has their first entry in a namespace."""
-        spans = [
-            (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
-        ]
-        return list(await self._connection.fetch(queries()["add_standings"], *map(list, zip(*spans, strict=True))))
 
     async def _mark_duplicates(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
@@ -237,6 +233,14 @@ class Sink:
     async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
         await self._connection.execute(queries()["close_heal"], p, epoch, seq, healed_seq)
+
+
+def _spans(batches: dict[int, tuple[Offset, list[Row]]]) -> list[list[int]]:
+    """Columns: each partition, and the places behind which and up to which its rows lie."""
+    spans = [
+        (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
+    ]
+    return [list(column) for column in zip(*spans, strict=True)]
 
 
 def _to_postgres(micros: int) -> tuple[int]:

@@ -146,6 +146,114 @@ SELECT name, score, total, position, competition, dense FROM ranked
 WHERE (position BETWEEN $7 AND $8 AND $9::text[] IS NULL) OR name = ANY($9::text[])
 ORDER BY position;
 
+-- name: activity
+-- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of
+-- recording: whole days, at each end the hours that are left, and the grants of the two hours that the bounds cut. Each
+-- OFFSET 0 keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with grants in the stretch + grants in those two hours)).
+SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
+FROM users u
+CROSS JOIN LATERAL (
+    SELECT FROM standings WHERE user_number = u.number AND namespace_id = $1 AND "window" = 'all' OFFSET 0) AS known
+CROSS JOIN LATERAL (
+    SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS first_hour,
+           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS last_hour,
+           (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS first_day,
+           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS last_day
+    OFFSET 0) AS e
+CROSS JOIN LATERAL (
+    SELECT least(e.first_hour, $3) AS low_until,
+           CASE WHEN e.last_hour + interval '1 hour' > $3 AND e.last_day > e.last_hour IS NOT TRUE THEN e.last_hour
+                ELSE $3 END AS high_since OFFSET 0) AS edge
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
+           CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= e.first_day AND a.at < e.last_day
+    UNION ALL
+    SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
+    UNION ALL
+    SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= e.last_day AND a.at < edge.high_since
+    UNION ALL
+    SELECT 1, l.value
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id, revision, value FROM ledger l
+        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.granted_at >= cut.since AND l.granted_at < cut.until
+          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+    WHERE NOT $4 AND NOT EXISTS (
+        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+        AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+    UNION ALL
+    SELECT 1, r.value
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id FROM ledger l
+        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+          AND l.kind = 'grant' OFFSET 0) AS l
+    CROSS JOIN LATERAL (
+        SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+    WHERE $4 AND NOT r.voided
+) AS p ON true
+WHERE u.name = ANY($5::text[]) GROUP BY u.name;
+
+-- name: activity_of_all
+-- The same of a namespace as a whole. The hours that the bounds cut are those of all its grants.
+SELECT coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
+FROM (
+    SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS first_hour,
+           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS last_hour,
+           (SELECT min(at) FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS first_day,
+           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS last_day
+    OFFSET 0) AS e
+CROSS JOIN LATERAL (
+    SELECT least(e.first_hour, $3) AS low_until,
+           CASE WHEN e.last_hour + interval '1 hour' > $3 AND e.last_day > e.last_hour IS NOT TRUE THEN e.last_hour
+                ELSE $3 END AS high_since OFFSET 0) AS edge
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
+           CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
+    FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= e.first_day AND a.at < e.last_day
+    UNION ALL
+    SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+    FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
+    UNION ALL
+    SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+    FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= e.last_day AND a.at < edge.high_since
+    UNION ALL
+    SELECT 1, l.value
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id, revision, value FROM ledger l
+        WHERE l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
+          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+    WHERE NOT $4 AND NOT EXISTS (
+        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+        AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+    UNION ALL
+    SELECT 1, r.value
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id FROM ledger l
+        WHERE l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+          AND l.kind = 'grant' OFFSET 0) AS l
+    CROSS JOIN LATERAL (
+        SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+    WHERE $4 AND NOT r.voided
+) AS p;
+
+-- name: trends
+-- Buckets with live grants by granted time, oldest first; the board's scores as the bucket's end found them, by the time of
+-- recording. O(limit × log n).
+SELECT t.at, t.grants, t.amount, t.users, b.score, b.users AS scores
+FROM trends t
+LEFT JOIN LATERAL (
+    SELECT score, users FROM board_sums WHERE namespace_id = t.namespace_id AND hour = t.hour AND at <= t.at
+    ORDER BY at DESC LIMIT 1) AS b ON true
+WHERE t.namespace_id = $1 AND t.hour = $2 AND t.at >= $3 AND t.at < $4 AND t.grants > 0 ORDER BY t.at LIMIT $5;
+
 -- name: revisions
 -- A grant and its corrections, in order.
 SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
@@ -230,6 +338,88 @@ SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
     last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at)
 RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
 SELECT namespace_id, user_number FROM added WHERE is_new;
+
+-- name: add_activity
+-- What the ledger's own new rows make of every count by time: of each partition those behind the first place, up to the
+-- last. A correction takes out what the revision before it put in. Users who come into a bucket or leave it are told by
+-- their rows. O(rows × log n); no join meets the rows twice, so no plan can go wrong on a young table.
+WITH fresh AS MATERIALIZED (
+    SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
+                    AS x (p, epoch, seq, last_epoch, last_seq)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, value, voided FROM ledger
+        WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+          AND kind IN ('grant', 'correction')) AS l),
+zones AS MATERIALIZED (
+    SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces
+    WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM fresh))),
+moves AS (
+    SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, value FROM fresh WHERE kind = 'grant' AND NOT voided
+    UNION ALL
+    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.value
+    FROM fresh c
+    CROSS JOIN LATERAL (
+        SELECT recorded_at FROM ledger
+        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+    CROSS JOIN LATERAL (
+        SELECT granted_at, value, voided FROM ledger
+        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = c.revision - 1
+          AND kind IN ('grant', 'correction') LIMIT 1) AS b
+    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.value, c.voided), (b.granted_at, -1, b.value, b.voided))
+        AS m (granted_at, n, value, voided)
+    WHERE c.kind = 'correction' AND NOT m.voided),
+cells AS MATERIALIZED (
+    SELECT m.user_number, m.namespace_id, c.hour, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
+           sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+    FROM moves m JOIN zones z ON z.id = m.namespace_id
+    CROSS JOIN LATERAL (
+        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE day_begin(m.granted_at, z.zone) END
+                   AS granted,
+               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE day_begin(m.recorded_at, z.zone) END
+                   AS recorded OFFSET 0) AS day
+    CROSS JOIN LATERAL (VALUES
+        (false, day.granted, m.n, m.value, 0, 0),
+        (true, date_bin('1 hour', m.granted_at, day.granted), m.n, m.value, 0, 0),
+        (false, day.recorded, 0, 0, m.n, m.value),
+        (true, date_bin('1 hour', m.recorded_at, day.recorded), 0, 0, m.n, m.value)
+    ) AS c (hour, at, grants, amount, recorded, recorded_amount)
+    GROUP BY m.user_number, m.namespace_id, c.hour, c.at),
+changed AS (
+    INSERT INTO activity AS a (user_number, namespace_id, hour, at, grants, amount, recorded, recorded_amount, step)
+    SELECT user_number, namespace_id, hour, at, grants, amount, recorded, recorded_amount, grants FROM cells
+    ORDER BY user_number, namespace_id, hour, at
+    ON CONFLICT (user_number, namespace_id, hour, at) DO UPDATE
+    SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount,
+        recorded = a.recorded + excluded.recorded, recorded_amount = a.recorded_amount + excluded.recorded_amount,
+        step = excluded.step
+    RETURNING namespace_id, hour, at, (grants > 0)::int - (grants - step > 0)::int AS users)
+INSERT INTO trends AS t (namespace_id, hour, at, grants, amount, recorded, recorded_amount, users)
+SELECT namespace_id, hour, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
+FROM (SELECT namespace_id, hour, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
+      UNION ALL SELECT namespace_id, hour, at, 0, 0, 0, 0, users FROM changed) AS x
+GROUP BY namespace_id, hour, at ORDER BY namespace_id, hour, at
+ON CONFLICT (namespace_id, hour, at) DO UPDATE
+SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
+    recorded_amount = t.recorded_amount + excluded.recorded_amount, users = t.users + excluded.users;
+
+-- name: add_board_sums
+-- What entries changed on their namespaces' `all` boards, summed up by minute, behind what was known: how much, and how
+-- many users came. Minutes never straddle two buckets of today's zones. O(minutes).
+WITH moved AS (
+    SELECT x.namespace_id, c.hour, c.at, sum(x.change::numeric) AS score, sum(x.came) AS users
+    FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::int[]) AS x (namespace_id, minute, change, came)
+    CROSS JOIN LATERAL (SELECT known_zone(rules ->> 'timezone') AS zone FROM namespaces WHERE id = x.namespace_id) AS n
+    CROSS JOIN LATERAL (SELECT day_begin(x.minute, n.zone) AS at OFFSET 0) AS day
+    CROSS JOIN LATERAL (VALUES (false, day.at), (true, date_bin('1 hour', x.minute, day.at))) AS c (hour, at)
+    GROUP BY x.namespace_id, c.hour, c.at)
+INSERT INTO board_sums (namespace_id, hour, at, score, users)
+SELECT m.namespace_id, m.hour, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w
+FROM moved m
+LEFT JOIN LATERAL (
+    SELECT score, users FROM board_sums WHERE namespace_id = m.namespace_id AND hour = m.hour
+    ORDER BY at DESC LIMIT 1) AS b ON true
+WINDOW w AS (PARTITION BY m.namespace_id, m.hour ORDER BY m.at)
+ON CONFLICT (namespace_id, hour, at) DO UPDATE SET score = excluded.score, users = excluded.users;
 
 -- name: lock_namespaces
 SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;

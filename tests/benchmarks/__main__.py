@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import rules, sealed
+from tests.benchmarks import ranges, rules, sealed
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -168,8 +168,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (single, batch, single-full, top-10, persister, sealed, rules), or everything."""
-    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "rules"]
+    """The named parts (single, batch, single-full, top-10, persister, sealed, ranges, rules), or everything."""
+    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules"]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -194,6 +194,8 @@ def main(parts: list[str]) -> None:
                 asyncio.run(persister(stack, 100_000))
             if "sealed" in wanted:
                 sealed.main(stack, load, tell_cost, ROUNDS)
+            if "ranges" in wanted:
+                ranges.main(stack, tell_cost, ROUNDS)
         finally:
             stack.down()
     if "rules" in wanted:

@@ -1,0 +1,232 @@
+"""GET activity and trends: what was granted in any stretch of time, out of the ledger's own counts."""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlencode
+
+import asyncpg
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import check_reader, principal_of
+from ..access.keys import Keyring
+from ..model.errors import Invalid, UserNotFound
+from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX, from_units
+from ..model.text import ID_BYTES_MAX, check_text
+from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
+from ..store import keys
+from ..store.directory import Directory
+from ..store.gather import Gatherer
+from ..store.log import lag_behind
+from ..store.postgres import Postgres
+from ..wire import answer, check_query, decode_body, query_int
+from .history import moment_of
+from .totals import USERS_BYTES_MAX, USERS_MAX, Users, check_users
+
+LIMIT_MAX = 1_000
+LAG_HEADER = "Lag-Seq"
+_RANGE = ("since", "until", "by")
+_READS_MAX = 4
+_EXACT = Context(prec=100)
+
+T = TypeVar("T")
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class UsersRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose activity is asked for, and when: `since` ≤ t < `until`, each open where it is absent."""
+
+    users: Annotated[tuple[str, ...], msgspec.Meta(max_length=USERS_MAX)]
+    since: Moment | None = None
+    until: Moment | None = None
+    by: Literal["granted", "recorded"] = "granted"
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A stretch of time, `since` ≤ t < `until`; None: open. by: which time of a grant is meant."""
+
+    since: datetime | None
+    until: datetime | None
+    by: str
+
+    @property
+    def arguments(self) -> tuple[datetime, datetime, bool]:
+        """The bounds as the ledger is asked for them, and whether the time of recording is meant."""
+        return self.since or EARLIEST, self.until or LATEST, self.by == "recorded"
+
+
+class Activities:
+    """Counts and sums of live grants by time. What comes from the ledger carries lag_seq. StoreUnavailable."""
+
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._directory = directory
+        self._keyring = keyring
+
+    async def of_user(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}/activity`. UserNotFound."""
+        asked = _range(request)
+        user = request.path_params["user"]
+        check_text(user, "{user}", ID_BYTES_MAX)
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            found, lag = await self._fetch(namespace, "activity", *asked.arguments, [user])
+            if not found and not await self._is_known(namespace, user):
+                raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+            counted = _counted(namespace, found[0] if found else None)
+            return _about(namespace, asked) | {"user_id": user} | counted | {"lag_seq": lag}
+
+        return answer(request, await self._read(request, read))
+
+    async def of_users(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/activity`: many users' at once, in the order asked; `missing`: those without a
+        grant in the ledger."""
+        check_query(request)
+        body = await decode_body(request, UsersRange, bytes_max=USERS_BYTES_MAX)
+        users = check_users(Users(body.users))
+        asked = _checked(body.since, body.until, body.by, "$.")
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            rows, lag = await self._fetch(namespace, "activity", *asked.arguments, users)
+            found = {row["name"]: row for row in rows}
+            return _about(namespace, asked) | {
+                "users": [{"user_id": user, **_counted(namespace, found[user])} for user in users if user in found],
+                "missing": [user for user in users if user not in found],
+                "lag_seq": lag,
+            }
+
+        return answer(request, await self._read(request, read))
+
+    async def of_all(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/activity`: all of its users together."""
+        asked = _range(request)
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            (row,), lag = await self._fetch(namespace, "activity_of_all", *asked.arguments)
+            return _about(namespace, asked) | _counted(namespace, row) | {"lag_seq": lag}
+
+        return answer(request, await self._read(request, read))
+
+    async def trends(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and hold live grants, oldest
+        first. A list: what else there is to say stands in the headers `Lag-Seq` and `Link`."""
+        check_query(request, "bucket", "since", "until", "limit", "cursor")
+        query, bucket = request.query_params, request.query_params.get("bucket", "day")
+        if bucket not in ("hour", "day"):
+            raise Invalid("must be hour or day", field="?bucket")
+        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        asked = _checked(moment_of(query, "since"), moment_of(query, "until"), "granted", "?")
+        since, until, _ = asked.arguments
+        if "cursor" in query:
+            since = max(since, _parse_cursor(query["cursor"]))
+
+        async def read(namespace: Namespace) -> tuple[list[dict[str, Any]], str | None, int]:
+            rows, lag = await self._fetch(namespace, "trends", bucket == "hour", since, until, limit + 1)
+            cursor = _cursor(rows[limit]["at"]) if len(rows) > limit else None
+            return [_bucket(namespace, row) for row in rows[:limit]], cursor, lag
+
+        buckets, cursor, lag = await self._read(request, read)
+        headers = {LAG_HEADER: str(lag)}
+        if cursor is not None:
+            following = urlencode({**query, "cursor": cursor})
+            headers["Link"] = f'<?{following}>; rel="next"'
+        return answer(request, buckets, headers=headers)
+
+    async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
+        """The rows of a named query about a namespace, and the entries that the ledger lacked before it."""
+        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        rows = await self._postgres.fetch(query, namespace.id, *args)
+        return rows, await lag_behind(self._gatherer, namespace.partition, offset)
+
+    async def _is_known(self, namespace: Namespace, user: str) -> bool:
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        return bool(await self._gatherer.call(("EXISTS", balances)))
+
+    async def _read(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
+        """Reads by the rules in force: where they changed meanwhile, once more by the new ones."""
+        for _ in range(_READS_MAX):
+            principal = await principal_of(request.scope, self._keyring)
+            namespace = await self._directory.namespace(request.path_params["namespace"])
+            check_reader(principal, namespace)
+            result = await read(namespace)
+            if self._directory.cached(namespace.name) is namespace:
+                break
+        return result
+
+
+def _range(request: Request) -> Range:
+    check_query(request, *_RANGE)
+    query: Mapping[str, str] = request.query_params
+    by = query.get("by", "granted")
+    if by not in ("granted", "recorded"):
+        raise Invalid("must be granted or recorded", field="?by")
+    return _checked(moment_of(query, "since"), moment_of(query, "until"), by, "?")
+
+
+def _checked(since: datetime | None, until: datetime | None, by: str, where: str) -> Range:
+    """Invalid for bounds that no grant can have, and for an end before its beginning."""
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and not EARLIEST <= moment < LATEST:
+            raise Invalid("must lie between the years 1900 and 2254", field=where + name)
+    if since is not None and until is not None and since > until:
+        raise Invalid("must not lie behind until", field=f"{where}since")
+    return Range(since, until, by)
+
+
+def _about(namespace: Namespace, asked: Range) -> dict[str, Any]:
+    return {"namespace": namespace.name, "since": _utc(asked.since), "until": _utc(asked.until), "by": asked.by}
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _counted(namespace: Namespace, row: asyncpg.Record | None) -> dict[str, Any]:
+    if row is None:
+        return {"count": 0, "sum": 0}
+    return {"count": row["grants"], "sum": _number(namespace, row["amount"])}
+
+
+def _bucket(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "at": row["at"],
+        "grants": row["grants"],
+        "sum": _number(namespace, row["amount"]),
+        "users": row["users"],
+        "mean": _mean(namespace, row["amount"], row["grants"]),
+        "board_mean": _mean(namespace, row["score"], row["scores"]),
+    }
+
+
+def _number(namespace: Namespace, held: Decimal) -> int | float | Decimal:
+    """A sum as its JSON number. It has no bound: beyond what a double tells apart it goes out digit by digit."""
+    units, scale = int(held), namespace.rules.scale
+    if -UNITS_MAX <= units <= UNITS_MAX:
+        return from_units(units, scale)
+    whole, rest = divmod(units, 10**scale)
+    return Decimal(units).scaleb(-scale, _EXACT) if rest else Decimal(whole)
+
+
+def _mean(namespace: Namespace, units: Decimal | None, count: int | None) -> float | None:
+    """None of nothing."""
+    return float(units.scaleb(-namespace.rules.scale) / count) if units is not None and count else None
+
+
+def _cursor(at: datetime) -> str:
+    return base64.urlsafe_b64encode(str(to_micros(at)).encode()).decode().rstrip("=")
+
+
+def _parse_cursor(text: str) -> datetime:
+    try:
+        at = from_micros(int(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)))
+        if not EARLIEST <= at < LATEST:
+            raise ValueError
+        return at
+    except (ValueError, OverflowError):
+        raise Invalid("is not a cursor of this list", field="?cursor") from None

@@ -1,0 +1,118 @@
+"""What the counts by time must be: worked out from the ledger row by row, with no SQL but SELECT."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+
+from app.model.windows import day_in, day_starts, from_micros, to_micros
+
+HOUR = timedelta(hours=1)
+
+
+class Live(NamedTuple):
+    """A grant that counts, as its last revision left it. recorded: when the grant itself was."""
+
+    user: int
+    granted: datetime
+    recorded: datetime
+    amount: int
+
+
+def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
+    """All grants that count."""
+    first: dict[str, datetime] = {}
+    last: dict[str, Any] = {}
+    rows = db.execute(
+        "SELECT kind, grant_id, revision, user_number, granted_at, recorded_at, value, voided FROM ledger"
+        " WHERE namespace_id = %s ORDER BY seq",
+        (namespace,),
+    )
+    for kind, grant_id, revision, user, granted, recorded, value, voided in rows:
+        if kind == "grant":
+            first[grant_id] = recorded
+        if kind in ("grant", "correction") and (grant_id not in last or revision > last[grant_id][0]):
+            last[grant_id] = revision, user, granted, value, voided
+    return [
+        Live(user, granted.astimezone(UTC), first[name].astimezone(UTC), value)
+        for name, (_, user, granted, value, voided) in last.items()
+        if not voided
+    ]
+
+
+def between(grants: list[Live], since: datetime, until: datetime, by: str, user: int | None = None) -> tuple[int, int]:
+    """Count and sum, in scaled units."""
+    found = [g.amount for g in grants if since <= getattr(g, by) < until and user in (None, g.user)]
+    return len(found), sum(found)
+
+
+def bucket(zone: str, hour: bool, moment: datetime) -> datetime:
+    """Where the bucket of an instant begins."""
+    micros = to_micros(moment)
+    begins = from_micros(day_starts(zone, day_in(zone, micros)))
+    return begins + (moment - begins) // HOUR * HOUR if hour else begins
+
+
+def trends(grants: list[Live], zone: str, hour: bool) -> dict[datetime, tuple[int, int, int]]:
+    """Grants, sum and users of each bucket of granted time."""
+    found: dict[datetime, list[Live]] = defaultdict(list)
+    for held in grants:
+        found[bucket(zone, hour, held.granted)].append(held)
+    return {at: (len(all_), sum(g.amount for g in all_), len({g.user for g in all_})) for at, all_ in found.items()}
+
+
+def boards(db: psycopg.Connection[Any], namespace: int, zone: str, hour: bool) -> dict[datetime, tuple[int, int]]:
+    """What the scores of `all` came to, and of how many users, behind the last entry of each bucket."""
+    found, scores = {}, dict[int, int]()
+    rows = db.execute(
+        "SELECT user_number, score, recorded_at FROM ledger"
+        " WHERE namespace_id = %s AND user_number IS NOT NULL ORDER BY seq",
+        (namespace,),
+    )
+    for user, score, recorded in rows:
+        scores.pop(user, None)
+        if score is not None:
+            scores[user] = score
+        found[bucket(zone, hour, recorded.astimezone(UTC))] = sum(scores.values()), len(scores)
+    return found
+
+
+def namespaces(db: psycopg.Connection[Any]) -> Iterator[tuple[int, str]]:
+    """Each namespace's id and zone."""
+    yield from db.execute("SELECT id, rules ->> 'timezone' FROM namespaces").fetchall()
+
+
+def check_counts(db: psycopg.Connection[Any]) -> int:
+    """Every row of every count against the ledger; how many rows that were."""
+    checked = 0
+    for namespace, zone in namespaces(db):
+        grants = live(db, namespace)
+        for hour in (False, True):
+            place = (namespace, hour)
+            wanted = trends(grants, zone, hour)
+            told = db.execute(
+                "SELECT at, grants, amount::bigint, users FROM trends WHERE namespace_id = %s AND hour = %s"
+                " AND grants <> 0",
+                place,
+            ).fetchall()
+            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == wanted
+            sums: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+            for held in grants:
+                for first, at in ((0, held.granted), (2, held.recorded)):
+                    cell = sums[held.user, bucket(zone, hour, at)]
+                    cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + held.amount
+            told = db.execute(
+                "SELECT user_number, at, grants, amount::bigint, recorded, recorded_amount::bigint FROM activity"
+                " WHERE namespace_id = %s AND hour = %s"
+                " AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)",
+                place,
+            ).fetchall()
+            assert {(user, at.astimezone(UTC)): held for user, at, *held in told} == sums
+            told = db.execute(
+                "SELECT at, score::bigint, users FROM board_sums WHERE namespace_id = %s AND hour = %s", place
+            ).fetchall()
+            assert {at.astimezone(UTC): (score, n) for at, score, n in told} == boards(db, namespace, zone, hour)
+            checked += len(sums) + len(wanted)
+    return checked

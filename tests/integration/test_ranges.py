@@ -1,0 +1,322 @@
+"""Counts by time: any range of any user, exact at both edges, against the ledger worked out row by row."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.model.windows import EARLIEST, LATEST, day_in, day_starts, from_micros, to_micros
+from tests.integration.correcting import Space
+from tests.integration.counting import Live, between, boards, bucket, check_counts, live, trends
+
+MICRO = timedelta(microseconds=1)
+ZONES = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu", "Australia/Lord_Howe")
+# Daylight saving begins and ends, an ISO year that is not the year, a leap day, a distant future.
+SPOTS = [
+    datetime.fromisoformat(text)
+    for text in (
+        *("2024-03-31T00:00:00Z", "2024-10-27T00:00:00Z", "2024-11-03T04:00:00Z", "2024-04-06T15:00:00Z"),
+        *("2020-12-31T22:00:00Z", "2024-02-29T12:00:00Z", "2031-06-01T00:00:00Z"),
+    )
+]
+MIGRATION = Path(__file__).parents[2] / "app" / "store" / "migrations" / "0012.ranges.sql"
+
+
+@pytest.fixture
+def db(live_server: Any) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(live_server.postgres.url, autocommit=True) as held:
+        yield held
+
+
+def number(db: psycopg.Connection[Any], table: str, name: str) -> int:
+    column = {"users": "number", "namespaces": "id"}[table]
+    row = db.execute(f"SELECT {column} FROM {table} WHERE name = %s", (name,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def some_moment(rng: random.Random) -> datetime:
+    """Near a spot, often on an edge of an hour or right before it."""
+    at = rng.choice(SPOTS) + timedelta(minutes=15 * rng.randrange(-300, 300))
+    return at + rng.choice((timedelta(), timedelta(), -MICRO, MICRO, timedelta(seconds=rng.randrange(3600))))
+
+
+def fill(space: Space, rng: random.Random, grants: int, corrections: int) -> None:
+    """Random grants of five users, then random corrections, many at a time."""
+    bodies = [
+        {"grant_id": f"g{i}", "user_id": f"u{rng.randrange(5)}", "amount": rng.randrange(-500, 2000) / 4}
+        | ({"granted_at": some_moment(rng).isoformat()} if rng.random() < 0.9 else {})
+        for i in range(grants)
+    ]
+    for first in range(0, grants, 100):
+        answer = space.api.post(f"{space.url}/grants", json=bodies[first : first + 100]).json()
+        assert answer["rejected"] == 0, answer
+    for _ in range(corrections // 20):
+        asked = []
+        for name in rng.sample(range(grants), 20):
+            verb = rng.choice(("edit", "edit", "move", "void", "void", "restore"))
+            changes: dict[str, dict[str, Any]] = {
+                "edit": {"amount": rng.randrange(-500, 2000) / 4},
+                "move": {"granted_at": some_moment(rng).isoformat()},
+            }
+            asked.append({"grant_id": f"g{name}", "op": "edit" if verb == "move" else verb} | changes.get(verb, {}))
+        told = space.api.post(f"{space.url}/corrections", json=asked).json()
+        assert told["rejected"] == 0, told
+
+
+def ask(api: httpx.Client, path: str, since: datetime, until: datetime, by: str) -> dict[str, Any]:
+    query = {"since": since.isoformat(), "until": until.isoformat(), "by": by}
+    answer = api.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["lag_seq"] == 0
+    return dict(answer.json())
+
+
+def bounds(rng: random.Random, grants: list[Live], zone: str, by: str) -> tuple[datetime, datetime]:
+    """Mostly at a grant's own time, one microsecond beside it, or on the edge of its hour or day."""
+
+    def one() -> datetime:
+        at: datetime = getattr(rng.choice(grants), by)
+        return rng.choice(
+            (at, at, at + MICRO, at - MICRO, bucket(zone, True, at), bucket(zone, False, at), some_moment(rng))
+        )
+
+    since, until = sorted((one(), one()))
+    return since, until
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_range_is_the_brute_force_sum(
+    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str
+) -> None:
+    rng = random.Random(zone)
+    space = Space(api, timezone=zone, scale=2, accept_future=None)
+    fill(space, rng, 300, 80)
+    live_server.wait_flushed()
+    grants = live(db, number(db, "namespaces", space.name))
+    users = {name: number(db, "users", name) for name in (f"u{i}" for i in range(5))}
+    partial = 0
+    for _ in range(60):
+        for by in ("granted", "recorded"):
+            since, until = bounds(rng, grants, zone, by)
+            user = rng.choice(list(users))
+            told = ask(api, f"{space.url}/users/{user}/activity", since, until, by)
+            count, units = between(grants, since, until, by, users[user])
+            assert (told["count"], told["sum"]) == (count, units / 100), (user, by, since, until)
+            told = ask(api, f"{space.url}/activity", since, until, by)
+            count, units = between(grants, since, until, by)
+            assert (told["count"], told["sum"]) == (count, units / 100), (by, since, until)
+            partial += 0 < count < len(grants)
+    assert partial > 60
+    whole = space.api.get(f"{space.url}/activity").json()
+    assert (whole["count"], whole["since"], whole["until"]) == (len(grants), None, None)
+    sql = "SELECT sum(score)::bigint FROM standings WHERE namespace_id = %s"
+    assert db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() == (round(whole["sum"] * 100),)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_trends_are_the_brute_force_buckets(
+    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str
+) -> None:
+    rng = random.Random(f"trends {zone}")
+    space = Space(api, timezone=zone, scale=2, accept_future=None)
+    fill(space, rng, 200, 80)
+    live_server.wait_flushed()
+    key = number(db, "namespaces", space.name)
+    grants = live(db, key)
+    for name in ("hour", "day"):
+        hour = name == "hour"
+        wanted, states = trends(grants, zone, hour), boards(db, key, zone, hour)
+        told, path = [], f"{space.url}/trends?bucket={name}&limit=7"
+        while path:
+            answer = api.get(path)
+            assert answer.headers["lag-seq"] == "0"
+            told += answer.json()
+            link = answer.links.get("next")
+            path = f"{space.url}/trends{link['url']}" if link else ""
+        assert [row["at"] for row in told] == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in sorted(wanted)]
+        for row, at in zip(told, sorted(wanted), strict=True):
+            count, units, users = wanted[at]
+            assert (row["grants"], row["users"]) == (count, users)
+            assert (row["sum"], row["mean"]) == (units / 100, pytest.approx(units / 100 / count))
+            known = [state for begins, state in sorted(states.items()) if begins <= at]
+            mean = known[-1][0] / 100 / known[-1][1] if known else None
+            assert row["board_mean"] == (mean if mean is None else pytest.approx(mean))
+    assert check_counts(db) > 0
+    some = sorted(trends(grants, zone, False))[2:5]
+    query = {"bucket": "day", "since": some[0].isoformat(), "until": (some[2] - MICRO).isoformat()}
+    assert len(api.get(f"{space.url}/trends", params=query).json()) == 2
+
+
+def test_days_begin_in_postgres_where_the_server_has_them(db: psycopg.Connection[Any]) -> None:
+    rng = random.Random(12)
+    zones = (*ZONES, "America/Sao_Paulo", "Pacific/Apia", "Asia/Beirut", "America/St_Johns", "America/Toronto")
+    for zone in zones:
+        moments = [some_moment(rng) for _ in range(50)]
+        moments += [EARLIEST + timedelta(minutes=rng.randrange(60 * 24 * 365 * 140)) for _ in range(50)]
+        for year in (1919, 1987, 2006, 2011, 2018, 2024):
+            for day in range(0, 365, 1):
+                at = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=rng.randrange(1440))
+                moments.append(at)
+        told = db.execute(
+            "SELECT day_begin(at, %s) FROM unnest(%s::timestamptz[]) AS x (at)", (zone, moments)
+        ).fetchall()
+        for moment, (at,) in zip(moments, told, strict=True):
+            wanted = from_micros(day_starts(zone, day_in(zone, to_micros(moment))))
+            assert at.astimezone(UTC) == wanted, (zone, moment)
+    assert db.execute("SELECT known_zone('Mars/Olympus'), known_zone('Asia/Tokyo')").fetchone() == ("UTC", "Asia/Tokyo")
+
+
+def test_the_migration_counts_what_the_ledger_holds_already(
+    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any]
+) -> None:
+    space = Space(api, timezone="Europe/Berlin", accept_future=None, scale=2)
+    fill(space, random.Random(3), 100, 40)
+    live_server.wait_flushed()
+    inserts = MIGRATION.read_text().partition("-- What the ledger holds already.")[2]
+    assert inserts.count("INSERT INTO") == 3
+    with psycopg.connect(live_server.postgres.url) as other:
+        other.execute("DELETE FROM activity; DELETE FROM trends; DELETE FROM board_sums")
+        other.execute(inserts)
+        assert check_counts(other) > 0
+        other.rollback()
+
+
+def test_what_a_correction_moves_leaves_one_bucket_and_enters_another(api: httpx.Client, live_server: Any) -> None:
+    space = Space(api, accept_future=None)
+    space.grant("a", 5, granted_at="2030-05-01T10:59:59.999999Z")
+    space.grant("b", 7, granted_at="2030-05-01T11:00:00Z")
+
+    def hours() -> list[Any]:
+        live_server.wait_flushed()
+        told = api.get(f"{space.url}/trends?bucket=hour").json()
+        return [(row["at"][:13], row["grants"], row["sum"], row["users"], row["mean"]) for row in told]
+
+    assert hours() == [("2030-05-01T10", 1, 5, 1, 5), ("2030-05-01T11", 1, 7, 1, 7)]
+    assert space.edit("b", granted_at="2030-05-01T10:00:00Z").status_code == 200
+    assert hours() == [("2030-05-01T10", 2, 12, 1, 6)]
+    assert space.void("a").status_code == 200
+    assert hours() == [("2030-05-01T10", 1, 7, 1, 7)]
+    assert space.void("b").status_code == 200
+    assert hours() == []
+    assert space.restore("a").status_code == 200
+    assert hours() == [("2030-05-01T10", 1, 5, 1, 5)]
+    path = f"{space.url}/users/otter/activity"
+    since, until = datetime(2030, 5, 1, 10, 59, 59, 999999, UTC), datetime(2030, 5, 1, 11, tzinfo=UTC)
+    assert ask(api, path, since, until, "granted")["count"] == 1
+    assert ask(api, path, since + MICRO, until, "granted")["count"] == 0
+    assert ask(api, path, since - MICRO, since, "granted")["count"] == 0
+    assert ask(api, path, datetime.now(UTC), LATEST - MICRO, "granted")["sum"] == 5
+
+
+def test_a_grant_in_quarantine_counts_once_it_is_restored(api: httpx.Client, live_server: Any) -> None:
+    space = Space(api, suspicious="quarantine", amount_max=10)
+    space.grant("fine", 5)
+    space.grant("odd", 50)
+    live_server.wait_flushed()
+    path = f"{space.url}/users/otter/activity"
+    assert (api.get(path).json()["count"], api.get(path).json()["sum"]) == (1, 5)
+    assert space.restore("odd").status_code == 200
+    live_server.wait_flushed()
+    for by in ("granted", "recorded"):
+        told = api.get(f"{path}?by={by}").json()
+        assert (told["count"], told["sum"]) == (2, 55)
+    (day,) = api.get(f"{space.url}/trends").json()
+    assert (day["grants"], day["sum"], day["users"], day["mean"], day["board_mean"]) == (2, 55, 1, 27.5, 55)
+
+
+def test_who_is_hidden_or_erased_stays_in_every_sum(api: httpx.Client, live_server: Any, db: Any) -> None:
+    space = Space(api)
+    for user, amount in (("range-hidden", 5), ("range-erased", 7), ("range-shown", 9)):
+        space.grant(user, amount, user=user)
+    live_server.wait_flushed()
+    before = api.get(f"{space.url}/trends?bucket=hour").json()
+    assert api.post("/v1/users/range-hidden/hide").status_code in (200, 202)
+    assert api.delete("/v1/users/range-erased").status_code in (202, 204)
+    live_server.wait_flushed()
+    assert api.get(f"{space.url}/trends?bucket=hour").json() == before
+    assert api.get(f"{space.url}/activity").json()["sum"] == 21
+    assert api.get(f"{space.url}/users/range-hidden/activity").json()["sum"] == 5
+    space.grant("more", 1, user="range-hidden")
+    live_server.wait_flushed()
+    (hour,) = api.get(f"{space.url}/trends?bucket=hour&since={before[0]['at']}").json()[:1]
+    assert (hour["users"], hour["sum"], hour["board_mean"]) == (3, 22, pytest.approx(22 / 3))
+    check_counts(db)
+
+
+def test_many_users_at_once_and_those_without_a_grant(api: httpx.Client, live_server: Any) -> None:
+    space = Space(api)
+    grants = [{"grant_id": f"{i}", "user_id": f"many-{i}", "amount": i} for i in range(500)]
+    assert api.post(f"{space.url}/grants", json=grants).json()["applied"] == 500
+    live_server.wait_flushed()
+    users = [f"many-{i}" for i in range(499, 0, -1)]
+    told = api.post(f"{space.url}/activity", json={"users": [*users, "nobody"], "by": "recorded"}).json()
+    assert [(held["user_id"], held["count"], held["sum"]) for held in told["users"]] == [
+        (user, 1, int(user[5:])) for user in users
+    ]
+    assert (told["missing"], told["lag_seq"]) == (["nobody"], 0)
+    past = {"users": ["many-3"], "until": "2020-01-01T00:00:00Z"}
+    assert api.post(f"{space.url}/activity", json=past).json()["users"] == [
+        {"user_id": "many-3", "count": 0, "sum": 0},
+    ]
+
+
+def test_sums_have_no_bound(api: httpx.Client, live_server: Any) -> None:
+    space = Space(api, aggregation="best", scale=1)
+    most = 10**14 - 1
+    bodies = [{"grant_id": f"{i}", "user_id": "whale", "amount": most + 0.9} for i in range(1000)]
+    for first in range(10):
+        named = [body | {"grant_id": f"{first}-{body['grant_id']}"} for body in bodies]
+        assert api.post(f"{space.url}/grants", json=named).json()["applied"] == 1000
+    live_server.wait_flushed()
+    answer = api.get(f"{space.url}/users/whale/activity")
+    assert f'"sum":{(10**15 - 1) * 1000}' in answer.text
+    (day,) = api.get(f"{space.url}/trends").json()
+    assert (day["grants"], day["users"], day["mean"]) == (10_000, 1, 99999999999999.9)
+
+
+REFUSED = [
+    ("/users/otter/activity?since=yesterday", "?since"),
+    ("/users/otter/activity?since=2024-01-02T00:00:00Z&until=2024-01-01T00:00:00Z", "?since"),
+    ("/users/otter/activity?by=moved", "?by"),
+    ("/activity?until=1800-01-01T00:00:00Z", "?until"),
+    ("/activity?users=otter", "?users"),
+    ("/trends?bucket=minute", "?bucket"),
+    ("/trends?cursor=nonsense", "?cursor"),
+    ("/trends?limit=0", "?limit"),
+]
+
+
+@pytest.mark.parametrize(("path", "field"), REFUSED)
+def test_what_no_range_can_be_is_refused_by_name(api: httpx.Client, space: str, path: str, field: str) -> None:
+    told = api.get(f"/v1/namespaces/{space}{path}")
+    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+
+
+def test_a_body_is_checked_and_unknown_users_and_namespaces_are_told(api: httpx.Client, space: str) -> None:
+    path = f"/v1/namespaces/{space}/activity"
+    bodies: list[tuple[dict[str, Any], str]] = [
+        ({}, "$.users"),
+        ({"users": ["a\u0000"]}, "$.users[0]"),
+        ({"users": ["a"] * 501}, "$.users"),
+        ({"users": ["a"], "by": "x"}, "$.by"),
+        ({"users": ["a"], "since": "2024-01-02T00:00:00Z", "until": "2024-01-01T00:00:00Z"}, "$.since"),
+        ({"users": ["a"], "since": "1700-01-02T00:00:00Z"}, "$.since"),
+    ]
+    for body, field in bodies:
+        told = api.post(path, json=body)
+        assert (told.status_code, told.json()["field"]) == (422, field), told.text
+    assert api.get(f"/v1/namespaces/{space}/users/nobody/activity").json()["code"] == "user_not_found"
+    assert api.get("/v1/namespaces/no-such/trends").json()["code"] == "namespace_not_found"
+    assert api.get(f"/v1/namespaces/{space}/trends").json() == []
+
+
+def test_a_private_namespace_needs_a_key(live_server: Any, space: str) -> None:
+    with live_server.client(None) as nobody:
+        for path in ("users/otter/activity", "activity", "trends"):
+            assert nobody.get(f"/v1/namespaces/{space}/{path}").status_code == 401

@@ -217,7 +217,7 @@ class Server:
     def app(self) -> ASGIApp:
         """The ASGI application."""
         handlers = HANDLERS
-        app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+        app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)
         app.router.redirect_slashes = False
         return Front(app, self.writer, self.reader)
 

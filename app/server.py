@@ -95,7 +95,8 @@ class Server:
         self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
         boards = BoardReader(self.gatherer, self.postgres)
-        self.hub = Hub(self.gatherer, boards, self.directory, self.names, clock)
+        stats = StatsReader(self.gatherer, self.postgres)
+        self.hub = Hub(self.gatherer, boards, stats, self.directory, self.names, clock)
         self.live = LiveServer(self.hub, self.keyring)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
@@ -113,7 +114,7 @@ class Server:
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)
         door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
-        self.stats = Stats(StatsReader(self.gatherer, self.postgres), self.directory, self.keyring, clock)
+        self.stats = Stats(stats, self.directory, self.keyring, clock)
         self.reader = Reader(
             *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, clock)
         )

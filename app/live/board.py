@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
+from ..model.stats import Statistics, figures
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place
 from ..store.names import NAMELESS, Name
@@ -107,6 +108,14 @@ class WatchedBoard:
         for ask, served in reads.items():
             arrived = [(watched, tuple(watched.newcomers)) for watched in served]
             yield Reading(self, self.namespace, window, ask, stamp.names, arrived)
+
+
+def publish_stats(reading: Reading, found: Statistics) -> None:
+    """Gives statistics to all who watch them."""
+    window, told = reading.window, figures(found, reading.namespace.rules.scale)
+    head = (window.name, _moment(window.starts), _moment(window.ends), found.epoch, found.version, found.users)
+    for watched, arrived in reading.served:
+        watched.publish(State(*head, (), reading.names, stats=told), arrived)
 
 
 def publish(reading: Reading, board: Board, names: Mapping[str, Name]) -> None:

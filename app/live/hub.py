@@ -8,7 +8,7 @@ answer came, so nobody gets what was there only after their right had gone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -17,14 +17,15 @@ import structlog
 from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
 from ..store.archive import BoardReader
-from ..store.boards import Board, read_versions, versions_call
+from ..store.boards import read_versions, versions_call
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..store.names import Name, Names
-from .board import Reading, WatchedBoard, WatchedView, publish
+from ..store.names import Names
+from ..store.stats import StatsReader
+from .board import Reading, WatchedBoard, WatchedView, publish, publish_stats
 from .protocol import Stamp
 from .subscriber import Subscriber, Viewer
-from .views import View
+from .views import Stats, View, read_of
 
 log = structlog.get_logger()
 
@@ -40,10 +41,17 @@ class Hub:
     """Every watched board of a process. `viewers`: of every open connection, kept by the connections."""
 
     def __init__(
-        self, gatherer: Gatherer, boards: BoardReader, directory: Directory, names: Names, clock: Callable[[], int]
+        self,
+        gatherer: Gatherer,
+        boards: BoardReader,
+        stats: StatsReader,
+        directory: Directory,
+        names: Names,
+        clock: Callable[[], int],
     ) -> None:
         self._gatherer = gatherer
         self._board_reader = boards
+        self._stats_reader = stats
         self._directory = directory
         self._names = names
         self._names_changes = 0
@@ -152,10 +160,14 @@ class Hub:
             self._names_changes, self._names_due_s = self._names.changes, monotonic() + NAMES_S
         return self._names_changes
 
-    async def _read(self, reading: Reading) -> tuple[Board, Mapping[str, Name]]:
-        """A board and the names on it. The problems of both."""
+    async def _read(self, reading: Reading) -> Callable[[], None]:
+        """Reads a board and the names on it, or its statistics; what gives them out. The problems of all."""
+        if reading.ask == read_of(Stats(), 0):
+            found = await self._stats_reader.read(reading.namespace, reading.window.name)
+            return lambda: publish_stats(reading, found)
         board = await self._board_reader.read(reading.namespace, reading.window.name, reading.ask)
-        return board, await self._names.of([place.user for place in board.places])
+        names = await self._names.of([place.user for place in board.places])
+        return lambda: publish(reading, board, names)
 
     def _publish(self, reading: Reading, read: Any) -> Problem | None:
         """What a read brought, to those whom it serves; what is wrong with one board stays with that board."""
@@ -163,7 +175,7 @@ class Hub:
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
             return None  # It ended, or has other rules now, by which the next tick reads it.
         try:
-            publish(reading, *_raised(read))
+            _raised(read)()
         except Problem as problem:
             self._end(reading.arrived(), problem)
             return problem

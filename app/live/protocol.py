@@ -7,7 +7,7 @@ import msgspec
 
 from ..model.errors import Problem
 from ..wire import decode as decode_as
-from .views import Asked, Top
+from .views import Top, View
 
 JSON = "leaderboard.v1"
 MSGPACK = "leaderboard.v1.msgpack"
@@ -42,7 +42,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
     window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
     category: None = None
-    view: Asked = Top()
+    view: View = Top()
     epoch: int | None = None
     version: int | None = None
 
@@ -115,7 +115,8 @@ class Stamp(NamedTuple):
 class State(msgspec.Struct, frozen=True):
     """A view at one version; frames are made of one or two of them.
 
-    names: so many changes of profiles it holds at least. named: whether somebody in it has a profile.
+    names: so many changes of profiles it holds at least. named: whether somebody in it has a profile. stats: the
+    figures of a view `stats`, which has no entries.
     """
 
     window: str
@@ -127,6 +128,7 @@ class State(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     names: int = 0
     named: bool = False
+    stats: dict[str, Any] | None = None
 
     @property
     def stamp(self) -> "Stamp":
@@ -153,6 +155,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "version": state.version,
         "total": state.total,
         "entries": state.entries,
+        **_stats(state),
     }
 
 
@@ -170,7 +173,13 @@ def delta(old: State, new: State) -> dict[str, Any]:
         "total": new.total,
         "upsert": [entry for entry in new.entries if held.get(entry.user_id) != entry],
         "remove": [user for user in held if user not in now],
+        **_stats(new),
     }
+
+
+def _stats(state: State) -> dict[str, Any]:
+    """Whole in each frame: a client takes the newest."""
+    return {} if state.stats is None else {"stats": state.stats}
 
 
 def uptodate(state: State) -> dict[str, Any]:
@@ -207,5 +216,5 @@ class Frame:
         return bytes([self._msgpack[0] + 1]) + _encode_msgpack("id") + _encode_msgpack(number) + self._msgpack[1:]
 
 
-_encode_json = msgspec.json.Encoder().encode
-_encode_msgpack = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder(decimal_format="number").encode
+_encode_msgpack = msgspec.msgpack.Encoder(decimal_format="number").encode

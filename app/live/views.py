@@ -5,7 +5,6 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from ..model.errors import Invalid
 from ..model.text import ID_BYTES_MAX, check_text
 
 Row = TypeVar("Row")
@@ -30,18 +29,17 @@ class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=50)]
 
 
-class Stats(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
-    """A board's statistics: not built yet."""
+class Stats(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stats"):
+    """What the board's scores come to; no entries."""
 
 
-View = Top | Around | Users
-Asked = View | Stats
+View = Top | Around | Users | Stats
 
 
-def check_view(view: Asked) -> View:
+def check_view(view: View) -> View:
     """A view in its normal form: users by name, each once. Invalid, naming the field."""
     match view:
-        case Top():
+        case Top() | Stats():
             pass
         case Around():
             check_text(view.user, "$.view.user", ID_BYTES_MAX)
@@ -49,8 +47,6 @@ def check_view(view: Asked) -> View:
             for user in view.users:
                 check_text(user, "$.view.users", ID_BYTES_MAX)
             return Users(tuple(sorted(set(view.users))))
-        case Stats():
-            raise Invalid("the view stats is not built yet", field="$.view.kind")
     return view
 
 
@@ -63,6 +59,8 @@ def read_of(view: View, limit: int) -> tuple[str | int, ...]:
             return ("around", view.user, view.radius)
         case Users():
             return ("users", *view.users)
+        case Stats():
+            return ("stats",)
 
 
 def cut(view: View, rows: Sequence[Row]) -> tuple[Row, ...]:

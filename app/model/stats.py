@@ -1,15 +1,18 @@
 """What the scores of a board come to, and the bands of a field of many boards."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from math import sqrt
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from .errors import Invalid
+from .score import UNITS_MAX, from_units
 from .text import LABEL_BYTES_MAX, check_text
 
 BANDS_MAX = 20
+PERCENTS = (50, 90, 99)
 
 
 class Sums(NamedTuple):
@@ -42,6 +45,32 @@ class Statistics(NamedTuple):
     highest: int | None
     percents: tuple[int | None, ...]
     bins: tuple[tuple[int, int], ...]
+
+
+def figures(found: Statistics, scale: int) -> dict[str, Any]:
+    """Statistics as a client reads them."""
+    users, sums = found.users, found.sums if found.users else None
+
+    def number(units: int | None) -> int | float | None:
+        return None if units is None else from_units(units, scale)
+
+    return {
+        "count": users,
+        "sum": None if sums is None else _exact(sums.scores, scale),
+        "mean": None if sums is None else sums.mean(users, scale),
+        "stddev": None if sums is None else sums.deviation(users, scale),
+        "min": number(found.lowest),
+        "max": number(found.highest),
+        "percentiles": {str(percent): number(units) for percent, units in zip(PERCENTS, found.percents, strict=True)},
+    }
+
+
+def _exact(units: int, scale: int) -> int | float | Decimal:
+    """A sum as its JSON number, however long."""
+    if abs(units) <= UNITS_MAX:
+        return from_units(units, scale)
+    whole, rest = divmod(units, int(10**scale))
+    return Decimal(f"{units}e-{scale}") if rest else Decimal(whole)
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,6 @@ import asyncio
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -15,11 +14,11 @@ from ..access.keys import Keyring
 from ..model.errors import AmountRange, AmountScale, Invalid
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX, to_units
-from ..model.stats import Statistics, band_of
+from ..model.stats import Statistics, band_of, figures
 from ..model.text import LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
 from ..store.directory import Directory
-from ..store.stats import PERCENTS, Bounds, StatsReader
+from ..store.stats import Bounds, StatsReader
 from ..wire import answer, check_query, query_int
 from .boards import moment
 from .standings import may_read
@@ -132,8 +131,6 @@ class Stats:
 
 def stats_body(namespace: Namespace, window: Window, category: str | None, found: Statistics) -> dict[str, Any]:
     """A board's statistics as a client reads them."""
-    scale, users, number = namespace.rules.scale, found.users, namespace.number_or_none
-    sums = found.sums if users else None
     return {
         "namespace": namespace.name,
         "window": window.name,
@@ -142,23 +139,9 @@ def stats_body(namespace: Namespace, window: Window, category: str | None, found
         "category": category,
         "epoch": found.epoch,
         "version": found.version,
-        "count": users,
-        "sum": None if sums is None else exact(sums.scores, namespace),
-        "mean": None if sums is None else sums.mean(users, scale),
-        "stddev": None if sums is None else sums.deviation(users, scale),
-        "min": number(found.lowest),
-        "max": number(found.highest),
-        "percentiles": {str(percent): number(units) for percent, units in zip(PERCENTS, found.percents, strict=True)},
+        **figures(found, namespace.rules.scale),
         "band": None,
     }
-
-
-def exact(units: int, namespace: Namespace) -> int | float | Decimal:
-    """A sum as its JSON number, however long."""
-    if abs(units) <= UNITS_MAX:
-        return namespace.number(units)
-    whole, rest = divmod(units, 10**namespace.rules.scale)
-    return Decimal(f"{units}e-{namespace.rules.scale}") if rest else Decimal(whole)
 
 
 def _histogram(namespace: Namespace, found: Statistics) -> list[dict[str, Any]]:

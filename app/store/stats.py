@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX
-from ..model.stats import Statistics, Sums
+from ..model.stats import PERCENTS, Statistics, Sums
 from . import keys
 from .boards import check_opened, is_archived
 from .gather import Gatherer
@@ -15,7 +15,6 @@ from .scripts import load
 
 STATS = load("stats")
 
-PERCENTS = (50, 90, 99)
 _ARCHIVES_AT_ONCE = 2
 
 

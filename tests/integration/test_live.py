@@ -215,7 +215,7 @@ def test_some_users(api: httpx.Client, space: str, socket: ClientConnection) -> 
         ({"view": {"kind": "around", "user": "a\nb"}}, "$.view.user"),
         ({"view": {"kind": "users", "users": []}}, "$.view.users"),
         ({"view": {"kind": "users", "users": [str(i) for i in range(51)]}}, "$.view.users"),
-        ({"view": {"kind": "stats"}}, "$.view.kind"),
+        ({"view": {"kind": "stats", "limit": 3}}, "$.view.limit"),
         ({"view": {"kind": "nonsense"}}, "$.view.kind"),
         ({"category": "red_bull"}, "$.category"),
         ({"namespace": "n" * 65}, "$.namespace"),

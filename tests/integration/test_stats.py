@@ -1,5 +1,6 @@
 """Statistics over HTTP against brute force over the boards, wherever these stand, and of many namespaces at once."""
 
+import json
 from fractions import Fraction
 from math import ceil, isclose, sqrt
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from websockets.sync.client import connect
 
 from tests.integration.granting import GOOD, post
 from tests.integration.sealing import DAY, MONTH, RULES, Space, until
+from tests.integration.sockets import grant, hear, public, unpacked
 
 USERS = ["ann", "bob", "cleo", "dora", "eve", "finn", "gina"]
 AMOUNTS = [5, -3, 3, 40, 2, 1, 3]
@@ -199,6 +202,39 @@ def test_many_namespaces_side_by_side(live_server: Any, api: httpx.Client, names
     with live_server.client(None) as anyone:
         assert told(client=anyone) == []
     assert api.get("/v1/stats?limit=5").json()["field"] == "?limit"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_statistics_are_watched(live_server: Any, api: httpx.Client, names: Any, packed: bool) -> None:
+    space, user = names.fresh(), names.fresh()
+    public(api, space)
+    url = live_server.url.replace("http", "ws") + "/v1/live"
+    protocol: Any = "leaderboard.v1.msgpack" if packed else "leaderboard.v1"
+    ask = {"type": "subscribe", "id": 7, "namespace": space, "view": {"kind": "stats"}}
+    with connect(url, subprotocols=[protocol]) as socket:
+
+        def told() -> dict[str, Any]:
+            """A frame that tells what a read does."""
+            frame = unpacked(socket) if packed else hear(socket)
+            read = api.get(f"/v1/namespaces/{space}/boards/all/stats").json()
+            assert frame["stats"] == {name: read[name] for name in FIGURES[:-1]}
+            assert (frame["id"], frame["version"], frame["total"]) == (7, read["version"], read["count"])
+            return frame
+
+        socket.send(msgspec.msgpack.encode(ask) if packed else json.dumps(ask))
+        first = told()
+        assert (first["type"], first["entries"], first["stats"]["sum"]) == ("snapshot", [], None)
+        for i, amount in enumerate((5, 999_999_999_999_999)):
+            grant(api, space, f"g{i}", f"{user}-{i}", amount)
+            frame = told()
+            assert (frame["type"], frame["from"], frame["upsert"], frame["remove"]) == (
+                *("delta", first["version"]),
+                *([], []),
+            )
+            first = frame
+        assert frame["stats"]["sum"] == 10**15 + 4
+        assert api.post(f"/v1/users/{user}-1/hide").status_code == 200
+        assert told()["stats"]["sum"] == 5
 
 
 @pytest.mark.parametrize(

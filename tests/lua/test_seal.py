@@ -108,7 +108,7 @@ def test_an_archived_window_is_told_so(partition: Any) -> None:
     assert archive(partition) == 0, "it is not sealed"
     assert board(partition, DAY) == 5
     partition.call(seal(partition))
-    assert read(partition, DAY)[6:] == [1, b"otter", b"5", 0]
+    assert read(partition, DAY)[7:] == [1, b"otter", b"5", 0]
     assert archive(partition) == 1
     assert not partition.store.exists(keys.board(P, 7, DAY))
     assert read(partition, DAY) == [*read(partition, f"{DAY}:red")[:2], b"1"] == [b"archived", b"1", b"1"]

@@ -17,6 +17,7 @@ from app.store.archive import BoardReader
 from app.store.boards import BOARD, VERSIONS
 from app.store.directory import Directory, KeyRecord
 from app.store.names import Names
+from app.store.stats import StatsReader
 
 TOKEN = "lb_k_0123456789abcdef"
 DAY = 86_400_000_000
@@ -40,7 +41,8 @@ class Store:
         self.keyring = Keyring(self.directory, None)
         self.names = Names()
         self.names.call = self.call
-        self.hub = Hub(self, BoardReader(self, None), self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
+        readers = BoardReader(self, None), StatsReader(self, None)  # type: ignore[arg-type]
+        self.hub = Hub(self, *readers, self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
 
     async def call(self, call: Any) -> Any:
         await asyncio.sleep(0)

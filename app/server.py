@@ -1,23 +1,20 @@
 """The composition root: builds the parts, hands them to each other, and turns errors into HTTP."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from . import openapi
 from .access.keys import Keyring
@@ -26,13 +23,14 @@ from .admin.intents import Intents
 from .admin.namespaces import Namespaces
 from .admin.people import People
 from .admin.profiles import Profiles
+from .front import Front, unexpected
 from .garbage import settle
 from .health import Health
 from .live.hub import Hub
 from .live.socket import LiveServer
 from .live.transport import DRAIN
 from .logs import configure
-from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
+from .model.errors import BadRequest, MethodNotAllowed, NotFound, Problem, TooLarge
 from .model.windows import now_micros
 from .read.answers import Answers
 from .read.events import Events
@@ -73,71 +71,6 @@ _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-
-
-class IdConvertor(Convertor[str]):
-    """A path segment as sent, percent-decoded only after the path is split: an id may hold a slash."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        """BadRequest for what is not UTF-8."""
-        if "%" not in value:
-            return value
-        try:
-            return unquote_to_bytes(value).decode()
-        except UnicodeDecodeError:
-            raise BadRequest("the path is not UTF-8") from None
-
-    def to_string(self, value: str) -> str:
-        """Unused: no URL is built here."""
-        raise NotImplementedError
-
-
-register_url_convertor("id", IdConvertor())
-
-
-class Front:
-    """Stands before Starlette: its router, middleware and wrappers would be a tenth of each grant and each board.
-
-    Elsewhere it sees to it that Starlette routes by the path as it was sent: an encoded slash stays part of its
-    segment.
-    """
-
-    def __init__(self, app: ASGIApp, writer: Writer, reader: Reader) -> None:
-        self._app = app
-        self._writer = writer
-        self._reader = reader
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the two busiest routes, passes on everything else."""
-        endpoint = self._endpoint(scope) if scope["type"] == "http" else self._app
-        if endpoint is self._app:
-            await self._app(scope, receive, send)
-            return
-        try:
-            await endpoint(scope, receive, send)
-        except Problem as problem:
-            await problem_response(scope, problem)(scope, receive, send)
-        except Exception as error:
-            await _unexpected(scope, error)(scope, receive, send)
-
-    def _endpoint(self, scope: Scope) -> ASGIApp:
-        if b"%" in scope["raw_path"]:
-            scope["path"] = scope["raw_path"].decode("latin-1")
-            return self._app
-        match scope["path"].split("/"):
-            case ["", "v1", "namespaces", name, "grants"] if name:
-                scope["path_params"] = {"namespace": name}
-                return self._writer
-            case ["", "v1", "namespaces", name, "boards", window] if name and window and scope["method"] == "GET":
-                scope["path_params"] = {"namespace": name, "window": window}
-                return self._board
-        return self._app
-
-    async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._reader.board(Request(scope))
-        await response(scope, receive, send)
 
 
 class Server:
@@ -306,12 +239,7 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 
 async def _failure(request: Request, error: Exception) -> Response:
-    return _unexpected(request.scope, error)
-
-
-def _unexpected(scope: Scope, error: Exception) -> Response:
-    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", scope["path"]), error=type(error).__name__, exc_info=error)
-    return problem_response(scope, Internal("it is logged"))
+    return unexpected(request.scope, error)
 
 
 async def find_partitions(settings: Settings) -> int:

@@ -47,13 +47,14 @@ class Answers:
         reply = await self._gatherer.call(question.call)
         # The reply names its version, so an equal question at an equal version has an equal answer; names read now are
         # those of so many changes at least.
-        names, (epoch, version) = self._names.changes, version_of(reply)
-        at = (key, names, epoch, version)
+        names = self._names.changes
+        at = (key, names, *reply[:3:2])
         held = self._held.get(at)
         if held is None:
+            epoch, version = version_of(reply)
             body = encode(scope, await question.make(reply))[0]
             heavy = is_archived(reply)
-            tag = _tag(*at, heavy)
+            tag = _tag(key, names, epoch, version, heavy)
             held = kept(namespace, tag, heavy, body, MSGPACK if packed else JSON)
             self._keep(at, held)
         return held

@@ -65,15 +65,16 @@ class Reader:
         check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *BOUNDS, *_EVERYWHERE)
         view, ranking, include = _view(request), ranking_of(request), parse_include(request)
         category = category_of(request)
-        bound = next((name for name in BOUNDS if name in request.query_params), None)
-        if any(name in request.query_params for name in _PAST):
-            if bound is not None:
-                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{bound}")
+        named = request.query_params.keys()
+        is_bounded = not named.isdisjoint(BOUNDS)
+        if not named.isdisjoint(_PAST):
+            if is_bounded:
+                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{min(named & set(BOUNDS))}")
             return await self._past_board(request, view, ranking, category, include)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
-            within = [*view, *bounds_of(request.query_params, namespace)] if bound else view
+            within = [*view, *bounds_of(request.query_params, namespace)] if is_bounded else view
             call = board_call(namespace, board_name(window, category), within, ranking)
 
             async def make(reply: Any) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""What stands before Starlette: paths as they were sent, and the two busiest routes."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .model.errors import BadRequest, Internal, Problem
+from .read.routes import Reader
+from .wire import problem_response
+from .write.routes import Writer
+
+log = structlog.get_logger()
+
+
+class IdConvertor(Convertor[str]):
+    """A path segment as sent, percent-decoded only after the path is split: an id may hold a slash."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        """BadRequest for what is not UTF-8."""
+        if "%" not in value:
+            return value
+        try:
+            return unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("the path is not UTF-8") from None
+
+    def to_string(self, value: str) -> str:
+        """Unused: no URL is built here."""
+        raise NotImplementedError
+
+
+register_url_convertor("id", IdConvertor())
+
+
+class Front:
+    """Stands before Starlette: its router, middleware and wrappers would be a tenth of each grant and each board.
+
+    Elsewhere it sees to it that Starlette routes by the path as it was sent: an encoded slash stays part of its
+    segment.
+    """
+
+    def __init__(self, app: ASGIApp, writer: Writer, reader: Reader) -> None:
+        self._app = app
+        self._writer = writer
+        self._reader = reader
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the two busiest routes, passes on everything else."""
+        endpoint = self._endpoint(scope) if scope["type"] == "http" else self._app
+        if endpoint is self._app:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await endpoint(scope, receive, send)
+        except Problem as problem:
+            await problem_response(scope, problem)(scope, receive, send)
+        except Exception as error:
+            await unexpected(scope, error)(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> ASGIApp:
+        if b"%" in scope["raw_path"]:
+            scope["path"] = scope["raw_path"].decode("latin-1")
+            return self._app
+        match scope["path"].split("/"):
+            case ["", "v1", "namespaces", name, "grants"] if name:
+                scope["path_params"] = {"namespace": name}
+                return self._writer
+            case ["", "v1", "namespaces", name, "boards", window] if name and window and scope["method"] == "GET":
+                scope["path_params"] = {"namespace": name, "window": window}
+                return self._board
+        return self._app
+
+    async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._reader.board(Request(scope))
+        await response(scope, receive, send)
+
+
+def unexpected(scope: Scope, error: Exception) -> Response:
+    """A defect as a problem; it is logged."""
+    log.error("unexpected", path=re.sub(r"lb_\w+", "lb_…", scope["path"]), error=type(error).__name__, exc_info=error)
+    return problem_response(scope, Internal("it is logged"))

@@ -17,8 +17,8 @@ _BYTES_MAX = 32 * 1024 * 1024
 
 
 class Question(NamedTuple):
-    """What is asked of a board. parts: all that makes its answer another one at the same version; make: the body of a
-    reply to the call."""
+    """What is asked of a board. parts: what makes its answer another one at the same version of the board and of the
+    rules; make: the body of a reply to the call."""
 
     board: str
     parts: tuple[Any, ...]
@@ -38,7 +38,7 @@ class Answers:
     async def give(self, scope: Scope, namespace: Namespace, question: Question) -> Kept:
         """The answer at the version that the board has now; 304 by the version alone where the client holds it."""
         packed = wants_msgpack(scope)
-        key = (namespace.id, namespace.version, packed, question.board, *question.parts)
+        key = (namespace.id, namespace.version, packed, question.board, question.parts)
         wanted = header(scope, b"if-none-match")
         if wanted:
             same = await self._unchanged(namespace, question.board, key, wanted)

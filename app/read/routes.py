@@ -31,6 +31,7 @@ LIMIT_MAX = 1_000
 USERS_MAX = 500
 _PAST = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_PAST)
+_KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *BOUNDS, *_EVERYWHERE)
+        check_query(request, *_KNOWN)
         view, ranking, include = _view(request), ranking_of(request), parse_include(request)
         category = category_of(request)
         named = request.query_params.keys()
@@ -83,7 +84,7 @@ class Reader:
             if include:
                 # What is included changes with grants to other boards and with the day: no version tells.
                 return answer_fresh(request, namespace, await make(await self._gatherer.call(call)))
-            question = Question(board_name(window, category), (window, category, *within, ranking), call, make)
+            question = Question(board_name(window, category), (*within, ranking), call, make)
             return Ready(await self._answers.give(request.scope, namespace, question))
 
         return await self._read(request, read)

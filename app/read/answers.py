@@ -17,8 +17,8 @@ _BYTES_MAX = 32 * 1024 * 1024
 
 
 class Question(NamedTuple):
-    """What is asked of a board. parts: all that makes its answer another one at the same version; make: the body of a
-    reply to the call."""
+    """What is asked of a board. parts: what makes its answer another one at the same version of the board and of the
+    rules; make: the body of a reply to the call."""
 
     board: str
     parts: tuple[Any, ...]
@@ -38,7 +38,7 @@ class Answers:
     async def give(self, scope: Scope, namespace: Namespace, question: Question) -> Kept:
         """The answer at the version that the board has now; 304 by the version alone where the client holds it."""
         packed = wants_msgpack(scope)
-        key = (namespace.id, namespace.version, packed, question.board, *question.parts)
+        key = (namespace.id, namespace.version, packed, question.board, question.parts)
         wanted = header(scope, b"if-none-match")
         if wanted:
             same = await self._unchanged(namespace, question.board, key, wanted)
@@ -47,13 +47,14 @@ class Answers:
         reply = await self._gatherer.call(question.call)
         # The reply names its version, so an equal question at an equal version has an equal answer; names read now are
         # those of so many changes at least.
-        names, (epoch, version) = self._names.changes, version_of(reply)
-        at = (key, names, epoch, version)
+        names = self._names.changes
+        at = (key, names, *reply[:3:2])
         held = self._held.get(at)
         if held is None:
+            epoch, version = version_of(reply)
             body = encode(scope, await question.make(reply))[0]
             heavy = is_archived(reply)
-            tag = _tag(*at, heavy)
+            tag = _tag(key, names, epoch, version, heavy)
             held = kept(namespace, tag, heavy, body, MSGPACK if packed else JSON)
             self._keep(at, held)
         return held

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from ..model.errors import Invalid
+from ..model.errors import AmountRange, AmountScale, Invalid
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX, to_units
 
@@ -12,21 +12,29 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 def units_of(namespace: Namespace, text: str, field: str) -> int:
-    """A score in scaled units. Invalid, AmountScale, AmountRange."""
+    """A score in scaled units. Invalid."""
     if not _NUMBER.fullmatch(text):
-        raise Invalid("expected a number", field=field)
-    return to_units(text, namespace.rules.scale, field)
+        raise Invalid("must be a number", field=field)
+    try:
+        return to_units(text, namespace.rules.scale, field)
+    except AmountScale:
+        raise Invalid(f"at most {namespace.rules.scale} decimal places are kept here", field=field) from None
+    except AmountRange:
+        raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
 
 
 def bounds_of(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
-    """The lowest and the highest key that a board may show, both of them shown; none where they cross. Scores are whole
-    numbers of scaled units, so an exclusive bound is the inclusive one beside it. Invalid, AmountScale, AmountRange."""
+    """The lowest and the highest key that a board may show, both of them shown. Scores are whole numbers of scaled
+    units, so an exclusive bound is the inclusive one beside it; where they cross so, none is left. Invalid."""
     exclusive = _exclusive(query)
     low, high = -UNITS_MAX, UNITS_MAX
     if "min_score" in query:
-        low = units_of(namespace, query["min_score"], "?min_score") + ("min" in exclusive)
+        low = units_of(namespace, query["min_score"], "?min_score")
     if "max_score" in query:
-        high = units_of(namespace, query["max_score"], "?max_score") - ("max" in exclusive)
+        high = units_of(namespace, query["max_score"], "?max_score")
+    if low > high:
+        raise Invalid("must not lie above max_score", field="?min_score")
+    low, high = low + ("min" in exclusive), high - ("max" in exclusive)
     return (low, high) if namespace.sign > 0 else (-high, -low)
 
 

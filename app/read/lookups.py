@@ -142,7 +142,7 @@ class Lookups:
                 }
 
             call = score_call(namespace, name, units, ranking)
-            question = Question(name, ("score", window, category, units, ranking), call, make)
+            question = Question(name, ("score", units, ranking), call, make)
             return Ready(await self._answers.give(request.scope, namespace, question))
 
         return await self._read(request, read)
@@ -167,7 +167,7 @@ class Lookups:
                 return {**await tell(namespace, window, board), "category": category}
 
             call = board_call(namespace, name, within, ranking)
-            parts = (tell.__qualname__, window, category, *within, ranking)
+            parts = (tell.__qualname__, *within, ranking)
             return Ready(await self._answers.give(request.scope, namespace, Question(name, parts, call, make)))
 
         return await self._read(request, read)

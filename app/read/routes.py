@@ -32,6 +32,7 @@ LIMIT_MAX = 1_000
 USERS_MAX = 500
 _PAST = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_PAST)
+_KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
 
 T = TypeVar("T")
 
@@ -65,18 +66,19 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, "limit", "offset", "cursor", "around", "radius", "user", *BOUNDS, *_EVERYWHERE)
+        check_query(request, *_KNOWN)
         view, ranking, include = _view(request), ranking_of(request), parse_include(request)
         category = category_of(request)
-        bound = next((name for name in BOUNDS if name in request.query_params), None)
-        if any(name in request.query_params for name in _PAST):
-            if bound is not None:
-                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{bound}")
+        named = request.query_params.keys()
+        is_bounded = not named.isdisjoint(BOUNDS)
+        if not named.isdisjoint(_PAST):
+            if is_bounded:
+                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{min(named & set(BOUNDS))}")
             return await self._past_board(request, view, ranking, category, include)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
-            within = [*view, *bounds_of(request.query_params, namespace)] if bound else view
+            within = [*view, *bounds_of(request.query_params, namespace)] if is_bounded else view
             call = board_call(namespace, board_name(window, category), within, ranking)
 
             async def make(reply: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Reader:
             if include:
                 # What is included changes with grants to other boards and with the day: no version tells.
                 return answer_fresh(request, namespace, await make(await self._gatherer.call(call)))
-            question = Question(board_name(window, category), (window, category, *within, ranking), call, make)
+            question = Question(board_name(window, category), (*within, ranking), call, make)
             return Ready(await self._answers.give(request.scope, namespace, question))
 
         return await self._read(request, read)

@@ -112,6 +112,8 @@ class Crowd:
 
     def _bounds(self, window: str, told: Oracle) -> None:
         low, high = (self.chance.choice([None, self.chance.randrange(-5, 6)]) for _ in range(2))
+        if low is not None and high is not None:
+            low, high = min(low, high), max(low, high)
         named = [
             name for name, held in (("min", low), ("max", high)) if held is not None and self.chance.random() < 0.5
         ]
@@ -170,33 +172,34 @@ def test_every_question_is_answered_as_by_counting(
 
 
 @pytest.mark.parametrize(
-    ("path", "code", "field"),
+    ("path", "field"),
     [
-        *((f"at/{text}", "invalid", "{position}") for text in ("0", "-1", "1.0", "x", "1e3", "1000000000", "٣")),
-        *((f"percentile/{text}", "invalid", "{percentile}") for text in ("-1", "100.1", "1e1", "x", "5.00001", "nan")),
-        *((f"rank-of/{text}", "invalid", "{score}") for text in ("x", "nan", "1_0", "%2B5", "0x1", "٣", "1.")),
-        ("rank-of/0.25", "amount_scale", "{score}"),
-        ("rank-of/1e15", "amount_range", "{score}"),
-        *((f"random?n={text}", "invalid", "?n") for text in ("0", "1001", "x", "-1", "")),
-        ("count?min_score=x", "invalid", "?min_score"),
-        ("count?max_score=1.55", "amount_scale", "?max_score"),
-        ("count?exclusive=min", "invalid", "?exclusive"),
-        ("count?min_score=1&exclusive=both", "invalid", "?exclusive"),
-        ("count?limit=5", "invalid", "?limit"),
-        ("count?category=red", "invalid", "?category"),
-        ("at/1?ranking=best", "invalid", "?ranking"),
-        ("at/1?limit=2", "invalid", "?limit"),
-        ("percentile/5?category=%00", "invalid", "?category"),
-        ("?around=ann&min_score=1", "invalid", "?min_score"),
-        ("?user=ann&max_score=1", "invalid", "?max_score"),
-        ("?as_of=2024-01-01T00:00:00Z&max_score=1", "invalid", "?max_score"),
+        *((f"at/{text}", "{position}") for text in ("0", "-1", "1.0", "x", "1e3", "1000000000", "٣")),
+        *((f"percentile/{text}", "{percentile}") for text in ("-1", "100.1", "1e1", "x", "5.00001", "nan")),
+        *((f"rank-of/{text}", "{score}") for text in ("x", "nan", "1_0", "%2B5", "0x1", "٣", "1.")),
+        ("rank-of/0.25", "{score}"),
+        ("rank-of/1e15", "{score}"),
+        *((f"random?n={text}", "?n") for text in ("0", "1001", "x", "-1", "")),
+        ("count?min_score=x", "?min_score"),
+        ("count?max_score=1.55", "?max_score"),
+        ("count?min_score=2&max_score=1.9", "?min_score"),
+        ("count?exclusive=min", "?exclusive"),
+        ("count?min_score=1&exclusive=both", "?exclusive"),
+        ("count?limit=5", "?limit"),
+        ("count?category=red", "?category"),
+        ("at/1?ranking=best", "?ranking"),
+        ("at/1?limit=2", "?limit"),
+        ("percentile/5?category=%00", "?category"),
+        ("?around=ann&min_score=1", "?min_score"),
+        ("?user=ann&max_score=1", "?max_score"),
+        ("?as_of=2024-01-01T00:00:00Z&max_score=1", "?max_score"),
     ],
 )
-def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, code: str, field: str) -> None:
+def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, field: str) -> None:
     url = f"/v1/namespaces/{names.fresh()}"
     assert api.put(url, json={"scale": 1}).status_code == 201
     answer = api.get(f"{url}/boards/all{'' if path.startswith('?') else '/'}{path}")
-    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
 def test_what_is_not_there_is_told(api: httpx.Client, space: str) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 from ..store.postgres import queries
 from .row import Row
 
-DENSE = 256  # grants of a user in an hour, from which on it is counted by minutes and by tenths of a second
+DENSE = 256  # grants of a user in an hour, from which on it is counted by minutes and by hundredths of a second
 _MINUTE = 60_000_000
 
 

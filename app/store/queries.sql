@@ -149,9 +149,9 @@ ORDER BY position;
 -- name: activity
 -- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of
 -- recording: whole days, at each end the hours that are left, and of the two hours that the bounds cut what lies within:
--- where such an hour is dense its minutes and tenths of seconds, and at the very ends the grants themselves. Each OFFSET 0
+-- where such an hour is dense its minutes and hundredths of seconds, and at the very ends the grants themselves. Each OFFSET 0
 -- keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with
--- grants in the stretch + the grants of two tenths of a second, or of two hours that are not dense)).
+-- grants in the stretch + the grants of two hundredths of a second, or of two hours that are not dense)).
 SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM users u
 CROSS JOIN LATERAL (
@@ -192,14 +192,14 @@ LEFT JOIN LATERAL (
                (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
                      AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS last_minute,
                (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
-                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS first_tenth,
+                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS first_hundredth,
                (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
-                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS last_tenth
+                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS last_hundredth
         OFFSET 0) AS i
     CROSS JOIN LATERAL (
-        SELECT least(i.first_tenth, hour.until) AS low_until,
+        SELECT least(i.first_hundredth, hour.until) AS low_until,
                CASE WHEN i.last_minute + interval '1 minute' > hour.until THEN i.last_minute ELSE hour.until END AS minutes,
-               CASE WHEN i.last_tenth + interval '100 milliseconds' > hour.until THEN i.last_tenth ELSE hour.until END
+               CASE WHEN i.last_hundredth + interval '10 milliseconds' > hour.until THEN i.last_hundredth ELSE hour.until END
                    AS high_since OFFSET 0) AS inner_edge
     CROSS JOIN LATERAL (
         SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
@@ -481,7 +481,7 @@ told AS (
 SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fine OR grants >= $6 OR recorded >= $6);
 
 -- name: add_fine
--- Behind `moves`: minutes and tenths of seconds, in the hours that are counted so.
+-- Behind `moves`: minutes and hundredths of seconds, in the hours that are counted so.
 , cells AS (
     SELECT p.user_number, p.namespace_id, l.level, date_bin(l.width, c.at, c.hour) AS at, sum(c.grants) AS grants,
            sum(c.amount) AS amount, sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
@@ -489,7 +489,7 @@ SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fin
     CROSS JOIN LATERAL (VALUES
         (p.granted_at, p.granted_hour, p.n, p.value, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.value)
     ) AS c (at, hour, grants, amount, recorded, recorded_amount)
-    CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '100 milliseconds')) AS l (level, width)
+    CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
     WHERE (SELECT fine FROM activity a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
            AND a.level = 1 AND a.at = c.hour)
     GROUP BY 1, 2, 3, 4)
@@ -501,7 +501,7 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
     recorded_amount = a.recorded_amount + excluded.recorded_amount, step = excluded.step;
 
 -- name: refine
--- From now on some users' hours are counted by minutes and by tenths of seconds, too: what the ledger holds of them is.
+-- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is.
 -- O(their grants in those hours × log n), once each.
 WITH dense AS MATERIALIZED (
     SELECT x.*, known_zone(n.rules ->> 'timezone') AS zone
@@ -531,7 +531,7 @@ CROSS JOIN LATERAL (
         SELECT value, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
         AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
     WHERE NOT r.voided) AS c
-CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '100 milliseconds')) AS l (level, width)
+CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
 WHERE date_bin('1 hour', c.at, day_begin(c.at, d.zone)) = d.hour
 GROUP BY 1, 2, 3, 4;
 

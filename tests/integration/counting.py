@@ -10,7 +10,7 @@ import psycopg
 from app.model.windows import day_in, day_starts, from_micros, to_micros
 
 HOUR = timedelta(hours=1)
-WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=100)}
+WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=10)}
 
 
 class Live(NamedTuple):

@@ -150,10 +150,10 @@ def test_a_dense_hour_is_counted_finer_and_as_exactly(
     assert check_counts(db) > 0
     grants = live(db, number(db, "namespaces", space.name))
     sql = "SELECT count(*) FILTER (WHERE fine), count(*) FILTER (WHERE level = 3) FROM activity WHERE namespace_id = %s"
-    fine, tenths = db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() or (0, 0)
+    fine, hundredths = db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() or (0, 0)
     assert fine >= 2
-    assert tenths > 200
-    edges = (timedelta(), MICRO, -MICRO, timedelta(seconds=1), timedelta(milliseconds=100), timedelta(minutes=1))
+    assert hundredths > 200
+    edges = (timedelta(), MICRO, -MICRO, timedelta(seconds=1), timedelta(milliseconds=10), timedelta(minutes=1))
     for _ in range(150):
         for by in ("granted", "recorded"):
             since, until = sorted(getattr(rng.choice(grants), by) + rng.choice(edges) for _ in range(2))

@@ -57,7 +57,7 @@ BEGIN
 END $$;
 
 -- A user's live grants: level 0 by days of the namespace's zone, 1 by hours counted from the beginning of each; in hours
--- marked `fine` also 2 by minutes and 3 by tenths of a second. `grants` and `amount` are by granted time, `recorded` and
+-- marked `fine` also 2 by minutes and 3 by hundredths of a second. `grants` and `amount` are by granted time, `recorded` and
 -- `recorded_amount` by the time at which the grant itself was recorded, all as last revisions left them. step: what was
 -- added to `grants` last, which tells who has just come and who has gone.
 CREATE TABLE activity (
@@ -143,7 +143,7 @@ WHERE l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
     AND x.kind = 'correction' AND x.revision > l.revision)
 GROUP BY l.namespace_id, c.at;
 
--- Dense hours by minutes and tenths of a second, too.
+-- Dense hours by minutes and hundredths of a second, too.
 UPDATE activity SET fine = true WHERE level = 1 AND (grants >= 256 OR recorded >= 256);
 
 INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
@@ -160,7 +160,7 @@ CROSS JOIN LATERAL (VALUES
 ) AS c (at, hour, grants, amount, recorded, recorded_amount)
 JOIN activity a ON a.user_number = l.user_number AND a.namespace_id = l.namespace_id AND a.level = 1
      AND a.at = c.hour AND a.fine
-CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '100 milliseconds')) AS w (level, width)
+CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS w (level, width)
 WHERE l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
     SELECT FROM ledger x WHERE x.namespace_id = l.namespace_id AND x.grant_id = l.grant_id
     AND x.kind = 'correction' AND x.revision > l.revision)

@@ -1,13 +1,21 @@
 """What the ledger's writer adds to the counts by time, in the transaction of the entries that tell it."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import asyncpg
 
 from ..store.postgres import queries
 from .row import Row
 
+DENSE = 256  # grants of a user in an hour, from which on it is counted by minutes and by hundredths of a second
 _MINUTE = 60_000_000
+
+
+@cache
+def statement(name: str) -> str:
+    """One of those that begin with `moves`."""
+    return f"{queries()['moves']}\n{queries()[name]}"
 
 
 async def count_in_time(connection: asyncpg.Connection, rows: Iterable[Row], spans: Sequence[Sequence[int]]) -> None:
@@ -15,7 +23,12 @@ async def count_in_time(connection: asyncpg.Connection, rows: Iterable[Row], spa
 
     spans: columns of partition, and the places behind which and up to which its rows lie. O(rows × log n).
     """
-    await connection.execute(queries()["add_activity"], *spans)
+    hours = await connection.fetch(statement("add_activity"), *spans, DENSE)
+    if any(hour["fine"] for hour in hours):
+        await connection.execute(statement("add_fine"), *spans)
+    dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["fine"]]
+    if dense:
+        await connection.execute(queries()["refine"], *map(list, zip(*dense, strict=True)))
     moved = _moved(rows)
     if moved:
         columns = zip(*((*at, str(change), came) for at, (change, came) in moved.items()), strict=True)

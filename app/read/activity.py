@@ -127,7 +127,7 @@ class Activities:
             since = max(since, _parse_cursor(query["cursor"]))
 
         async def read(namespace: Namespace) -> tuple[list[dict[str, Any]], str | None, int]:
-            rows, lag = await self._fetch(namespace, "trends", bucket == "hour", since, until, limit + 1)
+            rows, lag = await self._fetch(namespace, "trends", int(bucket == "hour"), since, until, limit + 1)
             cursor = _cursor(rows[limit]["at"]) if len(rows) > limit else None
             return [_bucket(namespace, row) for row in rows[:limit]], cursor, lag
 

@@ -148,17 +148,23 @@ ORDER BY position;
 
 -- name: activity
 -- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of
--- recording: whole days, at each end the hours that are left, and the grants of the two hours that the bounds cut. Each
--- OFFSET 0 keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with grants in the stretch + grants in those two hours)).
+-- recording: whole days, at each end the hours that are left, and of the two hours that the bounds cut what lies within:
+-- where such an hour is dense its minutes and hundredths of seconds, and at the very ends the grants themselves. Each OFFSET 0
+-- keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with
+-- grants in the stretch + the grants of two hundredths of a second, or of two hours that are not dense)).
 SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM users u
 CROSS JOIN LATERAL (
     SELECT FROM standings WHERE user_number = u.number AND namespace_id = $1 AND "window" = 'all' OFFSET 0) AS known
 CROSS JOIN LATERAL (
-    SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS first_hour,
-           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS last_hour,
-           (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS first_day,
-           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS last_day
+    SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+          AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS first_hour,
+           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                 AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS last_hour,
+           (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                 AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS first_day,
+           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                 AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS last_day
     OFFSET 0) AS e
 CROSS JOIN LATERAL (
     SELECT least(e.first_hour, $3) AS low_until,
@@ -167,82 +173,141 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
            CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND NOT a.hour AND a.at >= e.first_day AND a.at < e.last_day
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+      AND a.level = 0 AND a.at >= e.first_day AND a.at < e.last_day
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+      AND a.level = 1 AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1 AND a.hour AND a.at >= e.last_day AND a.at < edge.high_since
+    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+      AND a.level = 1 AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
-    SELECT 1, l.value
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    SELECT f.grants, f.amount
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
     CROSS JOIN LATERAL (
-        SELECT namespace_id, grant_id, revision, value FROM ledger l
-        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.granted_at >= cut.since AND l.granted_at < cut.until
-          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
-    WHERE NOT $4 AND NOT EXISTS (
-        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-        AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
-    UNION ALL
-    SELECT 1, r.value
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+        SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+              AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS first_minute,
+               (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                     AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS last_minute,
+               (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS first_hundredth,
+               (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+                     AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS last_hundredth
+        OFFSET 0) AS i
     CROSS JOIN LATERAL (
-        SELECT namespace_id, grant_id FROM ledger l
-        WHERE l.namespace_id = $1 AND l.user_number = u.number AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
-          AND l.kind = 'grant' OFFSET 0) AS l
+        SELECT least(i.first_hundredth, hour.until) AS low_until,
+               CASE WHEN i.last_minute + interval '1 minute' > hour.until THEN i.last_minute ELSE hour.until END AS minutes,
+               CASE WHEN i.last_hundredth + interval '10 milliseconds' > hour.until THEN i.last_hundredth ELSE hour.until END
+                   AS high_since OFFSET 0) AS inner_edge
     CROSS JOIN LATERAL (
-        SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
-        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
-    WHERE $4 AND NOT r.voided
+        SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
+               CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
+        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+          AND a.level = 2 AND a.at >= hour.since AND a.at < inner_edge.minutes
+        UNION ALL
+        SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+          AND a.level = 3 AND a.at >= hour.since AND a.at < least(i.first_minute, inner_edge.high_since)
+        UNION ALL
+        SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
+        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+          AND a.level = 3 AND a.at >= inner_edge.minutes AND a.at < inner_edge.high_since AND i.first_minute IS NOT NULL
+        UNION ALL
+        SELECT 1, l.value
+        FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
+        CROSS JOIN LATERAL (
+            SELECT namespace_id, grant_id, revision, value FROM ledger l
+            WHERE l.namespace_id = $1 AND l.user_number = u.number
+              AND l.granted_at >= cut.since AND l.granted_at < cut.until
+              AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+        WHERE NOT $4 AND NOT EXISTS (
+            SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+            AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+        UNION ALL
+        SELECT 1, r.value
+        FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
+        CROSS JOIN LATERAL (
+            SELECT namespace_id, grant_id FROM ledger l
+            WHERE l.namespace_id = $1 AND l.user_number = u.number
+              AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+              AND l.kind = 'grant' OFFSET 0) AS l
+        CROSS JOIN LATERAL (
+            SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+            AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+        WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true
 WHERE u.name = ANY($5::text[]) GROUP BY u.name;
 
 -- name: activity_of_all
--- The same of a namespace as a whole. The hours that the bounds cut are those of all its grants.
+-- The same of a namespace as a whole: days, hours, minutes, and the grants of the two minutes that the bounds cut.
 SELECT coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
-FROM (
-    SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS first_hour,
-           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < $3) AS last_hour,
-           (SELECT min(at) FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS first_day,
-           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= $2 AND a.at < $3) AS last_day
+FROM (SELECT) AS whole
+CROSS JOIN LATERAL (
+    SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+          AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS first_hour,
+           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+                 AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS last_hour,
+           (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+                 AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS first_day,
+           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+                 AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS last_day
     OFFSET 0) AS e
 CROSS JOIN LATERAL (
     SELECT least(e.first_hour, $3) AS low_until,
            CASE WHEN e.last_hour + interval '1 hour' > $3 AND e.last_day > e.last_hour IS NOT TRUE THEN e.last_hour
                 ELSE $3 END AS high_since OFFSET 0) AS edge
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
            CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-    FROM trends a WHERE a.namespace_id = $1 AND NOT a.hour AND a.at >= e.first_day AND a.at < e.last_day
+    FROM trends a WHERE a.namespace_id = $1 AND a.level = 0 AND a.at >= e.first_day AND a.at < e.last_day
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
+    FROM trends a WHERE a.namespace_id = $1
+      AND a.level = 1 AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM trends a WHERE a.namespace_id = $1 AND a.hour AND a.at >= e.last_day AND a.at < edge.high_since
+    FROM trends a WHERE a.namespace_id = $1 AND a.level = 1 AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
-    SELECT 1, l.value
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+    SELECT f.grants, f.amount
+    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
     CROSS JOIN LATERAL (
-        SELECT namespace_id, grant_id, revision, value FROM ledger l
-        WHERE l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
-          AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
-    WHERE NOT $4 AND NOT EXISTS (
-        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-        AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
-    UNION ALL
-    SELECT 1, r.value
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS cut (since, until)
+        SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+              AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS first_minute,
+               (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+                     AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS last_minute
+        OFFSET 0) AS i
     CROSS JOIN LATERAL (
-        SELECT namespace_id, grant_id FROM ledger l
-        WHERE l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
-          AND l.kind = 'grant' OFFSET 0) AS l
+        SELECT least(i.first_minute, hour.until) AS low_until,
+               CASE WHEN i.last_minute + interval '1 minute' > hour.until THEN i.last_minute ELSE hour.until END
+                   AS high_since OFFSET 0) AS inner_edge
     CROSS JOIN LATERAL (
-        SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
-        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
-    WHERE $4 AND NOT r.voided
-) AS p;
+        SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
+               CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
+        FROM trends a WHERE a.namespace_id = $1 AND a.level = 2 AND a.at >= hour.since AND a.at < inner_edge.high_since
+        UNION ALL
+        SELECT 1, l.value
+        FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
+        CROSS JOIN LATERAL (
+            SELECT namespace_id, grant_id, revision, value FROM ledger l
+            WHERE l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
+              AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+        WHERE NOT $4 AND NOT EXISTS (
+            SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+            AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+        UNION ALL
+        SELECT 1, r.value
+        FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
+        CROSS JOIN LATERAL (
+            SELECT namespace_id, grant_id FROM ledger l
+            WHERE l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+              AND l.kind = 'grant' OFFSET 0) AS l
+        CROSS JOIN LATERAL (
+            SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+            AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+        WHERE $4 AND NOT r.voided) AS f
+) AS p ON true;
 
 -- name: trends
 -- Buckets with live grants by granted time, oldest first; the board's scores as the bucket's end found them, by the time of
@@ -250,9 +315,9 @@ CROSS JOIN LATERAL (
 SELECT t.at, t.grants, t.amount, t.users, b.score, b.users AS scores
 FROM trends t
 LEFT JOIN LATERAL (
-    SELECT score, users FROM board_sums WHERE namespace_id = t.namespace_id AND hour = t.hour AND at <= t.at
+    SELECT score, users FROM board_sums WHERE namespace_id = t.namespace_id AND level = t.level AND at <= t.at
     ORDER BY at DESC LIMIT 1) AS b ON true
-WHERE t.namespace_id = $1 AND t.hour = $2 AND t.at >= $3 AND t.at < $4 AND t.grants > 0 ORDER BY t.at LIMIT $5;
+WHERE t.namespace_id = $1 AND t.level = $2 AND t.at >= $3 AND t.at < $4 AND t.grants > 0 ORDER BY t.at LIMIT $5;
 
 -- name: revisions
 -- A grant and its corrections, in order.
@@ -339,10 +404,10 @@ SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
 RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
 SELECT namespace_id, user_number FROM added WHERE is_new;
 
--- name: add_activity
--- What the ledger's own new rows make of every count by time: of each partition those behind the first place, up to the
--- last. A correction takes out what the revision before it put in. Users who come into a bucket or leave it are told by
--- their rows. O(rows × log n); no join meets the rows twice, so no plan can go wrong on a young table.
+-- name: moves
+-- No statement of its own: what `add_activity` and `add_fine` begin with. What the ledger's own new rows put into the counts
+-- by time and take out, of each partition those behind the first place up to the last, and where. A correction takes out
+-- what the revision before it put in. No join meets the rows twice, so no plan can go wrong on a young table.
 WITH fresh AS MATERIALIZED (
     SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
                     AS x (p, epoch, seq, last_epoch, last_seq)
@@ -368,58 +433,126 @@ moves AS (
     CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.value, c.voided), (b.granted_at, -1, b.value, b.voided))
         AS m (granted_at, n, value, voided)
     WHERE c.kind = 'correction' AND NOT m.voided),
-cells AS MATERIALIZED (
-    SELECT m.user_number, m.namespace_id, c.hour, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
-           sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+placed AS MATERIALIZED (
+    SELECT m.user_number, m.namespace_id, m.n, m.value, m.granted_at, m.recorded_at, day.granted AS granted_day,
+           day.recorded AS recorded_day, date_bin('1 hour', m.granted_at, day.granted) AS granted_hour,
+           date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
     CROSS JOIN LATERAL (
         SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE day_begin(m.granted_at, z.zone) END
                    AS granted,
                CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE day_begin(m.recorded_at, z.zone) END
-                   AS recorded OFFSET 0) AS day
+                   AS recorded OFFSET 0) AS day)
+
+-- name: add_activity
+-- Behind `moves`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
+-- told by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
+, cells AS MATERIALIZED (
+    SELECT p.user_number, p.namespace_id, c.level, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
+           sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+    FROM placed p
     CROSS JOIN LATERAL (VALUES
-        (false, day.granted, m.n, m.value, 0, 0),
-        (true, date_bin('1 hour', m.granted_at, day.granted), m.n, m.value, 0, 0),
-        (false, day.recorded, 0, 0, m.n, m.value),
-        (true, date_bin('1 hour', m.recorded_at, day.recorded), 0, 0, m.n, m.value)
-    ) AS c (hour, at, grants, amount, recorded, recorded_amount)
-    GROUP BY m.user_number, m.namespace_id, c.hour, c.at),
+        (0, p.granted_day, p.n, p.value, 0, 0), (1, p.granted_hour, p.n, p.value, 0, 0),
+        (0, p.recorded_day, 0, 0, p.n, p.value), (1, p.recorded_hour, 0, 0, p.n, p.value)
+    ) AS c (level, at, grants, amount, recorded, recorded_amount)
+    GROUP BY p.user_number, p.namespace_id, c.level, c.at),
 changed AS (
-    INSERT INTO activity AS a (user_number, namespace_id, hour, at, grants, amount, recorded, recorded_amount, step)
-    SELECT user_number, namespace_id, hour, at, grants, amount, recorded, recorded_amount, grants FROM cells
-    ORDER BY user_number, namespace_id, hour, at
-    ON CONFLICT (user_number, namespace_id, hour, at) DO UPDATE
+    INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+    SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
+    ORDER BY user_number, namespace_id, level, at
+    ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
     SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount,
         recorded = a.recorded + excluded.recorded, recorded_amount = a.recorded_amount + excluded.recorded_amount,
         step = excluded.step
-    RETURNING namespace_id, hour, at, (grants > 0)::int - (grants - step > 0)::int AS users)
-INSERT INTO trends AS t (namespace_id, hour, at, grants, amount, recorded, recorded_amount, users)
-SELECT namespace_id, hour, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
-FROM (SELECT namespace_id, hour, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
-      UNION ALL SELECT namespace_id, hour, at, 0, 0, 0, 0, users FROM changed) AS x
-GROUP BY namespace_id, hour, at ORDER BY namespace_id, hour, at
-ON CONFLICT (namespace_id, hour, at) DO UPDATE
-SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
-    recorded_amount = t.recorded_amount + excluded.recorded_amount, users = t.users + excluded.users;
+    RETURNING user_number, namespace_id, level, at, grants, recorded, fine,
+              (grants > 0)::int - (grants - step > 0)::int AS users),
+told AS (
+    INSERT INTO trends AS t (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
+    SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
+    FROM (SELECT namespace_id, level, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
+          UNION ALL SELECT namespace_id, level, at, 0, 0, 0, 0, users FROM changed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, value, 0, 0, 0 FROM placed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', recorded_at, recorded_hour), 0, 0, n, value, 0
+                    FROM placed) AS x
+    GROUP BY namespace_id, level, at ORDER BY namespace_id, level, at
+    ON CONFLICT (namespace_id, level, at) DO UPDATE
+    SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
+        recorded_amount = t.recorded_amount + excluded.recorded_amount, users = t.users + excluded.users)
+SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fine OR grants >= $6 OR recorded >= $6);
+
+-- name: add_fine
+-- Behind `moves`: minutes and hundredths of seconds, in the hours that are counted so.
+, cells AS (
+    SELECT p.user_number, p.namespace_id, l.level, date_bin(l.width, c.at, c.hour) AS at, sum(c.grants) AS grants,
+           sum(c.amount) AS amount, sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+    FROM placed p
+    CROSS JOIN LATERAL (VALUES
+        (p.granted_at, p.granted_hour, p.n, p.value, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.value)
+    ) AS c (at, hour, grants, amount, recorded, recorded_amount)
+    CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
+    WHERE (SELECT fine FROM activity a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
+           AND a.level = 1 AND a.at = c.hour)
+    GROUP BY 1, 2, 3, 4)
+INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
+ORDER BY user_number, namespace_id, level, at
+ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
+SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, recorded = a.recorded + excluded.recorded,
+    recorded_amount = a.recorded_amount + excluded.recorded_amount, step = excluded.step;
+
+-- name: refine
+-- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is.
+-- O(their grants in those hours × log n), once each.
+WITH dense AS MATERIALIZED (
+    SELECT x.*, known_zone(n.rules ->> 'timezone') AS zone
+    FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS x (user_number, namespace_id, hour)
+    JOIN namespaces n ON n.id = x.namespace_id),
+marked AS (
+    UPDATE activity a SET fine = true FROM dense d
+    WHERE a.user_number = d.user_number AND a.namespace_id = d.namespace_id AND a.level = 1 AND a.at = d.hour)
+INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT d.user_number, d.namespace_id, l.level, date_bin(l.width, c.at, d.hour), sum(c.grants), sum(c.amount),
+       sum(c.recorded), sum(c.recorded_amount), 0
+FROM dense d
+CROSS JOIN LATERAL (
+    SELECT g.granted_at AS at, 1 AS grants, g.value AS amount, 0 AS recorded, 0 AS recorded_amount
+    FROM ledger g
+    WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
+      AND g.granted_at < d.hour + interval '1 hour' AND g.kind IN ('grant', 'correction') AND NOT g.voided
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = g.namespace_id AND c.grant_id = g.grant_id
+          AND c.kind = 'correction' AND c.revision > g.revision OFFSET 0)
+    UNION ALL
+    SELECT g.recorded_at, 0, 0, 1, r.value
+    FROM (SELECT grant_id, recorded_at FROM ledger
+          WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
+            AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' OFFSET 0) AS g
+    CROSS JOIN LATERAL (
+        SELECT value, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
+        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+    WHERE NOT r.voided) AS c
+CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
+WHERE date_bin('1 hour', c.at, day_begin(c.at, d.zone)) = d.hour
+GROUP BY 1, 2, 3, 4;
 
 -- name: add_board_sums
 -- What entries changed on their namespaces' `all` boards, summed up by minute, behind what was known: how much, and how
 -- many users came. Minutes never straddle two buckets of today's zones. O(minutes).
 WITH moved AS (
-    SELECT x.namespace_id, c.hour, c.at, sum(x.change::numeric) AS score, sum(x.came) AS users
+    SELECT x.namespace_id, c.level, c.at, sum(x.change::numeric) AS score, sum(x.came) AS users
     FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::int[]) AS x (namespace_id, minute, change, came)
     CROSS JOIN LATERAL (SELECT known_zone(rules ->> 'timezone') AS zone FROM namespaces WHERE id = x.namespace_id) AS n
     CROSS JOIN LATERAL (SELECT day_begin(x.minute, n.zone) AS at OFFSET 0) AS day
-    CROSS JOIN LATERAL (VALUES (false, day.at), (true, date_bin('1 hour', x.minute, day.at))) AS c (hour, at)
-    GROUP BY x.namespace_id, c.hour, c.at)
-INSERT INTO board_sums (namespace_id, hour, at, score, users)
-SELECT m.namespace_id, m.hour, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w
+    CROSS JOIN LATERAL (VALUES (0, day.at), (1, date_bin('1 hour', x.minute, day.at))) AS c (level, at)
+    GROUP BY x.namespace_id, c.level, c.at)
+INSERT INTO board_sums (namespace_id, level, at, score, users)
+SELECT m.namespace_id, m.level, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w
 FROM moved m
 LEFT JOIN LATERAL (
-    SELECT score, users FROM board_sums WHERE namespace_id = m.namespace_id AND hour = m.hour
+    SELECT score, users FROM board_sums WHERE namespace_id = m.namespace_id AND level = m.level
     ORDER BY at DESC LIMIT 1) AS b ON true
-WINDOW w AS (PARTITION BY m.namespace_id, m.hour ORDER BY m.at)
-ON CONFLICT (namespace_id, hour, at) DO UPDATE SET score = excluded.score, users = excluded.users;
+WINDOW w AS (PARTITION BY m.namespace_id, m.level ORDER BY m.at)
+ON CONFLICT (namespace_id, level, at) DO UPDATE SET score = excluded.score, users = excluded.users;
 
 -- name: lock_namespaces
 SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;

@@ -1,58 +1,61 @@
-"""A range of one user's grants: 1,000 of them against 1,000,000, over HTTP, both spread over the same two years.
+"""A range of one user's grants: 1,000 of them against 1,000,000, over HTTP.
 
+Both are granted over the same two years and recorded within one minute, as an import is: a wide and a dense spread.
 The rows go straight into the ledger; what counts them is the persister's own statement.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+import asyncpg
 import httpx
-import psycopg
 
+from app.persist.ranges import count_in_time
+from app.persist.worker import ROWS_MAX
 from app.store.postgres import queries
 from tests.conftest import Stack
 
 SIZES = {"few": 1_000, "many": 1_000_000}
 BEGAN = datetime(2023, 1, 1, tzinfo=UTC)
-SECONDS = 2 * 365 * 24 * 3600
+SPANS = {"granted": 2 * 365 * 24 * 3600.0, "recorded": 60.0}  # seconds
 CALLS = 300
 P = 99  # no partition of the system's: its persister never looks there
 FILL = """
 INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
                     granted_at, recorded_at, windows, digest, change, value)
-SELECT %(p)s, 1, %(first)s + i, 'grant', %(space)s, 'g' || i || '-' || %(user)s, 1, %(user)s, 1, 1, 1, at, at, '{all}',
-       '', 1, 1
-FROM generate_series(1, %(count)s) AS i
-CROSS JOIN LATERAL (SELECT %(began)s::timestamptz + (i - random()) * %(step)s::float8 * interval '1 second' AS at) AS t
+SELECT $1::smallint, 1, $2::bigint + i, 'grant', $3::int, 'g' || i || '-' || $4::bigint, 1, $4::bigint, 1, 1, 1,
+       $6::timestamptz + (i - random()) * $7::float8 / $5 * interval '1 second',
+       $6::timestamptz + i * 2000::bigint / $5 * interval '30 milliseconds', '{all}', '', 1, 1
+FROM generate_series(1, $5::int) AS i
 """
 
 
-def fill(db: psycopg.Connection[Any], space: int) -> None:
+async def fill(url: str, name_of_space: str) -> None:
     """Ledger, standings and counts by time of one user a size."""
+    db = await asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"})  # as the persister's is
+    space = await db.fetchval("SELECT id FROM namespaces WHERE name = $1", name_of_space)
     first = 0
     for name, count in SIZES.items():
-        db.execute("INSERT INTO users (name) VALUES (%s)", (name,))
-        (user,) = db.execute("SELECT number FROM users WHERE name = %s", (name,)).fetchone() or (0,)
-        given = {"p": P, "first": first, "space": space, "user": user, "count": count, "began": BEGAN}
-        db.execute(FILL, given | {"step": SECONDS / count})
-        span = ([P], [1], [first], [1], [first + count])
-        for query in ("add_standings", "add_activity"):
-            text = queries()[query].replace("%", "%%")
-            for place in range(1, 6):
-                text = text.replace(f"${place}", "%s")
-            db.execute(text, span)
+        user = await db.fetchval("INSERT INTO users (name) VALUES ($1) RETURNING number", name)
+        await db.execute(FILL, P, first, space, user, count, BEGAN, SPANS["granted"])
+        # In as many rows a transaction as the persister reads at most.
+        for begin in range(first, first + count, ROWS_MAX):
+            span = [[P], [1], [begin], [1], [min(begin + ROWS_MAX, first + count)]]
+            async with db.transaction():
+                await db.execute(queries()["add_standings"], *span)
+                await count_in_time(db, [], span)
         first += count
-        db.commit()
+    await db.close()
 
 
 def micros(client: httpx.Client, user: str, by: str, seed: int) -> float:
     """The median time of a range count, bounds drawn to the microsecond."""
     rng, times = random.Random(seed), []
     for _ in range(CALLS):
-        since, until = sorted(BEGAN + timedelta(seconds=rng.random() * SECONDS) for _ in range(2))
+        since, until = sorted(BEGAN + timedelta(seconds=rng.random() * SPANS[by]) for _ in range(2))
         query = {"since": since.isoformat(), "until": until.isoformat(), "by": by}
         started = time.perf_counter()
         client.get(f"/v1/namespaces/ranges/users/{user}/activity", params=query).raise_for_status()
@@ -62,11 +65,10 @@ def micros(client: httpx.Client, user: str, by: str, seed: int) -> float:
 
 def main(stack: Stack, tell_cost: Callable[..., None], rounds: int) -> None:
     """One line for each of the two times that a grant has."""
-    with stack.client() as client, psycopg.connect(stack.postgres.url) as db:
+    with stack.client() as client:
         client.put("/v1/namespaces/ranges", json={}).raise_for_status()
-        (space,) = db.execute("SELECT id FROM namespaces WHERE name = 'ranges'").fetchone() or (0,)
         started = time.perf_counter()
-        fill(db, space)
+        asyncio.run(fill(stack.postgres.url, "ranges"))
         print(f"{'1,001,000 grants put in and counted':34} {time.perf_counter() - started:10.1f} s", flush=True)
         for by in ("granted", "recorded"):
             costs = {name: [micros(client, name, by, r) for r in range(rounds)] for name in SIZES}

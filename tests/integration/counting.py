@@ -10,6 +10,7 @@ import psycopg
 from app.model.windows import day_in, day_starts, from_micros, to_micros
 
 HOUR = timedelta(hours=1)
+WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=10)}
 
 
 class Live(NamedTuple):
@@ -84,35 +85,54 @@ def namespaces(db: psycopg.Connection[Any]) -> Iterator[tuple[int, str]]:
     yield from db.execute("SELECT id, rules ->> 'timezone' FROM namespaces").fetchall()
 
 
+def cells(grants: list[Live], zone: str, level: int) -> dict[tuple[int, datetime], list[int]]:
+    """By user and bucket: grants and sum by granted time, then by that of recording."""
+    found: dict[tuple[int, datetime], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for held in grants:
+        for first, moment in ((0, held.granted), (2, held.recorded)):
+            at = bucket(zone, level > 0, moment)
+            if level > 1:
+                at += (moment - at) // WIDTHS[level] * WIDTHS[level]
+            cell = found[held.user, at]
+            cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + held.amount
+    return found
+
+
+def told_cells(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[tuple[int, datetime], list[int]]:
+    """The same as Postgres counts it."""
+    sql = """SELECT user_number, at, grants, amount::bigint, recorded, recorded_amount::bigint FROM activity
+             WHERE namespace_id = %s AND level = %s AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
+    return {(user, at.astimezone(UTC)): held for user, at, *held in db.execute(sql, (namespace, level)).fetchall()}
+
+
 def check_counts(db: psycopg.Connection[Any]) -> int:
-    """Every row of every count against the ledger; how many rows that were."""
+    """Every row of every count against the ledger; how many buckets of users that were."""
     checked = 0
     for namespace, zone in namespaces(db):
         grants = live(db, namespace)
-        for hour in (False, True):
-            place = (namespace, hour)
-            wanted = trends(grants, zone, hour)
-            told = db.execute(
-                "SELECT at, grants, amount::bigint, users FROM trends WHERE namespace_id = %s AND hour = %s"
-                " AND grants <> 0",
-                place,
-            ).fetchall()
-            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == wanted
-            sums: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-            for held in grants:
-                for first, at in ((0, held.granted), (2, held.recorded)):
-                    cell = sums[held.user, bucket(zone, hour, at)]
-                    cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + held.amount
-            told = db.execute(
-                "SELECT user_number, at, grants, amount::bigint, recorded, recorded_amount::bigint FROM activity"
-                " WHERE namespace_id = %s AND hour = %s"
-                " AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)",
-                place,
-            ).fetchall()
-            assert {(user, at.astimezone(UTC)): held for user, at, *held in told} == sums
-            told = db.execute(
-                "SELECT at, score::bigint, users FROM board_sums WHERE namespace_id = %s AND hour = %s", place
-            ).fetchall()
-            assert {at.astimezone(UTC): (score, n) for at, score, n in told} == boards(db, namespace, zone, hour)
-            checked += len(sums) + len(wanted)
+        fine = "SELECT user_number, at FROM activity WHERE namespace_id = %s AND level = 1 AND fine"
+        dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
+        for level in range(4):
+            wanted = cells(grants, zone, level)
+            if level > 1:
+                wanted = {
+                    (user, at): held for (user, at), held in wanted.items() if (user, bucket(zone, True, at)) in dense
+                }
+            assert told_cells(db, namespace, level) == wanted
+            checked += len(wanted)
+        minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for (_, at), cell in cells(grants, zone, 2).items():
+            minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
+        sql = """SELECT at, grants, amount::bigint, recorded, recorded_amount::bigint FROM trends
+                 WHERE namespace_id = %s AND level = 2
+                 AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
+        assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
+        for level in (0, 1):
+            sql = """SELECT at, grants, amount::bigint, users FROM trends
+                     WHERE namespace_id = %s AND level = %s AND grants <> 0"""
+            told = db.execute(sql, (namespace, level)).fetchall()
+            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, zone, level == 1)
+            sql = "SELECT at, score::bigint, users FROM board_sums WHERE namespace_id = %s AND level = %s"
+            told = db.execute(sql, (namespace, level)).fetchall()
+            assert {at.astimezone(UTC): (score, n) for at, score, n in told} == boards(db, namespace, zone, level == 1)
     return checked

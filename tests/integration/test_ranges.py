@@ -69,6 +69,27 @@ def fill(space: Space, rng: random.Random, grants: int, corrections: int) -> Non
         assert told["rejected"] == 0, told
 
 
+def crowd(space: Space, rng: random.Random) -> None:
+    """Many grants of one user in an hour, and corrections before and behind the moment at which it is dense."""
+    begins = datetime(2024, 6, 1, 10, 58, tzinfo=UTC)
+    for part in range(4):
+        grants = [
+            {
+                "grant_id": f"c{part}-{i}",
+                "user_id": "crowd",
+                "amount": rng.randrange(-500, 2000) / 4,
+                "granted_at": (begins + timedelta(microseconds=rng.randrange(240_000_000))).isoformat(),
+            }
+            for i in range(150)
+        ]
+        assert space.api.post(f"{space.url}/grants", json=grants).json()["applied"] == 150
+        asked: list[dict[str, Any]] = [{"grant_id": f"c{part}-{i}", "op": "void"} for i in range(5)]
+        asked += [
+            {"grant_id": f"c{part}-{i}", "op": "edit", "granted_at": some_moment(rng).isoformat()} for i in range(5, 10)
+        ]
+        assert space.api.post(f"{space.url}/corrections", json=asked).json()["rejected"] == 0
+
+
 def ask(api: httpx.Client, path: str, since: datetime, until: datetime, by: str) -> dict[str, Any]:
     query = {"since": since.isoformat(), "until": until.isoformat(), "by": by}
     answer = api.get(path, params=query)
@@ -117,6 +138,31 @@ def test_every_range_is_the_brute_force_sum(
     assert (whole["count"], whole["since"], whole["until"]) == (len(grants), None, None)
     sql = "SELECT sum(score)::bigint FROM standings WHERE namespace_id = %s"
     assert db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() == (round(whole["sum"] * 100),)
+
+
+def test_a_dense_hour_is_counted_finer_and_as_exactly(
+    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any]
+) -> None:
+    rng = random.Random("dense")
+    space = Space(api, timezone="Asia/Kathmandu", scale=2, accept_future=None)
+    crowd(space, rng)
+    live_server.wait_flushed()
+    assert check_counts(db) > 0
+    grants = live(db, number(db, "namespaces", space.name))
+    sql = "SELECT count(*) FILTER (WHERE fine), count(*) FILTER (WHERE level = 3) FROM activity WHERE namespace_id = %s"
+    fine, hundredths = db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() or (0, 0)
+    assert fine >= 2
+    assert hundredths > 200
+    edges = (timedelta(), MICRO, -MICRO, timedelta(seconds=1), timedelta(milliseconds=10), timedelta(minutes=1))
+    for _ in range(150):
+        for by in ("granted", "recorded"):
+            since, until = sorted(getattr(rng.choice(grants), by) + rng.choice(edges) for _ in range(2))
+            if rng.random() < 0.3:
+                until = max(since, until.replace(second=0, microsecond=0))
+            wanted = between(grants, since, until, by)
+            for path in ("users/crowd/activity", "activity"):
+                told = ask(api, f"{space.url}/{path}", since, until, by)
+                assert (told["count"], told["sum"]) == (wanted[0], wanted[1] / 100), (by, since, until)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -177,9 +223,10 @@ def test_the_migration_counts_what_the_ledger_holds_already(
 ) -> None:
     space = Space(api, timezone="Europe/Berlin", accept_future=None, scale=2)
     fill(space, random.Random(3), 100, 40)
+    crowd(space, random.Random(4))
     live_server.wait_flushed()
     inserts = MIGRATION.read_text().partition("-- What the ledger holds already.")[2]
-    assert inserts.count("INSERT INTO") == 3
+    assert inserts.count("INSERT INTO") == 5
     with psycopg.connect(live_server.postgres.url) as other:
         other.execute("DELETE FROM activity; DELETE FROM trends; DELETE FROM board_sums")
         other.execute(inserts)

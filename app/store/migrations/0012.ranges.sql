@@ -56,44 +56,47 @@ BEGIN
     RETURN day_starts(day, zone);
 END $$;
 
--- A user's live grants by days of the namespace's zone and by hours counted from the beginning of each: `grants` and
--- `amount` by granted time, `recorded` and `recorded_amount` by the time at which the grant itself was recorded, all as
--- last revisions left them. step: what was added to `grants` last, which tells who has just come and who has gone.
+-- A user's live grants: level 0 by days of the namespace's zone, 1 by hours counted from the beginning of each; in hours
+-- marked `fine` also 2 by minutes and 3 by hundredths of a second. `grants` and `amount` are by granted time, `recorded` and
+-- `recorded_amount` by the time at which the grant itself was recorded, all as last revisions left them. step: what was
+-- added to `grants` last, which tells who has just come and who has gone.
 CREATE TABLE activity (
     user_number bigint NOT NULL,
     namespace_id integer NOT NULL,
-    hour boolean NOT NULL,
+    level smallint NOT NULL,
     at timestamptz NOT NULL,
     grants bigint NOT NULL,
     amount numeric NOT NULL,
     recorded bigint NOT NULL,
     recorded_amount numeric NOT NULL,
     step bigint NOT NULL,
-    PRIMARY KEY (user_number, namespace_id, hour, at)
+    fine boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (user_number, namespace_id, level, at)
 ) WITH (fillfactor = 85);
 
--- The same of all users of a namespace; users: how many have a live grant there, by granted time.
+-- The same of all users of a namespace, by days, hours and minutes. users: how many have a live grant there, by granted
+-- time; of days and hours.
 CREATE TABLE trends (
     namespace_id integer NOT NULL,
-    hour boolean NOT NULL,
+    level smallint NOT NULL,
     at timestamptz NOT NULL,
     grants bigint NOT NULL,
     amount numeric NOT NULL,
     recorded bigint NOT NULL,
     recorded_amount numeric NOT NULL,
     users bigint NOT NULL,
-    PRIMARY KEY (namespace_id, hour, at)
+    PRIMARY KEY (namespace_id, level, at)
 ) WITH (fillfactor = 50);
 
 -- What all scores of a namespace's `all` board came to, and of how many users, behind the last entry of a bucket by the
 -- time of recording. A bucket without entries has no row: the one before it still holds.
 CREATE TABLE board_sums (
     namespace_id integer NOT NULL,
-    hour boolean NOT NULL,
+    level smallint NOT NULL,
     at timestamptz NOT NULL,
     score numeric NOT NULL,
     users bigint NOT NULL,
-    PRIMARY KEY (namespace_id, hour, at)
+    PRIMARY KEY (namespace_id, level, at)
 ) WITH (fillfactor = 50);
 
 -- The edges of a range by the time of recording: of a user, and of a namespace, whose rows lie in that order.
@@ -101,38 +104,78 @@ CREATE INDEX ledger_recorded ON ledger (namespace_id, user_number, recorded_at) 
 CREATE INDEX ledger_recorded_at ON ledger USING brin (recorded_at);
 
 -- What the ledger holds already.
-INSERT INTO activity (user_number, namespace_id, hour, at, grants, amount, recorded, recorded_amount, step)
-SELECT l.user_number, l.namespace_id, c.hour, c.at, sum(c.grants), sum(c.amount), sum(c.recorded), sum(c.recorded_amount), 0
+INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT l.user_number, l.namespace_id, c.level, c.at, sum(c.grants), sum(c.amount), sum(c.recorded), sum(c.recorded_amount), 0
 FROM (SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces OFFSET 0) n
 JOIN ledger l ON l.namespace_id = n.id
 JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
 CROSS JOIN LATERAL (
     SELECT day_begin(l.granted_at, n.zone) AS granted, day_begin(f.recorded_at, n.zone) AS recorded OFFSET 0) AS day
 CROSS JOIN LATERAL (VALUES
-    (false, day.granted, 1, l.value, 0, 0),
-    (true, date_bin('1 hour', l.granted_at, day.granted), 1, l.value, 0, 0),
-    (false, day.recorded, 0, 0, 1, l.value),
-    (true, date_bin('1 hour', f.recorded_at, day.recorded), 0, 0, 1, l.value)
-) AS c (hour, at, grants, amount, recorded, recorded_amount)
+    (0, day.granted, 1, l.value, 0, 0),
+    (1, date_bin('1 hour', l.granted_at, day.granted), 1, l.value, 0, 0),
+    (0, day.recorded, 0, 0, 1, l.value),
+    (1, date_bin('1 hour', f.recorded_at, day.recorded), 0, 0, 1, l.value)
+) AS c (level, at, grants, amount, recorded, recorded_amount)
 WHERE l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
     SELECT FROM ledger x WHERE x.namespace_id = l.namespace_id AND x.grant_id = l.grant_id
     AND x.kind = 'correction' AND x.revision > l.revision)
-GROUP BY l.user_number, l.namespace_id, c.hour, c.at;
+GROUP BY l.user_number, l.namespace_id, c.level, c.at;
 
-INSERT INTO trends (namespace_id, hour, at, grants, amount, recorded, recorded_amount, users)
-SELECT namespace_id, hour, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), count(*) FILTER (WHERE grants > 0)
-FROM activity GROUP BY namespace_id, hour, at;
+INSERT INTO trends (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
+SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount),
+       count(*) FILTER (WHERE grants > 0)
+FROM activity GROUP BY namespace_id, level, at;
+
+INSERT INTO trends (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
+SELECT l.namespace_id, 2, c.at, sum(c.grants), sum(c.amount), sum(c.recorded), sum(c.recorded_amount), 0
+FROM (SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces OFFSET 0) n
+JOIN ledger l ON l.namespace_id = n.id
+JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+CROSS JOIN LATERAL (
+    SELECT day_begin(l.granted_at, n.zone) AS granted, day_begin(f.recorded_at, n.zone) AS recorded OFFSET 0) AS day
+CROSS JOIN LATERAL (VALUES
+    (date_bin('1 minute', l.granted_at, day.granted), 1, l.value, 0, 0),
+    (date_bin('1 minute', f.recorded_at, day.recorded), 0, 0, 1, l.value)
+) AS c (at, grants, amount, recorded, recorded_amount)
+WHERE l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
+    SELECT FROM ledger x WHERE x.namespace_id = l.namespace_id AND x.grant_id = l.grant_id
+    AND x.kind = 'correction' AND x.revision > l.revision)
+GROUP BY l.namespace_id, c.at;
+
+-- Dense hours by minutes and hundredths of a second, too.
+UPDATE activity SET fine = true WHERE level = 1 AND (grants >= 256 OR recorded >= 256);
+
+INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT l.user_number, l.namespace_id, w.level, date_bin(w.width, c.at, c.hour), sum(c.grants), sum(c.amount),
+       sum(c.recorded), sum(c.recorded_amount), 0
+FROM (SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces OFFSET 0) n
+JOIN ledger l ON l.namespace_id = n.id
+JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1 AND f.kind = 'grant'
+CROSS JOIN LATERAL (
+    SELECT day_begin(l.granted_at, n.zone) AS granted, day_begin(f.recorded_at, n.zone) AS recorded OFFSET 0) AS day
+CROSS JOIN LATERAL (VALUES
+    (l.granted_at, date_bin('1 hour', l.granted_at, day.granted), 1, l.value, 0, 0),
+    (f.recorded_at, date_bin('1 hour', f.recorded_at, day.recorded), 0, 0, 1, l.value)
+) AS c (at, hour, grants, amount, recorded, recorded_amount)
+JOIN activity a ON a.user_number = l.user_number AND a.namespace_id = l.namespace_id AND a.level = 1
+     AND a.at = c.hour AND a.fine
+CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS w (level, width)
+WHERE l.kind IN ('grant', 'correction') AND NOT l.voided AND NOT EXISTS (
+    SELECT FROM ledger x WHERE x.namespace_id = l.namespace_id AND x.grant_id = l.grant_id
+    AND x.kind = 'correction' AND x.revision > l.revision)
+GROUP BY 1, 2, 3, 4;
 
 -- Who came onto the board with an entry, and who left it, shows by the score that the user's entry before it left.
-INSERT INTO board_sums (namespace_id, hour, at, score, users)
-SELECT namespace_id, hour, at, sum(sum(change)) OVER w, sum(sum(came)) OVER w
+INSERT INTO board_sums (namespace_id, level, at, score, users)
+SELECT namespace_id, level, at, sum(sum(change)) OVER w, sum(sum(came)) OVER w
 FROM (
-    SELECT l.namespace_id, c.hour, c.at, l.change::numeric AS change,
+    SELECT l.namespace_id, c.level, c.at, l.change::numeric AS change,
            (l.score IS NOT NULL)::int - (lag(l.score) OVER (
-               PARTITION BY l.namespace_id, l.user_number, c.hour ORDER BY l.epoch, l.seq) IS NOT NULL)::int AS came
+               PARTITION BY l.namespace_id, l.user_number, c.level ORDER BY l.epoch, l.seq) IS NOT NULL)::int AS came
     FROM (SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces OFFSET 0) n
     JOIN ledger l ON l.namespace_id = n.id
     CROSS JOIN LATERAL (SELECT day_begin(l.recorded_at, n.zone) AS at OFFSET 0) AS day
-    CROSS JOIN LATERAL (VALUES (false, day.at), (true, date_bin('1 hour', l.recorded_at, day.at))) AS c (hour, at)
+    CROSS JOIN LATERAL (VALUES (0, day.at), (1, date_bin('1 hour', l.recorded_at, day.at))) AS c (level, at)
     WHERE l.user_number IS NOT NULL) AS moved
-GROUP BY namespace_id, hour, at WINDOW w AS (PARTITION BY namespace_id, hour ORDER BY at);
+GROUP BY namespace_id, level, at WINDOW w AS (PARTITION BY namespace_id, level ORDER BY at);

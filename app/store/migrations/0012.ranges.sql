@@ -99,8 +99,9 @@ CREATE TABLE board_sums (
     PRIMARY KEY (namespace_id, level, at)
 ) WITH (fillfactor = 50);
 
--- The edges of a range by the time of recording: of a user, and of a namespace, whose rows lie in that order.
-CREATE INDEX ledger_recorded ON ledger (namespace_id, user_number, recorded_at) WHERE kind = 'grant';
+-- The edges of a range by the time of recording: of a user, and of a namespace, whose rows lie in that order. Led by the
+-- user, so that no look-up of a grant by namespace and id is ever planned through it.
+CREATE INDEX ledger_recorded ON ledger (user_number, namespace_id, recorded_at) WHERE kind = 'grant';
 CREATE INDEX ledger_recorded_at ON ledger USING brin (recorded_at);
 
 -- What the ledger holds already.

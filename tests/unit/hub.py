@@ -63,7 +63,7 @@ class Store:
         assert call[1] == BOARD.sha
         version, users = self.boards.get(call[8], (0, []))
         rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i)]
-        return [b"1", b"9", b"%d" % version, len(users), None, None, *rows]
+        return [b"1", b"9", b"%d" % version, len(users), len(users), None, None, *rows]
 
     def space(self, name: str, **rules: Any) -> Namespace:
         self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules))

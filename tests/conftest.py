@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from app.embedded import Postgres, Valkey, free_port
@@ -136,12 +137,16 @@ class Stack:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
-    def wait_flushed(self, seconds: float = 30) -> None:
-        """Waits until the ledger holds everything."""
+    def wait_flushed(self, seconds: float = 30, *, counted: bool = True) -> None:
+        """Waits until the ledger holds everything, and until the counts by time do."""
         deadline = time.monotonic() + seconds
         with self.client() as client:
             while client.get("/readyz").json()["lag_seq"] != 0:
                 assert time.monotonic() < deadline, "the ledger does not catch up"
+                time.sleep(0.05)
+        with psycopg.connect(self.postgres.url) as db:
+            while counted and db.execute("SELECT FROM partitions WHERE counted_seq < seq").fetchall():
+                assert time.monotonic() < deadline, "the counts by time do not catch up"
                 time.sleep(0.05)
 
 

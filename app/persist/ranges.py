@@ -1,4 +1,4 @@
-"""What the ledger's writer adds to the counts by time, in the transaction of the entries that tell it."""
+"""Counts by time: grants and amounts follow the ledger when there is time for it, sums of boards with its rows."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -18,10 +18,10 @@ def statement(name: str) -> str:
     return f"{queries()['moves']}\n{queries()[name]}"
 
 
-async def count_in_time(connection: asyncpg.Connection, rows: Iterable[Row], spans: Sequence[Sequence[int]]) -> None:
-    """Grants and amounts by hours and days, and what the `all` boards came to. The rows stand in the ledger by now.
+async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
+    """Grants and amounts of the ledger's rows by hours and days.
 
-    spans: columns of partition, and the places behind which and up to which its rows lie. O(rows × log n).
+    spans: columns of partition, and the places behind which and up to which the rows lie. O(rows × log n).
     """
     hours = await connection.fetch(statement("add_activity"), *spans, DENSE)
     if any(hour["fine"] for hour in hours):
@@ -29,6 +29,10 @@ async def count_in_time(connection: asyncpg.Connection, rows: Iterable[Row], spa
     dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["fine"]]
     if dense:
         await connection.execute(queries()["refine"], *map(list, zip(*dense, strict=True)))
+
+
+async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[Row]) -> None:
+    """What the `all` boards came to, with the rows that tell it. O(rows)."""
     moved = _moved(rows)
     if moved:
         columns = zip(*((*at, str(change), came) for at, (change, came) in moved.items()), strict=True)

@@ -13,7 +13,7 @@ from ..model.entry import LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import queries
 from .audit import tell
-from .ranges import count_in_time
+from .ranges import add_board_sums, count_in_time
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
 from .seals import Seals
 
@@ -22,6 +22,9 @@ LOCK_PRESENCE = 0x6C62_0002
 USERS_KEPT_MAX = 1_000_000
 LONG_S = 600.0  # the archive of a window of millions
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
+
+# What Postgres says of a value that it cannot take, and asyncpg before it is sent.
+_UNTAKEN = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +97,17 @@ class Sink:
         """
         try:
             await self._transaction(batches)
-        except asyncpg.UniqueViolationError:
-            await self._mark_duplicates(batches)
-            await self._transaction(batches)
-        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError):
+        except (asyncpg.UniqueViolationError, *_UNTAKEN):
             for p, (offset, rows) in batches.items():
                 await self._isolate(p, offset, rows)
 
     async def _isolate(self, p: int, offset: Offset, rows: list[Row]) -> None:
-        """Halves a batch that Postgres cannot take until the poison entry stands alone, and sets that aside."""
+        """Marks what the ledger holds already; halves a batch that Postgres cannot take until the poison entry stands
+        alone, and sets that aside."""
         try:
             await self._mark_duplicates({p: (offset, rows)})
             await self._transaction({p: (offset, rows)})
-        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError) as error:
+        except _UNTAKEN as error:
             if len(rows) == 1:
                 rows[0].fault = f"poison: {error}"
                 await self._transaction({p: (offset, rows)})
@@ -128,7 +129,7 @@ class Sink:
             await self._set_aside(row for row in everything if row.fault is not None)
             spans = _spans(batches)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
-            await count_in_time(self._connection, everything, spans)
+            await add_board_sums(self._connection, everything)
             await self.seals.note(everything)
             await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():
@@ -138,6 +139,17 @@ class Sink:
                 )
                 if done != "UPDATE 1":
                     raise Superseded(f"partition {p}")
+
+    async def count(self, partitions: Iterable[int]) -> bool:
+        """Brings the counts by time up to the ledger, or 50,000 rows of each partition nearer to it, in a transaction of
+        its own; whether there was anything to count. O(rows × log n)."""
+        async with self._connection.transaction():
+            rows = await self._connection.fetch(queries()["uncounted"], list(partitions))
+            if rows:
+                columns = [list(column) for column in zip(*(tuple(row) for row in rows), strict=True)]
+                await count_in_time(self._connection, columns)
+                await self._connection.execute(queries()["mark_counted"], columns[0], columns[3], columns[4])
+        return bool(rows)
 
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
         """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and

@@ -37,6 +37,8 @@ ROWS_MAX = 10_000
 # A transaction costs as much as 50 rows: under steady writes the next one waits to be worth it; idle adds no wait.
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
+ROWS_BUSY = 50
+COUNT_S_MAX = 30.0
 BALANCE_S = 1.0
 PEOPLE_S = 0.25
 
@@ -90,6 +92,8 @@ class Worker:
         self._pause = 0.0
         self._balanced = 0.0
         self._chores = 0.0
+        self._uncounted = 1
+        self._counted = 0.0
         self._clock = clock
         self._sealer = Sealer()
         self._archivist = Archivist()
@@ -125,6 +129,7 @@ class Worker:
         self._leases.clear()
         self._released.clear()
         self._balanced = 0.0
+        self._uncounted = 1
         self._dropper = Dropper()
 
     async def _pass(self) -> None:
@@ -140,9 +145,12 @@ class Worker:
         # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
         self._ahead = asyncio.create_task(self._read()) if batches else None
         held = [b for b in batches if self._leases.get(b.partition) is b.lease]
+        rows = sum(len(b.rows) for b in held)
         if held:
             await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
-            PERSISTED_ROWS.inc(sum(len(b.rows) for b in held))
+            PERSISTED_ROWS.inc(rows)
+        await self._count(self._sink, rows)
+        if held:
             await self._flushed(held)
         await self._archive(self._sink)
         if monotonic() - self._chores >= self._settings.chores_s:
@@ -168,6 +176,7 @@ class Worker:
             if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
                 offset = await sink.offset(p)
                 self._leases[p] = Lease(offset, offset)
+                self._uncounted += 1
 
     async def _read(self) -> list[Batch]:
         """What the logs hold behind what was read; blocks a while where that is nothing."""
@@ -248,6 +257,14 @@ class Worker:
         while len(lease.marks) > 10_000:
             del lease.marks[1]
         return found
+
+    async def _count(self, sink: Sink, rows: int) -> None:
+        """The counts by time wait while many rows come: the ledger is what others wait for."""
+        self._uncounted += rows
+        if not self._uncounted or (rows > ROWS_BUSY and monotonic() < self._counted + COUNT_S_MAX):
+            return
+        more = await sink.count(self._leases)
+        self._uncounted, self._counted = int(more), monotonic()
 
     async def _archive(self, sink: Sink, *, everywhere: bool = False) -> None:
         """Makes the archives that are due, where a window was sealed or something came behind a seal."""

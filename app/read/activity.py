@@ -139,8 +139,8 @@ class Activities:
         return answer(request, buckets, headers=headers)
 
     async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
-        """The rows of a named query about a namespace, and the entries that the ledger lacked before it."""
-        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        """The rows of a named query about a namespace, and the entries that were not counted before it."""
+        offset = await self._postgres.fetch_one("counted", namespace.partition)
         rows = await self._postgres.fetch(query, namespace.id, *args)
         return rows, await lag_behind(self._gatherer, namespace.partition, offset)
 

@@ -444,6 +444,20 @@ placed AS MATERIALIZED (
                CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE day_begin(m.recorded_at, z.zone) END
                    AS recorded OFFSET 0) AS day)
 
+-- name: uncounted
+-- How far partitions are counted by time, and how far they are to be, some at once.
+SELECT partition, counted_epoch, counted_seq, epoch,
+       CASE WHEN counted_epoch = epoch THEN least(seq, counted_seq + 50000) ELSE seq END AS seq
+FROM partitions WHERE partition = ANY($1::smallint[]) AND counted_seq < seq;
+
+-- name: mark_counted
+UPDATE partitions SET counted_epoch = x.epoch, counted_seq = x.seq
+FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq) WHERE partition = x.p;
+
+-- name: counted
+-- Up to where a partition is counted by time.
+SELECT counted_epoch AS epoch, counted_seq AS seq FROM partitions WHERE partition = $1;
+
 -- name: add_activity
 -- Behind `moves`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
 -- told by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).

@@ -46,7 +46,7 @@ async def fill(url: str, name_of_space: str) -> None:
             span = [[P], [1], [begin], [1], [min(begin + ROWS_MAX, first + count)]]
             async with db.transaction():
                 await db.execute(queries()["add_standings"], *span)
-                await count_in_time(db, [], span)
+                await count_in_time(db, span)
         first += count
     await db.close()
 

@@ -22,7 +22,9 @@ log = structlog.get_logger()
 
 ARCHIVE = load("archive")
 PASS_S = 0.5
+ENTRIES_A_REVISION = 200
 _MEMBERS_A_CALL = 5_000
+_USERS_A_CALL = 500
 _SLACK_MICROS = 2 * 86_400_000_000  # the windows of an entry are those of the zone's rules when it came
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
 
@@ -49,10 +51,12 @@ class Archivist:
         """
         until = monotonic() + PASS_S
         todo = await sink.fetch("archive_todo", p)
-        for _, rows in groupby(todo, key=lambda row: (row["id"], row["window"])):
-            await _follow(sink, link, list(rows))
-            if monotonic() > until:
-                return True
+        for _, grouped in groupby(todo, key=lambda row: (row["id"], row["window"])):
+            rows = list(grouped)
+            for first in range(0, len(rows), ENTRIES_A_REVISION):
+                await _follow(sink, link, rows[first : first + ENTRIES_A_REVISION])
+                if monotonic() > until:
+                    return True
         for row in await sink.fetch("unarchived", p, self._after.pop(p, 0), offset.seq):
             await self._leave(sink, link, row)
             if monotonic() > until:
@@ -198,11 +202,13 @@ async def _entries(
 async def _off(link: Link, namespace: Namespace, board: str, hidden: list[str]) -> list[tuple[str, str, int, int]]:
     """The scores kept for those who are off a board."""
     p, ns, found = namespace.partition, namespace.id, []
-    for user in hidden:
-        kept: Call = ("HGET", keys.balances(p, ns) + user, f"h:{board}")
-        score, first = await link.run([kept, ("HGET", keys.orders(p, ns, board), user)])
-        if isinstance(score, bytes):
-            found.append((board, user, namespace.sign * int(score), since_of(first) if isinstance(first, bytes) else 0))
+    for first in range(0, len(hidden), _USERS_A_CALL):
+        group = hidden[first : first + _USERS_A_CALL]
+        kept: list[Call] = [("HGET", keys.balances(p, ns) + user, f"h:{board}") for user in group]
+        *scores, orders = await link.run([*kept, ("HMGET", keys.orders(p, ns, board), *group)])
+        for user, score, digits in zip(group, scores, orders, strict=True):
+            if isinstance(score, bytes):
+                found.append((board, user, namespace.sign * int(score), since_of(digits) if digits else 0))
     return found
 
 

@@ -141,7 +141,7 @@ class Sink:
                     raise Superseded(f"partition {p}")
 
     async def count(self, partitions: Iterable[int]) -> bool:
-        """Brings the counts by time up to the ledger, or 50,000 rows of each partition nearer to it, in a transaction of
+        """Brings the counts by time up to the ledger, or 50,000 rows of a partition nearer to it, in a transaction of
         its own; whether there was anything to count. O(rows × log n)."""
         async with self._connection.transaction():
             rows = await self._connection.fetch(queries()["uncounted"], list(partitions))

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from ..model.closing import Closing, Gone, Standing
-from ..model.errors import Invalid
+from ..model.errors import Invalid, StoreUnavailable
 from ..model.namespace import Namespace
 from ..model.percentile import position_of
 from ..model.sample import sample
@@ -27,6 +27,7 @@ from .boards import (
 from .gather import Gatherer
 from .postgres import Postgres
 
+READS_MAX = 4
 View = Sequence[str | int | bytes | float]
 
 
@@ -47,14 +48,10 @@ class BoardReader:
         if not is_archived(reply):
             return read_board(reply, namespace.sign)
         view, first, behind = await self._located(namespace, board, view)
-        rows = await self._rows(namespace, board, view)
-        closing = Closing(())
-        if rows and rows[0]["veiled"]:
-            closing = await self._closing(namespace, board)
-            rows = await self._behind(namespace, board, view, closing, rows)
+        rows, closing = await self._closed_up(namespace, board, view)
         total = rows[0]["total"] - len(closing) if rows else 0
         behind = total if behind is None else behind
-        rows = [row for row in rows if row["position"] is not None and not closing.hides(row["position"])]
+        rows = [row for row in rows if row["position"] is not None and not row["gone"]]
         if view[0] == "after":
             rows = [row for row in rows if closing.shown(Standing(row["position"], 0, 0, 0)).position <= behind]
             rows = rows[: int(view[3])]
@@ -64,6 +61,31 @@ class BoardReader:
         is_page = view[0] in ("page", "after") and places and places[-1].position < behind
         last = (rows[-1]["key"], member_of(rows[-1]["name"].encode(), rows[-1]["since"])) if is_page else None
         return Board(int(reply[1]), 0, int(reply[2]), total, places, last, behind - first)
+
+    async def _closed_up(self, namespace: Namespace, board: str, view: View) -> tuple[list[asyncpg.Record], Closing]:
+        """The rows that serve a view, and how they close up, of one revision: a new one may come in between."""
+        for _ in range(READS_MAX):
+            rows = await self._rows(namespace, board, view)
+            if not rows or not rows[0]["veiled"]:
+                return rows, Closing(())
+            gone = await self._postgres.fetch("archived_hidden", namespace.id, board)
+            closing = Closing(Gone(row["position"], row["key"], row["peers"]) for row in gone)
+            rows = await self._behind(namespace, board, view, closing, rows)
+            if not gone or not rows or gone[0]["revision"] == rows[0]["revision"]:
+                return rows, closing
+        raise StoreUnavailable("the archive of this board keeps changing")
+
+    async def score_of(self, namespace: Namespace, board: str, user: str) -> int | None:
+        """A user's score on a board, whether the user is shown there or not. O(log n)."""
+        shown = await self.read(namespace, board, ["users", user])
+        if shown.places:
+            return shown.places[0].units
+        kept = keys.balances(namespace.partition, namespace.id) + user
+        held = await self._gatherer.call(("HGET", kept, f"h:{board}"))
+        if held is not None:
+            return int(held)
+        rows = await self._postgres.fetch("archived_users", namespace.id, board, [user])
+        return next((namespace.sign * row["key"] for row in rows if row["key"] is not None), None)
 
     async def resolve_score(
         self, namespace: Namespace, board: str, units: int, ranking: str | None, reply: Any

@@ -721,14 +721,15 @@ ORDER BY s.seq LIMIT 1000;
 WITH live AS (
     SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.seq) AS first_seq
     FROM ledger l
-    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
-         AND f.revision = 1 AND f.kind = 'grant'
+    LEFT JOIN LATERAL (
+        SELECT seq FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+        AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
     WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
       AND l.granted_at BETWEEN $3 AND $4 AND l.seq <= $5
       AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $5))
+          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $5 OFFSET 0))
 SELECT b.board, user_number,
        CASE $7::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
             ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
@@ -809,7 +810,8 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 -- name: archived_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -817,7 +819,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_places
 -- As archived_page, at these places.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -834,7 +837,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: archived_users
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -842,7 +846,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_around
 -- A user's place and as many on each side.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a
 LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
 LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
@@ -851,9 +856,10 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: archived_after
 -- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
-WITH a AS (SELECT id, total FROM archives WHERE namespace_id = $1 AND board = $2)
+WITH a AS (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2)
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
     (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
      WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
@@ -867,10 +873,16 @@ WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
   AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number);
 
 -- name: archived_hidden
--- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n).
-SELECT r.position, r.key, (SELECT count(*) FROM archived p WHERE p.archive_id = a.id AND p.key = r.key) AS peers
-FROM archives a JOIN hidden h ON true JOIN archived r ON r.archive_id = a.id AND r.user_number = h.user_number
-WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
+-- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
+-- those who share their scores).
+WITH gone AS MATERIALIZED (
+    SELECT r.archive_id, r.position, r.key, a.revision FROM archives a
+    CROSS JOIN hidden h JOIN archived r ON r.archive_id = a.id AND r.user_number = h.user_number
+    WHERE a.namespace_id = $1 AND a.board = $2),
+peers AS (
+    SELECT k.key, n.peers FROM (SELECT DISTINCT archive_id, key FROM gone) AS k
+    CROSS JOIN LATERAL (SELECT count(*) AS peers FROM archived p WHERE p.archive_id = k.archive_id AND p.key = k.key) AS n)
+SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (key) ORDER BY g.position;
 
 -- name: archived_stats
 -- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,

@@ -17,7 +17,6 @@ from ..model.entry import Entry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, Unavailable, UserErased, problem_of
 from ..model.namespace import Namespace
 from ..model.veil import is_erased
-from ..store import keys
 from ..store.apply import Outcome
 from ..store.archive import BoardReader
 from ..store.directory import Directory
@@ -238,7 +237,7 @@ class Corrector:
         held, revision = step.before, step.unchanged
         assert held is not None
         assert revision is not None
-        number = namespace.number_or_none(await self._score(namespace, held.user, "all"))
+        number = namespace.number_or_none(await self._boards.score_of(namespace, "all", held.user))
         return CorrectionReceipt(
             *("duplicate", held.grant_id, namespace.name, held.user), number, number, None, None, self._ack, revision
         )
@@ -257,7 +256,7 @@ class Corrector:
         hidden = await is_hidden(self._gatherer.call, namespace.partition, user)
         for place, how, number in _MOVE.findall(moves.text):
             window = moves.windows[int(place) - 1]
-            previous = await self._score(namespace, user, window)
+            previous = await self._boards.score_of(namespace, window, user)
             score = None if how == "x" else int(number) + (previous or 0 if how == "+" else 0)
             told.append(
                 {
@@ -270,14 +269,6 @@ class Corrector:
                 }
             )
         return told
-
-    async def _score(self, namespace: Namespace, user: str, window: str) -> int | None:
-        board = await self._boards.read(namespace, window, ["users", user])
-        if board.places:
-            return board.places[0].units
-        balances = keys.balances(namespace.partition, namespace.id) + user
-        kept = await self._gatherer.call(("HGET", balances, f"h:{window}"))
-        return None if kept is None else int(kept)
 
     async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
         """The competition rank of a score among the others, of whom the user's own score is none."""

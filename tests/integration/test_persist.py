@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 import redis
 
 from app.embedded import free_port
+from app.persist.row import unpack
 from app.store import keys
 
 
@@ -193,3 +195,23 @@ def test_a_persister_tells_its_lag(own_stack: Any, client: httpx.Client) -> None
             return ""
 
     until(lambda: 'leaderboard_persist_lag_entries{partition="0"} 0.0' in told(), "no lag is told")
+
+
+@pytest.mark.timeout(120)
+def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+    grant(client, "g1")
+    own_stack.wait_flushed()
+    p = partition(direct)
+    own_stack.kill("persist")
+    direct.delete(keys.seen(p, 1))
+    assert grant(client, "g1").json()["status"] == "applied"
+    ((_, fields),) = direct.xrange(keys.log(p), "1-1", "1-1")
+    poison = msgspec.structs.replace(unpack(fields[b"e"]), grant_id="g2", meta=rb'{"a":"\u0000"}')
+    packed = msgspec.msgpack.encode(poison)
+    direct.xadd(keys.log(p), {"d": b"z" * 16, "e": packed, "r": b"1795000000000000 15 10"}, id="1-3")
+    direct.hset(keys.meta(p), "seq", 3)
+    own_stack.start("persist")
+    with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        kinds = "SELECT kind FROM ledger WHERE partition = %s AND seq <= 3 ORDER BY seq"
+        wanted = [("grant",), ("duplicate",), ("tombstone",)]
+        until(lambda: db.execute(kinds, (p,)).fetchall() == wanted, "the partition does not go on")

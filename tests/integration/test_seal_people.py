@@ -110,3 +110,19 @@ def test_an_erased_user_is_in_no_archive_and_keeps_no_window_open(
     assert pair.agree() == [4, 4]
     sums = "SELECT sum(change) FROM ledger WHERE namespace_id = %s"
     assert pair.sealed.sql(sums, pair.sealed.id) == [(sum(amount for _, amount in GRANTS),)]
+
+
+def test_a_dry_run_tells_of_one_who_is_hidden_behind_a_seal_too(
+    live_server: Any, api: httpx.Client, names: Any
+) -> None:
+    pair = Pair(live_server, api, names, {"periods": ["all", "day"]})
+    pair.ask("POST", "dora", "/hide")
+
+    def moves() -> list[tuple[Any, ...]]:
+        told = api.patch(f"{pair.sealed.url}/grants/g4?dry_run=true", json={"amount": 9}).json()["moves"]
+        return [(move["window"], move["previous_score"], move["score"], move["rank"]) for move in told]
+
+    before = moves()
+    assert before == [("all", 4, 9, None), (DAY, 4, 9, None)]
+    pair.sealed.seal(DAY)
+    assert moves() == before

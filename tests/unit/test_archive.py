@@ -1,0 +1,46 @@
+"""Reading an archive while a new revision of it comes."""
+
+import asyncio
+from typing import Any
+
+from app.model.namespace import Namespace, Rules
+from app.store.archive import BoardReader
+
+REVISIONS = {1: ["ann", "hid", "bob"], 2: ["zed", "ann", "hid", "bob"]}
+
+
+class Postgres:
+    """An archive in which `hid` is not shown; a revision is committed between two questions."""
+
+    def __init__(self) -> None:
+        self.revision = 1
+
+    async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
+        users, revision = REVISIONS[self.revision], self.revision
+        if query == "archived_hidden":
+            self.revision = 2
+            return [{"position": users.index("hid") + 1, "key": 0, "peers": 1, "revision": revision}]
+        first, last = args[2], args[3]
+        return [
+            {
+                "total": len(users),
+                "position": place,
+                "name": user,
+                "key": -place,
+                "since": 0,
+                "better": place - 1,
+                "levels": place - 1,
+                "veiled": True,
+                "gone": user == "hid",
+                "revision": revision,
+            }
+            for place, user in enumerate(users, 1)
+            if first <= place <= last
+        ]
+
+
+def test_who_is_hidden_is_not_shown_whatever_comes_in_between() -> None:
+    reader = BoardReader(None, Postgres())  # type: ignore[arg-type]
+    space = Namespace(1, "n", 0, 1, Rules())
+    board = asyncio.run(reader.resolve(space, "2025-01-01", ["page", 0, 10], None, [b"archived", b"1", b"5"]))
+    assert ([place.user for place in board.places], board.total) == (["zed", "ann", "bob"], 3)

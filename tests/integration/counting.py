@@ -100,7 +100,7 @@ def cells(grants: list[Live], zone: str, level: int) -> dict[tuple[int, datetime
 
 def told_cells(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[tuple[int, datetime], list[int]]:
     """The same as Postgres counts it."""
-    sql = """SELECT user_number, at, grants, amount::bigint, recorded, recorded_amount::bigint FROM activity
+    sql = """SELECT user_number, at, grants, amount, recorded, recorded_amount FROM activity
              WHERE namespace_id = %s AND level = %s AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
     return {(user, at.astimezone(UTC)): held for user, at, *held in db.execute(sql, (namespace, level)).fetchall()}
 
@@ -123,16 +123,16 @@ def check_counts(db: psycopg.Connection[Any]) -> int:
         minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for (_, at), cell in cells(grants, zone, 2).items():
             minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
-        sql = """SELECT at, grants, amount::bigint, recorded, recorded_amount::bigint FROM trends
+        sql = """SELECT at, grants, amount, recorded, recorded_amount FROM trends
                  WHERE namespace_id = %s AND level = 2
                  AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
         assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
         for level in (0, 1):
-            sql = """SELECT at, grants, amount::bigint, users FROM trends
+            sql = """SELECT at, grants, amount, users FROM trends
                      WHERE namespace_id = %s AND level = %s AND grants <> 0"""
             told = db.execute(sql, (namespace, level)).fetchall()
             assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, zone, level == 1)
-            sql = "SELECT at, score::bigint, users FROM board_sums WHERE namespace_id = %s AND level = %s"
+            sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
             told = db.execute(sql, (namespace, level)).fetchall()
             assert {at.astimezone(UTC): (score, n) for at, score, n in told} == boards(db, namespace, zone, level == 1)
     return checked

@@ -810,7 +810,8 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 -- name: archived_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
        EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
@@ -819,7 +820,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_places
 -- As archived_page, at these places.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
        EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
@@ -829,7 +831,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
 SELECT a.total, k.key, coalesce(n.better, a.total) AS better,
        coalesce(n.levels, (SELECT r.levels + 1 FROM archived r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled
 FROM archives a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (key, number)
 LEFT JOIN LATERAL (SELECT r.better, r.levels FROM archived r WHERE r.archive_id = a.id AND r.key <= k.key
                    ORDER BY r.key DESC LIMIT 1) AS n ON true
@@ -837,7 +840,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: archived_users
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
        EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
@@ -846,7 +850,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_around
 -- A user's place and as many on each side.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
        EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM archives a
 LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
@@ -858,7 +863,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
 WITH a AS (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2)
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h JOIN archived g ON g.user_number = h.user_number WHERE g.archive_id = a.id) AS veiled,
+       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
+           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
        EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
 FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
     (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
@@ -877,7 +883,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
 -- those who share their scores).
 WITH gone AS MATERIALIZED (
     SELECT r.archive_id, r.position, r.key, a.revision FROM archives a
-    CROSS JOIN hidden h JOIN archived r ON r.archive_id = a.id AND r.user_number = h.user_number
+    CROSS JOIN hidden h
+    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS r
     WHERE a.namespace_id = $1 AND a.board = $2),
 peers AS (
     SELECT k.key, n.peers FROM (SELECT DISTINCT archive_id, key FROM gone) AS k

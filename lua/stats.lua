@@ -1,18 +1,23 @@
 -- Reads what a board's scores come to, all of it at one version.
 --
--- KEYS     board, namespace, meta
+-- KEYS     board, namespace, meta, sums of the board (where bounded sums are kept and asked for)
 -- ARGV     board's name, lowest and highest score as ZCOUNT takes them, bins of a histogram (0: none), order (desc | asc),
 --          then percents
--- Reply    {epoch, version, sums | false, count, lowest, highest, score of each percent …, begin of a bin, its count, …}:
---          sums as include/tally keeps them, of the whole board; the rest of the scores in bounds, scores false without any;
+-- Reply    {epoch, version, sums | false, sum | false, count, lowest, highest, score of each percent …, begin of a bin, its
+--          count, …}: sums as include/tally keeps them, of the whole board; the rest of the scores in bounds, the sum of
+--          them as the board keeps them ('' where its tree is broken), scores false without any;
 --          the score of a percent: that which so many, the worst first, do not surpass (nearest rank); bins as the scores go
 --          up, each up to the next one's begin; {'unopened'} where meta is gone; {'archived', epoch, version} where the
 --          board stands in Postgres
 -- Effects  none
 --
+--- @include "include/call"
 --- @include "include/window"
+--- @include "include/longs"
+--- @include "include/nodes"
+--- @include "include/within"
 
-local board_key, space_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
+local board_key, space_key, meta_key, sums_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local board, low, high, bins, ascending = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'asc'
 local FIRST_PERCENT = 6
 
@@ -40,7 +45,11 @@ local function score_of(key)
 end
 
 local worst, best = key_at(1), key_at(count)
-local reply = { epoch, version, held[2], count, ascending and best or worst, ascending and worst or best }
+local sum = sums_key and '0' or false
+if sum and count > 0 then
+  sum = sum_within(board_key, sums_key, tonumber(low), tonumber(high)) or ''
+end
+local reply = { epoch, version, held[2], sum, count, ascending and best or worst, ascending and worst or best }
 for i = FIRST_PERCENT, #ARGV do
   reply[#reply + 1] = key_at(math.floor((tonumber(ARGV[i]) * count + 99) / 100))
 end
@@ -54,7 +63,7 @@ local function count_from(first, next)
 end
 
 if bins > 0 and count > 0 then
-  local lowest, highest = score_of(reply[5]), score_of(reply[6])
+  local lowest, highest = score_of(reply[6]), score_of(reply[7])
   local width = highest - lowest + 1
   bins = math.min(bins, width)
   local rest = width % bins

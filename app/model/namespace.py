@@ -57,11 +57,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bands: tuple[Band, ...] = ()
 
 
-# Rules that API.md names and this version does not build: anything but the off value is refused, never ignored.
-_UNBUILT: dict[str, Any] = {
-    "bounded_sums": False,
-}
-
 # Which of a user's grants make the score.
 COUNTED = {
     **{("sum", order): "sum" for order in ("asc", "desc")},
@@ -73,15 +68,12 @@ COUNTED = {
 # Rules that give recorded scores their meaning.
 _LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
-    *("category_boards", "streaks", "statistics"),
+    *("category_boards", "streaks", "statistics", "bounded_sums"),
 )
 
 
 def check_rules(rules: Rules) -> Rules:
     """The rules in their normal form (`all` first, each period once). Invalid, naming the field."""
-    for field, off in _UNBUILT.items():
-        if getattr(rules, field) != off:
-            raise Invalid(f"not built yet: only {msgspec.json.encode(off).decode()} is taken", field=f"$.{field}")
     if rules.display_name is not None:
         check_text(rules.display_name, "$.display_name", 128)
     if rules.group is not None:

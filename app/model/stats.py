@@ -16,17 +16,19 @@ PERCENTS = (50, 90, 99)
 
 
 class Sums(NamedTuple):
-    """The sum of some scores, and that of their squares, in scaled units."""
+    """The sum of some scores, and that of their squares (None: not known), in scaled units."""
 
     scores: int
-    squares: int
+    squares: int | None
 
     def mean(self, count: int, scale: int) -> float:
         """The arithmetic mean as a decimal, rounded once."""
         return self.scores / (count * int(10**scale))
 
-    def deviation(self, count: int, scale: int) -> float:
-        """The standard deviation of the population, out of an exact variance."""
+    def deviation(self, count: int, scale: int) -> float | None:
+        """The standard deviation of the population, out of an exact variance; None without squares."""
+        if self.squares is None:
+            return None
         return sqrt((count * self.squares - self.scores**2) / (count**2 * 100**scale))
 
 

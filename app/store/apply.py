@@ -132,7 +132,7 @@ def _space(namespace: Namespace) -> tuple[int | str, ...]:
     limits = ",".join(f"{per} {_text(grants)} {_text(amount)}" for per, grants, amount in namespace.limits)
     return (
         *(namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking),
-        *(limits, rules.suspicious, int(rules.statistics)),
+        *(limits, rules.suspicious, int(rules.statistics), int(rules.bounded_sums)),
     )
 
 
@@ -146,6 +146,8 @@ def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
         yield keys.orders(p, namespace.id, window)
     if namespace.rules.ranking == "dense":
         yield keys.scores(p, namespace.id, window)
+    if namespace.rules.bounded_sums:
+        yield keys.sums(p, namespace.id, window)
 
 
 def read(reply: Any) -> list[Outcome]:

@@ -50,6 +50,11 @@ def scores(p: int, namespace_id: int, window: str) -> str:
     return f"lb:{{{p}}}:bs:{namespace_id}:{window}"
 
 
+def sums(p: int, namespace_id: int, window: str) -> str:
+    """Hash of a board whose namespace keeps bounded sums: stretch of scores → their sum, see lua/include/nodes.lua."""
+    return f"lb:{{{p}}}:bt:{namespace_id}:{window}"
+
+
 def balances(p: int, namespace_id: int) -> str:
     """Hash a user (append the name): total, count, last, seq, at, per category, source and day, velocities, and the
     scores that a hidden user has on each board."""
@@ -63,7 +68,7 @@ def space(p: int, namespace_id: int) -> str:
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
 # any glob character, so a key is told by its beginning, never by a pattern.
-_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|u|s):(\d+)(?::|\Z)")
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|u|s):(\d+)(?::|\Z)")
 
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:

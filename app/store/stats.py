@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, NamedTuple
 
+from ..model.errors import Recovering
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX
 from ..model.stats import PERCENTS, Statistics, Sums
@@ -37,7 +38,7 @@ class StatsReader:
         self._gate = asyncio.Semaphore(_ARCHIVES_AT_ONCE)
 
     async def read(self, namespace: Namespace, board: str, bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
-        """What a board's scores in bounds come to; sums of the whole board alone, and where the namespace keeps them.
+        """What a board's scores in bounds come to, as far as the namespace keeps it: the squares of a part are not.
 
         O(log n + bins × log n); in an archive O(n log n), for a few readers at a time. StoreUnavailable, Recovering.
         """
@@ -47,8 +48,7 @@ class StatsReader:
                 found = await self._archived(namespace, board, bounds, bins, reply)
         else:
             found = read_stats(reply, namespace.sign)
-        is_told = namespace.rules.statistics and bounds == EVERYTHING
-        return found if is_told else found._replace(sums=None)
+        return found._replace(sums=_kept(namespace, bounds, found.sums))
 
     async def _archived(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
         row = await self._postgres.fetch_one(
@@ -71,8 +71,22 @@ class StatsReader:
 def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int) -> Call:
     """The statistics of an open board."""
     p, ns = namespace.partition, namespace.id
-    names = (keys.board(p, ns, board), keys.space(p, ns), keys.meta(p))
+    names = [keys.board(p, ns, board), keys.space(p, ns), keys.meta(p)]
+    if namespace.rules.bounded_sums and not _has_both(namespace, bounds):
+        names.append(keys.sums(p, ns, board))
     return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, namespace.rules.order, *PERCENTS])
+
+
+def _has_both(namespace: Namespace, bounds: Bounds) -> bool:
+    """Whether sum and squares of what is asked for are kept."""
+    return namespace.rules.statistics and bounds == EVERYTHING
+
+
+def _kept(namespace: Namespace, bounds: Bounds, sums: Sums | None) -> Sums | None:
+    """What the namespace keeps of sums, so that an archive tells no more than the board did."""
+    if sums is None or _has_both(namespace, bounds):
+        return sums
+    return Sums(sums.scores, None) if namespace.rules.bounded_sums else None
 
 
 def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
@@ -84,16 +98,26 @@ def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
 def read_stats(reply: Any, sign: int = 1) -> Statistics:
     """The reply of a stats call. Recovering where the partition's head is gone."""
     check_opened(reply)
-    epoch, version, sums, count, *rest = reply
+    epoch, version, both, part, count, *rest = reply
     scores = [None if key is None else sign * int(float(key)) for key in rest[: 2 + len(PERCENTS)]]
     bins = rest[2 + len(PERCENTS) :]
     return Statistics(
         epoch=int(epoch),
         version=int(version),
-        sums=Sums(0, 0) if sums is None else Sums(*map(int, sums.split())),
+        sums=_sums(both) if part is None else Sums(_part(part, sign), None),
         users=count,
         lowest=scores[0],
         highest=scores[1],
         percents=tuple(scores[2:]),
         bins=tuple((int(begin), number) for begin, number in zip(bins[::2], bins[1::2], strict=True)),
     )
+
+
+def _sums(both: bytes | None) -> Sums:
+    return Sums(0, 0) if both is None else Sums(*map(int, both.split()))
+
+
+def _part(sum_of_keys: bytes, sign: int) -> int:
+    if not sum_of_keys:
+        raise Recovering("the sums of this board are damaged; bounded ones are not told until they are repaired")
+    return sign * int(sum_of_keys)

@@ -9,9 +9,9 @@ local function unpack_spaces(keys, args, count)
                   earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
-                  statistics = ARGV[args + 9] == '1', tallied = {},
+                  statistics = ARGV[args + 9] == '1', bounded = ARGV[args + 10] == '1', tallied = {},
                   labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, changed = {} }
-    args = args + 9
+    args = args + 10
   end
   return spaces, keys + count, args
 end
@@ -29,10 +29,13 @@ local function unpack_boards(keys, args, count, spaces)
     if space.dense then
       board.scores_key, keys = KEYS[keys + 1], keys + 1
     end
+    if space.bounded then
+      board.sums, keys = new_sums(KEYS[keys + 1]), keys + 1
+    end
     if space.statistics then
       board.tally, space.tallied[#space.tallied + 1] = { sum = 0, squares = 0 }, board
     end
-    if space.dense or space.statistics then
+    if space.dense or space.statistics or space.bounded then
       board.was = {}
     end
   end

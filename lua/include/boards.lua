@@ -4,6 +4,7 @@
 -- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
 -- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
+-- Where bounded sums are kept, a hash holds its tree of sums (include/nodes).
 -- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
 
 local function digits(seq)
@@ -25,6 +26,19 @@ local function read_members(board, users, names)
   return members
 end
 
+-- What was found, where the keys beside a board are what they should be; or nil and the error.
+local function check_beside(board, found)
+  local _, wrong_scores, wrong_sums
+  if board.scores_key then
+    _, wrong_scores = try('ZCARD', board.scores_key)
+  end
+  if board.sums then
+    _, wrong_sums = try('HLEN', board.sums.key)
+  end
+  local wrong = wrong_scores or wrong_sums
+  return not wrong and found or nil, wrong
+end
+
 -- Fills a board's scores, by the number of the user, for a target's users; board.fault names a key that is no such board.
 local function read_board(board, users, names)
   local members = names
@@ -35,9 +49,8 @@ local function read_board(board, users, names)
     end
   end
   local found, err = try('ZMSCORE', board.key, unpack(members))
-  if found and board.scores_key then
-    local _, wrong = try('ZCARD', board.scores_key)
-    found, err = not wrong and found, wrong
+  if found then
+    found, err = check_beside(board, found)
   end
   if not found then
     board.fault = board.key .. ': ' .. err
@@ -169,7 +182,7 @@ local function write_board(board, users)
   if board.scores_key then
     write_scores(board, users)
   end
-  if board.tally then
+  if board.tally or board.sums then
     tally_board(board, users)
   end
 end

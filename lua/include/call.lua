@@ -2,6 +2,8 @@
 
 local call, pcall, format, match, sub = redis.call, redis.pcall, string.format, string.match, string.sub
 
+local FIELDS_A_CALL = 2000 -- of a hash, at most: Lua unpacks no more than some thousand arguments
+
 -- The reply, or nil and the error's text.
 local function try(...)
   local reply = pcall(...)

@@ -3,7 +3,6 @@
 -- stand on a board, the lowest and the highest, its sorted set tells.
 -- A board's tally holds what this batch adds: `sum` and `squares` while doubles add up exactly, limbs beyond.
 
-local FIELDS_A_CALL = 2000
 local PLAIN_MAX = 6000000000000 -- the changes of 512 users add up within ±4·10^15
 
 -- Fills the tallies of a space's boards; board.fault names one that is no such thing, space.fault a key.
@@ -44,14 +43,20 @@ end
 
 -- From the scores that users had on a board to those that they come to: a user who comes with two targets counts once.
 local function tally_board(board, users)
-  local was, scores, tally = board.was, board.scores, board.tally
+  local was, scores, tally, sums = board.was, board.scores, board.tally, board.sums
   for i = 1, #users do
     local user = users[i]
     local number = user.number
     local old, new = was[number], is_shown(user) and scores[number]
     if old ~= new then
-      add_change(tally, old or 0, new or 0)
-      was[number], tally.changed = new, true
+      if tally then
+        add_change(tally, old or 0, new or 0)
+        tally.changed = true
+      end
+      if sums then
+        move_score(sums, old, new, board.space.ascending)
+      end
+      was[number] = new
     end
   end
 end

@@ -37,6 +37,9 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     if board.tally and board.tally.changed then
       set(board.space, 't:' .. board.window, tally_text(board.tally))
     end
+    if board.sums and next(board.sums.low) then
+      write_sums(board.sums)
+    end
   end
   local scratch = {}
   for _, user in ipairs(batch.users) do

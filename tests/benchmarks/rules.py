@@ -42,16 +42,15 @@ class Bench:
         self._store.hset(keys.rules(P), str(self._ids), "1")
         return Namespace(self._ids, f"n{self._ids}", P, 1, Rules(**rules))
 
-    def grants(self, space: Namespace, count: int, tag: str) -> list[Entry]:
-        """Grants to random users, with a category and a source."""
+    def grants(self, space: Namespace, count: int, tag: str, most: int = 0) -> list[Entry]:
+        """Grants to random users, with a category and a source; of 5, or of up to so much."""
         now = time.time_ns() // 1000
-        return [
-            plan(
-                Grant(f"{tag}-{i}", f"user-{random.randrange(USERS)}", Raw(b"5"), category="red", source="race"),
-                *(space, now),
-            )
-            for i in range(count)
-        ]
+        found = []
+        for i in range(count):
+            user, amount = f"user-{random.randrange(USERS)}", random.randint(1, most) if most else 5
+            grant = Grant(f"{tag}-{i}", user, Raw(str(amount).encode()), category="red", source="race")
+            found.append(plan(grant, space, now))
+        return found
 
     def micros(self, entries: list[Entry]) -> float:
         """Microseconds of the script an entry; every entry must be applied."""
@@ -66,6 +65,12 @@ class Bench:
             assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
         stats = self._store.info("commandstats")
         return float(stats["cmdstat_evalsha"]["usec"]) / len(entries)
+
+    def bytes_of_sums(self, space: Namespace) -> float:
+        """Bytes that the trees of sums take, a user and board."""
+        names = list(self._store.scan_iter(match=keys.sums(P, space.id, "*"), count=10_000))
+        held = sum(self._store.memory_usage(name, samples=1000) for name in names)
+        return float(held / sum(self._store.zcard(name.replace(b":bt:", b":b:")) for name in names))
 
     def corrected(self, entries: list[Entry], verb: str) -> Iterator[Entry]:
         """A correction of each grant, as the server plans it for a user with no other grants in the way."""
@@ -108,8 +113,22 @@ def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
                 found["a correction"].append(bench.micros(list(bench.corrected(entries, "edit"))))
                 for name, space in spaces.items():
                     found[name].append(bench.micros(bench.grants(space, grants, f"r{r}")))
+            bounded_sums(bench, tell, grants, rounds)
         finally:
             valkey.stop()
     base = sorted(found.pop("plain"))[rounds // 2]
     for name, times in found.items():
         tell(name, sorted(times)[rounds // 2], base, "µs", wanted.get(name))
+
+
+def bounded_sums(bench: Bench, tell: Tell, grants: int, rounds: int) -> None:
+    """What `bounded_sums` costs depends on how far the scores lie apart: one line a spread, in µs and in bytes."""
+    for most in (10**3, 10**6, 10**9, 10**12):
+        plain, kept = (bench.space(statistics=False, bounded_sums=held) for held in (False, True))
+        times: tuple[list[float], list[float]] = ([], [])
+        for r in range(rounds):
+            for space, found in zip((plain, kept), times, strict=True):
+                found.append(bench.micros(bench.grants(space, grants, f"r{r}", most)))
+        base, cost = (sorted(found)[rounds // 2] for found in times)
+        tell(f"bounded_sums, grants to {most:.0e}", cost, base, "µs", None)
+        print(f"{'':34} {bench.bytes_of_sums(kept):10,.0f} bytes a user and board", flush=True)

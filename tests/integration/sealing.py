@@ -14,10 +14,10 @@ VIEWS = ["limit=2", "limit=2&offset=1", "around=bob&radius=1", "user=ann&user=do
 VIEWS += [f"limit=9&ranking={ranking}" for ranking in ("competition", "dense", "ordinal")]
 RULES: list[dict[str, Any]] = [
     {},
-    {"order": "asc", "tie_break": "earliest"},
+    {"order": "asc", "tie_break": "earliest", "bounded_sums": True},
     {"tie_break": "earliest", "ranking": "dense", "category_boards": True, "scale": 1},
-    {"aggregation": "best", "ranking": "dense"},
-    {"aggregation": "best", "order": "asc", "category_boards": True},
+    {"aggregation": "best", "ranking": "dense", "bounded_sums": True, "statistics": False},
+    {"aggregation": "best", "order": "asc", "category_boards": True, "bounded_sums": True},
     {"aggregation": "latest", "ranking": "ordinal", "tie_break": "earliest"},
 ]
 

@@ -18,11 +18,10 @@ def test_unknown_namespace_and_path(api: httpx.Client) -> None:
     assert api.delete("/v1/grants").status_code == 405
 
 
-def test_rules_that_are_not_built_or_not_known_are_refused(api: httpx.Client, space: str) -> None:
+def test_rules_that_are_not_known_are_refused(api: httpx.Client, space: str) -> None:
     for body, field in (
         ({"ranking": "best"}, "$.ranking"),
         ({"aggregation": "most"}, "$.aggregation"),
-        ({"bounded_sums": True}, "$.bounded_sums"),
         ({"nonsense": 1}, "$.nonsense"),
         ({"scale": 7}, "$.scale"),
         ({"timezone": "Mars/Olympus"}, "$.timezone"),

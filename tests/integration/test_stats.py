@@ -36,13 +36,7 @@ def check(space: Space, window: str, query: str = "", low: float = -1e9, high: f
         assert [told[name] for name in ("sum", "mean", "stddev", "min", "max")] == [None] * 5
         assert told["percentiles"] == {"50": None, "90": None, "99": None}
         return told
-    if "_score" in query:
-        assert (told["sum"], told["mean"], told["stddev"]) == (None, None, None)
-    else:
-        mean = sum(held) / n
-        assert told["sum"] == float(sum(held))
-        assert told["mean"] == float(mean)
-        assert isclose(told["stddev"], sqrt(sum((score - mean) ** 2 for score in held) / n), abs_tol=1e-12)
+    check_sums(space, told, held, is_whole="_score" not in query)
     assert (told["min"], told["max"]) == (float(held[0]), float(held[-1]))
     worst_first = held[::-1] if space.rules.get("order") == "asc" else held
     for percent, score in told["percentiles"].items():
@@ -55,6 +49,19 @@ def check(space: Space, window: str, query: str = "", low: float = -1e9, high: f
             assert one["count"] == sum(one["from"] <= score < one["to"] for score in held)
         assert sum(one["count"] for one in bins) == n
     return told
+
+
+def check_sums(space: Space, told: dict[str, Any], held: list[Fraction], is_whole: bool) -> None:
+    """What adds up: the whole board where statistics are kept, any part of it where bounded sums are."""
+    mean, has_squares = sum(held) / len(held), is_whole and space.rules.get("statistics", True)
+    if has_squares or space.rules.get("bounded_sums"):
+        assert (told["sum"], told["mean"]) == (float(sum(held)), float(mean))
+    else:
+        assert (told["sum"], told["mean"]) == (None, None)
+    if has_squares:
+        assert isclose(told["stddev"], sqrt(sum((score - mean) ** 2 for score in held) / len(held)), abs_tol=1e-12)
+    else:
+        assert told["stddev"] is None
 
 
 QUERIES: list[tuple[str, float, float]] = [

@@ -97,8 +97,9 @@ def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     before = partition.store.hget(keys.space(P, 7), "t:all")
     batch = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*batch)) == {"applied"}
-    added = sums([sign * (UNITS_MAX - i) for i in range(200)])
-    assert stats(partition).sums == Sums(sign * held + added.scores, held * UNITS_MAX + added.squares)
+    added = [sign * (UNITS_MAX - i) for i in range(200)]
+    squares = held * UNITS_MAX + sum(score * score for score in added)
+    assert stats(partition).sums == Sums(sign * held + sum(added), squares)
     back = [partition.entry(f"h{i}", user=f"u{i}", amount=-sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*back)) == {"applied"}
     assert partition.store.hget(keys.space(P, 7), "t:all") == before

@@ -1,0 +1,110 @@
+-- How a batch moves a board's tree of sums (include/nodes). Its changes are gathered in the leaves, `low` and, for keys
+-- beyond what doubles add up exactly, millions in `high`; they climb the tree when they are written.
+
+local MILLION = 1000000
+local LOW_MAX = 3000000000000 -- the keys that 512 users leave and come to add up within ±3.1·10^15
+local MILLIONS_MAX = 4000000000 -- with them, and fifteen digits that are held, within ±8.1·10^15
+
+local function new_sums(key)
+  return { key = key, low = {}, high = {} }
+end
+
+-- A key joins its stretch (times 1) or leaves it (times −1).
+local function move_key(sums, key, times)
+  local leaf = math.floor(key / LEAF)
+  local low = key
+  if key > LOW_MAX or key < -LOW_MAX then
+    low = key % MILLION
+    sums.high[leaf] = (sums.high[leaf] or 0) + times * (key - low) / MILLION
+  end
+  sums.low[leaf] = (sums.low[leaf] or 0) + times * low
+end
+
+-- From one score, or none, to another.
+local function move_score(sums, old, new, ascending)
+  if old then
+    move_key(sums, ascending and 0 - old or old, -1)
+  end
+  if new then
+    move_key(sums, ascending and 0 - new or new, 1)
+  end
+end
+
+local function climb(changes)
+  local parents = {}
+  for index, change in pairs(changes) do
+    local parent = math.floor(index / FAN)
+    parents[parent] = (parents[parent] or 0) + change
+  end
+  return parents
+end
+
+-- What a node comes to: a number while it is exact, text beyond. The tree of one that held no sum is broken: it tells
+-- none until it is made anew.
+local function raised(sums, held, low, millions)
+  local number = held and tonumber(held) or 0
+  local is_short = not held or #held < 16
+  if held and (number % 1 ~= 0 or number == 0 or not is_short and (#held > 64 or not match(held, '^-?%d+$'))) then
+    sums.broken = true
+    return 0
+  end
+  if is_short then
+    if not millions then
+      return number + low
+    elseif millions <= MILLIONS_MAX and millions >= -MILLIONS_MAX then
+      return number + low + millions * MILLION
+    end
+  end
+  local limbs = new_limbs()
+  add_product(limbs, millions or 0, MILLION)
+  return long_sum(held or '0', low, limbs)
+end
+
+-- Writes some nodes, whose changes are given beside them.
+local function write_nodes(sums, nodes, lows, highs)
+  local held, kept, n, gone = call('HMGET', sums.key, unpack(nodes)), {}, 0, {}
+  for i = 1, #nodes do
+    local total = raised(sums, held[i], lows[i], highs[i])
+    if total == 0 or total == '0' then
+      gone[#gone + 1] = nodes[i]
+    else
+      kept[n + 1], kept[n + 2], n = nodes[i], total, n + 2
+    end
+  end
+  if n > 0 then
+    call('HSET', sums.key, unpack(kept))
+  end
+  if gone[1] then
+    call('HDEL', sums.key, unpack(gone))
+  end
+end
+
+-- Nodes of one level, some at a time.
+local function write_level(sums, level, low, high)
+  local nodes, lows, highs, n = {}, {}, {}, 0
+  for index, change in pairs(low) do
+    local millions = high[index] or false
+    if change ~= 0 or (millions and millions ~= 0) then
+      if n == FIELDS_A_CALL then
+        write_nodes(sums, nodes, lows, highs)
+        nodes, lows, highs, n = {}, {}, {}, 0
+      end
+      n = n + 1
+      nodes[n], lows[n], highs[n] = node_of(level, index), change, millions
+    end
+  end
+  if n > 0 then
+    write_nodes(sums, nodes, lows, highs)
+  end
+end
+
+local function write_sums(sums)
+  local low, high = sums.low, sums.high
+  for level = 0, TOP do
+    write_level(sums, level, low, high)
+    low, high = climb(low), climb(high)
+  end
+  if sums.broken then
+    call('HSET', sums.key, 'broken', 1)
+  end
+end

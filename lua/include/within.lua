@@ -1,0 +1,56 @@
+-- How much the keys of a board within bounds add up to, by its tree of sums (include/nodes). O(log n).
+
+local PLAIN_DIGITS = 12 -- a thousand sums of so many digits add up in a double
+
+-- The nodes that fill what lies between two leaves, behind `broken`.
+local function nodes_between(first, last)
+  local nodes, level = { 'broken' }, 0
+  while true do
+    local first_parent, last_parent = math.floor(first / FAN), math.floor(last / FAN)
+    local together = first_parent == last_parent or level == TOP
+    for index = first + 1, together and last - 1 or first_parent * FAN + FAN - 1 do
+      nodes[#nodes + 1] = node_of(level, index)
+    end
+    if together then
+      return nodes
+    end
+    for index = last_parent * FAN, last - 1 do
+      nodes[#nodes + 1] = node_of(level, index)
+    end
+    first, last, level = first_parent, last_parent, level + 1
+  end
+end
+
+-- Keys of one leaf: each as often as it stands on the board.
+local function add_keys(limbs, board_key, low, high)
+  if redis.call('ZCOUNT', board_key, string.format('%.0f', low), string.format('%.0f', high)) == 0 then
+    return
+  end
+  for key = low, high do
+    local name = string.format('%.0f', key)
+    add_product(limbs, key, redis.call('ZCOUNT', board_key, name, name))
+  end
+end
+
+-- The sum of the keys from low to high, both included, as text; false where the tree is broken.
+local function sum_within(board_key, sums_key, low, high)
+  local limbs, plain = new_limbs(), 0
+  local first, last = math.floor(low / LEAF), math.floor(high / LEAF)
+  if first == last then
+    add_keys(limbs, board_key, low, high)
+    return long_sum('0', 0, limbs)
+  end
+  for i, held in ipairs(redis.call('HMGET', sums_key, unpack(nodes_between(first, last)))) do
+    local number = held and match(held, '^-?%d+$') and tonumber(held)
+    if held and (i == 1 or not number) then
+      return false
+    elseif held and #held > PLAIN_DIGITS then
+      add_text(limbs, held)
+    elseif held then
+      plain = plain + number
+    end
+  end
+  add_keys(limbs, board_key, low, first * LEAF + LEAF - 1)
+  add_keys(limbs, board_key, last * LEAF, high)
+  return long_sum('0', plain, limbs)
+end

@@ -68,8 +68,10 @@ COUNTED = {
 # Rules that give recorded scores their meaning.
 _LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
-    *("category_boards", "streaks", "statistics", "bounded_sums"),
+    *("category_boards", "streaks"),
 )
+# What is kept beside the boards from the first grant on: it may be given up later, and does not come back.
+_KEPT = ("statistics", "bounded_sums")
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -138,7 +140,8 @@ def check_change(old: Rules, new: Rules, now: int) -> str | None:
             return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
         return "ranking"  # dense ranks are kept from the first grant on
-    return next((field for field in _LOCKED if getattr(old, field) != getattr(new, field)), None)
+    changed = [field for field in (*_LOCKED, *_KEPT) if getattr(old, field) != getattr(new, field)]
+    return next((field for field in changed if field not in _KEPT or getattr(new, field)), None)
 
 
 def locked(field: str) -> RuleLocked:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import redis
 from websockets.sync.client import connect
 
 from tests.integration.granting import GOOD, post
@@ -160,6 +161,25 @@ def test_a_namespace_without_statistics_tells_what_its_board_tells(api: httpx.Cl
     assert [(one["percentile"], one["band"], one["count"]) for one in listed if one["namespace"] == name] == [
         (None, None, 1)
     ]
+
+
+def test_what_is_kept_beside_boards_may_be_given_up(live_server: Any, api: httpx.Client, names: Any) -> None:
+    name = names.fresh()
+    kept: dict[str, Any] = {"statistics": True, "bounded_sums": True}
+    assert api.put(f"/v1/namespaces/{name}", json=kept).status_code == 201
+    post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
+    url = f"/v1/namespaces/{name}/boards/all/stats"
+    with redis.Redis.from_url(live_server.valkey.url) as direct:
+        trees = direct.keys("lb:*:bt:*")
+        assert api.get(f"{url}?max_score=9").json()["sum"] == 5
+        for rule in kept:
+            assert api.put(f"/v1/namespaces/{name}", json=kept | {rule: False}).status_code == 200
+            kept[rule] = False
+            assert post(api, name, {"grant_id": rule, "user_id": "ann", "amount": 1}).status_code == 201
+            locked = api.put(f"/v1/namespaces/{name}", json=kept | {rule: True})
+            assert (locked.json()["code"], locked.json()["field"]) == ("rule_locked", f"$.{rule}")
+        assert len(direct.keys("lb:*:bt:*")) == len(trees) - 4, "one a board"
+    assert [api.get(f"{url}{query}").json()["sum"] for query in ("", "?max_score=9")] == [None, None]
 
 
 def test_a_sum_beyond_64_bits_is_exact(api: httpx.Client, names: Any) -> None:

@@ -149,6 +149,8 @@ async def _write(
     await sink.execute("clear_archives", ids)
     await sink.execute("fill_archives", namespace.id, ids)
     await sink.execute("sign_archives", ids, namespace.sign)
+    await sink.execute("lock_archived")
+    await sink.execute("veil_archives", ids)
     return archives
 
 

@@ -770,6 +770,18 @@ SELECT a.id, row_number() OVER (PARTITION BY a.id ORDER BY f.key DESC, f.since, 
 FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board JOIN users u ON u.number = f.user_number
 WHERE a.id = ANY($2::int[]) WINDOW w AS (PARTITION BY a.id ORDER BY f.key DESC);
 
+-- name: lock_archived
+-- Once archives are written and before their users are marked: who is being hidden meanwhile is seen here, or sees them.
+LOCK TABLE veiled IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: veil_archives
+-- Marks the users of archives who are hidden; whoever stands there no more is marked no more. O(users).
+WITH gone AS (
+    DELETE FROM veiled v WHERE v.archive_id = ANY($1::int[]) AND NOT EXISTS (
+        SELECT FROM archived r WHERE r.archive_id = v.archive_id AND r.user_number = v.user_number))
+INSERT INTO veiled SELECT r.archive_id, r.user_number FROM archived r JOIN hidden h ON h.user_number = r.user_number
+WHERE r.archive_id = ANY($1::int[]) ON CONFLICT DO NOTHING;
+
 -- name: sign_archives
 -- A new revision: its total and its hash. sign: what makes a key a score again.
 WITH made AS (
@@ -809,10 +821,10 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 
 -- name: archived_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
+-- veiled: whether anybody of it is not shown; gone: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -820,9 +832,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_places
 -- As archived_page, at these places.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -831,8 +842,7 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
 SELECT a.total, k.key, coalesce(n.better, a.total) AS better,
        coalesce(n.levels, (SELECT r.levels + 1 FROM archived r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled
 FROM archives a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (key, number)
 LEFT JOIN LATERAL (SELECT r.better, r.levels FROM archived r WHERE r.archive_id = a.id AND r.key <= k.key
                    ORDER BY r.key DESC LIMIT 1) AS n ON true
@@ -840,9 +850,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: archived_users
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -850,9 +859,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_around
 -- A user's place and as many on each side.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a
 LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
 LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
@@ -863,9 +871,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
 WITH a AS (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2)
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
     (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
      WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
@@ -873,18 +880,13 @@ FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
         SELECT max(key) FROM archived WHERE archive_id = a.id AND key < $3)))
 LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position LIMIT $6;
 
--- name: archived_better
-SELECT count(*) AS better FROM archived r JOIN archives a ON a.id = r.archive_id
-WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
-  AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number);
-
 -- name: archived_hidden
 -- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
 -- those who share their scores).
 WITH gone AS MATERIALIZED (
     SELECT r.archive_id, r.position, r.key, a.revision FROM archives a
-    CROSS JOIN hidden h
-    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS r
+    JOIN veiled v ON v.archive_id = a.id
+    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = v.user_number LIMIT 1) AS r
     WHERE a.namespace_id = $1 AND a.board = $2),
 peers AS (
     SELECT k.key, n.peers FROM (SELECT DISTINCT archive_id, key FROM gone) AS k
@@ -894,11 +896,13 @@ SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (ke
 -- name: archived_stats
 -- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
 -- the keys of percents ($6) by nearest rank; $7: what makes a key a score. O(n log n).
-WITH shown AS (
+WITH a AS MATERIALIZED (SELECT id FROM archives WHERE namespace_id = $1 AND board = $2),
+gone AS MATERIALIZED (SELECT user_number FROM veiled WHERE archive_id = (SELECT id FROM a)),
+shown AS (
     SELECT r.key, $7::bigint * r.key AS score, row_number() OVER (ORDER BY r.key) AS place, count(*) OVER () AS total
-    FROM archives a JOIN archived r ON r.archive_id = a.id
-    WHERE a.namespace_id = $1 AND a.board = $2 AND r.key BETWEEN $3 AND $4
-      AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number)),
+    FROM archived r
+    WHERE r.archive_id = (SELECT id FROM a) AND r.key BETWEEN $3 AND $4
+      AND NOT EXISTS (SELECT FROM gone g WHERE g.user_number = r.user_number)),
 whole AS (
     SELECT count(*) AS count, sum(score)::text AS sum, sum(score::numeric * score)::text AS squares,
            min(score) AS lowest, max(score) AS highest, max(score) - min(score) + 1 AS width FROM shown),
@@ -931,7 +935,19 @@ ON CONFLICT (user_number) DO UPDATE
 SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
 
 -- name: drop_hidden
+WITH shown AS (DELETE FROM veiled WHERE user_number = $1)
 DELETE FROM hidden WHERE user_number = $1;
+
+-- name: lock_veiled
+-- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
+LOCK TABLE veiled IN ROW EXCLUSIVE MODE;
+
+-- name: veil_user
+-- Marks a user in the archives in which they stand. O(archives of the user's namespaces × log n).
+INSERT INTO veiled
+SELECT a.id, $1 FROM standings s JOIN archives a ON a.namespace_id = s.namespace_id
+CROSS JOIN LATERAL (SELECT FROM archived r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
+WHERE s.user_number = $1 AND s."window" = 'all' ON CONFLICT DO NOTHING;
 
 -- name: put_intent
 -- It takes the place of what was wished before, and is open in every partition.

@@ -236,8 +236,15 @@ class Sink:
         rows = await self._connection.fetch(queries()["deleted_namespaces"], list(partitions))
         return [(row["partition"], row["id"], row["version"]) for row in rows]
 
+    async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
+        """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
+        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_seals"):
+            if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
+                return True
+        return False
+
     async def mark_dropped(self, namespace_ids: Sequence[int]) -> None:
-        """Records that the keys of some namespaces are gone."""
+        """Records that the keys and archives of some namespaces are gone."""
         await self._connection.execute(queries()["mark_dropped"], namespace_ids)
 
     async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:

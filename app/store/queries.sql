@@ -630,8 +630,12 @@ WHERE (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
 
 -- name: open_heals
-SELECT epoch, seq, entry FROM set_aside WHERE partition = $1 AND healed_seq IS NULL AND reason = 'duplicate'
-ORDER BY seq LIMIT 100;
+-- Duplicates of a partition that are not taken back yet; of deleted namespaces none will be.
+SELECT a.epoch, a.seq, a.entry FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
+WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate'
+ORDER BY a.seq LIMIT 100;
 
 -- name: close_heal
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
@@ -639,6 +643,28 @@ UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq
 -- name: deleted_namespaces
 SELECT partition, id, nextval('rules_version') AS version FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
+
+-- name: drop_archived
+-- Some rows of some deleted namespaces' archives.
+DELETE FROM archived WHERE (archive_id, position) IN (
+    SELECT r.archive_id, r.position FROM archives a
+    CROSS JOIN LATERAL (SELECT archive_id, position FROM archived WHERE archive_id = a.id LIMIT $2) AS r
+    WHERE a.namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: drop_archives
+-- Some of their archives that have no rows left.
+WITH doomed AS (SELECT id FROM archives WHERE namespace_id = ANY($1::int[]) LIMIT $2),
+revisions AS (DELETE FROM archive_revisions WHERE archive_id IN (SELECT id FROM doomed)),
+marks AS (DELETE FROM veiled WHERE archive_id IN (SELECT id FROM doomed))
+DELETE FROM archives WHERE id IN (SELECT id FROM doomed);
+
+-- name: drop_archive_todo
+DELETE FROM archive_todo WHERE (namespace_id, "window", user_number, seq) IN (
+    SELECT namespace_id, "window", user_number, seq FROM archive_todo WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: drop_seals
+DELETE FROM seals WHERE (namespace_id, "window") IN (
+    SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: mark_dropped
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
@@ -688,7 +714,9 @@ ORDER BY a.id LIMIT $5;
 SELECT namespace_id, "window" FROM seals WHERE partition = $1;
 
 -- name: add_seal
-INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at) VALUES ($1, $2, $3, $4, $5, $6)
+-- Here and below: whose namespace is deleted by now has its last seals taken away, and gets no more of them.
+INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at)
+SELECT id, $2, $3, $4, $5, $6 FROM namespaces WHERE id = $1 AND deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
 -- name: add_archive_todo
@@ -700,6 +728,7 @@ JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
 LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
      AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
 JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
+JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
 -- name: sealable_namespaces
@@ -802,7 +831,7 @@ UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 -- name: archive_todo
 -- What is to follow in archives that stand, window by window.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq
-FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id
+FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
 JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
 WHERE t.partition = $1 ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
 

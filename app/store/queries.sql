@@ -766,9 +766,12 @@ FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
 
 -- name: archive_tables
--- What an archive is made of: a board as Redis held it, and as it is to be.
+-- What an archive is made of: a board as Redis held it, some users' scores as they are to be, and the rows that become others.
 CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since bigint) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since bigint) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS moved (
+    archive_id integer, position integer, user_number bigint, key bigint, since bigint, better integer, levels integer
+) ON COMMIT DELETE ROWS;
 
 -- name: compare_held
 -- How many users differ between a sealed window in Redis and in the ledger, and one of their boards. An erased user's
@@ -788,28 +791,48 @@ WHERE h.board = f.board AND u.number = f.user_number;
 INSERT INTO archives (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4
 ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archives.seq, excluded.seq) RETURNING id, board, seq;
 
--- name: clear_archives
-DELETE FROM archived WHERE archive_id = ANY($1::int[]);
-
--- name: fill_archives
+-- name: find_moved
+-- The rows of archives that become others as some users' scores become those of `fresh`; without a position: who leaves.
 -- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
+WITH held AS (
+    SELECT r.archive_id, r.user_number, r.key, r.since, r.position, r.better, r.levels FROM archived r
+    WHERE r.archive_id = ANY($2::int[]) AND NOT r.user_number = ANY($3::bigint[])
+    UNION ALL
+    SELECT a.id, f.user_number, f.key, f.since, r.position, r.better, r.levels
+    FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board
+    LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = f.user_number AND r.key = f.key AND r.since = f.since
+    WHERE a.id = ANY($2)),
+now AS (
+    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.key DESC, h.since, u.name COLLATE "C" DESC) AS place,
+           rank() OVER w - 1 AS above, dense_rank() OVER w - 1 AS steps
+    FROM held h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.key DESC))
+INSERT INTO moved
+SELECT archive_id, place, user_number, key, since, above, steps FROM now
+WHERE (position, better, levels) IS DISTINCT FROM (place::int, above::int, steps::int)
+UNION ALL
+SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL
+FROM archives a JOIN archived r ON r.archive_id = a.id
+WHERE a.id = ANY($2) AND r.user_number = ANY($3)
+  AND NOT EXISTS (SELECT FROM fresh f WHERE f.board = a.board AND f.user_number = r.user_number);
+
+-- name: clear_moved
+DELETE FROM archived r USING moved m WHERE r.archive_id = m.archive_id AND r.user_number = m.user_number;
+
+-- name: fill_moved
 INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
-SELECT a.id, row_number() OVER (PARTITION BY a.id ORDER BY f.key DESC, f.since, u.name COLLATE "C" DESC), f.user_number,
-       f.key, f.since, rank() OVER w - 1, dense_rank() OVER w - 1
-FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board JOIN users u ON u.number = f.user_number
-WHERE a.id = ANY($2::int[]) WINDOW w AS (PARTITION BY a.id ORDER BY f.key DESC);
+SELECT archive_id, position, user_number, key, since, better, levels FROM moved WHERE position IS NOT NULL;
 
 -- name: lock_archived
 -- Once archives are written and before their users are marked: who is being hidden meanwhile is seen here, or sees them.
 LOCK TABLE veiled IN SHARE ROW EXCLUSIVE MODE;
 
--- name: veil_archives
--- Marks the users of archives who are hidden; whoever stands there no more is marked no more. O(users).
+-- name: veil_moved
+-- Marks whoever is hidden among the rows that became others; who stands there no more is marked no more. O(those).
 WITH gone AS (
-    DELETE FROM veiled v WHERE v.archive_id = ANY($1::int[]) AND NOT EXISTS (
-        SELECT FROM archived r WHERE r.archive_id = v.archive_id AND r.user_number = v.user_number))
-INSERT INTO veiled SELECT r.archive_id, r.user_number FROM archived r JOIN hidden h ON h.user_number = r.user_number
-WHERE r.archive_id = ANY($1::int[]) ON CONFLICT DO NOTHING;
+    DELETE FROM veiled v USING moved m
+    WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)
+INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN hidden h ON h.user_number = m.user_number
+WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: sign_archives
 -- A new revision: its total and its hash. sign: what makes a key a score again.
@@ -834,12 +857,6 @@ SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_n
 FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
 JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
 WHERE t.partition = $1 ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
-
--- name: keep_archived
--- The places in a window's archives that stay as they are: those of all users but some.
-INSERT INTO fresh (board, user_number, key, since)
-SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
-WHERE a.namespace_id = $1 AND a."window" = $2 AND NOT r.user_number = ANY($3::bigint[]);
 
 -- name: archived_of_users
 SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id

@@ -20,7 +20,7 @@ UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: namespace
-SELECT id, name, partition, version, rules::text FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
+SELECT id, name, partition, version, rules::text, reach FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
@@ -31,9 +31,9 @@ told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespa
 SELECT id, version FROM made;
 
 -- name: change_namespace
--- body: null where the rules stay as they are, which is no event.
+-- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones.
 WITH changed AS (
-    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version')
+    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
     WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)

@@ -7,7 +7,7 @@ from ..model.errors import UserNotFound
 from ..model.veil import ERASE, Intent
 from ..store.postgres import Postgres
 from ..store.veil import intent_of
-from .intents import person_of
+from .intents import hide, person_of
 
 _POLL_S = 0.1
 
@@ -28,7 +28,7 @@ class Erasures:
             held = person_of((await fetch("person", number))[0])
             if held.intent is not None and held.intent.wish == ERASE:
                 return held.intent
-            await fetch("put_hidden", number, held.by_admin, held.opted_out, True)
+            await hide(fetch, number, held, held.by_admin, held.opted_out, erased=True)
             return intent_of((await fetch("put_intent", number, user, ERASE, actor))[0])
 
     async def erased(self, intent: Intent, seconds: float) -> bool:

@@ -114,7 +114,7 @@ class Intents:
 async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Person, causes: tuple[bool, bool]) -> Person:
     """Writes the causes down, and what follows from them where that is another than was wished for last."""
     if any(causes):
-        await fetch("put_hidden", number, *causes, False)
+        await hide(fetch, number, held, *causes)
     elif held.by_admin or held.opted_out:
         await fetch("drop_hidden", number)
     was_hidden = held.intent is not None and held.intent.wish == HIDE
@@ -122,6 +122,15 @@ async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Perso
         return Person(*causes, held.intent, held.open)
     (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor)
     return Person(*causes, intent_of(row), tuple(row["open"]))
+
+
+async def hide(fetch: Fetch, number: int, held: Person, by_admin: bool, opted_out: bool, erased: bool = False) -> None:
+    """Writes down why a user is off the boards, and marks them in the archives where they stand: at once, or whoever is
+    writing these does. O(archives of the user's namespaces)."""
+    await fetch("put_hidden", number, by_admin, opted_out, erased)
+    if not (held.by_admin or held.opted_out):
+        await fetch("lock_veiled")
+        await fetch("veil_user", number)
 
 
 def person_of(row: asyncpg.Record) -> Person:

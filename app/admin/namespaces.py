@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..access.guard import check_reader, need, principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
-from ..model.namespace import Namespace, Rules, check_change, check_rules, locked, partition_of
+from ..model.namespace import Namespace, Rules, check_change, check_rules, locked, partition_of, reach_of
 from ..model.text import check_namespace_name
 from ..store import keys
 from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
@@ -71,7 +71,8 @@ class Namespaces:
             made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
             return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), None)
         old = namespace_of(row)
-        change = check_change(old.rules, rules, self._clock())
+        reach = max(row["reach"], reach_of(old.rules, self._clock()))
+        change = check_change(old.rules, rules, reach)
         if change is not None:
             await self._fence(old)
             if await self._holds_grants(old):
@@ -79,7 +80,7 @@ class Namespaces:
         # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
         event = {"previous_rules": _told(old.rules), "rules": _told(rules)}
         body = None if rules == old.rules else _encode(event).decode()
-        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, actor, body)
+        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, actor, body, reach)
         if changed is None:
             return None
         namespace = Namespace(old.id, name, p, changed["version"], rules)

@@ -25,6 +25,8 @@ class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_amount: Number | None = None
 
 
+# Beyond a bound of time: for grants that were taken just before it and are on their way, and for clocks that differ.
+MARGIN_MICROS = 60_000_000
 SEASONS_MAX = 100
 LIMITS_MAX = 4
 
@@ -129,15 +131,20 @@ def _bound(rules: Rules, field: str) -> int | None:
     return None if value is None else to_units(repr(value), rules.scale, f"$.{field}")
 
 
-def check_change(old: Rules, new: Rules, now: int) -> str | None:
+def reach_of(rules: Rules, now: int) -> int:
+    """How far ahead a grant may lie that these rules let in until now, in microseconds."""
+    if rules.accept_future is None:
+        return to_micros(LATEST)
+    return now + rules.accept_future // timedelta(microseconds=1) + MARGIN_MICROS
+
+
+def check_change(old: Rules, new: Rules, reach: int) -> str | None:
     """The first rule that may change only while a namespace holds no grants, or None.
 
-    A season may come, change or go while no grant can lie in it yet: it begins later than `accept_future` allows.
+    A season may come, change or go while no grant can lie in it yet: it begins beyond the reach of all rules so far.
     """
-    reach = None if old.accept_future is None else now + old.accept_future // timedelta(microseconds=1)
-    for season in set(old.seasons) ^ set(new.seasons):
-        if reach is None or to_micros(season.starts) <= reach:
-            return "seasons"
+    if any(to_micros(season.starts) <= reach for season in set(old.seasons) ^ set(new.seasons)):
+        return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
         return "ranking"  # dense ranks are kept from the first grant on
     changed = [field for field in (*_LOCKED, *_KEPT) if getattr(old, field) != getattr(new, field)]

@@ -3,12 +3,8 @@
 from hashlib import blake2b
 
 from .entry import SEAL, Entry, LogEntry, entry_id
-from .namespace import Namespace
+from .namespace import MARGIN_MICROS, Namespace
 from .windows import Window
-
-MARGIN_MICROS = (
-    60_000_000  # beyond the namespace's bound, for grants that were taken just before it and are on their way
-)
 
 
 def is_due(namespace: Namespace, window: Window, now: int) -> bool:

@@ -28,6 +28,8 @@ _USERS_A_CALL = 500
 _SLACK_MICROS = 2 * 86_400_000_000  # the windows of an entry are those of the zone's rules when it came
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
 
+Scored = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and since
+
 
 @dataclass(slots=True)
 class Differing:
@@ -80,7 +82,7 @@ class Archivist:
                         await sink.copy("held_here", entries, ("board", "name", "key", "since"))
                 differ = await _compare(sink, namespace, row)
                 if differ["differ"] == 0:
-                    await _write(sink, namespace, window, {window, *boards}, row["seq"])
+                    await _write(sink, namespace, window, {window, *boards}, row["seq"], [])
             if differ["differ"]:
                 pause = _AGAIN_S if held is None else min(_AGAIN_S_MAX, held.pause * 2)
                 self._differing[place] = Differing(monotonic(), pause)
@@ -94,32 +96,39 @@ class Archivist:
 
 
 async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:
-    """A new revision of a window's archives: its users' scores as the ledger has them now."""
+    """A new revision of those of a window's archives that change: its users' scores as the ledger has them now.
+
+    What is to follow is done once it is published, too: whoever dies before does all of it again, and changes nothing.
+    """
     namespace, window = namespace_of(rows[0]), rows[0]["window"]
     users = sorted({row["user_number"] for row in rows})
     seq = max(row["seq"] for row in rows)
     async with sink.transaction():
-        before = {
-            (row["board"], row["user_number"]): row for row in await sink.fetch("archived_of_users", *_at(rows, users))
-        }
-        if namespace.rules.tie_break == "earliest":
-            fresh = await _dated(sink, namespace, rows, before)
-        else:
-            scores = await sink.fetch(*_scores(namespace, window, seq, users))
-            fresh = [(row["board"], row["user_number"], namespace.sign * row["score"], 0) for row in scores]
-        await sink.execute("keep_archived", *_at(rows, users))
+        found = await sink.fetch("archived_of_users", *_at(rows, users))
+        before = {(row["board"], row["user_number"]): (row["key"], row["since"]) for row in found}
+        now = await _scored(sink, namespace, rows, users, before)
+        touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
+        fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
         await sink.copy("fresh", fresh, ("board", "user_number", "key", "since"))
-        stood = {row["board"] for row in await sink.fetch("archives_of", namespace.id, window)}
-        archives = await _write(sink, namespace, window, stood | {board for board, *_ in fresh}, seq)
-        await sink.execute("archive_done", *_at(rows, users), seq)
+        await _write(sink, namespace, window, touched, seq, users)
+        archives = await sink.fetch("archives_of", namespace.id, window)
     await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
+    await sink.execute("archive_done", *_at(rows, users), seq)
 
 
-async def _dated(
-    sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], before: dict[tuple[str, int], asyncpg.Record]
-) -> list[tuple[str, int, int, int]]:
+async def _scored(
+    sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], users: list[int], before: Scored
+) -> Scored:
+    """What some users' scores on a window's boards are behind these entries."""
+    if namespace.rules.tie_break == "earliest":
+        return await _dated(sink, namespace, rows, before)
+    found = await sink.fetch(*_scores(namespace, rows[0]["window"], max(row["seq"] for row in rows), users))
+    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], 0) for row in found}
+
+
+async def _dated(sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], before: Scored) -> Scored:
     """Where the earlier of equals stands first: entry by entry, for each dates the scores that it changed."""
-    held = {place: (row["key"], row["since"]) for place, row in before.items()}
+    held = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
         scores = await sink.fetch(*_scores(namespace, row["window"], seq, [user]))
@@ -129,7 +138,7 @@ async def _dated(
         for place, key in now.items():
             if place not in held or held[place][0] != key:
                 held[place] = key, seq
-    return [(*place, *entry) for place, entry in held.items()]
+    return held
 
 
 async def _compare(sink: Sink, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
@@ -141,15 +150,18 @@ async def _compare(sink: Sink, namespace: Namespace, row: asyncpg.Record) -> asy
 
 
 async def _write(
-    sink: Sink, namespace: Namespace, window: str, boards: Iterable[str], seq: int
-) -> list[asyncpg.Record]:
-    """A new revision of these boards' archives out of `fresh`."""
+    sink: Sink, namespace: Namespace, window: str, boards: Iterable[str], seq: int, users: list[int]
+) -> None:
+    """A new revision of these boards' archives: some users' scores are those of `fresh`, and whatever moves by that
+    is written. O(n log n) to find out what, and O(n) for the hash."""
     archives = await sink.fetch("open_archives", namespace.id, sorted(boards), window, seq)
     ids = [archive["id"] for archive in archives]
-    await sink.execute("clear_archives", ids)
-    await sink.execute("fill_archives", namespace.id, ids)
+    await sink.execute("find_moved", namespace.id, ids, users)
+    await sink.execute("clear_moved")
+    await sink.execute("fill_moved")
     await sink.execute("sign_archives", ids, namespace.sign)
-    return archives
+    await sink.execute("lock_archived")
+    await sink.execute("veil_moved")
 
 
 async def _publish(

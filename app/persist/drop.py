@@ -1,4 +1,4 @@
-"""Clearing Redis of deleted namespaces: their ids are never used again, so their keys only take room."""
+"""Clearing the stores of deleted namespaces: their ids are never used again, so keys and archives only take room."""
 
 from collections.abc import Callable, Collection
 from time import monotonic
@@ -13,14 +13,16 @@ STEP_S = 0.05
 REST_S = 1.0
 LOOK_S = 5.0
 _KEYS_A_SCAN = 1_000
+_ROWS_A_CALL = 1_000
 
 
 class Dropper:
-    """Drops the boards, balances and counters of deleted namespaces, a little at a time: the ledger waits meanwhile.
+    """Drops the boards, balances, counters and archives of deleted namespaces, a little at a time: the ledger waits
+    meanwhile, and keeps their entries.
 
-    One pass over all keys of this Redis serves every namespace that was deleted when it began; a second is spent on it
-    to a twentieth at most. Where it stands is known here alone: whoever loses the connection begins anew, for a cursor
-    means nothing to another Redis.
+    One pass over all keys of this Redis, and then over the archives, serves every namespace that was deleted when it
+    began; a second is spent on it to a twentieth at most. Where it stands is known here alone: whoever loses the
+    connection begins anew, for a cursor means nothing to another Redis.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -28,6 +30,7 @@ class Dropper:
         self._due = 0.0
         self._cursor = b"0"
         self._doomed: frozenset[tuple[int, int]] = frozenset()
+        self._scanned = False
 
     async def step(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
         """At most STEP_S and one call more; nothing before the next step is due. Refused, and what the stores raise."""
@@ -36,9 +39,12 @@ class Dropper:
             return
         if not self._doomed:
             await self._begin(sink, link, partitions)
-        if self._doomed and await self._scan(link, now + STEP_S):
-            doomed, self._doomed = self._doomed, frozenset()
-            await sink.mark_dropped([namespace_id for _, namespace_id in doomed])
+        if self._doomed:
+            ids = [namespace_id for _, namespace_id in self._doomed]
+            self._scanned = self._scanned or await self._scan(link, now + STEP_S)
+            if self._scanned and await self._clear(sink, ids, now + STEP_S):
+                await sink.mark_dropped(ids)
+                self._doomed = frozenset()
         self._due = now + (REST_S if self._doomed else LOOK_S)
 
     async def _begin(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
@@ -46,7 +52,8 @@ class Dropper:
         found = await sink.deleted_namespaces(partitions)
         for p, namespace_id, version in found:
             await _run(link, version_call(p, namespace_id, version))
-        self._doomed, self._cursor = frozenset((p, namespace_id) for p, namespace_id, _ in found), b"0"
+        self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in found)
+        self._cursor, self._scanned = b"0", False
 
     async def _scan(self, link: Link, until: float) -> bool:
         """Goes on from where the last step stopped; whether the pass came to its end."""
@@ -59,6 +66,13 @@ class Dropper:
                 return True
             if self._clock() >= until:
                 return False
+
+    async def _clear(self, sink: Sink, ids: list[int], until: float) -> bool:
+        """Deletes archives, some rows at a time; whether none is left."""
+        while await sink.drop_archives(ids, _ROWS_A_CALL):
+            if self._clock() >= until:
+                return False
+        return True
 
 
 async def _run(link: Link, call: Call) -> Any:

@@ -11,7 +11,7 @@ import msgspec
 from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import LogEntry
 from ..model.namespace import Rules
-from ..store.postgres import queries
+from ..store.postgres import PLANS, queries
 from .audit import tell
 from .ranges import add_board_sums, count_in_time
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
@@ -52,9 +52,7 @@ class Sink:
     @classmethod
     async def connect(cls, url: str) -> "Sink":
         """A sink that is counted among the live persisters."""
-        # The ledger is only ever read here by its indexes; a plan made while it was small must not say otherwise.
-        settings = {"enable_seqscan": "off", "jit": "off"}
-        connection = await asyncpg.connect(url, timeout=5, command_timeout=30, server_settings=settings)
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=30, server_settings=PLANS)
         # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
@@ -238,8 +236,15 @@ class Sink:
         rows = await self._connection.fetch(queries()["deleted_namespaces"], list(partitions))
         return [(row["partition"], row["id"], row["version"]) for row in rows]
 
+    async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
+        """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
+        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_seals"):
+            if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
+                return True
+        return False
+
     async def mark_dropped(self, namespace_ids: Sequence[int]) -> None:
-        """Records that the keys of some namespaces are gone."""
+        """Records that the keys and archives of some namespaces are gone."""
         await self._connection.execute(queries()["mark_dropped"], namespace_ids)
 
     async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:

@@ -165,12 +165,12 @@ class BoardReader:
         return await self._postgres.fetch("archived_page", *at, first, last)
 
     async def better(self, namespace: Namespace, board: str, score: int) -> int:
-        """How many users stand above a score. O(log n); in an archive O(those users)."""
+        """How many users stand above a score. O(log n)."""
         p, ns, key = namespace.partition, namespace.id, namespace.sign * score
         closed = await self._gatherer.call(("HGET", keys.space(p, ns), f"x:{base_of(board)}"))
         if closed == b"a":
-            row = await self._postgres.fetch_one("archived_better", ns, board, key)
-            return 0 if row is None else int(row["better"])
+            _, (at,) = await self._above(namespace, board, [key])
+            return at.better
         return int(await self._gatherer.call(("ZCOUNT", keys.board(p, ns, board), f"({key}", "+inf")))
 
     async def _rows(self, namespace: Namespace, board: str, view: View) -> list[asyncpg.Record]:

@@ -19,6 +19,9 @@ AWAY = (
     *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
 )
 
+# Everything is read by its indexes; a plan made while a table was small, or by figures of then, must not say otherwise.
+PLANS = {"enable_seqscan": "off", "jit": "off"}
+
 
 @cache
 def queries() -> dict[str, str]:
@@ -74,7 +77,9 @@ class Postgres:
 
     async def _ready(self) -> asyncpg.Pool:
         if self._pool is None:
-            self._pool = await asyncpg.create_pool(self._url, min_size=0, max_size=6, timeout=self._timeout_s)
+            self._pool = await asyncpg.create_pool(
+                self._url, min_size=0, max_size=6, timeout=self._timeout_s, server_settings=PLANS
+            )
         return self._pool
 
 

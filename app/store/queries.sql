@@ -20,7 +20,7 @@ UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: namespace
-SELECT id, name, partition, version, rules::text FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
+SELECT id, name, partition, version, rules::text, reach FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
@@ -31,9 +31,9 @@ told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespa
 SELECT id, version FROM made;
 
 -- name: change_namespace
--- body: null where the rules stay as they are, which is no event.
+-- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones.
 WITH changed AS (
-    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version')
+    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
     WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)
@@ -630,8 +630,12 @@ WHERE (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
 
 -- name: open_heals
-SELECT epoch, seq, entry FROM set_aside WHERE partition = $1 AND healed_seq IS NULL AND reason = 'duplicate'
-ORDER BY seq LIMIT 100;
+-- Duplicates of a partition that are not taken back yet; of deleted namespaces none will be.
+SELECT a.epoch, a.seq, a.entry FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
+WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate'
+ORDER BY a.seq LIMIT 100;
 
 -- name: close_heal
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
@@ -639,6 +643,28 @@ UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq
 -- name: deleted_namespaces
 SELECT partition, id, nextval('rules_version') AS version FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
+
+-- name: drop_archived
+-- Some rows of some deleted namespaces' archives.
+DELETE FROM archived WHERE (archive_id, position) IN (
+    SELECT r.archive_id, r.position FROM archives a
+    CROSS JOIN LATERAL (SELECT archive_id, position FROM archived WHERE archive_id = a.id LIMIT $2) AS r
+    WHERE a.namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: drop_archives
+-- Some of their archives that have no rows left.
+WITH doomed AS (SELECT id FROM archives WHERE namespace_id = ANY($1::int[]) LIMIT $2),
+revisions AS (DELETE FROM archive_revisions WHERE archive_id IN (SELECT id FROM doomed)),
+marks AS (DELETE FROM veiled WHERE archive_id IN (SELECT id FROM doomed))
+DELETE FROM archives WHERE id IN (SELECT id FROM doomed);
+
+-- name: drop_archive_todo
+DELETE FROM archive_todo WHERE (namespace_id, "window", user_number, seq) IN (
+    SELECT namespace_id, "window", user_number, seq FROM archive_todo WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: drop_seals
+DELETE FROM seals WHERE (namespace_id, "window") IN (
+    SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: mark_dropped
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
@@ -688,7 +714,9 @@ ORDER BY a.id LIMIT $5;
 SELECT namespace_id, "window" FROM seals WHERE partition = $1;
 
 -- name: add_seal
-INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at) VALUES ($1, $2, $3, $4, $5, $6)
+-- Here and below: whose namespace is deleted by now has its last seals taken away, and gets no more of them.
+INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at)
+SELECT id, $2, $3, $4, $5, $6 FROM namespaces WHERE id = $1 AND deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
 -- name: add_archive_todo
@@ -700,6 +728,7 @@ JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
 LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
      AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
 JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
+JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
 -- name: sealable_namespaces
@@ -737,9 +766,12 @@ FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
 
 -- name: archive_tables
--- What an archive is made of: a board as Redis held it, and as it is to be.
+-- What an archive is made of: a board as Redis held it, some users' scores as they are to be, and the rows that become others.
 CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since bigint) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since bigint) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS moved (
+    archive_id integer, position integer, user_number bigint, key bigint, since bigint, better integer, levels integer
+) ON COMMIT DELETE ROWS;
 
 -- name: compare_held
 -- How many users differ between a sealed window in Redis and in the ledger, and one of their boards. An erased user's
@@ -759,16 +791,48 @@ WHERE h.board = f.board AND u.number = f.user_number;
 INSERT INTO archives (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4
 ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archives.seq, excluded.seq) RETURNING id, board, seq;
 
--- name: clear_archives
-DELETE FROM archived WHERE archive_id = ANY($1::int[]);
-
--- name: fill_archives
+-- name: find_moved
+-- The rows of archives that become others as some users' scores become those of `fresh`; without a position: who leaves.
 -- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
+WITH held AS (
+    SELECT r.archive_id, r.user_number, r.key, r.since, r.position, r.better, r.levels FROM archived r
+    WHERE r.archive_id = ANY($2::int[]) AND NOT r.user_number = ANY($3::bigint[])
+    UNION ALL
+    SELECT a.id, f.user_number, f.key, f.since, r.position, r.better, r.levels
+    FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board
+    LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = f.user_number AND r.key = f.key AND r.since = f.since
+    WHERE a.id = ANY($2)),
+now AS (
+    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.key DESC, h.since, u.name COLLATE "C" DESC) AS place,
+           rank() OVER w - 1 AS above, dense_rank() OVER w - 1 AS steps
+    FROM held h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.key DESC))
+INSERT INTO moved
+SELECT archive_id, place, user_number, key, since, above, steps FROM now
+WHERE (position, better, levels) IS DISTINCT FROM (place::int, above::int, steps::int)
+UNION ALL
+SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL
+FROM archives a JOIN archived r ON r.archive_id = a.id
+WHERE a.id = ANY($2) AND r.user_number = ANY($3)
+  AND NOT EXISTS (SELECT FROM fresh f WHERE f.board = a.board AND f.user_number = r.user_number);
+
+-- name: clear_moved
+DELETE FROM archived r USING moved m WHERE r.archive_id = m.archive_id AND r.user_number = m.user_number;
+
+-- name: fill_moved
 INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
-SELECT a.id, row_number() OVER (PARTITION BY a.id ORDER BY f.key DESC, f.since, u.name COLLATE "C" DESC), f.user_number,
-       f.key, f.since, rank() OVER w - 1, dense_rank() OVER w - 1
-FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board JOIN users u ON u.number = f.user_number
-WHERE a.id = ANY($2::int[]) WINDOW w AS (PARTITION BY a.id ORDER BY f.key DESC);
+SELECT archive_id, position, user_number, key, since, better, levels FROM moved WHERE position IS NOT NULL;
+
+-- name: lock_archived
+-- Once archives are written and before their users are marked: who is being hidden meanwhile is seen here, or sees them.
+LOCK TABLE veiled IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: veil_moved
+-- Marks whoever is hidden among the rows that became others; who stands there no more is marked no more. O(those).
+WITH gone AS (
+    DELETE FROM veiled v USING moved m
+    WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)
+INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN hidden h ON h.user_number = m.user_number
+WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: sign_archives
 -- A new revision: its total and its hash. sign: what makes a key a score again.
@@ -790,15 +854,9 @@ UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 -- name: archive_todo
 -- What is to follow in archives that stand, window by window.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq
-FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id
+FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
 JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
 WHERE t.partition = $1 ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
-
--- name: keep_archived
--- The places in a window's archives that stay as they are: those of all users but some.
-INSERT INTO fresh (board, user_number, key, since)
-SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
-WHERE a.namespace_id = $1 AND a."window" = $2 AND NOT r.user_number = ANY($3::bigint[]);
 
 -- name: archived_of_users
 SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
@@ -809,10 +867,10 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 
 -- name: archived_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
+-- veiled: whether anybody of it is not shown; gone: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -820,9 +878,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_places
 -- As archived_page, at these places.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -831,8 +888,7 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
 SELECT a.total, k.key, coalesce(n.better, a.total) AS better,
        coalesce(n.levels, (SELECT r.levels + 1 FROM archived r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled
 FROM archives a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (key, number)
 LEFT JOIN LATERAL (SELECT r.better, r.levels FROM archived r WHERE r.archive_id = a.id AND r.key <= k.key
                    ORDER BY r.key DESC LIMIT 1) AS n ON true
@@ -840,9 +896,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: archived_users
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
@@ -850,9 +905,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: archived_around
 -- A user's place and as many on each side.
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM archives a
 LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
 LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
@@ -863,9 +917,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
 WITH a AS (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2)
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM hidden h CROSS JOIN LATERAL (
-           SELECT FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS g) AS veiled,
-       EXISTS (SELECT FROM hidden x WHERE x.user_number = r.user_number) AS gone, a.revision
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
+       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
 FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
     (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
      WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
@@ -873,18 +926,13 @@ FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
         SELECT max(key) FROM archived WHERE archive_id = a.id AND key < $3)))
 LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position LIMIT $6;
 
--- name: archived_better
-SELECT count(*) AS better FROM archived r JOIN archives a ON a.id = r.archive_id
-WHERE a.namespace_id = $1 AND a.board = $2 AND r.key > $3
-  AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number);
-
 -- name: archived_hidden
 -- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
 -- those who share their scores).
 WITH gone AS MATERIALIZED (
     SELECT r.archive_id, r.position, r.key, a.revision FROM archives a
-    CROSS JOIN hidden h
-    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = h.user_number LIMIT 1) AS r
+    JOIN veiled v ON v.archive_id = a.id
+    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = v.user_number LIMIT 1) AS r
     WHERE a.namespace_id = $1 AND a.board = $2),
 peers AS (
     SELECT k.key, n.peers FROM (SELECT DISTINCT archive_id, key FROM gone) AS k
@@ -894,11 +942,13 @@ SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (ke
 -- name: archived_stats
 -- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
 -- the keys of percents ($6) by nearest rank; $7: what makes a key a score. O(n log n).
-WITH shown AS (
+WITH a AS MATERIALIZED (SELECT id FROM archives WHERE namespace_id = $1 AND board = $2),
+gone AS MATERIALIZED (SELECT user_number FROM veiled WHERE archive_id = (SELECT id FROM a)),
+shown AS (
     SELECT r.key, $7::bigint * r.key AS score, row_number() OVER (ORDER BY r.key) AS place, count(*) OVER () AS total
-    FROM archives a JOIN archived r ON r.archive_id = a.id
-    WHERE a.namespace_id = $1 AND a.board = $2 AND r.key BETWEEN $3 AND $4
-      AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = r.user_number)),
+    FROM archived r
+    WHERE r.archive_id = (SELECT id FROM a) AND r.key BETWEEN $3 AND $4
+      AND NOT EXISTS (SELECT FROM gone g WHERE g.user_number = r.user_number)),
 whole AS (
     SELECT count(*) AS count, sum(score)::text AS sum, sum(score::numeric * score)::text AS squares,
            min(score) AS lowest, max(score) AS highest, max(score) - min(score) + 1 AS width FROM shown),
@@ -931,7 +981,19 @@ ON CONFLICT (user_number) DO UPDATE
 SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
 
 -- name: drop_hidden
+WITH shown AS (DELETE FROM veiled WHERE user_number = $1)
 DELETE FROM hidden WHERE user_number = $1;
+
+-- name: lock_veiled
+-- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
+LOCK TABLE veiled IN ROW EXCLUSIVE MODE;
+
+-- name: veil_user
+-- Marks a user in the archives in which they stand. O(archives of the user's namespaces × log n).
+INSERT INTO veiled
+SELECT a.id, $1 FROM standings s JOIN archives a ON a.namespace_id = s.namespace_id
+CROSS JOIN LATERAL (SELECT FROM archived r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
+WHERE s.user_number = $1 AND s."window" = 'all' ON CONFLICT DO NOTHING;
 
 -- name: put_intent
 -- It takes the place of what was wished before, and is open in every partition.

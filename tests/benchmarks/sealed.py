@@ -41,11 +41,25 @@ def seal(stack: Stack, name: str) -> float:
     return time.perf_counter() - started
 
 
+def correct(stack: Stack, name: str) -> float:
+    """Seconds until a correction behind the seal stands in the archive."""
+    with stack.client() as client:
+        page = f"/v1/namespaces/{name}/boards/{DAY}?user=user-5"
+        wanted = client.get(page).raise_for_status().json()["entries"][0]["score"] + 1
+        started = time.perf_counter()
+        client.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": wanted}).raise_for_status()
+        while client.get(page).raise_for_status().json()["entries"][0]["score"] != wanted:
+            assert time.perf_counter() - started < 60
+            time.sleep(0.01)
+        return time.perf_counter() - started
+
+
 def main(stack: Stack, load: Load, tell_cost: Callable[..., None], rounds: int) -> None:
     """Pages at random places, neighbours of random users, and the top 10 again and again."""
     for name in ("open", "sealed"):
         fill(stack, name)
     print(f"{'a window of 100,000 is sealed in':34} {seal(stack, 'sealed'):10.1f} s", flush=True)
+    print(f"{'a correction behind it shows in':34} {correct(stack, 'sealed'):10.2f} s", flush=True)
     for kind in ("pages", "around", "top-10"):
         costs: dict[str, list[float]] = {"open": [], "sealed": []}
         for _ in range(rounds):

@@ -25,12 +25,17 @@ class Ledger:
     def __init__(self, *deleted: tuple[int, int]) -> None:
         self.deleted = set(deleted)
         self.dropped: list[int] = []
+        self.archived = 0
         self.version = 100
 
     async def deleted_namespaces(self, partitions: Any) -> list[tuple[int, int, int]]:
         open_ = sorted(held for held in self.deleted if held[0] in partitions and held[1] not in self.dropped)
         self.version += len(open_)
         return [(p, namespace_id, self.version) for p, namespace_id in open_]
+
+    async def drop_archives(self, namespace_ids: list[int], rows_max: int) -> bool:
+        held, self.archived = self.archived, max(0, self.archived - rows_max)
+        return held > 0
 
     async def mark_dropped(self, namespace_ids: list[int]) -> None:
         self.dropped += namespace_ids
@@ -164,6 +169,25 @@ def test_a_step_takes_its_time_and_no_more(store: Store) -> None:
     assert steps >= 5
     assert not any(store.client.exists(key) for key in doomed)
     assert store.client.dbsize() == 20_000 + steps + 1
+
+
+def test_archives_go_in_steps_too_behind_the_keys(store: Store) -> None:
+    doomed = store.fill(3, 7)
+    ledger, time = Ledger((3, 7)), Time(drop.STEP_S / 4)
+    ledger.archived, dropper, left = 10_000, Dropper(time), []
+
+    async def steps_until_done() -> None:
+        while not ledger.dropped:
+            await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
+            left.append(ledger.archived)
+            time.now += drop.REST_S
+
+    run(store, steps_until_done)
+    assert not any(store.client.exists(key) for key in doomed)
+    assert store.scans() == 1
+    assert ledger.archived == 0
+    assert len(left) >= 3, "all at once"
+    assert left == sorted(left, reverse=True)
 
 
 def test_what_is_deleted_during_a_pass_waits_for_the_next(store: Store) -> None:

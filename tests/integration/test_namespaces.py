@@ -1,6 +1,7 @@
 """Namespaces over HTTP: their rules, and their end."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -50,6 +51,23 @@ def test_a_deleted_namespace_starts_clean_when_made_again(api: httpx.Client, spa
     assert api.put(f"/v1/namespaces/{space}").status_code == 201
     assert total(api, space) == 0
     assert post(api, space, GOOD).status_code == 201
+
+
+def test_a_season_stays_where_a_grant_of_earlier_rules_may_lie(api: httpx.Client, space: str) -> None:
+    """The bound is shortened first, and the season moved next: what the longer one let in lies there still."""
+    url, start = f"/v1/namespaces/{space}", datetime.now(UTC) + timedelta(days=100)
+    cup = {"name": "cup", "starts": start.isoformat(), "ends": (start + timedelta(days=9)).isoformat()}
+    moved = cup | {"ends": (start + timedelta(days=1)).isoformat()}
+    late = cup | {"name": "late", "starts": (start + timedelta(days=300)).isoformat(), "ends": "2250-01-01T00:00:00Z"}
+    assert api.put(url, json={"accept_future": "P365D", "seasons": [cup]}).status_code == 200
+    ahead = GOOD | {"granted_at": (start + timedelta(days=5)).isoformat()}
+    assert post(api, space, ahead).status_code == 201
+    for future in ("PT1M", "PT0S"):
+        assert api.put(url, json={"accept_future": future, "seasons": [cup]}).status_code == 200
+    for seasons in ([moved], [], [cup, moved | {"name": "new"}]):
+        refused = api.put(url, json={"accept_future": "PT0S", "seasons": seasons})
+        assert (refused.status_code, refused.json()["field"]) == (422, "$.seasons"), seasons
+    assert api.put(url, json={"accept_future": "PT0S", "seasons": [cup, late]}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,26 @@ def test_who_watches_a_closed_window_sees_its_revisions(live_server: Any, api: h
         assert (change["type"], change["from"], change["total"]) == ("delta", first["version"], 2)
         assert [(entry["user_id"], entry["rank"]) for entry in change["upsert"]] == [("bob", 1), ("ann", 2)]
     space.wait_for(DAY, {"bob": 7, "ann": 5})
+
+
+def test_a_revision_writes_what_differs(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), periods=["all", "day"], category_boards=True)
+    for i in range(40):
+        space.grant(f"user-{i:02}", 10 * i, category=f"c{i % 2}")
+    space.seal(DAY)
+    sql = """SELECT a.board, u.name, r.ctid::text, a.revision FROM archives a JOIN archived r ON r.archive_id = a.id
+             JOIN users u ON u.number = r.user_number WHERE a.namespace_id = %s"""
+    before = space.sql(sql, space.id)
+    assert api.patch(f"{space.url}/grants/g11", json={"amount": 125}).status_code == 200
+    wanted = {f"user-{i:02}": 10 * i for i in range(40)} | {"user-10": 125}
+    space.wait_for(DAY, wanted)
+    after = space.sql(sql, space.id)
+    assert {revision for board, *_, revision in after if board == f"{DAY}:c1"} == {1}, "nothing changed there"
+    held = {(board, user): place for board, user, place, _ in before}
+    moved = {(board, user) for board, user, place, _ in after if held[board, user] != place}
+    assert moved == {(DAY, f"user-{i}") for i in (10, 11, 12)} | {(f"{DAY}:c0", f"user-{i}") for i in (10, 12)}
+    # Who leaves takes no place along.
+    assert api.delete(f"{space.url}/grants/g40").status_code == 200
+    del wanted["user-39"]
+    space.wait_for(DAY, wanted)
+    assert [entry["position"] for entry in space.board()["entries"]] == list(range(1, 40))

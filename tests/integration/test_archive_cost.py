@@ -1,0 +1,82 @@
+"""What a read of a sealed board costs, in pages of Postgres: nothing for users who are hidden elsewhere."""
+
+import asyncio
+import json
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from app.store.postgres import PLANS, queries
+from tests.integration.sealing import DAY, Space, until
+
+ELSEWHERE = 20_000
+READS: dict[str, list[Any]] = {
+    "archived_page": [1, 10],
+    "archived_places": [[1, 3]],
+    "archived_above": [[5, 0]],
+    "archived_users": [["ann", "bob"]],
+    "archived_around": ["ann", 2],
+    "archived_after": [5, 0, "ann", 3],
+    "archived_hidden": [],
+}
+
+
+def pages(stack: Any, name: str, *args: Any) -> int:
+    """How many pages a query looks at, however often it was asked before and whatever is known of its tables."""
+
+    async def explained() -> int:
+        connection = await asyncpg.connect(stack.postgres.url, server_settings=PLANS)
+        try:
+            told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {queries()[name]}", *args)
+        finally:
+            await connection.close()
+        plan = json.loads(told)[0]["Plan"]
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+    return asyncio.run(explained())
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_who_is_hidden_elsewhere_costs_nothing(own_stack: Any, analysed: bool) -> None:
+    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        space, other = Space(own_stack, api, "space"), Space(own_stack, api, "other")
+        for held in (space, other):
+            for user, amount in (("ann", 5), ("bob", 3), ("cleo", 4)):
+                assert held.grant(user, amount).status_code == 201
+            held.seal(DAY)
+        for table in ("users", "hidden", "veiled"):
+            db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        db.execute("INSERT INTO users (name) SELECT 'else-' || i FROM generate_series(1, %s) AS i", (ELSEWHERE,))
+        db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name ^@ 'else-'")
+        db.execute(
+            """INSERT INTO veiled SELECT a.id, u.number FROM archives a JOIN users u ON u.name ^@ 'else-'
+               WHERE a.namespace_id = %s AND a.board = %s""",
+            (other.id, DAY),
+        )
+        if analysed:
+            db.execute("ANALYZE")
+        nobody = {name: pages(own_stack, name, space.id, DAY, *args) for name, args in READS.items()}
+        assert api.post("/v1/users/cleo/hide").status_code == 200
+        cleo = {name: pages(own_stack, name, space.id, DAY, *args) for name, args in READS.items()}
+        assert space.scores() == {"ann": 5, "bob": 3}
+    assert max(*nobody.values(), *cleo.values()) < 100, (nobody, cleo)
+
+
+def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack: Any) -> None:
+    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url) as hiding:
+        space = Space(own_stack, api, "space")
+        for user, amount in (("ann", 5), ("bob", 3)):
+            assert space.grant(user, amount).status_code == 201
+        own_stack.wait_flushed()
+        ((number,),) = space.sql("SELECT number FROM users WHERE name = 'bob'")
+        hiding.execute("INSERT INTO hidden (user_number, by_admin) VALUES (%s, true)", (number,))
+        hiding.execute(queries()["lock_veiled"])
+        hiding.execute(queries()["veil_user"].replace("$1", str(number)))
+        space.put(accept_past="P7D")
+        waits = "SELECT 1 FROM pg_locks WHERE relation = 'veiled'::regclass AND NOT granted"
+        until(lambda: space.sql(waits), "the archive does not wait for who is hidden meanwhile")
+        hiding.commit()
+        space.seal(DAY)
+        assert space.scores() == {"ann": 5}

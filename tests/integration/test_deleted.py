@@ -1,0 +1,62 @@
+"""What a deleted namespace leaves behind: its ledger, and no archive; nothing works on it any more."""
+
+from typing import Any
+
+import psycopg
+import redis
+
+from app.store import keys
+from tests.integration.sealing import DAY, MONTH, Space, until
+
+LEFT = ("archives", "archive_todo", "seals")
+ROWS = "SELECT count(*) FROM {} r JOIN archives a ON a.id = r.archive_id WHERE a.namespace_id = %s"
+
+
+def left(space: Space, number: int) -> dict[str, int]:
+    found = {table: space.sql(f"SELECT count(*) FROM {table} WHERE namespace_id = %s", number) for table in LEFT}
+    found |= {table: space.sql(ROWS.format(table), number) for table in ("archived", "archive_revisions", "veiled")}
+    return {table: count for table, ((count,),) in found.items()}
+
+
+def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        gone, kept = Space(own_stack, api, "gone"), Space(own_stack, api, "kept")
+        for space in (gone, kept):
+            for user, amount in (("ann", 5), ("bob", 3)):
+                assert space.grant(user, amount).status_code == 201
+            space.seal(DAY, MONTH)
+        assert api.post("/v1/users/bob/hide").status_code == 200
+        number, before = gone.id, left(kept, kept.id)
+        held = left(gone, number)
+        assert held == before
+        assert all(held[table] for table in held if table != "archive_todo")
+        todo = "INSERT INTO archive_todo SELECT %s, %s, 1, partition, 99 FROM namespaces WHERE id = %s RETURNING 1"
+        own_stack.kill("persist")
+        with psycopg.connect(own_stack.postgres.url) as db:
+            db.execute(todo, (number, DAY, number))
+        assert api.delete("/v1/namespaces/gone?confirm=gone").status_code == 204
+        own_stack.start("persist")
+        until(lambda: not any(left(gone, number).values()), "something of its archives is left")
+        entries = "SELECT count(*) FROM ledger WHERE namespace_id = %s AND kind = 'grant'"
+        assert gone.sql(entries, number) == [(2,)]
+        assert left(kept, kept.id) == before
+        assert kept.scores() == {"ann": 5}
+        ((orphans,),) = gone.sql("SELECT count(*) FROM veiled WHERE archive_id NOT IN (SELECT id FROM archives)")
+        assert orphans == 0
+
+
+def test_nothing_is_healed_in_it(own_stack: Any) -> None:
+    """Two namespaces of a partition; a duplicate in each is to be taken back, and the first is deleted before."""
+    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+        gone, kept = (Space(own_stack, api, name, group="one") for name in ("gone", "kept"))
+        for space in (gone, kept):
+            assert space.grant("ann", 5).status_code == 201
+        own_stack.wait_flushed()
+        assert api.delete("/v1/namespaces/gone?confirm=gone").status_code == 204
+        places = kept.sql("SELECT partition, epoch, seq FROM ledger WHERE kind = 'grant' ORDER BY seq")
+        with psycopg.connect(own_stack.postgres.url) as db:
+            for p, epoch, seq in places:
+                ((_, fields),) = direct.xrange(keys.log(p), f"{epoch}-{seq}", f"{epoch}-{seq}")
+                db.execute("INSERT INTO set_aside VALUES (%s, %s, %s, 'duplicate', %s)", (p, epoch, seq, fields[b"e"]))
+        until(lambda: kept.scores("all") == {"ann": 0}, "the duplicate that can be is not taken back")
+        assert kept.sql("SELECT healed_seq IS NULL FROM set_aside ORDER BY seq") == [(True,), (False,)]

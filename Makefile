@@ -29,7 +29,11 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_tidy.py -q
 
-bench: setup
+$(STAMP)-bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+bench: $(STAMP)-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 # What the tests use beside Python, where it is missing and may be installed: a browser, and Debian's Redis.

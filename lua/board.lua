@@ -74,21 +74,30 @@ local function place_behind(score, member)
   return found[1] == member and found[2] == score and place + 1 or place
 end
 
+-- A member's place, from 0, and how many have a better score. Where nobody has an equal one they are the same: on a large
+-- board each way down to a member costs more than all else, and the two counts go one.
+local function place_of(member, score)
+  local better = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
+  local is_alone = redis.call('ZCOUNT', board_key, score, score) == 1
+  return is_alone and better or redis.call('ZREVRANK', board_key, member), better
+end
+
 -- Users wherever they stand, in the board's order.
 local function add_users()
   local found = {}
   for i = 6, #ARGV do
     local member = member_of(ARGV[i], orders_key, earliest)
-    local place = redis.call('ZREVRANK', board_key, member)
-    if place then
-      found[#found + 1] = { place + 1, ARGV[i], redis.call('ZSCORE', board_key, member) }
+    local score = redis.call('ZSCORE', board_key, member)
+    if score then
+      local place, better = place_of(member, score)
+      found[#found + 1] = { place + 1, ARGV[i], score, better }
     end
   end
   table.sort(found, function(a, b) return a[1] < b[1] end)
   for _, one in ipairs(found) do
     local n = #reply
     reply[n + 1], reply[n + 2], reply[n + 3] = one[1], one[2], one[3]
-    reply[n + 4] = before_first(counter, one[3], one[1])
+    reply[n + 4] = ranking == 'competition' and one[4] or before_first(counter, one[3], one[1])
   end
 end
 

@@ -22,10 +22,14 @@ local total = redis.call('ZCARD', board_key)
 local reply = { stand[1], stand[2], stand[3], total, total, false, false }
 local counter = { board_key = board_key, scores_key = scores_key, ranking = ranking, kept = kept }
 
+-- The entry at a position, and the one above it with the same read: where that one has another score, the rank is the
+-- position, and nothing needs to be counted.
 local function add(position)
-  local found, n = redis.call('ZREVRANGE', board_key, position - 1, position - 1, 'WITHSCORES'), #reply
-  reply[n + 1], reply[n + 2] = position, earliest and string.sub(found[1], 17) or found[1]
-  reply[n + 3], reply[n + 4] = found[2], before_first(counter, found[2], position)
+  local found = redis.call('ZREVRANGE', board_key, math.max(position - 2, 0), position - 1, 'WITHSCORES')
+  local member, score, above, n = found[#found - 1], found[#found], found[#found - 2], #reply
+  local is_first = ranking == 'competition' and above ~= score
+  reply[n + 1], reply[n + 2] = position, earliest and string.sub(member, 17) or member
+  reply[n + 3], reply[n + 4] = score, is_first and position - 1 or before_first(counter, score, position)
 end
 
 -- The fewest of total, at least one, whose share rounds to as much. Below 2^53, so nothing of it is lost.

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import ranges, rules, sealed
+from tests.benchmarks import growth, ranges, rules, sealed
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -31,6 +31,7 @@ end
 """
 PATH = "/v1/namespaces/bench/grants"
 ROUNDS = 3
+PARTS = ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules", "growth"]
 
 
 def load(port: int, kind: str, path: str, count: int, connections: int) -> float:
@@ -168,8 +169,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (single, batch, single-full, top-10, persister, sealed, ranges, rules), or everything."""
-    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules"]
+    """The named parts, or everything."""
+    wanted = parts or PARTS
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -200,6 +201,8 @@ def main(parts: list[str]) -> None:
             stack.down()
     if "rules" in wanted:
         rules.main(tell_cost)
+    if "growth" in wanted:
+        growth.main()
 
 
 if __name__ == "__main__":

@@ -835,10 +835,11 @@ INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN hidden h
 WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: sign_archives
--- A new revision: its total and its hash. sign: what makes a key a score again.
+-- A new revision: its total, its sums and its hash. sign: what makes a key a score again.
 WITH made AS (
-    UPDATE archives SET revision = revision + 1, total = t.total, hash = t.hash
+    UPDATE archives SET revision = revision + 1, total = t.total, hash = t.hash, keys_sum = t.keys, squares_sum = t.squares
     FROM (SELECT x.id, count(r.user_number) AS total,
+                 coalesce(sum(r.key), 0) AS keys, coalesce(sum(r.key::numeric * r.key), 0) AS squares,
                  sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')
                         ::bytea) AS hash
           FROM unnest($1::int[]) AS x (id) LEFT JOIN archived r ON r.archive_id = x.id GROUP BY x.id) AS t
@@ -941,29 +942,56 @@ SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (ke
 
 -- name: archived_stats
 -- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
--- the keys of percents ($6) by nearest rank; $7: what makes a key a score. O(n log n).
-WITH a AS MATERIALIZED (SELECT id FROM archives WHERE namespace_id = $1 AND board = $2),
-gone AS MATERIALIZED (SELECT user_number FROM veiled WHERE archive_id = (SELECT id FROM a)),
-shown AS (
-    SELECT r.key, $7::bigint * r.key AS score, row_number() OVER (ORDER BY r.key) AS place, count(*) OVER () AS total
-    FROM archived r
-    WHERE r.archive_id = (SELECT id FROM a) AND r.key BETWEEN $3 AND $4
-      AND NOT EXISTS (SELECT FROM gone g WHERE g.user_number = r.user_number)),
-whole AS (
-    SELECT count(*) AS count, sum(score)::text AS sum, sum(score::numeric * score)::text AS squares,
-           min(score) AS lowest, max(score) AS highest, max(score) - min(score) + 1 AS width FROM shown),
-edges AS (
-    SELECT array_agg(lowest + width / n * i + width % n * i / n ORDER BY i) AS begins
-    FROM whole, least($5::bigint, width) AS n, generate_series(0, n - 1) AS i WHERE count > 0),
-counts AS (
-    SELECT width_bucket(score, begins) AS bin, count(*) AS held FROM shown, edges
-    WHERE begins IS NOT NULL GROUP BY 1)
-SELECT whole.*, begins,
-       (SELECT array_agg(s.key ORDER BY p) FROM unnest($6::int[]) AS p
-        JOIN shown s ON s.place = (p * s.total + 99) / 100) AS percents,
-       (SELECT array_agg(coalesce(held, 0) ORDER BY bin) FROM generate_subscripts(begins, 1) AS bin
-        LEFT JOIN counts USING (bin)) AS counts
-FROM whole, edges;
+-- the keys of percents ($6) by nearest rank; $7: what makes a key a score; $8: whether a part is added up, in O(those).
+-- All else out of the archive's own sums, places and counts. O((bins + users who are not shown) × log n).
+WITH a AS MATERIALIZED (SELECT id, total, keys_sum, squares_sum FROM archives WHERE namespace_id = $1 AND board = $2),
+gone AS MATERIALIZED (
+    SELECT r.key, r.position - row_number() OVER (ORDER BY r.position) AS shown_above
+    FROM veiled v
+    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = v.archive_id AND user_number = v.user_number LIMIT 1) AS r
+    WHERE v.archive_id = (SELECT id FROM a)),
+ends AS MATERIALIZED (
+    SELECT min(above) FILTER (WHERE number = 1) AS first, max(above) AS behind
+    FROM a CROSS JOIN (VALUES (1, $4::bigint), (2, $3::bigint - 1)) AS k (number, key)
+    CROSS JOIN LATERAL (
+        SELECT coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key <= k.key ORDER BY key DESC LIMIT 1),
+                        a.total) - (SELECT count(*) FROM gone g WHERE g.key > k.key) AS above) AS n),
+whole AS MATERIALIZED (SELECT first, behind, greatest(behind - first, 0) AS count FROM ends),
+places AS MATERIALIZED (
+    SELECT p.number, r.key FROM whole
+    CROSS JOIN LATERAL (
+        SELECT p.number, behind + 1 - (p.percent * count + 99) / 100 AS place
+        FROM unnest($6::int[]) WITH ORDINALITY AS p (percent, number)
+        UNION ALL SELECT 0, behind UNION ALL SELECT -1, first + 1) AS p
+    CROSS JOIN LATERAL (
+        SELECT key FROM archived WHERE archive_id = (SELECT id FROM a)
+        AND position = p.place + (SELECT count(*) FROM gone WHERE shown_above < p.place) LIMIT 1) AS r
+    WHERE count > 0),
+scores AS (
+    SELECT min($7::bigint * key) AS lowest, max($7::bigint * key) AS highest FROM places WHERE number <= 0),
+edges AS MATERIALIZED (
+    SELECT i, lowest + width / n * i + width % n * i / n AS begin
+    FROM scores, LATERAL (SELECT highest - lowest + 1 AS width) AS w, LATERAL (SELECT least($5::bigint, width) AS n) AS b,
+         generate_series(0, n - 1) AS i),
+under AS (
+    SELECT i, begin, CASE WHEN $7 > 0 THEN behind - above ELSE above - first END AS under
+    FROM whole, a, edges CROSS JOIN LATERAL (SELECT CASE WHEN $7 > 0 THEN begin - 1 ELSE -begin END AS key) AS k
+    CROSS JOIN LATERAL (
+        SELECT coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key <= k.key ORDER BY key DESC LIMIT 1),
+                        a.total) - (SELECT count(*) FROM gone g WHERE g.key > k.key) AS above) AS n),
+bins AS (
+    SELECT i, begin, lead(under, 1, count) OVER (ORDER BY i) - under AS held FROM under, whole),
+sums AS (
+    SELECT a.total - (SELECT count(*) FROM gone) = whole.count AS is_whole FROM a, whole)
+SELECT coalesce((SELECT count FROM whole), 0) AS count, scores.*,
+       ($7 * CASE WHEN is_whole THEN (SELECT keys_sum FROM a) - (SELECT coalesce(sum(key), 0) FROM gone)
+                  WHEN $8 THEN (SELECT sum(key) FROM archived WHERE archive_id = (SELECT id FROM a) AND key BETWEEN $3 AND $4)
+                               - (SELECT coalesce(sum(key), 0) FROM gone WHERE key BETWEEN $3 AND $4) END)::text AS sum,
+       CASE WHEN is_whole THEN (SELECT squares_sum FROM a) - (SELECT coalesce(sum(key::numeric * key), 0) FROM gone)
+       END::text AS squares,
+       (SELECT array_agg(key ORDER BY number) FROM places WHERE number > 0) AS percents,
+       (SELECT array_agg(begin ORDER BY i) FROM bins) AS begins, (SELECT array_agg(held ORDER BY i) FROM bins) AS counts
+FROM scores LEFT JOIN sums ON true;
 
 -- name: lock_user
 -- A user's number. Who changes a person waits here for whoever does: the statements behind it see what that one left.

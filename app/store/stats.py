@@ -40,19 +40,22 @@ class StatsReader:
     async def read(self, namespace: Namespace, board: str, bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
         """What a board's scores in bounds come to, as far as the namespace keeps it: the squares of a part are not.
 
-        O(log n + bins × log n); in an archive O(n log n), for a few readers at a time. StoreUnavailable, Recovering.
+        O(log n + bins × log n); in an archive the sum of a part is O(users in bounds). StoreUnavailable, Recovering.
         """
         reply = await self._gatherer.call(stats_call(namespace, board, bounds, bins))
-        if is_archived(reply):
+        if not is_archived(reply):
+            found = read_stats(reply, namespace.sign)
+        elif _adds_up(namespace, bounds):
             async with self._gate:
                 found = await self._archived(namespace, board, bounds, bins, reply)
         else:
-            found = read_stats(reply, namespace.sign)
+            found = await self._archived(namespace, board, bounds, bins, reply)
         return found._replace(sums=_kept(namespace, bounds, found.sums))
 
     async def _archived(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
         row = await self._postgres.fetch_one(
-            "archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, PERCENTS, namespace.sign
+            *("archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, PERCENTS, namespace.sign),
+            _adds_up(namespace, bounds),
         )
         assert row is not None, "an aggregate is a row"
         percents = tuple(namespace.sign * key for key in row["percents"]) if row["count"] else (None,) * len(PERCENTS)
@@ -72,7 +75,7 @@ def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int) -> C
     """The statistics of an open board."""
     p, ns = namespace.partition, namespace.id
     names = [keys.board(p, ns, board), keys.space(p, ns), keys.meta(p)]
-    if namespace.rules.bounded_sums and not _has_both(namespace, bounds):
+    if _adds_up(namespace, bounds):
         names.append(keys.sums(p, ns, board))
     return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, namespace.rules.order, *PERCENTS])
 
@@ -80,6 +83,11 @@ def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int) -> C
 def _has_both(namespace: Namespace, bounds: Bounds) -> bool:
     """Whether sum and squares of what is asked for are kept."""
     return namespace.rules.statistics and bounds == EVERYTHING
+
+
+def _adds_up(namespace: Namespace, bounds: Bounds) -> bool:
+    """Whether what is asked for is added up out of the board, or of its tree of sums."""
+    return namespace.rules.bounded_sums and not _has_both(namespace, bounds)
 
 
 def _kept(namespace: Namespace, bounds: Bounds, sums: Sums | None) -> Sums | None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from math import isclose
+from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
 import asyncpg
@@ -12,6 +15,8 @@ from app.store.postgres import PLANS, queries
 from tests.integration.sealing import DAY, Space, until
 
 ELSEWHERE = 20_000
+MANY = 50_000
+UPGRADE = Path("app/store/migrations/0018.archive_sums.sql").read_text()
 READS: dict[str, list[Any]] = {
     "archived_page": [1, 10],
     "archived_places": [[1, 3]],
@@ -20,6 +25,7 @@ READS: dict[str, list[Any]] = {
     "archived_around": ["ann", 2],
     "archived_after": [5, 0, "ann", 3],
     "archived_hidden": [],
+    "archived_stats": [0, 9, 20, [50, 99], 1, False],
 }
 
 
@@ -62,6 +68,33 @@ def test_who_is_hidden_elsewhere_costs_nothing(own_stack: Any, analysed: bool) -
         cleo = {name: pages(own_stack, name, space.id, DAY, *args) for name, args in READS.items()}
         assert space.scores() == {"ann": 5, "bob": 3}
     assert max(*nobody.values(), *cleo.values()) < 100, (nobody, cleo)
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, analysed: bool) -> None:
+    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        space = Space(own_stack, api, "space")
+        for user in ("ann", "bob"):
+            assert space.grant(user, 5).status_code == 201
+        space.seal(DAY)
+        db.execute("ALTER TABLE archived SET (autovacuum_enabled = off)")
+        db.execute(
+            """INSERT INTO archived SELECT a.id, 2 + i, 1000000 + i, 5 - i, 0, 1 + i, i
+               FROM archives a, generate_series(1, %s) AS i WHERE a.namespace_id = %s AND a.board = %s""",
+            (MANY, space.id, DAY),
+        )
+        held = [5, 5, *(5 - i for i in range(1, MANY + 1))]
+        total, keys = len(held), sum(held)
+        db.execute("UPDATE archives SET total = %s", (total,))
+        db.execute(UPGRADE.split(";")[1])
+        if analysed:
+            db.execute("ANALYZE")
+        assert pages(own_stack, "archived_stats", space.id, DAY, -(10**15), 10**15, 20, [50, 90, 99], 1, True) < 400
+        told = api.get(f"{space.url}/boards/{DAY}/stats?histogram=20").json()
+        assert (told["count"], told["sum"], told["min"], told["max"]) == (total, keys, 5 - MANY, 5)
+        assert isclose(told["stddev"], pstdev(held))
+        assert sum(one["count"] for one in told["histogram"]) == total
+        assert {one["count"] for one in told["histogram"]} <= {MANY // 20, MANY // 20 + 1, MANY // 20 + 2}
 
 
 def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack: Any) -> None:

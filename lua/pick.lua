@@ -9,18 +9,16 @@
 --
 --- @include "include/window"
 --- @include "include/stand"
+--- @include "include/begin"
 --- @include "include/ranks"
 
-local board_key, space_key, meta_key, scores_key = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
-local window, ranking, earliest, kept, view = ARGV[1], ARGV[2], ARGV[3] == 'earliest', ARGV[4] == '1', ARGV[5]
+local board_key, earliest, view = KEYS[1], ARGV[3] == 'earliest', ARGV[5]
 
-local stand, refusal = stand_of(meta_key, space_key, window)
-if refusal then
-  return refusal
+local counter, reply = begin(KEYS, ARGV)
+if not counter then
+  return reply
 end
-local total = redis.call('ZCARD', board_key)
-local reply = { stand[1], stand[2], stand[3], total, total, false, false }
-local counter = { board_key = board_key, scores_key = scores_key, ranking = ranking, kept = kept }
+local total = counter.total
 
 -- The entry at a position, and the one above it with the same read: where that one has another score, the rank is the
 -- position, and nothing needs to be counted.

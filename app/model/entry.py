@@ -54,6 +54,39 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     batch: str | None = None
 
 
+def notice(
+    kind: str,
+    namespace_id: int,
+    name: str,
+    granted_at: int,
+    *,
+    user: str = "",
+    windows: tuple[str, ...] = (),
+    verb: str | None = None,
+    actor: str | None = None,
+) -> LogEntry:
+    """An entry that adds to no score: it says that something is so from here on. name: its grant_id."""
+    return LogEntry(
+        kind=kind,
+        namespace_id=namespace_id,
+        user=user,
+        grant_id=name,
+        revision=1,
+        amount=0,
+        weight=0,
+        category=None,
+        source=None,
+        source_id=None,
+        action=None,
+        session_id=None,
+        granted_at=granted_at,
+        windows=windows,
+        meta=None,
+        verb=verb,
+        actor=actor,
+    )
+
+
 class Entry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from .entry import SEAL, Entry, LogEntry, entry_id
+from .entry import SEAL, Entry, entry_id, notice
 from .namespace import MARGIN_MICROS, Namespace
 from .windows import Window
 
@@ -17,23 +17,7 @@ def is_due(namespace: Namespace, window: Window, now: int) -> bool:
 def seal_entry(namespace: Namespace, window: Window) -> Entry:
     """The entry that closes a window: of no user, its grant_id the window's name, so that each is closed once."""
     assert window.ends is not None
-    body = LogEntry(
-        kind=SEAL,
-        namespace_id=namespace.id,
-        user="",
-        grant_id=window.name,
-        revision=1,
-        amount=0,
-        weight=0,
-        category=None,
-        source=None,
-        source_id=None,
-        action=None,
-        session_id=None,
-        granted_at=window.ends,
-        windows=(window.name,),
-        meta=None,
-    )
+    body = notice(SEAL, namespace.id, window.name, window.ends, windows=(window.name,))
     return Entry(
         namespace=namespace,
         body=body,

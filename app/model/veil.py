@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .entry import Entry, LogEntry, entry_id
+from .entry import Entry, entry_id, notice
 from .namespace import Namespace
 from .windows import EARLIEST, to_micros
 
@@ -63,25 +63,8 @@ def veil_entries(namespace: Namespace, intent: Intent, boards: Sequence[str]) ->
 
 def _entry(namespace: Namespace, intent: Intent, grant_id: str, boards: tuple[str, ...], verb: str | None) -> Entry:
     """It moves no number, lands in no window and lies before every grant."""
-    body = LogEntry(
-        kind=intent.wish,
-        namespace_id=namespace.id,
-        user=intent.name,
-        grant_id=grant_id,
-        revision=1,
-        amount=0,
-        weight=0,
-        category=None,
-        source=None,
-        source_id=None,
-        action=None,
-        session_id=None,
-        granted_at=to_micros(EARLIEST),
-        windows=(),
-        meta=None,
-        verb=verb,
-        actor=intent.actor,
-    )
+    at = to_micros(EARLIEST)
+    body = notice(intent.wish, namespace.id, grant_id, at, user=intent.name, verb=verb, actor=intent.actor)
     return Entry(
         namespace=namespace,
         body=body,

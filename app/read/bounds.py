@@ -23,9 +23,9 @@ def units_of(namespace: Namespace, text: str, field: str) -> int:
         raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
 
 
-def bounds_of(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
-    """The lowest and the highest key that a board may show, both of them shown. Scores are whole numbers of scaled
-    units, so an exclusive bound is the inclusive one beside it; where they cross so, none is left. Invalid."""
+def scores_between(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
+    """The lowest and the highest score that are asked for, both included, in scaled units. Scores are whole numbers of
+    those, so an exclusive bound is the inclusive one beside it; where they cross so, none is left. Invalid."""
     exclusive = _exclusive(query)
     low, high = -UNITS_MAX, UNITS_MAX
     if "min_score" in query:
@@ -34,7 +34,12 @@ def bounds_of(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]
         high = units_of(namespace, query["max_score"], "?max_score")
     if low > high:
         raise Invalid("must not lie above max_score", field="?min_score")
-    low, high = low + ("min" in exclusive), high - ("max" in exclusive)
+    return low + ("min" in exclusive), high - ("max" in exclusive)
+
+
+def bounds_of(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
+    """The same as the lowest and the highest key that a board may show. Invalid."""
+    low, high = scores_between(query, namespace)
     return (low, high) if namespace.sign > 0 else (-high, -low)
 
 

@@ -47,27 +47,14 @@ class Past:
         if self._gate.locked():
             raise Overloaded("too many ask about the past at once")
         async with self._gate:
-            return await self._board(namespace, window, category, at, ranking, offset, limit, users)
-
-    async def _board(
-        self,
-        namespace: Namespace,
-        window: str,
-        category: str | None,
-        at: datetime,
-        ranking: str,
-        offset: int,
-        limit: int,
-        users: list[str] | None,
-    ) -> PastBoard:
-        rules = namespace.rules
-        flushed = await self._postgres.fetch_one("offset", namespace.partition)
-        rows = await self._postgres.fetch(
-            "past_board",
-            *(namespace.id, window, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
-            *(offset + 1, offset + limit, users),
-        )
-        rank = {"competition": "competition", "dense": "dense", "ordinal": "position"}[ranking]
-        places = [Place(row["position"], row["name"], row["score"], row[rank] - 1) for row in rows]
-        lag = await lag_behind(self._gatherer, namespace.partition, flushed)
-        return PastBoard(rows[0]["total"] if rows else 0, places, lag)
+            rules = namespace.rules
+            flushed = await self._postgres.fetch_one("offset", namespace.partition)
+            rows = await self._postgres.fetch(
+                "past_board",
+                *(namespace.id, window, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
+                *(offset + 1, offset + limit, users),
+            )
+            rank = {"competition": "competition", "dense": "dense", "ordinal": "position"}[ranking]
+            places = [Place(row["position"], row["name"], row["score"], row[rank] - 1) for row in rows]
+            lag = await lag_behind(self._gatherer, namespace.partition, flushed)
+            return PastBoard(rows[0]["total"] if rows else 0, places, lag)

@@ -25,7 +25,7 @@ from .includes import included, parse_include
 from .past import Past
 from .rights import Door
 from .standings import Standings
-from .stats import Stats, parse_ask
+from .stats import BINS_MAX, Stats
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 
 LIMIT_MAX = 1_000
@@ -166,12 +166,13 @@ class Reader:
 
     async def stats(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
-        check_query(request, "category", "min_score", "max_score", "exclusive", "histogram")
-        ask = parse_ask(request)
+        check_query(request, "category", *BOUNDS, "histogram")
+        category, bins = category_of(request), query_int(request, "histogram", 0, 1, BINS_MAX)
 
         async def read(namespace: Namespace) -> Response:
-            window = window_in(namespace, request.path_params["window"], ask.category, self._clock())
-            return answer_fresh(request, namespace, await self._stats.of(namespace, window, ask))
+            window = window_in(namespace, request.path_params["window"], category, self._clock())
+            told = await self._stats.of(namespace, window, category, request.query_params, bins)
+            return answer_fresh(request, namespace, told)
 
         return await self._read(request, read)
 

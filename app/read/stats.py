@@ -1,82 +1,29 @@
 """Statistics of one board, and of many namespaces side by side."""
 
 import asyncio
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..access.guard import principal_of
 from ..access.keys import Keyring
-from ..model.errors import AmountRange, AmountScale, Invalid
+from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..model.score import UNITS_MAX, to_units
 from ..model.stats import Statistics, band_of, figures
-from ..model.text import LABEL_BYTES_MAX, check_text
 from ..model.windows import Window
 from ..store.directory import Directory
 from ..store.stats import Bounds, StatsReader
-from ..wire import answer, check_query, query_int
+from ..wire import answer, check_query
 from .boards import moment
+from .bounds import scores_between
 from .standings import may_read
 
 BINS_MAX = 100
 NAMESPACES_MAX = 2_000
 _READS_MAX = 4
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
-
-
-class Ask(NamedTuple):
-    """What is asked of a board. Bounds as they were written, None where there is none; bins: 0 for no histogram."""
-
-    category: str | None = None
-    min_score: str | None = None
-    max_score: str | None = None
-    exclusive: frozenset[str] = frozenset()
-    bins: int = 0
-
-    def bounds(self, scale: int) -> Bounds:
-        """Both ends included, in scaled units. Invalid."""
-        lowest, highest = _bound(self.min_score, "min", scale), _bound(self.max_score, "max", scale)
-        if lowest is not None and highest is not None and lowest > highest:
-            raise Invalid("must not lie above max_score", field="?min_score")
-        return Bounds(
-            -UNITS_MAX if lowest is None else lowest + ("min" in self.exclusive),
-            UNITS_MAX if highest is None else highest - ("max" in self.exclusive),
-        )
-
-
-def _bound(text: str | None, end: str, scale: int) -> int | None:
-    if text is None:
-        return None
-    field = f"?{end}_score"
-    if not _NUMBER.fullmatch(text):
-        raise Invalid("must be a number", field=field)
-    try:
-        return to_units(text, scale, field)
-    except AmountScale:
-        raise Invalid(f"at most {scale} decimal places are kept here", field=field) from None
-    except AmountRange:
-        raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
-
-
-def parse_ask(request: Request) -> Ask:
-    """What a request asks. Invalid."""
-    query = request.query_params
-    category = query.get("category")
-    if category is not None:
-        check_text(category, "?category", LABEL_BYTES_MAX)
-    exclusive = frozenset(query["exclusive"].split(",")) if "exclusive" in query else frozenset()
-    for end in exclusive:
-        if end not in ("min", "max"):
-            raise Invalid("must be min, max or min,max", field="?exclusive")
-        if f"{end}_score" not in query:
-            raise Invalid(f"needs {end}_score", field="?exclusive")
-    bins = query_int(request, "histogram", 0, 1, BINS_MAX)
-    return Ask(category, query.get("min_score"), query.get("max_score"), exclusive, bins)
 
 
 class Stats:
@@ -88,12 +35,14 @@ class Stats:
         self._keyring = keyring
         self._clock = clock
 
-    async def of(self, namespace: Namespace, window: Window, ask: Ask) -> dict[str, Any]:
-        """One board's answer. Invalid."""
-        board = window.name if ask.category is None else f"{window.name}:{ask.category}"
-        found = await self._reader.read(namespace, board, ask.bounds(namespace.rules.scale), ask.bins)
-        body = stats_body(namespace, window, ask.category, found)
-        return body | {"histogram": _histogram(namespace, found)} if ask.bins else body
+    async def of(
+        self, namespace: Namespace, window: Window, category: str | None, query: Mapping[str, str], bins: int
+    ) -> dict[str, Any]:
+        """One board's answer, of the scores within the query's bounds; bins: 0 for no histogram. Invalid."""
+        board = window.name if category is None else f"{window.name}:{category}"
+        found = await self._reader.read(namespace, board, Bounds(*scores_between(query, namespace)), bins)
+        body = stats_body(namespace, window, category, found)
+        return body | {"histogram": _histogram(namespace, found)} if bins else body
 
     async def everywhere(self, request: Request) -> Response:
         """`GET /v1/stats?prefix=&window=&band=`: `{"namespaces":[…]}`, each that the caller may read and that keeps the

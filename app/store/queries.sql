@@ -24,9 +24,13 @@ SELECT id, name, partition, version, rules::text, reach FROM namespaces WHERE na
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
+-- A season that was over before anybody wrote of it is not told to begin.
 WITH made AS (
     INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version),
+past AS (
+    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE (s ->> 'ends')::timestamptz <= now()),
 told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
 SELECT id, version FROM made;
 
@@ -35,6 +39,14 @@ SELECT id, version FROM made;
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
     WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
+past AS (
+    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE (s ->> 'ends')::timestamptz <= now()
+      AND NOT EXISTS (SELECT FROM namespaces n WHERE n.id = changed.id AND n.rules -> 'seasons' @> jsonb_build_array(s))
+    ON CONFLICT DO NOTHING),
+coming AS (
+    DELETE FROM seasons_opened o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > now()),
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
@@ -584,17 +596,19 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigi
      AS x (namespace_id, batch, actor, grants, change, first_seq, last_seq);
 
 -- name: tell_seasons
--- Seasons of some partitions' namespaces that have begun, each once.
+-- Seasons of some partitions' namespaces that have begun, each once, in the order in which they did; also one that is over
+-- by now, if nobody was there to tell.
 WITH due AS (
     SELECT n.id, s ->> 'name' AS season, s FROM namespaces n CROSS JOIN LATERAL jsonb_array_elements(n.rules -> 'seasons') AS s
     WHERE n.partition = ANY($1::smallint[]) AND n.deleted_at IS NULL AND n.rules -> 'seasons' <> '[]'
-      AND (s ->> 'starts')::timestamptz <= now() AND (s ->> 'ends')::timestamptz > now()
+      AND (s ->> 'starts')::timestamptz <= now()
       AND NOT EXISTS (SELECT FROM seasons_opened o WHERE o.namespace_id = n.id AND o.season = s ->> 'name')
     FOR NO KEY UPDATE OF n),
 opened AS (INSERT INTO seasons_opened SELECT id, season FROM due ON CONFLICT DO NOTHING RETURNING namespace_id, season)
 INSERT INTO audit (namespace_id, type, body)
 SELECT d.id, 'season_opened', json_build_object('season', d.season, 'starts', d.s -> 'starts', 'ends', d.s -> 'ends')
-FROM due d JOIN opened o ON o.namespace_id = d.id AND o.season = d.season;
+FROM due d JOIN opened o ON o.namespace_id = d.id AND o.season = d.season
+ORDER BY (d.s ->> 'starts')::timestamptz, d.id, d.season;
 
 -- name: namespaces_of_user
 -- Where a user has grants, by name, behind a name. O(the user's namespaces).

@@ -1,5 +1,6 @@
 """Events over HTTP: what is told, in which order, to whom, and that a poller misses nothing."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -345,3 +346,27 @@ def test_a_season_that_begins_is_told_once(live_server: Any, api: httpx.Client) 
     assert [event["season"] for event in told] == ["runs"]
     assert datetime.fromisoformat(told[0]["starts"]) == now - timedelta(days=1)
     assert sum(event["type"] == "season_opened" for event in looked) == 1
+
+
+def test_seasons_that_nobody_saw_begin_are_told_in_order(own_stack: Any) -> None:
+    """Two come and go while no persister runs; they are written of before, and time is moved by hand."""
+    now = datetime.now(UTC)
+
+    def seasons(days: int) -> list[dict[str, str]]:
+        spans = {"second": (20 + days, 25 + days), "first": (10 + days, 15 + days)}
+        times = {name: [f"{now + timedelta(day):%Y-%m-%dT%H:%M:%SZ}" for day in span] for name, span in spans.items()}
+        return [{"name": name, "starts": starts, "ends": ends} for name, (starts, ends) in times.items()]
+
+    with own_stack.client() as api:
+        own_stack.kill("persist")
+        space = Space(own_stack, api, seasons=seasons(0))
+        with psycopg.connect(own_stack.postgres.url) as db:
+            moved = "UPDATE namespaces SET rules = jsonb_set(rules, '{seasons}', %s::jsonb)"
+            db.execute(moved, (json.dumps(seasons(-90)),))
+        # What is changed beside them leaves them to be told.
+        assert space.put(seasons=seasons(-90), display_name="again").status_code == 200
+        own_stack.start("persist")
+        deadline = time.monotonic() + 20
+        while len(told := space.ask(type="season_opened")["events"]) < 2:
+            assert time.monotonic() < deadline, "nobody tells"
+        assert [event["season"] for event in told] == ["first", "second"]

@@ -1,14 +1,12 @@
 """include=streak,updated_at: what a board's rows tell besides, on every way to read a board."""
 
 import json
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-import redis
 
 from app.store import keys
 
@@ -160,9 +158,3 @@ def test_scores_from_before_it_was_kept_have_no_moment(space: Space, direct: Any
     assert space.board(include="updated_at")["otter"]["updated_at"] is None
     space.grant("g2", "otter")
     assert space.updated("otter") == space.recorded("g2")
-
-
-@pytest.fixture
-def direct(live_server: Any) -> Iterator[Any]:
-    with redis.Redis.from_url(live_server.valkey.url) as client:
-        yield client

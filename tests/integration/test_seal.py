@@ -1,23 +1,15 @@
 """Sealing on real parts: closed windows leave Redis, read as before, and follow what an admin lets in behind them."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-import redis
 from websockets.sync.client import connect
 
 from app.store import keys
 from tests.integration.sealing import DAY, MONTH, OLD, RULES, TODAY, VIEWS, Space, until
-
-
-@pytest.fixture
-def direct(live_server: Any) -> Iterator[Any]:
-    with redis.Redis.from_url(live_server.valkey.url) as held:
-        yield held
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

@@ -1,11 +1,9 @@
 """Archives and people: who is not shown is in none, whether they left before the window was sealed or after."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from tests.integration.sealing import DAY, MONTH, RULES, VIEWS, Space, until
 
@@ -58,12 +56,6 @@ class Pair:
             cursor = page["next_cursor"]
             if cursor is None:
                 return found
-
-
-@pytest.fixture
-def direct(live_server: Any) -> Iterator[Any]:
-    with redis.Redis.from_url(live_server.valkey.url) as held:
-        yield held
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

@@ -71,6 +71,7 @@ QUERIES: list[tuple[str, float, float]] = [
     ("min_score=2&max_score=5&histogram=100", 2, 5),
     ("min_score=2&max_score=5&exclusive=min,max&histogram=1", 2.01, 4.99),
     ("max_score=3", -1e9, 3),
+    ("min_score=2e0", 2, 1e9),
     ("min_score=41", 41, 1e9),
 ]
 

@@ -16,14 +16,14 @@ from .model.profile import Profile
 from .read.activity import UsersRange
 from .read.bounds import BOUNDS
 from .read.includes import FullEntry
-from .read.many import BoardsAsked, RanksAsked
+from .read.many import BoardsAsked, ManyStatsAsked, RanksAsked
 from .read.totals import Users
 from .wire import JSON, encode_json
 from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, Profile)
+_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, ManyStatsAsked, Profile)
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
@@ -191,7 +191,11 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/boards/{{window}}/random", "Some by chance", ("n", *_PICK_QUERY), None, _BOARDS[0]),
     _Operation("get", f"{_SPACE}/boards/{{window}}/count", "How many", ("category", *BOUNDS), None, _OK),
     _Operation("post", f"{_SPACE}/ranks", "Many users on many boards", (), {"$ref": _REF + "RanksAsked"}, _BOARDS[1]),
-    _Operation("post", "/v1/boards", "The tops of many boards", (), {"$ref": _REF + "BoardsAsked"}, _BOARDS[1]),
+    _Operation("post", "/v1/boards", "Stretches of many boards", (), {"$ref": _REF + "BoardsAsked"}, _BOARDS[1]),
+    _Operation(
+        *("post", "/v1/stats", "The statistics of many boards", (), {"$ref": _REF + "ManyStatsAsked"}),
+        {"200": {"type": "object", "properties": {"boards": {"type": "array", "items": _STATS}}}},
+    ),
     _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),

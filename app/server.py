@@ -119,7 +119,7 @@ class Server:
             *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, clock)
         )
         self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, clock)
-        self.many = Many(boards, door, self.names, clock)
+        self.many = Many(boards, self.stats, door, self.names, clock)
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
@@ -178,7 +178,8 @@ class Server:
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),
             Route(f"{space}/boards/{{window:id}}/stats", reader.stats),
-            Route("/v1/stats", self.stats.everywhere),
+            Route("/v1/stats", self.stats.everywhere, methods=["GET"]),
+            Route("/v1/stats", self.many.stats, methods=["POST"]),
             *self.lookups.routes(f"{space}/boards/{{window:id}}"),
             Route(f"{space}/totals", reader.totals, methods=["POST"]),
             Route(f"{space}/ranks", self.many.ranks, methods=["POST"]),

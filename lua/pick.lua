@@ -25,7 +25,7 @@ local total = counter.total
 local function add(position)
   local found = redis.call('ZREVRANGE', board_key, math.max(position - 2, 0), position - 1, 'WITHSCORES')
   local member, score, above, n = found[#found - 1], found[#found], found[#found - 2], #reply
-  local is_first = ranking == 'competition' and above ~= score
+  local is_first = counter.ranking == 'competition' and above ~= score
   reply[n + 1], reply[n + 2] = position, earliest and string.sub(member, 17) or member
   reply[n + 3], reply[n + 4] = score, is_first and position - 1 or before_first(counter, score, position)
 end

@@ -1,15 +1,15 @@
 """Many boards, or many users on many boards, in one call: all of it travels in a round or two."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..model.errors import Problem
-from ..model.namespace import Namespace
+from ..model.namespace import Namespace, Number
 from ..model.text import LABEL_BYTES_MAX, check_text
 from ..store.archive import BoardReader
 from ..store.names import Names
@@ -17,11 +17,14 @@ from ..wire import answer, check_query, decode_body
 from .boards import board_body
 from .rights import Door
 from .routes import board_name, window_in
+from .stats import Stats
 from .totals import USERS_BYTES_MAX, Users, check_users
 
 WINDOWS_MAX = 20
 BOARDS_MAX = 100
 LIMIT_MAX = 100
+
+OFFSET_MAX = 10**9
 
 Ranking = Annotated[str, msgspec.Meta(pattern="^(competition|dense|ordinal)$")]
 
@@ -35,26 +38,54 @@ class RanksAsked(Users, frozen=True, forbid_unknown_fields=True):
 
 
 class BoardAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The top of one board."""
+    """A stretch of one board, from its top on."""
 
     namespace: str
     window: str = "all"
     category: str | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] = 10
     ranking: Ranking | None = None
 
 
 class BoardsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tops of many boards."""
+    """Stretches of many boards."""
 
     boards: Annotated[tuple[BoardAsked, ...], msgspec.Meta(max_length=BOARDS_MAX)]
+
+
+class StatsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one board comes to, of the scores within bounds."""
+
+    namespace: str
+    window: str = "all"
+    category: str | None = None
+    min_score: Number | None = None
+    max_score: Number | None = None
+    exclusive: tuple[Literal["min", "max"], ...] = ()
+
+    def query(self) -> dict[str, str]:
+        """As `GET …/stats` takes it."""
+        told = {"min_score": self.min_score, "max_score": self.max_score}
+        query = {name: repr(score) for name, score in told.items() if score is not None}
+        return query | ({"exclusive": ",".join(self.exclusive)} if self.exclusive else {})
+
+
+class ManyStatsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What many boards come to."""
+
+    boards: Annotated[tuple[StatsAsked, ...], msgspec.Meta(max_length=BOARDS_MAX)]
+
+
+One = TypeVar("One", BoardAsked, StatsAsked)
 
 
 class Many:
     """Each board is of one moment and says by its version of which; several may lie milliseconds apart."""
 
-    def __init__(self, boards: BoardReader, door: Door, names: Names, clock: Callable[[], int]) -> None:
+    def __init__(self, boards: BoardReader, stats: Stats, door: Door, names: Names, clock: Callable[[], int]) -> None:
         self._boards = boards
+        self._stats = stats
         self._door = door
         self._names = names
         self._clock = clock
@@ -79,23 +110,50 @@ class Many:
         return answer(request, await self._door.read(request.scope, name, read))
 
     async def boards(self, request: Request) -> Response:
-        """`POST /v1/boards`: `{"boards":[{"namespace", "window", "category", "limit", "ranking"} …]}`, at most 100 →
-        `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}` answers, or what was asked for and its
-        `error`. Who may read none of them is answered, too."""
+        """`POST /v1/boards`: `{"boards":[{"namespace", "window", "category", "offset", "limit", "ranking"} …]}`, at
+        most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}` answers, or what was asked for
+        and its `error`. Who may read none of them is answered, too."""
         check_query(request)
         asked = await decode_body(request, BoardsAsked, bytes_max=USERS_BYTES_MAX)
-        return answer(request, {"boards": await asyncio.gather(*(self._top(request, one) for one in asked.boards))})
 
-    async def _top(self, request: Request, asked: BoardAsked) -> dict[str, Any]:
-        async def read(namespace: Namespace) -> dict[str, Any]:
-            _check_category(asked.category, "$.category")
-            return await self._board(namespace, asked.window, asked.category, ("page", 0, asked.limit), asked.ranking)
+        async def read(namespace: Namespace, one: BoardAsked) -> dict[str, Any]:
+            view = ("page", one.offset, one.limit)
+            return await self._board(namespace, one.window, one.category, view, one.ranking)
 
-        try:
-            return await self._door.read(request.scope, asked.namespace, read)
-        except Problem as problem:
-            error = {**problem.body(), "retryable": problem.retryable}
-            return {"namespace": asked.namespace, "window": asked.window, "category": asked.category, "error": error}
+        return answer(request, {"boards": await self._each(request, asked.boards, read)})
+
+    async def stats(self, request: Request) -> Response:
+        """`POST /v1/stats`: `{"boards":[{"namespace", "window", "category", "min_score", "max_score", "exclusive"}
+        …]}`, at most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}/stats` answers, or what
+        was asked for and its `error`."""
+        check_query(request)
+        asked = await decode_body(request, ManyStatsAsked, bytes_max=USERS_BYTES_MAX)
+
+        async def read(namespace: Namespace, one: StatsAsked) -> dict[str, Any]:
+            window = window_in(namespace, one.window, one.category, self._clock())
+            return await self._stats.of(namespace, window, one.category, one.query(), 0)
+
+        return answer(request, {"boards": await self._each(request, asked.boards, read)})
+
+    async def _each(
+        self, request: Request, asked: Sequence[One], read: Callable[[Namespace, One], Awaitable[dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        """Every one by its own rights, and refused on its own."""
+
+        async def told(one: One) -> dict[str, Any]:
+            async def of(namespace: Namespace) -> dict[str, Any]:
+                _check_category(one.category, "$.category")
+                return await read(namespace, one)
+
+            try:
+                return await self._door.read(request.scope, one.namespace, of)
+            except Problem as problem:
+                error = {**problem.body(), "retryable": problem.retryable}
+                if error.get("field", "").startswith("?"):
+                    error["field"] = f"$.{error['field'][1:]}"  # what is a query elsewhere stands in the body here
+                return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
+
+        return await asyncio.gather(*map(told, asked))
 
     async def _board(
         self,

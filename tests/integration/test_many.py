@@ -73,13 +73,48 @@ def test_many_boards_are_told_in_their_order_each_with_its_own_refusal(held: Spa
         {"namespace": "no-such"},
         {"namespace": held.name, "window": DAY, "category": "red", "limit": 1},
         {"namespace": held.name, "window": "fortnight"},
+        {"namespace": held.name, "offset": 2, "limit": 1},
     ]
     told = api.post("/v1/boards", json={"boards": boards}).json()["boards"]
     queries = [("all", "limit=2"), (DAY, "ranking=competition"), (DAY, "category=red&limit=1")]
-    assert [{"status": 200, **told[i]} for i in (0, 1, 3)] == [held.board(*query) for query in queries]
+    queries.append(("all", "offset=2&limit=1"))
+    assert [{"status": 200, **told[i]} for i in (0, 1, 3, 5)] == [held.board(*query) for query in queries]
     assert [told[i]["error"]["code"] for i in (2, 4)] == ["namespace_not_found", "board_not_found"]
     assert told[2]["namespace"] == "no-such"
     assert told[2]["error"]["retryable"] is False
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_statistics_of_many_boards_are_those_of_each(held: Space, api: httpx.Client, sealed: bool) -> None:
+    if sealed:
+        held.seal(DAY)
+    boards: list[dict[str, Any]] = [
+        {"window": DAY},
+        {"category": "red", "min_score": 3},
+        {"window": DAY, "min_score": 1, "max_score": 4.0, "exclusive": ["min", "max"]},
+        {"window": "fortnight"},
+        {"min_score": 5, "max_score": 1},
+        {"min_score": 0.5},
+        {"exclusive": ["min"]},
+    ]
+    asked = [{"namespace": held.name} | board for board in boards]
+    told = api.post("/v1/stats", json={"boards": asked}).json()["boards"]
+    queries = [(DAY, ""), ("all", "category=red&min_score=3"), (DAY, "min_score=1&max_score=4&exclusive=min,max")]
+    queries += [
+        ("fortnight", ""),
+        ("all", "min_score=5&max_score=1"),
+        ("all", "min_score=0.5"),
+        ("all", "exclusive=min"),
+    ]
+    answers = [api.get(f"{held.url}/boards/{window}/stats?{query}") for window, query in queries]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 422, 422, 422]
+    assert told[:3] == [answer.json() for answer in answers[:3]]
+    assert [one["count"] for one in told[:3]] == [4, 3, 2]
+    for one, answer in zip(told[3:], answers[3:], strict=True):
+        same = answer.json() | {"retryable": False}
+        if "field" in same:
+            same["field"] = same["field"].replace("?", "$.")
+        assert one["error"] == same
 
 
 def test_rights_are_asked_board_by_board(held: Space, api: httpx.Client, live_server: Any, names: Any) -> None:
@@ -97,7 +132,8 @@ def test_rights_are_asked_board_by_board(held: Space, api: httpx.Client, live_se
         ({"boards": [{"namespace": "a"}] * 101}, "$.boards"),
         ({"boards": [{"namespace": "a", "limit": 101}]}, "$.boards[0].limit"),
         ({"boards": [{"window": "all"}]}, "$.boards[0].namespace"),
-        ({"boards": [{"namespace": "a", "offset": 1}]}, "$.boards[0].offset"),
+        ({"boards": [{"namespace": "a", "offset": -1}]}, "$.boards[0].offset"),
+        ({"boards": [{"namespace": "a", "cursor": "x"}]}, "$.boards[0].cursor"),
     ],
 )
 def test_a_list_that_is_none_is_refused(api: httpx.Client, body: Any, field: str) -> None:

@@ -67,6 +67,14 @@ _STATS: dict[str, Any] = {
         "histogram": {"type": "array", "items": _BIN},
     },
 }
+_BAND = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "count": {"type": "integer"}, "min": _MAYBE, "max": _MAYBE},
+}
+_BOARD_STATS = {
+    "type": "object",
+    "properties": {**_STATS["properties"], "bands": {"type": "array", "items": _BAND}},
+}
 _RANKED_STATS = {"type": "object", "properties": {**_STATS["properties"], "percentile": _MAYBE}}
 _EVENT_LIST = {
     "type": "object",
@@ -178,7 +186,7 @@ _OPERATIONS = (
     _Operation("post", f"{_SPACE}/corrections", "Correct many", (), _MANY, {"200": {"$ref": _REF + "Batch"}}),
     _Operation("get", f"{_SPACE}/events", "What happened", _EVENTS_QUERY, None, {"200": _EVENT_LIST}),
     _Operation("get", f"{_SPACE}/boards/{{window}}", "A board", _BOARD_QUERY, None, {"200": {"$ref": _REF + "Board"}}),
-    _Operation("get", f"{_SPACE}/boards/{{window}}/stats", "Its statistics", _STATS_QUERY, None, {"200": _STATS}),
+    _Operation("get", f"{_SPACE}/boards/{{window}}/stats", "Its statistics", _STATS_QUERY, None, {"200": _BOARD_STATS}),
     _Operation(
         *("get", "/v1/stats", "The statistics of many namespaces", ("prefix", "window", "band"), None),
         {"200": {"type": "object", "properties": {"namespaces": {"type": "array", "items": _RANKED_STATS}}}},

@@ -114,7 +114,7 @@ class Server:
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
         past = Past(self.postgres, self.gatherer)
         door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
-        self.stats = Stats(stats, self.directory, self.keyring, clock)
+        self.stats = Stats(stats, boards, self.directory, self.keyring, clock)
         self.reader = Reader(
             *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, clock)
         )

@@ -2,9 +2,11 @@
 --
 -- KEYS     board, space, meta, orders (unused), scores (where the ranking is dense)
 -- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'percentile' ten-thousandths
---          of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry
+--          of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry | 'bands' share share …,
+--          rising, each 0 < share ≤ 1
 -- Reply    as board.lua replies. 'percentile': the entry of nearest rank, by shares as a standing rounds them, none on an
---          empty board. 'random': as many entries as there are fractions, each at most once, all sets equally likely
+--          empty board. 'random': as many entries as there are fractions, each at most once, all sets equally likely.
+--          'bands': the first and the last of each band that anybody is in, once where they are one
 -- Effects  none
 --
 --- @include "include/window"
@@ -48,10 +50,37 @@ local function sample(first)
   return positions
 end
 
+-- How many places begin within a share: whoever stands at one is surpassed by fewer than that share of all.
+local function begun(share)
+  local places = math.max(0, math.floor(share * total) - 1)
+  while places < total and places / total < share do
+    places = places + 1
+  end
+  return places
+end
+
+local function add_bands(first)
+  local reached = 0
+  for i = first, #ARGV do
+    local place = begun(tonumber(ARGV[i]))
+    if place > reached then
+      local last = redis.call('ZREVRANGE', board_key, place - 1, place - 1, 'WITHSCORES')
+      local before = reached
+      reached = redis.call('ZCOUNT', board_key, last[2], '+inf')
+      add(before + 1)
+      if reached > before + 1 then
+        add(reached)
+      end
+    end
+  end
+end
+
 if view == 'random' then
   for _, position in ipairs(sample(6)) do
     add(position)
   end
+elseif view == 'bands' then
+  add_bands(6)
 elseif total > 0 then
   add(total - fewest(tonumber(ARGV[6])) + 1)
 end

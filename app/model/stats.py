@@ -1,6 +1,6 @@
-"""What the scores of a board come to, and the bands of a field of many boards."""
+"""What the scores of a board come to, and the bands of its users or of a field of many boards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from math import sqrt
 from typing import Annotated, Any, NamedTuple
@@ -105,3 +105,44 @@ def band_of(bands: Sequence[Band], better: int, total: int) -> str:
     """The band of one whom so many of all surpass; quintiles where none are given."""
     share = better / total
     return next(band.name for band in bands or QUINTILES if share < band.up_to)
+
+
+def begun(share: float, total: int) -> int:
+    """How many places begin within a share: whoever stands at one is surpassed by fewer than that share of all. As
+    lua/pick.lua has it. O(1)."""
+    places = max(0, int(share * total) - 1)
+    while places < total and places / total < share:
+        places += 1
+    return places
+
+
+class Edge(NamedTuple):
+    """The first or the last user of a band: their place on the board, how many are better, the score."""
+
+    position: int
+    better: int
+    units: int
+
+
+class Range(NamedTuple):
+    """A band of a board: how many users are in it; scores in scaled units, None without any."""
+
+    name: str
+    users: int
+    lowest: int | None
+    highest: int | None
+
+
+def ranges_of(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[Range]:
+    """What the bands of a board are by the first and the last user of each that anybody is in."""
+    held: dict[str, list[Edge]] = {}
+    for edge in sorted(edges):
+        held.setdefault(band_of(bands, edge.better, total), []).append(edge)
+    return [_range(band.name, held.get(band.name, [])) for band in bands]
+
+
+def _range(name: str, edges: Sequence[Edge]) -> Range:
+    if not edges:
+        return Range(name, 0, None, None)
+    scores = [edge.units for edge in edges]
+    return Range(name, edges[-1].position - edges[0].position + 1, min(scores), max(scores))

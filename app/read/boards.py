@@ -11,6 +11,7 @@ from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.percentile import percentile_of
 from ..model.score import UNITS_MAX
+from ..model.stats import band_of
 from ..model.streak import streak_of
 from ..model.windows import Window, day_in, from_micros
 from ..store.boards import Board, Place, Rank, Scored
@@ -98,7 +99,7 @@ def standing_body(
     namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None], now: int, zone: str | None
 ) -> dict[str, Any]:
     """A user's standing. zone: the user's own; percentile: the share of the board, in percent, whose score is no better
-    than theirs."""
+    than theirs; band: by the share that is better."""
     return {
         **totals_body(namespace, user, balances),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
@@ -126,10 +127,12 @@ def streak(namespace: Namespace, days: Iterable[str], now: int, zone: str | None
 def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:
     if rank is None:
         return None
+    bands = namespace.rules.bands
     return {
         "rank": rank.before + 1,
         "score": namespace.number(rank.units),
         "percentile": percentile_of(rank.not_better, rank.total),
+        "band": band_of(bands, rank.total - rank.not_better, rank.total) if bands else None,
         "gap_to_next": None if rank.above is None else namespace.number(abs(rank.above - rank.units)),
     }
 

@@ -12,8 +12,9 @@ from ..access.guard import principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..model.stats import Statistics, band_of, figures
+from ..model.stats import Edge, Statistics, band_of, figures, ranges_of
 from ..model.windows import Window
+from ..store.archive import BoardReader
 from ..store.directory import Directory
 from ..store.stats import Bounds, StatsReader
 from ..wire import answer, check_query
@@ -29,8 +30,16 @@ _READS_MAX = 4
 class Stats:
     """Statistics of boards."""
 
-    def __init__(self, reader: StatsReader, directory: Directory, keyring: Keyring, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        reader: StatsReader,
+        boards: BoardReader,
+        directory: Directory,
+        keyring: Keyring,
+        clock: Callable[[], int],
+    ) -> None:
         self._reader = reader
+        self._boards = boards
         self._directory = directory
         self._keyring = keyring
         self._clock = clock
@@ -38,11 +47,35 @@ class Stats:
     async def of(
         self, namespace: Namespace, window: Window, category: str | None, query: Mapping[str, str], bins: int
     ) -> dict[str, Any]:
-        """One board's answer, of the scores within the query's bounds; bins: 0 for no histogram. Invalid."""
+        """One board's answer, of the scores within the query's bounds; bins: 0 for no histogram. Its bands are those of
+        the whole board, at the same version unless that keeps changing. Invalid."""
         board = window.name if category is None else f"{window.name}:{category}"
-        found = await self._reader.read(namespace, board, Bounds(*scores_between(query, namespace)), bins)
-        body = stats_body(namespace, window, category, found)
+        bounds = Bounds(*scores_between(query, namespace))
+        for _ in range(_READS_MAX):
+            found, (version, bands) = await asyncio.gather(
+                self._reader.read(namespace, board, bounds, bins), self._bands(namespace, board)
+            )
+            if version in (None, found.version):
+                break
+        body = stats_body(namespace, window, category, found) | {"bands": bands}
         return body | {"histogram": _histogram(namespace, found)} if bins else body
+
+    async def _bands(self, namespace: Namespace, board: str) -> tuple[int | None, list[dict[str, Any]]]:
+        """A board's version and bands; none where the rules name none. O(bands × log n)."""
+        bands = namespace.rules.bands
+        if not bands:
+            return None, []
+        held = await self._boards.read(namespace, board, ["bands", *(band.up_to for band in bands)], "competition")
+        edges = [Edge(place.position, place.before, place.units) for place in held.places]
+        return held.version, [
+            {
+                "name": band.name,
+                "count": band.users,
+                "min": namespace.number_or_none(band.lowest),
+                "max": namespace.number_or_none(band.highest),
+            }
+            for band in ranges_of(bands, edges, held.total)
+        ]
 
     async def everywhere(self, request: Request) -> Response:
         """`GET /v1/stats?prefix=&window=&band=`: `{"namespaces":[…]}`, each that the caller may read and that keeps the

@@ -10,6 +10,7 @@ from ..model.errors import Invalid, StoreUnavailable
 from ..model.namespace import Namespace
 from ..model.percentile import position_of
 from ..model.sample import sample
+from ..model.stats import begun
 from . import keys
 from .boards import (
     SINCE_DIGITS,
@@ -124,7 +125,20 @@ class BoardReader:
             case ["random", *fractions]:
                 total, _ = await self._above(namespace, board, [0])
                 return ["places", *sample(map(float, fractions), total)], 0, None
+            case ["bands", *shares]:
+                return ["places", *await self._edges(namespace, board, [float(share) for share in shares])], 0, None
         return view, 0, None
+
+    async def _edges(self, namespace: Namespace, board: str, shares: list[float]) -> list[int]:
+        """The first and the last place of each band up to a share. O(shares × log n)."""
+        total, _ = await self._above(namespace, board, [0])
+        inside = [begun(share, total) for share in shares if total]
+        rows, closing = await self._closed_up(namespace, board, ["places", *inside])
+        wanted = {closing.counted(place) for place in inside}
+        keys = sorted({row["key"] for row in rows if row["position"] in wanted}, reverse=True)
+        _, behind = await self._above(namespace, board, [key - 1 for key in keys])
+        last = [at.better for at in behind]
+        return sorted({*last, *(before + 1 for before in (0, *last[:-1]))} if last else ())
 
     async def _within(self, namespace: Namespace, board: str, low: int, high: int) -> tuple[int, int]:
         """The first place within bounds and the one behind the last, counted from 0. O(log n)."""

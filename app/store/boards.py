@@ -87,12 +87,12 @@ def board_call(
     namespace: Namespace, window: str, view: Sequence[str | int | bytes | float], ranking: str | None = None
 ) -> Call:
     """`view`: page offset limit, after score member limit, around user radius, users and their names, percentile and
-    ten-thousandths of a percent, random and a fraction an entry; behind a page's limit may stand the lowest and highest
-    key. O(log n + entries). ranking: another than the namespace's own."""
+    ten-thousandths of a percent, random and a fraction an entry, bands and the shares up to which they go; behind a
+    page's limit may stand the lowest and highest key. O(log n + entries). ranking: another than the namespace's own."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     kept = int(rules.ranking == "dense")
-    script = PICK if view[0] in ("percentile", "random") else BOARD
+    script = PICK if view[0] in ("percentile", "random", "bands") else BOARD
     return evalsha(script, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
 
 

@@ -84,7 +84,7 @@ def test_a_users_standing(api: httpx.Client, space: str, board: str) -> None:
     api.post(f"/v1/namespaces/{space}/grants", json={"grant_id": "m2", **grant})
     told = api.get(f"/v1/namespaces/{space}/users/mole").json()
     assert (told["score"], told["grants"], told["categories"], told["sources"]) == (20, 2, {"red": 10}, {"race": 10})
-    assert told["ranks"]["all"] == {"rank": 2, "score": 20, "percentile": 83.3333, "gap_to_next": 10}
+    assert told["ranks"]["all"] == {"rank": 2, "score": 20, "percentile": 83.3333, "band": None, "gap_to_next": 10}
     assert api.get(f"/v1/namespaces/{space}/users/otter").json()["ranks"]["all"]["gap_to_next"] is None
     assert api.get(f"/v1/namespaces/{space}/users/nobody").json()["code"] == "user_not_found"
 

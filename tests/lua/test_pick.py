@@ -33,7 +33,7 @@ def fill(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 
 def view(partition: Any, ranking: str | None, *words: Any) -> Any:
-    script = PICK if words[0] in ("percentile", "random") else BOARD
+    script = PICK if words[0] in ("percentile", "random", "bands") else BOARD
     reply = partition.store.eval(script.source, *list(board_call(partition.space, "all", words, ranking))[2:])
     return read_board(reply, partition.space.sign)
 
@@ -56,6 +56,12 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             share = parse_percentile(text, "")
             reach = [at for at in whole if Fraction(size - at.position + 1, size) >= Fraction(2 * share - 1, 2_000_000)]
             assert view(partition, asked, "percentile", share).places == reach[-1:]
+        for shares in ([1.0], [0.1, 0.3, 1.0], [0.2, 0.4, 0.6, 0.8, 1.0], [0.3333, 0.3334, 1.0], [1e-9, 0.5]):
+            edges = view(partition, "competition", "bands", *shares).places
+            competing = view(partition, "competition", "page", 0, 100).places
+            bands = [next((s for s in shares if at.before / size < s), None) for at in competing]
+            held = [[at for at, band in zip(competing, bands, strict=True) if band == s] for s in shares]
+            assert edges == [at for within in held if within for at in dict.fromkeys((within[0], within[-1]))]
         for low, high in [(chance.randrange(-3, 4), chance.randrange(-3, 4)) for _ in range(8)]:
             within = [at for at in whole if low <= sign * at.units <= high]
             offset, limit = chance.randrange(4), chance.randrange(1, 5)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model.namespace import Namespace
+from ..model.stats import Sums
 from .lane import Lane
 from .report import told
 from .snapshot import Board, Space, read_kept, read_space
@@ -70,12 +71,12 @@ class Cut:
     def _of_board(self, held: Board, wanted: _Tally) -> Iterator[str]:
         """Each check of a board as a whole is one line here."""
         scale = self._namespace.rules.scale
-        sums = held.sums or (wanted.scores, wanted.squares)
+        sums = held.sums or Sums(wanted.scores, wanted.squares)
         for what, in_redis, by_ledger, places in (
             ("users", held.users, wanted.users, 0),
             ("orders", wanted.scored if held.orders is None else held.orders, wanted.scored, 0),
-            ("sum of scores", sums[0], wanted.scores, scale),
-            ("sum of squares", sums[1], wanted.squares, 2 * scale),
+            ("sum of scores", sums.scores, wanted.scores, scale),
+            ("sum of squares", sums.squares, wanted.squares, 2 * scale),
         ):
             if in_redis != by_ledger:
                 yield f"{what}: {told(in_redis, places)} in Redis, {told(by_ledger, places)} by the ledger"

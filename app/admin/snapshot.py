@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
+from ..model.stats import Sums
 from ..store import keys
-from ..store.boards import base_of, member_of, since_of
-from ..store.redis import Call, Link, Refused, evalsha
+from ..store.boards import base_of, since_of
+from ..store.redis import Call, Link, Refused, ask, at_once, evalsha
 from ..store.scripts import load
+from ..store.stats import kept_sums
 
 CELLS = load("cells")
 
@@ -123,7 +125,7 @@ class Board(NamedTuple):
 
     users: int
     orders: int | None
-    sums: tuple[int, int] | None
+    sums: Sums | None
 
 
 class Space(NamedTuple):
@@ -151,43 +153,10 @@ async def read_space(link: Link, namespace: Namespace, users: Iterable[tuple[int
     count = len(kept.boards)
     orders = rest[count : 2 * count] if dated else [None] * count
     boards = {
-        board: Board(users, known, _sums(told.get(f"t:{board}".encode())) if sums else None)
+        board: Board(users, known, kept_sums(told.get(f"t:{board}".encode())) if sums else None)
         for board, users, known in zip(kept.boards, rest[:count], orders, strict=True)
     }
     off: set[tuple[int, str]] = set()
     for (number, _), flat in zip(users, rest[count * (1 + dated) :], strict=True):
         off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
     return Space(int(seq or 0), boards, off)
-
-
-def _sums(text: bytes | None) -> tuple[int, int]:
-    """A board's sums as lua/include/tally.lua keeps them; what cannot be read is none that is possible."""
-    try:
-        scores, squares = (text or b"0 0").split(b" ")
-        return int(scores), int(squares)
-    except ValueError:
-        return 0, -1
-
-
-async def ask(link: Link, call: Call) -> Any:
-    """A reply. Refused where Redis says no."""
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise Refused(str(reply))
-    return reply
-
-
-async def at_once(link: Link, calls: Sequence[Call]) -> list[Any]:
-    """The replies to calls of one partition that nothing comes between. Refused where Redis says no to one."""
-    replies = (await link.run([("MULTI",), *calls, ("EXEC",)]))[-1]
-    if isinstance(replies, Exception):
-        raise Refused(str(replies))
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise Refused(str(reply))
-    return list(replies)
-
-
-def member(name: str, since: int) -> bytes:
-    """How a user stands on a board; since: 0 where the tie-break is none."""
-    return member_of(name.encode(), since)

@@ -7,10 +7,9 @@ from typing import Any
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.boards import SINCE_DIGITS, since_of
-from ..store.redis import Call
+from ..store.redis import Call, ask, at_once
 from .lane import Lane
 from .report import told
-from .snapshot import ask, at_once
 
 _A_CALL = 1_000
 

@@ -1015,6 +1015,36 @@ UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM pa
 -- name: erasures
 SELECT erasures FROM deployment;
 
+-- name: namespaces_of_partitions
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: wishes
+-- A mark that changes with every wish for a user, and whether one is open in a partition.
+SELECT coalesce(sum(version), 0) AS mark, coalesce(bool_or($1::smallint = ANY(open)), false) AS open FROM intents;
+
+-- name: board_by_ledger
+-- What the `all` board of a namespace is to hold: the sums of those who are shown, as far as the ledger has come (seq), and
+-- what of it came behind an earlier seq ($3): rows, change, change of the squares; nulls where $4 entries and more lie
+-- between. One statement, for all of it is of one moment. O(the namespace's users + entries between).
+WITH head AS MATERIALIZED (SELECT epoch, seq FROM partitions WHERE partition = $1),
+whole AS (
+    SELECT count(*) FILTER (WHERE grants > 0) AS users, coalesce(sum(score), 0)::text AS scores,
+           coalesce(sum(score::numeric * score), 0)::text AS squares
+    FROM standings s WHERE namespace_id = $2 AND "window" = 'all'
+    AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = s.user_number)),
+tail AS (
+    SELECT count(*) AS rows, coalesce(sum(change), 0)::text AS change,
+           coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - change)::numeric ^ 2), 0)::numeric(60)::text AS squares
+    FROM head CROSS JOIN generate_series(0, head.epoch) AS e (epoch) CROSS JOIN LATERAL (
+        SELECT change, score, user_number FROM ledger l
+        WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id = $2
+          AND l.user_number IS NOT NULL AND head.seq - $3 < $4::bigint OFFSET 0) AS l
+    WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number))
+SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS is_near,
+       tail.rows AS later, tail.change AS later_scores, tail.squares AS later_squares
+FROM head, whole, tail;
+
 -- name: ledger_gaps
 -- Where a partition's seq does not go on by one, up to the last entry that it is known to hold.
 SELECT l.seq, l.before, l.is_end FROM (

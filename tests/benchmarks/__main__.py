@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import ranges, rules, sealed
+from tests.benchmarks import ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -168,8 +168,8 @@ async def persister(stack: Stack, rows: int) -> None:
 
 
 def main(parts: list[str]) -> None:
-    """The named parts (single, batch, single-full, top-10, persister, sealed, ranges, rules), or everything."""
-    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules"]
+    """The named parts (single, batch, single-full, top-10, persister, sealed, ranges, rules, verify), or everything."""
+    wanted = parts or ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules", "verify"]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )
@@ -200,6 +200,8 @@ def main(parts: list[str]) -> None:
             stack.down()
     if "rules" in wanted:
         rules.main(tell_cost)
+    if "verify" in wanted:
+        verify.main(load)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import asyncpg
 from ..model.namespace import COUNTED, Namespace
 from ..store.postgres import queries
 from .cut import Cut
-from .dating import date
+from .dating import Dating
 from .lane import Lane
 from .report import Report, told
 from .snapshot import Held, Kept, read_held
@@ -74,18 +74,20 @@ class Comparison:
             elif value or cell != "total":
                 cells[number][cell] = value
         if self._namespace.rules.tie_break == "earliest":
-            for (number, board), since in (await self._dates(lane, numbers, seqs)).items():
+            for (number, board), (_, since) in (await self._dates(lane, numbers, seqs)).items():
                 if f"b:{board}" in cells[number]:
                     cells[number][f"o:{board}"] = since
         return cells, last
 
-    async def _dates(self, lane: Lane, numbers: Sequence[int], seqs: Sequence[int]) -> dict[tuple[int, str], int]:
+    async def _dates(
+        self, lane: Lane, numbers: Sequence[int], seqs: Sequence[int]
+    ) -> dict[tuple[int, str], tuple[int | None, int]]:
+        dating = Dating(self._how, self._namespace.rules.category_boards)
         async with lane.connection.transaction():
-            rows = lane.connection.cursor(
-                queries()["score_events"], self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH
-            )
-            events = [dict(row) async for row in rows]
-        return date(events, self._how, self._namespace.rules.category_boards)
+            query = queries()["score_events"]
+            async for row in lane.connection.cursor(query, self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH):
+                dating.add(row)
+        return dating.since
 
     def _differences(self, place: Place, user: Held, wanted: Cells) -> Iterator[str]:
         """What is wrong about a user, in words."""

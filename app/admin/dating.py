@@ -4,80 +4,97 @@ Each board of a user is replayed on its own, entry by entry, as lua/include/boar
 changed the score, or was the first.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Protocol
+
+from asyncpg import Record
 
 from ..model.windows import to_micros
 
-Candidate = tuple[tuple[int, ...], str, int]  # what comes first counts, the grant, its value
+
+class _Score(Protocol):
+    """What a user's grants on one board come to."""
+
+    def put(self, row: Record) -> None: ...
+
+    def take(self, row: Record) -> None: ...
+
+    def now(self) -> int | None: ...
 
 
-@dataclass(slots=True)
-class _Scored:
-    """One user's grants on one board. O(log of them) an entry."""
+class _Sum:
+    """All of them. O(1) an entry, and in memory."""
 
-    how: str
-    total: int = 0
-    live: dict[str, Candidate | None] = field(default_factory=dict)
-    heap: list[Candidate] = field(default_factory=list)
-    values: dict[str, int] = field(default_factory=dict)
-    score: int | None = None
-    since: int = 0
+    def __init__(self) -> None:
+        self._total = self._count = 0
 
-    def put(self, row: Mapping[str, Any]) -> None:
-        grant, value = row["grant_id"], row["value"]
-        self.total += value
-        self.values[grant] = value
-        if self.how == "sum":
-            self.live[grant] = None
-            return
-        place = {"highest": (-value,), "lowest": (value,)}.get(self.how)
-        candidate = (place or (-to_micros(row["granted_at"]), -row["first_seq"]), grant, value)
-        self.live[grant] = candidate
-        heappush(self.heap, candidate)
+    def put(self, row: Record) -> None:
+        self._total, self._count = self._total + row["value"], self._count + 1
 
-    def take(self, grant: str) -> None:
-        if grant in self.live:
-            del self.live[grant]
-            self.total -= self.values.pop(grant)
+    def take(self, row: Record) -> None:
+        self._total, self._count = self._total - row["old_value"], self._count - 1
 
-    def settle(self, seq: int) -> None:
-        now = self._now()
-        if now != self.score:
-            self.score, self.since = now, seq
-
-    def _now(self) -> int | None:
-        if not self.live:
-            return None
-        if self.how == "sum":
-            return self.total
-        while self.live.get(self.heap[0][1]) != self.heap[0]:
-            heappop(self.heap)
-        return self.heap[0][2]
+    def now(self) -> int | None:
+        return self._total if self._count else None
 
 
-def date(rows: Iterable[Mapping[str, Any]], how: str, by_category: bool) -> dict[tuple[int, str], int]:
-    """By user's number and board: the seq of the entry that last changed the score there. rows: as the query
-    `score_events` tells them. O(rows × boards of each × log)."""
-    boards: dict[tuple[int, str], _Scored] = {}
-    for row in rows:
-        left = _boards(row["old_windows"], row["old_category"], by_category)
-        come = [] if row["voided"] else _boards(row["windows"], row["category"], by_category)
-        if row["is_stray"] and how != "sum":
-            continue  # What counted twice, and what takes it back, moves neither the best nor the latest.
+class _Pick:
+    """One of them: the highest, the lowest or the latest. O(log n) an entry."""
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+        self._live: dict[str, tuple[tuple[int, ...], str, int]] = {}
+        self._heap: list[tuple[tuple[int, ...], str, int]] = []
+
+    def put(self, row: Record) -> None:
+        value = row["value"]
+        if self._how == "latest":
+            place: tuple[int, ...] = (-to_micros(row["granted_at"]), -row["first_seq"])
+        else:
+            place = (value if self._how == "lowest" else -value,)
+        self._live[row["grant_id"]] = entry = place, row["grant_id"], value
+        heappush(self._heap, entry)
+
+    def take(self, row: Record) -> None:
+        del self._live[row["grant_id"]]
+
+    def now(self) -> int | None:
+        while self._heap and self._live.get(self._heap[0][1]) != self._heap[0]:
+            heappop(self._heap)
+        return self._heap[0][2] if self._heap else None
+
+
+class Dating:
+    """A replay of some users' entries as the query `score_events` tells them, one user after the other."""
+
+    def __init__(self, how: str, by_category: bool) -> None:
+        self._how = how
+        self._by_category = by_category
+        self._user: int | None = None
+        self._scores: dict[str, _Score] = {}
+        self.since: dict[tuple[int, str], tuple[int | None, int]] = {}  # by user and board: the score, its seq
+
+    def add(self, row: Record) -> None:
+        """The next entry of the user's. O(boards × log n)."""
+        if row["is_stray"] and self._how != "sum":
+            return  # What counted twice, and what takes it back, moves neither the best nor the latest.
+        if row["number"] != self._user:
+            self._user, self._scores = row["number"], {}
+        was_there = row["old_windows"] is not None and not row["old_voided"]
+        left = self._boards(row["old_windows"], row["old_category"]) if was_there else []
+        come = [] if row["voided"] else self._boards(row["windows"], row["category"])
         for board in left:
-            if (row["number"], board) in boards:
-                boards[row["number"], board].take(row["grant_id"])
+            self._scores[board].take(row)
         for board in come:
-            boards.setdefault((row["number"], board), _Scored(how)).put(row)
+            if board not in self._scores:
+                self._scores[board] = _Sum() if self._how == "sum" else _Pick(self._how)
+            self._scores[board].put(row)
         for board in {*left, *come}:
-            if (row["number"], board) in boards:
-                boards[row["number"], board].settle(row["seq"])
-    return {place: board.since for place, board in boards.items() if board.score is not None}
+            score = self._scores[board].now()
+            if self.since.get((row["number"], board), (None, 0))[0] != score:
+                self.since[row["number"], board] = score, row["seq"]
 
-
-def _boards(windows: list[str] | None, category: str | None, by_category: bool) -> list[str]:
-    found = list(windows or ())
-    return found + [f"{window}:{category}" for window in found] if by_category and category is not None else found
+    def _boards(self, windows: list[str], category: str | None) -> list[str]:
+        if category is None or not self._by_category:
+            return windows
+        return windows + [f"{window}:{category}" for window in windows]

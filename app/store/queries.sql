@@ -1216,12 +1216,13 @@ UNION ALL SELECT number, 'seq', max(seq) FROM latest GROUP BY number;
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
 -- correction also what the revision before it had put there.
 SELECT x.number, l.seq, l.kind IN ('duplicate', 'heal') AS is_stray, l.grant_id, l.first_seq, l.windows, l.category,
-       l.granted_at, coalesce(l.value, l.amount) AS value, l.voided, l.old_windows, l.old_category
+       l.granted_at, coalesce(l.value, l.amount) AS value, l.voided, l.old_windows, l.old_category, l.old_value, l.old_voided
 FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
 CROSS JOIN LATERAL (
     SELECT seq, kind, grant_id, windows, category, granted_at, value, amount, voided,
            min(seq) OVER (PARTITION BY grant_id) AS first_seq,
-           lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category
+           lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(value) OVER w AS old_value,
+           lag(voided) OVER w AS old_voided
     FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
       AND kind IN ('grant', 'correction', 'duplicate', 'heal')
     WINDOW w AS (PARTITION BY grant_id ORDER BY revision)) AS l

@@ -26,6 +26,9 @@ SPACES: dict[str, dict[str, Any]] = {
 }
 
 
+USERS = [f"u{i}" for i in range(40)] + [f"v{i}" for i in range(3)]  # the last ones are erased now and then
+
+
 class Writer(threading.Thread):
     """Grants, corrections, hiding and showing, in every namespace, until it is told to stop."""
 
@@ -48,16 +51,19 @@ class Writer(threading.Thread):
         if i % 3 == 0:
             at = NOW - timedelta(hours=chance.randrange(72)) if chance.random() < 0.5 else None
             grants = [self._grant(f"{self._number}-{i}-{n}", at) for n in range(chance.choice((1, 1, 8)))]
-            assert self._client.post(f"/v1/namespaces/{space}/grants", json=grants).status_code == 200
+            answer = self._client.post(f"/v1/namespaces/{space}/grants", json=grants)
+            assert answer.status_code in (200, 503)  # 503: all of them to one who is being erased
             self._granted += [f"/v1/namespaces/{space}/grants/{grant['grant_id']}" for grant in grants]
         elif i % 3 == 1:
             self._correct(chance.choice(self._granted))
+        elif i % 29 == 0:
+            self._client.delete(f"/v1/users/v{chance.randrange(3)}")
         elif i % 7 == 0:
             self._client.post(f"/v1/users/u{chance.randrange(12)}/{chance.choice(('hide', 'unhide'))}")
 
     def _grant(self, name: str, at: datetime | None) -> dict[str, Any]:
         chance = self._random
-        found = {"grant_id": name, "user_id": f"u{chance.randrange(40)}", "amount": chance.randrange(-2, 5)}
+        found = {"grant_id": name, "user_id": chance.choice(USERS), "amount": chance.randrange(-2, 5)}
         found |= {"category": chance.choice(("red", "blue", None)), "source": chance.choice(("race", "quiz"))}
         return found if at is None else found | {"granted_at": at.isoformat()}
 

@@ -64,7 +64,7 @@ async def read_held(link: Link, namespace: Namespace, names: Sequence[str]) -> t
         count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
         groups = [names[first : first + count] for first in range(0, len(names), count)]
         found: list[Held] = []
-        for group, reply in zip(groups, await link.run([_call(namespace, kept, g) for g in groups]), strict=True):
+        for group, reply in zip(groups, await link.run([cells_call(namespace, kept, g) for g in groups]), strict=True):
             if isinstance(reply, Exception):
                 raise Refused(str(reply))
             if reply[0] == b"unopened":
@@ -73,13 +73,14 @@ async def read_held(link: Link, namespace: Namespace, names: Sequence[str]) -> t
             if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
                 kept = now
                 break
-            found += _read(namespace, kept, len(group), reply)
+            found += read_cells(namespace, kept, len(group), reply)
         else:
             return kept, found
     return None
 
 
-def _call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
+def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
+    """The call that reads all that is held of some users."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     dated, dense = rules.tie_break == "earliest", rules.ranking == "dense"
     kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
@@ -89,7 +90,8 @@ def _call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     return evalsha(CELLS, [*heads, *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
 
 
-def _read(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
+def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
+    """Its reply, user by user."""
     seq, sign = int(reply[0]), namespace.sign
     users = [Held(seq) for _ in range(count)]
     for user, flat in zip(users, reply[2], strict=True):

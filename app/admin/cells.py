@@ -33,12 +33,12 @@ class Comparison:
         p, numbers = self._namespace.partition, list(users)
         before = await read_veils(lane, p, numbers)
         snapshot = await read_held(lane.link, self._namespace, list(users.values()))
+        after = await read_veils(lane, p, numbers)
         if snapshot is None:
             self._note(f"boards came and went all the time: {len(users)} users are not verified")
             return
         kept, held = snapshot
         await lane.flushed(p, max(user.seq for user in held))
-        after = await read_veils(lane, p, numbers)
         duplicates = await lane.fetch("duplicates", p, self._namespace.id)
         wanted, last = await self._wanted(lane, numbers, [user.seq for user in held], kept)
         for number, user in zip(numbers, held, strict=True):

@@ -1,13 +1,19 @@
 """`leaderboard verify` on real parts: it finds what was planted by name, and nothing where nothing is wrong."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
 
+from app.store import keys
 from tests.integration.faults import FAULTS, Checked
+from tests.integration.sealing import DAY as SEALED
+from tests.integration.sealing import Space, until
 from tests.integration.writing import Writers
+
+SINCE = datetime.now(UTC).isoformat()
 
 
 @pytest.fixture
@@ -35,6 +41,46 @@ def test_each_planted_fault_is_named(checked: Checked) -> None:
         assert any(line.startswith(told) for line in lines), (plant.__name__, told, lines)
         checked.mend()
     assert checked.verify() == (0, [])
+
+
+@pytest.mark.timeout(120)
+def test_open_heals_are_named_and_nothing_else_for_them(own_stack: Any, checked: Checked) -> None:
+    own_stack.stop("persist")
+    own_stack.extra["LEADERBOARD_CHORES_S"] = "3600"  # at the start, and then not before the test is over
+    own_stack.start("persist")
+    for i in range(2):  # The pass that writes the second one comes behind the chores.
+        body = {"grant_id": f"z{i}", "user_id": "zoe", "amount": 1}
+        assert checked.client.post("/v1/namespaces/n/grants", json=body).status_code == 201
+        own_stack.wait_flushed()
+    checked.direct.delete(keys.seen(checked.p, 1))
+    body = {"grant_id": "g4", "user_id": "dora", "amount": 4, "source": "race", "granted_at": SINCE}
+    again = checked.client.post("/v1/namespaces/n/grants", json=body).json()
+    assert (again["status"], again["score"]) == ("applied", 8)
+    own_stack.wait_flushed()
+    assert checked.verify() == (1, [f"n: the duplicate 1-{again['seq']} of 'dora' is not taken back yet"])
+    own_stack.stop("persist")
+    own_stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
+    own_stack.start("persist")
+    until(lambda: checked.verify() == (0, []), "it is not taken back")
+
+
+@pytest.mark.timeout(120)
+def test_archives_are_compared_and_what_was_sealed_is_not_missed(own_stack: Any) -> None:
+    with own_stack.client() as client:
+        space = Space(own_stack, client, "n", category_boards=True, tie_break="earliest", ranking="dense")
+        for user, amount in (("ann", 5), ("bob", 3), ("ann", 2)):
+            assert space.grant(user, amount, category="red").status_code == 201
+        space.seal(SEALED)
+        assert client.delete("/v1/namespaces/n/grants/g1").status_code == 200
+        space.wait_for(SEALED, {"bob": 3, "ann": 2})
+        own_stack.wait_flushed()
+        done = own_stack.run("verify", "--quiet")
+        assert (done.returncode, done.stdout) == (0, "")
+        space.sql(
+            "UPDATE archived SET key = key + 1 WHERE position = 1 AND archive_id = (SELECT min(id) FROM archives)"
+        )
+        done = own_stack.run("verify", "--quiet")
+        assert (done.returncode, done.stdout[:12]) == (1, "n, archive: "), done.stdout
 
 
 @pytest.mark.timeout(240)

@@ -1182,7 +1182,8 @@ WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate';
 
 -- name: wanted_cells
 -- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction.
--- Each look-up is one of its whole key, whatever the planner knows of the table. O(those users' grants × log).
+-- Each look-up is one of its whole key, whatever the planner knows of the table; grants that are alike in all but amount and
+-- moment are summed up before they are spread over their cells. O(those users' grants × log).
 WITH latest AS MATERIALIZED (
     SELECT * FROM (
         SELECT x.number, l.value, l.granted_at, l.category, l.source, l.day, l.windows, l.voided, l.seq,
@@ -1194,12 +1195,16 @@ WITH latest AS MATERIALIZED (
               AND kind IN ('grant', 'correction') OFFSET 0) AS l
         WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1),
-live AS (SELECT * FROM latest WHERE NOT voided)
+alike AS MATERIALIZED (
+    SELECT number, windows, category, source, day, count(*) AS grants, sum(value)::bigint AS total, max(value) AS highest,
+           min(value) AS lowest, max(granted_at) AS last,
+           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
+               FILTER (WHERE $4::text = 'latest') AS latest
+    FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
 SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
-       CASE $4::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
-            ELSE (max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
-                  FILTER (WHERE $4 = 'latest'))[3] END AS value
-FROM live CROSS JOIN LATERAL (
+       CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
+            ELSE (max(latest))[3] END AS value
+FROM alike CROSS JOIN LATERAL (
     SELECT 'b' AS kind, w AS name FROM unnest(windows) AS w WHERE NOT w = ANY($6::text[])
     UNION ALL SELECT 'b', w || ':' || category FROM unnest(windows) AS w
               WHERE $5::boolean AND category IS NOT NULL AND NOT w = ANY($6)
@@ -1207,9 +1212,9 @@ FROM live CROSS JOIN LATERAL (
     UNION ALL SELECT 'c', category WHERE category IS NOT NULL
     UNION ALL SELECT 's', source WHERE source IS NOT NULL) AS cells
 GROUP BY number, kind, name
-UNION ALL SELECT number, 'count', count(*) FROM live GROUP BY number
-UNION ALL SELECT number, 'last', (extract(epoch FROM max(granted_at)) * 1000000)::bigint FROM live GROUP BY number
-UNION ALL SELECT number, 'd:' || day, count(*) FROM live WHERE day IS NOT NULL GROUP BY number, day
+UNION ALL SELECT number, 'count', sum(grants)::bigint FROM alike GROUP BY number
+UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint FROM alike GROUP BY number
+UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint FROM alike WHERE day IS NOT NULL GROUP BY number, day
 UNION ALL SELECT number, 'seq', max(seq) FROM latest GROUP BY number;
 
 -- name: score_events

@@ -1,5 +1,6 @@
 """Drift: a persister notices by itself that a board is no longer what the ledger says, and nothing where it is."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -9,10 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import redis
 
 from app.embedded import free_port
+from app.metrics import DRIFTING
+from app.persist.drift import Drift
+from app.settings import read_settings
 from app.store import keys
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.writing import Writers
@@ -119,6 +124,36 @@ def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None
             assert time.monotonic() < deadline, "boards that change all the time are not looked at"
             assert watched.drifting == 0, (own_stack.folder / "persist.log").read_text()[-2000:]
     assert "differs from the ledger" not in (own_stack.folder / "persist.log").read_text()
+
+
+@pytest.mark.timeout(120)
+def test_a_board_whose_users_are_being_hidden_waits(
+    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+) -> None:
+    """Postgres knows of it before Redis does: until it came true everywhere, nothing is told."""
+    fill(client, "n")
+    own_stack.wait_flushed()
+    p = partition(direct, 1)
+    watched.look_again(2)
+    own_stack.stop("persist")
+    with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name = 'ann'")
+        wish = (
+            "INSERT INTO intents (user_number, name, version, wish, open) SELECT number, name, 1, 'hide', %s FROM users"
+        )
+        db.execute(f"{wish} WHERE name = 'ann'", ([p],))
+        drift = Drift(read_settings({**own_stack.environment, "LEADERBOARD_CHORES_S": "0.1"}), {p: None})
+
+        async def look() -> None:
+            task = asyncio.create_task(drift.run())
+            await asyncio.sleep(1)
+            assert DRIFTING._value.get() == 0
+            db.execute("UPDATE intents SET open = '{}'")
+            while DRIFTING._value.get() == 0:
+                await asyncio.sleep(0.05)
+            task.cancel()
+
+        asyncio.run(look())
 
 
 @pytest.mark.timeout(120)

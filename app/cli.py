@@ -8,16 +8,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 import uvicorn
 from prometheus_client import start_http_server
-from rich.console import Console
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
 from .admin.erasures import Erasures
-from .admin.verify import Verifier
+from .admin.lane import Lane, close
+from .admin.progress import progress
+from .admin.verify import LANES, Verifier
 from .garbage import settle
 from .live.transport import LiveProtocol
 from .logs import configure
@@ -129,21 +129,22 @@ def verify(
 
 async def _verify(settings: Settings, quiet: bool) -> None:
     partitions = await find_partitions(settings)
-    connection = await asyncpg.connect(settings.postgres_url, timeout=5, server_settings={"jit": "off"})
-    link = Link(settings.redis_url, [], timeout_s=60)
-    verifier = Verifier(connection, link)
+    stores = settings.redis_url, settings.postgres_url
+    lanes = [await Lane.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
     try:
-        with Console(stderr=True, quiet=quiet).status("") as status:
-            await verifier.run(partitions, status.update)
+        with progress(quiet=quiet) as told:
+            verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], told)
+            await verifier.run(partitions)
     finally:
-        connection.terminate()
-        await link.close()
-    for finding in verifier.findings:
+        await close(lanes)
+    report = verifier.report
+    for finding in report.findings:
         print(f"{finding.where}: {finding.what}")
-    if verifier.findings:
+    if report.findings:
         raise typer.Exit(1)
     if not quiet:
-        print(f"ok: {verifier.cells} numbers in {verifier.namespaces} namespaces are what the ledger says")
+        spaces = "1 namespace" if report.namespaces == 1 else f"{report.namespaces} namespaces"
+        print(f"ok: {report.numbers:,} numbers in {spaces} are what the ledger says")
 
 
 async def _persist(settings: Settings) -> None:

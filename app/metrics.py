@@ -15,4 +15,6 @@ DUPLICATES_HEALED = Counter("leaderboard_ledger_duplicates_total", "Entries the 
 SEALS_DIFFERING = Gauge(
     "leaderboard_seals_differing", "Sealed windows whose board in Redis is not what the ledger says"
 )
+DRIFTING = Gauge("leaderboard_drifting_namespaces", "Namespaces whose `all` board in Redis is not what the ledger says")
+DRIFT_CHECKS = Counter("leaderboard_drift_checks_total", "Boards compared with the ledger in the background")
 POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because they could not be recorded")

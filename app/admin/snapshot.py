@@ -1,105 +1,164 @@
-"""What Redis holds of a namespace, user by user and cell by cell, as verification reads it.
+"""What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
 
-A cell is a number of one user: `b:<board>` the score there, `total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances.
+A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq by which it stands among equals,
+`total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
+from ..model.stats import Sums
 from ..store import keys
-from ..store.boards import SINCE_DIGITS, base_of
-from ..store.redis import Call, Link, Refused
+from ..store.boards import base_of, since_of
+from ..store.redis import Call, Link, Refused, ask, at_once, evalsha
+from ..store.scripts import load
+from ..store.stats import kept_sums
 
-_MEMBERS_A_CALL = 5_000
+CELLS = load("cells")
+
+ROUNDS_MAX = 20
+_LOOKUPS_A_CALL = 20_000  # some ms, in which everybody else waits
 _USERS_A_CALL = 500
 _BALANCES = ("total", "count", "last")
 
 
-class Cell(NamedTuple):
-    """A number of a user."""
-
-    user: str
-    cell: str
-    value: int
-
-
 class Kept(NamedTuple):
-    """What a namespace's hash tells: the boards that stand in Redis, and the windows that are sealed."""
+    """What a namespace's hash tells: the boards of open windows, and the windows that are sealed."""
 
-    boards: list[str]
-    closed: dict[str, str]
+    boards: tuple[str, ...]
+    closed: frozenset[str]
+
+
+@dataclass(slots=True)
+class Held:
+    """What Redis holds of a user as of a seq. aside: scores kept while they are off a board; lacking: boards whose
+    dense ranks do not know their score. A sum of nothing and a day of none are left out."""
+
+    seq: int
+    cells: dict[str, int] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+
+
+def kept_of(fields: Sequence[bytes]) -> Kept:
+    """The reply to HGETALL of a namespace's hash; of sealed windows the archives are compared."""
+    names = [name.decode() for name in fields[::2]]
+    closed = frozenset(name[2:] for name in names if name.startswith("x:"))
+    return Kept(tuple(name[2:] for name in names if name.startswith("v:") and base_of(name[2:]) not in closed), closed)
 
 
 async def read_kept(link: Link, namespace: Namespace) -> Kept:
-    """The boards of open windows; those of sealed ones are compared when they are archived."""
-    fields = await ask(link, ("HGETALL", keys.space(namespace.partition, namespace.id)))
-    held = {field.decode(): value.decode() for field, value in zip(fields[::2], fields[1::2], strict=True)}
-    closed = {field[2:]: value for field, value in held.items() if field.startswith("x:")}
-    boards = [field[2:] for field in held if field.startswith("v:") and base_of(field[2:]) not in closed]
-    return Kept(boards, closed)
+    """Which boards a namespace has now."""
+    return kept_of(await ask(link, ("HGETALL", keys.space(namespace.partition, namespace.id))))
 
 
-async def board_cells(link: Link, namespace: Namespace, board: str) -> AsyncIterator[list[Cell]]:
-    """The scores on a board, some at a time; one that moves meanwhile may come twice or with either score."""
-    key, cursor = keys.board(namespace.partition, namespace.id, board), b"0"
-    dated = namespace.rules.tie_break == "earliest"
-    while True:
-        cursor, flat = await ask(link, ("ZSCAN", key, cursor, "COUNT", _MEMBERS_A_CALL))
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        yield [Cell(_name(member, dated), f"b:{board}", namespace.sign * int(float(score))) for member, score in pairs]
-        if cursor == b"0":
-            return
+async def read_held(link: Link, namespace: Namespace, names: Sequence[str]) -> tuple[Kept, list[Held]] | None:
+    """What is held of some users, each as of the seq of one instant; None where boards come and go all the time.
+
+    O(users × boards × log).
+    """
+    kept = await read_kept(link, namespace)
+    for _ in range(ROUNDS_MAX):
+        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
+        groups = [names[first : first + count] for first in range(0, len(names), count)]
+        found: list[Held] = []
+        for group, reply in zip(groups, await link.run([cells_call(namespace, kept, g) for g in groups]), strict=True):
+            if isinstance(reply, Exception):
+                raise Refused(str(reply))
+            if reply[0] == b"unopened":
+                raise Refused(f"{keys.meta(namespace.partition)} is gone")
+            now = kept_of(reply[1])
+            if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
+                kept = now
+                break
+            found += read_cells(namespace, kept, len(group), reply)
+        else:
+            return kept, found
+    return None
 
 
-async def board_cells_of(link: Link, namespace: Namespace, boards: Sequence[str], users: Sequence[str]) -> list[Cell]:
-    """The scores of some users on some boards."""
-    p, ns, found = namespace.partition, namespace.id, []
-    dated = namespace.rules.tie_break == "earliest"
-    for board in boards:
-        members: list[Any] = [user.encode() for user in users]
-        if dated:
-            digits = await ask(link, ("HMGET", keys.orders(p, ns, board), *users))
-            members = [(first or b"") + name for first, name in zip(digits, members, strict=True)]
-        scores = await ask(link, ("ZMSCORE", keys.board(p, ns, board), *members))
-        found += [
-            Cell(user, f"b:{board}", namespace.sign * int(float(score)))
-            for user, score in zip(users, scores, strict=True)
-            if score is not None
-        ]
-    return found
+def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
+    """The call that reads all that is held of some users."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    dated, dense = rules.tie_break == "earliest", rules.ranking == "dense"
+    kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
+    boards = [name(p, ns, board) for board in kept.boards for name in kinds]
+    users = [keys.balances(p, ns) + name for name in names]
+    heads = [keys.meta(p), keys.space(p, ns), keys.hidden(p)]
+    return evalsha(CELLS, [*heads, *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
 
 
-async def balance_cells(link: Link, namespace: Namespace, users: Sequence[str]) -> AsyncIterator[list[Cell]]:
-    """The balances of some users, some at a time; scores kept of one who is off the boards are told as the boards'."""
-    prefix = keys.balances(namespace.partition, namespace.id)
-    for first in range(0, len(users), _USERS_A_CALL):
-        group = users[first : first + _USERS_A_CALL]
-        replies = await link.run([("HGETALL", prefix + user) for user in group])
-        cells: list[Cell] = []
-        for user, flat in zip(group, replies, strict=True):
-            if isinstance(flat, Exception):
-                raise Refused(str(flat))
-            cells += _balances(user, flat)
-        yield cells
+def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
+    """Its reply, user by user."""
+    seq, sign = int(reply[0]), namespace.sign
+    users = [Held(seq) for _ in range(count)]
+    for user, flat in zip(users, reply[2], strict=True):
+        _balances(user, flat, kept.boards)
+    for board, row in zip(kept.boards, reply[3], strict=True):
+        score_cell, since_cell = f"b:{board}", f"o:{board}"
+        for place, score, digits, known in zip(row[::4], row[1::4], row[2::4], row[3::4], strict=True):
+            user = users[place - 1]
+            if score is not None:
+                user.cells[score_cell] = sign * int(float(score))
+            if digits is not None:
+                user.cells[since_cell] = since_of(digits)
+            if not known:
+                user.lacking.append(board)
+    return users
 
 
-def _balances(user: str, flat: list[bytes]) -> Iterator[Cell]:
-    for field, value in zip(flat[::2], flat[1::2], strict=True):
-        name = field.decode()
-        if name in _BALANCES or name[:2] in ("c:", "s:") or (name[:2] == "d:" and int(value) != 0):
-            yield Cell(user, name, int(value))
-        elif name[:2] == "h:":
-            yield Cell(user, f"b:{name[2:]}", int(value))
+def _balances(user: Held, flat: Sequence[bytes], boards: Sequence[str]) -> None:
+    cells = user.cells
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
+        name = raw.decode()
+        kind = name[:2]
+        if name in _BALANCES or kind in ("c:", "s:", "d:"):
+            number = int(value)
+            if number or kind in ("c:", "s:") or name == "last":
+                cells[name] = number
+        elif kind == "h:" and name[2:] in boards:
+            user.aside[name[2:]] = int(value)
 
 
-def _name(member: bytes, dated: bool) -> str:
-    return (member[SINCE_DIGITS:] if dated else member).decode()
+class Board(NamedTuple):
+    """A board at one instant: how many stand there and, where they are kept, have orders; the sums; None: not kept."""
+
+    users: int
+    orders: int | None
+    sums: Sums | None
 
 
-async def ask(link: Link, call: Call) -> Any:
-    """A reply. Refused where Redis says no."""
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise Refused(str(reply))
-    return reply
+class Space(NamedTuple):
+    """A namespace's boards at one instant; aside: users asked for who are off boards then, with the boards."""
+
+    seq: int
+    boards: dict[str, Board]
+    aside: set[tuple[int, str]]
+
+
+async def read_space(link: Link, namespace: Namespace, users: Iterable[tuple[int, str]]) -> Space | None:
+    """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
+    p, ns, users = namespace.partition, namespace.id, list(users)
+    dated, sums = namespace.rules.tie_break == "earliest", namespace.rules.statistics
+    kept = await read_kept(link, namespace)
+    calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
+    calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
+    calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
+    calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
+    seq, fields, *rest = await at_once(link, calls)
+    now = kept_of(fields)
+    if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
+        return None
+    told = dict(zip(fields[::2], fields[1::2], strict=True))
+    count = len(kept.boards)
+    orders = rest[count : 2 * count] if dated else [None] * count
+    boards = {
+        board: Board(users, known, kept_sums(told.get(f"t:{board}".encode())) if sums else None)
+        for board, users, known in zip(kept.boards, rest[:count], orders, strict=True)
+    }
+    off: set[tuple[int, str]] = set()
+    for (number, _), flat in zip(users, rest[count * (1 + dated) :], strict=True):
+        off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
+    return Space(int(seq or 0), boards, off)

@@ -1,6 +1,6 @@
 """Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
@@ -35,6 +35,7 @@ Scored = dict[tuple[str, int], tuple[int, int]]  # board and user number → key
 class Differing:
     """A closed window whose board in Redis is not what the ledger says: it stays there, and is looked at again."""
 
+    partition: int
     since: float
     pause: float
 
@@ -45,6 +46,11 @@ class Archivist:
     def __init__(self) -> None:
         self._differing: dict[tuple[int, str], Differing] = {}
         self._after: dict[int, int] = {}
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets what is another persister's to tell from here on."""
+        self._differing = {place: held for place, held in self._differing.items() if held.partition in partitions}
+        SEALS_DIFFERING.set(len(self._differing))
 
     async def work(self, sink: Sink, link: Link, p: int, offset: Offset) -> bool:
         """What is to be done in a partition, as long as the ledger may wait; whether there is more of it.
@@ -85,7 +91,7 @@ class Archivist:
                     await _write(sink, namespace, window, {window, *boards}, row["seq"], [])
             if differ["differ"]:
                 pause = _AGAIN_S if held is None else min(_AGAIN_S_MAX, held.pause * 2)
-                self._differing[place] = Differing(monotonic(), pause)
+                self._differing[place] = Differing(namespace.partition, monotonic(), pause)
                 SEALS_DIFFERING.set(len(self._differing))
                 log.error("a sealed board differs from the ledger", namespace=namespace.name, **dict(differ))
                 return

@@ -20,6 +20,7 @@ from ..store.redis import LOST, Call, Link, Refused, evalsha
 from ..store.scripts import Script, load
 from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
+from .drift import Drift
 from .drop import Dropper
 from .heal import heal
 from .people import People
@@ -100,9 +101,17 @@ class Worker:
         self._people = People(link, apply_link)
         self._looked = 0.0
         self._dropper = Dropper()
+        self._drift = Drift(settings, self._leases)
 
     async def run(self) -> None:
-        """Passes, for ever; whatever is lost is connected to again."""
+        """Passes, for ever; whatever is lost is connected to again. Beside them it is looked for drift."""
+        drift = asyncio.create_task(self._drift.run())
+        try:
+            await self._run()
+        finally:
+            drift.cancel()
+
+    async def _run(self) -> None:
         pause = 0.1
         while True:
             try:
@@ -127,6 +136,7 @@ class Worker:
             self._sink.terminate()
         self._sink = None
         self._leases.clear()
+        self._tell_held()
         self._released.clear()
         self._balanced = 0.0
         self._uncounted = 1
@@ -177,6 +187,12 @@ class Worker:
                 offset = await sink.offset(p)
                 self._leases[p] = Lease(offset, offset)
                 self._uncounted += 1
+        self._tell_held()
+
+    def _tell_held(self) -> None:
+        """What is known of partitions that are another's now is that one's to tell."""
+        self._archivist.keep(self._leases)
+        self._drift.keep(self._leases)
 
     async def _read(self) -> list[Batch]:
         """What the logs hold behind what was read; blocks a while where that is nothing."""
@@ -236,6 +252,7 @@ class Worker:
         del self._leases[p]
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
+        self._tell_held()
 
     async def _flushed(self, batches: list[Batch]) -> None:
         calls = []

@@ -1119,71 +1119,55 @@ UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM pa
 -- name: erasures
 SELECT erasures FROM deployment;
 
--- name: verify_tables
-CREATE TEMP TABLE IF NOT EXISTS held_cells ("user" text, cell text, value bigint);
-CREATE TEMP TABLE IF NOT EXISTS wanted_cells ("user" text, cell text, value bigint);
+-- name: namespaces_of_partitions
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
 
--- name: forget_cells
-TRUNCATE held_cells, wanted_cells;
+-- name: wishes
+-- A mark that changes with every wish for a user, and whether one is open in a partition.
+SELECT coalesce(sum(version), 0) AS mark, coalesce(bool_or($1::smallint = ANY(open)), false) AS open FROM intents;
 
--- name: users_of_namespace
--- Who has an entry in a namespace, by name; erased users have none.
-SELECT u.name FROM standings s JOIN users u ON u.number = s.user_number
-WHERE s.namespace_id = $1 AND s."window" = 'all' AND u.name NOT LIKE E'\x01%';
-
--- name: moved_since
--- Whose entries lie between two seqs.
-SELECT DISTINCT u.name FROM ledger l JOIN users u ON u.number = l.user_number
-WHERE l.partition = $1 AND l.namespace_id = $2 AND l.seq > $3 AND l.seq <= $4;
-
--- name: healing_users
--- Whose duplicates are not taken back yet: epoch, seq and name.
-SELECT a.epoch, a.seq, u.name FROM set_aside a
-JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
-JOIN users u ON u.number = l.user_number
-WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate' AND a.healed_seq IS NULL;
-
--- name: want_cells
--- What the ledger says of a namespace up to a seq, cell by cell; of all users or of some. O(the namespace's grants).
-WITH live AS MATERIALIZED (
-    SELECT u.name AS "user", l.value, l.granted_at, l.category, l.source, l.day, l.windows, coalesce(f.seq, l.seq) AS first_seq
-    FROM ledger l JOIN users u ON u.number = l.user_number
-    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
-         AND f.revision = 1 AND f.kind = 'grant'
-    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq <= $2
-      AND u.name NOT LIKE E'\x01%' AND ($3::text[] IS NULL OR u.name = ANY($3))
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $2)),
-cells AS (
-    SELECT "user", 'b:' || w AS cell, value, granted_at, first_seq FROM live CROSS JOIN LATERAL unnest(windows) AS w
-    WHERE NOT w = ANY($6::text[])
-    UNION ALL SELECT "user", 'b:' || w || ':' || category, value, granted_at, first_seq
-    FROM live CROSS JOIN LATERAL unnest(windows) AS w WHERE $5::boolean AND category IS NOT NULL AND NOT w = ANY($6::text[])
-    UNION ALL SELECT "user", 'total', value, granted_at, first_seq FROM live
-    UNION ALL SELECT "user", 'c:' || category, value, granted_at, first_seq FROM live WHERE category IS NOT NULL
-    UNION ALL SELECT "user", 's:' || source, value, granted_at, first_seq FROM live WHERE source IS NOT NULL)
-INSERT INTO wanted_cells
-SELECT "user", cell, CASE $4::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
-       WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END
-FROM cells GROUP BY "user", cell
-UNION ALL SELECT "user", 'count', count(*) FROM live GROUP BY "user"
-UNION ALL SELECT "user", 'last', (extract(epoch FROM max(granted_at)) * 1000000)::bigint FROM live GROUP BY "user"
-UNION ALL SELECT "user", 'd:' || day, count(*) FROM live WHERE day IS NOT NULL GROUP BY "user", day;
-
--- name: compare_cells
--- Where Redis and the ledger differ, but for some users; a balance of nothing is none.
-SELECT coalesce(h."user", w."user") AS "user", coalesce(h.cell, w.cell) AS cell, h.value AS held, w.value AS wanted
-FROM held_cells h FULL JOIN wanted_cells w ON w."user" = h."user" AND w.cell = h.cell
-WHERE h.value IS DISTINCT FROM w.value AND NOT coalesce(h."user", w."user") = ANY($1::text[])
-  AND NOT (coalesce(h.cell, w.cell) IN ('total', 'count') AND coalesce(h.value, 0) = coalesce(w.value, 0))
-ORDER BY 1, 2 LIMIT $2;
+-- name: board_by_ledger
+-- What the `all` board of a namespace is to hold: the sums of those who are shown, as far as the ledger has come (seq), and
+-- what of it came behind an earlier seq ($3): rows, change, change of the squares; nulls where $4 entries and more lie
+-- between. One statement, for all of it is of one moment. O(the namespace's users + entries between).
+WITH head AS MATERIALIZED (SELECT epoch, seq FROM partitions WHERE partition = $1),
+whole AS (
+    SELECT count(*) FILTER (WHERE grants > 0) AS users, coalesce(sum(score), 0)::text AS scores,
+           coalesce(sum(score::numeric * score), 0)::text AS squares
+    FROM standings s WHERE namespace_id = $2 AND "window" = 'all'
+    AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = s.user_number)),
+tail AS (
+    SELECT count(*) AS rows, coalesce(sum(change), 0)::text AS change,
+           coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - change)::numeric ^ 2), 0)::numeric(60)::text AS squares
+    FROM head CROSS JOIN generate_series(0, head.epoch) AS e (epoch) CROSS JOIN LATERAL (
+        SELECT change, score, user_number FROM ledger l
+        WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id = $2
+          AND l.user_number IS NOT NULL AND head.seq - $3 < $4::bigint OFFSET 0) AS l
+    WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number))
+SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS is_near,
+       tail.rows AS later, tail.change AS later_scores, tail.squares AS later_squares
+FROM head, whole, tail;
 
 -- name: ledger_gaps
--- Where a partition's seq does not go on by one.
-SELECT l.seq, l.before FROM (
-    SELECT seq, lag(seq, 1, 0::bigint) OVER (ORDER BY seq) AS before FROM ledger WHERE partition = $1) AS l
+-- Where a partition's seq does not go on by one, up to the last entry that it is known to hold.
+SELECT l.seq, l.before, l.is_end FROM (
+    SELECT seq, is_end, lag(seq, 1, 0::bigint) OVER (ORDER BY epoch, seq) AS before
+    FROM (SELECT epoch, seq, false AS is_end FROM ledger WHERE partition = $1
+          UNION ALL SELECT epoch, seq + 1, true FROM partitions WHERE partition = $1) AS x) AS l
 WHERE l.seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
+
+-- name: rows_differing
+-- Rows of a namespace that do not go on from their user's row before: each tells the score that it left and what it
+-- changed. A user who is erased leaves the board without a change. O(n log n).
+SELECT l.epoch, l.seq, u.name AS "user", l.before, l.change, l.score, l.amount, l.value FROM (
+    SELECT epoch, seq, kind, user_number, amount, value, change, coalesce(score, 0) AS score,
+           lag(coalesce(score, 0), 1, 0::bigint) OVER (PARTITION BY user_number ORDER BY seq) AS before
+    FROM ledger WHERE namespace_id = $1 AND user_number IS NOT NULL) AS l
+JOIN users u ON u.number = l.user_number
+WHERE (l.before + l.change <> l.score OR (l.kind = 'grant' AND l.amount <> l.value))
+  AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number AND h.erased)
+ORDER BY l.seq LIMIT $2;
 
 -- name: standings_differing
 -- Where standings are not what the ledger's rows add up to.
@@ -1201,3 +1185,154 @@ LEFT JOIN LATERAL (
     SELECT sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')::bytea) AS hash
     FROM archived r WHERE r.archive_id = a.id) AS now ON true
 WHERE a.namespace_id = $1 AND now.hash <> a.hash;
+
+-- name: counts_differing
+-- Where the counts by time of a namespace are not what its rows come to, up to the row that they have come to: users' and
+-- the namespace's hours and days anew from the ledger; minutes and hundredths of seconds by what their hours hold. The
+-- days are found in an array of their beginnings. user: null of the namespace's own. O(n log n).
+WITH zone AS MATERIALIZED (SELECT known_zone(rules ->> 'timezone') AS zone, partition FROM namespaces WHERE id = $1),
+latest AS MATERIALIZED (
+    SELECT user_number, value, granted_at, first_at FROM (
+        SELECT l.user_number, l.value, l.granted_at, l.voided, row_number() OVER w AS place,
+               min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
+        FROM zone z JOIN partitions p ON p.partition = z.partition
+        JOIN ledger l ON l.namespace_id = $1 AND l.seq <= p.counted_seq AND l.kind IN ('grant', 'correction')
+        WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
+    WHERE place = 1 AND NOT voided),
+days AS MATERIALIZED (
+    SELECT array_agg(day_starts(d::date, z.zone) ORDER BY d) AS starts
+    FROM zone z, (SELECT min(least(granted_at, first_at)) AS low, max(greatest(granted_at, first_at)) AS high FROM latest) AS e,
+         generate_series((e.low AT TIME ZONE z.zone)::date - 1, (e.high AT TIME ZONE z.zone)::date + 2, '1 day') AS d),
+hours AS MATERIALIZED (
+    SELECT user_number, day, date_bin('1 hour', moment, day) AS at, sum(grants) AS grants, sum(amount) AS amount,
+           sum(recorded) AS recorded, sum(recorded_amount) AS recorded_amount
+    FROM (SELECT r.user_number, m.*, d.starts[width_bucket(m.moment, d.starts)] AS day
+          FROM latest r CROSS JOIN days d CROSS JOIN LATERAL (
+              VALUES (r.granted_at, 1, r.value, 0, 0), (r.first_at, 0, 0, 1, r.value)
+          ) AS m (moment, grants, amount, recorded, recorded_amount) OFFSET 0) AS placed
+    GROUP BY 1, 2, 3),
+wanted AS MATERIALIZED (
+    SELECT user_number, 1 AS level, at, grants, amount, recorded, recorded_amount FROM hours
+    UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3),
+held AS MATERIALIZED (
+    SELECT a.* FROM standings s JOIN activity a ON a.user_number = s.user_number AND a.namespace_id = s.namespace_id
+    WHERE s.namespace_id = $1 AND s."window" = 'all'),
+fine AS (
+    SELECT f.user_number, f.level, h.at, sum(f.grants) AS grants, sum(f.amount) AS amount, sum(f.recorded) AS recorded,
+           sum(f.recorded_amount) AS recorded_amount, min(h.grants) AS hour_grants, min(h.amount) AS hour_amount,
+           min(h.recorded) AS hour_recorded, min(h.recorded_amount) AS hour_recorded_amount
+    FROM (SELECT user_number, level, at, grants, amount, recorded, recorded_amount, fine FROM held
+          UNION ALL SELECT NULL, level, at, grants, amount, recorded, recorded_amount, level = 1 FROM trends
+                    WHERE namespace_id = $1) AS f
+    CROSS JOIN days d
+    JOIN (SELECT user_number, at, grants, amount, recorded, recorded_amount FROM held WHERE level = 1 AND fine
+          UNION ALL SELECT NULL, at, grants, amount, recorded, recorded_amount FROM trends
+                    WHERE namespace_id = $1 AND level = 1) AS h
+      ON h.user_number IS NOT DISTINCT FROM f.user_number
+         AND h.at = date_bin('1 hour', f.at, d.starts[width_bucket(f.at, d.starts)])
+    WHERE f.level > 1 GROUP BY 1, 2, 3),
+told AS (
+    SELECT u.number AS user_number, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, NULL::bigint AS users,
+           w.grants, w.amount, w.recorded, w.recorded_amount, NULL::bigint
+    FROM (SELECT * FROM held WHERE level < 2) AS h
+    FULL JOIN wanted w USING (user_number, level, at) JOIN users u ON u.number = user_number
+    UNION ALL
+    SELECT NULL, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, h.users,
+           w.grants, w.amount, w.recorded, w.recorded_amount, w.users
+    FROM (SELECT * FROM trends WHERE namespace_id = $1 AND level < 2) AS h
+    FULL JOIN (SELECT level, at, sum(grants) AS grants, sum(amount) AS amount, sum(recorded) AS recorded,
+                      sum(recorded_amount) AS recorded_amount, count(*) FILTER (WHERE grants > 0) AS users
+               FROM wanted GROUP BY 1, 2) AS w USING (level, at)
+    UNION ALL
+    SELECT user_number, level, at, grants, amount, recorded, recorded_amount, NULL,
+           hour_grants, hour_amount, hour_recorded, hour_recorded_amount, NULL FROM fine)
+SELECT u.name AS "user", t.* FROM told AS t (
+    user_number, level, at, grants, amount, recorded, recorded_amount, users,
+    wanted_grants, wanted_amount, wanted_recorded, wanted_recorded_amount, wanted_users)
+LEFT JOIN users u ON u.number = t.user_number
+WHERE (coalesce(grants, 0), coalesce(amount, 0), coalesce(recorded, 0), coalesce(recorded_amount, 0), coalesce(users, 0))
+   <> (coalesce(wanted_grants, 0), coalesce(wanted_amount, 0), coalesce(wanted_recorded, 0),
+       coalesce(wanted_recorded_amount, 0), coalesce(wanted_users, 0))
+ORDER BY at, level, 1 LIMIT $2;
+
+-- name: users_by_namespace
+-- How many users have an entry in each namespace.
+SELECT n.id, count(s.user_number) AS users FROM namespaces n
+LEFT JOIN standings s ON s.namespace_id = n.id AND s."window" = 'all' WHERE n.deleted_at IS NULL GROUP BY n.id;
+
+-- name: users_of_namespace
+-- Who has an entry in a namespace, erased users, too.
+SELECT s.user_number AS number, u.name FROM standings s JOIN users u ON u.number = s.user_number
+WHERE s.namespace_id = $1 AND s."window" = 'all';
+
+-- name: known_users
+-- Those of some names who have an entry in a namespace.
+SELECT u.name FROM users u WHERE u.name = ANY($2::text[])
+AND EXISTS (SELECT FROM standings s WHERE s.user_number = u.number AND s.namespace_id = $1 AND s."window" = 'all');
+
+-- name: veils
+-- Who is or was off the boards, and whether what was wished for last is still open in a partition: of some, or of all.
+SELECT user_number AS number, i.name, i.version, i.wish, coalesce($1::smallint = ANY(i.open), false) AS open,
+       coalesce(h.erased, false) AS erased
+FROM intents i FULL JOIN hidden h USING (user_number)
+WHERE $2::bigint[] IS NULL OR user_number = ANY($2) ORDER BY 1;
+
+-- name: duplicates
+-- Duplicates of a namespace that the boards counted, and the entries that took them back (null: none yet).
+SELECT a.epoch, a.seq, a.healed_seq, u.number, u.name FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+JOIN users u ON u.number = l.user_number
+WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate';
+
+-- name: wanted_cells
+-- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction.
+-- Each look-up is one of its whole key, whatever the planner knows of the table; grants that are alike in all but amount and
+-- moment are summed up before they are spread over their cells. O(those users' grants × log).
+WITH latest AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT x.number, l.value, l.granted_at, l.category, l.source, l.day, l.windows, l.voided, l.seq,
+               row_number() OVER w AS place, min(l.seq) OVER (PARTITION BY x.number, l.grant_id) AS first_seq
+        FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
+        CROSS JOIN LATERAL (
+            SELECT value, granted_at, category, source, day, windows, voided, seq, grant_id, revision FROM ledger
+            WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
+              AND kind IN ('grant', 'correction') OFFSET 0) AS l
+        WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
+    WHERE place = 1),
+alike AS MATERIALIZED (
+    SELECT number, windows, category, source, day, count(*) AS grants, sum(value)::bigint AS total, max(value) AS highest,
+           min(value) AS lowest, max(granted_at) AS last,
+           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
+               FILTER (WHERE $4::text = 'latest') AS latest
+    FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
+SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
+       CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
+            ELSE (max(latest))[3] END AS value
+FROM alike CROSS JOIN LATERAL (
+    SELECT 'b' AS kind, w AS name FROM unnest(windows) AS w WHERE NOT w = ANY($6::text[])
+    UNION ALL SELECT 'b', w || ':' || category FROM unnest(windows) AS w
+              WHERE $5::boolean AND category IS NOT NULL AND NOT w = ANY($6)
+    UNION ALL SELECT 'total', NULL
+    UNION ALL SELECT 'c', category WHERE category IS NOT NULL
+    UNION ALL SELECT 's', source WHERE source IS NOT NULL) AS cells
+GROUP BY number, kind, name
+UNION ALL SELECT number, 'count', sum(grants)::bigint FROM alike GROUP BY number
+UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint FROM alike GROUP BY number
+UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint FROM alike WHERE day IS NOT NULL GROUP BY number, day
+UNION ALL SELECT number, 'seq', max(seq) FROM latest GROUP BY number;
+
+-- name: score_events
+-- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
+-- correction also what the revision before it had put there.
+SELECT x.number, l.seq, l.kind IN ('duplicate', 'heal') AS is_stray, l.grant_id, l.first_seq, l.windows, l.category,
+       l.granted_at, coalesce(l.value, l.amount) AS value, l.voided, l.old_windows, l.old_category, l.old_value, l.old_voided
+FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
+CROSS JOIN LATERAL (
+    SELECT seq, kind, grant_id, windows, category, granted_at, value, amount, voided,
+           min(seq) OVER (PARTITION BY grant_id) AS first_seq,
+           lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(value) OVER w AS old_value,
+           lag(voided) OVER w AS old_voided
+    FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
+      AND kind IN ('grant', 'correction', 'duplicate', 'heal')
+    WINDOW w AS (PARTITION BY grant_id ORDER BY revision)) AS l
+ORDER BY x.number, l.seq;

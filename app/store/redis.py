@@ -128,6 +128,23 @@ def evalsha(script: Script, keys: Sequence[str], args: Call) -> Call:
     return ("EVALSHA", script.sha, len(keys), *keys, *args)
 
 
+async def ask(link: Link, call: Call) -> Any:
+    """The reply to one call. Refused where Redis says no."""
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise Refused(str(reply))
+    return reply
+
+
+async def at_once(link: Link, calls: Sequence[Call]) -> list[Any]:
+    """The replies to calls of one partition that nothing comes between. Refused where Redis says no to one."""
+    replies = (await link.run([("MULTI",), *calls, ("EXEC",)]))[-1]
+    for reply in [replies] if isinstance(replies, Exception) else replies:
+        if isinstance(reply, Exception):
+            raise Refused(str(reply))
+    return list(replies)
+
+
 LOST = (ConnectionError, TimeoutError, OSError, RedisError, Refused)
 
 

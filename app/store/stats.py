@@ -103,6 +103,15 @@ def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
     return (lowest, highest) if namespace.sign > 0 else (-highest, -lowest)
 
 
+def kept_sums(text: bytes | None) -> Sums:
+    """A board's sums as lua/include/tally.lua keeps them; what cannot be read is none that is possible."""
+    try:
+        scores, squares = (text or b"0 0").split(b" ")
+        return Sums(int(scores), int(squares))
+    except ValueError:
+        return Sums(0, -1)
+
+
 def read_stats(reply: Any, sign: int = 1) -> Statistics:
     """The reply of a stats call. Recovering where the partition's head is gone."""
     check_opened(reply)

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import growth, ranges, rules, sealed
+from tests.benchmarks import growth, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -31,7 +31,7 @@ end
 """
 PATH = "/v1/namespaces/bench/grants"
 ROUNDS = 3
-PARTS = ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules", "growth"]
+PARTS = ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules", "verify", "growth"]
 
 
 def load(port: int, kind: str, path: str, count: int, connections: int) -> float:
@@ -203,6 +203,8 @@ def main(parts: list[str]) -> None:
         rules.main(tell_cost)
     if "growth" in wanted:
         growth.main()
+    if "verify" in wanted:
+        verify.main(load)
 
 
 if __name__ == "__main__":

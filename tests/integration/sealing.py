@@ -60,7 +60,8 @@ class Space:
 
     def sql(self, text: str, *args: Any) -> list[Any]:
         with psycopg.connect(self.stack.postgres.url) as db:
-            return db.execute(text, args).fetchall()
+            found = db.execute(text, args)
+            return found.fetchall() if found.description else []
 
     @property
     def id(self) -> int:

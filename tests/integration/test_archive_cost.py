@@ -16,7 +16,7 @@ from tests.integration.sealing import DAY, Space, until
 
 ELSEWHERE = 20_000
 MANY = 50_000
-UPGRADE = Path("app/store/migrations/0018.archive_sums.sql").read_text()
+UPGRADE = Path("app/store/migrations/0019.archive_sums.sql").read_text()
 READS: dict[str, list[Any]] = {
     "archived_page": [1, 10],
     "archived_places": [[1, 3]],

@@ -1,0 +1,133 @@
+"""Users of a namespace compared with the ledger, number by number: each as of the very seq at which Redis was read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import asyncpg
+
+from ..model.namespace import COUNTED, Namespace
+from ..store.postgres import queries
+from .cut import Cut
+from .dating import Dating
+from .lane import Lane
+from .report import Report, told
+from .snapshot import Held, Kept, read_held
+from .veils import Place, place_between, read_veils
+
+Cells = dict[str, int]
+_EVENTS_A_FETCH = 5_000
+_KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
+
+
+class Comparison:
+    """One namespace's users. `incomplete`: boards on which somebody was not found."""
+
+    def __init__(self, namespace: Namespace, cut: Cut | None, report: Report) -> None:
+        self._namespace = namespace
+        self._cut = cut
+        self._report = report
+        self._how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+        self.incomplete: set[str] = set()
+
+    async def compare(self, lane: Lane, users: Mapping[int, str]) -> None:
+        """Some users, by number. O(their entries × log n + users × boards)."""
+        p, numbers = self._namespace.partition, list(users)
+        before = await read_veils(lane, p, numbers)
+        snapshot = await read_held(lane.link, self._namespace, list(users.values()))
+        after = await read_veils(lane, p, numbers)
+        if snapshot is None:
+            self._note(f"boards came and went all the time: {len(users)} users are not verified")
+            return
+        kept, held = snapshot
+        await lane.flushed(p, max(user.seq for user in held))
+        duplicates = await lane.fetch("duplicates", p, self._namespace.id)
+        wanted, last = await self._wanted(lane, numbers, [user.seq for user in held], kept)
+        for number, user in zip(numbers, held, strict=True):
+            place = place_between(before.get(number), after.get(number))
+            if place is Place.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
+                continue
+            self._report.numbers += len(wanted[number])
+            for what in self._differences(place, user, wanted[number]):
+                self._note(f"{users[number]!r}, {what}")
+        if self._cut is not None:
+            await self._count(lane, self._cut, wanted, last, kept)
+
+    async def _count(self, lane: Lane, cut: Cut, wanted: dict[int, Cells], last: dict[int, int], kept: Kept) -> None:
+        """Adds what these users had on the boards at the instant of the cut, which lies before."""
+        moved = [number for number in wanted if last.get(number, 0) > cut.seq]
+        if moved:
+            then, _ = await self._wanted(lane, moved, [cut.seq] * len(moved), kept)
+            wanted = wanted | then
+        for number, cells in wanted.items():
+            cut.add(number, cells)
+
+    async def _wanted(
+        self, lane: Lane, numbers: Sequence[int], seqs: Sequence[int], kept: Kept
+    ) -> tuple[dict[int, Cells], dict[int, int]]:
+        """What the ledger says of users, each up to a seq, and the seq of the last entry that it says it by."""
+        cells: dict[int, Cells] = {number: {} for number in numbers}
+        last: dict[int, int] = {}
+        ns, by_category = self._namespace.id, self._namespace.rules.category_boards
+        rows = await lane.fetch("wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed))
+        for number, cell, value in rows:
+            if cell == "seq":
+                last[number] = value
+            elif value or cell != "total":
+                cells[number][cell] = value
+        if self._namespace.rules.tie_break == "earliest":
+            for (number, board), (_, since) in (await self._dates(lane, numbers, seqs)).items():
+                if f"b:{board}" in cells[number]:
+                    cells[number][f"o:{board}"] = since
+        return cells, last
+
+    async def _dates(
+        self, lane: Lane, numbers: Sequence[int], seqs: Sequence[int]
+    ) -> dict[tuple[int, str], tuple[int | None, int]]:
+        dating = Dating(self._how, self._namespace.rules.category_boards)
+        async with lane.connection.transaction():
+            query = queries()["score_events"]
+            async for row in lane.connection.cursor(query, self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH):
+                dating.add(row)
+        return dating.since
+
+    def _differences(self, place: Place, user: Held, wanted: Cells) -> Iterator[str]:
+        """What is wrong about a user, in words."""
+        if place is Place.SHOWN and user.cells == wanted and not user.aside and not user.lacking:
+            return
+        yield from self._misplaced(place, user)
+        held = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
+        for cell in sorted(cell for cell in held.keys() | wanted.keys() if held.get(cell) != wanted.get(cell)):
+            if cell not in held and cell[:2] in ("b:", "o:"):
+                self.incomplete.add(cell[2:])
+            yield f"{_name(cell)}: {self._value(cell, held)} in Redis, {self._value(cell, wanted)} by the ledger"
+        for board in user.lacking:
+            score = told(user.cells[f"b:{board}"], self._namespace.rules.scale)
+            yield f"board {board}: {score} is not among the scores that dense ranks are counted by"
+
+    def _misplaced(self, place: Place, user: Held) -> Iterator[str]:
+        shown = {cell[2:] for cell in user.cells if cell[:2] == "b:"}
+        wrong = {Place.SHOWN: user.aside.keys(), Place.OFF: shown, Place.MOVING: shown & user.aside.keys()}[place]
+        for board in sorted(wrong):
+            if place is Place.OFF:
+                yield f"board {board}: {self._value(f'b:{board}', user.cells)} in Redis, though hidden"
+            else:
+                score = told(user.aside[board], self._namespace.rules.scale)
+                yield f"board {board}: {score} is kept as of one who is hidden, though shown"
+
+    def _value(self, cell: str, cells: Cells) -> str:
+        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:")
+        none = 0 if cell in ("count", "total") or cell[:2] == "d:" else None
+        return told(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
+
+    def _note(self, what: str) -> None:
+        self._report.note(self._namespace.name, what)
+
+
+def _name(cell: str) -> str:
+    kind, _, name = cell.partition(":")
+    return f"{_KINDS[kind]} {name}" if kind in _KINDS else kind
+
+
+def _is_open(duplicate: asyncpg.Record, number: int, seq: int) -> bool:
+    """Whether the boards counted a duplicate of a user's at a seq, and nothing had taken it back."""
+    healed = duplicate["healed_seq"]
+    return duplicate["number"] == number and duplicate["seq"] <= seq and (healed is None or healed > seq)

@@ -1,0 +1,65 @@
+"""The ledger compared with itself: no gaps, rows that go on from each other, and all that is kept beside them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from ..model.namespace import Namespace
+from ..model.veil import is_erased
+from .lane import Lane
+from .report import FINDINGS_MAX, Report, told
+
+_SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of")
+
+
+async def check_partition(lane: Lane, p: int, report: Report) -> None:
+    """seq goes on by one, up to the offset. O(rows)."""
+    for row in await lane.fetch("ledger_gaps", p):
+        what = f"it ends at seq {row['before']}" if row["is_end"] else f"seq {row['seq']} follows {row['before']}"
+        report.note(f"ledger, partition {p}", f"{what}: rows are missing")
+
+
+async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> None:
+    """Rows, standings, counts by time, archives, and duplicates that are not taken back. O(n log n)."""
+    name, scale = namespace.name, namespace.rules.scale
+    for row in await lane.fetch("rows_differing", namespace.id, FINDINGS_MAX):
+        report.note(f"{name}, ledger", _row(row, scale))
+    for row in await lane.fetch("standings_differing", namespace.id, FINDINGS_MAX):
+        held = f"{_named(row['user'])} has {told(row['held'], scale)} in {told(row['held_grants'])} grants"
+        wanted = f"the ledger adds up to {told(row['wanted'], scale)} in {told(row['wanted_grants'])}"
+        report.note(f"{name}, standings", f"{held}, {wanted}")
+    for row in await lane.fetch("counts_differing", namespace.id, FINDINGS_MAX):
+        for what in _counts(row, scale):
+            report.note(f"{name}, counts by time", what)
+    for row in await lane.fetch("archives_differing", namespace.id, namespace.sign):
+        report.note(f"{name}, archive", f"{row['board']} is not what its hash was made of")
+    for row in await lane.fetch("duplicates", namespace.partition, namespace.id):
+        if row["healed_seq"] is None:
+            what = f"the duplicate {row['epoch']}-{row['seq']} of {row['name']!r} is not taken back yet"
+            report.note(name, what)
+
+
+def _row(row: asyncpg.Record, scale: int) -> str:
+    where = f"{_named(row['user'])}, seq {row['seq']}"
+    if row["before"] + row["change"] == row["score"]:
+        return f"{where}: granted {told(row['amount'], scale)}, counts {told(row['value'], scale)}"
+    before, change, score = (told(row[column], scale) for column in ("before", "change", "score"))
+    return f"{where}: the score goes from {before} by {change} to {score}"
+
+
+def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
+    """What differs in one stretch of time of a user, or of the whole namespace."""
+    at: datetime = row["at"]
+    who = "all users" if row["user"] is None else _named(row["user"])
+    for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):
+        held, wanted = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
+        if held != wanted:
+            when = f"{_SPANS[row['level']]} {at:%Y-%m-%dT%H:%M:%SZ}"
+            what = f"{column.replace('_', ' ')} {told(held, places)}, {told(wanted, places)} by the ledger"
+            yield f"{who}, {when}: {what}"
+
+
+def _named(user: Any) -> str:
+    return "an erased user" if user is None or is_erased(user) else repr(user)

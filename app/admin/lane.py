@@ -1,0 +1,59 @@
+"""A pair of connections on which one part of a verification asks, one question at a time."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from ..store.postgres import queries
+from ..store.redis import Link
+from .snapshot import CELLS
+
+FLUSH_S_MAX = 60.0
+QUERY_S_MAX = 600.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """`connection`: to the ledger; `link`: to Redis."""
+
+    connection: asyncpg.Connection
+    link: Link
+
+    @classmethod
+    async def open(cls, redis_url: str, postgres_url: str, *, by_index: bool) -> "Lane":
+        """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
+        settings = {"jit": "off", **({"enable_seqscan": "off"} if by_index else {})}
+        connection = await asyncpg.connect(postgres_url, timeout=5, server_settings=settings)
+        return cls(connection, Link(redis_url, [CELLS], timeout_s=60))
+
+    async def close(self) -> None:
+        """Drops both."""
+        self.connection.terminate()
+        await self.link.close()
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query."""
+        return list(await self.connection.fetch(queries()[query], *args, timeout=QUERY_S_MAX))
+
+    async def rows(self, query: str, *args: Any) -> list[Any]:
+        """The same as tuples."""
+        return [tuple(row) for row in await self.fetch(query, *args)]
+
+    async def flushed(self, p: int, seq: int) -> None:
+        """Waits until the ledger holds a seq. TimeoutError."""
+        until = monotonic() + FLUSH_S_MAX
+        while (await self.fetch("offset", p))[0]["seq"] < seq:
+            if monotonic() > until:
+                raise TimeoutError(f"the ledger of partition {p} does not reach seq {seq}: is a persister running?")
+            await asyncio.sleep(_POLL_S)
+
+
+async def close(lanes: Sequence[Lane]) -> None:
+    """Drops some."""
+    for lane in lanes:
+        await lane.close()

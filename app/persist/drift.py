@@ -1,0 +1,186 @@
+"""Drift: whether the `all` boards in Redis are still what the ledger says, looked at in the background, one by one.
+
+It asks on connections of its own, so that the ledger never waits for it, and rests nine times as long as each look
+took. What is compared is of one version: the ledger's sums, less what came behind the board's last change. Where that
+cannot be told (users are being hidden, the ledger is far behind, too much came since) it is looked at another time.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Mapping
+from time import monotonic
+from typing import Any, NamedTuple
+
+import asyncpg
+import structlog
+
+from ..metrics import DRIFT_CHECKS, DRIFTING
+from ..model.namespace import Namespace
+from ..settings import Settings
+from ..store import keys
+from ..store.directory import namespace_of
+from ..store.postgres import queries
+from ..store.redis import LOST, Link, Refused, ask, at_once
+from ..store.stats import kept_sums
+
+log = structlog.get_logger()
+
+REST = 9.0  # so many times as long as a look took
+PATIENCE_S = 2.0
+BEHIND_MAX = 20_000  # entries
+_AGAIN_S = 1.0
+_POLL_S = 0.05
+_VERSIONS_A_CALL = 1_000
+_QUERY_S_MAX = 60.0
+
+
+class Whole(NamedTuple):
+    """What a board comes to; None: not to be told."""
+
+    users: int | None
+    scores: int | None
+    squares: int | None
+
+
+class Drift:
+    """One persister's share: the namespaces of the partitions it holds, the changed ones first."""
+
+    def __init__(self, settings: Settings, leases: Mapping[int, Any]) -> None:
+        self._settings = settings
+        self._leases = leases
+        self._seen: dict[int, tuple[int, float]] = {}
+        self._drifting: dict[int, int] = {}
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets what is another persister's to tell from here on."""
+        self._drifting = {ns: p for ns, p in self._drifting.items() if p in partitions}
+        DRIFTING.set(len(self._drifting))
+
+    async def run(self) -> None:
+        """Rounds, for ever; whatever is lost is connected to again."""
+        while True:
+            link, connection = Link(self._settings.redis_url, []), None
+            try:
+                connection = await _connect(self._settings.postgres_url)
+                while True:
+                    await self._round(connection, link)
+                    await asyncio.sleep(self._settings.chores_s)
+            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                log.debug("drift is not looked for", error=f"{type(error).__name__}: {error}")
+            finally:
+                await link.close()
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _round(self, connection: asyncpg.Connection, link: Link) -> None:
+        """Looks at every namespace once."""
+        rows = await connection.fetch(queries()["namespaces_of_partitions"], list(self._leases))
+        namespaces = [namespace_of(row) for row in rows]
+        self._forget_all_but({namespace.id for namespace in namespaces})
+        versions = await _versions(link, namespaces)
+
+        def turn(namespace: Namespace) -> tuple[bool, float]:
+            version, at = self._seen.get(namespace.id, (-1, 0.0))
+            return version == versions[namespace.id], at
+
+        due = deque(sorted(namespaces, key=turn))
+        while due:
+            namespace, began = due.popleft(), monotonic()
+            if namespace.partition in self._leases:
+                try:
+                    await self._look(connection, link, namespace)
+                except Refused as error:
+                    log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
+                self._seen[namespace.id] = versions[namespace.id], monotonic()
+            await asyncio.sleep(REST * (monotonic() - began))
+
+    def _forget_all_but(self, ids: Collection[int]) -> None:
+        self._seen = {ns: seen for ns, seen in self._seen.items() if ns in ids}
+        self._drifting = {ns: p for ns, p in self._drifting.items() if ns in ids}
+        DRIFTING.set(len(self._drifting))
+
+    async def _look(self, connection: asyncpg.Connection, link: Link, namespace: Namespace) -> None:
+        p = namespace.partition
+        wishes = await _row(connection, "wishes", p)
+        version, held = await _held(link, namespace)
+        if wishes["open"] or not await _reaches(connection, p, version):
+            return
+        wanted = await _wanted(connection, link, namespace, version)
+        # A lease that went meanwhile took the namespace with it; a wish may have come true in between.
+        if wanted is None or p not in self._leases or await _row(connection, "wishes", p) != wishes:
+            return
+        DRIFT_CHECKS.inc()
+        self._tell(namespace, held, wanted)
+
+    def _tell(self, namespace: Namespace, held: Whole, wanted: Whole) -> None:
+        differs = any(None not in pair and pair[0] != pair[1] for pair in zip(held, wanted, strict=True))
+        was_known = namespace.id in self._drifting
+        if differs:
+            self._drifting[namespace.id] = namespace.partition
+        else:
+            self._drifting.pop(namespace.id, None)
+        DRIFTING.set(len(self._drifting))
+        if differs and not was_known:
+            told = {"in_redis": held._asdict(), "by_ledger": wanted._asdict()}
+            log.error("a board differs from the ledger: run verify", namespace=namespace.name, **told)
+        elif was_known and not differs:
+            log.info("a board agrees with the ledger again", namespace=namespace.name)
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    # As the sink's: a plan made while the ledger was small must not walk through all of it.
+    settings = {"enable_seqscan": "off", "jit": "off"}
+    return await asyncpg.connect(url, timeout=5, command_timeout=_QUERY_S_MAX, server_settings=settings)
+
+
+async def _row(connection: asyncpg.Connection, query: str, *args: Any) -> asyncpg.Record:
+    row = await connection.fetchrow(queries()[query], *args)
+    assert row is not None, "an aggregate, or a partition, is a row"
+    return row
+
+
+async def _versions(link: Link, namespaces: list[Namespace]) -> dict[int, int]:
+    """The versions of the `all` boards."""
+    found: dict[int, int] = {}
+    for first in range(0, len(namespaces), _VERSIONS_A_CALL):
+        some = namespaces[first : first + _VERSIONS_A_CALL]
+        replies = await link.run([("HGET", keys.space(n.partition, n.id), "v:all") for n in some])
+        for namespace, reply in zip(some, replies, strict=True):
+            found[namespace.id] = int(reply) if isinstance(reply, bytes) else 0
+    return found
+
+
+async def _held(link: Link, namespace: Namespace) -> tuple[int, Whole]:
+    """The board's version, and what it comes to in Redis at that very version."""
+    p, ns = namespace.partition, namespace.id
+    calls = [("HMGET", keys.space(p, ns), "v:all", "t:all"), ("ZCARD", keys.board(p, ns, "all"))]
+    (version, text), users = await at_once(link, calls)
+    if not namespace.rules.statistics:
+        return int(version or 0), Whole(users, None, None)
+    return int(version or 0), Whole(users, *kept_sums(text))
+
+
+async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
+    """Whether the ledger holds a seq, before long."""
+    until = monotonic() + PATIENCE_S
+    while (await _row(connection, "offset", p))["seq"] < seq:
+        if monotonic() > until:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True
+
+
+async def _wanted(connection: asyncpg.Connection, link: Link, namespace: Namespace, version: int) -> Whole | None:
+    """What the board is to come to at a version by the ledger; None where too much came since. The count of users
+    cannot be told backwards: of a board that has moved on it is left out."""
+    p, ns = namespace.partition, namespace.id
+    row = await _row(connection, "board_by_ledger", p, ns, version, BEHIND_MAX)
+    now = await ask(link, ("HGET", keys.space(p, ns), "v:all"))
+    scores, squares = int(row["scores"]), int(row["squares"])
+    if int(now or 0) == version:
+        return Whole(row["users"], scores, squares)
+    if not row["is_near"]:
+        return None
+    users = row["users"] if row["later"] == 0 else None
+    return Whole(users, scores - int(row["later_scores"]), squares - int(row["later_squares"]))

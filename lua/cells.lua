@@ -1,0 +1,68 @@
+-- Reads all that a namespace holds of some users, at one instant, as verification compares it.
+--
+-- KEYS     meta, namespace, hidden users; then of each board: its sorted set, its orders where it is dated, its scores where
+--          it is dense; then the balances of each user
+-- ARGV     how many boards, dated (0|1), dense (0|1), then the users' names
+-- Reply    {seq, the namespace's fields, one table a user: their balances, one a board: {user's place, score | false,
+--          digits | false, whether the scores hold theirs (0|1), …}, of those who stand there or have digits, states of
+--          the users (false: none)}; {'unopened'} where meta is gone
+-- Effects  none
+
+local boards, dated, dense = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1'
+local names, users = {}, #ARGV - 3
+for i = 1, users do
+  names[i] = ARGV[3 + i]
+end
+
+local seq = redis.call('HGET', KEYS[1], 'seq')
+if not seq then
+  return { 'unopened' }
+end
+
+-- The scores that the dense ranks lack, by what stands for them in a sorted set's reply.
+local function kept_of(scores_key, scores)
+  local asked, kept = {}, {}
+  for i = 1, users do
+    if scores[i] then
+      asked[#asked + 1] = scores[i]
+    end
+  end
+  local found = asked[1] and redis.call('ZMSCORE', scores_key, unpack(asked)) or {}
+  for i = 1, #asked do
+    kept[asked[i]] = found[i] and tonumber(found[i]) == tonumber(asked[i]) and 1 or 0
+  end
+  return kept
+end
+
+local key, told = 4, {}
+for b = 1, boards do
+  local board_key, digits, members, kept = KEYS[key], {}, names, nil
+  key = key + 1
+  if dated then
+    digits, members = redis.call('HMGET', KEYS[key], unpack(names)), {}
+    key = key + 1
+    for i = 1, users do
+      members[i] = (digits[i] or '') .. names[i]
+    end
+  end
+  local scores = redis.call('ZMSCORE', board_key, unpack(members))
+  if dense then
+    kept = kept_of(KEYS[key], scores)
+    key = key + 1
+  end
+  local row, n = {}, 0
+  for i = 1, users do
+    local score = scores[i]
+    if score or digits[i] then
+      row[n + 1], row[n + 2], row[n + 3] = i, score or false, digits[i] or false
+      row[n + 4], n = score and kept and kept[score] or 1, n + 4
+    end
+  end
+  told[b] = row
+end
+
+local balances = {}
+for i = 1, users do
+  balances[i] = redis.call('HGETALL', KEYS[key + i - 1])
+end
+return { seq, redis.call('HGETALL', KEYS[2]), balances, told, redis.call('HMGET', KEYS[3], unpack(names)) }

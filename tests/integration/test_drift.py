@@ -1,0 +1,185 @@
+"""Drift: a persister notices by itself that a board is no longer what the ledger says, and nothing where it is."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from app.embedded import free_port
+from app.metrics import DRIFTING
+from app.persist.drift import Drift
+from app.settings import read_settings
+from app.store import keys
+from tests.integration.sealing import DAY, Space, until
+from tests.integration.writing import Writers
+
+
+class Watched:
+    """A persister's metrics."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def value(self, name: str) -> float | None:
+        try:
+            text = httpx.get(f"http://127.0.0.1:{self._port}/metrics").text
+        except httpx.TransportError:
+            return None
+        found = re.search(rf"^leaderboard_{name} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else None
+
+    @property
+    def drifting(self) -> float | None:
+        return self.value("drifting_namespaces")
+
+    @property
+    def checks(self) -> float:
+        return self.value("drift_checks_total") or 0
+
+    def look_again(self, rounds: int) -> None:
+        """Waits until as many boards more were compared."""
+        wanted = self.checks + rounds
+        until(lambda: self.checks >= wanted, f"{self.checks} checks, {wanted} are waited for")
+
+
+@pytest.fixture
+def watched(own_stack: Any) -> Watched:
+    """The persister comes back with metrics."""
+    port = free_port()
+    own_stack.extra["LEADERBOARD_METRICS_PORT"] = str(port)
+    own_stack.stop("persist")
+    own_stack.start("persist")
+    watched = Watched(port)
+    until(lambda: watched.drifting == 0, "the persister does not come back")
+    return watched
+
+
+@pytest.fixture
+def direct(own_stack: Any) -> Iterator[Any]:
+    with redis.Redis.from_url(own_stack.valkey.url) as held:
+        yield held
+
+
+@pytest.fixture
+def client(own_stack: Any) -> Iterator[httpx.Client]:
+    with own_stack.client() as held:
+        yield held
+
+
+def fill(client: httpx.Client, name: str, **rules: Any) -> None:
+    assert client.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+    for i, user in enumerate(("ann", "bob", "cleo", "ann")):
+        body = {"grant_id": f"g{i}", "user_id": user, "amount": i}
+        assert client.post(f"/v1/namespaces/{name}/grants", json=body).status_code == 201
+
+
+def partition(direct: Any, namespace_id: int) -> int:
+    (key,) = direct.keys(f"lb:*:s:{namespace_id}")
+    return int(key.split(b"}")[0].split(b"{")[1])
+
+
+@pytest.mark.timeout(120)
+def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: Any, watched: Watched) -> None:
+    """Of sums, of squares, and of users where there are no sums; who is hidden is in none of them."""
+    fill(client, "sums")
+    fill(client, "counts", statistics=False)
+    assert client.post("/v1/users/bob/hide").status_code in (200, 204)
+    watched.look_again(4)
+    assert watched.drifting == 0
+    space = keys.space(partition(direct, 1), 1)
+    right = direct.hget(space, "t:all")
+    assert right == b"5 13"
+    for wrong in (b"6 13", b"5 14", b"no sums"):
+        direct.hset(space, "t:all", wrong)
+        until(lambda: watched.drifting == 1, "drift is not told")
+        direct.hset(space, "t:all", right)
+        until(lambda: watched.drifting == 0, "drift is told for ever")
+    board = keys.board(partition(direct, 2), 2, "all")
+    direct.zadd(board, {"bob": 1})
+    until(lambda: watched.drifting == 1, "drift is not told")
+    direct.zrem(board, "bob")
+    until(lambda: watched.drifting == 0, "drift is told for ever")
+    said = (own_stack.folder / "persist.log").read_text()
+    named = [line for line in said.splitlines() if "differs from the ledger" in line]
+    assert [bool(re.search(name, line)) for name, line in zip(["sums"] * 3 + ["counts"], named, strict=True)] == [
+        True
+    ] * 4
+
+
+@pytest.mark.timeout(120)
+def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None:
+    with Writers(own_stack):
+        wanted, deadline = watched.checks + 20, time.monotonic() + 90
+        while watched.checks < wanted:
+            time.sleep(0.1)  # the persister has other things to do than to tell its metrics
+            assert time.monotonic() < deadline, "boards that change all the time are not looked at"
+            assert watched.drifting == 0, (own_stack.folder / "persist.log").read_text()[-2000:]
+    assert "differs from the ledger" not in (own_stack.folder / "persist.log").read_text()
+
+
+@pytest.mark.timeout(120)
+def test_a_board_whose_users_are_being_hidden_waits(
+    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+) -> None:
+    """Postgres knows of it before Redis does: until it came true everywhere, nothing is told."""
+    fill(client, "n")
+    own_stack.wait_flushed()
+    p = partition(direct, 1)
+    watched.look_again(2)
+    own_stack.stop("persist")
+    with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name = 'ann'")
+        wish = (
+            "INSERT INTO intents (user_number, name, version, wish, open) SELECT number, name, 1, 'hide', %s FROM users"
+        )
+        db.execute(f"{wish} WHERE name = 'ann'", ([p],))
+        drift = Drift(read_settings({**own_stack.environment, "LEADERBOARD_CHORES_S": "0.1"}), {p: None})
+
+        async def look() -> None:
+            task = asyncio.create_task(drift.run())
+            await asyncio.sleep(1)
+            assert DRIFTING._value.get() == 0
+            db.execute("UPDATE intents SET open = '{}'")
+            while DRIFTING._value.get() == 0:
+                await asyncio.sleep(0.05)
+            task.cancel()
+
+        asyncio.run(look())
+
+
+@pytest.mark.timeout(120)
+def test_who_lost_a_partition_tells_nothing_of_it(
+    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+) -> None:
+    """Neither of drift nor of sealed windows that differ: the one who has it now does."""
+    spaces = [Space(own_stack, client, f"n{number}") for number in range(6)]
+    for space in spaces:
+        assert space.grant("ann", 5).status_code == 201
+    own_stack.wait_flushed()
+    for space in spaces:
+        p, ns = partition(direct, space.id), space.id
+        direct.zadd(keys.board(p, ns, "all"), {"mallory": 9})
+        direct.zadd(keys.board(p, ns, DAY), {"mallory": 9})
+        space.put(accept_past="P7D")
+    told = ("drifting_namespaces", "seals_differing")
+    until(lambda: [watched.value(name) for name in told] == [6, 6], "not told at all")
+    environment = own_stack.environment | {"LEADERBOARD_METRICS_PORT": str(free_port())}
+    other = Watched(int(environment["LEADERBOARD_METRICS_PORT"]))
+    process = subprocess.Popen([sys.executable, "-m", "app", "persist"], env={**os.environ, **environment})
+    try:
+        for name in told:
+            until(lambda: 0 < (other.value(name) or 0) < 6, f"{name} does not move")  # noqa: B023
+            until(lambda: sum(one.value(name) or 0 for one in (watched, other)) == 6, f"{name} is told twice")  # noqa: B023
+    finally:
+        process.terminate()
+        process.wait()
+    until(lambda: [watched.value(name) for name in told] == [6, 6], "not told by who is left")

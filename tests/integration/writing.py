@@ -1,0 +1,102 @@
+"""Everything that moves scores, in namespaces of all kinds, by many at once."""
+
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+NOW = datetime.now(UTC)
+SPACES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "lowest": {"aggregation": "best", "order": "asc", "tie_break": "earliest", "scale": 2},
+    "latest": {"aggregation": "latest", "ranking": "dense", "category_boards": True, "tie_break": "earliest"},
+    "rising": {
+        "order": "asc",
+        "tie_break": "earliest",
+        "ranking": "dense",
+        "category_boards": True,
+        "streaks": True,
+        "timezone": "America/New_York",
+        "group": "g",
+        "seasons": [{"name": "s", "starts": "2020-01-01T00:00:00Z", "ends": "2120-01-01T00:00:00Z"}],
+    },
+    "highest": {"aggregation": "best", "statistics": False, "group": "g", "category_boards": True},
+    "paced": {"velocity": [{"per": "PT1M", "max_grants": 40}], "suspicious": "quarantine", "tie_break": "earliest"},
+}
+
+
+USERS = [f"u{i}" for i in range(40)] + [f"v{i}" for i in range(3)]  # the last ones are erased now and then
+
+
+class Writer(threading.Thread):
+    """Grants, corrections, hiding and showing, in every namespace, until it is told to stop."""
+
+    def __init__(self, stack: Any, number: int, stop: threading.Event) -> None:
+        super().__init__()
+        self._client, self._stopped, self._number = stack.client(), stop, number
+        self._random = random.Random(number)
+        self._granted: list[str] = []
+
+    def run(self) -> None:
+        with self._client:
+            for i in range(100_000):
+                if self._stopped.is_set():
+                    return
+                self._step(i)
+
+    def _step(self, i: int) -> None:
+        chance = self._random
+        space = chance.choice(list(SPACES))
+        if i % 3 == 0:
+            at = NOW - timedelta(hours=chance.randrange(72)) if chance.random() < 0.5 else None
+            grants = [self._grant(f"{self._number}-{i}-{n}", at) for n in range(chance.choice((1, 1, 8)))]
+            answer = self._client.post(f"/v1/namespaces/{space}/grants", json=grants)
+            assert answer.status_code in (200, 503)  # 503: all of them to one who is being erased
+            self._granted += [f"/v1/namespaces/{space}/grants/{grant['grant_id']}" for grant in grants]
+        elif i % 3 == 1:
+            self._correct(chance.choice(self._granted))
+        elif i % 29 == 0:
+            self._client.delete(f"/v1/users/v{chance.randrange(3)}")
+        elif i % 7 == 0:
+            self._client.post(f"/v1/users/u{chance.randrange(12)}/{chance.choice(('hide', 'unhide'))}")
+
+    def _grant(self, name: str, at: datetime | None) -> dict[str, Any]:
+        chance = self._random
+        found = {"grant_id": name, "user_id": chance.choice(USERS), "amount": chance.randrange(-2, 5)}
+        found |= {"category": chance.choice(("red", "blue", None)), "source": chance.choice(("race", "quiz"))}
+        return found if at is None else found | {"granted_at": at.isoformat()}
+
+    def _correct(self, grant: str) -> None:
+        match self._random.randrange(4):
+            case 0:
+                self._client.delete(grant)
+            case 1:
+                self._client.post(f"{grant}/restore")
+            case 2:
+                self._client.patch(grant, json={"amount": self._random.randrange(-3, 9), "category": "blue"})
+            case _:
+                self._client.patch(grant, json={"granted_at": (NOW - timedelta(days=1)).isoformat()})
+
+
+class Writers:
+    """Some writers at work, in namespaces that they make; leaving the context stops them."""
+
+    def __init__(self, stack: Any, count: int = 4) -> None:
+        with stack.client() as client:
+            for name, rules in SPACES.items():
+                assert client.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+        self._stop = threading.Event()
+        self._writers = [Writer(stack, number, self._stop) for number in range(count)]
+
+    def __enter__(self) -> Self:
+        for writer in self._writers:
+            writer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for writer in self._writers:
+            writer.join()

@@ -1,0 +1,50 @@
+"""What lua/cells.lua reads of users, on every store alike."""
+
+from typing import Any
+
+import pytest
+
+from app.admin.snapshot import CELLS, Held, cells_call, kept_of, read_cells
+from app.model.namespace import Namespace, Rules
+from app.model.veil import HIDE, Intent, veil_entries
+from app.store import keys
+from app.store.veil import VEIL, state_call
+
+P = 3
+RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ranking": "dense"}]
+
+
+def read(partition: Any, *names: str) -> list[Held]:
+    fields = partition.store.hgetall(keys.space(P, 7))
+    kept = kept_of([part for entry in fields.items() for part in entry])
+    call: list[Any] = list(cells_call(partition.space, kept, names))
+    reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
+    return read_cells(partition.space, kept, len(names), reply)
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_all_that_is_held_of_a_user_is_read(partition: Any, rules: dict[str, Any]) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(periods=("all", "month"), **rules))
+    assert partition.codes(partition.entry("g1"), partition.entry("g2", "bear", 3, source="quiz")) == ["applied"] * 2
+    intent = Intent(1, "bear", 1, HIDE, None)
+    call: list[Any] = list(state_call(P, intent))
+    partition.eval(VEIL, call[3 : 3 + call[2]], call[3 + call[2] :])
+    assert set(partition.codes(*veil_entries(partition.space, intent, ("all", "2023-11")))) == {"applied"}
+    otter, bear, nobody = read(partition, "otter", "bear", "nobody")
+    assert {otter.seq, bear.seq, nobody.seq} == {4}
+    dated = rules.get("tie_break") == "earliest"
+    since = {"o:all": 1, "o:2023-11": 1} if dated else {}
+    last = 1_700_000_000_000_000
+    assert otter.cells == {"b:all": 5, "b:2023-11": 5, "total": 5, "count": 1, "last": last, **since}
+    since = {"o:all": 2, "o:2023-11": 2} if dated else {}
+    assert bear.cells == {"total": 3, "count": 1, "last": last, "s:quiz": 3, **since}
+    assert bear.aside == {"all": 3, "2023-11": 3}
+    assert (nobody.cells, nobody.aside, otter.lacking, bear.lacking) == ({}, {}, [], [])
+
+
+def test_scores_that_dense_ranks_lack_are_told(partition: Any) -> None:
+    partition.space = Namespace(7, "race", P, 1, Rules(periods=("all",), ranking="dense"))
+    assert partition.codes(partition.entry("g1"), partition.entry("g2", "bear", 3)) == ["applied"] * 2
+    partition.store.zrem(keys.scores(P, 7, "all"), "3")
+    otter, bear = read(partition, "otter", "bear")
+    assert (otter.lacking, bear.lacking) == ([], ["all"])

@@ -1,0 +1,45 @@
+"""How far a verification has come: numbers on a bar, lines that a log can hold, nothing where nothing is wanted."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from app.admin.progress import Bar, Lines, Silence, progress
+
+
+def walk(told: Silence) -> None:
+    with told:
+        told.begin(4000)
+        told.at("race")
+        told.step(1000)
+        told.step(2000)
+
+
+def test_a_bar_fills_with_the_users_compared() -> None:
+    out = StringIO()
+    bar = Bar(Console(file=out, force_terminal=True, width=100))
+    walk(bar)
+    (task,) = bar._columns.tasks
+    assert (task.completed, task.total, task.description) == (3000, 4000, "race")
+    assert "3000/4000" in out.getvalue()
+
+
+def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 10.0, 11.0, 16.0, 16.0, 17.0])
+    monkeypatch.setattr("app.admin.progress.monotonic", lambda: next(now))
+    out = StringIO()
+    walk(Lines(out))
+    assert out.getvalue().splitlines() == [
+        "0 of 4,000 users compared, at race",
+        "3,000 of 4,000 users compared, at race",
+        "3,000 of 4,000 users compared, at race",
+    ]
+
+
+def test_it_is_as_loud_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    walk(progress(quiet=True))
+    assert capsys.readouterr() == ("", "")
+    walk(progress(quiet=False))
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[-1]) == ("", "3,000 of 4,000 users compared, at race")

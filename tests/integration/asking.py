@@ -35,6 +35,7 @@ class Asker:
         for _ in range(rounds):
             self.percentile()
             self.bounds()
+            self.figures()
         for units in {-5, 5, *(self.units() for _ in range(rounds))}:
             self.rank_of(units)
         self.by_chance(self.chance.choice([1, 2, 5, 1000]))

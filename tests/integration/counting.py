@@ -14,33 +14,43 @@ WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=10)}
 
 
 class Live(NamedTuple):
-    """A grant that counts, as its last revision left it. recorded: when the grant itself was."""
+    """A grant that counts, as its last revision left it. recorded: when the grant itself was; seq: its own."""
 
     user: int
     granted: datetime
     recorded: datetime
     amount: int
+    category: str | None
+    seq: int
+
+
+class State(NamedTuple):
+    """What an entry left a grant as, from `at` on; None: it does not count."""
+
+    at: datetime
+    grant_id: str
+    grant: Live | None
+
+
+def states(db: psycopg.Connection[Any], namespace: int) -> Iterator[State]:
+    """Of every entry that is one of a grant, in order."""
+    first: dict[str, tuple[datetime, int]] = {}
+    rows = db.execute(
+        "SELECT grant_id, user_number, granted_at, recorded_at, value, category, seq, voided FROM ledger"
+        " WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY seq",
+        (namespace,),
+    )
+    for grant_id, user, granted, recorded, value, category, seq, voided in rows:
+        at = recorded.astimezone(UTC)
+        began, number = first.setdefault(grant_id, (at, seq))
+        held = Live(user, granted.astimezone(UTC), began, value, category, number)
+        yield State(at, grant_id, None if voided else held)
 
 
 def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
     """All grants that count."""
-    first: dict[str, datetime] = {}
-    last: dict[str, Any] = {}
-    rows = db.execute(
-        "SELECT kind, grant_id, revision, user_number, granted_at, recorded_at, value, voided FROM ledger"
-        " WHERE namespace_id = %s ORDER BY seq",
-        (namespace,),
-    )
-    for kind, grant_id, revision, user, granted, recorded, value, voided in rows:
-        if kind == "grant":
-            first[grant_id] = recorded
-        if kind in ("grant", "correction") and (grant_id not in last or revision > last[grant_id][0]):
-            last[grant_id] = revision, user, granted, value, voided
-    return [
-        Live(user, granted.astimezone(UTC), first[name].astimezone(UTC), value)
-        for name, (_, user, granted, value, voided) in last.items()
-        if not voided
-    ]
+    last = {grant_id: grant for _, grant_id, grant in states(db, namespace)}
+    return [grant for grant in last.values() if grant]
 
 
 def between(grants: list[Live], since: datetime, until: datetime, by: str, user: int | None = None) -> tuple[int, int]:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from itertools import pairwise
+from math import sqrt
 from typing import Any
 
 Row = tuple[int, int, str, Any]
@@ -43,12 +46,12 @@ class Oracle:
 
     def percentile_of(self, units: int) -> Decimal | None:
         not_better = sum(not self.is_better(other, units) for _, other in self.scores)
-        return _share(not_better, len(self.scores)) if self.scores else None
+        return share(not_better, len(self.scores)) if self.scores else None
 
     def at_percentile(self, p: Decimal, ranking: str | None) -> Row | None:
         """The worst score whose percentile is high enough, at the last place that is."""
         rows, total = self.rows(ranking), len(self.scores)
-        high = [row for row in rows if _share(total - row[0] + 1, total) >= p]
+        high = [row for row in rows if share(total - row[0] + 1, total) >= p]
         worst = [units for _, units in self._ordered if (self.percentile_of(units) or 0) >= p]
         assert not rows or high[-1][3] == self.number(worst[-1])
         return high[-1] if high else None
@@ -64,15 +67,49 @@ class Oracle:
             "score": self.number(units),
         }
 
+    def figures(self, low: int | None, high: int | None, exclusive: Sequence[str], bins: int) -> dict[str, Any]:
+        """What the scores within bounds come to; the sums of all of them alone."""
+        held = sorted(units for _, units in self.scores if shows(units, low, high, exclusive))
+        n, one = len(held), 10 ** int(self.rules.get("scale", 0))
+        found: dict[str, Any] = dict.fromkeys(("sum", "mean", "stddev", "min", "max"))
+        found |= {"count": n, "percentiles": dict.fromkeys(("50", "90", "99"))}
+        if bins:
+            found["histogram"] = [self._bin(held, first, end) for first, end in bins_of(held, bins)]
+        if held:
+            worst_first = held[::-1] if self.rules.get("order") == "asc" else held
+            places = {percent: -(-int(percent) * n // 100) for percent in found["percentiles"]}
+            found["percentiles"] = {name: self.number(worst_first[place - 1]) for name, place in places.items()}
+            found |= {"min": self.number(held[0]), "max": self.number(held[-1])}
+        if held and low is None and high is None and self.rules.get("statistics", True):
+            mean = Fraction(sum(held), n * one)
+            variance = sum((Fraction(units, one) - mean) ** 2 for units in held) / n
+            found |= {"sum": self.number(sum(held)), "mean": float(mean), "stddev": sqrt(variance)}
+        return found
+
+    def _bin(self, held: Sequence[int], first: int, end: int) -> dict[str, Any]:
+        count = sum(first <= units < end for units in held)
+        return {"from": self.number(first), "to": self.number(min(end, held[-1])), "count": count}
+
     def within(self, low: int | None, high: int | None, exclusive: Sequence[str], ranking: str | None) -> list[Row]:
         units = dict(self.scores)
-
-        def shows(held: int) -> bool:
-            above = low is None or held > low or (held == low and "min" not in exclusive)
-            return above and (high is None or held < high or (held == high and "max" not in exclusive))
-
-        return [row for row in self.rows(ranking) if shows(units[row[2]])]
+        return [row for row in self.rows(ranking) if shows(units[row[2]], low, high, exclusive)]
 
 
-def _share(count: int, total: int) -> Decimal:
+def shows(units: int, low: int | None, high: int | None, exclusive: Sequence[str]) -> bool:
+    """Whether a score lies within bounds."""
+    above = low is None or units > low or (units == low and "min" not in exclusive)
+    return above and (high is None or units < high or (units == high and "max" not in exclusive))
+
+
+def bins_of(held: Sequence[int], bins: int) -> list[tuple[int, int]]:
+    """From the lowest score up to one beyond the highest, as equal as whole units allow."""
+    if not held:
+        return []
+    width = held[-1] - held[0] + 1
+    edges = [held[0] + width * i // min(bins, width) for i in range(min(bins, width) + 1)]
+    return list(pairwise(edges))
+
+
+def share(count: int, total: int) -> Decimal:
+    """In percent, to four decimals, halves up."""
     return (100 * Decimal(count) / total).quantize(Decimal("0.0001"), ROUND_HALF_UP)

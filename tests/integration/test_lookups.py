@@ -2,15 +2,14 @@
 
 import json
 import random
-from collections.abc import Iterable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.oracle import Oracle, Row
+from tests.integration.asking import Asker, rows
+from tests.integration.oracle import Oracle
 from tests.integration.sealing import OLD, Space, until
 
 SIZES = (0, 1, 2, 5, 12)
@@ -22,8 +21,6 @@ RULES: list[dict[str, Any]] = [
     {"tie_break": "earliest", "order": "asc", "ranking": "ordinal"},
     {"ranking": "dense", "tie_break": "earliest", "scale": 3, "category_boards": True},
 ]
-RANKINGS = (None, None, "competition", "dense", "ordinal")
-PERCENTILES = ("0", "0.0001", "10", "33.3333", "33.3334", "50", "66.6667", "83.3333", "90", "99.9999", "100")
 
 
 class Crowd:
@@ -50,97 +47,25 @@ class Crowd:
         shown = [at for at in self._windows[window] if at[0] not in self.hidden]
         return Oracle(self.space.rules, shown)
 
-    def get(self, path: str, **query: Any) -> dict[str, Any]:
-        self.asked += 1
-        answer = self.space.api.get(
-            f"{self.space.url}/boards/{path}", params={k: v for k, v in query.items() if v is not None}
-        )
-        return {"status": answer.status_code, **json.loads(answer.text, parse_float=Decimal)}
+    def ask(self, window: str) -> Asker:
+        return Asker(self.space.api, self.space.url, window, self.oracle(window), self.chance)
 
     def settle(self) -> None:
         """Waits until every board shows whom it should: archives follow a little later."""
 
         def shows() -> bool:
             return all(
-                rows(self.get(window, limit=100)["entries"]) == self.oracle(window).rows() for window in self._windows
+                rows(self.ask(window).get(limit=100)["entries"]) == self.oracle(window).rows()
+                for window in self._windows
             )
 
         until(shows, "a board does not show whom it should")
 
-    def check(self, rounds: int = 6) -> None:
-        """Asks each board everything, by chance and at the edges."""
+    def check(self) -> None:
         for window in self._windows:
-            told = self.oracle(window)
-            total = len(told.scores)
-            for position in {1, total, total + 1, self.chance.randrange(1, 20)} - {0}:
-                self._at(window, told, position)
-            for p in self.chance.sample(PERCENTILES, rounds):
-                self._percentile(window, told, p)
-            for units in {-5, 5, *(self.chance.randrange(-4, 5) for _ in range(rounds))}:
-                ranking = self.chance.choice(RANKINGS)
-                answer = self.get(f"{window}/rank-of/{told.number(units)}", ranking=ranking)
-                wanted = told.score(units, ranking)
-                assert {name: answer[name] for name in wanted} == wanted, (window, units, ranking)
-            self._random(window, told, self.chance.choice([1, 2, 5, 1000]))
-            for _ in range(rounds):
-                self._bounds(window, told)
-
-    def _at(self, window: str, told: Oracle, position: int) -> None:
-        ranking = self.chance.choice(RANKINGS)
-        answer = self.get(f"{window}/at/{position}", ranking=ranking)
-        if position > len(told.scores):
-            assert (answer["status"], answer["code"], answer["field"]) == (404, "user_not_found", "{position}")
-        else:
-            assert rows([answer]) == [told.rows(ranking)[position - 1]]
-            assert answer["total"] == len(told.scores)
-
-    def _percentile(self, window: str, told: Oracle, p: str) -> None:
-        ranking = self.chance.choice(RANKINGS)
-        answer, wanted = self.get(f"{window}/percentile/{p}", ranking=ranking), told.at_percentile(Decimal(p), ranking)
-        if wanted is None:
-            assert (answer["status"], answer["code"], answer["field"]) == (404, "user_not_found", "{percentile}")
-        else:
-            position, rank, _, score = wanted
-            found = [answer[name] for name in ("position", "rank", "score", "total")]
-            assert found == [position, rank, score, len(told.scores)], (window, p)
-
-    def _random(self, window: str, told: Oracle, n: int) -> None:
-        answer = self.get(f"{window}/random", n=n)
-        drawn, whole = rows(answer["entries"]), told.rows()
-        assert len(drawn) == min(n, len(whole))
-        assert [row for row in whole if row in drawn] == drawn
-
-    def _bounds(self, window: str, told: Oracle) -> None:
-        low, high = (self.chance.choice([None, self.chance.randrange(-5, 6)]) for _ in range(2))
-        if low is not None and high is not None:
-            low, high = min(low, high), max(low, high)
-        named = [
-            name for name, held in (("min", low), ("max", high)) if held is not None and self.chance.random() < 0.5
-        ]
-        bounds: dict[str, Any] = {"min_score": low if low is None else str(told.number(low))}
-        bounds |= {"max_score": high if high is None else str(told.number(high)), "exclusive": ",".join(named) or None}
-        ranking, limit, offset = self.chance.choice(RANKINGS), self.chance.randrange(1, 5), self.chance.randrange(3)
-        wanted = told.within(low, high, named, ranking)
-        counted = self.get(f"{window}/count", **bounds)
-        assert (counted["count"], counted["total"]) == (len(wanted), len(told.scores)), (window, bounds)
-        page = self.get(window, **bounds, limit=limit, offset=offset, ranking=ranking)
-        assert rows(page["entries"]) == wanted[offset : offset + limit], (window, bounds)
-        if any(bounds.values()):
-            assert page["count"] == len(wanted)
-        found = rows(page["entries"])
-        assert (page["next_cursor"] is not None) == (bool(found) and found[-1] != wanted[-1])
-        while page["next_cursor"]:
-            page = self.get(window, **bounds, limit=limit, cursor=page["next_cursor"], ranking=ranking)
-            found += rows(page["entries"])
-        assert found == wanted[offset:], (window, bounds)
-        above = self.get(window, limit=1)["next_cursor"]
-        if above:
-            page = self.get(window, **bounds, limit=limit, cursor=above, ranking=ranking)
-            assert rows(page["entries"]) == [row for row in wanted if row[0] > 1][:limit], (window, bounds)
-
-
-def rows(entries: Iterable[dict[str, Any]]) -> list[Row]:
-    return [(e["position"], e["rank"], e["user_id"], e["score"]) for e in entries]
+            asker = self.ask(window)
+            asker.everything()
+            self.asked += asker.asked
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

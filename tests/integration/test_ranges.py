@@ -12,18 +12,9 @@ import pytest
 
 from app.model.windows import EARLIEST, LATEST, day_in, day_starts, from_micros, to_micros
 from tests.integration.correcting import Space
-from tests.integration.counting import Live, between, boards, bucket, check_counts, live, trends
+from tests.integration.counting import between, boards, check_counts, live, trends
+from tests.integration.moments import MICRO, ZONES, some_moment
 
-MICRO = timedelta(microseconds=1)
-ZONES = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu", "Australia/Lord_Howe")
-# Daylight saving begins and ends, an ISO year that is not the year, a leap day, a distant future.
-SPOTS = [
-    datetime.fromisoformat(text)
-    for text in (
-        *("2024-03-31T00:00:00Z", "2024-10-27T00:00:00Z", "2024-11-03T04:00:00Z", "2024-04-06T15:00:00Z"),
-        *("2020-12-31T22:00:00Z", "2024-02-29T12:00:00Z", "2031-06-01T00:00:00Z"),
-    )
-]
 MIGRATION = Path(__file__).parents[2] / "app" / "store" / "migrations" / "0012.ranges.sql"
 
 
@@ -38,12 +29,6 @@ def number(db: psycopg.Connection[Any], table: str, name: str) -> int:
     row = db.execute(f"SELECT {column} FROM {table} WHERE name = %s", (name,)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def some_moment(rng: random.Random) -> datetime:
-    """Near a spot, often on an edge of an hour or right before it."""
-    at = rng.choice(SPOTS) + timedelta(minutes=15 * rng.randrange(-300, 300))
-    return at + rng.choice((timedelta(), timedelta(), -MICRO, MICRO, timedelta(seconds=rng.randrange(3600))))
 
 
 def fill(space: Space, rng: random.Random, grants: int, corrections: int) -> None:
@@ -96,48 +81,6 @@ def ask(api: httpx.Client, path: str, since: datetime, until: datetime, by: str)
     assert answer.status_code == 200, answer.text
     assert answer.json()["lag_seq"] == 0
     return dict(answer.json())
-
-
-def bounds(rng: random.Random, grants: list[Live], zone: str, by: str) -> tuple[datetime, datetime]:
-    """Mostly at a grant's own time, one microsecond beside it, or on the edge of its hour or day."""
-
-    def one() -> datetime:
-        at: datetime = getattr(rng.choice(grants), by)
-        return rng.choice(
-            (at, at, at + MICRO, at - MICRO, bucket(zone, True, at), bucket(zone, False, at), some_moment(rng))
-        )
-
-    since, until = sorted((one(), one()))
-    return since, until
-
-
-@pytest.mark.parametrize("zone", ZONES)
-def test_every_range_is_the_brute_force_sum(
-    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str
-) -> None:
-    rng = random.Random(zone)
-    space = Space(api, timezone=zone, scale=2, accept_future=None)
-    fill(space, rng, 300, 80)
-    live_server.wait_flushed()
-    grants = live(db, number(db, "namespaces", space.name))
-    users = {name: number(db, "users", name) for name in (f"u{i}" for i in range(5))}
-    partial = 0
-    for _ in range(60):
-        for by in ("granted", "recorded"):
-            since, until = bounds(rng, grants, zone, by)
-            user = rng.choice(list(users))
-            told = ask(api, f"{space.url}/users/{user}/activity", since, until, by)
-            count, units = between(grants, since, until, by, users[user])
-            assert (told["count"], told["sum"]) == (count, units / 100), (user, by, since, until)
-            told = ask(api, f"{space.url}/activity", since, until, by)
-            count, units = between(grants, since, until, by)
-            assert (told["count"], told["sum"]) == (count, units / 100), (by, since, until)
-            partial += 0 < count < len(grants)
-    assert partial > 60
-    whole = space.api.get(f"{space.url}/activity").json()
-    assert (whole["count"], whole["since"], whole["until"]) == (len(grants), None, None)
-    sql = "SELECT sum(score)::bigint FROM standings WHERE namespace_id = %s"
-    assert db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() == (round(whole["sum"] * 100),)
 
 
 # The second is the end of a day of 24 hours and a half.

@@ -1,0 +1,79 @@
+"""A namespace as the rows of its ledger tell it: every board worked out anew, grant by grant."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache, cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from tests.integration.counting import Live, boards, states
+from tests.integration.oracle import Oracle
+
+
+class Book:
+    """Everything that a namespace of these rules must say. SQL reads rows; nothing is added up there."""
+
+    def __init__(self, db: psycopg.Connection[Any], name: str) -> None:
+        row = db.execute("SELECT id, rules FROM namespaces WHERE name = %s", (name,)).fetchone()
+        assert row is not None
+        self.key, self.rules = int(row[0]), dict[str, Any](row[1])
+        self.states = list(states(db, self.key))
+        self.users = dict(db.execute("SELECT number, name FROM users").fetchall())
+        self.hidden = {number for (number,) in db.execute("SELECT user_number FROM hidden").fetchall()}
+        self.sums = {hour: boards(db, self.key, self.rules["timezone"], hour) for hour in (False, True)}
+        self.oracle = cache(self._oracle)
+
+    @cached_property
+    def live(self) -> list[Live]:
+        """The grants that count."""
+        last = {grant_id: grant for _, grant_id, grant in self.states}
+        return [grant for grant in last.values() if grant]
+
+    @cached_property
+    def windows(self) -> list[str]:
+        """Every window that a grant lies in, or lay in, and all of the time."""
+        return sorted({name for state in self.states if state.grant for name in self.windows_of(state.grant)} | {"all"})
+
+    def windows_of(self, grant: Live) -> set[str]:
+        """By the calendar on the wall of the namespace's zone."""
+        day = grant.granted.astimezone(ZoneInfo(self.rules["timezone"])).date()
+        year, week, _ = day.isocalendar()
+        named = {"all": "all", "month": f"{day:%Y-%m}", "week": f"{year:04}-W{week:02}", "day": f"{day:%Y-%m-%d}"}
+        seasons = {
+            f"season:{held['name']}"
+            for held in self.rules["seasons"]
+            if datetime.fromisoformat(held["starts"]) <= grant.granted < datetime.fromisoformat(held["ends"])
+        }
+        return {named[period] for period in self.rules["periods"]} | seasons
+
+    def score(self, grants: Iterable[Live]) -> int | None:
+        """What some grants of one user come to, in scaled units; None of none."""
+        held = list(grants)
+        if not held:
+            return None
+        if self.rules["aggregation"] == "sum":
+            return sum(grant.amount for grant in held)
+        if self.rules["aggregation"] == "latest":
+            return max(held, key=lambda grant: (grant.granted, grant.seq)).amount
+        return (min if self.rules["order"] == "asc" else max)(grant.amount for grant in held)
+
+    def _oracle(self, window: str = "all", category: str | None = None, as_of: datetime | None = None) -> Oracle:
+        """A board, by the entries up to a moment."""
+        on_it: dict[str, Live] = {}
+        scores: dict[int, int] = {}  # in the order in which they were reached
+        for at, grant_id, grant in self.states:
+            if as_of is not None and at > as_of:
+                break
+            before = on_it.pop(grant_id, None)
+            if grant and window in self.windows_of(grant) and category in (None, grant.category):
+                on_it[grant_id] = grant
+            for user in {held.user for held in (before, on_it.get(grant_id)) if held}:
+                score = self.score(held for held in on_it.values() if held.user == user)
+                if score != scores.get(user):
+                    scores.pop(user, None)
+                    scores |= {} if score is None else {user: score}
+        shown = [(self.users[user], units) for user, units in scores.items() if user not in self.hidden]
+        # What was is listed by name among equals, whoever came first.
+        return Oracle(self.rules if as_of is None else self.rules | {"tie_break": "none"}, shown)

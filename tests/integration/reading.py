@@ -1,0 +1,170 @@
+"""Every question to one namespace over HTTP, by chance, each against its ledger worked out row by row."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.asking import RANKINGS, Asker, rows
+from tests.integration.book import Book
+from tests.integration.counting import between, bucket, trends
+from tests.integration.moments import MICRO, some_moment
+from tests.integration.oracle import Oracle
+
+
+class Reader:
+    """Asks one namespace anything, and knows by its book what to hear."""
+
+    def __init__(self, api: httpx.Client, url: str, book: Book, users: list[str], chance: Random) -> None:
+        self.api, self.url, self.book, self.chance = api, url, book, chance
+        self.users = [*users, "nobody"]
+        self.zone, self.one = book.rules["timezone"], 10 ** book.rules["scale"]
+        self.asked = 0
+
+    def ask(self) -> None:
+        """Any question: most of them to a board."""
+        others: list[Callable[[], None]] = [
+            *(self.ranks, self.standing, self.activity, self.activity, self.activities, self.trends, self.as_of)
+        ]
+        if self.chance.random() < 0.5:
+            asker = Asker(self.api, self.url, *self.board())
+            asker.one()
+            self.asked += asker.asked
+        else:
+            self.asked += 1
+            self.chance.choice(others)()
+
+    def told(self, answer: httpx.Response) -> Any:
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.text, parse_float=Decimal)
+
+    @property
+    def known(self) -> set[str]:
+        """Who ever got a grant here."""
+        return {self.book.users[state.grant.user] for state in self.book.states if state.grant}
+
+    def board(self) -> tuple[str, Oracle, Random, str | None]:
+        window = self.chance.choice(["all", *self.book.windows])
+        category = self.chance.choice((None, "red")) if self.book.rules["category_boards"] else None
+        return window, self.book.oracle(window, category), self.chance, category
+
+    def keeps(self, window: str) -> bool:
+        """Whether the namespace has such a board, be it empty."""
+        if window.startswith("season:"):
+            return bool(self.book.rules["seasons"])
+        period = "all" if window == "all" else "week" if "W" in window else "month" if len(window) == 7 else "day"
+        return period in self.book.rules["periods"]
+
+    def ranks(self) -> None:
+        windows = self.chance.sample(self.book.windows, min(3, len(self.book.windows)))
+        users, ranking = self.chance.sample(self.users, 5), self.chance.choice(RANKINGS)
+        body = {"users": users, "windows": windows, "ranking": ranking}
+        told = self.told(self.api.post(f"{self.url}/ranks", json=body))
+        for board, window in zip(told["boards"], windows, strict=True):
+            wanted = [row for row in self.book.oracle(window).rows(ranking) if row[2] in users]
+            assert (board["window"], rows(board["entries"])) == (window, wanted), board
+            assert board["missing"] == [user for user in users if user not in {row[2] for row in wanted}], board
+
+    def standing(self) -> None:
+        user, board = self.chance.choice(self.users), self.book.oracle()
+        answer = self.api.get(f"{self.url}/users/{user}")
+        if user not in self.known:
+            assert answer.status_code == 404, answer.text
+            return
+        told = self.told(answer)
+        live = [grant for grant in self.book.live if self.book.users[grant.user] == user]
+        colours = {colour for colour in ("red", "blue") if any(grant.category == colour for grant in live)}
+        scores = {colour: self.book.score(g for g in live if g.category == colour) or 0 for colour in colours}
+        assert told["score"] == board.number(self.book.score(live) or 0), told
+        assert told["grants"] == len(live), told
+        assert told["categories"] == {colour: board.number(units) for colour, units in scores.items()}, told
+        assert told["last_granted_at"] == (_text(max(g.granted for g in live)) if live else None), told
+        units = dict(board.scores).get(user)
+        if units is None:
+            assert told["ranks"]["all"] is None, told
+            return
+        row = next(row for row in board.rows() if row[2] == user)
+        better = [abs(other - units) for _, other in board.scores if board.is_better(other, units)]
+        gap = board.number(min(better)) if better else None
+        wanted = {"rank": row[1], "score": row[3], "percentile": board.percentile_of(units), "gap_to_next": gap}
+        assert told["ranks"]["all"] == wanted, told
+
+    def stretch(self, by: str) -> tuple[datetime, datetime]:
+        """Mostly at a grant's own time, one microsecond beside it, or on the edge of its hour or day."""
+
+        def one() -> datetime:
+            if not self.book.live:
+                return some_moment(self.chance)
+            at: datetime = getattr(self.chance.choice(self.book.live), by)
+            edges = (at, at + MICRO, at - MICRO, *(bucket(self.zone, hour, at) for hour in (True, False)))
+            return self.chance.choice((*edges, some_moment(self.chance)))
+
+        since, until = sorted((one(), one()))
+        return since, until
+
+    def sums(self, since: datetime, until: datetime, by: str, user: str | None) -> dict[str, Any]:
+        """How many grants, and how much."""
+        number = next((number for number, name in self.book.users.items() if name == user), None)
+        count, units = between(self.book.live, since, until, by, number)
+        return {"count": count, "sum": Decimal(units) / self.one}
+
+    def activity(self) -> None:
+        by, user = self.chance.choice(("granted", "recorded")), self.chance.choice((None, *self.users[:-1]))
+        since, until = self.stretch(by)
+        query = {"since": since.isoformat(), "until": until.isoformat(), "by": by}
+        answer = self.api.get(f"{self.url}/{f'users/{user}/' if user else ''}activity", params=query)
+        if user and user not in self.known:
+            assert answer.status_code == 404, answer.text
+            return
+        told, wanted = self.told(answer), self.sums(since, until, by, user)
+        assert {name: told[name] for name in wanted} == wanted, (query, told)
+
+    def activities(self) -> None:
+        by, users = self.chance.choice(("granted", "recorded")), self.chance.sample(self.users, 6)
+        since, until = self.stretch(by)
+        body = {"users": users, "since": since.isoformat(), "until": until.isoformat(), "by": by}
+        told = self.told(self.api.post(f"{self.url}/activity", json=body))
+        known = [user for user in users if user in self.known]
+        assert told["users"] == [{"user_id": user} | self.sums(since, until, by, user) for user in known], (body, told)
+        assert told["missing"] == [user for user in users if user not in known], (body, told)
+
+    def trends(self) -> None:
+        hour = self.chance.random() < 0.5
+        since, until = self.stretch("granted")
+        query = {"bucket": "hour" if hour else "day", "since": since.isoformat(), "until": until.isoformat()}
+        told = self.told(self.api.get(f"{self.url}/trends", params=query | {"limit": 1000}))
+        wanted = [
+            (at, *held) for at, held in sorted(trends(self.book.live, self.zone, hour).items()) if since <= at < until
+        ]
+        for row, (at, count, units, users) in zip(told, wanted, strict=True):
+            counted = {"at": _text(at), "grants": count, "sum": Decimal(units) / self.one, "users": users}
+            assert {name: row[name] for name in counted} == counted, (query, row)
+            assert row["mean"] == _near(units, count * self.one), (query, row)
+            behind = [held for begins, held in sorted(self.book.sums[hour].items()) if begins <= at]
+            score, holders = behind[-1] if behind else (0, 0)
+            assert row["board_mean"] == _near(score, holders * self.one), (query, row)
+
+    def as_of(self) -> None:
+        """The board as it was behind any of its entries."""
+        if not self.book.states:
+            return
+        at, ranking = self.chance.choice(self.book.states).at, self.chance.choice(RANKINGS)
+        window = self.chance.choice(self.book.windows)
+        query = {"as_of": at.isoformat(), "limit": "100"} | ({"ranking": ranking} if ranking else {})
+        told = self.told(self.api.get(f"{self.url}/boards/{window}", params=query))
+        assert rows(told["entries"]) == self.book.oracle(window, None, at).rows(ranking), told
+
+
+def _near(units: int, count: int) -> Any:
+    """A mean as a double has it; None of none."""
+    return pytest.approx(Decimal(units) / count, rel=Decimal("1e-15")) if count else None
+
+
+def _text(moment: datetime) -> str:
+    """As an answer writes it."""
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,93 @@
+"""Namespaces of any rules with any history: what is sent is forgotten, only the ledger knows it."""
+
+from datetime import UTC, datetime
+from itertools import product
+from random import Random
+from typing import Any
+
+import httpx
+import msgspec
+
+from tests.integration.moments import ZONES, some_moment
+from tests.integration.oracle import Oracle
+
+KINDS = list(
+    product(("sum", "best", "latest"), ("desc", "asc"), ("competition", "dense", "ordinal"), ("none", "earliest"))
+)
+PERIODS = ("month", "week", "day")
+CATEGORIES = ("red", "blue", None)
+# How far from 0 an amount may be, in scaled units: many ties, few, none.
+REACHES = (2, 30, 5 * 10**12)
+LATE = 5
+TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
+SEASON = {"name": "s", "starts": "2024-03-31T01:00:00Z", "ends": "2024-10-27T01:00:00Z"}
+BANDS = [{"name": "top", "up_to": 0.25}, {"name": "middle", "up_to": 0.6}, {"name": "rest", "up_to": 1}]
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def some_rules(chance: Random, kind: int) -> dict[str, Any]:
+    """kind: which aggregation, order, ranking and tie-break; every one comes within so many in a row."""
+    aggregation, order, ranking, tie_break = KINDS[kind % len(KINDS)]
+    return {
+        "aggregation": aggregation,
+        "order": order,
+        "ranking": ranking,
+        "tie_break": tie_break,
+        "scale": chance.randrange(7),
+        "timezone": chance.choice(ZONES),
+        "category_boards": chance.random() < 0.4,
+        "periods": ["all", *chance.sample(PERIODS, chance.randrange(4))],
+        "statistics": chance.random() < 0.8,
+        "seasons": [SEASON] if chance.random() < 0.3 else [],
+        "bands": chance.choice([[], [], BANDS]),
+        "accept_past": None,
+        "accept_future": None,
+    }
+
+
+class World:
+    """One namespace, and what happens in it."""
+
+    def __init__(self, api: httpx.Client, name: str, rules: dict[str, Any], users: list[str], chance: Random) -> None:
+        self.url = f"/v1/namespaces/{name}"
+        self._api, self._rules, self._chance = api, rules, chance
+        self._reach = chance.choice(REACHES)
+        self._users = chance.sample(users, chance.choice((0, 1, 2, 6, len(users))))
+        assert api.put(self.url, json=rules).status_code == 201
+
+    def happen(self) -> None:
+        """Grants, and corrections of some of them."""
+        count = self._chance.randrange(1, 120) if self._users else 0
+        grants = [self._grant(i) for i in range(count)]
+        if self._rules["aggregation"] == "latest":
+            # One that comes late waits for the ledger; more of them in one request than these, and some are refused.
+            late = self._chance.sample(range(count), min(count, LATE))
+            grants.sort(key=lambda body: (int(body["grant_id"][1:]) in late, body.get("granted_at", TODAY)))
+        self._send("grants", grants)
+        for _ in range(2):
+            names = self._chance.sample(range(count), min(count, 6))
+            self._send("corrections", [self._correction(f"g{i}") for i in names])
+
+    def _grant(self, i: int) -> dict[str, Any]:
+        body = {"grant_id": f"g{i}", "user_id": self._chance.choice(self._users), "amount": self._amount()}
+        body |= {"category": self._chance.choice(CATEGORIES)}
+        return body if self._chance.random() < 0.1 else body | {"granted_at": some_moment(self._chance).isoformat()}
+
+    def _correction(self, grant_id: str) -> dict[str, Any]:
+        changes: list[dict[str, Any]] = [
+            *({"op": "void"}, {"op": "void"}, {"op": "restore"}),
+            {"op": "edit", "amount": self._amount()},
+            {"op": "edit", "granted_at": some_moment(self._chance).isoformat()},
+            {"op": "edit", "category": self._chance.choice(CATEGORIES)},
+        ]
+        return {"grant_id": grant_id} | self._chance.choice(changes)
+
+    def _amount(self) -> Any:
+        return Oracle(self._rules, ()).number(self._chance.randint(-self._reach, self._reach))
+
+    def _send(self, path: str, bodies: list[dict[str, Any]]) -> None:
+        if bodies:
+            headers = {"content-type": "application/json"}
+            told = self._api.post(f"{self.url}/{path}", content=_encode(bodies), headers=headers).json()
+            assert told["rejected"] == 0, told

@@ -77,6 +77,7 @@ class Cut:
             ("orders", wanted.scored if held.orders is None else held.orders, wanted.scored, 0),
             ("sum of scores", sums.scores, wanted.scores, scale),
             ("sum of squares", sums.squares, wanted.squares, 2 * scale),
+            ("bounded sums together", wanted.scores if held.tree is None else held.tree, wanted.scores, scale),
         ):
             if in_redis != by_ledger:
                 yield f"{what}: {told(in_redis, places)} in Redis, {told(by_ledger, places)} by the ledger"

@@ -10,6 +10,7 @@ import asyncpg
 
 from ..store.postgres import queries
 from ..store.redis import Link
+from ..store.sums import TREE
 from .snapshot import CELLS
 
 FLUSH_S_MAX = 60.0
@@ -29,7 +30,7 @@ class Lane:
         """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
         settings = {"jit": "off", **({"enable_seqscan": "off"} if by_index else {})}
         connection = await asyncpg.connect(postgres_url, timeout=5, server_settings=settings)
-        return cls(connection, Link(redis_url, [CELLS], timeout_s=60))
+        return cls(connection, Link(redis_url, [CELLS, TREE], timeout_s=60))
 
     async def close(self) -> None:
         """Drops both."""

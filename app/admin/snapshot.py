@@ -6,6 +6,7 @@ A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
@@ -15,6 +16,7 @@ from ..store.boards import base_of, since_of
 from ..store.redis import Call, Link, Refused, ask, at_once, evalsha
 from ..store.scripts import load
 from ..store.stats import kept_sums
+from ..store.sums import TOP_NODES
 
 CELLS = load("cells")
 
@@ -123,11 +125,13 @@ def _balances(user: Held, flat: Sequence[bytes], boards: Sequence[str]) -> None:
 
 
 class Board(NamedTuple):
-    """A board at one instant: how many stand there and, where they are kept, have orders; the sums; None: not kept."""
+    """A board at one instant: how many stand there and, where they are kept, have orders; the sums; what its tree of
+    sums comes to. None: not kept."""
 
     users: int
     orders: int | None
     sums: Sums | None
+    tree: int | None
 
 
 class Space(NamedTuple):
@@ -138,14 +142,21 @@ class Space(NamedTuple):
     aside: set[tuple[int, str]]
 
 
+def _sum(nodes: Iterable[bytes | None]) -> int:
+    """What the top of a tree comes to; a node that holds no sum is told where the tree is looked through."""
+    return sum(int(held) for held in nodes if held and held.lstrip(b"-").isdigit())
+
+
 async def read_space(link: Link, namespace: Namespace, users: Iterable[tuple[int, str]]) -> Space | None:
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
     p, ns, users = namespace.partition, namespace.id, list(users)
     dated, sums = namespace.rules.tie_break == "earliest", namespace.rules.statistics
+    trees = namespace.rules.bounded_sums
     kept = await read_kept(link, namespace)
     calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
     calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
     calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
+    calls += [("HMGET", keys.sums(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
     calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
     seq, fields, *rest = await at_once(link, calls)
     now = kept_of(fields)
@@ -153,12 +164,15 @@ async def read_space(link: Link, namespace: Namespace, users: Iterable[tuple[int
         return None
     told = dict(zip(fields[::2], fields[1::2], strict=True))
     count = len(kept.boards)
-    orders = rest[count : 2 * count] if dated else [None] * count
+    each = iter(rest)
+    counts = list(islice(each, count))
+    orders = list(islice(each, count)) if dated else [None] * count
+    tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
     boards = {
-        board: Board(users, known, kept_sums(told.get(f"t:{board}".encode())) if sums else None)
-        for board, users, known in zip(kept.boards, rest[:count], orders, strict=True)
+        board: Board(users, known, kept_sums(told.get(f"t:{board}".encode())) if sums else None, top)
+        for board, users, known, top in zip(kept.boards, counts, orders, tops, strict=True)
     }
     off: set[tuple[int, str]] = set()
-    for (number, _), flat in zip(users, rest[count * (1 + dated) :], strict=True):
+    for (number, _), flat in zip(users, each, strict=True):
         off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
     return Space(int(seq or 0), boards, off)

@@ -1,5 +1,5 @@
 """What stands on a board and belongs to nobody: members whom the ledger does not know, a second place of one whom it
-knows, and scores that dense ranks are counted by though nobody has them."""
+knows, scores that dense ranks are counted by though nobody has them, and sums of what is not there."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from ..model.namespace import Namespace
 from ..store import keys
 from ..store.boards import SINCE_DIGITS, since_of
 from ..store.redis import Call, ask, at_once
+from ..store.sums import BROKEN, keys_of, parent_of, tree_call
 from .lane import Lane
 from .report import told
 
@@ -75,3 +76,47 @@ async def stray_scores(lane: Lane, namespace: Namespace, board: str) -> list[str
                 found.append(f"board {board}: dense ranks count the score {held}, which nobody has")
         if cursor == b"0":
             return found
+
+
+async def stray_sums(lane: Lane, namespace: Namespace, board: str) -> list[str]:
+    """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
+    it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
+    key, cursor = keys.sums(namespace.partition, namespace.id, board), b"0"
+    found: dict[int, str] = {}
+    others: list[str] = []
+    while True:
+        cursor, flat = await ask(lane.link, ("HSCAN", key, cursor, "COUNT", _A_CALL))
+        nodes, strange = _nodes(flat[::2])
+        others += [f"board {board}: {what}" for what in strange]
+        wrong = await ask(lane.link, tree_call(namespace, board, nodes)) if nodes else []
+        for node, held, wanted in zip(wrong[::3], wrong[1::3], wrong[2::3], strict=True):
+            found[int(node)] = f"board {board}: {_stretch(namespace, int(node), held, wanted)}"
+        if cursor == b"0":
+            return [*others, *found.values()]
+
+
+def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
+    """Nodes and those above them, for one that is not there may be missed; and what is no node."""
+    nodes, strange = set[int](), []
+    for name in names:
+        if name == BROKEN:
+            strange.append("its bounded sums are marked as damaged")
+        elif name.lstrip(b"-").isdigit():
+            nodes |= {int(name)} | ({above} if (above := parent_of(int(name))) is not None else set())
+        else:
+            strange.append(f"its bounded sums hold {name.decode(errors='replace')!r}, which is no stretch")
+    return nodes, strange
+
+
+def _stretch(namespace: Namespace, node: int, held: bytes | None, wanted: bytes | None) -> str:
+    ends = sorted(namespace.sign * key for key in keys_of(node))
+    first, last = (told(end, namespace.rules.scale) for end in ends)
+
+    def number(text: bytes | None) -> str:
+        if text is None or not text.lstrip(b"-").isdigit():
+            return "no sum" if text is None else repr(text.decode(errors="replace"))
+        return told(namespace.sign * int(text), namespace.rules.scale)
+
+    return (
+        f"the sum of scores from {first} to {last} is {number(held or b'0')}, what lies there comes to {number(wanted)}"
+    )

@@ -16,7 +16,7 @@ from .cut import Cut, read_cut
 from .lane import Lane
 from .report import Progress, Report
 from .snapshot import read_kept
-from .strays import stray_members, stray_scores
+from .strays import stray_members, stray_scores, stray_sums
 
 LANES = 2
 USERS_A_STEP = 1_000
@@ -91,5 +91,6 @@ class Verifier:
         for board in kept.boards:
             found = await stray_members(lane, namespace, board) if board in doubtful else []
             found += await stray_scores(lane, namespace, board) if namespace.rules.ranking == "dense" else []
+            found += await stray_sums(lane, namespace, board) if namespace.rules.bounded_sums else []
             for what in found:
                 self.report.note(namespace.name, what)

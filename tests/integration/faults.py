@@ -23,6 +23,7 @@ class Checked:
     def __init__(self, stack: Any, client: httpx.Client, direct: Any) -> None:
         self.stack, self.client, self.direct = stack, client, direct
         rules = {"category_boards": True, "streaks": True, "tie_break": "earliest", "ranking": "dense"}
+        rules["bounded_sums"] = True
         assert client.put("/v1/namespaces/n", json=rules).status_code == 201
         for i, (user, amount, category) in enumerate(GRANTS):
             body = {"grant_id": f"g{i}", "user_id": user, "amount": amount, "category": category, "source": "race"}
@@ -142,6 +143,36 @@ def change_sum(c: Checked) -> str:
 def change_squares(c: Checked) -> str:
     c.direct.hset(keys.space(c.p, 1), f"t:{DAY}:red", "5 26")
     return f"n: board {DAY}:red, sum of squares: 26 in Redis, 25 by the ledger"
+
+
+def change_bounded_sum(c: Checked) -> str:
+    c.direct.hset(c.key(keys.sums), "0", 22)
+    return "n: board all: the sum of scores from 0 to 7 is 22, what lies there comes to 21"
+
+
+def lose_bounded_sum(c: Checked) -> str:
+    c.direct.hdel(c.key(keys.sums), "2")
+    return "n: board all: the sum of scores from 0 to 32767 is 0, what lies there comes to 21"
+
+
+def spoil_bounded_sum(c: Checked) -> str:
+    c.direct.hset(c.key(keys.sums), "1", "abc")
+    return "n: board all: the sum of scores from 0 to 511 is 'abc', what lies there comes to 21"
+
+
+def add_bounded_sum(c: Checked) -> str:
+    c.direct.hset(c.key(keys.sums), "-8", -5)
+    return "n: board all: the sum of scores from -8 to -1 is -5, what lies there comes to 0"
+
+
+def lose_bounded_sums(c: Checked) -> str:
+    c.direct.delete(c.key(keys.sums, DAY))
+    return f"n: board {DAY}, bounded sums together: 0 in Redis, 21 by the ledger"
+
+
+def mark_bounded_sums(c: Checked) -> str:
+    c.direct.hset(c.key(keys.sums), mapping={"broken": 1, "x": 2})
+    return "n: board all: its bounded sums are marked as damaged"
 
 
 def change_total(c: Checked) -> str:

@@ -1,0 +1,33 @@
+"""A board's tree of sums, as `lua/include/nodes.lua` describes it: its nodes by number, and what each reaches over."""
+
+from collections.abc import Iterable
+
+from ..model.namespace import Namespace
+from . import keys
+from .redis import Call, evalsha
+from .scripts import load
+
+TREE = load("tree")
+
+BROKEN = b"broken"
+_LEAF, _FAN, _LEVELS = 8, 64, 8
+TOP_NODES = tuple(index * _LEVELS + _LEVELS - 1 for index in range(-_FAN, _FAN))
+
+
+def parent_of(node: int) -> int | None:
+    """The node above; None at the top."""
+    index, level = divmod(node, _LEVELS)
+    return None if level == _LEVELS - 1 else index // _FAN * _LEVELS + level + 1
+
+
+def keys_of(node: int) -> tuple[int, int]:
+    """The first and the last key that a node reaches over."""
+    index, level = divmod(node, _LEVELS)
+    width = _LEAF * _FAN**level
+    return index * width, index * width + width - 1
+
+
+def tree_call(namespace: Namespace, board: str, nodes: Iterable[int]) -> Call:
+    """Those of some nodes that are not what lies below them: node, sum, what it should be. O(nodes × log n)."""
+    p, ns = namespace.partition, namespace.id
+    return evalsha(TREE, [keys.board(p, ns, board), keys.sums(p, ns, board)], list(nodes))

@@ -1,87 +1,16 @@
 """Hiding and opting out, over HTTP and on real parts: who is off the boards, and comes back as they were."""
 
-import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import httpx
-import psycopg
 import pytest
-import redis
 from websockets.sync.client import connect
 
-from app.persist.people import People
-from app.persist.sink import Sink
-from app.persist.worker import SCRIPTS
-from app.store import keys
-from app.store.apply import APPLY
-from app.store.redis import Link
 from tests.conftest import Stack
-
-AT = "2021-07-18T12:00:00Z"
-WINDOWS = ("all", "2021-07", "2021-W28", "2021-07-18", "season:cup")
-RULES = {
-    "accept_past": None,
-    "category_boards": True,
-    "visibility": "public",
-    "seasons": [{"name": "cup", "starts": "2021-01-01T00:00:00Z", "ends": "2022-01-01T00:00:00Z"}],
-}
-
-
-def path(user: str) -> str:
-    return f"/v1/users/{quote(user, safe='')}"
-
-
-class Race:
-    """A namespace with users of its own, `ann` standing for one of them."""
-
-    def __init__(self, api: httpx.Client, name: str, **rules: Any) -> None:
-        self.api = api
-        self.name = name
-        self.url = f"/v1/namespaces/{name}"
-        assert api.put(self.url, json=RULES | rules).status_code in (200, 201)
-
-    def user(self, user: str) -> str:
-        return f"{self.name}/{user}"
-
-    def grant(self, user: str, amount: int, grant_id: str | None = None, **fields: Any) -> Any:
-        body = {"grant_id": grant_id or f"{user}-{amount}", "user_id": self.user(user), "amount": amount}
-        told = self.api.post(f"{self.url}/grants", json=body | {"granted_at": AT, "category": "red"} | fields)
-        assert told.status_code == 201, told.text
-        return told.json()
-
-    def grants(self, **amounts: int) -> None:
-        for user, amount in amounts.items():
-            self.grant(user, amount)
-
-    def veil(self, verb: str, user: str) -> dict[str, Any]:
-        told = self.api.post(f"{path(self.user(user))}/{verb}")
-        assert (told.status_code, told.json()["pending"]) == (200, 0), told.text
-        return dict(told.json())
-
-    def opt_out(self, user: str, opt_out: bool) -> None:
-        told = self.api.put(path(self.user(user)), json={"opt_out": opt_out})
-        assert (told.status_code, told.json()["opt_out"]) == (200, opt_out), told.text
-
-    def board(self, window: str = "all", **query: Any) -> list[tuple[str, int, int]]:
-        told = self.api.get(f"{self.url}/boards/{window}", params={**query})
-        assert told.status_code == 200, told.text
-        if not {"around", "user"} & query.keys():
-            assert told.json()["total"] == len(told.json()["entries"])
-        return [(e["user_id"].partition("/")[2], e["rank"], e["score"]) for e in told.json()["entries"]]
-
-    def boards(self) -> dict[str, Any]:
-        """Every board of every window and category."""
-        found: dict[str, Any] = {window: self.board(window) for window in WINDOWS}
-        return found | {f"{window} red": self.board(window, category="red") for window in WINDOWS}
-
-    def standing(self, user: str) -> dict[str, Any]:
-        told = self.api.get(f"{self.url}/users/{quote(self.user(user), safe='')}")
-        assert told.status_code == 200, told.text
-        return dict(told.json())
+from tests.integration.racing import AT, RULES, WINDOWS, Race, path
 
 
 @pytest.fixture
@@ -340,101 +269,3 @@ def test_it_takes_an_admin_of_everything(live_server: Stack, api: httpx.Client, 
         assert (told.status_code, told.json()["code"]) == (404, "user_not_found")
     assert api.post(f"{user}/hide", params={"x": 1}).status_code == 422
     assert api.post("/v1/users/%00/hide").status_code == 422
-
-
-def test_what_broke_off_is_mended(own_stack: Stack) -> None:
-    with own_stack.client() as api:
-        race = Race(api, "race")
-        race.grants(ann=9, bob=7)
-        own_stack.wait_flushed()
-        own_stack.kill("persist")
-        race.grant("ann", 1, "unflushed")
-        told = api.post(f"{path(race.user('ann'))}/hide")
-        assert (told.status_code, told.json()["pending"] > 0) == (202, True)
-        assert told.json()["hidden"] is True
-        own_stack.kill("serve")
-        own_stack.start("persist")
-        own_stack.start("serve")
-        _wait_settled(own_stack)
-        assert race.board() == [("bob", 1, 7)]
-        own_stack.kill("persist")
-        race.grant("ann", 1, "unflushed too")
-        own_stack.start("persist")
-        with psycopg.connect(own_stack.postgres.url) as db:  # a server that died right behind its commit
-            db.execute("DELETE FROM hidden")
-            db.execute(
-                """UPDATE intents SET wish = 'unhide', version = nextval('intent_version'),
-                   open = (SELECT array_agg(partition) FROM partitions)"""
-            )
-        _wait_settled(own_stack)
-        assert race.board() == [("ann", 1, 11), ("bob", 2, 7)]
-
-
-def test_a_board_is_only_looked_for_once_the_ledger_can_tell(own_stack: Stack) -> None:
-    """A first grant that the ledger lacks is on boards that nobody would find there yet."""
-    with own_stack.client() as api:
-        race = Race(api, "race")
-        own_stack.kill("persist")
-        race.grant("ann", 9)
-        told = api.post(f"{path(race.user('ann'))}/hide")
-        assert (told.status_code, told.json()["pending"]) == (202, 16)
-        assert len(_looked(own_stack)) == 1, "all but the one where there are entries to come"
-        own_stack.start("persist")
-        _wait_settled(own_stack)
-        assert race.board() == []
-
-
-def _looked(stack: Stack) -> list[int]:
-    """The partitions that are open after some looks of a persister whose ledger stands still."""
-
-    async def look() -> list[int]:
-        sink = await Sink.connect(stack.postgres.url)
-        link, apply_link = Link(stack.valkey.url, SCRIPTS), Link(stack.valkey.url, [APPLY])
-        people = People(link, apply_link)
-        for _ in range(3):
-            await people.look(sink, {p: await sink.offset(p) for p in range(16)})
-        rows = await sink.fetch("open_intents", list(range(16)), 0, 10)
-        sink.terminate()
-        await link.close()
-        await apply_link.close()
-        return [p for row in rows for p in row["open"]]
-
-    return asyncio.run(look())
-
-
-def test_a_state_that_redis_lost_is_there_again_after_migrate(own_stack: Stack) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
-        race = Race(api, "race")
-        race.grants(ann=9, bob=7)
-        race.veil("hide", "ann")
-        for p in range(16):
-            direct.delete(keys.hidden(p))
-        assert own_stack.run("migrate").returncode == 0
-        assert race.grant("ann", 1, "more")["score"] == 10
-        assert race.board() == [("bob", 1, 7)]
-
-
-def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
-        race = Race(api, "race")
-        race.grants(ann=9)
-        race.veil("hide", "ann")
-        race.veil("unhide", "ann")
-        assert all(direct.hget(keys.hidden(p), race.user("ann")).endswith(b" back") for p in range(16))
-        with psycopg.connect(own_stack.postgres.url) as db:
-            db.execute("UPDATE intents SET asked_at = now() - interval '2 hours'")
-        own_stack.kill("persist")
-        own_stack.start("persist")  # it looks at once, then every minute
-        _wait_settled(own_stack)
-        assert not any(direct.exists(keys.hidden(p)) for p in range(16))
-        race.veil("hide", "ann")
-        assert race.board() == []
-
-
-def _wait_settled(stack: Stack) -> None:
-    """Until nothing is open, and what may go is gone."""
-    sql = "SELECT count(*) FROM intents WHERE open <> '{}' OR wish = 'release' OR asked_at < now() - interval '1 hour'"
-    deadline = datetime.now(UTC) + timedelta(seconds=20)
-    with psycopg.connect(stack.postgres.url, autocommit=True) as db:
-        while db.execute(sql).fetchone() != (0,):
-            assert datetime.now(UTC) < deadline, db.execute("SELECT * FROM intents").fetchall()

@@ -1,0 +1,145 @@
+"""What is read of one namespace over HTTP, and of its ledger by SQL, against the book that says what it should hold."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from math import isclose
+from statistics import pstdev
+from typing import Any, ClassVar
+
+import httpx
+import psycopg
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from tests.property.model import Book, moment
+
+
+class Reader(RuleBasedStateMachine):
+    """Compares after every step what changed, and at the end everything. `touched`: boards that are to be compared."""
+
+    stack: ClassVar[Any]
+    api: httpx.Client
+    book: Book
+    name: str
+    url: str
+    ranking: str
+    earliest: bool
+    closed: set[str]
+    touched: set[tuple[str, str | None]]
+    past: list[tuple[datetime, str, str | None, dict[str, int]]]
+
+    def _board(self, window: str, category: str | None) -> list[dict[str, Any]]:
+        """A board's entries: what lies behind a seal follows with the ledger."""
+        params = {"limit": 1000} | ({} if category is None else {"category": category})
+
+        def read() -> list[dict[str, Any]]:
+            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
+            assert told["total"] == len(told["entries"]), told
+            return list(told["entries"])
+
+        if window in self.closed:
+            wanted = self.book.board(window, category)
+            self._until(lambda: {e["user_id"]: e["score"] for e in read()} == wanted, f"{window} {category}: {wanted}")
+        return read()
+
+    @invariant()
+    def boards_agree(self) -> None:
+        for board in self.touched:
+            window, category = board
+            wanted, entries = self.book.board(*board), self._board(*board)
+            listed = [e["user_id"] for e in entries]
+            assert {e["user_id"]: e["score"] for e in entries} == wanted, board
+            if self.earliest:
+                assert listed == self.book.listing(*board), board
+            assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
+            assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
+            self._statistics_agree(window, category, list(wanted.values()))
+            self.past.append((datetime.now(UTC), window, category, self.book.scores(*board)))
+        self.touched = {("all", None)}
+
+    def _statistics_agree(self, window: str, category: str | None, scores: list[int]) -> None:
+        params = {} if category is None else {"category": category}
+        told = self.api.get(f"{self.url}/boards/{window}/stats", params=params).json()
+        assert told["count"] == len(scores), (window, category)
+        if scores:
+            figures = [told[name] for name in ("sum", "mean", "min", "max")]
+            assert figures == [sum(scores), sum(scores) / len(scores), min(scores), max(scores)], (window, category)
+            assert isclose(told["stddev"], pstdev(scores), abs_tol=1e-12), (window, category)
+
+    def the_past_agrees(self) -> None:
+        for at, window, category, scores in self.past:
+            board = self.book.seen(scores)
+            params: dict[str, Any] = {"as_of": at.isoformat(), "limit": 1000} | (
+                {} if category is None else {"category": category}
+            )
+            told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
+            listed = [e["user_id"] for e in told["entries"]]
+            assert {e["user_id"]: e["score"] for e in told["entries"]} == board, (at, window)
+            ranks = self.book.ranks(board, self.ranking, listed)
+            assert {e["user_id"]: e["rank"] for e in told["entries"]} == ranks
+            assert told["lag_seq"] == 0
+            now = self.api.get(f"{self.url}/boards/{window}", params={"compare_to": at.isoformat(), "limit": 1000})
+            if category is None and self.ranking != "ordinal":
+                for e in now.json()["entries"]:
+                    then = ranks.get(e["user_id"])
+                    assert e["rank_change"] == (None if then is None else then - e["rank"])
+
+    @invariant()
+    def balances_agree(self) -> None:
+        for user in {f.user for f in self.book.facts.values()}:
+            told = self.api.get(f"{self.url}/users/{user.replace('/', '%2F')}").json()
+            told["last_granted_at"] = moment(told["last_granted_at"])
+            wanted = self.book.standing(user)
+            assert {field: told[field] for field in wanted} == wanted, user
+
+    def explanations_agree(self) -> None:
+        for user in {f.user for f in self.book.facts.values()}:
+            for window in self.book.windows():
+                url = f"{self.url}/users/{user.replace('/', '%2F')}/explain?window={window}"
+                told = self.api.get(url).json()
+                facts = [f for f in self.book.live(user) if window in f.windows]
+                assert (told["score"], told["lag_seq"]) == (self.book.score(facts), 0)
+                counted = {g["grant_id"]: g["amount"] for g in told["grants"]}
+                assert counted == {f.grant_id: f.amount for f in self.book.counted(facts)}
+
+    def _ledger_agrees(self) -> None:
+        self._wait_flushed()
+        with psycopg.connect(self.stack.postgres.url) as db:
+            found = db.execute("SELECT id FROM namespaces WHERE name = %s", (self.name,)).fetchone()
+            assert found is not None
+            sums: dict[str, int] = dict(
+                db.execute(
+                    """SELECT u.name, sum(change)::bigint FROM ledger JOIN users u ON u.number = user_number
+                       WHERE namespace_id = %s GROUP BY u.name""",
+                    found,
+                ).fetchall()
+            )
+            standings = db.execute(
+                """SELECT u.name, s.score, s.grants FROM standings s JOIN users u ON u.number = s.user_number
+                   WHERE namespace_id = %s""",
+                found,
+            ).fetchall()
+            last = db.execute(
+                """SELECT DISTINCT ON (grant_id) grant_id, revision, value, voided, granted_at FROM ledger
+                   WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY grant_id, revision DESC""",
+                found,
+            ).fetchall()
+        users = {f.user for f in self.book.facts.values()}
+        assert sums == {user: self.book.score(self.book.live(user)) or 0 for user in users}
+        assert sorted(standings) == sorted((user, sums[user], len(self.book.live(user))) for user in users)
+        assert sorted(last) == sorted(
+            (f.grant_id, f.revision, f.amount, f.voided, f.at) for f in self.book.facts.values()
+        )
+
+    def _wait_flushed(self) -> None:
+        self._until(lambda: self.api.get("/readyz").json()["lag_seq"] == 0, "the ledger does not catch up")
+
+    def _sql(self, text: str) -> list[Any]:
+        with psycopg.connect(self.stack.postgres.url) as db:
+            return db.execute(text, (self.name,)).fetchall()
+
+    def _until(self, ask: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 20
+        while not ask():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.01)

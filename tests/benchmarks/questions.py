@@ -9,7 +9,7 @@ from tests.benchmarks.crowds import HIGHEST, LOWEST, WINDOWS, Crowd
 from tests.benchmarks.load import get, post
 from tests.conftest import KEY
 
-USERS = 100
+FEW, USERS = 10, 100
 TOPS = 20
 
 
@@ -42,9 +42,12 @@ def _send(path: str, body: Any) -> bytes:
     return post(path, KEY, json.dumps(body).encode())
 
 
-def _ranks(crowd: Crowd, chance: Random) -> bytes:
-    users = [crowd.user(chance) for _ in range(USERS)]
-    return _send(f"/v1/namespaces/{crowd.name}/ranks", {"users": users, "windows": WINDOWS})
+def _ranks(count: int) -> Callable[[Crowd, Random], bytes]:
+    def make(crowd: Crowd, chance: Random) -> bytes:
+        users = [crowd.user(chance) for _ in range(count)]
+        return _send(f"/v1/namespaces/{crowd.name}/ranks", {"users": users, "windows": WINDOWS})
+
+    return make
 
 
 def _tops(crowd: Crowd, _: Random) -> bytes:
@@ -66,7 +69,8 @@ QUESTIONS = (
     Question("1 by chance", ONE, _board(lambda *_: "/random?n=1"), by_chance=True),
     Question("10 by chance", MANY, _board(lambda *_: "/random?n=10"), by_chance=True),
     Question("100 by chance", MANY, _board(lambda *_: "/random?n=100"), by_chance=True),
-    Question(f"ranks of {USERS} users, 2 windows", MANY, _ranks),
+    Question(f"ranks of {FEW} users, 2 windows", MANY, _ranks(FEW)),
+    Question(f"ranks of {USERS} users, 2 windows", MANY, _ranks(USERS)),
     Question(f"tops of {TOPS} boards", MANY, _tops, is_same=True),
     Question("count", STATS, _board(lambda *_: "/count"), is_same=True),
     Question("count within bounds", STATS, _board(lambda _, chance: f"/count?{_bounds(chance)}")),

@@ -10,20 +10,20 @@ from .scripts import load
 TREE = load("tree")
 
 BROKEN = b"broken"
-_LEAF, _FAN, _LEVELS = 8, 64, 8
-TOP_NODES = tuple(index * _LEVELS + _LEVELS - 1 for index in range(-_FAN, _FAN))
+LEAF, FAN, LEVELS = 8, 64, 8
+TOP_NODES = tuple(index * LEVELS + LEVELS - 1 for index in range(-FAN, FAN))
 
 
 def parent_of(node: int) -> int | None:
     """The node above; None at the top."""
-    index, level = divmod(node, _LEVELS)
-    return None if level == _LEVELS - 1 else index // _FAN * _LEVELS + level + 1
+    index, level = divmod(node, LEVELS)
+    return None if level == LEVELS - 1 else index // FAN * LEVELS + level + 1
 
 
 def keys_of(node: int) -> tuple[int, int]:
     """The first and the last key that a node reaches over."""
-    index, level = divmod(node, _LEVELS)
-    width = _LEAF * _FAN**level
+    index, level = divmod(node, LEVELS)
+    width = LEAF * FAN**level
     return index * width, index * width + width - 1
 
 

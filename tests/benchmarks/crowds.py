@@ -5,8 +5,10 @@ was granted the same.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from operator import mul
 from random import Random
 from typing import Any, NamedTuple
@@ -16,11 +18,12 @@ import redis
 
 from app.model.windows import to_micros
 from app.store import keys
+from app.store.sums import FAN, LEAF, LEVELS
 from tests.conftest import Stack
 
 OLD = datetime(2020, 6, 1, tzinfo=UTC)
 SEASON = {"name": "old", "starts": "2020-01-01T00:00:00Z", "ends": "2021-01-01T00:00:00Z"}
-RULES: dict[str, Any] = {"periods": ["all"], "accept_past": None, "seasons": [SEASON]}
+RULES: dict[str, Any] = {"periods": ["all"], "accept_past": None, "seasons": [SEASON], "bounded_sums": True}
 WINDOWS = ("all", "season:old")
 BALANCES = 10_000  # how many users have balances: those who are asked for by themselves, and granted something
 LOWEST, HIGHEST, ROUND = 100_000_000, 999_999_999, 1_000_000  # nine digits; a tenth of the scores is round, so they tie
@@ -111,6 +114,9 @@ def _write(store: Any, crowd: Crowd, p: int, space: int) -> None:
     store.connection_pool.release(connection)
     assert store.zcard(board) == crowd.size
     assert store.copy(board, other)
+    board, other = (keys.sums(p, space, window) for window in WINDOWS)
+    _write_sums(store, board, crowd.size)
+    assert store.copy(board, other)
     seq = int(store.hget(keys.meta(p), "seq"))
     fields = {
         f"{kind}:{window}": text for window in WINDOWS for kind, text in (("t", f"{total} {squares}"), ("v", seq))
@@ -121,6 +127,24 @@ def _write(store: Any, crowd: Crowd, p: int, space: int) -> None:
             fields = {"total": score, "count": 1, "last": to_micros(OLD), "seq": seq, "at": to_micros(OLD)}
             pipeline.hset(keys.balances(p, space) + user_of(number), mapping=fields)
         pipeline.execute()
+
+
+def _write_sums(store: Any, key: str, size: int) -> None:
+    """The tree of sums, level by level."""
+    totals: dict[int, int] = defaultdict(int)
+    for chunk in scores(size):
+        for score in chunk:
+            totals[score // LEAF] += score
+    for level in range(LEVELS):
+        nodes = iter(totals.items())
+        while group := list(islice(nodes, 10 * _CHUNK)):
+            store.execute_command(
+                "HSET", key, *(part for index, total in group for part in (index * LEVELS + level, total))
+            )
+        above: dict[int, int] = defaultdict(int)
+        for index, total in totals.items():
+            above[index // FAN] += total
+        totals = above
 
 
 def _zadd(board: str, first: int, chunk: list[int]) -> bytes:

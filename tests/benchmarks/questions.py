@@ -75,10 +75,9 @@ QUESTIONS = (
     Question("count", STATS, _board(lambda *_: "/count"), is_same=True),
     Question("count within bounds", STATS, _board(lambda _, chance: f"/count?{_bounds(chance)}")),
     Question("statistics, with min and max", STATS, _board(lambda *_: "/stats"), is_same=True),
-    Question("statistics within bounds", STATS, _board(lambda _, chance: f"/stats?{_bounds(chance)}")),
+    Question("statistics and sum within bounds", STATS, _board(lambda _, chance: f"/stats?{_bounds(chance)}")),
     Question("statistics, histogram of 20", STATS, _board(lambda *_: "/stats?histogram=20"), is_same=True),
     Question("statistics by prefix", STATS, lambda crowd, _: get(f"/v1/stats?prefix={crowd.name}", KEY), True),
-    # The sum within bounds comes here, where `bounded_sums` is on.
     Question("top 10", PAGES, _board(lambda *_: ""), is_same=True),
     Question(
         "10 at a random place", PAGES, _board(lambda crowd, chance: f"?offset={chance.randrange(crowd.size - 9)}")

@@ -68,7 +68,7 @@ class Oracle:
         }
 
     def figures(self, low: int | None, high: int | None, exclusive: Sequence[str], bins: int) -> dict[str, Any]:
-        """What the scores within bounds come to; the sums of all of them alone."""
+        """What the scores within bounds come to, as far as the rules keep it."""
         held = sorted(units for _, units in self.scores if shows(units, low, high, exclusive))
         n, one = len(held), 10 ** int(self.rules.get("scale", 0))
         found: dict[str, Any] = dict.fromkeys(("sum", "mean", "stddev", "min", "max"))
@@ -80,10 +80,15 @@ class Oracle:
             places = {percent: -(-int(percent) * n // 100) for percent in found["percentiles"]}
             found["percentiles"] = {name: self.number(worst_first[place - 1]) for name, place in places.items()}
             found |= {"min": self.number(held[0]), "max": self.number(held[-1])}
-        if held and low is None and high is None and self.rules.get("statistics", True):
+        has_squares = low is None and high is None and self.rules.get("statistics", True)
+        if held and (has_squares or self.rules.get("bounded_sums")):
             mean = Fraction(sum(held), n * one)
             variance = sum((Fraction(units, one) - mean) ** 2 for units in held) / n
-            found |= {"sum": self.number(sum(held)), "mean": float(mean), "stddev": sqrt(variance)}
+            found |= {
+                "sum": self.number(sum(held)),
+                "mean": float(mean),
+                "stddev": sqrt(variance) if has_squares else None,
+            }
         return found
 
     def _bin(self, held: Sequence[int], first: int, end: int) -> dict[str, Any]:

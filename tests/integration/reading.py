@@ -92,6 +92,8 @@ class Reader:
         better = [abs(other - units) for _, other in board.scores if board.is_better(other, units)]
         gap = board.number(min(better)) if better else None
         wanted = {"rank": row[1], "score": row[3], "percentile": board.percentile_of(units), "gap_to_next": gap}
+        share = len(better) / len(board.scores)
+        wanted["band"] = next((band["name"] for band in self.book.rules["bands"] if share < band["up_to"]), None)
         assert told["ranks"]["all"] == wanted, told
 
     def stretch(self, by: str) -> tuple[datetime, datetime]:

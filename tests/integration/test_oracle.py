@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.asking import RANKINGS, rows
+from tests.integration.asking import RANKINGS, Asker, rows
 from tests.integration.book import Book
 from tests.integration.oracle import share
 from tests.integration.reading import Reader
@@ -55,6 +55,7 @@ def test_every_answer_is_that_of_the_ledger(live_server: Any, api: httpx.Client,
             reader.ask()
     for _ in range(5):
         tops(api, readers, chance)
+        figures(api, readers, chance)
         field(api, readers, prefix, chance)
     assert sum(reader.asked for reader in readers.values()) >= SPACES * QUESTIONS
 
@@ -72,6 +73,21 @@ def tops(api: httpx.Client, readers: dict[str, Reader], chance: Random) -> None:
         assert (board["namespace"], board["window"]) == (one["namespace"], one["window"]), board
         assert board["total"] == len(oracle.scores), board
         assert rows(board["entries"]) == oracle.rows(one["ranking"])[: one["limit"]], board
+
+
+def figures(api: httpx.Client, readers: dict[str, Reader], chance: Random) -> None:
+    """`POST /v1/stats`."""
+    asked, wanted = list[dict[str, Any]](), list[dict[str, Any]]()
+    for name, reader in readers.items():
+        window, oracle, _, category = reader.board()
+        low, high, named, query = Asker(api, reader.url, window, oracle, chance, category).some_bounds()
+        bounds = {end: float(query[end]) for end in ("min_score", "max_score") if query[end] is not None}
+        asked.append({"namespace": name, "window": window, "category": category, "exclusive": named} | bounds)
+        wanted.append(oracle.figures(low, high, named, 0))
+    told = json.loads(api.post("/v1/stats", json={"boards": asked}).text, parse_float=Decimal)["boards"]
+    for one, board, figures in zip(asked, told, wanted, strict=True):
+        held = {name: float(board[name]) if isinstance(figures[name], float) else board[name] for name in figures}
+        assert held == figures, (one, board)
 
 
 def field(api: httpx.Client, readers: dict[str, Reader], prefix: str, chance: Random) -> None:

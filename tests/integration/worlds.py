@@ -39,6 +39,7 @@ def some_rules(chance: Random, kind: int) -> dict[str, Any]:
         "category_boards": chance.random() < 0.4,
         "periods": ["all", *chance.sample(PERIODS, chance.randrange(4))],
         "statistics": chance.random() < 0.8,
+        "bounded_sums": chance.random() < 0.6,
         "seasons": [SEASON] if chance.random() < 0.3 else [],
         "bands": chance.choice([[], [], BANDS]),
         "accept_past": None,

@@ -9,7 +9,7 @@ from typing import Any, Self
 NOW = datetime.now(UTC)
 SPACES: dict[str, dict[str, Any]] = {
     "plain": {},
-    "lowest": {"aggregation": "best", "order": "asc", "tie_break": "earliest", "scale": 2},
+    "lowest": {"aggregation": "best", "order": "asc", "tie_break": "earliest", "scale": 2, "bounded_sums": True},
     "latest": {"aggregation": "latest", "ranking": "dense", "category_boards": True, "tie_break": "earliest"},
     "rising": {
         "order": "asc",
@@ -19,6 +19,7 @@ SPACES: dict[str, dict[str, Any]] = {
         "streaks": True,
         "timezone": "America/New_York",
         "group": "g",
+        "bounded_sums": True,
         "seasons": [{"name": "s", "starts": "2020-01-01T00:00:00Z", "ends": "2120-01-01T00:00:00Z"}],
     },
     "highest": {"aggregation": "best", "statistics": False, "group": "g", "category_boards": True},

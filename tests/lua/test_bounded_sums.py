@@ -17,9 +17,9 @@ from app.model.veil import ERASE, HIDE, UNHIDE
 from app.persist.archive import ARCHIVE
 from app.store import keys
 from app.store.stats import EVERYTHING, Bounds
+from app.store.sums import FAN, LEAF, LEVELS
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, stats, veil
 
-LEAF, FAN, LEVELS = 8, 64, 8
 RULES: list[dict[str, Any]] = [
     {},
     {"order": "asc", "statistics": False},
@@ -38,7 +38,7 @@ def planted_tree(held: list[int], sign: int) -> dict[str, int]:
     """What the tree of these scores has to be: every stretch that does not add up to 0."""
     nodes: Counter[str] = Counter()
     for score, level in product(held, range(LEVELS)):
-        nodes[str(sign * score // (LEAF * FAN**level) * 8 + level)] += sign * score
+        nodes[str(sign * score // (LEAF * FAN**level) * LEVELS + level)] += sign * score
     return {node: total for node, total in nodes.items() if total != 0}
 
 

@@ -65,6 +65,9 @@ class Reader(RuleBasedStateMachine):
             figures = [told[name] for name in ("sum", "mean", "min", "max")]
             assert figures == [sum(scores), sum(scores) / len(scores), min(scores), max(scores)], (window, category)
             assert isclose(told["stddev"], pstdev(scores), abs_tol=1e-12), (window, category)
+            middle = sorted(scores)[len(scores) // 2]
+            part = self.api.get(f"{self.url}/boards/{window}/stats", params=params | {"max_score": middle}).json()
+            assert part["sum"] == sum(score for score in scores if score <= middle), (window, category)
 
     def the_past_agrees(self) -> None:
         for at, window, category, scores in self.past:

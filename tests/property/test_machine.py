@@ -57,6 +57,7 @@ class Machine(Reader):
         self.url = f"/v1/namespaces/{self.name}"
         rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
         rules |= {"accept_past": None, "accept_future": None, "category_boards": True, "streaks": True}
+        rules["bounded_sums"] = True
         rules["seasons"] = [
             {"name": name, "starts": starts.isoformat(), "ends": ends.isoformat()}
             for name, (starts, ends) in SEASONS.items()

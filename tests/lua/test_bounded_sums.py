@@ -18,7 +18,7 @@ from app.persist.archive import ARCHIVE
 from app.store import keys
 from app.store.stats import EVERYTHING, Bounds
 from app.store.sums import FAN, LEAF, LEVELS
-from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, stats, veil
+from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil
 
 RULES: list[dict[str, Any]] = [
     {},
@@ -57,17 +57,7 @@ def test_any_stretch_adds_up_whatever_happens(partition: Any, rules: dict[str, A
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True, **rules))
     random = Random(most)
     for turn in range(20):
-        batch = []
-        for i in range(random.choice([1, 3, 20])):
-            user, amount = random.choice(USERS), random.choice([random.randint(-most, most), most, -most, 0, 1])
-            entry = partition.entry(f"g{turn}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
-            if random.random() < 0.3:
-                gone = random.random() < 0.3
-                entry.moves = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
-            if random.random() < 0.3:
-                entry.windows = ("all",)  # a user comes with two targets
-                entry.moves = "" if entry.moves == "" else f"w1={amount}"
-            batch.append(entry)
+        batch = some_entries(partition, random, f"g{turn}", most)
         assert set(partition.codes(*batch)) <= {"applied", "score_overflow", "late", "corrupt"}
         if turn % 3 == 0:
             veil(partition, turn + 1, random.choice(USERS), random.choice([HIDE, HIDE, UNHIDE]))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from app.model.entry import Entry
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
@@ -44,6 +45,22 @@ def veil(partition: Any, version: int, user: str, wish: str) -> None:
     assert set(partition.codes(*entries)) == {"applied"}
 
 
+def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[Entry]:
+    """Grants and corrections of a few users, some of them with two targets."""
+    batch = []
+    for i in range(random.choice([1, 3, 20])):
+        user, amount = random.choice(USERS), random.choice([random.randint(-most, most), most, -most, 0, 1])
+        entry = partition.entry(f"{tag}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
+        if random.random() < 0.3:
+            gone = random.random() < 0.3
+            entry.moves = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
+        if random.random() < 0.3:
+            entry.windows = ("all",)  # a user comes with two targets
+            entry.moves = "" if entry.moves == "" else f"w1={amount}"
+        batch.append(entry)
+    return batch
+
+
 RULES: list[dict[str, Any]] = [
     {},
     {"order": "asc", "tie_break": "earliest"},
@@ -60,17 +77,7 @@ def test_sums_are_those_of_the_scores_whatever_happens(partition: Any, rules: di
     partition.space = Namespace(7, "race", P, 1, Rules(**rules))
     random = Random(most)
     for turn in range(30):
-        batch = []
-        for i in range(random.choice([1, 3, 20])):
-            user, amount = random.choice(USERS), random.choice([random.randint(-most, most), most, -most, 0, 1])
-            entry = partition.entry(f"g{turn}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
-            if random.random() < 0.3:
-                gone = random.random() < 0.3
-                entry.moves = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
-            if random.random() < 0.3:
-                entry.windows = ("all",)  # a user comes with two targets
-                entry.moves = "" if entry.moves == "" else f"w1={amount}"
-            batch.append(entry)
+        batch = some_entries(partition, random, f"g{turn}", most)
         assert {"applied"} <= {*partition.codes(*batch), "applied"} <= {"applied", "score_overflow", "late", "corrupt"}
         if turn % 3 == 0:
             veil(partition, turn + 1, random.choice(USERS), random.choice([HIDE, HIDE, UNHIDE]))

@@ -1,6 +1,6 @@
 """Drift: whether the `all` boards in Redis are still what the ledger says, looked at in the background, one by one.
 
-It asks on connections of its own, so that the ledger never waits for it, and rests nine times as long as each look
+It asks on connections of its own, so that the ledger never waits for it, and rests much longer than each look
 took. What is compared is of one version: the ledger's sums, less what came behind the board's last change. Where that
 cannot be told (users are being hidden, the ledger is far behind, too much came since) it is looked at another time.
 """
@@ -25,7 +25,7 @@ from ..store.stats import kept_sums
 
 log = structlog.get_logger()
 
-REST = 9.0  # so many times as long as a look took
+REST = 24.0  # so many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at
 PATIENCE_S = 2.0
 BEHIND_MAX = 20_000  # entries
 _AGAIN_S = 1.0

@@ -25,6 +25,7 @@ from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
 from ..wire import answer, check_query, decode_body, query_int
+from .fresh import answer_fresh
 from .history import moment_of
 from .totals import USERS_BYTES_MAX, USERS_MAX, Users, check_users
 
@@ -82,7 +83,7 @@ class Activities:
             counted = _counted(namespace, found[0] if found else None)
             return _about(namespace, asked) | {"user_id": user} | counted | {"lag_seq": lag}
 
-        return answer(request, await self._read(request, read))
+        return answer_fresh(request, None, await self._read(request, read))
 
     async def of_users(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/activity`: many users' at once, in the order asked; `missing`: those without a
@@ -111,7 +112,7 @@ class Activities:
             (row,), lag = await self._fetch(namespace, "activity_of_all", *asked.arguments)
             return _about(namespace, asked) | _counted(namespace, row) | {"lag_seq": lag}
 
-        return answer(request, await self._read(request, read))
+        return answer_fresh(request, None, await self._read(request, read))
 
     async def trends(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and hold live grants, oldest
@@ -136,7 +137,7 @@ class Activities:
         if cursor is not None:
             following = urlencode({**query, "cursor": cursor})
             headers["Link"] = f'<?{following}>; rel="next"'
-        return answer(request, buckets, headers=headers)
+        return answer_fresh(request, None, buckets, is_heavy=not lag, headers=headers)
 
     async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         """The rows of a named query about a namespace, and the entries that were not counted before it."""

@@ -1,6 +1,7 @@
 """How a client keeps an answer: ETag, If-None-Match and Cache-Control."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ def _head(namespace: Namespace | None, tag: str, is_heavy: bool) -> list[tuple[b
 
 
 def kept(namespace: Namespace | None, tag: str, is_heavy: bool, body: bytes, media: str) -> Kept:
-    """An answer with its tag. is_heavy: it comes from Postgres, and a cache may give it for some seconds unasked."""
+    """An answer with its tag. is_heavy: it costs much to make, and a cache may give it for some seconds unasked."""
     named = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode())]
     return Kept(body, named + _head(namespace, tag, is_heavy))
 
@@ -64,10 +65,20 @@ def unchanged(namespace: Namespace | None, tag: str, is_heavy: bool) -> Kept:
     return Kept(b"", _head(namespace, tag, is_heavy), 304)
 
 
-def answer_fresh(request: Request, namespace: Namespace | None, body: Any, is_heavy: bool = False) -> Response:
-    """A response whose tag is the body's own digest, for what no version tells; 304 where the client holds it."""
+def answer_fresh(
+    request: Request,
+    namespace: Namespace | None,
+    body: Any,
+    is_heavy: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response whose tag is the body's own digest, for what no version tells; 304 where the client holds it. headers:
+    more of them, with either."""
     data, media = encode(request.scope, body)
     tag = f'"{digest(data)}"'
     if matches(header(request.scope, b"if-none-match"), tag):
-        return Ready(unchanged(namespace, tag, is_heavy))
-    return Ready(kept(namespace, tag, is_heavy, data, media))
+        found = unchanged(namespace, tag, is_heavy)
+    else:
+        found = kept(namespace, tag, is_heavy, data, media)
+    found.headers.extend((name.lower().encode(), value.encode()) for name, value in (headers or {}).items())
+    return Ready(found)

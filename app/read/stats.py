@@ -17,9 +17,10 @@ from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.directory import Directory
 from ..store.stats import Bounds, StatsReader
-from ..wire import answer, check_query
+from ..wire import check_query
 from .boards import moment
 from .bounds import scores_between
+from .fresh import answer_fresh
 from .standings import may_read
 
 BINS_MAX = 100
@@ -97,7 +98,8 @@ class Stats:
                 break
         bodies = [stats_body(space, window, None, told) for (space, window), told in zip(kept, found, strict=True)]
         ranked = _ranked([space for space, _ in kept], bodies)
-        return answer(request, {"namespaces": [body for body in ranked if query.get("band") in (None, body["band"])]})
+        named = [body for body in ranked if query.get("band") in (None, body["band"])]
+        return answer_fresh(request, None, {"namespaces": named}, is_heavy=True)
 
     async def _readable(self, request: Request, prefix: str) -> list[Namespace]:
         principal = await principal_of(request.scope, self._keyring)

@@ -12,6 +12,7 @@ PATHS = [
     *("boards/all?min_score=4", "boards/day", "boards/all/at/1", "boards/all/percentile/50", "boards/all/rank-of/4"),
     *("boards/all/count?min_score=1", "boards/all?include=updated_at", "boards/all?as_of=2250-01-01T00:00:00Z"),
     *("boards/all?compare_to=2020-01-01T00:00:00Z", "users/bob"),
+    *("boards/all/stats", "boards/all/stats?min_score=4", "users/bob/activity", "activity", "trends"),
 ]
 
 
@@ -55,6 +56,16 @@ def test_whoever_holds_an_answer_is_told_so_until_it_changes(held: Space, path: 
     assert changed.headers["etag"] != tag
 
 
+def test_what_is_heavy_may_be_served_while_it_is_made_anew(held: Space) -> None:
+    for path in (f"{held.url}/trends", f"/v1/stats?prefix={held.name}"):
+        first = held.api.get(path)
+        assert first.headers["cache-control"] == "private, max-age=5, stale-while-revalidate=30", path
+        same = held.api.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert (same.status_code, same.content) == (304, b""), path
+        if "trends" in path:
+            assert same.headers["lag-seq"] == "0"
+
+
 def test_a_tag_tells_every_question_from_every_other(held: Space) -> None:
     other = Space(held.stack, held.api, f"{held.name}-2", category_boards=True)
     assert held.api.post(f"{other.url}/grants", json=grant(other, "ann", 5)).status_code == 201
@@ -79,8 +90,8 @@ def test_names_and_rules_change_the_tag(held: Space) -> None:
 
 def test_who_may_keep_it_and_how_long(held: Space) -> None:
     control = {path: ask(held, path).headers["cache-control"] for path in PATHS}
-    assert control.pop("boards/all?as_of=2250-01-01T00:00:00Z").endswith("stale-while-revalidate=30")
-    assert control.pop("boards/all?compare_to=2020-01-01T00:00:00Z").endswith("stale-while-revalidate=30")
+    for path in ("boards/all?as_of=2250-01-01T00:00:00Z", "boards/all?compare_to=2020-01-01T00:00:00Z", "trends"):
+        assert control.pop(path).endswith("stale-while-revalidate=30")
     assert set(control.values()) == {"private, no-cache"}
     held.put(accept_past=None, visibility="public")
     assert ask(held, "boards/all").headers["cache-control"] == "public, no-cache"

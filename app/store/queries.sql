@@ -986,7 +986,8 @@ scores AS (
 edges AS MATERIALIZED (
     SELECT i, lowest + width / n * i + width % n * i / n AS begin
     FROM scores, LATERAL (SELECT highest - lowest + 1 AS width) AS w, LATERAL (SELECT least($5::bigint, width) AS n) AS b,
-         generate_series(0, n - 1) AS i),
+         generate_series(0, n - 1) AS i
+    WHERE lowest IS NOT NULL),
 under AS (
     SELECT i, begin, CASE WHEN $7 > 0 THEN behind - above ELSE above - first END AS under
     FROM whole, a, edges CROSS JOIN LATERAL (SELECT CASE WHEN $7 > 0 THEN begin - 1 ELSE -begin END AS key) AS k

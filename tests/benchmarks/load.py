@@ -38,6 +38,8 @@ def requests(kind: str, path: str, key: str, tag: str) -> Request:
         return lambda i: get(f"{path}?limit=10&offset={random.randrange(99_990)}", key)
     if kind == "around":
         return lambda i: get(f"{path}?around=user-{random.randrange(100_000)}&radius=5", key)
+    if kind == "stats":
+        return lambda i: get(f"{path}/stats?histogram=20&min_score={random.randrange(2_500)}", key)
     return lambda i: get(path, key)
 
 

@@ -55,12 +55,12 @@ def correct(stack: Stack, name: str) -> float:
 
 
 def main(stack: Stack, load: Load, tell_cost: Callable[..., None], rounds: int) -> None:
-    """Pages at random places, neighbours of random users, and the top 10 again and again."""
+    """Pages at random places, neighbours of random users, statistics within bounds, and the top 10 again and again."""
     for name in ("open", "sealed"):
         fill(stack, name)
     print(f"{'a window of 100,000 is sealed in':34} {seal(stack, 'sealed'):10.1f} s", flush=True)
     print(f"{'a correction behind it shows in':34} {correct(stack, 'sealed'):10.2f} s", flush=True)
-    for kind in ("pages", "around", "top-10"):
+    for kind in ("pages", "around", "stats", "top-10"):
         costs: dict[str, list[float]] = {"open": [], "sealed": []}
         for _ in range(rounds):
             for name, held in costs.items():

@@ -32,13 +32,15 @@ class State(NamedTuple):
     grant: Live | None
 
 
-def states(db: psycopg.Connection[Any], namespace: int) -> Iterator[State]:
+def states(db: psycopg.Connection[Any], namespace: int, *, counted: bool = False) -> Iterator[State]:
     """Of every entry that is one of a grant, in order."""
     first: dict[str, tuple[datetime, int]] = {}
     rows = db.execute(
-        "SELECT grant_id, user_number, granted_at, recorded_at, value, category, seq, voided FROM ledger"
-        " WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY seq",
-        (namespace,),
+        "SELECT grant_id, user_number, granted_at, recorded_at, value, category, l.seq, voided"
+        " FROM ledger l JOIN partitions p USING (partition)"
+        " WHERE namespace_id = %s AND kind IN ('grant', 'correction') AND (NOT %s OR l.seq <= p.counted_seq)"
+        " ORDER BY l.seq",
+        (namespace, counted),
     )
     for grant_id, user, granted, recorded, value, category, seq, voided in rows:
         at = recorded.astimezone(UTC)
@@ -47,9 +49,9 @@ def states(db: psycopg.Connection[Any], namespace: int) -> Iterator[State]:
         yield State(at, grant_id, None if voided else held)
 
 
-def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
-    """All grants that count."""
-    last = {grant_id: grant for _, grant_id, grant in states(db, namespace)}
+def live(db: psycopg.Connection[Any], namespace: int, *, counted: bool = False) -> list[Live]:
+    """All grants that count; counted: as far as the counts by time follow the ledger."""
+    last = {grant_id: grant for _, grant_id, grant in states(db, namespace, counted=counted)}
     return [grant for grant in last.values() if grant]
 
 
@@ -119,7 +121,7 @@ def check_counts(db: psycopg.Connection[Any]) -> int:
     """Every row of every count against the ledger; how many buckets of users that were."""
     checked = 0
     for namespace, zone in namespaces(db):
-        grants = live(db, namespace)
+        grants = live(db, namespace, counted=True)
         fine = "SELECT user_number, at FROM activity WHERE namespace_id = %s AND level = 1 AND fine"
         dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
         for level in range(4):

@@ -25,7 +25,9 @@ from ..store.stats import kept_sums
 
 log = structlog.get_logger()
 
-REST = 24.0  # so many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at
+# So many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at. One that had to
+# wait cost less than it took.
+REST, REST_S_MAX = 24.0, 5.0
 PATIENCE_S = 2.0
 BEHIND_MAX = 20_000  # entries
 _AGAIN_S = 1.0
@@ -93,7 +95,7 @@ class Drift:
                 except Refused as error:
                     log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
                 self._seen[namespace.id] = versions[namespace.id], monotonic()
-            await asyncio.sleep(REST * (monotonic() - began))
+            await asyncio.sleep(min(REST_S_MAX, REST * (monotonic() - began)))
 
     def _forget_all_but(self, ids: Collection[int]) -> None:
         self._seen = {ns: seen for ns, seen in self._seen.items() if ns in ids}

@@ -6,7 +6,9 @@ from typing import Any
 
 import httpx
 import psycopg
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.store import keys
 
 NOW = datetime.now(UTC)
@@ -47,10 +49,11 @@ class Checked:
             self.sql(f"BEGIN; DELETE FROM {table}; INSERT INTO {table} TABLE kept_{table}; COMMIT")
 
     def verify(self) -> tuple[int, list[str]]:
-        done = self.stack.run("verify", "--quiet")
-        assert done.returncode in (0, 1), done.stderr
+        """In this process: most of a command's time is its start."""
+        done = CliRunner().invoke(cli, ["verify", "--quiet"], env=self.stack.environment)
+        assert done.exit_code in (0, 1), done.stderr
         assert done.stderr == ""
-        return done.returncode, done.stdout.splitlines()
+        return done.exit_code, done.stdout.splitlines()
 
     def sql(self, *texts: str) -> None:
         with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:

@@ -118,7 +118,7 @@ def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: An
 @pytest.mark.timeout(120)
 def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None:
     with Writers(own_stack):
-        wanted, deadline = watched.checks + 20, time.monotonic() + 90
+        wanted, deadline = watched.checks + 6, time.monotonic() + 90
         while watched.checks < wanted:
             time.sleep(0.1)  # the persister has other things to do than to tell its metrics
             assert time.monotonic() < deadline, "boards that change all the time are not looked at"

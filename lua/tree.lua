@@ -1,7 +1,7 @@
 -- Looks for nodes of a board's tree of sums (include/nodes) that are not what lies below them.
 --
 -- KEYS     board, sums of the board
--- ARGV     nodes, by their numbers
+-- ARGV     nodes, by their numbers, none beyond the keys there are
 -- Reply    {node, its sum | false where there is none, what lies below it adds up to | false where that is no sum, …}, of
 --          those that differ
 -- Effects  none
@@ -14,7 +14,8 @@ local board_key, sums_key = KEYS[1], KEYS[2]
 
 -- The keys of a leaf, each as often as it stands on the board.
 local function of_leaf(limbs, index)
-  for key = index * LEAF, index * LEAF + LEAF - 1 do
+  for place = 0, LEAF - 1 do
+    local key = index * LEAF + place
     local name = format('%.0f', key)
     add_product(limbs, key, call('ZCOUNT', board_key, name, name))
   end
@@ -24,11 +25,11 @@ end
 -- The stretches of the level below; false where one of them is no sum.
 local function of_children(limbs, level, index)
   local nodes = {}
-  for child = index * FAN, index * FAN + FAN - 1 do
-    nodes[#nodes + 1] = node_of(level - 1, child)
+  for place = 0, FAN - 1 do
+    nodes[place + 1] = node_of(level - 1, index * FAN + place)
   end
   for _, held in ipairs(call('HMGET', sums_key, unpack(nodes))) do
-    if held and not match(held, '^-?%d+$') then
+    if held and not is_sum(held) then
       return false
     end
     add_text(limbs, held or '0')

@@ -55,21 +55,21 @@ class Namespaces:
         for _ in range(_TRIES_MAX):
             found = await self._put(name, rules, principal.id)
             if found is not None:
-                namespace, old = found
+                namespace, created = found
                 await self._publish(publish_calls(namespace))
-                if old is not None and old.bounded_sums and not namespace.rules.bounded_sums:
+                if not created and not namespace.rules.bounded_sums:
                     await self._drop_sums(namespace)
-                return answer(request, namespace.body(), 201 if old is None else 200)
+                return answer(request, namespace.body(), 201 if created else 200)
         raise StoreUnavailable("the namespace is being changed by others")
 
-    async def _put(self, name: str, rules: Rules, actor: str) -> tuple[Namespace, Rules | None] | None:
-        """Creates or changes, with the rules before; None where somebody else was faster."""
+    async def _put(self, name: str, rules: Rules, actor: str) -> tuple[Namespace, bool] | None:
+        """Creates or changes; None where somebody else was faster."""
         text, p = _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
         row = await self._postgres.fetch_one("namespace", name)
         if row is None:
             fields = _encode({"rules": _told(rules)}).decode()
             made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
-            return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), None)
+            return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
         old = namespace_of(row)
         reach = max(row["reach"], reach_of(old.rules, self._clock()))
         change = check_change(old.rules, rules, reach)
@@ -87,7 +87,7 @@ class Namespaces:
         if change is not None and rules == old.rules:
             await self._publish(publish_calls(namespace))
             raise locked(change)
-        return namespace, old.rules
+        return namespace, False
 
     async def _fence(self, namespace: Namespace) -> None:
         """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
@@ -101,7 +101,8 @@ class Namespaces:
         return bool(await self._gatherer.call(("HEXISTS", space, "v:all")))
 
     async def _drop_sums(self, namespace: Namespace) -> None:
-        """Nobody writes the trees of sums any more: what they were told to keep them by is an older version."""
+        """Nobody writes trees of sums any more: what they were told to keep them by is an older version. Where that broke
+        off, the next change does it."""
         p, ns = namespace.partition, namespace.id
         fields = await self._gatherer.call(("HKEYS", keys.space(p, ns)))
         trees = [keys.sums(p, ns, field[2:].decode()) for field in fields if field[:2] == b"v:"]

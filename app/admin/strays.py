@@ -8,7 +8,7 @@ from ..model.namespace import Namespace
 from ..store import keys
 from ..store.boards import SINCE_DIGITS, since_of
 from ..store.redis import Call, ask, at_once
-from ..store.sums import BROKEN, keys_of, parent_of, tree_call
+from ..store.sums import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .lane import Lane
 from .report import told
 
@@ -101,10 +101,10 @@ def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
     for name in names:
         if name == BROKEN:
             strange.append("its bounded sums are marked as damaged")
-        elif name.lstrip(b"-").isdigit():
-            nodes |= {int(name)} | ({above} if (above := parent_of(int(name))) is not None else set())
-        else:
+        elif (node := node_named(name)) is None:
             strange.append(f"its bounded sums hold {name.decode(errors='replace')!r}, which is no stretch")
+        else:
+            nodes |= {node} | ({above} if (above := parent_of(node)) is not None else set())
     return nodes, strange
 
 
@@ -113,9 +113,11 @@ def _stretch(namespace: Namespace, node: int, held: bytes | None, wanted: bytes 
     first, last = (told(end, namespace.rules.scale) for end in ends)
 
     def number(text: bytes | None) -> str:
-        if text is None or not text.lstrip(b"-").isdigit():
-            return "no sum" if text is None else repr(text.decode(errors="replace"))
-        return told(namespace.sign * int(text), namespace.rules.scale)
+        if text is None:
+            return "no sum"
+        if (units := integer_of(text)) is None:
+            return repr(text.decode(errors="replace"))
+        return told(namespace.sign * units, namespace.rules.scale)
 
     return (
         f"the sum of scores from {first} to {last} is {number(held or b'0')}, what lies there comes to {number(wanted)}"

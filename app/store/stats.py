@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, NamedTuple
 
-from ..model.errors import Recovering
+from ..model.errors import Overloaded, Recovering
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX
 from ..model.stats import PERCENTS, Statistics, Sums
@@ -16,7 +16,7 @@ from .scripts import load
 
 STATS = load("stats")
 
-_ARCHIVES_AT_ONCE = 2
+_ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200  # as many as two requests may ask for
 
 
 class Bounds(NamedTuple):
@@ -36,6 +36,7 @@ class StatsReader:
         self._gatherer = gatherer
         self._postgres = postgres
         self._gate = asyncio.Semaphore(_ARCHIVES_AT_ONCE)
+        self._waiting = 0
 
     async def read(self, namespace: Namespace, board: str, bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
         """What a board's scores in bounds come to, as far as the namespace keeps it: the squares of a part are not.
@@ -44,13 +45,26 @@ class StatsReader:
         """
         reply = await self._gatherer.call(stats_call(namespace, board, bounds, bins))
         if not is_archived(reply):
-            found = read_stats(reply, namespace.sign)
+            try:
+                found = read_stats(reply, namespace.sign)
+            except ValueError:
+                raise Recovering(f"what is kept of the board {board!r} is damaged") from None
         elif _adds_up(namespace, bounds):
-            async with self._gate:
-                found = await self._archived(namespace, board, bounds, bins, reply)
+            found = await self._gated(namespace, board, bounds, bins, reply)
         else:
             found = await self._archived(namespace, board, bounds, bins, reply)
-        return found._replace(sums=_kept(namespace, bounds, found.sums))
+        return found._replace(sums=_kept(namespace, bounds, found))
+
+    async def _gated(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
+        """A few at a time: others need Postgres, too."""
+        if self._waiting >= _WAITING_MAX:
+            raise Overloaded("too many ask for the sum of a part of a closed board at once")
+        self._waiting += 1
+        try:
+            async with self._gate:
+                return await self._archived(namespace, board, bounds, bins, reply)
+        finally:
+            self._waiting -= 1
 
     async def _archived(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
         row = await self._postgres.fetch_one(
@@ -90,11 +104,15 @@ def _adds_up(namespace: Namespace, bounds: Bounds) -> bool:
     return namespace.rules.bounded_sums and not _has_both(namespace, bounds)
 
 
-def _kept(namespace: Namespace, bounds: Bounds, sums: Sums | None) -> Sums | None:
-    """What the namespace keeps of sums, so that an archive tells no more than the board did."""
-    if sums is None or _has_both(namespace, bounds):
-        return sums
-    return Sums(sums.scores, None) if namespace.rules.bounded_sums else None
+def _kept(namespace: Namespace, bounds: Bounds, found: Statistics) -> Sums | None:
+    """What the namespace keeps of sums, so that an archive tells no more than the board did. Recovering where they are
+    none that so many scores can have."""
+    sums = found.sums
+    if sums is None or not _has_both(namespace, bounds):
+        return Sums(sums.scores, None) if sums and namespace.rules.bounded_sums else None
+    if sums.squares is None or found.users * sums.squares < sums.scores**2:
+        raise Recovering("the sums of this board are damaged; they are not told until they are repaired")
+    return sums
 
 
 def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
@@ -106,7 +124,7 @@ def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
 def kept_sums(text: bytes | None) -> Sums:
     """A board's sums as lua/include/tally.lua keeps them; what cannot be read is none that is possible."""
     try:
-        scores, squares = (text or b"0 0").split(b" ")
+        scores, squares = (b"0 0" if text is None else text).split(b" ")
         return Sums(int(scores), int(squares))
     except ValueError:
         return Sums(0, -1)
@@ -121,17 +139,13 @@ def read_stats(reply: Any, sign: int = 1) -> Statistics:
     return Statistics(
         epoch=int(epoch),
         version=int(version),
-        sums=_sums(both) if part is None else Sums(_part(part, sign), None),
+        sums=kept_sums(both) if part is None else Sums(_part(part, sign), None),
         users=count,
         lowest=scores[0],
         highest=scores[1],
         percents=tuple(scores[2:]),
         bins=tuple((int(begin), number) for begin, number in zip(bins[::2], bins[1::2], strict=True)),
     )
-
-
-def _sums(both: bytes | None) -> Sums:
-    return Sums(0, 0) if both is None else Sums(*map(int, both.split()))
 
 
 def _part(sum_of_keys: bytes, sign: int) -> int:

@@ -1,8 +1,10 @@
 """A board's tree of sums, as `lua/include/nodes.lua` describes it: its nodes by number, and what each reaches over."""
 
+import re
 from collections.abc import Iterable
 
 from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX
 from . import keys
 from .redis import Call, evalsha
 from .scripts import load
@@ -12,6 +14,20 @@ TREE = load("tree")
 BROKEN = b"broken"
 LEAF, FAN, LEVELS = 8, 64, 8
 TOP_NODES = tuple(index * LEVELS + LEVELS - 1 for index in range(-FAN, FAN))
+
+
+def node_named(name: bytes) -> int | None:
+    """The node of a field of the hash, or None: as it would be written, and of keys there are."""
+    node = integer_of(name)
+    if node is None:
+        return None
+    first, last = keys_of(node)
+    return node if last >= -UNITS_MAX and first <= UNITS_MAX else None
+
+
+def integer_of(text: bytes) -> int | None:
+    """An integer as it is written here, of any length; None for any other text."""
+    return int(text) if re.fullmatch(rb"0|-?[1-9]\d{0,63}", text) else None
 
 
 def parent_of(node: int) -> int | None:

@@ -6,7 +6,7 @@ entries. Load makes batches larger by itself, and idle adds no wait.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -48,7 +48,7 @@ class Flight:
     """One call under way. `since`: the seq known when it was first sent; −1 while it was sent once only."""
 
     partition: int
-    parts: list[tuple[Work, list[Entry]]]
+    parts: list[tuple[Work, Sequence[Entry]]]
     atomic: bool
     first_known: int
     started: float
@@ -71,7 +71,7 @@ class Committer:
         self._log_max = log_max
         self._backlog_max = backlog_entries_max
         self._backlog = 0
-        self._queues: dict[int, deque[tuple[Work, list[Entry]]]] = {}
+        self._queues: dict[int, deque[tuple[Work, Sequence[Entry]]]] = {}
         self._flights: dict[int, Flight] = {}
         self._heads: dict[int, Head] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
@@ -89,8 +89,7 @@ class Committer:
         work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
         self._backlog += len(entries)
         queue = self._queues.setdefault(p, deque())
-        step = len(entries) if atomic else apply.ENTRIES_MAX
-        queue.extend((work, entries[i : i + step]) for i in range(0, len(entries), step))
+        queue.extend((work, part) for part in ([entries] if atomic else apply.portions(entries)))
         self._wake.set()
         try:
             return await work.done
@@ -157,16 +156,16 @@ class Committer:
         for p, queue in self._queues.items():
             if p in self._flights or not queue:
                 continue
-            parts: list[tuple[Work, list[Entry]]] = []
-            size = count = 0
+            parts: list[tuple[Work, Sequence[Entry]]] = []
+            size = count = moves = 0
             atomic = queue[0][0].atomic
             while queue and (not parts or (not atomic and not queue[0][0].atomic)):
                 entries = queue[0][1]
-                weight = sum(len(entry.packed) for entry in entries)
-                if parts and (count + len(entries) > apply.ENTRIES_MAX or size + weight > apply.BYTES_MAX):
+                size += sum(len(entry.packed) for entry in entries)
+                count, moves = count + len(entries), moves + apply.moves_of(entries)
+                if parts and (count > apply.ENTRIES_MAX or size > apply.BYTES_MAX or moves > apply.MOVES_MAX):
                     break
                 parts.append(queue.popleft())
-                size, count = size + weight, count + len(entries)
             self._flights[p] = Flight(p, parts, atomic, -1, monotonic())
 
     async def _learn(self, partitions: list[int]) -> None:

@@ -5,6 +5,11 @@
 
 local LEAF, FAN, TOP = 8, 64, 7
 
+-- Whether what a node holds is a sum: an integer as it is written here, and not 0.
+local function is_sum(held)
+  return #held <= 64 and string.match(held, '^-?[1-9]%d*$') ~= nil
+end
+
 -- As numbers, which Redis turns into text faster than Lua does.
 local function node_of(level, index)
   return index * 8 + level

@@ -42,13 +42,12 @@ end
 -- What a node comes to: a number while it is exact, text beyond. The tree of one that held no sum is broken: it tells
 -- none until it is made anew.
 local function raised(sums, held, low, millions)
-  local number = held and tonumber(held) or 0
-  local is_short = not held or #held < 16
-  if held and (number % 1 ~= 0 or number == 0 or not is_short and (#held > 64 or not match(held, '^-?%d+$'))) then
+  if held and not is_sum(held) then
     sums.broken = true
     return 0
   end
-  if is_short then
+  if not held or #held < 16 then
+    local number = tonumber(held or 0)
     if not millions then
       return number + low
     elseif millions <= MILLIONS_MAX and millions >= -MILLIONS_MAX then

@@ -41,13 +41,12 @@ local function sum_within(board_key, sums_key, low, high)
     return long_sum('0', 0, limbs)
   end
   for i, held in ipairs(redis.call('HMGET', sums_key, unpack(nodes_between(first, last)))) do
-    local number = held and match(held, '^-?%d+$') and tonumber(held)
-    if held and (i == 1 or not number) then
+    if held and (i == 1 or not is_sum(held)) then
       return false
     elseif held and #held > PLAIN_DIGITS then
       add_text(limbs, held)
     elseif held then
-      plain = plain + number
+      plain = plain + tonumber(held)
     end
   end
   add_keys(limbs, board_key, low, first * LEAF + LEAF - 1)

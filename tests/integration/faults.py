@@ -168,6 +168,17 @@ def add_bounded_sum(c: Checked) -> str:
     return "n: board all: the sum of scores from -8 to -1 is -5, what lies there comes to 0"
 
 
+def add_strange_sum(c: Checked) -> str:
+    """So far out that a double cannot count there."""
+    c.direct.hset(c.key(keys.sums), "99999999999999999999", 1)
+    return "n: board all: its bounded sums hold '99999999999999999999', which is no stretch"
+
+
+def write_sum_otherwise(c: Checked) -> str:
+    c.direct.hset(c.key(keys.sums), "1", "0021")
+    return "n: board all: the sum of scores from 0 to 511 is '0021', what lies there comes to 21"
+
+
 def lose_bounded_sums(c: Checked) -> str:
     c.direct.delete(c.key(keys.sums, DAY))
     return f"n: board {DAY}, bounded sums together: 0 in Redis, 21 by the ledger"

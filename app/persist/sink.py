@@ -14,6 +14,7 @@ from ..model.namespace import Rules
 from ..store.postgres import PLANS, queries
 from .audit import tell
 from .ranges import add_board_sums, count_in_time
+from .reach import note_reach
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
 from .seals import Seals
 
@@ -139,6 +140,7 @@ class Sink:
             spans = _spans(batches)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
             await add_board_sums(self._connection, everything)
+            await note_reach(self._connection, everything)
             await self.seals.note(everything)
             await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():

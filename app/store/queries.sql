@@ -35,10 +35,11 @@ told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespa
 SELECT id, version FROM made;
 
 -- name: change_namespace
--- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones.
+-- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
+-- it was when they were read.
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
-    WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
+    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL RETURNING id, version),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()
@@ -66,6 +67,12 @@ SELECT id, partition, version FROM deleted;
 
 -- name: rules
 SELECT rules::text FROM namespaces WHERE id = $1;
+
+-- name: rules_of
+SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: raise_reach
+UPDATE namespaces SET reach = $2 WHERE id = $1 AND reach < $2;
 
 -- name: next_version
 SELECT nextval('rules_version') AS version;

@@ -32,13 +32,13 @@ class State(NamedTuple):
     grant: Live | None
 
 
-def states(db: psycopg.Connection[Any], namespace: int) -> Iterator[State]:
-    """Of every entry that is one of a grant, in order."""
+def states(db: psycopg.Connection[Any], namespace: int, until: int = 2**62) -> Iterator[State]:
+    """Of every entry up to a seq that is one of a grant, in order."""
     first: dict[str, tuple[datetime, int]] = {}
     rows = db.execute(
         "SELECT grant_id, user_number, granted_at, recorded_at, value, category, seq, voided FROM ledger"
-        " WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY seq",
-        (namespace,),
+        " WHERE namespace_id = %s AND seq <= %s AND kind IN ('grant', 'correction') ORDER BY seq",
+        (namespace, until),
     )
     for grant_id, user, granted, recorded, value, category, seq, voided in rows:
         at = recorded.astimezone(UTC)
@@ -48,8 +48,10 @@ def states(db: psycopg.Connection[Any], namespace: int) -> Iterator[State]:
 
 
 def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
-    """All grants that count."""
-    last = {grant_id: grant for _, grant_id, grant in states(db, namespace)}
+    """All grants that count, as of the row up to which rows are counted by time: that comes behind the ledger."""
+    sql = "SELECT counted_seq FROM partitions p JOIN namespaces n ON n.partition = p.partition WHERE n.id = %s"
+    ((counted,),) = db.execute(sql, (namespace,)).fetchall()
+    last = {grant_id: grant for _, grant_id, grant in states(db, namespace, counted)}
     return [grant for grant in last.values() if grant]
 
 

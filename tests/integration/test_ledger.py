@@ -111,12 +111,13 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
     ]
     rows = [row(0, i, f"g{i}", "otter", amount, result) for i, (amount, result) in enumerate(results, 1)]
 
-    async def write() -> None:
+    async def write(db: psycopg.Connection[Any]) -> None:
         sink = await Sink.connect(cluster.url)
         try:
             for first, last in zip([0, *ends], ends, strict=False):
                 known = Offset(1, first, b"digest") if first else START
                 await sink.write({0: (known, rows[first:last])})
+            assert check_counts(db) == 0  # they come behind the ledger
             assert await sink.count([0])
         finally:
             sink.terminate()
@@ -125,7 +126,7 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
         db.execute(
             "INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, %s)", (json.dumps({"timezone": zone}),)
         )
-        asyncio.run(write())
+        asyncio.run(write(db))
         assert check_counts(db) == 4  # three hours and a day of its user
 
 

@@ -76,8 +76,6 @@ class Dating:
 
     def add(self, row: Record) -> None:
         """The next entry of the user's. O(boards × log n)."""
-        if row["is_stray"] and self._how != "sum":
-            return  # What counted twice, and what takes it back, moves neither the best nor the latest.
         if row["number"] != self._user:
             self._user, self._scores = row["number"], {}
         was_there = row["old_windows"] is not None and not row["old_voided"]

@@ -101,8 +101,8 @@ class Namespaces:
         return bool(await self._gatherer.call(("HEXISTS", space, "v:all")))
 
     async def _drop_sums(self, namespace: Namespace) -> None:
-        """Nobody writes trees of sums any more: what they were told to keep them by is an older version. Where that broke
-        off, the next change does it."""
+        """Nobody writes trees of sums any more: what they were kept by is an older version. The next change does what
+        broke off."""
         p, ns = namespace.partition, namespace.id
         fields = await self._gatherer.call(("HKEYS", keys.space(p, ns)))
         trees = [keys.sums(p, ns, field[2:].decode()) for field in fields if field[:2] == b"v:"]

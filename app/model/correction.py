@@ -80,6 +80,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return namespace.boards_of(self.windows, self.category)
 
 
+def held_of(body: LogEntry, seq: int) -> Held:
+    """A grant that counts as its own entry says; seq: where it stands among those of one moment."""
+    names = ("grant_id", "user", "revision", "amount", *_PLAIN, "granted_at", "windows", "day")
+    return Held(**{name: getattr(body, name) for name in names}, voided=False, seq=seq)
+
+
 class Keyed(NamedTuple):
     """A correction that was made with an Idempotency-Key. asked: None where that was not recorded yet."""
 

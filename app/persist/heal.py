@@ -1,52 +1,83 @@
-"""Taking back what counted twice: one compensating entry for each duplicate that only the ledger recognised."""
+"""Taking back what counted twice: one compensating entry for each duplicate that only the ledger recognised.
 
+Until then a duplicate is one more grant of its user to whoever plans by the ledger; its heal is what would void it.
+"""
+
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
 
-from ..model.entry import GRANT, HEAL, Entry, LogEntry, entry_id, labels_of
-from ..model.namespace import Namespace, Rules
+from ..model.chain import FOLLOWS
+from ..model.correction import Cell, Moves, cells_of, held_of, plan_moves
+from ..model.entry import GRANT, HEAL, Entry, entry_id
+from ..model.namespace import Namespace
 from ..store import apply, keys
 from ..store.apply import CallRefused
 from ..store.partitions import read_head
 from ..store.redis import Link
-from .sink import Offset, Sink
+from .sink import Offset, Sink, Stray
 
 
 async def heal(sink: Sink, link: Link, p: int, offset: Offset) -> None:
-    """Applies the open heals of a partition. `heal:<epoch>-<seq>` is their grant_id, so that each counts once."""
-    for epoch, seq, claimed in await sink.open_heals(p):
-        if claimed.kind != GRANT:
-            continue  # a correction claims its revision by what the ledger holds: it cannot have counted twice
-        name = f"heal:{epoch}-{seq}"
-        body = msgspec.structs.replace(
-            claimed, kind=HEAL, grant_id=name, amount=-claimed.amount, weight=-claimed.weight, meta=None
-        )
-        (version,) = await link.run([("HGET", keys.rules(p), body.namespace_id)])
-        if version is None or isinstance(version, Exception):
-            continue
-        rules = await sink.rules(body.namespace_id)
-        try:
-            head = await read_head(link, p)
-            head.known = (offset.epoch, offset.seq, offset.digest)
-            (reply,) = await link.run([apply.pack(p, [_entry(body, p, int(version), rules)], head)])
-            (outcome,) = apply.read(reply)
-        except CallRefused:
-            return
+    """Applies the open heals of a partition, user by user. O(heals × their users' grants)."""
+    users: dict[tuple[int, str], list[Stray]] = {}
+    for stray in await sink.open_heals(p):
+        if stray.healed_seq is not None:
+            await sink.close_heal(p, stray, stray.healed_seq)
+        elif stray.claimed.kind == GRANT:
+            # A correction claims its revision by what the ledger holds: it cannot have counted twice.
+            users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
+    try:
+        for strays in users.values():
+            await _heal_user(sink, link, p, offset, strays)
+    except CallRefused:
+        return
+
+
+async def _heal_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequence[Stray]) -> None:
+    """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
+    namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
+    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
+    version, seq = await link.run(calls)
+    if version is None or isinstance(version, Exception) or isinstance(seq, Exception) or int(seq or 0) > offset.seq:
+        return
+    namespace = Namespace(namespace_id, "", p, int(version), await sink.rules(namespace_id))
+    entries = []
+    for i in range(len(strays)):
+        hold = FOLLOWS if i else f"u={int(seq or 0)}"
+        entries.append(_entry(namespace, strays[i], await _plan(sink, namespace, strays[: i + 1], hold)))
+    head = await read_head(link, p)
+    head.known = (offset.epoch, offset.seq, offset.digest)
+    (reply,) = await link.run([apply.pack(p, entries, head)])
+    for stray, outcome in zip(strays, apply.read(reply), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
-            await sink.close_heal(p, epoch, seq, outcome.seq)
+            await sink.close_heal(p, stray, outcome.seq)
 
 
-def _entry(body: LogEntry, p: int, version: int, rules: Rules) -> Entry:
-    """Takes an amount out of a sum; the best and the latest counted the same grant twice without a change."""
-    content = blake2b(f"{body.grant_id} {body.amount}".encode(), digest_size=16).digest()
-    namespace = Namespace(body.namespace_id, "", p, version, rules)
-    boards = namespace.boards_of(body.windows, body.category)
-    name = entry_id(HEAL, body.namespace_id, body.grant_id, 1)
-    labels = labels_of(body.category, body.source, body.day)
-    moves = "t-"
-    if rules.aggregation == "sum":
-        by = [body.weight if label.startswith("d:") else body.amount for label in labels]
-        moves = "t" + "".join(f"w{i}+{body.amount}" for i in range(1, len(boards) + 1))
-        moves += "".join(f"l{i}+{number}" for i, number in enumerate(by, 1))
-    return Entry(namespace, body, name, content, windows=boards, labels=labels, moves=moves)
+async def _plan(sink: Sink, namespace: Namespace, strays: Sequence[Stray], hold: str) -> Moves:
+    """What becomes of each number without the last of some duplicates, where those before it are taken back already."""
+    stray = strays[-1]
+    # One that went into quarantine, as its grant had, moved nothing.
+    before = held_of(stray.claimed, stray.seq) if stray.weight else None
+    windows, labels = cells_of(namespace, before, None)
+    gone = [stray.seq for stray in strays]
+    rows = await sink.fetch("other_cells", namespace.id, stray.claimed.user, [], [*windows, *labels], gone)
+    return plan_moves(namespace, before, None, {row["cell"]: Cell(*tuple(row)[1:]) for row in rows}, hold)
+
+
+def _entry(namespace: Namespace, stray: Stray, moves: Moves) -> Entry:
+    """`heal:<epoch>-<seq>` is its grant_id, so that each counts once."""
+    name, claimed = f"heal:{stray.epoch}-{stray.seq}", stray.claimed
+    body = msgspec.structs.replace(
+        claimed, kind=HEAL, grant_id=name, amount=-claimed.amount, weight=-stray.weight, meta=None
+    )
+    return Entry(
+        namespace,
+        body,
+        id=entry_id(HEAL, namespace.id, name, 1),
+        content=blake2b(f"{name} {body.amount}".encode(), digest_size=16).digest(),
+        windows=moves.windows,
+        labels=moves.labels,
+        moves="t" + moves.text,
+    )

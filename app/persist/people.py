@@ -81,7 +81,7 @@ class People:
 
     async def _is_clear(self, sink: Sink, intent: Intent, p: int, entries: list[Entry]) -> bool:
         """Whether the ledger holds all that names the user in a partition; their balances go."""
-        if any(claimed.kind == GRANT and claimed.user == intent.name for _, _, claimed in await sink.open_heals(p)):
+        if any(stray.claimed.kind == GRANT and stray.claimed.user == intent.name for stray in await sink.open_heals(p)):
             return False
         if await sink.deleted_namespaces([p]):
             return False  # Their keys go first.

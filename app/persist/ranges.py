@@ -32,7 +32,7 @@ async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence
 
 
 async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[Row]) -> None:
-    """What the `all` boards came to, with the rows that tell it. O(rows)."""
+    """What the `all` boards came to, with the rows that tell it; nothing where none moved a score. O(rows)."""
     moved = _moved(rows)
     if moved:
         columns = zip(*((*at, str(change), came) for at, (change, came) in moved.items()), strict=True)

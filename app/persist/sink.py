@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -14,6 +14,7 @@ from ..model.namespace import Rules
 from ..store.postgres import PLANS, queries
 from .audit import tell
 from .ranges import add_board_sums, count_in_time
+from .reach import note_reach
 from .row import COLUMNS, DUPLICATE, Row, record, unpack
 from .seals import Seals
 
@@ -34,6 +35,17 @@ class Offset:
     epoch: int
     seq: int
     digest: bytes
+
+
+class Stray(NamedTuple):
+    """A duplicate that is not taken back yet, with what it claimed. weight: live grants that it added; healed_seq: that
+    of the entry that took it back without anybody noting it."""
+
+    epoch: int
+    seq: int
+    claimed: LogEntry
+    weight: int
+    healed_seq: int | None
 
 
 class Superseded(Exception):
@@ -128,6 +140,7 @@ class Sink:
             spans = _spans(batches)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
             await add_board_sums(self._connection, everything)
+            await note_reach(self._connection, everything)
             await self.seals.note(everything)
             await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():
@@ -198,10 +211,10 @@ class Sink:
                 row.fault = DUPLICATE
             known.add(key)
 
-    async def open_heals(self, p: int) -> list[tuple[int, int, LogEntry]]:
-        """Duplicates of a partition that are not taken back yet: epoch, seq, what they claimed."""
+    async def open_heals(self, p: int) -> list[Stray]:
+        """Duplicates of a partition that are not taken back yet."""
         rows = await self._connection.fetch(queries()["open_heals"], p)
-        return [(row["epoch"], row["seq"], unpack(row["entry"])) for row in rows]
+        return [Stray(row["epoch"], row["seq"], unpack(row["entry"]), row["weight"], row["healed_seq"]) for row in rows]
 
     async def rules(self, namespace_id: int) -> Rules:
         """A namespace's rules, deleted or not."""
@@ -247,9 +260,9 @@ class Sink:
         """Records that the keys and archives of some namespaces are gone."""
         await self._connection.execute(queries()["mark_dropped"], namespace_ids)
 
-    async def close_heal(self, p: int, epoch: int, seq: int, healed_seq: int) -> None:
+    async def close_heal(self, p: int, stray: Stray, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
-        await self._connection.execute(queries()["close_heal"], p, epoch, seq, healed_seq)
+        await self._connection.execute(queries()["close_heal"], p, stray.epoch, stray.seq, healed_seq)
 
 
 def _spans(batches: dict[int, tuple[Offset, list[Row]]]) -> list[list[int]]:

@@ -39,7 +39,7 @@ class Ledger:
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:
         """What the user's live grants other than some make of each cell. O(the user's grants)."""
-        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells))
+        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells), [])
         return {
             row["cell"]: Cell(
                 row["highest"], row["lowest"], row["latest"], to_micros(row["latest_at"]), row["latest_seq"]

@@ -35,10 +35,11 @@ told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespa
 SELECT id, version FROM made;
 
 -- name: change_namespace
--- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones.
+-- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
+-- it was when they were read.
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
-    WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING id, version),
+    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL RETURNING id, version),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()
@@ -66,6 +67,12 @@ SELECT id, partition, version FROM deleted;
 
 -- name: rules
 SELECT rules::text FROM namespaces WHERE id = $1;
+
+-- name: rules_of
+SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: raise_reach
+UPDATE namespaces SET reach = $2 WHERE id = $1 AND reach < $2;
 
 -- name: next_version
 SELECT nextval('rules_version') AS version;
@@ -360,19 +367,24 @@ SELECT key, grant_id, revision, asked FROM ledger
 WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
 
 -- name: other_cells
--- What a user's live grants other than some make of each window and label asked for. O(the user's grants): LIMIT and
--- OFFSET keep each look-up one of the whole key, also while nothing is known yet of how large the ledger is.
+-- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
+-- is one more grant, but for those of some seqs ($5). O(the user's grants): LIMIT and OFFSET keep each look-up one of the
+-- whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
     CROSS JOIN LATERAL (
         SELECT seq FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+          AND kind = CASE l.kind WHEN 'duplicate' THEN 'duplicate' ELSE 'grant' END LIMIT 1) AS f
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.grant_id <> ALL($3::text[])
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)),
+      AND l.kind IN ('grant', 'correction', 'duplicate') AND NOT l.voided
+      AND CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
+              SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
+              AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
+          ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
+              SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+              AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0) END),
 cells AS (
     SELECT unnest(windows) AS cell, * FROM live
     UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL
@@ -645,9 +657,11 @@ WHERE (namespace_id, kind, grant_id, revision) IN (
 
 -- name: open_heals
 -- Duplicates of a partition that are not taken back yet; of deleted namespaces none will be.
-SELECT a.epoch, a.seq, a.entry FROM set_aside a
+SELECT a.epoch, a.seq, a.entry, l.weight, h.seq AS healed_seq FROM set_aside a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
+LEFT JOIN ledger h ON h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
+     AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq
 WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate'
 ORDER BY a.seq LIMIT 100;
 
@@ -1324,16 +1338,19 @@ UNION ALL SELECT number, 'seq', max(seq) FROM latest GROUP BY number;
 
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
--- correction also what the revision before it had put there.
-SELECT x.number, l.seq, l.kind IN ('duplicate', 'heal') AS is_stray, l.grant_id, l.first_seq, l.windows, l.category,
-       l.granted_at, coalesce(l.value, l.amount) AS value, l.voided, l.old_windows, l.old_category, l.old_value, l.old_voided
+-- correction also what the revision before it had put there. A duplicate is a grant of its own, which its heal voids: both
+-- have the heal's name behind a tab, which no client's grant_id holds.
+SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.value, l.voided,
+       l.old_windows, l.old_category, l.old_value, l.old_voided
 FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
 CROSS JOIN LATERAL (
-    SELECT seq, kind, grant_id, windows, category, granted_at, value, amount, voided,
-           min(seq) OVER (PARTITION BY grant_id) AS first_seq,
+    SELECT *, min(seq) OVER (PARTITION BY grant_id) AS first_seq,
            lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(value) OVER w AS old_value,
            lag(voided) OVER w AS old_voided
-    FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
-      AND kind IN ('grant', 'correction', 'duplicate', 'heal')
-    WINDOW w AS (PARTITION BY grant_id ORDER BY revision)) AS l
+    FROM (SELECT seq, revision, windows, category, granted_at, value, kind = 'heal' OR voided AS voided,
+                 CASE kind WHEN 'duplicate' THEN E'\theal:' || epoch || '-' || seq WHEN 'heal' THEN E'\t' || grant_id
+                      ELSE grant_id END AS grant_id
+          FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
+            AND kind IN ('grant', 'correction', 'duplicate', 'heal')) AS named
+    WINDOW w AS (PARTITION BY grant_id ORDER BY revision, seq)) AS l
 ORDER BY x.number, l.seq;

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
-from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, needs_others, plan_moves
+from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, held_of, needs_others, plan_moves
 from ..model.entry import Entry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, Unavailable, UserErased, problem_of
 from ..model.namespace import Namespace
@@ -217,17 +217,10 @@ class Corrector:
     async def _late(self, entry: Entry, waiting: Patience) -> Entry:
         body, namespace = entry.body, entry.namespace
         seq = await self._catchup.user_flushed(namespace, body.user, waiting)
-        after = Held(
-            **{name: getattr(body, name) for name in ("grant_id", "user", "category", "source", "source_id", "action")},
-            **{
-                name: getattr(body, name)
-                for name in ("session_id", "granted_at", "windows", "amount", "revision", "day")
-            },
-            voided=False,
-            seq=_NEWEST,
-        )
+        after = held_of(body, _NEWEST)
         cells = cells_of(namespace, None, after)
-        others = await self._ledger.others(namespace, body.user, [body.grant_id], (*cells[0], *cells[1]))
+        # One of its own name would be the grant that it turns out to repeat, and counts until it is taken back.
+        others = await self._ledger.others(namespace, body.user, [], (*cells[0], *cells[1]))
         moves = plan_moves(namespace, None, after, others, f"u={seq}")
         mark = "b" if entry.moves.startswith("b") else "g"
         return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=mark + moves.text)

@@ -108,6 +108,13 @@ class Dev:
         except FileNotFoundError:
             return {}
 
+    def ran_anew(self, before: Mapping[str, Any]) -> bool:
+        """Whether run.json is of another run than `before`.
+
+        It is read once: who starts on a killed one's folder takes that one's away, and writes another once ready.
+        """
+        return bool(self.run.get("pids", before["pids"]) != before["pids"])
+
     def ready(self) -> Self:
         """Wait until it says it is ready."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -18,6 +20,7 @@ import pytest
 import redis
 
 from app.embedded import free_port
+from app.embedded.folder import DataFolder
 from tests.integration.running import DEV, Dev, alive, until
 
 PARTS = ["redis", "postgres", "serve", "persist"]
@@ -149,10 +152,35 @@ def test_a_killed_dev_leaves_nothing_running_and_the_next_starts_on_its_folder(t
         first.process.kill()
         with dev(tmp_path / "data") as second:
             until(lambda: not any(map(alive, first.family)), "end of the first one's parts", 5)
-            until(lambda: second.run and second.run["pids"] != run["pids"], "second run.json")
+            until(lambda: second.ran_anew(run), "second run.json")
             again = second.ready().run
             assert marks(again["redis"], again["postgres"]) == ["kept", "kept"]
             assert second.ends() == 0
+
+
+def test_a_run_json_that_goes_between_two_looks_is_waited_for(up: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the next one on a killed one's folder takes it away: each look reads the file once."""
+    killed, new = {"pids": {"serve": 1}}, {"pids": {"serve": 2}}
+    reads = iter([killed, {}, new])
+    monkeypatch.setattr(Dev, "run", property(lambda _: next(reads)))
+    assert [up.ran_anew(killed) for _ in range(3)] == [False, False, True]
+
+
+def test_whoever_reads_run_json_finds_all_of_it(tmp_path: Path) -> None:
+    """Beside one that writes it over and over, longer and shorter."""
+    path = tmp_path / "run.json"
+    with DataFolder(tmp_path) as folder, ThreadPoolExecutor(1) as pool:
+        folder.write_run({"pids": {}, "http": ""})
+
+        def write() -> None:
+            for i in range(300):
+                folder.write_run({"pids": {}, "http": "x" * (i % 2 * 9_000)})
+
+        writing = pool.submit(write)
+        while not writing.done():
+            assert list(json.loads(path.read_text())) == ["pids", "http"]
+        writing.result()
+        assert [held.name for held in tmp_path.iterdir() if held.name.startswith("run.json")] == ["run.json"]
 
 
 def test_a_stop_while_starting_is_obeyed(tmp_path: Path) -> None:

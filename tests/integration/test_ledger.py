@@ -1,7 +1,9 @@
 """The ledger's own guarantees on a real Postgres, without a server around it."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from app.embedded import free_port
 from app.embedded.postgres import Postgres as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
+from app.model.windows import to_micros
 from app.persist.row import Row, read_row
 from app.persist.sink import Offset, Sink, Superseded
 from app.store.postgres import Postgres, migrate, queries
+from tests.integration.counting import check_counts
 
 START = Offset(0, 0, b"")
 WRITERS = 8
@@ -33,9 +37,13 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         held.kill()
 
 
-def row(p: int, seq: int, grant_id: str = "g1", user: str = "otter") -> Row:
-    entry = (GRANT, 1, user, grant_id, 1, 5, 1, None, None, None, None, None, 0, ("all",), None)
-    fields = (b"d", b"digest", b"e", msgspec.msgpack.encode(entry), b"r", b"1000000 5 0")
+def row(
+    p: int, seq: int, grant_id: str = "g1", user: str = "otter", amount: int = 5, result: str = "1000000 5 0"
+) -> Row:
+    """A grant at the moment at which it is recorded. result: that moment, the score after it and before it."""
+    at = int(result.split(" ")[0])
+    entry = (GRANT, 1, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
+    fields = (b"d", b"digest", b"e", msgspec.msgpack.encode(entry), b"r", result.encode())
     return read_row(p, f"1-{seq}".encode(), fields)
 
 
@@ -81,6 +89,45 @@ def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -
         assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
         # The boards counted each of them: so do the standings, until the heals take them back.
         assert db.execute("SELECT sum(score), sum(grants) FROM standings").fetchall() == [(5 * WRITERS, WRITERS)]
+
+
+# Hours begin at a quarter past in Kathmandu.
+@pytest.mark.parametrize(
+    ("zone", "edge"), [("UTC", "2026-11-20T15:00:00Z"), ("Asia/Kathmandu", "2026-11-20T15:15:00Z")]
+)
+@pytest.mark.parametrize("ends", [[5], [1, 2, 3, 4, 5], [2, 5], [3, 5]])
+def test_what_a_board_came_to_is_known_behind_every_hour(
+    cluster: Cluster, zone: str, edge: str, ends: list[int]
+) -> None:
+    """Entries around the edge of an hour, in one transaction or in several; in the second hour no score changes."""
+    open_partitions(cluster.url)
+    at, hour = to_micros(datetime.fromisoformat(edge)), 3_600_000_000
+    results = [
+        (5, f"{at - 2} 5 "),
+        (2, f"{at - 1} 7 5"),
+        (0, f"{at} 7 7"),
+        (0, f"{at + 1} 7 7"),
+        (1, f"{at + hour} 8 7"),
+    ]
+    rows = [row(0, i, f"g{i}", "otter", amount, result) for i, (amount, result) in enumerate(results, 1)]
+
+    async def write(db: psycopg.Connection[Any]) -> None:
+        sink = await Sink.connect(cluster.url)
+        try:
+            for first, last in zip([0, *ends], ends, strict=False):
+                known = Offset(1, first, b"digest") if first else START
+                await sink.write({0: (known, rows[first:last])})
+            assert check_counts(db) == 0  # they come behind the ledger
+            assert await sink.count([0])
+        finally:
+            sink.terminate()
+
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        db.execute(
+            "INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, %s)", (json.dumps({"timezone": zone}),)
+        )
+        asyncio.run(write(db))
+        assert check_counts(db) == 4  # three hours and a day of its user
 
 
 def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cluster) -> None:

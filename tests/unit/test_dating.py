@@ -20,7 +20,6 @@ def events(seed: int, count: int) -> list[dict[str, Any]]:
         row: dict[str, Any] = {
             "number": 1,
             "seq": seq,
-            "is_stray": False,
             "grant_id": old.get("grant_id", f"g{seq}"),
             "first_seq": old.get("first_seq", seq),
             "value": chance.randrange(-2, 3),

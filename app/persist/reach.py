@@ -1,0 +1,34 @@
+"""How far ahead a namespace ever let grants in, told by its rows where its present rules do not.
+
+Whoever changes rules records their reach. A row tells what was let in by rules of which nobody did, and was still in
+the log when the ledger was looked through for such: the seasons that it lies in stay.
+"""
+
+from collections.abc import Iterable
+
+import asyncpg
+import msgspec
+
+from ..model.entry import CORRECTION, GRANT
+from ..model.namespace import MARGIN_MICROS, Rules, reach_of
+from ..store.postgres import queries
+from .row import Row
+
+
+async def note_reach(connection: asyncpg.Connection, rows: Iterable[Row]) -> None:
+    """Raises the reach of namespaces that these rows lie beyond. O(rows), and no question while none lies ahead."""
+    ahead: dict[int, tuple[int, int]] = {}
+    for row in rows:
+        entry = row.entry
+        if entry is None or not row.counts or entry.kind not in (GRANT, CORRECTION):
+            continue
+        if entry.granted_at > row.recorded_at + MARGIN_MICROS:
+            # Each one's own moment does not matter: the farthest, by the rules as of the earliest, is never too near.
+            furthest, since = ahead.get(entry.namespace_id, (0, row.recorded_at))
+            ahead[entry.namespace_id] = max(furthest, entry.granted_at), since
+    if not ahead:
+        return
+    for number, text in await connection.fetch(queries()["rules_of"], list(ahead)):
+        furthest, since = ahead[number]
+        if furthest > reach_of(msgspec.json.decode(text, type=Rules), since):
+            await connection.execute(queries()["raise_reach"], number, furthest)

@@ -89,7 +89,8 @@ class Committer:
         work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
         self._backlog += len(entries)
         queue = self._queues.setdefault(p, deque())
-        queue.extend((work, part) for part in ([entries] if atomic else apply.portions(entries)))
+        is_whole = atomic or len(entries) == 1
+        queue.extend((work, part) for part in ([entries] if is_whole else apply.portions(entries)))
         self._wake.set()
         try:
             return await work.done
@@ -161,8 +162,9 @@ class Committer:
             atomic = queue[0][0].atomic
             while queue and (not parts or (not atomic and not queue[0][0].atomic)):
                 entries = queue[0][1]
-                size += sum(len(entry.packed) for entry in entries)
-                count, moves = count + len(entries), moves + apply.moves_of(entries)
+                count += len(entries)
+                for entry in entries:
+                    size, moves = size + len(entry.packed), moves + apply.moves_of(entry)
                 if parts and (count > apply.ENTRIES_MAX or size > apply.BYTES_MAX or moves > apply.MOVES_MAX):
                     break
                 parts.append(queue.popleft())

@@ -318,5 +318,5 @@ def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:
         raise Invalid("an atomic request needs namespaces of one group", field="$")
     if any(len(part) > ENTRIES_MAX for part in by_partition.values()):
         raise TooLarge(f"an atomic request takes at most {ENTRIES_MAX} grants")
-    if any(moves_of(entry for _, entry in part) > ATOMIC_MOVES_MAX for part in by_partition.values()):
+    if any(sum(moves_of(entry) for _, entry in part) > ATOMIC_MOVES_MAX for part in by_partition.values()):
         raise TooLarge(f"an atomic request moves at most {ATOMIC_MOVES_MAX} scores: these go on too many boards")

@@ -258,3 +258,18 @@ def test_what_is_not_taken_is_told_with_what_is(api: httpx.Client, space: str) -
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
         assert answer.headers["allow"] in ("POST", "GET, HEAD", "HEAD, GET")
     assert api.get(f"/v1/namespaces/{space}/").json()["code"] == "not_found"
+
+
+def test_an_atomic_request_may_not_hold_everybody_up(api: httpx.Client, names: Any) -> None:
+    name, stretch = names.fresh(), {"starts": "2020-01-01T00:00:00Z", "ends": "2120-01-01T00:00:00Z"}
+    rules = {"category_boards": True, "seasons": [{"name": f"s{i}", **stretch} for i in range(40)]}
+    assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+    grants = [
+        {"namespace": name, "grant_id": f"g{i}", "user_id": "otter", "amount": 1, "category": f"c{i}"}
+        for i in range(100)
+    ]
+    refused = api.post("/v1/grants?atomic=true", json=grants)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert "8192 scores" in refused.json()["detail"]
+    assert api.post("/v1/grants", json=grants).json()["applied"] == 100, "in several calls"
+    assert api.get(f"/v1/namespaces/{name}/users/otter").json()["score"] == 100

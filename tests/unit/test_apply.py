@@ -21,7 +21,7 @@ def test_a_call_holds_so_many_entries_and_moves_so_many_scores() -> None:
     both = entries(1030, category_boards=True, bounded_sums=True)
     assert [len(part) for part in portions(both)] == [128] * 8 + [6]
     assert [entry for part in portions(both) for entry in part] == both
-    assert max(moves_of(part) for part in portions(both)) == MOVES_MAX
+    assert max(sum(map(moves_of, part)) for part in portions(both)) == MOVES_MAX
     assert ENTRIES_MAX == 512
 
 

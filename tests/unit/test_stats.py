@@ -8,7 +8,7 @@ import pytest
 
 from app.live.protocol import Frame
 from app.model.score import UNITS_MAX, sum_of
-from app.model.stats import Band, Statistics, Sums, band_of, figures
+from app.model.stats import Band, Statistics, Sums, band_of, begun, figures
 from app.wire import encode_json, encode_msgpack
 
 SPREADS = [[5], [0, 0], [-7, 7], [UNITS_MAX, -UNITS_MAX, 1], [UNITS_MAX] * 999 + [UNITS_MAX - 1]]
@@ -82,3 +82,10 @@ def test_bands_are_shares_from_the_greatest_down() -> None:
     halves = (Band("top", 0.5), Band("rest", 1))
     assert [band_of(halves, better, 3) for better in range(3)] == ["top", "top", "rest"]
     assert band_of(halves, 0, 1) == "top"
+
+
+def test_so_many_begin_within_a_share_as_have_fewer_above_them() -> None:
+    for total in range(1, 61):
+        for n in range(1, 21):
+            assert [begun(i / n, total) for i in range(1, n + 1)] == [-(-i * total // n) for i in range(1, n + 1)]
+    assert begun(0.5, 0) == 0

@@ -1,6 +1,7 @@
 """What stands before Starlette, and what it makes of exceptions."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -9,6 +10,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .model.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Problem, TooLarge
@@ -39,6 +41,15 @@ class IdConvertor(Convertor[str]):
 
 
 register_url_convertor("id", IdConvertor())
+
+
+def by_method(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> Route:
+    """A path with an endpoint a method. One Route, since of several Starlette's `Allow` would name but the first's."""
+
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
 
 
 class Front:

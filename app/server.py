@@ -22,7 +22,7 @@ from .admin.intents import Intents
 from .admin.namespaces import Namespaces
 from .admin.people import People
 from .admin.profiles import Profiles
-from .front import HANDLERS, Front
+from .front import HANDLERS, Front, by_method
 from .garbage import settle
 from .health import Health
 from .live.hub import Hub
@@ -173,13 +173,13 @@ class Server:
         """Every path, the hottest first."""
         reader, corrections, namespaces, health = self.reader, self.corrections, self.namespaces, self.health
         space = "/v1/namespaces/{namespace:id}"
+        grant = f"{space}/grants/{{grant_id:id}}"
         return [
             Route(f"{space}/grants", self.writer),
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),
             Route(f"{space}/boards/{{window:id}}/stats", reader.stats),
-            Route("/v1/stats", self.stats.everywhere, methods=["GET"]),
-            Route("/v1/stats", self.many.stats, methods=["POST"]),
+            by_method("/v1/stats", GET=self.stats.everywhere, POST=self.many.stats),
             *self.lookups.routes(f"{space}/boards/{{window:id}}"),
             Route(f"{space}/totals", reader.totals, methods=["POST"]),
             Route(f"{space}/ranks", self.many.ranks, methods=["POST"]),
@@ -188,22 +188,15 @@ class Server:
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
             Route(f"{space}/users/{{user:id}}/explain", reader.explain),
             Route(f"{space}/users/{{user:id}}/activity", self.activities.of_user, methods=["GET"]),
-            Route(f"{space}/activity", self.activities.of_all, methods=["GET"]),
-            Route(f"{space}/activity", self.activities.of_users, methods=["POST"]),
+            by_method(f"{space}/activity", GET=self.activities.of_all, POST=self.activities.of_users),
             Route(f"{space}/trends", self.activities.trends, methods=["GET"]),
-            Route(f"{space}/grants/{{grant_id:id}}", reader.grant, methods=["GET"]),
-            Route(f"{space}/grants/{{grant_id:id}}", corrections.patch, methods=["PATCH"]),
-            Route(f"{space}/grants/{{grant_id:id}}", corrections.delete, methods=["DELETE"]),
-            Route(f"{space}/grants/{{grant_id:id}}/restore", corrections.restore, methods=["POST"]),
+            by_method(grant, GET=reader.grant, PATCH=corrections.patch, DELETE=corrections.delete),
+            Route(f"{grant}/restore", corrections.restore, methods=["POST"]),
             Route(f"{space}/corrections", corrections.many, methods=["POST"]),
             Route(f"{space}/events", self.events.get, methods=["GET"]),
-            Route(space, namespaces.get, methods=["GET"]),
-            Route(space, namespaces.put, methods=["PUT"]),
-            Route(space, namespaces.delete, methods=["DELETE"]),
+            by_method(space, GET=namespaces.get, PUT=namespaces.put, DELETE=namespaces.delete),
             Route("/v1/namespaces", namespaces.list),
-            Route("/v1/users/{user:id}", self.profiles.get, methods=["GET"]),
-            Route("/v1/users/{user:id}", self.profiles.put, methods=["PUT"]),
-            Route("/v1/users/{user:id}", self.people.erase, methods=["DELETE"]),
+            by_method("/v1/users/{user:id}", GET=self.profiles.get, PUT=self.profiles.put, DELETE=self.people.erase),
             Route("/v1/users/{user:id}/hide", self.people.hide, methods=["POST"]),
             Route("/v1/users/{user:id}/unhide", self.people.unhide, methods=["POST"]),
             Route("/v1/users/{user:id}/standings", self.standings.everywhere),

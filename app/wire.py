@@ -20,7 +20,8 @@ DRAIN_BYTES_MAX = 128 * 1024 * 1024
 T = TypeVar("T")
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
-encode_msgpack = msgspec.msgpack.Encoder(decimal_format="number").encode
+# A Decimal is a number too long for MessagePack's own, which would round it.
+encode_msgpack = msgspec.msgpack.Encoder(decimal_format="string").encode
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")

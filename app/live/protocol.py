@@ -7,6 +7,7 @@ import msgspec
 
 from ..model.errors import Problem
 from ..wire import decode as decode_as
+from ..wire import encode_json, encode_msgpack
 from .views import Top, View
 
 JSON = "leaderboard.v1"
@@ -206,15 +207,11 @@ class Frame:
     def json(self, number: int) -> str:
         """The text frame for one subscription."""
         if self._json is None:
-            self._json = _encode_json(self.body)
+            self._json = encode_json(self.body)
         return (b'{"id":%d,' % number + self._json[1:]).decode()
 
     def msgpack(self, number: int) -> bytes:
         """The binary frame for one subscription: the map with one member more."""
         if self._msgpack is None:
-            self._msgpack = _encode_msgpack(self.body)
-        return bytes([self._msgpack[0] + 1]) + _encode_msgpack("id") + _encode_msgpack(number) + self._msgpack[1:]
-
-
-_encode_json = msgspec.json.Encoder(decimal_format="number").encode
-_encode_msgpack = msgspec.msgpack.Encoder(decimal_format="number").encode
+            self._msgpack = encode_msgpack(self.body)
+        return bytes([self._msgpack[0] + 1]) + encode_msgpack("id") + encode_msgpack(number) + self._msgpack[1:]

@@ -58,3 +58,12 @@ def from_units(units: int, scale: int) -> int | float:
         return units
     whole, rest = divmod(units, _POWERS[scale])
     return units / _POWERS[scale] if rest else whole
+
+
+def sum_of(units: int, scale: int) -> int | float | Decimal:
+    """The number of scaled units added up, which have no bound: exact in every format. Beyond 64 bits, or with decimal
+    places beyond what a double tells apart, it is a Decimal: a JSON number, and text in MessagePack."""
+    whole, rest = divmod(units, _POWERS[scale])
+    if rest:
+        return from_units(units, scale) if abs(units) <= UNITS_MAX else Decimal(f"{units}e-{scale}")
+    return whole if -(2**63) <= whole < 2**64 else Decimal(whole)

@@ -1,14 +1,13 @@
 """What the scores of a board come to, and the bands of its users or of a field of many boards."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from math import sqrt
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from .errors import Invalid
-from .score import UNITS_MAX, from_units
+from .score import from_units, sum_of
 from .text import LABEL_BYTES_MAX, check_text
 
 BANDS_MAX = 20
@@ -58,21 +57,13 @@ def figures(found: Statistics, scale: int) -> dict[str, Any]:
 
     return {
         "count": users,
-        "sum": None if sums is None else _exact(sums.scores, scale),
+        "sum": None if sums is None else sum_of(sums.scores, scale),
         "mean": None if sums is None else sums.mean(users, scale),
         "stddev": None if sums is None else sums.deviation(users, scale),
         "min": number(found.lowest),
         "max": number(found.highest),
         "percentiles": {str(percent): number(units) for percent, units in zip(PERCENTS, found.percents, strict=True)},
     }
-
-
-def _exact(units: int, scale: int) -> int | float | Decimal:
-    """A sum as its JSON number, however long."""
-    if abs(units) <= UNITS_MAX:
-        return from_units(units, scale)
-    whole, rest = divmod(units, int(10**scale))
-    return Decimal(f"{units}e-{scale}") if rest else Decimal(whole)
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

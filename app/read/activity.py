@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from ..access.guard import check_reader, principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid, UserNotFound
 from ..model.namespace import Namespace
-from ..model.score import UNITS_MAX, from_units
+from ..model.score import sum_of
 from ..model.text import ID_BYTES_MAX, check_text
 from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
 from ..store import keys
@@ -33,7 +33,6 @@ LIMIT_MAX = 1_000
 LAG_HEADER = "Lag-Seq"
 _RANGE = ("since", "until", "by")
 _READS_MAX = 4
-_EXACT = Context(prec=100)
 
 T = TypeVar("T")
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -191,27 +190,18 @@ def _utc(moment: datetime | None) -> datetime | None:
 def _counted(namespace: Namespace, row: asyncpg.Record | None) -> dict[str, Any]:
     if row is None:
         return {"count": 0, "sum": 0}
-    return {"count": row["grants"], "sum": _number(namespace, row["amount"])}
+    return {"count": row["grants"], "sum": sum_of(int(row["amount"]), namespace.rules.scale)}
 
 
 def _bucket(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     return {
         "at": row["at"],
         "grants": row["grants"],
-        "sum": _number(namespace, row["amount"]),
+        "sum": sum_of(int(row["amount"]), namespace.rules.scale),
         "users": row["users"],
         "mean": _mean(namespace, row["amount"], row["grants"]),
         "board_mean": _mean(namespace, row["score"], row["scores"]),
     }
-
-
-def _number(namespace: Namespace, held: Decimal) -> int | float | Decimal:
-    """A sum as its JSON number. It has no bound: beyond what a double tells apart it goes out digit by digit."""
-    units, scale = int(held), namespace.rules.scale
-    if -UNITS_MAX <= units <= UNITS_MAX:
-        return from_units(units, scale)
-    whole, rest = divmod(units, 10**scale)
-    return Decimal(units).scaleb(-scale, _EXACT) if rest else Decimal(whole)
 
 
 def _mean(namespace: Namespace, units: Decimal | None, count: int | None) -> float | None:

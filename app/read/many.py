@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ..model.errors import Problem
 from ..model.namespace import Namespace, Number
 from ..model.text import LABEL_BYTES_MAX, check_text
+from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.names import Names
 from ..wire import answer, check_query, decode_body
@@ -98,12 +99,15 @@ class Many:
         """
         check_query(request)
         asked = await decode_body(request, RanksAsked, bytes_max=USERS_BYTES_MAX)
-        users, windows = check_users(asked), dict.fromkeys(asked.windows)
+        users = check_users(asked)
         _check_category(asked.category, "$.category")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            view = ("users", *users)
-            reads = (self._board(namespace, name, asked.category, view, asked.ranking) for name in windows)
+            view, category = ("users", *users), asked.category
+            windows = {
+                name: self._window(namespace, name, category, f"$.windows[{i}]") for i, name in enumerate(asked.windows)
+            }
+            reads = (self._board(namespace, window, category, view, asked.ranking) for window in windows.values())
             return {"namespace": namespace.name, "boards": await asyncio.gather(*reads)}
 
         name = request.path_params["namespace"]
@@ -117,8 +121,8 @@ class Many:
         asked = await decode_body(request, BoardsAsked, bytes_max=USERS_BYTES_MAX)
 
         async def read(namespace: Namespace, one: BoardAsked) -> dict[str, Any]:
-            view = ("page", one.offset, one.limit)
-            return await self._board(namespace, one.window, one.category, view, one.ranking)
+            window, view = self._window(namespace, one.window, one.category), ("page", one.offset, one.limit)
+            return await self._board(namespace, window, one.category, view, one.ranking)
 
         return answer(request, {"boards": await self._each(request, asked.boards, read)})
 
@@ -130,7 +134,7 @@ class Many:
         asked = await decode_body(request, ManyStatsAsked, bytes_max=USERS_BYTES_MAX)
 
         async def read(namespace: Namespace, one: StatsAsked) -> dict[str, Any]:
-            window = window_in(namespace, one.window, one.category, self._clock())
+            window = self._window(namespace, one.window, one.category)
             return await self._stats.of(namespace, window, one.category, one.query(), 0)
 
         return answer(request, {"boards": await self._each(request, asked.boards, read)})
@@ -155,15 +159,18 @@ class Many:
 
         return await asyncio.gather(*map(told, asked))
 
+    def _window(self, namespace: Namespace, name: str, category: str | None, field: str = "$.window") -> Window:
+        """As the body names it. BoardNotFound, Invalid."""
+        return window_in(namespace, name, category, self._clock(), (field, "$.category"))
+
     async def _board(
         self,
         namespace: Namespace,
-        name: str,
+        window: Window,
         category: str | None,
         view: tuple[str | int, ...],
         ranking: str | None,
     ) -> dict[str, Any]:
-        window = window_in(namespace, name, category, self._clock())
         board = await self._boards.read(namespace, board_name(window, category), view, ranking)
         names = await self._names.of([place.user for place in board.places])
         missing = None

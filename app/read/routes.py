@@ -217,7 +217,7 @@ class Reader:
         user, query = _path_id(request, "user"), request.query_params
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            window = find_window(namespace, query.get("window", "all"), self._clock())
+            window = find_window(namespace, query.get("window", "all"), self._clock(), "?window")
             return await self._history.explain(namespace, user, window, query, limit)
 
         return answer(request, await self._read(request, read))
@@ -241,18 +241,25 @@ def board_name(window: Window, category: str | None) -> str:
     return window.name if category is None else f"{window.name}:{category}"
 
 
-def window_in(namespace: Namespace, name: str, category: str | None, now: int) -> Window:
-    """A board's window. BoardNotFound; Invalid for a category where the namespace keeps no boards of them."""
+def window_in(
+    namespace: Namespace,
+    name: str,
+    category: str | None,
+    now: int,
+    fields: tuple[str, str] = ("{window}", "?category"),
+) -> Window:
+    """A board's window; fields: where it and the category were asked for. BoardNotFound; Invalid for a category where
+    the namespace keeps no boards of them."""
     if category is not None and not namespace.rules.category_boards:
-        raise Invalid("the namespace keeps no boards of categories", field="?category")
-    return find_window(namespace, name, now)
+        raise Invalid("the namespace keeps no boards of categories", field=fields[1])
+    return find_window(namespace, name, now, fields[0])
 
 
-def find_window(namespace: Namespace, name: str, now: int) -> Window:
+def find_window(namespace: Namespace, name: str, now: int, field: str) -> Window:
     """A board's window by name or period. BoardNotFound."""
     window = namespace.calendar.find(name, now)
     if window is None:
-        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}")
+        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}", field=field)
     return window
 
 

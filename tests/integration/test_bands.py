@@ -63,6 +63,38 @@ def test_bands_are_ranges_of_the_users_by_rank(
     assert agree(space, *closed) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("total", [6, 10, 12])
+def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(
+    live_server: Any, api: httpx.Client, names: Any, total: int
+) -> None:
+    space = Space(live_server, api, names.fresh())
+    for i in range(total):
+        assert space.grant(f"u{i}", i).status_code == 201
+    parts = [n for n in range(2, total + 1) if total % n == 0]
+
+    def check(accept_past: str | None) -> None:
+        for n in parts:
+            space.put(accept_past=accept_past, bands=rules_of([(str(i), i / n) for i in range(1, n + 1)]))
+            for window in ("all", DAY):
+                told = api.get(f"{space.url}/boards/{window}/stats").json()["bands"]
+                assert [band["count"] for band in told] == [total // n] * n, (window, n)
+
+    check(None)
+    space.seal(DAY)
+    check("P7D")
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_third_of_six_is_two(live_server: Any, api: httpx.Client, names: Any, sealed: bool) -> None:
+    space = Space(live_server, api, names.fresh(), bands=rules_of([("a", 0.3333333333333333), ("b", 1)]))
+    for i in range(6):
+        assert space.grant(f"u{i}", i).status_code == 201
+    if sealed:
+        space.seal(DAY)
+    told = api.get(f"{space.url}/boards/{DAY}/stats").json()["bands"]
+    assert [band["count"] for band in told] == [2, 4]
+
+
 @pytest.mark.parametrize("order", ["desc", "asc"])
 def test_a_standing_tells_the_band(live_server: Any, api: httpx.Client, names: Any, order: str) -> None:
     space = Space(live_server, api, names.fresh(), order=order, bands=rules_of(BANDS))

@@ -130,7 +130,7 @@ def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, fie
 def test_what_is_not_there_is_told(api: httpx.Client, space: str) -> None:
     for path in ("at/1", "count", "random", "percentile/50", "rank-of/1"):
         told = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
-        assert (told.status_code, told.json()["code"]) == (404, "board_not_found")
+        assert (told.status_code, told.json()["code"], told.json()["field"]) == (404, "board_not_found", "{window}")
         told = api.get(f"/v1/namespaces/no-such/boards/all/{path}")
         assert (told.status_code, told.json()["code"]) == (404, "namespace_not_found")
         assert api.post(f"/v1/namespaces/{space}/boards/all/{path}").status_code == 405

@@ -55,7 +55,7 @@ def test_as_many_as_may_be_are_ranked_in_one_call(held: Space) -> None:
         ({"users": ["u"], "windows": ["all"], "ranking": "best"}, 422, "$.ranking"),
         ({"users": ["u"], "windows": ["all"], "nonsense": 1}, 422, "$.nonsense"),
         ({"windows": ["all"]}, 422, "$.users"),
-        ({"users": ["u"], "windows": ["fortnight"]}, 404, None),
+        ({"users": ["u"], "windows": ["all", "fortnight"]}, 404, "$.windows[1]"),
         ({"users": ["u"], "windows": ["all"], "category": "\x00"}, 422, "$.category"),
     ],
     ids=str,
@@ -80,6 +80,7 @@ def test_many_boards_are_told_in_their_order_each_with_its_own_refusal(held: Spa
     queries.append(("all", "offset=2&limit=1"))
     assert [{"status": 200, **told[i]} for i in (0, 1, 3, 5)] == [held.board(*query) for query in queries]
     assert [told[i]["error"]["code"] for i in (2, 4)] == ["namespace_not_found", "board_not_found"]
+    assert [told[i]["error"].get("field") for i in (2, 4)] == [None, "$.window"]
     assert told[2]["namespace"] == "no-such"
     assert told[2]["error"]["retryable"] is False
 
@@ -111,10 +112,18 @@ def test_statistics_of_many_boards_are_those_of_each(held: Space, api: httpx.Cli
     assert told[:3] == [answer.json() for answer in answers[:3]]
     assert [one["count"] for one in told[:3]] == [4, 3, 2]
     for one, answer in zip(told[3:], answers[3:], strict=True):
-        same = answer.json() | {"retryable": False}
-        if "field" in same:
-            same["field"] = same["field"].replace("?", "$.")
-        assert one["error"] == same
+        field = f"$.{answer.json()['field'].strip('?{}')}"
+        assert one["error"] == answer.json() | {"retryable": False, "field": field}
+    assert told[3]["error"]["field"] == "$.window"
+
+
+def test_a_category_that_no_board_is_kept_of_is_told_by_its_field(api: httpx.Client, space: str) -> None:
+    asked = {"namespace": space, "category": "red"}
+    for path in ("boards", "stats"):
+        (told,) = api.post(f"/v1/{path}", json={"boards": [asked]}).json()["boards"]
+        assert told["error"]["field"] == "$.category"
+    refused = api.post(f"/v1/namespaces/{space}/ranks", json={"users": ["u"], "category": "red"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "$.category")
 
 
 def test_rights_are_asked_board_by_board(held: Space, api: httpx.Client, live_server: Any, names: Any) -> None:

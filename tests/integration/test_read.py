@@ -64,7 +64,11 @@ def test_windows_are_named_with_their_bounds(api: httpx.Client, board: str) -> N
         *("2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z", 0, 0),
     )
     for name in ("2025-02-29", "fortnight", "2025-W54"):
-        assert api.get(board.replace("/all", f"/{name}")).json()["code"] == "board_not_found"
+        for path in ("", "/stats"):
+            told = api.get(board.replace("/all", f"/{name}{path}")).json()
+            assert (told["code"], told["field"]) == ("board_not_found", "{window}")
+    told = api.get(board.replace("/boards/all", "/users/ann/explain?window=fortnight")).json()
+    assert (told["code"], told["field"]) == ("board_not_found", "?window")
 
 
 def test_unknown_and_wrong_parameters_are_refused(api: httpx.Client, board: str) -> None:

@@ -215,6 +215,7 @@ def test_a_sum_beyond_64_bits_is_exact(api: httpx.Client, names: Any) -> None:
     assert (told["mean"], told["stddev"], told["count"]) == (most, 0, 20_000)
     packed = msgspec.msgpack.decode(api.get(url, headers={"accept": "application/msgpack"}).content)
     assert (packed["sum"], packed["mean"]) == (told["sum"], most)
+    assert isinstance(packed["sum"], int)
 
 
 def test_many_namespaces_side_by_side(live_server: Any, api: httpx.Client, names: Any) -> None:

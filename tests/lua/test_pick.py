@@ -82,6 +82,16 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             assert told[2:] == (size, len(better), equal, before)
 
 
+@pytest.mark.parametrize("total", [6, 10, 12])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 10, 12])
+def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(partition: Any, total: int, n: int) -> None:
+    fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(total)})
+    edges = view(partition, "competition", "bands", *(i / n for i in range(1, n + 1))).places
+    # Of so many users, whoever stands at i is surpassed by i - 1: told in whole numbers, where no share is rounded.
+    held = [[at + 1 for at in range(total) if at * n // total == band] for band in range(n)]
+    assert [at.position for at in edges] == [at for band in held if band for at in dict.fromkeys((band[0], band[-1]))]
+
+
 def test_a_cursor_above_the_bounds_begins_within_them(partition: Any) -> None:
     fill(partition, Rules(accept_past=None), {"ann": 9, "bob": 5, "cleo": 3})
     places = view(partition, None, "after", 9, b"ann", 10, 0, 4).places

@@ -3,10 +3,13 @@
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
+import msgspec
 import pytest
 
-from app.model.score import UNITS_MAX
-from app.model.stats import Band, Statistics, Sums, band_of, figures
+from app.live.protocol import Frame
+from app.model.score import UNITS_MAX, sum_of
+from app.model.stats import Band, Statistics, Sums, band_of, begun, figures
+from app.wire import encode_json, encode_msgpack
 
 SPREADS = [[5], [0, 0], [-7, 7], [UNITS_MAX, -UNITS_MAX, 1], [UNITS_MAX] * 999 + [UNITS_MAX - 1]]
 
@@ -39,9 +42,50 @@ def test_a_sum_of_any_length_is_told_exactly(units: int, scale: int, told: str) 
     assert str(figures(found, scale)["sum"]) == told
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("units", "scale", "told", "is_text"),
+    [
+        (999_999_999_999_999, 0, "999999999999999", False),
+        (2**53 + 1, 0, "9007199254740993", False),
+        (1_234_567_890_123_456_789, 0, "1234567890123456789", False),
+        (2**63 - 1, 0, "9223372036854775807", False),
+        (2**64, 0, "18446744073709551616", True),
+        (1_234_567_890_123_456_789_012_345, 0, "1234567890123456789012345", True),
+        (999_999_999_999_999, 3, "999999999999.999", False),
+        (1_000_000_000_000_001, 3, "1000000000000.001", True),
+        (1_234_567_890_123_456_789, 3, "1234567890123456.789", True),
+        (9_007_199_254_740_993_000, 3, "9007199254740993", False),
+        (1_234_567_890_123_456_789_012_345, 3, "1234567890123456789012.345", True),
+        (1_234_567_890_123_456_789_012_000, 3, "1234567890123456789012", True),
+    ],
+)
+def test_a_sum_arrives_exactly_in_every_format(units: int, scale: int, told: str, is_text: bool, sign: int) -> None:
+    told = told if sign > 0 else f"-{told}"
+    body = {"sum": figures(Statistics(1, 1, Sums(sign * units, None), 1, 1, 1, (1, 1, 1), ()), scale)["sum"]}
+    frame = Frame(body)
+    assert encode_json(body) == b'{"sum":%s}' % told.encode()
+    assert frame.json(7) == f'{{"id":7,"sum":{told}}}'
+    for packed in (encode_msgpack(body), frame.msgpack(7)):
+        held = msgspec.msgpack.decode(packed)["sum"]
+        assert (str(held), isinstance(held, str)) == (told, is_text)
+
+
+@pytest.mark.parametrize("units", [2**63, 2**64 - 1])
+def test_an_unsigned_integer_has_64_bits(units: int) -> None:
+    assert msgspec.msgpack.decode(encode_msgpack(sum_of(units, 0))) == units
+
+
 def test_bands_are_shares_from_the_greatest_down() -> None:
     assert [band_of((), better, 5) for better in range(5)] == ["very-high", "high", "medium", "low", "very-low"]
     assert [band_of((), better, 2) for better in range(2)] == ["very-high", "medium"]
     halves = (Band("top", 0.5), Band("rest", 1))
     assert [band_of(halves, better, 3) for better in range(3)] == ["top", "top", "rest"]
     assert band_of(halves, 0, 1) == "top"
+
+
+def test_so_many_begin_within_a_share_as_have_fewer_above_them() -> None:
+    for total in range(1, 61):
+        for n in range(1, 21):
+            assert [begun(i / n, total) for i in range(1, n + 1)] == [-(-i * total // n) for i in range(1, n + 1)]
+    assert begun(0.5, 0) == 0

@@ -19,6 +19,14 @@ GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 a
 TABLES = ["ledger", "standings", "activity", "trends"]
 
 
+def verify(stack: Any) -> tuple[int, list[str]]:
+    """In this process: most of a command's time is its start."""
+    done = CliRunner().invoke(cli, ["verify", "--quiet"], env=stack.environment)
+    assert done.exit_code in (0, 1), (done.stderr, done.exception)
+    assert done.stderr == ""
+    return done.exit_code, done.stdout.splitlines()
+
+
 class Checked:
     """A deployment of its own with one namespace, and what verify says of it."""
 
@@ -49,11 +57,7 @@ class Checked:
             self.sql(f"BEGIN; DELETE FROM {table}; INSERT INTO {table} TABLE kept_{table}; COMMIT")
 
     def verify(self) -> tuple[int, list[str]]:
-        """In this process: most of a command's time is its start."""
-        done = CliRunner().invoke(cli, ["verify", "--quiet"], env=self.stack.environment)
-        assert done.exit_code in (0, 1), done.stderr
-        assert done.stderr == ""
-        return done.exit_code, done.stdout.splitlines()
+        return verify(self.stack)
 
     def sql(self, *texts: str) -> None:
         with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:

@@ -3,7 +3,7 @@
 -- KEYS     meta, namespace, hidden users; then of each board: its sorted set, its orders where it is dated, its scores where
 --          it is dense; then the balances of each user
 -- ARGV     how many boards, dated (0|1), dense (0|1), then the users' names
--- Reply    {seq, the namespace's fields, one table a user: their balances, one a board: {user's place, score | false,
+-- Reply    {seq, the namespace's fields, one table a user: their balances (false: no hash), one a board: {user's place, score | false,
 --          digits | false, whether the scores hold theirs (0|1), …}, of those who stand there or have digits, states of
 --          the users (false: none)}; {'unopened'} where meta is gone
 -- Effects  none
@@ -63,6 +63,7 @@ end
 
 local balances = {}
 for i = 1, users do
-  balances[i] = redis.call('HGETALL', KEYS[key + i - 1])
+  local held = redis.pcall('HGETALL', KEYS[key + i - 1])
+  balances[i] = not held.err and held
 end
 return { seq, redis.call('HGETALL', KEYS[2]), balances, told, redis.call('HMGET', KEYS[3], unpack(names)) }

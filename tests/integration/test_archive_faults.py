@@ -121,7 +121,8 @@ def test_what_is_still_to_follow_is_no_fault_and_what_was_not_followed_is(sealed
     sealed.sql("UPDATE ledger SET value = 6, amount = 6, change = 6, score = 6 WHERE amount = 5")
     sealed.sql(
         f"""INSERT INTO archive_todo SELECT namespace_id, w, user_number, partition, seq
-            FROM ledger, unnest(windows) AS w WHERE user_number = {number("ann")} AND w IN (SELECT "window" FROM seals)"""
+            FROM ledger, unnest(windows) AS w
+            WHERE user_number = {number("ann")} AND w IN (SELECT "window" FROM seals)"""
     )
     told = f"n, archive: {DAY}: 'ann': 5 in the archive, 6 by the ledger"
     assert not [line for line in verify(sealed.stack)[1] if line.startswith("n, archive: ")]

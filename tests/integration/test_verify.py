@@ -86,7 +86,7 @@ def test_archives_are_compared_and_what_was_sealed_is_not_missed(own_stack: Any)
 
 @pytest.mark.timeout(240)
 def test_nothing_is_found_under_writes(own_stack: Any) -> None:
-    """Users are hidden and shown, and windows sealed, all the time, too; the last run is of what all of that came to."""
+    """Users are hidden and shown and windows sealed all the time, too; the last run is of what all of that came to."""
     with Writers(own_stack):
         for _ in range(4):
             done = own_stack.run("verify", "--quiet")

@@ -16,7 +16,7 @@ RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ra
 
 def read(partition: Any, *names: str) -> list[Held]:
     fields = partition.store.hgetall(keys.space(P, 7))
-    kept = kept_of([part for entry in fields.items() for part in entry])
+    kept = kept_of(list(fields), frozenset())
     call: list[Any] = list(cells_call(partition.space, kept, names))
     reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
     return read_cells(partition.space, kept, len(names), reply)

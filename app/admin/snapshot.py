@@ -85,25 +85,23 @@ async def read_held(
 ) -> tuple[Kept, list[Held]] | None:
     """What is held of some users, each as of the seq of one instant; None where boards come and go all the time.
 
-    O(users × boards × log).
+    O(users × boards × log). Which boards there are is asked before and behind: one that comes stays until its window is
+    closed, and a closed one stays so, thus what is the same at both ends was the same in between.
     """
     kept = await read_kept(link, namespace, spoilt)
     for _ in range(ROUNDS_MAX):
         count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
         groups = [names[first : first + count] for first in range(0, len(names), count)]
         found: list[Held] = []
-        for group, reply in zip(groups, await link.run([cells_call(namespace, kept, g) for g in groups]), strict=True):
-            if isinstance(reply, Exception):
-                raise Refused(str(reply))
+        for group in groups:  # one call at a time: each names every board
+            reply = await ask(link, cells_call(namespace, kept, group))
             if reply[0] == b"unopened":
                 raise Refused(f"{keys.meta(namespace.partition)} is gone")
-            now = kept_of(reply[1][::2], spoilt)
-            if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
-                kept = now
-                break
             found += read_cells(namespace, kept, len(group), reply)
-        else:
+        now = await read_kept(link, namespace, spoilt)
+        if (set(now.boards), now.closed) == (set(kept.boards), kept.closed):
             return kept, found
+        kept = now
     return None
 
 
@@ -114,17 +112,17 @@ def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
-    heads = [keys.meta(p), keys.space(p, ns), keys.hidden(p)]
-    return evalsha(CELLS, [*heads, *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
+    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
 
 
 def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
     """Its reply, user by user."""
     seq, sign = int(reply[0]), namespace.sign
-    users = [Held(seq) for _ in range(count)]
-    for user, flat in zip(users, reply[2], strict=True):
-        _balances(user, flat, kept.boards)
-    for board, row in zip(kept.boards, reply[3], strict=True):
+    users, here = [Held(seq) for _ in range(count)], frozenset(kept.boards)
+    for user, flat in zip(users, reply[1], strict=True):
+        _balances(user, flat, here)
+    for number, row in zip(reply[2][::2], reply[2][1::2], strict=True):
+        board = kept.boards[number - 1]
         score_cell, since_cell = f"b:{board}", f"o:{board}"
         for place, score, digits, known in zip(row[::4], row[1::4], row[2::4], row[3::4], strict=True):
             user = users[place - 1]
@@ -138,7 +136,7 @@ def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -
     return users
 
 
-def _balances(user: Held, flat: Sequence[bytes] | None, boards: Sequence[str]) -> None:
+def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) -> None:
     user.is_read = flat is not None
     for raw, value in zip((flat or ())[::2], (flat or ())[1::2], strict=True):
         name, number = raw.decode(errors="replace"), integer_of(value)

@@ -23,6 +23,7 @@ from .strays import stray_members, stray_scores, stray_sums
 
 LANES = 2
 USERS_A_STEP = 1_000
+LOOKUPS_A_STEP = 1_000_000  # all of it is done again where a board came meanwhile
 
 
 class Verifier:
@@ -70,7 +71,8 @@ class Verifier:
         elif await self._counts_twice(lane, namespace, cut):
             cut = None  # That is told by itself; what it moved is in the sums.
         comparison = Comparison(namespace, cut, self.report, spoilt)
-        await self._walk_users(namespace, comparison)
+        boards = len((await read_kept(lane.link, namespace, spoilt)).boards)
+        await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
         doubtful = set(comparison.incomplete)
         for board, what in await cut.differences(lane) if cut else []:
             self.report.note(namespace.name, f"board {board}, {what}")
@@ -82,7 +84,7 @@ class Verifier:
         rows = await lane.fetch("duplicates", namespace.partition, namespace.id)
         return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
 
-    async def _walk_users(self, namespace: Namespace, comparison: Comparison) -> None:
+    async def _walk_users(self, namespace: Namespace, comparison: Comparison, count: int) -> None:
         """All users whom the ledger knew when the walk began, some at a time, on every lane."""
         async with self._walk.connection.transaction():
             cursor = await self._walk.connection.cursor(queries()["users_of_namespace"], namespace.id)
@@ -90,7 +92,7 @@ class Verifier:
 
             async def some() -> dict[int, str]:
                 async with turn:
-                    return {row["number"]: row["name"] for row in await cursor.fetch(USERS_A_STEP)}
+                    return {row["number"]: row["name"] for row in await cursor.fetch(count)}
 
             await asyncio.gather(*(self._work(lane, some, comparison) for lane in self._lanes))
 

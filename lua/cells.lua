@@ -1,11 +1,11 @@
 -- Reads all that a namespace holds of some users, at one instant, as verification compares it.
 --
--- KEYS     meta, namespace, hidden users; then of each board: its sorted set, its orders where it is dated, its scores where
---          it is dense; then the balances of each user
+-- KEYS     meta; then of each board: its sorted set, its orders where it is dated, its scores where it is dense; then the
+--          balances of each user
 -- ARGV     how many boards, dated (0|1), dense (0|1), then the users' names
--- Reply    {seq, the namespace's fields, one table a user: their balances, one a board: {user's place, score | false,
---          digits | false, whether the scores hold theirs (0|1), …}, of those who stand there or have digits, states of
---          the users (false: none)}; {'unopened'} where meta is gone
+-- Reply    {seq, one table a user: their balances (false: no hash), {board's place, {user's place, score | false, digits |
+--          false, whether the scores hold theirs (0|1), …}, …} of boards where somebody stands or has digits};
+--          {'unopened'} where meta is gone
 -- Effects  none
 
 local boards, dated, dense = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1'
@@ -34,7 +34,7 @@ local function kept_of(scores_key, scores)
   return kept
 end
 
-local key, told = 4, {}
+local key, told = 2, {}
 for b = 1, boards do
   local board_key, digits, members, kept = KEYS[key], {}, names, nil
   key = key + 1
@@ -58,11 +58,14 @@ for b = 1, boards do
       row[n + 4], n = score and kept and kept[score] or 1, n + 4
     end
   end
-  told[b] = row
+  if n > 0 then
+    told[#told + 1], told[#told + 2] = b, row
+  end
 end
 
 local balances = {}
 for i = 1, users do
-  balances[i] = redis.call('HGETALL', KEYS[key + i - 1])
+  local held = redis.pcall('HGETALL', KEYS[key + i - 1])
+  balances[i] = not held.err and held
 end
-return { seq, redis.call('HGETALL', KEYS[2]), balances, told, redis.call('HMGET', KEYS[3], unpack(names)) }
+return { seq, balances, told }

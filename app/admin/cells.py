@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import asyncpg
 
 from ..model.namespace import COUNTED, Namespace
+from ..store import keys
 from ..store.postgres import queries
 from .cut import Cut
 from .dating import Dating
@@ -19,10 +20,11 @@ _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "
 
 
 class Comparison:
-    """One namespace's users. `incomplete`: boards on which somebody was not found."""
+    """One namespace's users. `incomplete`: boards on which somebody was not found; `spoilt`: what cannot be read."""
 
-    def __init__(self, namespace: Namespace, cut: Cut | None, report: Report) -> None:
+    def __init__(self, namespace: Namespace, cut: Cut | None, report: Report, spoilt: frozenset[str]) -> None:
         self._namespace = namespace
+        self._spoilt = spoilt
         self._cut = cut
         self._report = report
         self._how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
@@ -32,7 +34,7 @@ class Comparison:
         """Some users, by number. O(their entries × log n + users × boards)."""
         p, numbers = self._namespace.partition, list(users)
         before = await read_veils(lane, p, numbers)
-        snapshot = await read_held(lane.link, self._namespace, list(users.values()))
+        snapshot = await read_held(lane.link, self._namespace, list(users.values()), self._spoilt)
         after = await read_veils(lane, p, numbers)
         if snapshot is None:
             self._note(f"boards came and went all the time: {len(users)} users are not verified")
@@ -46,6 +48,10 @@ class Comparison:
             if place is Place.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
                 continue
             self._report.numbers += len(wanted[number])
+            if not user.is_read:
+                key = keys.balances(p, self._namespace.id) + users[number]
+                self._note(f"{users[number]!r}, {key}: it is not of the type hash")
+                continue
             for what in self._differences(place, user, wanted[number]):
                 self._note(f"{users[number]!r}, {what}")
         if self._cut is not None:
@@ -71,7 +77,7 @@ class Comparison:
         for number, cell, value in rows:
             if cell == "seq":
                 last[number] = value
-            elif value or cell != "total":
+            elif (value or cell != "total") and not (cell[:2] == "b:" and cell[2:] in self._spoilt):
                 cells[number][cell] = value
         if self._namespace.rules.tie_break == "earliest":
             for (number, board), (_, since) in (await self._dates(lane, numbers, seqs)).items():
@@ -91,16 +97,20 @@ class Comparison:
 
     def _differences(self, place: Place, user: Held, wanted: Cells) -> Iterator[str]:
         """What is wrong about a user, in words."""
-        if place is Place.SHOWN and user.cells == wanted and not user.aside and not user.lacking:
+        is_plain = not (user.aside or user.lacking or user.strange)
+        if place is Place.SHOWN and user.cells == wanted and is_plain:
             return
         yield from self._misplaced(place, user)
+        for cell, text in user.strange.items():
+            yield f"{_name(cell)}: {text!r} in Redis, {self._value(cell, wanted)} by the ledger"
         held = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
-        for cell in sorted(cell for cell in held.keys() | wanted.keys() if held.get(cell) != wanted.get(cell)):
+        told_of = (held.keys() | wanted.keys()) - user.strange.keys()
+        for cell in sorted(cell for cell in told_of if held.get(cell) != wanted.get(cell)):
             if cell not in held and cell[:2] in ("b:", "o:"):
                 self.incomplete.add(cell[2:])
             yield f"{_name(cell)}: {self._value(cell, held)} in Redis, {self._value(cell, wanted)} by the ledger"
         for board in user.lacking:
-            score = told(user.cells[f"b:{board}"], self._namespace.rules.scale)
+            score = self._value(f"b:{board}", user.cells)
             yield f"board {board}: {score} is not among the scores that dense ranks are counted by"
 
     def _misplaced(self, place: Place, user: Held) -> Iterator[str]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 
 from ..model.namespace import Namespace
-from ..model.veil import is_erased
+from .archives import check_archives
 from .lane import Lane
-from .report import FINDINGS_MAX, Report, told
+from .report import FINDINGS_MAX, Report, named, told
 
 _SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of")
 
@@ -27,14 +26,13 @@ async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> N
     for row in await lane.fetch("rows_differing", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
     for row in await lane.fetch("standings_differing", namespace.id, FINDINGS_MAX):
-        held = f"{_named(row['user'])} has {told(row['held'], scale)} in {told(row['held_grants'])} grants"
+        held = f"{named(row['user'])} has {told(row['held'], scale)} in {told(row['held_grants'])} grants"
         wanted = f"the ledger adds up to {told(row['wanted'], scale)} in {told(row['wanted_grants'])}"
         report.note(f"{name}, standings", f"{held}, {wanted}")
     for row in await lane.fetch("counts_differing", namespace.id, FINDINGS_MAX):
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
-    for row in await lane.fetch("archives_differing", namespace.id, namespace.sign):
-        report.note(f"{name}, archive", f"{row['board']} is not what its hash was made of")
+    await check_archives(lane, namespace, report)
     for row in await lane.fetch("duplicates", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
             what = f"the duplicate {row['epoch']}-{row['seq']} of {row['name']!r} is not taken back yet"
@@ -42,7 +40,7 @@ async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> N
 
 
 def _row(row: asyncpg.Record, scale: int) -> str:
-    where = f"{_named(row['user'])}, seq {row['seq']}"
+    where = f"{named(row['user'])}, seq {row['seq']}"
     if row["before"] + row["change"] == row["score"]:
         return f"{where}: granted {told(row['amount'], scale)}, counts {told(row['value'], scale)}"
     before, change, score = (told(row[column], scale) for column in ("before", "change", "score"))
@@ -52,14 +50,10 @@ def _row(row: asyncpg.Record, scale: int) -> str:
 def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
     """What differs in one stretch of time of a user, or of the whole namespace."""
     at: datetime = row["at"]
-    who = "all users" if row["user"] is None else _named(row["user"])
+    who = "all users" if row["user"] is None else named(row["user"])
     for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):
         held, wanted = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
         if held != wanted:
             when = f"{_SPANS[row['level']]} {at:%Y-%m-%dT%H:%M:%SZ}"
             what = f"{column.replace('_', ' ')} {told(held, places)}, {told(wanted, places)} by the ledger"
             yield f"{who}, {when}: {what}"
-
-
-def _named(user: Any) -> str:
-    return "an erased user" if user is None or is_erased(user) else repr(user)

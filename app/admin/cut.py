@@ -29,8 +29,9 @@ class _Tally:
 class Cut:
     """A namespace's boards at the seq `seq`, and what the users added so far come to there."""
 
-    def __init__(self, namespace: Namespace, space: Space, veils: Veils) -> None:
+    def __init__(self, namespace: Namespace, space: Space, veils: Veils, spoilt: frozenset[str]) -> None:
         self._namespace = namespace
+        self._spoilt = spoilt
         self._space = space
         self._off = {number for number, veil in veils.items() if veil.place in (Place.OFF, Place.GONE)}
         self._gone = {number for number, veil in veils.items() if veil.place is Place.GONE}
@@ -60,7 +61,7 @@ class Cut:
 
     async def differences(self, lane: Lane) -> list[tuple[str, str]]:
         """Boards that are not what the ledger says, and what of them is not; those sealed meanwhile are left out."""
-        kept = await read_kept(lane.link, self._namespace)
+        kept = await read_kept(lane.link, self._namespace, self._spoilt)
         return [
             (board, what)
             for board, held in self._space.boards.items()
@@ -83,7 +84,7 @@ class Cut:
                 yield f"{what}: {told(in_redis, places)} in Redis, {told(by_ledger, places)} by the ledger"
 
 
-async def read_cut(lane: Lane, namespace: Namespace) -> Cut | None:
+async def read_cut(lane: Lane, namespace: Namespace, spoilt: frozenset[str]) -> Cut | None:
     """The boards as they stand, once it is known who is off them; None where that changes all the time.
 
     Who is being hidden or shown is asked for at that very instant; an erasure is waited for.
@@ -94,9 +95,9 @@ async def read_cut(lane: Lane, namespace: Namespace) -> Cut | None:
         moving = [(veil.number, veil.name or "") for veil in veils.values() if veil.place is Place.MOVING]
         is_erasing = any(veil.open and veil.place is Place.GONE and veil.wish == "erase" for veil in veils.values())
         if not is_erasing and len(moving) <= _MOVING_MAX:
-            space = await read_space(lane.link, namespace, moving)
+            space = await read_space(lane.link, namespace, moving, spoilt)
             if space is not None and veils == await read_veils(lane, p):
                 await lane.flushed(p, space.seq)
-                return Cut(namespace, space, veils)
+                return Cut(namespace, space, veils, spoilt)
         await asyncio.sleep(_PAUSE_S)
     return None

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from ..model.veil import is_erased
+
 FINDINGS_MAX = 1_000
 
 
@@ -49,3 +51,8 @@ def told(units: int | None, scale: int = 0) -> str:
     whole, rest = divmod(abs(units), 10**scale)
     text = str(Decimal(f"{whole}.{rest:0{scale}d}").normalize()) if rest else str(whole)
     return f"-{text}" if units < 0 else text
+
+
+def named(user: str | None) -> str:
+    """A user as findings name them."""
+    return "an erased user" if user is None or is_erased(user) else repr(user)

@@ -4,6 +4,7 @@ A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq
 `total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +25,7 @@ ROUNDS_MAX = 20
 _LOOKUPS_A_CALL = 20_000  # some ms, in which everybody else waits
 _USERS_A_CALL = 500
 _BALANCES = ("total", "count", "last")
+_INTEGER = re.compile(rb"-?\d+")
 
 
 class Kept(NamedTuple):
@@ -36,48 +38,70 @@ class Kept(NamedTuple):
 @dataclass(slots=True)
 class Held:
     """What Redis holds of a user as of a seq. aside: scores kept while they are off a board; lacking: boards whose
-    dense ranks do not know their score. A sum of nothing and a day of none are left out."""
+    dense ranks do not know their score; strange: cells that hold no whole number; is_read: whether their balances are a
+    hash. A sum of nothing and a day of none are left out."""
 
     seq: int
     cells: dict[str, int] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
+    strange: dict[str, str] = field(default_factory=dict)
+    is_read: bool = True
+
+    def put(self, cell: str, number: int | None, raw: bytes) -> None:
+        """A cell: what it comes to, if that is a whole number."""
+        if number is None:
+            self.strange[cell] = raw.decode(errors="replace")
+        else:
+            self.cells[cell] = number
 
 
-def kept_of(fields: Sequence[bytes]) -> Kept:
-    """The reply to HGETALL of a namespace's hash; of sealed windows the archives are compared."""
-    names = [name.decode() for name in fields[::2]]
+def score_of(text: bytes) -> int | None:
+    """A sorted set's score, however it is written; None where it is no whole number."""
+    number = float(text)
+    return int(number) if number.is_integer() else None
+
+
+def integer_of(text: bytes) -> int | None:
+    """A hash's number; None where it is none."""
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def kept_of(fields: Sequence[bytes], spoilt: frozenset[str]) -> Kept:
+    """Out of the names in a namespace's hash, but for spoilt boards; of sealed windows the archives are compared."""
+    names = [name.decode(errors="replace") for name in fields]
     closed = frozenset(name[2:] for name in names if name.startswith("x:"))
-    return Kept(tuple(name[2:] for name in names if name.startswith("v:") and base_of(name[2:]) not in closed), closed)
+    boards = (name[2:] for name in names if name.startswith("v:"))
+    return Kept(tuple(name for name in boards if base_of(name) not in closed and name not in spoilt), closed)
 
 
-async def read_kept(link: Link, namespace: Namespace) -> Kept:
-    """Which boards a namespace has now."""
-    return kept_of(await ask(link, ("HGETALL", keys.space(namespace.partition, namespace.id))))
+async def read_kept(link: Link, namespace: Namespace, spoilt: frozenset[str] = frozenset()) -> Kept:
+    """Which boards a namespace has now, but for those that cannot be read."""
+    return kept_of(await ask(link, ("HKEYS", keys.space(namespace.partition, namespace.id))), spoilt)
 
 
-async def read_held(link: Link, namespace: Namespace, names: Sequence[str]) -> tuple[Kept, list[Held]] | None:
+async def read_held(
+    link: Link, namespace: Namespace, names: Sequence[str], spoilt: frozenset[str]
+) -> tuple[Kept, list[Held]] | None:
     """What is held of some users, each as of the seq of one instant; None where boards come and go all the time.
 
-    O(users × boards × log).
+    O(users × boards × log). Which boards there are is asked before and behind: one that comes stays until its window is
+    closed, and a closed one stays so, thus what is the same at both ends was the same in between.
     """
-    kept = await read_kept(link, namespace)
+    kept = await read_kept(link, namespace, spoilt)
     for _ in range(ROUNDS_MAX):
         count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
         groups = [names[first : first + count] for first in range(0, len(names), count)]
         found: list[Held] = []
-        for group, reply in zip(groups, await link.run([cells_call(namespace, kept, g) for g in groups]), strict=True):
-            if isinstance(reply, Exception):
-                raise Refused(str(reply))
+        for group in groups:  # one call at a time: each names every board
+            reply = await ask(link, cells_call(namespace, kept, group))
             if reply[0] == b"unopened":
                 raise Refused(f"{keys.meta(namespace.partition)} is gone")
-            now = kept_of(reply[1])
-            if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
-                kept = now
-                break
             found += read_cells(namespace, kept, len(group), reply)
-        else:
+        now = await read_kept(link, namespace, spoilt)
+        if (set(now.boards), now.closed) == (set(kept.boards), kept.closed):
             return kept, found
+        kept = now
     return None
 
 
@@ -88,40 +112,43 @@ def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
-    heads = [keys.meta(p), keys.space(p, ns), keys.hidden(p)]
-    return evalsha(CELLS, [*heads, *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
+    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
 
 
 def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
     """Its reply, user by user."""
     seq, sign = int(reply[0]), namespace.sign
-    users = [Held(seq) for _ in range(count)]
-    for user, flat in zip(users, reply[2], strict=True):
-        _balances(user, flat, kept.boards)
-    for board, row in zip(kept.boards, reply[3], strict=True):
+    users, here = [Held(seq) for _ in range(count)], frozenset(kept.boards)
+    for user, flat in zip(users, reply[1], strict=True):
+        _balances(user, flat, here)
+    for number, row in zip(reply[2][::2], reply[2][1::2], strict=True):
+        board = kept.boards[number - 1]
         score_cell, since_cell = f"b:{board}", f"o:{board}"
         for place, score, digits, known in zip(row[::4], row[1::4], row[2::4], row[3::4], strict=True):
             user = users[place - 1]
             if score is not None:
-                user.cells[score_cell] = sign * int(float(score))
+                key = score_of(score)
+                user.put(score_cell, key if key is None else sign * key, score)
             if digits is not None:
-                user.cells[since_cell] = since_of(digits)
+                user.put(since_cell, since_of(digits) if integer_of(digits) is not None else None, digits)
             if not known:
                 user.lacking.append(board)
     return users
 
 
-def _balances(user: Held, flat: Sequence[bytes], boards: Sequence[str]) -> None:
-    cells = user.cells
-    for raw, value in zip(flat[::2], flat[1::2], strict=True):
-        name = raw.decode()
+def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) -> None:
+    user.is_read = flat is not None
+    for raw, value in zip((flat or ())[::2], (flat or ())[1::2], strict=True):
+        name, number = raw.decode(errors="replace"), integer_of(value)
         kind = name[:2]
         if name in _BALANCES or kind in ("c:", "s:", "d:"):
-            number = int(value)
-            if number or kind in ("c:", "s:") or name == "last":
-                cells[name] = number
+            if number != 0 or kind in ("c:", "s:") or name == "last":
+                user.put(name, number, value)
         elif kind == "h:" and name[2:] in boards:
-            user.aside[name[2:]] = int(value)
+            if number is None:
+                user.put(f"b:{name[2:]}", None, value)
+            else:
+                user.aside[name[2:]] = number
 
 
 class Board(NamedTuple):
@@ -147,19 +174,21 @@ def _sum(nodes: Iterable[bytes | None]) -> int:
     return sum(int(held) for held in nodes if held and held.lstrip(b"-").isdigit())
 
 
-async def read_space(link: Link, namespace: Namespace, users: Iterable[tuple[int, str]]) -> Space | None:
+async def read_space(
+    link: Link, namespace: Namespace, users: Iterable[tuple[int, str]], spoilt: frozenset[str]
+) -> Space | None:
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
     p, ns, users = namespace.partition, namespace.id, list(users)
     dated, sums = namespace.rules.tie_break == "earliest", namespace.rules.statistics
     trees = namespace.rules.bounded_sums
-    kept = await read_kept(link, namespace)
+    kept = await read_kept(link, namespace, spoilt)
     calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
     calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
     calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
     calls += [("HMGET", keys.sums(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
     calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
     seq, fields, *rest = await at_once(link, calls)
-    now = kept_of(fields)
+    now = kept_of(fields[::2], spoilt)
     if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
         return None
     told = dict(zip(fields[::2], fields[1::2], strict=True))

@@ -11,6 +11,7 @@ from ..store.redis import Call, ask, at_once
 from ..store.sums import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .lane import Lane
 from .report import told
+from .snapshot import integer_of, score_of
 
 _A_CALL = 1_000
 
@@ -21,14 +22,16 @@ async def stray_members(lane: Lane, namespace: Namespace, board: str) -> list[st
     key, cursor, dated = keys.board(p, ns, board), b"0", namespace.rules.tie_break == "earliest"
     while True:
         cursor, flat = await ask(lane.link, ("ZSCAN", key, cursor, "COUNT", _A_CALL))
-        members = {member: (member[SINCE_DIGITS:] if dated else member).decode() for member in flat[::2]}
+        members = {
+            member: (member[SINCE_DIGITS:] if dated else member).decode(errors="replace") for member in flat[::2]
+        }
         known = await _known(lane, namespace, members.values())
         suspects = [member for member, name in members.items() if name not in known]
         suspects += await _out_of_order(lane, namespace, board, members) if dated else []
         for member, score in zip(suspects, await _scores(lane, key, suspects), strict=True):
             if score is not None:
-                since = f" as of seq {since_of(member)}" if dated and members[member] in known else ""
-                held = told(namespace.sign * int(float(score)), namespace.rules.scale)
+                since = _since(member) if dated and members[member] in known else ""
+                held = _told(namespace, score)
                 found.append(f"{members[member]!r}, board {board}: {held}{since} in Redis, nothing by the ledger")
         if cursor == b"0":
             return found
@@ -72,10 +75,20 @@ async def stray_scores(lane: Lane, namespace: Namespace, board: str) -> list[str
         replies = await at_once(lane.link, calls) if names else []
         for name, score, users in zip(names, replies[: len(names)], replies[len(names) :], strict=True):
             if score is not None and (users == 0 or float(score) != float(name)):
-                held = told(namespace.sign * int(float(score)), namespace.rules.scale)
+                held = _told(namespace, score)
                 found.append(f"board {board}: dense ranks count the score {held}, which nobody has")
         if cursor == b"0":
             return found
+
+
+def _told(namespace: Namespace, score: bytes) -> str:
+    key = score_of(score)
+    return repr(score.decode()) if key is None else told(namespace.sign * key, namespace.rules.scale)
+
+
+def _since(member: bytes) -> str:
+    digits = member[:SINCE_DIGITS]
+    return f" as of seq {since_of(member)}" if integer_of(digits) is not None else f" behind {digits!r}"
 
 
 async def stray_sums(lane: Lane, namespace: Namespace, board: str) -> list[str]:

@@ -8,11 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ..model.namespace import Namespace
+from ..store import keys
 from ..store.directory import namespace_of
 from ..store.postgres import queries
+from ..store.redis import Refused
 from .cells import Comparison
 from .checks import check_namespace, check_partition
 from .cut import Cut, read_cut
+from .kinds import strange_kinds
 from .lane import Lane
 from .report import Progress, Report
 from .snapshot import read_kept
@@ -20,6 +23,7 @@ from .strays import stray_members, stray_scores, stray_sums
 
 LANES = 2
 USERS_A_STEP = 1_000
+LOOKUPS_A_STEP = 1_000_000  # all of it is done again where a board came meanwhile
 
 
 class Verifier:
@@ -49,26 +53,38 @@ class Verifier:
             self.report.namespaces += 1
 
     async def _compare(self, namespace: Namespace) -> None:
+        """What cannot be read is told, and the rest compared."""
+        try:
+            strange = await strange_kinds(self._lanes[0].link, namespace)
+            for what in strange.values():
+                self.report.note(namespace.name, what)
+            await self._compare_boards(namespace, frozenset(strange))
+        except Refused as error:
+            key = keys.space(namespace.partition, namespace.id)
+            self.report.note(namespace.name, f"the rest is not verified, by what {key} tells of it: {error}")
+
+    async def _compare_boards(self, namespace: Namespace, spoilt: frozenset[str]) -> None:
         lane = self._lanes[0]
-        cut = await read_cut(lane, namespace)
+        cut = await read_cut(lane, namespace, spoilt)
         if cut is None:
             self.report.note(namespace.name, "who is hidden changed all the time: its boards' sums are not verified")
         elif await self._counts_twice(lane, namespace, cut):
             cut = None  # That is told by itself; what it moved is in the sums.
-        comparison = Comparison(namespace, cut, self.report)
-        await self._walk_users(namespace, comparison)
+        comparison = Comparison(namespace, cut, self.report, spoilt)
+        boards = len((await read_kept(lane.link, namespace, spoilt)).boards)
+        await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
         doubtful = set(comparison.incomplete)
         for board, what in await cut.differences(lane) if cut else []:
             self.report.note(namespace.name, f"board {board}, {what}")
             doubtful.add(board)
-        await self._look_for_strays(lane, namespace, doubtful)
+        await self._look_for_strays(lane, namespace, doubtful, spoilt)
 
     async def _counts_twice(self, lane: Lane, namespace: Namespace, cut: Cut) -> bool:
         """Whether a duplicate was in the boards at the instant of the cut."""
         rows = await lane.fetch("duplicates", namespace.partition, namespace.id)
         return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
 
-    async def _walk_users(self, namespace: Namespace, comparison: Comparison) -> None:
+    async def _walk_users(self, namespace: Namespace, comparison: Comparison, count: int) -> None:
         """All users whom the ledger knew when the walk began, some at a time, on every lane."""
         async with self._walk.connection.transaction():
             cursor = await self._walk.connection.cursor(queries()["users_of_namespace"], namespace.id)
@@ -76,7 +92,7 @@ class Verifier:
 
             async def some() -> dict[int, str]:
                 async with turn:
-                    return {row["number"]: row["name"] for row in await cursor.fetch(USERS_A_STEP)}
+                    return {row["number"]: row["name"] for row in await cursor.fetch(count)}
 
             await asyncio.gather(*(self._work(lane, some, comparison) for lane in self._lanes))
 
@@ -85,9 +101,11 @@ class Verifier:
             await comparison.compare(lane, users)
             self._progress.step(len(users))
 
-    async def _look_for_strays(self, lane: Lane, namespace: Namespace, doubtful: set[str]) -> None:
+    async def _look_for_strays(
+        self, lane: Lane, namespace: Namespace, doubtful: set[str], spoilt: frozenset[str]
+    ) -> None:
         """A board on which everybody known stands, and as many as there are, holds nobody else."""
-        kept = await read_kept(lane.link, namespace)
+        kept = await read_kept(lane.link, namespace, spoilt)
         for board in kept.boards:
             found = await stray_members(lane, namespace, board) if board in doubtful else []
             found += await stray_scores(lane, namespace, board) if namespace.rules.ranking == "dense" else []

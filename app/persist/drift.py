@@ -69,6 +69,8 @@ class Drift:
                     await asyncio.sleep(self._settings.chores_s)
             except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 log.debug("drift is not looked for", error=f"{type(error).__name__}: {error}")
+            except Exception:  # Nobody waits for this task: what ends it would end it silently, and for good.
+                log.exception("the search for drift broke off, and begins anew")
             finally:
                 await link.close()
                 if connection is not None:
@@ -94,7 +96,8 @@ class Drift:
                     await self._look(connection, link, namespace)
                 except Refused as error:
                     log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
-                self._seen[namespace.id] = versions[namespace.id], monotonic()
+                finally:
+                    self._seen[namespace.id] = versions[namespace.id], monotonic()
             await asyncio.sleep(min(REST_S_MAX, REST * (monotonic() - began)))
 
     def _forget_all_but(self, ids: Collection[int]) -> None:
@@ -149,8 +152,15 @@ async def _versions(link: Link, namespaces: list[Namespace]) -> dict[int, int]:
         some = namespaces[first : first + _VERSIONS_A_CALL]
         replies = await link.run([("HGET", keys.space(n.partition, n.id), "v:all") for n in some])
         for namespace, reply in zip(some, replies, strict=True):
-            found[namespace.id] = int(reply) if isinstance(reply, bytes) else 0
+            found[namespace.id] = int(reply) if isinstance(reply, bytes) and reply.isdigit() else 0
     return found
+
+
+def _version(text: bytes | None) -> int:
+    """A board's version; none: nothing was ever written there. Refused."""
+    if text is not None and not text.isdigit():
+        raise Refused(f"its version is {text.decode(errors='replace')!r}")
+    return int(text or 0)
 
 
 async def _held(link: Link, namespace: Namespace) -> tuple[int, Whole]:
@@ -159,8 +169,8 @@ async def _held(link: Link, namespace: Namespace) -> tuple[int, Whole]:
     calls = [("HMGET", keys.space(p, ns), "v:all", "t:all"), ("ZCARD", keys.board(p, ns, "all"))]
     (version, text), users = await at_once(link, calls)
     if not namespace.rules.statistics:
-        return int(version or 0), Whole(users, None, None)
-    return int(version or 0), Whole(users, *kept_sums(text))
+        return _version(version), Whole(users, None, None)
+    return _version(version), Whole(users, *kept_sums(text))
 
 
 async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
@@ -180,7 +190,7 @@ async def _wanted(connection: asyncpg.Connection, link: Link, namespace: Namespa
     row = await _row(connection, "board_by_ledger", p, ns, version, BEHIND_MAX)
     now = await ask(link, ("HGET", keys.space(p, ns), "v:all"))
     scores, squares = int(row["scores"]), int(row["squares"])
-    if int(now or 0) == version:
+    if _version(now) == version:
         return Whole(row["users"], scores, squares)
     if not row["is_near"]:
         return None

@@ -19,6 +19,14 @@ GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 a
 TABLES = ["ledger", "standings", "activity", "trends"]
 
 
+def verify(stack: Any) -> tuple[int, list[str]]:
+    """In this process: most of a command's time is its start."""
+    done = CliRunner().invoke(cli, ["verify", "--quiet"], env=stack.environment)
+    assert done.exit_code in (0, 1), (done.stderr, done.exception)
+    assert done.stderr == ""
+    return done.exit_code, done.stdout.splitlines()
+
+
 class Checked:
     """A deployment of its own with one namespace, and what verify says of it."""
 
@@ -49,11 +57,7 @@ class Checked:
             self.sql(f"BEGIN; DELETE FROM {table}; INSERT INTO {table} TABLE kept_{table}; COMMIT")
 
     def verify(self) -> tuple[int, list[str]]:
-        """In this process: most of a command's time is its start."""
-        done = CliRunner().invoke(cli, ["verify", "--quiet"], env=self.stack.environment)
-        assert done.exit_code in (0, 1), done.stderr
-        assert done.stderr == ""
-        return done.exit_code, done.stdout.splitlines()
+        return verify(self.stack)
 
     def sql(self, *texts: str) -> None:
         with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:
@@ -235,6 +239,64 @@ def change_hidden(c: Checked) -> str:
     return f"n: 'gus', board {DAY}: 3 in Redis, 2 by the ledger"
 
 
+def spoil_total(c: Checked) -> str:
+    c.direct.hset(c.balances("dora"), "total", "abc")
+    return "n: 'dora', total: 'abc' in Redis, 4 by the ledger"
+
+
+def spoil_score(c: Checked) -> str:
+    c.direct.zadd(c.key(keys.board), {c.member("ann"): "inf"})
+    return "n: 'ann', board all: 'inf' in Redis, 7 by the ledger"
+
+
+def change_score_by_a_part(c: Checked) -> str:
+    c.direct.zadd(c.key(keys.board), {c.member("ann"): 7.5})
+    return "n: 'ann', board all: '7.5' in Redis, 7 by the ledger"
+
+
+def spoil_stray(c: Checked) -> str:
+    c.direct.zadd(c.key(keys.board), {b"x" * 16 + b"ann": "-inf"})
+    return f"n: 'ann', board all: '-inf' behind {b'x' * 16!r} in Redis, nothing by the ledger"
+
+
+def spoil_digits(c: Checked) -> str:
+    c.direct.hset(c.key(keys.orders), "ann", "abc")
+    return "n: 'ann', order on board all: 'abc' in Redis, 3 by the ledger"
+
+
+def spoil_hidden(c: Checked) -> str:
+    c.direct.hset(c.balances("gus"), f"h:{DAY}", "2.5")
+    return f"n: 'gus', board {DAY}: '2.5' in Redis, 2 by the ledger"
+
+
+def spoil_balances(c: Checked) -> str:
+    c.direct.set(c.balances("dora"), "abc")
+    return f"n: 'dora', {c.balances('dora')}: it is not of the type hash"
+
+
+def spoil_kind(kind: Callable[[int, int, str], str], c: Checked, wanted: str) -> str:
+    c.direct.set(c.key(kind), "abc")
+    return f"n: board all, {c.key(kind)}: it is of the type string, not {wanted}"
+
+
+def spoil_board(c: Checked) -> str:
+    return spoil_kind(keys.board, c, "zset")
+
+
+def spoil_orders(c: Checked) -> str:
+    return spoil_kind(keys.orders, c, "hash")
+
+
+def spoil_dense_scores(c: Checked) -> str:
+    return spoil_kind(keys.scores, c, "zset")
+
+
+def spoil_bounded_sums(c: Checked) -> str:
+    """And what is wrong elsewhere is told, too."""
+    spoil_kind(keys.sums, c, "hash")
+    return spoil_total(c)
+
+
 def lose_row(c: Checked) -> str:
     c.sql(f"DELETE FROM ledger WHERE partition = {c.p} AND seq = 6")
     return f"ledger, partition {c.p}: seq 7 follows 5: rows are missing"
@@ -296,4 +358,4 @@ def change_minute(c: Checked) -> str:
     return f"n, counts by time: all users, the minutes of the hour of {HOUR}: grants "
 
 
-FAULTS = [value for value in list(globals().values()) if getattr(value, "__annotations__", {}).get("c") is Checked]
+FAULTS = [value for value in list(globals().values()) if set(getattr(value, "__annotations__", {})) == {"c", "return"}]

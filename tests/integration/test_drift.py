@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 import redis
+import structlog
 
 from app.embedded import free_port
 from app.metrics import DRIFTING
@@ -113,6 +114,66 @@ def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: An
     assert [bool(re.search(name, line)) for name, line in zip(["sums"] * 3 + ["counts"], named, strict=True)] == [
         True
     ] * 4
+
+
+@pytest.mark.timeout(120)
+def test_what_cannot_be_read_keeps_nobody_from_looking_elsewhere(
+    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+) -> None:
+    fill(client, "spoilt")
+    fill(client, "other")
+    spoilt, other = (keys.space(partition(direct, number), number) for number in (1, 2))
+    version, right = direct.hget(spoilt, "v:all"), direct.hget(other, "t:all")
+    direct.hset(spoilt, "v:all", "abc")
+
+    def is_told() -> bool:
+        said = (own_stack.folder / "persist.log").read_text().splitlines()
+        return any("cannot be read" in line and "spoilt" in line and "'abc'" in line for line in said)
+
+    until(is_told, "what cannot be read is not told")
+    direct.hset(other, "t:all", "6 13")
+    until(lambda: watched.drifting == 1, "drift is not told beside it")
+    direct.hset(spoilt, "v:all", version)
+    direct.hset(other, "t:all", right)
+    until(lambda: watched.drifting == 0, "drift is told for ever")
+    direct.hset(spoilt, "t:all", "9 9")
+    until(lambda: watched.drifting == 1, "drift of what was put back is not told")
+
+
+class Broken(dict[int, None]):
+    """Leases that cannot be read the first time."""
+
+    is_broken = True
+
+    def __iter__(self) -> Iterator[int]:
+        if self.is_broken:
+            self.is_broken = False
+            raise RuntimeError("for the first time")
+        return super().__iter__()
+
+
+@pytest.mark.timeout(60)
+def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+    fill(client, "n")
+    own_stack.wait_flushed()
+    p = partition(direct, 1)
+    own_stack.stop("persist")
+    direct.hset(keys.space(p, 1), "t:all", "9 9")
+    drift = Drift(read_settings(own_stack.environment), Broken({p: None}))
+
+    async def look() -> None:
+        task = asyncio.create_task(drift.run())
+        while DRIFTING._value.get() == 0:
+            assert not task.done(), "it ended"
+            await asyncio.sleep(0.05)
+        task.cancel()
+
+    with structlog.testing.capture_logs() as said:
+        asyncio.run(look())
+    drift.keep([])
+    assert next(line["event"] for line in said if line["log_level"] == "error").startswith(
+        "the search for drift broke off"
+    )
 
 
 @pytest.mark.timeout(120)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -85,7 +86,7 @@ def test_archives_are_compared_and_what_was_sealed_is_not_missed(own_stack: Any)
 
 @pytest.mark.timeout(240)
 def test_nothing_is_found_under_writes(own_stack: Any) -> None:
-    """Users are hidden and shown all the time, too; the last run is of what all of that came to."""
+    """Users are hidden and shown and windows sealed all the time, too; the last run is of what all of that came to."""
     with Writers(own_stack):
         for _ in range(4):
             done = own_stack.run("verify", "--quiet")
@@ -93,3 +94,7 @@ def test_nothing_is_found_under_writes(own_stack: Any) -> None:
     own_stack.wait_flushed()
     done = own_stack.run("verify", "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
+    with psycopg.connect(own_stack.postgres.url) as db:
+        told = db.execute("SELECT count(*), max(revision) FROM archives").fetchall()
+    assert told[0][0] > 2, "windows were sealed"
+    assert told[0][1] > 2, "their archives followed"

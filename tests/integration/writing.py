@@ -24,7 +24,9 @@ SPACES: dict[str, dict[str, Any]] = {
     },
     "highest": {"aggregation": "best", "statistics": False, "group": "g", "category_boards": True},
     "paced": {"velocity": [{"per": "PT1M", "max_grants": 40}], "suspicious": "quarantine", "tie_break": "earliest"},
+    "sealed": {"accept_past": "PT12H", "category_boards": True, "tie_break": "earliest", "order": "asc"},
 }
+BACKFILLED = "sealed"  # days are sealed as soon as they have a board; what comes to them later, their archives follow
 
 
 USERS = [f"u{i}" for i in range(40)] + [f"v{i}" for i in range(3)]  # the last ones are erased now and then
@@ -52,7 +54,8 @@ class Writer(threading.Thread):
         if i % 3 == 0:
             at = NOW - timedelta(hours=chance.randrange(72)) if chance.random() < 0.5 else None
             grants = [self._grant(f"{self._number}-{i}-{n}", at) for n in range(chance.choice((1, 1, 8)))]
-            answer = self._client.post(f"/v1/namespaces/{space}/grants", json=grants)
+            query = "?backfill=true" if space == BACKFILLED else ""
+            answer = self._client.post(f"/v1/namespaces/{space}/grants{query}", json=grants)
             assert answer.status_code in (200, 503)  # 503: all of them to one who is being erased
             self._granted += [f"/v1/namespaces/{space}/grants/{grant['grant_id']}" for grant in grants]
         elif i % 3 == 1:

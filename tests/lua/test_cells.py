@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.admin.snapshot import CELLS, Held, cells_call, kept_of, read_cells
+from app.admin.snapshot import CELLS, Held, Kept, cells_call, kept_of, read_cells
 from app.model.namespace import Namespace, Rules
 from app.model.veil import HIDE, Intent, veil_entries
 from app.store import keys
@@ -16,7 +16,7 @@ RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ra
 
 def read(partition: Any, *names: str) -> list[Held]:
     fields = partition.store.hgetall(keys.space(P, 7))
-    kept = kept_of([part for entry in fields.items() for part in entry])
+    kept = kept_of(list(fields), frozenset())
     call: list[Any] = list(cells_call(partition.space, kept, names))
     reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
     return read_cells(partition.space, kept, len(names), reply)
@@ -48,3 +48,19 @@ def test_scores_that_dense_ranks_lack_are_told(partition: Any) -> None:
     partition.store.zrem(keys.scores(P, 7, "all"), "3")
     otter, bear = read(partition, "otter", "bear")
     assert (otter.lacking, bear.lacking) == ([], ["all"])
+
+
+def test_a_reply_is_of_what_users_have_and_not_of_what_there_is(partition: Any) -> None:
+    """A user is read with all boards there are: whatever else were read with them would be read as often."""
+    partition.call(partition.entry("g1"))
+    boards = tuple(f"all:c{i}" for i in range(500))
+    partition.store.hset(keys.space(P, 7), mapping={f"v:{board}": 1 for board in boards})
+    call: list[Any] = list(cells_call(partition.space, Kept(("all", *boards), frozenset()), ["otter"]))
+    reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
+    assert count(reply) < 50
+    (held,) = read_cells(partition.space, Kept(("all", *boards), frozenset()), 1, reply)
+    assert held.cells["b:all"] == 5
+
+
+def count(reply: Any) -> int:
+    return sum(map(count, reply)) if isinstance(reply, list) else 1

@@ -1,0 +1,139 @@
+"""Archives that say what open boards do not, and faults in them that verification must name."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.faults import verify
+from tests.integration.sealing import DAY, MONTH, Space, until
+
+IT = f"(SELECT id FROM archives WHERE board = '{DAY}')"
+RED = f"(SELECT id FROM archives WHERE board = '{DAY}:red')"
+TABLES = ["archives", "archived", "veiled", "archive_revisions", "ledger", "archive_todo"]
+ORDER = ["archive_revisions", "archived", "archives"]
+
+
+def number(user: str) -> str:
+    return f"(SELECT number FROM users WHERE name = '{user}')"
+
+
+def signed(board: str) -> str:
+    """The hash and its record made anew."""
+    rows = "string_agg(user_number || ' ' || -key, E'\n' ORDER BY user_number)"
+    return f"""UPDATE archives SET hash = (SELECT sha256(({rows})::bytea) FROM archived WHERE archive_id = {board})
+               WHERE id = {board};
+               UPDATE archive_revisions r SET hash = a.hash FROM archives a WHERE a.id = r.archive_id"""
+
+
+# Scores: ann 5, bob 3, cleo 3 and, hidden, dora 4; the order is ascending, so that bob and cleo are the first.
+FAULTS = {
+    f"UPDATE archives SET keys_sum = keys_sum - 1 WHERE id = {IT}": f"{DAY}: sum of scores 16, its rows come to 15",
+    f"UPDATE archives SET squares_sum = 0 WHERE id = {IT}": f"{DAY}: sum of squares 0, its rows come to 59",
+    f"UPDATE archives SET total = 5 WHERE id = {IT}": f"{DAY}: users 5, its rows come to 4",
+    f"UPDATE archives SET hash = '' WHERE id = {IT}": f"{DAY}: it is not what its hash was made of",
+    f"DELETE FROM archive_revisions WHERE archive_id = {IT}": f"{DAY}: its last revision is not recorded as it is",
+    f"UPDATE archived SET better = 0 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+        f"{DAY}: 'ann': users above 0, 3 by the scores there"
+    ),
+    f"UPDATE archived SET levels = 3 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+        f"{DAY}: 'ann': scores above 3, 2 by the scores there"
+    ),
+    f"UPDATE archived SET position = 9 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+        f"{DAY}: 'ann': position 9, 4 by the scores there"
+    ),
+    f"""UPDATE archived SET position = position + 10 WHERE archive_id = {IT} AND key = -3;
+        UPDATE archived SET position = 13 - position WHERE archive_id = {IT} AND key = -3""": (
+        f"{DAY}: 'bob': position 1, 2 by the scores there"
+    ),
+    f"UPDATE archived SET key = -6 WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
+        f"{DAY}: 'ann': 6 in the archive, 5 by the ledger"
+    ),
+    f"DELETE FROM archived WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
+        f"{DAY}: 'ann': nothing in the archive, 5 by the ledger"
+    ),
+    f"DELETE FROM veiled WHERE archive_id = {IT}": f"{DAY}: 'dora' is shown, though hidden",
+    f"INSERT INTO veiled VALUES ({IT}, {number('ann')})": (
+        f"{DAY}: 'ann' is marked as hidden and is not, or does not stand there"
+    ),
+    f"INSERT INTO veiled VALUES ({RED}, {number('dora')})": (
+        f"{DAY}:red: 'dora' is marked as hidden and is not, or does not stand there"
+    ),
+    "; ".join(f"DELETE FROM {table} WHERE {'id' if table == 'archives' else 'archive_id'} = {IT}" for table in ORDER): (
+        f"{DAY}: it is gone, though its window is sealed"
+    ),
+    "; ".join(
+        f"DELETE FROM {table} WHERE {'id' if table == 'archives' else 'archive_id'} = {RED}" for table in ORDER
+    ): (f"{DAY}:red: it is gone, though its window is sealed"),
+    f"UPDATE ledger SET value = 7 WHERE amount = 5 AND user_number = {number('ann')}": (
+        f"{MONTH}: 'ann': 5 in the archive, 7 by the ledger"
+    ),
+}
+
+
+@pytest.fixture
+def sealed(own_stack: Any) -> Iterator[Space]:
+    with own_stack.client() as api:
+        rules = {"order": "asc", "category_boards": True, "bounded_sums": True}
+        space = Space(own_stack, api, "n", **rules)
+        for user, amount in (("ann", 5), ("bob", 3), ("cleo", 3), ("dora", 4)):
+            space.grant(user, amount, category="red" if user == "ann" else None)
+        assert api.post("/v1/users/dora/hide").status_code in (200, 202)
+        space.seal(DAY, MONTH)
+        own_stack.wait_flushed()
+        yield space
+
+
+def test_a_histogram_of_nothing_is_empty_in_an_archive_too(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), bounded_sums=True)
+    space.grant("ann", 5)
+    space.seal(DAY)
+    answer = api.get(f"{space.url}/boards/{DAY}/stats?min_score=100&histogram=5").json()
+    assert (answer["count"], answer["histogram"]) == (0, [])
+
+
+@pytest.mark.timeout(120)
+def test_each_fault_in_an_archive_is_named(sealed: Space) -> None:
+    """One after the other; mended, nothing of it is found any more."""
+    for table in TABLES:
+        sealed.sql(f"CREATE TABLE kept_{table} AS TABLE {table}")
+    for fault, told in FAULTS.items():
+        for statement in fault.split(";"):
+            sealed.sql(statement)
+        code, lines = verify(sealed.stack)
+        assert code == 1, fault
+        assert f"n, archive: {told}" in lines, (fault, lines)
+        mend(sealed)
+    assert verify(sealed.stack) == (0, [])
+
+
+def mend(space: Space) -> None:
+    for table in ("archive_revisions", "archived", "veiled", "archives", "ledger"):
+        space.sql(f"DELETE FROM {table}")
+    for table in ("archives", "archive_revisions", "archived", "veiled", "ledger"):
+        space.sql(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table}")
+
+
+@pytest.mark.timeout(120)
+def test_what_is_still_to_follow_is_no_fault_and_what_was_not_followed_is(sealed: Space) -> None:
+    sealed.stack.stop("persist")
+    sealed.sql("UPDATE ledger SET value = 6, amount = 6, change = 6, score = 6 WHERE amount = 5")
+    sealed.sql(
+        f"""INSERT INTO archive_todo SELECT namespace_id, w, user_number, partition, seq
+            FROM ledger, unnest(windows) AS w
+            WHERE user_number = {number("ann")} AND w IN (SELECT "window" FROM seals)"""
+    )
+    told = f"n, archive: {DAY}: 'ann': 5 in the archive, 6 by the ledger"
+    assert not [line for line in verify(sealed.stack)[1] if line.startswith("n, archive: ")]
+    sealed.sql("DELETE FROM archive_todo")
+    assert told in verify(sealed.stack)[1]
+    sealed.stack.start("persist")
+
+
+@pytest.mark.timeout(120)
+def test_a_place_among_equals_by_a_name_that_was_erased_is_no_fault(sealed: Space) -> None:
+    """cleo stood before bob; the name that stands there now would stand behind."""
+    assert sealed.api.delete("/v1/users/cleo").status_code in (200, 202, 204)
+    until(lambda: not sealed.sql("SELECT FROM users WHERE name = 'cleo'"), "cleo is not erased")
+    assert verify(sealed.stack) == (0, [])

@@ -28,7 +28,7 @@ class Lane:
     @classmethod
     async def open(cls, redis_url: str, postgres_url: str, *, by_index: bool) -> "Lane":
         """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
-        settings = {"jit": "off", **({"enable_seqscan": "off"} if by_index else {})}
+        settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
         connection = await asyncpg.connect(postgres_url, timeout=5, server_settings=settings)
         return cls(connection, Link(redis_url, [CELLS, TREE], timeout_s=60))
 

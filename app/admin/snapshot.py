@@ -4,7 +4,6 @@ A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq
 `total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +16,7 @@ from ..store.boards import base_of, since_of
 from ..store.redis import Call, Link, Refused, ask, at_once, evalsha
 from ..store.scripts import load
 from ..store.stats import kept_sums
-from ..store.sums import TOP_NODES
+from ..store.sums import TOP_NODES, integer_of
 
 CELLS = load("cells")
 
@@ -25,7 +24,6 @@ ROUNDS_MAX = 20
 _LOOKUPS_A_CALL = 20_000  # some ms, in which everybody else waits
 _USERS_A_CALL = 500
 _BALANCES = ("total", "count", "last")
-_INTEGER = re.compile(rb"-?\d+")
 
 
 class Kept(NamedTuple):
@@ -60,11 +58,6 @@ def score_of(text: bytes) -> int | None:
     """A sorted set's score, however it is written; None where it is no whole number."""
     number = float(text)
     return int(number) if number.is_integer() else None
-
-
-def integer_of(text: bytes) -> int | None:
-    """A hash's number; None where it is none."""
-    return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def kept_of(fields: Sequence[bytes], spoilt: frozenset[str]) -> Kept:
@@ -171,7 +164,7 @@ class Space(NamedTuple):
 
 def _sum(nodes: Iterable[bytes | None]) -> int:
     """What the top of a tree comes to; a node that holds no sum is told where the tree is looked through."""
-    return sum(int(held) for held in nodes if held and held.lstrip(b"-").isdigit())
+    return sum(integer_of(held) or 0 for held in nodes if held)
 
 
 async def read_space(

@@ -11,7 +11,7 @@ from ..store.redis import Call, ask, at_once
 from ..store.sums import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .lane import Lane
 from .report import told
-from .snapshot import integer_of, score_of
+from .snapshot import score_of
 
 _A_CALL = 1_000
 

@@ -13,7 +13,6 @@ from app.store import keys
 
 NOW = datetime.now(UTC)
 DAY = f"{NOW:%Y-%m-%d}"
-HOUR = f"{NOW:%Y-%m-%dT%H}:00:00Z"
 GRANTS = [("ann", 5, "red"), ("bob", 3, "blue"), ("ann", 2, "blue"), ("cleo", 3, "red"), ("dora", 4, None)]
 GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 and 8
 TABLES = ["ledger", "standings", "activity", "trends"]
@@ -41,6 +40,7 @@ class Checked:
         assert client.delete("/v1/namespaces/n/grants/g3").status_code == 200
         assert client.post("/v1/users/gus/hide").status_code in (200, 204)
         stack.wait_flushed()
+        self.hour = f"{self.of_sql('SELECT max(granted_at) FROM ledger').astimezone(UTC):%Y-%m-%dT%H}:00:00Z"
         (key,) = direct.keys("lb:*:b:1:all")
         self.p = int(key.split(b"}")[0].split(b"{")[1])
         self.sql(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in TABLES))
@@ -64,9 +64,12 @@ class Checked:
             for text in texts:
                 db.execute(text)
 
-    def number(self, user: str) -> int:
+    def of_sql(self, text: str, *args: Any) -> Any:
         with psycopg.connect(self.stack.postgres.url) as db:
-            return int(db.execute("SELECT number FROM users WHERE name = %s", (user,)).fetchall()[0][0])
+            return db.execute(text, args).fetchall()[0][0]
+
+    def number(self, user: str) -> int:
+        return int(self.of_sql("SELECT number FROM users WHERE name = %s", user))
 
     def member(self, user: str, board: str = "all") -> bytes:
         digits: bytes = self.direct.hget(keys.orders(self.p, 1, board), user)
@@ -335,7 +338,7 @@ def lose_standing(c: Checked) -> str:
 
 def change_hour(c: Checked) -> str:
     c.sql(f"UPDATE activity SET grants = grants + 1 WHERE level = 1 AND user_number = {c.number('ann')}")
-    return f"n, counts by time: 'ann', the hour of {HOUR}: grants 3, 2 by the ledger"
+    return f"n, counts by time: 'ann', the hour of {c.hour}: grants 3, 2 by the ledger"
 
 
 def change_day_of_recording(c: Checked) -> str:
@@ -345,7 +348,7 @@ def change_day_of_recording(c: Checked) -> str:
 
 def lose_hour(c: Checked) -> str:
     c.sql(f"DELETE FROM activity WHERE level = 1 AND user_number = {c.number('eve')}")
-    return f"n, counts by time: 'eve', the hour of {HOUR}: amount 0, 6 by the ledger"
+    return f"n, counts by time: 'eve', the hour of {c.hour}: amount 0, 6 by the ledger"
 
 
 def change_trend(c: Checked) -> str:
@@ -355,7 +358,7 @@ def change_trend(c: Checked) -> str:
 
 def change_minute(c: Checked) -> str:
     c.sql("UPDATE trends SET grants = grants + 1 WHERE ctid = (SELECT ctid FROM trends WHERE level = 2 LIMIT 1)")
-    return f"n, counts by time: all users, the minutes of the hour of {HOUR}: grants "
+    return f"n, counts by time: all users, the minutes of the hour of {c.hour}: grants "
 
 
 FAULTS = [value for value in list(globals().values()) if set(getattr(value, "__annotations__", {})) == {"c", "return"}]

@@ -23,6 +23,7 @@ from .live.transport import LiveProtocol
 from .logs import configure
 from .model.errors import Problem
 from .model.windows import now_micros
+from .persist.ending import end
 from .persist.worker import SCRIPTS, Worker
 from .server import find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
@@ -157,13 +158,15 @@ async def _persist(settings: Settings) -> None:
         settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions, now_micros
     )
     settle()
-    task = asyncio.ensure_future(worker.run())
+    task, told = asyncio.ensure_future(worker.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    hearing = asyncio.ensure_future(told.wait())
+    await asyncio.wait({task, hearing}, return_when=asyncio.FIRST_COMPLETED)
+    hearing.cancel()
+    await end(task)
+    if not task.cancelled():
+        task.result()
 
 
 @cli.command()

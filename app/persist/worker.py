@@ -22,6 +22,7 @@ from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
 from .drift import Drift
 from .drop import Dropper
+from .ending import end
 from .heal import heal
 from .people import People
 from .row import Row, read_row
@@ -109,7 +110,7 @@ class Worker:
         try:
             await self._run()
         finally:
-            drift.cancel()
+            await end(drift)
 
     async def _run(self) -> None:
         pause = 0.1

@@ -179,7 +179,7 @@ def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, cli
 @pytest.mark.timeout(120)
 def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None:
     with Writers(own_stack):
-        wanted, deadline = watched.checks + 6, time.monotonic() + 90
+        wanted, deadline = watched.checks + 2, time.monotonic() + 90
         while watched.checks < wanted:
             time.sleep(0.1)  # the persister has other things to do than to tell its metrics
             assert time.monotonic() < deadline, "boards that change all the time are not looked at"

@@ -112,7 +112,7 @@ def test_a_dense_hour_is_counted_finer_and_as_exactly(
                 assert (told["count"], told["sum"]) == (wanted[0], wanted[1] / 100), (by, since, until)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", ["America/Havana", "Australia/Lord_Howe"])
 def test_trends_are_the_brute_force_buckets(
     api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str
 ) -> None:

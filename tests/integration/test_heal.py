@@ -140,6 +140,7 @@ def test_a_window_that_is_sealed_before_its_duplicate_is_healed_agrees(healing: 
     healing.stack.start("persist")
     until(lambda: DAY in space.archived(), "the sealed window does not come to agree")
     assert (space.scores(DAY), space.scores("all")) == ({"bob": 3}, {"bob": 3})
+    healing.stack.wait_flushed()  # the boards agreed by the heal, whose row may still be on its way
     ((sealed, healed),) = space.sql(
         "SELECT s.seq, l.seq FROM seals s, ledger l WHERE s.\"window\" = %s AND l.kind = 'heal'", DAY
     )

@@ -35,7 +35,7 @@ times = st.sampled_from(TIMES)
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
 _names = count()
 SEALS_MAX = 2  # an example
-EXAMPLES = 16
+EXAMPLES = 12
 
 
 class Machine(Reader):

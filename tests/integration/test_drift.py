@@ -138,6 +138,8 @@ def test_what_cannot_be_read_keeps_nobody_from_looking_elsewhere(
     until(lambda: watched.drifting == 0, "drift is told for ever")
     direct.hset(spoilt, "t:all", "9 9")
     until(lambda: watched.drifting == 1, "drift of what was put back is not told")
+    named = [line for line in (own_stack.folder / "persist.log").read_text().splitlines() if "differs from" in line]
+    assert ["other" in named[0], "spoilt" in named[-1]] == [True, True]
 
 
 class Broken(dict[int, None]):

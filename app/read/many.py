@@ -24,7 +24,6 @@ from .totals import USERS_BYTES_MAX, Users, check_users
 WINDOWS_MAX = 20
 BOARDS_MAX = 100
 LIMIT_MAX = 100
-
 OFFSET_MAX = 10**9
 
 Ranking = Annotated[str, msgspec.Meta(pattern="^(competition|dense|ordinal)$")]

@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from . import openapi
+from .access.client import TRUSTED_PROXIES
 from .access.keys import Keyring
 from .admin.erasures import Erasures
 from .admin.intents import Intents
@@ -29,6 +30,7 @@ from .live.hub import Hub
 from .live.socket import LiveServer
 from .live.transport import DRAIN
 from .logs import configure
+from .model.address import parse_networks
 from .model.errors import Problem
 from .model.windows import now_micros
 from .read.activity import Activities
@@ -138,7 +140,7 @@ class Server:
         loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check, self._follow)
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         try:
-            yield {DRAIN: self.live.drain}
+            yield {DRAIN: self.live.drain, TRUSTED_PROXIES: parse_networks(self._settings.trusted_proxies)}
         finally:
             for task in tasks:
                 task.cancel()

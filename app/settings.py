@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .model.address import parse_networks
+
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 
@@ -36,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
     chores_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    trusted_proxies: str = ""
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
@@ -53,6 +56,10 @@ def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
         raise SettingsError(_named(str(error))) from None
     if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
         raise SettingsError("LEADERBOARD_API_KEY: must be lb_<id>_<secret of 16 or more characters>")
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        raise SettingsError(f"LEADERBOARD_TRUSTED_PROXIES: must be networks in CIDR notation: {error}") from None
     return settings
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..access.guard import check_reader, need, principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
-from ..model.namespace import Namespace, Rules, check_change, check_rules, locked, partition_of, reach_of
+from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
 from ..store import keys
 from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
@@ -51,7 +51,7 @@ class Namespaces:
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
         check_namespace_name(name, "$.name")
-        rules = check_rules(await decode_body(request, Rules, b"{}"))
+        rules = read_rules(await decode_body(request, SentRules, b"{}"))
         for _ in range(_TRIES_MAX):
             found = await self._put(name, rules, principal.id)
             if found is not None:

@@ -5,9 +5,8 @@ the user's other live grants, which the ledger knows; a plan is good as long as 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,8 +14,9 @@ from msgspec import UNSET, UnsetType
 from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
+from .moment import SentMoment
 from .namespace import Namespace
-from .text import LABEL_BYTES_MAX, check_text
+from .text import check_label
 
 REASON_BYTES_MAX = 256
 _PLAIN = ("category", "source", "source_id", "action", "session_id")
@@ -30,7 +30,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
     """The body of an edit: what is absent stays; null takes a label away."""
 
     amount: msgspec.Raw | UnsetType = UNSET
-    granted_at: Annotated[datetime, msgspec.Meta(tz=True)] | UnsetType = UNSET
+    granted_at: SentMoment | UnsetType = UNSET
     category: str | UnsetType | None = UNSET
     source: str | UnsetType | None = UNSET
     source_id: str | UnsetType | None = UNSET
@@ -121,7 +121,7 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | N
         value = getattr(edit, field)
         if value is not UNSET:
             if value is not None:
-                check_text(value, f"$.{field}", LABEL_BYTES_MAX)
+                check_label(value, f"$.{field}")
             changes[field] = value
     if not isinstance(edit.amount, UnsetType):
         changes["amount"] = units = amount_units(edit.amount, namespace.rules.scale)
@@ -129,7 +129,7 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | N
         if (low is not None and units < low) or (high is not None and units > high):
             raise AmountRange("the amount lies outside the namespace's amount_min and amount_max", field="$.amount")
     if not isinstance(edit.granted_at, UnsetType):
-        at = granted_micros(edit.granted_at)
+        at = _moment(edit.granted_at)
         past, future = namespace.past_micros, namespace.future_micros
         if at != held.granted_at:
             if (past is not None and at < now - past) or (future is not None and at > now + future):
@@ -137,6 +137,14 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | N
             windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
             changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(held, **changes)
+
+
+def _moment(sent: msgspec.Raw) -> int:
+    """A grant has a granted_at: null is none."""
+    at = granted_micros(sent)
+    if at is None:
+        raise Invalid("must not be null", field="$.granted_at")
+    return at
 
 
 def corrected(namespace: Namespace, held: Held, ask: Ask, now: int, zone: str | None = None) -> Held:
@@ -158,7 +166,7 @@ def asked_digest(namespace: Namespace, ask: Ask) -> bytes:
     if not isinstance(edit.amount, UnsetType):
         changes["amount"] = amount_units(edit.amount, namespace.rules.scale)
     if not isinstance(edit.granted_at, UnsetType):
-        changes["granted_at"] = granted_micros(edit.granted_at)
+        changes["granted_at"] = _moment(edit.granted_at)
     return blake2b(_pack((ask.grant_id, ask.verb, sorted(changes.items()), edit.reason)), digest_size=16).digest()
 
 

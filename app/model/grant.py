@@ -1,19 +1,19 @@
 """A grant as a client sends it, checked field by field and turned into an entry for the log."""
 
 import re
-from datetime import datetime
 from hashlib import blake2b
 from math import isfinite
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from .entry import GRANT, Entry, LogEntry, entry_id, labels_of
 from .errors import Invalid
+from .moment import SentMoment, read_moment
 from .namespace import Namespace
 from .score import to_units
-from .text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
-from .windows import EARLIEST, LATEST, to_micros
+from .text import ID_BYTES_MAX, check_label, check_text
+from .windows import to_micros
 
 META_BYTES_MAX = 2048
 _LABELS = ("$.category", "$.source", "$.source_id", "$.action", "$.session_id")
@@ -27,7 +27,8 @@ _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
 
 class Grant(msgspec.Struct, forbid_unknown_fields=True):
-    """One grant's fields as sent. `amount` stays the number's own text, so that no float ever touches it."""
+    """One grant's fields as sent. `amount` stays the number's own text, so that no float ever touches it, and
+    `granted_at` the time's, so that nothing rounds it."""
 
     grant_id: str
     user_id: str
@@ -36,7 +37,7 @@ class Grant(msgspec.Struct, forbid_unknown_fields=True):
     source: str | None = None
     source_id: str | None = None
     action: str | None = None
-    granted_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    granted_at: SentMoment | msgspec.UnsetType = msgspec.UNSET
     session_id: str | None = None
     meta: dict[str, Any] | None = None
 
@@ -69,10 +70,10 @@ def plan(
     labels = (grant.category, grant.source, grant.source_id, grant.action, grant.session_id)
     for field, value in zip(_LABELS, labels, strict=True):
         if value is not None:
-            check_text(value, field, LABEL_BYTES_MAX)
+            check_label(value, field)
     units = amount_units(grant.amount, namespace.rules.scale)
     meta = None if grant.meta is None else _meta(grant.meta)
-    sent_at = None if grant.granted_at is None else granted_micros(grant.granted_at)
+    sent_at = granted_micros(grant.granted_at)
     granted_at = now if sent_at is None else sent_at
     windows = namespace.calendar.names_at(granted_at)
     body = LogEntry(
@@ -129,11 +130,10 @@ def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
         raise Invalid("expected a number", field="$.amount") from None
 
 
-def granted_micros(sent: datetime) -> int:
-    """Microseconds of a granted_at. Invalid."""
-    if not EARLIEST <= sent < LATEST:
-        raise Invalid("must lie between the years 1900 and 2254", field="$.granted_at")
-    return to_micros(sent)
+def granted_micros(sent: msgspec.Raw | msgspec.UnsetType) -> int | None:
+    """Microseconds of a granted_at; None where none was sent. Invalid."""
+    moment = None if isinstance(sent, msgspec.UnsetType) else read_moment(sent, "$.granted_at")
+    return None if moment is None else to_micros(moment)
 
 
 def _meta(meta: dict[str, Any]) -> bytes:

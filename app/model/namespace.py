@@ -1,6 +1,6 @@
 """A namespace: one competition with its own rules, and what those rules mean."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from .errors import Invalid, RuleLocked
+from .moment import SentMoment, read_moment
 from .score import from_units, to_units
 from .stats import Band, check_bands
-from .text import check_namespace_name, check_text
+from .text import NAME_CHARS_MAX, check_chars, check_namespace_name
 from .windows import EARLIEST, LATEST, Calendar, Period, Season, day_in, to_micros
 from .zone import check_zone
 
@@ -59,6 +60,20 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bands: tuple[Band, ...] = ()
 
 
+class SentSeason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A season as a client sends it."""
+
+    name: str
+    starts: SentMoment
+    ends: SentMoment
+
+
+class SentRules(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rules as a client sends them: their times are still what was sent."""
+
+    seasons: tuple[SentSeason, ...] = ()  # type: ignore[assignment]
+
+
 # Which of a user's grants make the score.
 COUNTED = {
     **{("sum", order): "sum" for order in ("asc", "desc")},
@@ -76,10 +91,28 @@ _LOCKED = (
 _KEPT = ("statistics", "bounded_sums")
 
 
+def read_rules(sent: SentRules) -> Rules:
+    """The rules that a client sent, in their normal form. Invalid, naming the field."""
+    if len(sent.seasons) > SEASONS_MAX:
+        raise Invalid(f"at most {SEASONS_MAX} seasons", field="$.seasons")
+    seasons = tuple(
+        Season(season.name, *(_edge(getattr(season, edge), f"$.seasons[{i}].{edge}") for edge in ("starts", "ends")))
+        for i, season in enumerate(sent.seasons)
+    )
+    return check_rules(Rules(**{**msgspec.structs.asdict(sent), "seasons": seasons}))
+
+
+def _edge(sent: msgspec.Raw, field: str) -> datetime:
+    moment = read_moment(sent, field)
+    if moment is None:
+        raise Invalid("must not be null", field=field)
+    return moment.astimezone(UTC)
+
+
 def check_rules(rules: Rules) -> Rules:
     """The rules in their normal form (`all` first, each period once). Invalid, naming the field."""
     if rules.display_name is not None:
-        check_text(rules.display_name, "$.display_name", 128)
+        check_chars(rules.display_name, "$.display_name", NAME_CHARS_MAX)
     if rules.group is not None:
         check_namespace_name(rules.group, "$.group")
     check_zone(rules.timezone, "$.timezone")

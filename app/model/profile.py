@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from .errors import Invalid
-from .text import check_text
+from .text import NAME_CHARS_MAX, check_chars, check_text
 from .zone import check_zone
 
-NAME_BYTES_MAX = 128
 URL_BYTES_MAX = 512
 _SPACE = re.compile(r"\s")
 
@@ -26,7 +25,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def check_profile(profile: Profile) -> Profile:
     """The profile. Invalid, naming the field."""
     if profile.display_name is not None:
-        check_text(profile.display_name, "$.display_name", NAME_BYTES_MAX)
+        check_chars(profile.display_name, "$.display_name", NAME_CHARS_MAX)
     if profile.avatar is not None:
         _check_url(profile.avatar, "$.avatar")
     if profile.timezone is not None:

@@ -8,7 +8,7 @@ import msgspec
 
 from .errors import Invalid
 from .score import from_units, sum_of
-from .text import LABEL_BYTES_MAX, check_text
+from .text import check_label
 
 BANDS_MAX = 20
 PERCENTS = (50, 90, 99)
@@ -83,7 +83,7 @@ def check_bands(bands: Sequence[Band]) -> None:
     if len(bands) > BANDS_MAX:
         raise Invalid(f"at most {BANDS_MAX} bands", field="$.bands")
     for i, band in enumerate(bands):
-        check_text(band.name, f"$.bands[{i}].name", LABEL_BYTES_MAX)
+        check_label(band.name, f"$.bands[{i}].name")
         if band.name in (other.name for other in bands[:i]):
             raise Invalid("names another band already", field=f"$.bands[{i}].name")
         if i and band.up_to <= bands[i - 1].up_to:

@@ -206,4 +206,5 @@ def _parse(name: str) -> tuple[Period, date] | None:
             found = "day", date(int(year), int(month), int(day))
     except ValueError:
         return None
-    return found if EARLIEST.year <= found[1].year < LATEST.year else None
+    # A zone's wall is up to a day off UTC's: the first and the last moment that are taken lie in years beside these.
+    return found if EARLIEST.year - 1 <= found[1].year <= LATEST.year else None

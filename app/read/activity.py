@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 
 import asyncpg
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..access.guard import check_reader, principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid, UserNotFound
+from ..model.moment import SentMoment, read_moment
 from ..model.namespace import Namespace
 from ..model.score import sum_of
 from ..model.text import ID_BYTES_MAX, check_text
@@ -35,15 +37,14 @@ _RANGE = ("since", "until", "by")
 _READS_MAX = 4
 
 T = TypeVar("T")
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class UsersRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose activity is asked for, and when: `since` ≤ t < `until`, each open where it is absent."""
 
     users: Annotated[tuple[str, ...], msgspec.Meta(max_length=USERS_MAX)]
-    since: Moment | None = None
-    until: Moment | None = None
+    since: SentMoment | UnsetType = UNSET
+    until: SentMoment | UnsetType = UNSET
     by: Literal["granted", "recorded"] = "granted"
 
 
@@ -90,7 +91,8 @@ class Activities:
         check_query(request)
         body = await decode_body(request, UsersRange, bytes_max=USERS_BYTES_MAX)
         users = check_users(Users(body.users))
-        asked = _checked(body.since, body.until, body.by, "$.")
+        since, until = (_moment(getattr(body, name), name) for name in ("since", "until"))
+        asked = _checked(since, until, body.by, "$.")
 
         async def read(namespace: Namespace) -> dict[str, Any]:
             rows, lag = await self._fetch(namespace, "activity", *asked.arguments, users)
@@ -169,11 +171,12 @@ def _range(request: Request) -> Range:
     return _checked(moment_of(query, "since"), moment_of(query, "until"), by, "?")
 
 
+def _moment(sent: msgspec.Raw | UnsetType, name: str) -> datetime | None:
+    return None if isinstance(sent, UnsetType) else read_moment(sent, f"$.{name}")
+
+
 def _checked(since: datetime | None, until: datetime | None, by: str, where: str) -> Range:
-    """Invalid for bounds that no grant can have, and for an end before its beginning."""
-    for name, moment in (("since", since), ("until", until)):
-        if moment is not None and not EARLIEST <= moment < LATEST:
-            raise Invalid("must lie between the years 1900 and 2254", field=where + name)
+    """Invalid for an end before its beginning."""
     if since is not None and until is not None and since > until:
         raise Invalid("must not lie behind until", field=f"{where}since")
     return Range(since, until, by)

@@ -16,7 +16,7 @@ from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
 from ..model.namespace import Namespace
-from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
+from ..model.text import ID_BYTES_MAX, check_label, check_text
 from ..model.veil import told_name
 from ..store.directory import namespace_of
 from ..store.gather import Gatherer
@@ -76,9 +76,10 @@ class Ask(NamedTuple):
         for name in types:
             if name not in _TYPES:
                 raise Invalid(f"is none of {', '.join(_TYPES)}", field="?type")
-        for name, bytes_max in (("actor", ID_BYTES_MAX), ("session_id", LABEL_BYTES_MAX)):
-            if name in query:
-                check_text(query[name], f"?{name}", bytes_max)
+        if "actor" in query:
+            check_text(query["actor"], "?actor", ID_BYTES_MAX)
+        if "session_id" in query:
+            check_label(query["session_id"], "?session_id")
         limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
         return cls(types, query.get("actor"), query.get("session_id"), limit)
 

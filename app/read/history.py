@@ -12,9 +12,10 @@ import msgspec
 
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
+from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
 from ..model.veil import told_name
-from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
+from ..model.windows import Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.log import is_counted, lag_behind
@@ -133,15 +134,7 @@ def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name)
     if text is None:
         return None
-    try:
-        moment = msgspec.convert(text.replace(" ", "+"), datetime)
-    except msgspec.ValidationError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Invalid("must be an RFC 3339 time with its zone", field=f"?{name}")
-    if not EARLIEST <= moment < LATEST:
-        raise Invalid("must lie between the years 1900 and 2254", field=f"?{name}")
-    return moment
+    return parse_moment(text, f"?{name}")
 
 
 def _cursor(row: asyncpg.Record) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..model.errors import Problem
 from ..model.namespace import Namespace, Number
-from ..model.text import LABEL_BYTES_MAX, check_text
+from ..model.text import check_label
 from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.names import Names
@@ -181,4 +181,4 @@ class Many:
 
 def _check_category(category: str | None, field: str) -> None:
     if category is not None:
-        check_text(category, field, LABEL_BYTES_MAX)
+        check_label(category, field)

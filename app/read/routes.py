@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
-from ..model.text import ID_BYTES_MAX, LABEL_BYTES_MAX, check_text
+from ..model.text import ID_BYTES_MAX, check_label, check_text
 from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.boards import Board, board_call
@@ -283,7 +283,7 @@ def category_of(request: Request) -> str | None:
     """The category asked for. Invalid."""
     category = request.query_params.get("category")
     if category is not None:
-        check_text(category, "?category", LABEL_BYTES_MAX)
+        check_label(category, "?category")
     return category
 
 

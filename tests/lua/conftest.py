@@ -40,7 +40,13 @@ class Partition:
         return self.store.eval(script.source, len(names), *names, *args)
 
     def entry(self, grant_id: str, user: str = "otter", amount: int = 5, at: int = NOW, **fields: Any) -> Entry:
-        grant = Grant(grant_id, user, Raw(str(amount).encode()), granted_at=from_micros(at), **fields)
+        grant = Grant(
+            grant_id,
+            user,
+            Raw(str(amount).encode()),
+            granted_at=Raw(f'"{from_micros(at).isoformat()}"'.encode()),
+            **fields,
+        )
         return plan(grant, self.space, NOW)
 
     def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False, **bound: int) -> list[Outcome]:

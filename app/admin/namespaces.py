@@ -16,6 +16,7 @@ from ..model.text import check_namespace_name
 from ..store import keys
 from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
 from ..store.gather import Gatherer
+from ..store.log import has_entries
 from ..store.postgres import Postgres
 from ..store.redis import Call
 from ..wire import answer, check_query, decode_body
@@ -97,8 +98,8 @@ class Namespaces:
         await self._publish([version_call(namespace.partition, namespace.id, row["version"])])
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
-        space = keys.space(namespace.partition, namespace.id)
-        return bool(await self._gatherer.call(("HEXISTS", space, "v:all")))
+        """Asked of the log and the ledger: a grant in quarantine moves no board and counts all the same."""
+        return await has_entries(self._gatherer, self._postgres, namespace.partition, namespace.id)
 
     async def _drop_sums(self, namespace: Namespace) -> None:
         """Nobody writes trees of sums any more: what they were kept by is an older version. The next change does what

@@ -182,13 +182,13 @@ class Sink:
 
     async def _copy_meta(self, rows: Iterable[Row]) -> None:
         records = [
-            (row.entry.namespace_id, row.seq, row.entry.meta.decode())
+            (row.partition, row.epoch, row.seq, row.entry.namespace_id, row.entry.meta.decode())
             for row in rows
             if row.entry is not None and row.entry.meta is not None
         ]
         if records:
             await self._connection.copy_records_to_table(
-                "grant_meta", records=records, columns=("namespace_id", "seq", "meta")
+                "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
             )
 
     async def _set_aside(self, rows: Iterable[Row]) -> None:

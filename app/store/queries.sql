@@ -65,6 +65,10 @@ WITH deleted AS (
 told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted)
 SELECT id, partition, version FROM deleted;
 
+-- name: has_rows
+-- Whether the ledger holds anything of a namespace, whatever became of it. O(log n).
+SELECT EXISTS (SELECT FROM ledger WHERE namespace_id = $1) AS has_rows;
+
 -- name: rules
 SELECT rules::text FROM namespaces WHERE id = $1;
 
@@ -102,7 +106,7 @@ FROM ledger l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
      AND f.revision = 1 AND f.kind = 'grant'
-LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = coalesce(f.seq, l.seq)
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = coalesce(f.epoch, l.epoch) AND m.seq = coalesce(f.seq, l.seq)
 WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
   AND l.user_number = (SELECT number FROM users WHERE name = $2)
   AND ($3::timestamptz IS NULL OR l.granted_at >= $3) AND ($4::timestamptz IS NULL OR l.granted_at < $4)
@@ -115,7 +119,7 @@ ORDER BY l.granted_at DESC, l.seq DESC LIMIT $7;
 -- name: explain
 -- A user's live grants in one window, newest first, and what all of them come to in every way. O(the user's grants).
 WITH live AS MATERIALIZED (
-    SELECT l.*, coalesce(f.seq, l.seq) AS first_seq
+    SELECT l.*, coalesce(f.epoch, l.epoch) AS first_epoch, coalesce(f.seq, l.seq) AS first_seq
     FROM ledger l
     LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
          AND f.revision = 1 AND f.kind = 'grant'
@@ -132,7 +136,7 @@ SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.sour
        l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.first_seq AS seq, m.meta::text AS meta,
        whole.total, whole.highest, whole.lowest, whole.latest
 FROM live l CROSS JOIN whole
-LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.first_seq
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.first_epoch AND m.seq = l.first_seq
 WHERE ($4::timestamptz IS NULL OR (l.granted_at, l.first_seq) < ($4, $5::bigint))
   AND CASE $6::text WHEN 'sum' THEN true WHEN 'highest' THEN l.value = whole.highest
            WHEN 'lowest' THEN l.value = whole.lowest ELSE l.first_seq = whole.latest_seq END
@@ -345,7 +349,7 @@ SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.
        m.meta::text AS meta
 FROM ledger l
 JOIN users u ON u.number = l.user_number
-LEFT JOIN grant_meta m ON m.namespace_id = l.namespace_id AND m.seq = l.seq
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
 WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
 ORDER BY l.revision;
 
@@ -1109,7 +1113,7 @@ SELECT FROM intents WHERE user_number = $1 AND version = $2 AND wish = 'erase' A
 -- O(the user's grants).
 DELETE FROM grant_meta m USING standings s, ledger l
 WHERE s.user_number = $1 AND s."window" = 'all' AND l.namespace_id = s.namespace_id AND l.user_number = $1
-  AND m.namespace_id = l.namespace_id AND m.seq = l.seq;
+  AND m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq;
 
 -- name: erase_profile
 DELETE FROM profiles WHERE user_number = $1;

@@ -63,7 +63,7 @@ _STATS: dict[str, Any] = {
         **{name: {"type": ["string", "null"]} for name in ("starts", "ends", "category", "band")},
         **{name: {"type": "integer"} for name in ("epoch", "version", "count")},
         **dict.fromkeys(("sum", "mean", "stddev", "min", "max"), _MAYBE),
-        "percentiles": {"type": "object", "properties": dict.fromkeys(("50", "90", "99"), _MAYBE)},
+        "percentiles": {"type": "object", "additionalProperties": _MAYBE},
         "histogram": {"type": "array", "items": _BIN},
     },
 }
@@ -148,7 +148,7 @@ _BOARD_QUERY = (
     *("as_of", "compare_to"),
     *BOUNDS,
 )
-_STATS_QUERY = ("category", "min_score", "max_score", "exclusive", "histogram")
+_STATS_QUERY = ("category", "min_score", "max_score", "exclusive", "histogram", "percentiles", "interpolate")
 _PICK_QUERY = ("category", "ranking")
 _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")

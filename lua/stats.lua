@@ -2,12 +2,13 @@
 --
 -- KEYS     board, namespace, meta, sums of the board (where bounded sums are kept and asked for)
 -- ARGV     board's name, lowest and highest score as ZCOUNT takes them, bins of a histogram (0: none), order (desc | asc),
---          then percents
+--          then 1 for two scores a percent (else 0), then percents in ten-thousandths
 -- Reply    {epoch, version, sums | false, sum | false, count, lowest, highest, score of each percent …, begin of a bin, its
 --          count, …}: sums as include/tally keeps them, of the whole board; the rest of the scores in bounds, the sum of
 --          them as the board keeps them ('' where its tree is broken), scores false without any;
---          the score of a percent: that which so many, the worst first, do not surpass (nearest rank); bins as the scores go
---          up, each up to the next one's begin; {'unopened'} where meta is gone; {'archived', epoch, version} where the
+--          the score of a percent: that which so many, the worst first, do not surpass (nearest rank), or the two between
+--          whose places it lies (the first and the last place are 0 and 100 percent); bins as the scores go up, each up
+--          to the next one's begin; {'unopened'} where meta is gone; {'archived', epoch, version} where the
 --          board stands in Postgres
 -- Effects  none
 --
@@ -19,7 +20,8 @@
 
 local board_key, space_key, meta_key, sums_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local board, low, high, bins, ascending = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'asc'
-local FIRST_PERCENT = 6
+local between = ARGV[6] == '1'
+local FIRST_PERCENT, WHOLE = 7, 1000000
 
 local epoch = redis.call('HGET', meta_key, 'epoch')
 if not epoch then
@@ -51,7 +53,14 @@ if sum and count > 0 then
 end
 local reply = { epoch, version, held[2], sum, count, ascending and best or worst, ascending and worst or best }
 for i = FIRST_PERCENT, #ARGV do
-  reply[#reply + 1] = key_at(math.floor((tonumber(ARGV[i]) * count + 99) / 100))
+  local share = tonumber(ARGV[i])
+  if between then
+    local place = math.floor(share * math.max(count - 1, 0) / WHOLE) + 1
+    reply[#reply + 1] = key_at(place)
+    reply[#reply + 1] = key_at(math.min(place + 1, count))
+  else
+    reply[#reply + 1] = key_at(math.max(1, math.floor((share * count + WHOLE - 1) / WHOLE)))
+  end
 end
 
 -- How many scores lie from `first` up to `next`, that one left out.

@@ -1,17 +1,53 @@
 """What the scores of a board come to, and the bands of its users or of a field of many boards."""
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from math import sqrt
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from .errors import Invalid
+from .percentile import SHARES, parse_percentile
 from .score import from_units, sum_of
 from .text import check_label
 
 BANDS_MAX = 20
-PERCENTS = (50, 90, 99)
+#: Percentiles that one call may ask for: each is one or two look-ups in the board.
+PERCENTS_MAX = 20
+
+
+class Percents(NamedTuple):
+    """The percentiles that are asked for: their names, and each in ten-thousandths of a percent. between: the score of
+    each is interpolated linearly between the two users whose places it lies between (the first and the last place are 0
+    and 100 percent), else that of a user by nearest rank."""
+
+    names: tuple[str, ...]
+    shares: tuple[int, ...]
+    between: bool = False
+
+    def of(self, keys: Sequence[int | None], users: int) -> tuple[int | Fraction | None, ...]:
+        """The score of each, of those that were found for it: one a percentile, two where they are interpolated."""
+        if not self.between:
+            return tuple(keys)
+        return tuple(
+            None if low is None or high is None else low + (high - low) * Fraction(share * (users - 1) % SHARES, SHARES)
+            for share, low, high in zip(self.shares, keys[::2], keys[1::2], strict=True)
+        )
+
+
+PERCENTS = Percents(("50", "90", "99"), (500_000, 900_000, 990_000))
+
+
+def parse_percents(named: str | None, interpolate: str | None) -> Percents:
+    """`percentiles=25,50,99.9` and `interpolate=true`, each as asked. Invalid."""
+    if interpolate not in (None, "true", "false"):
+        raise Invalid("must be true or false", field="?interpolate")
+    names = PERCENTS.names if named is None else tuple(dict.fromkeys(named.split(",")))
+    if len(names) > PERCENTS_MAX:
+        raise Invalid(f"at most {PERCENTS_MAX} percentiles are told at once", field="?percentiles")
+    shares = tuple(parse_percentile(name, "?percentiles") for name in names)
+    return Percents(names, shares, interpolate == "true")
 
 
 class Sums(NamedTuple):
@@ -44,25 +80,27 @@ class Statistics(NamedTuple):
     users: int
     lowest: int | None
     highest: int | None
-    percents: tuple[int | None, ...]
+    percents: tuple[int | Fraction | None, ...]
     bins: tuple[tuple[int, int], ...]
 
 
-def figures(found: Statistics, scale: int) -> dict[str, Any]:
-    """Statistics as a client reads them."""
+def figures(found: Statistics, scale: int, percents: Percents = PERCENTS) -> dict[str, Any]:
+    """Statistics as a client reads them. A sum of nothing is 0; there is no mean, lowest or highest of nothing."""
     users, sums = found.users, found.sums if found.users else None
 
-    def number(units: int | None) -> int | float | None:
-        return None if units is None else from_units(units, scale)
+    def number(units: int | Fraction | None) -> int | float | None:
+        if units is None:
+            return None
+        return from_units(int(units), scale) if units.denominator == 1 else float(units / 10**scale)
 
     return {
         "count": users,
-        "sum": None if sums is None else sum_of(sums.scores, scale),
+        "sum": sum_of(sums.scores, scale) if sums else None if users else 0,
         "mean": None if sums is None else sums.mean(users, scale),
         "stddev": None if sums is None else sums.deviation(users, scale),
         "min": number(found.lowest),
         "max": number(found.highest),
-        "percentiles": {str(percent): number(units) for percent, units in zip(PERCENTS, found.percents, strict=True)},
+        "percentiles": {name: number(units) for name, units in zip(percents.names, found.percents, strict=True)},
     }
 
 

@@ -12,7 +12,7 @@ from ..access.guard import principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..model.stats import Edge, Statistics, band_of, figures, ranges_of
+from ..model.stats import PERCENTS, Edge, Percents, Statistics, band_of, figures, parse_percents, ranges_of
 from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.directory import Directory
@@ -52,13 +52,14 @@ class Stats:
         the whole board, at the same version unless that keeps changing. Invalid."""
         board = window.name if category is None else f"{window.name}:{category}"
         bounds = Bounds(*scores_between(query, namespace))
+        percents = parse_percents(query.get("percentiles"), query.get("interpolate"))
         for _ in range(_READS_MAX):
             found, (version, bands) = await asyncio.gather(
-                self._reader.read(namespace, board, bounds, bins), self._bands(namespace, board)
+                self._reader.read(namespace, board, bounds, bins, percents), self._bands(namespace, board)
             )
             if version in (None, found.version):
                 break
-        body = stats_body(namespace, window, category, found) | {"bands": bands}
+        body = stats_body(namespace, window, category, found, percents) | {"bands": bands}
         return body | {"histogram": _histogram(namespace, found)} if bins else body
 
     async def _bands(self, namespace: Namespace, board: str) -> tuple[int | None, list[dict[str, Any]]]:
@@ -113,7 +114,9 @@ class Stats:
         return found
 
 
-def stats_body(namespace: Namespace, window: Window, category: str | None, found: Statistics) -> dict[str, Any]:
+def stats_body(
+    namespace: Namespace, window: Window, category: str | None, found: Statistics, percents: Percents = PERCENTS
+) -> dict[str, Any]:
     """A board's statistics as a client reads them."""
     return {
         "namespace": namespace.name,
@@ -123,7 +126,7 @@ def stats_body(namespace: Namespace, window: Window, category: str | None, found
         "category": category,
         "epoch": found.epoch,
         "version": found.version,
-        **figures(found, namespace.rules.scale),
+        **figures(found, namespace.rules.scale, percents),
         "band": None,
     }
 

@@ -974,7 +974,8 @@ SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (ke
 
 -- name: archived_stats
 -- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
--- the keys of percents ($6) by nearest rank; $7: what makes a key a score; $8: whether a part is added up, in O(those).
+-- the keys of percents ($6, in ten-thousandths) by nearest rank, or two a percent where $9; $7: what makes a key a score;
+-- $8: whether a part is added up, in O(those).
 -- All else out of the archive's own sums, places and counts. O((bins + users who are not shown) × log n).
 WITH a AS MATERIALIZED (SELECT id, total, keys_sum, squares_sum FROM archives WHERE namespace_id = $1 AND board = $2),
 gone AS MATERIALIZED (
@@ -992,8 +993,12 @@ whole AS MATERIALIZED (SELECT first, behind, greatest(behind - first, 0) AS coun
 places AS MATERIALIZED (
     SELECT p.number, r.key FROM whole
     CROSS JOIN LATERAL (
-        SELECT p.number, behind + 1 - (p.percent * count + 99) / 100 AS place
-        FROM unnest($6::int[]) WITH ORDINALITY AS p (percent, number)
+        SELECT 2 * p.number AS number, behind + 1 - CASE
+                   WHEN $9::bool THEN p.percent * (count - 1) / 1000000 + 1
+                   ELSE greatest((p.percent * count + 999999) / 1000000, 1) END AS place
+        FROM unnest($6::bigint[]) WITH ORDINALITY AS p (percent, number)
+        UNION ALL SELECT 2 * p.number + 1, behind + 1 - least(p.percent * (count - 1) / 1000000 + 2, count)
+        FROM unnest($6::bigint[]) WITH ORDINALITY AS p (percent, number) WHERE $9
         UNION ALL SELECT 0, behind UNION ALL SELECT -1, first + 1) AS p
     CROSS JOIN LATERAL (
         SELECT key FROM archived WHERE archive_id = (SELECT id FROM a)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ..model.errors import Overloaded, Recovering
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX
-from ..model.stats import PERCENTS, Statistics, Sums
+from ..model.stats import PERCENTS, Percents, Statistics, Sums
 from . import keys
 from .boards import check_opened, is_archived
 from .gather import Gatherer
@@ -38,41 +38,52 @@ class StatsReader:
         self._gate = asyncio.Semaphore(_ARCHIVES_AT_ONCE)
         self._waiting = 0
 
-    async def read(self, namespace: Namespace, board: str, bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
+    async def read(
+        self,
+        namespace: Namespace,
+        board: str,
+        bounds: Bounds = EVERYTHING,
+        bins: int = 0,
+        percents: Percents = PERCENTS,
+    ) -> Statistics:
         """What a board's scores in bounds come to, as far as the namespace keeps it: the squares of a part are not.
 
         O(log n + bins × log n); in an archive the sum of a part is O(users in bounds). StoreUnavailable, Recovering.
         """
-        reply = await self._gatherer.call(stats_call(namespace, board, bounds, bins))
+        reply = await self._gatherer.call(stats_call(namespace, board, bounds, bins, percents))
         if not is_archived(reply):
             try:
-                found = read_stats(reply, namespace.sign)
+                found = read_stats(reply, namespace.sign, percents)
             except ValueError:
                 raise Recovering(f"what is kept of the board {board!r} is damaged") from None
         elif _adds_up(namespace, bounds):
-            found = await self._gated(namespace, board, bounds, bins, reply)
+            found = await self._gated(namespace, board, bounds, bins, percents, reply)
         else:
-            found = await self._archived(namespace, board, bounds, bins, reply)
+            found = await self._archived(namespace, board, bounds, bins, percents, reply)
         return found._replace(sums=_kept(namespace, bounds, found))
 
-    async def _gated(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
+    async def _gated(
+        self, namespace: Namespace, board: str, bounds: Bounds, bins: int, percents: Percents, reply: Any
+    ) -> Statistics:
         """A few at a time: others need Postgres, too."""
         if self._waiting >= _WAITING_MAX:
             raise Overloaded("too many ask for the sum of a part of a closed board at once")
         self._waiting += 1
         try:
             async with self._gate:
-                return await self._archived(namespace, board, bounds, bins, reply)
+                return await self._archived(namespace, board, bounds, bins, percents, reply)
         finally:
             self._waiting -= 1
 
-    async def _archived(self, namespace: Namespace, board: str, bounds: Bounds, bins: int, reply: Any) -> Statistics:
+    async def _archived(
+        self, namespace: Namespace, board: str, bounds: Bounds, bins: int, percents: Percents, reply: Any
+    ) -> Statistics:
         row = await self._postgres.fetch_one(
-            *("archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, PERCENTS, namespace.sign),
-            _adds_up(namespace, bounds),
+            *("archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, percents.shares, namespace.sign),
+            *(_adds_up(namespace, bounds), percents.between),
         )
         assert row is not None, "an aggregate is a row"
-        percents = tuple(namespace.sign * key for key in row["percents"]) if row["count"] else (None,) * len(PERCENTS)
+        found = [namespace.sign * key for key in row["percents"]] if row["count"] else [None] * _asked(percents)
         return Statistics(
             epoch=int(reply[1]),
             version=int(reply[2]),
@@ -80,18 +91,19 @@ class StatsReader:
             users=row["count"],
             lowest=row["lowest"],
             highest=row["highest"],
-            percents=percents,
+            percents=percents.of(found, row["count"]),
             bins=tuple(zip(row["begins"] or (), row["counts"] or (), strict=True)),
         )
 
 
-def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int) -> Call:
+def stats_call(namespace: Namespace, board: str, bounds: Bounds, bins: int, percents: Percents = PERCENTS) -> Call:
     """The statistics of an open board."""
     p, ns = namespace.partition, namespace.id
     names = [keys.board(p, ns, board), keys.space(p, ns), keys.meta(p)]
     if _adds_up(namespace, bounds):
         names.append(keys.sums(p, ns, board))
-    return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, namespace.rules.order, *PERCENTS])
+    how = (namespace.rules.order, int(percents.between), *percents.shares)
+    return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, *how])
 
 
 def _has_both(namespace: Namespace, bounds: Bounds) -> bool:
@@ -130,12 +142,13 @@ def kept_sums(text: bytes | None) -> Sums:
         return Sums(0, -1)
 
 
-def read_stats(reply: Any, sign: int = 1) -> Statistics:
+def read_stats(reply: Any, sign: int = 1, percents: Percents = PERCENTS) -> Statistics:
     """The reply of a stats call. Recovering where the partition's head is gone."""
     check_opened(reply)
     epoch, version, both, part, count, *rest = reply
-    scores = [None if key is None else sign * int(float(key)) for key in rest[: 2 + len(PERCENTS)]]
-    bins = rest[2 + len(PERCENTS) :]
+    ends = 2 + _asked(percents)
+    scores = [None if key is None else sign * int(float(key)) for key in rest[:ends]]
+    bins = rest[ends:]
     return Statistics(
         epoch=int(epoch),
         version=int(version),
@@ -143,9 +156,14 @@ def read_stats(reply: Any, sign: int = 1) -> Statistics:
         users=count,
         lowest=scores[0],
         highest=scores[1],
-        percents=tuple(scores[2:]),
+        percents=percents.of(scores[2:], count),
         bins=tuple((int(begin), number) for begin, number in zip(bins[::2], bins[1::2], strict=True)),
     )
+
+
+def _asked(percents: Percents) -> int:
+    """How many scores are read for percentiles."""
+    return len(percents.shares) * (2 if percents.between else 1)
 
 
 def _part(sum_of_keys: bytes, sign: int) -> int:

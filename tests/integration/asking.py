@@ -130,9 +130,20 @@ class Asker:
     def figures(self) -> None:
         low, high, named, query = self.some_bounds()
         bins = self.chance.choice((0, 1, 2, 7, 20, 100))
+        percents = self.chance.choice(
+            (["50", "90", "99"], ["0", "100"], ["25", "50", "75"], ["99.9", "0.0001", "33.3333"])
+        )
+        between = self.chance.random() < 0.5
+        query |= {"percentiles": ",".join(percents), "interpolate": "true" if between else None}
         answer = self.get("/stats", **query, histogram=bins or None)
-        for name, wanted in self.told.figures(low, high, named, bins).items():
+        for name, wanted in self.told.figures(low, high, named, bins, percents, between).items():
             told = answer[name]
+            if name == "percentiles":
+                # Interpolated ones are rounded once, to a double.
+                told, wanted = (
+                    {percent: score if score is None else float(score) for percent, score in scores.items()}
+                    for scores in (told, wanted)
+                )
             assert (float(told) if isinstance(wanted, float) else told) == wanted, (name, wanted, answer)
 
     def bounds(self) -> None:

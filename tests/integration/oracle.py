@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import pairwise
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any
 
 Row = tuple[int, int, str, Any]
@@ -67,18 +67,25 @@ class Oracle:
             "score": self.number(units),
         }
 
-    def figures(self, low: int | None, high: int | None, exclusive: Sequence[str], bins: int) -> dict[str, Any]:
+    def figures(
+        self,
+        low: int | None,
+        high: int | None,
+        exclusive: Sequence[str],
+        bins: int,
+        percents: Sequence[str] = ("50", "90", "99"),
+        between: bool = False,
+    ) -> dict[str, Any]:
         """What the scores within bounds come to, as far as the rules keep it."""
         held = sorted(units for _, units in self.scores if shows(units, low, high, exclusive))
         n, one = len(held), 10 ** int(self.rules.get("scale", 0))
         found: dict[str, Any] = dict.fromkeys(("sum", "mean", "stddev", "min", "max"))
-        found |= {"count": n, "percentiles": dict.fromkeys(("50", "90", "99"))}
+        found |= {"count": n, "percentiles": dict.fromkeys(percents), "sum": None if held else 0}
         if bins:
             found["histogram"] = [self._bin(held, first, end) for first, end in bins_of(held, bins)]
         if held:
             worst_first = held[::-1] if self.rules.get("order") == "asc" else held
-            places = {percent: -(-int(percent) * n // 100) for percent in found["percentiles"]}
-            found["percentiles"] = {name: self.number(worst_first[place - 1]) for name, place in places.items()}
+            found["percentiles"] = {name: self._percentile(worst_first, name, between) for name in percents}
             found |= {"min": self.number(held[0]), "max": self.number(held[-1])}
         has_squares = low is None and high is None and self.rules.get("statistics", True)
         if held and (has_squares or self.rules.get("bounded_sums")):
@@ -90,6 +97,14 @@ class Oracle:
                 "stddev": sqrt(variance) if has_squares else None,
             }
         return found
+
+    def _percentile(self, worst_first: Sequence[int], name: str, between: bool) -> Decimal | float:
+        share, one = Fraction(name) / 100, 10 ** int(self.rules.get("scale", 0))
+        if not between:
+            return self.number(worst_first[max(1, ceil(share * len(worst_first))) - 1])
+        place, rest = divmod(share * (len(worst_first) - 1), 1)
+        low, high = worst_first[int(place)], worst_first[min(int(place) + 1, len(worst_first) - 1)]
+        return float((low + rest * (high - low)) / one)
 
     def _bin(self, held: Sequence[int], first: int, end: int) -> dict[str, Any]:
         count = sum(first <= units < end for units in held)

@@ -1,5 +1,7 @@
 """A board's sums, as lua/apply.lua keeps them and lua/stats.lua reads them, against Python's own integers."""
 
+from fractions import Fraction
+from math import ceil
 from random import Random
 from typing import Any
 
@@ -7,10 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from app.model.entry import Entry
+from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
-from app.model.stats import Statistics, Sums
+from app.model.stats import PERCENTS, Percents, Statistics, Sums, parse_percents
 from app.model.veil import ERASE, HIDE, UNHIDE, Intent, veil_entries
 from app.persist.archive import ARCHIVE
 from app.store import keys
@@ -24,9 +27,11 @@ DAY = WINDOWS[-1]
 USERS = [f"u{i}" for i in range(12)]
 
 
-def stats(partition: Any, board: str = "all", bounds: Bounds = EVERYTHING, bins: int = 0) -> Statistics:
-    call: list[Any] = list(stats_call(partition.space, board, bounds, bins))
-    return read_stats(partition.eval(STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign)
+def stats(
+    partition: Any, board: str = "all", bounds: Bounds = EVERYTHING, bins: int = 0, percents: Percents = PERCENTS
+) -> Statistics:
+    call: list[Any] = list(stats_call(partition.space, board, bounds, bins, percents))
+    return read_stats(partition.eval(STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign, percents)
 
 
 def scores(partition: Any, board: str = "all") -> list[int]:
@@ -180,3 +185,42 @@ def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
             for (begin, count), end in zip(told.bins, ends, strict=True):
                 assert count == sum(begin <= score < end for score in within)
                 assert (end - begin) - width // len(begins) in (0, 1)
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+@pytest.mark.parametrize("users", [0, 1, 2, 5, 151])
+def test_percentiles_of_any_kind(partition: Any, order: str, users: int) -> None:
+    """Nearest rank as a quantile's inverse has it, interpolated as spreadsheets do (percentile.inc)."""
+    partition.space = Namespace(7, "race", P, 1, Rules(order=order))  # type: ignore[arg-type]
+    random = Random(users)
+    held = sorted((random.randint(-UNITS_MAX, UNITS_MAX) for _ in range(users)), reverse=order == "asc")
+    if held:
+        partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
+    named = "0,0.0001,25,33.3333,50,99.9,100"
+    for interpolate in (None, "true"):
+        percents = parse_percents(named, interpolate)
+        told = stats(partition, percents=percents).percents
+        for name, score in zip(percents.names, told, strict=True):
+            if not held:
+                assert score is None
+            elif interpolate is None:
+                assert score == held[max(1, ceil(Fraction(name) * users / 100)) - 1], name
+            else:
+                place, rest = divmod(Fraction(name) / 100 * (users - 1), 1)
+                low, high = held[int(place)], held[min(int(place) + 1, users - 1)]
+                assert score == low + rest * (high - low), name
+
+
+@pytest.mark.parametrize(
+    ("named", "interpolate"), [("", None), ("101", None), ("50,x", None), ("1e1", None), (None, "1")]
+)
+def test_percentiles_that_are_none(named: str | None, interpolate: str | None) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_percents(named, interpolate)
+    assert refused.value.field == ("?percentiles" if named is not None else "?interpolate")
+
+
+def test_so_many_percentiles_at_most() -> None:
+    with pytest.raises(Invalid):
+        parse_percents(",".join(map(str, range(21))), None)
+    assert len(parse_percents(",".join(["50"] * 30), None).names) == 1

@@ -28,6 +28,7 @@ from .persist.worker import SCRIPTS, Worker
 from .server import find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
 from .store.apply import APPLY
+from .store.changes import BUMP
 from .store.directory import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
 from .store.postgres import Postgres
@@ -217,7 +218,7 @@ def create_key(
     settings = read_settings()
 
     async def create() -> None:
-        postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [])
+        postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [BUMP])
         await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
         await _tell(link, publish_key_calls(record))
 
@@ -240,7 +241,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     settings = read_settings()
 
     async def revoke() -> bool:
-        link = Link(settings.redis_url, [])
+        link = Link(settings.redis_url, [BUMP])
         found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
         await _tell(link, retract_key_calls(key_id))
         return found is not None

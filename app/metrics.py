@@ -18,3 +18,6 @@ SEALS_DIFFERING = Gauge(
 DRIFTING = Gauge("leaderboard_drifting_namespaces", "Namespaces whose `all` board in Redis is not what the ledger says")
 DRIFT_CHECKS = Counter("leaderboard_drift_checks_total", "Boards compared with the ledger in the background")
 POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because they could not be recorded")
+FLUSHES_REFUSED = Counter(
+    "leaderboard_flushes_refused_total", "Times that Redis refused to note how far the ledger is, per partition told"
+)

@@ -48,6 +48,7 @@ from .settings import Settings, read_settings
 from .store.apply import APPLY
 from .store.archive import BoardReader
 from .store.boards import READS
+from .store.changes import BUMP
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
 from .store.gather import Gatherer
@@ -90,7 +91,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, VEIL])
+        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, VEIL])
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call

@@ -5,12 +5,15 @@
 -- Reply    1 done, 0 refused: the window is not sealed here
 -- Effects  the boards are gone with their sums, and the scores kept for those who are off them; the window is marked
 --          archived; versions only rise
+--
+--- @include "include/room"
 
 local space_key, window, boards = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
 if not redis.call('HGET', space_key, 'x:' .. window) then
   return 0
 end
+make_room(space_key)
 local kept, sums = {}, {}
 for i = 3, #ARGV, 2 do
   local field, version = 'v:' .. ARGV[i], ARGV[i + 1]

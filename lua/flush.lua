@@ -1,12 +1,14 @@
--- Tells a partition how far its log is in the ledger, and trims the log behind that.
+-- Trims a partition's log behind what is in the ledger, and records how far the ledger is.
 --
 -- KEYS     meta, log
 -- ARGV     epoch, seq flushed, epoch and seq of the oldest entry to keep (0, 0: trim nothing)
 -- Reply    1 done, 0 refused: another epoch, or beyond the log's end
--- Effects  flushed only rises; entries before the oldest to keep are dropped, never one that is not flushed
+-- Effects  entries before the oldest to keep are dropped, never one behind what was recorded as flushed before this call;
+--          flushed only rises
 --
 --- @include "include/call"
 --- @include "include/head"
+--- @include "include/room"
 
 local meta_key, log_key = KEYS[1], KEYS[2]
 local epoch, seq, keep_epoch, keep_seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -15,10 +17,15 @@ local head = read_head(meta_key)
 if not head or epoch > head.epoch or is_after(epoch, seq, head.epoch, head.seq) then
   return 0
 end
+make_room(meta_key)
+-- Trimmed is what was flushed before, so that no harm is done where `flushed` cannot be written after all.
+if is_after(keep_epoch, keep_seq, head.flushed_epoch, head.flushed_seq) then
+  keep_epoch, keep_seq = head.flushed_epoch, head.flushed_seq
+end
+if keep_seq > 0 then
+  call('XTRIM', log_key, 'MINID', format('%d-%d', keep_epoch, keep_seq))
+end
 if is_after(epoch, seq, head.flushed_epoch, head.flushed_seq) then
   call('HSET', meta_key, 'flushed', format('%d-%d', epoch, seq))
-end
-if keep_seq > 0 and not is_after(keep_epoch, keep_seq, epoch, seq) then
-  call('XTRIM', log_key, 'MINID', format('%d-%d', keep_epoch, keep_seq))
 end
 return 1

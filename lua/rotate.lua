@@ -8,6 +8,7 @@
 --
 --- @include "include/call"
 --- @include "include/head"
+--- @include "include/room"
 
 local meta_key, newest_key, oldest_key = KEYS[1], KEYS[2], KEYS[3]
 local epoch, generations, age, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -16,8 +17,10 @@ local head = read_head(meta_key)
 if not head or format('%d', head.epoch) ~= epoch or head.generations ~= generations then
   return 0
 end
+make_room(meta_key)
 local time = call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+-- The clock of entries never goes back: a generation that began by a clock behind it would seem to know older ids.
+local now = math.max(head.at, tonumber(time[1]) * 1000000 + tonumber(time[2]))
 local list = {}
 for generation in string.gmatch(generations, '%d+') do
   list[#list + 1] = generation

@@ -5,9 +5,10 @@ from uuid import uuid4
 from ..settings import Settings
 from ..store import keys
 from ..store import postgres as schema
+from ..store.changes import BUMP, NAMES_CHANGED
 from ..store.directory import PUBLISH, namespace_of, publish_calls
 from ..store.fences import lift
-from ..store.names import NAMES_CHANGED, name_call
+from ..store.names import name_call
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Call, Link, Refused
@@ -21,7 +22,7 @@ STATES_A_CALL_MAX = 50
 async def migrate(settings: Settings) -> int:
     """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
     schema.migrate(settings.postgres_url)
-    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, VEIL])
+    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, BUMP, VEIL])
     try:
         deployment = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}

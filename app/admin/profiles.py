@@ -10,8 +10,9 @@ from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..model.errors import Forbidden, Unauthorized, UserNotFound
 from ..model.profile import Profile, check_profile
 from ..model.text import ID_BYTES_MAX, check_text
+from ..store.changes import NAMES_CHANGED
 from ..store.gather import Gatherer
-from ..store.names import NAMES_CHANGED, name_call
+from ..store.names import name_call
 from ..store.postgres import Postgres
 from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body

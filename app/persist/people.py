@@ -11,7 +11,7 @@ from ..model.entry import GRANT, Entry
 from ..model.veil import ERASE, RELEASE, Intent
 from ..store import apply, keys
 from ..store.apply import CallRefused, Outcome
-from ..store.names import NAMES_CHANGED
+from ..store.changes import NAMES_CHANGED
 from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused
 from ..store.veil import intent_of, move, plan, release_call, state_call

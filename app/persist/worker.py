@@ -1,9 +1,8 @@
 """The persister: follows the logs of the partitions it holds and writes them to the ledger, in order and once."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..metrics import PERSIST_LAG, PERSISTED_ROWS
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
+from ..store.changes import BUMP
 from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import LOST, Call, Link, Refused, evalsha
@@ -23,7 +23,9 @@ from .archive import ARCHIVE, Archivist
 from .drift import Drift
 from .drop import Dropper
 from .ending import end
+from .flush import FLUSH, Flusher
 from .heal import heal
+from .lease import Lease
 from .people import People
 from .row import Row, read_row
 from .seal import Sealer
@@ -31,8 +33,8 @@ from .sink import Offset, Sink, Superseded
 
 log = structlog.get_logger()
 
-FLUSH, ROTATE = load("flush"), load("rotate")
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, VEIL, UNVEIL, ARCHIVE)
+ROTATE = load("rotate")
+SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
@@ -47,16 +49,6 @@ PEOPLE_S = 0.25
 
 class Stopped(Exception):
     """A partition whose log does not continue its ledger: nothing more is written until somebody has looked."""
-
-
-@dataclass(slots=True)
-class Lease:
-    """A partition that this persister holds. offset: written so far; read: read so far, at most one batch ahead."""
-
-    offset: Offset
-    read: Offset
-    checked: bool = False
-    marks: deque[tuple[float, Offset]] = field(default_factory=deque)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +91,7 @@ class Worker:
         self._clock = clock
         self._sealer = Sealer()
         self._archivist = Archivist()
+        self._flusher = Flusher(link, settings.log_tail_s)
         self._people = People(link, apply_link)
         self._looked = 0.0
         self._dropper = Dropper()
@@ -161,8 +154,10 @@ class Worker:
             await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
             PERSISTED_ROWS.inc(rows)
         await self._count(self._sink, rows)
-        if held:
-            await self._flushed(held)
+        for batch in held:
+            last = batch.rows[-1]
+            batch.lease.advance(Offset(last.epoch, last.seq, last.digest))
+        await self._flusher.tell(self._leases, [batch.partition for batch in held])
         await self._archive(self._sink)
         if monotonic() - self._chores >= self._settings.chores_s:
             await self._do_chores(self._sink)
@@ -186,7 +181,7 @@ class Worker:
                 break
             if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
                 offset = await sink.offset(p)
-                self._leases[p] = Lease(offset, offset)
+                self._leases[p] = Lease.taken(offset)
                 self._uncounted += 1
         self._tell_held()
 
@@ -254,27 +249,6 @@ class Worker:
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
         self._tell_held()
-
-    async def _flushed(self, batches: list[Batch]) -> None:
-        calls = []
-        for batch in batches:
-            p, lease, last = batch.partition, batch.lease, batch.rows[-1]
-            lease.offset = Offset(last.epoch, last.seq, last.digest)
-            lease.marks.append((monotonic(), lease.offset))
-            calls.append(evalsha(FLUSH, [keys.meta(p), keys.log(p)], [last.epoch, last.seq, *self._keep_from(lease)]))
-        for reply in await self._link.run(calls):
-            if isinstance(reply, Exception):
-                raise Refused(str(reply))
-
-    def _keep_from(self, lease: Lease) -> tuple[int, int]:
-        """The oldest entry to keep: the one that was last when the tail's time began."""
-        found = (0, 0)
-        while lease.marks and lease.marks[0][0] <= monotonic() - self._settings.log_tail_s:
-            _, mark = lease.marks.popleft()
-            found = (mark.epoch, mark.seq)
-        while len(lease.marks) > 10_000:
-            del lease.marks[1]
-        return found
 
     async def _count(self, sink: Sink, rows: int) -> None:
         """The counts by time wait while many rows come: the ledger is what others wait for."""

@@ -8,6 +8,7 @@ import msgspec
 from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace, Rules
 from . import keys
+from .changes import NAMESPACES_CHANGED
 from .redis import Call, evalsha
 from .scripts import load
 
@@ -118,7 +119,7 @@ def publish_calls(namespace: Namespace) -> list[Call]:
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [namespace.name, text]),
         version_call(namespace.partition, namespace.id, namespace.version),
-        _CHANGED,
+        NAMESPACES_CHANGED,
     ]
 
 
@@ -132,18 +133,15 @@ def retract_calls(name: str, namespace_id: int, partition: int, version: int) ->
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [name, f"{version} null"]),
         version_call(partition, namespace_id, version),
-        _CHANGED,
+        NAMESPACES_CHANGED,
     ]
 
 
 def publish_key_calls(record: KeyRecord) -> list[Call]:
     """The calls that make an API key known."""
-    return [("HSET", keys.API_KEYS, record.id, _encode(record)), _CHANGED]
+    return [("HSET", keys.API_KEYS, record.id, _encode(record)), NAMESPACES_CHANGED]
 
 
 def retract_key_calls(key_id: str) -> list[Call]:
     """The calls that make an API key unknown."""
-    return [("HDEL", keys.API_KEYS, key_id), _CHANGED]
-
-
-_CHANGED: Call = ("HINCRBY", keys.DEPLOYMENT, "changes", 1)
+    return [("HDEL", keys.API_KEYS, key_id), NAMESPACES_CHANGED]

@@ -83,6 +83,3 @@ def _parse(value: bytes) -> Name:
 def name_call(user: str, version: int, profile: Profile) -> Call:
     """The call that writes a user's name; a later version stays."""
     return evalsha(PUBLISH, [keys.PROFILES], [user, f"{version} ".encode() + _encode(profile)])
-
-
-NAMES_CHANGED: Call = ("HINCRBY", keys.DEPLOYMENT, "profiles", 1)

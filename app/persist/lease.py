@@ -1,0 +1,43 @@
+"""A partition that this persister holds."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from time import monotonic
+
+from .sink import Offset
+
+#: Marks that a partition's tail keeps: one per transaction; beyond it the tail is cut more coarsely.
+MARKS_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Lease:
+    """offset: written so far; read: read so far, at most one batch ahead; checked: the log holds the offset's entry.
+
+    marks: when the offset came to be what it was, oldest first (seconds of the monotonic clock).
+    """
+
+    offset: Offset
+    read: Offset
+    checked: bool = False
+    marks: deque[tuple[float, Offset]] = field(default_factory=deque)
+
+    @classmethod
+    def taken(cls, offset: Offset) -> "Lease":
+        """A partition whose ledger stands at `offset`."""
+        return cls(offset, offset, marks=deque([(monotonic(), offset)]))
+
+    def advance(self, offset: Offset) -> None:
+        """The ledger has come to `offset`."""
+        self.offset = offset
+        self.marks.append((monotonic(), offset))
+        while len(self.marks) > MARKS_MAX:
+            del self.marks[1]
+
+    def tail_begin(self, tail_s: float) -> tuple[int, int]:
+        """Epoch and seq of the oldest entry to keep in the log: the last one of `tail_s` seconds ago; (0, 0): none."""
+        found = (0, 0)
+        while self.marks and self.marks[0][0] <= monotonic() - tail_s:
+            _, mark = self.marks.popleft()
+            found = (mark.epoch, mark.seq)
+        return found

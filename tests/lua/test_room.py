@@ -1,0 +1,110 @@
+"""What frees memory works while Redis is full; what needs memory is refused, and nothing of it is written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from app.model.seal import seal_entry
+from app.persist.archive import ARCHIVE
+from app.persist.flush import FLUSH
+from app.persist.worker import ROTATE
+from app.store import keys
+from app.store.apply import CallRefused
+from app.store.changes import BUMP
+from app.store.directory import PUBLISH
+from app.store.veil import UNVEIL, VEIL
+
+P = 3
+NOW = 1_700_000_000_000_000  # 2023-11-14
+DAY = "2023-11-14"
+DAY_US = 86_400_000_000
+
+
+@contextmanager
+def full(store: Any) -> Iterator[bool]:
+    """A store without memory; False where it knows no such bound (fakeredis)."""
+    bounded = type(store).__module__.startswith("redis")
+    if bounded:
+        store.config_set("maxmemory", 1)
+    try:
+        yield bounded
+    finally:
+        if bounded:
+            store.config_set("maxmemory", 0)
+
+
+def flush(partition: Any, seq: int, keep_seq: int) -> Any:
+    return partition.eval(FLUSH, [keys.meta(P), keys.log(P)], [1, seq, 1 if keep_seq else 0, keep_seq])
+
+
+def log(partition: Any) -> list[bytes]:
+    return [name for name, _ in partition.store.xrange(keys.log(P))]
+
+
+def test_a_flush_records_and_trims(partition: Any) -> None:
+    for i in range(5):
+        partition.call(partition.entry(f"g{i}"))
+    with full(partition.store) as bounded:
+        if bounded:
+            with pytest.raises(CallRefused, match="unwritable"):
+                partition.call(partition.entry("more"))
+        assert flush(partition, 4, 0) == 1
+        assert partition.store.hget(keys.meta(P), "flushed") == b"1-4"
+        assert flush(partition, 5, 5) == 1
+        assert log(partition) == [b"1-4", b"1-5"], "trimmed behind what was flushed before this call"
+        assert flush(partition, 5, 5) == 1
+        assert log(partition) == [b"1-5"]
+        assert flush(partition, 6, 0) == 0
+    assert partition.codes(partition.entry("more")) == ["applied"]
+
+
+def test_a_sealed_window_leaves_a_full_store(partition: Any) -> None:
+    window = partition.space.calendar.find(DAY, NOW)
+    partition.call(partition.entry("g1"), seal_entry(partition.space, window))
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores)]
+    with full(partition.store):
+        assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 9]) == 1
+    assert not partition.store.exists(names[0])
+    assert partition.store.exists(keys.board(P, 7, "all"))
+
+
+def test_seen_generations_leave_a_full_store(partition: Any) -> None:
+    partition.call(partition.entry("g1"))
+    flush(partition, 1, 0)
+    held = "1"
+    for newest in (2, 3):
+        partition.store.hset(keys.meta(P), "began", 1)
+        args = [1, held, DAY_US, 1_000_000]
+        with full(partition.store):
+            assert partition.eval(ROTATE, [keys.meta(P), keys.seen(P, newest - 1), keys.seen(P, 1)], args) == 1
+        held = partition.store.hget(keys.meta(P), "generations").decode()
+    assert held == "3,2"
+    assert not partition.store.exists(keys.seen(P, 1))
+
+
+def test_a_generation_never_begins_before_the_entries_that_are_there(partition: Any) -> None:
+    """A clock that was put back would make grants look younger than the oldest generation, and count them twice."""
+    at = NOW * 2
+    partition.store.hset(keys.meta(P), mapping={"at": at, "began": 1})
+    args = [1, "1", DAY_US, 1_000_000]
+    assert partition.eval(ROTATE, [keys.meta(P), keys.seen(P, 1), keys.seen(P, 1)], args) == 1
+    assert int(float(partition.store.hget(keys.meta(P), "g:2"))) == at
+
+
+def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
+    store = partition.store
+    store.hset(keys.DIRECTORY, "race", "3 {}")
+    user = "otter"
+    partition.eval(VEIL, [keys.hidden(P), keys.meta(P)], [user, 5, "hidden", 1])
+    with full(store) as bounded:
+        assert partition.eval(PUBLISH, [keys.DIRECTORY], ["race", "4 null"]) == 1
+        assert partition.eval(PUBLISH, [keys.rules(P)], ["7", "9"]) == 1
+        assert partition.eval(BUMP, [keys.DEPLOYMENT], ["changes"]) == 1
+        assert partition.eval(UNVEIL, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
+        if bounded:
+            with pytest.raises(Exception, match="maxmemory"):
+                partition.eval(PUBLISH, [keys.DIRECTORY], ["other", "1 {}"])
+    assert store.hgetall(keys.DIRECTORY) == {b"race": b"4 null"}
+    assert partition.codes(partition.entry("g1")) == ["stale_rules"]

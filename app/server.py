@@ -126,7 +126,7 @@ class Server:
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
-        self.activities = Activities(self.postgres, self.gatherer, self.directory, self.keyring)
+        self.activities = Activities(self.postgres, self.gatherer, door)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)

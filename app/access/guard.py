@@ -1,9 +1,13 @@
-"""Who asks: the request's key, and whether it opens a namespace."""
+"""Who asks, and what that one may do. Every right is judged here, by a namespace's name, before it is looked up: a
+caller without the right learns nothing of what is there."""
+
+from typing import Never
 
 from starlette.types import Scope
 
-from ..model.errors import Unauthorized
+from ..model.errors import Forbidden, NamespaceNotFound, Unauthorized
 from ..model.namespace import Namespace
+from ..store.directory import Directory
 from ..wire import header
 from .keys import ANONYMOUS, Keyring, Principal
 
@@ -20,15 +24,47 @@ async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
 
 
 def need(principal: Principal, scope: str, namespace: str) -> None:
-    """Unauthorized without a key, Forbidden with one that lacks the scope."""
-    if principal is ANONYMOUS:
-        raise Unauthorized("a key is needed here")
-    principal.need(scope, namespace)
+    """Unauthorized without a key, Forbidden with one whose scopes do not cover the name."""
+    if not principal.may(scope, namespace):
+        _refuse(principal, scope, namespace)
+
+
+def need_all(principal: Principal, *scopes: str) -> None:
+    """Unauthorized without a key, Forbidden with one that has none of these scopes for the whole deployment."""
+    if not any(principal.may_all(scope) for scope in scopes):
+        _refuse(principal, scopes[0], "*")
+
+
+def may_read(principal: Principal, namespace: Namespace) -> bool:
+    """Whether a principal reads the boards of a namespace that is there. Anyone reads a public one; a private one needs
+    the scope `read`, one in the shadow `admin`."""
+    if namespace.rules.mode == "shadow":
+        return principal.may("admin", namespace.name)
+    return namespace.is_public or principal.may("read", namespace.name)
 
 
 def check_reader(principal: Principal, namespace: Namespace) -> None:
-    """Anyone reads a public namespace; a private one needs the scope `read`, one in the shadow `admin`."""
-    if namespace.rules.mode == "shadow":
-        need(principal, "admin", namespace.name)
-    elif not namespace.is_public:
-        need(principal, "read", namespace.name)
+    """Unauthorized or Forbidden unless a principal may read a namespace: as a namespace that is not there is told."""
+    if not may_read(principal, namespace):
+        # Who reads by that name may hear that the namespace is in the shadow; nobody else.
+        shadow = namespace.rules.mode == "shadow" and principal.may("read", namespace.name)
+        _refuse(principal, "admin" if shadow else "read", namespace.name)
+
+
+async def readable(principal: Principal, directory: Directory, name: str) -> Namespace:
+    """The namespace of a name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only
+    for a key that reads by that name; StoreUnavailable where it cannot be known."""
+    try:
+        namespace = await directory.namespace(name)
+    except NamespaceNotFound:
+        need(principal, "read", name)
+        raise
+    check_reader(principal, namespace)
+    return namespace
+
+
+def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
+    """What is told is made of the request and the key alone."""
+    if principal is ANONYMOUS:
+        raise Unauthorized("a key is needed here")
+    raise Forbidden(f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it")

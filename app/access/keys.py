@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
-from ..model.errors import Forbidden, Unauthorized
+from ..model.errors import Unauthorized
 from ..settings import API_KEY
 from ..store.directory import Directory, KeyRecord
 
@@ -29,10 +29,9 @@ class Principal:
                 return True
         return False
 
-    def need(self, scope: str, namespace: str) -> None:
-        """Forbidden unless a scope covers a namespace."""
-        if not self.may(scope, namespace):
-            raise Forbidden(f"the key lacks the scope {scope} for {namespace!r}")
+    def may_all(self, scope: str) -> bool:
+        """Whether a scope covers the whole deployment: only the pattern `*` does."""
+        return f"{scope}:*" in self.scopes or "admin:*" in self.scopes
 
 
 ANONYMOUS = Principal("", ())

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, need, principal_of
+from ..access.guard import may_read, need, principal_of, readable
 from ..access.keys import Keyring
 from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
@@ -119,8 +119,7 @@ class Namespaces:
         """`GET /v1/namespaces/{ns}`."""
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
-        namespace = await self._directory.namespace(request.path_params["namespace"])
-        check_reader(principal, namespace)
+        namespace = await readable(principal, self._directory, request.path_params["namespace"])
         return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
 
     async def list(self, request: Request) -> Response:
@@ -131,7 +130,7 @@ class Namespaces:
         visible = [
             namespace.body()
             for namespace in await self._directory.all()
-            if namespace.name.startswith(prefix) and (namespace.is_public or principal.may("read", namespace.name))
+            if namespace.name.startswith(prefix) and may_read(principal, namespace)
         ]
         return answer(request, {"namespaces": visible})
 

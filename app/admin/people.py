@@ -5,9 +5,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import principal_of
-from ..access.keys import ANONYMOUS, Keyring, Principal
-from ..model.errors import Forbidden, Problem, Unauthorized
+from ..access.guard import need_all, principal_of
+from ..access.keys import Keyring, Principal
+from ..model.errors import Problem
 from ..model.text import ID_BYTES_MAX, check_text
 from ..wire import answer, check_query
 from .erasures import Erasures
@@ -60,10 +60,7 @@ class People:
     async def _asked(self, request: Request) -> tuple[str, Principal]:
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
-        if principal is ANONYMOUS:
-            raise Unauthorized("a key is needed here")
-        if "admin:*" not in principal.scopes:
-            raise Forbidden("the key lacks the scope admin for all namespaces")
+        need_all(principal, "admin")
         user: str = request.path_params["user"]
         check_text(user, "{user}", ID_BYTES_MAX)
         return user, principal

@@ -5,9 +5,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import principal_of
-from ..access.keys import ANONYMOUS, Keyring, Principal
-from ..model.errors import Forbidden, Unauthorized, UserNotFound
+from ..access.guard import need_all, principal_of
+from ..access.keys import Keyring
+from ..model.errors import UserNotFound
 from ..model.profile import Profile, check_profile
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.changes import NAMES_CHANGED
@@ -31,7 +31,7 @@ class Profiles:
     async def put(self, request: Request) -> Response:
         """`PUT /v1/users/{user}`: `{"display_name", "avatar", "timezone", "opt_out"}`, what is absent is default; 200.
 
-        A user is of no namespace: a key that may write in any may write a profile, of users without a grant too. What
+        It is shown in every namespace, so it takes a key that writes in all of them; of users without a grant too. What
         was answered stands on every board that is read from then on, on every server; live boards show it within a
         second. A 503 may come after it was written: the same again mends that. 202: an `opt_out` is recorded and not
         yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, Invalid,
@@ -39,7 +39,7 @@ class Profiles:
         """
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
-        _check_writer(principal)
+        need_all(principal, "write")
         user = _user(request)
         profile = check_profile(await decode_body(request, Profile))
         version, person = await self._write(user, profile, principal.id)
@@ -62,14 +62,14 @@ class Profiles:
         return versions[-1], person
 
     async def get(self, request: Request) -> Response:
-        """`GET /v1/users/{user}`, with any key: the profile, its defaults for a user with grants and none of their own.
+        """`GET /v1/users/{user}`, with a key that reads or writes everywhere, for it tells who is there: the profile,
+        its defaults for a user with grants and none of their own.
 
         From Postgres, where a user's first grant may take some 50 ms to be known. O(1). Unauthorized, UserNotFound,
         StoreUnavailable.
         """
         check_query(request)
-        if await principal_of(request.scope, self._keyring) is ANONYMOUS:
-            raise Unauthorized("a key is needed here")
+        need_all(await principal_of(request.scope, self._keyring), "read", "write")
         user = _user(request)
         row = await self._postgres.fetch_one("profile", user)
         if row is None:
@@ -90,10 +90,3 @@ def _user(request: Request) -> str:
 
 def _body(user: str, profile: Profile) -> dict[str, object]:
     return {"user_id": user, **msgspec.structs.asdict(profile)}
-
-
-def _check_writer(principal: Principal) -> None:
-    if principal is ANONYMOUS:
-        raise Unauthorized("a key is needed here")
-    if not any(held.partition(":")[0] in ("write", "admin") for held in principal.scopes):
-        raise Forbidden("the key lacks the scope write")

@@ -71,8 +71,7 @@ class Hub:
         """Begins to watch; the first frame comes with the next tick. The problems of a board read, and Overloaded."""
         async with self._calls:
             await subscriber.viewer.renew()
-            namespace = await self._directory.namespace(name)
-        subscriber.viewer.check(namespace)
+            namespace = await subscriber.viewer.find(self._directory, name)
         _check_kept(namespace, asked)
         board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked)
         watched = board.views.get(view)

@@ -2,10 +2,11 @@
 
 import asyncio
 
-from ..access.guard import check_reader
+from ..access.guard import check_reader, readable
 from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..model.errors import Problem, Unauthorized
 from ..model.namespace import Namespace
+from ..store.directory import Directory
 from .protocol import Frame, State
 
 
@@ -37,6 +38,13 @@ class Viewer:
         except Unauthorized:
             self.revoked = True
             self.wake.set()
+
+    async def find(self, directory: Directory, name: str) -> Namespace:
+        """The namespace of a name, where this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
+        StoreUnavailable."""
+        namespace = await readable(self._principal, directory, name)
+        self.check(namespace)
+        return namespace
 
     def check(self, namespace: Namespace) -> None:
         """Unauthorized or Forbidden unless this viewer may watch the namespace."""

@@ -13,8 +13,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, principal_of
-from ..access.keys import Keyring
+from ..access.keys import Principal
 from ..model.errors import Invalid, UserNotFound
 from ..model.moment import SentMoment, read_moment
 from ..model.namespace import Namespace
@@ -22,19 +21,19 @@ from ..model.score import sum_of
 from ..model.text import ID_BYTES_MAX, check_text
 from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
 from ..store import keys
-from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
+from ..store.veil import hidden_among
 from ..wire import answer, check_query, decode_body, query_int
 from .fresh import answer_fresh
 from .history import moment_of
+from .rights import Door
 from .totals import USERS_BYTES_MAX, USERS_MAX, Users, check_users
 
 LIMIT_MAX = 1_000
 LAG_HEADER = "Lag-Seq"
 _RANGE = ("since", "until", "by")
-_READS_MAX = 4
 
 T = TypeVar("T")
 
@@ -64,21 +63,21 @@ class Range(msgspec.Struct, frozen=True):
 class Activities:
     """Counts and sums of live grants by time. What comes from the ledger carries lag_seq. StoreUnavailable."""
 
-    def __init__(self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring) -> None:
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, door: Door) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
-        self._directory = directory
-        self._keyring = keyring
+        self._door = door
 
     async def of_user(self, request: Request) -> Response:
-        """`GET /v1/namespaces/{ns}/users/{user}/activity`. UserNotFound."""
+        """`GET /v1/namespaces/{ns}/users/{user}/activity`. UserNotFound, of who is hidden from the caller too."""
         asked = _range(request)
         user = request.path_params["user"]
         check_text(user, "{user}", ID_BYTES_MAX)
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
+        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
             found, lag = await self._fetch(namespace, "activity", *asked.arguments, [user])
-            if not found and not await self._is_known(namespace, user):
+            is_known = bool(found) or await self._is_known(namespace, user)
+            if not is_known or await self._hidden_from(principal, namespace, [user]):
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
             counted = _counted(namespace, found[0] if found else None)
             return _about(namespace, asked) | {"user_id": user} | counted | {"lag_seq": lag}
@@ -87,16 +86,17 @@ class Activities:
 
     async def of_users(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/activity`: many users' at once, in the order asked; `missing`: those without a
-        grant in the ledger."""
+        grant in the ledger, for a caller without the scope `read` those who are hidden, too."""
         check_query(request)
         body = await decode_body(request, UsersRange, bytes_max=USERS_BYTES_MAX)
         users = check_users(Users(body.users))
         since, until = (_moment(getattr(body, name), name) for name in ("since", "until"))
         asked = _checked(since, until, body.by, "$.")
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
+        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
             rows, lag = await self._fetch(namespace, "activity", *asked.arguments, users)
-            found = {row["name"]: row for row in rows}
+            hidden = await self._hidden_from(principal, namespace, users)
+            found = {row["name"]: row for row in rows if row["name"] not in hidden}
             return _about(namespace, asked) | {
                 "users": [{"user_id": user, **_counted(namespace, found[user])} for user in users if user in found],
                 "missing": [user for user in users if user not in found],
@@ -109,7 +109,7 @@ class Activities:
         """`GET /v1/namespaces/{ns}/activity`: all of its users together."""
         asked = _range(request)
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
+        async def read(namespace: Namespace, _: Principal) -> dict[str, Any]:
             (row,), lag = await self._fetch(namespace, "activity_of_all", *asked.arguments)
             return _about(namespace, asked) | _counted(namespace, row) | {"lag_seq": lag}
 
@@ -128,7 +128,7 @@ class Activities:
         if "cursor" in query:
             since = max(since, _parse_cursor(query["cursor"]))
 
-        async def read(namespace: Namespace) -> tuple[list[dict[str, Any]], str | None, int]:
+        async def read(namespace: Namespace, _: Principal) -> tuple[list[dict[str, Any]], str | None, int]:
             rows, lag = await self._fetch(namespace, "trends", int(bucket == "hour"), since, until, limit + 1)
             cursor = _cursor(rows[limit]["at"]) if len(rows) > limit else None
             return [_bucket(namespace, row) for row in rows[:limit]], cursor, lag
@@ -150,16 +150,14 @@ class Activities:
         balances = keys.balances(namespace.partition, namespace.id) + user
         return bool(await self._gatherer.call(("EXISTS", balances)))
 
-    async def _read(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
-        """Reads by the rules in force: where they changed meanwhile, once more by the new ones."""
-        for _ in range(_READS_MAX):
-            principal = await principal_of(request.scope, self._keyring)
-            namespace = await self._directory.namespace(request.path_params["namespace"])
-            check_reader(principal, namespace)
-            result = await read(namespace)
-            if self._directory.cached(namespace.name) is namespace:
-                break
-        return result
+    async def _hidden_from(self, principal: Principal, namespace: Namespace, users: list[str]) -> set[str]:
+        """Those of some users of whom a principal is told nothing."""
+        if principal.may("read", namespace.name):
+            return set()
+        return await hidden_among(self._gatherer.call, namespace, users)
+
+    async def _read(self, request: Request, read: Callable[[Namespace, Principal], Awaitable[T]]) -> T:
+        return await self._door.read_as(request.scope, request.path_params["namespace"], read)
 
 
 def _range(request: Request) -> Range:

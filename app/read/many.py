@@ -156,6 +156,7 @@ class Many:
                     error["field"] = f"$.{error['field'][1:]}"  # what is a query elsewhere stands in the body here
                 return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
 
+        await self._door.check_key(request.scope)
         return await asyncio.gather(*map(told, asked))
 
     def _window(self, namespace: Namespace, name: str, category: str | None, field: str = "$.window") -> Window:

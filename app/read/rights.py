@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from starlette.types import Scope
 
-from ..access.guard import check_reader, principal_of
-from ..access.keys import Keyring
+from ..access.guard import need, principal_of, readable
+from ..access.keys import Keyring, Principal
 from ..model.namespace import Namespace
 from ..store.directory import Directory
 
@@ -22,16 +22,33 @@ class Door:
         self._directory = directory
         self._keyring = keyring
 
+    async def check_key(self, scope: Scope) -> None:
+        """Unauthorized where a request's key is unknown: that is no fault of one board of many. StoreUnavailable."""
+        await principal_of(scope, self._keyring)
+
     async def read(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
+        """Reads what a public namespace shows to everybody, as `read_as` does."""
+
+        async def by_anybody(namespace: Namespace, _: Principal) -> T:
+            return await read(namespace)
+
+        return await self.read_as(scope, name, by_anybody)
+
+    async def read_as(
+        self, scope: Scope, name: str, read: Callable[[Namespace, Principal], Awaitable[T]], *, by_key: bool = False
+    ) -> T:
         """Reads a namespace by the rules in force: where they changed meanwhile, once more by the new ones.
+
+        by_key: only with the scope `read` for the name, of a public namespace too.
 
         Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
         for _ in range(_READS_MAX):
             principal = await principal_of(scope, self._keyring)
-            namespace = await self._directory.namespace(name)
-            check_reader(principal, namespace)
-            result = await read(namespace)
+            if by_key:
+                need(principal, "read", name)
+            namespace = await readable(principal, self._directory, name)
+            result = await read(namespace, principal)
             if self._directory.cached(namespace.name) is namespace:
                 break
         return result

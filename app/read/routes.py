@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..access.keys import Principal
 from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
@@ -181,23 +182,26 @@ class Reader:
         check_query(request)
         user = _path_id(request, "user")
 
-        async def read(namespace: Namespace) -> Response:
-            standing = await self._standings.within(namespace, user)
+        async def read(namespace: Namespace, principal: Principal) -> Response:
+            is_known = principal.may("read", namespace.name)
+            standing = await self._standings.within(namespace, user, shown_alone=not is_known)
             if standing is None:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            return answer_fresh(request, namespace, standing)
+            # What a key was answered may be of a hidden user: no cache keeps it for others.
+            return answer_fresh(request, None if is_known else namespace, standing)
 
-        return await self._read(request, read)
+        return await self._door.read_as(request.scope, request.path_params["namespace"], read)
 
     async def totals(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/totals`: `{"users":[…]}`, at most 500."""
         check_query(request)
         users = check_users(await decode_body(request, Users, bytes_max=USERS_BYTES_MAX))
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
-            return await read_totals(self._gatherer, namespace, users)
+        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
+            shown_alone = not principal.may("read", namespace.name)
+            return await read_totals(self._gatherer, namespace, users, shown_alone=shown_alone)
 
-        return answer(request, await self._read(request, read))
+        return answer(request, await self._door.read_as(request.scope, request.path_params["namespace"], read))
 
     async def grants(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}/grants`."""
@@ -208,7 +212,7 @@ class Reader:
         async def read(namespace: Namespace) -> dict[str, Any]:
             return await self._history.of_user(namespace, user, request.query_params, limit)
 
-        return answer(request, await self._read(request, read))
+        return answer(request, await self._read_by_key(request, read))
 
     async def explain(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}/explain`: why a score is what it is."""
@@ -220,7 +224,7 @@ class Reader:
             window = find_window(namespace, query.get("window", "all"), self._clock(), "?window")
             return await self._history.explain(namespace, user, window, query, limit)
 
-        return answer(request, await self._read(request, read))
+        return answer(request, await self._read_by_key(request, read))
 
     async def grant(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/grants/{grant_id}`."""
@@ -230,10 +234,18 @@ class Reader:
         async def read(namespace: Namespace) -> dict[str, Any]:
             return await self._history.grant(namespace, grant_id)
 
-        return answer(request, await self._read(request, read))
+        return answer(request, await self._read_by_key(request, read))
 
     async def _read(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
         return await self._door.read(request.scope, request.path_params["namespace"], read)
+
+    async def _read_by_key(self, request: Request, read: Callable[[Namespace], Awaitable[T]]) -> T:
+        """Grants tell more than a board does: their `meta`, who acted and why, those in quarantine, hidden users'."""
+
+        async def by_key(namespace: Namespace, _: Principal) -> T:
+            return await read(namespace)
+
+        return await self._door.read_as(request.scope, request.path_params["namespace"], by_key, by_key=True)
 
 
 def board_name(window: Window, category: str | None) -> str:

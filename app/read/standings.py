@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, principal_of
+from ..access.guard import may_read, principal_of
 from ..access.keys import Keyring, Principal
-from ..model.errors import Forbidden, Unauthorized, UserNotFound
+from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_namespace_name, check_text
 from ..store.boards import read_standing, standing_call
@@ -17,6 +17,7 @@ from ..store.directory import Directory, namespace_of
 from ..store.gather import Gatherer
 from ..store.names import NAMELESS, Names
 from ..store.postgres import Postgres
+from ..store.veil import hidden_among
 from ..wire import answer, check_query, query_int
 from .boards import standing_body
 
@@ -43,14 +44,17 @@ class Standings:
         self._names = names
         self._clock = clock
 
-    async def within(self, namespace: Namespace, user: str) -> dict[str, Any] | None:
-        """Where a user stands on each current board of a namespace; None without a grant there. O(log n) a board."""
+    async def within(self, namespace: Namespace, user: str, *, shown_alone: bool) -> dict[str, Any] | None:
+        """Where a user stands on each current board of a namespace; None without a grant there.
+
+        shown_alone: None of one who is hidden, too. O(log n) a board.
+        """
         now, periods = self._clock(), namespace.rules.periods
         seasons = [season.name for season in namespace.calendar.running(now)]
         windows = [namespace.calendar.current(period, now).name for period in periods] + seasons
         reply = await self._gatherer.call(standing_call(namespace, user, windows))
         balances, ranks = read_standing(reply, namespace.sign)
-        if not balances:
+        if not balances or (shown_alone and await hidden_among(self._gatherer.call, namespace, [user])):
             return None
         ranked = dict(zip((*periods, *seasons), ranks, strict=True))
         name = (await self._names.of([user])).get(user, NAMELESS)
@@ -76,7 +80,12 @@ class Standings:
             changes = self._directory.changes
             principal = await principal_of(request.scope, self._keyring)
             spaces = await self._readable(principal, user, cursor)
-            stands = await asyncio.gather(*(self.within(namespace, user) for namespace in spaces[:limit]))
+            stands = await asyncio.gather(
+                *(
+                    self.within(namespace, user, shown_alone=not principal.may("read", namespace.name))
+                    for namespace in spaces[:limit]
+                )
+            )
             # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
             if self._directory.changes == changes:
                 break
@@ -92,15 +101,11 @@ class Standings:
         return answer(request, body)
 
     async def _readable(self, principal: Principal, user: str, after: str | None) -> list[Namespace]:
-        """The namespaces behind a name in which the user has grants and which the principal may read, in order."""
+        """The namespaces behind a name in which the user has grants and which the principal may read, in order; without
+        the scope `read` only those in which the user is not hidden."""
         rows = await self._postgres.fetch("namespaces_of_user", user, after)
-        return [namespace for namespace in map(namespace_of, rows) if may_read(principal, namespace)]
-
-
-def may_read(principal: Principal, namespace: Namespace) -> bool:
-    """Whether a reader is let in."""
-    try:
-        check_reader(principal, namespace)
-    except (Unauthorized, Forbidden):
-        return False
-    return True
+        spaces = [namespace for namespace in map(namespace_of, rows) if may_read(principal, namespace)]
+        public = [namespace for namespace in spaces if not principal.may("read", namespace.name)]
+        hidden = await asyncio.gather(*(hidden_among(self._gatherer.call, namespace, [user]) for namespace in public))
+        gone = {namespace.id for namespace, found in zip(public, hidden, strict=True) if found}
+        return [namespace for namespace in spaces if namespace.id not in gone]

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import principal_of
+from ..access.guard import may_read, principal_of
 from ..access.keys import Keyring
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
@@ -21,7 +21,6 @@ from ..wire import check_query
 from .boards import moment
 from .bounds import scores_between
 from .fresh import answer_fresh
-from .standings import may_read
 
 BINS_MAX = 100
 NAMESPACES_MAX = 2_000

@@ -9,6 +9,7 @@ from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.boards import read_standing, standing_call
 from ..store.gather import Gatherer
+from ..store.veil import hidden_among
 from .boards import totals_body
 
 USERS_MAX = 500
@@ -28,14 +29,19 @@ def check_users(asked: Users) -> list[str]:
     return list(dict.fromkeys(asked.users))
 
 
-async def read_totals(gatherer: Gatherer, namespace: Namespace, users: list[str]) -> dict[str, Any]:
-    """What each user has in a namespace, in the order asked; `missing`: those without a grant there.
+async def read_totals(
+    gatherer: Gatherer, namespace: Namespace, users: list[str], *, shown_alone: bool
+) -> dict[str, Any]:
+    """What each user has in a namespace, in the order asked; `missing`: those without a grant there, and where
+    `shown_alone` who is hidden.
 
     The calls travel together, so it takes the time of a round or two; each user's numbers are of one moment, those of
     several users may lie milliseconds apart. O(users + their categories and sources). StoreUnavailable, Recovering.
     """
     replies = await asyncio.gather(*(gatherer.call(standing_call(namespace, user, [])) for user in users))
     held = {user: read_standing(reply)[0] for user, reply in zip(users, replies, strict=True)}
+    if shown_alone:
+        held |= {user: {} for user in await hidden_among(gatherer.call, namespace, users)}
     return {
         "namespace": namespace.name,
         "totals": [totals_body(namespace, user, balances) for user, balances in held.items() if balances],

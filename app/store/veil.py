@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from ..model.entry import Entry
+from ..model.namespace import Namespace
 from ..model.veil import STATES, UNHIDE, Intent, veil_entries
 from . import keys
 from .apply import Outcome
@@ -76,7 +77,15 @@ async def move(submit: Submit, p: int, entries: Sequence[Entry]) -> Moved:
     return Moved(True, last)
 
 
-async def is_hidden(call: Callable[[Call], Awaitable[Any]], p: int, user: str) -> bool:
-    """Whether a user stands on no board of a partition. O(1)."""
-    state = await call(("HGET", keys.hidden(p), user))
-    return state is not None and not state.endswith(STATES[UNHIDE].encode())
+async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, users: Sequence[str]) -> set[str]:
+    """Those of some users who stand on no board of a namespace. O(users). StoreUnavailable."""
+    if not users:
+        return set()
+    states = await call(("HMGET", keys.hidden(namespace.partition), *users))
+    shown = STATES[UNHIDE].encode()
+    return {user for user, state in zip(users, states, strict=True) if state is not None and not state.endswith(shown)}
+
+
+async def is_hidden(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, user: str) -> bool:
+    """Whether a user stands on no board of a namespace. O(1)."""
+    return bool(await hidden_among(call, namespace, [user]))

@@ -246,7 +246,7 @@ class Corrector:
 
     async def _would(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:
         told = []
-        hidden = await is_hidden(self._gatherer.call, namespace.partition, user)
+        hidden = await is_hidden(self._gatherer.call, namespace, user)
         for place, how, number in _MOVE.findall(moves.text):
             window = moves.windows[int(place) - 1]
             previous = await self._boards.score_of(namespace, window, user)

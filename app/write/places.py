@@ -48,7 +48,7 @@ class Places:
         if namespace.rules.mode == "shadow" and not principal.may("admin", namespace.name):
             return [None, None]
         units = {score: to_units(repr(score), namespace.rules.scale) for score in scores if score is not None}
-        if not units or await is_hidden(self._gatherer.call, namespace.partition, receipt.user_id):
+        if not units or await is_hidden(self._gatherer.call, namespace, receipt.user_id):
             return [None, None]
         reply = await self._gatherer.call(place_call(namespace, receipt.user_id, list(units.values())))
         ranks = dict(zip(units, read_places(reply), strict=True))

@@ -67,7 +67,7 @@ def test_faults_of_a_subscription_leave_the_connection_open(
     subscribe(socket, space)
     assert hear(socket)["code"] == "unauthorized"
     subscribe(socket, "nowhere")
-    assert hear(socket)["code"] == "namespace_not_found"
+    assert hear(socket)["code"] == "unauthorized"
     api.put(f"/v1/namespaces/{space}", json={"visibility": "public"})
     say(socket, type="subscribe", id=1, namespace=space, window="fortnight")
     assert hear(socket)["code"] == "board_not_found"

@@ -85,11 +85,12 @@ def test_the_next_read_shows_it(live_server: Stack, api: httpx.Client, space: st
     assert shown(api, space) == {user: (None, None), other: (None, None)}
 
 
-def test_profiles_need_a_key_that_writes_somewhere(live_server: Stack, space: str, user: str) -> None:
+def test_profiles_need_a_key_that_writes_everywhere(live_server: Stack, space: str, user: str) -> None:
     with live_server.client(None) as anonymous:
         assert anonymous.put(path(user), json={}).status_code == 401
         assert anonymous.get(path(user)).status_code == 401
-    for scope, put_status, get_status in (("read:*", 403, 404), (f"write:{space}-*", 200, 200), ("admin:x", 200, 200)):
+    of_scopes = (("read:*", 403, 404), (f"write:{space}", 403, 403), ("admin:x", 403, 403), ("write:*", 200, 200))
+    for scope, put_status, get_status in of_scopes:
         key = live_server.run("keys", "create", "--scope", scope).stdout.strip()
         with live_server.client(key) as client:
             assert client.put(path(user), json={"display_name": scope}).status_code == put_status

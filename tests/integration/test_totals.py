@@ -74,5 +74,6 @@ def test_who_may_read_the_board_may_ask(live_server: Any, api: httpx.Client, spa
         assert totals(anonymous, space, ["otter"]).status_code == 401
         api.put(f"/v1/namespaces/{space}", json={"accept_past": None, "visibility": "public"})
         assert totals(anonymous, space, ["otter"]).json()["totals"][0]["score"] == 5
-        assert totals(anonymous, "nowhere", ["otter"]).json()["code"] == "namespace_not_found"
+        assert totals(anonymous, "nowhere", ["otter"]).json()["code"] == "unauthorized"
         assert anonymous.get(f"/v1/namespaces/{space}/totals").status_code == 405
+    assert totals(api, "nowhere", ["otter"]).json()["code"] == "namespace_not_found"

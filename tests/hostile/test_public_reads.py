@@ -1,0 +1,121 @@
+"""What a public namespace tells without a key: what its boards show, and nothing more."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.conftest import Names, Stack
+from tests.integration.sockets import key
+
+
+class Open(NamedTuple):
+    """A public namespace with ann, who is shown, bob, who is hidden, and cid, of whom a grant is in quarantine."""
+
+    url: str
+    hidden: str
+    client: httpx.Client
+
+
+@pytest.fixture(scope="module")
+def space(live_server: Stack) -> str:
+    name = Names().fresh() + "-open"
+    rules = {
+        "visibility": "public",
+        "streaks": True,
+        "velocity": [{"per": "PT1H", "max_amount": 100}],
+        "suspicious": "quarantine",
+    }
+    with live_server.client() as api:
+        assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+        grants = [
+            {
+                "grant_id": user,
+                "user_id": f"{name}-{user}",
+                "amount": amount,
+                "source": "race",
+                "meta": {"secret": user},
+            }
+            for user, amount in (("ann", 5), ("bob", 7), ("cid", 999))
+        ]
+        told = api.post(f"/v1/namespaces/{name}/grants", json=grants).json()
+        assert [result["status"] for result in told["results"]] == ["applied", "applied", "quarantined"]
+        void = api.delete(f"/v1/namespaces/{name}/grants/ann", params={"reason": "a secret reason"})
+        assert void.status_code == 200
+        assert api.post(f"/v1/namespaces/{name}/grants/ann/restore").status_code == 200
+        assert api.post(f"/v1/users/{name}-bob/hide").status_code == 200
+    live_server.wait_flushed()
+    return name
+
+
+def reader(live_server: Stack, space: str, token: str | None) -> Iterator[Open]:
+    with live_server.client(token) as client:
+        yield Open(f"/v1/namespaces/{space}", f"{space}-bob", client)
+
+
+@pytest.fixture(params=["nobody", "narrow"])
+def stranger(live_server: Stack, space: str, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Without a key, or with one for other namespaces."""
+    yield from reader(live_server, space, None if request.param == "nobody" else key(live_server, "admin:elsewhere-*"))
+
+
+@pytest.fixture
+def insider(live_server: Stack, space: str) -> Iterator[Open]:
+    """With a key that reads this namespace."""
+    yield from reader(live_server, space, key(live_server, f"read:{space}"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/{}-ann/grants", "/users/{}-ann/explain", "/grants/ann", "/grants/cid", "/events"]
+)
+def test_grants_take_a_key_that_reads(stranger: Open, insider: Open, space: str, path: str) -> None:
+    told = stranger.client.get(stranger.url + path.format(space))
+    assert told.status_code in (401, 403)
+    assert "secret" not in told.text
+    assert told.text == stranger.client.get(stranger.url + path.format("nobody").replace("/ann", "/none")).text
+    assert insider.client.get(insider.url + path.format(space)).status_code == 200
+
+
+def test_a_key_that_reads_is_told_all_of_a_grant(insider: Open) -> None:
+    held = insider.client.get(f"{insider.url}/grants/ann").json()
+    assert held["meta"] == {"secret": "ann"}
+    assert [one["reason"] for one in held["revisions"]] == [None, "a secret reason", None]
+    assert insider.client.get(f"{insider.url}/grants/cid").json()["quarantined"] is True
+
+
+@pytest.mark.parametrize("path", ["/users/{}", "/users/{}/activity"])
+def test_who_is_hidden_is_as_unknown_as_who_is_not_there(stranger: Open, insider: Open, path: str) -> None:
+    told = stranger.client.get(stranger.url + path.format(stranger.hidden))
+    unknown = stranger.client.get(stranger.url + path.format("nobody"))
+    assert (told.status_code, told.text.replace(stranger.hidden, "nobody")) == (404, unknown.text)
+    assert insider.client.get(insider.url + path.format(insider.hidden)).status_code == 200
+
+
+def test_a_shown_user_is_told_as_the_board_shows_them(stranger: Open, space: str) -> None:
+    told = stranger.client.get(f"{stranger.url}/users/{space}-ann")
+    assert (told.status_code, told.json()["score"], told.json()["ranks"]["all"]["rank"]) == (200, 5, 1)
+    assert "secret" not in told.text
+
+
+@pytest.mark.parametrize(("path", "part"), [("/totals", "totals"), ("/activity", "users")])
+def test_among_many_the_hidden_are_missing(stranger: Open, insider: Open, path: str, part: str, space: str) -> None:
+    users = [f"{space}-{name}" for name in ("bob", "nobody", "ann")]
+    told: dict[str, Any] = stranger.client.post(stranger.url + path, json={"users": users}).json()
+    assert [one["user_id"] for one in told[part]] == users[2:]
+    assert told["missing"] == users[:2]
+    told = insider.client.post(insider.url + path, json={"users": users}).json()
+    assert [one["user_id"] for one in told[part]] == [users[0], users[2]]
+
+
+def test_where_a_hidden_user_has_grants_is_not_told(stranger: Open, insider: Open, space: str) -> None:
+    path = f"/v1/users/{stranger.hidden}/standings"
+    assert stranger.client.get(path).json()["code"] == "user_not_found"
+    (held,) = insider.client.get(path).json()["standings"]
+    assert (held["namespace"], held["score"], held["ranks"]["all"]) == (space, 7, None)
+
+
+def test_a_shared_cache_keeps_nothing_that_a_key_was_told(stranger: Open, insider: Open, space: str) -> None:
+    path = f"/users/{space}-ann"
+    assert stranger.client.get(stranger.url + path).headers["cache-control"].startswith("public")
+    assert insider.client.get(insider.url + path).headers["cache-control"].startswith("private")

@@ -32,7 +32,7 @@ const PASSING = {
   rate_limited: 'The server asks for patience',
 };
 const LASTING = {
-  unauthorized: 'This board is private: it needs a key',
+  unauthorized: 'There is no such public board: a private one needs a key',
   forbidden: FATAL[4003],
   namespace_not_found: 'There is no such board',
   board_not_found: 'There is no such window on this board',

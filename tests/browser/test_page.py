@@ -149,7 +149,7 @@ def test_a_private_board_needs_a_key(
 ) -> None:
     give(api, space, "otter", 9)
     page.goto(f"{live_server.url}/#/{space}/all")
-    told(page, "Stopped", "This board is private: it needs a key")
+    told(page, "Stopped", "There is no such public board: a private one needs a key")
     page.get_by_role("button", name="Enter a key").click()
     page.fill("#key", "lb_wrong_0123456789abcdef")
     page.keyboard.press("Enter")
@@ -168,13 +168,13 @@ def test_a_private_board_needs_a_key(
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
     page.get_by_role("button", name="Key in use").click()
     page.get_by_role("button", name="Forget").click()
-    told(page, "Stopped", "This board is private: it needs a key")
+    told(page, "Stopped", "There is no such public board: a private one needs a key")
     expect(page.locator("#rows tr")).to_have_count(0)
 
 
 def test_what_is_not_there_is_told(live_server: Any, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/no-such-board/all")
-    told(page, "Stopped", "There is no such board")
+    told(page, "Stopped", "There is no such public board")
     page.goto(f"{live_server.url}/#/{board}/2020-13")
     told(page, "Stopped", "There is no such window on this board")
     page.select_option("#namespace", board)

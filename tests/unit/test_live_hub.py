@@ -189,7 +189,7 @@ def test_a_problem_is_what_subscribing_raises() -> None:
     async def act(store: Store) -> None:
         store.space("closed")
         for name, asked, code in (
-            ("nowhere", "all", "namespace_not_found"),
+            ("nowhere", "all", "unauthorized"),
             ("race", "fortnight", "board_not_found"),
             ("closed", "all", "unauthorized"),
         ):

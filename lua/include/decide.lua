@@ -6,14 +6,21 @@ local function is_grant(entry)
 end
 
 -- 'applied', 'quarantined', or the code of a refusal and a detail.
+--
+-- full: as many entries wait for the ledger as the caller lets wait. Everything that would append is then refused: grants,
+-- what goes into quarantine, corrections, hides. A duplicate and a refusal append nothing. The persister gives no bound for
+-- its own entries, of which a pass makes few: heals (100 a partition; without them a score stays wrong), hides that a
+-- server could not finish (a user must not stay visible), and seals (they free memory).
 local function decide(entry, at, full)
   local space = entry.target.space
   if space.current ~= space.version then
     return 'stale_rules'
   end
   if entry.verdict ~= '' then
-    -- What goes into quarantine is logged.
-    return entry.verdict == 'quarantined' and refuse_veil(entry) or entry.verdict
+    if entry.verdict ~= 'quarantined' then
+      return entry.verdict
+    end
+    return full and 'log_full' or refuse_veil(entry) or 'quarantined'
   end
   if full then
     return 'log_full'

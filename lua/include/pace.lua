@@ -1,73 +1,206 @@
--- How fast a user may be granted points, where a namespace bounds it: for each limit a bucket of time and the one before,
--- `<bucket> <grants> <amount> <grants before> <amount before>`, kept among the user's balances (`v:<place>`).
--- What lies in the stretch behind an instant is taken as this bucket's, and the older one's share that reaches into it.
+-- How many grants, and how much in them, a user may get in a stretch of time, where a namespace limits it.
+--
+-- What was accepted stands among the user's balances, by the stretch (`v:<per in µs>:<kind>`), so that a change of rules
+-- keeps what still holds. Of up to 64 grants each time is kept (kind t): exact. Above that, grants (n) are counted in 64
+-- parts of the stretch, and so are amounts (a), always: a part counts whole until all of it lies before the stretch. That
+-- is never looser than the limit, and stricter by less than `per` / 64. Numbers are seven bytes each, the highest first:
+-- times are the oldest first; parts are the number of the newest part, then what each part holds, the newest first.
 
--- The limits of a space: "<per> <grants> <amount>,…" (per in microseconds; '' for no bound); nil where there is none.
-local function limits_of(text)
-  local limits
-  for per, grants, amount in string.gmatch(text, '(%d+) (%d*) (%d*)') do
-    limits = limits or { fields = {} }
-    limits[#limits + 1] = { per = tonumber(per), grants = tonumber(grants), amount = tonumber(amount) }
-    limits.fields[#limits] = 'v:' .. #limits
+local TIMES_MAX = 64 -- of grants that are kept one by one: 448 bytes a user and limit
+local PARTS = 64 -- of a stretch: 469 bytes a user and limit
+local WIDTH = 7 -- bytes of a number: times and amounts stay below 2^53
+
+local function packed(number)
+  local bytes = {}
+  for i = WIDTH, 1, -1 do
+    bytes[i] = number % 256
+    number = math.floor(number / 256)
   end
-  return limits
+  return string.char(unpack(bytes))
+end
+
+-- The number at a place, from 1.
+local function unpacked(text, place)
+  local a, b, c, d, e, f, g = string.byte(text, WIDTH * (place - 1) + 1, WIDTH * place)
+  return (((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g
+end
+
+local function lower(bound, other)
+  return bound and other and math.min(bound, other) or bound or other
+end
+
+-- The limits of a space: "<per> <grants> <amount>,…" (per in microseconds; '' for no bound), one a stretch; nil where
+-- there is none. fields: three a limit, its times, grants and amounts.
+local function limits_of(text)
+  local limits, by_per = { fields = {} }, {}
+  for per, grants, amount in string.gmatch(text, '(%d+) (%d*) (%d*)') do
+    local limit = by_per[per]
+    if not limit then
+      limit = { per = tonumber(per), width = math.ceil(tonumber(per) / PARTS) }
+      by_per[per], limits[#limits + 1] = limit, limit
+      for _, kind in ipairs({ 't', 'n', 'a' }) do
+        limits.fields[#limits.fields + 1] = 'v:' .. per .. ':' .. kind
+      end
+    end
+    limit.grants, limit.amount = lower(limit.grants, tonumber(grants)), lower(limit.amount, tonumber(amount))
+    limit.by_times = limit.grants and limit.grants <= TIMES_MAX
+  end
+  return limits[1] and limits
 end
 
 -- Fills user.pace; user.fault names a key that cannot be read.
 local function read_pace(user, limits)
   local found, err = try('HMGET', user.key, unpack(limits.fields))
+  for i = 1, found and #limits.fields or 0 do
+    if found[i] and #found[i] % WIDTH ~= 0 then
+      found, err = nil, limits.fields[i] .. ' is no list of numbers'
+      break
+    end
+  end
   if not found then
     user.fault = user.fault or user.key .. ': ' .. err
     return
   end
   user.pace = {}
   for i = 1, #limits do
-    local bucket, grants, amount, old_grants, old_amount =
-      match(found[i] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-    user.pace[i] = { bucket = tonumber(bucket) or -2, grants = tonumber(grants) or 0, amount = tonumber(amount) or 0,
-                     old_grants = tonumber(old_grants) or 0, old_amount = tonumber(old_amount) or 0 }
+    local times, grants, amounts = found[3 * i - 2], found[3 * i - 1], found[3 * i]
+    user.pace[i] = { found = { times, grants, amounts }, times = times, grants_text = grants, amounts_text = amounts }
   end
 end
 
--- Moves a user's buckets on to an instant.
-local function advance(held, bucket)
-  if held.bucket ~= bucket then
-    local next_to = held.bucket == bucket - 1
-    held.old_grants, held.old_amount = next_to and held.grants or 0, next_to and held.amount or 0
-    held.bucket, held.grants, held.amount = bucket, 0, 0
+-- What a user got in the stretch behind an instant: { newest = the number of its newest part, total, [0] = what that part
+-- holds, [1] = what the one before does, … }.
+local function parts_of(text, limit, at)
+  local parts = { newest = math.floor(at / limit.width), total = 0 }
+  local shift = text and math.max(0, parts.newest - unpacked(text, 1)) or 0
+  for place = 2, text and #text / WIDTH or 0 do
+    local age = place - 2 + shift
+    local last = (parts.newest - age + 1) * limit.width - 1
+    if last > at - limit.per then
+      parts[age] = unpacked(text, place)
+      parts.total = parts.total + parts[age]
+    end
   end
+  return parts
+end
+
+local function parts_text(parts)
+  local numbers, oldest = { packed(parts.newest) }, 0
+  for age = 0, PARTS do
+    oldest = parts[age] and age or oldest
+  end
+  for age = 0, oldest do
+    numbers[age + 2] = packed(parts[age] or 0)
+  end
+  return table.concat(numbers)
+end
+
+-- Parts from the times of grants that a lower limit had kept.
+local function parts_of_times(times, limit, at)
+  local parts = parts_of(nil, limit, at)
+  for place = 1, #times / WIDTH do
+    local age = parts.newest - math.floor(unpacked(times, place) / limit.width)
+    if age <= PARTS then
+      parts[age], parts.total = (parts[age] or 0) + 1, parts.total + 1
+    end
+  end
+  return parts
+end
+
+-- Times from the parts that a higher limit had kept: each grant as late as it may have been.
+local function times_of_parts(text, limit, at)
+  local parts, times = parts_of(text, limit, at), {}
+  for age = PARTS, 0, -1 do
+    local last = math.min(at, (parts.newest - age + 1) * limit.width - 1)
+    for _ = 1, math.min(TIMES_MAX, parts[age] or 0) do
+      times[#times + 1] = packed(last)
+    end
+  end
+  return table.concat(times)
+end
+
+-- Has what is held of a limit tell the stretch behind an instant, which is one for the whole batch.
+local function look_back(held, limit, at)
+  if limit.by_times then
+    held.times = held.times or (held.grants_text and times_of_parts(held.grants_text, limit, at)) or ''
+  elseif limit.grants then
+    held.grants = held.grants_text and parts_of(held.grants_text, limit, at)
+      or parts_of_times(held.times or '', limit, at)
+  end
+  held.amounts = limit.amount and parts_of(held.amounts_text, limit, at)
+  held.at = at
 end
 
 -- Whether one more grant of an amount is within every limit at an instant.
 local function within_pace(limits, user, amount, at)
-  local gained = math.max(0, amount)
   for i = 1, #limits do
     local limit, held = limits[i], user.pace[i]
-    advance(held, math.floor(at / limit.per))
-    local share = 1 - at % limit.per / limit.per
-    if (limit.grants and held.grants + held.old_grants * share + 1 > limit.grants)
-      or (limit.amount and held.amount + held.old_amount * share + gained > limit.amount) then
+    if not held.at then
+      look_back(held, limit, at)
+    end
+    if limit.by_times then
+      local place = #held.times / WIDTH - limit.grants + 1
+      if place >= 1 and unpacked(held.times, place) > at - limit.per then
+        return false
+      end
+    elseif held.grants and held.grants.total + 1 > limit.grants then
+      return false
+    end
+    if held.amounts and held.amounts.total + math.max(0, amount) > limit.amount then
       return false
     end
   end
   return true
 end
 
+local function add_part(parts, number)
+  parts[0], parts.total = (parts[0] or 0) + number, parts.total + number
+end
+
+-- The times with one more, without those that no grant will be compared with.
+local function times_with(times, limit, at)
+  local first = math.max(1, #times / WIDTH - limit.grants + 2)
+  while first <= #times / WIDTH and unpacked(times, first) <= at - limit.per do
+    first = first + 1
+  end
+  return sub(times, WIDTH * (first - 1) + 1) .. packed(at)
+end
+
 local function take_pace(limits, user, amount)
   for i = 1, #limits do
-    local held = user.pace[i]
-    held.grants, held.amount = held.grants + 1, held.amount + math.max(0, amount)
+    local limit, held = limits[i], user.pace[i]
+    if limit.by_times then
+      held.times = times_with(held.times, limit, held.at)
+    elseif held.grants then
+      add_part(held.grants, 1)
+    end
+    if held.amounts then
+      add_part(held.amounts, math.max(0, amount))
+    end
   end
   user.paced = limits
 end
 
+-- Of times and parts only those that are kept on stay: what stood still would be taken for what is.
 local function write_pace(user)
-  local args = {}
-  for i = 1, #user.paced do
+  local fields, args, gone = user.paced.fields, {}, {}
+  for i, limit in ipairs(user.paced) do
     local held = user.pace[i]
-    args[#args + 1] = user.paced.fields[i]
-    args[#args + 1] =
-      format('%d %d %d %d %d', held.bucket, held.grants, held.amount, held.old_grants, held.old_amount)
+    local texts = {
+      limit.by_times and held.times,
+      held.grants and parts_text(held.grants),
+      held.amounts and parts_text(held.amounts),
+    }
+    for kind = 1, 3 do
+      if texts[kind] then
+        args[#args + 1], args[#args + 2] = fields[3 * i - 3 + kind], texts[kind]
+      elseif held.found[kind] then
+        gone[#gone + 1] = fields[3 * i - 3 + kind]
+      end
+    end
   end
   call('HSET', user.key, unpack(args))
+  if gone[1] then
+    call('HDEL', user.key, unpack(gone))
+  end
 end

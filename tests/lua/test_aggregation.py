@@ -1,13 +1,12 @@
 """best, latest and the ascending order in the script, and what a correction's moves do."""
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from app.model.entry import CORRECTION, Entry, entry_id
-from app.model.namespace import Namespace, Rules, Velocity
+from app.model.namespace import Namespace, Rules
 from app.store import keys
 from tests.lua.conftest import NOW, P
 
@@ -149,22 +148,3 @@ def test_moves_stay_within_the_exact_range(partition: Any) -> None:
     partition.call(grant)
     assert partition.codes(correction(grant, "w1+1")) == ["score_overflow"]
     assert scores(partition)["all"] == 10**15 - 1
-
-
-def test_a_velocity_is_measured_over_the_stretch_behind_an_instant(partition: Any) -> None:
-    limits = (Velocity(timedelta(hours=1), 4),)
-    partition.space = Namespace(7, "race", P, 1, Rules(velocity=limits))
-    key = keys.balances(P, 7) + "otter"
-    hour = 3_600_000_000
-
-    def at(moment: int, grant_id: str) -> str:
-        # The script's time never falls: the log's last entry says from when on it is.
-        partition.store.hset(keys.meta(P), "at", moment)
-        return str(partition.codes(partition.entry(grant_id))[0])
-
-    start = 4_000_000_000_000_000 - 4_000_000_000_000_000 % hour
-    assert [at(start, f"a{i}") for i in range(5)] == ["applied"] * 4 + ["velocity"]
-    # Half an hour into the next one, half of the four before still count: two more fit.
-    assert [at(start + hour + hour // 2, f"b{i}") for i in range(3)] == ["applied"] * 2 + ["velocity"]
-    assert [at(start + 5 * hour, f"c{i}") for i in range(5)] == ["applied"] * 4 + ["velocity"]
-    assert partition.store.hget(key, "v:1") == f"{start // hour + 5} 4 20 0 0".encode()

@@ -131,7 +131,9 @@ def test_random_times_against_a_plain_log(partition: Any, limit: tuple[int | Non
     assert sum(map(len, accepted.values())) > 50
 
 
-def fits(log: list[tuple[int, int]], moment: int, wider: int, gained: int, limit: tuple[int | None, int | None]) -> bool:
+def fits(
+    log: list[tuple[int, int]], moment: int, wider: int, gained: int, limit: tuple[int | None, int | None]
+) -> bool:
     """Whether one more grant is within the limit, by all that was accepted in the stretch behind an instant."""
     within = [points for taken, points in log if taken > moment - PER_MICROS - wider]
     grants, amount = limit

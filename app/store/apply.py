@@ -7,14 +7,12 @@ from typing import Any
 from ..model.entry import Entry
 from ..model.namespace import Namespace
 from . import keys
+from .cost import CALL_ENTRIES_MAX
 from .redis import Call, evalsha
 from .scripts import load
 
-ENTRIES_MAX = 512
-MOVES_MAX = 2_048  # of scores on boards, a call: some ten µs each, up to a hundred where each board is another one
-ATOMIC_MOVES_MAX = 8_192
+ENTRIES_MAX = CALL_ENTRIES_MAX
 NO_BOUND = 10**15
-BYTES_MAX = 256 * 1024
 
 APPLY = load("apply")
 
@@ -55,24 +53,6 @@ class CallRefused(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
-
-
-def moves_of(entry: Entry) -> int:
-    """How many scores an entry moves; each counts twice where boards add up their parts, too."""
-    return len(entry.windows) << entry.namespace.rules.bounded_sums
-
-
-def portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Entries in calls that hold Redis up for some ten ms each."""
-    first = moves = 0
-    for i, entry in enumerate(entries):
-        own = moves_of(entry)
-        if i > first and (i - first == ENTRIES_MAX or moves + own > MOVES_MAX):
-            yield entries[first:i]
-            first, moves = i, 0
-        moves += own
-    if entries:
-        yield entries[first:]
 
 
 def pack(

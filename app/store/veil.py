@@ -15,13 +15,12 @@ from ..model.namespace import Namespace
 from ..model.veil import STATES, UNHIDE, Intent, veil_entries
 from . import keys
 from .apply import Outcome
+from .cost import portions
 from .directory import namespace_of
 from .redis import Call, evalsha
 from .scripts import load
 
 VEIL, UNVEIL = load("veil"), load("unveil")
-
-ENTRIES_A_CALL_MAX = 8  # some 800 boards: a call of the script keeps everybody else waiting
 
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 Submit = Callable[[int, list[Entry]], Awaitable[list[Outcome]]]
@@ -69,8 +68,8 @@ async def plan(fetch: Fetch, intent: Intent, partitions: Iterable[int]) -> dict[
 async def move(submit: Submit, p: int, entries: Sequence[Entry]) -> Moved:
     """Applies a partition's entries, so many at a time. Not done where one was refused: try again later."""
     last = 0
-    for start in range(0, len(entries), ENTRIES_A_CALL_MAX):
-        for outcome in await submit(p, list(entries[start : start + ENTRIES_A_CALL_MAX])):
+    for part in portions(entries):
+        for outcome in await submit(p, list(part.entries)):
             if outcome.code not in ("applied", "duplicate"):
                 return Moved(False, last)
             last = max(last, outcome.seq or 0)

@@ -17,6 +17,7 @@ from ..model.entry import Entry
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from ..store import apply
 from ..store.apply import CallRefused, Head, Outcome
+from ..store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, Portion, portions, write_cost
 from ..store.partitions import read_head
 from ..store.redis import LOST, Link, Refused, away
 
@@ -24,7 +25,8 @@ log = structlog.get_logger()
 
 Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 
-BACKLOG_ENTRIES_MAX = 50_000
+#: Script time of entries that wait, as store/cost estimates it: 50,000 grants of the default rules, some two seconds.
+BACKLOG_US_MAX = 2_400_000
 UNKNOWN_S_MAX = 8.0
 UNSENT_S_MAX = 2.0
 RETRY_PAUSE_S = 0.05
@@ -63,13 +65,11 @@ class Flight:
 class Committer:
     """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
 
-    def __init__(
-        self, link: Link, offsets: Offsets, log_max: int, backlog_entries_max: int = BACKLOG_ENTRIES_MAX
-    ) -> None:
+    def __init__(self, link: Link, offsets: Offsets, log_max: int, backlog_us_max: int = BACKLOG_US_MAX) -> None:
         self._link = link
         self._offsets = offsets
         self._log_max = log_max
-        self._backlog_max = backlog_entries_max
+        self._backlog_max = backlog_us_max
         self._backlog = 0
         self._queues: dict[int, deque[tuple[Work, Sequence[Entry]]]] = {}
         self._flights: dict[int, Flight] = {}
@@ -84,18 +84,19 @@ class Committer:
 
     async def submit(self, p: int, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
         """The outcomes of `entries`, in order, once they are on disk. Overloaded, StoreUnavailable, Recovering."""
-        if self._backlog + len(entries) > self._backlog_max:
+        parts = [Portion(entries, write_cost(entries))] if atomic else list(portions(entries))
+        weight = sum(part.cost for part in parts)
+        if self._backlog + weight > self._backlog_max:
             raise Overloaded("too many grants wait already")
         work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-        self._backlog += len(entries)
+        self._backlog += weight
         queue = self._queues.setdefault(p, deque())
-        is_whole = atomic or len(entries) == 1
-        queue.extend((work, part) for part in ([entries] if is_whole else apply.portions(entries)))
+        queue.extend((work, part.entries) for part in parts)
         self._wake.set()
         try:
             return await work.done
         finally:
-            self._backlog -= len(entries)
+            self._backlog -= weight
 
     def head(self, p: int) -> Head | None:
         """What is known of a partition, or None before its first contact."""
@@ -158,14 +159,14 @@ class Committer:
             if p in self._flights or not queue:
                 continue
             parts: list[tuple[Work, Sequence[Entry]]] = []
-            size = count = moves = 0
+            cost, size, count = CallCost(), 0, 0
             atomic = queue[0][0].atomic
             while queue and (not parts or (not atomic and not queue[0][0].atomic)):
                 entries = queue[0][1]
                 count += len(entries)
                 for entry in entries:
-                    size, moves = size + len(entry.packed), moves + apply.moves_of(entry)
-                if parts and (count > apply.ENTRIES_MAX or size > apply.BYTES_MAX or moves > apply.MOVES_MAX):
+                    size, total = size + len(entry.packed), cost.add(entry)
+                if parts and (count > CALL_ENTRIES_MAX or size > CALL_BYTES_MAX or total > CALL_US_MAX):
                     break
                 parts.append(queue.popleft())
             self._flights[p] = Flight(p, parts, atomic, -1, monotonic())

@@ -25,7 +25,8 @@ from ..model.errors import (
 )
 from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
-from ..store.apply import ATOMIC_MOVES_MAX, ENTRIES_MAX, Outcome, moves_of
+from ..store.apply import Outcome
+from ..store.cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
 from ..store.directory import Directory
 from ..store.fences import Fences
 from ..store.names import Names
@@ -316,7 +317,11 @@ def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:
     groups = {held.namespace.rules.group or held.namespace.name for part in by_partition.values() for _, held in part}
     if len(groups) > 1:
         raise Invalid("an atomic request needs namespaces of one group", field="$")
-    if any(len(part) > ENTRIES_MAX for part in by_partition.values()):
-        raise TooLarge(f"an atomic request takes at most {ENTRIES_MAX} grants")
-    if any(sum(moves_of(entry) for _, entry in part) > ATOMIC_MOVES_MAX for part in by_partition.values()):
-        raise TooLarge(f"an atomic request moves at most {ATOMIC_MOVES_MAX} scores: these go on too many boards")
+    for part in by_partition.values():
+        entries = [entry for _, entry in part]
+        for what, held, bound in (
+            ("grants", len(entries), CALL_ENTRIES_MAX),
+            ("weight", write_cost(entries), CALL_US_MAX),
+        ):
+            if held > bound:
+                raise TooLarge(f"an atomic request is too large: {what} {held:,}, at most {bound:,}")

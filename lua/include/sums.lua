@@ -78,30 +78,30 @@ local function write_nodes(sums, nodes, lows, highs)
   end
 end
 
--- Nodes of one level, some at a time.
-local function write_level(sums, level, low, high)
-  local nodes, lows, highs, n = {}, {}, {}, 0
+-- Gathers the nodes of one level; what is gathered is written some at a time. pending: { nodes, lows, highs, n }.
+local function write_level(sums, level, low, high, pending)
   for index, change in pairs(low) do
     local millions = high[index] or false
     if change ~= 0 or (millions and millions ~= 0) then
+      local n = pending.n + 1
+      pending.n, pending.nodes[n], pending.lows[n], pending.highs[n] = n, node_of(level, index), change, millions
       if n == FIELDS_A_CALL then
-        write_nodes(sums, nodes, lows, highs)
-        nodes, lows, highs, n = {}, {}, {}, 0
+        write_nodes(sums, pending.nodes, pending.lows, pending.highs)
+        pending.n, pending.nodes, pending.lows, pending.highs = 0, {}, {}, {}
       end
-      n = n + 1
-      nodes[n], lows[n], highs[n] = node_of(level, index), change, millions
     end
-  end
-  if n > 0 then
-    write_nodes(sums, nodes, lows, highs)
   end
 end
 
+-- All levels together: few nodes a level would be a pair of calls each.
 local function write_sums(sums)
-  local low, high = sums.low, sums.high
+  local low, high, pending = sums.low, sums.high, { n = 0, nodes = {}, lows = {}, highs = {} }
   for level = 0, TOP do
-    write_level(sums, level, low, high)
+    write_level(sums, level, low, high, pending)
     low, high = climb(low), climb(high)
+  end
+  if pending.n > 0 then
+    write_nodes(sums, pending.nodes, pending.lows, pending.highs)
   end
   if sums.broken then
     call('HSET', sums.key, 'broken', 1)

@@ -1,0 +1,90 @@
+"""How entries are put into calls, by what these cost."""
+
+from typing import Any
+
+from msgspec import Raw
+
+from app.model.entry import Entry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules
+from app.model.windows import EARLIEST, LATEST, Season
+from app.store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, portions, write_cost
+
+NOW = 1_700_000_000_000_000
+
+
+def space(number: int = 7, **rules: Any) -> Namespace:
+    return Namespace(number, "race", 3, 1, Rules(**rules))
+
+
+def seasons(count: int) -> tuple[Season, ...]:
+    return tuple(Season(f"s{i}", EARLIEST, LATEST) for i in range(count))
+
+
+def entries(count: int, users: int = 10**6, where: Namespace | None = None, **fields: Any) -> list[Entry]:
+    where = where or space()
+    labels = {"category": "red", "source": "race"} | fields
+    return [plan(Grant(f"g{i}", f"u{i % users}", Raw(b"5"), **labels), where, NOW) for i in range(count)]
+
+
+def sizes(held: list[Entry]) -> list[int]:
+    return [len(part.entries) for part in portions(held)]
+
+
+def test_a_call_holds_500_grants_of_the_default_rules() -> None:
+    assert sizes(entries(1_030)) == [500, 500, 30]
+    assert write_cost(entries(500)) <= CALL_US_MAX
+    assert write_cost(entries(530)) > CALL_US_MAX
+    assert sizes([]) == []
+
+
+def test_what_costs_more_comes_in_smaller_calls() -> None:
+    plain = sizes(entries(1_000))[0]
+    for rules in (
+        {"category_boards": True},
+        {"tie_break": "earliest"},
+        {"ranking": "dense"},
+        {"bounded_sums": True},
+        {"seasons": seasons(9)},
+    ):
+        held = entries(1_000, where=space(**rules))
+        assert sizes(held)[0] < plain
+        assert [entry for part in portions(held) for entry in part.entries] == held
+        assert all(part.cost == write_cost(part.entries) <= CALL_US_MAX for part in portions(held))
+
+
+def test_what_entries_share_is_counted_once() -> None:
+    where = space(seasons=seasons(100), category_boards=True)
+    one, user, users = (write_cost(entries(*count, where)) for count in ((1, 1), (10, 1), (10, 10)))
+    assert 0 < user - one < users - one
+    assert users < 10 * one
+    other = write_cost([*entries(1, where=where), *entries(1, where=space(8, seasons=seasons(100)))])
+    assert other > write_cost(entries(2, where=where))
+
+
+def test_a_call_takes_so_many_bytes_and_entries() -> None:
+    large = entries(300, meta={"text": "x" * 2_000})
+    assert all(sum(len(entry.packed) for entry in part.entries) <= CALL_BYTES_MAX for part in portions(large))
+    assert sizes(large)[0] < 150
+    assert sizes(entries(1_030, users=1)) == [CALL_ENTRIES_MAX, CALL_ENTRIES_MAX, 30]
+
+
+def test_an_entry_that_costs_more_goes_alone() -> None:
+    one, other = entries(2)
+    one.windows = tuple(f"season:{i}" for i in range(CALL_US_MAX))
+    assert sizes([other, one, other]) == [1, 1, 1]
+
+
+def test_the_heaviest_grant_that_rules_allow_fits_into_a_call() -> None:
+    rules: dict[str, Any] = {"tie_break": "earliest", "ranking": "dense", "bounded_sums": True, "streaks": True}
+    where = space(seasons=seasons(100), category_boards=True, **rules)
+    (grant,) = entries(1, where=where, meta={"text": "x" * 2_000}, source_id="s" * 64)
+    assert len(grant.windows) == 208
+    assert write_cost([grant]) <= CALL_US_MAX
+
+
+def test_a_cost_grows_as_entries_join() -> None:
+    cost, held = CallCost(), entries(20)
+    totals = [cost.add(entry) for entry in held]
+    assert totals == sorted(totals)
+    assert totals[-1] == cost.total == write_cost(held)

@@ -65,6 +65,7 @@ from .write.corrections import Corrector
 from .write.memory import Memory
 from .write.places import Places
 from .write.routes import Writer
+from .write.voided import VoidedGrants
 
 log = structlog.get_logger()
 
@@ -109,9 +110,10 @@ class Server:
             *(self.committer, self.directory, self.gatherer, boards, ledger, fences, self.names, clock, ack)
         )
         self.corrections = Corrections(corrector, self.directory, self.keyring)
-        places = Places(self.gatherer, self.directory)
+        places, voided = Places(self.gatherer, self.directory), VoidedGrants(self.gatherer, ledger)
         self.writer = Writer(
-            *(self.committer, self.directory, self.keyring, memory, corrector, fences, self.names, places, clock, ack)
+            *(self.committer, self.directory, self.keyring, memory, corrector, fences, self.names),
+            *(places, voided, clock, ack),
         )
         history = History(self.postgres, self.gatherer, clock)
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)

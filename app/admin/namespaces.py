@@ -51,7 +51,7 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
-        check_namespace_name(name, "$.name")
+        check_namespace_name(name, "{namespace}")
         rules = read_rules(await decode_body(request, SentRules, b"{}"))
         for _ in range(_TRIES_MAX):
             found = await self._put(name, rules, principal.id)
@@ -140,7 +140,7 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
-        check_namespace_name(name, "$.name")
+        check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")
         row = await self._postgres.fetch_one("delete_namespace", name, principal.id)

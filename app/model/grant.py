@@ -2,26 +2,22 @@
 
 import re
 from hashlib import blake2b
-from math import isfinite
 from typing import Any
 
 import msgspec
 
 from .entry import GRANT, Entry, LogEntry, entry_id, labels_of
 from .errors import Invalid
+from .meta import meta_text
 from .moment import SentMoment, read_moment
 from .namespace import Namespace
 from .score import to_units
 from .text import ID_BYTES_MAX, check_label, check_text
 from .windows import to_micros
 
-META_BYTES_MAX = 2048
 _LABELS = ("$.category", "$.source", "$.source_id", "$.action", "$.session_id")
-META_DEPTH_MAX = 32
 
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_canonical = msgspec.json.Encoder(order="deterministic").encode
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
@@ -72,7 +68,7 @@ def plan(
         if value is not None:
             check_label(value, field)
     units = amount_units(grant.amount, namespace.rules.scale)
-    meta = None if grant.meta is None else _meta(grant.meta)
+    meta = None if grant.meta is None else meta_text(grant.meta)
     sent_at = granted_micros(grant.granted_at)
     granted_at = now if sent_at is None else sent_at
     windows = namespace.calendar.names_at(granted_at)
@@ -134,32 +130,6 @@ def granted_micros(sent: msgspec.Raw | msgspec.UnsetType) -> int | None:
     """Microseconds of a granted_at; None where none was sent. Invalid."""
     moment = None if isinstance(sent, msgspec.UnsetType) else read_moment(sent, "$.granted_at")
     return None if moment is None else to_micros(moment)
-
-
-def _meta(meta: dict[str, Any]) -> bytes:
-    """Canonical JSON: members sorted, so that the digest does not hang on their order."""
-    _check_meta(meta, META_DEPTH_MAX)
-    text = _canonical(meta)
-    if len(text) > META_BYTES_MAX:
-        raise Invalid(f"must be at most {META_BYTES_MAX} bytes of JSON", field="$.meta")
-    if b"\\u0000" in text and _NUL.search(text):
-        raise Invalid("must not contain NUL", field="$.meta")
-    return text
-
-
-def _check_meta(value: Any, depth: int) -> None:
-    """Invalid for what JSON has no word for (MessagePack brings it) and for what nests too deep to be read back."""
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise Invalid("must have strings as keys", field="$.meta")
-        value = list(value.values())
-    if isinstance(value, list):
-        if depth == 0:
-            raise Invalid(f"must not nest deeper than {META_DEPTH_MAX} levels", field="$.meta")
-        for inner in value:
-            _check_meta(inner, depth - 1)
-    elif not (value is None or isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value))):
-        raise Invalid("must hold nothing but JSON", field="$.meta")
 
 
 def _content(body: LogEntry, sent_at: int | None) -> bytes:

@@ -41,7 +41,7 @@ T = TypeVar("T")
 class UsersRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose activity is asked for, and when: `since` ≤ t < `until`, each open where it is absent."""
 
-    users: Annotated[tuple[str, ...], msgspec.Meta(max_length=USERS_MAX)]
+    users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=USERS_MAX)]
     since: SentMoment | UnsetType = UNSET
     until: SentMoment | UnsetType = UNSET
     by: Literal["granted", "recorded"] = "granted"

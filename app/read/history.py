@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
+from ..model.meta import read_meta
 from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
 from ..model.veil import told_name
@@ -34,7 +34,7 @@ class History:
         self._clock = clock
 
     async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
-        """A user's grants, newest granted_at first; O(log n + limit)."""
+        """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
         after_at, after_seq = _parse_cursor(query.get("cursor"))
         offset = await self._postgres.fetch_one("offset", namespace.partition)
         rows = await self._postgres.fetch(
@@ -47,6 +47,8 @@ class History:
             after_seq,
             limit + 1,
         )
+        if not rows and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
         more = len(rows) > limit
         rows = rows[:limit]
         return {
@@ -119,7 +121,7 @@ def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
         "revision": row["revision"],
         "epoch": row["epoch"],
         "seq": row["seq"],
-        "meta": None if row["meta"] is None else msgspec.json.decode(row["meta"]),
+        "meta": read_meta(row["meta"]),
     }
 
 

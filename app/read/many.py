@@ -51,7 +51,7 @@ class BoardAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BoardsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Stretches of many boards."""
 
-    boards: Annotated[tuple[BoardAsked, ...], msgspec.Meta(max_length=BOARDS_MAX)]
+    boards: Annotated[tuple[BoardAsked, ...], msgspec.Meta(min_length=1, max_length=BOARDS_MAX)]
 
 
 class StatsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +74,7 @@ class StatsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ManyStatsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What many boards come to."""
 
-    boards: Annotated[tuple[StatsAsked, ...], msgspec.Meta(max_length=BOARDS_MAX)]
+    boards: Annotated[tuple[StatsAsked, ...], msgspec.Meta(min_length=1, max_length=BOARDS_MAX)]
 
 
 One = TypeVar("One", BoardAsked, StatsAsked)

@@ -19,7 +19,7 @@ USERS_BYTES_MAX = 512 * 1024  # As many ids of the longest, each character escap
 class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose totals are asked for."""
 
-    users: Annotated[tuple[str, ...], msgspec.Meta(max_length=USERS_MAX)]
+    users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=USERS_MAX)]
 
 
 def check_users(asked: Users) -> list[str]:

@@ -232,7 +232,13 @@ class Corrector:
         assert revision is not None
         number = namespace.number_or_none(await self._boards.score_of(namespace, "all", held.user))
         return CorrectionReceipt(
-            *("duplicate", held.grant_id, namespace.name, held.user), number, number, None, None, self._ack, revision
+            *("duplicate", held.grant_id, namespace.name, held.user),
+            number,
+            number,
+            None,
+            None,
+            self._ack,
+            revision=revision,
         )
 
     def _receipt(self, entry: Entry, outcome: Outcome) -> CorrectionReceipt:
@@ -241,7 +247,8 @@ class Corrector:
             *(outcome.code, body.grant_id, namespace.name, body.user),
             namespace.number_or_none(outcome.score),
             namespace.number_or_none(outcome.previous),
-            *(outcome.seq, outcome.epoch, self._ack, body.revision),
+            *(outcome.seq, outcome.epoch, self._ack),
+            revision=body.revision,
         )
 
     async def _would(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ _grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpac
 _UNAPPLIED = problem_of("unapplied").detail
 
 
-class Receipt(msgspec.Struct):
-    """What a client gets for a grant that counted, or had counted."""
+class Receipt(msgspec.Struct, omit_defaults=True):
+    """What a client gets for a grant that counted, or had counted. A duplicate's scores are those of now; voided: it
+    was voided since, and is no part of them."""
 
     status: str
     grant_id: str
@@ -24,9 +25,10 @@ class Receipt(msgspec.Struct):
     seq: int | None
     epoch: int | None
     ack: str
+    voided: bool = False
 
 
-class RankedReceipt(Receipt):
+class RankedReceipt(Receipt, kw_only=True):
     """A receipt with places on the `all` board: those of `score` and of `previous_score` among the others, both as the
     board stood right after the request was done."""
 
@@ -34,7 +36,7 @@ class RankedReceipt(Receipt):
     previous_rank: int | None
 
 
-class CorrectionReceipt(Receipt):
+class CorrectionReceipt(Receipt, kw_only=True):
     """What a client gets for a correction; `revision` is the grant's since then."""
 
     revision: int

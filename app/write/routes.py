@@ -48,6 +48,7 @@ from .memory import Memory
 from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
 from .requests import asked, is_array, split
+from .voided import VoidedGrants
 
 JSON_BYTES_MAX = 8 * 1024 * 1024
 LINES_BYTES_MAX = 40 * 1024 * 1024
@@ -85,6 +86,7 @@ class Writer:
         fences: Fences,
         names: Names,
         places: Places,
+        voided: VoidedGrants,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -96,6 +98,7 @@ class Writer:
         self._fences = fences
         self._names = names
         self._places = places
+        self._voided = voided
         self._clock = clock
         self._ack = ack
 
@@ -142,6 +145,7 @@ class Writer:
             namespace = await self._again(namespace, attempt, {where.name})
         receipt = self._receipt(entry, outcome)
         if outcome.code == "duplicate":
+            receipt.voided = bool(await self._voided.among([entry]))
             _duplicate.inc()
             return 200, receipt
         (_applied if outcome.code == "applied" else _quarantined).inc()
@@ -297,12 +301,15 @@ class Writer:
             for i, entry in held:
                 results[i] = told(entry.body.grant_id, problem)
             return
+        sent_again = [e for e, outcome in zip(entries, outcomes, strict=True) if outcome.code == "duplicate"]
+        voided = await self._voided.among(sent_again)
         for (i, entry), outcome in zip(held, outcomes, strict=True):
             if outcome.code == "stale_rules":
                 stale.append(i)
                 continue
             try:
-                results[i] = self._receipt(entry, outcome)
+                results[i] = receipt = self._receipt(entry, outcome)
+                receipt.voided = outcome.code == "duplicate" and entry.id in voided
             except Problem as problem:
                 results[i] = told(entry.body.grant_id, problem)
         if atomic and stale:

@@ -85,3 +85,54 @@ def test_labels_and_names_are_counted_in_characters(api: httpx.Client, space: st
         assert (refused.status_code, refused.json()["field"]) == (422, "$.category")
     assert api.put("/v1/users/long-name", json={"display_name": "漢" * 128}).status_code == 200
     assert api.put("/v1/users/long-name", json={"display_name": "漢" * 129}).status_code == 422
+
+
+def test_a_duplicate_of_a_voided_grant_says_so(live_server: Any, api: httpx.Client, space: str) -> None:
+    batch = [{**GOOD, "grant_id": f"g{i}"} for i in range(3)]
+    first = post(api, space, batch).json()
+    assert all("voided" not in receipt for receipt in first["results"])
+    url = f"/v1/namespaces/{space}/grants"
+    assert api.delete(f"{url}/g1").status_code == 200
+    # At once, before the ledger may know.
+    again = post(api, space, batch[1])
+    assert (again.status_code, again.json()["voided"], again.json()["score"]) == (200, True, 10)
+    told = post(api, space, batch).json()["results"]
+    assert [receipt.get("voided") for receipt in told] == [None, True, None]
+    assert api.patch(f"{url}/g2", json={"amount": 7}).status_code == 200
+    assert api.post(f"{url}/g1/restore").status_code == 200
+    told = post(api, space, batch).json()["results"]
+    assert [(receipt["status"], receipt["score"], "voided" in receipt) for receipt in told] == [
+        ("duplicate", 17, False)
+    ] * 3
+
+
+@pytest.mark.parametrize("path", ["grants", "explain", "activity", ""])
+def test_what_an_unknown_user_has_is_404_everywhere(api: httpx.Client, space: str, path: str) -> None:
+    post(api, space, GOOD)
+    answer = api.get(f"/v1/namespaces/{space}/users/nobody/{path}".rstrip("/"))
+    assert (answer.status_code, answer.json()["code"]) == (404, "user_not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/namespaces/{}/totals", {"users": []}, "$.users"),
+        ("/v1/namespaces/{}/activity", {"users": []}, "$.users"),
+        ("/v1/namespaces/{}/ranks", {"users": []}, "$.users"),
+        ("/v1/namespaces/{}/ranks", {"users": ["otter"], "windows": []}, "$.windows"),
+        ("/v1/namespaces/{}/corrections", [], "$"),
+        ("/v1/namespaces/{}/grants", [], "$"),
+        ("/v1/grants", [], "$"),
+        ("/v1/boards", {"boards": []}, "$.boards"),
+        ("/v1/stats", {"boards": []}, "$.boards"),
+    ],
+)
+def test_an_empty_list_is_refused_everywhere(api: httpx.Client, space: str, path: str, body: Any, field: str) -> None:
+    refused = api.post(path.format(space), json=body)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "invalid", field)
+
+
+@pytest.mark.parametrize(("method", "query"), [("PUT", ""), ("DELETE", "?confirm=with%20space")])
+def test_a_namespaces_name_is_refused_where_it_stands(api: httpx.Client, method: str, query: str) -> None:
+    refused = api.request(method, f"/v1/namespaces/with%20space{query}")
+    assert (refused.status_code, refused.json()["field"]) == (422, "{namespace}")

@@ -112,7 +112,7 @@ class Server:
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         places, voided = Places(self.gatherer, self.directory), VoidedGrants(self.gatherer, ledger)
         self.writer = Writer(
-            *(self.committer, self.directory, self.keyring, memory, corrector, fences, self.names),
+            *(self.committer, self.directory, self.keyring, memory, fences, self.names),
             *(places, voided, clock, ack),
         )
         history = History(self.postgres, self.gatherer, clock)

@@ -1,17 +1,17 @@
 -- Reads all that a namespace holds of some users, at one instant, as verification compares it.
 --
--- KEYS     meta; then of each board: its sorted set, its orders where it is dated, its scores where it is dense; then the
---          balances of each user
--- ARGV     how many boards, dated (0|1), dense (0|1), then the users' names
+-- KEYS     meta; then of each board: its sorted set, its orders where it is dated, its scores where it is dense, its times
+--          where it is timed; then the balances of each user
+-- ARGV     how many boards, dated (0|1), dense (0|1), timed (0|1), then the users' names
 -- Reply    {seq, one table a user: their balances (false: no hash), {board's place, {user's place, score | false, digits |
---          false, whether the scores hold theirs (0|1), …}, …} of boards where somebody stands or has digits};
---          {'unopened'} where meta is gone
+--          false, time | false, whether the scores hold theirs (0|1), …}, …} of boards where somebody stands or has digits
+--          or a time}; {'unopened'} where meta is gone
 -- Effects  none
 
-local boards, dated, dense = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1'
-local names, users = {}, #ARGV - 3
+local boards, dated, dense, timed = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1', ARGV[4] == '1'
+local names, users = {}, #ARGV - 4
 for i = 1, users do
-  names[i] = ARGV[3 + i]
+  names[i] = ARGV[4 + i]
 end
 
 local seq = redis.call('HGET', KEYS[1], 'seq')
@@ -36,7 +36,7 @@ end
 
 local key, told = 2, {}
 for b = 1, boards do
-  local board_key, digits, members, kept = KEYS[key], {}, names, nil
+  local board_key, digits, members, kept, times = KEYS[key], {}, names, nil, {}
   key = key + 1
   if dated then
     digits, members = redis.call('HMGET', KEYS[key], unpack(names)), {}
@@ -50,12 +50,15 @@ for b = 1, boards do
     kept = kept_of(KEYS[key], scores)
     key = key + 1
   end
+  if timed then
+    times, key = redis.call('HMGET', KEYS[key], unpack(names)), key + 1
+  end
   local row, n = {}, 0
   for i = 1, users do
     local score = scores[i]
-    if score or digits[i] then
-      row[n + 1], row[n + 2], row[n + 3] = i, score or false, digits[i] or false
-      row[n + 4], n = score and kept and kept[score] or 1, n + 4
+    if score or digits[i] or times[i] then
+      row[n + 1], row[n + 2], row[n + 3], row[n + 4] = i, score or false, digits[i] or false, times[i] or false
+      row[n + 5], n = score and kept and kept[score] or 1, n + 5
     end
   end
   if n > 0 then

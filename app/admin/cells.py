@@ -17,6 +17,7 @@ from .veils import Place, place_between, read_veils
 Cells = dict[str, int]
 _EVENTS_A_FETCH = 5_000
 _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
+_KINDS |= {"gb": "time on board", "gc": "time of category", "gs": "time of source"}
 
 
 class Comparison:
@@ -74,11 +75,13 @@ class Comparison:
         last: dict[int, int] = {}
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
         rows = await lane.fetch("wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed))
-        for number, cell, value in rows:
+        for number, cell, value, time in rows:
             if cell == "seq":
                 last[number] = value
             elif (value or cell != "total") and not (cell[:2] == "b:" and cell[2:] in self._spoilt):
                 cells[number][cell] = value
+                if time is not None and cell != "total":
+                    cells[number][f"g{cell}"] = time
         if self._namespace.rules.tie_break == "earliest":
             for (number, board), (_, since) in (await self._dates(lane, numbers, seqs)).items():
                 if f"b:{board}" in cells[number]:
@@ -124,7 +127,7 @@ class Comparison:
                 yield f"board {board}: {score} is kept as of one who is hidden, though shown"
 
     def _value(self, cell: str, cells: Cells) -> str:
-        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:")
+        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:", "gb", "gc", "gs")
         none = 0 if cell in ("count", "total") or cell[:2] == "d:" else None
         return told(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
 

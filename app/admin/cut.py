@@ -76,6 +76,7 @@ class Cut:
         for what, in_redis, by_ledger, places in (
             ("users", held.users, wanted.users, 0),
             ("orders", wanted.scored if held.orders is None else held.orders, wanted.scored, 0),
+            ("times", wanted.scored if held.times is None else held.times, wanted.scored, 0),
             ("sum of scores", sums.scores, wanted.scores, scale),
             ("sum of squares", sums.squares, wanted.squares, 2 * scale),
             ("bounded sums together", wanted.scores if held.tree is None else held.tree, wanted.scores, scale),

@@ -1,7 +1,8 @@
 """What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
 
 A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq by which it stands among equals,
-`total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances.
+`total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances; where the latest counts, `gb:<board>`, `gc:…`, `gs:…` the times
+(microseconds) of the grants that these numbers are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -101,11 +102,13 @@ async def read_held(
 def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     """The call that reads all that is held of some users."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    dated, dense = rules.tie_break == "earliest", rules.ranking == "dense"
+    dated, dense, timed = rules.tie_break == "earliest", rules.ranking == "dense", rules.aggregation == "latest"
     kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
+    kinds += [keys.times] if timed else []
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
-    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), int(dated), int(dense), *names])
+    has = [int(dated), int(dense), int(timed)]
+    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
 
 
 def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -> list[Held]:
@@ -116,14 +119,17 @@ def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -
         _balances(user, flat, here)
     for number, row in zip(reply[2][::2], reply[2][1::2], strict=True):
         board = kept.boards[number - 1]
-        score_cell, since_cell = f"b:{board}", f"o:{board}"
-        for place, score, digits, known in zip(row[::4], row[1::4], row[2::4], row[3::4], strict=True):
+        score_cell, since_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
+        each = iter(row)
+        for place, score, digits, time, known in zip(each, each, each, each, each, strict=True):
             user = users[place - 1]
             if score is not None:
                 key = score_of(score)
                 user.put(score_cell, key if key is None else sign * key, score)
             if digits is not None:
                 user.put(since_cell, since_of(digits) if integer_of(digits) is not None else None, digits)
+            if time is not None:
+                user.put(time_cell, integer_of(time), time)
             if not known:
                 user.lacking.append(board)
     return users
@@ -134,8 +140,8 @@ def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) 
     for raw, value in zip((flat or ())[::2], (flat or ())[1::2], strict=True):
         name, number = raw.decode(errors="replace"), integer_of(value)
         kind = name[:2]
-        if name in _BALANCES or kind in ("c:", "s:", "d:"):
-            if number != 0 or kind in ("c:", "s:") or name == "last":
+        if name in _BALANCES or kind in ("c:", "s:", "d:") or name[:3] in ("gc:", "gs:"):
+            if number != 0 or kind in ("c:", "s:", "gc", "gs") or name == "last":
                 user.put(name, number, value)
         elif kind == "h:" and name[2:] in boards:
             if number is None:
@@ -145,11 +151,12 @@ def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) 
 
 
 class Board(NamedTuple):
-    """A board at one instant: how many stand there and, where they are kept, have orders; the sums; what its tree of
-    sums comes to. None: not kept."""
+    """A board at one instant: how many stand there and, where they are kept, have orders and times; the sums; what its
+    tree of sums comes to. None: not kept."""
 
     users: int
     orders: int | None
+    times: int | None
     sums: Sums | None
     tree: int | None
 
@@ -173,11 +180,12 @@ async def read_space(
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
     p, ns, users = namespace.partition, namespace.id, list(users)
     dated, sums = namespace.rules.tie_break == "earliest", namespace.rules.statistics
-    trees = namespace.rules.bounded_sums
+    trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
     kept = await read_kept(link, namespace, spoilt)
     calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
     calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
     calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
+    calls += [("HLEN", keys.times(p, ns, board)) for board in kept.boards if timed]
     calls += [("HMGET", keys.sums(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
     calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
     seq, fields, *rest = await at_once(link, calls)
@@ -189,10 +197,11 @@ async def read_space(
     each = iter(rest)
     counts = list(islice(each, count))
     orders = list(islice(each, count)) if dated else [None] * count
+    times = list(islice(each, count)) if timed else [None] * count
     tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
     boards = {
-        board: Board(users, known, kept_sums(told.get(f"t:{board}".encode())) if sums else None, top)
-        for board, users, known, top in zip(kept.boards, counts, orders, tops, strict=True)
+        board: Board(users, known, timed_users, kept_sums(told.get(f"t:{board}".encode())) if sums else None, top)
+        for board, users, known, timed_users, top in zip(kept.boards, counts, orders, times, tops, strict=True)
     }
     off: set[tuple[int, str]] = set()
     for (number, _), flat in zip(users, each, strict=True):

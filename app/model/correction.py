@@ -1,4 +1,4 @@
-"""Corrections: what an edit, a void, a restore, or a grant that comes too late for its place does to every number.
+"""Corrections: what an edit, a void or a restore does to every number.
 
 A number is a cell: the user's score in one window, or the balance of one label. What a correction makes of it hangs on
 the user's other live grants, which the ledger knows; a plan is good as long as the user has not changed since.
@@ -235,17 +235,20 @@ def _each(what: str, names: tuple[str, ...], by: int) -> str:
 
 
 def _move(namespace: Namespace, before: Held | None, after: Held | None, others: Cell | None) -> str:
-    """One cell's move: by how much for a sum, else to what; gone where nothing is left in it."""
+    """One cell's move: by how much for a sum, else to what; where the latest counts, its time, too
+    (`=<number>@<time>`). `x` where nothing is left in the cell."""
     if after is None and others is None:
         return "x"
     if namespace.rules.aggregation == "sum":
         return f"+{(after.amount if after else 0) - (before.amount if before else 0)}"
+    if namespace.rules.aggregation == "latest":
+        if after is not None and (others is None or (after.granted_at, after.seq) > others[3:]):
+            return f"={after.amount}@{after.granted_at}"
+        assert others is not None
+        return f"={others.latest}@{others.latest_at}"
     if others is None:
         assert after is not None
         return f"={after.amount}"
-    if namespace.rules.aggregation == "latest":
-        newer = after is not None and (after.granted_at, after.seq) > (others.latest_at, others.latest_seq)
-        return f"={after.amount if newer and after else others.latest}"
     ascending = namespace.rules.order == "asc"
     best = others.lowest if ascending else others.highest
     if after is None:

@@ -272,7 +272,6 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),
     "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
-    "late": (StoreUnavailable, "the ledger has not caught up with this user", None),
     "stale_user": (StoreUnavailable, "the user changes faster than the ledger follows", None),
     "user_erasing": (UserErasing, "nothing is taken until that is done; then the name is a new user's", "$.user_id"),
     "log_full": (Overloaded, "the ledger is too far behind: its log is full", None),

@@ -175,7 +175,9 @@ async def _publish(
 ) -> None:
     """From here on the window is read in its archive: at the versions it had, where nothing has changed since."""
     p, ns = namespace.partition, namespace.id
-    gone = [name(p, ns, board) for board in boards for name in (keys.board, keys.orders, keys.scores, keys.sums)]
+    times = [keys.times] if namespace.rules.aggregation == "latest" else []
+    kinds = (keys.board, keys.orders, keys.scores, keys.sums, *times)
+    gone = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden]
     told = [part for entry in versions.items() for part in entry]
     await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone, *balances], [window, len(gone), *told]))

@@ -34,7 +34,7 @@ class Head:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `late`, `stale_user`, `stale_veil`, or a key of
+    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, or a key of
     model.errors.OUTCOMES.
     """
 
@@ -148,6 +148,8 @@ def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
         yield keys.scores(p, namespace.id, window)
     if namespace.rules.bounded_sums:
         yield keys.sums(p, namespace.id, window)
+    if namespace.rules.aggregation == "latest":
+        yield keys.times(p, namespace.id, window)
 
 
 def read(reply: Any) -> list[Outcome]:

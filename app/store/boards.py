@@ -172,7 +172,7 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank 
     check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
-    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:"))}
+    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:", b"g"))}
     flat = iter(reply[3:])
     ranks = [
         None

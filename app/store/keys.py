@@ -55,9 +55,14 @@ def sums(p: int, namespace_id: int, window: str) -> str:
     return f"lb:{{{p}}}:bt:{namespace_id}:{window}"
 
 
+def times(p: int, namespace_id: int, window: str) -> str:
+    """Hash of a board whose aggregation is `latest`: user → granted_at (µs) of the grant that counts there."""
+    return f"lb:{{{p}}}:bg:{namespace_id}:{window}"
+
+
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, seq, at, per category, source and day, velocities, and the
-    scores that a hidden user has on each board."""
+    """Hash a user (append the name): total, count, last, seq, at, per category, source and day, velocities, the times
+    of categories and sources, and the scores that a hidden user has on each board."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
 
 
@@ -68,7 +73,7 @@ def space(p: int, namespace_id: int) -> str:
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
 # any glob character, so a key is told by its beginning, never by a pattern.
-_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|u|s):(\d+)(?::|\Z)")
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s):(\d+)(?::|\Z)")
 
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:

@@ -1380,7 +1380,8 @@ JOIN users u ON u.number = l.user_number
 WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate';
 
 -- name: wanted_cells
--- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction.
+-- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction;
+-- time: where the latest counts, the granted_at (µs) of the grant that the number is.
 -- Each look-up is one of its whole key, whatever the planner knows of the table; grants that are alike in all but amount and
 -- moment are summed up before they are spread over their cells. O(those users' grants × log).
 WITH latest AS MATERIALIZED (
@@ -1402,7 +1403,7 @@ alike AS MATERIALIZED (
     FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
 SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
        CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
-            ELSE (max(latest))[3] END AS value
+            ELSE (max(latest))[3] END AS value, (max(latest))[1] AS time
 FROM alike CROSS JOIN LATERAL (
     SELECT 'b' AS kind, w AS name FROM unnest(windows) AS w WHERE NOT w = ANY($6::text[])
     UNION ALL SELECT 'b', w || ':' || category FROM unnest(windows) AS w
@@ -1411,10 +1412,10 @@ FROM alike CROSS JOIN LATERAL (
     UNION ALL SELECT 'c', category WHERE category IS NOT NULL
     UNION ALL SELECT 's', source WHERE source IS NOT NULL) AS cells
 GROUP BY number, kind, name
-UNION ALL SELECT number, 'count', sum(grants)::bigint FROM alike GROUP BY number
-UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint FROM alike GROUP BY number
-UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint FROM alike WHERE day IS NOT NULL GROUP BY number, day
-UNION ALL SELECT number, 'seq', max(seq) FROM latest GROUP BY number;
+UNION ALL SELECT number, 'count', sum(grants)::bigint, NULL FROM alike GROUP BY number
+UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint, NULL FROM alike GROUP BY number
+UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
+UNION ALL SELECT number, 'seq', max(seq), NULL FROM latest GROUP BY number;
 
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a

@@ -1,4 +1,4 @@
-"""Corrections: edit, void, restore, and grants that come too late for their place. One path for all of them.
+"""Corrections: edit, void and restore. One path for all of them.
 
 Wait until the ledger holds what Redis does of the grant and its user, plan by it, apply; what has changed meanwhile is
 refused by the script and planned again.
@@ -9,12 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
-from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, held_of, needs_others, plan_moves
+from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, needs_others, plan_moves
 from ..model.entry import Entry
-from ..model.errors import GrantNotFound, Problem, RevisionConflict, Unavailable, UserErased, problem_of
+from ..model.errors import GrantNotFound, Problem, RevisionConflict, UserErased, problem_of
 from ..model.namespace import Namespace
 from ..model.veil import is_erased
 from ..store.apply import Outcome
@@ -33,7 +31,6 @@ CHAIN_S_MAX = 10.0
 LIFT_AFTER_S = 0.15
 _AT_ONCE = 16
 _YIELD_EVERY = 64
-_NEWEST = 2**62
 _MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
 
 Told = CorrectionReceipt | Problem
@@ -191,39 +188,6 @@ class Corrector:
         moves = plan_moves(namespace, live[0], live[1], others)
         told = await self._would(namespace, held.user, moves) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
-
-    async def settle(self, entries: list[Entry], outcomes: list[Outcome], atomic: bool) -> list[Outcome]:
-        """Plans grants that came too late for a namespace of the latest by the ledger, and submits them again.
-
-        Those that wait in vain stay `late`: what was applied beside them stands, and is told so.
-        """
-        waiting = Patience()
-        try:
-            while late := [i for i, outcome in enumerate(outcomes) if outcome.code in ("late", "stale_user")]:
-                for i in late:
-                    waiting.check()
-                    entries[i] = await self._late(entries[i], waiting)
-                if atomic:
-                    outcomes = await self._committer.submit(entries[0].namespace.partition, entries, True)
-                    continue
-                again = await self._committer.submit(entries[0].namespace.partition, [entries[i] for i in late])
-                outcomes = list(outcomes)
-                for i, outcome in zip(late, again, strict=True):
-                    outcomes[i] = outcome
-        except Unavailable:
-            pass
-        return outcomes
-
-    async def _late(self, entry: Entry, waiting: Patience) -> Entry:
-        body, namespace = entry.body, entry.namespace
-        seq = await self._catchup.user_flushed(namespace, body.user, waiting)
-        after = held_of(body, _NEWEST)
-        cells = cells_of(namespace, None, after)
-        # One of its own name would be the grant that it turns out to repeat, and counts until it is taken back.
-        others = await self._ledger.others(namespace, body.user, [], (*cells[0], *cells[1]))
-        moves = plan_moves(namespace, None, after, others, f"u={seq}")
-        mark = "b" if entry.moves.startswith("b") else "g"
-        return msgspec.structs.replace(entry, windows=moves.windows, labels=moves.labels, moves=mark + moves.text)
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
         """The receipt where nothing is to be done, or was done before; its score is that of now."""

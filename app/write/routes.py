@@ -43,7 +43,6 @@ from ..wire import (
     wants_msgpack,
 )
 from .committer import Committer
-from .corrections import Corrector
 from .memory import Memory
 from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
@@ -82,7 +81,6 @@ class Writer:
         directory: Directory,
         keyring: Keyring,
         memory: Memory,
-        corrector: Corrector,
         fences: Fences,
         names: Names,
         places: Places,
@@ -94,7 +92,6 @@ class Writer:
         self._directory = directory
         self._keyring = keyring
         self._memory = memory
-        self._corrector = corrector
         self._fences = fences
         self._names = names
         self._places = places
@@ -286,12 +283,9 @@ class Writer:
         return spaces
 
     async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
-        """The outcomes of entries of one partition, those that came too late for their place included."""
+        """The outcomes of entries of one partition."""
         await self._memory.recall(entries, self._committer)
-        outcomes = await self._committer.submit(entries[0].namespace.partition, entries, atomic)
-        if any(outcome.code == "late" for outcome in outcomes):
-            outcomes = await self._corrector.settle(entries, outcomes, atomic)
-        return outcomes
+        return await self._committer.submit(entries[0].namespace.partition, entries, atomic)
 
     async def _submit(self, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], atomic: bool) -> None:
         entries = [entry for _, entry in held]

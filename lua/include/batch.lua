@@ -32,6 +32,10 @@ local function unpack_boards(keys, args, count, spaces)
     if space.bounded then
       board.sums, keys = new_sums(KEYS[keys + 1]), keys + 1
     end
+    if space.latest then
+      board.times_key, keys = KEYS[keys + 1], keys + 1
+      board.times, board.retimed = {}, {}
+    end
     if space.statistics then
       board.tally, space.tallied[#space.tallied + 1] = { sum = 0, squares = 0 }, board
     end

@@ -4,6 +4,7 @@
 -- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
 -- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
+-- Where the aggregation is `latest`, a hash tells each user's time (include/times).
 -- Where bounded sums are kept, a hash holds its tree of sums (include/nodes).
 -- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
 
@@ -184,5 +185,8 @@ local function write_board(board, users)
   end
   if board.tally or board.sums then
     tally_board(board, users)
+  end
+  if board.times then
+    write_times(board, users)
   end
 end

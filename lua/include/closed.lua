@@ -33,7 +33,7 @@ end
 -- Whether an entry may meet a closed window: a correction (moves), what takes back (t…), shows or hides (h…), or what an
 -- admin lets in (b…).
 local function reaches_closed(entry)
-  return entry.moves ~= '' and sub(entry.moves, 1, 1) ~= 'g'
+  return entry.moves ~= ''
 end
 
 -- A closed board that still stands here is moved by what would have to be done to its archive, too, before it can agree.

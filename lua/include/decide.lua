@@ -1,10 +1,5 @@
 -- The verdict on an entry whose id is unseen, with what the entries before it will have changed in view.
 
--- A grant, be it one that came late for its place; corrections have no pace.
-local function is_grant(entry)
-  return entry.moves == '' or sub(entry.moves, 1, 1) == 'g'
-end
-
 -- 'applied', 'quarantined', or the code of a refusal and a detail.
 --
 -- full: as many entries wait for the ledger as the caller lets wait. Everything that would append is then refused: grants,
@@ -44,7 +39,7 @@ local function decide(entry, at, full)
   if refusal then
     return refusal
   end
-  if space.limits and is_grant(entry) then
+  if space.limits and entry.moves == '' then
     if not within_pace(space.limits, entry.user, entry.amount, at) then
       return space.quarantines and 'quarantined' or 'velocity'
     end

@@ -7,6 +7,7 @@ local function take_effect(batch, entry, seq)
     return false, false
   end
   local target, user, labels = entry.target, entry.user, entry.shape.labels
+  local times = target.space.latest and entry.shape.timed.times
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   -- What shows or hides a user changes nothing where they have no score; an archive goes by who may be shown.
@@ -19,6 +20,9 @@ local function take_effect(batch, entry, seq)
         board.since[number] = seq
       end
       board.scores[number], board.moved = after.scores[i], true
+      if board.times then
+        set_time(board, number, after.times[i])
+      end
     end
     if shows and (after.scores[i] or board.closed == 'a') or moved and not shows then
       board.version = seq
@@ -29,6 +33,9 @@ local function take_effect(batch, entry, seq)
   end
   for i = 1, #labels do
     held[user.at[labels[i]]] = after.labels[i]
+    if times and times[i] then
+      held[user.at[times[i]]] = after.label_times[i]
+    end
     if after.labels[i] then
       add_label(target.space, labels[i])
     else

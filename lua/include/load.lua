@@ -18,7 +18,10 @@ local function want(entry)
     target.has[user.number], target.users[n], target.names[n] = true, user, user.name
     target.veiled = target.veiled or user.veil
   end
-  want_shape(user, shape)
+  if target.space.latest then
+    shape.timed = shape.timed or timed_shape(shape)
+  end
+  want_shape(user, target.space.latest and shape.timed or shape)
   if not target.space.shapes[shape] then
     want_labels(target.space, shape)
   end
@@ -39,6 +42,9 @@ local function read_target(target)
   for _, board in ipairs(target.boards) do
     if target.users[1] then
       read_board(board, target.users, target.names)
+      if board.times and not board.fault then
+        read_times(board, target.users, target.names)
+      end
       if target.veiled and not board.fault then
         read_hidden(board, target.users)
       end

@@ -4,16 +4,12 @@ local function add(old, amount)
   return old + amount
 end
 
-local function replace(_, amount)
-  return amount
-end
-
--- The function of an aggregation and an order; `old` is a number.
+-- The function of an aggregation and an order; `old` is a number. None for `latest`, which goes by times (include/times).
 local function merge_of(aggregation, ascending)
   if aggregation == 'sum' then
     return add
   elseif aggregation == 'latest' then
-    return replace
+    return nil
   end
   return ascending and math.min or math.max
 end

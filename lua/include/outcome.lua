@@ -2,18 +2,33 @@
 --
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
--- to be), + (moves by) or x (is gone); a=… is the last granted_at (ax: none); u=… the seq of the user's last change that
--- it was planned upon, f= that this is the entry right before it. A g in front marks a grant that came late for its place,
--- a b one that an admin lets in behind a seal (alone: its place is the aggregation's to decide), a t what takes a duplicate
--- back; s is a seal; `h` and a version shows, hides or erases a user (include/veil): both move no number.
+-- to be), + (moves by) or x (is gone); where times are kept (include/times) `@<time>` follows a number that is to be. a=…
+-- is the last granted_at (ax: none); u=… the seq of the user's last change that it was planned upon, f= that this is the
+-- entry right before it. A t in front marks what takes a duplicate back; b alone is a grant that an admin lets in behind a
+-- seal, s a seal; `h` and a version shows, hides or erases a user (include/veil): both move no number.
 
-local after = { scores = {}, labels = {}, last = false }
+local after = { scores = {}, times = {}, labels = {}, label_times = {}, last = false }
 
 local function moved(old, how, number)
   if how == '+' then
     return (old or 0) + number
   end
   return how == '=' and number
+end
+
+-- The times as they are, of boards and labels.
+local function keep_times(entry)
+  local number, held, boards, at = entry.user.number, entry.user.held, entry.target.boards, entry.user.at
+  for i = 1, #boards do
+    after.times[i] = boards[i].times[number]
+  end
+  for i, field in ipairs(entry.shape.timed.times) do
+    after.label_times[i] = field and held[at[field]]
+  end
+end
+
+local function time_after(how, time, held)
+  return how ~= 'x' and (tonumber(time) or held)
 end
 
 -- 'stale_user' where the user has changed since the plan, else nil.
@@ -26,12 +41,18 @@ local function work_out_moves(entry)
     after.labels[i] = held[entry.user.at[labels[i]]]
   end
   after.last = held[3]
-  for what, place, how, value in string.gmatch(entry.moves, '(%l)(%d*)([=+x])(%-?%d*)') do
+  local timed = entry.target.space.latest
+  if timed then
+    keep_times(entry)
+  end
+  for what, place, how, value, time in string.gmatch(entry.moves, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)') do
     place, value = tonumber(place), tonumber(value)
     if what == 'w' then
       after.scores[place] = moved(after.scores[place], how, value)
+      after.times[place] = timed and time_after(how, time, after.times[place])
     elseif what == 'l' then
       after.labels[place] = moved(after.labels[place], how, value)
+      after.label_times[place] = timed and time_after(how, time, after.label_times[place])
     elseif what == 'a' then
       after.last = moved(false, how, value)
     elseif what == 'f' then
@@ -45,15 +66,40 @@ local function work_out_moves(entry)
   return nil
 end
 
--- 'late' where a namespace of the latest meets a grant older than the one that counts, else nil.
+-- A number and its time after a grant. A number whose time is lost is held to be of the last grant there was.
+local function newer(entry, old, time, last)
+  time = time or last
+  if old and time and entry.granted_at < time then
+    return old, time
+  end
+  return entry.amount, entry.granted_at
+end
+
+local function work_out_latest(entry)
+  local user, number, shape = entry.user, entry.user.number, entry.shape
+  local held, at, boards, labels, last = user.held, user.at, entry.target.boards, shape.labels, user.held[3]
+  for i = 1, #boards do
+    after.scores[i], after.times[i] = newer(entry, boards[i].scores[number], boards[i].times[number], last)
+  end
+  for i = 1, #labels do
+    local old, field = held[at[labels[i]]], shape.timed.times[i]
+    if field then
+      after.labels[i], after.label_times[i] = newer(entry, old, held[at[field]], last)
+    else
+      after.labels[i] = (old or 0) + entry.weight
+    end
+  end
+end
+
 local function work_out_grant(entry)
   local user, amount, space = entry.user, entry.amount, entry.target.space
   local number, held, boards, labels = user.number, user.held, entry.target.boards, entry.shape.labels
   after.last = held[3]
   if not after.last or entry.granted_at > after.last then
     after.last = entry.granted_at
-  elseif space.latest and entry.granted_at < after.last then
-    return 'late'
+  end
+  if space.latest then
+    return work_out_latest(entry)
   end
   local merge, days, scores = space.merge, entry.shape.days, after.scores
   for i = 1, #boards do

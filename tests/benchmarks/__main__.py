@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import growth, ranges, rules, sealed, verify
+from tests.benchmarks import growth, latest, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -31,7 +31,19 @@ end
 """
 PATH = "/v1/namespaces/bench/grants"
 ROUNDS = 3
-PARTS = ["single", "batch", "single-full", "top-10", "persister", "sealed", "ranges", "rules", "verify", "growth"]
+PARTS = [
+    "single",
+    "batch",
+    "single-full",
+    "top-10",
+    "persister",
+    "sealed",
+    "ranges",
+    "rules",
+    "latest",
+    "verify",
+    "growth",
+]
 
 
 def load(port: int, kind: str, path: str, count: int, connections: int) -> float:
@@ -201,6 +213,8 @@ def main(parts: list[str]) -> None:
             stack.down()
     if "rules" in wanted:
         rules.main(tell_cost)
+    if "latest" in wanted:
+        latest.main(tell_cost)
     if "growth" in wanted:
         growth.main()
     if "verify" in wanted:

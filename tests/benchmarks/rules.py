@@ -52,6 +52,12 @@ class Bench:
             found.append(plan(grant, space, now))
         return found
 
+    def bytes_of_times(self, space: Namespace) -> float:
+        """Bytes that the times of the latest take, a user and board."""
+        names = list(self._store.scan_iter(match=keys.times(P, space.id, "*"), count=10_000))
+        held = sum(self._store.memory_usage(name, samples=1000) for name in names)
+        return float(held / sum(self._store.hlen(name) for name in names))
+
     def micros(self, entries: list[Entry]) -> float:
         """Microseconds of the script an entry; every entry must be applied."""
         calls = [

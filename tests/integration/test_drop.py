@@ -74,6 +74,7 @@ class Store:
                 pipe.zadd(keys.board(p, namespace_id, name), {"u": 1})
                 pipe.zadd(keys.scores(p, namespace_id, name), {"1": 1})
                 pipe.hset(keys.orders(p, namespace_id, name), "u", "1")
+                pipe.hset(keys.times(p, namespace_id, name), "u", "1")
                 pipe.hset(keys.balances(p, namespace_id) + name, "total", 1)
             pipe.hset(keys.space(p, namespace_id), "v:all", 1)
             pipe.hset(keys.rules(p), str(namespace_id), "1")

@@ -70,11 +70,12 @@ def sums(stack: Stack) -> list[Any]:
 
 
 def fill(stack: Stack, api: httpx.Client) -> None:
-    """Three namespaces, a profile with opt-out taken back, corrections, and a grant that was set aside."""
+    """Four namespaces, a profile with opt-out taken back, corrections, and a grant that was set aside."""
     for name, rules in (("race", {"category_boards": True}), ("laps", {"tie_break": "earliest", "ranking": "dense"})):
         api.put(f"/v1/namespaces/{name}", json={"accept_past": None} | rules).raise_for_status()
-    api.put("/v1/namespaces/best", json={"accept_past": None, "aggregation": "best"}).raise_for_status()
-    for space in ("race", "laps", "best"):
+    for name in ("best", "latest"):
+        api.put(f"/v1/namespaces/{name}", json={"accept_past": None, "aggregation": name}).raise_for_status()
+    for space in ("race", "laps", "best", "latest"):
         for number in range(3):
             grant = body(f"z{number}", category="red", source="race", meta={"pet": SECRET}, amount=5 + number)
             api.post(f"/v1/namespaces/{space}/grants", json=grant).raise_for_status()
@@ -103,7 +104,7 @@ def fill(stack: Stack, api: httpx.Client) -> None:
 def check_erased(stack: Stack, api: httpx.Client, before: list[Any]) -> None:
     assert traces(stack) == []
     assert sums(stack) == before
-    for space in ("race", "laps", "best"):
+    for space in ("race", "laps", "best", "latest"):
         told = api.get(f"/v1/namespaces/{space}/boards/all").json()
         assert (told["total"], [e["user_id"] for e in told["entries"]]) == (1, ["bob"])
         assert api.get(f"/v1/namespaces/{space}/users/{quote(NAME, safe='')}").status_code == 404

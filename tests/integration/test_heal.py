@@ -54,7 +54,7 @@ class Healing:
     def held(self) -> dict[bytes, Any]:
         """All that Redis holds of scores, but for when it was written."""
         found: dict[bytes, Any] = {}
-        for kind in ("b", "bo", "bs", "bt", "u"):
+        for kind in ("b", "bo", "bs", "bt", "bg", "u"):
             for key in self.direct.keys(f"lb:*:{kind}:*"):
                 if self.direct.type(key) == b"zset":
                     found[key] = self.direct.zrange(key, 0, -1, withscores=True)

@@ -1,6 +1,5 @@
 """Namespaces of any rules with any history: what is sent is forgotten, only the ledger knows it."""
 
-from datetime import UTC, datetime
 from itertools import product
 from random import Random
 from typing import Any
@@ -18,8 +17,6 @@ PERIODS = ("month", "week", "day")
 CATEGORIES = ("red", "blue", None)
 # How far from 0 an amount may be, in scaled units: many ties, few, none.
 REACHES = (2, 30, 5 * 10**12)
-LATE = 5
-TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 SEASON = {"name": "s", "starts": "2024-03-31T01:00:00Z", "ends": "2024-10-27T01:00:00Z"}
 BANDS = [{"name": "top", "up_to": 0.25}, {"name": "middle", "up_to": 0.6}, {"name": "rest", "up_to": 1}]
 
@@ -61,10 +58,6 @@ class World:
         """Grants, and corrections of some of them."""
         count = self._chance.randrange(1, 120) if self._users else 0
         grants = [self._grant(i) for i in range(count)]
-        if self._rules["aggregation"] == "latest":
-            # One that comes late waits for the ledger; more of them in one request than these, and some are refused.
-            late = self._chance.sample(range(count), min(count, LATE))
-            grants.sort(key=lambda body: (int(body["grant_id"][1:]) in late, body.get("granted_at", TODAY)))
         self._send("grants", grants)
         for _ in range(2):
             names = self._chance.sample(range(count), min(count, 6))

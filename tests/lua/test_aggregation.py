@@ -59,15 +59,6 @@ def test_how_amounts_make_a_score(
     assert (held[b"total"], held[b"count"], held[b"c:red"]) == (str(result[0]).encode(), b"3", str(result[0]).encode())
 
 
-def test_an_older_grant_in_a_namespace_of_the_latest_is_planned_with_the_ledger(partition: Any) -> None:
-    rules(partition, "latest")
-    assert partition.codes(partition.entry("g1", amount=5)) == ["applied"]
-    assert partition.codes(partition.entry("g2", at=NOW - 1)) == ["late"]
-    assert (
-        partition.codes(partition.entry("g3", at=NOW, amount=4), partition.entry("g4", at=NOW + 1)) == ["applied"] * 2
-    )
-
-
 def test_moves_add_set_and_take_away(partition: Any) -> None:
     grant = partition.entry("g1", category="red", source="race")
     assert partition.codes(grant, partition.entry("g2", "hare", 3)) == ["applied"] * 2

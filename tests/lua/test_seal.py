@@ -72,12 +72,6 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
     assert partition.store.hget(keys.balances(P, 7) + "otter", "total") == b"13"
 
 
-def test_a_late_grant_is_no_correction(partition: Any) -> None:
-    partition.call(partition.entry("g1"), seal(partition))
-    assert partition.codes(replace(partition.entry("g2"), moves="gw1=5w2=5w3=5w4=5a=1u=1")) == ["window_closed"]
-    assert partition.codes(replace(partition.entry("g2"), moves="bw1=5w2=5w3=5w4=5a=1u=1")) == ["applied"]
-
-
 def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> None:
     partition.call(partition.entry("g1"), partition.entry("g2"), seal(partition))
     assert partition.codes(replace(partition.entry("h", amount=-5), moves=BACK)) == ["applied"]

@@ -87,6 +87,17 @@ class Book:
             return max(held, key=lambda f: (f.at, f.order)).amount
         return (min if self.ascending else max)(f.amount for f in held)
 
+    def times(self, window: str, category: str | None = None) -> dict[str, datetime]:
+        """User → when the grant was given that counts there, of everybody."""
+        held = [f for f in self.live() if window in f.windows and category in (None, f.category)]
+        return {f.user: f.at for f in sorted(held, key=lambda f: (f.at, f.order))}
+
+    def label_times(self, user: str) -> dict[str, datetime]:
+        """Category and source (`c:…`, `s:…`) → when the grant was given that counts there."""
+        held = sorted(self.live(user), key=lambda f: (f.at, f.order))
+        of_categories = {f"c:{f.category}": f.at for f in held if f.category is not None}
+        return of_categories | {f"s:{f.source}": f.at for f in held if f.source is not None}
+
     def counted(self, facts: list[Fact]) -> list[Fact]:
         """Those that make the score: all of a sum, the best with its equals, the latest."""
         if self.aggregation == "sum" or not facts:

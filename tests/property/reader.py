@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 
 import httpx
 import psycopg
+import redis
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from app.model.windows import to_micros
+from app.store import keys
 from tests.property.model import Book, moment
 
 
@@ -94,6 +97,21 @@ class Reader(RuleBasedStateMachine):
             told["last_granted_at"] = moment(told["last_granted_at"])
             wanted = self.book.standing(user)
             assert {field: told[field] for field in wanted} == wanted, user
+
+    def _times_agree(self) -> None:
+        """The times that decide where the latest counts, of labels and open boards, also of those who are hidden."""
+        is_latest = self.book.aggregation == "latest"
+        ((number, p),) = self._sql("SELECT id, partition FROM namespaces WHERE name = %s")
+        with redis.Redis.from_url(self.stack.valkey.url, decode_responses=True) as direct:
+            for window, category in self.book.boards():
+                held = direct.hgetall(keys.times(p, number, window if category is None else f"{window}:{category}"))
+                wanted = self.book.times(window, category) if is_latest and window not in self.closed else {}
+                assert held == {user: str(to_micros(at)) for user, at in wanted.items()}, (window, category)
+            for user in {f.user for f in self.book.facts.values()}:
+                fields = direct.hgetall(keys.balances(p, number) + user).items()
+                wanted = self.book.label_times(user) if is_latest else {}
+                held = {name[1:]: value for name, value in fields if name[:1] == "g"}
+                assert held == {label: str(to_micros(at)) for label, at in wanted.items()}, user
 
     def explanations_agree(self) -> None:
         for user in {f.user for f in self.book.facts.values()}:

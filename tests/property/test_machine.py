@@ -75,7 +75,7 @@ class Machine(Reader):
         self.causes: set[tuple[str, bool]] = set()
 
     @rule(
-        members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=4),
+        members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=6),
         backfill=st.booleans(),
     )
     def grant(self, members: Any, backfill: bool) -> None:
@@ -97,8 +97,8 @@ class Machine(Reader):
         answers = [answer for answer in answers if answer["grant_id"] not in behind]
         assert {answer["status"] for answer in answers} <= {"applied"}
         facts = {body["grant_id"]: fact for body, fact in bodies}
-        # In the order of the log: a grant that came too late for a namespace of the latest follows its batch.
-        for answer in sorted(answers, key=lambda told: told["seq"]):
+        assert [answer["seq"] for answer in answers] == sorted(answer["seq"] for answer in answers)
+        for answer in answers:
             fact = replace(facts[answer["grant_id"]], order=answer["seq"])
             before = self.book.score(self.book.live(fact.user))
             self.book.add(fact)
@@ -254,6 +254,7 @@ class Machine(Reader):
         try:
             self.touched = self.book.boards()
             self.boards_agree()
+            self._times_agree()
             self._ledger_agrees()
             self.explanations_agree()
             self.the_past_agrees()

@@ -33,7 +33,7 @@ ROUTES = (
     Access("POST", f"{_SPACE}/grants", "write"),  # `admin` with ?backfill=true
     Access("POST", "/v1/grants", "write", "each"),
     Access("GET", _GRANT, "read"),
-    Access("PATCH", _GRANT, "write"),
+    Access("PATCH", _GRANT, "write"),  # `admin` with ?backfill=true
     Access("DELETE", _GRANT, "write"),
     Access("POST", f"{_GRANT}/restore", "write"),
     Access("POST", f"{_SPACE}/corrections", "write"),

@@ -41,7 +41,8 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Ask(NamedTuple):
-    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here."""
+    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here; backfill: an
+    admin may move the grant to any moment, however old."""
 
     grant_id: str
     verb: Verb
@@ -49,6 +50,7 @@ class Ask(NamedTuple):
     actor: str
     key: str | None = None
     admin: bool = False
+    backfill: bool = False
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +114,11 @@ class Moves(NamedTuple):
     text: str
 
 
-def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | None = None) -> Held:
-    """The grant after an edit; zone: the user's own. Invalid, AmountScale, AmountRange, GrantedAtRange."""
+def edited(
+    namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
+) -> Held:
+    """The grant after an edit; zone: the user's own; backfill: granted_at may be however old. Invalid, AmountScale,
+    AmountRange, GrantedAtRange."""
     if held.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
@@ -132,7 +137,7 @@ def edited(namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | N
         at = _moment(edit.granted_at)
         past, future = namespace.past_micros, namespace.future_micros
         if at != held.granted_at:
-            if (past is not None and at < now - past) or (future is not None and at > now + future):
+            if (past is not None and at < now - past and not backfill) or (future is not None and at > now + future):
                 raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
             windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
             changes |= {"granted_at": at, "windows": windows, "day": day}
@@ -150,7 +155,7 @@ def _moment(sent: msgspec.Raw) -> int:
 def corrected(namespace: Namespace, held: Held, ask: Ask, now: int, zone: str | None = None) -> Held:
     """The grant as a caller wants it; zone: the user's own. Forbidden, and an edit's own problems."""
     if ask.verb == "edit":
-        return edited(namespace, held, ask.edit, now, zone)
+        return edited(namespace, held, ask.edit, now, zone, backfill=ask.backfill)
     if held.quarantined and not ask.admin:
         raise Forbidden("only an admin's key decides about a grant in quarantine")
     return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)

@@ -44,8 +44,8 @@ class Corrections:
         self._keyring = keyring
 
     async def patch(self, request: Request) -> Response:
-        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit."""
-        check_query(request, "dry_run")
+        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit. `?backfill=true` (admin): to however old a moment."""
+        check_query(request, "dry_run", "backfill")
         namespace, principal = await self._where(request)
         edit = _spoken(request, await decode_body(request, Edit))
         return await self._one(request, namespace, principal, "edit", edit)
@@ -116,13 +116,21 @@ class Corrections:
     ) -> Response:
         grant_id = request.path_params["grant_id"]
         _check(grant_id, edit)
-        ask = Ask(grant_id, verb, edit, principal.id, _key(request), principal.may("admin", namespace.name))
-        dry = request.query_params.get("dry_run", "false")
-        if dry not in ("true", "false"):
-            raise Invalid("must be true or false", field="?dry_run")
-        if dry == "true":
+        backfill = _flag(request, "backfill")
+        if backfill:
+            need(principal, "admin", namespace.name)
+        ask = Ask(grant_id, verb, edit, principal.id, _key(request), principal.may("admin", namespace.name), backfill)
+        if _flag(request, "dry_run"):
             return answer(request, await self._corrector.preview(namespace, ask))
         return answer(request, await self._corrector.correct(namespace, ask))
+
+
+def _flag(request: Request, name: str) -> bool:
+    """A parameter that is true or false; absent: false. Invalid."""
+    value = request.query_params.get(name, "false")
+    if value not in ("true", "false"):
+        raise Invalid("must be true or false", field=f"?{name}")
+    return value == "true"
 
 
 def _key(request: Request) -> str | None:

@@ -1,7 +1,7 @@
 """Sealing on real parts: closed windows leave Redis, read as before, and follow what an admin lets in behind them."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -241,3 +241,29 @@ def test_a_revision_writes_what_differs(live_server: Any, api: httpx.Client, nam
     del wanted["user-39"]
     space.wait_for(DAY, wanted)
     assert [entry["position"] for entry in space.board()["entries"]] == list(range(1, 40))
+
+
+def test_only_an_admin_moves_a_grant_behind_a_seal(live_server: Any, api: httpx.Client, names: Any) -> None:
+    space = Space(live_server, api, names.fresh(), category_boards=True)
+    space.grant("ann", 5, category="red")
+    space.seal(DAY)
+    imported = {"grant_id": "late", "user_id": "bob", "amount": 7, "category": "red"}
+    assert api.post(f"{space.url}/grants", json=imported).status_code == 201
+    path, moved = f"{space.url}/grants/late", {"granted_at": OLD.isoformat()}
+    refused = api.patch(path, json=moved)
+    assert (refused.status_code, refused.json()["code"]) == (422, "granted_at_range")
+    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    headers = {"authorization": f"Bearer {writer}"}
+    assert api.patch(f"{path}?backfill=true", json=moved, headers=headers).json()["code"] == "forbidden"
+    assert api.patch(f"{path}?backfill=1", json=moved).json()["field"] == "?backfill"
+    told = api.patch(f"{path}?backfill=true&dry_run=true", json=moved).json()["moves"]
+    assert f"{DAY}" in [move["window"] for move in told]
+    assert space.scores(DAY) == {"ann": 5}
+    assert api.patch(f"{path}?backfill=true", json=moved).json()["status"] == "applied"
+    space.wait_for(DAY, {"bob": 7, "ann": 5})
+    assert space.scores("all") == {"bob": 7, "ann": 5}
+    # And out again, into a day that still runs.
+    now = datetime.now(UTC)
+    assert api.patch(path, json={"granted_at": now.isoformat()}).json()["status"] == "applied"
+    space.wait_for(DAY, {"ann": 5})
+    assert space.scores(now.date().isoformat()) == {"bob": 7}

@@ -19,13 +19,12 @@ from .admin.lane import Lane, close
 from .admin.progress import progress
 from .admin.verify import LANES, Verifier
 from .garbage import settle
-from .live.transport import LiveProtocol
 from .logs import configure
 from .model.errors import Problem
 from .model.windows import now_micros
 from .persist.ending import end
 from .persist.worker import SCRIPTS, Worker
-from .server import find_partitions, from_environment
+from .server import UVICORN, find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
 from .store.apply import APPLY
 from .store.changes import BUMP
@@ -33,7 +32,6 @@ from .store.directory import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
 from .store.postgres import Postgres
 from .store.redis import LOST, Call, Link, Refused
-from .transport import Protocol
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -94,18 +92,7 @@ def serve(
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        loop="uvloop",
-        http=Protocol,
-        ws=LiveProtocol,
-        ws_max_size=64 * 1024,
-        ws_per_message_deflate=False,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        log_config=None,
-        timeout_graceful_shutdown=2,
-        limit_concurrency=20_000,
+        **UVICORN,
     )
 
 

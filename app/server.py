@@ -16,19 +16,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from . import openapi
-from .access.client import TRUSTED_PROXIES
+from .access.client import TRUSTED_PROXIES, address_of
 from .access.keys import Keyring
 from .admin.erasures import Erasures
 from .admin.intents import Intents
 from .admin.namespaces import Namespaces
 from .admin.people import People
 from .admin.profiles import Profiles
+from .connections import CONNECTIONS, ConnectionLimits, Connections, connections_max
 from .front import HANDLERS, Front, by_method
 from .garbage import settle
 from .health import Health
 from .live.hub import Hub
-from .live.socket import LiveServer
-from .live.transport import DRAIN
+from .live.socket import LiveLimits, LiveServer
+from .live.transport import DRAIN, LiveProtocol
 from .logs import configure
 from .model.address import parse_networks
 from .model.errors import Problem
@@ -59,6 +60,7 @@ from .store.postgres import Postgres
 from .store.redis import LOST, Link, Refused
 from .store.stats import STATS, StatsReader
 from .store.veil import VEIL
+from .transport import Protocol
 from .write.committer import Committer
 from .write.correction_routes import Corrections
 from .write.corrections import Corrector
@@ -72,6 +74,20 @@ log = structlog.get_logger()
 WEB = Path(__file__).parent / "web"
 CHECK_S = 60.0
 FOLLOW_S = 1.0
+# What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
+UVICORN: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": Protocol,
+    "ws": LiveProtocol,
+    "ws_max_size": 64 * 1024,
+    "ws_per_message_deflate": False,
+    "access_log": False,
+    "server_header": False,
+    "date_header": False,
+    "proxy_headers": False,
+    "log_config": None,
+    "timeout_graceful_shutdown": 2,
+}
 _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -81,8 +97,16 @@ _POLICY = (
 class Server:
     """One process: its connections, its loops and its application."""
 
-    def __init__(self, settings: Settings, partitions: int, clock: Callable[[], int] = now_micros) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        partitions: int,
+        clock: Callable[[], int] = now_micros,
+        limits: ConnectionLimits | None = None,
+        live_limits: LiveLimits | None = None,
+    ) -> None:
         self._settings = settings
+        self.connections = Connections(limits or ConnectionLimits(), address_of)
         self.postgres = Postgres(settings.postgres_url)
         self.directory = Directory()
         self.names = Names()
@@ -101,7 +125,12 @@ class Server:
         boards = BoardReader(self.gatherer, self.postgres)
         stats = StatsReader(self.gatherer, self.postgres)
         self.hub = Hub(self.gatherer, boards, stats, self.directory, self.names, clock)
-        self.live = LiveServer(self.hub, self.keyring)
+        live_limits = live_limits or LiveLimits(
+            key_sockets_max=settings.key_sockets_max,
+            address_sockets_max=settings.address_sockets_max,
+            anonymous_sockets_max=self.connections.limits.connections_max // 2,
+        )
+        self.live = LiveServer(self.hub, self.keyring, live_limits)
         memory = Memory(self.postgres)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres)
@@ -140,10 +169,21 @@ class Server:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:
         """Runs the loops while the application is served."""
-        loops = (self.committer.run, self.gatherer.run, self.hub.run, self._check, self._follow)
+        loops = (
+            self.committer.run,
+            self.gatherer.run,
+            self.hub.run,
+            self.connections.run,
+            self._check,
+            self._follow,
+        )
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         try:
-            yield {DRAIN: self.live.drain, TRUSTED_PROXIES: parse_networks(self._settings.trusted_proxies)}
+            yield {
+                DRAIN: self.live.drain,
+                CONNECTIONS: self.connections,
+                TRUSTED_PROXIES: parse_networks(self._settings.trusted_proxies),
+            }
         finally:
             for task in tasks:
                 task.cancel()
@@ -262,6 +302,6 @@ def from_environment() -> ASGIApp:
     # uvicorn calls this inside its loop, so the question is asked in a loop of its own.
     with ThreadPoolExecutor(1) as threads:
         partitions = threads.submit(asyncio.run, find_partitions(settings)).result()
-    app = Server(settings, partitions).app()
+    app = Server(settings, partitions, limits=ConnectionLimits(connections_max=connections_max())).app()
     settle()
     return app

@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     chores_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
+    key_sockets_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    address_sockets_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:

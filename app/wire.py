@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .connections import CONNECTION
 from .model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
 
 JSON = "application/json"
@@ -15,7 +16,6 @@ MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
 
 BODY_BYTES_MAX = 64 * 1024
-DRAIN_BYTES_MAX = 128 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -73,23 +73,39 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
 
 
 async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
-    """The whole body. TooLarge beyond `bytes_max`: the rest is read away unkept, so that the answer is heard."""
+    """The whole body. TooLarge beyond `bytes_max`, as soon as it is known; the connection reads the rest away.
+
+    A body that comes in several pieces counts for the key that was accepted, or without one for the client's address,
+    until the request is answered. RateLimited, Overloaded: too much is held already.
+    """
+    announced = header(scope, b"content-length")
+    if announced.isdigit() and int(announced) > bytes_max:
+        raise _body_too_large(bytes_max)
+    message = await receive()
+    chunk: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and message["type"] == "http.request":
+        if len(chunk) > bytes_max:
+            raise _body_too_large(bytes_max)
+        return chunk
+    connection = scope.get("state", {}).get(CONNECTION)
     chunks, size = [], 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection was closed")
-        chunk = message.get("body", b"")
         size += len(chunk)
-        if size <= bytes_max:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if not message.get("more_body", False) or size > DRAIN_BYTES_MAX:
-            break
-    if size > bytes_max:
-        raise TooLarge(f"a body of at most {bytes_max} bytes is taken here")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size > bytes_max:
+            raise _body_too_large(bytes_max)
+        if connection is not None:
+            connection.hold(scope, len(chunk))
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+        message = await receive()
+        chunk = message.get("body", b"")
+
+
+def _body_too_large(bytes_max: int) -> TooLarge:
+    return TooLarge(f"a body of at most {bytes_max} bytes is taken here")
 
 
 async def decode_body(

@@ -5,6 +5,7 @@ from typing import Never
 
 from starlette.types import Scope
 
+from ..connections import CONNECTION
 from ..model.errors import Forbidden, NamespaceNotFound, Unauthorized
 from ..model.namespace import Namespace
 from ..store.directory import Directory
@@ -20,7 +21,11 @@ async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
     kind, _, token = value.partition(" ")
     if kind.lower() != "bearer" or not token:
         raise Unauthorized("send Authorization: Bearer <key>")
-    return keyring.cached(token) or await keyring.principal(token)
+    principal = keyring.cached(token) or await keyring.principal(token)
+    connection = scope.get("state", {}).get(CONNECTION)
+    if connection is not None and connection.key != principal.id:
+        connection.accept(principal.id)
+    return principal
 
 
 def need(principal: Principal, scope: str, namespace: str) -> None:

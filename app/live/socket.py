@@ -1,27 +1,59 @@
 """`/v1/live`: one WebSocket, its subscriptions, and a sender that never makes anybody else wait."""
 
 import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ..access.client import address_of
 from ..access.keys import Keyring
+from ..connections import CONNECTIONS_MAX, Owner
 from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
-from ..model.errors import Invalid, Problem, Unauthorized
+from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
 from ..wire import encode_json, encode_msgpack
 from . import protocol
 from .hub import Hub
 from .protocol import Auth, Close, Frame, Message, Ping, Refused, Subscribe, Unsubscribe
+from .shares import Shares
 from .subscriber import Subscriber, Viewer
 from .views import check_view
 
-AUTH_S = 5.0
+#: Seconds until a client's first message.
+FIRST_MESSAGE_S_MAX = 5.0
+#: Seconds until a client is authenticated or watches something.
+BEGIN_S_MAX = 10.0
+#: Seconds of silence before a `ping` is sent: proxies drop what is silent for 30 s or 60 s.
 SILENCE_S = 25.0
-SEND_S = 10.0
+#: Seconds for one frame to find room with a client that reads; a client that takes longer is too slow.
+SEND_S_MAX = 10.0
+#: Subscriptions of a connection.
 SUBSCRIPTIONS_MAX = 50
-MESSAGES_A_SECOND_MAX = 50
+#: Replies that wait for a client: as many as it may send messages at once.
+REPLIES_MAX = 100
+#: Bytes of a client's message: 50 users of 128 bytes each, escaped, and a token of 4 KB.
 MESSAGE_BYTES_MAX = 16 * 1024
+#: Bytes of a close frame's reason; a close frame has 125 in all.
 REASON_BYTES_MAX = 120
+#: Sockets of a key.
+KEY_SOCKETS_MAX = 10_000
+#: Sockets of an address without a key: a school behind one address.
+ADDRESS_SOCKETS_MAX = 2_000
+#: Sockets without a key, of all addresses together: half of all connections, so that others find room.
+ANONYMOUS_SOCKETS_MAX = CONNECTIONS_MAX // 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveLimits:
+    """The limits that settings and tests change."""
+
+    first_message_s_max: float = FIRST_MESSAGE_S_MAX
+    begin_s_max: float = BEGIN_S_MAX
+    send_s_max: float = SEND_S_MAX
+    key_sockets_max: int = KEY_SOCKETS_MAX
+    address_sockets_max: int = ADDRESS_SOCKETS_MAX
+    anonymous_sockets_max: int = ANONYMOUS_SOCKETS_MAX
 
 
 class Closed(Exception):
@@ -36,10 +68,17 @@ class Closed(Exception):
 class LiveServer:
     """Every live connection of a process."""
 
-    def __init__(self, hub: Hub, keyring: Keyring, drain_ms: int = 1_000) -> None:
+    def __init__(self, hub: Hub, keyring: Keyring, limits: LiveLimits, drain_ms: int = 1_000) -> None:
         self._hub = hub
         self._keyring = keyring
+        self._limits = limits
         self._drain_ms = drain_ms
+        self._sockets = Shares(
+            "sockets",
+            key_max=limits.key_sockets_max,
+            address_max=limits.address_sockets_max,
+            anonymous_max=limits.anonymous_sockets_max,
+        )
         self._open: set[Connection] = set()
         self._draining = False
 
@@ -48,7 +87,8 @@ class LiveServer:
         offered = socket.scope.get("subprotocols", [])
         chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
         await socket.accept(subprotocol=chosen)
-        connection = Connection(socket, chosen == protocol.MSGPACK, self._hub, Viewer(self._keyring))
+        viewer = Viewer(self._keyring, address_of(socket.scope))
+        connection = Connection(socket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._sockets)
         self._open.add(connection)
         if self._draining:
             connection.drain(self._drain_ms)
@@ -70,21 +110,29 @@ class LiveServer:
 class Connection:
     """One client."""
 
-    def __init__(self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer) -> None:
+    def __init__(
+        self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, sockets: Shares
+    ) -> None:
         self._socket = socket
         self._packed = packed
         self._hub = hub
         self._viewer = viewer
+        self._limits = limits
+        self._sockets = sockets
         self._wake = viewer.wake
         self._subscribers: dict[int, Subscriber] = {}
         self._replies: list[dict[str, Any]] = []
         self._goodbye: dict[str, Any] | None = None
+        self._has_begun = False
+        self._counted_as: Owner | None = None
 
     async def serve(self) -> None:
         """Reads and sends until one of the two ends."""
         self._hub.viewers.add(self._viewer)
-        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self._count()
+            tasks += [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -101,11 +149,24 @@ class Connection:
             for subscriber in self._subscribers.values():
                 self._hub.unsubscribe(subscriber)
             self._hub.viewers.discard(self._viewer)
+            if self._counted_as is not None:
+                self._sockets.give_back(self._counted_as)
 
     def drain(self, retry_ms: int) -> None:
         """Has the sender say goodbye and close."""
         self._goodbye = {"type": "drain", "retry_ms": retry_ms}
         self._wake.set()
+
+    def _count(self) -> None:
+        """Counts the socket for whom it is now: an address, then a key."""
+        owner, before = self._viewer.owner, self._counted_as
+        try:
+            self._sockets.take(owner)
+        except RateLimited as problem:
+            raise Closed(Close.OVER_LIMIT, problem.detail) from None
+        self._counted_as = owner
+        if before is not None:
+            self._sockets.give_back(before)
 
     async def _close(self, code: Close, reason: str) -> None:
         text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
@@ -116,22 +177,20 @@ class Connection:
 
     async def _receive(self) -> None:
         loop = asyncio.get_running_loop()
-        begun, count, heard = loop.time(), 0, False
+        limits, since, is_heard = self._limits, loop.time(), False
         while True:
-            limit = None if heard else max(0.0, begun + AUTH_S - loop.time())
+            waits = limits.begin_s_max if is_heard else limits.first_message_s_max
+            left = None if self._has_begun else max(0.0, since + waits - loop.time())
             try:
-                message = await asyncio.wait_for(self._socket.receive(), limit)
+                message = await asyncio.wait_for(self._socket.receive(), left)
             except TimeoutError:
-                raise Closed(Close.NO_AUTH, "nothing came within 5 s") from None
+                late = "nothing was watched" if is_heard else "nothing came"
+                raise Closed(Close.NO_AUTH, f"{late} within {waits:g} s") from None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
-            if loop.time() - begun > 1:
-                begun, count = loop.time(), 0
-            count += 1
-            if count > MESSAGES_A_SECOND_MAX:
-                raise Closed(Close.TOO_MANY, "too many messages")
-            await self._handle(self._decode(message))
-            heard = True
+            if not await self._handle(self._decode(message)):
+                since = loop.time()
+            is_heard = True
 
     def _decode(self, message: Any) -> Message | Refused:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
@@ -142,12 +201,13 @@ class Connection:
         except Problem as problem:
             raise Closed(Close.BAD_MESSAGE, problem.detail) from None
 
-    async def _handle(self, message: Message | Refused) -> None:
+    async def _handle(self, message: Message | Refused) -> bool:
+        """False where the server could not do what was asked: the client's time begins anew."""
         match message:
             case Auth():
-                await self._auth(message.token)
+                return await self._auth(message.token)
             case Subscribe():
-                await self._subscribe(message)
+                return await self._subscribe(message)
             case Refused():
                 self._reply(protocol.error(message.id, message.problem))
             case Unsubscribe():
@@ -156,8 +216,9 @@ class Connection:
                     self._hub.unsubscribe(subscriber)
             case Ping():
                 self._reply({"type": "pong"})
+        return True
 
-    async def _auth(self, token: str) -> None:
+    async def _auth(self, token: str) -> bool:
         """Taken until a token was accepted: what a store that is away did not answer may be asked again."""
         if self._viewer.is_known:
             raise Closed(Close.BAD_MESSAGE, "a token was accepted already")
@@ -167,10 +228,13 @@ class Connection:
             raise Closed(Close.UNAUTHORIZED, problem.detail) from None
         except Problem as problem:
             self._reply(protocol.error(None, problem))
-        else:
-            self._reply({"type": "ready"})
+            return False
+        self._count()
+        self._has_begun = True
+        self._reply({"type": "ready"})
+        return True
 
-    async def _subscribe(self, message: Subscribe) -> None:
+    async def _subscribe(self, message: Subscribe) -> bool:
         if len(self._subscribers) >= SUBSCRIPTIONS_MAX:
             raise Closed(Close.OVER_LIMIT, f"at most {SUBSCRIPTIONS_MAX} subscriptions")
         subscriber = Subscriber(message.id, self._viewer, (message.epoch, message.version))
@@ -181,11 +245,13 @@ class Connection:
             await self._hub.subscribe(subscriber, message.namespace, message.window, view)
         except Problem as problem:
             self._reply(protocol.error(message.id, problem))
-        else:
-            self._subscribers[message.id] = subscriber
+            return not isinstance(problem, Unavailable)
+        self._subscribers[message.id] = subscriber
+        self._has_begun = True
+        return True
 
     def _reply(self, body: dict[str, Any]) -> None:
-        if len(self._replies) >= 100:
+        if len(self._replies) >= REPLIES_MAX:
             raise Closed(Close.TOO_SLOW, "replies are not read")
         self._replies.append(body)
         self._wake.set()
@@ -199,7 +265,7 @@ class Connection:
             self._wake.clear()
             await self._send_replies()
             if self._goodbye is not None:
-                await asyncio.wait_for(self._write(self._goodbye), SEND_S)
+                await self._within(self._write(self._goodbye))
                 raise Closed(Close.DRAIN, "drain")
             if self._viewer.revoked:
                 raise Closed(Close.REVOKED, "the key was revoked")
@@ -209,19 +275,23 @@ class Connection:
     async def _send_replies(self) -> None:
         replies, self._replies = self._replies, []
         for body in replies:
-            await asyncio.wait_for(self._write(body), SEND_S)
+            await self._within(self._write(body))
 
     async def _send_news(self, subscriber: Subscriber) -> None:
         if self._subscribers.get(subscriber.number) is not subscriber:
             return  # Unsubscribed while another's frame was on its way.
         if subscriber.fault is not None:
             del self._subscribers[subscriber.number]
-            await asyncio.wait_for(self._write(protocol.error(subscriber.number, subscriber.fault)), SEND_S)
+            await self._within(self._write(protocol.error(subscriber.number, subscriber.fault)))
             return
         frame, subscriber.slot = subscriber.slot, None
         if frame is not None:
             LIVE_FRAMES.inc()
-            await asyncio.wait_for(self._write_frame(frame, subscriber.number), SEND_S)
+            await self._within(self._write_frame(frame, subscriber.number))
+
+    async def _within(self, sending: Coroutine[Any, Any, None]) -> None:
+        """TimeoutError for a client that does not read."""
+        await asyncio.wait_for(sending, self._limits.send_s_max)
 
     async def _write(self, body: dict[str, Any]) -> None:
         if self._packed:

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from ..access.client import UNKNOWN
 from ..access.guard import check_reader, readable
 from ..access.keys import ANONYMOUS, Keyring, Principal
+from ..connections import Owner
 from ..model.errors import Problem, Unauthorized
 from ..model.namespace import Namespace
 from ..store.directory import Directory
@@ -13,8 +15,9 @@ from .protocol import Frame, State
 class Viewer:
     """Who is behind a connection, and what wakes its sender. `revoked`: the token that was accepted is no more."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, address: str = UNKNOWN) -> None:
         self._keyring = keyring
+        self._address = address
         self._token: str | None = None
         self._principal: Principal = ANONYMOUS
         self.revoked = False
@@ -24,6 +27,11 @@ class Viewer:
     def is_known(self) -> bool:
         """Whether a token was accepted."""
         return self._token is not None
+
+    @property
+    def owner(self) -> Owner:
+        """Whose share this connection takes: a key's, or its address's."""
+        return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
 
     async def enter(self, token: str) -> None:
         """Shows a token. Unauthorized, StoreUnavailable."""

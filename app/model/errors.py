@@ -2,6 +2,7 @@
 
 Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
+├── RequestTimeout 408, UriTooLong 414, HeadersTooLarge 431, RateLimited 429 (may be retried)
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
 ├── Conflict 409: GrantConflict (KeyConflict), NamespaceFrozen, RevisionConflict, UserErased
@@ -133,6 +134,37 @@ class TooLarge(Problem):
 
     status = 413
     code = "too_large"
+
+
+class RequestTimeout(Problem):
+    """The request came too slowly."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class UriTooLong(Problem):
+    """The request's path and query are too long."""
+
+    status = 414
+    code = "uri_too_long"
+
+
+class HeadersTooLarge(Problem):
+    """The request's header fields are too many or too long."""
+
+    status = 431
+    code = "headers_too_large"
+
+
+class RateLimited(Problem):
+    """This client takes more than its share."""
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(detail, field=field, retry_after_s=retry_after_s)
 
 
 class Conflict(Problem):

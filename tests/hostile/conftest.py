@@ -1,0 +1,71 @@
+"""A second server with short limits beside the running system's."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from app.embedded import free_port
+from tests.hostile.raw import Raw, wait_until
+
+
+@dataclass
+class Short:
+    """The server, and a key for it."""
+
+    port: int
+    pid: int
+    key: str
+
+    def client(self) -> httpx.Client:
+        """An admin's client, with a connection of its own."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+
+    def raw(self, receive_bytes: int | None = None) -> Raw:
+        """A connection for anything."""
+        return Raw(self.port, receive_bytes)
+
+
+@pytest.fixture(scope="session")
+def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Short]:
+    port, log = free_port(), tmp_path_factory.mktemp("short") / "serve.log"
+    environment = live_server.environment | {"LEADERBOARD_PORT": str(port)}
+    with log.open("ab") as out:
+        command = [sys.executable, "-m", "tests.hostile.short"]
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+
+    def is_up() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        assert wait_until(is_up, 30), log.read_text()[-2000:]
+        yield Short(port, process.pid, live_server.key)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def short(short_server: Short) -> Iterator[Short]:
+    """Behind each test the server answers somebody else."""
+    yield short_server
+    with short_server.client() as client:
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.fixture
+def files() -> Iterator[None]:
+    """Room for thousands of sockets in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,58 @@
+"""What we use of uvicorn and websockets that they do not promise. A new version: read what changed, then pin it."""
+
+import inspect
+import re
+from pathlib import Path
+
+import uvicorn
+import websockets
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.server import ServerProtocol
+
+HTTP_METHODS = {
+    *("connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"),
+    *("on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete"),
+    *("on_response_complete", "handle_websocket_upgrade", "_should_upgrade", "_start_asgi_task", "shutdown"),
+}
+HTTP_FIELDS = {
+    *("parser", "app_state", "server_state", "transport", "flow", "pipeline", "headers", "cycle", "loop", "url"),
+}
+CYCLE_FIELDS = {"response_complete", "response_started", "disconnected", "message_event", "on_response"}
+SOCKET_METHODS = {
+    *("connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing", "shutdown"),
+    *("handle_events", "handle_cont", "handle_parser_exception", "stop_keepalive", "receive", "send"),
+}
+SOCKET_FIELDS = {
+    *("conn", "queue", "frames", "transport", "loop", "app_state", "handshake_initiated", "handshake_complete"),
+    *("close_sent", "close_timer", "close_timeout"),
+}
+CONN = {"events", "parser_exc", "receive_data", "send_close", "data_to_send"}
+
+
+def fields(kind: type) -> set[str]:
+    return set(re.findall(r"self\.(\w+)(?:: [^=\n]+)? = ", inspect.getsource(kind)))
+
+
+def test_the_versions_are_those_that_were_read() -> None:
+    project = Path("pyproject.toml").read_text()
+    assert '"uvicorn>=0.54,<0.55"' in project
+    assert '"websockets>=17,<18"' in project
+    assert uvicorn.__version__.startswith("0.54.")
+    assert websockets.__version__.startswith("17.")
+
+
+def test_what_we_override_and_read_is_there() -> None:
+    assert set(dir(HttpToolsProtocol)) >= HTTP_METHODS
+    assert fields(HttpToolsProtocol) >= HTTP_FIELDS
+    assert fields(RequestResponseCycle) >= CYCLE_FIELDS
+    assert set(dir(WebSocketsSansIOProtocol)) >= SOCKET_METHODS
+    assert fields(WebSocketsSansIOProtocol) >= SOCKET_FIELDS
+    assert vars(ServerProtocol()).keys() | set(dir(ServerProtocol)) >= CONN
+
+
+def test_an_answer_calls_back_where_we_keep_time() -> None:
+    """Whichever way a request ends, its connection goes on from `on_response_complete` or is lost."""
+    source = inspect.getsource(RequestResponseCycle.send)
+    assert source.count("self.on_response()") == 1
+    assert "on_response=self.on_response_complete" in inspect.getsource(HttpToolsProtocol.on_headers_complete)

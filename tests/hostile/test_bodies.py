@@ -79,7 +79,6 @@ def test_unfinished_bodies_are_held_up_to_a_bound(short: Short) -> None:
         for raw in raws:
             raw.send(post("/v1/boards", 500_000))
             raw.send(b" " * 400_000)
-        assert raws[-1].answer()[0] == 429
         with short.client() as client:
             space = "beside-bodies"
             client.put(f"/v1/namespaces/{space}", json={})
@@ -87,6 +86,8 @@ def test_unfinished_bodies_are_held_up_to_a_bound(short: Short) -> None:
             headers = {"content-type": "application/x-ndjson"}
             told = client.post(f"/v1/namespaces/{space}/grants", content=lines, headers=headers).json()
             assert told["applied"] == 9_000
+        # Those that fit were too slow, the others too much.
+        assert {raw.answer()[0] for raw in raws} == {408, 429}
 
 
 def test_unfinished_bodies_of_a_key_are_held_up_to_a_bound(short: Short) -> None:

@@ -8,11 +8,7 @@ client's part is timed: the application has deadlines of its own.
 """
 
 import asyncio
-import fcntl
 import socket
-import struct
-import sys
-import termios
 from enum import IntEnum
 from time import monotonic
 from typing import Any
@@ -25,6 +21,7 @@ from uvicorn.server import ServerState
 
 from .connections import BODY_BYTES_A_S_MIN, CONNECTION, CONNECTIONS, Connections, Owner, Queue
 from .model.errors import BadRequest, HeadersTooLarge, Problem, RateLimited, RequestTimeout, UriTooLong
+from .sockets import drop, set_option, unsent_bytes
 
 #: Bytes of a request's path and query: 500 users of 128 bytes each, as `?user=` names them.
 URL_BYTES_MAX = 64 * 1024
@@ -42,8 +39,6 @@ _DRAINED_BYTES_MAX = 128 * 1024 * 1024
 _WRITE_BYTES_MIN = 10 * 1024
 #: Bytes that the kernel holds of an answer; it doubles the number. At 100 ms to the client that is 5 MB a second.
 SEND_BUFFER_BYTES_MAX = 256 * 1024
-#: What the kernel holds for the peer is thrown away on close, instead of being offered to it for minutes.
-_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Joined:
@@ -386,30 +381,6 @@ class Protocol(HttpToolsProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._enter(self.all.goodbye)
-
-
-def drop(transport: Any) -> None:
-    """Ends a connection without a word: what is unsent here and in the kernel is thrown away."""
-    set_option(transport.get_extra_info("socket"), socket.SO_LINGER, _NO_LINGER)
-    transport.abort()
-
-
-def unsent_bytes(transport: Any) -> int:
-    """Bytes that the client has not taken: those that wait here, and those in the kernel that are not acknowledged."""
-    waiting = int(transport.get_write_buffer_size())
-    try:
-        held = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    except (AttributeError, OSError, ValueError):
-        return waiting
-    return waiting + int.from_bytes(held, sys.byteorder)
-
-
-def set_option(held: Any, option: int, value: int | bytes) -> None:
-    """Sets a socket's option, where the socket is still there."""
-    try:
-        held.setsockopt(socket.SOL_SOCKET, option, value)
-    except (AttributeError, OSError):
-        pass
 
 
 def _size_of(headers: list[tuple[bytes, bytes]]) -> int:

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from ..connections import CONNECTION, CONNECTIONS, Connections
-from ..transport import drop, set_option, unsent_bytes
+from ..sockets import drop, set_option, unsent_bytes
 from .protocol import Close
 
 DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket

@@ -1,7 +1,6 @@
-"""uvicorn's HTTP protocol with limits, on a transport that joins what is written in one turn of the event loop.
+"""uvicorn's HTTP protocol with limits.
 
-uvicorn writes an answer's head and body one by one: two system calls, two packets, and a client that wakes twice. It
-bounds neither a request's head nor its time, nor how long a client may leave its answer unread.
+uvicorn bounds neither a request's head nor its time, nor how long a client may leave its answer unread.
 
 A connection reads one request at a time: nothing yet, its head, its body. The application answers meanwhile. Only the
 client's part is timed: the application has deadlines of its own.
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import BODY_BYTES_A_S_MIN, CONNECTION, CONNECTIONS, Connections, Owner, Queue
+from .joined import Joined
 from .model.errors import BadRequest, HeadersTooLarge, Problem, RateLimited, RequestTimeout, UriTooLong
 from .sockets import drop, set_option, unsent_bytes
 
@@ -39,41 +39,6 @@ _DRAINED_BYTES_MAX = 128 * 1024 * 1024
 _WRITE_BYTES_MIN = 10 * 1024
 #: Bytes that the kernel holds of an answer; it doubles the number. At 100 ms to the client that is 5 MB a second.
 SEND_BUFFER_BYTES_MAX = 256 * 1024
-
-
-class Joined:
-    """A transport whose writes leave together at the end of the turn; everything else is the transport's own."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport = transport
-        self._loop = loop
-        self._held: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Takes data to be sent this turn."""
-        if not self._held:
-            self._loop.call_soon(self.flush)
-        self._held.append(data)
-
-    def flush(self) -> None:
-        """Sends what is held."""
-        held, self._held = self._held, []
-        if held and not self.transport.is_closing():
-            self.transport.write(b"".join(held))
-
-    def write_eof(self) -> None:
-        """Sends what is held and then the end: nothing is written any more, what comes is still read."""
-        self.flush()
-        if not self.transport.is_closing():
-            self.transport.write_eof()
-
-    def close(self) -> None:
-        """Sends what is held and closes."""
-        self.flush()
-        self.transport.close()
 
 
 class Reading(IntEnum):

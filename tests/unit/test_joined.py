@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from app.transport import Joined
+from app.joined import Joined
 
 
 class Wire:

@@ -13,14 +13,14 @@ from time import monotonic
 from typing import Any
 
 import httptools
-import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import BODY_BYTES_A_S_MIN, CONNECTION, CONNECTIONS, Connections, Owner, Queue
 from .joined import Joined
 from .model.errors import BadRequest, HeadersTooLarge, Problem, RateLimited, RequestTimeout, UriTooLong
+from .refusal import whole_answer
 from .sockets import drop, set_option, unsent_bytes
 
 #: Bytes of a request's path and query: 500 users of 128 bytes each, as `?user=` names them.
@@ -340,9 +340,7 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if problem is not None:
-            body = msgspec.json.encode(problem.body())
-            head = b"%scontent-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(head % (STATUS_LINE[problem.status], len(body)) + body)
+            self.transport.write(whole_answer(problem))
         self.transport.write_eof()
         self.flow.resume_reading()
         self._enter(self.all.goodbye)

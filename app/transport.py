@@ -122,9 +122,6 @@ class Protocol(HttpToolsProtocol):
             self._fed_bytes = 0
         self._settle()
 
-    def eof_received(self) -> None:
-        """The client sends nothing more; the transport closes itself."""
-
     def pause_writing(self) -> None:
         """The client takes its answer more slowly than it is written."""
         super().pause_writing()
@@ -237,9 +234,7 @@ class Protocol(HttpToolsProtocol):
                 self.drop()
         elif queue is self.all.head and self.flow.read_paused:
             self._enter(queue)
-        elif queue is self.all.head and self._reading is Reading.NOTHING:
-            self.transport.close()
-        elif queue is self.all.head:
+        elif queue is self.all.head and self._reading is Reading.HEAD:
             self._refuse(RequestTimeout(f"a request's head takes at most {self.all.limits.head_s_max:g} s"))
         elif queue is self.all.goodbye or unsent_bytes(self.transport):
             self.drop()

@@ -11,7 +11,7 @@ from websockets.server import ServerProtocol
 from websockets.version import version as websockets_version
 
 HTTP_METHODS = {
-    *("connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"),
+    *("connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing"),
     *("on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete"),
     *("on_response_complete", "handle_websocket_upgrade", "_should_upgrade", "_start_asgi_task", "shutdown"),
 }

@@ -14,8 +14,12 @@ from .model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMed
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
+_LINES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
+#: Bytes of a body that is one object, where nothing else is said: rules, a profile, a correction.
 BODY_BYTES_MAX = 64 * 1024
+#: UTF-8's mark of byte order, which some tools write at the beginning of a file; it is skipped.
+_MARK = b"\xef\xbb\xbf"
 
 T = TypeVar("T")
 
@@ -36,13 +40,28 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def media_type(scope: Scope) -> str:
-    """The body's media type; JSON where none is named. UnsupportedMediaType."""
-    named = header(scope, b"content-type").partition(";")[0].strip().lower()
+    """The body's media type; JSON where none is named. UnsupportedMediaType, of a Content-Encoding, too."""
+    named = coding = ""
+    for key, value in scope["headers"]:
+        if key == b"content-type":
+            named = value.decode("latin-1").partition(";")[0].strip().lower()
+        elif key == b"content-encoding":
+            coding = value.decode("latin-1").strip().lower()
+    if coding not in ("", "identity"):
+        detail = f"send the body as it is: the coding {coding[:40]!r} is not taken"
+        raise UnsupportedMediaType(detail, field="Content-Encoding", headers={"Accept-Encoding": "identity"})
     if named in ("", JSON):
         return JSON
-    if named in (MSGPACK, NDJSON):
+    if named == MSGPACK:
         return named
-    raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}")
+    if named in _LINES:
+        return NDJSON
+    raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
+
+
+def unmarked(body: bytes, media: str) -> bytes:
+    """A text's body without its mark of byte order."""
+    return body if media == MSGPACK else body.removeprefix(_MARK)
 
 
 def wants_msgpack(scope: Scope) -> bool:
@@ -113,7 +132,9 @@ async def decode_body(
 ) -> T:
     """The body as `kind`, JSON or MessagePack. BadRequest, Invalid, TooLarge, UnsupportedMediaType."""
     media = media_type(request.scope)
-    data = await read_body(request.scope, request.receive, bytes_max)
+    if media == NDJSON:
+        raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
+    data = unmarked(await read_body(request.scope, request.receive, bytes_max), media)
     if not data and default is not None:
         media, data = JSON, default
     decoder: Any = msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind)
@@ -150,7 +171,7 @@ def invalid(message: str) -> Invalid:
 def _unreadable(data: Any, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "the body is not UTF-8"
-    if b"\\ud" in bytes(data).lower() and "truncated" in str(error):
+    if "truncated" in str(error) and b"\\ud" in bytes(data).lower():
         return "a string holds a lone surrogate"
     return f"the body cannot be read: {error}"
 

@@ -40,13 +40,14 @@ from ..wire import (
     media_type,
     read_body,
     send_response,
+    unmarked,
     wants_msgpack,
 )
 from .committer import Committer
 from .memory import Memory
 from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
-from .requests import asked, is_array, split
+from .requests import Turns, asked, check_grant, is_array, split
 from .voided import VoidedGrants
 
 JSON_BYTES_MAX = 8 * 1024 * 1024
@@ -114,12 +115,14 @@ class Writer:
             _need(terms, name)
         elif principal is ANONYMOUS:
             raise Unauthorized("a key is needed here")
-        body = await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX)
+        body = unmarked(await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX), media)
         namespace = None if name is None else self._directory.cached(name) or await self._directory.namespace(name)
         if media == NDJSON or is_array(body, media):
-            answer: Any = await self._batch(split(body, media), media, namespace, terms._replace(batch=token_hex(8)))
+            members = await split(body, media)
+            answer: Any = await self._batch(members, media, namespace, terms._replace(batch=token_hex(8)))
             status = 200
         else:
+            check_grant(body)
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, terms)
         if wanted.rank:
@@ -212,13 +215,17 @@ class Writer:
         lines = media == NDJSON
         spoken = JSON if lines else media
         kind = _grant[spoken] if namespace else _named[spoken]
+        turns = Turns()
         for i, member in enumerate(raw):
-            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
+            if turns.is_over(member):
                 await asyncio.sleep(0)
             try:
+                check_grant(member)
                 grants[i] = decode(kind, member)
                 if spoken == MSGPACK:
                     grants[i].amount = msgpack_number(grants[i].amount)
+            except TooLarge as problem:
+                results[i] = told(None, problem)
             except Problem as problem:
                 results[i] = rejected(member, spoken, problem)
         if terms.atomic:

@@ -12,6 +12,9 @@ from .store.gather import Gatherer
 from .store.postgres import Postgres
 from .write.committer import Committer
 
+#: Seconds for which the answer waits for the ledger: a probe of an orchestrator gives up after a few.
+LAG_S_MAX = 2.0
+
 
 class Health:
     """Ready means that writes are taken; a missing Postgres degrades, it does not stop."""
@@ -21,34 +24,42 @@ class Health:
         self._gatherer = gatherer
         self._postgres = postgres
         self._partitions = partitions
+        self._look: asyncio.Task[tuple[list[str], list[str], int | None]] | None = None
 
     async def alive(self, request: Request) -> Response:
         """`GET /healthz`: the process is up."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """`GET /readyz`: 503 only where writes would be refused."""
-        contacts = [self._committer.contact(p) for p in range(self._partitions)]
-        found = await asyncio.gather(*contacts, return_exceptions=True)
-        refused = list(dict.fromkeys(problem.detail for problem in found if isinstance(problem, Problem)))
-        degraded, lag = [], None
-        try:
-            lag = await self._lag()
-        except Problem as problem:
-            degraded.append(problem.detail)
+        """`GET /readyz`: 503 only where writes would be refused. Several who ask at once share one look."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._looked())
+        refused, degraded, lag = await asyncio.shield(self._look)
         if refused:
             return JSONResponse(
                 {"status": "unavailable", "degraded": refused + degraded, "lag_seq": lag}, 503, {"Retry-After": "1"}
             )
         return JSONResponse({"status": "ready", "degraded": degraded, "lag_seq": lag})
 
+    async def _looked(self) -> tuple[list[str], list[str], int | None]:
+        """Why grants would be refused, what else is missing, and how far behind the ledger is (None: unknown)."""
+        contacts = (self._committer.contact(p) for p in range(self._partitions))
+        lag, *found = await asyncio.gather(asyncio.wait_for(self._lag(), LAG_S_MAX), *contacts, return_exceptions=True)
+        refused = list(dict.fromkeys(problem.detail for problem in found if isinstance(problem, Problem)))
+        if isinstance(lag, int):
+            return refused, [], lag
+        if isinstance(lag, Problem):
+            return refused, [lag.detail], None
+        if isinstance(lag, TimeoutError):
+            return refused, ["Postgres does not answer"], None
+        assert lag is not None
+        raise lag
+
     async def _lag(self) -> int:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("offsets")}
-        lag = 0
-        for p in range(self._partitions):
-            seq = await self._gatherer.call(("HGET", keys.meta(p), "seq"))
-            lag += max(0, int(seq or 0) - offsets.get(p, 0))
-        return lag
+        held = range(self._partitions)
+        seqs = await asyncio.gather(*(self._gatherer.call(("HGET", keys.meta(p), "seq")) for p in held))
+        return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(held, seqs, strict=True))
 
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`."""

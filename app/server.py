@@ -52,7 +52,7 @@ from .store.boards import READS
 from .store.changes import BUMP
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
-from .store.gather import Gatherer
+from .store.gather import WAIT_S_MAX, Gatherer
 from .store.ledger import Ledger
 from .store.names import Names
 from .store.partitions import PROBE, check_store, probe, read_deployment
@@ -116,7 +116,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, VEIL])
+        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, VEIL], timeout_s=WAIT_S_MAX)
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call

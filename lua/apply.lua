@@ -6,7 +6,8 @@
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; then the parts as include/batch reads them
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
---          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at
+--          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at. No entries: the
+--          question whether a grant would be taken ('log_full', 'unwritable': no)
 -- Effects  two passes: every check, carried in tables; then log, seen, boards, balances, namespaces, meta
 --
 --- @include "include/call"
@@ -54,8 +55,11 @@ if refusal then
 end
 
 if ARGV[14] == '0' then
-  -- Nothing but the question whether writes would be taken.
-  local _, unwritable = try('HDEL', meta_key, 'probe')
+  -- Nothing but the question whether a grant would be taken: what asks for memory as a grant does, and writes nothing.
+  if head.seq - head.flushed_seq >= tonumber(ARGV[7]) then
+    return { 'log_full', format('%d entries are not in the ledger', head.seq - head.flushed_seq) }
+  end
+  local _, unwritable = try('HSETNX', meta_key, 'epoch', 0)
   return unwritable and { 'unwritable', unwritable } or { 'ok' }
 end
 

@@ -11,7 +11,8 @@ local tries = {
   -- First what an earlier probe left that was refused half-way.
   { 'DEL', seen_key }, { 'DEL', board_key }, { 'DEL', user_key }, { 'DEL', space_key },
   { 'XRANGE', log_key, '0-1', '0-1' }, { 'XTRIM', log_key, 'MINID', '0-0' }, { 'XADD', seen_key, '0-1', 'd', '' },
-  { 'DEL', seen_key }, { 'HMGET', meta_key, 'epoch' }, { 'HDEL', meta_key, 'probe' }, { 'HMGET', rules_key, '0' },
+  { 'DEL', seen_key }, { 'HMGET', meta_key, 'epoch' }, { 'HDEL', meta_key, 'probe' }, { 'HSETNX', seen_key, '0', '0' },
+  { 'DEL', seen_key }, { 'HMGET', rules_key, '0' },
   { 'HMGET', hidden_key, '' }, { 'HDEL', hidden_key, '' }, { 'HMGET', seen_key, '0' }, { 'HSET', seen_key, '0', '0' }, { 'ZADD', board_key, 0, 'probe' },
   { 'ZMSCORE', board_key, 'probe' }, { 'ZREM', board_key, 'probe' }, { 'HSET', user_key, 'total', 0 },
   { 'HMGET', user_key, 'total' }, { 'HDEL', user_key, 'total' },

@@ -8,20 +8,30 @@ from starlette.types import Scope
 from ..connections import CONNECTION
 from ..model.errors import Forbidden, NamespaceNotFound, Unauthorized
 from ..model.namespace import Namespace
+from ..store.caller import CALLER, stranger
 from ..store.directory import Directory
 from ..wire import header
+from .client import address_of
 from .keys import ANONYMOUS, Keyring, Principal
 
 
 async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
-    """Who a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable."""
+    """Who a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable.
+
+    From here on the request's work is that of its key, or of its address while no key is accepted.
+    """
     value = header(scope, b"authorization")
     if not value:
+        CALLER.set(stranger(address_of(scope)))
         return ANONYMOUS
     kind, _, token = value.partition(" ")
     if kind.lower() != "bearer" or not token:
         raise Unauthorized("send Authorization: Bearer <key>")
-    principal = keyring.cached(token) or await keyring.principal(token)
+    principal = keyring.cached(token)
+    if principal is None:
+        CALLER.set(stranger(address_of(scope)))
+        principal = await keyring.principal(token)
+    CALLER.set(principal.id)
     connection = scope.get("state", {}).get(CONNECTION)
     if connection is not None and connection.key != principal.id:
         connection.accept(principal.id)

@@ -12,6 +12,7 @@ from ..access.keys import Keyring
 from ..connections import CONNECTIONS_MAX, Owner
 from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
+from ..store.caller import CALLER, stranger
 from ..wire import encode_json, encode_msgpack
 from . import protocol
 from .hub import Hub
@@ -84,6 +85,7 @@ class LiveServer:
 
     async def endpoint(self, socket: WebSocket) -> None:
         """Serves one connection until it ends."""
+        CALLER.set(stranger(address_of(socket.scope)))
         offered = socket.scope.get("subprotocols", [])
         chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
         await socket.accept(subprotocol=chosen)

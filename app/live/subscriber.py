@@ -8,6 +8,7 @@ from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..connections import Owner
 from ..model.errors import Problem, Unauthorized
 from ..model.namespace import Namespace
+from ..store.caller import CALLER
 from ..store.directory import Directory
 from .protocol import Frame, State
 
@@ -34,8 +35,9 @@ class Viewer:
         return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
 
     async def enter(self, token: str) -> None:
-        """Shows a token. Unauthorized, StoreUnavailable."""
+        """Shows a token. Unauthorized, StoreUnavailable. From here on this task's work is that of its key."""
         self._principal, self._token = await self._keyring.principal(token), token
+        CALLER.set(self._principal.id)
 
     async def renew(self) -> None:
         """Sees what the token allows by now. StoreUnavailable; a token that is no more is told by `revoked`."""

@@ -47,7 +47,8 @@ class Outcome:
 
 
 class CallRefused(Exception):
-    """The script looked at no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable."""
+    """The script looked at no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, and
+    log_full for a call without entries."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")

@@ -119,14 +119,19 @@ class Portion(NamedTuple):
     cost: int
 
 
-def portions(entries: Sequence[Entry]) -> Iterator[Portion]:
+def entries_cost(count: int) -> int:
+    """What so many entries cost at least, before anything is known of them."""
+    return _ENTRY_US * count
+
+
+def portions(entries: Sequence[Entry], us_max: int = CALL_US_MAX) -> Iterator[Portion]:
     """Entries in calls within the bounds, in order; one entry is never divided. O(entries + boards)."""
     first, size, cost = 0, 0, CallCost()
     for i, entry in enumerate(entries):
         before, own = cost.total, len(entry.packed)
         total = cost.add(entry)
         count = i - first
-        if count and (total > CALL_US_MAX or count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX):
+        if count and (total > us_max or count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX):
             yield Portion(entries[first:i], before)
             first, size, cost = i, 0, CallCost()
             cost.add(entry)

@@ -2,41 +2,94 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
+from time import monotonic
 from typing import Any
 
-from ..model.errors import Problem, Recovering, StoreUnavailable
+from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from . import keys
+from .caller import CALLER, is_stranger
 from .redis import LOST, Call, Link, away
+from .shares import Shares
+from .turns import Turns
 
+#: Calls of one round: some ms of Redis.
 ROUND_CALLS_MAX = 256
+#: Of these, so many are left for clients without a key whoever else waits: a public board goes on being read.
+ROUND_STRANGERS_MIN = 64
+#: Calls that wait, of clients with a key and of the process itself.
 BACKLOG_CALLS_MAX = 10_000
+#: Calls that wait, of clients without a key.
+STRANGERS_CALLS_MAX = 5_000
+#: Calls that a client gets in a turn: a board needs one or two.
+TURN_CALLS_MAX = 4
+#: Seconds until a call is answered, in the queue and on its way: a phone gives up soon after.
+WAIT_S_MAX = 2.0
+#: Seconds between two looks for calls that have waited too long.
+SWEEP_S = 0.25
+
 _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
+
+
+class Ticket:
+    """One call and the future of its reply."""
+
+    __slots__ = ("arrived", "call", "caller", "future", "taken")
+
+    def __init__(self, call: Call, caller: str) -> None:
+        self.call = call
+        self.caller = caller
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.arrived = monotonic()
+        self.taken = False
+
+    def answer(self, reply: Any) -> None:
+        """Gives the reply to everybody who waits for it; a Problem or an exception is raised there."""
+        if not self.future.done():
+            self.future.set_result(reply)
 
 
 class Gatherer:
     """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
 
-    on_changes, on_profiles: called with these two numbers before the round's answers are given out.
+    Clients take turns, those without a key among themselves. on_changes, on_profiles: called with these two numbers
+    before the round's answers are given out.
     """
 
     def __init__(self, link: Link, on_changes: Callable[[int], None], on_profiles: Callable[[int], None]) -> None:
         self._link = link
         self._on_changes = on_changes
         self._on_profiles = on_profiles
-        self._waiting: dict[Hashable, tuple[Call, asyncio.Future[Any]]] = {}
+        self._asked: dict[Hashable, Ticket] = {}
+        self._known: Turns[Ticket] = Turns(TURN_CALLS_MAX)
+        self._strangers: Turns[Ticket] = Turns(TURN_CALLS_MAX)
+        self._known_shares = Shares(BACKLOG_CALLS_MAX, "reads")
+        self._strangers_shares = Shares(STRANGERS_CALLS_MAX, "reads")
+        self._sent: list[Ticket] = []
+        self._silent_since: float | None = None
+        self._is_sweeping = False
         self._wake = asyncio.Event()
 
     async def call(self, call: Call) -> Any:
-        """The reply; an error reply is raised. StoreUnavailable where Redis does not answer or too much waits."""
-        key = tuple(call)
-        held = self._waiting.get(key)
-        if held is None:
-            if len(self._waiting) >= BACKLOG_CALLS_MAX:
-                raise away(ConnectionError())
-            held = self._waiting[key] = (call, asyncio.get_running_loop().create_future())
-            self._wake.set()
+        """The reply within WAIT_S_MAX; an error reply is raised.
+
+        StoreUnavailable where Redis does not answer, Overloaded where too much waits, RateLimited where that is this
+        client's own.
+        """
+        key, caller = tuple(call), CALLER.get()
+        ticket = self._asked.get(key)
+        if ticket is None:
+            if self._is_hung():
+                raise away(TimeoutError())
+            turns, shares = self._class_of(caller)
+            shares.take(caller, 1)
+            ticket = self._asked[key] = Ticket(call, caller)
+            turns.push(caller, ((1, ticket),))
+            self._begin()
+        elif ticket.caller != caller:
+            # Somebody else's queue may be the longer one: the call is taken by the first turn that comes.
+            self._class_of(caller)[0].push(caller, ((1, ticket),))
         # Shielded: one reader that goes away must not take the shared answer from the others.
-        reply = await asyncio.shield(held[1])
+        reply = await asyncio.shield(ticket.future)
         if isinstance(reply, Problem):
             raise reply
         if isinstance(reply, Exception):
@@ -46,22 +99,55 @@ class Gatherer:
     async def run(self) -> None:
         """Rounds, for ever."""
         while True:
-            if not self._waiting:
+            taken = self._sent = self._take()
+            if not taken and self._silent_since is None:
                 self._wake.clear()
                 await self._wake.wait()
-            taken = [self._waiting.pop(key) for key in list(self._waiting)[:ROUND_CALLS_MAX]]
+                continue
+            self._silent_since = self._silent_since or monotonic()
             try:
-                replies = await self._round([call for call, _ in taken])
+                # Without a call it is the question whether a Redis that hung is back.
+                replies = await self._round([ticket.call for ticket in taken])
+                self._silent_since = None
             except LOST as error:
                 replies = [away(error)] * len(taken)
-            for (_, future), reply in zip(taken, replies, strict=True):
-                if not future.done():
-                    future.set_result(reply)
+                if not isinstance(error, TimeoutError):
+                    self._silent_since = None  # it is gone rather than silent: asking costs no time
+            for ticket, reply in zip(taken, replies, strict=True):
+                ticket.answer(reply)
+
+    def _class_of(self, caller: str) -> tuple[Turns[Ticket], Shares]:
+        if is_stranger(caller):
+            return self._strangers, self._strangers_shares
+        return self._known, self._known_shares
+
+    def _take(self) -> list[Ticket]:
+        """The calls of the next round."""
+        taken: list[Ticket] = []
+        self._take_from(self._known, taken, ROUND_CALLS_MAX - ROUND_STRANGERS_MIN)
+        self._take_from(self._strangers, taken, ROUND_CALLS_MAX)
+        self._take_from(self._known, taken, ROUND_CALLS_MAX)
+        return taken
+
+    def _take_from(self, turns: Turns[Ticket], taken: list[Ticket], most: int) -> None:
+        while turns and len(taken) < most:
+            ticket = turns.pop()
+            if not ticket.taken:
+                self._leave(ticket)
+                taken.append(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        """A call waits no longer."""
+        ticket.taken = True
+        self._class_of(ticket.caller)[1].give(ticket.caller, 1)
+        del self._asked[tuple(ticket.call)]
 
     async def _round(self, calls: list[Call]) -> list[Any]:
-        """A read may go again: one retry on a fresh connection hides a restart."""
+        """A read may go again: one retry on a fresh connection hides a restart. A Redis that hangs goes on hanging."""
         try:
             changes, *replies = await self._link.run([_CHANGES, *calls])
+        except TimeoutError:
+            raise
         except LOST:
             changes, *replies = await self._link.run([_CHANGES, *calls])
         if isinstance(changes, Exception):
@@ -72,3 +158,29 @@ class Gatherer:
         self._on_changes(int(changes[1] or 0))
         self._on_profiles(int(changes[2] or 0))
         return replies
+
+    def _is_hung(self) -> bool:
+        """Whether Redis has been silent for so long that nobody else is to wait for it."""
+        return self._silent_since is not None and monotonic() - self._silent_since >= WAIT_S_MAX
+
+    def _begin(self) -> None:
+        self._wake.set()
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Nobody waits longer than WAIT_S_MAX, whatever the round under way does. O(calls that wait)."""
+        now, is_hung = monotonic(), self._is_hung()
+        for ticket in self._sent:
+            if is_hung or now - ticket.arrived >= WAIT_S_MAX:
+                ticket.answer(away(TimeoutError()))
+        problem: Problem = away(TimeoutError()) if is_hung else Overloaded("the reads before this one take too long")
+        for turns in (self._known, self._strangers):
+            for ticket in turns.remove(lambda held: is_hung or now - held.arrived >= WAIT_S_MAX):
+                if not ticket.taken:
+                    self._leave(ticket)
+                    ticket.answer(problem)
+        self._is_sweeping = bool(self._sent or self._asked)
+        if self._is_sweeping:
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)

@@ -9,6 +9,7 @@ from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from ..model.errors import StoreUnavailable
 from .scripts import Script
@@ -64,8 +65,8 @@ class Link:
         except BaseException as error:
             self._connection = None
             await _drop(connection)
-            if isinstance(error, RedisError) and not isinstance(error, (ConnectionError, TimeoutError)):
-                raise ConnectionError(str(error)) from error
+            if isinstance(error, RedisError):
+                raise _plain(error) from error
             raise
 
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
@@ -85,8 +86,8 @@ class Link:
             # A reply may still be on its way: this connection can never be trusted again.
             self._connection = None
             await _drop(connection)
-            if isinstance(error, RedisError) and not isinstance(error, (ConnectionError, TimeoutError)):
-                raise ConnectionError(str(error)) from error
+            if isinstance(error, RedisError):
+                raise _plain(error) from error
             raise
         return replies
 
@@ -114,6 +115,11 @@ class Link:
                 except ResponseError as error:
                     replies.append(error)
         return replies
+
+
+def _plain(error: RedisError) -> ConnectionError | TimeoutError:
+    """The same in Python's own words: whether Redis is gone or hangs makes a difference to its callers."""
+    return TimeoutError(str(error)) if isinstance(error, RedisTimeout) else ConnectionError(str(error))
 
 
 async def _drop(connection: Connection) -> None:

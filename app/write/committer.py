@@ -1,65 +1,69 @@
 """Group commit: entries wait for the round under way, then travel together, one script call a partition.
 
 A round is one pipeline with one EVALSHA for each partition that has work; one round trip and one fsync serve all its
-entries. Load makes batches larger by itself, and idle adds no wait.
+entries. Load makes batches larger by itself, and idle adds no wait. Clients take turns, and each has its share of what
+may wait: many entries of one do not keep a few of another waiting.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from time import monotonic
 
 import structlog
 
 from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
 from ..model.entry import Entry
-from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
+from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
 from ..store import apply
 from ..store.apply import CallRefused, Head, Outcome
-from ..store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, Portion, portions, write_cost
+from ..store.caller import CALLER, OWN
+from ..store.cost import (
+    CALL_BYTES_MAX,
+    CALL_ENTRIES_MAX,
+    CALL_US_MAX,
+    CallCost,
+    Portion,
+    entries_cost,
+    portions,
+    write_cost,
+)
 from ..store.partitions import read_head
 from ..store.redis import LOST, Link, Refused, away
+from ..store.shares import Shares
+from ..store.turns import Turns
+from .flight import Flight, Part, Work, due_of
 
 log = structlog.get_logger()
 
 Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 
-#: Script time of entries that wait, as store/cost estimates it: 50,000 grants of the default rules, some two seconds.
+#: Script time of entries that wait or are under way, as store/cost estimates it: 50,000 grants of the default rules,
+#: some two seconds.
 BACKLOG_US_MAX = 2_400_000
+#: Seconds in which the outcome of what was sent has to become known: a restart of Redis takes less.
 UNKNOWN_S_MAX = 8.0
+#: Seconds that entries wait until they are sent: the client can do better by coming back.
 UNSENT_S_MAX = 2.0
+#: Seconds between two attempts to reach a Redis that is away.
 RETRY_PAUSE_S = 0.05
+#: Seconds for which a round waits for Postgres to tell how far the ledger is.
 OFFSETS_S_MAX = 1.0
+#: Seconds until Postgres is asked again after it did not answer.
 OFFSETS_PAUSE_S = 10.0
+#: Seconds between two looks for entries that have waited too long.
+SWEEP_S = 0.25
+#: Script time that one client gets in a turn: some 60 single grants, beside a part of somebody's batch.
+TURN_US = CALL_US_MAX // 8
+#: Script time of the entries of a batch that stay together: several parts share a call where nobody else waits.
+PART_US_MAX = CALL_US_MAX // 4
+#: Script time of a round, in all its calls: so that single grants do not wait for the batches of 16 partitions.
+ROUND_US_MAX = 4 * CALL_US_MAX
 
-
-@dataclass(slots=True)
-class Work:
-    """Entries that one request hands in together; atomic ones go in a call of their own, all or none."""
-
-    entries: list[Entry]
-    done: asyncio.Future[list[Outcome]]
-    atomic: bool = False
-    outcomes: list[Outcome] = field(default_factory=list)
-    arrived: float = field(default_factory=monotonic)
-
-
-@dataclass(slots=True)
-class Flight:
-    """One call under way. `since`: the seq known when it was first sent; −1 while it was sent once only."""
-
-    partition: int
-    parts: list[tuple[Work, Sequence[Entry]]]
-    atomic: bool
-    first_known: int
-    started: float
-    sent: bool = False
-
-    @property
-    def entries(self) -> list[Entry]:
-        """All of its entries, in order."""
-        return [entry for _, entries in self.parts for entry in entries]
+_REFUSALS: dict[str, type[Unavailable]] = {
+    "corrupt": StoreUnavailable,
+    "unwritable": StoreUnavailable,
+    "log_full": Overloaded,
+}
 
 
 class Committer:
@@ -69,9 +73,8 @@ class Committer:
         self._link = link
         self._offsets = offsets
         self._log_max = log_max
-        self._backlog_max = backlog_us_max
-        self._backlog = 0
-        self._queues: dict[int, deque[tuple[Work, Sequence[Entry]]]] = {}
+        self._shares = Shares(backlog_us_max, "grants")
+        self._queues: dict[int, Turns[Part]] = {}
         self._flights: dict[int, Flight] = {}
         self._heads: dict[int, Head] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
@@ -79,24 +82,32 @@ class Committer:
         self._asked = 0.0
         self._demoted = False
         self._stopped: dict[int, Problem] = {}
+        self._told: dict[int, str] = {}
+        self._silent_since: float | None = None
+        self._is_sweeping = False
         self._wake = asyncio.Event()
         self.refused: Problem | None = None
 
     async def submit(self, p: int, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
-        """The outcomes of `entries`, in order, once they are on disk. Overloaded, StoreUnavailable, Recovering."""
-        parts = [Portion(entries, write_cost(entries))] if atomic else list(portions(entries))
-        weight = sum(part.cost for part in parts)
-        if self._backlog + weight > self._backlog_max:
-            raise Overloaded("too many grants wait already")
-        work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-        self._backlog += weight
-        queue = self._queues.setdefault(p, deque())
-        queue.extend((work, part.entries) for part in parts)
-        self._wake.set()
+        """The outcomes of `entries`, in order, once they are on disk.
+
+        Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
+        """
+        self._refuse_hung()
+        whole = atomic or len(entries) == 1
+        parts = [Portion(entries, write_cost(entries))] if whole else list(portions(entries, PART_US_MAX))
+        caller, cost = CALLER.get(), sum(part.cost for part in parts)
+        self._shares.take(caller, cost)
         try:
+            work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
+            self._queue(p, (caller, len(entries) > 1), [(part.cost, (work, part.entries)) for part in parts])
             return await work.done
         finally:
-            self._backlog -= weight
+            self._shares.give(caller, cost)
+
+    def check_room(self, count: int) -> None:
+        """Whether the caller may submit so many entries: asked before they are read. Overloaded, RateLimited."""
+        self._shares.check(CALLER.get(), entries_cost(count))
 
     def head(self, p: int) -> Head | None:
         """What is known of a partition, or None before its first contact."""
@@ -106,20 +117,35 @@ class Committer:
         """Rounds, for ever."""
         while True:
             if not self._flights and not any(self._queues.values()):
+                self._silent_since = None
                 self._wake.clear()
                 await self._wake.wait()
+            self._silent_since = self._silent_since or monotonic()
             try:
                 await self._round()
-                self.refused = None
+                self._silent_since = self.refused = None
             except LOST as error:
                 await self._lost(error)
 
     async def contact(self, p: int) -> None:
-        """Asks a partition whether it would take writes, and learns its head. Recovering, StoreUnavailable."""
+        """Asks a partition whether it would take a grant, and learns its head, which stays known if it would not.
+
+        Recovering, StoreUnavailable, Overloaded.
+        """
+        self._refuse_hung()
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(p, deque()).append((Work([], done), []))
-        self._wake.set()
+        self._queue(p, (OWN, False), ((0, (Work([], done), [])),))
         await done
+
+    def _queue(self, p: int, lane: Hashable, parts: Iterable[tuple[int, Part]]) -> None:
+        turns = self._queues.get(p)
+        if turns is None:
+            turns = self._queues[p] = Turns(TURN_US)
+        turns.push(lane, parts)
+        self._wake.set()
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     async def _round(self) -> None:
         if not self._link.connected:
@@ -127,10 +153,14 @@ class Committer:
             self._flushed = None
         await self._link.connect()
         self._fill()
-        await self._learn([p for p in self._flights if p not in self._heads])
+        due = due_of(self._flights.values(), ROUND_US_MAX)
+        await self._learn([flight.partition for flight in due if flight.partition not in self._heads])
         calls, flights = [], []
-        for p, flight in list(self._flights.items()):
-            if p in self._stopped:
+        for flight in due:
+            p = flight.partition
+            if not flight.sent and all(work.done.done() for work, _ in flight.parts):
+                del self._flights[p]  # nobody waits any more, and nothing of it was ever sent
+            elif p in self._stopped:
                 self._fail(flight, self._stopped[p])
             elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
                 self._regenerate(flight)
@@ -155,21 +185,26 @@ class Committer:
             await self._link.close()
 
     def _fill(self) -> None:
-        for p, queue in self._queues.items():
-            if p in self._flights or not queue:
+        for p, turns in self._queues.items():
+            if p in self._flights or not turns:
                 continue
-            parts: list[tuple[Work, Sequence[Entry]]] = []
-            cost, size, count = CallCost(), 0, 0
-            atomic = queue[0][0].atomic
-            while queue and (not parts or (not atomic and not queue[0][0].atomic)):
-                entries = queue[0][1]
+            parts: list[Part] = []
+            cost, total, size, count = CallCost(), 0, 0, 0
+            atomic = turns.peek()[0].atomic
+            while turns:
+                work, entries = turns.peek()
+                if parts and (atomic or work.atomic):
+                    break
+                before = total
                 count += len(entries)
                 for entry in entries:
                     size, total = size + len(entry.packed), cost.add(entry)
                 if parts and (count > CALL_ENTRIES_MAX or size > CALL_BYTES_MAX or total > CALL_US_MAX):
+                    total = before
                     break
-                parts.append(queue.popleft())
-            self._flights[p] = Flight(p, parts, atomic, -1, monotonic())
+                work.begun = True
+                parts.append(turns.pop())
+            self._flights[p] = Flight(p, parts, atomic, -1, monotonic(), total)
 
     async def _learn(self, partitions: list[int]) -> None:
         if not partitions:
@@ -207,15 +242,20 @@ class Committer:
                 flight.sent = False
                 self._regenerate(flight)
                 return
-            self._stop(p, refusal)
-            self._fail(flight, self._stopped[p])
             self._demoted = self._demoted or refusal.detail.startswith("READONLY")
+            if flight.entries:
+                self._stop(p, refusal)
+                self._fail(flight, self._stopped[p])
+            else:
+                # A mere question: what counted already is still told by this head, whatever new grants meet.
+                self._fail(flight, self._refusal(p, refusal))
             return
         for entry, outcome in zip(flight.entries, outcomes, strict=True):
             place = (outcome.epoch or 0, outcome.seq or 0)
             if outcome.code in ("applied", "quarantined") and place > head.known[:2]:
                 head.known = (*place, entry.content)
         self._known[p] = head.known
+        self._told.pop(p, None)
         self._finish(flight, outcomes)
 
     def _regenerate(self, flight: Flight) -> None:
@@ -227,12 +267,15 @@ class Committer:
 
     def _stop(self, p: int, refusal: CallRefused) -> None:
         """Writes to the partition are refused; the next one looks again."""
-        kind = StoreUnavailable if refusal.code in ("corrupt", "unwritable") else Recovering
-        problem = kind(f"partition {p}: {refusal}")
-        if p not in self._stopped:
-            log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
-        self._stopped[p] = problem
+        self._stopped[p] = self._refusal(p, refusal)
         self._heads.pop(p, None)
+
+    def _refusal(self, p: int, refusal: CallRefused) -> Problem:
+        """The problem for a partition that refuses writes. It is logged where the cause is a new one."""
+        if self._told.get(p) != refusal.code:
+            self._told[p] = refusal.code
+            log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
+        return _REFUSALS.get(refusal.code, Recovering)(f"partition {p}: {refusal}")
 
     def _finish(self, flight: Flight, outcomes: list[Outcome]) -> None:
         del self._flights[flight.partition]
@@ -248,9 +291,7 @@ class Committer:
 
     def _fail(self, flight: Flight, problem: Problem) -> None:
         del self._flights[flight.partition]
-        for work, _ in flight.parts:
-            if not work.done.done():
-                work.done.set_exception(problem)
+        flight.fail(problem)
 
     async def _lost(self, error: Exception) -> None:
         """What was sent goes again until its outcome is known or a deadline has passed; the rest waits less. Then 503.
@@ -268,9 +309,37 @@ class Committer:
             unknown = flight.sent and bool(flight.entries)
             if now - flight.started >= (UNKNOWN_S_MAX if unknown else unsent_s):
                 self._fail(flight, problem)
-        for queue in self._queues.values():
-            while queue and now - queue[0][0].arrived >= unsent_s:
-                work, _ = queue.popleft()
-                if not work.done.done():
-                    work.done.set_exception(problem)
+        self._fail_queued(lambda work: now - work.arrived >= unsent_s, problem)
         await asyncio.sleep(RETRY_PAUSE_S)
+
+    def _is_hung(self) -> bool:
+        """Whether Redis has been silent for so long that nobody else is to wait for it."""
+        return self._silent_since is not None and monotonic() - self._silent_since >= UNSENT_S_MAX
+
+    def _refuse_hung(self) -> None:
+        if self._is_hung():
+            raise self.refused or away(TimeoutError())
+
+    def _sweep(self) -> None:
+        """Nobody waits longer than promised, whatever the round under way does: UNSENT_S_MAX for what was not sent,
+        UNKNOWN_S_MAX for what was. O(jobs that wait)."""
+        now, is_hung = monotonic(), self._is_hung()
+        problem = self.refused or away(TimeoutError())
+        for flight in self._flights.values():
+            is_unknown = flight.sent and bool(flight.entries)
+            if now - flight.started >= UNKNOWN_S_MAX if is_unknown else is_hung:
+                flight.fail(problem)
+        if is_hung:
+            self._fail_queued(lambda work: True, problem)
+        else:
+            late = Overloaded("the grants before this one take too long")
+            self._fail_queued(lambda work: not work.begun and now - work.arrived >= UNSENT_S_MAX, late)
+        self._is_sweeping = bool(self._flights) or any(self._queues.values())
+        if self._is_sweeping:
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+    def _fail_queued(self, is_due: Callable[[Work], bool], problem: Problem) -> None:
+        """Takes out of the queues what is due, and what nobody waits for any more."""
+        for turns in self._queues.values():
+            for work, _ in turns.remove(lambda part: part[0].done.done() or is_due(part[0])):
+                work.fail(problem)

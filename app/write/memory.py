@@ -1,6 +1,8 @@
 """Remembering grants that the seen generations have dropped: the ledger is asked before such a grant may count."""
 
 from ..model.entry import Entry
+from ..model.errors import Unavailable
+from ..store.apply import Head
 from ..store.postgres import Postgres
 from .committer import Committer
 
@@ -17,8 +19,7 @@ class Memory:
         for entry in entries:
             head = committer.head(entry.namespace.partition)
             if head is None:
-                await committer.contact(entry.namespace.partition)
-                head = committer.head(entry.namespace.partition)
+                head = await self._contacted(entry.namespace.partition, committer)
             if head is None:
                 continue
             entry.generations = head.generations
@@ -33,3 +34,12 @@ class Memory:
                 if row is not None:
                     same = bytes(row["digest"]) == entry.content
                     entry.verdict = f"duplicate {row['epoch']}-{row['seq']}" if same else "grant_conflict"
+
+    async def _contacted(self, p: int, committer: Committer) -> Head | None:
+        """A partition's head, of one too that takes no new grant: it still tells what counted. StoreUnavailable."""
+        try:
+            await committer.contact(p)
+        except Unavailable:
+            if committer.head(p) is None:
+                raise
+        return committer.head(p)

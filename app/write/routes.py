@@ -55,7 +55,7 @@ LINES_BYTES_MAX = 40 * 1024 * 1024
 PLANS_MAX = 8
 PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
 LIFT_AFTER = 3  # after 150 ms it may have broken off
-_YIELD_EVERY = 256
+_YIELD_EVERY = 64  # members: some 3 ms in which nobody else is served
 _NO_ZONES: Mapping[str, str] = {}
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
@@ -210,6 +210,7 @@ class Writer:
         )
 
     async def _batch(self, raw: list[Any], media: str, namespace: Namespace | None, terms: Terms) -> dict[str, Any]:
+        self._committer.check_room(len(raw))
         results: list[Any] = [None] * len(raw)
         grants: dict[int, Grant] = {}
         lines = media == NDJSON

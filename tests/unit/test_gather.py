@@ -1,0 +1,182 @@
+"""The one reader of a process, on a connection that answers when the test lets it."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from app.model.errors import Overloaded, Problem, RateLimited, StoreUnavailable
+from app.store import gather
+from app.store.caller import CALLER, stranger
+from app.store.gather import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX, Gatherer
+
+
+class Wire:
+    """Rounds as they were asked for; each waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[Any]] = []
+        self.gate = asyncio.Semaphore(0)
+        self.fault: Exception | None = None
+
+    async def run(self, calls: Sequence[Any]) -> list[Any]:
+        self.rounds.append([call[1] for call in calls[1:]])
+        await self.gate.acquire()
+        if self.fault is not None:
+            raise self.fault
+        return [[b"id", b"1", b"0"], *(call[1] for call in calls[1:])]
+
+    def go(self, rounds: int = 1) -> None:
+        for _ in range(rounds):
+            self.gate.release()
+
+
+def within(act: Any) -> None:
+    async def run() -> None:
+        wire = Wire()
+        reader = Gatherer(wire, lambda changes: None, lambda changes: None)  # type: ignore[arg-type]
+        loop = asyncio.create_task(reader.run())
+        try:
+            await act(wire, reader)
+        finally:
+            loop.cancel()
+
+    asyncio.run(run())
+
+
+def ask(reader: Gatherer, caller: str, *names: Any) -> list[asyncio.Task[Any]]:
+    CALLER.set(caller)
+    return [asyncio.create_task(_told(reader.call(("GET", name)))) for name in names]
+
+
+async def _told(call: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await call
+    except Problem as problem:
+        return problem
+
+
+async def until(is_true: Any) -> None:
+    while not is_true():
+        await asyncio.sleep(0)
+
+
+def test_a_swarm_without_a_key_leaves_the_next_round_to_a_key() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        first = ask(reader, "k", "first")
+        await until(lambda: wire.rounds)
+        for address in range(40):
+            ask(reader, stranger(str(address)), *((address, i) for i in range(100)))
+        mine = ask(reader, "k", *range(100))
+        await asyncio.sleep(0)
+        wire.go(2)
+        await asyncio.gather(*first, *mine)
+        assert set(range(100)) <= set(wire.rounds[1])
+        assert len(wire.rounds[1]) == ROUND_CALLS_MAX
+
+    within(act)
+
+
+def test_a_swarm_with_a_key_leaves_some_of_each_round_to_those_without() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        ask(reader, "k", "first")
+        await until(lambda: wire.rounds)
+        ask(reader, "k", *range(2_000))
+        ask(reader, stranger("a"), *(("a", i) for i in range(100)))
+        other = ask(reader, "other", "theirs")
+        await asyncio.sleep(0)
+        wire.go(2)
+        assert await other[0] == "theirs"
+        assert sum(isinstance(name, tuple) for name in wire.rounds[1]) == ROUND_STRANGERS_MIN
+
+    within(act)
+
+
+def test_one_address_never_takes_all_that_may_wait() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        ask(reader, "k", "first")
+        await until(lambda: wire.rounds)
+        swarm = ask(reader, stranger("a"), *range(STRANGERS_CALLS_MAX))
+        other = ask(reader, stranger("b"), *(("b", i) for i in range(100)))
+        await asyncio.sleep(0)
+        refused = [task.result() for task in swarm if task.done()]
+        assert refused
+        assert all(isinstance(problem, RateLimited) and problem.retry_after_s for problem in refused)
+        wire.go(100)
+        assert await asyncio.gather(*other) == [("b", i) for i in range(100)]
+
+    within(act)
+
+
+def test_an_equal_call_takes_the_first_turn_that_comes() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        ask(reader, "k", "first")
+        await until(lambda: wire.rounds)
+        ask(reader, stranger("a"), *range(1_000))
+        shared = ask(reader, "k", 999)
+        await asyncio.sleep(0)
+        wire.go(2)
+        assert await shared[0] == 999
+        assert 999 in wire.rounds[1]
+        wire.go(10)
+        await until(lambda: sum(map(len, wire.rounds)) == 1_001)
+        assert [name for calls in wire.rounds for name in calls].count(999) == 1
+
+    within(act)
+
+
+def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "WAIT_S_MAX", 0.2)
+    monkeypatch.setattr(gather, "SWEEP_S", 0.01)
+
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        sent = ask(reader, "k", "sent")
+        await until(lambda: wire.rounds)
+        waiting = ask(reader, "k", "waiting")
+        assert [type(found) for found in await asyncio.gather(*sent, *waiting)] == [StoreUnavailable] * 2
+        # The round is still under way: who comes now is refused at once, and nothing is queued.
+        late = ask(reader, "k", "late")
+        await asyncio.sleep(0)
+        assert isinstance(late[0].result(), StoreUnavailable)
+        wire.go()
+        await until(lambda: not reader._is_hung())
+        again = ask(reader, "k", "again")
+        wire.go()
+        assert await again[0] == "again"
+        assert wire.rounds == [["sent"], ["again"]]
+
+    within(act)
+
+
+def test_whoever_is_not_reached_in_time_is_told_so_while_redis_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "WAIT_S_MAX", 0.2)
+    monkeypatch.setattr(gather, "SWEEP_S", 0.01)
+    monkeypatch.setattr(gather, "ROUND_CALLS_MAX", 1)
+    monkeypatch.setattr(gather, "ROUND_STRANGERS_MIN", 0)
+
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        found = ask(reader, "k", *range(50))
+        while not all(task.done() for task in found):
+            wire.go()
+            await asyncio.sleep(0.05)
+        results = [task.result() for task in found]
+        assert results[0] == 0
+        assert isinstance(results[-1], Overloaded)
+
+    within(act)
+
+
+def test_a_redis_that_hung_is_asked_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        wire.fault = TimeoutError()
+        wire.go(3)
+        lost = ask(reader, "k", "lost")
+        assert isinstance(await lost[0], StoreUnavailable)
+        await until(lambda: len(wire.rounds) == 4)
+        wire.fault = None
+        wire.go()
+        await until(lambda: reader._silent_since is None)
+        assert wire.rounds == [["lost"], [], [], []]
+
+    within(act)

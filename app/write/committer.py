@@ -96,18 +96,19 @@ class Committer:
         self._refuse_hung()
         whole = atomic or len(entries) == 1
         parts = [Portion(entries, write_cost(entries))] if whole else list(portions(entries, PART_US_MAX))
-        caller, cost = CALLER.get(), sum(part.cost for part in parts)
-        self._shares.take(caller, cost)
+        # A client's batches and its single grants have a queue and a share each.
+        lane, cost = (CALLER.get(), len(entries) > 1), sum(part.cost for part in parts)
+        self._shares.take(lane, cost)
         try:
             work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-            self._queue(p, (caller, len(entries) > 1), [(part.cost, (work, part.entries)) for part in parts])
+            self._queue(p, lane, [(part.cost, (work, part.entries)) for part in parts])
             return await work.done
         finally:
-            self._shares.give(caller, cost)
+            self._shares.give(lane, cost)
 
     def check_room(self, count: int) -> None:
-        """Whether the caller may submit so many entries: asked before they are read. Overloaded, RateLimited."""
-        self._shares.check(CALLER.get(), entries_cost(count))
+        """Whether the caller may submit a batch of so many entries: asked before they are read. Overloaded, RateLimited."""
+        self._shares.check((CALLER.get(), count > 1), entries_cost(count))
 
     def head(self, p: int) -> Head | None:
         """What is known of a partition, or None before its first contact."""

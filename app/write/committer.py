@@ -107,7 +107,7 @@ class Committer:
             self._shares.give(lane, cost)
 
     def check_room(self, count: int) -> None:
-        """Whether the caller may submit a batch of so many entries: asked before they are read. Overloaded, RateLimited."""
+        """Asked before a batch is read: Overloaded, RateLimited where its entries would be refused anyway."""
         self._shares.check((CALLER.get(), count > 1), entries_cost(count))
 
     def head(self, p: int) -> Head | None:

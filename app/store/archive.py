@@ -17,7 +17,6 @@ from .boards import (
     Board,
     Place,
     Scored,
-    base_of,
     board_call,
     is_archived,
     member_of,
@@ -177,15 +176,6 @@ class BoardReader:
 
     async def _page(self, at: tuple[int, str], first: int, last: int) -> list[asyncpg.Record]:
         return await self._postgres.fetch("archived_page", *at, first, last)
-
-    async def better(self, namespace: Namespace, board: str, score: int) -> int:
-        """How many users stand above a score. O(log n)."""
-        p, ns, key = namespace.partition, namespace.id, namespace.sign * score
-        closed = await self._gatherer.call(("HGET", keys.space(p, ns), f"x:{base_of(board)}"))
-        if closed == b"a":
-            _, (at,) = await self._above(namespace, board, [key])
-            return at.better
-        return int(await self._gatherer.call(("ZCOUNT", keys.board(p, ns, board), f"({key}", "+inf")))
 
     async def _rows(self, namespace: Namespace, board: str, view: View) -> list[asyncpg.Record]:
         """The archive's rows that serve a view, in one question."""

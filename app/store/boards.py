@@ -22,6 +22,7 @@ READS = (BOARD, PICK, PLACE, SCORE, STANDING, USERS, VERSIONS)
 
 SINCE_DIGITS = 16
 _SINCE_FIRST = 9_000_000_000_000_000
+LAST_AMONG_EQUALS = b"0" * SINCE_DIGITS  # in front of a name: behind every entry that there will be
 
 
 def since_of(member: bytes) -> int:

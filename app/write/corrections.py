@@ -5,12 +5,11 @@ refused by the script and planned again.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
-from ..model.correction import Ask, Cell, Held, Moves, cells_of, corrected, needs_others, plan_moves
+from ..model.correction import Ask, Cell, Held, cells_of, corrected, needs_others, plan_moves
 from ..model.entry import Entry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, UserErased, problem_of
 from ..model.namespace import Namespace
@@ -22,16 +21,15 @@ from ..store.fences import Fences
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.names import Names
-from ..store.veil import is_hidden
 from .catchup import Catchup, Patience
 from .committer import Committer
+from .projection import RankProjection
 from .receipts import CorrectionReceipt
 
 CHAIN_S_MAX = 10.0
 LIFT_AFTER_S = 0.15
 _AT_ONCE = 16
 _YIELD_EVERY = 64
-_MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
 
 Told = CorrectionReceipt | Problem
 
@@ -57,6 +55,7 @@ class Corrector:
         self._boards = boards
         self._ledger = ledger
         self._catchup = Catchup(gatherer, ledger)
+        self._projection = RankProjection(gatherer, boards)
         self._fences = fences
         self._names = names
         self._clock = clock
@@ -186,7 +185,7 @@ class Corrector:
             windows, labels = cells_of(namespace, live[0], live[1])
             others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
         moves = plan_moves(namespace, live[0], live[1], others)
-        told = await self._would(namespace, held.user, moves) if after != held else []
+        told = await self._projection.of(namespace, held.user, moves) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
@@ -214,32 +213,6 @@ class Corrector:
             *(outcome.seq, outcome.epoch, self._ack),
             revision=body.revision,
         )
-
-    async def _would(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:
-        told = []
-        hidden = await is_hidden(self._gatherer.call, namespace, user)
-        for place, how, number in _MOVE.findall(moves.text):
-            window = moves.windows[int(place) - 1]
-            previous = await self._boards.score_of(namespace, window, user)
-            score = None if how == "x" else int(number) + (previous or 0 if how == "+" else 0)
-            told.append(
-                {
-                    "window": window,
-                    "user_id": user,
-                    "previous_score": namespace.number_or_none(previous),
-                    "score": namespace.number_or_none(score),
-                    "previous_rank": None if hidden else await self._rank(namespace, window, previous, previous),
-                    "rank": None if hidden else await self._rank(namespace, window, score, previous),
-                }
-            )
-        return told
-
-    async def _rank(self, namespace: Namespace, window: str, score: int | None, own: int | None) -> int | None:
-        """The competition rank of a score among the others, of whom the user's own score is none."""
-        if score is None:
-            return None
-        better = await self._boards.better(namespace, window, score)
-        return better + 1 - int(own is not None and namespace.sign * own > namespace.sign * score)
 
 
 def _absent(namespace: Namespace, grant_id: str) -> GrantNotFound:

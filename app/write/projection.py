@@ -1,0 +1,90 @@
+"""What a correction would do to a user's ranks: a dry run tells it, and nothing changes."""
+
+import asyncio
+import re
+from typing import Any
+
+from ..model.correction import Moves
+from ..model.namespace import Namespace
+from ..store.archive import BoardReader
+from ..store.boards import LAST_AMONG_EQUALS, Place, Scored, base_of, score_call
+from ..store.gather import Gatherer
+from ..store.veil import is_hidden
+
+_SCORE_MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
+
+
+class RankProjection:
+    """Asks the boards where a user would stand; boards of closed windows, too."""
+
+    def __init__(self, gatherer: Gatherer, boards: BoardReader) -> None:
+        self._gatherer = gatherer
+        self._boards = boards
+
+    async def of(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:
+        """What becomes of the user on each board that a correction moves: O(log n) each, at a moment of its own."""
+        hidden = await is_hidden(self._gatherer.call, namespace, user)
+        found = _SCORE_MOVE.findall(moves.text)
+        return await asyncio.gather(
+            *(
+                self._on_board(namespace, user, moves.windows[int(place) - 1], how, number, hidden)
+                for place, how, number in found
+            )
+        )
+
+    async def _on_board(
+        self, namespace: Namespace, user: str, board: str, how: str, number: str, hidden: bool
+    ) -> dict[str, Any]:
+        previous = await self._boards.score_of(namespace, board, user)
+        score = None if how == "x" else int(number) + (previous or 0 if how == "+" else 0)
+        own = None if hidden else await self._place(namespace, board, user)
+        window, category = _parts_of(board)
+        return {
+            "window": window,
+            "category": category,
+            "user_id": user,
+            "previous_score": namespace.number_or_none(previous),
+            "score": namespace.number_or_none(score),
+            "previous_rank": None if own is None else own.before + 1,
+            "rank": None if hidden or score is None else await self._rank(namespace, board, user, score, own),
+        }
+
+    async def _place(self, namespace: Namespace, board: str, user: str) -> Place | None:
+        return next(iter((await self._boards.read(namespace, board, ["users", user])).places), None)
+
+    async def _rank(self, namespace: Namespace, board: str, user: str, score: int, own: Place | None) -> int:
+        """The rank of a score among all others, by the namespace's ranking. Where the earliest stands first, whoever
+        comes to a score stands behind those who have it."""
+        if own is not None and own.units == score:
+            return own.before + 1
+        leaves = own if own is not None and namespace.sign * own.units > namespace.sign * score else None
+        if namespace.rules.ranking == "ordinal":
+            return await self._above(namespace, board, user, score) + 1 - (leaves is not None)
+        before = await self._before(namespace, board, score)
+        if leaves is not None and namespace.rules.ranking == "dense":
+            # The score that is left counts on where somebody else has it, too.
+            return before + 1 - (await self._alone(namespace, board, leaves.units))
+        return before + 1 - (leaves is not None)
+
+    async def _above(self, namespace: Namespace, board: str, user: str, score: int) -> int:
+        """How many stand above a user who has come to a score."""
+        first = LAST_AMONG_EQUALS if namespace.rules.tie_break == "earliest" else b""
+        view: list[str | int | bytes | float] = ["after", namespace.sign * score, first + user.encode(), 1]
+        below = await self._boards.read(namespace, board, view)
+        return below.places[0].position - 1 if below.places else below.total
+
+    async def _before(self, namespace: Namespace, board: str, score: int) -> int:
+        return (await self._scored(namespace, board, score)).before
+
+    async def _alone(self, namespace: Namespace, board: str, score: int) -> bool:
+        return (await self._scored(namespace, board, score)).equal == 1
+
+    async def _scored(self, namespace: Namespace, board: str, score: int) -> Scored:
+        reply = await self._gatherer.call(score_call(namespace, board, score))
+        return await self._boards.resolve_score(namespace, board, score, None, reply)
+
+
+def _parts_of(board: str) -> tuple[str, str | None]:
+    """Window and category of a board's name."""
+    window = base_of(board)
+    return window, board[len(window) + 1 :] or None

@@ -16,6 +16,7 @@ from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
 from .admin.erasures import Erasures
 from .admin.lane import Lane, close
+from .admin.letter_commands import letters_cli
 from .admin.progress import progress
 from .admin.verify import LANES, Verifier
 from .garbage import settle
@@ -36,6 +37,7 @@ from .store.redis import LOST, Call, Link, Refused
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(letters_cli, name="dead-letters")
 
 
 class Finding(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +15,8 @@ from .write.committer import Committer
 
 #: Seconds for which the answer waits for the ledger: a probe of an orchestrator gives up after a few.
 LAG_S_MAX = 2.0
+#: Lines of /readyz about work that fails: a screen; the log of the persister has all of it.
+FAULTS_TOLD_MAX = 20
 
 
 class Health:
@@ -44,16 +47,22 @@ class Health:
     async def _looked(self) -> tuple[list[str], list[str], int | None]:
         """Why grants would be refused, what else is missing, and how far behind the ledger is (None: unknown)."""
         contacts = (self._committer.contact(p) for p in range(self._partitions))
-        lag, *found = await asyncio.gather(asyncio.wait_for(self._lag(), LAG_S_MAX), *contacts, return_exceptions=True)
+        ledger, *found = await asyncio.gather(
+            asyncio.wait_for(self._ledger(), LAG_S_MAX), *contacts, return_exceptions=True
+        )
         refused = list(dict.fromkeys(problem.detail for problem in found if isinstance(problem, Problem)))
-        if isinstance(lag, int):
-            return refused, [], lag
-        if isinstance(lag, Problem):
-            return refused, [lag.detail], None
-        if isinstance(lag, TimeoutError):
+        if isinstance(ledger, tuple):
+            return refused, *ledger
+        if isinstance(ledger, Problem):
+            return refused, [ledger.detail], None
+        if isinstance(ledger, TimeoutError):
             return refused, ["Postgres does not answer"], None
-        assert lag is not None
-        raise lag
+        assert ledger is not None
+        raise ledger
+
+    async def _ledger(self) -> tuple[list[str], int]:
+        """What the persisters cannot do, and how far behind the ledger is."""
+        return await self._faults(), await self._lag()
 
     async def _lag(self) -> int:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("offsets")}
@@ -61,6 +70,21 @@ class Health:
         seqs = await asyncio.gather(*(self._gatherer.call(("HGET", keys.meta(p), "seq")) for p in held))
         return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(held, seqs, strict=True))
 
+    async def _faults(self) -> list[str]:
+        """What the persisters cannot do at present, as they told Postgres: each of it in a line."""
+        (letters,) = await self._postgres.fetch("count_dead_letters")
+        told = [_told(row) for row in await self._postgres.fetch("faults", FAULTS_TOLD_MAX)]
+        if letters["count"]:
+            told.append(f"{letters['count']} entries could not be recorded: run leaderboard dead-letters list")
+        return told
+
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _told(row: asyncpg.Record) -> str:
+    if row["kind"] in ("ledger", "log"):
+        return f"the {row['kind']} of partition {row['partition']} stops: {row['cause']}"
+    where = "" if row["partition"] < 0 else f" of partition {row['partition']}"
+    return f"{' '.join((row['kind'], row['name'])).strip()}{where} fails: {row['cause']}"

@@ -21,3 +21,6 @@ POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because 
 FLUSHES_REFUSED = Counter(
     "leaderboard_flushes_refused_total", "Times that Redis refused to note how far the ledger is, per partition told"
 )
+FAULTS = Gauge(
+    "leaderboard_faults", "Work of the persister that fails and is tried again", ["kind", "partition", "cause"]
+)

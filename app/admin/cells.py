@@ -42,7 +42,7 @@ class Comparison:
             return
         kept, held = snapshot
         await lane.flushed(p, max(user.seq for user in held))
-        duplicates = await lane.fetch("duplicates", p, self._namespace.id)
+        duplicates = await lane.fetch("set_aside_of_namespace", p, self._namespace.id)
         wanted, last = await self._wanted(lane, numbers, [user.seq for user in held], kept)
         for number, user in zip(numbers, held, strict=True):
             place = place_between(before.get(number), after.get(number))
@@ -141,6 +141,6 @@ def _name(cell: str) -> str:
 
 
 def _is_open(duplicate: asyncpg.Record, number: int, seq: int) -> bool:
-    """Whether the boards counted a duplicate of a user's at a seq, and nothing had taken it back."""
+    """Whether the boards counted a duplicate or a dead letter of a user's at a seq, and nothing had settled it."""
     healed = duplicate["healed_seq"]
     return duplicate["number"] == number and duplicate["seq"] <= seq and (healed is None or healed > seq)

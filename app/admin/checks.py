@@ -14,14 +14,17 @@ _SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundre
 
 
 async def check_partition(lane: Lane, p: int, report: Report) -> None:
-    """seq goes on by one, up to the offset. O(rows)."""
+    """seq goes on by one, up to the offset; dead letters of which no more is known than their place. O(rows)."""
     for row in await lane.fetch("ledger_gaps", p):
         what = f"it ends at seq {row['before']}" if row["is_end"] else f"seq {row['seq']} follows {row['before']}"
         report.note(f"ledger, partition {p}", f"{what}: rows are missing")
+    for row in await lane.fetch("lost_letters", p, FINDINGS_MAX):
+        what = f"the entry {row['epoch']}-{row['seq']} could not be recorded ({row['cause']}) and tells no namespace"
+        report.note(f"ledger, partition {p}", f"{what}: a board may differ by it")
 
 
 async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> None:
-    """Rows, standings, counts by time, archives, and duplicates that are not taken back. O(n log n)."""
+    """Rows, standings, counts by time, archives, and what the boards counted that is not recorded. O(n log n)."""
     name, scale = namespace.name, namespace.rules.scale
     for row in await lane.fetch("rows_differing", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
@@ -33,10 +36,17 @@ async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> N
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
     await check_archives(lane, namespace, report)
-    for row in await lane.fetch("duplicates", namespace.partition, namespace.id):
+    for row in await lane.fetch("set_aside_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
-            what = f"the duplicate {row['epoch']}-{row['seq']} of {row['name']!r} is not taken back yet"
-            report.note(name, what)
+            report.note(name, _set_aside(row))
+
+
+def _set_aside(row: asyncpg.Record) -> str:
+    place = f"{row['epoch']}-{row['seq']}"
+    if row["reason"] == "duplicate":
+        return f"the duplicate {place} of {row['name']!r} is not taken back yet"
+    whose = f" of {named(row['name'])}" if row["name"] else ""
+    return f"the entry {place}{whose} could not be recorded ({row['cause']}): see leaderboard dead-letters"
 
 
 def _row(row: asyncpg.Record, scale: int) -> str:

@@ -57,7 +57,7 @@ class Namespaces:
             found = await self._put(name, rules, principal.id)
             if found is not None:
                 namespace, created = found
-                await self._publish(publish_calls(namespace))
+                await self._make_known(namespace)
                 if not created and not namespace.rules.bounded_sums:
                     await self._drop_sums(namespace)
                 return answer(request, namespace.body(), 201 if created else 200)
@@ -109,6 +109,14 @@ class Namespaces:
         trees = [keys.sums(p, ns, field[2:].decode()) for field in fields if field[:2] == b"v:"]
         for first in range(0, len(trees), _KEYS_A_CALL):
             await self._gatherer.call(("UNLINK", *trees[first : first + _KEYS_A_CALL]))
+
+    async def _make_known(self, namespace: Namespace) -> None:
+        """StoreUnavailable says what holds: what Postgres has, a persister publishes sooner or later."""
+        try:
+            await self._publish(publish_calls(namespace))
+        except StoreUnavailable as problem:
+            what = "the namespace is recorded as asked for, and comes into force by itself once Redis takes it"
+            raise StoreUnavailable(f"{what}: {problem.detail}") from problem
 
     async def _publish(self, calls: list[Call]) -> None:
         for call in calls:

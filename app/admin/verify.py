@@ -80,8 +80,8 @@ class Verifier:
         await self._look_for_strays(lane, namespace, doubtful, spoilt)
 
     async def _counts_twice(self, lane: Lane, namespace: Namespace, cut: Cut) -> bool:
-        """Whether a duplicate was in the boards at the instant of the cut."""
-        rows = await lane.fetch("duplicates", namespace.partition, namespace.id)
+        """Whether a duplicate, or a dead letter, was in the boards at the instant of the cut."""
+        rows = await lane.fetch("set_aside_of_namespace", namespace.partition, namespace.id)
         return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
 
     async def _walk_users(self, namespace: Namespace, comparison: Comparison, count: int) -> None:

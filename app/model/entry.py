@@ -25,6 +25,8 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
     `batch`: the request that it came in with others.
     `asked`: with a key, the digest of what was asked.
+    `original`: epoch, seq and moment of recording (microseconds) of the entry that counted, where this one only records
+    it: that one is a dead letter.
     `day`: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
     """
 
@@ -52,6 +54,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     day: str | None = None
     asked: bytes | None = None
     batch: str | None = None
+    original: tuple[int, int, int] | None = None
 
 
 def notice(

@@ -16,6 +16,8 @@ from ..store.boards import SINCE_DIGITS, base_of, since_of
 from ..store.directory import namespace_of
 from ..store.redis import Call, Link, Refused, evalsha
 from ..store.scripts import load
+from .faults import ARCHIVE as ARCHIVE_FAILS
+from .faults import Faults, Unit
 from .sink import Offset, Sink
 
 log = structlog.get_logger()
@@ -52,21 +54,25 @@ class Archivist:
         self._differing = {place: held for place, held in self._differing.items() if held.partition in partitions}
         SEALS_DIFFERING.set(len(self._differing))
 
-    async def work(self, sink: Sink, link: Link, p: int, offset: Offset) -> bool:
-        """What is to be done in a partition, as long as the ledger may wait; whether there is more of it.
+    async def work(self, sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -> bool:
+        """What is to be done in a partition, as long as the ledger may wait; whether there is more of it. A window that
+        fails waits, and the others go on.
 
         O(users of a window), for each window.
         """
         until = monotonic() + PASS_S
-        todo = await sink.fetch("archive_todo", p)
+        todo = await sink.fetch("archive_todo", p, faults.names(p, ARCHIVE_FAILS))
         for _, grouped in groupby(todo, key=lambda row: (row["id"], row["window"])):
             rows = list(grouped)
-            for first in range(0, len(rows), ENTRIES_A_REVISION):
-                await _follow(sink, link, rows[first : first + ENTRIES_A_REVISION])
-                if monotonic() > until:
-                    return True
-        for row in await sink.fetch("unarchived", p, self._after.pop(p, 0), offset.seq):
-            await self._leave(sink, link, row)
+            with faults.guard(_unit(p, rows[0])):
+                for first in range(0, len(rows), ENTRIES_A_REVISION):
+                    await _follow(sink, link, rows[first : first + ENTRIES_A_REVISION])
+                    if monotonic() > until:
+                        return True
+        failing = faults.names(p, ARCHIVE_FAILS)
+        for row in await sink.fetch("unarchived", p, self._after.pop(p, 0), offset.seq, failing):
+            with faults.guard(_unit(p, row)):
+                await self._leave(sink, link, row)
             if monotonic() > until:
                 self._after[p] = row["seq"]
                 return True
@@ -99,6 +105,10 @@ class Archivist:
         SEALS_DIFFERING.set(len(self._differing))
         await _publish(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
         await sink.execute("mark_archived", namespace.id, window)
+
+
+def _unit(p: int, row: asyncpg.Record) -> Unit:
+    return Unit(p, ARCHIVE_FAILS, f"{row['id']} {row['window']}")
 
 
 async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 import structlog
 
 from ..metrics import DRIFT_CHECKS, DRIFTING
@@ -80,7 +81,7 @@ class Drift:
     async def _round(self, connection: asyncpg.Connection, link: Link) -> None:
         """Looks at every namespace once."""
         rows = await connection.fetch(queries()["namespaces_of_partitions"], list(self._leases))
-        namespaces = [namespace_of(row) for row in rows]
+        namespaces = [namespace for row in rows if (namespace := _readable(row)) is not None]
         self._forget_all_but({namespace.id for namespace in namespaces})
         versions = await _versions(link, namespaces)
 
@@ -94,7 +95,9 @@ class Drift:
             if namespace.partition in self._leases:
                 try:
                     await self._look(connection, link, namespace)
-                except Refused as error:
+                except (Refused, asyncpg.PostgresError) as error:
+                    if connection.is_closed():
+                        raise
                     log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
                 finally:
                     self._seen[namespace.id] = versions[namespace.id], monotonic()
@@ -115,11 +118,14 @@ class Drift:
         # A lease that went meanwhile took the namespace with it; a wish may have come true in between.
         if wanted is None or p not in self._leases or await _row(connection, "wishes", p) != wishes:
             return
-        DRIFT_CHECKS.inc()
-        self._tell(namespace, held, wanted)
-
-    def _tell(self, namespace: Namespace, held: Whole, wanted: Whole) -> None:
         differs = any(None not in pair and pair[0] != pair[1] for pair in zip(held, wanted, strict=True))
+        # Deleted since the list was read: its boards are on their way out.
+        if differs and not await connection.fetch(queries()["is_namespace"], namespace.id):
+            return
+        DRIFT_CHECKS.inc()
+        self._tell(namespace, held, wanted, differs)
+
+    def _tell(self, namespace: Namespace, held: Whole, wanted: Whole, differs: bool) -> None:
         was_known = namespace.id in self._drifting
         if differs:
             self._drifting[namespace.id] = namespace.partition
@@ -131,6 +137,14 @@ class Drift:
             log.error("a board differs from the ledger: run verify", namespace=namespace.name, **told)
         elif was_known and not differs:
             log.info("a board agrees with the ledger again", namespace=namespace.name)
+
+
+def _readable(row: asyncpg.Record) -> Namespace | None:
+    """A namespace; None for one whose rules are of a later version: another persister looks at it."""
+    try:
+        return namespace_of(row)
+    except msgspec.DecodeError:
+        return None
 
 
 async def _connect(url: str) -> asyncpg.Connection:

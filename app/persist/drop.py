@@ -7,6 +7,7 @@ from typing import Any
 from ..store import keys
 from ..store.directory import version_call
 from ..store.redis import Call, Link, Refused
+from .faults import DROP, EVERYWHERE, Faults, Unit
 from .sink import Sink
 
 STEP_S = 0.05
@@ -22,11 +23,13 @@ class Dropper:
 
     One pass over all keys of this Redis, and then over the archives, serves every namespace that was deleted when it
     began; a second is spent on it to a twentieth at most. Where it stands is known here alone: whoever loses the
-    connection begins anew, for a cursor means nothing to another Redis.
+    connection begins anew, for a cursor means nothing to another Redis. One whose archives cannot be deleted stops none
+    of the others.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, faults: Faults | None = None) -> None:
         self._clock = clock
+        self._faults = Faults() if faults is None else faults
         self._due = 0.0
         self._cursor = b"0"
         self._doomed: frozenset[tuple[int, int]] = frozenset()
@@ -35,24 +38,23 @@ class Dropper:
     async def step(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
         """At most STEP_S and one call more; nothing before the next step is due. Refused, and what the stores raise."""
         now = self._clock()
-        if now < self._due:
+        if now < self._due or not self._faults.is_due(_ALL):
             return
-        if not self._doomed:
-            await self._begin(sink, link, partitions)
-        if self._doomed:
-            ids = [namespace_id for _, namespace_id in self._doomed]
-            self._scanned = self._scanned or await self._scan(link, now + STEP_S)
-            if self._scanned and await self._clear(sink, ids, now + STEP_S):
-                await sink.mark_dropped(ids)
-                self._doomed = frozenset()
+        with self._faults.guard(_ALL):
+            if not self._doomed:
+                await self._begin(sink, link, partitions)
+            self._scanned = bool(self._doomed) and (self._scanned or await self._scan(link, now + STEP_S))
+        if self._scanned:
+            await self._clear_all(sink, now + STEP_S)
         self._due = now + (REST_S if self._doomed else LOOK_S)
 
     async def _begin(self, sink: Sink, link: Link, partitions: Collection[int]) -> None:
         """The versions go up first, so that no plan made before a deletion can write behind the cursor."""
         found = await sink.deleted_namespaces(partitions)
-        for p, namespace_id, version in found:
+        due = [held for held in found if self._faults.is_due(_unit(*held[:2]))]
+        for p, namespace_id, version in due:
             await _run(link, version_call(p, namespace_id, version))
-        self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in found)
+        self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
         self._cursor, self._scanned = b"0", False
 
     async def _scan(self, link: Link, until: float) -> bool:
@@ -67,12 +69,28 @@ class Dropper:
             if self._clock() >= until:
                 return False
 
+    async def _clear_all(self, sink: Sink, until: float) -> None:
+        """Deletes archives, some rows at a time, of one namespace after the other."""
+        for place in sorted(self._doomed):
+            with self._faults.guard(_unit(*place)):
+                if not await self._clear(sink, [place[1]], until):
+                    return
+                await sink.mark_dropped([place[1]])
+            self._doomed -= {place}
+
     async def _clear(self, sink: Sink, ids: list[int], until: float) -> bool:
-        """Deletes archives, some rows at a time; whether none is left."""
+        """Whether none is left of these."""
         while await sink.drop_archives(ids, _ROWS_A_CALL):
             if self._clock() >= until:
                 return False
         return True
+
+
+_ALL = Unit(EVERYWHERE, DROP)
+
+
+def _unit(p: int, namespace_id: int) -> Unit:
+    return Unit(p, DROP, f"of namespace {namespace_id}")
 
 
 async def _run(link: Link, call: Call) -> Any:

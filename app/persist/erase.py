@@ -24,6 +24,7 @@ async def finish(sink: Sink, intent: Intent) -> None:
         await sink.fetch("erase_profile", intent.number)
         for row in await sink.fetch("set_aside_of", intent.name):
             await sink.fetch("put_set_aside", *row[:3], _without(row["entry"], intent.name, name))
+        await sink.fetch("settle_erased", intent.number)
         await sink.fetch("erase_name", intent.number, name)
         await sink.fetch("count_erasure")
         await sink.fetch("release_erased", intent.number)

@@ -13,26 +13,56 @@ from ..model.correction import Cell, Moves, cells_of, held_of, plan_moves
 from ..model.entry import GRANT, HEAL, Entry, entry_id
 from ..model.namespace import Namespace
 from ..store import apply, keys
-from ..store.apply import CallRefused
 from ..store.partitions import read_head
-from ..store.redis import Link
-from .sink import Offset, Sink, Stray
+from ..store.redis import Link, Refused
+from .faults import HEAL as HEAL_FAILS
+from .faults import Faults, Unit, is_lost
+from .sink import Offset, Sink, Stray, stray_of
+
+#: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
+HEALS_A_PASS_MAX = 100
 
 
-async def heal(sink: Sink, link: Link, p: int, offset: Offset) -> None:
-    """Applies the open heals of a partition, user by user. O(heals × their users' grants)."""
+# The user, or the rules, changed in between: a later pass plans anew.
+_COME_AGAIN = ("stale_user", "stale_rules", "log_full")
+
+
+async def heal(sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -> None:
+    """Applies the open heals of a partition, user by user, some of them a pass: one that fails waits and leaves its
+    place to the others. O(heals × their users' grants)."""
     users: dict[tuple[int, str], list[Stray]] = {}
-    for stray in await sink.open_heals(p):
+    for row in await sink.fetch("open_heals", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
+        try:
+            stray = stray_of(row)
+        except msgspec.DecodeError as error:
+            faults.note(_unit(p, row["epoch"], row["seq"]), error)
+            continue
         if stray.healed_seq is not None:
             await sink.close_heal(p, stray, stray.healed_seq)
         elif stray.claimed.kind == GRANT:
             # A correction claims its revision by what the ledger holds: it cannot have counted twice.
             users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
+    for strays in users.values():
+        await _try_user(sink, link, p, offset, strays, faults)
+
+
+async def _try_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequence[Stray], faults: Faults) -> None:
+    """Of one user: whatever fails is theirs alone."""
+    units = [_unit(p, stray.epoch, stray.seq) for stray in strays]
     try:
-        for strays in users.values():
-            await _heal_user(sink, link, p, offset, strays)
-    except CallRefused:
-        return
+        await _heal_user(sink, link, p, offset, strays)
+    except Exception as error:
+        for unit in units:
+            faults.note(unit, error)
+        if is_lost(error):
+            raise
+    else:
+        for unit in units:
+            faults.clear(unit)
+
+
+def _unit(p: int, epoch: int, seq: int) -> Unit:
+    return Unit(p, HEAL_FAILS, f"{epoch}-{seq}")
 
 
 async def _heal_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequence[Stray]) -> None:
@@ -40,7 +70,10 @@ async def _heal_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Seq
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
     calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
     version, seq = await link.run(calls)
-    if version is None or isinstance(version, Exception) or isinstance(seq, Exception) or int(seq or 0) > offset.seq:
+    for reply in (version, seq):
+        if isinstance(reply, Exception):
+            raise Refused(str(reply))
+    if version is None or int(seq or 0) > offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, int(version), await sink.rules(namespace_id))
     entries = []
@@ -53,6 +86,8 @@ async def _heal_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Seq
     for stray, outcome in zip(strays, apply.read(reply), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
             await sink.close_heal(p, stray, outcome.seq)
+        elif outcome.code not in _COME_AGAIN:
+            raise Refused(f"{outcome.code} {outcome.detail or ''}".strip())
 
 
 async def _plan(sink: Sink, namespace: Namespace, strays: Sequence[Stray], hold: str) -> Moves:

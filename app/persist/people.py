@@ -16,6 +16,7 @@ from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused
 from ..store.veil import intent_of, move, plan, release_call, state_call
 from .erase import finish
+from .faults import ERASURE, EVERYWHERE, INTENT, Faults, Unit
 from .sink import Offset, Sink
 
 INTENTS_MAX = 100
@@ -25,7 +26,8 @@ ENDS_S = 60.0
 class People:
     """One persister's share. `apply_link` knows apply.lua, `link` the small scripts."""
 
-    def __init__(self, link: Link, apply_link: Link) -> None:
+    def __init__(self, link: Link, apply_link: Link, faults: Faults | None = None) -> None:
+        self._faults = Faults() if faults is None else faults
         self._link = link
         self._apply_link = apply_link
         self._marks: dict[tuple[int, int], int] = {}
@@ -33,22 +35,31 @@ class People:
         self._ended = 0.0
 
     async def look(self, sink: Sink, offsets: Mapping[int, Offset]) -> None:
-        """Does what can be done of what is open; those that have to wait are met again the next time."""
+        """Does what can be done of what is open; those that have to wait, or fail, are met again the next time."""
         rows = await sink.fetch("open_intents", list(offsets), self._after, INTENTS_MAX)
         self._after = rows[-1]["version"] if len(rows) == INTENTS_MAX else 0
         if not rows:
             self._marks.clear()
         for row in rows:
             intent = intent_of(row)
-            done = [p for p in row["open"] if p in offsets and await self._is_done(sink, intent, p, offsets[p])]
+            done = [p for p in row["open"] if p in offsets and await self._try(sink, intent, p, offsets[p])]
             if done:
                 await sink.fetch("confirm_intent", intent.number, intent.version, done)
-        for row in await sink.fetch("settled_erasures"):
-            await self._erase(sink, intent_of(row))
+        for row in await sink.fetch("settled_erasures", self._faults.names(EVERYWHERE, ERASURE)):
+            with self._faults.guard(Unit(EVERYWHERE, ERASURE, str(row["user_number"]))):
+                await self._erase(sink, intent_of(row))
         await sink.fetch("drop_intents")
         if monotonic() - self._ended >= ENDS_S:
             await sink.fetch("end_veils")
             self._ended = monotonic()
+
+    async def _try(self, sink: Sink, intent: Intent, p: int, offset: Offset) -> bool:
+        unit = Unit(p, INTENT, str(intent.number))
+        done = False
+        if self._faults.is_due(unit):
+            with self._faults.guard(unit):
+                done = await self._is_done(sink, intent, p, offset)
+        return done
 
     async def _is_done(self, sink: Sink, intent: Intent, p: int, offset: Offset) -> bool:
         if intent.wish == RELEASE:

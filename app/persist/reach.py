@@ -30,5 +30,9 @@ async def note_reach(connection: asyncpg.Connection, rows: Iterable[Row]) -> Non
         return
     for number, text in await connection.fetch(queries()["rules_of"], list(ahead)):
         furthest, since = ahead[number]
-        if furthest > reach_of(msgspec.json.decode(text, type=Rules), since):
+        try:
+            reach = reach_of(msgspec.json.decode(text, type=Rules), since)
+        except msgspec.DecodeError:
+            reach = 0  # Rules of a later version: what was let in tells how far they reach.
+        if furthest > reach:
             await connection.execute(queries()["raise_reach"], number, furthest)

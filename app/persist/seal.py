@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import asyncpg
+
 from ..model.namespace import Namespace
 from ..model.seal import is_due, seal_entry
 from ..model.windows import Window
@@ -11,6 +13,7 @@ from ..store.boards import base_of
 from ..store.directory import namespace_of
 from ..store.partitions import read_head
 from ..store.redis import Link, Refused
+from .faults import SEAL, Faults, Unit
 from .sink import Offset, Sink
 
 NAMESPACES_A_PASS = 200
@@ -22,20 +25,26 @@ class Sealer:
     def __init__(self) -> None:
         self._after = 0
 
-    async def seal(self, sink: Sink, link: Link, offsets: dict[int, Offset], now: int) -> None:
-        """Closes the windows that are due at `now` (microseconds). O(windows of the namespaces looked at)."""
+    async def seal(self, sink: Sink, link: Link, offsets: dict[int, Offset], now: int, faults: Faults) -> None:
+        """Closes the windows that are due at `now` (microseconds). O(windows of the namespaces looked at). A namespace
+        that cannot be looked at is no other's fault."""
         rows = await sink.fetch("sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
         self._after = rows[-1]["id"] if len(rows) == NAMESPACES_A_PASS else 0
-        namespaces = [namespace_of(row) for row in rows]
-        if not namespaces:
-            return
-        fields = await link.run([("HKEYS", keys.space(n.partition, n.id)) for n in namespaces])
-        for namespace, found in zip(namespaces, fields, strict=True):
-            if isinstance(found, Exception):
-                raise Refused(str(found))
-            due = _due(namespace, (field.decode() for field in found), now)
-            if due:
-                await _submit(link, namespace, due, offsets[namespace.partition])
+        calls = [("HKEYS", keys.space(row["partition"], row["id"])) for row in rows]
+        for row, found in zip(rows, await link.run(calls) if rows else [], strict=True):
+            unit = Unit(row["partition"], SEAL, f"of namespace {row['id']}")
+            if faults.is_due(unit):
+                with faults.guard(unit):
+                    await _seal(link, row, found, offsets[row["partition"]], now)
+
+
+async def _seal(link: Link, row: asyncpg.Record, found: list[bytes] | Exception, offset: Offset, now: int) -> None:
+    if isinstance(found, Exception):
+        raise Refused(str(found))
+    namespace = namespace_of(row)
+    due = _due(namespace, (field.decode() for field in found), now)
+    if due:
+        await _submit(link, namespace, due, offset)
 
 
 def _due(namespace: Namespace, fields: Iterable[str], now: int) -> list[Window]:

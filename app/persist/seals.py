@@ -31,7 +31,8 @@ class Seals:
             if entry is None or row.fault is not None:
                 continue
             if entry.kind == SEAL:
-                seals.append((entry.namespace_id, entry.grant_id, row.partition, row.epoch, row.seq, row.recorded_at))
+                epoch, seq, at = row.original or (row.epoch, row.seq, row.recorded_at)
+                seals.append((entry.namespace_id, entry.grant_id, row.partition, epoch, seq, at))
                 self._closed.setdefault(entry.namespace_id, set()).add(entry.grant_id)
             elif self._closed and self._may_lie_behind(row):
                 behind.append(row)

@@ -8,24 +8,26 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import LogEntry
 from ..model.namespace import Rules
 from ..store.postgres import PLANS, queries
 from .audit import tell
+from .dead_letters import note_dead_letters
+from .failure import cause_of, code_of, is_bisected, is_of_row
 from .ranges import add_board_sums, count_in_time
 from .reach import note_reach
-from .row import COLUMNS, DUPLICATE, Row, record, unpack
+from .row import BARE, COLUMNS, DUPLICATE, FULL, OWNER, Row, record, unpack
 from .seals import Seals
 
 LOCK_PARTITION = 0x6C62_0001
 LOCK_PRESENCE = 0x6C62_0002
 USERS_KEPT_MAX = 1_000_000
+#: Duplicates of a partition that are looked through for a user who is being erased.
+STRAYS_MAX = 10_000
+#: Seconds to wait for a lock: what holds one longer (an open transaction, a migration) stops one partition, not all.
+LOCK_S_MAX = 2.0
 LONG_S = 600.0  # the archive of a window of millions
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
-
-# What Postgres says of a value that it cannot take, and asyncpg before it is sent.
-_UNTAKEN = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Sink:
     @classmethod
     async def connect(cls, url: str) -> "Sink":
         """A sink that is counted among the live persisters."""
-        connection = await asyncpg.connect(url, timeout=5, command_timeout=30, server_settings=PLANS)
+        settings = PLANS | {"lock_timeout": f"{LOCK_S_MAX * 1000:.0f}"}
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=30, server_settings=settings)
         # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
@@ -100,32 +103,61 @@ class Sink:
         assert row is not None
         return Offset(row["epoch"], row["seq"], bytes(row["digest"]))
 
-    async def write(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
-        """Rows, standings and offsets of some partitions in one transaction. Superseded, or asyncpg's errors.
+    async def write(self, batches: dict[int, tuple[Offset, list[Row]]]) -> dict[int, Exception]:
+        """Rows, standings and offsets of some partitions in one transaction; which partitions have to wait, by what is
+        wrong with the store. Superseded, or asyncpg's errors where the connection is gone.
 
-        The common case is one COPY; only where the ledger holds an id already are the rows looked at one by one.
+        The common case is one COPY; only where that fails are the partitions, and their rows, looked at one by one.
         """
         try:
             await self._transaction(batches)
-        except (asyncpg.UniqueViolationError, *_UNTAKEN):
-            for p, (offset, rows) in batches.items():
+            return {}
+        except Exception as error:
+            self._raise_if_gone(error)
+            if len(batches) == 1 and not is_bisected(error):
+                return dict.fromkeys(batches, error)
+        failed: dict[int, Exception] = {}
+        for p, (offset, rows) in batches.items():
+            try:
                 await self._isolate(p, offset, rows)
+            except Exception as error:
+                self._raise_if_gone(error)
+                failed[p] = error
+        return failed
+
+    def _raise_if_gone(self, error: Exception) -> None:
+        if isinstance(error, Superseded) or self._connection.is_closed():
+            raise error
 
     async def _isolate(self, p: int, offset: Offset, rows: list[Row]) -> None:
-        """Marks what the ledger holds already; halves a batch that Postgres cannot take until the poison entry stands
+        """Marks what the ledger holds already; halves a batch that Postgres cannot take until the row at fault stands
         alone, and sets that aside."""
         try:
             await self._mark_duplicates({p: (offset, rows)})
             await self._transaction({p: (offset, rows)})
-        except _UNTAKEN as error:
-            if len(rows) == 1:
-                rows[0].fault = f"poison: {error}"
-                await self._transaction({p: (offset, rows)})
+            return
+        except Exception as error:
+            if self._connection.is_closed() or not is_bisected(error) or (len(rows) == 1 and not is_of_row(error)):
+                raise
+            cause = error
+        if len(rows) == 1:
+            await self._bury(p, offset, rows[0], cause)
+            return
+        half = len(rows) // 2
+        await self._isolate(p, offset, rows[:half])
+        last = rows[half - 1]
+        await self._isolate(p, Offset(last.epoch, last.seq, last.digest), rows[half:])
+
+    async def _bury(self, p: int, offset: Offset, row: Row, cause: Exception) -> None:
+        """A tombstone in the row's place that tells as much of it as Postgres takes."""
+        row.fault, row.code = cause_of(cause), code_of(cause)
+        for row.tombstone in (FULL, OWNER, BARE):
+            try:
+                await self._transaction({p: (offset, [row])})
                 return
-            half = len(rows) // 2
-            await self._isolate(p, offset, rows[:half])
-            last = rows[half - 1]
-            await self._isolate(p, Offset(last.epoch, last.seq, last.digest), rows[half:])
+            except Exception as error:
+                if not is_of_row(error) or self._connection.is_closed() or row.tombstone == BARE:
+                    raise
 
     async def _transaction(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         everything = [row for _, rows in batches.values() for row in rows]
@@ -136,7 +168,7 @@ class Sink:
                 "ledger", records=[record(row, numbers) for row in everything], columns=COLUMNS
             )
             await self._copy_meta(row for row in everything if row.fault is None)
-            await self._set_aside(row for row in everything if row.fault is not None)
+            await note_dead_letters(self._connection, everything)
             spans = _spans(batches)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
             await add_board_sums(self._connection, everything)
@@ -191,15 +223,6 @@ class Sink:
                 "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
             )
 
-    async def _set_aside(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            reason = DUPLICATE if row.fault == DUPLICATE else "poison"
-            (DUPLICATES_HEALED if reason == DUPLICATE else POISON).inc()
-            await self._connection.execute(
-                "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES ($1, $2, $3, $4, $5)",
-                *(row.partition, row.epoch, row.seq, reason, row.packed),
-            )
-
     async def _mark_duplicates(self, batches: dict[int, tuple[Offset, list[Row]]]) -> None:
         """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
         rows = [row for _, held in batches.values() for row in held if row.fault is None]
@@ -208,13 +231,12 @@ class Sink:
         known = {tuple(row) for row in await self._connection.fetch(queries()["recorded_ids"], *columns)}
         for row, key in zip(rows, keys, strict=True):
             if key in known:
-                row.fault = DUPLICATE
+                row.fault = DUPLICATE if row.original is None else "the ledger holds another entry of this name"
             known.add(key)
 
     async def open_heals(self, p: int) -> list[Stray]:
-        """Duplicates of a partition that are not taken back yet."""
-        rows = await self._connection.fetch(queries()["open_heals"], p)
-        return [Stray(row["epoch"], row["seq"], unpack(row["entry"]), row["weight"], row["healed_seq"]) for row in rows]
+        """Duplicates of a partition that are not taken back yet, some of them."""
+        return [stray_of(row) for row in await self.fetch("open_heals", p, [], STRAYS_MAX)]
 
     async def rules(self, namespace_id: int) -> Rules:
         """A namespace's rules, deleted or not."""
@@ -260,9 +282,25 @@ class Sink:
         """Records that the keys and archives of some namespaces are gone."""
         await self._connection.execute(queries()["mark_dropped"], namespace_ids)
 
+    async def forget_faults(self, p: int) -> None:
+        """What an earlier holder of a partition told of it."""
+        await self._connection.execute(queries()["forget_faults"], p)
+
+    async def tell_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
+        """Records why a unit of work fails; None: it does no more."""
+        if cause is None:
+            await self._connection.execute(queries()["end_fault"], p, kind, name)
+        else:
+            await self._connection.execute(queries()["put_fault"], p, kind, name, cause)
+
     async def close_heal(self, p: int, stray: Stray, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
         await self._connection.execute(queries()["close_heal"], p, stray.epoch, stray.seq, healed_seq)
+
+
+def stray_of(row: asyncpg.Record) -> Stray:
+    """A duplicate from its row. msgspec.DecodeError."""
+    return Stray(row["epoch"], row["seq"], unpack(row["entry"]), row["weight"], row["healed_seq"])
 
 
 def _spans(batches: dict[int, tuple[Offset, list[Row]]]) -> list[list[int]]:

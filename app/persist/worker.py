@@ -9,31 +9,34 @@ from typing import Any
 import asyncpg
 import structlog
 
-from ..metrics import PERSIST_LAG, PERSISTED_ROWS
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
 from ..store.changes import BUMP
 from ..store.directory import PUBLISH
 from ..store.partitions import read_head
-from ..store.redis import LOST, Call, Link, Refused, evalsha
-from ..store.scripts import Script, load
+from ..store.redis import LOST, Call, Link, Refused
+from ..store.scripts import Script
 from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
+from .chores import ROTATE, maintain
 from .drift import Drift
 from .drop import Dropper
 from .ending import end
+from .faults import ARCHIVES, CHORES, COUNTS, EVERYWHERE, HEALS, LEDGER, LETTERS, LOG, PUBLISHING, SEASONS, Faults, Unit
 from .flush import FLUSH, Flusher
 from .heal import heal
 from .lease import Lease
+from .letters import carry_out
 from .people import People
+from .publish import Publisher
 from .row import Row, read_row
 from .seal import Sealer
 from .sink import Offset, Sink, Superseded
+from .writer import LedgerWriter, tell_faults
 
 log = structlog.get_logger()
 
-ROTATE = load("rotate")
 SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
 
 BLOCK_MS = 1_000
@@ -44,6 +47,8 @@ ROWS_WORTH_IT = 1_000
 ROWS_BUSY = 50
 COUNT_S_MAX = 30.0
 BALANCE_S = 1.0
+#: Seconds a persister rests that has nothing to read; so long may a partition wait for its new holder.
+IDLE_S = 0.2
 PEOPLE_S = 0.25
 
 
@@ -89,13 +94,16 @@ class Worker:
         self._uncounted = 1
         self._counted = 0.0
         self._clock = clock
+        self._faults = Faults()
+        self._publisher = Publisher()
         self._sealer = Sealer()
         self._archivist = Archivist()
         self._flusher = Flusher(link, settings.log_tail_s)
-        self._people = People(link, apply_link)
+        self._people = People(link, apply_link, self._faults)
         self._looked = 0.0
-        self._dropper = Dropper()
+        self._dropper = Dropper(faults=self._faults)
         self._drift = Drift(settings, self._leases)
+        self._writer = LedgerWriter(self._faults)
 
     async def run(self) -> None:
         """Passes, for ever; whatever is lost is connected to again. Beside them it is looked for drift."""
@@ -134,25 +142,24 @@ class Worker:
         self._released.clear()
         self._balanced = 0.0
         self._uncounted = 1
-        self._dropper = Dropper()
+        self._dropper = Dropper(faults=self._faults)
 
     async def _pass(self) -> None:
         if self._sink is None:
             self._sink = await Sink.connect(self._settings.postgres_url)
+            await self._sink.forget_faults(EVERYWHERE)
+            self._faults.tell_again(EVERYWHERE)
         if monotonic() - self._balanced >= BALANCE_S:
             await self._balance(self._sink)
             self._balanced = monotonic()
         if not self._leases and self._ahead is None:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(IDLE_S)
             return
         batches = await (self._ahead or self._read())
         # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
         self._ahead = asyncio.create_task(self._read()) if batches else None
-        held = [b for b in batches if self._leases.get(b.partition) is b.lease]
+        held = await self._write(self._sink, [b for b in batches if self._leases.get(b.partition) is b.lease])
         rows = sum(len(b.rows) for b in held)
-        if held:
-            await self._sink.write({b.partition: (b.lease.offset, b.rows) for b in held})
-            PERSISTED_ROWS.inc(rows)
         await self._count(self._sink, rows)
         for batch in held:
             last = batch.rows[-1]
@@ -166,6 +173,16 @@ class Worker:
             await self._people.look(self._sink, {p: lease.offset for p, lease in self._leases.items()})
             self._looked = monotonic()
         await self._dropper.step(self._sink, self._link, self._leases)
+        await tell_faults(self._faults, self._sink)
+
+    async def _write(self, sink: Sink, batches: list[Batch]) -> list[Batch]:
+        """What the ledger took. A partition that it did not take keeps its place: some of its rows may be there, and
+        what was read ahead of it goes with its lease."""
+        failed = await self._writer.write(sink, {b.partition: (b.lease.offset, b.rows) for b in batches})
+        for p in failed:
+            offset = await sink.offset(p)
+            self._leases[p] = Lease.taken(offset)
+        return [b for b in batches if b.partition not in failed]
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
@@ -182,8 +199,11 @@ class Worker:
             if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
                 offset = await sink.offset(p)
                 self._leases[p] = Lease.taken(offset)
+                await sink.forget_faults(p)
+                self._faults.tell_again(p)
                 self._uncounted += 1
         self._tell_held()
+        self._faults.keep({*self._leases, *self._stopped})
 
     def _tell_held(self) -> None:
         """What is known of partitions that are another's now is that one's to tell."""
@@ -195,8 +215,9 @@ class Worker:
         for p in [p for p, lease in self._leases.items() if not lease.checked]:
             await self._check(p)
         await asyncio.sleep(self._pause)
-        leases = dict(self._leases)
+        leases = {p: lease for p, lease in self._leases.items() if self._faults.is_due(Unit(p, LEDGER))}
         if not leases:
+            await asyncio.sleep(IDLE_S)
             return []
         ids = [f"{lease.read.epoch}-{lease.read.seq}" for lease in leases.values()]
         logs = {keys.log(p): p for p in leases}
@@ -205,8 +226,11 @@ class Worker:
         call: Call = ("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *ids)
         (reply,) = await self._log_link.run([call], timeout_s=BLOCK_MS / 1000 + 5)
         if isinstance(reply, Exception):
-            raise Refused(str(reply))
+            await self._stop_unreadable(leases, str(reply))
+            return []
         self._busy = len(reply or ())
+        for p in leases.keys() - {logs[name.decode()] for name, _ in reply or ()}:
+            self._faults.clear(Unit(p, LOG))
         batches = []
         for name, raw in reply or ():
             p = logs[name.decode()]
@@ -221,6 +245,16 @@ class Worker:
         self._pause = LINGER_S if 0 < sum(len(b.rows) for b in batches) < ROWS_WORTH_IT else 0.0
         return batches
 
+    async def _stop_unreadable(self, leases: dict[int, Lease], reason: str) -> None:
+        """Logs that Redis does not read, each asked for alone, stop their partitions. Refused where none does."""
+        calls: list[Call] = [("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0") for p in leases]
+        replies = await self._log_link.run(calls)
+        refused = {p: reply for p, reply in zip(leases, replies, strict=True) if isinstance(reply, Exception)}
+        if not refused:
+            raise Refused(reason)
+        for p, reply in refused.items():
+            self._stop(p, leases[p], f"the log cannot be read: {reply}")
+
     async def _check(self, p: int) -> None:
         """Before the first write on a connection: the log must hold the very entry at the offset."""
         lease = self._leases.get(p)
@@ -232,6 +266,8 @@ class Worker:
             if offset.seq:
                 wanted = f"{offset.epoch}-{offset.seq}"
                 (found,) = await self._log_link.run([("XRANGE", keys.log(p), wanted, wanted)])
+                if isinstance(found, Exception):
+                    raise Stopped(f"the log cannot be read: {found}")
                 if not found or found[0][1][1] != offset.digest:
                     raise Stopped(f"the log does not hold {wanted} as the ledger does")
             elif head.epoch < offset.epoch:
@@ -245,6 +281,7 @@ class Worker:
         if self._leases.get(p) is not lease:
             return
         log.error("partition stopped", partition=p, reason=reason)
+        self._faults.note(Unit(p, LOG), Stopped(reason))
         del self._leases[p]
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
@@ -255,37 +292,35 @@ class Worker:
         self._uncounted += rows
         if not self._uncounted or (rows > ROWS_BUSY and monotonic() < self._counted + COUNT_S_MAX):
             return
-        more = await sink.count(self._leases)
-        self._uncounted, self._counted = int(more), monotonic()
+        more: list[bool] = []
+
+        async def count(partitions: list[int]) -> None:
+            more.append(await sink.count(partitions))
+
+        await self._faults.all_or_each(COUNTS, list(self._leases), count)
+        failed = any(not self._faults.is_due(Unit(p, COUNTS)) for p in self._leases)
+        self._uncounted, self._counted = int(any(more) or failed), monotonic()
 
     async def _archive(self, sink: Sink, *, everywhere: bool = False) -> None:
         """Makes the archives that are due, where a window was sealed or something came behind a seal."""
         for p in list(self._leases if everywhere else sink.seals.pending):
-            more = p in self._leases and await self._archivist.work(sink, self._link, p, self._leases[p].offset)
+            more, unit = False, Unit(p, ARCHIVES)
+            if p in self._leases and self._faults.is_due(unit):
+                with self._faults.guard(unit):
+                    more = await self._archivist.work(sink, self._link, p, self._leases[p].offset, self._faults)
             (sink.seals.pending.add if more else sink.seals.pending.discard)(p)
 
     async def _do_chores(self, sink: Sink) -> None:
         offsets = {p: lease.offset for p, lease in self._leases.items()}
-        await sink.execute("tell_seasons", list(offsets))
-        await self._sealer.seal(sink, self._apply_link, offsets, self._clock())
+        await self._faults.all_or_each(SEASONS, offsets, lambda some: sink.execute("tell_seasons", some))
+        await self._faults.attempt(PUBLISHING, self._publisher.publish, sink, self._link, offsets, self._faults)
+        await self._sealer.seal(sink, self._apply_link, offsets, self._clock(), self._faults)
         await self._archive(sink, everywhere=True)
         for p, lease in list(self._leases.items()):
-            head = await read_head(self._link, p)
-            newest, _, _ = head.generations.partition(",")
-            oldest = head.generations.rpartition(",")[2]
-            generation_us = self._settings.seen_generation_s * 1_000_000
-            await self._link.run(
-                [
-                    evalsha(
-                        ROTATE,
-                        [keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)],
-                        [head.epoch, head.generations, generation_us, self._settings.seen_generation_entries_max],
-                    )
-                ]
-            )
-            (seq,) = await self._link.run([("HGET", keys.meta(p), "seq")])
-            PERSIST_LAG.labels(str(p)).set(int(seq) - lease.offset.seq)
-            await heal(sink, self._apply_link, p, lease.offset)
+            at, attempt = (p, lease.offset), self._faults.attempt
+            await attempt(Unit(p, CHORES), maintain, self._link, *at, self._settings)
+            await attempt(Unit(p, HEALS), heal, sink, self._apply_link, *at, self._faults)
+            await attempt(Unit(p, LETTERS), carry_out, sink, self._apply_link, *at, self._faults)
 
 
 def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:

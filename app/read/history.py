@@ -18,7 +18,7 @@ from ..model.veil import told_name
 from ..model.windows import Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
-from ..store.log import is_counted, lag_behind
+from ..store.log import counted_at, lag_behind
 from ..store.postgres import Postgres
 
 WAIT_S_MAX = 2.0
@@ -82,6 +82,14 @@ class History:
             "lag_seq": lag,
         }
 
+    async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
+        """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable
+        where nobody has decided about it."""
+        letter = await self._postgres.fetch_one("letter", p, *place)
+        if letter is not None and letter["healed_seq"] is None:
+            raise StoreUnavailable("the grant counts and could not be recorded: an operator has to look at it")
+        return letter is not None
+
     async def _is_known(self, namespace: Namespace, user: str) -> bool:
         balances = keys.balances(namespace.partition, namespace.id) + user
         return bool(await self._gatherer.call(("EXISTS", balances)))
@@ -94,7 +102,8 @@ class History:
             rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
             kind, revision = (CORRECTION, len(rows) + 1) if rows else (GRANT, 1)
             name = entry_id(kind, namespace.id, grant_id, revision)
-            if not await is_counted(self._gatherer, namespace.partition, name):
+            place = await counted_at(self._gatherer, namespace.partition, name)
+            if place is None or (monotonic() > until and await self._is_dropped(namespace.partition, place)):
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 revisions = [_revision(namespace, row) for row in rows]

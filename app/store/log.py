@@ -27,20 +27,29 @@ class _Owner(msgspec.Struct, array_like=True):
 _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 
 
-async def is_counted(gatherer: Gatherer, p: int, name: bytes) -> bool:
-    """Whether an entry id stands in a seen generation that is kept. Recovering, StoreUnavailable; O(1)."""
-    (counted,) = await are_counted(gatherer, p, [name])
-    return counted
+async def counted_at(gatherer: Gatherer, p: int, name: bytes) -> tuple[int, int] | None:
+    """Epoch and seq at which an entry id was counted, as a seen generation that is kept tells; None: it was not.
+    Recovering, StoreUnavailable; O(1)."""
+    for hits in await _seen(gatherer, p, [name]):
+        if hits[0] is not None:
+            epoch, _, seq = hits[0][16:].partition(b"-")
+            return int(epoch), int(seq)
+    return None
 
 
 async def are_counted(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[bool]:
     """Whether each entry id stands in a seen generation that is kept. Recovering, StoreUnavailable; O(names)."""
+    found = await _seen(gatherer, p, names)
+    return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
+
+
+async def _seen(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
+    """What each generation that is kept holds of some ids."""
     generations = await gatherer.call(("HGET", keys.meta(p), "generations"))
     if generations is None:
         raise Recovering(f"partition {p} lost its head")
     kept = generations.decode().split(",")
-    found = await asyncio.gather(*(gatherer.call(("HMGET", keys.seen(p, held), *names)) for held in kept))
-    return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
+    return list(await asyncio.gather(*(gatherer.call(("HMGET", keys.seen(p, held), *names)) for held in kept)))
 
 
 async def lag_behind(gatherer: Gatherer, p: int, offset: asyncpg.Record | None) -> int:

@@ -372,20 +372,23 @@ WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER 
 
 -- name: other_cells
 -- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
--- is one more grant, but for those of some seqs ($5). O(the user's grants): LIMIT and OFFSET keep each look-up one of the
--- whole key, also while nothing is known yet of how large the ledger is.
+-- and an open dead letter are one more grant, but for those of some seqs ($5). O(the user's grants): LIMIT and OFFSET keep
+-- each look-up one of the whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
     CROSS JOIN LATERAL (
-        SELECT seq FROM ledger
+        SELECT coalesce(original_seq, seq) AS seq FROM ledger
         WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
-          AND kind = CASE l.kind WHEN 'duplicate' THEN 'duplicate' ELSE 'grant' END LIMIT 1) AS f
+          AND kind = CASE WHEN l.kind IN ('duplicate', 'tombstone') THEN l.kind ELSE 'grant' END LIMIT 1) AS f
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND l.kind IN ('grant', 'correction', 'duplicate') AND NOT l.voided
+      AND l.kind IN ('grant', 'correction', 'duplicate', 'tombstone') AND NOT l.voided
       AND CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
               SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
               AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
+          WHEN 'tombstone' THEN l.revision = 1 AND l.value IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
+              SELECT FROM set_aside a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
+              AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
               SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
               AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0) END),
@@ -659,15 +662,89 @@ SELECT namespace_id, kind, grant_id, revision FROM ledger
 WHERE (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
 
+-- name: set_aside
+INSERT INTO set_aside (partition, epoch, seq, reason, entry, cause) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: recent_dead_letters
+SELECT count(*) FROM set_aside
+WHERE partition = $1 AND reason <> 'duplicate' AND set_aside_at > now() - interval '1 minute';
+
+-- name: retry_failed
+-- A dead letter that was tried again and could not be recorded again waits for another decision.
+UPDATE set_aside SET attempts = attempts + 1, decision = NULL, cause = $4
+WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
+
+-- name: settle_set_aside
+UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
+
+-- name: decided_letters
+-- Dead letters of a partition about which something was decided that is not carried out yet, but for some places.
+SELECT a.epoch, a.seq, a.entry, a.decision, a.attempts, l.recorded_at, l.weight FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+LEFT JOIN namespaces n ON n.id = l.namespace_id
+WHERE a.partition = $1 AND a.decision IS NOT NULL AND a.healed_seq IS NULL AND n.deleted_at IS NULL
+  AND NOT a.epoch || '-' || a.seq = ANY($2::text[])
+ORDER BY a.seq LIMIT $3;
+
+-- name: dead_letters
+-- Entries that could not be recorded and are neither recorded nor taken off the boards by now; of deleted namespaces none.
+SELECT a.partition, a.epoch, a.seq, a.entry, a.cause, a.set_aside_at, a.decision, a.attempts, n.name AS namespace,
+       u.name AS user
+FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+LEFT JOIN namespaces n ON n.id = l.namespace_id LEFT JOIN users u ON u.number = l.user_number
+WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL
+ORDER BY a.partition, a.epoch, a.seq LIMIT $1;
+
+-- name: letter
+SELECT decision, cause, healed_seq FROM set_aside
+WHERE partition = $1 AND epoch = $2 AND seq = $3 AND reason <> 'duplicate';
+
+-- name: decide_letter
+-- What is decided about a dead letter; the first word holds until it is carried out or has failed.
+UPDATE set_aside SET decision = coalesce(decision, $4)
+WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL AND reason <> 'duplicate' RETURNING decision;
+
+-- name: settle_erased
+-- Dead letters of a user who was erased: nothing is left that could be recorded or taken off.
+UPDATE set_aside a SET healed_seq = a.seq FROM ledger l
+WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+  AND l.user_number = $1;
+
+-- name: lost_letters
+-- Open dead letters of a partition of which nothing is known but their place.
+SELECT a.epoch, a.seq, a.cause FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+WHERE a.partition = $1 AND l.namespace_id = 0 AND a.healed_seq IS NULL AND a.reason <> 'duplicate' ORDER BY 1, 2 LIMIT $2;
+
+-- name: put_fault
+INSERT INTO faults (partition, kind, name, cause) VALUES ($1, $2, $3, $4)
+ON CONFLICT (partition, kind, name) DO UPDATE SET cause = excluded.cause;
+
+-- name: end_fault
+DELETE FROM faults WHERE partition = $1 AND kind = $2 AND name = $3;
+
+-- name: forget_faults
+DELETE FROM faults WHERE partition = $1;
+
+-- name: faults
+-- What fails, the ledger's first, and how many dead letters wait: at most $1 lines.
+SELECT partition, kind, name, cause FROM faults ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;
+
+-- name: count_dead_letters
+SELECT count(*) FROM set_aside WHERE healed_seq IS NULL AND reason <> 'duplicate';
+
 -- name: open_heals
--- Duplicates of a partition that are not taken back yet; of deleted namespaces none will be.
+-- Duplicates of a partition that are not taken back yet, but for some places; of deleted namespaces none will be, nor of
+-- corrections, which never count twice.
 SELECT a.epoch, a.seq, a.entry, l.weight, h.seq AS healed_seq FROM set_aside a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 LEFT JOIN ledger h ON h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
      AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq
-WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate'
-ORDER BY a.seq LIMIT 100;
+WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate' AND l.revision = 1
+  AND NOT a.epoch || '-' || a.seq = ANY($2::text[])
+ORDER BY a.seq LIMIT $3;
 
 -- name: close_heal
 UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
@@ -770,27 +847,30 @@ WHERE partition = ANY($1::smallint[]) AND id > $2 AND deleted_at IS NULL AND rul
 ORDER BY id LIMIT $3;
 
 -- name: unarchived
--- Closed windows whose boards are still in Redis, as far as the ledger has come.
+-- Closed windows whose boards are still in Redis, as far as the ledger has come, but for some.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, s."window", s.seq
 FROM seals s JOIN namespaces n ON n.id = s.namespace_id
 WHERE s.partition = $1 AND s.archived_at IS NULL AND s.seq > $2 AND s.seq <= $3 AND n.deleted_at IS NULL
+  AND NOT n.id || ' ' || s."window" = ANY($4::text[])
 ORDER BY s.seq LIMIT 1000;
 
 -- name: window_scores
--- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. lowest and
+-- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. A
+-- dead letter that was recorded after all counts from its own place on. lowest and
 -- highest granted_at: beyond them no grant of the window lies. O(the window's grants), or of those users' grants.
 WITH live AS (
-    SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.seq) AS first_seq
+    SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.original_seq, l.seq) AS first_seq
     FROM ledger l
     LEFT JOIN LATERAL (
-        SELECT seq FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+        SELECT coalesce(original_seq, seq) AS seq FROM ledger
+        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
         AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
     WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
-      AND l.granted_at BETWEEN $3 AND $4 AND l.seq <= $5
+      AND l.granted_at BETWEEN $3 AND $4 AND coalesce(l.original_seq, l.seq) <= $5
       AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= $5 OFFSET 0))
+          AND c.kind = 'correction' AND c.revision > l.revision AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
 SELECT b.board, user_number,
        CASE $7::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
             ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
@@ -885,11 +965,11 @@ SELECT id, board, seq FROM archives WHERE namespace_id = $1 AND "window" = $2;
 UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 
 -- name: archive_todo
--- What is to follow in archives that stand, window by window.
+-- What is to follow in archives that stand, window by window, but for some.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq
 FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
 JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
-WHERE t.partition = $1 ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
+WHERE t.partition = $1 AND NOT n.id || ' ' || t."window" = ANY($2::text[]) ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
 
 -- name: archived_of_users
 SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
@@ -1108,8 +1188,9 @@ WHERE wish = 'unhide' AND open = '{}' AND asked_at < now() - interval '1 hour';
 DELETE FROM intents WHERE wish = 'release' AND open = '{}';
 
 -- name: settled_erasures
--- Who was taken out of every partition.
-SELECT user_number, name, version, wish, actor FROM intents WHERE wish = 'erase' AND open = '{}' ORDER BY version LIMIT 100;
+-- Who was taken out of every partition, but for some.
+SELECT user_number, name, version, wish, actor FROM intents
+WHERE wish = 'erase' AND open = '{}' AND NOT user_number::text = ANY($1::text[]) ORDER BY version LIMIT 100;
 
 -- name: lock_erasure
 SELECT FROM intents WHERE user_number = $1 AND version = $2 AND wish = 'erase' AND open = '{}' FOR UPDATE;
@@ -1146,6 +1227,21 @@ SELECT erasures FROM deployment;
 -- name: namespaces_of_partitions
 SELECT id, name, partition, version, rules::text FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: changed_namespaces
+-- Some partitions' namespaces whose rules have a version behind one, in that order.
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND version > $2 AND deleted_at IS NULL ORDER BY version LIMIT $3;
+
+-- name: deleted_lately
+-- Namespaces that may be known to Redis though they are deleted, each with a new version of its rules.
+SELECT id, name, partition, nextval('rules_version') AS version FROM (
+    SELECT id, name, partition FROM namespaces
+    WHERE partition = ANY($1::smallint[]) AND deleted_at > now() - interval '1 hour'
+    ORDER BY deleted_at DESC LIMIT $2) AS lately;
+
+-- name: is_namespace
+SELECT FROM namespaces WHERE id = $1 AND deleted_at IS NULL;
 
 -- name: wishes
 -- A mark that changes with every wish for a user, and whether one is open in a partition.
@@ -1223,7 +1319,8 @@ WHERE a.namespace_id = $1 AND ((a.total, a.keys_sum, a.squares_sum, a.hash) IS D
 WITH closed AS MATERIALIZED (SELECT "window" FROM seals WHERE namespace_id = $1 AND archived_at IS NOT NULL),
 live AS (
     SELECT user_number, value, granted_at, category, windows, first_seq FROM (
-        SELECT user_number, value, granted_at, category, windows, voided, min(seq) OVER (PARTITION BY grant_id) AS first_seq,
+        SELECT user_number, value, granted_at, category, windows, voided,
+               min(coalesce(original_seq, seq)) OVER (PARTITION BY grant_id) AS first_seq,
                row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
         FROM ledger WHERE namespace_id = $1 AND kind IN ('grant', 'correction')) AS l
     WHERE place = 1 AND NOT voided),
@@ -1372,12 +1469,13 @@ SELECT user_number AS number, i.name, i.version, i.wish, coalesce($1::smallint =
 FROM intents i FULL JOIN hidden h USING (user_number)
 WHERE $2::bigint[] IS NULL OR user_number = ANY($2) ORDER BY 1;
 
--- name: duplicates
--- Duplicates of a namespace that the boards counted, and the entries that took them back (null: none yet).
-SELECT a.epoch, a.seq, a.healed_seq, u.number, u.name FROM set_aside a
+-- name: set_aside_of_namespace
+-- What the boards of a namespace counted and the ledger could not hold as what it is: duplicates and dead letters, each
+-- with the seq of the entry that took it back or recorded it after all (null: none yet).
+SELECT a.epoch, a.seq, a.healed_seq, a.reason, a.cause, u.number, u.name FROM set_aside a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
-JOIN users u ON u.number = l.user_number
-WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate';
+LEFT JOIN users u ON u.number = l.user_number
+WHERE a.partition = $1 AND l.namespace_id = $2;
 
 -- name: wanted_cells
 -- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction;
@@ -1387,10 +1485,12 @@ WHERE a.partition = $1 AND l.namespace_id = $2 AND a.reason = 'duplicate';
 WITH latest AS MATERIALIZED (
     SELECT * FROM (
         SELECT x.number, l.value, l.granted_at, l.category, l.source, l.day, l.windows, l.voided, l.seq,
-               row_number() OVER w AS place, min(l.seq) OVER (PARTITION BY x.number, l.grant_id) AS first_seq
+               row_number() OVER w AS place,
+               min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY x.number, l.grant_id) AS first_seq
         FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
         CROSS JOIN LATERAL (
-            SELECT value, granted_at, category, source, day, windows, voided, seq, grant_id, revision FROM ledger
+            SELECT value, granted_at, category, source, day, windows, voided, seq, grant_id, revision, original_seq
+            FROM ledger
             WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
               AND kind IN ('grant', 'correction') OFFSET 0) AS l
         WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
@@ -1419,8 +1519,9 @@ UNION ALL SELECT number, 'seq', max(seq), NULL FROM latest GROUP BY number;
 
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
--- correction also what the revision before it had put there. A duplicate is a grant of its own, which its heal voids: both
--- have the heal's name behind a tab, which no client's grant_id holds.
+-- correction also what the revision before it had put there. A duplicate, or a dead letter that was taken off, is a grant
+-- of its own, which its heal voids: both have the heal's name behind a tab, which no client's grant_id holds. A dead letter
+-- that was recorded after all stands at its own place.
 SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.value, l.voided,
        l.old_windows, l.old_category, l.old_value, l.old_voided
 FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
@@ -1428,10 +1529,14 @@ CROSS JOIN LATERAL (
     SELECT *, min(seq) OVER (PARTITION BY grant_id) AS first_seq,
            lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(value) OVER w AS old_value,
            lag(voided) OVER w AS old_voided
-    FROM (SELECT seq, revision, windows, category, granted_at, value, kind = 'heal' OR voided AS voided,
-                 CASE kind WHEN 'duplicate' THEN E'\theal:' || epoch || '-' || seq WHEN 'heal' THEN E'\t' || grant_id
-                      ELSE grant_id END AS grant_id
-          FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
-            AND kind IN ('grant', 'correction', 'duplicate', 'heal')) AS named
+    FROM (SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, value,
+                 kind = 'heal' OR voided AS voided,
+                 CASE WHEN kind IN ('duplicate', 'tombstone') THEN E'\theal:' || epoch || '-' || seq
+                      WHEN kind = 'heal' THEN E'\t' || grant_id ELSE grant_id END AS grant_id
+          FROM ledger l WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
+            AND (kind IN ('grant', 'correction', 'duplicate', 'heal')
+                 OR (kind = 'tombstone' AND revision = 1 AND value IS NOT NULL AND EXISTS (
+                     SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
+                     AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)))) AS named
     WINDOW w AS (PARTITION BY grant_id ORDER BY revision, seq)) AS l
 ORDER BY x.number, l.seq;

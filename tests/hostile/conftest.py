@@ -1,6 +1,7 @@
-"""A second server with short limits beside the running system's."""
+"""What hostile tests share: a server with short limits, and a system whose parts are broken and mended."""
 
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from app.embedded import free_port
+from tests.conftest import Stack
 from tests.hostile.raw import Raw, wait_until
 
 
@@ -69,3 +71,17 @@ def files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What a test breaks in it, it mends."""
+    folder = tmp_path_factory.mktemp("hostile")
+    stack = Stack(folder)
+    stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)

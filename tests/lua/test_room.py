@@ -8,8 +8,8 @@ import pytest
 
 from app.model.seal import seal_entry
 from app.persist.archive import ARCHIVE
+from app.persist.chores import ROTATE
 from app.persist.flush import FLUSH
-from app.persist.worker import ROTATE
 from app.store import keys
 from app.store.apply import CallRefused
 from app.store.changes import BUMP

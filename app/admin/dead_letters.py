@@ -1,0 +1,154 @@
+"""`leaderboard dead-letters`: entries that counted and could not be recorded, and what an operator decides about them.
+
+A decision is written to Postgres; the persister that holds the partition carries it out (app/persist/letters.py).
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from ..model.entry import CORRECTION, GRANT, LogEntry
+from ..model.veil import told_name
+from ..store.postgres import Postgres
+
+#: Seconds that a command waits for the persister to carry a decision out: it looks every 5.
+DECIDED_S_MAX = 60.0
+#: Letters that are listed at once.
+LISTED_MAX = 10_000
+_POLL_S = 0.1
+_PLACE = re.compile(r"(\d{1,4}):(\d{1,9})-(\d{1,18})\Z")
+_unpack = msgspec.msgpack.Decoder(LogEntry).decode
+
+
+class Place(NamedTuple):
+    """Which entry, as `list` names it: `<partition>:<epoch>-<seq>`."""
+
+    partition: int
+    epoch: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.epoch}-{self.seq}"
+
+
+class DeadLetter(NamedTuple):
+    """An entry that could not be recorded. user: None where it is not known or erased; decision: what is being done."""
+
+    place: Place
+    namespace: str | None
+    user: str | None
+    kind: str
+    grant_id: str | None
+    cause: str
+    at: datetime | None
+    decision: str | None
+    attempts: int
+    is_readable: bool
+
+    @property
+    def why_not_dropped(self) -> str | None:
+        """Why it cannot be taken off the boards, if so."""
+        if not self.is_readable:
+            return "this version cannot read it"
+        return None if self.kind in (GRANT, CORRECTION) else f"it is a {self.kind}: only a grant or a correction is"
+
+
+class DecisionError(Exception):
+    """A letter stays as it is; the text says why."""
+
+
+def parse_place(text: str) -> Place:
+    """A place as `list` prints it. ValueError."""
+    found = _PLACE.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not <partition>:<epoch>-<seq>, as list prints it")
+    return Place(*map(int, found.groups()))
+
+
+class DeadLetters:
+    """What Postgres knows of them. StoreUnavailable."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def open(self) -> list[DeadLetter]:
+        """Those about which nothing was decided or done yet, in the order of their places."""
+        return [_letter(row) for row in await self._postgres.fetch("dead_letters", LISTED_MAX)]
+
+    async def decide(self, letter: DeadLetter, decision: str) -> None:
+        """Writes a decision down; the same once more changes nothing. DecisionError."""
+        if decision == "retry" and not letter.is_readable:
+            raise DecisionError(f"{letter.place} cannot be retried: this version cannot read it")
+        if decision == "drop" and letter.why_not_dropped:
+            raise DecisionError(f"{letter.place} cannot be dropped: {letter.why_not_dropped}")
+        row = await self._postgres.fetch_one("decide_letter", *letter.place, decision)
+        if row is not None and row["decision"] != decision:
+            raise DecisionError(f"{letter.place} is to be {_PAST[row['decision']]} already")
+
+    async def outcome(self, letter: DeadLetter, decision: str, seconds: float = DECIDED_S_MAX) -> str:
+        """Waits until a decision is carried out; the words for it. DecisionError where it failed, or not yet."""
+        until = monotonic() + seconds
+        while True:
+            row = await self._postgres.fetch_one("letter", *letter.place)
+            if row is None:
+                raise DecisionError(f"there is no dead letter {letter.place}")
+            if row["healed_seq"] is not None:
+                return f"{_PAST[decision]} by seq {row['healed_seq']}"
+            if row["decision"] is None:
+                raise DecisionError(f"{letter.place} cannot be recorded: {row['cause']}")
+            if monotonic() > until:
+                what = f"{letter.place} is to be {_PAST[decision]}"
+                raise DecisionError(f"{what} and is not yet: does a persister run, and what does /readyz say?")
+            await asyncio.sleep(_POLL_S)
+
+    async def is_settled(self, place: Place) -> bool:
+        """Whether a letter was recorded or taken off before. DecisionError where there never was one."""
+        row = await self._postgres.fetch_one("letter", *place)
+        if row is None:
+            raise DecisionError(f"there is no dead letter {place}")
+        return row["healed_seq"] is not None
+
+
+_PAST = {"retry": "recorded", "drop": "taken off the boards"}
+
+
+def _letter(row: asyncpg.Record) -> DeadLetter:
+    entry = _read(row["entry"])
+    user = row["user"] if entry is None else entry.user
+    return DeadLetter(
+        place=Place(row["partition"], row["epoch"], row["seq"]),
+        namespace=row["namespace"],
+        user=told_name(user) if user else None,
+        kind="entry" if entry is None else entry.kind,
+        grant_id=None if entry is None else entry.grant_id,
+        cause=row["cause"] or "unknown",
+        at=row["set_aside_at"],
+        decision=row["decision"],
+        attempts=row["attempts"],
+        is_readable=entry is not None,
+    )
+
+
+def _read(packed: bytes) -> LogEntry | None:
+    try:
+        return _unpack(packed)
+    except msgspec.DecodeError:
+        return None
+
+
+def table(letters: Sequence[DeadLetter]) -> list[str]:
+    """Lines for a terminal, one a letter, their columns aligned."""
+    rows: list[Any] = [("PLACE", "NAMESPACE", "USER", "KIND", "GRANT", "WHEN", "STATE", "CAUSE")]
+    for letter in letters:
+        state = f"{letter.decision} under way" if letter.decision else "open"
+        when = f"{letter.at:%Y-%m-%dT%H:%M:%SZ}" if letter.at else "?"
+        named = (letter.namespace or "?", letter.user or "?", letter.kind, letter.grant_id or "?")
+        rows.append((str(letter.place), *named, when, state, letter.cause))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]

@@ -1,0 +1,24 @@
+"""What is done for each partition from time to time: seen generations go on, and the ledger's lag is told."""
+
+from ..metrics import PERSIST_LAG
+from ..settings import Settings
+from ..store import keys
+from ..store.partitions import read_head
+from ..store.redis import Call, Link, ask, evalsha
+from ..store.scripts import load
+from .sink import Offset
+
+ROTATE = load("rotate")
+
+
+async def maintain(link: Link, p: int, offset: Offset, settings: Settings) -> None:
+    """One partition. CallRefused where its head holds nonsense, Refused where Redis says no. O(1)."""
+    head = await read_head(link, p)
+    newest, _, _ = head.generations.partition(",")
+    oldest = head.generations.rpartition(",")[2]
+    generation_us = settings.seen_generation_s * 1_000_000
+    names = [keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)]
+    bounds: Call = [head.epoch, head.generations, generation_us, settings.seen_generation_entries_max]
+    await ask(link, evalsha(ROTATE, names, bounds))
+    seq = await ask(link, ("HGET", keys.meta(p), "seq"))
+    PERSIST_LAG.labels(str(p)).set(int(seq) - offset.seq)

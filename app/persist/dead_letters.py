@@ -1,0 +1,71 @@
+"""Entries that the boards counted and the ledger cannot hold as what they are, in the transaction of their rows.
+
+A duplicate is taken back by itself. A dead letter waits for an operator: recorded after all, or taken off the boards.
+"""
+
+import re
+from collections.abc import Sequence
+
+import asyncpg
+
+from ..metrics import DUPLICATES_HEALED, POISON
+from ..model.entry import HEAL
+from ..store.postgres import queries
+from .failure import TooManyDeadLetters
+from .row import BARE, DUPLICATE, Row
+
+#: Dead letters of a partition in a minute: more are hardly the fault of each row, and the partition stops instead.
+DEAD_LETTERS_A_MINUTE_MAX = 10
+
+_HEAL_NAME = re.compile(r"heal:(\d+)-(\d+)\Z")
+
+
+async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
+    """Sets aside what these rows could not record, and settles what they settle. TooManyDeadLetters; O(those rows)."""
+    duplicates = [row for row in rows if row.fault == DUPLICATE]
+    dead = [row for row in rows if row.is_dead]
+    letters = [row for row in dead if row.original is None and not _is_told_by_its_tombstone(row)]
+    await _check_rate(connection, letters)
+    if duplicates or letters:
+        aside = [(DUPLICATE, row) for row in duplicates] + [("poison", row) for row in letters]
+        records = [(*_place(row), reason, row.packed, row.fault) for reason, row in aside]
+        await connection.executemany(queries()["set_aside"], records)
+    failed = [(row.partition, *row.original[:2], row.fault) for row in dead if row.original is not None]
+    if failed:
+        await connection.executemany(queries()["retry_failed"], failed)
+    done = [row for row in rows if row.fault is None or _is_told_by_its_tombstone(row)]
+    settled = [place for row in done if (place := _settles(row)) is not None]
+    if settled:
+        await connection.executemany(queries()["settle_set_aside"], settled)
+    DUPLICATES_HEALED.inc(len(duplicates))
+    POISON.inc(len(letters))
+
+
+async def _check_rate(connection: asyncpg.Connection, letters: Sequence[Row]) -> None:
+    for p in {row.partition for row in letters}:
+        count = sum(row.partition == p for row in letters)
+        recent = await connection.fetchval(queries()["recent_dead_letters"], p)
+        if recent + count > DEAD_LETTERS_A_MINUTE_MAX:
+            raise TooManyDeadLetters(
+                f"more than {DEAD_LETTERS_A_MINUTE_MAX} entries in a minute cannot be recorded; the last: "
+                f"{letters[-1].code or 'unreadable'}"
+            )
+
+
+def _is_told_by_its_tombstone(row: Row) -> bool:
+    """A heal is nothing but what it moved and whose it is."""
+    return row.is_dead and row.tombstone != BARE and row.entry is not None and row.entry.kind == HEAL
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    return row.partition, row.epoch, row.seq
+
+
+def _settles(row: Row) -> tuple[int, int, int, int] | None:
+    """The place of what was set aside and is recorded or taken back by this row, and the row's own seq."""
+    if row.original is not None:
+        return row.partition, *row.original[:2], row.seq
+    if row.entry is not None and row.entry.kind == HEAL:
+        found = _HEAL_NAME.match(row.entry.grant_id)
+        return (row.partition, int(found[1]), int(found[2]), row.seq) if found else None
+    return None

@@ -1,0 +1,46 @@
+"""Whose fault a failure is: that of a row, which no store could ever take, or that of the store, which passes."""
+
+import asyncpg
+
+_ROW_CLASSES = ("22", "54")  # data exceptions, limits of the program
+_UNIQUE = "23505"
+#: Characters of a cause that are told: a line on a screen.
+CAUSE_CHARACTERS_MAX = 200
+
+
+class TooManyDeadLetters(Exception):
+    """More entries than are set aside by themselves cannot be recorded: that is hardly the fault of each."""
+
+
+def is_of_row(error: Exception) -> bool:
+    """Whether the row is at fault: a value that Postgres does not take or asyncpg cannot encode; a key that is taken,
+    once duplicates are marked. All else (no partition of a table, a missing column, a full disk, a lock, a timeout)
+    is the store's, and nothing is ever set aside for it."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] in _ROW_CLASSES or state == _UNIQUE
+    return isinstance(error, (ValueError, OverflowError))
+
+
+def is_bisected(error: Exception) -> bool:
+    """Whether halving a batch may find out which rows are at fault."""
+    return is_of_row(error) or isinstance(error, TooManyDeadLetters)
+
+
+def code_of(error: Exception) -> str:
+    """A short name of the cause, as metrics label it: the SQLSTATE, or the kind of error."""
+    return getattr(error, "sqlstate", None) or type(error).__name__
+
+
+def cause_of(error: Exception) -> str:
+    """The cause in one line, for an operator."""
+    state = getattr(error, "sqlstate", None)
+    words = " ".join(str(error).split()) or type(error).__name__
+    return f"{state} {words}"[:CAUSE_CHARACTERS_MAX] if state else words[:CAUSE_CHARACTERS_MAX]
+
+
+def public_cause(error: Exception) -> str:
+    """The cause without any value of a client's, for whoever may ask: messages about rows tell them."""
+    if is_of_row(error):
+        return f"{code_of(error)} {type(error).__name__}"
+    return cause_of(error)

@@ -1,0 +1,158 @@
+"""What operators decided about dead letters: recorded after all, or taken off the boards. One entry each.
+
+A letter is settled by the row of that entry, in its transaction; until then the same entry is submitted again, and the
+script takes it once. Nothing that was written is changed.
+"""
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from ..model.correction import Cell, Held, Moves, cells_of, held_of, plan_moves
+from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, Entry, LogEntry, entry_id
+from ..model.namespace import Namespace
+from ..store import apply, keys
+from ..store.partitions import read_head
+from ..store.redis import Link, Refused
+from .faults import DEAD_LETTER, Faults, Unit
+from .row import unpack
+from .sink import Offset, Sink
+
+RETRY, DROP = "retry", "drop"
+#: Letters that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
+DECIDED_A_PASS_MAX = 50
+
+
+class Letter(NamedTuple):
+    """A dead letter about which something was decided. recorded_at: microseconds; weight: live grants that it added."""
+
+    epoch: int
+    seq: int
+    claimed: LogEntry
+    decision: str
+    attempts: int
+    recorded_at: int
+    weight: int
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether it is a grant that moved nothing."""
+        return self.claimed.kind == GRANT and self.weight == 0
+
+
+async def carry_out(sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -> None:
+    """Does what was decided about a partition's letters, as far as the ledger holds their users' last changes."""
+    rows = await sink.fetch("decided_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
+    for row in rows:
+        with faults.guard(Unit(p, DEAD_LETTER, f"{row['epoch']}-{row['seq']}")):
+            await _carry_out(sink, link, p, offset, _letter(row))
+
+
+def _letter(row: asyncpg.Record) -> Letter:
+    claimed = unpack(row["entry"])
+    return Letter(
+        row["epoch"], row["seq"], claimed, row["decision"], row["attempts"], row["recorded_at"], row["weight"]
+    )
+
+
+async def _carry_out(sink: Sink, link: Link, p: int, offset: Offset, letter: Letter) -> None:
+    """Where the user has changed since the ledger's last entry, it is for a later pass."""
+    namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
+    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
+    version, seq = await link.run(calls)
+    for reply in (version, seq):
+        if isinstance(reply, Exception):
+            raise Refused(str(reply))
+    if version is None or int(seq or 0) > offset.seq:
+        return
+    namespace = Namespace(namespace_id, "", p, int(version), await sink.rules(namespace_id))
+    hold = f"u={int(seq or 0)}"
+    entry = retry_entry(namespace, letter, hold) if letter.decision == RETRY else None
+    if entry is None:
+        entry = drop_entry(namespace, letter, await _plan(sink, namespace, letter, hold))
+    head = await read_head(link, p)
+    head.known = (offset.epoch, offset.seq, offset.digest)
+    (reply,) = await link.run([apply.pack(p, [entry], head)])
+    (outcome,) = apply.read(reply)
+    if outcome.code not in ("applied", "duplicate", "stale_user", "stale_rules"):
+        raise Refused(f"{outcome.code} {outcome.detail or ''}".strip())
+
+
+def retry_entry(namespace: Namespace, letter: Letter, hold: str) -> Entry:
+    """An entry that moves no number and whose row is what the letter claimed. Each attempt counts once."""
+    name = f"retry:{letter.epoch}-{letter.seq}"
+    body = msgspec.structs.replace(letter.claimed, weight=0, original=(letter.epoch, letter.seq, letter.recorded_at))
+    if letter.quarantined:
+        body = msgspec.structs.replace(body, voided=True, verb=QUARANTINE)
+    return Entry(
+        namespace,
+        body,
+        id=entry_id(DEAD_LETTER, namespace.id, name, letter.attempts + 1),
+        content=blake2b(name.encode(), digest_size=16).digest(),
+        windows=("all",),
+        moves=f"-{hold}",
+    )
+
+
+def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
+    """The heal that takes a letter off the boards. Its id is one for all that is decided, so a letter that is being
+    recorded cannot be taken off at the same time."""
+    claimed, name = letter.claimed, f"heal:{letter.epoch}-{letter.seq}"
+    body = msgspec.structs.replace(
+        claimed,
+        kind=HEAL,
+        grant_id=name,
+        revision=1,
+        amount=-claimed.amount if claimed.kind == GRANT else 0,
+        weight=-letter.weight,
+        meta=None,
+        value=None,
+        voided=False,
+        verb=None,
+        reason=None,
+        key=None,
+        asked=None,
+        batch=None,
+    )
+    return Entry(
+        namespace,
+        body,
+        id=entry_id(DEAD_LETTER, namespace.id, f"retry:{letter.epoch}-{letter.seq}", letter.attempts + 1),
+        content=blake2b(name.encode(), digest_size=16).digest(),
+        windows=moves.windows or ("all",),
+        labels=moves.labels,
+        moves="t" + moves.text,
+    )
+
+
+async def _plan(sink: Sink, namespace: Namespace, letter: Letter, hold: str) -> Moves:
+    """What becomes of each number without the letter: a grant is gone, a correction's grant is as it was before."""
+    claimed = letter.claimed
+    is_live = not (letter.quarantined or claimed.voided)
+    before = _claimed(claimed, letter.seq) if is_live else None
+    after: Held | None = None
+    if claimed.kind == CORRECTION:
+        for row in await sink.fetch("held", namespace.id, [claimed.grant_id]):
+            after = None if row["voided"] else _held(row)
+    boards, labels = cells_of(namespace, before, after)
+    others = [claimed.grant_id] if claimed.kind == CORRECTION else []
+    rows = await sink.fetch("other_cells", namespace.id, claimed.user, others, [*boards, *labels], [letter.seq])
+    return plan_moves(namespace, before, after, {row["cell"]: Cell(*tuple(row)[1:]) for row in rows}, hold)
+
+
+def _held(row: asyncpg.Record) -> Held:
+    names = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
+    day = None if row["day"] is None else row["day"].isoformat()
+    return Held(
+        **{name: row[name] for name in (*names, "granted_at", "voided")},
+        windows=tuple(row["windows"]),
+        day=day,
+        seq=row["first_seq"],
+    )
+
+
+def _claimed(claimed: LogEntry, seq: int) -> Held:
+    body = claimed if claimed.kind == GRANT else msgspec.structs.replace(claimed, amount=claimed.value or 0)
+    return held_of(body, seq)

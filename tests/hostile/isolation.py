@@ -1,0 +1,120 @@
+"""A deployment in which one part fails: namespaces by their partition, faults that are planted and mended."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import httpx
+import psycopg
+
+from app.model.namespace import partition_of
+
+PARTITIONS = 16
+_numbers = count()
+
+
+def until(ask: Callable[[], Any], what: str, seconds: float = 30) -> None:
+    """Waits until something holds."""
+    deadline = time.monotonic() + seconds
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+class Isolation:
+    """`sick` and `well` are namespaces of two partitions; both are fresh."""
+
+    def __init__(self, stack: Any, client: httpx.Client, direct: Any) -> None:
+        self.stack, self.client, self.direct = stack, client, direct
+        self.spaces: list[str] = []
+        self.sick = self.space()
+        self.p = partition_of(self.sick, None, PARTITIONS)
+        self.well = self.space(beside=self.p)
+
+    def space(self, beside: int | None = None, **rules: Any) -> str:
+        """A fresh namespace, of another partition than `beside`."""
+        name = f"iso-{next(_numbers)}"
+        while partition_of(name, None, PARTITIONS) == beside:
+            name = f"iso-{next(_numbers)}"
+        answer = self.client.put(f"/v1/namespaces/{name}", json={"accept_past": None} | rules)
+        assert answer.status_code == 201, answer.text
+        self.spaces.append(name)
+        return name
+
+    def grant(self, space: str, grant_id: str, amount: int = 5, user: str = "otter", **fields: Any) -> dict[str, Any]:
+        body = {"grant_id": grant_id, "user_id": user, "amount": amount} | fields
+        answer = self.client.post(f"/v1/namespaces/{space}/grants", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def sql(self, text: str, *args: Any) -> list[Any]:
+        with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:
+            cursor = db.execute(text, args)
+            return cursor.fetchall() if cursor.description else []
+
+    def recorded(self, space: str) -> list[Any]:
+        """The ledger's rows of a namespace: kind, grant_id, user, change, score."""
+        return self.sql(
+            "SELECT l.kind, l.grant_id, u.name, l.change, l.score FROM ledger l LEFT JOIN users u "
+            "ON u.number = l.user_number JOIN namespaces n ON n.id = l.namespace_id WHERE n.name = %s ORDER BY l.seq",
+            space,
+        )
+
+    def ids(self, space: str) -> list[str]:
+        return [row[1] for row in self.recorded(space) if row[0] == "grant"]
+
+    def letters(self) -> list[tuple[int, str]]:
+        """The dead letters that are open: partition and cause."""
+        return self.sql(
+            "SELECT partition, cause FROM set_aside WHERE reason <> 'duplicate' AND healed_seq IS NULL ORDER BY 1, seq"
+        )
+
+    def ready(self) -> dict[str, Any]:
+        return dict(self.client.get("/readyz").json())
+
+    def degraded(self) -> str:
+        return "\n".join(self.ready()["degraded"])
+
+    def goes_on(self, space: str) -> None:
+        """A grant of a namespace reaches the ledger."""
+        name = f"goes-on-{next(_numbers)}"
+        self.grant(space, name, user="goes-on")
+        until(lambda: name in self.ids(space), f"the ledger of {space} waits: {self.degraded()}")
+
+    def well_goes_on(self) -> None:
+        """A grant of the healthy namespace reaches the ledger."""
+        self.goes_on(self.well)
+
+    @contextmanager
+    def raising(self, state: str, condition: str, event: str = "INSERT", table: str = "ledger") -> Iterator[None]:
+        """Rows that meet a condition on `new` or `old` are refused with an SQLSTATE."""
+        with self.trigger(f"RAISE EXCEPTION 'planted' USING ERRCODE = '{state}'", condition, event, table):
+            yield
+
+    @contextmanager
+    def trigger(self, does: str, condition: str, event: str = "INSERT", table: str = "ledger") -> Iterator[None]:
+        row = "old" if event == "DELETE" else "new"
+        self.sql(
+            "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {condition} THEN {does}; END IF; RETURN {row}; END $$"
+        )
+        self.sql(f"CREATE TRIGGER planted BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION planted()")
+        try:
+            yield
+        finally:
+            self.sql(f"DROP TRIGGER planted ON {table}")
+            self.sql("DROP FUNCTION planted")
+
+    def leave(self) -> None:
+        """Nothing is left for the tests that follow: what was set aside, and the namespaces whose rows tell of it."""
+        self.stack.wait_flushed(60)
+        for space in self.spaces:
+            assert self.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code in (204, 404)
+        self.sql("UPDATE set_aside SET set_aside_at = NULL, healed_seq = coalesce(healed_seq, seq)")
+
+    def mended(self) -> None:
+        """The ledger holds everything, and nothing is told any more."""
+        self.stack.wait_flushed(60)
+        until(lambda: "partition" not in self.degraded(), f"what is mended is told on: {self.degraded()}")

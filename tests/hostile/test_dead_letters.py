@@ -1,0 +1,229 @@
+"""Entries that counted and could not be recorded: what is told of them, and what an operator can do about them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from app.cli import cli
+from tests.hostile.isolation import Isolation, until
+from tests.integration.faults import verify as run_verify
+
+pytestmark = pytest.mark.timeout(180)
+
+RULES: list[dict[str, Any]] = [
+    {},
+    {"tie_break": "earliest", "ranking": "dense", "category_boards": True, "streaks": True, "bounded_sums": True},
+    {"aggregation": "best", "tie_break": "earliest", "category_boards": True, "streaks": True},
+    {"aggregation": "best", "order": "asc", "ranking": "dense"},
+    {"aggregation": "latest", "tie_break": "earliest"},
+]
+AT = {"granted_at": "2024-05-01T10:00:00Z"}
+
+
+@pytest.fixture
+def iso(shared_stack: Any) -> Iterator[Isolation]:
+    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
+        iso = Isolation(shared_stack, client, direct)
+        yield iso
+        iso.leave()
+
+
+@contextmanager
+def refusing(iso: Isolation, *grant_ids: str) -> Iterator[None]:
+    """Postgres takes no row of these grants."""
+    names = ", ".join(f"'{grant_id}'" for grant_id in grant_ids)
+    with iso.raising("22P05", f"new.kind IN ('grant', 'correction') AND new.grant_id IN ({names})"):
+        yield
+
+
+def command(iso: Isolation, *args: str) -> tuple[int, str]:
+    """In this process: most of a command's time is its start."""
+    done = CliRunner().invoke(cli, ["dead-letters", *args], env=iso.stack.environment)
+    assert done.exit_code in (0, 1, 2), done.exception
+    return done.exit_code, done.stdout + done.stderr
+
+
+def places(iso: Isolation) -> list[str]:
+    sql = "SELECT partition || ':' || epoch || '-' || seq FROM set_aside WHERE healed_seq IS NULL AND reason = 'poison'"
+    return [row[0] for row in iso.sql(f"{sql} ORDER BY partition, epoch, seq")]
+
+
+def verify(iso: Isolation) -> tuple[int, str]:
+    code, lines = run_verify(iso.stack)
+    return code, "".join(f"{line}\n" for line in lines)
+
+
+def boards(iso: Isolation, space: str) -> Any:
+    """All that Redis holds of a namespace's scores, but for when it was written."""
+    ((number,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
+    found: dict[bytes, Any] = {}
+    for kind in ("b", "bo", "bs", "bt", "u"):
+        for key in iso.direct.keys(f"lb:*:{kind}:{number}:*"):
+            if iso.direct.type(key) == b"zset":
+                found[key] = iso.direct.zrange(key, 0, -1, withscores=True)
+            else:
+                held = iso.direct.hgetall(key)
+                found[key] = {name: held[name] for name in held if name not in (b"seq", b"at")}
+    return found
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -> None:
+    space = iso.space(**rules)
+    iso.grant(space, "g1", 3, category="red", source="race", **AT)
+    iso.grant(space, "g2", 4, user="bob", category="red", **AT)
+    with refusing(iso, "bad"):
+        iso.grant(space, "bad", 5, category="blue", source="race", meta={"round": 1}, **AT)
+        iso.grant(space, "g3", 2, category="red", **AT)
+        iso.grant(space, "g4", 9, user="bob", **AT)
+        iso.stack.wait_flushed()
+        code, told = verify(iso)
+        (place,) = places(iso)
+        why = f"{space}: the entry {place.split(':')[1]} of 'otter' could not be recorded (22P05 planted): "
+        assert (code, told) == (1, why + "see leaderboard dead-letters\n")
+        code, listed = command(iso, "list")
+        assert code == 0
+        assert [word in listed for word in (place, space, "otter", "bad", "22P05 planted")] == [True] * 5
+        code, told = command(iso, "retry", place)
+        assert (code, told) == (1, f"leaderboard: {place} cannot be recorded: 22P05 planted\n")
+    before = boards(iso, space)
+    code, told = command(iso, "retry", place)
+    assert code == 0, told
+    assert f"{place}: recorded by seq" in told
+    assert boards(iso, space) == before
+    assert command(iso, "retry", place) == (0, f"{place}: nothing is left to do\n")
+    assert command(iso, "list") == (0, "no dead letters\n")
+    kept = iso.client.get(f"/v1/namespaces/{space}/grants/bad").json()
+    assert (kept["amount"], kept["meta"], kept["voided"], kept["category"]) == (5, {"round": 1}, False, "blue")
+    ((recorded, original),) = iso.sql(
+        "SELECT recorded_at, (SELECT t.recorded_at FROM ledger t WHERE t.kind = 'tombstone' "
+        "AND t.seq = l.original_seq AND t.partition = l.partition) FROM ledger l "
+        "JOIN namespaces n ON n.id = l.namespace_id "
+        "WHERE n.name = %s AND l.grant_id = 'bad'",
+        space,
+    )
+    assert recorded == original
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+    # It is a grant like any other from here on.
+    assert iso.client.delete(f"/v1/namespaces/{space}/grants/bad").status_code == 200
+    assert iso.client.patch(f"/v1/namespaces/{space}/grants/g3", json={"amount": 7}).status_code == 200
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_letter_is_taken_off_the_boards(iso: Isolation, rules: dict[str, Any]) -> None:
+    """Two of one user who has nothing else, and one beside a recorded grant."""
+    space = iso.space(**rules)
+    iso.grant(space, "g1", 3, user="bob", category="red", source="race", **AT)
+    iso.stack.wait_flushed()
+    before = boards(iso, space)
+    with refusing(iso, "bad1", "bad2", "bad3"):
+        iso.grant(space, "bad1", 5, category="blue", source="race", **AT)
+        iso.grant(space, "bad2", 6, category="blue", **AT)
+        iso.grant(space, "bad3", 7, user="bob", category="red", **AT)
+        iso.stack.wait_flushed()
+    told_of = iso.client.get(f"/v1/namespaces/{space}/grants/bad1")
+    assert (told_of.status_code, "could not be recorded" in told_of.json()["detail"]) == (503, True)
+    first, *others = places(iso)
+    assert command(iso, "drop", first)[0] == 0
+    assert verify(iso)[0] == 1
+    counted = iso.client.get(f"/v1/namespaces/{space}/users/otter").json()
+    assert (counted["score"], counted["grants"]) == (6, 1)
+    code, told = command(iso, "drop", "--all")
+    assert (code, told.count("taken off the boards by seq")) == (0, 2)
+    assert command(iso, "drop", first, *others) == (
+        0,
+        "".join(f"{p}: nothing is left to do\n" for p in (first, *others)),
+    )
+    assert iso.client.get(f"/v1/namespaces/{space}/grants/bad1").json()["code"] == "grant_not_found"
+    after = boards(iso, space)
+    board = {key: after[key] for key in after if b":bo:" not in key and b":b:" not in key and b"otter" not in key}
+    assert board == {key: before[key] for key in board}
+    shown = iso.client.get(f"/v1/namespaces/{space}/boards/all").json()["entries"]
+    assert [(entry["user_id"], entry["score"]) for entry in shown] == [("bob", 3)]
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+@pytest.mark.parametrize("decision", ["retry", "drop"])
+def test_a_correction_that_could_not_be_recorded(iso: Isolation, decision: str) -> None:
+    space = iso.space(category_boards=True)
+    iso.grant(space, "g1", 3, category="red", **AT)
+    iso.grant(space, "g2", 4, category="red", **AT)
+    iso.stack.wait_flushed()
+    before = boards(iso, space)
+    with refusing(iso, "g1"):
+        url = f"/v1/namespaces/{space}/grants/g1"
+        assert iso.client.patch(url, json={"amount": 8, "category": "blue"}).json()["score"] == 12
+        iso.stack.wait_flushed()
+    counted = boards(iso, space)
+    (place,) = places(iso)
+    code, told = command(iso, decision, place)
+    assert code == 0, told
+    # A member of a space that nobody is in any more is no part of it.
+    assert boards(iso, space) == (counted if decision == "retry" else before)
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+def test_a_letter_in_quarantine_stays_there(iso: Isolation) -> None:
+    space = iso.space(suspicious="quarantine", amount_max=10)
+    with refusing(iso, "bad1", "bad2"):
+        for grant_id in ("bad1", "bad2"):
+            assert iso.grant(space, grant_id, 50)["status"] == "quarantined"
+        iso.stack.wait_flushed()
+    first, second = places(iso)
+    assert command(iso, "drop", first)[0] == 0
+    assert command(iso, "retry", second)[0] == 0
+    assert iso.client.get(f"/v1/namespaces/{space}/grants/bad2").json()["quarantined"] is True
+    assert iso.client.post(f"/v1/namespaces/{space}/grants/bad2/restore").json()["score"] == 50
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+def test_a_decision_survives_everybody(iso: Isolation) -> None:
+    """The command is killed, the persister is killed again and again: one entry, once."""
+    with refusing(iso, "bad"):
+        iso.grant(iso.sick, "bad")
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    iso.stack.kill("persist")
+    iso.sql("UPDATE set_aside SET decision = 'retry' WHERE healed_seq IS NULL")
+    code, told = command(iso, "drop", place)
+    assert (code, told) == (1, f"leaderboard: {place} is to be recorded already\n")
+    for _ in range(3):
+        iso.stack.start("persist")
+        until(
+            lambda: iso.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 1818361857"),
+            "no persister",
+        )
+        iso.stack.kill("persist")
+    iso.stack.start("persist")
+    until(lambda: not places(iso), "the letter is not recorded")
+    iso.stack.wait_flushed()
+    assert [row[0] for row in iso.recorded(iso.sick)] == ["tombstone", "grant"]
+    assert verify(iso) == (0, "")
+
+
+def test_an_erased_user_leaves_no_letter(iso: Isolation) -> None:
+    with refusing(iso, "bad"):
+        iso.grant(iso.sick, "bad", user="secret-name")
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert iso.stack.run("erase", "secret-name").returncode == 0
+    assert places(iso) == []
+    assert iso.sql("SELECT seq FROM set_aside WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
+    assert command(iso, "retry", place) == (0, f"{place}: nothing is left to do\n")
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+def test_what_is_no_letter_is_said(iso: Isolation) -> None:
+    assert command(iso, "retry", "0:1-99999") == (1, "leaderboard: there is no dead letter 0:1-99999\n")
+    assert [command(iso, *args)[0] for args in (("retry",), ("drop", "x"), ("drop", "0:1-1", "--all"))] == [2, 2, 2]

@@ -1,0 +1,173 @@
+"""A heal, a user's state, an archive, a seal, a deletion or a count that always fails: it is named, and it is alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from app.store import keys
+from tests.hostile.isolation import Isolation, until
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def iso(shared_stack: Any) -> Iterator[Isolation]:
+    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
+        iso = Isolation(shared_stack, client, direct)
+        yield iso
+        iso.leave()
+
+
+def number(iso: Isolation, space: str) -> int:
+    ((found,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
+    return int(found)
+
+
+def go_on(iso: Isolation, named: str) -> None:
+    """What fails is told, and the grants of both partitions go on reaching the ledger."""
+    until(lambda: named in iso.degraded(), f"{named!r} is not told: {iso.degraded()}")
+    for _ in range(2):
+        iso.goes_on(iso.well)
+        iso.goes_on(iso.sick)
+    assert iso.ready()["status"] == "ready"
+
+
+def test_a_heal_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
+    for grant_id, user in (("twice", "poison"), ("again", "fine")):
+        iso.grant(iso.sick, grant_id, user=user)
+    iso.stack.wait_flushed()
+    iso.stack.stop("persist")
+    iso.direct.delete(*iso.direct.keys(f"lb:{{{iso.p}}}:seen:*"))
+    for grant_id, user in (("twice", "poison"), ("again", "fine")):
+        iso.grant(iso.sick, grant_id, user=user)
+    balances = keys.balances(iso.p, number(iso, iso.sick)) + "poison"
+    held = iso.direct.dump(balances)
+    iso.direct.delete(balances)
+    iso.direct.set(balances, "spoilt")
+    iso.stack.start("persist")
+    go_on(iso, f"of partition {iso.p} fails")
+    healed = (
+        "SELECT u.name FROM set_aside a JOIN ledger l USING (partition, epoch, seq) JOIN users u ON u.number = "
+        "l.user_number WHERE a.healed_seq IS NOT NULL AND l.namespace_id = %s"
+    )
+    until(lambda: iso.sql(healed, number(iso, iso.sick)) == [("fine",)], "the other heal waits")
+    iso.direct.restore(balances, 0, held, replace=True)
+    until(lambda: len(iso.sql(healed, number(iso, iso.sick))) == 2, "what is mended is not healed")
+    iso.mended()
+
+
+def test_a_users_state_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
+    """Redis holds something else where a partition keeps its hidden users."""
+    iso.grant(iso.sick, "g1", user="to-hide")
+    iso.grant(iso.well, "g1", user="to-hide")
+    iso.stack.wait_flushed()
+    ((p,),) = iso.sql("SELECT min(partition) FROM partitions WHERE partition NOT IN (SELECT partition FROM namespaces)")
+    iso.direct.set(keys.hidden(p), "spoilt")
+    try:
+        answer = iso.client.post("/v1/users/to-hide/hide")
+        assert answer.status_code == 202, answer.text
+        go_on(iso, f"of partition {p} fails")
+        ((user,),) = iso.sql("SELECT number FROM users WHERE name = 'to-hide'")
+        opened = "SELECT open FROM intents WHERE user_number = %s"
+        until(lambda: iso.sql(opened, user) == [([p],)], "the other partitions wait")
+        assert iso.client.post("/v1/users/goes-on/hide").status_code in (200, 202, 204)
+    finally:
+        iso.direct.delete(keys.hidden(p))
+    until(lambda: iso.sql(opened, user) == [([],)], "what is mended is not done")
+    assert iso.client.post("/v1/users/goes-on/unhide").status_code in (200, 202, 204)
+    iso.mended()
+
+
+def sealed(iso: Isolation, space: str, day: str) -> bool:
+    sql = 'SELECT archived_at FROM seals WHERE namespace_id = %s AND "window" = %s AND archived_at IS NOT NULL'
+    return bool(iso.sql(sql, number(iso, space), day))
+
+
+DAY = "2024-05-01"
+OLD: dict[str, Any] = {"granted_at": f"{DAY}T10:00:00Z"}
+
+
+def test_an_archive_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
+    beside = iso.space(group=iso.sick)
+    for space in (iso.sick, beside):
+        iso.grant(space, "g1", **OLD)
+    iso.stack.wait_flushed()
+    poison = number(iso, iso.sick)
+    with iso.raising("XX000", f"new.namespace_id = {poison}", table="archives"):
+        for space, group in ((iso.sick, None), (beside, iso.sick)):
+            rules = {"accept_past": "P7D", "group": group}
+            assert iso.client.put(f"/v1/namespaces/{space}", json=rules).status_code == 200
+        go_on(iso, f"archive {poison} {DAY}")
+        until(lambda: sealed(iso, beside, DAY), "another namespace's archive waits")
+        assert not sealed(iso, iso.sick, DAY)
+    until(lambda: sealed(iso, iso.sick, DAY), "what is mended is not archived", 60)
+    iso.mended()
+
+
+def test_a_seal_and_a_head_that_fail_keep_nobody_waiting(iso: Isolation) -> None:
+    """The hash of a namespace, and the head of a partition without namespaces, are no hashes."""
+    beside = iso.space(group=iso.sick)
+    ((p,),) = iso.sql("SELECT max(partition) FROM partitions WHERE partition NOT IN (SELECT partition FROM namespaces)")
+    spoilt = iso.space(group=iso.sick)
+    assert iso.client.put(f"/v1/namespaces/{spoilt}", json={"group": iso.sick}).status_code == 200
+    iso.grant(beside, "g1", **OLD)
+    iso.stack.wait_flushed()
+    space = keys.space(iso.p, number(iso, spoilt))
+    meta = iso.direct.dump(keys.meta(p))
+    iso.direct.set(space, "spoilt")
+    try:
+        rules = {"accept_past": "P7D", "group": iso.sick}
+        assert iso.client.put(f"/v1/namespaces/{beside}", json=rules).status_code == 200
+        go_on(iso, f"seal of namespace {number(iso, spoilt)}")
+        until(lambda: sealed(iso, beside, DAY), "another namespace's window is not sealed")
+        iso.direct.hset(keys.meta(p), "generations", "none")
+        until(lambda: f"maintenance of partition {p} fails" in iso.degraded(), "the head is not told")
+        iso.well_goes_on()
+    finally:
+        iso.direct.delete(space)
+        iso.direct.restore(keys.meta(p), 0, meta, replace=True)
+    iso.mended()
+
+
+def test_a_log_that_cannot_be_read_stops_its_partition_alone(iso: Isolation) -> None:
+    ((p,),) = iso.sql("SELECT max(partition) FROM partitions WHERE partition NOT IN (SELECT partition FROM namespaces)")
+    iso.direct.set(keys.log(p), "spoilt")
+    try:
+        until(lambda: f"the log of partition {p} stops" in iso.degraded(), "the log is not told")
+        iso.well_goes_on()
+    finally:
+        iso.direct.delete(keys.log(p))
+    iso.mended()
+
+
+def test_a_deletion_that_fails_keeps_no_other_waiting(iso: Isolation) -> None:
+    doomed, other = iso.space(), iso.space()
+    for space in (doomed, other):
+        iso.grant(space, "g1")
+    iso.stack.wait_flushed()
+    poison = number(iso, doomed)
+    iso.sql(
+        f"INSERT INTO seals SELECT {poison}, 'x', partition, 1, 1, now(), now() FROM namespaces WHERE id = {poison}"
+    )
+    gone = "SELECT 1 FROM namespaces WHERE name = %s AND dropped_at IS NOT NULL"
+    with iso.raising("XX000", f"old.namespace_id = {poison}", event="DELETE", table="seals"):
+        for space in (doomed, other):
+            assert iso.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+        go_on(iso, f"deletion of namespace {poison}")
+        until(lambda: iso.sql(gone, other), "the other deletion waits")
+        assert not iso.sql(gone, doomed)
+    until(lambda: iso.sql(gone, doomed), "what is mended is not deleted", 60)
+    iso.mended()
+
+
+def test_counts_that_fail_keep_no_other_partition_waiting(iso: Isolation) -> None:
+    iso.stack.wait_flushed()
+    poison = number(iso, iso.sick)
+    with iso.raising("22008", f"new.namespace_id = {poison}", table="activity"):
+        iso.grant(iso.sick, "g1")
+        go_on(iso, f"counts of partition {iso.p} fails: 22008")
+        counted = "SELECT 1 FROM activity WHERE namespace_id = %s"
+        until(lambda: iso.sql(counted, number(iso, iso.well)), "another partition is not counted")
+    iso.mended()

@@ -1,8 +1,10 @@
 """A board that somebody watches: its views, the reads that they take, and the states that come of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..connections import Owner
 from ..model.namespace import Namespace
 from ..model.stats import Statistics, figures
 from ..model.windows import Window, from_micros
@@ -15,17 +17,38 @@ from .views import Top, View, cut, read_of
 
 
 class WatchedView:
-    """A view and who watches it. `newcomers` hold nothing of it yet; the others its state, once their slot is sent."""
+    """A view and who watches it. `newcomers` hold nothing of it yet; the others its state, once their slot is sent.
+
+    owners: for how many subscriptions each client watches it. lap: the hub's lap in which it was read last.
+    """
 
     def __init__(self, view: View) -> None:
         self.view = view
         self.state: State | None = None
         self.subscribers: set[Subscriber] = set()
         self.newcomers: set[Subscriber] = set()
+        self.owners: Counter[Owner] = Counter()
+        self.keys = 0
+        self.lap = 0
 
-    def is_due(self, stamp: Stamp) -> bool:
-        """Whether it is to be read: it changed, or somebody came."""
-        return bool(self.newcomers) or self.state is None or self.state.stamp != stamp
+    def is_due(self, stamp: Stamp, lap: int) -> bool:
+        """Whether it is to be read: somebody came, or it changed and was not read in this lap."""
+        return bool(self.newcomers) or (self.lap != lap and (self.state is None or self.state.stamp != stamp))
+
+    def add(self, subscriber: Subscriber) -> None:
+        """Somebody comes."""
+        self.newcomers.add(subscriber)
+        self.owners[subscriber.owner] += 1
+        self.keys += subscriber.owner.is_key
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Somebody goes."""
+        self.subscribers.discard(subscriber)
+        self.newcomers.discard(subscriber)
+        self.keys -= subscriber.owner.is_key
+        self.owners[subscriber.owner] -= 1
+        if not self.owners[subscriber.owner]:
+            del self.owners[subscriber.owner]
 
     def publish(self, state: State, arrived: Iterable[Subscriber]) -> None:
         """A new state to all, and to those who had arrived before it was read their first frame.
@@ -98,9 +121,9 @@ class WatchedBoard:
         for watched in list(self.views.values()):
             yield from (*watched.subscribers, *watched.newcomers)
 
-    def readings(self, window: Window, stamp: Stamp) -> Iterator[Reading]:
+    def readings(self, window: Window, stamp: Stamp, lap: int) -> Iterator[Reading]:
         """The reads that are due where the board stands at this stamp: one for all its `top` views together."""
-        due = [watched for watched in self.views.values() if watched.is_due(stamp)]
+        due = [watched for watched in self.views.values() if watched.is_due(stamp, lap)]
         limit = max((watched.view.limit for watched in due if isinstance(watched.view, Top)), default=0)
         reads: dict[tuple[str | int, ...], list[WatchedView]] = {}
         for watched in due:

@@ -24,16 +24,32 @@ from ..store.names import Names
 from ..store.stats import StatsReader
 from .board import Reading, WatchedBoard, WatchedView, publish, publish_stats
 from .protocol import Stamp
+from .rounds import fair_round
+from .shares import Shares
 from .subscriber import Subscriber, Viewer
 from .views import Stats, View, read_of
 
 log = structlog.get_logger()
 
+#: Seconds between two looks at what changed: 10 frames a second are as many as anybody can follow.
 TICK_S = 0.1
+#: Seconds in which changed names are taken up once.
 NAMES_S = 0.5
+#: Views that are watched, equal ones once. Each may be a read a tick.
 VIEWS_MAX = 10_000
+#: Views of a key: half of all, so that one key leaves room for others.
+KEY_VIEWS_MAX = 5_000
+#: Views of an address without a key: a school of 1,000 that watch the neighbours of their own ranks.
+ADDRESS_VIEWS_MAX = 1_000
+#: Views that nobody with a key watches: half of all, whatever addresses they come from.
+ANONYMOUS_VIEWS_MAX = 5_000
+#: Reads of one round: with what they are made into 20 ms, which a newcomer waits at most.
+READS_A_ROUND_MAX = 200
+#: Boards published before others go on: 2 ms of the event loop.
+_PUBLISHED_MAX = 20
+#: Boards whose versions one call asks for.
 BOARDS_A_CALL_MAX = 1_000
-# Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
+#: Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
 CALLS_MAX = 256
 
 
@@ -60,6 +76,11 @@ class Hub:
         self._boards: dict[tuple[int, str], WatchedBoard] = {}
         self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
         self._views = 0
+        self._anonymous_views = 0
+        self._shares = Shares("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
+        self._lap = 1
+        self._lap_began_s = 0.0
+        self._is_behind = False
         self._calls = asyncio.Semaphore(CALLS_MAX)
         self._wake = asyncio.Event()
         self._stale = False
@@ -75,26 +96,42 @@ class Hub:
         _check_kept(namespace, asked)
         board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked)
         watched = board.views.get(view)
+        if watched is None or subscriber.owner not in watched.owners:
+            self._shares.take(subscriber.owner)
         if watched is None:
-            if self._views >= VIEWS_MAX:
-                raise Overloaded("too many views are watched here")
+            try:
+                self._check_room(subscriber)
+            except Overloaded:
+                self._shares.give_back(subscriber.owner)
+                raise
             self._views += 1
+            self._anonymous_views += 1
             watched = board.views[view] = WatchedView(view)
             self._boards[board.key] = board
-        watched.newcomers.add(subscriber)
+        self._anonymous_views -= not watched.keys and subscriber.owner.is_key
+        watched.add(subscriber)
         self._watched[subscriber] = board, watched
         self._wake.set()
+
+    def _check_room(self, subscriber: Subscriber) -> None:
+        if self._views >= VIEWS_MAX:
+            raise Overloaded("too many views are watched here")
+        if not subscriber.owner.is_key and self._anonymous_views >= ANONYMOUS_VIEWS_MAX:
+            raise Overloaded("too many views are watched here without a key")
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Forgets a subscriber, and what nobody else watches. O(1)."""
         if subscriber not in self._watched:
             return
         board, watched = self._watched.pop(subscriber)
-        watched.subscribers.discard(subscriber)
-        watched.newcomers.discard(subscriber)
-        if not watched.subscribers and not watched.newcomers:
+        watched.remove(subscriber)
+        if subscriber.owner not in watched.owners:
+            self._shares.give_back(subscriber.owner)
+        self._anonymous_views += not watched.keys and subscriber.owner.is_key
+        if not watched.owners:
             del board.views[watched.view]
             self._views -= 1
+            self._anonymous_views -= 1
         if not board.views:
             del self._boards[board.key]
 
@@ -108,14 +145,25 @@ class Hub:
             if trouble is not None and not self._in_trouble:
                 log.warning("watched boards cannot be read", code=trouble.code, detail=trouble.detail)
             self._in_trouble = trouble is not None
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(0 if self._is_behind else TICK_S)
 
     async def _tick(self) -> Problem | None:
-        """One look at every watched board; one of the problems met, if any.
+        """One look at every watched board, and one round of reads; one of the problems met, if any.
+
+        Where more is due than a round reads, the next round follows at once. A lap is what is otherwise a tick: in it
+        each view is read once.
 
         What passes ends the subscriptions of newcomers alone: the others keep what they hold until it can be known.
         """
-        readings, trouble = await self._look()
+        now = monotonic()
+        if not self._is_behind or now - self._lap_began_s >= TICK_S:
+            self._lap, self._lap_began_s = self._lap + 1, now
+        due, trouble = await self._look()
+        readings = fair_round(due, READS_A_ROUND_MAX)
+        self._is_behind = len(readings) < len(due)
+        for reading in readings:
+            for watched, _ in reading.served:
+                watched.lap = self._lap
         found = await self._gather(map(self._read, readings))
         if self._stale:
             try:
@@ -123,8 +171,10 @@ class Hub:
             except Problem as problem:
                 self._end((newcomer for reading in readings for newcomer in reading.arrived()), problem)
                 return problem
-        for reading, read in zip(readings, found, strict=True):
+        for count, (reading, read) in enumerate(zip(readings, found, strict=True), 1):
             trouble = self._publish(reading, read) or trouble
+            if count % _PUBLISHED_MAX == 0:
+                await asyncio.sleep(0)
         return trouble
 
     async def _look(self) -> tuple[list[Reading], Problem | None]:
@@ -146,7 +196,7 @@ class Hub:
                 self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
                 continue
             for (board, window), version in zip(group, versions, strict=True):
-                readings += board.readings(window, Stamp(epoch, window.name, version, names))
+                readings += board.readings(window, Stamp(epoch, window.name, version, names), self._lap)
         return readings, trouble
 
     def _changed_names(self) -> int:

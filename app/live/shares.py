@@ -9,7 +9,7 @@ from ..model.errors import RateLimited
 class Shares:
     """What is held by each key, by each address without one, and by all addresses together. `noun`: for errors."""
 
-    def __init__(self, noun: str, *, key_max: int, address_max: int, anonymous_max: int) -> None:
+    def __init__(self, noun: str, *, key_max: int, address_max: int, anonymous_max: int | None = None) -> None:
         self._noun = noun
         self._key_max = key_max
         self._address_max = address_max
@@ -24,7 +24,7 @@ class Shares:
                 raise RateLimited(f"at most {self._key_max} {self._noun} are taken from one key")
         elif self._held[owner] >= self._address_max:
             raise RateLimited(f"at most {self._address_max} {self._noun} are taken from one address without a key")
-        elif self.anonymous >= self._anonymous_max:
+        elif self._anonymous_max is not None and self.anonymous >= self._anonymous_max:
             raise RateLimited(f"at most {self._anonymous_max} {self._noun} are taken without a key")
         else:
             self.anonymous += 1

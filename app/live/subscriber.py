@@ -64,11 +64,15 @@ class Viewer:
 
 
 class Subscriber:
-    """One subscription. `resume`: epoch and version of the state that the client holds from before, if any."""
+    """One subscription, which counts for its owner as of its begin.
+
+    resume: epoch and version of the state that the client holds from before, if any.
+    """
 
     def __init__(self, number: int, viewer: Viewer, resume: tuple[int | None, int | None]) -> None:
         self.number = number
         self.viewer = viewer
+        self.owner = viewer.owner
         self.slot: Frame | None = None
         self.fault: Problem | None = None
         self._resume = resume

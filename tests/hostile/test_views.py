@@ -1,0 +1,39 @@
+"""Many views of one client beside one of another."""
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+
+from app.live.hub import ADDRESS_VIEWS_MAX
+from tests.hostile.raw import Raw, frame, say, upgrade
+
+
+def test_forty_sockets_of_fifty_views_leave_others_theirs(live_server: Any, api: httpx.Client, space: str) -> None:
+    api.put(f"/v1/namespaces/{space}", json={"visibility": "public", "accept_past": None}).raise_for_status()
+    batch = [{"grant_id": f"g{i}", "user_id": f"u{i}", "amount": i} for i in range(1_000)]
+    api.post(f"/v1/namespaces/{space}/grants", json=batch).raise_for_status()
+    with ExitStack() as held:
+        raws = [held.enter_context(Raw(live_server.port)) for _ in range(40)]
+        for number, raw in enumerate(raws):
+            upgrade(raw)
+            for i in range(50):
+                view = {"kind": "around", "user": f"u{50 * number + i}", "radius": 20}
+                message = {"type": "subscribe", "id": i, "namespace": space, "view": view}
+                raw.send(frame(1, json.dumps(message).encode()))
+        other = held.enter_context(Raw(live_server.port))
+        upgrade(other)
+        say(other, type="auth", token=live_server.key)
+        say(other, type="subscribe", id=1, namespace=space, view={"kind": "users", "users": ["u7"]})
+        assert b'"snapshot"' in other.hear(b'"snapshot"')
+        body = {"grant_id": "h", "user_id": "u7", "amount": 1}
+        assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
+        assert b'"delta"' in other.hear(b'"delta"')
+        told = b""
+        for raw in raws:
+            while raw.is_open(0.2):
+                pass
+            told += raw.heard
+        assert told.count(b'"snapshot"') == ADDRESS_VIEWS_MAX
+        assert told.count(b'"rate_limited"') == 40 * 50 - ADDRESS_VIEWS_MAX

@@ -4,8 +4,9 @@ Where they hang on the user's other grants, or on each other, the first stands o
 one on the entry right before it: the script takes all, or those up to the first that it refuses.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -116,7 +117,7 @@ def cells_wanted(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
 def entries_of(
     namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int
 ) -> Iterator[Entry]:
-    """The entries of the steps that change something, in order. O(changes² · cells) at worst.
+    """The entries of the steps that change something, in order. O(changes · cells · log changes), mostly.
 
     rest: what the grants that no step changes make of each cell, complete as of the user's change `user_seq`; None
     where that is not needed.
@@ -137,44 +138,64 @@ def entries_of(
 
 
 class _Cells:
-    """What a user's live grants make of each cell, while some of them change."""
+    """What a user's live grants make of each cell, while some of them change. Each cell holds its grants in order."""
 
     def __init__(self, namespace: Namespace, rest: Mapping[str, Cell]) -> None:
         self._namespace = namespace
         self._rest = rest
-        self._where: dict[str, tuple[str, ...]] = {}
-        self._amounts: dict[str, dict[str, int]] = {}
-        self._latest: dict[str, dict[str, tuple[int, int, int]]] = {}
+        self._held: dict[str, tuple[Held, tuple[str, ...]]] = {}
+        self._amounts: dict[str, list[int]] = {}
+        self._latest: dict[str, list[_Moment]] = {}
 
     def put(self, grant_id: str, held: Held | None) -> None:
-        """The grant is like this from here on; None: it does not count."""
-        for cell in self._where.pop(grant_id, ()):
-            del self._amounts[cell][grant_id], self._latest[cell][grant_id]
+        """The grant is like this from here on; None: it does not count. O(log grants) a cell, mostly."""
+        before = self._held.pop(grant_id, None)
+        if before is not None:
+            for cell in before[1]:
+                _take_out(self._amounts[cell], before[0].amount)
+                _take_out(self._latest[cell], _moment(before[0]))
         if held is not None:
-            where = self._where[grant_id] = (*held.boards(self._namespace), *held.labels)
+            where = *held.boards(self._namespace), *held.labels
+            self._held[grant_id] = held, where
             for cell in where:
-                self._amounts.setdefault(cell, {})[grant_id] = held.amount
-                self._latest.setdefault(cell, {})[grant_id] = (held.granted_at, held.seq, held.amount)
+                insort(self._amounts.setdefault(cell, []), held.amount)
+                insort(self._latest.setdefault(cell, []), _moment(held))
 
     def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
-        """What all grants but one make of some cells; those without any are left out. O(grants) each."""
+        """What all grants but one make of some cells; those without any are left out. O(1) each."""
+        own, where = self._held.get(grant_id, (None, ()))
         found = {}
         for name in cells:
-            amounts, latest = self._amounts.get(name, {}), self._latest.get(name, {})
-            own = grant_id in amounts and (amounts.pop(grant_id), latest.pop(grant_id))
-            cell = _joined(self._rest.get(name), amounts, latest)
+            amounts, latest = self._amounts.get(name, []), self._latest.get(name, [])
+            excluded = own if name in where else None
+            cell = _joined(self._rest.get(name), amounts, latest, excluded)
             if cell is not None:
                 found[name] = cell
-            if own:
-                amounts[grant_id], latest[grant_id] = own
         return found
 
 
-def _joined(rest: Cell | None, amounts: Mapping[str, int], latest: Mapping[str, tuple[int, int, int]]) -> Cell | None:
-    if not amounts:
+_Moment = tuple[int, int, int]
+
+
+def _moment(held: Held) -> _Moment:
+    return held.granted_at, held.seq, held.amount
+
+
+def _take_out(ordered: list[Any], value: Any) -> None:
+    del ordered[bisect_left(ordered, value)]
+
+
+def _joined(rest: Cell | None, amounts: list[int], latest: list[_Moment], own: Held | None) -> Cell | None:
+    """The cell of the rest and of what stands in order here, without a grant that stands here too."""
+    if len(amounts) == (own is not None):
         return rest
-    at, seq, amount = max(latest.values())
-    cell = Cell(max(amounts.values()), min(amounts.values()), amount, at, seq)
+    high, low, last = amounts[-1], amounts[0], latest[-1]
+    if own is not None:
+        high = amounts[-2] if own.amount == high else high
+        low = amounts[1] if own.amount == low else low
+        last = latest[-2] if _moment(own) == last else last
+    at, seq, amount = last
+    cell = Cell(high, low, amount, at, seq)
     if rest is None:
         return cell
     newer = cell if (cell.latest_at, cell.latest_seq) > (rest.latest_at, rest.latest_seq) else rest

@@ -88,6 +88,7 @@ class Activities:
         """`POST /v1/namespaces/{ns}/activity`: many users' at once, in the order asked; `missing`: those without a
         grant in the ledger, for a caller without the scope `read` those who are hidden, too."""
         check_query(request)
+        await self._door.admit(request.scope, request.path_params["namespace"])
         body = await decode_body(request, UsersRange, bytes_max=USERS_BYTES_MAX)
         users = check_users(Users(body.users))
         since, until = (_moment(getattr(body, name), name) for name in ("since", "until"))

@@ -97,6 +97,7 @@ class Many:
         O(windows × users × log n). BoardNotFound, Invalid, StoreUnavailable, Recovering.
         """
         check_query(request)
+        await self._door.admit(request.scope, request.path_params["namespace"])
         asked = await decode_body(request, RanksAsked, bytes_max=USERS_BYTES_MAX)
         users = check_users(asked)
         _check_category(asked.category, "$.category")
@@ -117,6 +118,7 @@ class Many:
         most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}` answers, or what was asked for
         and its `error`. Who may read none of them is answered, too."""
         check_query(request)
+        await self._door.check_key(request.scope)
         asked = await decode_body(request, BoardsAsked, bytes_max=USERS_BYTES_MAX)
 
         async def read(namespace: Namespace, one: BoardAsked) -> dict[str, Any]:
@@ -130,6 +132,7 @@ class Many:
         …]}`, at most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}/stats` answers, or what
         was asked for and its `error`."""
         check_query(request)
+        await self._door.check_key(request.scope)
         asked = await decode_body(request, ManyStatsAsked, bytes_max=USERS_BYTES_MAX)
 
         async def read(namespace: Namespace, one: StatsAsked) -> dict[str, Any]:
@@ -156,7 +159,6 @@ class Many:
                     error["field"] = f"$.{error['field'][1:]}"  # what is a query elsewhere stands in the body here
                 return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
 
-        await self._door.check_key(request.scope)
         return await asyncio.gather(*map(told, asked))
 
     def _window(self, namespace: Namespace, name: str, category: str | None, field: str = "$.window") -> Window:

@@ -26,6 +26,11 @@ class Door:
         """Unauthorized where a request's key is unknown: that is no fault of one board of many. StoreUnavailable."""
         await principal_of(scope, self._keyring)
 
+    async def admit(self, scope: Scope, name: str) -> None:
+        """Whether a request may read a namespace, before its body is read. Unauthorized, Forbidden, NamespaceNotFound,
+        StoreUnavailable."""
+        await readable(await principal_of(scope, self._keyring), self._directory, name)
+
     async def read(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
         """Reads what a public namespace shows to everybody, as `read_as` does."""
 

@@ -195,6 +195,7 @@ class Reader:
     async def totals(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/totals`: `{"users":[…]}`, at most 500."""
         check_query(request)
+        await self._door.admit(request.scope, request.path_params["namespace"])
         users = check_users(await decode_body(request, Users, bytes_max=USERS_BYTES_MAX))
 
         async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:

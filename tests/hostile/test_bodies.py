@@ -119,9 +119,12 @@ def test_unfinished_bodies_of_a_key_are_held_up_to_a_bound(short: Short) -> None
         ("POST", "/v1/namespaces/a/grants/g/restore"),
         ("PUT", "/v1/namespaces/a"),
         ("PUT", "/v1/users/u"),
+        ("POST", "/v1/namespaces/a/totals"),
+        ("POST", "/v1/namespaces/a/ranks"),
+        ("POST", "/v1/namespaces/a/activity"),
     ],
 )
-def test_who_may_not_write_is_answered_before_the_body(live_server: Any, method: str, path: str) -> None:
+def test_who_may_not_is_answered_before_the_body(live_server: Any, method: str, path: str) -> None:
     with Raw(live_server.port) as raw:
         raw.send(head(path, method, content_length="60000"))
         assert raw.answer()[0] == 401

@@ -1,0 +1,83 @@
+"""Corrections of one user's grants, planned one behind the other, against what a look at all grants says."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from app.model import chain
+from app.model.chain import _Cells
+from app.model.correction import Cell, Held
+from app.model.namespace import Namespace, Rules
+
+CELLS = ["all", "a", "b"]
+
+
+def held(number: int, amount: int, windows: Sequence[str], at: int) -> Held:
+    return Held(
+        grant_id=f"g{number}",
+        user="otter",
+        revision=1,
+        amount=amount,
+        category=None,
+        source=None,
+        source_id=None,
+        action=None,
+        session_id=None,
+        granted_at=at,
+        windows=tuple(windows),
+        voided=False,
+        seq=number,
+    )
+
+
+def looked_up(rest: Mapping[str, Cell], grants: Mapping[str, Held], own: str, name: str) -> Cell | None:
+    others = [one for grant_id, one in grants.items() if grant_id != own and name in one.windows]
+    cells = [Cell(one.amount, one.amount, one.amount, one.granted_at, one.seq) for one in others]
+    cells += [rest[name]] if name in rest else []
+    if not cells:
+        return None
+    last = max(cells, key=lambda cell: (cell.latest_at, cell.latest_seq))
+    return Cell(max(cell.highest for cell in cells), min(cell.lowest for cell in cells), *last[2:])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_the_others_make_is_what_a_look_at_all_of_them_says(seed: int) -> None:
+    chance = random.Random(seed)
+    rest = {"all": Cell(5, -5, 3, 40, 101), "a": Cell(1, 1, 1, 90, 102)} if seed % 2 else {}
+    cells, grants = _Cells(Namespace(1, "race", 0, 1, Rules()), rest), dict[str, Held]()
+    for _ in range(200):
+        number = chance.randrange(8)
+        grant_id = f"g{number}"
+        if chance.random() < 0.3:
+            grants.pop(grant_id, None)
+        else:
+            windows = ["all", *chance.sample(CELLS[1:], chance.randrange(3))]
+            grants[grant_id] = held(number, chance.randrange(-3, 4), windows, chance.randrange(100))
+        cells.put(grant_id, grants.get(grant_id))
+        own = f"g{chance.randrange(8)}"
+        told = cells.others(own, CELLS)
+        assert {name: told.get(name) for name in CELLS} == {name: looked_up(rest, grants, own, name) for name in CELLS}
+
+
+def test_many_corrections_look_at_few_grants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at every other grant for each one is a million looks for a thousand."""
+    calls = 0
+
+    def counted(function: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += len(args[0]) if isinstance(args[0], list | dict) or hasattr(args[0], "__len__") else 1
+            return function(*args, **more)
+
+        return call
+
+    for name in ("max", "min"):
+        monkeypatch.setattr(chain, name, counted(__builtins__[name]), raising=False)  # type: ignore[index]
+    cells = _Cells(Namespace(1, "race", 0, 1, Rules()), {"all": Cell(5, -5, 3, 40, 1)})
+    for i in range(1_000):
+        cells.put(f"g{i}", held(i, i, ["all"], i))
+    for i in range(1_000):
+        cells.others(f"g{i}", ["all"])
+    assert calls < 10_000

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from ..metrics import DUPLICATES_HEALED, POISON
-from ..model.entry import HEAL
+from ..model.entry import HEAL, LogEntry
 from ..store.postgres import queries
 from .failure import TooManyDeadLetters
 from .row import BARE, DUPLICATE, Row
@@ -21,7 +21,10 @@ _HEAL_NAME = re.compile(r"heal:(\d+)-(\d+)\Z")
 
 
 async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
-    """Sets aside what these rows could not record, and settles what they settle. TooManyDeadLetters; O(those rows)."""
+    """Sets aside what these rows could not record, and settles what they settle. TooManyDeadLetters; O(rows)."""
+    rows = [row for row in rows if row.fault is not None or row.entry is None or _is_odd(row.entry)]
+    if not rows:
+        return
     duplicates = [row for row in rows if row.fault == DUPLICATE]
     dead = [row for row in rows if row.is_dead]
     letters = [row for row in dead if row.original is None and not _is_told_by_its_tombstone(row)]
@@ -50,6 +53,11 @@ async def _check_rate(connection: asyncpg.Connection, letters: Sequence[Row]) ->
                 f"more than {DEAD_LETTERS_A_MINUTE_MAX} entries in a minute cannot be recorded; the last: "
                 f"{letters[-1].code or 'unreadable'}"
             )
+
+
+def _is_odd(entry: LogEntry) -> bool:
+    """Whether it may settle something: nearly all entries are grants, of which this is asked."""
+    return entry.original is not None or entry.kind == HEAL
 
 
 def _is_told_by_its_tombstone(row: Row) -> bool:

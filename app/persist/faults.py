@@ -47,7 +47,7 @@ class Unit(NamedTuple):
     name: str = ""
 
 
-PUBLISHING = Unit(EVERYWHERE, "all namespaces")
+PUBLISHING, SEALING, USERS = (Unit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users"))
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import httpx
 import psycopg
 import pytest
@@ -20,6 +21,9 @@ from app.metrics import DRIFTING
 from app.persist.drift import Drift
 from app.settings import read_settings
 from app.store import keys
+from app.store.directory import namespace_of
+from app.store.postgres import queries
+from app.store.redis import Link
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.writing import Writers
 
@@ -176,6 +180,31 @@ def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, cli
     assert next(line["event"] for line in said if line["log_level"] == "error").startswith(
         "the search for drift broke off"
     )
+
+
+@pytest.mark.timeout(60)
+def test_a_namespace_that_is_deleted_meanwhile_is_not_told(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+    """It stood in the list; by the time at which it is looked at, its boards are on their way out."""
+    fill(client, "n")
+    fill(client, "kept")
+    own_stack.wait_flushed()
+    own_stack.stop("persist")
+    drift = Drift(read_settings(own_stack.environment), dict.fromkeys(range(16)))
+
+    async def look() -> None:
+        link, connection = Link(own_stack.valkey.url, []), await asyncpg.connect(own_stack.postgres.url)
+        rows = await connection.fetch(queries()["namespaces_of_partitions"], list(range(16)))
+        await connection.execute("UPDATE namespaces SET deleted_at = now() WHERE name = 'n'")
+        for namespace in map(namespace_of, rows):
+            direct.delete(keys.board(namespace.partition, namespace.id, "all"))
+            await drift._look(connection, link, namespace)
+        connection.terminate()
+        await link.close()
+
+    with structlog.testing.capture_logs() as said:
+        asyncio.run(look())
+    drift.keep([])
+    assert [line["namespace"] for line in said if line["log_level"] == "error"] == ["kept"]
 
 
 @pytest.mark.timeout(120)

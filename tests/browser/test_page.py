@@ -174,7 +174,7 @@ def test_a_private_board_needs_a_key(
 
 def test_what_is_not_there_is_told(live_server: Any, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/no-such-board/all")
-    told(page, "Stopped", "There is no such public board")
+    told(page, "Stopped", "There is no such public board: a private one needs a key")
     page.goto(f"{live_server.url}/#/{board}/2020-13")
     told(page, "Stopped", "There is no such window on this board")
     page.select_option("#namespace", board)

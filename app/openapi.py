@@ -224,6 +224,8 @@ _OPERATIONS = (
         {"200": _RANGED_USERS},
     ),
     _Operation("get", f"{_SPACE}/trends", "Hours or days, bucket by bucket", _TRENDS_QUERY, None, {"200": _TRENDS}),
+    _Operation("post", f"{_SPACE}/users/{{user}}/hide", "Take a user off its boards", (), None, _HIDDEN),
+    _Operation("post", f"{_SPACE}/users/{{user}}/unhide", "Show them there again", (), None, _HIDDEN),
     _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),
     _Operation("put", "/v1/users/{user}", "Replace it", (), {"$ref": _REF + "Profile"}, _HIDDEN),
     _Operation("delete", "/v1/users/{user}", "Erase a user", (), None, {"202": _OBJECT, "204": None}),

@@ -155,7 +155,7 @@ class Server:
         self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, clock)
         self.many = Many(boards, self.stats, door, self.names, clock)
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
-        self.people = People(intents, Erasures(self.postgres), self.keyring)
+        self.people = People(intents, Erasures(self.postgres), self.directory, self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
         self.activities = Activities(self.postgres, self.gatherer, door)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
@@ -230,6 +230,8 @@ class Server:
             Route(f"{space}/ranks", self.many.ranks, methods=["POST"]),
             Route("/v1/boards", self.many.boards, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}", reader.standing),
+            Route(f"{space}/users/{{user:id}}/hide", self.people.hide_in, methods=["POST"]),
+            Route(f"{space}/users/{{user:id}}/unhide", self.people.unhide_in, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),
             Route(f"{space}/users/{{user:id}}/explain", reader.explain),
             Route(f"{space}/users/{{user:id}}/activity", self.activities.of_user, methods=["GET"]),

@@ -1,7 +1,8 @@
 -- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
 --
--- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces, boards (each followed by its
---          order, its scores, its sums and its times where its namespace keeps them), users' balances
+-- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces (each followed by its own hidden
+--          users), boards (each followed by its order, its scores, its sums and its times where its namespace keeps
+--          them), users' balances
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; then the parts as include/batch reads them

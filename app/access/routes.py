@@ -57,6 +57,8 @@ ROUTES = (
     Access("GET", f"{_USER}/activity", "read", public=True),
     Access("GET", f"{_USER}/grants", "read"),
     Access("GET", f"{_USER}/explain", "read"),
+    Access("POST", f"{_USER}/hide", "admin"),
+    Access("POST", f"{_USER}/unhide", "admin"),
     Access("GET", "/v1/users/{user}", "read", "all"),
     Access("PUT", "/v1/users/{user}", "write", "all"),
     Access("DELETE", "/v1/users/{user}", "admin", "all"),

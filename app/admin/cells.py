@@ -34,9 +34,9 @@ class Comparison:
     async def compare(self, lane: Lane, users: Mapping[int, str]) -> None:
         """Some users, by number. O(their entries × log n + users × boards)."""
         p, numbers = self._namespace.partition, list(users)
-        before = await read_veils(lane, p, numbers)
+        before = await read_veils(lane, self._namespace, numbers)
         snapshot = await read_held(lane.link, self._namespace, list(users.values()), self._spoilt)
-        after = await read_veils(lane, p, numbers)
+        after = await read_veils(lane, self._namespace, numbers)
         if snapshot is None:
             self._note(f"boards came and went all the time: {len(users)} users are not verified")
             return

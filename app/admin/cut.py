@@ -92,12 +92,12 @@ async def read_cut(lane: Lane, namespace: Namespace, spoilt: frozenset[str]) -> 
     """
     p = namespace.partition
     for _ in range(_TRIES_MAX):
-        veils = await read_veils(lane, p)
-        moving = [(veil.number, veil.name or "") for veil in veils.values() if veil.place is Place.MOVING]
-        is_erasing = any(veil.open and veil.place is Place.GONE and veil.wish == "erase" for veil in veils.values())
+        veils = await read_veils(lane, namespace)
+        moving = [(veil.number, veil.name) for veil in veils.values() if veil.place is Place.MOVING]
+        is_erasing = any(veil.is_erasing for veil in veils.values())
         if not is_erasing and len(moving) <= _MOVING_MAX:
             space = await read_space(lane.link, namespace, moving, spoilt)
-            if space is not None and veils == await read_veils(lane, p):
+            if space is not None and veils == await read_veils(lane, namespace):
                 await lane.flushed(p, space.seq)
                 return Cut(namespace, space, veils, spoilt)
         await asyncio.sleep(_PAUSE_S)

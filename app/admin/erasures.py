@@ -25,11 +25,11 @@ class Erasures:
             if not rows:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             number = rows[0]["number"]
-            held = person_of((await fetch("person", number))[0])
+            held = person_of((await fetch("person", number, 0))[0])
             if held.intent is not None and held.intent.wish == ERASE:
                 return held.intent
-            await hide(fetch, number, held, held.by_admin, held.opted_out, erased=True)
-            return intent_of((await fetch("put_intent", number, user, ERASE, actor))[0])
+            await hide(fetch, number, 0, held, held.by_admin, held.opted_out, erased=True)
+            return intent_of((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
 
     async def erased(self, intent: Intent, seconds: float) -> bool:
         """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""

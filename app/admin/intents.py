@@ -4,13 +4,14 @@ Whatever is not done when the answer is due, or when this process dies, the pers
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from ..model.errors import Problem, StoreUnavailable, UserErasing, UserNotFound
+from ..model.namespace import Namespace
 from ..model.veil import ERASE, HIDE, UNHIDE, Intent
 from ..store import keys
 from ..store.postgres import Postgres
@@ -28,6 +29,11 @@ class Person(NamedTuple):
     opted_out: bool
     intent: Intent | None
     open: tuple[int, ...]
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever wished."""
+        return self.intent is None and not (self.by_admin or self.opted_out)
 
 
 class Intents:
@@ -49,32 +55,41 @@ class Intents:
         by_admin: bool | None = None,
         opted_out: bool | None = None,
         first: Callable[[Fetch, int], Awaitable[None]] | None = None,
+        namespace: Namespace | None = None,
     ) -> Person:
         """Sets one of the two causes for which a user is off the boards, in one transaction with what `first` does to
-        the user's number. A user whom nobody knew gets one, unless there is nothing to end. UserErasing, UserNotFound,
-        StoreUnavailable."""
+        the user's number. A user whom nobody knew gets one, unless there is nothing to end. namespace: where it holds;
+        None: everywhere. UserErasing, UserNotFound, StoreUnavailable."""
+        ns = 0 if namespace is None else namespace.id
         while True:
             async with self._postgres.transaction() as fetch:
                 rows = await fetch("lock_user", user)
                 if rows:
                     number = rows[0]["number"]
-                    held = person_of((await fetch("person", number))[0])
+                    held = person_of((await fetch("person", number, 0))[0])
                     if held.intent is not None and held.intent.wish == ERASE:
                         raise UserErasing("nothing is taken until that is done; then the name is a new user's")
+                    if namespace is not None:
+                        await fetch("mark_people", ns)
+                        held = person_of((await fetch("person", number, ns))[0])
+                        # Who is known elsewhere alone is unknown here: an admin of one namespace learns no more.
+                        if by_admin is False and held.is_blank and not await fetch("known_users", ns, [user]):
+                            raise UserNotFound(f"{user!r} has neither a profile nor a grant")
                     if first is not None:
                         await first(fetch, number)
                     causes = (
                         held.by_admin if by_admin is None else by_admin,
                         held.opted_out if opted_out is None else opted_out,
                     )
-                    return await _settled(fetch, number, user, actor, held, causes)
+                    return await _settled(fetch, number, user, actor, ns, held, causes)
             if by_admin is False:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             await self._postgres.fetch("new_users", [user])
 
-    async def tell(self, intent: Intent) -> None:
-        """Has every partition know the state from here on. StoreUnavailable."""
-        told = await asyncio.gather(*(self._call(state_call(p, intent)) for p in self._partitions))
+    async def tell(self, intent: Intent, partitions: Sequence[int] = ()) -> None:
+        """Has every partition where it holds know the state from here on. StoreUnavailable."""
+        where = partitions if intent.namespace_id else self._partitions
+        told = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
         if -1 in told:
             raise StoreUnavailable("it took too long to tell every partition")
 
@@ -87,8 +102,8 @@ class Intents:
         if intent is None or intent.wish not in (HIDE, UNHIDE) or not person.open:
             return 0
         try:
-            await self.tell(intent)
-            await self._caught_up()
+            await self.tell(intent, person.open)
+            await self._caught_up(person.open)
             plans = await plan(self._postgres.fetch, intent, person.open)
             done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
             rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
@@ -97,10 +112,10 @@ class Intents:
             pass  # It is recorded: the persisters will do it.
         return remaining
 
-    async def _caught_up(self) -> None:
-        """Waits until the ledger holds what every partition has applied by now. StoreUnavailable."""
-        raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), "seq")) for p in self._partitions))
-        marks, until = dict(zip(self._partitions, map(int, (seq or 0 for seq in raw)), strict=True)), monotonic()
+    async def _caught_up(self, partitions: Sequence[int]) -> None:
+        """Waits until the ledger holds what these partitions have applied by now. StoreUnavailable."""
+        raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), "seq")) for p in partitions))
+        marks, until = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True)), monotonic()
         until += APPLY_S_MAX
         while True:
             rows = await self._postgres.fetch("offsets")
@@ -111,26 +126,30 @@ class Intents:
             await asyncio.sleep(_POLL_S)
 
 
-async def _settled(fetch: Fetch, number: int, user: str, actor: str, held: Person, causes: tuple[bool, bool]) -> Person:
+async def _settled(
+    fetch: Fetch, number: int, user: str, actor: str, ns: int, held: Person, causes: tuple[bool, bool]
+) -> Person:
     """Writes the causes down, and what follows from them where that is another than was wished for last."""
     if any(causes):
-        await hide(fetch, number, held, *causes)
+        await hide(fetch, number, ns, held, *causes)
     elif held.by_admin or held.opted_out:
-        await fetch("drop_hidden", number)
+        await fetch("drop_hidden", number, ns)
     was_hidden = held.intent is not None and held.intent.wish == HIDE
     if any(causes) == was_hidden:
         return Person(*causes, held.intent, held.open)
-    (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor)
+    (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor, ns)
     return Person(*causes, intent_of(row), tuple(row["open"]))
 
 
-async def hide(fetch: Fetch, number: int, held: Person, by_admin: bool, opted_out: bool, erased: bool = False) -> None:
-    """Writes down why a user is off the boards, and marks them in the archives where they stand: at once, or whoever is
-    writing these does. O(archives of the user's namespaces)."""
-    await fetch("put_hidden", number, by_admin, opted_out, erased)
+async def hide(
+    fetch: Fetch, number: int, ns: int, held: Person, by_admin: bool, opted_out: bool, erased: bool = False
+) -> None:
+    """Writes down why a user is off the boards of a namespace (0: of all), and marks them in the archives where they
+    stand: at once, or whoever is writing these does. O(archives of the user's namespaces)."""
+    await fetch("put_hidden", number, ns, by_admin, opted_out, erased)
     if not (held.by_admin or held.opted_out):
         await fetch("lock_veiled")
-        await fetch("veil_user", number)
+        await fetch("veil_user", number, ns)
 
 
 def person_of(row: asyncpg.Record) -> Person:

@@ -80,12 +80,17 @@ async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> No
     last = 0
     while rows := await postgres.fetch("hidden_intents", last, STATES_A_CALL_MAX):
         intents = [intent_of(row) for row in rows]
+        states = zip(intents, (row["partition"] for row in rows), strict=True)
         for reply in await link.run(
-            [state_call(p, intent, sure=True) for intent in intents for p in range(partitions)]
+            [
+                state_call(p, intent, sure=True)
+                for intent, own in states
+                for p in (range(partitions) if own is None else [own])
+            ]
         ):
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a hidden user: {reply}")
-        last = rows[-1]["user_number"]
+        last = rows[-1]["version"]
 
 
 async def _check_opened(link: Link, opened: list[int]) -> None:

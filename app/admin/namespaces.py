@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..access.guard import may_read, need, principal_of, readable
 from ..access.keys import Keyring
-from ..model.errors import Invalid, NamespaceNotFound, StoreUnavailable
+from ..model.errors import Invalid, NamespaceNotFound, RuleLocked, StoreUnavailable
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
 from ..store import keys
@@ -72,6 +72,8 @@ class Namespaces:
             made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
             return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
         old = namespace_of(row)
+        if row["people"] and p != old.partition:
+            raise RuleLocked("the namespace keeps users of its own", field="$.group")
         reach = max(row["reach"], reach_of(old.rules, self._clock()))
         change = check_change(old.rules, rules, reach)
         if change is not None:

@@ -5,10 +5,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import need_all, principal_of
+from ..access.guard import need, need_all, principal_of
 from ..access.keys import Keyring, Principal
 from ..model.errors import Problem
+from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
+from ..store.directory import Directory
 from ..wire import answer, check_query
 from .erasures import Erasures
 from .intents import Intents, Person
@@ -17,11 +19,13 @@ ERASE_S_MAX = 5.0
 
 
 class People:
-    """Users as administrators treat them: a user is of no namespace, so it takes a key that is admin of all."""
+    """Users as administrators treat them: in one namespace, or in the whole deployment with a key that is admin of it.
+    A user is off the boards of a namespace while either of both hides them."""
 
-    def __init__(self, intents: Intents, erasures: Erasures, keyring: Keyring) -> None:
+    def __init__(self, intents: Intents, erasures: Erasures, directory: Directory, keyring: Keyring) -> None:
         self._intents = intents
         self._erasures = erasures
+        self._directory = directory
         self._keyring = keyring
 
     async def hide(self, request: Request) -> Response:
@@ -32,6 +36,15 @@ class People:
         """`POST /v1/users/{user}/unhide`: back where they were, unless they opted out."""
         return await self._set(request, False)
 
+    async def hide_in(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/users/{user}/hide`: off its boards alone."""
+        return await self._set_in(request, True)
+
+    async def unhide_in(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/users/{user}/unhide`: back on its boards, unless they opted out there, or are off
+        every board."""
+        return await self._set_in(request, False)
+
     async def _set(self, request: Request, hidden: bool) -> Response:
         """200, or 202 where it is recorded and not yet true in so many partitions: the persisters see to it.
 
@@ -39,7 +52,21 @@ class People:
         boards).
         """
         user, principal = await self._asked(request)
-        person = await self._intents.change(user, principal.id, by_admin=hidden)
+        return await self._change(request, user, principal, hidden, None)
+
+    async def _set_in(self, request: Request, hidden: bool) -> Response:
+        """The same in one namespace, whose partition is one. NamespaceNotFound. O(the user's boards there)."""
+        check_query(request)
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "admin", name)
+        user = user_in(request)
+        return await self._change(request, user, principal, hidden, await self._directory.namespace(name))
+
+    async def _change(
+        self, request: Request, user: str, principal: Principal, hidden: bool, namespace: Namespace | None
+    ) -> Response:
+        person = await self._intents.change(user, principal.id, by_admin=hidden, namespace=namespace)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, person, pending), 202 if pending else 200)
 
@@ -61,9 +88,14 @@ class People:
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
         need_all(principal, "admin")
-        user: str = request.path_params["user"]
-        check_text(user, "{user}", ID_BYTES_MAX)
-        return user, principal
+        return user_in(request), principal
+
+
+def user_in(request: Request) -> str:
+    """The user in a path. Invalid."""
+    user: str = request.path_params["user"]
+    check_text(user, "{user}", ID_BYTES_MAX)
+    return user
 
 
 def _body(user: str, person: Person, pending: int) -> dict[str, Any]:

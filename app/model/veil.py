@@ -22,13 +22,15 @@ _ERASED = "\x01"
 
 
 class Intent(NamedTuple):
-    """What was asked for last of a user. number, name: the user's; version: rises with each intent of anybody."""
+    """What was asked for last of a user. number, name: the user's; version: rises with each intent of anybody;
+    namespace_id: where it holds, 0 for the whole deployment."""
 
     number: int
     name: str
     version: int
     wish: str
     actor: str | None
+    namespace_id: int = 0
 
 
 def placeholder(number: int) -> str:

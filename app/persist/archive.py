@@ -195,8 +195,11 @@ async def _publish(
 
 async def _hidden(link: Link, namespace: Namespace) -> list[str]:
     """Who is off the boards of a namespace's partition and has balances there."""
-    p = namespace.partition
-    names = [name.decode() for name in await _ask(link, ("HKEYS", keys.hidden(p)))]
+    p, hashes = (
+        namespace.partition,
+        (keys.hidden(namespace.partition), keys.hidden_in(namespace.partition, namespace.id)),
+    )
+    names = list({name.decode() for held in hashes for name in await _ask(link, ("HKEYS", held))})
     held = await link.run([("EXISTS", keys.balances(p, namespace.id) + name) for name in names])
     return [name for name, exists in zip(names, held, strict=True) if exists == 1]
 

@@ -105,7 +105,7 @@ def pack(
             keys.rules(p),
             keys.hidden(p),
             *(keys.seen(p, generation) for generation in generations),
-            *(keys.space(p, ns) for ns in spaces),
+            *(key for ns in spaces for key in (keys.space(p, ns), keys.hidden_in(p, ns))),
             *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),
             *users,
         ],

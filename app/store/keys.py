@@ -35,6 +35,11 @@ def hidden(p: int) -> str:
     return f"lb:{{{p}}}:hidden"
 
 
+def hidden_in(p: int, namespace_id: int) -> str:
+    """Hash: the same of those who are off the boards of one namespace."""
+    return f"lb:{{{p}}}:hidden:{namespace_id}"
+
+
 def board(p: int, namespace_id: int, window: str) -> str:
     """Sorted set: user → score."""
     return f"lb:{{{p}}}:b:{namespace_id}:{window}"
@@ -67,13 +72,13 @@ def balances(p: int, namespace_id: int) -> str:
 
 
 def space(p: int, namespace_id: int) -> str:
-    """Hash: version and sums of each board, distinct categories and sources."""
+    """Hash: version and sums of each board, distinct categories and sources, a mark while anybody is hidden in it."""
     return f"lb:{{{p}}}:s:{namespace_id}"
 
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
 # any glob character, so a key is told by its beginning, never by a pattern.
-_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s):(\d+)(?::|\Z)")
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s|hidden):(\d+)(?::|\Z)")
 
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:

@@ -119,7 +119,7 @@ async def probe(link: Link, partitions: int) -> None:
 def _probe_keys(p: int) -> list[str]:
     return [
         *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p), keys.seen(p, 0)),
-        *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0)),
+        *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0), keys.hidden_in(p, 0)),
     ]
 
 

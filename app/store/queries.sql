@@ -20,7 +20,7 @@ UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: namespace
-SELECT id, name, partition, version, rules::text, reach FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
+SELECT id, name, partition, version, rules::text, reach, people FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
@@ -39,7 +39,8 @@ SELECT id, version FROM made;
 -- it was when they were read.
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
-    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL RETURNING id, version),
+    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT people)
+    RETURNING id, version),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()
@@ -158,7 +159,8 @@ WITH live AS (
 scores AS (
     SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
                WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
-    FROM live WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = live.user_number) GROUP BY user_number),
+    FROM live WHERE NOT EXISTS (
+        SELECT FROM hidden h WHERE h.user_number = live.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
 ranked AS (
     SELECT u.name, s.score, count(*) OVER () AS total,
            row_number() OVER (ORDER BY s.score * $6::int DESC, u.name COLLATE "C" DESC) AS position,
@@ -776,6 +778,7 @@ DELETE FROM seals WHERE (namespace_id, "window") IN (
     SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: mark_dropped
+WITH forgotten AS (DELETE FROM hidden WHERE namespace_id = ANY($1::int[]))
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
 
 -- name: named_namespace
@@ -943,7 +946,8 @@ LOCK TABLE veiled IN SHARE ROW EXCLUSIVE MODE;
 WITH gone AS (
     DELETE FROM veiled v USING moved m
     WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)
-INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN hidden h ON h.user_number = m.user_number
+INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN archives a ON a.id = m.archive_id
+JOIN hidden h ON h.user_number = m.user_number AND h.namespace_id IN (0, a.namespace_id)
 WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: sign_archives
@@ -1116,39 +1120,51 @@ FROM scores LEFT JOIN sums ON true;
 SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;
 
 -- name: person
--- Why a user is off the boards, and what was wished for last; nulls where neither holds.
-SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.wish, i.actor, i.open
-FROM (SELECT $1::bigint AS number) u
-LEFT JOIN hidden h ON h.user_number = u.number LEFT JOIN intents i ON i.user_number = u.number;
+-- Why a user is off the boards of a namespace ($2; 0: of all), and what was wished for last; nulls where neither holds.
+SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.wish, i.actor, i.open, u.namespace_id
+FROM (SELECT $1::bigint AS number, $2::int AS namespace_id) u
+LEFT JOIN hidden h ON h.user_number = u.number AND h.namespace_id = u.namespace_id
+LEFT JOIN intents i ON i.user_number = u.number AND i.namespace_id = u.namespace_id;
+
+-- name: mark_people
+-- A namespace that keeps something of users alone stays in its partition from here on.
+UPDATE namespaces SET people = true WHERE id = $1 AND NOT people;
 
 -- name: put_hidden
-INSERT INTO hidden (user_number, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4)
-ON CONFLICT (user_number) DO UPDATE
+INSERT INTO hidden (user_number, namespace_id, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
 
 -- name: drop_hidden
-WITH shown AS (DELETE FROM veiled WHERE user_number = $1)
-DELETE FROM hidden WHERE user_number = $1;
+-- The marks stay where the user is hidden still: in the deployment, or in an archive's namespace.
+WITH shown AS (
+    DELETE FROM veiled v USING archives a
+    WHERE v.user_number = $1 AND a.id = v.archive_id AND $2 IN (0, a.namespace_id) AND NOT EXISTS (
+        SELECT FROM hidden h
+        WHERE h.user_number = $1 AND h.namespace_id <> $2 AND h.namespace_id IN (0, a.namespace_id)))
+DELETE FROM hidden WHERE user_number = $1 AND namespace_id = $2::int;
 
 -- name: lock_veiled
 -- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
 LOCK TABLE veiled IN ROW EXCLUSIVE MODE;
 
 -- name: veil_user
--- Marks a user in the archives in which they stand. O(archives of the user's namespaces × log n).
+-- Marks a user in the archives in which they stand, of one namespace or ($2 = 0) of all. O(archives of the user's
+-- namespaces × log n).
 INSERT INTO veiled
 SELECT a.id, $1 FROM standings s JOIN archives a ON a.namespace_id = s.namespace_id
 CROSS JOIN LATERAL (SELECT FROM archived r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
-WHERE s.user_number = $1 AND s."window" = 'all' ON CONFLICT DO NOTHING;
+WHERE s.user_number = $1 AND s."window" = 'all' AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
 
 -- name: put_intent
--- It takes the place of what was wished before, and is open in every partition.
-INSERT INTO intents (user_number, name, version, wish, actor, open)
-SELECT $1, $2, nextval('intent_version'), $3, $4, array_agg(partition) FROM partitions
-ON CONFLICT (user_number) DO UPDATE
+-- It takes the place of what was wished before, and is open in every partition, or in that of its namespace ($5).
+INSERT INTO intents (user_number, name, version, wish, actor, namespace_id, open)
+SELECT $1, $2, nextval('intent_version'), $3, $4, $5::int, array_agg(partition) FROM partitions
+WHERE $5 = 0 OR partition = (SELECT partition FROM namespaces WHERE id = $5)
+ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET name = excluded.name, version = excluded.version, wish = excluded.wish, actor = excluded.actor, asked_at = now(),
     open = excluded.open
-RETURNING user_number, name, version, wish, actor, open;
+RETURNING user_number, name, version, wish, actor, namespace_id, open;
 
 -- name: confirm_intent
 -- In which partitions it came true, unless something else was wished since.
@@ -1157,16 +1173,20 @@ WHERE user_number = $1 AND version = $2 RETURNING cardinality(open) AS open;
 
 -- name: open_intents
 -- What some partitions have not confirmed, by version behind one.
-SELECT user_number, name, version, wish, actor, open FROM intents
-WHERE open <> '{}' AND open && $1::smallint[] AND version > $2 ORDER BY version LIMIT $3;
+SELECT user_number, name, version, wish, actor, namespace_id, open FROM intents
+WHERE open <> '{}' AND open && $1::smallint[] AND version > $2 AND NOT EXISTS (
+    SELECT FROM namespaces n WHERE n.id = intents.namespace_id AND n.deleted_at IS NOT NULL)
+ORDER BY version LIMIT $3;
 
 -- name: hidden_intents
--- What Redis is to know of everybody who is off the boards, page by page, by number.
-SELECT user_number, name, version, wish, actor FROM intents
-WHERE wish IN ('hide', 'erase') AND user_number > $1 ORDER BY user_number LIMIT $2;
+-- What Redis is to know of everybody who is off the boards, page by page, by version; partition: null of all.
+SELECT i.user_number, i.name, i.version, i.wish, i.actor, i.namespace_id, n.partition
+FROM intents i LEFT JOIN namespaces n ON n.id = i.namespace_id
+WHERE i.wish IN ('hide', 'erase') AND n.deleted_at IS NULL AND i.version > $1 ORDER BY i.version LIMIT $2;
 
 -- name: intent
-SELECT version, wish FROM intents WHERE user_number = $1;
+-- Whether anything is still wished for a user, or still to be let go of.
+SELECT version, wish FROM intents WHERE user_number = $1 LIMIT 1;
 
 -- name: boards_of_user
 -- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay, in one
@@ -1177,23 +1197,28 @@ CROSS JOIN LATERAL (
     SELECT DISTINCT category, unnest(windows) AS at FROM ledger
     WHERE namespace_id = n.id AND user_number = s.user_number) AS l
 WHERE s.user_number = $1 AND s."window" = 'all' AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
+  AND $3::int IN (0, n.id)
 GROUP BY n.id, l.category ORDER BY n.id, l.category;
 
 -- name: end_veils
 -- Who came back a while ago: nothing that was made before is on its way any more, so the state itself may go.
-UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM partitions)
+UPDATE intents SET wish = 'release', open = (
+    SELECT array_agg(p.partition) FROM partitions p
+    WHERE namespace_id = 0 OR p.partition = (SELECT partition FROM namespaces WHERE id = namespace_id))
 WHERE wish = 'unhide' AND open = '{}' AND asked_at < now() - interval '1 hour';
 
 -- name: drop_intents
-DELETE FROM intents WHERE wish = 'release' AND open = '{}';
+-- What was let go of everywhere; and what was wished in a namespace that is deleted, whose keys go by themselves.
+DELETE FROM intents i WHERE (wish = 'release' AND open = '{}') OR namespace_id <> 0 AND EXISTS (
+    SELECT FROM namespaces n WHERE n.id = i.namespace_id AND n.deleted_at IS NOT NULL);
 
 -- name: settled_erasures
 -- Who was taken out of every partition, but for some.
-SELECT user_number, name, version, wish, actor FROM intents
+SELECT user_number, name, version, wish, actor, namespace_id FROM intents
 WHERE wish = 'erase' AND open = '{}' AND NOT user_number::text = ANY($1::text[]) ORDER BY version LIMIT 100;
 
 -- name: lock_erasure
-SELECT FROM intents WHERE user_number = $1 AND version = $2 AND wish = 'erase' AND open = '{}' FOR UPDATE;
+SELECT FROM intents WHERE user_number = $1 AND namespace_id = 0 AND version = $2 AND wish = 'erase' AND open = '{}' FOR UPDATE;
 
 -- name: erase_meta
 -- O(the user's grants).
@@ -1218,8 +1243,13 @@ UPDATE users SET name = $2 WHERE number = $1;
 UPDATE deployment SET erasures = erasures + 1;
 
 -- name: release_erased
--- The last step: the name may be used anew as soon as a partition has let go of it.
-UPDATE intents SET wish = 'release', open = (SELECT array_agg(partition) FROM partitions) WHERE user_number = $1;
+-- The last step: the name may be used anew as soon as a partition has let go of it, in the namespaces where something was
+-- wished for them, too. What hid them there is forgotten: they are hidden in the whole deployment for ever.
+WITH forgotten AS (DELETE FROM hidden WHERE user_number = $1 AND namespace_id <> 0)
+UPDATE intents i SET wish = 'release', open = (
+    SELECT array_agg(p.partition) FROM partitions p
+    WHERE i.namespace_id = 0 OR p.partition = (SELECT n.partition FROM namespaces n WHERE n.id = i.namespace_id))
+WHERE user_number = $1;
 
 -- name: erasures
 SELECT erasures FROM deployment;
@@ -1256,7 +1286,7 @@ whole AS (
     SELECT count(*) FILTER (WHERE grants > 0) AS users, coalesce(sum(score), 0)::text AS scores,
            coalesce(sum(score::numeric * score), 0)::text AS squares
     FROM standings s WHERE namespace_id = $2 AND "window" = 'all'
-    AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = s.user_number)),
+    AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = s.user_number AND h.namespace_id IN (0, $2))),
 tail AS (
     SELECT count(*) AS rows, coalesce(sum(change), 0)::text AS change,
            coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - change)::numeric ^ 2), 0)::numeric(60)::text AS squares
@@ -1264,7 +1294,7 @@ tail AS (
         SELECT change, score, user_number FROM ledger l
         WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id = $2
           AND l.user_number IS NOT NULL AND head.seq - $3 < $4::bigint OFFSET 0) AS l
-    WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number))
+    WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number AND h.namespace_id IN (0, $2)))
 SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS is_near,
        tail.rows AS later, tail.change AS later_scores, tail.squares AS later_squares
 FROM head, whole, tail;
@@ -1357,7 +1387,7 @@ WITH held AS (
     SELECT a.id, a.board, u.name, r.position, r.key, r.since, r.better, r.levels,
            bool_or(coalesce(h.erased, false)) OVER (PARTITION BY a.id, r.key, r.since) AS any_order
     FROM archives a JOIN archived r ON r.archive_id = a.id JOIN users u ON u.number = r.user_number
-    LEFT JOIN hidden h ON h.user_number = r.user_number WHERE a.namespace_id = $1)
+    LEFT JOIN hidden h ON h.user_number = r.user_number AND h.erased WHERE a.namespace_id = $1)
 SELECT * FROM (
     SELECT board, name AS "user", position, better, levels,
            row_number() OVER (PARTITION BY id ORDER BY key DESC, since, CASE WHEN any_order THEN '' ELSE name END COLLATE "C" DESC,
@@ -1370,8 +1400,8 @@ WHERE (position, better, levels) <> (wanted_position, wanted_better, wanted_leve
 -- Who is hidden and stands in an archive without the mark that says so, and marks of those who are not hidden or do not
 -- stand there. O(n log n).
 SELECT a.board, u.name AS "user", v.user_number IS NOT NULL AS is_veiled
-FROM (SELECT r.archive_id, r.user_number FROM archives a JOIN archived r ON r.archive_id = a.id
-      JOIN hidden h ON h.user_number = r.user_number WHERE a.namespace_id = $1) AS h
+FROM (SELECT DISTINCT r.archive_id, r.user_number FROM archives a JOIN archived r ON r.archive_id = a.id
+      JOIN hidden h ON h.user_number = r.user_number AND h.namespace_id IN (0, $1) WHERE a.namespace_id = $1) AS h
 FULL JOIN (SELECT v.archive_id, v.user_number FROM archives a JOIN veiled v ON v.archive_id = a.id
            WHERE a.namespace_id = $1) AS v ON v.archive_id = h.archive_id AND v.user_number = h.user_number
 JOIN archives a ON a.id = coalesce(h.archive_id, v.archive_id)
@@ -1463,11 +1493,12 @@ SELECT u.name FROM users u WHERE u.name = ANY($2::text[])
 AND EXISTS (SELECT FROM standings s WHERE s.user_number = u.number AND s.namespace_id = $1 AND s."window" = 'all');
 
 -- name: veils
--- Who is or was off the boards, and whether what was wished for last is still open in a partition: of some, or of all.
+-- Who is or was off the boards of a namespace ($3), by its own wish or that of the deployment, and whether what was wished
+-- for last is still open in its partition: of some, or of all.
 SELECT user_number AS number, i.name, i.version, i.wish, coalesce($1::smallint = ANY(i.open), false) AS open,
        coalesce(h.erased, false) AS erased
-FROM intents i FULL JOIN hidden h USING (user_number)
-WHERE $2::bigint[] IS NULL OR user_number = ANY($2) ORDER BY 1;
+FROM intents i FULL JOIN hidden h USING (user_number, namespace_id)
+WHERE namespace_id IN (0, $3::int) AND ($2::bigint[] IS NULL OR user_number = ANY($2)) ORDER BY 1, namespace_id;
 
 -- name: set_aside_of_namespace
 -- What the boards of a namespace counted and the ledger could not hold as what it is: duplicates and dead letters, each

@@ -5,6 +5,7 @@ the state in every partition; then, once the ledger holds what was applied befor
 What is granted in between goes to its right place by itself. Everything may be done again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -35,24 +36,29 @@ class Moved(NamedTuple):
 
 def intent_of(row: asyncpg.Record) -> Intent:
     """An intent from its row."""
-    return Intent(row["user_number"], row["name"], row["version"], row["wish"], row["actor"])
+    return Intent(*(row[name] for name in ("user_number", "name", "version", "wish", "actor", "namespace_id")))
 
 
 def state_call(p: int, intent: Intent, sure: bool = False) -> Call:
     """The call from which on a partition knows; a later state stays. sure: the caller just read that this is wished;
     else −1 is answered where it may be a wish of before the partition let go of somebody: an erased name stays away."""
     args: Call = [intent.name, intent.version, STATES[intent.wish], int(sure)]
-    return evalsha(VEIL, [keys.hidden(p), keys.meta(p)], args)
+    return evalsha(VEIL, _state_keys(p, intent), args)
 
 
 def release_call(p: int, intent: Intent) -> Call:
     """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
-    return evalsha(UNVEIL, [keys.hidden(p), keys.meta(p)], [intent.name, intent.version])
+    return evalsha(UNVEIL, _state_keys(p, intent), [intent.name, intent.version])
+
+
+def _state_keys(p: int, intent: Intent) -> list[str]:
+    ns = intent.namespace_id
+    return [keys.hidden_in(p, ns), keys.meta(p), keys.space(p, ns)] if ns else [keys.hidden(p), keys.meta(p)]
 
 
 async def plan(fetch: Fetch, intent: Intent, partitions: Iterable[int]) -> dict[int, list[Entry]]:
     """The entries of each partition in which the ledger knows the user. O(the user's ledger rows there)."""
-    rows = await fetch("boards_of_user", intent.number, list(partitions))
+    rows = await fetch("boards_of_user", intent.number, list(partitions), intent.namespace_id)
     boards: dict[int, list[str]] = {}
     spaces = {row["id"]: namespace_of(row) for row in rows}
     for row in rows:
@@ -80,9 +86,16 @@ async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namesp
     """Those of some users who stand on no board of a namespace. O(users). StoreUnavailable."""
     if not users:
         return set()
-    states = await call(("HMGET", keys.hidden(namespace.partition), *users))
-    shown = STATES[UNHIDE].encode()
-    return {user for user, state in zip(users, states, strict=True) if state is not None and not state.endswith(shown)}
+    p, shown = namespace.partition, STATES[UNHIDE].encode()
+    found = await asyncio.gather(
+        *(call(("HMGET", key, *users)) for key in (keys.hidden(p), keys.hidden_in(p, namespace.id)))
+    )
+    return {
+        user
+        for states in found
+        for user, state in zip(users, states, strict=True)
+        if state is not None and not state.endswith(shown)
+    }
 
 
 async def is_hidden(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, user: str) -> bool:

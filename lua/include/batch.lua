@@ -5,7 +5,7 @@ local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
     local ascending = ARGV[args + 4] == 'asc'
-    spaces[i] = { key = KEYS[keys + i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
+    spaces[i] = { key = KEYS[keys + 2 * i - 1], hidden_key = KEYS[keys + 2 * i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
                   earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
@@ -13,7 +13,7 @@ local function unpack_spaces(keys, args, count)
                   labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, changed = {} }
     args = args + 10
   end
-  return spaces, keys + count, args
+  return spaces, keys + 2 * count, args
 end
 
 local function unpack_boards(keys, args, count, spaces)

@@ -16,7 +16,7 @@ local function want(entry)
   if not target.has[user.number] then
     local n = #target.users + 1
     target.has[user.number], target.users[n], target.names[n] = true, user, user.name
-    target.veiled = target.veiled or user.veil
+    user.space = target.space
   end
   if target.space.latest then
     shape.timed = shape.timed or timed_shape(shape)
@@ -39,6 +39,9 @@ end
 
 local function read_target(target)
   target.fault = target.space.fault
+  for _, user in ipairs(target.users) do
+    target.veiled = target.veiled or user.veil
+  end
   for _, board in ipairs(target.boards) do
     if target.users[1] then
       read_board(board, target.users, target.names)
@@ -90,6 +93,10 @@ local function load_batch(batch, rules_key, hidden_key, seen_keys)
   for _, space in ipairs(batch.spaces) do
     read_space(space)
     read_tallies(space)
+  end
+  local refusal = read_own_veils(batch)
+  if refusal then
+    return refusal
   end
   mark_closed(batch)
   for _, target in ipairs(batch.targets) do

@@ -1,11 +1,13 @@
 -- What is kept once a namespace: the version of each board (`v:…`), its sums (`t:…`, include/tally), which windows are
 -- closed (`x:…`), its distinct categories and sources (`c:…`, `s:…`), at most 1,000 of each, and how many there are (`#c`,
--- `#s`).
+-- `#s`); `#h` while somebody is hidden in it (include/veil).
+
+local FIRST_LABEL = 3 -- of the fields that are read: counts and the mark stand before
 
 local function read_space(space)
-  local fields = { '#c', '#s', unpack(space.labels) }
+  local fields = { '#c', '#s', '#h', unpack(space.labels) }
   for i, window in ipairs(space.windows) do
-    fields[2 + #space.labels + i] = 'x:' .. window
+    fields[FIRST_LABEL + #space.labels + i] = 'x:' .. window
   end
   local found, err = try('HMGET', space.key, unpack(fields))
   if not found then
@@ -17,11 +19,12 @@ local function read_space(space)
     space.fault = space.key .. ': a count is not an integer'
     return
   end
+  space.hides = found[3]
   for i, label in ipairs(space.labels) do
-    space.known[label] = found[i + 2]
+    space.known[label] = found[FIRST_LABEL + i]
   end
   for i, window in ipairs(space.windows) do
-    space.closed[window] = found[2 + #space.labels + i]
+    space.closed[window] = found[FIRST_LABEL + #space.labels + i]
   end
 end
 

@@ -106,7 +106,7 @@ def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack:
         ((number,),) = space.sql("SELECT number FROM users WHERE name = 'bob'")
         hiding.execute("INSERT INTO hidden (user_number, by_admin) VALUES (%s, true)", (number,))
         hiding.execute(queries()["lock_veiled"])
-        hiding.execute(queries()["veil_user"].replace("$1", str(number)))
+        hiding.execute(queries()["veil_user"].replace("$1", str(number)).replace("$2", "0"))
         space.put(accept_past="P7D")
         waits = "SELECT 1 FROM pg_locks WHERE relation = 'veiled'::regclass AND NOT granted"
         until(lambda: space.sql(waits), "the archive does not wait for who is hidden meanwhile")

@@ -26,9 +26,9 @@ class Hand:
     def rules(self, **rules: Any) -> None:
         self.partition.space = Namespace(7, "race", P, 1, Rules(**rules))
 
-    def wish(self, wish: str, user: str = "otter") -> Intent:
+    def wish(self, wish: str, user: str = "otter", ns: int = 0) -> Intent:
         self.version += 1
-        intent = Intent(1, user, self.version, wish, None)
+        intent = Intent(1, user, self.version, wish, None, ns)
         self.run(state_call(P, intent))
         return intent
 
@@ -40,8 +40,8 @@ class Hand:
     def entries(self, intent: Intent, boards: tuple[str, ...] = WINDOWS) -> list[Entry]:
         return list(veil_entries(self.partition.space, intent, boards))
 
-    def do(self, wish: str, user: str = "otter", boards: tuple[str, ...] = WINDOWS) -> Any:
-        return self.partition.call(*self.entries(self.wish(wish, user), boards))
+    def do(self, wish: str, user: str = "otter", boards: tuple[str, ...] = WINDOWS, ns: int = 0) -> Any:
+        return self.partition.call(*self.entries(self.wish(wish, user, ns), boards))
 
     def board(self, window: str = "all") -> list[tuple[bytes, float]]:
         found: list[tuple[bytes, float]] = self.partition.store.zrevrange(
@@ -236,3 +236,58 @@ def test_a_head_that_was_lost_is_not_begun_by_a_state(partition: Any, hand: Hand
     partition.store.delete(keys.meta(P))
     hand.wish(HIDE)
     assert not partition.store.exists(keys.meta(P))
+
+
+@pytest.mark.parametrize("levels", [(0, 7), (7, 0)])
+def test_of_two_veils_the_one_that_hides_more_holds(partition: Any, hand: Hand, levels: tuple[int, int]) -> None:
+    first, second = levels
+    partition.call(partition.entry("g1", amount=5))
+    hand.do(HIDE, ns=first)
+    hand.do(HIDE, ns=second)
+    assert (hand.board(), hand.kept()) == ([], b"5")
+    outcomes = hand.do(UNHIDE, ns=first)
+    assert [o.code for o in outcomes] == ["applied", "applied"]
+    assert (hand.board(), hand.kept()) == ([], b"5"), "the other one hides still"
+    partition.call(partition.entry("g2", amount=2))
+    assert (hand.board(), hand.kept()) == ([], b"7")
+    hand.do(UNHIDE, ns=second)
+    assert (hand.board(), hand.kept()) == ([(b"otter", 7)], None)
+
+
+def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) -> None:
+    hand.wish(HIDE, ns=7)
+    other = Namespace(8, "other", P, 1, Rules())
+    partition.store.hset(keys.rules(P), "8", "1")
+    here = partition.entry("g1")
+    partition.space = other
+    assert partition.codes(here, partition.entry("g1")) == ["applied", "applied"]
+    assert (hand.board(), hand.kept()) == ([], b"5")
+    assert partition.store.zscore(keys.board(P, 8, "all"), "otter") == 5
+    assert not partition.store.hexists(keys.meta(P), "veils"), "nobody is hidden in the deployment"
+
+
+def test_a_namespace_in_which_nobody_is_hidden_is_marked_so(partition: Any, hand: Hand) -> None:
+    hidden, mark = keys.hidden_in(P, 7), (keys.space(P, 7), "#h")
+    intent = hand.wish(HIDE, ns=7)
+    assert (partition.store.hgetall(hidden), partition.store.hget(*mark)) == ({b"otter": b"1 hidden"}, b"1")
+    hand.run(release_call(P, intent))
+    assert not partition.store.exists(hidden)
+    assert not partition.store.hexists(*mark)
+    assert hand.run(state_call(P, intent)) == -1, "a server that slept must not bring an erased name back"
+    assert partition.store.hget(keys.meta(P), "unveiled") == b"1"
+
+
+def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: Hand) -> None:
+    partition.call(partition.entry("g1"))
+    late = hand.entries(hand.wish(HIDE, ns=7))
+    erase = hand.wish(ERASE)
+    assert partition.codes(*late) == ["stale_veil", "stale_veil"], "it would name the user behind the last entry"
+    assert partition.codes(*hand.entries(erase)) == ["applied", "applied"]
+    assert partition.codes(partition.entry("g2")) == ["user_erasing"]
+    assert (hand.board(), hand.kept()) == ([], None)
+
+
+def test_a_namespace_whose_head_was_lost_is_not_marked(partition: Any, hand: Hand) -> None:
+    partition.store.delete(keys.meta(P))
+    hand.wish(HIDE, ns=7)
+    assert not partition.store.exists(keys.space(P, 7))

@@ -33,6 +33,7 @@ amounts = st.sampled_from([-3, 0, 1, 2, 5])  # few, so that users tie
 labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
+causes = st.sampled_from(["hidden", "opted out", "hidden here"])
 _names = count()
 SEALS_MAX = 2  # an example
 EXAMPLES = 12
@@ -72,7 +73,7 @@ class Machine(Reader):
         self.grants = self.seals = 0
         self.closed: set[str] = set()
         self.moved: set[str] = set()  # windows that ever had a board
-        self.causes: set[tuple[str, bool]] = set()
+        self.causes: set[tuple[str, str]] = set()
 
     @rule(
         members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=6),
@@ -189,33 +190,34 @@ class Machine(Reader):
         assert self.api.put(self.url, json=self.given).status_code == 200
         self.touched = self.book.boards()
 
-    @rule(user=st.sampled_from(USERS), by_user=st.booleans())
-    def hide(self, user: str, by_user: bool) -> None:
-        self._veil(user, True, by_user)
+    @rule(user=st.sampled_from(USERS), cause=causes)
+    def hide(self, user: str, cause: str) -> None:
+        self._veil(user, True, cause)
 
     @precondition(lambda self: self.causes)
     @rule(data=st.data())
     def show(self, data: Any) -> None:
-        user, by_user = data.draw(st.sampled_from(sorted(self.causes)))
-        self._veil(user, False, by_user)
+        user, cause = data.draw(st.sampled_from(sorted(self.causes)))
+        self._veil(user, False, cause)
 
     @precondition(lambda self: self.sent)
-    @rule(user=st.sampled_from(USERS))
-    def hide_and_show(self, user: str) -> None:
+    @rule(user=st.sampled_from(USERS), cause=st.sampled_from(["hidden", "hidden here"]))
+    def hide_and_show(self, user: str, cause: str) -> None:
         for hidden in (True, False):
-            self._veil(user, hidden, False)
+            self._veil(user, hidden, cause)
             self.boards_agree()
 
-    def _veil(self, user: str, hidden: bool, by_user: bool) -> None:
-        """Off the boards while either holds: an admin's word or the user's."""
-        url = f"/v1/users/{user.replace('/', '%2F')}"
-        if by_user:
+    def _veil(self, user: str, hidden: bool, cause: str) -> None:
+        """Off the boards while any holds: an admin's word or the user's, for the whole deployment or this namespace."""
+        where = self.url if cause.endswith("here") else "/v1"
+        url = f"{where}/users/{user.replace('/', '%2F')}"
+        if cause == "opted out":
             zone = {"timezone": ZONES[user].key} if user in ZONES else {}  # a profile is put as a whole
             told = self.api.put(url, json={"opt_out": hidden} | zone)
         else:
             told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
         assert told.status_code == 200, told.text
-        (self.causes.add if hidden else self.causes.discard)((user, by_user))
+        (self.causes.add if hidden else self.causes.discard)((user, cause))
         self.book.hidden = {held for held, _ in self.causes}
         self.touched |= self.book.boards()
 
@@ -258,13 +260,13 @@ class Machine(Reader):
             self._ledger_agrees()
             self.explanations_agree()
             self.the_past_agrees()
-            for user, by_user in sorted(self.causes):
-                self._veil(user, False, by_user)
+            for user, cause in sorted(self.causes):
+                self._veil(user, False, cause)
             self.boards_agree()
             Machine.compared += 1
         finally:
-            for user, by_user in sorted(self.causes):
-                self._veil(user, False, by_user)
+            for user, cause in sorted(self.causes):
+                self._veil(user, False, cause)
             self.api.close()
 
     def _post(self, bodies: list[dict[str, Any]], query: str = "") -> list[dict[str, Any]]:

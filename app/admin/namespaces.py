@@ -115,7 +115,11 @@ class Namespaces:
     async def _make_known(self, namespace: Namespace) -> None:
         """StoreUnavailable says what holds: what Postgres has, a persister publishes sooner or later."""
         try:
-            await self._publish(publish_calls(namespace))
+            # No plan by earlier rules lands behind the version, and none by these before the directory tells them.
+            await self._gatherer.call(version_call(namespace.partition, namespace.id, namespace.version))
+            seq = await self._gatherer.call(("HGET", keys.meta(namespace.partition), "seq"))
+            since = None if seq is None else int(seq)
+            await self._publish(publish_calls(msgspec.structs.replace(namespace, rules_from_seq=since)))
         except StoreUnavailable as problem:
             what = "the namespace is recorded as asked for, and comes into force by itself once Redis takes it"
             raise StoreUnavailable(f"{what}: {problem.detail}") from problem

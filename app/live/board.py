@@ -101,7 +101,7 @@ class WatchedBoard:
     def window(self, now: int) -> Window:
         """What `asked` means now."""
         held = self._window
-        if held is None or (held.ends is not None and now >= held.ends and held.name != self.asked):
+        if held is None or (held.name != self.asked and not _holds(held, now)):
             held = self._window = self.namespace.calendar.find(self.asked, now)
             assert held is not None, "a board without its window is not watched"
         return held
@@ -136,9 +136,9 @@ class WatchedBoard:
 def publish_stats(reading: Reading, found: Statistics) -> None:
     """Gives statistics to all who watch them."""
     window, told = reading.window, figures(found, reading.namespace.rules.scale)
-    head = (window.name, _moment(window.starts), _moment(window.ends), found.epoch, found.version, found.users)
+    head = (window.name, _moment(window.starts), _moment(window.ends), found.epoch, found.version, found.users, ())
     for watched, arrived in reading.served:
-        watched.publish(State(*head, (), reading.names, stats=told), arrived)
+        watched.publish(State(*head, *_rules(reading), reading.names, stats=told), arrived)
 
 
 def publish(reading: Reading, board: Board, names: Mapping[str, Name]) -> None:
@@ -154,9 +154,18 @@ def publish(reading: Reading, board: Board, names: Mapping[str, Name]) -> None:
     for watched, arrived in reading.served:
         entries = cut(watched.view, rows)
         named = any(entry.user_id in names for entry in entries)
-        head = (reading.window.name, starts, ends, board.epoch, board.version, board.total)
-        state = State(*head, entries, reading.names, named)
+        head = (reading.window.name, starts, ends, board.epoch, board.version, board.total, entries)
+        state = State(*head, *_rules(reading), reading.names, named)
         watched.publish(state, arrived)
+
+
+def _rules(reading: Reading) -> tuple[int, int | None]:
+    return reading.namespace.version, reading.namespace.rules_from_seq
+
+
+def _holds(window: Window, now: int) -> bool:
+    """A clock may be set back: a window is left on either side."""
+    return (window.starts is None or window.starts <= now) and (window.ends is None or now < window.ends)
 
 
 def _moment(micros: int | None) -> Any:

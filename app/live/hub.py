@@ -196,7 +196,8 @@ class Hub:
                 self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
                 continue
             for (board, window), version in zip(group, versions, strict=True):
-                readings += board.readings(window, Stamp(epoch, window.name, version, names), self._lap)
+                stamp = Stamp(epoch, window.name, version, board.namespace.version, names)
+                readings += board.readings(window, stamp, self._lap)
         return readings, trouble
 
     def _changed_names(self) -> int:

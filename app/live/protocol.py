@@ -37,7 +37,8 @@ class Auth(msgspec.Struct, tag="auth", forbid_unknown_fields=True):
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
-    """Watch a board; epoch and version where the client holds a state of it."""
+    """Watch a board; epoch and version where the client holds a state of it, and resume_window, the name of the window
+    that it is of: `day` means another one by tomorrow."""
 
     id: Number
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
@@ -46,6 +47,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
     view: View = Top()
     epoch: int | None = None
     version: int | None = None
+    resume_window: Annotated[str, msgspec.Meta(max_length=80)] | None = None
 
 
 class Unsubscribe(msgspec.Struct, tag="unsubscribe", forbid_unknown_fields=True):
@@ -105,19 +107,22 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Stamp(NamedTuple):
-    """What tells whether a view may have changed: its board's epoch, window and version, and how often names have."""
+    """What tells whether a view may have changed: its board's epoch, window and version, the version of the rules by
+    which it was read, and how often names have changed."""
 
     epoch: int
     window: str
     version: int
+    rules: int
     names: int
 
 
 class State(msgspec.Struct, frozen=True):
     """A view at one version; frames are made of one or two of them.
 
-    names: so many changes of profiles it holds at least. named: whether somebody in it has a profile. stats: the
-    figures of a view `stats`, which has no entries.
+    rules: the version of the rules by which it was read; rules_from_seq: of the namespace. names: so many changes of
+    profiles it holds at least. named: whether somebody in it has a profile. stats: the figures of a view `stats`, which
+    has no entries.
     """
 
     window: str
@@ -127,6 +132,8 @@ class State(msgspec.Struct, frozen=True):
     version: int
     total: int
     entries: tuple[Entry, ...]
+    rules: int = 0
+    rules_from_seq: int | None = None
     names: int = 0
     named: bool = False
     stats: dict[str, Any] | None = None
@@ -134,15 +141,38 @@ class State(msgspec.Struct, frozen=True):
     @property
     def stamp(self) -> "Stamp":
         """Equal stamps, equal states."""
-        return Stamp(self.epoch, self.window, self.version, self.names)
+        return Stamp(self.epoch, self.window, self.version, self.rules, self.names)
 
     def differs(self, held: "State") -> bool:
         """Whether a client that holds the other has something to hear of this one."""
-        return self.stamp[:3] != held.stamp[:3] or self.entries != held.entries
+        return (
+            self.stamp[:3] != held.stamp[:3]
+            or self.entries != held.entries
+            or (self.total, self.starts, self.ends, self.stats) != (held.total, held.starts, held.ends, held.stats)
+        )
 
     def follows(self, held: "State") -> bool:
         """Whether a change leads here from an older state; else it takes a snapshot. Names change at one version."""
-        return (self.epoch, self.window) == (held.epoch, held.window) and self.version >= held.version
+        same = (self.epoch, self.window, self.rules) == (held.epoch, held.window, held.rules)
+        return same and self.version >= held.version
+
+    def is_held_by(self, resume: "Resume", asked: str) -> bool:
+        """Whether a client holds this very state. Where it does not say of which window its state is, that must follow
+        from the window it asked for; and its version must be one that only these rules have had."""
+        return (
+            (resume.epoch, resume.version) == (self.epoch, self.version)
+            and (resume.window or asked) == self.window
+            and self.rules_from_seq is not None
+            and self.version > self.rules_from_seq
+        )
+
+
+class Resume(NamedTuple):
+    """The state that a client holds from before, if any. window: None where it did not say."""
+
+    epoch: int | None = None
+    version: int | None = None
+    window: str | None = None
 
 
 def snapshot(state: State) -> dict[str, Any]:
@@ -185,7 +215,7 @@ def _stats(state: State) -> dict[str, Any]:
 
 def uptodate(state: State) -> dict[str, Any]:
     """For a client that holds the state already."""
-    return {"type": "uptodate", "version": state.version}
+    return {"type": "uptodate", "window": state.window, "version": state.version}
 
 
 def error(number: int | None, problem: Problem) -> dict[str, Any]:

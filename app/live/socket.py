@@ -16,7 +16,7 @@ from ..store.caller import CALLER, stranger
 from ..wire import encode_json, encode_msgpack
 from . import protocol
 from .hub import Hub
-from .protocol import Auth, Close, Frame, Message, Ping, Refused, Subscribe, Unsubscribe
+from .protocol import Auth, Close, Frame, Message, Ping, Refused, Resume, Subscribe, Unsubscribe
 from .shares import Shares
 from .subscriber import Subscriber, Viewer
 from .views import check_view
@@ -239,7 +239,8 @@ class Connection:
     async def _subscribe(self, message: Subscribe) -> bool:
         if len(self._subscribers) >= SUBSCRIPTIONS_MAX:
             raise Closed(Close.OVER_LIMIT, f"at most {SUBSCRIPTIONS_MAX} subscriptions")
-        subscriber = Subscriber(message.id, self._viewer, (message.epoch, message.version))
+        resume = Resume(message.epoch, message.version, message.resume_window)
+        subscriber = Subscriber(message.id, self._viewer, message.window, resume)
         try:
             if message.id in self._subscribers:
                 raise Invalid("the id is in use", field="$.id")

@@ -10,7 +10,7 @@ from ..model.errors import Problem, Unauthorized
 from ..model.namespace import Namespace
 from ..store.caller import CALLER
 from ..store.directory import Directory
-from .protocol import Frame, State
+from .protocol import Frame, Resume, State
 
 
 class Viewer:
@@ -64,22 +64,23 @@ class Viewer:
 
 
 class Subscriber:
-    """One subscription, which counts for its owner as of its begin.
+    """One subscription to the window `asked`, which counts for its owner as of its begin.
 
-    resume: epoch and version of the state that the client holds from before, if any.
+    resume: the state that the client holds from before, if any.
     """
 
-    def __init__(self, number: int, viewer: Viewer, resume: tuple[int | None, int | None]) -> None:
+    def __init__(self, number: int, viewer: Viewer, asked: str, resume: Resume) -> None:
         self.number = number
         self.viewer = viewer
         self.owner = viewer.owner
         self.slot: Frame | None = None
         self.fault: Problem | None = None
+        self._asked = asked
         self._resume = resume
 
     def start(self, whole: Frame, same: Frame, state: State) -> None:
         """The first frame. The version that a client holds does not tell which names it holds: they come anew."""
-        self._put(same if self._resume == (state.epoch, state.version) and not state.named else whole)
+        self._put(same if state.is_held_by(self._resume, self._asked) and not state.named else whole)
 
     def offer(self, whole: Frame, change: Frame | None) -> None:
         """Puts the change in the slot, and the whole where the slot is still full: states are skipped, never order."""

@@ -195,13 +195,18 @@ def partition_of(name: str, group: str | None, partitions: int) -> int:
 
 
 class Namespace(msgspec.Struct, frozen=True, dict=True):
-    """A namespace as every process holds it. `version` rises with each change of its rules; ids are never reused."""
+    """A namespace as every process holds it. `version` rises with each change of its rules; ids are never reused.
+
+    rules_from_seq: where its partition's log stood when these rules came into force; whatever has a later version was
+    read by them. None: not known.
+    """
 
     id: int
     name: str
     partition: int
     version: int
     rules: Rules
+    rules_from_seq: int | None = None
 
     @cached_property
     def calendar(self) -> Calendar:

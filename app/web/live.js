@@ -122,7 +122,7 @@ export class Live {
   // What is resumed from; not once the window has ended, for `day` then means another one.
   held() {
     if (!this.info || Date.parse(this.info.ends) <= Date.now()) return {};
-    return { epoch: this.info.epoch, version: this.info.version };
+    return { epoch: this.info.epoch, version: this.info.version, resume_window: this.info.window };
   }
 
   receive(data) {

@@ -53,7 +53,7 @@ def test_a_client_that_holds_the_state_is_up_to_date(
     say(socket, type="auth", token=live_server.key)
     hear(socket)
     subscribe(socket, space, epoch=board["epoch"], version=board["version"])
-    assert hear(socket) == {"type": "uptodate", "id": 1, "version": board["version"]}
+    assert hear(socket) == {"type": "uptodate", "id": 1, "window": "all", "version": board["version"]}
     say(socket, type="ping")
     assert hear(socket) == {"type": "pong"}
     say(socket, type="unsubscribe", id=1)
@@ -319,3 +319,28 @@ def test_a_client_that_does_not_read_delays_no_end(own_stack: Any) -> None:
         begun = time.monotonic()
         own_stack.stop("serve")
         assert time.monotonic() - begun < 3.5
+
+
+def test_a_change_of_rules_is_told_and_no_older_state_is_up_to_date(
+    live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
+) -> None:
+    rules = {"visibility": "public", "accept_past": None}
+    api.put(f"/v1/namespaces/{space}", json=rules)
+    grant(api, space, "g1", "a", 5)
+    grant(api, space, "g2", "b", 5)
+    subscribe(socket, space)
+    first = hear(socket)
+    assert [entry["rank"] for entry in first["entries"]] == [1, 1]
+    api.put(f"/v1/namespaces/{space}", json=rules | {"ranking": "ordinal"})
+    told = hear(socket)
+    assert (told["type"], told["version"]) == ("snapshot", first["version"])
+    assert [entry["rank"] for entry in told["entries"]] == [1, 2]
+    held = {"epoch": told["epoch"], "version": told["version"]}
+    say(socket, type="unsubscribe", id=1)
+    subscribe(socket, space, **held)
+    assert hear(socket)["type"] == "snapshot", "the version does not tell which rules made it"
+    grant(api, space, "g3", "c", 5)
+    held["version"] = hear(socket)["version"]
+    say(socket, type="unsubscribe", id=1)
+    subscribe(socket, space, **held)
+    assert hear(socket)["type"] == "uptodate"

@@ -8,6 +8,7 @@ import msgspec
 
 from app.access.keys import Keyring, hash_key
 from app.live.hub import Hub
+from app.live.protocol import Resume
 from app.live.subscriber import Subscriber, Viewer
 from app.live.views import Top, View
 from app.model.errors import StoreUnavailable
@@ -35,6 +36,7 @@ class Store:
         self.spaces: dict[str, Namespace] = {}
         self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
         self.boards: dict[str, tuple[int, list[str]]] = {}
+        self.shift = 0  # how many more stand before each, by rank
         self.asked: list[Any] = []
         self.directory = Directory()
         self.directory.call = self.call
@@ -64,12 +66,18 @@ class Store:
             return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]
         assert call[1] == BOARD.sha
         version, users = self.boards.get(call[8], (0, []))
-        rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i)]
+        rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i + self.shift)]
         return [b"1", b"9", b"%d" % version, len(users), None, None, None, *rows]
 
     def space(self, name: str, **rules: Any) -> Namespace:
-        self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules))
+        self.spaces[name] = Namespace(len(self.spaces) + 1, name, 0, self.changes, Rules(**rules), 0)
         return self.spaces[name]
+
+    def change(self, name: str, from_seq: int | None = 0, **rules: Any) -> None:
+        """A new version of a namespace's rules."""
+        old = self.spaces[name]
+        merged = msgspec.structs.replace(old.rules, **rules)
+        self.spaces[name] = Namespace(old.id, name, 0, old.version + 1, merged, from_seq)
 
     def reads(self) -> list[Any]:
         """The views read since asked last."""
@@ -78,7 +86,7 @@ class Store:
         return found
 
     async def watch(self, name: str, asked: str = "all", view: View = Top(), **more: Any) -> Subscriber:  # noqa: B008
-        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), more.get("resume", (None, None)))
+        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), asked, Resume(*more.get("resume", ())))
         self.hub.viewers.add(subscriber.viewer)
         await self.hub.subscribe(subscriber, name, asked, view)
         return subscriber

@@ -92,8 +92,75 @@ def test_a_client_that_holds_the_state_is_up_to_date() -> None:
         store.boards["all"] = (7, ["a"])
         held, older = await store.watch("race", resume=(1, 7)), await store.watch("race", resume=(1, 6))
         await store.tick()
-        assert taken(held) == {"type": "uptodate", "version": 7}
+        assert taken(held) == {"type": "uptodate", "window": "all", "version": 7}
         assert taken(older)["type"] == "snapshot"
+
+    within(act)
+
+
+def test_a_change_of_rules_is_told_to_who_watches() -> None:
+    """Ranks go by other rules at the same version of the board."""
+
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        watching = await store.watch("race")
+        await store.tick()
+        first = taken(watching)
+        assert [entry.rank for entry in first["entries"]] == [1, 2]
+        store.shift, store.changes = 5, 2
+        store.change("race", ranking="ordinal")
+        await store.tick()
+        await store.tick()
+        told = taken(watching)
+        assert (told["type"], told["version"]) == ("snapshot", 7)
+        assert [entry.rank for entry in told["entries"]] == [6, 7]
+
+    within(act)
+
+
+@pytest.mark.parametrize(("from_seq", "told"), [(6, "uptodate"), (7, "snapshot"), (8, "snapshot"), (None, "snapshot")])
+def test_a_state_that_other_rules_may_have_made_is_not_up_to_date(from_seq: int | None, told: str) -> None:
+    """On a server that never saw those: it has nothing but the place in the log from which its rules hold."""
+
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a"])
+        store.change("race", from_seq=from_seq)
+        held = await store.watch("race", resume=(1, 7))
+        await store.tick()
+        assert taken(held)["type"] == told
+
+    within(act)
+
+
+def test_a_resume_of_yesterdays_board_gets_todays() -> None:
+    async def act(store: Store) -> None:
+        store.boards = {"1970-01-02": (7, ["a"]), "1970-01-03": (7, ["b"])}
+        store.now += DAY
+        resumes = [(1, 7, "1970-01-02"), (1, 7), (1, 7, "1970-01-03")]
+        held = [await store.watch("race", "day", resume=resume) for resume in resumes]
+        fixed = await store.watch("race", "1970-01-02", resume=(1, 7))
+        await store.tick()
+        frames = [taken(one) for one in (*held, fixed)]
+        assert [frame["type"] for frame in frames] == ["snapshot", "snapshot", "uptodate", "uptodate"]
+        assert [frame["window"] for frame in frames] == ["1970-01-03"] * 3 + ["1970-01-02"]
+
+    within(act)
+
+
+def test_a_clock_that_jumps_ahead_and_back_takes_watchers_back() -> None:
+    async def act(store: Store) -> None:
+        store.boards = {"1970-01-02": (7, ["a"]), "2010-01-02": (0, [])}
+        watching = await store.watch("race", "day")
+        windows = []
+        for now in (DAY, 14611 * DAY, DAY):
+            store.now = now
+            await store.tick()
+            told = taken(watching)
+            windows.append((told["type"], told["window"]))
+        newcomer = await store.watch("race", "day")
+        await store.tick()
+        assert windows == [("snapshot", "1970-01-02"), ("snapshot", "2010-01-02"), ("snapshot", "1970-01-02")]
+        assert taken(newcomer)["window"] == "1970-01-02"
 
     within(act)
 

@@ -66,7 +66,8 @@ def test_who_comes_back_to_names_gets_them_anew() -> None:
         told = taken(held)
         assert (told["type"], names_of(told)) == ("snapshot", [("a", "Ann")])
         store.profiles, store.profile_changes = {"other": "Zoe"}, 2
-        nameless = await store.watch("race", "week", resume=(1, 0))
+        store.boards["1970-W01"] = (3, ["b"])
+        nameless = await store.watch("race", "week", resume=(1, 3, "1970-W01"))
         await store.tick()
         assert taken(nameless)["type"] == "uptodate"
 

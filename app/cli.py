@@ -23,11 +23,11 @@ from .garbage import settle
 from .logs import configure
 from .model.errors import Problem
 from .model.windows import now_micros
+from .persist.clocks import ClockSkewed
 from .persist.ending import end
-from .persist.worker import SCRIPTS, Worker
+from .persist.worker import Worker
 from .server import UVICORN, find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
-from .store.apply import APPLY
 from .store.changes import BUMP
 from .store.directory import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
@@ -50,7 +50,7 @@ def main() -> None:
         cli()
     except SettingsError as error:
         _fail(str(error), 2)
-    except (Finding, Refused, Problem) as error:
+    except (Finding, Refused, Problem, ClockSkewed) as error:
         _fail(str(error), 1)
     except LOST as error:
         _fail(f"Redis does not answer: {error}", 1)
@@ -143,10 +143,7 @@ async def _persist(settings: Settings) -> None:
         await check_store(link, settings.redis_durability)
 
     partitions = await find_partitions(settings)
-    link = Link(settings.redis_url, SCRIPTS, greet)
-    worker = Worker(
-        settings, link, Link(settings.redis_url, []), Link(settings.redis_url, [APPLY]), partitions, now_micros
-    )
+    worker = Worker(settings, lambda scripts: Link(settings.redis_url, scripts, greet), partitions, now_micros)
     settle()
     task, told = asyncio.ensure_future(worker.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,3 +24,4 @@ FLUSHES_REFUSED = Counter(
 FAULTS = Gauge(
     "leaderboard_faults", "Work of the persister that fails and is tried again", ["kind", "partition", "cause"]
 )
+CLOCK_SKEW = Gauge("leaderboard_clock_skew_seconds", "How far a store's clock is ahead of this persister's", ["store"])

@@ -12,6 +12,7 @@
 -- Effects  none
 --
 --- @include "include/window"
+--- @include "include/archived"
 --- @include "include/stand"
 --- @include "include/begin"
 --- @include "include/members"

@@ -10,6 +10,7 @@
 -- Effects  none
 --
 --- @include "include/window"
+--- @include "include/archived"
 --- @include "include/stand"
 --- @include "include/begin"
 --- @include "include/ranks"

@@ -7,6 +7,7 @@
 -- Effects  none
 --
 --- @include "include/window"
+--- @include "include/archived"
 --- @include "include/stand"
 --- @include "include/ranks"
 

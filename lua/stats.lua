@@ -14,6 +14,7 @@
 --
 --- @include "include/call"
 --- @include "include/window"
+--- @include "include/archived"
 --- @include "include/longs"
 --- @include "include/nodes"
 --- @include "include/within"
@@ -28,9 +29,9 @@ if not epoch then
   return { 'unopened' }
 end
 local held = redis.call('HMGET', space_key, 'v:' .. board, 't:' .. board, 'x:' .. window_of(board))
-local version = held[1] or '0'
-if held[3] == 'a' then
-  return { 'archived', epoch, version }
+local version, archived = held[1] or '0', archived_version(held[3], held[1])
+if archived then
+  return { 'archived', epoch, archived }
 end
 
 local count = redis.call('ZCOUNT', board_key, low, high)

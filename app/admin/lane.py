@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from ..store.postgres import queries
+from ..store.postgres import connect, queries
 from ..store.redis import Link
 from ..store.sums import TREE
 from .snapshot import CELLS
@@ -29,7 +29,7 @@ class Lane:
     async def open(cls, redis_url: str, postgres_url: str, *, by_index: bool) -> "Lane":
         """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
         settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
-        connection = await asyncpg.connect(postgres_url, timeout=5, server_settings=settings)
+        connection = await connect(postgres_url, QUERY_S_MAX, settings, QUERY_S_MAX)
         return cls(connection, Link(redis_url, [CELLS, TREE], timeout_s=60))
 
     async def close(self) -> None:

@@ -11,11 +11,16 @@ def is_due(namespace: Namespace, window: Window, now: int) -> bool:
     """Whether the window may be closed at an instant: never where it has no end or `accept_past` no bound."""
     if window.ends is None or namespace.past_micros is None:
         return False
-    return window.ends + namespace.past_micros + MARGIN_MICROS < now
+    return _reachable_until(namespace, window.ends) < now
+
+
+def _reachable_until(namespace: Namespace, ends: int) -> int:
+    return ends + (namespace.past_micros or 0) + MARGIN_MICROS
 
 
 def seal_entry(namespace: Namespace, window: Window) -> Entry:
-    """The entry that closes a window: of no user, its grant_id the window's name, so that each is closed once."""
+    """The entry that closes a window: of no user, its grant_id the window's name, so that each is closed once. It says
+    from when on that may be, for the script takes it by Redis's clock alone."""
     assert window.ends is not None
     body = notice(SEAL, namespace.id, window.name, window.ends, windows=(window.name,))
     return Entry(
@@ -23,5 +28,5 @@ def seal_entry(namespace: Namespace, window: Window) -> Entry:
         body=body,
         id=entry_id(SEAL, namespace.id, window.name, 1),
         content=blake2b(window.name.encode(), digest_size=16).digest(),
-        moves="s",
+        moves=f"s{_reachable_until(namespace, window.ends)}",
     )

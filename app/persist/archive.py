@@ -1,6 +1,7 @@
 """Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
@@ -12,18 +13,24 @@ import structlog
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import COUNTED, Namespace
 from ..store import keys
-from ..store.boards import SINCE_DIGITS, base_of, since_of
+from ..store.boards import SINCE_DIGITS, since_of
 from ..store.directory import namespace_of
 from ..store.redis import Call, Link, Refused, evalsha
 from ..store.scripts import load
+from ..store.spaces import boards_of_window
 from .faults import ARCHIVE as ARCHIVE_FAILS
-from .faults import Faults, Unit
+from .faults import ARCHIVES, Faults, Unit
+from .lease import Lease
 from .sink import Offset, Sink
 
 log = structlog.get_logger()
 
 ARCHIVE = load("archive")
 PASS_S = 0.5
+#: Seconds between two looks for archives that are to be made or to follow.
+STEP_S = 0.05
+#: Seconds that one statement may take: the archive of a window of millions.
+STATEMENT_S_MAX = 600.0
 ENTRIES_A_REVISION = 200
 _MEMBERS_A_CALL = 5_000
 _USERS_A_CALL = 500
@@ -45,9 +52,28 @@ class Differing:
 class Archivist:
     """Makes archives, and has them follow what comes behind their seals."""
 
-    def __init__(self) -> None:
+    def __init__(self, chores_s: float) -> None:
+        self._chores_s = chores_s
+        self._looked = 0.0
         self._differing: dict[tuple[int, str], Differing] = {}
         self._after: dict[int, int] = {}
+
+    async def step(
+        self, sink: Sink, link: Link, leases: Mapping[int, Lease], pending: set[int], faults: Faults
+    ) -> None:
+        """What is due in the partitions that are pending, from time to time in all; then a pause."""
+        everywhere = monotonic() - self._looked >= self._chores_s
+        for p in list(leases if everywhere else pending):
+            pending.discard(p)  # What comes from here on is noted again.
+            more, unit = False, Unit(p, ARCHIVES)
+            if p in leases and faults.is_due(unit):
+                with faults.guard(unit):
+                    more = await self.work(sink, link, p, leases[p].offset, faults)
+            if more:
+                pending.add(p)
+        if everywhere:
+            self._looked = monotonic()
+        await asyncio.sleep(STEP_S)
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets what is another persister's to tell from here on."""
@@ -55,8 +81,8 @@ class Archivist:
         SEALS_DIFFERING.set(len(self._differing))
 
     async def work(self, sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -> bool:
-        """What is to be done in a partition, as long as the ledger may wait; whether there is more of it. A window that
-        fails waits, and the others go on.
+        """What is to be done in a partition, for some time; whether there is more of it. A window that fails waits, and
+        the others go on.
 
         O(users of a window), for each window.
         """
@@ -85,10 +111,10 @@ class Archivist:
         held = self._differing.get(place)
         if held is not None and monotonic() < held.since + held.pause:
             return
-        boards = await _boards_here(link, namespace, window)
+        boards = await boards_of_window(link, namespace, window)
         hidden = await _hidden(link, namespace)
         if not await sink.fetch("archives_of", namespace.id, window):
-            async with sink.transaction():
+            async with sink.fenced(namespace.partition):
                 for board in boards:
                     async for entries in _entries(link, namespace, board, hidden):
                         await sink.copy("held_here", entries, ("board", "name", "key", "since"))
@@ -119,7 +145,7 @@ async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:
     namespace, window = namespace_of(rows[0]), rows[0]["window"]
     users = sorted({row["user_number"] for row in rows})
     seq = max(row["seq"] for row in rows)
-    async with sink.transaction():
+    async with sink.fenced(namespace.partition):
         found = await sink.fetch("archived_of_users", *_at(rows, users))
         before = {(row["board"], row["user_number"]): (row["key"], row["since"]) for row in found}
         now = await _scored(sink, namespace, rows, users, before)
@@ -183,7 +209,7 @@ async def _write(
 async def _publish(
     link: Link, namespace: Namespace, window: str, versions: dict[str, int], boards: list[str], hidden: list[str]
 ) -> None:
-    """From here on the window is read in its archive: at the versions it had, where nothing has changed since."""
+    """From here on the window is read in its archive: at the highest version that one of its boards had, or has now."""
     p, ns = namespace.partition, namespace.id
     times = [keys.times] if namespace.rules.aggregation == "latest" else []
     kinds = (keys.board, keys.orders, keys.scores, keys.sums, *times)
@@ -202,13 +228,6 @@ async def _hidden(link: Link, namespace: Namespace) -> list[str]:
     names = list({name.decode() for held in hashes for name in await _ask(link, ("HKEYS", held))})
     held = await link.run([("EXISTS", keys.balances(p, namespace.id) + name) for name in names])
     return [name for name, exists in zip(names, held, strict=True) if exists == 1]
-
-
-async def _boards_here(link: Link, namespace: Namespace, window: str) -> list[str]:
-    """The window's boards that ever stood in Redis."""
-    fields = await _ask(link, ("HKEYS", keys.space(namespace.partition, namespace.id)))
-    names = (field[2:].decode() for field in fields if field.startswith(b"v:"))
-    return [name for name in names if base_of(name) == window]
 
 
 async def _entries(

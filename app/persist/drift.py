@@ -20,7 +20,7 @@ from ..model.namespace import Namespace
 from ..settings import Settings
 from ..store import keys
 from ..store.directory import namespace_of
-from ..store.postgres import queries
+from ..store.postgres import connect, queries
 from ..store.redis import LOST, Link, Refused, ask, at_once
 from ..store.stats import kept_sums
 
@@ -149,8 +149,7 @@ def _readable(row: asyncpg.Record) -> Namespace | None:
 
 async def _connect(url: str) -> asyncpg.Connection:
     # As the sink's: a plan made while the ledger was small must not walk through all of it.
-    settings = {"enable_seqscan": "off", "jit": "off"}
-    return await asyncpg.connect(url, timeout=5, command_timeout=_QUERY_S_MAX, server_settings=settings)
+    return await connect(url, _QUERY_S_MAX)
 
 
 async def _row(connection: asyncpg.Connection, query: str, *args: Any) -> asyncpg.Record:

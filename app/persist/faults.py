@@ -17,6 +17,7 @@ import structlog
 from ..metrics import FAULTS
 from ..store.redis import Refused
 from .failure import TooManyDeadLetters, code_of, public_cause
+from .leases import Superseded
 
 log = structlog.get_logger()
 
@@ -117,6 +118,8 @@ class Faults:
         unit waits all the same: if it was what broke the connection, the others come first the next time."""
         try:
             yield
+        except Superseded:
+            raise  # The partition is another persister's by now, and so is its work.
         except Exception as error:
             self.note(unit, error)
             if is_lost(error):
@@ -173,5 +176,7 @@ def is_lost(error: Exception) -> bool:
     """Whether a connection is gone: nothing that is asked on it tells whose fault anything is."""
     if isinstance(error, Refused):
         return False
+    if isinstance(error, Superseded):
+        return True
     lost = (ConnectionError, TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
     return isinstance(error, lost) or type(error) is asyncpg.InterfaceError

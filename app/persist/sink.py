@@ -1,7 +1,7 @@
-"""The ledger's side of the persister: one connection that holds the partitions' locks and writes what it read."""
+"""The ledger's side of the persister: a connection that writes what was read, or does chores beside it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,23 +10,23 @@ import msgspec
 
 from ..model.entry import LogEntry
 from ..model.namespace import Rules
-from ..store.postgres import PLANS, queries
+from ..store.postgres import connect, queries
 from .audit import tell
 from .dead_letters import note_dead_letters
 from .failure import cause_of, code_of, is_bisected, is_of_row
+from .leases import Leases, Superseded
 from .ranges import add_board_sums, count_in_time
 from .reach import note_reach
 from .row import BARE, COLUMNS, DUPLICATE, FULL, OWNER, Row, record, unpack
 from .seals import Seals
 
-LOCK_PARTITION = 0x6C62_0001
-LOCK_PRESENCE = 0x6C62_0002
 USERS_KEPT_MAX = 1_000_000
 #: Duplicates of a partition that are looked through for a user who is being erased.
 STRAYS_MAX = 10_000
-#: Seconds to wait for a lock: what holds one longer (an open transaction, a migration) stops one partition, not all.
-LOCK_S_MAX = 2.0
-LONG_S = 600.0  # the archive of a window of millions
+#: Seconds that a statement of the writing connection may take: a transaction takes 10,000 rows in less than one.
+STATEMENT_S_MAX = 30.0
+#: Rows that are counted by time in one transaction: a tenth of a second, so that whoever waits for it waits no longer.
+COUNT_ROWS_MAX = 5_000
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
 
 
@@ -50,52 +50,34 @@ class Stray(NamedTuple):
     healed_seq: int | None
 
 
-class Superseded(Exception):
-    """Another persister moved the partition's offset: this one woke up late, and nothing was written."""
-
-
 class Sink:
-    """One raw connection. On any doubt it is terminated, and its locks go with it."""
+    """One raw connection. On any doubt it is terminated, and what it had begun is undone."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, leases: Leases) -> None:
         self._connection = connection
         self._users: dict[str, int] = {}
+        self.leases = leases
         self.seals = Seals(connection)
         self._erasures = 0
 
     @classmethod
-    async def connect(cls, url: str) -> "Sink":
-        """A sink that is counted among the live persisters."""
-        settings = PLANS | {"lock_timeout": f"{LOCK_S_MAX * 1000:.0f}"}
-        connection = await asyncpg.connect(url, timeout=5, command_timeout=30, server_settings=settings)
-        # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
-        await connection.set_type_codec(
-            "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
-        )
-        await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, 0)")
-        await connection.execute(queries()["archive_tables"])
-        return cls(connection)
+    async def connect(cls, url: str, number: int | None = None, statement_s: float = STATEMENT_S_MAX) -> "Sink":
+        """A connection of a new persister, or of the one with a number; statement_s: what a statement may take."""
+        connection = await connect(url, statement_s)
+        try:
+            # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
+            await connection.set_type_codec(
+                "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
+            )
+            await connection.execute(queries()["archive_tables"])
+            return cls(connection, await Leases.register(connection, number))
+        except BaseException:
+            connection.terminate()
+            raise
 
     def terminate(self) -> None:
         """Drops the connection at once."""
         self._connection.terminate()
-
-    async def persisters(self) -> int:
-        """How many persisters are alive, this one included."""
-        sql = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-        return int(await self._connection.fetchval(sql, LOCK_PRESENCE))
-
-    async def lock(self, p: int) -> bool:
-        """Whether the partition is now this connection's."""
-        held = bool(await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK_PARTITION}, $1::int)", p))
-        if held:
-            await self.seals.load(p)
-        return held
-
-    async def unlock(self, p: int) -> None:
-        """Gives the partition up."""
-        await self._connection.execute(f"SELECT pg_advisory_unlock({LOCK_PARTITION}, $1::int)", p)
 
     async def offset(self, p: int) -> Offset:
         """A partition's offset."""
@@ -177,22 +159,21 @@ class Sink:
             await tell(self._connection, everything, newcomers)
             for p, (offset, rows) in batches.items():
                 last = rows[-1]
-                done = await self._connection.execute(
-                    queries()["advance"], p, offset.epoch, offset.seq, last.epoch, last.seq, last.digest
-                )
+                places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
+                done = await self._connection.execute(queries()["advance"], p, *places, self.leases.number)
                 if done != "UPDATE 1":
                     raise Superseded(f"partition {p}")
 
-    async def count(self, partitions: Iterable[int]) -> bool:
-        """Brings the counts by time up to the ledger, or 50,000 rows of a partition nearer to it, in a transaction of
-        its own; whether there was anything to count. O(rows × log n)."""
-        async with self._connection.transaction():
-            rows = await self._connection.fetch(queries()["uncounted"], list(partitions))
-            if rows:
-                columns = [list(column) for column in zip(*(tuple(row) for row in rows), strict=True)]
-                await count_in_time(self._connection, columns)
-                await self._connection.execute(queries()["mark_counted"], columns[0], columns[3], columns[4])
-        return bool(rows)
+    async def count(self, p: int) -> int:
+        """Brings a partition's counts by time up to the ledger, or COUNT_ROWS_MAX rows nearer to it, in a transaction
+        of its own; by how many rows. O(rows × log n). Superseded."""
+        async with self.fenced(p):
+            rows = await self._connection.fetch(queries()["uncounted"], p, COUNT_ROWS_MAX)
+            for row in rows:
+                await count_in_time(self._connection, [[value] for value in row])
+                if not await self._connection.fetch(queries()["mark_counted"], *row):
+                    raise Superseded(f"partition {p} is counted by another persister")
+        return sum(row["seq"] - row["counted_seq"] for row in rows)
 
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
         """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
@@ -245,26 +226,33 @@ class Sink:
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
         """The rows of a named query; asyncpg's errors."""
-        return list(await self._connection.fetch(queries()[query], *args, timeout=LONG_S))
+        return list(await self._connection.fetch(queries()[query], *args))
 
     async def execute(self, query: str, *args: Any) -> None:
         """A named statement; asyncpg's errors."""
-        await self._connection.execute(queries()[query], *args, timeout=LONG_S)
+        await self._connection.execute(queries()[query], *args)
 
     async def fill_fresh(self, sign: int, query: str, *args: Any) -> None:
         """The scores that a named query tells, as keys, into the table `fresh`."""
         text = queries()[query].removesuffix(";")
         sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, 0 FROM ({text}) AS told"
-        await self._connection.execute(sql, *args, timeout=LONG_S)
+        await self._connection.execute(sql, *args)
 
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
         """Rows into a table of this connection's own; asyncpg's errors."""
-        await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=LONG_S)
+        await self._connection.copy_records_to_table(table, records=rows, columns=columns)
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """All that is asked within it, or nothing."""
         transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
         return transaction
+
+    @asynccontextmanager
+    async def fenced(self, p: int) -> AsyncIterator[None]:
+        """A transaction that commits only while the partition is this persister's. Superseded."""
+        async with self._connection.transaction():
+            yield
+            await self.leases.fence(p)
 
     async def deleted_namespaces(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
         """Namespaces of some partitions whose keys are still in Redis: partition, id and a new version of the rules."""

@@ -6,50 +6,48 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import asyncpg
 import structlog
 
 from ..settings import Settings
 from ..store import keys
-from ..store.apply import CallRefused
+from ..store.apply import APPLY, CallRefused
 from ..store.changes import BUMP
 from ..store.directory import PUBLISH
 from ..store.partitions import read_head
-from ..store.redis import LOST, Call, Link, Refused
+from ..store.redis import Call, Link, Refused
 from ..store.scripts import Script
 from ..store.veil import UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
-from .chores import ROTATE, maintain
+from .archive import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
+from .chores import ROTATE
+from .counting import Counting
 from .drift import Drift
-from .drop import Dropper
 from .ending import end
-from .faults import ARCHIVES, CHORES, COUNTS, EVERYWHERE, HEALS, LEDGER, LETTERS, LOG, PUBLISHING, SEASONS, Faults, Unit
+from .faults import EVERYWHERE, LEDGER, LOG, Faults, Unit
 from .flush import FLUSH, Flusher
-from .heal import heal
+from .heartbeat import beat
 from .lease import Lease
-from .letters import carry_out
-from .people import People
-from .publish import Publisher
+from .leases import Superseded
+from .maintenance import STORES_LOST, Maintenance
+from .round import STATEMENT_S_MAX as ROUND_STATEMENT_S_MAX
+from .round import Round
 from .row import Row, read_row
-from .seal import Sealer
-from .sink import Offset, Sink, Superseded
+from .sink import Offset, Sink
+from .windows import OpenWindows
 from .writer import LedgerWriter, tell_faults
 
 log = structlog.get_logger()
 
-SCRIPTS: Sequence[Script] = (FLUSH, ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
+SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
 
 BLOCK_MS = 1_000
 ROWS_MAX = 10_000
 # A transaction costs as much as 50 rows: under steady writes the next one waits to be worth it; idle adds no wait.
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
-ROWS_BUSY = 50
-COUNT_S_MAX = 30.0
 BALANCE_S = 1.0
 #: Seconds a persister rests that has nothing to read; so long may a partition wait for its new holder.
 IDLE_S = 0.2
-PEOPLE_S = 0.25
 
 
 class Stopped(Exception):
@@ -66,43 +64,39 @@ class Batch:
 
 
 class Worker:
-    """One persister process. Several share the partitions; the locks of a dead one fall to the others."""
+    """One persister process. Several share the partitions; those of a dead or a hung one fall to the others.
+
+    connect: makes a connection to Redis that knows some scripts. Each of the tasks has its own, and one to Postgres.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        link: Link,
-        log_link: Link,
-        apply_link: Link,
+        connect: Callable[[Sequence[Script]], Link],
         partitions: int,
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
-        self._link = link
-        self._log_link = log_link
-        self._apply_link = apply_link
+        self._links = [connect(scripts) for scripts in ([], [FLUSH], SCRIPTS, [APPLY], [ARCHIVE])]
+        self._log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
         self._partitions = partitions
         self._leases: dict[int, Lease] = {}
         self._stopped: dict[int, float] = {}
         self._released: set[int] = set()
         self._sink: Sink | None = None
+        self._beside: Maintenance | None = None
         self._ahead: asyncio.Task[list[Batch]] | None = None
         self._busy = 1
         self._pause = 0.0
         self._balanced = 0.0
-        self._chores = 0.0
-        self._uncounted = 1
-        self._counted = 0.0
+        self._passed = monotonic()
         self._clock = clock
-        self._faults = Faults()
-        self._publisher = Publisher()
-        self._sealer = Sealer()
-        self._archivist = Archivist()
-        self._flusher = Flusher(link, settings.log_tail_s)
-        self._people = People(link, apply_link, self._faults)
-        self._looked = 0.0
-        self._dropper = Dropper(faults=self._faults)
+        self._counting = Counting()
+        self._windows = OpenWindows()
+        self._archivist = Archivist(settings.chores_s)
+        self._flusher = Flusher(flush_link, settings.log_tail_s)
         self._drift = Drift(settings, self._leases)
+        self._faults = Faults()
         self._writer = LedgerWriter(self._faults)
 
     async def run(self) -> None:
@@ -112,6 +106,9 @@ class Worker:
             await self._run()
         finally:
             await end(drift)
+            await self._drop()
+            for link in self._links:
+                await link.close()
 
     async def _run(self) -> None:
         pause = 0.1
@@ -122,35 +119,62 @@ class Worker:
             except Superseded as error:
                 log.warning("superseded", what=str(error))
                 await self._drop()
-            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except STORES_LOST as error:
                 log.warning("store lost", error=f"{type(error).__name__}: {error}")
                 await self._drop()
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
 
+    async def _open(self) -> Sink:
+        """A new session, with a number of its own, and its tasks."""
+        url = self._settings.postgres_url
+        sink = self._sink = await Sink.connect(url)
+        await sink.forget_faults(EVERYWHERE)
+        self._faults.tell_again(EVERYWHERE)
+        self._passed = monotonic()
+        beside = self._beside = Maintenance(url, sink.leases.number)
+        chores = Round(
+            self._settings,
+            link=self._chores_link,
+            apply_link=self._apply_link,
+            leases=self._leases,
+            counting=self._counting,
+            windows=self._windows,
+            faults=self._faults,
+            clock=self._clock,
+        )
+
+        async def archive(own: Sink) -> None:
+            await self._archivist.step(own, self._archive_link, self._leases, sink.seals.pending, self._faults)
+
+        beside.run(beat(url, sink.leases.number, lambda: self._passed))
+        beside.repeat("chores", chores.step, ROUND_STATEMENT_S_MAX)
+        beside.repeat("archives", archive, ARCHIVE_STATEMENT_S_MAX)
+        return sink
+
     async def _drop(self) -> None:
-        """Forgets every lease and whatever was read under it."""
+        """Ends the session: forgets every lease and whatever was read under it."""
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None
+        if self._beside is not None:
+            await self._beside.end()
         if self._sink is not None:
             self._sink.terminate()
-        self._sink = None
+        self._sink = self._beside = None
         self._leases.clear()
         self._tell_held()
         self._released.clear()
         self._balanced = 0.0
-        self._uncounted = 1
-        self._dropper = Dropper(faults=self._faults)
 
     async def _pass(self) -> None:
-        if self._sink is None:
-            self._sink = await Sink.connect(self._settings.postgres_url)
-            await self._sink.forget_faults(EVERYWHERE)
-            self._faults.tell_again(EVERYWHERE)
+        sink = self._sink or await self._open()
+        if self._beside is not None:
+            self._beside.check()
+        self._passed = monotonic()
         if monotonic() - self._balanced >= BALANCE_S:
-            await self._balance(self._sink)
+            await self._balance(sink)
             self._balanced = monotonic()
         if not self._leases and self._ahead is None:
             await asyncio.sleep(IDLE_S)
@@ -158,22 +182,14 @@ class Worker:
         batches = await (self._ahead or self._read())
         # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
         self._ahead = asyncio.create_task(self._read()) if batches else None
-        held = await self._write(self._sink, [b for b in batches if self._leases.get(b.partition) is b.lease])
-        rows = sum(len(b.rows) for b in held)
-        await self._count(self._sink, rows)
+        held = await self._write(sink, [b for b in batches if self._leases.get(b.partition) is b.lease])
         for batch in held:
             last = batch.rows[-1]
+            self._windows.note(batch.rows)
             batch.lease.advance(Offset(last.epoch, last.seq, last.digest))
-        await self._flusher.tell(self._leases, [batch.partition for batch in held])
-        await self._archive(self._sink)
-        if monotonic() - self._chores >= self._settings.chores_s:
-            await self._do_chores(self._sink)
-            self._chores = monotonic()
-        if monotonic() - self._looked >= PEOPLE_S:
-            await self._people.look(self._sink, {p: lease.offset for p, lease in self._leases.items()})
-            self._looked = monotonic()
-        await self._dropper.step(self._sink, self._link, self._leases)
-        await tell_faults(self._faults, self._sink)
+        self._counting.note([b.partition for b in held], sum(len(b.rows) for b in held))
+        await self._flusher.tell(self._leases, [b.partition for b in held])
+        await tell_faults(self._faults, sink)
 
     async def _write(self, sink: Sink, batches: list[Batch]) -> list[Batch]:
         """What the ledger took. A partition that it did not take keeps its place: some of its rows may be there, and
@@ -182,32 +198,38 @@ class Worker:
         for p in failed:
             offset = await sink.offset(p)
             self._leases[p] = Lease.taken(offset)
+            self._counting.note([p], 0)
+        self._windows.keep(self._leases.keys() - failed)
         return [b for b in batches if b.partition not in failed]
 
     async def _balance(self, sink: Sink) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
-        for p in sorted(self._released):
-            await sink.unlock(p)
-        self._released.clear()
-        share = -(-self._partitions // await sink.persisters())
+        live = await sink.leases.live()
+        share = -(-self._partitions // len(live))
         for p in list(self._leases)[share:]:
             self._leases.pop(p)
-            await sink.unlock(p)
-        for p in range(self._partitions):
-            if len(self._leases) >= share:
-                break
-            if p not in self._leases and self._stopped.get(p, 0) < monotonic() and await sink.lock(p):
-                offset = await sink.offset(p)
-                self._leases[p] = Lease.taken(offset)
+            self._released.add(p)
+        if self._released:
+            self._released -= await sink.leases.release(self._released)
+        if not self._leases.keys() <= await sink.leases.held():
+            raise Superseded("another persister took partitions of this one")
+        resting = {p for p, until in self._stopped.items() if until >= monotonic()} | self._released
+        free = [p for p in range(self._partitions) if p not in self._leases and p not in resting]
+        if free and len(self._leases) < share:
+            for p in await sink.leases.take(free, share - len(self._leases)):
+                await sink.seals.load(p)
+                self._leases[p] = Lease.taken(await sink.offset(p))
                 await sink.forget_faults(p)
                 self._faults.tell_again(p)
-                self._uncounted += 1
+                self._counting.note([p], 0)
         self._tell_held()
         self._faults.keep({*self._leases, *self._stopped})
 
     def _tell_held(self) -> None:
         """What is known of partitions that are another's now is that one's to tell."""
         self._archivist.keep(self._leases)
+        self._counting.keep(self._leases)
+        self._windows.keep(self._leases)
         self._drift.keep(self._leases)
 
     async def _read(self) -> list[Batch]:
@@ -277,7 +299,7 @@ class Worker:
             self._stop(p, lease, str(error))
 
     def _stop(self, p: int, lease: Lease, reason: str) -> None:
-        """Gives a partition up for a while. Its lock goes with the next balance: the connection may be writing now."""
+        """Gives a partition up for a while. Its lease goes with the next balance: the connection may be writing now."""
         if self._leases.get(p) is not lease:
             return
         log.error("partition stopped", partition=p, reason=reason)
@@ -286,41 +308,6 @@ class Worker:
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
         self._tell_held()
-
-    async def _count(self, sink: Sink, rows: int) -> None:
-        """The counts by time wait while many rows come: the ledger is what others wait for."""
-        self._uncounted += rows
-        if not self._uncounted or (rows > ROWS_BUSY and monotonic() < self._counted + COUNT_S_MAX):
-            return
-        more: list[bool] = []
-
-        async def count(partitions: list[int]) -> None:
-            more.append(await sink.count(partitions))
-
-        await self._faults.all_or_each(COUNTS, list(self._leases), count)
-        failed = any(not self._faults.is_due(Unit(p, COUNTS)) for p in self._leases)
-        self._uncounted, self._counted = int(any(more) or failed), monotonic()
-
-    async def _archive(self, sink: Sink, *, everywhere: bool = False) -> None:
-        """Makes the archives that are due, where a window was sealed or something came behind a seal."""
-        for p in list(self._leases if everywhere else sink.seals.pending):
-            more, unit = False, Unit(p, ARCHIVES)
-            if p in self._leases and self._faults.is_due(unit):
-                with self._faults.guard(unit):
-                    more = await self._archivist.work(sink, self._link, p, self._leases[p].offset, self._faults)
-            (sink.seals.pending.add if more else sink.seals.pending.discard)(p)
-
-    async def _do_chores(self, sink: Sink) -> None:
-        offsets = {p: lease.offset for p, lease in self._leases.items()}
-        await self._faults.all_or_each(SEASONS, offsets, lambda some: sink.execute("tell_seasons", some))
-        await self._faults.attempt(PUBLISHING, self._publisher.publish, sink, self._link, offsets, self._faults)
-        await self._sealer.seal(sink, self._apply_link, offsets, self._clock(), self._faults)
-        await self._archive(sink, everywhere=True)
-        for p, lease in list(self._leases.items()):
-            at, attempt = (p, lease.offset), self._faults.attempt
-            await attempt(Unit(p, CHORES), maintain, self._link, *at, self._settings)
-            await attempt(Unit(p, HEALS), heal, sink, self._apply_link, *at, self._faults)
-            await attempt(Unit(p, LETTERS), carry_out, sink, self._apply_link, *at, self._faults)
 
 
 def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:

@@ -34,8 +34,8 @@ class Head:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, or a key of
-    model.errors.OUTCOMES.
+    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, `not_over` (a seal that comes too
+    early), or a key of model.errors.OUTCOMES.
     """
 
     code: str

@@ -1,7 +1,7 @@
 """Postgres: named queries, a small pool for reads and administration, migrations."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -11,16 +11,71 @@ import asyncpg
 import yoyo
 
 from ..model.errors import Invalid, StoreUnavailable
+from .sockets import (
+    KEEPALIVE_IDLE_S,
+    KEEPALIVE_INTERVAL_S,
+    KEEPALIVE_PROBES_MAX,
+    UNACKNOWLEDGED_MS_MAX,
+    keep_alive,
+)
 
 _HERE = Path(__file__).parent
 # InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
 AWAY = (
     *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
     *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
+    # A lock that did not come in time, a transaction that Postgres ended: asked again, it goes well.
+    *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.TransactionRollbackError),
 )
 
 # Everything is read by its indexes; a plan made while a table was small, or by figures of then, must not say otherwise.
 PLANS = {"enable_seqscan": "off", "jit": "off"}
+
+#: Seconds to connect: a host that does not answer by then is away.
+CONNECT_S_MAX = 5.0
+#: Seconds by which Postgres outwaits its client, which gives up first and knows why.
+GRACE_S = 2.0
+#: Seconds that a statement waits for a lock: what holds one longer (an open transaction, a migration) stops what needs
+#: it, and nothing that comes behind it on the same connection.
+LOCK_S_MAX = 2.0
+#: Seconds that a transaction may stand idle: Postgres then ends one whose client is frozen, and frees its locks.
+IDLE_TRANSACTION_S_MAX = 30.0
+
+
+def session(
+    statement_s: float, plans: Mapping[str, str] = PLANS, idle_s: float = IDLE_TRANSACTION_S_MAX
+) -> dict[str, str]:
+    """The settings of a session whose statements may take `statement_s` seconds: the second line behind the client's
+    own deadlines, for a client that is frozen or gone keeps none."""
+    bounds = {
+        "statement_timeout": statement_s + GRACE_S,
+        "lock_timeout": min(statement_s, LOCK_S_MAX),
+        "idle_in_transaction_session_timeout": idle_s,
+    }
+    return {
+        **plans,
+        **{name: f"{seconds * 1000:.0f}" for name, seconds in bounds.items()},
+        "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
+        "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
+        "tcp_keepalives_count": str(KEEPALIVE_PROBES_MAX),
+        "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
+    }
+
+
+async def connect(
+    url: str, statement_s: float, plans: Mapping[str, str] = PLANS, idle_s: float = IDLE_TRANSACTION_S_MAX
+) -> asyncpg.Connection:
+    """A connection on which each statement, BEGIN and COMMIT too, may take `statement_s` seconds. asyncpg's errors."""
+    connection = await asyncpg.connect(
+        url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
+    )
+    await watch(connection)
+    return connection
+
+
+async def watch(connection: Any) -> None:
+    """Has the kernel notice a server whose machine is gone."""
+    keep_alive(connection._transport.get_extra_info("socket"))
 
 
 @cache
@@ -78,7 +133,13 @@ class Postgres:
     async def _ready(self) -> asyncpg.Pool:
         if self._pool is None:
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=0, max_size=6, timeout=self._timeout_s, server_settings=PLANS
+                self._url,
+                min_size=0,
+                max_size=6,
+                timeout=self._timeout_s,
+                command_timeout=self._timeout_s,
+                server_settings=session(self._timeout_s),
+                init=watch,
             )
         return self._pool
 

@@ -408,8 +408,65 @@ FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;
 
 -- name: advance
--- Conditional on what was read: one that wakes up late changes nothing.
-UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+-- Conditional on what was read, and on that no other persister ($7 is this one) holds the partition: one that wakes up late
+-- changes nothing. From here to the commit nobody can take it.
+WITH lease AS (SELECT holder FROM leases WHERE partition = $1 FOR SHARE)
+UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND epoch = $2 AND seq = $3
+AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
+
+-- name: register_persister
+INSERT INTO persisters DEFAULT VALUES RETURNING number;
+
+-- name: make_leases
+INSERT INTO leases (partition) SELECT partition FROM partitions ON CONFLICT DO NOTHING;
+
+-- name: drop_persisters
+-- Those that were last heard of long ago. O(them).
+DELETE FROM persisters WHERE beat_at < clock_timestamp() - interval '1 day';
+
+-- name: beat
+UPDATE persisters SET beat_at = clock_timestamp() WHERE number = $1 RETURNING number;
+
+-- name: persisters
+-- Persisters that are connected, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
+-- which a session tells that it is there.
+SELECT number, beat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
+WHERE number IN (
+    SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+
+-- name: end_persister
+-- Ends the sessions of a persister that hangs: their locks and half-done transactions go.
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1 AND objid = $2::int::oid AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: held_leases
+SELECT partition FROM leases WHERE holder = $1;
+
+-- name: take_leases
+-- At most $3 of some partitions that no other live persister (as `persisters` tells it: $4, $5) holds. One that is just being
+-- written waits for another time.
+WITH free AS (
+    SELECT partition FROM leases
+    WHERE partition = ANY($2::smallint[]) AND (holder IS NULL OR holder = $1 OR holder <> ALL(ARRAY(
+        SELECT number FROM persisters WHERE beat_at > clock_timestamp() - make_interval(secs => $5) AND number IN (
+            SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $4 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))))
+    ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE leases l SET holder = $1, taken_at = clock_timestamp() FROM free WHERE l.partition = free.partition
+RETURNING l.partition;
+
+-- name: release_leases
+-- Those that are just being written are released another time.
+WITH own AS (
+    SELECT partition FROM leases WHERE holder = $1 AND partition = ANY($2::smallint[]) FOR UPDATE SKIP LOCKED)
+UPDATE leases l SET holder = NULL FROM own WHERE l.partition = own.partition RETURNING l.partition;
+
+-- name: fence
+-- The last statement of a transaction of a persister ($2) that may only hold while it holds the partition: nobody takes it
+-- between this and the commit.
+SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
 
 -- name: new_users
 INSERT INTO users (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
@@ -478,14 +535,19 @@ placed AS MATERIALIZED (
                    AS recorded OFFSET 0) AS day)
 
 -- name: uncounted
--- How far partitions are counted by time, and how far they are to be, some at once.
-SELECT partition, counted_epoch, counted_seq, epoch,
-       CASE WHEN counted_epoch = epoch THEN least(seq, counted_seq + 50000) ELSE seq END AS seq
-FROM partitions WHERE partition = ANY($1::smallint[]) AND counted_seq < seq;
+-- How far a partition is counted by time, and how far it is to be counted next: $2 rows at most, whatever their epochs.
+SELECT p.partition, p.counted_epoch, p.counted_seq, l.epoch, l.seq
+FROM partitions p CROSS JOIN generate_series(p.counted_epoch, p.epoch) AS e (epoch)
+CROSS JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE partition = p.partition AND epoch = e.epoch AND seq > p.counted_seq AND seq <= p.counted_seq + $2::bigint
+    ORDER BY seq DESC LIMIT 1) AS l
+WHERE p.partition = $1 AND p.counted_seq < p.seq ORDER BY l.seq DESC LIMIT 1;
 
 -- name: mark_counted
-UPDATE partitions SET counted_epoch = x.epoch, counted_seq = x.seq
-FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq) WHERE partition = x.p;
+-- Conditional on what was read: two that count the same rows count them once.
+UPDATE partitions SET counted_epoch = $4, counted_seq = $5
+WHERE partition = $1 AND counted_epoch = $2 AND counted_seq = $3 RETURNING partition;
 
 -- name: counted
 -- Up to where a partition is counted by time.
@@ -616,15 +678,18 @@ SELECT namespace_id, 'batch_applied', actor, json_build_object(
 FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
      AS x (namespace_id, batch, actor, grants, change, first_seq, last_seq);
 
+-- name: moment
+SELECT clock_timestamp() AS now;
+
 -- name: tell_seasons
--- Seasons of some partitions' namespaces that have begun, each once, in the order in which they did; also one that is over
+-- Seasons of some partitions' namespaces that have begun by a moment ($2), each once, in the order in which they did; also one that is over
 -- by now, if nobody was there to tell.
 WITH due AS (
     SELECT n.id, s ->> 'name' AS season, s FROM namespaces n CROSS JOIN LATERAL jsonb_array_elements(n.rules -> 'seasons') AS s
     WHERE n.partition = ANY($1::smallint[]) AND n.deleted_at IS NULL AND n.rules -> 'seasons' <> '[]'
-      AND (s ->> 'starts')::timestamptz <= now()
+      AND (s ->> 'starts')::timestamptz <= $2
       AND NOT EXISTS (SELECT FROM seasons_opened o WHERE o.namespace_id = n.id AND o.season = s ->> 'name')
-    FOR NO KEY UPDATE OF n),
+    ORDER BY n.id FOR NO KEY UPDATE OF n),
 opened AS (INSERT INTO seasons_opened SELECT id, season FROM due ON CONFLICT DO NOTHING RETURNING namespace_id, season)
 INSERT INTO audit (namespace_id, type, body)
 SELECT d.id, 'season_opened', json_build_object('season', d.season, 'starts', d.s -> 'starts', 'ends', d.s -> 'ends')

@@ -13,9 +13,13 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from ..model.errors import StoreUnavailable
 from .scripts import Script
+from .sockets import keepalive_options
 
 Call = Sequence[bytes | str | int | float]
 Greeting = Callable[["Link"], Awaitable[None]]
+
+
+_KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
 
 
 class Refused(Exception):
@@ -42,6 +46,7 @@ class Link:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             driver_info=None,
+            **({} if url.startswith("unix:") else _KEEPALIVE),
         )
         self._connection: Connection | None = None
 

@@ -26,8 +26,15 @@ local function mark_closed(batch)
   end
 end
 
+-- A seal says from when on its window may be closed: `s<microseconds>`.
 local function is_seal(entry)
-  return entry.moves == 's'
+  return sub(entry.moves, 1, 1) == 's'
+end
+
+-- Whether that moment is over by the store's own clock. A seal cannot be taken back, so no caller's clock decides alone.
+local function may_close(entry)
+  local now = call('TIME')
+  return tonumber(now[1]) * 1000000 + tonumber(now[2]) > tonumber(sub(entry.moves, 2))
 end
 
 -- Whether an entry may meet a closed window: a correction (moves), what takes back (t…), shows or hides (h…), or what an

@@ -25,7 +25,7 @@ local function decide(entry, at, full)
     return 'corrupt', fault
   end
   if is_seal(entry) then
-    return 'applied'
+    return may_close(entry) and 'applied' or 'not_over'
   elseif entry.target.closed and not reaches_closed(entry) then
     return 'window_closed'
   end

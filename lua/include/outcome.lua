@@ -5,7 +5,7 @@
 -- to be), + (moves by) or x (is gone); where times are kept (include/times) `@<time>` follows a number that is to be. a=…
 -- is the last granted_at (ax: none); u=… the seq of the user's last change that it was planned upon, f= that this is the
 -- entry right before it. A t in front marks what takes a duplicate back; b alone is a grant that an admin lets in behind a
--- seal, s a seal; `h` and a version shows, hides or erases a user (include/veil): both move no number.
+-- seal, s… a seal (include/closed); `h` and a version shows, hides or erases a user (include/veil): both move no number.
 
 local after = { scores = {}, times = {}, labels = {}, label_times = {}, last = false }
 

@@ -1,6 +1,6 @@
 -- What is kept once a namespace: the version of each board (`v:…`), its sums (`t:…`, include/tally), which windows are
--- closed (`x:…`), its distinct categories and sources (`c:…`, `s:…`), at most 1,000 of each, and how many there are (`#c`,
--- `#s`); `#h` while somebody is hidden in it (include/veil).
+-- closed (`x:…`: `s`, or `a` and the version of an archived window's boards), its distinct categories and sources (`c:…`,
+-- `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`); `#h` while somebody is hidden in it (include/veil).
 
 local FIRST_LABEL = 3 -- of the fields that are read: counts and the mark stand before
 
@@ -24,7 +24,8 @@ local function read_space(space)
     space.known[label] = found[FIRST_LABEL + i]
   end
   for i, window in ipairs(space.windows) do
-    space.closed[window] = found[FIRST_LABEL + #space.labels + i]
+    local closed = found[FIRST_LABEL + #space.labels + i]
+    space.closed[window] = closed and sub(closed, 1, 1)
   end
 end
 

@@ -7,8 +7,9 @@ local function stand_of(meta_key, space_key, board)
     return nil, { 'unopened' }
   end
   local held = redis.call('HMGET', space_key, 'v:' .. board, 'x:' .. window_of(board))
-  if held[2] == 'a' then
-    return nil, { 'archived', head[1], held[1] or '0' }
+  local version = archived_version(held[2], held[1])
+  if version then
+    return nil, { 'archived', head[1], version }
   end
   return { head[1], head[2], held[1] or '0' }
 end

@@ -12,6 +12,15 @@ local function mark_seen(seen_key, applied)
   call('HSET', seen_key, unpack(args))
 end
 
+-- Boards of one archived window have one version.
+local function raise_archived(board)
+  local raised = board.space.raised
+  if board.version > (raised[board.base] or 0) then
+    raised[board.base] = board.version
+    set(board.space, 'x:' .. board.base, format('a %d', board.version))
+  end
+end
+
 -- nil, or a refusal where nothing could be written.
 local function write_batch(batch, seq, log_key, meta_key, seen_key)
   for i, entry in ipairs(batch.applied) do
@@ -31,7 +40,9 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     end
   end
   for _, board in ipairs(batch.boards) do
-    if board.version then
+    if board.version and board.closed == 'a' then
+      raise_archived(board)
+    elseif board.version then
       set(board.space, 'v:' .. board.window, board.version)
     end
     if board.tally and board.tally.changed then

@@ -200,7 +200,7 @@ def test_a_decision_survives_everybody(iso: Isolation) -> None:
     for _ in range(3):
         iso.stack.start("persist")
         until(
-            lambda: iso.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 1818361857"),
+            lambda: iso.sql("SELECT 1 FROM leases JOIN pg_locks ON objid = holder::oid WHERE locktype = 'advisory'"),
             "no persister",
         )
         iso.stack.kill("persist")

@@ -17,8 +17,9 @@ from app.embedded.postgres import Postgres as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
 from app.model.windows import to_micros
+from app.persist.leases import Superseded
 from app.persist.row import Row, read_row
-from app.persist.sink import Offset, Sink, Superseded
+from app.persist.sink import Offset, Sink
 from app.store.postgres import Postgres, migrate, queries
 from tests.integration.counting import check_counts
 
@@ -119,7 +120,9 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
                 known = Offset(1, first, b"digest") if first else START
                 await sink.write({0: (known, rows[first:last])})
             assert check_counts(db) == 0  # they come behind the ledger
-            assert await sink.count([0])
+            assert await sink.leases.take([0], 1)
+            assert await sink.count(0)
+            assert not await sink.count(0)
         finally:
             sink.terminate()
 
@@ -152,3 +155,31 @@ def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cl
     asyncio.run(run())
     assert outcomes
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+
+
+def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition that was recovered far behind its counts: no statement counts all of it."""
+    monkeypatch.setattr("app.persist.sink.COUNT_ROWS_MAX", 3)
+    open_partitions(cluster.url)
+    places = [(1, seq) for seq in range(1, 6)] + [(3, seq) for seq in range(6, 11)]
+
+    async def work(db: psycopg.Connection[Any]) -> list[tuple[int, int]]:
+        sink, steps, known = await Sink.connect(cluster.url), [], START
+        try:
+            for epoch, seq in places:
+                made = row(0, seq, f"g{seq}")
+                made.epoch = epoch
+                await sink.write({0: (known, [made])})
+                known = Offset(epoch, seq, b"digest")
+            assert await sink.leases.take([0], 1)
+            while await sink.count(0):
+                found = db.execute("SELECT counted_epoch, counted_seq FROM partitions WHERE partition = 0").fetchone()
+                steps.append(found)
+        finally:
+            sink.terminate()
+        return steps  # type: ignore[return-value]
+
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, '{\"timezone\": \"UTC\"}')")
+        assert asyncio.run(work(db)) == [(1, 3), (3, 6), (3, 9), (3, 10)]
+        assert db.execute("SELECT sum(grants) FROM trends WHERE level = 0").fetchone() == (10,)

@@ -10,9 +10,11 @@ from app.model.entry import Entry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
+from app.model.veil import HIDE, Intent, veil_entries
 from app.persist.archive import ARCHIVE
 from app.store import keys
-from app.store.boards import BOARD
+from app.store.boards import BOARD, VERSIONS
+from app.store.veil import VEIL, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
@@ -46,6 +48,15 @@ def test_a_sealed_window_takes_no_grant(partition: Any) -> None:
     assert partition.codes(partition.entry("g2")) == ["window_closed"]
     assert partition.dump() == before
     assert partition.codes(partition.entry("g1"), seal(partition)) == ["duplicate", "duplicate"]
+
+
+def test_a_window_is_closed_by_the_stores_own_clock(partition: Any) -> None:
+    """Whoever submits a seal may have a clock that is ahead; it cannot be taken back."""
+    partition.call(partition.entry("g1"))
+    before = partition.dump()
+    assert partition.codes(replace(seal(partition), moves=f"s{10**16}")) == ["not_over"]
+    assert partition.dump() == before
+    assert partition.codes(partition.entry("g2"), seal(partition)) == ["applied", "applied"]
 
 
 def test_a_seal_closes_for_what_follows_in_its_batch(partition: Any) -> None:
@@ -108,10 +119,7 @@ def test_an_archived_window_is_told_so(partition: Any) -> None:
     assert read(partition, DAY) == [*read(partition, f"{DAY}:red")[:2], b"1"] == [b"archived", b"1", b"1"]
     assert archive(partition, DAY, DAY, 7, f"{DAY}:red", 6) == 1
     assert archive(partition, DAY, DAY, 5) == 1, "a version only rises"
-    assert [read(partition, DAY), read(partition, f"{DAY}:red")] == [
-        [b"archived", b"1", b"7"],
-        [b"archived", b"1", b"6"],
-    ]
+    assert read(partition, DAY) == read(partition, f"{DAY}:red") == [b"archived", b"1", b"7"], "one for all its boards"
     assert partition.codes(partition.entry("g2")) == ["window_closed"]
     assert partition.codes(backfilled(partition, "g2")) == ["applied"]
     assert not partition.store.exists(keys.board(P, 7, DAY))
@@ -124,3 +132,27 @@ def test_a_season_is_a_window_of_its_own(partition: Any) -> None:
     assert partition.codes(seal(partition, "season:s")) == ["applied"]
     assert partition.store.hget(keys.space(P, 7), "x:season:s") == b"s"
     assert partition.codes(partition.entry("g2"), partition.entry("g3", category="red")) == ["window_closed"] * 2
+
+
+def test_an_archived_window_leaves_one_field(partition: Any) -> None:
+    """Fields of boards that stand elsewhere would be read over and kept for ever."""
+    partition.space = Namespace(7, "race", P, 1, Rules(category_boards=True))
+    for category in ("red", "blue"):
+        partition.call(partition.entry(f"g-{category}", category=category))
+    partition.call(seal(partition))
+    boards = [DAY, f"{DAY}:red", f"{DAY}:blue"]
+    assert partition.eval(ARCHIVE, [keys.space(P, 7)], [DAY, 0, *(part for name in boards for part in (name, 0))]) == 1
+    fields = partition.store.hgetall(keys.space(P, 7))
+    assert {name: value for name, value in fields.items() if DAY.encode() in name} == {f"x:{DAY}".encode(): b"a 2"}
+    asked = [DAY, f"{DAY}:red", MONTH, "2030"]
+    reply = partition.eval(VERSIONS, [keys.meta(P), keys.space(P, 7)], [len(asked), *asked])
+    assert reply == [b"1", b"2", b"2", b"2", b"0"]
+    # Who is hidden is on no board of it any more: its answers are others from then on.
+    hide = state_call(P, Intent(1, "otter", 1, HIDE, None))
+    partition.eval(VEIL, list(hide[3:5]), list(hide[5:]))
+    entries = veil_entries(partition.space, Intent(1, "otter", 1, HIDE, None), [*boards, "all"])
+    assert {outcome.code for outcome in partition.call(*entries)} == {"applied"}
+    seq = partition.store.hget(keys.meta(P), "seq")
+    assert read(partition, f"{DAY}:blue") == [b"archived", b"1", seq]
+    assert partition.codes(partition.entry("g2")) == ["window_closed"]
+    assert not partition.store.hexists(keys.space(P, 7), f"v:{DAY}")

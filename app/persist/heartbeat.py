@@ -1,0 +1,40 @@
+"""The heartbeat of a persister: that its process runs and its passes end, told to Postgres again and again."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+import asyncpg
+import structlog
+
+from ..store.postgres import connect, queries
+from .leases import LEASE_S, Superseded
+
+log = structlog.get_logger()
+
+#: Seconds between two beats; a tenth of what a lease lasts.
+BEAT_S = 1.0
+#: Seconds that a beat may take: a slower one is begun anew on another connection, before the lease is over.
+BEAT_S_MAX = LEASE_S / 4
+#: Seconds that one pass over the logs may take, longer than any that makes progress. Then the heart stops on purpose,
+#: and another persister takes over.
+PASS_S_MAX = 300.0
+
+
+async def beat(url: str, number: int, passed: Callable[[], float]) -> None:
+    """Beats for persister `number`, for ever, on a connection of its own. passed: when its last pass ended (monotonic).
+    Superseded where nobody knows it any more."""
+    while True:
+        connection = None
+        try:
+            connection = await connect(url, BEAT_S_MAX)
+            while True:
+                if monotonic() - passed() <= PASS_S_MAX and not await connection.fetch(queries()["beat"], number):
+                    raise Superseded("this persister was silent for too long")
+                await asyncio.sleep(BEAT_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("no heartbeat", error=f"{type(error).__name__}: {error}")
+        finally:
+            if connection is not None:
+                connection.terminate()
+        await asyncio.sleep(BEAT_S)

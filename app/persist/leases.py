@@ -1,0 +1,84 @@
+"""Which persister holds which partition: rows in Postgres, heartbeats by its clock, sessions that tell who is there.
+
+A persister that ended leaves no session behind: its partitions are free at once. One that hangs (SIGSTOP, a machine
+that swaps) keeps its sessions and their locks: once its heart has not beaten for LEASE_S, another ends these and takes
+its partitions. What it still wants to commit when it wakes up is refused: the ledger's rows by `advance`, everything
+else by `fence`.
+"""
+
+from collections.abc import Collection
+
+import asyncpg
+import structlog
+
+from ..store.postgres import queries
+
+log = structlog.get_logger()
+
+#: Class of the advisory locks by which a session tells which persister it belongs to.
+LOCK_PRESENCE = 0x6C62_0002
+#: Seconds without a heartbeat after which a persister counts as hung: ten beats, so that a busy machine is no hung one.
+LEASE_S = 10.0
+
+
+class Superseded(Exception):
+    """Another persister holds the partition or moved its offset: this one woke up late, and nothing was written."""
+
+
+class Leases:
+    """The leases as one session of a persister asks for them. number: the persister's, anew for each session."""
+
+    def __init__(self, connection: asyncpg.Connection, number: int) -> None:
+        self._connection = connection
+        self.number = number
+        self._hung: set[int] = set()  # whose sessions this one has ended, or may not end
+
+    @classmethod
+    async def register(cls, connection: asyncpg.Connection, number: int | None = None) -> "Leases":
+        """A persister's first connection draws its number, its others are told it. asyncpg's errors."""
+        if number is None:
+            await connection.execute(queries()["drop_persisters"])
+            await connection.execute(queries()["make_leases"])
+            number = int(await connection.fetchval(queries()["register_persister"]))
+        await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, {number:d})")
+        return cls(connection, number)
+
+    async def live(self) -> list[int]:
+        """The persisters that are connected and beat, this one always; the sessions of those that hang are ended."""
+        rows = await self._connection.fetch(queries()["persisters"], LOCK_PRESENCE, LEASE_S)
+        for row in rows:
+            if not row["is_live"] and row["number"] != self.number:
+                await self._end(row["number"])
+        return sorted({self.number, *(row["number"] for row in rows if row["is_live"])})
+
+    async def _end(self, number: int) -> None:
+        if number in self._hung:
+            return
+        self._hung.add(number)
+        log.warning("a persister hangs: its partitions are taken over", persister=number, silent_s=LEASE_S)
+        try:
+            await self._connection.execute(queries()["end_persister"], LOCK_PRESENCE, number)
+        except asyncpg.InsufficientPrivilegeError as error:
+            # Its transactions end by Postgres's own deadlines instead, and none of them can commit.
+            log.warning("its sessions cannot be ended", persister=number, error=str(error))
+
+    async def held(self) -> set[int]:
+        """The partitions that are this persister's."""
+        rows = await self._connection.fetch(queries()["held_leases"], self.number)
+        return {row["partition"] for row in rows}
+
+    async def take(self, partitions: Collection[int], most: int) -> list[int]:
+        """Takes partitions that no live persister holds, `most` of them; which."""
+        bounds = most, LOCK_PRESENCE, LEASE_S
+        rows = await self._connection.fetch(queries()["take_leases"], self.number, list(partitions), *bounds)
+        return sorted(row["partition"] for row in rows)
+
+    async def release(self, partitions: Collection[int]) -> set[int]:
+        """Gives partitions up; those that are given up by now."""
+        rows = await self._connection.fetch(queries()["release_leases"], self.number, list(partitions))
+        return {row["partition"] for row in rows}
+
+    async def fence(self, p: int) -> None:
+        """Ends a transaction that may only hold while the partition is this persister's. Superseded."""
+        if not await self._connection.fetch(queries()["fence"], p, self.number):
+            raise Superseded(f"partition {p} is another persister's")

@@ -1,0 +1,69 @@
+"""What a persister does beside writing the ledger, in tasks with a connection each: the ledger waits for none of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import asyncpg
+import structlog
+
+from ..store.redis import LOST
+from .clocks import ClockSkewed
+from .ending import end
+from .leases import Superseded
+from .sink import Sink
+
+log = structlog.get_logger()
+
+STORES_LOST = (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+#: Seconds before a task that lost a store connects again.
+AGAIN_S = 0.5
+
+
+class Maintenance:
+    """The tasks of one session. number: the persister's."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self._url = url
+        self._number = number
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Has a task run on its own."""
+        self._tasks.append(asyncio.create_task(work))
+
+    def repeat(self, name: str, step: Callable[[Sink], Awaitable[None]], statement_s: float) -> None:
+        """Takes steps on a connection of their own, again and again; what a store refuses is begun anew on another one.
+        statement_s: what a statement may take."""
+        self.run(self._repeat(name, step, statement_s))
+
+    def check(self) -> None:
+        """Raises what ended a task: they run for ever."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+    async def end(self) -> None:
+        """Ends every task."""
+        await asyncio.gather(*(end(task) for task in self._tasks))
+
+    async def _repeat(self, name: str, step: Callable[[Sink], Awaitable[None]], statement_s: float) -> None:
+        while True:
+            sink = None
+            try:
+                sink = await Sink.connect(self._url, self._number, statement_s)
+                while True:
+                    await step(sink)
+            except STORES_LOST as error:
+                log.warning("store lost", task=name, error=f"{type(error).__name__}: {error}")
+            except Superseded as error:
+                log.info("begun for a partition that is another's by now", task=name, error=str(error))
+            except ClockSkewed:
+                raise
+            except Exception:  # It must not end the writing of the ledger, nor itself.
+                log.exception("a task broke off, and begins anew", task=name)
+            finally:
+                if sink is not None:
+                    sink.terminate()
+            await asyncio.sleep(AGAIN_S)

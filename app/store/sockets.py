@@ -1,0 +1,32 @@
+"""How long a connection may be silent before it counts as dead: a peer whose machine is gone says nothing."""
+
+import socket
+
+#: Seconds of silence before the first probe of a connection: a dead peer is noticed after 25 s.
+KEEPALIVE_IDLE_S = 10
+#: Seconds between two probes.
+KEEPALIVE_INTERVAL_S = 5
+#: Probes without an answer after which the connection is dead.
+KEEPALIVE_PROBES_MAX = 3
+#: Milliseconds that what was sent may stay unacknowledged by the peer's machine: as long as the probes take.
+UNACKNOWLEDGED_MS_MAX = 25_000
+
+
+def keepalive_options() -> dict[int, int]:
+    """TCP options, as far as this platform has them."""
+    wanted = {
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_S,
+        "TCP_KEEPCNT": KEEPALIVE_PROBES_MAX,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_MS_MAX,
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
+def keep_alive(held: socket.socket | None) -> None:
+    """Sets these options on a TCP socket; on any other nothing."""
+    if held is None or held.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in keepalive_options().items():
+        held.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -18,6 +18,10 @@ QUERY_S_MAX = 600.0
 _POLL_S = 0.05
 
 
+class LedgerBehind(Exception):
+    """A partition's ledger does not follow its log: what Redis holds cannot be compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """`connection`: to the ledger; `link`: to Redis."""
@@ -46,11 +50,12 @@ class Lane:
         return [tuple(row) for row in await self.fetch(query, *args)]
 
     async def flushed(self, p: int, seq: int) -> None:
-        """Waits until the ledger holds a seq. TimeoutError."""
+        """Waits until the ledger holds a seq. LedgerBehind."""
         until = monotonic() + FLUSH_S_MAX
         while (await self.fetch("offset", p))[0]["seq"] < seq:
             if monotonic() > until:
-                raise TimeoutError(f"the ledger of partition {p} does not reach seq {seq}: is a persister running?")
+                what = f"the ledger of partition {p} does not reach seq {seq}"
+                raise LedgerBehind(f"{what}: does a persister run, and what does /readyz say?")
             await asyncio.sleep(_POLL_S)
 
 

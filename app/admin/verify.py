@@ -16,7 +16,7 @@ from .cells import Comparison
 from .checks import check_namespace, check_partition
 from .cut import Cut, read_cut
 from .kinds import strange_kinds
-from .lane import Lane
+from .lane import Lane, LedgerBehind
 from .report import Progress, Report
 from .snapshot import read_kept
 from .strays import stray_members, stray_scores, stray_sums
@@ -38,6 +38,7 @@ class Verifier:
         self._walk = walk
         self._progress = progress
         self.report = Report()
+        self._behind: dict[int, str] = {}
 
     async def run(self, partitions: int) -> None:
         """Looks at every partition's ledger, then at every namespace."""
@@ -53,7 +54,12 @@ class Verifier:
             self.report.namespaces += 1
 
     async def _compare(self, namespace: Namespace) -> None:
-        """What cannot be read is told, and the rest compared."""
+        """What cannot be read is told, and the rest compared. A ledger that is behind is waited for once: one partition
+        that stops keeps nobody from verifying the others."""
+        p = namespace.partition
+        if p in self._behind:
+            self.report.note(namespace.name, f"not verified: {self._behind[p]}")
+            return
         try:
             strange = await strange_kinds(self._lanes[0].link, namespace)
             for what in strange.values():
@@ -62,6 +68,9 @@ class Verifier:
         except Refused as error:
             key = keys.space(namespace.partition, namespace.id)
             self.report.note(namespace.name, f"the rest is not verified, by what {key} tells of it: {error}")
+        except LedgerBehind as error:
+            self._behind[p] = str(error)
+            self.report.note(namespace.name, f"not verified: {error}")
 
     async def _compare_boards(self, namespace: Namespace, spoilt: frozenset[str]) -> None:
         lane = self._lanes[0]
@@ -94,7 +103,11 @@ class Verifier:
                 async with turn:
                     return {row["number"]: row["name"] for row in await cursor.fetch(count)}
 
-            await asyncio.gather(*(self._work(lane, some, comparison) for lane in self._lanes))
+            work = (self._work(lane, some, comparison) for lane in self._lanes)
+            # Every lane comes to its end before one is used again.
+            for error in await asyncio.gather(*work, return_exceptions=True):
+                if error is not None:
+                    raise error
 
     async def _work(self, lane: Lane, some: Callable[[], Awaitable[dict[int, str]]], comparison: Comparison) -> None:
         while users := await some():

@@ -54,7 +54,7 @@ class People:
             self._ended = monotonic()
 
     async def _try(self, sink: Sink, intent: Intent, p: int, offset: Offset) -> bool:
-        unit = Unit(p, INTENT, str(intent.number))
+        unit = Unit(p, INTENT, f"{intent.number}, intent {intent.version},")
         done = False
         if self._faults.is_due(unit):
             with self._faults.guard(unit):

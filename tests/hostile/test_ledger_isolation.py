@@ -11,6 +11,7 @@ import redis
 from app.persist.row import unpack
 from app.store import keys
 from tests.hostile.isolation import Isolation, until
+from tests.integration.faults import verify
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -54,6 +55,23 @@ def test_a_fault_of_the_store_stops_its_partition_alone(iso: Isolation, state: s
     iso.mended()
     assert iso.letters() == []
     assert iso.ids(iso.sick) == ["g0", "g1", "g2"]
+
+
+def test_a_partition_that_stops_keeps_no_other_from_being_verified(
+    iso: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.admin.lane.FLUSH_S_MAX", 1.0)
+    beside = iso.space(group=iso.sick)
+    with iso.raising("53100", f"new.partition = {iso.p}"):
+        for space in (iso.sick, beside):
+            iso.grant(space, "g1")
+        iso.well_goes_on()
+        code, lines = verify(iso.stack)
+        waits = f"not verified: the ledger of partition {iso.p} does not reach seq"
+        assert (code, sorted(line.split(": ")[0] for line in lines)) == (1, sorted((iso.sick, beside)))
+        assert all(waits in line for line in lines)
+    iso.mended()
+    assert verify(iso.stack) == (0, [])
 
 
 def test_a_row_that_ends_the_connection_stops_its_partition_alone(iso: Isolation) -> None:

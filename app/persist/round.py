@@ -13,7 +13,7 @@ from .chores import maintain
 from .clocks import Clocks
 from .counting import Counting
 from .drop import Dropper
-from .faults import CHORES, HEALS, LETTERS, PUBLISHING, SEASONS, Faults, Unit
+from .faults import CHORES, HEALS, LETTERS, PUBLISHING, SEALING, SEASONS, USERS, Faults, Unit
 from .heal import heal
 from .lease import Lease
 from .letters import carry_out
@@ -66,7 +66,7 @@ class Round:
             await self._round(sink)
             self._done = monotonic()
         if monotonic() - self._looked >= PEOPLE_S:
-            await self._people.look(sink, self._offsets())
+            await self._faults.attempt(USERS, self._people.look, sink, self._offsets())
             self._looked = monotonic()
         await self._dropper.step(sink, self._link, self._leases)
         await asyncio.sleep(STEP_S)
@@ -79,7 +79,7 @@ class Round:
         now = await self._clocks.now(sink, self._link)
         await faults.all_or_each(SEASONS, offsets, lambda some: sink.execute("tell_seasons", some, now))
         await attempt(PUBLISHING, self._publisher.publish, sink, self._link, offsets, faults)
-        await self._sealer.seal(sink, self._link, self._apply_link, offsets, now, faults)
+        await attempt(SEALING, self._sealer.seal, sink, self._link, self._apply_link, offsets, now, faults)
         for p in offsets:
             lease = self._leases.get(p)
             if lease is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -171,3 +172,12 @@ def test_counts_that_fail_keep_no_other_partition_waiting(iso: Isolation) -> Non
         counted = "SELECT 1 FROM activity WHERE namespace_id = %s"
         until(lambda: iso.sql(counted, number(iso, iso.well)), "another partition is not counted")
     iso.mended()
+
+
+def test_a_table_that_is_locked_keeps_the_ledger_going(iso: Isolation) -> None:
+    """A migration, or a forgotten transaction: everybody's states wait, and no grant does."""
+    with psycopg.connect(iso.stack.postgres.url) as db:
+        db.execute("LOCK TABLE intents IN ACCESS EXCLUSIVE MODE")
+        go_on(iso, "all states of users fails: 55P03")
+    iso.mended()
+    until(lambda: "states of users" not in iso.degraded(), "what is mended is told on")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import asyncpg
 import yoyo
@@ -38,6 +39,10 @@ GRACE_S = 2.0
 #: Seconds that a statement waits for a lock: what holds one longer (an open transaction, a migration) stops what needs
 #: it, and nothing that comes behind it on the same connection.
 LOCK_S_MAX = 2.0
+#: Seconds that a migration waits for a lock: who comes behind it on the same table waits, too.
+MIGRATION_LOCK_S_MAX = 10.0
+#: Seconds that one statement of a migration may take: an index over a ledger of very many rows.
+MIGRATION_S_MAX = 6 * 3600.0
 #: Seconds that a transaction may stand idle: Postgres then ends one whose client is frozen, and frees its locks.
 IDLE_TRANSACTION_S_MAX = 30.0
 
@@ -145,8 +150,14 @@ class Postgres:
 
 
 def migrate(url: str) -> list[str]:
-    """Applies the migrations that are missing, under a lock; their names."""
-    backend = yoyo.get_backend(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
+    """Applies the migrations that are missing, under a lock; their names. psycopg's errors."""
+    bounds = {
+        "connect_timeout": f"{CONNECT_S_MAX:.0f}",
+        "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
+        "options": f"-c lock_timeout={MIGRATION_LOCK_S_MAX:.0f}s -c statement_timeout={MIGRATION_S_MAX:.0f}s",
+    }
+    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
     try:
         with backend.lock():
             missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))

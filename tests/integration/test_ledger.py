@@ -183,3 +183,12 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
         db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, '{\"timezone\": \"UTC\"}')")
         assert asyncio.run(work(db)) == [(1, 3), (3, 6), (3, 9), (3, 10)]
         assert db.execute("SELECT sum(grants) FROM trends WHERE level = 0").fetchone() == (10,)
+
+
+def test_a_migration_gives_up_where_a_lock_does_not_come(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.store.postgres.MIGRATION_LOCK_S_MAX", 1.0)
+    with psycopg.connect(cluster.url) as db:
+        db.execute("LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            migrate(cluster.url)
+    assert migrate(cluster.url) == []

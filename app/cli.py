@@ -18,6 +18,7 @@ from .admin.erasures import Erasures
 from .admin.lane import Lane, close
 from .admin.letter_commands import letters_cli
 from .admin.progress import progress
+from .admin.stores import check_together
 from .admin.verify import LANES, Verifier
 from .garbage import settle
 from .logs import configure
@@ -121,11 +122,17 @@ def verify(
 async def _verify(settings: Settings, quiet: bool) -> None:
     partitions = await find_partitions(settings)
     stores = settings.redis_url, settings.postgres_url
+    link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+    try:
+        wrong = await check_together(link, postgres)
+    finally:
+        await link.close()
+        await postgres.close()
     lanes = [await Lane.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
     try:
         with progress(quiet=quiet) as told:
             verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], told)
-            await verifier.run(partitions)
+            await verifier.run(partitions, wrong)
     finally:
         await close(lanes)
     report = verifier.report
@@ -170,9 +177,15 @@ def checkconfig() -> None:
 
     async def check() -> None:
         link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
-        await check_store(link, settings.redis_durability)
-        await postgres.fetch("deployment")
-        await link.close()
+        try:
+            await check_store(link, settings.redis_durability)
+            wrong = await check_together(link, postgres)
+        finally:
+            await link.close()
+            await postgres.close()
+        if wrong:
+            p, what = next(iter(wrong.items()))
+            raise Refused(f"partition {p}: {what}; {len(wrong)} of its partitions are so")
 
     _run(check)
     print("ok")

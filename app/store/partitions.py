@@ -65,9 +65,10 @@ async def open_partitions(link: Link, partitions: list[int]) -> None:
 
 
 async def check_store(link: Link, durability: str) -> None:
-    """Refused, by name, where Redis is too old, may evict keys or is less durable than `durability` (always, everysec,
-    none)."""
+    """Refused, by name, where Redis is too old, a cluster's node, may evict keys or is less durable than `durability`
+    (always, everysec, none)."""
     await _check_version(link)
+    await _check_one_node(link)
     wanted = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in wanted])
     if any(isinstance(reply, Exception) for reply in replies):
@@ -92,6 +93,12 @@ async def _check_version(link: Link) -> None:
     found = None if isinstance(info, Exception) else _VERSION.search(info.decode())
     if found and tuple(map(int, found.groups())) < VERSION_MIN:
         raise Refused(f"Redis {found[1]}.{found[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed")
+
+
+async def _check_one_node(link: Link) -> None:
+    (info,) = await link.run([("INFO", "cluster")])
+    if not isinstance(info, Exception) and b"cluster_enabled:1" in info:
+        raise Refused("Redis runs in cluster mode, which is not built yet: give the URL of a Redis of one node")
 
 
 async def _check_info(link: Link, durability: str) -> None:

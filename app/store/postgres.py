@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import asyncpg
+import psycopg
 import yoyo
 
 from ..model.errors import Invalid, StoreUnavailable
@@ -150,14 +151,18 @@ class Postgres:
 
 
 def migrate(url: str) -> list[str]:
-    """Applies the migrations that are missing, under a lock; their names. psycopg's errors."""
+    """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; psycopg's errors once it is
+    connected."""
     bounds = {
         "connect_timeout": f"{CONNECT_S_MAX:.0f}",
         "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
         "options": f"-c lock_timeout={MIGRATION_LOCK_S_MAX:.0f}s -c statement_timeout={MIGRATION_S_MAX:.0f}s",
     }
     address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
-    backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
+    try:
+        backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"Postgres does not answer: {str(error).strip().splitlines()[0]}") from None
     try:
         with backend.lock():
             missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))

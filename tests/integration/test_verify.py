@@ -1,13 +1,15 @@
 """`leaderboard verify` on real parts: it finds what was planted by name, and nothing where nothing is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import redis
 
+from app.embedded import Valkey, free_port
 from app.store import keys
 from tests.integration.faults import FAULTS, Checked
 from tests.integration.sealing import DAY as SEALED
@@ -98,3 +100,54 @@ def test_nothing_is_found_under_writes(own_stack: Any) -> None:
         told = db.execute("SELECT count(*), max(revision) FROM archives").fetchall()
     assert told[0][0] > 2, "windows were sealed"
     assert told[0][1] > 2, "their archives followed"
+
+
+def test_a_redis_behind_the_ledger_is_told_first(own_stack: Any, checked: Checked) -> None:
+    meta, log = keys.meta(checked.p), keys.log(checked.p)
+    own_stack.wait_flushed()
+    own_stack.stop("persist")
+    own_stack.stop("serve")
+    seq = int(checked.direct.hget(meta, "seq"))
+    ((place, _),) = checked.direct.xrevrange(log, count=1)
+    assert own_stack.run("checkconfig").stdout == "ok\n"
+    breaks: list[tuple[Callable[[], object], str]] = [
+        (lambda: checked.direct.hset(meta, "seq", seq - 1), f"Redis ends at 1-{seq - 1}, the ledger at 1-{seq}"),
+        (lambda: checked.direct.xdel(log, place), f"its log in Redis does not hold 1-{seq} as the ledger does"),
+        (lambda: checked.direct.delete(meta), "Redis lost its head"),
+    ]
+    for break_it, told in breaks:
+        break_it()
+        code, lines = checked.verify()
+        assert (code, lines[0].split(": ", 1)[0]) == (1, f"partition {checked.p}"), lines
+        assert told in lines[0]
+        assert not any(line.startswith("n:") for line in lines), "no board of it is compared"
+        config = own_stack.run("checkconfig")
+        assert (config.returncode, told in config.stderr) == (1, True), config
+        checked.direct.hset(meta, "seq", seq)
+    checked.direct.flushall()
+    for command in ("verify", "checkconfig"):
+        done = own_stack.run(command)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done
+        assert "Redis lost its deployment" in done.stderr
+
+
+def test_a_node_of_a_cluster_is_refused_by_name(own_stack: Any, tmp_path: Path) -> None:
+    port = free_port()
+    node = Valkey(tmp_path / "node", port, options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    node.start()
+    try:
+        own_stack.extra["LEADERBOARD_REDIS_URL"] = f"redis://127.0.0.1:{port}"
+        done = own_stack.run("checkconfig")
+    finally:
+        node.kill()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("leaderboard: Redis runs in cluster mode")
+
+
+def test_a_postgres_that_is_away_is_one_line(own_stack: Any) -> None:
+    own_stack.extra["LEADERBOARD_POSTGRES_URL"] = "postgresql://some:Secret-canary@127.0.0.1:1/leaderboard"
+    for command in (["migrate"], ["verify"], ["checkconfig"], ["keys", "list"], ["dead-letters", "list"]):
+        done = own_stack.run(*command)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done
+        assert done.stderr.startswith("leaderboard: Postgres does not answer")
+        assert "canary" not in done.stderr

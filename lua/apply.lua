@@ -20,6 +20,7 @@
 --- @include "include/nodes"
 --- @include "include/sums"
 --- @include "include/tally"
+--- @include "include/ties"
 --- @include "include/times"
 --- @include "include/boards"
 --- @include "include/balances"

@@ -1,8 +1,8 @@
 -- Reads a stretch of a board together with the version it has.
 --
--- KEYS     board, space, meta, orders (where the tie-break is earliest), scores (where the ranking is dense)
--- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'page' offset limit
---          [low high] | 'after' score member limit [low high] | 'around' user radius | 'users' user user …; low and high
+-- KEYS     board, space, meta, orders (where there is a tie-break), scores (where the ranking is dense)
+-- ARGV     window, ranking, tie-break (none | earliest | granted_at), whether scores are kept (0|1), view: 'page' offset
+--          limit [low high] | 'after' score member limit [low high] | 'around' user radius | 'users' user user …; low and high
 --          bound the scores of a page, offset counts within them
 -- Reply    {epoch, seq, version, total, count, last score, last member, position, user, score, rank - 1, …}: four an entry,
 --          in the board's order; position from 1; count: how many have a score within the bounds, without them total; the
@@ -17,19 +17,16 @@
 --- @include "include/begin"
 --- @include "include/members"
 --- @include "include/places"
+--- @include "include/names"
 --- @include "include/ranks"
 
-local board_key, orders_key, earliest, view = KEYS[1], KEYS[4], ARGV[3] == 'earliest', ARGV[5]
+local board_key, orders_key, tie_break, view = KEYS[1], KEYS[4], ARGV[3], ARGV[5]
 
 local counter, reply = begin(KEYS, ARGV)
 if not counter then
   return reply
 end
 local total, ranking = counter.total, counter.ranking
-
-local function user_of(member)
-  return earliest and string.sub(member, 17) or member
-end
 
 local function before_next(position, before)
   return ranking == 'dense' and before + 1 or position - 1
@@ -49,7 +46,7 @@ local function stretch(first, last, behind)
       score = found[i + 1]
     end
     local n = #reply
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = position, user_of(found[i]), score, before
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = position, user_of(found[i], tie_break), score, before
   end
   if #found > 0 and first + #found / 2 < behind then
     reply[6], reply[7] = found[#found], found[#found - 1]
@@ -85,7 +82,7 @@ end
 local function add_users()
   local found = {}
   for i = 6, #ARGV do
-    local member = member_of(ARGV[i], orders_key, earliest)
+    local member = member_of(ARGV[i], orders_key, tie_break)
     local score = redis.call('ZSCORE', board_key, member)
     if score then
       local place, better = place_of(member, score)
@@ -109,7 +106,7 @@ elseif view == 'after' then
   first = math.max(first, place_behind(ARGV[6], ARGV[7]))
   stretch(first, first + tonumber(ARGV[8]) - 1, behind)
 elseif view == 'around' then
-  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6], orders_key, earliest))
+  local place = redis.call('ZREVRANK', board_key, member_of(ARGV[6], orders_key, tie_break))
   if place then
     stretch(math.max(0, place - tonumber(ARGV[7])), place + tonumber(ARGV[7]), total)
     reply[6], reply[7] = false, false

@@ -1,9 +1,9 @@
 -- Reads entries of a board that its size picks, together with the version it has.
 --
 -- KEYS     board, space, meta, orders (unused), scores (where the ranking is dense)
--- ARGV     window, ranking, tie-break (none | earliest), whether scores are kept (0|1), view: 'percentile' ten-thousandths
---          of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry | 'bands' share share …,
---          rising, each 0 < share ≤ 1
+-- ARGV     window, ranking, tie-break (none | earliest | granted_at), whether scores are kept (0|1), view: 'percentile'
+--          ten-thousandths of a percent | 'random' fraction fraction …, each 0 ≤ fraction < 1, one for an entry |
+--          'bands' share share …, rising, each 0 < share ≤ 1
 -- Reply    as board.lua replies. 'percentile': the entry of nearest rank, by shares as a standing rounds them, none on an
 --          empty board. 'random': as many entries as there are fractions, each at most once, all sets equally likely.
 --          'bands': the first and the last of each band that anybody is in, once where they are one
@@ -13,9 +13,10 @@
 --- @include "include/archived"
 --- @include "include/stand"
 --- @include "include/begin"
+--- @include "include/names"
 --- @include "include/ranks"
 
-local board_key, earliest, view = KEYS[1], ARGV[3] == 'earliest', ARGV[5]
+local board_key, tie_break, view = KEYS[1], ARGV[3], ARGV[5]
 
 local counter, reply = begin(KEYS, ARGV)
 if not counter then
@@ -29,7 +30,7 @@ local function add(position)
   local found = redis.call('ZREVRANGE', board_key, math.max(position - 2, 0), position - 1, 'WITHSCORES')
   local member, score, above, n = found[#found - 1], found[#found], found[#found - 2], #reply
   local is_first = counter.ranking == 'competition' and above ~= score
-  reply[n + 1], reply[n + 2] = position, earliest and string.sub(member, 17) or member
+  reply[n + 1], reply[n + 2] = position, user_of(member, tie_break)
   reply[n + 3], reply[n + 4] = score, is_first and position - 1 or before_first(counter, score, position)
 end
 

@@ -1,8 +1,8 @@
 -- Reads where one user stands on several boards of a namespace, and their balances.
 --
--- KEYS     balances, meta, then for each board: board, orders (where the tie-break is earliest), scores (where the ranking
+-- KEYS     balances, meta, then for each board: board, orders (where there is a tie-break), scores (where the ranking
 --          is dense)
--- ARGV     user, ranking, tie-break (none | earliest)
+-- ARGV     user, ranking, tie-break (none | earliest | granted_at)
 -- Reply    {epoch, seq, balances {field, value, …}, total | false, score, rank - 1, users not better, next score above |
 --          false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
 -- Effects  none
@@ -10,7 +10,7 @@
 --- @include "include/members"
 
 local balances_key, meta_key, user = KEYS[1], KEYS[2], ARGV[1]
-local ranking, earliest = ARGV[2], ARGV[3] == 'earliest'
+local ranking, tie_break = ARGV[2], ARGV[3]
 
 local head = redis.call('HMGET', meta_key, 'epoch', 'seq')
 if not (head[1] and head[2]) then
@@ -19,7 +19,7 @@ end
 local reply = { head[1], head[2], redis.call('HGETALL', balances_key) }
 
 for i = 3, #KEYS, 3 do
-  local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_of(user, KEYS[i + 1], earliest)
+  local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_of(user, KEYS[i + 1], tie_break)
   local score, n = redis.call('ZSCORE', board_key, member), #reply
   if score then
     local total = redis.call('ZCARD', board_key)

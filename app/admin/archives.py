@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from ..model.namespace import COUNTED, Namespace
+from ..model.tie import told_place
 from .lane import Lane
 from .report import FINDINGS_MAX, Report, named, told
 
@@ -16,7 +17,7 @@ async def check_archives(lane: Lane, namespace: Namespace, report: Report) -> No
     how = COUNTED[rules.aggregation, rules.order]
     scores = namespace.sign, how, rules.category_boards
     checks = (
-        (await lane.fetch("archived_scores_differing", ns, *scores, FINDINGS_MAX), _score),
+        (await lane.fetch("archived_scores_differing", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
         (await lane.fetch("archived_places_differing", ns, FINDINGS_MAX), _place),
         (await lane.fetch("archives_differing", ns, namespace.sign, FINDINGS_MAX), _whole),
         (await lane.fetch("veiled_differing", ns, FINDINGS_MAX), _veiled),
@@ -33,7 +34,11 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         return
     held, wanted = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
     scale = namespace.rules.scale
-    yield f"{named(row['user'])}: {told(held, scale)} in the archive, {told(wanted, scale)} by the ledger"
+    if held != wanted:
+        yield f"{named(row['user'])}: {told(held, scale)} in the archive, {told(wanted, scale)} by the ledger"
+    else:
+        since, ledger = (told_place(int(row[name])) for name in ("held_since", "wanted_since"))
+        yield f"{named(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"
 
 
 def _place(_: Namespace, row: asyncpg.Record) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import asyncpg
 
 from ..model.namespace import COUNTED, Namespace
+from ..model.tie import told_place
 from ..store import keys
 from ..store.postgres import queries
 from .cut import Cut
@@ -74,14 +75,17 @@ class Comparison:
         cells: dict[int, Cells] = {number: {} for number in numbers}
         last: dict[int, int] = {}
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
-        rows = await lane.fetch("wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed))
-        for number, cell, value, time in rows:
+        by_moment = self._namespace.by_moment
+        rows = await lane.fetch("wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed), by_moment)
+        for number, cell, value, time, tie in rows:
             if cell == "seq":
                 last[number] = value
             elif (value or cell != "total") and not (cell[:2] == "b:" and cell[2:] in self._spoilt):
                 cells[number][cell] = value
                 if time is not None and cell != "total":
                     cells[number][f"g{cell}"] = time
+                if tie is not None:
+                    cells[number][f"o:{cell[2:]}"] = int(tie)
         if self._namespace.rules.tie_break == "earliest":
             for (number, board), (_, since) in (await self._dates(lane, numbers, seqs)).items():
                 if f"b:{board}" in cells[number]:
@@ -127,6 +131,8 @@ class Comparison:
                 yield f"board {board}: {score} is kept as of one who is hidden, though shown"
 
     def _value(self, cell: str, cells: Cells) -> str:
+        if cell[:2] == "o:" and cell in cells and self._namespace.by_moment:
+            return told_place(cells[cell])
         is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:", "gb", "gc", "gs")
         none = 0 if cell in ("count", "total") or cell[:2] == "d:" else None
         return told(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)

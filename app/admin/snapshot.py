@@ -1,8 +1,8 @@
 """What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
 
-A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq by which it stands among equals,
-`total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances; where the latest counts, `gb:<board>`, `gc:…`, `gs:…` the times
-(microseconds) of the grants that these numbers are.
+A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq, or the place, by which it stands
+among equals, `total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances; where the latest counts, `gb:<board>`, `gc:…`,
+`gs:…` the times (microseconds) of the grants that these numbers are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
 from ..model.stats import Sums
+from ..model.tie import place_behind
 from ..store import keys
-from ..store.boards import base_of, since_of
+from ..store.boards import base_of
 from ..store.redis import Call, Link, Refused, ask, at_once, evalsha
 from ..store.scripts import load
 from ..store.stats import kept_sums
@@ -102,7 +103,7 @@ async def read_held(
 def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     """The call that reads all that is held of some users."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    dated, dense, timed = rules.tie_break == "earliest", rules.ranking == "dense", rules.aggregation == "latest"
+    dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
     kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
     kinds += [keys.times] if timed else []
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
@@ -127,7 +128,7 @@ def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -
                 key = score_of(score)
                 user.put(score_cell, key if key is None else sign * key, score)
             if digits is not None:
-                user.put(since_cell, since_of(digits) if integer_of(digits) is not None else None, digits)
+                user.put(since_cell, place_behind(digits, namespace.rules.tie_break), digits)
             if time is not None:
                 user.put(time_cell, integer_of(time), time)
             if not known:
@@ -179,7 +180,7 @@ async def read_space(
 ) -> Space | None:
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
     p, ns, users = namespace.partition, namespace.id, list(users)
-    dated, sums = namespace.rules.tie_break == "earliest", namespace.rules.statistics
+    dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
     kept = await read_kept(link, namespace, spoilt)
     calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..model.namespace import Namespace
+from ..model.tie import DIGITS, place_behind, told_place
 from ..store import keys
-from ..store.boards import SINCE_DIGITS, since_of
 from ..store.redis import Call, ask, at_once
 from ..store.sums import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .lane import Lane
@@ -19,18 +19,17 @@ _A_CALL = 1_000
 async def stray_members(lane: Lane, namespace: Namespace, board: str) -> list[str]:
     """Who stands on a board without an entry in the ledger, or not where their orders say. O(the board)."""
     p, ns, found = namespace.partition, namespace.id, []
-    key, cursor, dated = keys.board(p, ns, board), b"0", namespace.rules.tie_break == "earliest"
+    key, cursor, tie_break = keys.board(p, ns, board), b"0", namespace.rules.tie_break
+    count = DIGITS[tie_break]
     while True:
         cursor, flat = await ask(lane.link, ("ZSCAN", key, cursor, "COUNT", _A_CALL))
-        members = {
-            member: (member[SINCE_DIGITS:] if dated else member).decode(errors="replace") for member in flat[::2]
-        }
+        members = {member: member[count:].decode(errors="replace") for member in flat[::2]}
         known = await _known(lane, namespace, members.values())
         suspects = [member for member, name in members.items() if name not in known]
-        suspects += await _out_of_order(lane, namespace, board, members) if dated else []
+        suspects += await _out_of_order(lane, namespace, board, members) if count else []
         for member, score in zip(suspects, await _scores(lane, key, suspects), strict=True):
             if score is not None:
-                since = _since(member) if dated and members[member] in known else ""
+                since = _since(member, tie_break) if count and members[member] in known else ""
                 held = _told(namespace, score)
                 found.append(f"{members[member]!r}, board {board}: {held}{since} in Redis, nothing by the ledger")
         if cursor == b"0":
@@ -55,7 +54,7 @@ async def _out_of_order(lane: Lane, namespace: Namespace, board: str, members: d
     return [
         member
         for member, first, score in zip(members, digits, scores, strict=True)
-        if score is not None and first is not None and member[:SINCE_DIGITS] != first
+        if score is not None and first is not None and member[: DIGITS[namespace.rules.tie_break]] != first
     ]
 
 
@@ -86,9 +85,11 @@ def _told(namespace: Namespace, score: bytes) -> str:
     return repr(score.decode()) if key is None else told(namespace.sign * key, namespace.rules.scale)
 
 
-def _since(member: bytes) -> str:
-    digits = member[:SINCE_DIGITS]
-    return f" as of seq {since_of(member)}" if integer_of(digits) is not None else f" behind {digits!r}"
+def _since(member: bytes, tie_break: str) -> str:
+    place = place_behind(member, tie_break)
+    if place is None:
+        return f" behind {member[: DIGITS[tie_break]]!r}"
+    return f" as of seq {place}" if tie_break == "earliest" else f" in line by {told_place(place)}"
 
 
 async def stray_sums(lane: Lane, namespace: Namespace, board: str) -> list[str]:

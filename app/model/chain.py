@@ -25,6 +25,7 @@ from .correction import (
 from .entry import Entry
 from .errors import GrantNotFound, Problem, RevisionConflict, problem_of
 from .namespace import Namespace
+from .tie import line_key, place_by, place_of
 
 FOLLOWS = "f="
 
@@ -146,6 +147,7 @@ class _Cells:
         self._held: dict[str, tuple[Held, tuple[str, ...]]] = {}
         self._amounts: dict[str, list[int]] = {}
         self._latest: dict[str, list[_Moment]] = {}
+        self._line: dict[str, list[_LineKey]] = {}  # where the line goes by moments
 
     def put(self, grant_id: str, held: Held | None) -> None:
         """The grant is like this from here on; None: it does not count. O(log grants) a cell, mostly."""
@@ -154,12 +156,16 @@ class _Cells:
             for cell in before[1]:
                 _take_out(self._amounts[cell], before[0].amount)
                 _take_out(self._latest[cell], _moment(before[0]))
+                if (key := self._line_key(before[0])) is not None:
+                    _take_out(self._line[cell], key)
         if held is not None:
             where = *held.boards(self._namespace), *held.labels
             self._held[grant_id] = held, where
             for cell in where:
                 insort(self._amounts.setdefault(cell, []), held.amount)
                 insort(self._latest.setdefault(cell, []), _moment(held))
+                if (key := self._line_key(held)) is not None:
+                    insort(self._line.setdefault(cell, []), key)
 
     def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
         """What all grants but one make of some cells; those without any are left out. O(1) each."""
@@ -170,11 +176,25 @@ class _Cells:
             excluded = own if name in where else None
             cell = _joined(self._rest.get(name), amounts, latest, excluded)
             if cell is not None:
-                found[name] = cell
+                found[name] = cell._replace(tie=self._tie(name, excluded)) if self._namespace.by_moment else cell
         return found
+
+    def _line_key(self, held: Held) -> "_LineKey | None":
+        """None also where the line does not go by moments."""
+        if not self._namespace.by_moment:
+            return None
+        return line_key(self._namespace.counted, held.amount, place_of(held.granted_at, held.seq))
+
+    def _tie(self, name: str, own: Held | None) -> int:
+        """The place in line of a score on a board that all grants but one make."""
+        keys, rest = self._line.get(name, []), self._rest.get(name)
+        without = own is not None and keys[-1:] == [self._line_key(own)]
+        last = keys[-2:-1] if without else keys[-1:]
+        return place_by([*last, None if rest is None else rest.line_key(self._namespace.counted)])
 
 
 _Moment = tuple[int, int, int]
+_LineKey = tuple[int, int]
 
 
 def _moment(held: Held) -> _Moment:

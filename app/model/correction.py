@@ -17,6 +17,7 @@ from .grant import amount_units, granted_micros
 from .moment import SentMoment
 from .namespace import Namespace
 from .text import check_label
+from .tie import digits_of, line_key, place_by, place_of
 
 REASON_BYTES_MAX = 256
 _PLAIN = ("category", "source", "source_id", "action", "session_id")
@@ -97,13 +98,23 @@ class Keyed(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What a user's other live grants make of a number. Its order is that of granted_at, then seq."""
+    """What a user's other live grants make of a number. Its order is that of granted_at, then seq.
+
+    tie: the place in line of a score that they alone would make (model/tie), where that goes by moments.
+    """
 
     highest: int
     lowest: int
     latest: int
     latest_at: int
     latest_seq: int
+    tie: int | None = None
+
+    def line_key(self, how: str) -> tuple[int, int] | None:
+        """That of their grant whose place it is, where places are kept."""
+        if self.tie is None:
+            return None
+        return line_key(how, {"highest": self.highest, "lowest": self.lowest}.get(how, self.tie), self.tie)
 
 
 class Moves(NamedTuple):
@@ -223,14 +234,17 @@ def plan_moves(
                 text.append(f"{what}{i}+{int(is_in is not None) - int(was is not None)}")
             else:
                 text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
+                if what == "w" and namespace.by_moment and text[-1][-1] != "x":
+                    text.append(f"~{digits_of(_place(namespace, is_in, others.get(name)))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     text.append(f"a={max(moments)}" if moments else "ax")
     return Moves(windows, labels, "".join(text) + hold)
 
 
 def needs_others(namespace: Namespace, before: Held | None, after: Held | None) -> bool:
-    """Whether what becomes of the cells hangs on the user's other grants; not where a sum changes in place."""
-    if namespace.rules.aggregation != "sum" or before is None or after is None:
+    """Whether what becomes of the cells hangs on the user's other grants; not where a sum changes in place, unless a
+    place in line hangs on them."""
+    if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
         return before is not None or after is not None
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
 
@@ -247,7 +261,7 @@ def _move(namespace: Namespace, before: Held | None, after: Held | None, others:
     if namespace.rules.aggregation == "sum":
         return f"+{(after.amount if after else 0) - (before.amount if before else 0)}"
     if namespace.rules.aggregation == "latest":
-        if after is not None and (others is None or (after.granted_at, after.seq) > others[3:]):
+        if after is not None and (others is None or (after.granted_at, after.seq) > others[3:5]):
             return f"={after.amount}@{after.granted_at}"
         assert others is not None
         return f"={others.latest}@{others.latest_at}"
@@ -259,6 +273,13 @@ def _move(namespace: Namespace, before: Held | None, after: Held | None, others:
     if after is None:
         return f"={best}"
     return f"={min(best, after.amount) if ascending else max(best, after.amount)}"
+
+
+def _place(namespace: Namespace, after: Held | None, others: Cell | None) -> int:
+    """The place in line of a score that a grant and the others make."""
+    how = namespace.counted
+    own = None if after is None else line_key(how, after.amount, place_of(after.granted_at, after.seq))
+    return place_by((own, None if others is None else others.line_key(how)))
 
 
 def correction_entry(

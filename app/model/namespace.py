@@ -43,7 +43,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     order: Literal["desc", "asc"] = "desc"
     scale: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
     ranking: Literal["competition", "dense", "ordinal"] = "competition"
-    tie_break: Literal["none", "earliest"] = "none"
+    tie_break: Literal["none", "earliest", "granted_at"] = "none"
     periods: tuple[Period, ...] = ("all", "month", "week", "day")
     timezone: str = "UTC"
     category_boards: bool = False
@@ -237,6 +237,16 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     def day_at(self, micros: int, zone: str | None = None) -> str | None:
         """The day that a grant counts for in a streak, in its user's own zone if any; None where streaks are off."""
         return day_in(zone or self.rules.timezone, micros).isoformat() if self.rules.streaks else None
+
+    @property
+    def counted(self) -> str:
+        """Which of a user's grants make the score: `sum`, `highest`, `lowest` or `latest`."""
+        return COUNTED[self.rules.aggregation, self.rules.order]
+
+    @property
+    def by_moment(self) -> bool:
+        """Whether users of equal scores stand in line by the moments of their grants."""
+        return self.rules.tie_break == "granted_at"
 
     @property
     def sign(self) -> int:

@@ -11,9 +11,9 @@ import asyncpg
 import structlog
 
 from ..metrics import SEALS_DIFFERING
-from ..model.namespace import COUNTED, Namespace
+from ..model.namespace import Namespace
+from ..model.tie import DIGITS, place_behind
 from ..store import keys
-from ..store.boards import SINCE_DIGITS, since_of
 from ..store.directory import namespace_of
 from ..store.redis import Call, Link, Refused, evalsha
 from ..store.scripts import load
@@ -147,7 +147,7 @@ async def _follow(sink: Sink, link: Link, rows: list[asyncpg.Record]) -> None:
     seq = max(row["seq"] for row in rows)
     async with sink.fenced(namespace.partition):
         found = await sink.fetch("archived_of_users", *_at(rows, users))
-        before = {(row["board"], row["user_number"]): (row["key"], row["since"]) for row in found}
+        before = {(row["board"], row["user_number"]): (row["key"], int(row["since"])) for row in found}
         now = await _scored(sink, namespace, rows, users, before)
         touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
         fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
@@ -165,7 +165,7 @@ async def _scored(
     if namespace.rules.tie_break == "earliest":
         return await _dated(sink, namespace, rows, before)
     found = await sink.fetch(*_scores(namespace, rows[0]["window"], max(row["seq"] for row in rows), users))
-    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], 0) for row in found}
+    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["since"])) for row in found}
 
 
 async def _dated(sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], before: Scored) -> Scored:
@@ -186,8 +186,9 @@ async def _dated(sink: Sink, namespace: Namespace, rows: list[asyncpg.Record], b
 async def _compare(sink: Sink, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
     """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
     await sink.fill_fresh(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
-    await sink.execute("date_fresh")
-    (differ,) = await sink.fetch("compare_held")
+    if namespace.rules.tie_break == "earliest":
+        await sink.execute("date_fresh")
+    (differ,) = await sink.fetch("compare_held", namespace.by_moment)
     return differ
 
 
@@ -236,13 +237,13 @@ async def _entries(
     """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
     yield await _off(link, namespace, board, hidden)
     key, first = keys.board(namespace.partition, namespace.id, board), 0
-    dated = namespace.rules.tie_break == "earliest"
+    tie_break = namespace.rules.tie_break
     while True:
         found = await _ask(link, ("ZRANGE", key, first, first + _MEMBERS_A_CALL - 1, "WITHSCORES"))
         yield [
             (
-                *(board, (member[SINCE_DIGITS:] if dated else member).decode(), int(float(score))),
-                since_of(member) if dated else 0,
+                *(board, member[DIGITS[tie_break] :].decode(), int(float(score))),
+                place_behind(member, tie_break) or 0,
             )
             for member, score in _pairs(found)
         ]
@@ -260,7 +261,8 @@ async def _off(link: Link, namespace: Namespace, board: str, hidden: list[str]) 
         *scores, orders = await link.run([*kept, ("HMGET", keys.orders(p, ns, board), *group)])
         for user, score, digits in zip(group, scores, orders, strict=True):
             if isinstance(score, bytes):
-                found.append((board, user, namespace.sign * int(score), since_of(digits) if digits else 0))
+                since = place_behind(digits or b"", namespace.rules.tie_break) or 0
+                found.append((board, user, namespace.sign * int(score), since))
     return found
 
 
@@ -273,9 +275,9 @@ def _scores(namespace: Namespace, window: str, seq: int, users: list[int] | None
     assert found is not None, "a closed window is one of the namespace's"
     assert found.starts is not None, "a closed window begins"
     assert found.ends is not None, "a closed window ends"
-    how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
     bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
-    return "window_scores", namespace.id, window, *bounds, seq, users, how, namespace.rules.category_boards
+    how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
+    return "window_scores", namespace.id, window, *bounds, seq, users, *how
 
 
 def _at(rows: list[asyncpg.Record], users: list[int]) -> tuple[Any, ...]:

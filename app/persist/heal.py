@@ -9,10 +9,11 @@ from hashlib import blake2b
 import msgspec
 
 from ..model.chain import FOLLOWS
-from ..model.correction import Cell, Moves, cells_of, held_of, plan_moves
+from ..model.correction import Moves, cells_of, held_of, plan_moves
 from ..model.entry import GRANT, HEAL, Entry, entry_id
 from ..model.namespace import Namespace
 from ..store import apply, keys
+from ..store.ledger import cell_of
 from ..store.partitions import read_head
 from ..store.redis import Link, Refused
 from .faults import HEAL as HEAL_FAILS
@@ -97,8 +98,9 @@ async def _plan(sink: Sink, namespace: Namespace, strays: Sequence[Stray], hold:
     before = held_of(stray.claimed, stray.seq) if stray.weight else None
     windows, labels = cells_of(namespace, before, None)
     gone = [stray.seq for stray in strays]
-    rows = await sink.fetch("other_cells", namespace.id, stray.claimed.user, [], [*windows, *labels], gone)
-    return plan_moves(namespace, before, None, {row["cell"]: Cell(*tuple(row)[1:]) for row in rows}, hold)
+    how = namespace.counted if namespace.by_moment else None
+    rows = await sink.fetch("other_cells", namespace.id, stray.claimed.user, [], [*windows, *labels], gone, how)
+    return plan_moves(namespace, before, None, {row["cell"]: cell_of(row, row["latest_at"]) for row in rows}, hold)
 
 
 def _entry(namespace: Namespace, stray: Stray, moves: Moves) -> Entry:

@@ -235,7 +235,7 @@ class Sink:
     async def fill_fresh(self, sign: int, query: str, *args: Any) -> None:
         """The scores that a named query tells, as keys, into the table `fresh`."""
         text = queries()[query].removesuffix(";")
-        sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, 0 FROM ({text}) AS told"
+        sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, since FROM ({text}) AS told"
         await self._connection.execute(sql, *args)
 
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:

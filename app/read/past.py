@@ -52,7 +52,7 @@ class Past:
             rows = await self._postgres.fetch(
                 "past_board",
                 *(namespace.id, window, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
-                *(offset + 1, offset + limit, users),
+                *(offset + 1, offset + limit, users, namespace.by_moment),
             )
             rank = {"competition": "competition", "dense": "dense", "ordinal": "position"}[ranking]
             places = [Place(row["position"], row["name"], row["score"], row[rank] - 1) for row in rows]

@@ -143,7 +143,7 @@ def _text(bound: int | None) -> str:
 
 def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
     yield keys.board(p, namespace.id, window)
-    if namespace.rules.tie_break == "earliest":
+    if namespace.rules.tie_break != "none":
         yield keys.orders(p, namespace.id, window)
     if namespace.rules.ranking == "dense":
         yield keys.scores(p, namespace.id, window)

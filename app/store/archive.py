@@ -11,18 +11,16 @@ from ..model.namespace import Namespace
 from ..model.percentile import position_of
 from ..model.sample import sample
 from ..model.stats import begun
+from ..model.tie import DIGITS, member_of, place_behind
 from . import keys
 from .boards import (
-    SINCE_DIGITS,
     Board,
     Place,
     Scored,
     board_call,
     is_archived,
-    member_of,
     read_board,
     read_score,
-    since_of,
 )
 from .gather import Gatherer
 from .postgres import Postgres
@@ -59,7 +57,7 @@ class BoardReader:
         how = ranking or namespace.rules.ranking
         places = [Place(at.position, name, namespace.sign * at.key, _before(at, how)) for at, name in held]
         is_page = view[0] in ("page", "after") and places and places[-1].position < behind
-        last = (rows[-1]["key"], member_of(rows[-1]["name"].encode(), rows[-1]["since"])) if is_page else None
+        last = (rows[-1]["key"], _member_of(namespace, rows[-1])) if is_page else None
         return Board(int(reply[1]), 0, int(reply[2]), total, places, last, behind - first)
 
     async def _closed_up(self, namespace: Namespace, board: str, view: View) -> tuple[list[asyncpg.Record], Closing]:
@@ -158,7 +156,7 @@ class BoardReader:
             case "page":
                 first, last = int(view[1]) + 1, int(view[1]) + int(view[2])
             case "after":
-                since, name = _member(view[2], namespace.rules.tie_break == "earliest")
+                since, name = _member(view[2], namespace.rules.tie_break)
                 most = int(view[3]) + len(closing)
                 return await self._postgres.fetch("archived_after", *at, int(view[1]), since, name, most)
             case "around":
@@ -185,7 +183,7 @@ class BoardReader:
             case "page":
                 return await self._page(at, int(args[0]) + 1, int(args[0]) + int(args[1]))
             case "after":
-                since, name = _member(args[1], namespace.rules.tie_break == "earliest")
+                since, name = _member(args[1], namespace.rules.tie_break)
                 return await self._postgres.fetch("archived_after", *at, int(args[0]), since, name, int(args[2]))
             case "around":
                 return await self._postgres.fetch("archived_around", *at, args[0], int(args[1]))
@@ -200,9 +198,17 @@ def _before(at: Standing, ranking: str) -> int:
     return {"competition": at.better, "dense": at.levels, "ordinal": at.position - 1}[ranking]
 
 
-def _member(held: Any, earliest: bool) -> tuple[int, str]:
+def _member_of(namespace: Namespace, row: asyncpg.Record) -> bytes:
+    """The member that a row would be on a board."""
+    return member_of(row["name"].encode(), int(row["since"]), namespace.rules.tie_break)
+
+
+def _member(held: Any, tie_break: str) -> tuple[int, str]:
     """since and name of a cursor's member. Invalid."""
+    since = place_behind(held, tie_break)
     try:
-        return (since_of(held), held[SINCE_DIGITS:].decode()) if earliest else (0, held.decode())
+        if since is not None:
+            return since, held[DIGITS[tie_break] :].decode()
     except ValueError:
-        raise Invalid("is not a cursor of a board", field="?cursor") from None
+        pass
+    raise Invalid("is not a cursor of a board", field="?cursor")

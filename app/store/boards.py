@@ -20,21 +20,6 @@ VERSIONS = load("versions")
 READS = (BOARD, PICK, PLACE, SCORE, STANDING, USERS, VERSIONS)
 
 
-SINCE_DIGITS = 16
-_SINCE_FIRST = 9_000_000_000_000_000
-LAST_AMONG_EQUALS = b"0" * SINCE_DIGITS  # in front of a name: behind every entry that there will be
-
-
-def since_of(member: bytes) -> int:
-    """The seq that made a score, out of a member whose board's tie-break is `earliest`."""
-    return _SINCE_FIRST - int(member[:SINCE_DIGITS])
-
-
-def member_of(name: bytes, since: int) -> bytes:
-    """A board's member: `since` is 0 where the tie-break is none."""
-    return b"%016d" % (_SINCE_FIRST - since) + name if since else name
-
-
 def base_of(board: str) -> str:
     """The window of a board's name: `<window>:<category>` is a category's, `season:<name>` a season's window."""
     parts = board.split(":", 2)

@@ -46,15 +46,15 @@ class _Rates(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _rates(earliest: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
-    board = _BOARD_US + 10 * earliest + 12 * dense + 26 * bounded + 5 * latest
-    move = _MOVE_US + 8 * earliest + 12 * dense + 22 * bounded + 2 * latest
+def _rates(ordered: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
+    board = _BOARD_US + 10 * ordered + 12 * dense + 26 * bounded + 5 * latest
+    move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * latest
     return _Rates(board, move)
 
 
 def _rates_of(rules: Rules) -> _Rates:
     return _rates(
-        rules.tie_break == "earliest", rules.ranking == "dense", rules.bounded_sums, rules.aggregation == "latest"
+        rules.tie_break != "none", rules.ranking == "dense", rules.bounded_sums, rules.aggregation == "latest"
     )
 
 

@@ -46,7 +46,7 @@ def board(p: int, namespace_id: int, window: str) -> str:
 
 
 def orders(p: int, namespace_id: int, window: str) -> str:
-    """Hash of a board whose tie-break is `earliest`: user → the digits in front of the name."""
+    """Hash of a board with a tie-break: user → the digits in front of the name."""
     return f"lb:{{{p}}}:bo:{namespace_id}:{window}"
 
 

@@ -39,13 +39,15 @@ class Ledger:
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:
         """What the user's live grants other than some make of each cell. O(the user's grants)."""
-        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells), [])
-        return {
-            row["cell"]: Cell(
-                row["highest"], row["lowest"], row["latest"], to_micros(row["latest_at"]), row["latest_seq"]
-            )
-            for row in rows
-        }
+        how = namespace.counted if namespace.by_moment else None
+        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells), [], how)
+        return {row["cell"]: cell_of(row, to_micros(row["latest_at"])) for row in rows}
+
+
+def cell_of(row: asyncpg.Record, latest_at: int) -> Cell:
+    """A cell from its row; latest_at: in microseconds."""
+    tie = None if row["tie"] is None else int(row["tie"])
+    return Cell(row["highest"], row["lowest"], row["latest"], latest_at, row["latest_seq"], tie)
 
 
 def _held(row: asyncpg.Record) -> Held:

@@ -145,9 +145,10 @@ ORDER BY l.granted_at DESC, l.first_seq DESC LIMIT $7;
 
 -- name: past_board
 -- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked.
--- Among equals by name, as sorted sets list them. O(the namespace's grants).
+-- Among equals by their moments, where the line goes by these ($10), then by name, as sorted sets list them. O(the
+-- namespace's grants).
 WITH live AS (
-    SELECT l.user_number, l.value, l.granted_at, coalesce(f.seq, l.seq) AS first_seq
+    SELECT l.user_number, l.value, l.granted_at, coalesce(f.original_seq, f.seq, l.original_seq, l.seq) AS first_seq
     FROM ledger l
     LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
          AND f.revision = 1 AND f.kind = 'grant'
@@ -158,12 +159,13 @@ WITH live AS (
           AND c.kind = 'correction' AND c.revision > l.revision AND c.recorded_at <= $4)),
 scores AS (
     SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
-               WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
+               WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
+           tie_of(max(tie_key($5, value, granted_at, first_seq)) FILTER (WHERE $10::boolean)) AS tie
     FROM live WHERE NOT EXISTS (
         SELECT FROM hidden h WHERE h.user_number = live.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
 ranked AS (
     SELECT u.name, s.score, count(*) OVER () AS total,
-           row_number() OVER (ORDER BY s.score * $6::int DESC, u.name COLLATE "C" DESC) AS position,
+           row_number() OVER (ORDER BY s.score * $6::int DESC, s.tie, u.name COLLATE "C" DESC) AS position,
            rank() OVER (ORDER BY s.score * $6::int DESC) AS competition,
            dense_rank() OVER (ORDER BY s.score * $6::int DESC) AS dense
     FROM scores s JOIN users u ON u.number = s.user_number)
@@ -374,8 +376,9 @@ WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER 
 
 -- name: other_cells
 -- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
--- and an open dead letter are one more grant, but for those of some seqs ($5). O(the user's grants): LIMIT and OFFSET keep
--- each look-up one of the whole key, also while nothing is known yet of how large the ledger is.
+-- and an open dead letter are one more grant, but for those of some seqs ($5). tie: where the line goes by moments, the
+-- place of the score that is made so ($6), else null. O(the user's grants): LIMIT and OFFSET keep each look-up one of the
+-- whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
     FROM ledger l
@@ -401,7 +404,9 @@ cells AS (
     UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL)
 SELECT cell, max(value) AS highest, min(value) AS lowest,
        (array_agg(value ORDER BY granted_at DESC, seq DESC))[1] AS latest, max(granted_at) AS latest_at,
-       (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq
+       (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
+       CASE WHEN $6::text IS NOT NULL
+            THEN tie_of(max(tie_key($6, value, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
 FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 
 -- name: offset
@@ -924,8 +929,9 @@ ORDER BY s.seq LIMIT 1000;
 
 -- name: window_scores
 -- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. A
--- dead letter that was recorded after all counts from its own place on. lowest and
--- highest granted_at: beyond them no grant of the window lies. O(the window's grants), or of those users' grants.
+-- dead letter that was recorded after all counts from its own place on. lowest and highest granted_at: beyond them no grant
+-- of the window lies. since: the place in line where that goes by moments ($9), else 0. O(the window's grants), or of those
+-- users' grants.
 WITH live AS (
     SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.original_seq, l.seq) AS first_seq
     FROM ledger l
@@ -941,26 +947,27 @@ WITH live AS (
           AND c.kind = 'correction' AND c.revision > l.revision AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
 SELECT b.board, user_number,
        CASE $7::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
-            ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score
+            ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
+       tie_of(max(tie_key($7, value, granted_at, first_seq)) FILTER (WHERE $9::boolean)) AS since
 FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
 
 -- name: archive_tables
 -- What an archive is made of: a board as Redis held it, some users' scores as they are to be, and the rows that become others.
-CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since bigint) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since bigint) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since numeric) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since numeric) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS moved (
-    archive_id integer, position integer, user_number bigint, key bigint, since bigint, better integer, levels integer
+    archive_id integer, position integer, user_number bigint, key bigint, since numeric, better integer, levels integer
 ) ON COMMIT DELETE ROWS;
 
 -- name: compare_held
 -- How many users differ between a sealed window in Redis and in the ledger, and one of their boards. An erased user's
--- scores stand in the ledger alone.
+-- scores stand in the ledger alone. $1: whether places in line are compared, too.
 SELECT count(*) AS differ, min(coalesce(f.board, h.board)) AS board
 FROM (SELECT fresh.*, u.name FROM fresh JOIN users u ON u.number = fresh.user_number) AS f
 FULL JOIN held_here h ON h.board = f.board AND h.name = f.name
 LEFT JOIN hidden x ON x.user_number = f.user_number AND x.erased
-WHERE f.key IS DISTINCT FROM h.key AND x.user_number IS NULL;
+WHERE (f.key IS DISTINCT FROM h.key OR ($1::boolean AND f.since <> h.since)) AND x.user_number IS NULL;
 
 -- name: date_fresh
 UPDATE fresh f SET since = h.since FROM held_here h JOIN users u ON u.name = h.name
@@ -1422,25 +1429,27 @@ live AS (
 wanted AS (
     SELECT c."window", b.board, user_number, $2::int *
            CASE $3::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
-                ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS key
+                ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS key,
+           tie_of(max(tie_key($3, value, granted_at, first_seq)) FILTER (WHERE $6::boolean)) AS since
     FROM live CROSS JOIN LATERAL unnest(windows) AS w (name) JOIN closed c ON c."window" = w.name
     CROSS JOIN LATERAL (VALUES (w.name), (CASE WHEN $4::boolean THEN w.name || ':' || category END)) AS b (board)
     WHERE b.board IS NOT NULL GROUP BY 1, 2, 3),
 held AS (
-    SELECT a."window", a.board, r.user_number, r.key FROM closed c
+    SELECT a."window", a.board, r.user_number, r.key, r.since FROM closed c
     JOIN archives a ON a.namespace_id = $1 AND a."window" = c."window" JOIN archived r ON r.archive_id = a.id),
 differing AS (
-    SELECT board, "window", user_number, h.key AS held, w.key AS wanted
+    SELECT board, "window", user_number, h.key AS held, w.key AS wanted, h.since AS held_since, w.since AS wanted_since
     FROM held h FULL JOIN wanted w USING ("window", board, user_number)
-    WHERE h.key IS DISTINCT FROM w.key AND NOT EXISTS (
+    WHERE (h.key IS DISTINCT FROM w.key OR ($6 AND h.since <> w.since)) AND NOT EXISTS (
         SELECT FROM archive_todo t
         WHERE t.namespace_id = $1 AND t."window" = coalesce(h."window", w."window")
           AND t.user_number = coalesce(h.user_number, w.user_number)))
-SELECT board, NULL::bigint AS number, NULL::text AS "user", NULL::bigint AS held, NULL::bigint AS wanted
+SELECT board, NULL::bigint AS number, NULL::text AS "user", NULL::bigint AS held, NULL::bigint AS wanted,
+       NULL::numeric AS held_since, NULL::numeric AS wanted_since
 FROM (SELECT board FROM differing UNION SELECT "window" FROM closed) AS b
 WHERE NOT EXISTS (SELECT FROM archives a WHERE a.namespace_id = $1 AND a.board = b.board)
 UNION ALL
-SELECT d.board, d.user_number, u.name, d.held, d.wanted FROM differing d
+SELECT d.board, d.user_number, u.name, d.held, d.wanted, d.held_since, d.wanted_since FROM differing d
 JOIN archives a ON a.namespace_id = $1 AND a.board = d.board JOIN users u ON u.number = d.user_number
 ORDER BY 1, 2 LIMIT $5;
 
@@ -1575,7 +1584,8 @@ WHERE a.partition = $1 AND l.namespace_id = $2;
 
 -- name: wanted_cells
 -- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction;
--- time: where the latest counts, the granted_at (µs) of the grant that the number is.
+-- time: where the latest counts, the granted_at (µs) of the grant that the number is; tie: where the line goes by moments
+-- ($7), a score's place in it.
 -- Each look-up is one of its whole key, whatever the planner knows of the table; grants that are alike in all but amount and
 -- moment are summed up before they are spread over their cells. O(those users' grants × log).
 WITH latest AS MATERIALIZED (
@@ -1595,11 +1605,13 @@ alike AS MATERIALIZED (
     SELECT number, windows, category, source, day, count(*) AS grants, sum(value)::bigint AS total, max(value) AS highest,
            min(value) AS lowest, max(granted_at) AS last,
            max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
-               FILTER (WHERE $4::text = 'latest') AS latest
+               FILTER (WHERE $4::text = 'latest') AS latest,
+           max(tie_key($4, value, granted_at, first_seq)) FILTER (WHERE $7::boolean) AS line_key
     FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
 SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
        CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
-            ELSE (max(latest))[3] END AS value, (max(latest))[1] AS time
+            ELSE (max(latest))[3] END AS value, (max(latest))[1] AS time,
+       CASE WHEN $7 AND kind = 'b' THEN tie_of(max(line_key)) END AS tie
 FROM alike CROSS JOIN LATERAL (
     SELECT 'b' AS kind, w AS name FROM unnest(windows) AS w WHERE NOT w = ANY($6::text[])
     UNION ALL SELECT 'b', w || ':' || category FROM unnest(windows) AS w
@@ -1608,10 +1620,10 @@ FROM alike CROSS JOIN LATERAL (
     UNION ALL SELECT 'c', category WHERE category IS NOT NULL
     UNION ALL SELECT 's', source WHERE source IS NOT NULL) AS cells
 GROUP BY number, kind, name
-UNION ALL SELECT number, 'count', sum(grants)::bigint, NULL FROM alike GROUP BY number
-UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint, NULL FROM alike GROUP BY number
-UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
-UNION ALL SELECT number, 'seq', max(seq), NULL FROM latest GROUP BY number;
+UNION ALL SELECT number, 'count', sum(grants)::bigint, NULL, NULL FROM alike GROUP BY number
+UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint, NULL, NULL FROM alike GROUP BY number
+UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint, NULL, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
+UNION ALL SELECT number, 'seq', max(seq), NULL, NULL FROM latest GROUP BY number;
 
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a

@@ -6,12 +6,13 @@ from typing import Any
 
 from ..model.correction import Moves
 from ..model.namespace import Namespace
+from ..model.tie import LAST_AMONG_EQUALS
 from ..store.archive import BoardReader
-from ..store.boards import LAST_AMONG_EQUALS, Place, Scored, base_of, score_call
+from ..store.boards import Place, Scored, base_of, score_call
 from ..store.gather import Gatherer
 from ..store.veil import is_hidden
 
-_SCORE_MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)")
+_SCORE_MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)(?:@-?\d+)?(?:~(\d+))?")
 
 
 class RankProjection:
@@ -27,17 +28,18 @@ class RankProjection:
         found = _SCORE_MOVE.findall(moves.text)
         return await asyncio.gather(
             *(
-                self._on_board(namespace, user, moves.windows[int(place) - 1], how, number, hidden)
-                for place, how, number in found
+                self._on_board(namespace, user, moves.windows[int(place) - 1], how, number, digits.encode(), hidden)
+                for place, how, number, digits in found
             )
         )
 
     async def _on_board(
-        self, namespace: Namespace, user: str, board: str, how: str, number: str, hidden: bool
+        self, namespace: Namespace, user: str, board: str, how: str, number: str, digits: bytes, hidden: bool
     ) -> dict[str, Any]:
         previous = await self._boards.score_of(namespace, board, user)
         score = None if how == "x" else int(number) + (previous or 0 if how == "+" else 0)
         own = None if hidden else await self._place(namespace, board, user)
+        member = (LAST_AMONG_EQUALS if namespace.rules.tie_break == "earliest" else digits) + user.encode()
         window, category = _parts_of(board)
         return {
             "window": window,
@@ -46,30 +48,32 @@ class RankProjection:
             "previous_score": namespace.number_or_none(previous),
             "score": namespace.number_or_none(score),
             "previous_rank": None if own is None else own.before + 1,
-            "rank": None if hidden or score is None else await self._rank(namespace, board, user, score, own),
+            "rank": None if hidden or score is None else await self._rank(namespace, board, member, score, own),
         }
 
     async def _place(self, namespace: Namespace, board: str, user: str) -> Place | None:
         return next(iter((await self._boards.read(namespace, board, ["users", user])).places), None)
 
-    async def _rank(self, namespace: Namespace, board: str, user: str, score: int, own: Place | None) -> int:
+    async def _rank(self, namespace: Namespace, board: str, member: bytes, score: int, own: Place | None) -> int:
         """The rank of a score among all others, by the namespace's ranking. Where the earliest stands first, whoever
         comes to a score stands behind those who have it."""
+        if namespace.by_moment and namespace.rules.ranking == "ordinal":
+            above = await self._above(namespace, board, member, score)
+            return above + 1 - (own is not None and own.position <= above)
         if own is not None and own.units == score:
             return own.before + 1
         leaves = own if own is not None and namespace.sign * own.units > namespace.sign * score else None
         if namespace.rules.ranking == "ordinal":
-            return await self._above(namespace, board, user, score) + 1 - (leaves is not None)
+            return await self._above(namespace, board, member, score) + 1 - (leaves is not None)
         before = await self._before(namespace, board, score)
         if leaves is not None and namespace.rules.ranking == "dense":
             # The score that is left counts on where somebody else has it, too.
             return before + 1 - (await self._alone(namespace, board, leaves.units))
         return before + 1 - (leaves is not None)
 
-    async def _above(self, namespace: Namespace, board: str, user: str, score: int) -> int:
-        """How many stand above a user who has come to a score."""
-        first = LAST_AMONG_EQUALS if namespace.rules.tie_break == "earliest" else b""
-        view: list[str | int | bytes | float] = ["after", namespace.sign * score, first + user.encode(), 1]
+    async def _above(self, namespace: Namespace, board: str, member: bytes, score: int) -> int:
+        """How many stand above a member who has come to a score, the user's own place among them."""
+        view: list[str | int | bytes | float] = ["after", namespace.sign * score, member, 1]
         below = await self._boards.read(namespace, board, view)
         return below.places[0].position - 1 if below.places else below.total
 

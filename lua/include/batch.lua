@@ -5,8 +5,10 @@ local function unpack_spaces(keys, args, count)
   local spaces = {}
   for i = 1, count do
     local ascending = ARGV[args + 4] == 'asc'
-    spaces[i] = { key = KEYS[keys + 2 * i - 1], hidden_key = KEYS[keys + 2 * i], id = ARGV[args + 1], version = ARGV[args + 2], ascending = ascending,
-                  earliest = ARGV[args + 5] == 'earliest', dense = ARGV[args + 6] == 'dense',
+    spaces[i] = { key = KEYS[keys + 2 * i - 1], hidden_key = KEYS[keys + 2 * i], id = ARGV[args + 1],
+                  version = ARGV[args + 2], ascending = ascending,
+                  ordered = ARGV[args + 5] ~= 'none', by_moment = ARGV[args + 5] == 'granted_at',
+                  dense = ARGV[args + 6] == 'dense', adds = ARGV[args + 3] == 'sum',
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
                   statistics = ARGV[args + 9] == '1', bounded = ARGV[args + 10] == '1', tallied = {},
@@ -22,9 +24,9 @@ local function unpack_boards(keys, args, count, spaces)
     local space = spaces[tonumber(ARGV[args + 1])]
     local board = { key = KEYS[keys + 1], space = space, window = ARGV[args + 2], scores = {} }
     boards[i], keys, args = board, keys + 1, args + 2
-    if space.earliest then
+    if space.ordered then
       board.order_key, keys = KEYS[keys + 1], keys + 1
-      board.members, board.since = {}, {}
+      board.members, board.digits, board.since = {}, {}, {}
     end
     if space.dense then
       board.scores_key, keys = KEYS[keys + 1], keys + 1

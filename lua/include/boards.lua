@@ -1,16 +1,12 @@
 -- Boards: sorted sets of one exact integer a user: the score, negated where the order is ascending, so that the better
 -- one always stands higher.
 --
--- Where the tie-break is `earliest`, a member is the user's name behind 16 digits that fall with the seq of the entry that
--- last changed the score: among equals the earlier stands higher. The hash of orders tells each user's digits.
+-- Where there is a tie-break, a member is the user's name behind digits (include/ties): among equals the greater stand
+-- higher. The hash of orders tells each user's digits. `since` holds the digits that a batch changes.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
 -- Where the aggregation is `latest`, a hash tells each user's time (include/times).
 -- Where bounded sums are kept, a hash holds its tree of sums (include/nodes).
 -- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
-
-local function digits(seq)
-  return format('%016d', 9000000000000000 - seq)
-end
 
 -- The members under which users stand on a board; board.fault where its orders cannot be read.
 local function read_members(board, users, names)
@@ -22,7 +18,7 @@ local function read_members(board, users, names)
   local members = {}
   for i = 1, #users do
     members[i] = (found[i] or '') .. names[i]
-    board.members[users[i].number] = found[i] and members[i]
+    board.members[users[i].number], board.digits[users[i].number] = found[i] and members[i], found[i]
   end
   return members
 end
@@ -89,7 +85,7 @@ local function read_hidden(board, users)
   end
 end
 
--- Takes the members away whose score changed: each comes back behind other digits.
+-- Takes the members away whose digits changed: each comes back behind the new ones.
 local function write_orders(board, users)
   local gone, orders, lost = {}, {}, {}
   for i = 1, #users do
@@ -98,7 +94,7 @@ local function write_orders(board, users)
       gone[#gone + 1] = board.members[number] or nil
       board.members[number] = nil
       if board.scores[number] then
-        local first = digits(board.since[number])
+        local first = board.since[number]
         orders[#orders + 1], orders[#orders + 2] = name, first
         board.members[number] = first .. name
       else

@@ -1,5 +1,12 @@
 -- What an applied entry does to the tables that are written afterwards.
 
+-- A user's digits on a board become other ones; false: the user leaves it.
+local function set_digits(board, number, digits)
+  if board.digits[number] ~= digits then
+    board.digits[number], board.since[number] = digits, digits or NO_MOMENT
+  end
+end
+
 -- Takes over what was worked out. The score on the `all` board after the entry, and before it (false: none).
 local function take_effect(batch, entry, seq)
   if is_seal(entry) then
@@ -7,7 +14,8 @@ local function take_effect(batch, entry, seq)
     return false, false
   end
   local target, user, labels = entry.target, entry.user, entry.shape.labels
-  local times = target.space.latest and entry.shape.timed.times
+  local space = target.space
+  local times = space.latest and entry.shape.timed.times
   local boards, held, number = target.boards, user.held, user.number
   local previous = boards[1].scores[number]
   -- What shows or hides a user changes nothing where they have no score; an archive goes by who may be shown.
@@ -16,8 +24,10 @@ local function take_effect(batch, entry, seq)
     local board = boards[i]
     local moved = not board.closed or moves_board(entry, board)
     if moved then
-      if board.since and board.scores[number] ~= after.scores[i] then
-        board.since[number] = seq
+      if space.by_moment then
+        set_digits(board, number, after.digits[i])
+      elseif board.since and board.scores[number] ~= after.scores[i] then
+        board.since[number] = seq_digits(seq)
       end
       board.scores[number], board.moved = after.scores[i], true
       if board.times then

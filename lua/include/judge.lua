@@ -12,6 +12,7 @@ local function judge(batch, i, head, seq, log_key)
   local entry = batch.entries[i]
   local score = entry.target.boards[1].scores[entry.user.number] or false
   local counted = batch.seen[i] or batch.pending[entry.id]
+  entry.seq = seq
   if not counted then
     local code, detail = decide(entry, batch.at, #batch.applied >= batch.room)
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')

@@ -2,12 +2,13 @@
 --
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
--- to be), + (moves by) or x (is gone); where times are kept (include/times) `@<time>` follows a number that is to be. a=…
--- is the last granted_at (ax: none); u=… the seq of the user's last change that it was planned upon, f= that this is the
--- entry right before it. A t in front marks what takes a duplicate back; b alone is a grant that an admin lets in behind a
--- seal, s… a seal (include/closed); `h` and a version shows, hides or erases a user (include/veil): both move no number.
+-- to be), + (moves by) or x (is gone); where times are kept (include/times) `@<time>` follows a number that is to be, where
+-- the line goes by moments (include/ties) `~<digits>` a score. a=… is the last granted_at (ax: none); u=… the seq of the
+-- user's last change that it was planned upon, f= that this is the entry right before it. A t in front marks what takes a
+-- duplicate back; b alone is a grant that an admin lets in behind a seal, s… a seal (include/closed); `h` and a
+-- version shows, hides or erases a user (include/veil): both move no number.
 
-local after = { scores = {}, times = {}, labels = {}, label_times = {}, last = false }
+local after = { scores = {}, times = {}, digits = {}, labels = {}, label_times = {}, last = false }
 
 local function moved(old, how, number)
   if how == '+' then
@@ -45,11 +46,17 @@ local function work_out_moves(entry)
   if timed then
     keep_times(entry)
   end
-  for what, place, how, value, time in string.gmatch(entry.moves, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)') do
+  local by_moment = entry.target.space.by_moment
+  for i = 1, by_moment and #boards or 0 do
+    after.digits[i] = boards[i].digits[number] or false
+  end
+  for what, place, how, value, time, digits in
+    string.gmatch(entry.moves, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)~?(%d*)') do
     place, value = tonumber(place), tonumber(value)
     if what == 'w' then
       after.scores[place] = moved(after.scores[place], how, value)
       after.times[place] = timed and time_after(how, time, after.times[place])
+      after.digits[place] = by_moment and how ~= 'x' and (digits ~= '' and digits or after.digits[place])
     elseif what == 'l' then
       after.labels[place] = moved(after.labels[place], how, value)
       after.label_times[place] = timed and time_after(how, time, after.label_times[place])
@@ -91,6 +98,16 @@ local function work_out_latest(entry)
   end
 end
 
+local function line_up(entry)
+  local number, boards = entry.user.number, entry.target.boards
+  local own = grant_digits(entry.granted_at, entry.seq)
+  for i = 1, #boards do
+    local board, is_latest = boards[i], after.times[i] == entry.granted_at
+    after.digits[i] =
+      digits_after(entry, own, board.digits[number], board.scores[number], after.scores[i], is_latest)
+  end
+end
+
 local function work_out_grant(entry)
   local user, amount, space = entry.user, entry.amount, entry.target.space
   local number, held, boards, labels = user.number, user.held, entry.target.boards, entry.shape.labels
@@ -99,7 +116,8 @@ local function work_out_grant(entry)
     after.last = entry.granted_at
   end
   if space.latest then
-    return work_out_latest(entry)
+    work_out_latest(entry)
+    return space.by_moment and line_up(entry)
   end
   local merge, days, scores = space.merge, entry.shape.days, after.scores
   for i = 1, #boards do
@@ -110,7 +128,7 @@ local function work_out_grant(entry)
     local old = held[user.at[labels[i]]]
     after.labels[i] = days[i] and (old or 0) + entry.weight or old and merge(old, amount) or amount
   end
-  return nil
+  return space.by_moment and line_up(entry)
 end
 
 local function work_out(entry)

@@ -100,6 +100,7 @@ def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
     wanted = {"tie_break: earliest": 2.2, "a correction": 3.0, "statistics": 1.35}
     rules: dict[str, dict[str, Any]] = {
         "tie_break: earliest": {"tie_break": "earliest"},
+        "tie_break: granted_at": {"tie_break": "granted_at"},
         "ranking: dense": {"ranking": "dense"},
         "category_boards": {"category_boards": True},
         "aggregation: best": {"aggregation": "best"},

@@ -1,7 +1,7 @@
 """A namespace as the rows of its ledger tell it: every board worked out anew, grant by grant."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -75,5 +75,18 @@ class Book:
                     scores.pop(user, None)
                     scores |= {} if score is None else {user: score}
         shown = [(self.users[user], units) for user, units in scores.items() if user not in self.hidden]
+        if self.rules["tie_break"] == "granted_at":
+            numbers = {name: number for number, name in self.users.items()}
+            shown.sort(key=lambda one: one[0].encode(), reverse=True)
+            shown.sort(key=lambda one: self._complete(g for g in on_it.values() if g.user == numbers[one[0]]))
+            return Oracle(self.rules, shown)
         # What was is listed by name among equals, whoever came first.
         return Oracle(self.rules if as_of is None else self.rules | {"tie_break": "none"}, shown)
+
+    def _complete(self, grants: Iterable[Live]) -> tuple[datetime, int]:
+        """When a score was complete, in granted time, and by which grant."""
+        held = list(grants)
+        if self.rules["aggregation"] == "best":
+            return min((grant.granted, grant.seq) for grant in held if grant.amount == self.score(held))
+        moments = [(g.granted, g.seq) for g in held if g.amount != 0 or self.rules["aggregation"] == "latest"]
+        return max(moments, default=(datetime.min.replace(tzinfo=UTC), 0))

@@ -13,14 +13,14 @@ Row = tuple[int, int, str, Any]
 
 @dataclass(frozen=True)
 class Oracle:
-    """scores: in scaled units, in the order in which they were reached."""
+    """scores: in scaled units, in the order in which the tie-break lists equals."""
 
     rules: dict[str, Any]
     scores: Sequence[tuple[str, int]]
 
     @property
     def _ordered(self) -> list[tuple[str, int]]:
-        if self.rules.get("tie_break") == "earliest":
+        if self.rules.get("tie_break", "none") != "none":
             names = list(self.scores)
         else:
             names = sorted(self.scores, key=lambda at: at[0].encode(), reverse=True)

@@ -17,7 +17,8 @@ RULES: list[dict[str, Any]] = [
     {"order": "asc", "tie_break": "earliest", "bounded_sums": True},
     {"tie_break": "earliest", "ranking": "dense", "category_boards": True, "scale": 1},
     {"aggregation": "best", "ranking": "dense", "bounded_sums": True, "statistics": False},
-    {"aggregation": "best", "order": "asc", "category_boards": True, "bounded_sums": True},
+    {"aggregation": "best", "order": "asc", "category_boards": True, "bounded_sums": True, "tie_break": "granted_at"},
+    {"tie_break": "granted_at", "ranking": "ordinal", "category_boards": True},
     {"aggregation": "latest", "ranking": "ordinal", "tie_break": "earliest"},
 ]
 

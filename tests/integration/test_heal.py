@@ -23,6 +23,9 @@ RULES: list[dict[str, Any]] = [
     {"aggregation": "best", "order": "asc", "ranking": "dense", "bounded_sums": True},
     {"aggregation": "latest", "tie_break": "earliest", "streaks": True, "bounded_sums": True},
     {"aggregation": "latest", "order": "asc", "ranking": "dense", "category_boards": True},
+    {"tie_break": "granted_at", "ranking": "ordinal", "category_boards": True, "bounded_sums": True},
+    {"aggregation": "best", "tie_break": "granted_at", "order": "asc"},
+    {"aggregation": "latest", "tie_break": "granted_at", "ranking": "dense"},
 ]
 LATER, EARLY = "2024-05-02T10:00:00Z", "2024-05-01T10:00:00Z"
 
@@ -126,7 +129,7 @@ def test_what_went_into_quarantine_twice_is_taken_back_without_a_trace(healing: 
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("rules", RULES[1:6:2])
+@pytest.mark.parametrize("rules", [*RULES[1:6:2], *RULES[-3:]])
 def test_a_window_that_is_sealed_before_its_duplicate_is_healed_agrees(healing: Healing, rules: dict[str, Any]) -> None:
     space = Sealed(healing.stack, healing.api, "n", **rules)
     for user, amount in (("ann", 5), ("bob", 3)):

@@ -18,7 +18,7 @@ RULES: list[dict[str, Any]] = [
     {},
     {"order": "asc", "ranking": "dense", "scale": 2},
     {"tie_break": "earliest", "scale": 1},
-    {"tie_break": "earliest", "order": "asc", "ranking": "ordinal"},
+    {"tie_break": "granted_at", "order": "asc", "ranking": "ordinal"},
     {"ranking": "dense", "tie_break": "earliest", "scale": 3, "category_boards": True},
 ]
 

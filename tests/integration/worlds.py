@@ -11,8 +11,12 @@ from tests.integration.moments import ZONES, some_moment
 from tests.integration.oracle import Oracle
 
 KINDS = list(
-    product(("sum", "best", "latest"), ("desc", "asc"), ("competition", "dense", "ordinal"), ("none", "earliest"))
+    product(
+        *(("sum", "best", "latest"), ("desc", "asc"), ("competition", "dense", "ordinal")),
+        ("none", "earliest", "granted_at"),
+    )
 )
+STEP = 7  # through the kinds, of which a few in a row are to differ in everything
 PERIODS = ("month", "week", "day")
 CATEGORIES = ("red", "blue", None)
 # How far from 0 an amount may be, in scaled units: many ties, few, none.
@@ -25,7 +29,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def some_rules(chance: Random, kind: int) -> dict[str, Any]:
     """kind: which aggregation, order, ranking and tie-break; every one comes within so many in a row."""
-    aggregation, order, ranking, tie_break = KINDS[kind % len(KINDS)]
+    aggregation, order, ranking, tie_break = KINDS[kind * STEP % len(KINDS)]
     return {
         "aggregation": aggregation,
         "order": order,

@@ -42,12 +42,12 @@ class Fact:
 class Book:
     """What a namespace of one aggregation and order holds."""
 
-    def __init__(self, aggregation: str, order: str) -> None:
+    def __init__(self, aggregation: str, order: str, tie_break: str) -> None:
         self.facts: dict[str, Fact] = {}
         self.changed: dict[tuple[str, str | None, str], int] = {}
         self.hidden: set[str] = set()
         self._clock = 0
-        self.aggregation = aggregation
+        self.aggregation, self.tie_break = aggregation, tie_break
         self.ascending = order == "asc"
 
     def add(self, fact: Fact) -> None:
@@ -135,10 +135,23 @@ class Book:
         return {user: 1 + sum(sign * other > sign * score for other in scores) for user, score in board.items()}
 
     def listing(self, window: str, category: str | None = None) -> list[str]:
-        """The users of a board, the better score first, among equals the one who reached it first."""
+        """The users of a board, the better score first, among equals by the tie-break; of everybody, hidden or not."""
         sign = -1 if self.ascending else 1
-        board = self.board(window, category)
-        return sorted(board, key=lambda user: (-sign * board[user], self.changed[window, category, user]))
+        board = self.scores(window, category)
+        users = sorted(board, key=str.encode, reverse=True)
+        if self.tie_break == "earliest":
+            return sorted(users, key=lambda user: (-sign * board[user], self.changed[window, category, user]))
+        if self.tie_break == "granted_at":
+            return sorted(users, key=lambda user: (-sign * board[user], self._complete(user, window, category)))
+        return sorted(users, key=lambda user: -sign * board[user])
+
+    def _complete(self, user: str, window: str, category: str | None) -> tuple[datetime, int]:
+        """When a score was complete, in granted time, and by which grant."""
+        held = [f for f in self.live(user) if window in f.windows and category in (None, f.category)]
+        if self.aggregation == "best":
+            return min((f.at, f.order) for f in held if f.amount == self.score(held))
+        moments = [(f.at, f.order) for f in held if f.amount != 0 or self.aggregation == "latest"]
+        return max(moments, default=(datetime.min.replace(tzinfo=UTC), 0))
 
     def windows(self) -> set[str]:
         """Every window that a grant lies in, live or not."""

@@ -26,10 +26,9 @@ class Reader(RuleBasedStateMachine):
     name: str
     url: str
     ranking: str
-    earliest: bool
     closed: set[str]
     touched: set[tuple[str, str | None]]
-    past: list[tuple[datetime, str, str | None, dict[str, int]]]
+    past: list[tuple[datetime, str, str | None, dict[str, int], list[str]]]
 
     def _board(self, window: str, category: str | None) -> list[dict[str, Any]]:
         """A board's entries: what lies behind a seal follows with the ledger."""
@@ -52,12 +51,12 @@ class Reader(RuleBasedStateMachine):
             wanted, entries = self.book.board(*board), self._board(*board)
             listed = [e["user_id"] for e in entries]
             assert {e["user_id"]: e["score"] for e in entries} == wanted, board
-            if self.earliest:
-                assert listed == self.book.listing(*board), board
+            line = self.book.listing(*board)
+            assert listed == [user for user in line if user in wanted], board
             assert {e["user_id"]: e["rank"] for e in entries} == self.book.ranks(wanted, self.ranking, listed), board
             assert [e["position"] for e in entries] == list(range(1, len(wanted) + 1)), board
             self._statistics_agree(window, category, list(wanted.values()))
-            self.past.append((datetime.now(UTC), window, category, self.book.scores(*board)))
+            self.past.append((datetime.now(UTC), window, category, self.book.scores(*board), line))
         self.touched = {("all", None)}
 
     def _statistics_agree(self, window: str, category: str | None, scores: list[int]) -> None:
@@ -73,7 +72,7 @@ class Reader(RuleBasedStateMachine):
             assert part["sum"] == sum(score for score in scores if score <= middle), (window, category)
 
     def the_past_agrees(self) -> None:
-        for at, window, category, scores in self.past:
+        for at, window, category, scores, line in self.past:
             board = self.book.seen(scores)
             params: dict[str, Any] = {"as_of": at.isoformat(), "limit": 1000} | (
                 {} if category is None else {"category": category}
@@ -81,6 +80,8 @@ class Reader(RuleBasedStateMachine):
             told = self.api.get(f"{self.url}/boards/{window}", params=params).json()
             listed = [e["user_id"] for e in told["entries"]]
             assert {e["user_id"]: e["score"] for e in told["entries"]} == board, (at, window)
+            if self.book.tie_break == "granted_at":
+                assert listed == [user for user in line if user in board], (at, window)
             ranks = self.book.ranks(board, self.ranking, listed)
             assert {e["user_id"]: e["rank"] for e in told["entries"]} == ranks
             assert told["lag_seq"] == 0

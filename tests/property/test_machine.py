@@ -48,7 +48,7 @@ class Machine(Reader):
         aggregation=st.sampled_from(["sum", "best", "latest"]),
         order=st.sampled_from(["desc", "asc"]),
         ranking=rankings,
-        tie_break=st.sampled_from(["none", "earliest"]),
+        tie_break=st.sampled_from(["none", "earliest", "granted_at"]),
     )
     def open(self, aggregation: str, order: str, ranking: str, tie_break: str) -> None:
         self.api: httpx.Client = self.stack.client()
@@ -64,10 +64,10 @@ class Machine(Reader):
             for name, (starts, ends) in SEASONS.items()
         ]
         assert self.api.put(self.url, json=rules).status_code == 201
-        self.ranking, self.earliest = ranking, tie_break == "earliest"
-        self.book = Book(aggregation, order)
+        self.ranking = ranking
+        self.book = Book(aggregation, order, tie_break)
         self.sent: dict[str, dict[str, Any]] = {}
-        self.past: list[tuple[datetime, str, str | None, dict[str, int]]] = []
+        self.past = []
         self.touched: set[tuple[str, str | None]] = {("all", None)}
         self.given = rules
         self.grants = self.seals = 0

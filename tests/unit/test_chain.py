@@ -10,6 +10,7 @@ from app.model import chain
 from app.model.chain import _Cells
 from app.model.correction import Cell, Held
 from app.model.namespace import Namespace, Rules
+from app.model.tie import line_key, place_by, place_of
 
 CELLS = ["all", "a", "b"]
 
@@ -81,3 +82,28 @@ def test_many_corrections_look_at_few_grants(monkeypatch: pytest.MonkeyPatch) ->
     for i in range(1_000):
         cells.others(f"g{i}", ["all"])
     assert calls < 10_000
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("rules", [("sum", "desc"), ("best", "desc"), ("best", "asc"), ("latest", "desc")])
+def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: tuple[Any, Any]) -> None:
+    chance = random.Random(seed)
+    aggregation, order = rules
+    namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation, order=order, tie_break="granted_at"))
+    first = held(101, chance.randrange(-3, 4), ["all"], 40)
+    moment = place_of(first.granted_at, first.seq)
+    tie = place_by([line_key(namespace.counted, first.amount, moment)])
+    rest = {"all": Cell(first.amount, first.amount, first.amount, first.granted_at, first.seq, tie)} if seed % 2 else {}
+    cells, grants = _Cells(namespace, rest), dict[str, Held]()
+    for _ in range(200):
+        number = chance.randrange(8)
+        if chance.random() < 0.3:
+            grants.pop(f"g{number}", None)
+        else:
+            grants[f"g{number}"] = held(number, chance.randrange(-3, 4), ["all"], chance.randrange(20))
+        cells.put(f"g{number}", grants.get(f"g{number}"))
+        own = f"g{chance.randrange(8)}"
+        others = [one for grant_id, one in grants.items() if grant_id != own] + ([first] if rest else [])
+        keys = [line_key(namespace.counted, one.amount, place_of(one.granted_at, one.seq)) for one in others]
+        told = cells.others(own, ["all"]).get("all")
+        assert (None if told is None else told.tie) == (place_by(keys) if others else None)

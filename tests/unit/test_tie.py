@@ -1,0 +1,47 @@
+"""Places in line: numbers in Python and SQL, digits in Redis, all in one order."""
+
+from random import Random
+
+import pytest
+
+from app.model.tie import NO_MOMENT, digits_of, line_key, member_of, place_behind, place_by, place_of, told_place
+from app.model.windows import EARLIEST, LATEST, to_micros
+
+FIRST, LAST = to_micros(EARLIEST), to_micros(LATEST)
+
+
+def some_grants(random: Random, count: int) -> list[tuple[int, int]]:
+    moments = [FIRST, -1, 0, 1, 2**53 % 10**15, LAST - 1, *(random.randrange(FIRST, LAST) for _ in range(20))]
+    return [(random.choice(moments), random.randrange(1, 9 * 10**15)) for _ in range(count)]
+
+
+def test_the_lower_place_has_the_greater_digits() -> None:
+    grants = sorted(set(some_grants(Random(1), 500)))
+    digits = [digits_of(place_of(*grant)) for grant in grants]
+    assert digits == sorted(digits, reverse=True)
+    assert {len(held) for held in digits} == {33}
+    assert digits_of(NO_MOMENT) > digits[0]
+
+
+def test_digits_tell_their_place() -> None:
+    for grant in some_grants(Random(2), 200):
+        place = place_of(*grant)
+        member = member_of(b"d/\xc3\xa9", place, "granted_at")
+        assert (place_behind(member, "granted_at"), member[33:]) == (place, b"d/\xc3\xa9")
+    assert place_behind(member_of(b"ann", 7, "earliest"), "earliest") == 7
+    assert (member_of(b"ann", 0, "none"), place_behind(b"ann", "none")) == (b"ann", 0)
+    assert [place_behind(held, "granted_at") for held in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
+
+
+def test_a_place_is_told_by_its_moment() -> None:
+    assert told_place(place_of(1_714_694_400_000_001, 12)) == "2024-05-03T00:00:00.000001Z seq 12"
+    assert told_place(NO_MOMENT) == "before every moment"
+
+
+@pytest.mark.parametrize(
+    ("how", "wanted"), [("sum", (30, 4)), ("highest", (10, 2)), ("lowest", (40, 5)), ("latest", (40, 5))]
+)
+def test_which_grant_a_scores_place_is_of(how: str, wanted: tuple[int, int]) -> None:
+    grants = [(3, 20, 1), (5, 10, 2), (5, 10, 3), (5, 30, 4), (0, 40, 5)]
+    assert place_by(line_key(how, amount, place_of(at, seq)) for amount, at, seq in grants) == place_of(*wanted)
+    assert place_by([]) == place_by([line_key("sum", 0, place_of(5, 1))]) == NO_MOMENT

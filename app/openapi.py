@@ -12,7 +12,7 @@ from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
-from .model.profile import Profile
+from .model.profile import NamespaceProfile, Profile
 from .read.activity import UsersRange
 from .read.bounds import BOUNDS
 from .read.includes import FullEntry
@@ -23,7 +23,7 @@ from .write.correction_routes import Correction, Remark
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, ManyStatsAsked, Profile)
+_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, ManyStatsAsked, Profile, NamespaceProfile)
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
@@ -212,6 +212,7 @@ _OPERATIONS = (
         {"200": {"type": "object", "properties": {"boards": {"type": "array", "items": _STATS}}}},
     ),
     _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
+    _Operation("get", f"{_SPACE}/users", "Users by the beginning of an id or a name", ("q", *_PAGE_QUERY), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/grants", "A user's grants", _HISTORY_QUERY, None, _OK),
@@ -224,6 +225,10 @@ _OPERATIONS = (
         {"200": _RANGED_USERS},
     ),
     _Operation("get", f"{_SPACE}/trends", "Hours or days, bucket by bucket", _TRENDS_QUERY, None, {"200": _TRENDS}),
+    _Operation(
+        *("put", f"{_SPACE}/users/{{user}}", "What they are called there", (), {"$ref": _REF + "NamespaceProfile"}),
+        _HIDDEN,
+    ),
     _Operation("post", f"{_SPACE}/users/{{user}}/hide", "Take a user off its boards", (), None, _HIDDEN),
     _Operation("post", f"{_SPACE}/users/{{user}}/unhide", "Show them there again", (), None, _HIDDEN),
     _Operation("get", "/v1/users/{user}", "A user's profile", (), None, _OK),

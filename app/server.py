@@ -43,6 +43,7 @@ from .read.many import Many
 from .read.past import Past
 from .read.rights import Door
 from .read.routes import Reader
+from .read.search import Search
 from .read.standings import Standings
 from .read.stats import Stats
 from .settings import Settings, read_settings
@@ -120,6 +121,7 @@ class Server:
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
+        self.directory.on_change.append(self.names.forget_named)
         self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
         self.keyring = Keyring(self.directory, settings.api_key)
         boards = BoardReader(self.gatherer, self.postgres)
@@ -156,9 +158,10 @@ class Server:
         self.many = Many(boards, self.stats, door, self.names, clock)
         intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres), self.directory, self.keyring)
-        self.profiles = Profiles(self.postgres, self.gatherer, self.keyring, intents)
+        self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents)
         self.activities = Activities(self.postgres, self.gatherer, door)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
+        self.search = Search(self.postgres, door)
         self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
         self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
 
@@ -229,7 +232,8 @@ class Server:
             Route(f"{space}/totals", reader.totals, methods=["POST"]),
             Route(f"{space}/ranks", self.many.ranks, methods=["POST"]),
             Route("/v1/boards", self.many.boards, methods=["POST"]),
-            Route(f"{space}/users/{{user:id}}", reader.standing),
+            Route(f"{space}/users", self.search.get, methods=["GET"]),
+            by_method(f"{space}/users/{{user:id}}", GET=reader.standing, PUT=self.profiles.put_in),
             Route(f"{space}/users/{{user:id}}/hide", self.people.hide_in, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}/unhide", self.people.unhide_in, methods=["POST"]),
             Route(f"{space}/users/{{user:id}}/grants", reader.grants),

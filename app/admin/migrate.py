@@ -2,13 +2,16 @@
 
 from uuid import uuid4
 
+import asyncpg
+
+from ..model.profile import NamespaceProfile, folded
 from ..settings import Settings
 from ..store import keys
 from ..store import postgres as schema
 from ..store.changes import BUMP, NAMES_CHANGED
 from ..store.directory import PUBLISH, namespace_of, publish_calls
 from ..store.fences import lift
-from ..store.names import name_call
+from ..store.names import name_call, own_name_calls, tell_named
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Call, Link, Refused
@@ -66,13 +69,30 @@ async def _run(link: Link, call: Call) -> object:
 
 async def _publish_names(postgres: Postgres, link: Link) -> None:
     """Every profile's name, so many at a time; what Redis lost is there again, a later version stays."""
-    last = 0
-    while rows := await postgres.fetch("profiles", last, PROFILES_A_CALL_MAX):
-        calls = [name_call(row["name"], row["version"], profile_of(row)) for row in rows]
-        for reply in await link.run([*calls, NAMES_CHANGED]):
+    last, named = (0, -1), set[int]()
+    while rows := await postgres.fetch("profiles", *last, PROFILES_A_CALL_MAX):
+        for reply in await link.run([*(call for row in rows for call in _name_calls(row)), NAMES_CHANGED]):
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a profile: {reply}")
-        last = rows[-1]["user_number"]
+        await _fold(postgres, [row for row in rows if row["folded"] is None and row["display_name"] is not None])
+        last = rows[-1]["user_number"], rows[-1]["namespace_id"]
+        named |= {row["namespace_id"] for row in rows if row["namespace_id"]}
+    for namespace_id in named:
+        await tell_named(lambda call: _run(link, call), namespace_id)
+
+
+async def _fold(postgres: Postgres, rows: list[asyncpg.Record]) -> None:
+    """Profiles that were written before users could be searched for."""
+    if rows:
+        columns = [[row[name] for row in rows] for name in ("user_number", "namespace_id", "display_name")]
+        await postgres.fetch("fold_profiles", *columns, [folded(name) for name in columns[2]])
+
+
+def _name_calls(row: asyncpg.Record) -> list[Call]:
+    if row["partition"] is None:
+        return [name_call(row["name"], row["version"], profile_of(row))]
+    profile = NamespaceProfile(**{field: row[field] for field in NamespaceProfile.__struct_fields__})
+    return own_name_calls(row["namespace_id"], row["partition"], row["name"], row["version"], profile)
 
 
 async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> None:

@@ -2,29 +2,35 @@
 
 import asyncpg
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import need_all, principal_of
+from ..access.guard import need, need_all, principal_of
 from ..access.keys import Keyring
 from ..model.errors import UserNotFound
-from ..model.profile import Profile, check_profile
-from ..model.text import ID_BYTES_MAX, check_text
+from ..model.namespace import Namespace
+from ..model.profile import NamespaceProfile, Profile, check_profile, check_shown, folded
 from ..store.changes import NAMES_CHANGED
+from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..store.names import name_call
+from ..store.names import name_call, own_name_calls, tell_named
 from ..store.postgres import Postgres
 from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body
 from .intents import Intents, Person
+from .people import user_in
 
 
 class Profiles:
     """Profiles as applications keep them: written to Postgres, then published to every process."""
 
-    def __init__(self, postgres: Postgres, gatherer: Gatherer, keyring: Keyring, intents: Intents) -> None:
+    def __init__(
+        self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring, intents: Intents
+    ) -> None:
         self._postgres = postgres
         self._intents = intents
+        self._directory = directory
         self._gatherer = gatherer
         self._keyring = keyring
 
@@ -40,26 +46,60 @@ class Profiles:
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
         need_all(principal, "write")
-        user = _user(request)
+        user = user_in(request)
         profile = check_profile(await decode_body(request, Profile))
-        version, person = await self._write(user, profile, principal.id)
+        row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
         # In this order: whoever reads that something changed must find what changed.
-        await self._gatherer.call(name_call(user, version, profile))
+        await self._gatherer.call(name_call(user, row["version"], profile))
         await self._gatherer.call(NAMES_CHANGED)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
-    async def _write(self, user: str, profile: Profile, actor: str) -> tuple[int, Person]:
-        """The version of the profile as it stands in Postgres now, and what follows for the user's place on boards:
-        both are written or neither is."""
-        versions: list[int] = []
+    async def put_in(self, request: Request) -> Response:
+        """`PUT /v1/namespaces/{ns}/users/{user}`: `{"display_name", "avatar", "opt_out"}`, for its boards alone. A name
+        or a picture that is null or absent is the deployment's; `opt_out`, absent, stays as it is.
+
+        As `PUT /v1/users/{user}` else. O(1), and the user's boards there where `opt_out` changes. NamespaceNotFound.
+        """
+        check_query(request)
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        need(principal, "write", name)
+        user = user_in(request)
+        profile = await decode_body(request, NamespaceProfile)
+        check_shown(profile)
+        namespace = await self._directory.namespace(name)
+        opt_out = None if profile.opt_out is UNSET else profile.opt_out
+        row, person = await self._write(user, principal.id, profile, None, opt_out, namespace)
+        profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
+        call, at = self._gatherer.call, (namespace.id, namespace.partition)
+        for step in own_name_calls(*at, user, row["version"], profile):
+            await call(step)
+        await tell_named(call, namespace.id)
+        pending = await self._intents.carry_out(person)
+        return answer(request, _body(user, profile), 202 if pending else 200)
+
+    async def _write(
+        self,
+        user: str,
+        actor: str,
+        profile: Profile | NamespaceProfile,
+        timezone: str | None,
+        opt_out: bool | None,
+        namespace: Namespace | None,
+    ) -> tuple[asyncpg.Record, Person]:
+        """The profile as it stands in Postgres now, and what follows for the user's place on boards: both are written
+        or neither is."""
+        rows: list[asyncpg.Record] = []
+        ns = 0 if namespace is None else namespace.id
 
         async def put(fetch: Fetch, number: int) -> None:
-            rows = await fetch("put_profile", user, *msgspec.structs.astuple(profile))
-            versions.append(int(rows[0]["version"]))
+            shown = profile.display_name, profile.avatar
+            found_by = None if profile.display_name is None else folded(profile.display_name)
+            rows.extend(await fetch("put_profile", number, ns, *shown, timezone, opt_out, found_by))
 
-        person = await self._intents.change(user, actor, opted_out=profile.opt_out, first=put)
-        return versions[-1], person
+        person = await self._intents.change(user, actor, opted_out=opt_out, first=put, namespace=namespace)
+        return rows[-1], person
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/users/{user}`, with a key that reads or writes everywhere, for it tells who is there: the profile,
@@ -70,7 +110,7 @@ class Profiles:
         """
         check_query(request)
         need_all(await principal_of(request.scope, self._keyring), "read", "write")
-        user = _user(request)
+        user = user_in(request)
         row = await self._postgres.fetch_one("profile", user)
         if row is None:
             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
@@ -82,11 +122,5 @@ def profile_of(row: asyncpg.Record) -> Profile:
     return Profile(**{field: row[field] for field in Profile.__struct_fields__})
 
 
-def _user(request: Request) -> str:
-    user: str = request.path_params["user"]
-    check_text(user, "{user}", ID_BYTES_MAX)
-    return user
-
-
-def _body(user: str, profile: Profile) -> dict[str, object]:
+def _body(user: str, profile: Profile | NamespaceProfile) -> dict[str, object]:
     return {"user_id": user, **msgspec.structs.asdict(profile)}

@@ -72,6 +72,8 @@ class Hub:
         self._names = names
         self._names_changes = 0
         self._names_due_s = 0.0
+        self._own_names: dict[int, int] = {}
+        self._own_due_s = 0.0
         self._clock = clock
         self._boards: dict[tuple[int, str], WatchedBoard] = {}
         self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
@@ -188,6 +190,7 @@ class Hub:
         )
         replies = await self._gather(self._gatherer.call(call) for call in calls)
         names = self._changed_names()
+        await self._count_own_names()
         for group, reply in zip(groups, replies, strict=True):
             try:
                 epoch, versions = read_versions(_raised(reply))
@@ -196,7 +199,8 @@ class Hub:
                 self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
                 continue
             for (board, window), version in zip(group, versions, strict=True):
-                stamp = Stamp(epoch, window.name, version, board.namespace.version, names)
+                shown = names + self._own_names.get(board.namespace.id, 0)
+                stamp = Stamp(epoch, window.name, version, board.namespace.version, shown)
                 readings += board.readings(window, stamp, self._lap)
         return readings, trouble
 
@@ -210,13 +214,26 @@ class Hub:
             self._names_changes, self._names_due_s = self._names.changes, monotonic() + NAMES_S
         return self._names_changes
 
+    async def _count_own_names(self) -> None:
+        """Asks, as seldom, how often the names of watched namespaces' own have changed. What cannot be asked stays."""
+        if monotonic() < self._own_due_s:
+            return
+        self._own_due_s = monotonic() + NAMES_S
+        spaces = list({board.namespace.id: board.namespace for board in self._boards.values()}.values())
+        counts = await self._gather(self._names.own_version(namespace) for namespace in spaces)
+        counted = {
+            namespace.id: self._own_names.get(namespace.id, 0) if isinstance(count, BaseException) else count
+            for namespace, count in zip(spaces, counts, strict=True)
+        }
+        self._own_names = counted
+
     async def _read(self, reading: Reading) -> Callable[[], None]:
         """Reads a board and the names on it, or its statistics; what gives them out. The problems of all."""
         if reading.ask == read_of(Stats(), 0):
             found = await self._stats_reader.read(reading.namespace, reading.window.name)
             return lambda: publish_stats(reading, found)
         board = await self._board_reader.read(reading.namespace, reading.window.name, reading.ask)
-        names = await self._names.of([place.user for place in board.places])
+        names = await self._names.shown(reading.namespace, [place.user for place in board.places])
         return lambda: publish(reading, board, names)
 
     def _publish(self, reading: Reading, read: Any) -> Problem | None:

@@ -12,6 +12,7 @@ from ..model.veil import ERASE, RELEASE, Intent
 from ..store import apply, keys
 from ..store.apply import CallRefused, Outcome
 from ..store.changes import NAMES_CHANGED
+from ..store.names import forget_name_calls
 from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused
 from ..store.veil import intent_of, move, plan, release_call, state_call
@@ -111,6 +112,9 @@ class People:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
         await self._call(("HDEL", keys.PROFILES, intent.name))
         await self._call(NAMES_CHANGED)
+        for row in await sink.fetch("profiles_of_user", intent.number):
+            for call in forget_name_calls(row["partition"], row["id"], intent.name):
+                await self._call(call)
         await finish(sink, intent)
 
     async def _call(self, call: Call) -> Any:

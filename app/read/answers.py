@@ -47,7 +47,7 @@ class Answers:
         reply = await self._gatherer.call(question.call)
         # The reply names its version, so an equal question at an equal version has an equal answer; names read now are
         # those of so many changes at least.
-        names = self._names.changes
+        names = await self._names.version_in(namespace)
         at = (key, names, *reply[:3:2])
         held = self._held.get(at)
         if held is None:
@@ -63,8 +63,9 @@ class Answers:
         """304 where the client holds the answer at the board's version. O(1): no row is read."""
         call = versions_call(namespace.partition, [(namespace.id, board)])
         epoch, (version,) = read_versions(await self._gatherer.call(call))
+        names = await self._names.version_in(namespace)
         for is_heavy in (False, True):
-            tag = _tag(key, self._names.changes, epoch, version, is_heavy)
+            tag = _tag(key, names, epoch, version, is_heavy)
             if matches(wanted, tag):
                 return unchanged(namespace, tag, is_heavy)
         return None

@@ -113,7 +113,7 @@ class Lookups:
         async def read(namespace: Namespace) -> dict[str, Any]:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
             board = await self._boards.read(namespace, board_name(window, category), view, ranking)
-            names = await self._names.of([place.user for place in board.places])
+            names = await self._names.shown(namespace, [place.user for place in board.places])
             entries = [entry(namespace, place, names.get(place.user, NAMELESS)) for place in board.places]
             return {**board_head(namespace, window, board), "category": category, "entries": entries}
 
@@ -175,7 +175,7 @@ class Lookups:
     async def _told(self, namespace: Namespace, window: Window, board: Board) -> dict[str, Any]:
         """A board's head and its one entry."""
         (place,) = board.places
-        names = await self._names.of([place.user])
+        names = await self._names.shown(namespace, [place.user])
         told = entry(namespace, place, names.get(place.user, NAMELESS))
         return board_head(namespace, window, board) | {name: getattr(told, name) for name in told.__struct_fields__}
 

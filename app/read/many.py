@@ -174,7 +174,7 @@ class Many:
         ranking: str | None,
     ) -> dict[str, Any]:
         board = await self._boards.read(namespace, board_name(window, category), view, ranking)
-        names = await self._names.of([place.user for place in board.places])
+        names = await self._names.shown(namespace, [place.user for place in board.places])
         missing = None
         if view[0] == "users":
             found = {place.user for place in board.places}

@@ -122,7 +122,7 @@ class Reader:
                 board = Board(0, 0, 0, past.total, past.places)
                 found = {place.user for place in past.places}
                 missing = None if names is None else [user for user in names if user not in found]
-                known = await self._names.of([place.user for place in past.places])
+                known = await self._names.shown(namespace, [place.user for place in past.places])
                 body = {**board_body(namespace, window, board, known, missing), "category": category}
                 body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
             if since is not None:
@@ -156,7 +156,7 @@ class Reader:
             missing = [str(user) for user in view[1:] if user not in found]
         elif view[0] == "around" and not board.places:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
-        names = await self._names.of([place.user for place in board.places])
+        names = await self._names.shown(namespace, [place.user for place in board.places])
         body = {**board_body(namespace, window, board, names, missing), "category": category}
         if len(view) == _BOUNDED.get(str(view[0])):
             body["count"] = board.within
@@ -183,12 +183,12 @@ class Reader:
         user = _path_id(request, "user")
 
         async def read(namespace: Namespace, principal: Principal) -> Response:
-            is_known = principal.may("read", namespace.name)
-            standing = await self._standings.within(namespace, user, shown_alone=not is_known)
+            standing = await self._standings.told_to(principal, namespace, user)
             if standing is None:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
             # What a key was answered may be of a hidden user: no cache keeps it for others.
-            return answer_fresh(request, None if is_known else namespace, standing)
+            is_stranger = not (principal.may("read", namespace.name) or principal.may("write", namespace.name))
+            return answer_fresh(request, namespace if is_stranger else None, standing)
 
         return await self._door.read_as(request.scope, request.path_params["namespace"], read)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +12,9 @@ from ..access.guard import may_read, principal_of
 from ..access.keys import Keyring, Principal
 from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
+from ..model.profile import NamespaceProfile
 from ..model.text import ID_BYTES_MAX, check_namespace_name, check_text
+from ..store import keys
 from ..store.boards import read_standing, standing_call
 from ..store.directory import Directory, namespace_of
 from ..store.gather import Gatherer
@@ -44,8 +47,34 @@ class Standings:
         self._names = names
         self._clock = clock
 
-    async def within(self, namespace: Namespace, user: str, *, shown_alone: bool) -> dict[str, Any] | None:
-        """Where a user stands on each current board of a namespace; None without a grant there.
+    async def told_to(self, principal: Principal, namespace: Namespace, user: str) -> dict[str, Any] | None:
+        """Where a user stands in a namespace, as far as a principal may know who reads its boards; None of whoever is
+        unknown, and without the scope `read` of who is hidden."""
+        if principal.may("write", namespace.name):
+            return await self.known(namespace, user)
+        return await self.within(namespace, user, shown_alone=not principal.may("read", namespace.name))
+
+    async def known(self, namespace: Namespace, user: str) -> dict[str, Any] | None:
+        """Where a user stands, their profile of this namespace and whether they are hidden in it; of a user without a
+        grant, too, of whom the namespace keeps anything. None of whoever is unknown. O(log n) a board."""
+        own = keys.hidden_in(namespace.partition, namespace.id)
+        profile, hidden, state = await asyncio.gather(
+            self._names.profile_in(namespace, user),
+            hidden_among(self._gatherer.call, namespace, [user]),
+            self._gatherer.call(("HEXISTS", own, user)),
+        )
+        # Who is hidden in the deployment alone is unknown here, as is whoever has grants elsewhere alone.
+        is_kept = bool(state) or profile is not None
+        standing = await self.within(namespace, user, shown_alone=False, even_without=is_kept)
+        if standing is None:
+            return None
+        shown = msgspec.structs.asdict(profile or NamespaceProfile(opt_out=False))
+        return {**standing, "profile": shown, "hidden": bool(hidden)}
+
+    async def within(
+        self, namespace: Namespace, user: str, *, shown_alone: bool, even_without: bool = False
+    ) -> dict[str, Any] | None:
+        """Where a user stands on each current board of a namespace; None without a grant there, unless `even_without`.
 
         shown_alone: None of one who is hidden, too. O(log n) a board.
         """
@@ -54,10 +83,12 @@ class Standings:
         windows = [namespace.calendar.current(period, now).name for period in periods] + seasons
         reply = await self._gatherer.call(standing_call(namespace, user, windows))
         balances, ranks = read_standing(reply, namespace.sign)
-        if not balances or (shown_alone and await hidden_among(self._gatherer.call, namespace, [user])):
+        if not (balances or even_without) or (
+            shown_alone and await hidden_among(self._gatherer.call, namespace, [user])
+        ):
             return None
         ranked = dict(zip((*periods, *seasons), ranks, strict=True))
-        name = (await self._names.of([user])).get(user, NAMELESS)
+        name = (await self._names.shown(namespace, [user])).get(user, NAMELESS)
         body = standing_body(namespace, user, balances, ranked, now, name.timezone)
         return {**body, "display_name": name.display_name, "avatar": name.avatar}
 
@@ -80,12 +111,7 @@ class Standings:
             changes = self._directory.changes
             principal = await principal_of(request.scope, self._keyring)
             spaces = await self._readable(principal, user, cursor)
-            stands = await asyncio.gather(
-                *(
-                    self.within(namespace, user, shown_alone=not principal.may("read", namespace.name))
-                    for namespace in spaces[:limit]
-                )
-            )
+            stands = await asyncio.gather(*(self.told_to(principal, namespace, user) for namespace in spaces[:limit]))
             # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
             if self._directory.changes == changes:
                 break

@@ -6,6 +6,7 @@ DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, versio
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
 # `profiles` with every change of a profile
+NAMED = "lb:named"  # hash: namespace id → whether every process was told that users have names of their own there
 PROFILES = "lb:profiles"  # hash: user → version and profile, of those who have one
 
 
@@ -33,6 +34,11 @@ def rules(p: int) -> str:
 def hidden(p: int) -> str:
     """Hash: user → version and state, of those who are off the boards, come back, or are being erased."""
     return f"lb:{{{p}}}:hidden"
+
+
+def names_in(p: int, namespace_id: int) -> str:
+    """Hash: user → version and profile, of those who have one of this namespace; and how often one changed."""
+    return f"lb:{{{p}}}:names:{namespace_id}"
 
 
 def hidden_in(p: int, namespace_id: int) -> str:
@@ -78,7 +84,7 @@ def space(p: int, namespace_id: int) -> str:
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
 # any glob character, so a key is told by its beginning, never by a pattern.
-_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s|hidden):(\d+)(?::|\Z)")
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s|hidden|names):(\d+)(?::|\Z)")
 
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:

@@ -2,18 +2,24 @@
 
 `profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8). A name is written
 first and counted then, so whoever has read the number reads every name that it counts.
+
+A namespace may call users otherwise (decision 27): a hash of its own, with a counter of its own, so that nobody else's
+caches are emptied. Which namespaces do so is told by the directory's changes; of all others nothing is asked.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from ..model.profile import Profile
+from ..model.namespace import Namespace
+from ..model.profile import NamespaceProfile, Profile
 from . import keys
+from .changes import BUMP, NAMESPACES_CHANGED
 from .directory import PUBLISH
 from .redis import Call, evalsha
 
 CACHED_MAX = 100_000
+CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,6 +34,7 @@ class Name(msgspec.Struct, frozen=True):
 
 NAMELESS = Name()
 _decode = msgspec.json.Decoder(Name).decode
+_decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 
 
 class Names:
@@ -37,6 +44,13 @@ class Names:
         self.call: Callable[[Call], Awaitable[object]]
         self.changes = 0
         self._known: dict[str, Name | None] = {}
+        self._named: frozenset[int] | None = None
+        self._forgotten = 0
+
+    def forget_named(self) -> None:
+        """Namespaces have changed: which of them call users by names of their own is to be asked again."""
+        self._named = None
+        self._forgotten += 1
 
     def notice(self, changes: int) -> None:
         """Empties the cache where a profile has changed since it was filled."""
@@ -62,6 +76,48 @@ class Names:
             self._keep(read, changes)
         return {user: name for user, name in found.items() if name is not None}
 
+    async def shown(self, namespace: Namespace, users: Sequence[str]) -> Mapping[str, Name]:
+        """What the boards of a namespace show: a name or a picture of its own, else the deployment's. One call more
+        where the namespace has any. StoreUnavailable."""
+        found = await self.of(users)
+        if not users or not await self._is_named(namespace):
+            return found
+        raw = await self.call(("HMGET", keys.names_in(namespace.partition, namespace.id), *users))
+        assert isinstance(raw, list)
+        own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
+        return {**found, **{user: _merged(name, found.get(user, NAMELESS)) for user, name in own.items()}}
+
+    async def version_in(self, namespace: Namespace) -> int:
+        """A number that rises with each change of a name that a namespace shows: those read from now on are of that
+        number at least. StoreUnavailable."""
+        own = await self.own_version(namespace)
+        return self.changes + own
+
+    async def own_version(self, namespace: Namespace) -> int:
+        """How often the namespace's own names have changed. StoreUnavailable."""
+        if not await self._is_named(namespace):
+            return 0
+        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), CHANGES_FIELD))
+        return int(raw) if isinstance(raw, bytes) else 0
+
+    async def profile_in(self, namespace: Namespace, user: str) -> NamespaceProfile | None:
+        """A user's profile of a namespace. StoreUnavailable."""
+        if not await self._is_named(namespace):
+            return None
+        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), user))
+        return _decode_own(raw.partition(b" ")[2]) if isinstance(raw, bytes) else None
+
+    async def _is_named(self, namespace: Namespace) -> bool:
+        named = self._named
+        if named is None:
+            forgotten = self._forgotten
+            raw = await self.call(("HKEYS", keys.NAMED))
+            assert isinstance(raw, list)
+            named = frozenset(map(int, raw))
+            if forgotten == self._forgotten:
+                self._named = named
+        return namespace.id in named
+
     async def zones_of(self, users: Sequence[str]) -> Mapping[str, str]:
         """The time zones of those who have one of their own. StoreUnavailable."""
         names = await self.of(users)
@@ -80,6 +136,39 @@ def _parse(value: bytes) -> Name:
     return _decode(value.partition(b" ")[2])
 
 
+def _merged(own: Name, wide: Name) -> Name:
+    return Name(
+        wide.display_name if own.display_name is None else own.display_name,
+        wide.avatar if own.avatar is None else own.avatar,
+        wide.timezone,
+    )
+
+
 def name_call(user: str, version: int, profile: Profile) -> Call:
     """The call that writes a user's name; a later version stays."""
     return evalsha(PUBLISH, [keys.PROFILES], [user, f"{version} ".encode() + _encode(profile)])
+
+
+def own_name_calls(ns: int, p: int, user: str, version: int, profile: NamespaceProfile) -> list[Call]:
+    """The calls that write a user's name of a namespace and count it; a later version stays."""
+    key = keys.names_in(p, ns)
+    return [
+        evalsha(PUBLISH, [key], [user, f"{version} ".encode() + _encode(profile)]),
+        evalsha(BUMP, [key], [CHANGES_FIELD]),
+    ]
+
+
+def forget_name_calls(p: int, namespace_id: int, user: str) -> list[Call]:
+    """The calls that take a user's name of a namespace away."""
+    key = keys.names_in(p, namespace_id)
+    return [("HDEL", key, user), evalsha(BUMP, [key], [CHANGES_FIELD])]
+
+
+async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
+    """Has every process know that a namespace calls users by names of its own. Where that broke off the next one finds
+    a 0, and does it again. StoreUnavailable."""
+    if await call(("HGET", keys.NAMED, str(namespace_id))) == b"1":
+        return
+    for step in (("HSET", keys.NAMED, str(namespace_id), "0"), NAMESPACES_CHANGED):
+        await call(step)
+    await call(("HSET", keys.NAMED, str(namespace_id), "1"))

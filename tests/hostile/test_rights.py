@@ -93,7 +93,9 @@ def ask(client: httpx.Client, access: Access, space: str) -> httpx.Response:
         body = json.dumps({"users": ["ann"]}).encode()
     elif access.method in ("POST", "PUT", "PATCH"):
         body = b"{"
-    return client.request(access.method, path, content=body, headers={"content-type": "application/json"})
+    query = {"q": "ann"} if path.endswith("/users") else None
+    headers = {"content-type": "application/json"}
+    return client.request(access.method, path, params=query, content=body, headers=headers)
 
 
 def wanted(caller: Caller, scope: str, public: bool, kind: str, space: str) -> int | None:

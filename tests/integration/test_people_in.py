@@ -51,7 +51,8 @@ def test_a_user_leaves_the_boards_of_one_namespace(api: httpx.Client, space: str
     assert act(pair.here, "hide", "ann") == expected
     assert set(map(str, pair.here.boards().values())) == {str(ONLY)}
     assert pair.there.boards() == before
-    assert pair.here.standing("ann") == standing | {"ranks": dict.fromkeys(standing["ranks"])}
+    off = {"ranks": dict.fromkeys(standing["ranks"]), "hidden": True}
+    assert pair.here.standing("ann") == standing | off
     assert pair.here.grant("ann", 4, "more")["score"] == 13
     assert pair.here.board() == ONLY
     act(pair.here, "unhide", "ann")

@@ -33,7 +33,7 @@ amounts = st.sampled_from([-3, 0, 1, 2, 5])  # few, so that users tie
 labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
-causes = st.sampled_from(["hidden", "opted out", "hidden here"])
+causes = st.sampled_from(["hidden", "opted out", "hidden here", "opted out here"])
 _names = count()
 SEALS_MAX = 2  # an example
 EXAMPLES = 12
@@ -211,8 +211,9 @@ class Machine(Reader):
         """Off the boards while any holds: an admin's word or the user's, for the whole deployment or this namespace."""
         where = self.url if cause.endswith("here") else "/v1"
         url = f"{where}/users/{user.replace('/', '%2F')}"
-        if cause == "opted out":
-            zone = {"timezone": ZONES[user].key} if user in ZONES else {}  # a profile is put as a whole
+        if cause.startswith("opted out"):
+            # A profile is put as a whole; a namespace's has no zone.
+            zone = {"timezone": ZONES[user].key} if user in ZONES and cause == "opted out" else {}
             told = self.api.put(url, json={"opt_out": hidden} | zone)
         else:
             told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")

@@ -56,6 +56,9 @@ class Store:
         if call[:2] == ("HMGET", keys.PROFILES):
             found = map(self.profiles.get, call[2:])
             return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
+        if call == ("HKEYS", keys.NAMED):
+            self.asked.pop()
+            return []
         if call[:2] == ("HGET", keys.DIRECTORY):
             held = self.spaces.get(call[2])
             return None if held is None else b"1 " + msgspec.json.encode(held)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.names import NAMELESS, Name, Names
+from app.store.names import CHANGES_FIELD, NAMELESS, Name, Names
 
 
 class Hash:
@@ -95,3 +96,52 @@ def test_a_zone_is_told_of_those_who_have_one() -> None:
 
     held.names.call = call
     assert asyncio.run(held.names.zones_of(["a", "b", "c"])) == {"a": "Europe/Rome"}
+
+
+class Space:
+    """`lb:named` and one namespace's names, and how often either was asked."""
+
+    def __init__(self, named: bool, **own: str) -> None:
+        self.own, self.asked = own, list[str]()
+        self.named = [b"7"] if named else []
+        self.names = Names()
+        self.names.call = self.call
+        self.names.notice(1)
+
+    async def call(self, call: Sequence[Any]) -> Any:
+        self.asked.append(call[1])
+        if call[1] == keys.NAMED:
+            return self.named
+        if call[1] == keys.PROFILES:
+            return [b'1 {"display_name":"Ann","avatar":"a"}' if user == "ann" else None for user in call[2:]]
+        assert call[1] == keys.names_in(3, 7)
+        if call[2] == CHANGES_FIELD:
+            return b"4"
+        return [self.own[user].encode() if user in self.own else None for user in call[2:]]
+
+    def shown(self, *users: str) -> dict[str, Name]:
+        return dict(asyncio.run(self._shown(users)))
+
+    async def _shown(self, users: Sequence[str]) -> Any:
+        return await self.names.shown(Namespace(7, "race", 3, 1, Rules()), users)
+
+
+def test_a_name_of_the_namespace_wins_and_null_is_the_deployments() -> None:
+    space = Space(True, ann='1 {"display_name":null,"avatar":"b","opt_out":false}', bob='1 {"display_name":"Bob"}')
+    assert space.shown("ann", "bob", "cid") == {"ann": Name("Ann", "b"), "bob": Name("Bob")}
+
+
+def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None:
+    space = Space(False)
+    assert space.shown("ann") == space.shown("ann") == {"ann": Name("Ann", "a")}
+    assert space.asked == [keys.PROFILES, keys.NAMED], "which have any is asked once, until namespaces change"
+    space.named = [b"7"]
+    space.names.forget_named()
+    space.own = {"ann": '1 {"display_name":"Queen"}'}
+    assert space.shown("ann") == {"ann": Name("Queen", "a")}
+
+
+def test_the_version_counts_both() -> None:
+    space = Space(True)
+    assert asyncio.run(space.names.version_in(Namespace(7, "race", 3, 1, Rules()))) == 5
+    assert asyncio.run(space.names.version_in(Namespace(8, "other", 3, 1, Rules()))) == 1

@@ -1,0 +1,133 @@
+"""Users of a namespace found by the beginning of their id or of the name that it shows."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+
+from app.read import search
+from tests.conftest import Stack
+from tests.integration.sockets import key
+
+
+@pytest.fixture(scope="module")
+def world(live_server: Stack) -> str:
+    """A public namespace, and one beside it with users who begin alike."""
+    name = "search"
+    grants = {
+        name: ("se-anna", "se-Annb", "se-bob", "se-hid", "se-away", "sx-1", "sx-2", "sx-3"),
+        f"{name}-other": ("se-anno", "se-bob"),
+    }
+    profiles = {"se-bob": "Änne Wide", "sx-1": "ÄNNE One", "sx-2": "Änne Two", "se-hid": "änne hidden"}
+    with live_server.client() as api:
+        for space, users in grants.items():
+            assert api.put(f"/v1/namespaces/{space}", json={"visibility": "public"}).status_code == 201
+            bodies = [{"grant_id": user, "user_id": user, "amount": 1} for user in users]
+            assert api.post(f"/v1/namespaces/{space}/grants", json=bodies).json()["rejected"] == 0
+        for user, shown in profiles.items():
+            assert api.put(f"/v1/users/{user}", json={"display_name": shown}).status_code == 200
+        own = f"/v1/namespaces/{name}/users"
+        assert api.put(f"{own}/sx-2", json={"display_name": "Zoë"}).status_code == 200
+        assert api.put(f"{own}/se-new", json={"display_name": "No Grant"}).status_code == 200
+        assert api.post(f"{own}/se-hid/hide").status_code == 200
+        assert api.post("/v1/users/se-away/hide").status_code == 200
+    live_server.wait_flushed()
+    return name
+
+
+def found(client: httpx.Client, space: str, q: str, **query: Any) -> list[str]:
+    told = client.get(f"/v1/namespaces/{space}/users", params={"q": q, **query})
+    assert told.status_code == 200, told.text
+    return [user["user_id"] for user in told.json()["users"]]
+
+
+def test_by_the_beginning_of_id_or_shown_name(live_server: Stack, world: str) -> None:
+    with live_server.client(None) as anyone:
+        assert found(anyone, world, "se-ann") == ["se-anna"], "an id is found as it is written"
+        assert found(anyone, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
+        assert found(anyone, world, "ÄNNE") == ["sx-1", "se-bob"], "a name whatever its case, where it is shown"
+        assert found(anyone, world, "zo") == ["sx-2"]
+        assert found(anyone, f"{world}-other", "änne") == ["se-bob"]
+        assert found(anyone, f"{world}-other", "zo") == []
+        told = anyone.get(f"/v1/namespaces/{world}/users", params={"q": "zo"}).json()
+        assert told == {
+            "users": [{"user_id": "sx-2", "display_name": "Zoë", "avatar": None}],
+            "next_cursor": None,
+        }
+
+
+def test_who_is_hidden_or_without_a_grant_is_found_by_those_who_write(live_server: Stack, world: str) -> None:
+    with live_server.client(key(live_server, f"read:{world}")) as reader:
+        assert found(reader, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
+    with live_server.client(key(live_server, f"write:{world}", f"read:{world}")) as writer:
+        assert found(writer, world, "se-") == ["se-Annb", "se-anna", "se-away", "se-bob", "se-hid", "se-new"]
+        told = writer.get(f"/v1/namespaces/{world}/users", params={"q": "se-"}).json()["users"]
+        assert [user["user_id"] for user in told if user["hidden"]] == ["se-away", "se-hid"]
+
+
+def test_pages_hold_each_user_once(live_server: Stack, world: str) -> None:
+    with live_server.client() as api:
+        for user in ("se-page-1", "se-page-2", "se-page-3", "se-page-4", "se-page-5"):
+            api.put(f"/v1/namespaces/{world}/users/{user}", json={"display_name": "se-page too"})
+        pages: list[list[str]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            query: dict[str, Any] = {"q": "se-page", "limit": 2} | ({"cursor": cursor} if cursor else {})
+            told = api.get(f"/v1/namespaces/{world}/users", params=query).json()
+            pages.append([user["user_id"] for user in told["users"]])
+            cursor = told["next_cursor"]
+        assert pages == [["se-page-1", "se-page-2"], ["se-page-3", "se-page-4"], ["se-page-5"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({}, "?q"),
+        ({"q": "a"}, "?q"),
+        ({"q": "x" * 129}, "?q"),
+        ({"q": "a\x00"}, "?q"),
+        ({"q": "ab", "limit": 51}, "?limit"),
+        ({"q": "ab", "cursor": "!"}, "?cursor"),
+        ({"q": "ab", "cursor": "eHg"}, "?cursor"),
+        ({"q": "ab", "x": "1"}, "?x"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_refused(api: httpx.Client, world: str, query: dict[str, Any], field: str) -> None:
+    told = api.get(f"/v1/namespaces/{world}/users", params=query)
+    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+
+
+def test_what_no_id_can_hold_is_no_pattern(api: httpx.Client, world: str) -> None:
+    for q in ("%%", "__", "se%", "\\\\", "''"):
+        assert found(api, world, q) == []
+
+
+def test_a_page_looks_at_so_many_and_goes_on_behind_them(own_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others who begin alike are elsewhere: a page looks at a bounded number of them, and its cursor passes them."""
+    many = search.LOOKED_AT_MAX + 200
+    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        api.put("/v1/namespaces/race", json={})
+        db.execute(
+            "INSERT INTO users (name) SELECT 'zz-' || lpad(i::text, 6, '0') FROM generate_series(1, %s) AS i", (many,)
+        )
+        api.post("/v1/namespaces/race/grants", json={"grant_id": "g", "user_id": "zz-last", "amount": 1})
+        own_stack.wait_flushed()
+        first = api.get("/v1/namespaces/race/users", params={"q": "zz"}).json()
+        assert (first["users"], first["next_cursor"] is None) == ([], False)
+        second = api.get("/v1/namespaces/race/users", params={"q": "zz", "cursor": first["next_cursor"]}).json()
+        assert ([user["user_id"] for user in second["users"]], second["next_cursor"]) == (["zz-last"], None)
+
+
+def test_profiles_of_before_are_found_once_it_is_migrated(own_stack: Stack) -> None:
+    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
+        api.put("/v1/namespaces/race", json={})
+        api.post("/v1/namespaces/race/grants", json={"grant_id": "g", "user_id": "x", "amount": 1})
+        api.put("/v1/users/x", json={"display_name": "Émile"})
+        own_stack.wait_flushed()
+        db.execute("UPDATE profiles SET folded = NULL")
+        assert found(api, "race", "émi") == []
+        assert own_stack.run("migrate").returncode == 0
+        assert found(api, "race", "émi") == ["x"]
+        assert found(api, "race", quote("x") + "x") == []

@@ -11,6 +11,7 @@ from ..access.keys import Keyring
 from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_profile, check_shown, folded
+from ..store import keys
 from ..store.changes import NAMES_CHANGED
 from ..store.directory import Directory
 from ..store.gather import Gatherer
@@ -52,6 +53,8 @@ class Profiles:
         # In this order: whoever reads that something changed must find what changed.
         await self._gatherer.call(name_call(user, row["version"], profile))
         await self._gatherer.call(NAMES_CHANGED)
+        # A round tells the number as it was when the round began: this server drops what it kept before it answers.
+        await self._gatherer.call(("HGET", keys.DEPLOYMENT, "profiles"))
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 

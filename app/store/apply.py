@@ -46,6 +46,9 @@ class Outcome:
     detail: str | None
 
 
+STALE_PLAN = Outcome("stale_rules", None, None, None, None, None)
+
+
 class CallRefused(Exception):
     """The script looked at no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, and
     log_full for a call without entries."""

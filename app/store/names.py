@@ -8,6 +8,7 @@ caches are emptied. Which namespaces do so is told by the directory's changes; o
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,14 @@ class Name(msgspec.Struct, frozen=True):
     display_name: str | None = None
     avatar: str | None = None
     timezone: str | None = None
+
+
+class Zones(NamedTuple):
+    """The zones of those users who have one of their own, as they were when so many profiles had changed."""
+
+    changes: int
+    users: Sequence[str]
+    by_user: Mapping[str, str]
 
 
 NAMELESS = Name()
@@ -122,6 +131,19 @@ class Names:
         """The time zones of those who have one of their own. StoreUnavailable."""
         names = await self.of(users)
         return {user: name.timezone for user, name in names.items() if name.timezone is not None}
+
+    async def zones(self, users: Sequence[str]) -> Zones:
+        """The time zones of users, and when that was. StoreUnavailable; no call without users."""
+        changes = self.changes
+        return Zones(changes, users, await self.zones_of(users) if users else {})
+
+    async def still_hold(self, zones: Zones) -> bool:
+        """Whether zones are still what they were read to be. No call where no profile has changed since.
+        StoreUnavailable."""
+        if zones.changes == self.changes or not zones.users:
+            return True
+        now = await self.zones_of(zones.users)
+        return all(now.get(user) == zones.by_user.get(user) for user in zones.users)
 
     def _keep(self, read: Mapping[str, Name | None], changes: int) -> None:
         """Kept only if nothing changed since it was asked for: a later round may have emptied the cache already."""

@@ -15,7 +15,7 @@ from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
 from ..model.entry import Entry
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
 from ..store import apply
-from ..store.apply import CallRefused, Head, Outcome
+from ..store.apply import STALE_PLAN, CallRefused, Head, Outcome
 from ..store.caller import CALLER, OWN
 from ..store.cost import (
     CALL_BYTES_MAX,
@@ -263,7 +263,7 @@ class Committer:
         """The seen generations moved: who judged by the old ones plans again."""
         del self._flights[flight.partition]
         for work, entries in flight.parts:
-            stale = [Outcome("stale_rules", None, None, None, None, None)] * len(entries)
+            stale = [STALE_PLAN] * len(entries)
             self._settle(work, stale)
 
     def _stop(self, p: int, refusal: CallRefused) -> None:

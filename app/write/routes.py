@@ -25,11 +25,11 @@ from ..model.errors import (
 )
 from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
-from ..store.apply import Outcome
+from ..store.apply import STALE_PLAN, Outcome
 from ..store.cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
 from ..store.directory import Directory
 from ..store.fences import Fences
-from ..store.names import Names
+from ..store.names import Names, Zones
 from ..wire import (
     JSON,
     MSGPACK,
@@ -56,7 +56,6 @@ PLANS_MAX = 8
 PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
 LIFT_AFTER = 3  # after 150 ms it may have broken off
 _YIELD_EVERY = 64  # members: some 3 ms in which nobody else is served
-_NO_ZONES: Mapping[str, str] = {}
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
@@ -137,9 +136,9 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, terms)
-            zones = await self._names.zones_of([grant.user_id]) if where.rules.streaks else _NO_ZONES
-            entry = await self._plan(grant, where, self._clock(), terms, zones)
-            (outcome,) = await self._submitted([entry])
+            zones = await self._names.zones([grant.user_id] if where.rules.streaks else [])
+            entry = await self._plan(grant, where, self._clock(), terms, zones.by_user)
+            (outcome,) = await self._submitted([entry], zones)
             if outcome.code != "stale_rules":
                 break
             namespace = await self._again(namespace, attempt, {where.name})
@@ -256,14 +255,14 @@ class Writer:
         by_partition: dict[int, list[tuple[int, Entry]]] = {}
         spaces = await self._spaces(grants, namespace, terms, results)
         users = {grants[i].user_id for i, where in spaces.items() if where.rules.streaks}
-        zones = await self._names.zones_of(list(users)) if users else _NO_ZONES
+        zones = await self._names.zones(list(users))
         now = self._clock()
         for count, (i, where) in enumerate(spaces.items()):
             if count % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             grant = grants[i]
             try:
-                entry = await self._plan(grant, where, now, terms, zones)
+                entry = await self._plan(grant, where, now, terms, zones.by_user)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue
@@ -272,7 +271,9 @@ class Writer:
             refuse_partly(results)
             _check_atomic(by_partition)
         stale: list[int] = []
-        await asyncio.gather(*(self._submit(held, results, stale, terms.atomic) for held in by_partition.values()))
+        await asyncio.gather(
+            *(self._submit(held, results, stale, zones, terms.atomic) for held in by_partition.values())
+        )
         return sorted(stale)
 
     async def _spaces(
@@ -290,15 +291,19 @@ class Writer:
                 results[i] = told(grant.grant_id, problem)
         return spaces
 
-    async def _submitted(self, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
-        """The outcomes of entries of one partition."""
+    async def _submitted(self, entries: list[Entry], zones: Zones, atomic: bool = False) -> list[Outcome]:
+        """The outcomes of entries of one partition; those that were planned by zones of earlier are planned again."""
         await self._memory.recall(entries, self._committer)
+        if not await self._names.still_hold(zones):
+            return [STALE_PLAN] * len(entries)
         return await self._committer.submit(entries[0].namespace.partition, entries, atomic)
 
-    async def _submit(self, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], atomic: bool) -> None:
+    async def _submit(
+        self, held: list[tuple[int, Entry]], results: list[Any], stale: list[int], zones: Zones, atomic: bool
+    ) -> None:
         entries = [entry for _, entry in held]
         try:
-            outcomes = await self._submitted(entries, atomic)
+            outcomes = await self._submitted(entries, zones, atomic)
         except Problem as problem:
             for i, entry in held:
                 results[i] = told(entry.body.grant_id, problem)

@@ -145,3 +145,15 @@ def test_a_streak_follows_the_days_of_the_namespaces_zone_and_every_correction(a
     api.patch(f"{url}/grants/g0", json={"granted_at": "2024-04-06T12:30:00Z"})
     assert streak() == {"current": 0, "best": 3, "last_day": "2024-04-09"}
     assert api.put(url, json=rules | {"streaks": False}).json()["code"] == "rule_locked"
+
+
+def test_a_grant_right_after_the_users_zone_was_set_goes_by_it(api: httpx.Client) -> None:
+    """On the server that took the profile; its cache was filled by the grant before."""
+    player = Player(api, "UTC")
+    for i in range(6):
+        at = datetime(2024, 5, 1 + 3 * i, 12, 30, tzinfo=UTC)
+        zone = ("Pacific/Kiritimati", "Pacific/Pago_Pago")[i % 2]
+        player.grant(f"fills-{i}", "2024-01-01T12:00:00Z")
+        player.moves_to(zone)
+        player.grant(f"g{i}", at.isoformat())
+        assert player.streak()["last_day"] == at.astimezone(ZoneInfo(zone)).date().isoformat(), i

@@ -145,3 +145,27 @@ def test_the_version_counts_both() -> None:
     space = Space(True)
     assert asyncio.run(space.names.version_in(Namespace(7, "race", 3, 1, Rules()))) == 5
     assert asyncio.run(space.names.version_in(Namespace(8, "other", 3, 1, Rules()))) == 1
+
+
+def test_zones_hold_until_one_of_these_users_has_another() -> None:
+    zones = {b"a": b"UTC"}
+
+    async def act() -> None:
+        names, asked = Names(), []
+
+        async def call(call: Sequence[Any]) -> Any:
+            asked.append(call)
+            found = [zones.get(user.encode()) for user in call[2:]]
+            return [None if zone is None else b'7 {"timezone":"%s"}' % zone for zone in found]
+
+        names.call = call
+        names.notice(1)
+        read = await names.zones(["a", "b"])
+        assert (await names.still_hold(read), len(asked)) == (True, 1)
+        names.notice(2)
+        assert (await names.still_hold(read), len(asked)) == (True, 2), "somebody else's profile"
+        zones[b"b"] = b"Asia/Tokyo"
+        names.notice(3)
+        assert not await names.still_hold(read)
+
+    asyncio.run(act())

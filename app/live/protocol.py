@@ -152,9 +152,9 @@ class State(msgspec.Struct, frozen=True):
         )
 
     def follows(self, held: "State") -> bool:
-        """Whether a change leads here from an older state; else it takes a snapshot. Names change at one version."""
-        same = (self.epoch, self.window, self.rules) == (held.epoch, held.window, held.rules)
-        return same and self.version >= held.version
+        """Whether a change leads here from an older state; else it takes a snapshot. Names and rules change at one
+        version."""
+        return (self.epoch, self.window) == (held.epoch, held.window) and self.version >= held.version
 
     def is_held_by(self, resume: "Resume", asked: str) -> bool:
         """Whether a client holds this very state. Where it does not say of which window its state is, that must follow

@@ -333,9 +333,9 @@ def test_a_change_of_rules_is_told_and_no_older_state_is_up_to_date(
     assert [entry["rank"] for entry in first["entries"]] == [1, 1]
     api.put(f"/v1/namespaces/{space}", json=rules | {"ranking": "ordinal"})
     told = hear(socket)
-    assert (told["type"], told["version"]) == ("snapshot", first["version"])
-    assert [entry["rank"] for entry in told["entries"]] == [1, 2]
-    held = {"epoch": told["epoch"], "version": told["version"]}
+    assert (told["type"], told["from"], told["version"]) == ("delta", first["version"], first["version"])
+    assert [(entry["user_id"], entry["rank"]) for entry in told["upsert"]] == [(first["entries"][1]["user_id"], 2)]
+    held = {"epoch": first["epoch"], "version": told["version"]}
     say(socket, type="unsubscribe", id=1)
     subscribe(socket, space, **held)
     assert hear(socket)["type"] == "snapshot", "the version does not tell which rules made it"

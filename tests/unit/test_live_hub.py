@@ -112,8 +112,8 @@ def test_a_change_of_rules_is_told_to_who_watches() -> None:
         await store.tick()
         await store.tick()
         told = taken(watching)
-        assert (told["type"], told["version"]) == ("snapshot", 7)
-        assert [entry.rank for entry in told["entries"]] == [6, 7]
+        assert (told["type"], told["from"], told["version"]) == ("delta", 7, 7)
+        assert [entry.rank for entry in told["upsert"]] == [6, 7]
 
     within(act)
 

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import growth, latest, ranges, rules, sealed, verify
+from tests.benchmarks import growth, latest, limits, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -39,6 +39,7 @@ PARTS = [
     "persister",
     "sealed",
     "ranges",
+    "limits",
     "rules",
     "latest",
     "verify",
@@ -209,6 +210,8 @@ def main(parts: list[str]) -> None:
                 sealed.main(stack, load, tell_cost, ROUNDS)
             if "ranges" in wanted:
                 ranges.main(stack, tell_cost, ROUNDS)
+            if "limits" in wanted:
+                limits.main(stack, load)
         finally:
             stack.down()
     if "rules" in wanted:

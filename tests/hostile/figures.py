@@ -1,0 +1,176 @@
+"""`python -m tests.hostile.figures`: what one who writes sees while others misbehave, for docs/reliability.md."""
+
+import contextlib
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import Stack
+from tests.hostile.raw import Raw, frame, head, resident_bytes, say, upgrade
+
+#: Seconds that each attack lasts.
+ATTACK_S = 5.0
+MB = 1024 * 1024
+_process = multiprocessing.get_context("fork")
+Attack = Callable[[Stack, Event], None]
+
+
+def _until(done: Event, raws: list[Raw], piece: bytes) -> None:
+    """Sends a piece over and over on each connection; one that was closed is opened no more."""
+    for raw in raws:
+        raw.socket.settimeout(0.2)
+    while not done.is_set() and raws:
+        raws = [raw for raw in raws if raw.send(piece)]
+    done.wait()
+
+
+def nothing(stack: Stack, done: Event) -> None:
+    """Nobody else."""
+    done.wait()
+
+
+def pongs(stack: Stack, done: Event) -> None:
+    """One socket that sends pongs as fast as it can, and comes back at once when it is closed."""
+    while not done.is_set():
+        with Raw(stack.port) as raw:
+            upgrade(raw)
+            while not done.is_set() and raw.send(frame(10) * 10_000):
+                pass
+
+
+def pings(stack: Stack, done: Event) -> None:
+    """Ten sockets that send pings and read nothing."""
+    raws = [Raw(stack.port, 4_096) for _ in range(10)]
+    for raw in raws:
+        upgrade(raw)
+    _until(done, raws, frame(9, bytes(125)) * 500)
+
+
+def heads(stack: Stack, done: Event) -> None:
+    """Ten connections with a header field that does not end."""
+    raws = [Raw(stack.port) for _ in range(10)]
+    for raw in raws:
+        raw.send(b"GET / HTTP/1.1\r\nx: ")
+    _until(done, raws, b"a" * 65_536)
+
+
+def idle(stack: Stack, done: Event) -> None:
+    """5,000 connections that send nothing."""
+    raws = [Raw(stack.port) for _ in range(5_000)]
+    done.wait()
+    for raw in raws:
+        raw.close()
+
+
+def bodies(stack: Stack, done: Event) -> None:
+    """100 connections with 500 KB of an unfinished body each."""
+    raws = [Raw(stack.port) for _ in range(100)]
+    for raw in raws:
+        raw.send(head("/v1/boards", "POST", content_length="520000") + b" " * 500_000)
+    done.wait()
+    for raw in raws:
+        raw.close()
+
+
+def lines(stack: Stack, done: Event) -> None:
+    """A key that sends 40 MB of line feeds, again and again."""
+    fields = {"authorization": f"Bearer {stack.key}", "content_type": "application/x-ndjson"}
+    with httpx.Client(timeout=30) as client:
+        while not done.is_set():
+            url = f"{stack.url}/v1/namespaces/figures/grants"
+            named = {name.replace("_", "-"): value for name, value in fields.items()}
+            with contextlib.suppress(httpx.HTTPError):
+                client.post(url, content=b"\n" * 40_000_000, headers=named)
+
+
+def views(stack: Stack, done: Event) -> None:
+    """40 sockets without a key that watch 50 different views each of the board that moves."""
+    raws = [Raw(stack.port) for _ in range(40)]
+    for number, raw in enumerate(raws):
+        upgrade(raw)
+        for i in range(50):
+            view = {"kind": "around", "user": f"u{50 * number + i}", "radius": 20}
+            message = {"type": "subscribe", "id": i, "namespace": "figures", "view": view}
+            raw.send(frame(1, json.dumps(message).encode()))
+    while not done.is_set():
+        for raw in raws:
+            raw.is_open(0.001)
+
+
+@contextlib.contextmanager
+def running(attack: Attack, stack: Stack) -> Iterator[None]:
+    done = _process.Event()
+    process = _process.Process(target=attack, args=(stack, done))
+    process.start()
+    try:
+        yield
+    finally:
+        done.set()
+        process.join(10)
+        process.kill()
+
+
+def measure(attack: Attack, stack: Stack) -> None:
+    """One line of the table."""
+    pid, times, most = stack.pid("serve"), [], 0
+    before = resident_bytes(pid)
+    with stack.client() as client, running(attack, stack):
+        time.sleep(0.5)
+        began = time.monotonic()
+        while (now := time.monotonic()) - began < ATTACK_S:
+            body = {"grant_id": f"{attack.__name__}-{now}", "user_id": "u1", "amount": 1}
+            assert client.post("/v1/namespaces/figures/grants", json=body).status_code == 201
+            times.append(time.monotonic() - now)
+            most = max(most, resident_bytes(pid))
+        frame_s = first_frame(stack)
+    title = (attack.__doc__ or "").strip(".")
+    grown = (most - before) / MB
+    middle, longest = 1_000 * statistics.median(times), 1_000 * max(times)
+    print(f"| {title} | {middle:.0f} | {longest:.0f} | {1_000 * frame_s:.0f} | {grown:+.0f} |", flush=True)
+
+
+def first_frame(stack: Stack) -> float:
+    """Seconds until somebody else's first frame."""
+    with Raw(stack.port) as raw:
+        upgrade(raw)
+        say(raw, type="auth", token=stack.key)
+        raw.hear(b'"ready"}')
+        began = time.monotonic()
+        say(raw, type="subscribe", id=1, namespace="figures", view={"kind": "users", "users": ["u7"]})
+        raw.hear(b'"snapshot"')
+        return time.monotonic() - began
+
+
+def main() -> None:
+    """The table."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder))
+        try:
+            stack.up()
+            with stack.client() as client:
+                client.put("/v1/namespaces/figures", json={"visibility": "public"}).raise_for_status()
+                for first in range(0, 2_000, 1_000):
+                    batch = [
+                        {"grant_id": f"g{i}", "user_id": f"u{i}", "amount": i} for i in range(first, first + 1_000)
+                    ]
+                    client.post("/v1/namespaces/figures/grants", json=batch).raise_for_status()
+            print("| what others do | grant, median ms | longest ms | first frame ms | memory MB |")
+            print("| --- | --- | --- | --- | --- |")
+            for attack in (nothing, pongs, pings, heads, idle, bodies, lines, views):
+                measure(attack, stack)
+        finally:
+            stack.down()
+
+
+if __name__ == "__main__":
+    main()

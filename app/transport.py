@@ -9,6 +9,7 @@ client's part is timed: the application has deadlines of its own.
 import asyncio
 import socket
 from enum import IntEnum
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -157,7 +158,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The whole head: the application begins, or waits until the requests before are answered."""
         # Most heads come in one piece that is too small for a look at each field.
-        if self._fed_bytes > HEADERS_BYTES_MAX and _size_of(self.headers) > HEADERS_BYTES_MAX:
+        if self._fed_bytes > HEADERS_BYTES_MAX and sum(map(len, chain(*self.headers))) > HEADERS_BYTES_MAX:
             self._raise(_headers_too_large())
         if len(self.pipeline) >= PIPELINED_MAX:
             self._raise(RateLimited(f"at most {PIPELINED_MAX} requests may wait on a connection"))
@@ -202,6 +203,8 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         elif self._refusal is not None:
             self._say_goodbye(self._refusal)
+        elif self.expect_100_continue and self._reading is Reading.BODY and not self._body_bytes:
+            self._refuse(BadRequest("the body is not waited for"))  # Whether it still comes cannot be known.
         else:
             self.flow.resume_reading()
             self._settle()
@@ -339,10 +342,6 @@ class Protocol(HttpToolsProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._enter(self.all.goodbye)
-
-
-def _size_of(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _headers_too_large() -> HeadersTooLarge:

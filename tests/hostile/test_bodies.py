@@ -134,3 +134,4 @@ def test_a_body_announced_as_too_large_is_refused_before_it_comes(api: httpx.Cli
     with Raw(live_server.port) as raw:
         raw.send(post("/v1/boards", 50 * MB, expect="100-continue"))
         assert raw.answer()[0] == 413
+        assert raw.end() == b"", "what comes next may be the body or a request"

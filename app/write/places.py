@@ -1,40 +1,66 @@
 """`?rank=true`: receipts with the places that their scores have on the `all` board."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from ..access.keys import Principal
+from ..model.entry import Entry
 from ..model.errors import NamespaceNotFound
+from ..model.namespace import Namespace
 from ..model.score import to_units
-from ..store.boards import place_call, read_places
+from ..store.boards import Place, board_call, place_call, read_board, read_places
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.veil import is_hidden
 from .receipts import RankedReceipt, Receipt
 
+Held = dict[tuple[str, str], Place]  # namespace and user → where the user stood on the `all` board
+
 
 class Places:
-    """Asks once a receipt, right after its entries counted; the questions travel together."""
+    """Asks once a receipt, right after its entries counted; the questions travel together. Only where the order of
+    equals hangs on when a score was reached, the place before is asked for before."""
 
     def __init__(self, gatherer: Gatherer, directory: Directory) -> None:
         self._gatherer = gatherer
         self._directory = directory
 
-    async def added_to(self, answer: Any, principal: Principal) -> Any:
+    async def before(self, entries: Sequence[Entry]) -> Held:
+        """Where users stand, of whom no later answer can tell it: the digits of their place go with the next change.
+        StoreUnavailable, Recovering; O(log n) a user."""
+        users: dict[str, tuple[Namespace, set[str]]] = {}
+        for entry in entries:
+            rules = entry.namespace.rules
+            if rules.ranking == "ordinal" and rules.tie_break != "none":
+                users.setdefault(entry.namespace.name, (entry.namespace, set()))[1].add(entry.body.user)
+        held: Held = {}
+        for name, (namespace, named) in users.items():
+            reply = await self._gatherer.call(board_call(namespace, "all", ["users", *sorted(named)]))
+            held |= {(name, place.user): place for place in read_board(reply, namespace.sign).places}
+        return held
+
+    async def added_to(self, answer: Any, principal: Principal, held: Held) -> Any:
         """A receipt, or a batch's answer, with ranks. StoreUnavailable, Recovering: what counted has counted, and the
         same request tells it as a duplicate. O(log n) a receipt."""
         if isinstance(answer, Receipt):
-            return await self._ranked(answer, principal)
+            return await self._ranked(answer, principal, held)
         results = answer["results"]
         receipts = [i for i, result in enumerate(results) if isinstance(result, Receipt)]
-        ranked = await asyncio.gather(*(self._ranked(results[i], principal) for i in receipts))
+        ranked = await asyncio.gather(*(self._ranked(results[i], principal, held) for i in receipts))
         for i, receipt in zip(receipts, ranked, strict=True):
             results[i] = receipt
         return answer
 
-    async def _ranked(self, receipt: Receipt, principal: Principal) -> RankedReceipt:
+    async def _ranked(self, receipt: Receipt, principal: Principal, held: Held) -> RankedReceipt:
         fields = {name: getattr(receipt, name) for name in Receipt.__struct_fields__}
         rank, previous = await self._ranks(receipt, principal)
+        place = held.get((receipt.namespace, receipt.user_id))
+        # In a batch the next entry of the same user comes from another score, which the one before it has just reached.
+        if previous is not None and place is not None and receipt.status != "duplicate":
+            namespace = await self._directory.namespace(receipt.namespace)
+            if receipt.previous_score == namespace.number(place.units):
+                previous = place.before + 1
         return RankedReceipt(**fields, rank=rank, previous_rank=previous)
 
     async def _ranks(self, receipt: Receipt, principal: Principal) -> list[int | None]:

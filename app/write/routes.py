@@ -45,7 +45,7 @@ from ..wire import (
 )
 from .committer import Committer
 from .memory import Memory
-from .places import Places
+from .places import Held, Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
 from .requests import Turns, asked, check_grant, is_array, split
 from .voided import VoidedGrants
@@ -63,13 +63,14 @@ _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied"
 
 
 class Terms(NamedTuple):
-    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch:
-    a name for a request of many."""
+    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch: a name for a
+    request of many; held: takes where its users stood before, where ranks are to be told."""
 
     principal: Principal
     atomic: bool = False
     backfill: bool = False
     batch: str | None = None
+    held: Held | None = None
 
 
 class Writer:
@@ -109,7 +110,7 @@ class Writer:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope)
         principal = await principal_of(scope, self._keyring)
-        terms = Terms(principal, wanted.atomic, wanted.backfill)
+        terms = Terms(principal, wanted.atomic, wanted.backfill, None, {} if wanted.rank else None)
         if name is not None:
             _need(terms, name)
         elif principal is ANONYMOUS:
@@ -124,8 +125,8 @@ class Writer:
             check_grant(body)
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, terms)
-        if wanted.rank:
-            answer = await self._places.added_to(answer, principal)
+        if terms.held is not None:
+            answer = await self._places.added_to(answer, principal, terms.held)
         if wants_msgpack(scope):
             await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
         else:
@@ -138,6 +139,8 @@ class Writer:
             where = namespace or await self._namespace_of(grant, terms)
             zones = await self._names.zones([grant.user_id] if where.rules.streaks else [])
             entry = await self._plan(grant, where, self._clock(), terms, zones.by_user)
+            if terms.held is not None:
+                terms.held.update(await self._places.before([entry]))
             (outcome,) = await self._submitted([entry], zones)
             if outcome.code != "stale_rules":
                 break
@@ -270,6 +273,9 @@ class Writer:
         if terms.atomic:
             refuse_partly(results)
             _check_atomic(by_partition)
+        if terms.held is not None:
+            planned = [entry for part in by_partition.values() for _, entry in part]
+            terms.held.update(await self._places.before(planned))
         stale: list[int] = []
         await asyncio.gather(
             *(self._submit(held, results, stale, zones, terms.atomic) for held in by_partition.values())

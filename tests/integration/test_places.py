@@ -115,3 +115,19 @@ def test_other_parameters_are_refused(api: httpx.Client, query: str) -> None:
     answer = api.post(f"{space.url}/grants{query}", json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, query.partition("=")[0])
     assert api.get(f"{space.url}/users/otter").status_code == 404
+
+
+@pytest.mark.parametrize("tie_break", ["earliest", "granted_at"])
+def test_the_previous_rank_is_the_place_that_was_held(api: httpx.Client, tie_break: str) -> None:
+    """Before those who came to the same score later, though the user leaves it now."""
+    space = Space(api, ranking="ordinal", tie_break=tie_break)
+    held = api.get(f"{space.url}/boards/all").json()["entries"]
+    assert [(entry["user_id"], entry["rank"]) for entry in held] == [("a", 1), ("b", 2), ("c", 3)]
+    receipt = space.grant("b2", 1, user="b")
+    assert (receipt["previous_rank"], receipt["rank"]) == (2, 2)
+    receipt = space.grant("b3", -5, user="b")
+    assert (receipt["previous_rank"], receipt["rank"]) == (2, 3)
+    batch = [{"grant_id": f"x{i}", "user_id": "c", "amount": amount} for i, amount in enumerate((-4, 20))]
+    told = api.post(f"{space.url}/grants?rank=true", json=batch).json()["results"]
+    assert [receipt["previous_rank"] for receipt in told] == [2, 3], "behind b, who has 16 already"
+    assert [receipt["rank"] for receipt in told] == [3, 1]

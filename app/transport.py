@@ -8,7 +8,6 @@ client's part is timed: the application has deadlines of its own.
 
 import asyncio
 import socket
-from enum import IntEnum
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -41,14 +40,9 @@ _WRITE_BYTES_MIN = 10 * 1024
 #: Bytes that the kernel holds of an answer; it doubles the number. At 100 ms to the client that is 5 MB a second.
 SEND_BUFFER_BYTES_MAX = 256 * 1024
 
-
-class Reading(IntEnum):
-    """Which part of a request is read."""
-
-    NOTHING = 0
-    HEAD = 1
-    BODY = 2
-    REFUSED = 3  # What comes is thrown away.
+# Which part of a request is read. Plain numbers: a member of an Enum costs 0.1 µs, a dozen times a request.
+_NOTHING, _HEAD, _BODY = 0, 1, 2
+_REFUSED = 3  # What comes is thrown away.
 
 
 class Protocol(HttpToolsProtocol):
@@ -68,7 +62,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
         self.all: Connections = app_state[CONNECTIONS]
         self.key: str | None = None
-        self._reading = Reading.NOTHING
+        self._reading = _NOTHING
         self._queue: Queue | None = None
         self._counted = False
         self._fed_bytes = self._head_bytes = self._raw_bytes = self._body_bytes = 0
@@ -103,9 +97,9 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         before = self._reading
-        if before is Reading.REFUSED:
+        if before == _REFUSED:
             return
-        if before is Reading.BODY:
+        if before == _BODY:
             self._raw_bytes += len(data)
         self._fed_bytes += len(data)
         try:
@@ -117,9 +111,9 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or BadRequest("the request is no HTTP/1.1"))
             return
-        if before is not Reading.NOTHING:
+        if before != _NOTHING:
             self._check_bytes(before, len(data))
-        if self._reading is not Reading.HEAD:
+        if self._reading != _HEAD:
             self._fed_bytes = 0
         self._settle()
 
@@ -137,8 +131,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        super().on_message_begin()
-        self._reading = Reading.HEAD
+        HttpToolsProtocol.on_message_begin(self)
+        self._reading = _HEAD
         self._head_bytes = 0
         if self._queue is not None:
             self._enter(None)
@@ -153,7 +147,7 @@ class Protocol(HttpToolsProtocol):
         """A header field, or a trailer's."""
         if len(self.headers) >= HEADERS_MAX:
             self._raise(HeadersTooLarge(f"at most {HEADERS_MAX} header fields are taken"))
-        super().on_header(name, value)
+        HttpToolsProtocol.on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         """The whole head: the application begins, or waits until the requests before are answered."""
@@ -162,19 +156,19 @@ class Protocol(HttpToolsProtocol):
             self._raise(_headers_too_large())
         if len(self.pipeline) >= PIPELINED_MAX:
             self._raise(RateLimited(f"at most {PIPELINED_MAX} requests may wait on a connection"))
-        self._reading = Reading.BODY
+        self._reading = _BODY
         self._raw_bytes = self._body_bytes = 0
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
-        self._reading = Reading.NOTHING
-        super().on_message_complete()
+        self._reading = _NOTHING
+        HttpToolsProtocol.on_message_complete(self)
 
     # What the application's side calls.
 
@@ -203,7 +197,7 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         elif self._refusal is not None:
             self._say_goodbye(self._refusal)
-        elif self.expect_100_continue and self._reading is Reading.BODY and not self._body_bytes:
+        elif self.expect_100_continue and self._reading == _BODY and not self._body_bytes:
             self._refuse(BadRequest("the body is not waited for"))  # Whether it still comes cannot be known.
         else:
             self.flow.resume_reading()
@@ -237,7 +231,7 @@ class Protocol(HttpToolsProtocol):
                 self.drop()
         elif queue is self.all.head and self.flow.read_paused:
             self._enter(queue)
-        elif queue is self.all.head and self._reading is Reading.HEAD:
+        elif queue is self.all.head and self._reading == _HEAD:
             self._refuse(RequestTimeout(f"a request's head takes at most {self.all.limits.head_s_max:g} s"))
         elif queue is self.all.goodbye or unsent_bytes(self.transport):
             self.drop()
@@ -262,13 +256,13 @@ class Protocol(HttpToolsProtocol):
 
     # Between them.
 
-    def _check_bytes(self, before: Reading, size: int) -> None:
+    def _check_bytes(self, before: int, size: int) -> None:
         """A field without an end stays in the parser, and a chunk's frame is part of no body: only their bytes tell."""
-        if self._reading is Reading.HEAD and before is Reading.HEAD:
+        if self._reading == _HEAD and before == _HEAD:
             self._head_bytes += size
             if self._head_bytes > len(self.url) + HEADERS_BYTES_MAX:
                 self._refuse(_headers_too_large())
-        elif self._reading is Reading.BODY and before is Reading.BODY:
+        elif self._reading == _BODY and before == _BODY:
             framing = self._raw_bytes - self._body_bytes
             if framing > max(_FRAMING_BYTES_MAX, self._body_bytes):
                 self._refuse(BadRequest("the body's chunks are smaller than their frames"))
@@ -277,11 +271,11 @@ class Protocol(HttpToolsProtocol):
 
     def _settle(self) -> None:
         """Stands in the queue of what is waited for from the client."""
-        if self._reading is Reading.HEAD:
+        if self._reading == _HEAD:
             queue: Queue | None = self.all.head
-        elif self._reading is Reading.BODY:
+        elif self._reading == _BODY:
             queue = self.all.body
-        elif self._reading is Reading.REFUSED:
+        elif self._reading == _REFUSED:
             return
         elif self.cycle is not None and (self.pipeline or not self.cycle.response_complete):
             queue = None
@@ -316,8 +310,8 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Takes nothing more; says why once the requests before are answered, and closes."""
         self._refusal = problem
-        is_cut = self._reading is Reading.BODY
-        self._reading = Reading.REFUSED
+        is_cut = self._reading == _BODY
+        self._reading = _REFUSED
         self._enter(None)
         cycle = self.cycle
         if cycle is None or cycle.response_complete:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from ..model.errors import Unauthorized
 from ..settings import API_KEY
+from ..store.changes import EVERYTHING, Changed
 from ..store.directory import Directory, KeyRecord
 
 SCOPES = ("read", "write", "admin")
@@ -44,7 +45,23 @@ class Keyring:
         self._directory = directory
         self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
         self._known: dict[str, Principal] = {}
-        directory.on_change.append(self._known.clear)
+        self._tokens: dict[str, set[str]] = {}
+        directory.on_change.append(self._forget)
+
+    def _forget(self, changed: Changed) -> None:
+        """Drops the keys that may have changed."""
+        if changed.is_all:
+            self._known.clear()
+            self._tokens.clear()
+        for key_id in changed.keys:
+            for token in self._tokens.pop(key_id, ()):
+                self._known.pop(token, None)
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether nothing is known by which a principal would be another one by now. O(tokens of its key)."""
+        if principal is ANONYMOUS:
+            return True
+        return any(self._known.get(token) is principal for token in self._tokens.get(principal.id, ()))
 
     def cached(self, token: str) -> Principal | None:
         """A principal where its token was checked already; no wait."""
@@ -68,8 +85,9 @@ class Keyring:
 
     def _remember(self, token: str, principal: Principal) -> Principal:
         if len(self._known) >= _CACHED_MAX:
-            self._known.clear()
+            self._forget(EVERYTHING)
         self._known[token] = principal
+        self._tokens.setdefault(principal.id, set()).add(token)
         return principal
 
 

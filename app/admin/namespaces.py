@@ -14,6 +14,7 @@ from ..model.errors import Invalid, NamespaceNotFound, RuleLocked, StoreUnavaila
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
 from ..store import keys
+from ..store.changes import Changed
 from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
 from ..store.gather import Gatherer
 from ..store.log import has_entries
@@ -88,7 +89,7 @@ class Namespaces:
             return None
         namespace = Namespace(old.id, name, p, changed["version"], rules)
         if change is not None and rules == old.rules:
-            await self._publish(publish_calls(namespace))
+            await self._publish(name, publish_calls(namespace))
             raise locked(change)
         return namespace, False
 
@@ -97,7 +98,7 @@ class Namespaces:
         whether it holds grants can be asked, and a namespace that moves leaves a partition that stays shut."""
         row = await self._postgres.fetch_one("next_version")
         assert row is not None
-        await self._publish([version_call(namespace.partition, namespace.id, row["version"])])
+        await self._publish(namespace.name, [version_call(namespace.partition, namespace.id, row["version"])])
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         """Asked of the log and the ledger: a grant in quarantine moves no board and counts all the same."""
@@ -119,19 +120,22 @@ class Namespaces:
             await self._gatherer.call(version_call(namespace.partition, namespace.id, namespace.version))
             seq = await self._gatherer.call(("HGET", keys.meta(namespace.partition), "seq"))
             since = None if seq is None else int(seq)
-            await self._publish(publish_calls(msgspec.structs.replace(namespace, rules_from_seq=since)))
+            known = msgspec.structs.replace(namespace, rules_from_seq=since)
+            await self._publish(namespace.name, publish_calls(known))
         except StoreUnavailable as problem:
             what = "the namespace is recorded as asked for, and comes into force by itself once Redis takes it"
             raise StoreUnavailable(f"{what}: {problem.detail}") from problem
 
-    async def _publish(self, calls: list[Call]) -> None:
+    async def _publish(self, name: str, calls: list[Call]) -> None:
         for call in calls:
             await self._gatherer.call(call)
-        self._directory.forget()
+        self._directory.forget(Changed(frozenset((name,))))
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}`."""
         check_query(request)
+        # What is told is all in the caches: they have to be those of now, rights and rules alike.
+        await self._directory.refresh()
         principal = await principal_of(request.scope, self._keyring)
         namespace = await readable(principal, self._directory, request.path_params["namespace"])
         return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
@@ -140,6 +144,7 @@ class Namespaces:
         """`GET /v1/namespaces?prefix=`: those the key may read; without one the public ones."""
         check_query(request, "prefix")
         prefix = request.query_params.get("prefix", "")
+        await self._directory.refresh()
         principal = await principal_of(request.scope, self._keyring)
         visible = [
             namespace.body()
@@ -159,7 +164,7 @@ class Namespaces:
             raise Invalid("must repeat the namespace's name", field="?confirm")
         row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
         row = row or await self._half_deleted(name)
-        await self._publish(retract_calls(name, row["id"], row["partition"], row["version"]))
+        await self._publish(name, retract_calls(name, row["id"], row["partition"], row["version"]))
         return Response(status_code=204)
 
     async def _half_deleted(self, name: str) -> asyncpg.Record:

@@ -18,6 +18,7 @@ from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloade
 from ..model.namespace import Namespace
 from ..store.archive import BoardReader
 from ..store.boards import read_versions, versions_call
+from ..store.changes import NOTHING, Changed
 from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import Names
@@ -85,7 +86,7 @@ class Hub:
         self._is_behind = False
         self._calls = asyncio.Semaphore(CALLS_MAX)
         self._wake = asyncio.Event()
-        self._stale = False
+        self._stale = NOTHING
         self._in_trouble = False
         self.viewers: set[Viewer] = set()
         directory.on_change.append(self._note_change)
@@ -254,20 +255,22 @@ class Hub:
     async def _review(self) -> None:
         """Asks again who may watch what, and whether it is there. The problem of a store that is away: nothing ends.
 
-        O(tokens + namespaces) look-ups, O(subscribers) checks, and that only when namespaces or keys have changed.
+        O(tokens + namespaces that changed) look-ups; O(subscribers) checks, of those boards alone unless a key changed.
         """
-        self._stale = False
+        stale, self._stale = self._stale, NOTHING
         boards = list(self._boards.values())
-        names = list({board.namespace.name for board in boards})
-        renewed = await self._gather(viewer.renew() for viewer in list(self.viewers) if viewer.is_known)
+        names = list({board.namespace.name for board in boards if stale.has_namespace(board.namespace.name)})
+        viewers = [viewer for viewer in self.viewers if viewer.is_known and stale.has_key(viewer.key_id)]
+        renewed = await self._gather(viewer.renew() for viewer in viewers)
         found = await self._gather(self._directory.namespace(name) for name in names)
         for answer in (*renewed, *found):
             if isinstance(answer, BaseException) and not isinstance(answer, NamespaceNotFound):
-                self._stale = True
+                self._stale = self._stale.joined(stale)
                 raise answer
         by_name = dict(zip(names, found, strict=True))
         for board in boards:
-            self._admit(board, by_name[board.namespace.name])
+            if viewers or board.namespace.name in by_name:
+                self._admit(board, by_name.get(board.namespace.name, board.namespace))
 
     def _admit(self, board: WatchedBoard, found: Namespace | NamespaceNotFound) -> None:
         """Ends what may no longer be watched, for all or for some."""
@@ -302,8 +305,8 @@ class Hub:
 
         return await asyncio.gather(*map(bounded, work), return_exceptions=True)
 
-    def _note_change(self) -> None:
-        self._stale = True
+    def _note_change(self, changed: Changed) -> None:
+        self._stale = self._stale.joined(changed)
         self._wake.set()
 
 

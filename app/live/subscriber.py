@@ -34,6 +34,11 @@ class Viewer:
         """Whose share this connection takes: a key's, or its address's."""
         return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key that was accepted; empty without one."""
+        return self._principal.id
+
     async def enter(self, token: str) -> None:
         """Shows a token. Unauthorized, StoreUnavailable. From here on this task's work is that of its key."""
         self._principal, self._token = await self._keyring.principal(token), token

@@ -54,6 +54,6 @@ class Door:
                 need(principal, "read", name)
             namespace = await readable(principal, self._directory, name)
             result = await read(namespace, principal)
-            if self._directory.cached(namespace.name) is namespace:
+            if self._directory.cached(namespace.name) is namespace and self._keyring.holds(principal):
                 break
         return result

@@ -1,10 +1,81 @@
-"""Counters in Redis by which every process learns that what it keeps in its caches is old."""
+"""Counters in Redis by which every process learns that what it keeps in its caches is old, and what of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 from . import keys
 from .redis import Call, evalsha
 from .scripts import load
 
-BUMP = load("bump")
+#: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
+KEPT_MAX = 512
 
-NAMESPACES_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["changes"])  # namespaces or API keys
+BUMP = load("bump")
 NAMES_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["profiles"])
+#: A change without a name: every process drops all that it keeps of namespaces and keys.
+ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["changes"])
+
+_NAMESPACE, _KEY = "n", "k"
+
+
+class Changed(NamedTuple):
+    """What changed: namespaces by name, API keys by id. is_all: more than is known by name."""
+
+    namespaces: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    is_all: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.is_all or self.namespaces or self.keys)
+
+    def joined(self, other: Changed) -> Changed:
+        """Both changes as one."""
+        return Changed(self.namespaces | other.namespaces, self.keys | other.keys, self.is_all or other.is_all)
+
+    def has_namespace(self, name: str) -> bool:
+        """Whether a namespace may have changed."""
+        return self.is_all or name in self.namespaces
+
+    def has_key(self, key_id: str) -> bool:
+        """Whether an API key may have changed."""
+        return self.is_all or key_id in self.keys
+
+
+NOTHING = Changed()
+EVERYTHING = Changed(is_all=True)
+
+
+def namespace_changed(name: str) -> Call:
+    """The call that tells every process of a change of a namespace, once it is published."""
+    return _changed(f"{_NAMESPACE} {name}")
+
+
+def key_changed(key_id: str) -> Call:
+    """The call that tells every process of a new or revoked API key, once it is published."""
+    return _changed(f"{_KEY} {key_id}")
+
+
+def _changed(what: str) -> Call:
+    return evalsha(BUMP, [keys.DEPLOYMENT], ["changes", KEPT_MAX, what])
+
+
+def missed_call(before: int, now: int) -> Call | None:
+    """The call that asks what changed between two values of the counter; None where that is not kept any more."""
+    if before < 0 or not 0 < now - before <= KEPT_MAX:
+        return None
+    return ("HMGET", keys.DEPLOYMENT, *(f"changes:{number % KEPT_MAX}" for number in range(before + 1, now + 1)))
+
+
+def read_missed(reply: Any, before: int) -> Changed:
+    """What the reply of that call tells: everything, where a change was overwritten meanwhile or has no name."""
+    if not isinstance(reply, list):
+        return EVERYTHING
+    found: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
+    for number, raw in enumerate(reply, before + 1):
+        counter, _, what = (raw or b"").decode().partition(" ")
+        kind, _, name = what.partition(" ")
+        if counter != str(number) or kind not in found:
+            return EVERYTHING
+        found[kind].add(name)
+    return Changed(frozenset(found[_NAMESPACE]), frozenset(found[_KEY]))

@@ -1,20 +1,26 @@
 """Which namespaces and API keys there are: truth in Postgres, cached in Redis and in every process."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 import msgspec
 
 from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace, Rules
+from ..model.text import NAMESPACE_NAME
 from . import keys
-from .changes import NAMESPACES_CHANGED
+from .changes import EVERYTHING, Changed, key_changed, namespace_changed
 from .redis import Call, evalsha
 from .scripts import load
 
 PUBLISH = load("publish")
+#: Namespaces, and API keys, that a process keeps.
 CACHED_MAX = 50_000
+#: Names that a process keeps of which there is no namespace.
+UNKNOWN_MAX = 10_000
 
+T = TypeVar("T")
 CallRedis = Callable[[Call], Awaitable[object]]
 
 _decode = msgspec.json.Decoder(Namespace).decode
@@ -34,30 +40,46 @@ _decode_key = msgspec.json.Decoder(KeyRecord).decode
 
 
 class Directory:
-    """This process's view. `changes` is the number its caches stand at; a new one empties them."""
+    """This process's view. `changes` is the number its caches stand at; what changes is dropped from them.
+
+    on_change: called with what was dropped.
+    """
 
     def __init__(self) -> None:
         self.call: CallRedis
         self.changes = -1
         self._namespaces: dict[str, Namespace] = {}
+        self._unknown: dict[str, None] = {}
         self._keys: dict[str, KeyRecord | None] = {}
-        self.on_change: list[Callable[[], None]] = []
+        # What is asked for right now, by name or id: an answer is kept unless that changed meanwhile.
+        self._asked: dict[str, object] = {}
+        self._asked_keys: dict[str, object] = {}
+        self.on_change: list[Callable[[Changed], None]] = []
 
-    def notice(self, changes: int) -> None:
-        """Empties the caches where something has changed since they were filled."""
+    def notice(self, changes: int, changed: Changed = EVERYTHING) -> None:
+        """Drops what has changed since the caches were filled."""
         if changes != self.changes:
             self.changes = changes
-            self.forget()
+            self.forget(changed)
 
-    def forget(self) -> None:
-        """Empties the caches."""
-        self._namespaces.clear()
-        self._keys.clear()
+    def forget(self, changed: Changed = EVERYTHING) -> None:
+        """Drops what has changed from the caches. O(what changed)."""
+        if changed.is_all:
+            for cache in (self._namespaces, self._unknown, self._keys, self._asked, self._asked_keys):
+                cache.clear()
+        for name in changed.namespaces:
+            self._namespaces.pop(name, None)
+            self._unknown.pop(name, None)
+            self._asked.pop(name, None)
+        for key_id in changed.keys:
+            self._keys.pop(key_id, None)
+            self._asked_keys.pop(key_id, None)
         for listener in self.on_change:
-            listener()
+            listener(changed)
 
     async def refresh(self) -> None:
-        """Makes sure that the caches hold nothing that had changed by now. StoreUnavailable."""
+        """Makes sure that the caches hold nothing that had changed by now. Many who ask at once share one call.
+        StoreUnavailable."""
         await self.call(("HGET", keys.DEPLOYMENT, "changes"))
 
     def cached(self, name: str) -> Namespace | None:
@@ -65,20 +87,31 @@ class Directory:
         return self._namespaces.get(name)
 
     async def namespace(self, name: str) -> Namespace:
-        """A namespace by name. NamespaceNotFound, StoreUnavailable."""
+        """A namespace by name. NamespaceNotFound, StoreUnavailable.
+
+        A name that is known to be nobody's costs no call of its own, only that nothing has changed by now.
+        """
+        if name in self._unknown:
+            await self.refresh()
         held = self._namespaces.get(name)
         if held is not None:
             return held
-        changes = self.changes
-        raw = await self.call(("HGET", keys.DIRECTORY, name))
+        if name in self._unknown or not NAMESPACE_NAME.fullmatch(name):
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        token = self._asked.setdefault(name, object())
+        try:
+            raw = await self.call(("HGET", keys.DIRECTORY, name))
+            is_current = self._asked.get(name) is token
+        finally:
+            if self._asked.get(name) is token:
+                del self._asked[name]
         found = parse_published(raw) if isinstance(raw, bytes) else None
         if found is None:
+            if is_current:
+                _keep(self._unknown, name, None, UNKNOWN_MAX)
             raise NamespaceNotFound(f"there is no namespace {name!r}")
-        if len(self._namespaces) >= CACHED_MAX:
-            self._namespaces.clear()
-        # Kept only if nothing changed since it was asked for: the next round may have emptied the caches already.
-        if changes == self.changes:
-            self._namespaces[name] = found
+        if is_current:
+            _keep(self._namespaces, name, found, CACHED_MAX)
         return found
 
     async def all(self) -> list[Namespace]:
@@ -92,14 +125,24 @@ class Directory:
         """An API key that is not revoked, by id."""
         if key_id in self._keys:
             return self._keys[key_id]
-        changes = self.changes
-        raw = await self.call(("HGET", keys.API_KEYS, key_id))
+        token = self._asked_keys.setdefault(key_id, object())
+        try:
+            raw = await self.call(("HGET", keys.API_KEYS, key_id))
+            is_current = self._asked_keys.get(key_id) is token
+        finally:
+            if self._asked_keys.get(key_id) is token:
+                del self._asked_keys[key_id]
         found = _decode_key(raw) if isinstance(raw, bytes) else None
-        if len(self._keys) >= CACHED_MAX:
-            self._keys.clear()
-        if changes == self.changes:
-            self._keys[key_id] = found
+        if is_current:
+            _keep(self._keys, key_id, found, CACHED_MAX)
         return found
+
+
+def _keep(cache: dict[str, T], name: str, found: T, most: int) -> None:
+    """Keeps what was found; beyond the bound the one that was found first goes."""
+    if len(cache) >= most:
+        del cache[next(iter(cache))]
+    cache[name] = found
 
 
 def parse_published(value: bytes) -> Namespace | None:
@@ -119,7 +162,7 @@ def publish_calls(namespace: Namespace) -> list[Call]:
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [namespace.name, text]),
         version_call(namespace.partition, namespace.id, namespace.version),
-        NAMESPACES_CHANGED,
+        namespace_changed(namespace.name),
     ]
 
 
@@ -133,15 +176,15 @@ def retract_calls(name: str, namespace_id: int, partition: int, version: int) ->
     return [
         evalsha(PUBLISH, [keys.DIRECTORY], [name, f"{version} null"]),
         version_call(partition, namespace_id, version),
-        NAMESPACES_CHANGED,
+        namespace_changed(name),
     ]
 
 
 def publish_key_calls(record: KeyRecord) -> list[Call]:
     """The calls that make an API key known."""
-    return [("HSET", keys.API_KEYS, record.id, _encode(record)), NAMESPACES_CHANGED]
+    return [("HSET", keys.API_KEYS, record.id, _encode(record)), key_changed(record.id)]
 
 
 def retract_key_calls(key_id: str) -> list[Call]:
     """The calls that make an API key unknown."""
-    return [("HDEL", keys.API_KEYS, key_id), NAMESPACES_CHANGED]
+    return [("HDEL", keys.API_KEYS, key_id), key_changed(key_id)]

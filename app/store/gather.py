@@ -8,6 +8,7 @@ from typing import Any
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from . import keys
 from .caller import CALLER, is_stranger
+from .changes import EVERYTHING, Changed, missed_call, read_missed
 from .redis import LOST, Call, Link, away
 from .shares import Shares
 from .turns import Turns
@@ -52,10 +53,12 @@ class Gatherer:
     """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
 
     Clients take turns, those without a key among themselves. on_changes, on_profiles: called with these two numbers
-    before the round's answers are given out.
+    before the round's answers are given out; the first with what has changed since it was called before.
     """
 
-    def __init__(self, link: Link, on_changes: Callable[[int], None], on_profiles: Callable[[int], None]) -> None:
+    def __init__(
+        self, link: Link, on_changes: Callable[[int, Changed], None], on_profiles: Callable[[int], None]
+    ) -> None:
         self._link = link
         self._on_changes = on_changes
         self._on_profiles = on_profiles
@@ -65,6 +68,7 @@ class Gatherer:
         self._known_shares = Shares(BACKLOG_CALLS_MAX, "reads")
         self._strangers_shares = Shares(STRANGERS_CALLS_MAX, "reads")
         self._sent: list[Ticket] = []
+        self._changes = -1
         self._silent_since: float | None = None
         self._is_sweeping = False
         self._wake = asyncio.Event()
@@ -155,9 +159,23 @@ class Gatherer:
         if changes[0] is None:
             # What is unknown here must not read as what is not there.
             return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
-        self._on_changes(int(changes[1] or 0))
+        await self._follow(int(changes[1] or 0))
         self._on_profiles(int(changes[2] or 0))
         return replies
+
+    async def _follow(self, changes: int) -> None:
+        """Tells what has changed; where that cannot be known, that anything may have."""
+        if changes == self._changes:
+            return
+        call, changed = missed_call(self._changes, changes), EVERYTHING
+        if call is not None:
+            try:
+                (reply,) = await self._link.run([call])
+                changed = read_missed(reply, self._changes)
+            except LOST:
+                pass
+        self._changes = changes
+        self._on_changes(changes, changed)
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that nobody else is to wait for it."""

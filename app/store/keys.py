@@ -5,7 +5,7 @@ import re
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
-# `profiles` with every change of a profile
+# `profiles` with every change of a profile; `changes:<n>`: what one of the latest changes was
 NAMED = "lb:named"  # hash: namespace id → whether every process was told that users have names of their own there
 PROFILES = "lb:profiles"  # hash: user → version and profile, of those who have one
 

@@ -15,7 +15,7 @@ import msgspec
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile
 from . import keys
-from .changes import BUMP, NAMESPACES_CHANGED
+from .changes import ALL_CHANGED, BUMP, Changed
 from .directory import PUBLISH
 from .redis import Call, evalsha
 
@@ -56,10 +56,12 @@ class Names:
         self._named: frozenset[int] | None = None
         self._forgotten = 0
 
-    def forget_named(self) -> None:
-        """Namespaces have changed: which of them call users by names of their own is to be asked again."""
-        self._named = None
-        self._forgotten += 1
+    def forget_named(self, changed: Changed) -> None:
+        """Which namespaces call users by names of their own is asked again where that may have changed: it is told as a
+        change without a name."""
+        if changed.is_all:
+            self._named = None
+            self._forgotten += 1
 
     def notice(self, changes: int) -> None:
         """Empties the cache where a profile has changed since it was filled."""
@@ -191,6 +193,6 @@ async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: in
     a 0, and does it again. StoreUnavailable."""
     if await call(("HGET", keys.NAMED, str(namespace_id))) == b"1":
         return
-    for step in (("HSET", keys.NAMED, str(namespace_id), "0"), NAMESPACES_CHANGED):
+    for step in (("HSET", keys.NAMED, str(namespace_id), "0"), ALL_CHANGED):
         await call(step)
     await call(("HSET", keys.NAMED, str(namespace_id), "1"))

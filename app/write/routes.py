@@ -26,6 +26,7 @@ from ..model.errors import (
 from ..model.grant import Grant, NamedGrant, msgpack_number, plan
 from ..model.namespace import Namespace
 from ..store.apply import STALE_PLAN, Outcome
+from ..store.changes import Changed
 from ..store.cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
 from ..store.directory import Directory
 from ..store.fences import Fences
@@ -187,9 +188,10 @@ class Writer:
     async def _again(self, namespace: Namespace | None, attempt: int, names: Iterable[str]) -> Namespace | None:
         """The rules as they are now, after a while. names: of those that were stale."""
         await asyncio.sleep(PLAN_PAUSE_S * 2**attempt)
+        stale = frozenset(names)
         if attempt >= LIFT_AFTER:
-            await asyncio.gather(*map(self._fences.lift, names))
-        self._directory.forget()
+            await asyncio.gather(*map(self._fences.lift, stale))
+        self._directory.forget(Changed(stale))
         return None if namespace is None else await self._directory.namespace(namespace.name)
 
     def _receipt(self, entry: Entry, outcome: Outcome) -> Receipt:

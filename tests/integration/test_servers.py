@@ -141,3 +141,42 @@ def test_a_profile_is_shown_by_the_next_read_on_any_server(api: httpx.Client, ot
         for client in (reader, writer):
             (entry,) = client.get(f"/v1/namespaces/{space}/boards/all").json()["entries"]
             assert entry["display_name"] == f"n{turn}"
+
+
+def test_rules_and_rights_are_told_as_they_are_now(api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
+    made = live_server.run("keys", "create", "--scope", "read:told-*").stdout.strip()
+    holder = {"authorization": f"Bearer {made}"}
+    for path in ("/v1/namespaces/told-now", "/v1/namespaces?prefix=told-"):
+        for _ in range(5):
+            put(api, "told-now", visibility="public")
+            assert "told-now" in other.get(path, headers={"authorization": ""}).text
+            put(api, "told-now", visibility="private")
+            assert "told-now" not in other.get(path, headers={"authorization": ""}).text
+        assert other.get(path, headers=holder).status_code == 200
+    assert live_server.run("keys", "revoke", made.split("_")[1]).returncode == 0
+    # Each of these is the first that this server hears of the key since then.
+    for path in ("/v1/namespaces/told-now", "/v1/namespaces?prefix=told-", "/v1/namespaces/told-now/boards/all"):
+        assert other.get(path, headers=holder).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/namespaces/gone-now", "/v1/namespaces?prefix=gone-", "/v1/namespaces/gone-now/boards/all"]
+)
+def test_a_revoked_key_reads_nothing_more(path: str, api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
+    put(api, "gone-now")
+    made = live_server.run("keys", "create", "--scope", "read:gone-*").stdout.strip()
+    holder = {"authorization": f"Bearer {made}"}
+    assert other.get(path, headers=holder).status_code == 200
+    assert live_server.run("keys", "revoke", made.split("_")[1]).returncode == 0
+    assert other.get(path, headers=holder).status_code == 401
+
+
+def test_a_new_namespace_is_known_at_once_to_a_server_that_knew_there_was_none(
+    api: httpx.Client, other: httpx.Client
+) -> None:
+    for i in range(10):
+        name = f"born-{i}"
+        assert [other.get(f"/v1/namespaces/{name}/boards/all").status_code for _ in range(3)] == [404] * 3
+        assert put(api, name).status_code == 201
+        assert other.get(f"/v1/namespaces/{name}/boards/all").status_code == 200
+        assert post(other, name, "g1").status_code == 201

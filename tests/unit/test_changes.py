@@ -1,0 +1,179 @@
+"""What a process drops from its caches when something changed, and what it asks for again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.access.keys import Keyring, hash_key
+from app.model.errors import NamespaceNotFound, Unauthorized
+from app.model.namespace import Namespace, Rules
+from app.store import keys
+from app.store.changes import EVERYTHING, KEPT_MAX, Changed, missed_call, read_missed
+from app.store.directory import Directory, KeyRecord
+from app.store.gather import Gatherer
+
+TOKENS = {name: f"lb_{name}_0123456789abcdef" for name in ("k", "other")}
+
+
+class Store:
+    """A Redis with its counter and its list of changes; calls are answered through a Gatherer."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.names: dict[str, int] = {}
+        self.ring: dict[int, str] = {}
+        self.revoked: set[str] = set()
+        self.asked: list[tuple[Any, ...]] = []
+        self.directory = Directory()
+        self.reader = Gatherer(self, self.directory.notice, lambda changes: None)  # type: ignore[arg-type]
+        self.directory.call = self.reader.call
+        self.keyring = Keyring(self.directory, None)
+
+    def change(self, what: str) -> None:
+        self.changes += 1
+        self.ring[self.changes % KEPT_MAX] = f"{self.changes} {what}"
+
+    def put(self, name: str) -> None:
+        self.names[name] = self.names.get(name, 0) + 1
+        self.change(f"n {name}")
+
+    async def run(self, calls: Any) -> list[Any]:
+        await asyncio.sleep(0)
+        return [self.answer(tuple(call)) for call in calls]
+
+    def answer(self, call: tuple[Any, ...]) -> Any:
+        match call:
+            case ("HMGET", keys.DEPLOYMENT, "id", *_):
+                return [b"id", b"%d" % self.changes, b"0"]
+            case ("HMGET", keys.DEPLOYMENT, *fields):
+                held = (self.ring.get(int(field.partition(":")[2])) for field in fields)
+                return [None if text is None else text.encode() for text in held]
+            case ("HGET", keys.DIRECTORY, name):
+                self.asked.append(call)
+                version = self.names.get(name)
+                space = Namespace(1, name, 0, version or 0, Rules())
+                return None if version is None else b"%d " % version + msgspec.json.encode(space)
+            case ("HGET", keys.API_KEYS, name):
+                self.asked.append(call)
+                return (
+                    None
+                    if name in self.revoked
+                    else msgspec.json.encode(KeyRecord(name, hash_key(TOKENS[name]), ("read:*",)))
+                )
+        return None
+
+    async def versions(self, *names: str) -> list[int]:
+        return [(await self.directory.namespace(name)).version for name in names]
+
+
+def within(act: Callable[[Store], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store = Store()
+        loop = asyncio.create_task(store.reader.run())
+        try:
+            await store.directory.refresh()
+            await act(store)
+        finally:
+            loop.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_change_of_one_namespace_drops_that_one_alone() -> None:
+    async def act(store: Store) -> None:
+        names = [f"n{i}" for i in range(20)]
+        for name in names:
+            store.put(name)
+        await store.directory.refresh()
+        assert await store.versions(*names) == [1] * 20
+        await store.keyring.principal(TOKENS["k"])
+        store.asked.clear()
+        for _ in range(10):
+            store.put("n3")
+            await store.directory.refresh()
+            await store.keyring.principal(TOKENS["k"])
+            await store.versions(*names)
+        assert store.asked == [("HGET", keys.DIRECTORY, "n3")] * 10
+        assert (await store.versions("n3")) == [11]
+
+    within(act)
+
+
+def test_whoever_missed_more_than_is_kept_drops_everything() -> None:
+    async def act(store: Store) -> None:
+        store.put("a")
+        store.put("b")
+        await store.versions("a", "b")
+        store.asked.clear()
+        for _ in range(KEPT_MAX + 1):
+            store.put("b")
+        await store.directory.refresh()
+        assert await store.versions("a", "b") == [1, KEPT_MAX + 2]
+        assert len(store.asked) == 2
+
+    within(act)
+
+
+def test_a_change_without_a_name_drops_everything() -> None:
+    assert read_missed([b"3 n a", None], 2) == EVERYTHING
+    assert read_missed([b"3 n a", b"516 n b"], 2) == EVERYTHING
+    assert read_missed(OSError(), 2) == EVERYTHING
+    assert read_missed([b"3 n a", b"4 k id"], 2) == Changed(frozenset({"a"}), frozenset({"id"}))
+    assert missed_call(-1, 5) is None
+    assert missed_call(5, 4) is None
+
+
+def test_what_changes_on_the_way_is_not_kept() -> None:
+    async def act(store: Store) -> None:
+        store.put("a")
+        await store.directory.refresh()
+        real = store.directory.call
+
+        async def slow(call: Any) -> Any:
+            reply = await real(call)
+            store.put("a")
+            await store.reader.call(("HGET", keys.DEPLOYMENT, "changes"))
+            return reply
+
+        store.directory.call = slow
+        assert await store.versions("a") == [1]
+        store.directory.call = real
+        assert await store.versions("a") == [2]
+
+    within(act)
+
+
+def test_an_unknown_name_is_asked_for_once_and_found_at_once_when_it_is_made() -> None:
+    async def act(store: Store) -> None:
+        for name in ("new", "other", "new", "new"):
+            with pytest.raises(NamespaceNotFound):
+                await store.directory.namespace(name)
+        assert [call[2] for call in store.asked] == ["new", "other"]
+        with pytest.raises(NamespaceNotFound):
+            await store.directory.namespace("x" * 65)
+        assert len(store.asked) == 2
+        store.put("new")
+        assert await store.versions("new") == [1]
+
+    within(act)
+
+
+def test_a_revoked_key_is_dropped_alone() -> None:
+    async def act(store: Store) -> None:
+        kept, gone = [await store.keyring.principal(TOKENS[name]) for name in ("other", "k")]
+        store.asked.clear()
+        store.revoked.add("k")
+        store.change("k k")
+        await store.directory.refresh()
+        assert store.keyring.holds(kept)
+        assert not store.keyring.holds(gone)
+        assert store.keyring.cached(TOKENS["k"]) is None
+        with pytest.raises(Unauthorized):
+            await store.keyring.principal(TOKENS["k"])
+        assert await store.keyring.principal(TOKENS["other"]) is kept
+        assert store.asked == [("HGET", keys.API_KEYS, "k")]
+
+    within(act)

@@ -1,19 +1,27 @@
 """Answers about boards: kept by the version that they were given at, and not given twice to whoever holds them."""
 
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.types import Scope
 
 from ..model.namespace import Namespace
 from ..store.boards import is_archived, read_versions, version_of, versions_call
+from ..store.caller import CALLER, is_stranger
 from ..store.gather import Gatherer
-from ..store.names import Names
+from ..store.names import NAMELESS, Name, Names
 from ..store.redis import Call
 from ..wire import JSON, MSGPACK, encode, header, wants_msgpack
 from .fresh import Kept, digest, kept, matches, tag_of, unchanged
 
-_BYTES_MAX = 32 * 1024 * 1024
+#: Bytes of memory for answers that clients with a key asked for, and as much for those asked for without one.
+BYTES_MAX = 16 * 1024 * 1024
+#: Bytes of memory that an answer takes beside its body and its users: its head, its key, its place (measured).
+_ANSWER_BYTES = 2_000
+#: Bytes of memory of each user whose name an answer shows (measured, for an id of the longest).
+_USER_BYTES = 240
 
 
 class Question(NamedTuple):
@@ -26,57 +34,137 @@ class Question(NamedTuple):
     make: Callable[[Any], Awaitable[dict[str, Any]]]
 
 
+@dataclass(slots=True)
+class Answer:
+    """A kept answer: the version it was given at, the users whose names it shows, and the change of names up to which
+    these are known to be as shown."""
+
+    kept: Kept
+    tag: str
+    epoch: int
+    version: int
+    is_heavy: bool
+    users: tuple[str, ...]
+    names: str
+    names_changes: int
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        return _ANSWER_BYTES + len(self.kept.body) + _USER_BYTES * len(self.users)
+
+
+class Shelf:
+    """Answers in at most `bytes_max`; the one that was asked for least recently goes first. One for each question."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._held: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: tuple[Any, ...]) -> Answer | None:
+        """The answer to a question, whatever its version. O(1)."""
+        found = self._held.get(key)
+        if found is not None:
+            self._held.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[Any, ...], answer: Answer) -> None:
+        """Keeps the newest answer to a question. O(1), and of what has to go for it."""
+        self.drop(key)
+        self._held[key] = answer
+        self._bytes += answer.bytes
+        while self._bytes > self._bytes_max:
+            _, gone = self._held.popitem(last=False)
+            self._bytes -= gone.bytes
+
+    def drop(self, key: tuple[Any, ...]) -> None:
+        """Forgets the answer to a question."""
+        gone = self._held.pop(key, None)
+        if gone is not None:
+            self._bytes -= gone.bytes
+
+
 class Answers:
-    """This process's answers, in at most 32 MB."""
+    """This process's answers. Those asked for without a key push out none of those asked for with one."""
 
     def __init__(self, gatherer: Gatherer, names: Names) -> None:
         self._gatherer = gatherer
         self._names = names
-        self._held: dict[tuple[Any, ...], Kept] = {}
-        self._bytes = 0
+        self._shelves = Shelf(BYTES_MAX), Shelf(BYTES_MAX)
 
     async def give(self, scope: Scope, namespace: Namespace, question: Question) -> Kept:
-        """The answer at the version that the board has now; 304 by the version alone where the client holds it."""
+        """The answer at the version that the board has now; 304 where the client holds it, by the version alone if this
+        process does, too."""
         packed = wants_msgpack(scope)
         key = (namespace.id, namespace.version, packed, question.board, question.parts)
         wanted = header(scope, b"if-none-match")
-        if wanted:
-            same = await self._unchanged(namespace, question.board, key, wanted)
-            if same is not None:
-                return same
+        if wanted and await self._is_unchanged(namespace, question.board, key, wanted):
+            held = self._find(key)
+            assert held is not None
+            return unchanged(namespace, held.tag, held.is_heavy)
         reply = await self._gatherer.call(question.call)
-        # The reply names its version, so an equal question at an equal version has an equal answer; names read now are
-        # those of so many changes at least.
-        names = await self._names.version_in(namespace)
-        at = (key, names, *reply[:3:2])
-        held = self._held.get(at)
-        if held is None:
-            epoch, version = version_of(reply)
-            body = encode(scope, await question.make(reply))[0]
-            heavy = is_archived(reply)
-            tag = _tag(key, names, epoch, version, heavy)
-            held = kept(namespace, tag, heavy, body, MSGPACK if packed else JSON)
-            self._keep(at, held)
-        return held
+        epoch, version = version_of(reply)
+        heavy = is_archived(reply)
+        held = self._find(key)
+        is_same = held is not None and (held.epoch, held.version, held.is_heavy) == (epoch, version, heavy)
+        if held is None or not is_same or not await self._shows_names_of_now(namespace, held):
+            # Names read from here on are those of so many changes at least.
+            changes = await self._names.version_in(namespace)
+            told = await question.make(reply)
+            names = _names_in(told)
+            shown = _digest_of(names)
+            tag = tag_of(digest(repr((key, shown)).encode()), epoch, version, heavy)
+            body = encode(scope, told)[0]
+            answer = kept(namespace, tag, heavy, body, MSGPACK if packed else JSON)
+            held = Answer(answer, tag, epoch, version, heavy, tuple(names), shown, changes)
+            self._keep(key, held)
+        if wanted and matches(wanted, held.tag):
+            return unchanged(namespace, held.tag, heavy)
+        return held.kept
 
-    async def _unchanged(self, namespace: Namespace, board: str, key: tuple[Any, ...], wanted: str) -> Kept | None:
-        """304 where the client holds the answer at the board's version. O(1): no row is read."""
+    async def _is_unchanged(self, namespace: Namespace, board: str, key: tuple[Any, ...], wanted: str) -> bool:
+        """Whether the client holds the answer that this process holds, at the board's version. O(1): no row is read."""
+        held = self._find(key)
+        if held is None or not matches(wanted, held.tag):
+            return False
         call = versions_call(namespace.partition, [(namespace.id, board)])
         epoch, (version,) = read_versions(await self._gatherer.call(call))
-        names = await self._names.version_in(namespace)
-        for is_heavy in (False, True):
-            tag = _tag(key, names, epoch, version, is_heavy)
-            if matches(wanted, tag):
-                return unchanged(namespace, tag, is_heavy)
-        return None
+        if (held.epoch, held.version) != (epoch, version) or not await self._shows_names_of_now(namespace, held):
+            return False
+        return self._find(key) is held
 
-    def _keep(self, at: tuple[Any, ...], held: Kept) -> None:
-        self._bytes += len(held.body)
-        if self._bytes > _BYTES_MAX:
-            self._held.clear()
-            self._bytes = len(held.body)
-        self._held[at] = held
+    async def _shows_names_of_now(self, namespace: Namespace, held: Answer) -> bool:
+        """Whether the names in an answer are still those of its users. They are read only after a change."""
+        changes = await self._names.version_in(namespace)
+        if held.names_changes != changes:
+            names = await self._names.shown(namespace, held.users)
+            if _digest_of({user: names.get(user, NAMELESS) for user in held.users}) != held.names:
+                return False
+            held.names_changes = changes
+        return True
+
+    def _find(self, key: tuple[Any, ...]) -> Answer | None:
+        return self._shelves[0].get(key) or self._shelves[1].get(key)
+
+    def _keep(self, key: tuple[Any, ...], held: Answer) -> None:
+        """The newest answer takes the place of the one before, on whichever shelf that stood."""
+        mine = is_stranger(CALLER.get())
+        self._shelves[not mine].drop(key)
+        self._shelves[mine].put(key, held)
 
 
-def _tag(key: tuple[Any, ...], names: int, epoch: int, version: int, is_archived: bool) -> str:
-    return tag_of(digest(repr((key, names)).encode()), epoch, version, is_archived)
+def _names_in(body: Mapping[str, Any]) -> dict[str, Name]:
+    """The users whom a body shows, each by the name that it shows."""
+    if "user_id" in body:
+        return {body["user_id"]: Name(body["display_name"], body["avatar"])}
+    return {entry.user_id: Name(entry.display_name, entry.avatar) for entry in body.get("entries", ())}
+
+
+def _digest_of(names: Mapping[str, Name]) -> str:
+    """A short name for what users are called; empty while none of them has a name."""
+    told = [(user, name.display_name, name.avatar) for user, name in names.items() if name.display_name or name.avatar]
+    return digest(repr(told).encode()) if told else ""

@@ -1,14 +1,21 @@
 """What is asked of Redis for an answer that is kept, and for one that the client holds."""
 
 import asyncio
+import gc
+import tracemalloc
 from typing import Any
 
+import pytest
+
 from app.model.namespace import Namespace, Rules
-from app.read.answers import Answers, Question
+from app.read.answers import Answer, Answers, Question, Shelf
+from app.read.boards import BoardEntry
 from app.read.fresh import Kept
 from app.store import keys
 from app.store.boards import VERSIONS, board_call
-from app.store.names import Names
+from app.store.caller import CALLER, stranger
+from app.store.names import NAMELESS, Names
+from tests.unit.test_names import Hash
 
 SPACE = Namespace(7, "race", 3, 1, Rules())
 
@@ -19,6 +26,8 @@ class Store:
     def __init__(self) -> None:
         self.version = 5
         self.rows_read = self.versions_read = self.made = 0
+        self.users: list[str] = []
+        self.names = Names()
 
     async def call(self, call: Any) -> Any:
         if call == ("HKEYS", keys.NAMED):
@@ -31,7 +40,11 @@ class Store:
 
     async def make(self, reply: Any) -> dict[str, Any]:
         self.made += 1
-        return {"version": self.version}
+        if not self.users:
+            return {"version": self.version}
+        names = await self.names.of(self.users)
+        found = [(user, names.get(user, NAMELESS)) for user in self.users]
+        return {"entries": [BoardEntry(1, 1, user, 5, name.display_name, name.avatar) for user, name in found]}
 
 
 def names_of(store: Store) -> Names:
@@ -68,10 +81,83 @@ def test_an_answer_is_made_once_a_version() -> None:
     assert store.made == 2
 
 
-def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
-    monkeypatch.setattr("app.read.answers._BYTES_MAX", 40)
+def fill(answers: Answers, store: Store, count: int, caller: str = "k") -> None:
+    CALLER.set(caller)
+    for n in range(count):
+        ask(store, answers, parts=(f"question {n}", n))
+
+
+def test_one_answer_is_kept_for_a_question_the_newest() -> None:
     store = Store()
     answers = Answers(store, names_of(store))  # type: ignore[arg-type]
-    for n in range(10):
-        ask(store, answers, parts=(n,))
-    assert len(answers._held) <= 3
+    for version in range(100):
+        store.version = version
+        ask(store, answers)
+    assert sum(map(len, answers._shelves)) == 1
+    assert ask(store, answers).body == b'{"version":99}'
+    assert store.made == 100
+
+
+def test_what_is_kept_is_counted_with_all_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.read.answers.BYTES_MAX", 1_000_000)
+    store, people = Store(), 50
+    store.users = [f"user-{i:0120d}" for i in range(people)]
+    answers = Answers(store, names_of(store))  # type: ignore[arg-type]
+    fill(answers, store, 10)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        fill(answers, store, 500)
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 10 < len(answers._shelves[0]) < 500
+    assert size < 1_000_000
+
+
+def test_what_is_asked_for_without_a_key_pushes_out_nothing_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.read.answers.BYTES_MAX", 50_000)
+    store = Store()
+    answers = Answers(store, names_of(store))  # type: ignore[arg-type]
+    fill(answers, store, 5)
+    mine = [held.kept for held in answers._shelves[0]._held.values()]
+    CALLER.set(stranger("192.0.2.1"))
+    for n in range(1_000):
+        ask(store, answers, parts=("theirs", n))
+    assert [held.kept for held in answers._shelves[0]._held.values()] == mine
+    assert len(answers._shelves[1]) < 50
+
+
+def test_the_least_recently_asked_goes_first_one_by_one() -> None:
+    shelf = Shelf(10_000)
+    for n in range(4):
+        shelf.put((n,), Answer(Kept(b"", []), "", 1, 1, False, (), "", 0))
+    assert shelf.get((0,))
+    shelf.put((4,), Answer(Kept(b"x" * 1_000, []), "", 1, 1, False, (), "", 0))
+    assert [shelf.get((n,)) is not None for n in range(5)] == [True, False, True, True, True]
+
+
+def test_a_name_counts_where_it_is_shown() -> None:
+    store, profiles = Store(), Hash()
+    store.users = ["ann", "bob"]
+    profiles.fields = {"ann": "Ann"}
+    profiles.names.notice(1)
+    profiles.names._named = frozenset()
+    store.names = profiles.names
+    answers = Answers(store, profiles.names)  # type: ignore[arg-type]
+    tag = dict(ask(store, answers).headers)[b"etag"]
+    # Somebody else's name: the answer stays as it is, here and for whoever holds it.
+    profiles.fields["zoe"] = "Zoe"
+    profiles.names.notice(2)
+    assert ask(store, answers, tag).status == 304
+    assert dict(ask(store, answers).headers)[b"etag"] == tag
+    assert store.made == 1
+    # A server that has no answer yet finds the same tag.
+    elsewhere = Answers(store, profiles.names)  # type: ignore[arg-type]
+    assert ask(store, elsewhere, tag).status == 304
+    profiles.fields["bob"] = "Bob"
+    profiles.names.notice(3)
+    changed = ask(store, answers, tag)
+    assert (changed.status, b'"Bob"' in changed.body) == (200, True)
+    assert dict(changed.headers)[b"etag"] != tag

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.model.namespace import Namespace, Rules
 from app.store import keys
+from app.store.changes import EVERYTHING, Changed
 from app.store.names import CHANGES_FIELD, NAMELESS, Name, Names
 
 
@@ -136,7 +137,9 @@ def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None
     assert space.shown("ann") == space.shown("ann") == {"ann": Name("Ann", "a")}
     assert space.asked == [keys.PROFILES, keys.NAMED], "which have any is asked once, until namespaces change"
     space.named = [b"7"]
-    space.names.forget_named()
+    space.names.forget_named(Changed(frozenset(("another",))))
+    assert space.shown("ann") == {"ann": Name("Ann", "a")}, "a change with a name is no such change"
+    space.names.forget_named(EVERYTHING)
     space.own = {"ann": '1 {"display_name":"Queen"}'}
     assert space.shown("ann") == {"ann": Name("Queen", "a")}
 

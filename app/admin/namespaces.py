@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ..access.guard import may_read, need, principal_of, readable
 from ..access.keys import Keyring
+from ..access.pace import Pace
 from ..model.errors import Invalid, NamespaceNotFound, RuleLocked, StoreUnavailable
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
@@ -23,6 +24,10 @@ from ..store.redis import Call
 from ..wire import answer, check_query, decode_body
 
 _encode = msgspec.json.Encoder().encode
+#: Changes of namespaces that one key may make a second, on average and at once. A script that creates many waits a
+#: little; each change has every server look something up.
+CHANGES_A_SECOND_MAX = 50
+CHANGES_BURST_MAX = 1_000
 _TRIES_MAX = 3
 _KEYS_A_CALL = 1_000
 
@@ -45,6 +50,7 @@ class Namespaces:
         self._keyring = keyring
         self._partitions = partitions
         self._clock = clock
+        self._pace = Pace(CHANGES_A_SECOND_MAX, CHANGES_BURST_MAX, "changes of namespaces")
 
     async def put(self, request: Request) -> Response:
         """`PUT /v1/namespaces/{ns}`: 201 new, 200 changed."""
@@ -52,6 +58,7 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
+        self._pace.take(principal.id)
         check_namespace_name(name, "{namespace}")
         rules = read_rules(await decode_body(request, SentRules, b"{}"))
         for _ in range(_TRIES_MAX):
@@ -159,6 +166,7 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
+        self._pace.take(principal.id)
         check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")

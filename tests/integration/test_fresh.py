@@ -77,15 +77,18 @@ def test_a_tag_tells_every_question_from_every_other(held: Space) -> None:
 
 
 def test_names_and_rules_change_the_tag(held: Space) -> None:
-    tag = ask(held, "boards/all").headers["etag"]
     user = f"{held.name}-zoe"
+    assert held.api.post(f"{held.url}/grants", json=grant(held, user, 1)).status_code == 201
+    tag = ask(held, "boards/all").headers["etag"]
+    assert held.api.put(f"/v1/users/{user}-sister", json={"display_name": "Zita"}).status_code in (200, 201)
+    assert ask(held, "boards/all", tag).status_code == 304
     assert held.api.put(f"/v1/users/{user}", json={"display_name": "Zoë"}).status_code in (200, 201)
     named = ask(held, "boards/all", tag)
-    assert named.status_code == 200
+    assert (named.status_code, named.json()["entries"][-1]["display_name"]) == (200, "Zoë")
     held.put(accept_past=None, ranking="ordinal")
     ranked = ask(held, "boards/all", named.headers["etag"])
     assert ranked.status_code == 200
-    assert [entry["rank"] for entry in ranked.json()["entries"]] == [1, 2, 3]
+    assert [entry["rank"] for entry in ranked.json()["entries"]] == [1, 2, 3, 4]
 
 
 def test_who_may_keep_it_and_how_long(held: Space) -> None:

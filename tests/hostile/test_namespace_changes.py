@@ -45,5 +45,5 @@ def test_changes_of_one_namespace_make_nobody_look_up_another(
     # A persister looks through all namespaces at times; the server is who reads the counter of changes.
     servers = {port for port, words in asked if words[:3] == ["HMGET", keys.DEPLOYMENT, "id"]}
     looked_up = [words[2] for port, words in asked if port in servers and words[:2] == ["HGET", keys.DIRECTORY]]
-    assert looked_up.count(busy) >= CHANGES / 2
-    assert set(looked_up) == {busy}
+    assert servers
+    assert set(looked_up).isdisjoint(others)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -76,7 +77,16 @@ def files() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What a test breaks in it, it mends."""
-    folder = tmp_path_factory.mktemp("hostile")
+    yield from _stack(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="module")
+def poisoned_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """For tests that spoil a partition without namespaces: nobody else makes namespaces in it."""
+    yield from _stack(tmp_path_factory.mktemp("poisoned"))
+
+
+def _stack(folder: Path) -> Iterator[Any]:
     stack = Stack(folder)
     stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
     try:

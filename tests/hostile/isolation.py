@@ -12,6 +12,7 @@ import psycopg
 from app.model.namespace import partition_of
 
 PARTITIONS = 16
+EMPTY = frozenset({0, PARTITIONS - 1})  # partitions that hold no namespace: what is spoilt there is nobody's
 _numbers = count()
 
 
@@ -34,9 +35,9 @@ class Isolation:
         self.well = self.space(beside=self.p)
 
     def space(self, beside: int | None = None, **rules: Any) -> str:
-        """A fresh namespace, of another partition than `beside`."""
+        """A fresh namespace, of another partition than `beside` and than those that stay empty."""
         name = f"iso-{next(_numbers)}"
-        while partition_of(name, None, PARTITIONS) == beside:
+        while partition_of(name, None, PARTITIONS) in EMPTY | {beside}:
             name = f"iso-{next(_numbers)}"
         answer = self.client.put(f"/v1/namespaces/{name}", json={"accept_past": None} | rules)
         assert answer.status_code == 201, answer.text

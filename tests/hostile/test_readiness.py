@@ -37,6 +37,8 @@ def test_a_full_redis_is_told_and_logged_once(own_stack: Any) -> None:
         direct.config_set("maxmemory", "0")
         assert api.get("/readyz").status_code == 200
         assert grant(api, "b0").json()["status"] == "applied"
+        own_stack.wait_flushed()
+        own_stack.stop("persist")  # which tells Redis how far the ledger is
         size = direct.info("persistence")["aof_current_size"]
         assert api.get("/readyz").status_code == 200
         assert direct.info("persistence")["aof_current_size"] == size, "a probe writes nothing"

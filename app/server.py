@@ -133,12 +133,13 @@ class Server:
             anonymous_sockets_max=self.connections.limits.connections_max // 2,
         )
         self.live = LiveServer(self.hub, self.keyring, live_limits)
-        memory = Memory(self.postgres)
+        memory = Memory(self.postgres.writes)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
-        ledger = Ledger(self.postgres)
-        fences = Fences(self.postgres, self.gatherer.call)
+        ledger = Ledger(self.postgres.writes)
+        fences = Fences(self.postgres.writes, self.gatherer.call)
+        kept = BoardReader(self.gatherer, self.postgres.writes)
         corrector = Corrector(
-            *(self.committer, self.directory, self.gatherer, boards, ledger, fences, self.names, clock, ack)
+            *(self.committer, self.directory, self.gatherer, kept, ledger, fences, self.names, clock, ack)
         )
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         places, voided = Places(self.gatherer, self.directory), VoidedGrants(self.gatherer, ledger)
@@ -156,17 +157,19 @@ class Server:
         )
         self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, clock)
         self.many = Many(boards, self.stats, door, self.names, clock)
-        intents = Intents(self.postgres, self.gatherer.call, self.committer.submit, partitions)
-        self.people = People(intents, Erasures(self.postgres), self.directory, self.keyring)
+        intents = Intents(self.postgres.writes, self.gatherer.call, self.committer.submit, partitions)
+        self.people = People(intents, Erasures(self.postgres.writes), self.directory, self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents)
         self.activities = Activities(self.postgres, self.gatherer, door)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.search = Search(self.postgres, door)
-        self.namespaces = Namespaces(self.postgres, self.gatherer, self.directory, self.keyring, partitions, clock)
-        self.health = Health(self.committer, self.gatherer, self.postgres, partitions)
+        self.namespaces = Namespaces(
+            self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, clock
+        )
+        self.health = Health(self.committer, self.gatherer, self.postgres.writes, partitions)
 
     async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:
-        rows = await self.postgres.fetch("offsets")
+        rows = await self.postgres.writes.fetch("offsets")
         return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
 
     @asynccontextmanager

@@ -1,11 +1,13 @@
 """The ledger compared with itself: no gaps, rows that go on from each other, and all that is kept beside them."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
 from ..model.namespace import Namespace
+from ..model.windows import day_starts, from_micros
+from ..model.zone import known_zone
 from .archives import check_archives
 from .lane import Lane
 from .report import FINDINGS_MAX, Report, named, told
@@ -32,9 +34,17 @@ async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> N
         held = f"{named(row['user'])} has {told(row['held'], scale)} in {told(row['held_grants'])} grants"
         wanted = f"the ledger adds up to {told(row['wanted'], scale)} in {told(row['wanted_grants'])}"
         report.note(f"{name}, standings", f"{held}, {wanted}")
-    for row in await lane.fetch("counts_differing", namespace.id, FINDINGS_MAX):
+    (span,) = await lane.fetch("moments_of", namespace.id)
+    days = day_beginnings(namespace.rules.timezone, span["first"], span["last"]) if span["first"] else []
+    for row in await lane.fetch("counts_differing", namespace.id, FINDINGS_MAX, days):
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
+    for row in await lane.fetch("live_differing", namespace.id, FINDINGS_MAX):
+        what = "which does not count" if row["is_held"] else "which counts and is missing"
+        where = f"{named(row['user'])}, window {row['window']}"
+        report.note(
+            f"{name}, live grants", f"{where}: the grant of seq {row['first_seq']} as of seq {row['seq']}, {what}"
+        )
     await check_archives(lane, namespace, report)
     for row in await lane.fetch("set_aside_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
@@ -47,6 +57,13 @@ def _set_aside(row: asyncpg.Record) -> str:
         return f"the duplicate {place} of {row['name']!r} is not taken back yet"
     whose = f" of {named(row['name'])}" if row["name"] else ""
     return f"the entry {place}{whose} could not be recorded ({row['cause']}): see leaderboard dead-letters"
+
+
+def day_beginnings(zone: str, first: datetime, last: datetime) -> list[datetime]:
+    """Where each local day begins from before one moment until behind another. O(days)."""
+    one = timedelta(days=1)
+    days = (first.astimezone(UTC).date() + (i - 2) * one for i in range((last - first).days + 6))
+    return [from_micros(starts) for starts in sorted({day_starts(known_zone(zone), day) for day in days})]
 
 
 def _row(row: asyncpg.Record, scale: int) -> str:

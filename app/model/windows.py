@@ -90,6 +90,11 @@ def day_in(zone: str, micros: int) -> date:
     return day
 
 
+def day_begins(zone: str, micros: int) -> int:
+    """Where the local day of an instant begins."""
+    return day_starts(zone, day_in(zone, micros))
+
+
 def _local_date(info: ZoneInfo, micros: int) -> date:
     return from_micros(micros).astimezone(info).date()
 

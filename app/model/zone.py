@@ -15,6 +15,11 @@ def check_zone(value: str, field: str) -> None:
         raise Invalid("is not an IANA time zone", field=field)
 
 
+def known_zone(value: str) -> str:
+    """The zone, or UTC for one that this machine does not know: days of UTC are better than no ledger."""
+    return value if value in _zones() else "UTC"
+
+
 @cache
 def _zones() -> frozenset[str]:
     """Found once: zoneinfo walks through its folders each time."""

@@ -25,6 +25,9 @@ from ..store.postgres import Postgres
 from ..wire import answer, check_query, query_int
 
 LIMIT_MAX = 1_000
+#: Entries of an actor or a session that one page looks through for the types asked: a look-up each, some 10 ms in all.
+LOOK_ENTRIES_MAX = 2_000
+_SEQ_MAX = 2**63 - 1
 
 _CURSOR = re.compile(r"\d{1,19}\.\d{1,19}\.\d{1,19}", re.ASCII)
 _KINDS = {str(kind.__struct_config__.tag): name for name, kind in OF_LEDGER.items()}
@@ -120,26 +123,38 @@ class Events:
         """Events behind a cursor, and the cursor behind the last of them: at the end it waits for what is to come.
 
         Each source is taken from its front, whatever the clocks say: nothing that is committed late is skipped. `at`
-        only tells how the two are laid side by side.
+        only tells how the two are laid side by side. A page may be short or empty and its cursor be further on: so much
+        was looked through.
         """
         offset = await self._postgres.fetch_one("offset", namespace.partition)
-        sources = await self._of_ledger(namespace, cursor, ask), await self._of_audit(namespace, cursor, ask)
-        events = list(merge(*sources, key=lambda event: event.at))[: ask.limit]
+        looked = await self._looked(cursor, ask)
+        of_ledger = await self._of_ledger(namespace, cursor, ask, looked)
+        of_audit = await self._of_audit(namespace, cursor, ask)
+        events = list(merge(of_ledger, of_audit, key=lambda event: event.at))[: ask.limit]
         for event in events:
             cursor = cursor.past(event)
+        if looked is not None and len(of_ledger) < ask.limit and cursor.seq >= (of_ledger[-1].seq if of_ledger else 0):
+            cursor = cursor._replace(seq=looked)
         return {
             "events": events,
             "next_after": str(cursor),
             "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
         }
 
-    async def _of_ledger(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[LedgerEvent]:
+    async def _looked(self, cursor: Cursor, ask: Ask) -> int | None:
+        """Up to which seq a page looks through an actor's or a session's entries, where more lie behind; None: all."""
+        if (ask.actor is None and ask.session_id is None) or not set(ask.types) & _KINDS.keys():
+            return None
+        narrowed = (ask.actor, ask.session_id, LOOK_ENTRIES_MAX)
+        (row,) = await self._postgres.fetch("ledger_looked", cursor.namespace_id, cursor.seq, *narrowed)
+        return int(row["seq"]) if row["entries"] == LOOK_ENTRIES_MAX else None
+
+    async def _of_ledger(self, namespace: Namespace, cursor: Cursor, ask: Ask, looked: int | None) -> list[LedgerEvent]:
         kinds = [_KINDS[name] for name in ask.types if name in _KINDS]
         if not kinds:
             return []
-        rows = await self._postgres.fetch(
-            "ledger_events", namespace.id, cursor.seq, kinds, ask.actor, ask.session_id, ask.limit
-        )
+        narrowed = (ask.actor, ask.session_id, ask.limit, _SEQ_MAX if looked is None else looked)
+        rows = await self._postgres.fetch("ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
         return [_ledger_event(namespace, row) for row in rows]
 
     async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[AuditEvent]:

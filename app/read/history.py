@@ -15,14 +15,17 @@ from ..model.meta import read_meta
 from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
 from ..model.veil import told_name
-from ..model.windows import Window, from_micros, to_micros
+from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.log import counted_at, lag_behind
-from ..store.postgres import Postgres
+from ..store.postgres import Fetch, Postgres
 
 WAIT_S_MAX = 2.0
 _POLL_S = 0.02
+
+Place = tuple[datetime, int]  # of a grant among a user's: granted_at and seq
+_FIRST: Place = (LATEST, 0)  # before which all lie
 
 
 class History:
@@ -35,22 +38,13 @@ class History:
 
     async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
         """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
-        after_at, after_seq = _parse_cursor(query.get("cursor"))
+        since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
+        before = min(_parse_cursor(query.get("cursor")), (until, 0))
         offset = await self._postgres.fetch_one("offset", namespace.partition)
-        rows = await self._postgres.fetch(
-            "history",
-            namespace.id,
-            user,
-            moment_of(query, "since"),
-            moment_of(query, "until"),
-            after_at,
-            after_seq,
-            limit + 1,
-        )
+        rows = await self._postgres.fetch("history", namespace.id, user, since, *before, limit + 1)
         if not rows and not await self._is_known(namespace, user):
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-        more = len(rows) > limit
-        rows = rows[:limit]
+        more, rows = len(rows) > limit, rows[:limit]
         return {
             "grants": [_grant(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
@@ -61,22 +55,21 @@ class History:
         self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
     ) -> dict[str, Any]:
         """The live grants that a score is made of, newest first, and the score that they come to: of the best and of
-        the latest the one that counts (or those that equal it). UserNotFound; O(the user's grants)."""
-        after_at, after_seq = _parse_cursor(query.get("cursor"))
-        offset = await self._postgres.fetch_one("offset", namespace.partition)
-        how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
-        rows = await self._postgres.fetch(
-            "explain", *(namespace.id, user, window.name, after_at, after_seq, how, limit + 1)
-        )
+        the latest the one that counts (or those that equal it). Both are of one seq, that up to which the ledger is
+        counted by time; lag_seq is what it lacks. UserNotFound; O(log n + limit + days with grants in the window)."""
+        before = _parse_cursor(query.get("cursor"))
+        async with self._postgres.snapshot() as fetch:
+            (offset,) = await fetch("counted", namespace.partition)
+            units, rows = await _explained(fetch, namespace, user, window, before, limit + 1)
         lag = await lag_behind(self._gatherer, namespace.partition, offset)
-        if not rows and not await self._is_known(namespace, user):
+        if units is None and not await self._is_known(namespace, user):
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
         more, rows = len(rows) > limit, rows[:limit]
         return {
             "namespace": namespace.name,
             "user_id": user,
             "window": window.name,
-            "score": namespace.number(rows[0]["total" if how == "sum" else how]) if rows else None,
+            "score": None if units is None else namespace.number(units),
             "grants": [_grant(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
             "lag_seq": lag,
@@ -111,6 +104,30 @@ class History:
             if monotonic() > until:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await asyncio.sleep(_POLL_S)
+
+
+async def _explained(
+    fetch: Fetch, namespace: Namespace, user: str, window: Window, before: Place, limit: int
+) -> tuple[int | None, list[asyncpg.Record]]:
+    """A score, in scaled units, and the grants behind a place that it is made of; None where there are none at all."""
+    how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+    at = namespace.id, user, namespace.partition, window.name
+    if how in ("highest", "lowest"):
+        rows = await fetch("explain_best", *at, *before, limit)
+        first = rows or await fetch("explain_best", *at, *_FIRST, 1)
+        return first[0]["amount"] if first else None, rows
+    starts = EARLIEST if window.starts is None else from_micros(window.starts)
+    ends = LATEST if window.ends is None else from_micros(window.ends)
+    if how == "latest":
+        rows = await fetch("explain", *at, starts, ends, 0, 1)
+        return rows[0]["amount"] if rows else None, [row for row in rows if _place(row) < before]
+    counted = await fetch("activity", namespace.id, starts, ends, False, [user])
+    units = int(counted[0]["amount"]) if counted and counted[0]["grants"] else None
+    return units, await fetch("explain", *at, starts, *min(before, (ends, 0)), limit)
+
+
+def _place(row: asyncpg.Record) -> Place:
+    return row["granted_at"], row["seq"]
 
 
 def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
@@ -153,9 +170,10 @@ def _cursor(row: asyncpg.Record) -> str:
     return base64.urlsafe_b64encode(f"{micros} {row['seq']}".encode()).decode().rstrip("=")
 
 
-def _parse_cursor(text: str | None) -> tuple[datetime | None, int | None]:
+def _parse_cursor(text: str | None) -> Place:
+    """Where a page ended: what comes next lies before it. Invalid."""
     if text is None:
-        return None, None
+        return _FIRST
     try:
         micros, seq = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).split()
         if not 0 <= int(seq) < 2**63:

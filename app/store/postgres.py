@@ -1,8 +1,9 @@
-"""Postgres: named queries, a small pool for reads and administration, migrations."""
+"""Postgres: named queries, small pools to ask them, migrations."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from urllib.parse import quote, urlencode
 import asyncpg
 import psycopg
 import yoyo
+from asyncpg.pool import PoolConnectionProxy
 
 from ..model.errors import Invalid, StoreUnavailable
+from .caller import CALLER
+from .pools import CONNECTIONS_MAX, Lane, Pool, lane_of
 from .sockets import (
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
@@ -91,63 +95,71 @@ def queries() -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+
+
 class Postgres:
-    """A pool that connects when it is needed: the server also starts and serves boards while Postgres is away."""
+    """Pools that connect when they are needed: the server also starts and serves boards while Postgres is away.
+
+    Who asks chooses the pool: reads without a key, reads by key, and all else have connections of their own.
+    """
 
     def __init__(self, url: str, timeout_s: float = 3) -> None:
-        self._url = url
         self._timeout_s = timeout_s
-        self._pool: asyncpg.Pool | None = None
+        settings = session(timeout_s)
+        self._pools = {lane: Pool(url, size, timeout_s, settings, watch) for lane, size in CONNECTIONS_MAX.items()}
+        self._lane: Lane | None = None
+
+    @property
+    def writes(self) -> "Postgres":
+        """The same stores for what is asked on a write's way, whoever asks."""
+        other = copy(self)
+        other._lane = Lane.WRITES
+        return other
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        """The rows of a named query. StoreUnavailable."""
-        try:
-            pool = await self._ready()
-            async with pool.acquire(timeout=self._timeout_s) as connection:
-                return await connection.fetch(queries()[query], *args, timeout=self._timeout_s)
-        except AWAY as error:
-            raise StoreUnavailable("Postgres does not answer") from error
-        except asyncpg.DataError as error:
-            raise Invalid("holds a value that cannot be kept", field="$") from error
+        """The rows of a named query. StoreUnavailable, Overloaded."""
+        async with self._connection() as connection:
+            return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
 
     async def fetch_one(self, query: str, *args: Any) -> asyncpg.Record | None:
-        """The first row of a named query. StoreUnavailable."""
+        """The first row of a named query. StoreUnavailable, Overloaded."""
         rows = await self.fetch(query, *args)
         return rows[0] if rows else None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Callable[..., Awaitable[list[asyncpg.Record]]]]:
-        """Asks named queries in one transaction; each sees what was committed before it. StoreUnavailable."""
+    async def transaction(self) -> AsyncIterator[Fetch]:
+        """Asks named queries in one transaction; each sees what was committed before. StoreUnavailable, Overloaded."""
+        async with self._connection() as connection, connection.transaction():
+            yield self._asks(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Fetch]:
+        """Asks named queries that all see one state of the database. StoreUnavailable, Overloaded."""
+        async with self._connection() as held, held.transaction(isolation="repeatable_read", readonly=True):
+            yield self._asks(held)
+
+    async def close(self) -> None:
+        """Ends the pools' connections."""
+        for pool in self._pools.values():
+            pool.terminate()
+
+    def _asks(self, connection: PoolConnectionProxy) -> Fetch:
+        async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
+            return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
+
+        return fetch
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
+        caller = CALLER.get()
         try:
-            pool = await self._ready()
-            async with pool.acquire(timeout=self._timeout_s) as connection, connection.transaction():
-
-                async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
-                    return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
-
-                yield fetch
+            async with self._pools[self._lane or lane_of(caller)].connection(caller) as connection:
+                yield connection
         except AWAY as error:
             raise StoreUnavailable("Postgres does not answer") from error
         except asyncpg.DataError as error:
             raise Invalid("holds a value that cannot be kept", field="$") from error
-
-    async def close(self) -> None:
-        """Ends the pool's connections."""
-        if self._pool is not None:
-            self._pool.terminate()
-
-    async def _ready(self) -> asyncpg.Pool:
-        if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=6,
-                timeout=self._timeout_s,
-                command_timeout=self._timeout_s,
-                server_settings=session(self._timeout_s),
-                init=watch,
-            )
-        return self._pool
 
 
 def migrate(url: str) -> list[str]:

@@ -110,59 +110,115 @@ LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id 
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = coalesce(f.epoch, l.epoch) AND m.seq = coalesce(f.seq, l.seq)
 WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
   AND l.user_number = (SELECT number FROM users WHERE name = $2)
-  AND ($3::timestamptz IS NULL OR l.granted_at >= $3) AND ($4::timestamptz IS NULL OR l.granted_at < $4)
-  AND ($5::timestamptz IS NULL OR (l.granted_at, l.seq) < ($5, $6::bigint))
+  AND l.granted_at >= $3 AND (l.granted_at, l.seq) < ($4, $5::bigint)
   AND NOT EXISTS (
       SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
       AND c.kind = 'correction' AND c.revision > l.revision)
-ORDER BY l.granted_at DESC, l.seq DESC LIMIT $7;
+ORDER BY l.granted_at DESC, l.seq DESC LIMIT $6;
 
 -- name: explain
--- A user's live grants in one window, newest first, and what all of them come to in every way. O(the user's grants).
-WITH live AS MATERIALIZED (
-    SELECT l.*, coalesce(f.epoch, l.epoch) AS first_epoch, coalesce(f.seq, l.seq) AS first_seq
-    FROM ledger l
-    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
-         AND f.revision = 1 AND f.kind = 'grant'
-    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$3::text]
-      AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision)),
-whole AS (
-    SELECT sum(value)::bigint AS total, max(value) AS highest, min(value) AS lowest,
-           (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] AS latest,
-           (array_agg(first_seq ORDER BY granted_at DESC, first_seq DESC))[1] AS latest_seq FROM live)
+-- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
+-- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).
 SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
-       l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.first_seq AS seq, m.meta::text AS meta,
-       whole.total, whole.highest, whole.lowest, whole.latest
-FROM live l CROSS JOIN whole
-LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.first_epoch AND m.seq = l.first_seq
-WHERE ($4::timestamptz IS NULL OR (l.granted_at, l.first_seq) < ($4, $5::bigint))
-  AND CASE $6::text WHEN 'sum' THEN true WHEN 'highest' THEN l.value = whole.highest
-           WHEN 'lowest' THEN l.value = whole.lowest ELSE l.first_seq = whole.latest_seq END
-ORDER BY l.granted_at DESC, l.first_seq DESC LIMIT $7;
+       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
+FROM live_grants g
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
+LEFT JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
+LEFT JOIN grant_meta m ON m.partition = $3 AND m.epoch = coalesce(f.epoch, g.epoch) AND m.seq = coalesce(f.seq, g.seq)
+WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.key = 0
+  AND g.granted_at >= $5 AND (g.granted_at, g.first_seq) < ($6, $7::bigint) AND l.windows @> ARRAY[$4::text]
+ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $8;
+
+-- name: explain_best
+-- The same where the aggregation is `best`: the live grants that equal the best one of the window, and that one's key.
+WITH best AS MATERIALIZED (
+    SELECT user_number, key FROM live_grants
+    WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = $4
+    ORDER BY key DESC LIMIT 1)
+SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
+FROM live_grants g
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
+LEFT JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
+LEFT JOIN grant_meta m ON m.partition = $3 AND m.epoch = coalesce(f.epoch, g.epoch) AND m.seq = coalesce(f.seq, g.seq)
+WHERE g.user_number = (SELECT user_number FROM best) AND g.namespace_id = $1 AND g."window" = $4
+  AND g.key = (SELECT key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
+ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
+
+-- name: drop_live
+-- What corrections among the ledger's own new rows took out of the live grants: of each partition those behind the first
+-- place, up to the last. O(corrections × log n).
+DELETE FROM live_grants g USING (
+    SELECT b.user_number, l.namespace_id, w.name,
+           CASE WHEN n.best THEN n.sign * b.value ELSE 0 END AS key, b.granted_at, f.seq
+    FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, grant_id, revision FROM ledger
+        WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+          AND kind = 'correction' OFFSET 0) AS l
+    CROSS JOIN LATERAL (
+        SELECT user_number, granted_at, value, windows FROM ledger
+        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = l.revision - 1
+          AND kind IN ('grant', 'correction') AND NOT voided LIMIT 1) AS b
+    CROSS JOIN LATERAL (
+        SELECT coalesce(original_seq, seq) AS seq FROM ledger
+        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+    CROSS JOIN LATERAL (
+        SELECT rules ->> 'aggregation' = 'best' AS best, CASE rules ->> 'order' WHEN 'asc' THEN -1 ELSE 1 END AS sign
+        FROM namespaces WHERE id = l.namespace_id LIMIT 1) AS n
+    CROSS JOIN LATERAL unnest(CASE WHEN n.best THEN b.windows ELSE '{all}' END) AS w (name)) AS b
+WHERE g.user_number = b.user_number AND g.namespace_id = b.namespace_id AND g."window" = b.name AND g.key = b.key
+  AND g.granted_at = b.granted_at AND g.first_seq = b.seq;
+
+-- name: add_live
+-- Behind `drop_live`: the live grants among the same rows, each as the last of these rows leaves it. O(rows × log n).
+INSERT INTO live_grants AS g (user_number, namespace_id, "window", key, granted_at, first_seq, epoch, seq)
+SELECT l.user_number, l.namespace_id, w.name, CASE WHEN n.best THEN n.sign * l.value ELSE 0 END, l.granted_at,
+       coalesce(f.seq, l.original_seq, l.seq), l.epoch, l.seq
+FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
+CROSS JOIN LATERAL (
+    SELECT epoch, seq, original_seq, namespace_id, grant_id, revision, kind, user_number, granted_at, value, windows FROM ledger
+    WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+      AND kind IN ('grant', 'correction') AND NOT voided OFFSET 0) AS l
+CROSS JOIN LATERAL (
+    SELECT rules ->> 'aggregation' = 'best' AS best, CASE rules ->> 'order' WHEN 'asc' THEN -1 ELSE 1 END AS sign
+    FROM namespaces WHERE id = l.namespace_id LIMIT 1) AS n
+LEFT JOIN LATERAL (
+    SELECT coalesce(original_seq, seq) AS seq FROM ledger
+    WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+  ON l.kind = 'correction'
+CROSS JOIN LATERAL unnest(CASE WHEN n.best THEN l.windows ELSE '{all}' END) AS w (name)
+WHERE NOT EXISTS (
+    SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
+    AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= x.last_seq OFFSET 0)
+ON CONFLICT (user_number, namespace_id, "window", key, granted_at, first_seq) DO UPDATE
+SET epoch = excluded.epoch, seq = excluded.seq;
 
 -- name: past_board
 -- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked.
 -- Among equals by their moments, where the line goes by these ($10), then by name, as sorted sets list them. O(the
 -- namespace's grants).
-WITH live AS (
-    SELECT l.user_number, l.value, l.granted_at, coalesce(f.original_seq, f.seq, l.original_seq, l.seq) AS first_seq
-    FROM ledger l
-    LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
-         AND f.revision = 1 AND f.kind = 'grant'
-    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.recorded_at <= $4
-      AND l.windows @> ARRAY[$2::text] AND ($3::text IS NULL OR l.category = $3)
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision AND c.recorded_at <= $4)),
+WITH latest AS (
+    SELECT * FROM (
+        SELECT l.*, row_number() OVER w AS place, min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
+        FROM (SELECT user_number, value, granted_at, category, windows, voided, grant_id, revision, seq, original_seq
+              FROM ledger
+              WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction') AND recorded_at <= $4
+              ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
+        WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
+    WHERE place = 1 AND NOT voided AND windows @> ARRAY[$2::text] AND ($3::text IS NULL OR category = $3)),
 scores AS (
     SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
                WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
            tie_of(max(tie_key($5, value, granted_at, first_seq)) FILTER (WHERE $10::boolean)) AS tie
-    FROM live WHERE NOT EXISTS (
-        SELECT FROM hidden h WHERE h.user_number = live.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
+    FROM latest WHERE NOT EXISTS (
+        SELECT FROM hidden h WHERE h.user_number = latest.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
 ranked AS (
     SELECT u.name, s.score, count(*) OVER () AS total,
            row_number() OVER (ORDER BY s.score * $6::int DESC, s.tie, u.name COLLATE "C" DESC) AS position,
@@ -177,8 +233,11 @@ ORDER BY position;
 -- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of
 -- recording: whole days, at each end the hours that are left, and of the two hours that the bounds cut what lies within:
 -- where such an hour is dense its minutes and hundredths of seconds, and at the very ends the grants themselves. Each OFFSET 0
--- keeps a look-up one of its whole key, whatever the planner knows of the tables by then. O(users × (log n + days with
+-- keeps a look-up one of its whole key, whatever the planner knows of the tables by then. The grants at the ends are those of
+-- the place up to which the partition is counted (seq + 0: not to be found by it). O(users × (log n + days with
 -- grants in the stretch + the grants of two hundredths of a second, or of two hours that are not dense)).
+WITH as_of AS MATERIALIZED (
+    SELECT p.counted_seq AS seq FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1)
 SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM users u
 CROSS JOIN LATERAL (
@@ -248,10 +307,10 @@ LEFT JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, value FROM ledger l
             WHERE l.namespace_id = $1 AND l.user_number = u.number
               AND l.granted_at >= cut.since AND l.granted_at < cut.until
-              AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+              AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         WHERE NOT $4 AND NOT EXISTS (
             SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-            AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+            AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= (SELECT seq FROM as_of) OFFSET 0)
         UNION ALL
         SELECT 1, r.value
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
@@ -259,16 +318,19 @@ LEFT JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
             WHERE l.namespace_id = $1 AND l.user_number = u.number
               AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
-              AND l.kind = 'grant' OFFSET 0) AS l
+              AND l.kind = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         CROSS JOIN LATERAL (
             SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
-            AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+            AND kind IN ('grant', 'correction') AND seq <= (SELECT seq FROM as_of) ORDER BY revision DESC LIMIT 1) AS r
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true
 WHERE u.name = ANY($5::text[]) GROUP BY u.name;
 
 -- name: activity_of_all
--- The same of a namespace as a whole: days, hours, minutes, and the grants of the two minutes that the bounds cut.
+-- The same of a namespace as a whole: days, hours, minutes, and the grants of the two minutes that the bounds cut: these
+-- by the indexes of times alone (+ 0 and || '' keep others away).
+WITH as_of AS MATERIALIZED (
+    SELECT p.counted_seq AS seq FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1)
 SELECT coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM (SELECT) AS whole
 CROSS JOIN LATERAL (
@@ -318,21 +380,21 @@ LEFT JOIN LATERAL (
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, value FROM ledger l
-            WHERE l.namespace_id = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
-              AND l.kind IN ('grant', 'correction') AND NOT l.voided OFFSET 0) AS l
+            WHERE l.namespace_id + 0 = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
+              AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         WHERE NOT $4 AND NOT EXISTS (
             SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-            AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0)
+            AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= (SELECT seq FROM as_of) OFFSET 0)
         UNION ALL
         SELECT 1, r.value
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
-            WHERE l.namespace_id = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
-              AND l.kind = 'grant' OFFSET 0) AS l
+            WHERE l.namespace_id + 0 = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
+              AND l.kind || '' = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         CROSS JOIN LATERAL (
             SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
-            AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+            AND kind IN ('grant', 'correction') AND seq <= (SELECT seq FROM as_of) ORDER BY revision DESC LIMIT 1) AS r
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true;
 
@@ -500,7 +562,7 @@ RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
 SELECT namespace_id, user_number FROM added WHERE is_new;
 
 -- name: moves
--- No statement of its own: what `add_activity` and `add_fine` begin with. What the ledger's own new rows put into the counts
+-- No statement of its own: what `add_activity`, `add_fine` and `unknown_days` begin with. What the ledger's own new rows put into the counts
 -- by time and take out, of each partition those behind the first place up to the last, and where. A correction takes out
 -- what the revision before it put in. No join meets the rows twice, so no plan can go wrong on a young table.
 WITH fresh AS MATERIALIZED (
@@ -511,7 +573,7 @@ WITH fresh AS MATERIALIZED (
         WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
           AND kind IN ('grant', 'correction')) AS l),
 zones AS MATERIALIZED (
-    SELECT id, known_zone(rules ->> 'timezone') AS zone FROM namespaces
+    SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces
     WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM fresh))),
 moves AS (
     SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, value FROM fresh WHERE kind = 'grant' AND NOT voided
@@ -534,10 +596,27 @@ placed AS MATERIALIZED (
            date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
     CROSS JOIN LATERAL (
-        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE day_begin(m.granted_at, z.zone) END
-                   AS granted,
-               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE day_begin(m.recorded_at, z.zone) END
-                   AS recorded OFFSET 0) AS day)
+        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE (
+                   SELECT CASE WHEN m.granted_at < ends THEN starts END FROM zone_days
+                   WHERE zone = z.zone AND starts <= m.granted_at ORDER BY starts DESC LIMIT 1) END AS granted,
+               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE (
+                   SELECT CASE WHEN m.recorded_at < ends THEN starts END FROM zone_days
+                   WHERE zone = z.zone AND starts <= m.recorded_at ORDER BY starts DESC LIMIT 1) END AS recorded
+        OFFSET 0) AS day)
+
+-- name: unknown_days
+-- Behind `moves`: the days of UTC, by zone, in which moments lie whose local day is not known yet. O(rows × log n).
+SELECT DISTINCT z.zone, (x.at AT TIME ZONE 'UTC')::date AS day
+FROM moves m JOIN zones z ON z.id = m.namespace_id AND z.zone <> 'UTC'
+CROSS JOIN LATERAL (VALUES (m.granted_at), (m.recorded_at)) AS x (at)
+WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND starts <= x.at ORDER BY starts DESC LIMIT 1) IS NOT TRUE;
+
+-- name: add_zone_days
+-- Bounds are microseconds since 1970.
+INSERT INTO zone_days (zone, starts, ends)
+SELECT zone, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
+       '1970-01-01Z'::timestamptz + ends * interval '1 microsecond'
+FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS x (zone, starts, ends) ON CONFLICT DO NOTHING;
 
 -- name: uncounted
 -- How far a partition is counted by time, and how far it is to be counted next: $2 rows at most, whatever their epochs.
@@ -615,12 +694,13 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
     recorded_amount = a.recorded_amount + excluded.recorded_amount, step = excluded.step;
 
 -- name: refine
--- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is.
--- O(their grants in those hours × log n), once each.
+-- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is,
+-- of each partition up to a seq. O(their grants in those hours × log n), once each.
 WITH dense AS MATERIALIZED (
-    SELECT x.*, known_zone(n.rules ->> 'timezone') AS zone
+    SELECT x.*, coalesce(n.rules ->> 'timezone', 'UTC') AS zone, s.last_seq
     FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS x (user_number, namespace_id, hour)
-    JOIN namespaces n ON n.id = x.namespace_id),
+    JOIN namespaces n ON n.id = x.namespace_id
+    JOIN unnest($4::smallint[], $5::bigint[]) AS s (partition, last_seq) ON s.partition = n.partition),
 marked AS (
     UPDATE activity a SET fine = true FROM dense d
     WHERE a.user_number = d.user_number AND a.namespace_id = d.namespace_id AND a.level = 1 AND a.at = d.hour)
@@ -633,32 +713,37 @@ CROSS JOIN LATERAL (
     FROM ledger g
     WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
       AND g.granted_at < d.hour + interval '1 hour' AND g.kind IN ('grant', 'correction') AND NOT g.voided
-      AND NOT EXISTS (
+      AND g.seq + 0 <= d.last_seq AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = g.namespace_id AND c.grant_id = g.grant_id
-          AND c.kind = 'correction' AND c.revision > g.revision OFFSET 0)
+          AND c.kind = 'correction' AND c.revision > g.revision AND c.seq <= d.last_seq OFFSET 0)
     UNION ALL
     SELECT g.recorded_at, 0, 0, 1, r.value
     FROM (SELECT grant_id, recorded_at FROM ledger
           WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
-            AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' OFFSET 0) AS g
+            AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
     CROSS JOIN LATERAL (
         SELECT value, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
-        AND kind IN ('grant', 'correction') ORDER BY revision DESC LIMIT 1) AS r
+        AND kind IN ('grant', 'correction') AND seq <= d.last_seq ORDER BY revision DESC LIMIT 1) AS r
     WHERE NOT r.voided) AS c
+CROSS JOIN LATERAL (
+    SELECT CASE d.zone WHEN 'UTC' THEN date_trunc('day', c.at, 'UTC') ELSE (
+               SELECT CASE WHEN c.at < ends THEN starts END FROM zone_days
+               WHERE zone = d.zone AND starts <= c.at ORDER BY starts DESC LIMIT 1) END AS begins OFFSET 0) AS day
 CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
-WHERE date_bin('1 hour', c.at, day_begin(c.at, d.zone)) = d.hour
+WHERE date_bin('1 hour', c.at, day.begins) = d.hour
 GROUP BY 1, 2, 3, 4;
 
+-- name: zones_of
+SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces WHERE id = ANY($1::int[]);
+
 -- name: add_board_sums
--- What entries changed on their namespaces' `all` boards, summed up by minute, behind what was known: how much, and how
--- many users came. Minutes never straddle two buckets of today's zones. O(minutes).
+-- What entries changed on their namespaces' `all` boards, summed up by bucket, behind what was known: how much, and how
+-- many users came. O(buckets).
 WITH moved AS (
-    SELECT x.namespace_id, c.level, c.at, sum(x.change::numeric) AS score, sum(x.came) AS users
-    FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::int[]) AS x (namespace_id, minute, change, came)
-    CROSS JOIN LATERAL (SELECT known_zone(rules ->> 'timezone') AS zone FROM namespaces WHERE id = x.namespace_id) AS n
-    CROSS JOIN LATERAL (SELECT day_begin(x.minute, n.zone) AS at OFFSET 0) AS day
-    CROSS JOIN LATERAL (VALUES (0, day.at), (1, date_bin('1 hour', x.minute, day.at))) AS c (level, at)
-    GROUP BY x.namespace_id, c.level, c.at)
+    SELECT namespace_id, level, at, sum(change::numeric) AS score, sum(came) AS users
+    FROM unnest($1::int[], $2::smallint[], $3::timestamptz[], $4::text[], $5::int[])
+         AS x (namespace_id, level, at, change, came)
+    GROUP BY namespace_id, level, at)
 INSERT INTO board_sums (namespace_id, level, at, score, users)
 SELECT m.namespace_id, m.level, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w
 FROM moved m
@@ -909,22 +994,29 @@ UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
 SELECT id, name, partition, version, rules::text FROM namespaces
 WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
 
+-- name: ledger_looked
+-- How many entries of an actor or a session lie behind a seq, at most so many, and the last of those. O(those).
+SELECT count(*) AS entries, max(seq) AS seq FROM (
+    (SELECT seq FROM ledger WHERE namespace_id = $1 AND actor = $3 AND seq > $2 AND $4::text IS NULL ORDER BY seq LIMIT $5)
+    UNION ALL
+    (SELECT seq FROM ledger WHERE namespace_id = $1 AND session_id = $4 AND seq > $2 ORDER BY seq LIMIT $5)) AS looked;
+
 -- name: ledger_events
 -- A namespace's entries of some kinds after a seq, oldest first, with what a correction found. Each branch has its index
--- and runs only where its filter is asked for: O(kinds × (log n + limit)), or by actor or session O(theirs behind seq).
+-- and runs only where its filter is asked for: O(kinds × (log n + limit)), or by actor or session O(theirs between the seqs).
 WITH picked AS (
     (SELECT found.* FROM unnest($3::text[]) AS kinds (kind) CROSS JOIN LATERAL (
         SELECT l.partition, l.epoch, l.seq FROM ledger l
         WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = kinds.kind
-          AND l.seq > $2 ORDER BY l.seq LIMIT $6) AS found
+          AND l.seq > $2 AND l.seq <= $7 ORDER BY l.seq LIMIT $6) AS found
      WHERE $4::text IS NULL AND $5::text IS NULL)
     UNION ALL
     (SELECT l.partition, l.epoch, l.seq FROM ledger l
-     WHERE l.namespace_id = $1 AND l.actor = $4 AND l.seq > $2 AND $5::text IS NULL
+     WHERE l.namespace_id = $1 AND l.actor = $4 AND l.seq > $2 AND l.seq <= $7 AND $5::text IS NULL
        AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6)
     UNION ALL
     (SELECT l.partition, l.epoch, l.seq FROM ledger l
-     WHERE l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND ($4::text IS NULL OR l.actor = $4)
+     WHERE l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND l.seq <= $7 AND ($4::text IS NULL OR l.actor = $4)
        AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6))
 SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
        l.grant_id, l.revision, coalesce(l.value, l.amount) AS amount, l.change, l.score, l.category, l.source,
@@ -939,11 +1031,19 @@ LEFT JOIN set_aside s ON l.kind = 'duplicate' AND s.partition = l.partition AND 
 ORDER BY l.seq;
 
 -- name: audit_events
--- A namespace's events that no ledger holds, after an id, oldest first. O(those behind it), which are few.
+-- A namespace's events that no ledger holds, after an id, oldest first. O(types × (log n + limit)).
+WITH picked AS (
+    (SELECT found.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
+        SELECT id FROM audit WHERE namespace_id = $1 AND type = types.type AND id > $2 ORDER BY id LIMIT $5) AS found
+     WHERE $4::text IS NULL)
+    UNION ALL
+    (SELECT found.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
+        SELECT id FROM audit WHERE namespace_id = $1 AND actor = $4 AND type = types.type AND id > $2
+        ORDER BY id LIMIT $5) AS found))
 SELECT a.id, a.type, a.actor, a.at, a.body::text, u.name AS user
-FROM audit a LEFT JOIN users u ON u.number = (a.body ->> 'user_number')::bigint
-WHERE a.namespace_id = $1 AND a.id > $2 AND a.type = ANY($3::text[]) AND ($4::text IS NULL OR a.actor = $4)
-ORDER BY a.id LIMIT $5;
+FROM (SELECT id FROM picked ORDER BY id LIMIT $5) AS p JOIN audit a ON a.id = p.id
+LEFT JOIN users u ON u.number = (a.body ->> 'user_number')::bigint
+ORDER BY a.id;
 
 -- name: seals
 SELECT namespace_id, "window" FROM seals WHERE partition = $1;
@@ -1083,7 +1183,10 @@ WITH made AS (
                  coalesce(sum(r.key), 0) AS keys, coalesce(sum(r.key::numeric * r.key), 0) AS squares,
                  sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')
                         ::bytea) AS hash
-          FROM unnest($1::int[]) AS x (id) LEFT JOIN archived r ON r.archive_id = x.id GROUP BY x.id) AS t
+          FROM unnest($1::int[]) AS x (id)
+          LEFT JOIN LATERAL (
+              SELECT user_number, key FROM archived WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true
+          GROUP BY x.id) AS t
     WHERE archives.id = t.id RETURNING archives.id, revision, seq, archives.total, archives.hash)
 INSERT INTO archive_revisions (archive_id, revision, seq, total, hash) SELECT * FROM made;
 
@@ -1156,17 +1259,33 @@ LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: archived_after
--- The places behind (key, since, name), whether that one still stands there or not. O(log n + those who tie with it).
-WITH a AS (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2)
+-- The places behind (key, since, name): behind the one who stood there, or where that one would stand. Found by halving the
+-- places of those who tie, for no index knows their names. O(log n + limit).
+WITH RECURSIVE a AS MATERIALIZED (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2),
+own AS MATERIALIZED (
+    SELECT r.position + 1 AS place FROM archived r
+    WHERE r.archive_id = (SELECT id FROM a) AND r.user_number = (SELECT number FROM users WHERE name = $5)
+      AND r.key = $3 AND r.since = $4),
+ties AS MATERIALIZED (
+    SELECT (SELECT better + 1 FROM archived WHERE archive_id = a.id AND key = $3 LIMIT 1) AS first,
+           coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key < $3 ORDER BY key DESC LIMIT 1),
+                    a.total) + 1 AS behind FROM a),
+halves (low, high) AS (
+    SELECT coalesce(first, behind), behind FROM ties WHERE NOT EXISTS (SELECT FROM own)
+    UNION ALL
+    SELECT CASE WHEN m.is_behind THEN h.low ELSE h.middle + 1 END, CASE WHEN m.is_behind THEN h.middle ELSE h.high END
+    FROM (SELECT low, high, (low + high) / 2 AS middle FROM halves WHERE low < high) AS h
+    CROSS JOIN LATERAL (
+        SELECT r.since > $4 OR (r.since = $4 AND u.name COLLATE "C" < $5) AS is_behind
+        FROM archived r JOIN users u ON u.number = r.user_number
+        WHERE r.archive_id = (SELECT id FROM a) AND r.position = h.middle OFFSET 0) AS m),
+start AS MATERIALIZED (SELECT coalesce((SELECT place FROM own), (SELECT low FROM halves WHERE low = high)) AS place)
 SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
        EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
        EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM a LEFT JOIN archived r ON r.archive_id = a.id AND r.position >= coalesce(
-    (SELECT min(t.position) FROM archived t JOIN users n ON n.number = t.user_number
-     WHERE t.archive_id = a.id AND t.key = $3 AND (t.since > $4 OR (t.since = $4 AND n.name COLLATE "C" < $5))),
-    (SELECT min(t.position) FROM archived t WHERE t.archive_id = a.id AND t.key = (
-        SELECT max(key) FROM archived WHERE archive_id = a.id AND key < $3)))
-LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position LIMIT $6;
+FROM a LEFT JOIN archived r ON r.archive_id = a.id
+     AND r.position BETWEEN (SELECT place FROM start) AND (SELECT place FROM start) + $6::int - 1
+LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position;
 
 -- name: archived_hidden
 -- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
@@ -1418,7 +1537,7 @@ tail AS (
            coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - change)::numeric ^ 2), 0)::numeric(60)::text AS squares
     FROM head CROSS JOIN generate_series(0, head.epoch) AS e (epoch) CROSS JOIN LATERAL (
         SELECT change, score, user_number FROM ledger l
-        WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id = $2
+        WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id + 0 = $2
           AND l.user_number IS NOT NULL AND head.seq - $3 < $4::bigint OFFSET 0) AS l
     WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number AND h.namespace_id IN (0, $2)))
 SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS is_near,
@@ -1448,8 +1567,10 @@ ORDER BY l.seq LIMIT $2;
 -- name: standings_differing
 -- Where standings are not what the ledger's rows add up to.
 SELECT u.name AS "user", s.score AS held, l.score AS wanted, s.grants AS held_grants, l.grants AS wanted_grants
-FROM (SELECT user_number, sum(change)::bigint AS score, sum(weight)::bigint AS grants FROM ledger
-      WHERE namespace_id = $1 AND user_number IS NOT NULL GROUP BY user_number) AS l
+FROM (SELECT user_number, sum(change)::bigint AS score, sum(weight)::bigint AS grants FROM (
+          SELECT user_number, change, weight FROM ledger
+          WHERE namespace_id = $1 AND user_number IS NOT NULL ORDER BY coalesce(verb, kind), seq OFFSET 0) AS r
+      GROUP BY user_number) AS l
 FULL JOIN (SELECT * FROM standings WHERE namespace_id = $1 AND "window" = 'all') AS s ON s.user_number = l.user_number
 LEFT JOIN users u ON u.number = coalesce(s.user_number, l.user_number)
 WHERE (s.score, s.grants) IS DISTINCT FROM (l.score, l.grants) LIMIT $2;
@@ -1536,23 +1657,28 @@ JOIN archives a ON a.id = coalesce(h.archive_id, v.archive_id)
 LEFT JOIN users u ON u.number = coalesce(h.user_number, v.user_number)
 WHERE h.user_number IS NULL OR v.user_number IS NULL ORDER BY 1, 2 LIMIT $2;
 
+-- name: moments_of
+-- The first and the last moment of a namespace's grants, by granted time or by that of recording. O(its rows).
+SELECT min(least(granted_at, recorded_at)) AS first, max(greatest(granted_at, recorded_at)) AS last FROM (
+    SELECT granted_at, recorded_at FROM ledger WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction')
+    ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l;
+
 -- name: counts_differing
 -- Where the counts by time of a namespace are not what its rows come to, up to the row that they have come to: users' and
 -- the namespace's hours and days anew from the ledger; minutes and hundredths of seconds by what their hours hold. The
 -- days are found in an array of their beginnings. user: null of the namespace's own. O(n log n).
-WITH zone AS MATERIALIZED (SELECT known_zone(rules ->> 'timezone') AS zone, partition FROM namespaces WHERE id = $1),
+WITH zone AS MATERIALIZED (SELECT partition FROM namespaces WHERE id = $1),
 latest AS MATERIALIZED (
     SELECT user_number, value, granted_at, first_at FROM (
         SELECT l.user_number, l.value, l.granted_at, l.voided, row_number() OVER w AS place,
                min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
         FROM zone z JOIN partitions p ON p.partition = z.partition
-        JOIN ledger l ON l.namespace_id = $1 AND l.seq <= p.counted_seq AND l.kind IN ('grant', 'correction')
+        CROSS JOIN LATERAL (
+            SELECT * FROM ledger WHERE namespace_id = $1 AND seq + 0 <= p.counted_seq AND kind || '' IN ('grant', 'correction')
+            ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1 AND NOT voided),
-days AS MATERIALIZED (
-    SELECT array_agg(day_starts(d::date, z.zone) ORDER BY d) AS starts
-    FROM zone z, (SELECT min(least(granted_at, first_at)) AS low, max(greatest(granted_at, first_at)) AS high FROM latest) AS e,
-         generate_series((e.low AT TIME ZONE z.zone)::date - 1, (e.high AT TIME ZONE z.zone)::date + 2, '1 day') AS d),
+days AS MATERIALIZED (SELECT $3::timestamptz[] AS starts),
 hours AS MATERIALIZED (
     SELECT user_number, day, date_bin('1 hour', moment, day) AS at, sum(grants) AS grants, sum(amount) AS amount,
            sum(recorded) AS recorded, sum(recorded_amount) AS recorded_amount
@@ -1565,7 +1691,8 @@ wanted AS MATERIALIZED (
     SELECT user_number, 1 AS level, at, grants, amount, recorded, recorded_amount FROM hours
     UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3),
 held AS MATERIALIZED (
-    SELECT a.* FROM standings s JOIN activity a ON a.user_number = s.user_number AND a.namespace_id = s.namespace_id
+    SELECT a.* FROM standings s
+    CROSS JOIN LATERAL (SELECT * FROM activity WHERE user_number = s.user_number AND namespace_id = $1 OFFSET 0) AS a
     WHERE s.namespace_id = $1 AND s."window" = 'all'),
 fine AS (
     SELECT f.user_number, f.level, h.at, sum(f.grants) AS grants, sum(f.amount) AS amount, sum(f.recorded) AS recorded,
@@ -1605,6 +1732,36 @@ WHERE (coalesce(grants, 0), coalesce(amount, 0), coalesce(recorded, 0), coalesce
        coalesce(wanted_recorded_amount, 0), coalesce(wanted_users, 0))
 ORDER BY at, level, 1 LIMIT $2;
 
+-- name: live_differing
+-- Live grants of a namespace that are not what its rows come to, up to the row that they have come to. seq: that of the
+-- revision. O(n log n).
+WITH space AS MATERIALIZED (
+    SELECT n.rules ->> 'aggregation' = 'best' AS best, CASE n.rules ->> 'order' WHEN 'asc' THEN -1 ELSE 1 END AS sign,
+           p.counted_seq
+    FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1),
+latest AS (
+    SELECT * FROM (
+        SELECT l.user_number, l.value, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS place,
+               min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
+        FROM space s CROSS JOIN LATERAL (
+            SELECT * FROM ledger WHERE namespace_id = $1 AND seq + 0 <= s.counted_seq AND kind || '' IN ('grant', 'correction')
+            ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
+        WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
+    WHERE place = 1 AND NOT voided),
+wanted AS (
+    SELECT l.user_number, w.name AS "window", CASE WHEN s.best THEN s.sign * l.value ELSE 0 END AS key, l.granted_at,
+           l.first_seq, l.epoch, l.seq
+    FROM latest l CROSS JOIN space s CROSS JOIN LATERAL unnest(CASE WHEN s.best THEN l.windows ELSE '{all}' END) AS w (name)),
+held AS (
+    SELECT g.* FROM standings t CROSS JOIN LATERAL (
+        SELECT user_number, "window", key, granted_at, first_seq, epoch, seq FROM live_grants
+        WHERE user_number = t.user_number AND namespace_id = $1 OFFSET 0) AS g
+    WHERE t.namespace_id = $1 AND t."window" = 'all')
+SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_held FROM (
+    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
+    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
+JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_held LIMIT $2;
+
 -- name: users_by_namespace
 -- How many users have an entry in each namespace.
 SELECT n.id, count(s.user_number) AS users FROM namespaces n
@@ -1632,9 +1789,11 @@ WHERE namespace_id IN (0, $3::int) AND ($2::bigint[] IS NULL OR user_number = AN
 -- What the boards of a namespace counted and the ledger could not hold as what it is: duplicates and dead letters, each
 -- with the seq of the entry that took it back or recorded it after all (null: none yet).
 SELECT a.epoch, a.seq, a.healed_seq, a.reason, a.cause, u.number, u.name FROM set_aside a
-JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+CROSS JOIN LATERAL (
+    SELECT user_number FROM ledger
+    WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq AND namespace_id + 0 = $2 OFFSET 0) AS l
 LEFT JOIN users u ON u.number = l.user_number
-WHERE a.partition = $1 AND l.namespace_id = $2;
+WHERE a.partition = $1;
 
 -- name: wanted_cells
 -- What the ledger says of some users of a namespace, each up to a seq, cell by cell; `seq`: their last grant or correction;

@@ -128,10 +128,34 @@ def told_cells(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[
     return {(user, at.astimezone(UTC)): held for user, at, *held in db.execute(sql, (namespace, level)).fetchall()}
 
 
+def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
+    """Every live grant, as of the row up to which rows are counted by time."""
+    sql = """SELECT n.rules ->> 'aggregation', n.rules ->> 'order', counted_seq
+             FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = %s"""
+    ((aggregation, order, counted),) = db.execute(sql, (namespace,)).fetchall()
+    last: dict[str, Any] = {}
+    first: dict[str, int] = {}
+    rows = db.execute(
+        "SELECT grant_id, user_number, granted_at, value, windows, epoch, seq, voided FROM ledger"
+        " WHERE namespace_id = %s AND seq <= %s AND kind IN ('grant', 'correction') ORDER BY seq",
+        (namespace, counted),
+    )
+    for grant_id, user, granted, value, windows, *place, voided in rows:
+        number = first.setdefault(grant_id, place[1])
+        key = 0 if aggregation != "best" else -value if order == "asc" else value
+        names = windows if aggregation == "best" else ["all"]
+        last[grant_id] = [] if voided else [(user, name, key, granted, number, *place) for name in names]
+    wanted = sorted(row for held in last.values() for row in held)
+    columns = 'user_number, "window", key, granted_at, first_seq, epoch, seq'
+    told = f"SELECT {columns} FROM live_grants WHERE namespace_id = %s"
+    assert sorted(db.execute(told, (namespace,)).fetchall()) == wanted
+
+
 def check_counts(db: psycopg.Connection[Any]) -> int:
     """Every row of every count against the ledger; how many buckets of users that were."""
     checked = 0
     for namespace, zone in namespaces(db):
+        check_live(db, namespace)
         grants = live(db, namespace)
         fine = "SELECT user_number, at FROM activity WHERE namespace_id = %s AND level = 1 AND fine"
         dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,14 @@ import msgspec
 import psycopg
 import pytest
 
+from app.admin.checks import check_namespace
+from app.admin.lane import Lane
+from app.admin.report import Report
 from app.embedded import free_port
 from app.embedded.postgres import Postgres as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
+from app.model.namespace import Namespace, Rules
 from app.model.windows import to_micros
 from app.persist.leases import Superseded
 from app.persist.row import Row, read_row
@@ -39,11 +43,17 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def row(
-    p: int, seq: int, grant_id: str = "g1", user: str = "otter", amount: int = 5, result: str = "1000000 5 0"
+    p: int,
+    seq: int,
+    grant_id: str = "g1",
+    user: str = "otter",
+    amount: int = 5,
+    result: str = "1000000 5 0",
+    space: int = 1,
 ) -> Row:
     """A grant at the moment at which it is recorded. result: that moment, the score after it and before it."""
     at = int(result.split(" ")[0])
-    entry = (GRANT, 1, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
+    entry = (GRANT, space, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
     fields = (b"d", b"digest", b"e", msgspec.msgpack.encode(entry), b"r", result.encode())
     return read_row(p, f"1-{seq}".encode(), fields)
 
@@ -132,6 +142,50 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
         )
         asyncio.run(write(db))
         assert check_counts(db) == 4  # three hours and a day of its user
+
+
+def test_days_are_the_calendars_whatever_postgres_reads_in_a_name(cluster: Cluster) -> None:
+    """Postgres takes these names for abbreviations of a fixed offset; clocks change in March and October."""
+    open_partitions(cluster.url)
+    zones = ("CET", "MET", "EET", "WET", "Africa/Cairo")
+    moments = [
+        datetime(2021, month, day, hour, 30, tzinfo=UTC)
+        for month, days in ((3, (27, 28, 29)), (7, (18, 19)), (10, (30, 31)), (11, (1,)))
+        for day in days
+        for hour in range(24)
+    ]
+
+    async def write() -> None:
+        sink = await Sink.connect(cluster.url)
+        try:
+            for p, _ in enumerate(zones):
+                results = [f"{to_micros(at)} {i} {i - 1 or ''}" for i, at in enumerate(moments, 1)]
+                rows = [row(p, i, f"g{i}", "otter", 1, result, p + 1) for i, result in enumerate(results, 1)]
+                await sink.write({p: (START, rows)})
+            assert await sink.leases.take(range(len(zones)), len(zones))
+            for p, _ in enumerate(zones):
+                assert await sink.count(p)
+        finally:
+            sink.terminate()
+
+    async def verified() -> list[str]:
+        lane = await Lane.open("redis://localhost:1", cluster.url, by_index=False)
+        report = Report()
+        for p, zone in enumerate(zones):
+            rules = Rules(timezone=zone)
+            await check_namespace(lane, Namespace(p + 1, zone, p, 1, rules), report)
+        await lane.close()
+        return [finding.where for finding in report.findings]
+
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        for p, zone in enumerate(zones):
+            rules = json.dumps({"timezone": zone})
+            db.execute("INSERT INTO namespaces (name, partition, rules) VALUES (%s, %s, %s)", (zone, p, rules))
+        asyncio.run(write())
+        assert check_counts(db) > 0
+        assert [what for what in asyncio.run(verified()) if "counts by time" in what] == []
+        db.execute("UPDATE activity SET at = at + interval '1 hour' WHERE namespace_id = 1 AND level = 0")
+        assert [what for what in asyncio.run(verified()) if "counts by time" in what] != []
 
 
 def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cluster) -> None:

@@ -1,0 +1,111 @@
+"""A ledger of known size with all that is kept beside it, put in by SQL: for tests of what queries cost."""
+
+import asyncio
+import json
+
+import asyncpg
+import psycopg
+
+from app.persist.ranges import count_in_time
+from app.store.postgres import PLANS, queries
+
+USERS, GRANTS, HEAVY, BEST = 3_000, 20_000, 10_000, 5_000
+SPACE, BEST_SPACE = 1, 2
+RULES = {
+    "timezone": "Europe/Berlin",
+    "aggregation": "sum",
+    "order": "desc",
+    "accept_past": "P35D",
+    "seasons": [{"name": "s", "starts": "2026-01-01T00:00:00Z", "ends": "2027-01-01T00:00:00Z"}],
+}
+BEGAN = "2026-01-01T00:00:00Z"
+
+# Grants of a namespace, a minute apart; the first user has as many as all others together.
+GRANT = """
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
+    category, source, source_id, session_id, actor, granted_at, recorded_at, windows, digest, change, value)
+SELECT %(p)s, 1, %(first)s + i, 'grant', %(space)s, 'g' || i, 1,
+       CASE WHEN i <= %(heavy)s THEN 1 ELSE 2 + i %% (%(users)s - 1) END, i %% 50, 1, i, 'red', 'race', 's' || i %% 40,
+       'session', 'key', t.at, t.at, ARRAY['all', to_char(t.at, 'YYYY-MM'), to_char(t.at, 'YYYY-MM-DD')], 'd', i %% 50,
+       i %% 50
+FROM generate_series(1, %(count)s) AS i
+CROSS JOIN LATERAL (SELECT %(began)s::timestamptz + i * interval '1 minute' AS at) AS t
+"""
+# Of every tenth grant a void, of some others an edit.
+CORRECT = """
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
+    category, source, granted_at, recorded_at, windows, digest, change, value, voided, verb, actor, key, asked)
+SELECT l.partition, 1, %(first)s + row_number() OVER (ORDER BY l.seq), 'correction', l.namespace_id, l.grant_id, 2,
+       l.user_number, 0, 0, 1, l.category, l.source, l.granted_at, l.recorded_at + interval '1 day', l.windows, 'd', 0,
+       l.value, l.seq %% 2 = 0, CASE WHEN l.seq %% 2 = 0 THEN 'void' ELSE 'edit' END, 'admin', 'k' || l.seq, 'a'
+FROM ledger l WHERE l.namespace_id = %(space)s AND l.seq %% 20 IN (0, 7)
+"""
+FILL = f"""
+INSERT INTO deployment (id, partitions) VALUES ('d', 4);
+INSERT INTO partitions (partition) SELECT generate_series(0, 3);
+INSERT INTO users (name) SELECT 'u' || i FROM generate_series(1, {USERS}) AS i;
+INSERT INTO api_keys (id, hash, scopes) SELECT 'k' || i, 'h', '{{read:*}}' FROM generate_series(1, 100) AS i;
+INSERT INTO profiles (user_number, display_name) SELECT i, 'name ' || i FROM generate_series(1, 2000) AS i;
+INSERT INTO hidden (user_number, by_admin) SELECT i * 100, true FROM generate_series(1, 20) AS i;
+INSERT INTO intents (user_number, name, version, wish, open)
+    SELECT i * 100, 'u' || i * 100, i, 'hide', '{{}}' FROM generate_series(1, 20) AS i;
+INSERT INTO grant_meta (namespace_id, partition, epoch, seq, meta)
+    SELECT namespace_id, partition, epoch, seq, '{{"a": 1}}' FROM ledger WHERE kind = 'grant' AND seq % 3 = 0;
+INSERT INTO audit (namespace_id, type, actor, body)
+    SELECT 3 + i % 200, 'batch_applied', 'key', '{{}}' FROM generate_series(1, 20000) AS i;
+INSERT INTO audit (namespace_id, type, actor, body)
+    SELECT {SPACE}, 'batch_applied', 'key', '{{}}' FROM generate_series(1, 5000) AS i;
+INSERT INTO audit (namespace_id, type, actor, body) VALUES ({SPACE}, 'namespace_changed', 'admin', '{{}}');
+INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at, archived_at)
+    SELECT {SPACE}, '2026-01-' || lpad(i::text, 2, '0'), 0, 1, 100 + i, now(), CASE WHEN i < 5 THEN now() END
+    FROM generate_series(1, 9) AS i;
+INSERT INTO archives (namespace_id, board, "window", total, seq)
+    SELECT {SPACE}, '2026-01-0' || i, '2026-01-0' || i, 3000, 100 FROM generate_series(1, 5) AS i;
+INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
+    SELECT a.id, row_number() OVER w, u.number, 100 - u.number % 3, 0, (rank() OVER k) - 1, (dense_rank() OVER k) - 1
+    FROM archives a CROSS JOIN users u
+    WINDOW w AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC, u.name COLLATE "C" DESC),
+           k AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC);
+INSERT INTO archive_revisions (archive_id, revision, seq, total, hash)
+    SELECT id, 1, 100, 3000, '' FROM archives WHERE id < 5;
+INSERT INTO veiled SELECT a.id, h.user_number FROM archives a CROSS JOIN hidden h;
+INSERT INTO archive_todo SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;
+INSERT INTO set_aside (partition, epoch, seq, reason, entry)
+    SELECT 0, 1, i, 'duplicate', 'u' FROM generate_series(1, 50) AS i;
+"""
+
+
+def fill(url: str) -> None:
+    """Two namespaces of known size among two hundred small ones, counted and analysed."""
+    with psycopg.connect(url, autocommit=True) as db:
+        spaces = [("sum", 0, RULES), ("best", 1, RULES | {"aggregation": "best"})]
+        spaces += [(f"n{i}", 2 + i % 2, RULES | {"seasons": []}) for i in range(200)]
+        for name, p, rules in spaces:
+            db.execute(
+                "INSERT INTO namespaces (name, partition, rules) VALUES (%s, %s, %s)", (name, p, json.dumps(rules))
+            )
+        sizes = [(SPACE, 0, 0, GRANTS, HEAVY), (BEST_SPACE, 1, 0, BEST, BEST // 2)]
+        sizes += [(3 + i, 2 + i % 2, i * 20, 20, 0) for i in range(200)]
+        for space, p, first, count, heavy in sizes:
+            named = {"space": space, "p": p, "first": first, "count": count, "heavy": heavy}
+            db.execute(GRANT, named | {"users": USERS, "began": BEGAN})
+        db.execute(CORRECT, {"space": SPACE, "first": GRANTS})
+        db.execute(FILL)
+        db.execute(
+            """UPDATE partitions p SET epoch = 1, seq = l.seq, opened_at = now()
+               FROM (SELECT partition, max(seq) AS seq FROM ledger GROUP BY 1) AS l WHERE l.partition = p.partition"""
+        )
+        asyncio.run(_count(url))
+        db.execute("VACUUM ANALYZE")
+
+
+async def _count(url: str) -> None:
+    db = await asyncpg.connect(url, server_settings=PLANS)
+    try:
+        for row in await db.fetch("SELECT partition, epoch, seq FROM partitions"):
+            span = [[row["partition"]], [1], [0], [row["epoch"]], [row["seq"]]]
+            await db.execute(queries()["add_standings"], *span)
+            await count_in_time(db, span)
+        await db.execute("UPDATE partitions SET counted_epoch = epoch, counted_seq = seq")
+    finally:
+        await db.close()

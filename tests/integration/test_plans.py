@@ -1,0 +1,103 @@
+"""What the named queries cost on tables of known size, counted in pages of memory: the same on every machine."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from app.embedded import free_port
+from app.embedded.postgres import Postgres as Cluster
+from app.store.postgres import PLANS, migrate, queries
+from tests.integration.known_tables import GRANTS, SPACE, fill
+from tests.integration.samples import BEHIND_MOVES, EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
+
+#: Pages that two plans may differ by, however small both are.
+SLACK_PAGES = 24
+TEMPORARY = """
+INSERT INTO held_here SELECT a.board, u.name, r.key, r.since FROM archived r JOIN archives a ON a.id = r.archive_id
+    JOIN users u ON u.number = r.user_number WHERE r.archive_id = 2;
+INSERT INTO fresh SELECT '2026-01-02', user_number, key, since FROM archived
+    WHERE archive_id = 2 AND user_number IN (5, 6);
+INSERT INTO moved
+    SELECT archive_id, position + 100000, user_number + 100000, key, since, better, levels FROM archived
+    WHERE archive_id = 2 AND user_number IN (5, 6);
+"""
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection[Any]]:
+    cluster = Cluster(tmp_path_factory.mktemp("plans"), free_port())
+    cluster.start()
+    try:
+        migrate(cluster.url)
+        fill(cluster.url)
+        with psycopg.connect(cluster.url, autocommit=True) as held:
+            for name, value in PLANS.items():
+                held.execute(f"SET {name} = {value}")
+            held.execute(queries()["archive_tables"].encode())
+            yield held
+    finally:
+        cluster.kill()
+
+
+def pages(db: psycopg.Connection[Any], name: str, args: tuple[Any, ...], mode: str) -> int:
+    """Pages that one run of a named query touches under a plan mode; what it changes is rolled back."""
+    text = f"{queries()['moves']}\n{queries()[name]}" if name in BEHIND_MOVES else queries()[name]
+    db.execute("DEALLOCATE ALL")
+    with db.transaction(force_rollback=True):
+        db.execute(f"SET LOCAL plan_cache_mode = {mode}".encode())
+        db.execute(TEMPORARY.encode())
+        db.execute(f"PREPARE asked AS {text}".encode())
+        given = sql.SQL(", ").join(map(sql.Literal, args))
+        called = sql.SQL("EXECUTE asked ({})").format(given) if args else sql.SQL("EXECUTE asked")
+        ((plan,),) = db.execute(sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(called)).fetchall()
+    top = plan[0]["Plan"]
+    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+
+def test_every_query_has_a_sample() -> None:
+    assert queries().keys() == SAMPLES.keys() | WITHOUT_PLAN | FRAGMENTS
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_plan_made_for_all_arguments_is_as_good(db: psycopg.Connection[Any], name: str) -> None:
+    """A prepared statement's plan is made for any arguments from its sixth call on."""
+    args = SAMPLES[name]
+    pages(db, name, args, "force_custom_plan")  # what is read for the first time is in memory from here on
+    custom = pages(db, name, args, "force_custom_plan")
+    generic = pages(db, name, args, "force_generic_plan")
+    assert generic <= 2 * custom + SLACK_PAGES, f"{name}: {generic} pages, {custom} with a plan for these arguments"
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_page_of_explain_costs_the_same_wherever_it_lies(db: psycopg.Connection[Any], mode: str) -> None:
+    """The first user has 10,000 grants; a page of 100 meets the live grants' index, the rows and their meta."""
+    for cursor in (LATEST, "2026-01-07T00:00:00Z", "2026-01-02T00:00:00Z"):
+        assert pages(db, "explain", (SPACE, "u1", 0, "all", EARLIEST, cursor, 0, 101), mode) < 101 * 12
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_page_of_an_archive_behind_a_cursor_costs_the_same_wherever_it_lies(
+    db: psycopg.Connection[Any], mode: str
+) -> None:
+    """Three thousand users share three scores; whether the cursor's user still stands there or not."""
+    costs = [
+        pages(db, "archived_after", (SPACE, "2026-01-02", key, 0, name, 11), mode)
+        for key, name in ((101, "a"), (100, "u9"), (100, "u2997x"), (99, "u1"), (99, "u1500x"), (98, "u5"))
+    ]
+    assert max(costs) < 400, costs
+
+
+def test_rare_events_are_found_without_a_walk(db: psycopg.Connection[Any]) -> None:
+    """Twenty thousand events of others, and five thousand of another type, lie before it."""
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        assert pages(db, "audit_events", (SPACE, 0, ["namespace_changed"], None, 101), mode) < 40
+        assert pages(db, "audit_events", (SPACE, 0, ["season_opened"], "key", 101), mode) < 40
+        assert pages(db, "ledger_looked", (SPACE, 0, "key", None, 200), mode) < 400
+        assert pages(db, "ledger_events", (SPACE, 0, ["restore"], "key", None, 101, 2_000), mode) < 4_200
+
+
+def test_the_tables_are_of_known_size(db: psycopg.Connection[Any]) -> None:
+    assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 1").fetchone() == (GRANTS + GRANTS // 10,)

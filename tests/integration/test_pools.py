@@ -1,0 +1,107 @@
+"""Connections to Postgres are shared out: by way in, and in each by client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.embedded import free_port
+from app.embedded.postgres import Postgres as Cluster
+from app.model.errors import Overloaded
+from app.store.caller import CALLER, OWN, stranger
+from app.store.pools import CONNECTIONS_MAX, WAITING_MAX, Lane
+from app.store.postgres import Postgres, migrate
+
+DEADLINE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("pools")
+    cluster = Cluster(folder, free_port())
+    cluster.start()
+    try:
+        migrate(cluster.url)
+        yield cluster.url
+    finally:
+        cluster.kill()
+
+
+@asynccontextmanager
+async def connected(url: str, timeout_s: float) -> AsyncIterator[Postgres]:
+    postgres = Postgres(url, timeout_s)
+    try:
+        yield postgres
+    finally:
+        await postgres.close()
+
+
+async def hold(stack: AsyncExitStack, postgres: Postgres, caller: str, count: int) -> None:
+    """Connections that a caller does not give back."""
+    CALLER.set(caller)
+    for _ in range(count):
+        await stack.enter_async_context(postgres.snapshot())
+
+
+def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
+    async def run() -> None:
+        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
+            for client in range(CONNECTIONS_MAX[Lane.ANONYMOUS]):
+                await hold(held, postgres, stranger(f"10.0.0.{client}"), 1)
+            CALLER.set("key")
+            assert await postgres.fetch("offsets") == []
+            assert await postgres.writes.fetch("offsets") == []
+            CALLER.set(OWN)
+            assert await postgres.fetch("offsets") == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_one_client_cannot_take_a_whole_lane(url: str, lane: Lane) -> None:
+    async def run() -> None:
+        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
+            postgres = postgres.writes if lane is Lane.WRITES else postgres
+            name = stranger if lane is Lane.ANONYMOUS else str
+            await hold(held, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
+            waiting = asyncio.create_task(postgres.fetch("offsets"))
+            await asyncio.sleep(0)
+            CALLER.set(name("modest"))
+            assert await postgres.fetch("offsets") == []
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_who_asks_for_more_than_may_wait_is_told_at_once_and_who_waits_by_the_deadline(url: str) -> None:
+    async def run() -> None:
+        async with connected(url, 1.0) as postgres, AsyncExitStack() as held:
+            share = CONNECTIONS_MAX[Lane.READS] - 1
+            await hold(held, postgres, "greedy", share)
+            asked = [asyncio.create_task(postgres.fetch("offsets")) for _ in range(WAITING_MAX + 8)]
+            first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            assert len(first) == 8 + share
+            told = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(error) for error in told} == {Overloaded}
+        async with connected(url, 1.0) as postgres:
+            assert await postgres.fetch("offsets") == []
+
+    asyncio.run(run())
+
+
+def test_what_was_refused_holds_nothing(url: str) -> None:
+    async def run() -> None:
+        async with connected(url, 0.3) as postgres:
+            async with AsyncExitStack() as held:
+                await hold(held, postgres, stranger("greedy"), 1)
+                for _ in range(3):
+                    with pytest.raises(Overloaded):
+                        await postgres.fetch("offsets")
+            for _ in range(5):
+                assert await postgres.fetch("offsets") == []
+
+    asyncio.run(run())

@@ -25,7 +25,7 @@ _LABEL_US = 2
 #: Cost of each KiB that the log has to take.
 _KIB_US = 7
 #: Cost of each limit of a user's velocity.
-_VELOCITY_US = 40
+_VELOCITY_US = 16
 #: Cost of each namespace in a call.
 _NAMESPACE_US = 15
 #: Cost of a board in a call, whoever is moved on it.

@@ -4,19 +4,20 @@
 -- keeps what still holds. Of up to 64 grants each time is kept (kind t): exact. Above that, grants (n) are counted in 64
 -- parts of the stretch, and so are amounts (a), always: a part counts whole until all of it lies before the stretch. That
 -- is never looser than the limit, and stricter by less than `per` / 64. Numbers are seven bytes each, the highest first:
--- times are the oldest first; parts are the number of the newest part, then what each part holds, the newest first.
+-- times are the oldest first; parts are the number of the newest part, what all parts hold, then what each holds, the newest
+-- first.
 
 local TIMES_MAX = 64 -- of grants that are kept one by one: 448 bytes a user and limit
 local PARTS = 64 -- of a stretch: 469 bytes a user and limit
 local WIDTH = 7 -- bytes of a number: times and amounts stay below 2^53
 
 local function packed(number)
-  local bytes = {}
-  for i = WIDTH, 1, -1 do
-    bytes[i] = number % 256
-    number = math.floor(number / 256)
-  end
-  return string.char(unpack(bytes))
+  local low = number % 16777216
+  local high = (number - low) / 16777216
+  local middle = high % 65536
+  local top = (high - middle) / 65536
+  return string.char((top - top % 256) / 256, top % 256, (middle - middle % 256) / 256, middle % 256,
+    (low - low % 65536) / 65536, (low % 65536 - low % 256) / 256, low % 256)
 end
 
 -- The number at a place, from 1.
@@ -68,52 +69,58 @@ local function read_pace(user, limits)
   end
 end
 
--- What a user got in the stretch behind an instant: { newest = the number of its newest part, total, [0] = what that part
--- holds, [1] = what the one before does, … }.
+-- What a user got in the stretch behind an instant: { newest = the number of its newest part, total, added = what comes to
+-- that part now, text = what the parts before held, the newest first, age = that of the first of them }. O(parts that left).
 local function parts_of(text, limit, at)
-  local parts = { newest = math.floor(at / limit.width), total = 0 }
-  local shift = text and math.max(0, parts.newest - unpacked(text, 1)) or 0
-  for place = 2, text and #text / WIDTH or 0 do
-    local age = place - 2 + shift
-    local last = (parts.newest - age + 1) * limit.width - 1
-    if last > at - limit.per then
-      parts[age] = unpacked(text, place)
-      parts.total = parts.total + parts[age]
+  local parts = { newest = math.floor(at / limit.width), total = 0, added = 0, text = '', age = 0 }
+  if text then
+    parts.age = math.max(0, parts.newest - unpacked(text, 1))
+    local oldest = math.ceil(parts.newest + 1 - (at - limit.per + 1) / limit.width) - 1
+    local count, kept = #text / WIDTH - 2, oldest - parts.age + 1
+    if kept > 0 then
+      parts.total, parts.text = unpacked(text, 2), sub(text, 2 * WIDTH + 1, (2 + kept) * WIDTH)
+      for place = kept + 1, count do
+        parts.total = parts.total - unpacked(text, 2 + place)
+      end
     end
   end
   return parts
 end
 
 local function parts_text(parts)
-  local numbers, oldest = { packed(parts.newest) }, 0
-  for age = 0, PARTS do
-    oldest = parts[age] and age or oldest
+  local first, rest = parts.added, parts.text
+  if rest ~= '' and parts.age == 0 then
+    first, rest = first + unpacked(rest, 1), sub(rest, WIDTH + 1)
+  elseif rest ~= '' then
+    rest = string.rep(packed(0), parts.age - 1) .. rest
   end
-  for age = 0, oldest do
-    numbers[age + 2] = packed(parts[age] or 0)
-  end
-  return table.concat(numbers)
+  return packed(parts.newest) .. packed(parts.total) .. packed(first) .. rest
 end
 
 -- Parts from the times of grants that a lower limit had kept.
 local function parts_of_times(times, limit, at)
-  local parts = parts_of(nil, limit, at)
-  for place = 1, #times / WIDTH do
-    local age = parts.newest - math.floor(unpacked(times, place) / limit.width)
-    if age <= PARTS then
-      parts[age], parts.total = (parts[age] or 0) + 1, parts.total + 1
-    end
+  local newest, counts, total = math.floor(at / limit.width), {}, #times / WIDTH
+  for age = 0, PARTS do
+    counts[age] = 0
   end
-  return parts
+  for place = 1, total do
+    local age = math.min(PARTS, newest - math.floor(unpacked(times, place) / limit.width))
+    counts[age] = counts[age] + 1
+  end
+  local texts = { packed(newest), packed(total) }
+  for age = 0, PARTS do
+    texts[age + 3] = packed(counts[age])
+  end
+  return parts_of(table.concat(texts), limit, at)
 end
 
 -- Times from the parts that a higher limit had kept: each grant as late as it may have been.
 local function times_of_parts(text, limit, at)
   local parts, times = parts_of(text, limit, at), {}
-  for age = PARTS, 0, -1 do
-    local last = math.min(at, (parts.newest - age + 1) * limit.width - 1)
-    for _ = 1, math.min(TIMES_MAX, parts[age] or 0) do
-      times[#times + 1] = packed(last)
+  for place = #parts.text / WIDTH, 1, -1 do
+    local last = (parts.newest - parts.age - place + 2) * limit.width - 1
+    for _ = 1, math.min(TIMES_MAX, unpacked(parts.text, place)) do
+      times[#times + 1] = packed(math.min(at, last))
     end
   end
   return table.concat(times)
@@ -154,7 +161,7 @@ local function within_pace(limits, user, amount, at)
 end
 
 local function add_part(parts, number)
-  parts[0], parts.total = (parts[0] or 0) + number, parts.total + number
+  parts.added, parts.total = parts.added + number, parts.total + number
 end
 
 -- The times with one more, without those that no grant will be compared with.

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .entry import CORRECTION, Entry, LogEntry, entry_id, labels_of
+from .entry import CORRECTION, Entry, LogEntry, claim_of, entry_id, labels_of
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .moment import SentMoment
@@ -328,4 +328,5 @@ def correction_entry(
         windows=moves.windows,
         labels=moves.labels,
         moves=moves.text,
+        claim=b"" if ask.key is None or asked is None else claim_of(namespace.id, ask.key, asked),
     )

@@ -12,6 +12,8 @@ HEAL = "heal"
 SEAL = "seal"
 QUARANTINE = "quarantine"  # the verb of a grant that waits for an admin's word
 
+IDEMPOTENCY_KEY = "key"
+
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -98,6 +100,8 @@ class Entry(msgspec.Struct):
     besides the total, `c:…` and `s:…`; moves: what becomes of each, as lua/include/outcome.lua reads it;
     "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
+    claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script lets a
+    key be claimed once. b"": none.
     """
 
     namespace: Namespace
@@ -110,6 +114,7 @@ class Entry(msgspec.Struct):
     windows: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     moves: str = ""
+    claim: bytes = b""
     packed: bytes = b""
 
     def __post_init__(self) -> None:
@@ -123,6 +128,11 @@ def labels_of(category: str | None, source: str | None, day: str | None = None) 
     if source is not None:
         found = (*found, f"s:{source}")
     return found if day is None else (*found, f"d:{day}")
+
+
+def claim_of(namespace_id: int, key: str, asked: bytes) -> bytes:
+    """What a correction claims by its Idempotency-Key: 16 bytes for the key, and those of what was asked."""
+    return entry_id(IDEMPOTENCY_KEY, namespace_id, key, 0) + asked
 
 
 def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:

@@ -291,6 +291,11 @@ class UserErasing(Unavailable):
 # `stale_rules` never reaches a client: the entry is planned again.
 OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "grant_conflict": (GrantConflict, "this grant_id was used for a grant with other content", "$.grant_id"),
+    "key_conflict": (
+        KeyConflict,
+        "this Idempotency-Key was used for another correction",
+        "Idempotency-Key",
+    ),
     "score_overflow": (ScoreOverflow, "a score or balance would leave ±(10^15 − 1) scaled units", "$.amount"),
     "amount_range": (AmountRange, "the amount lies outside the namespace's amount_min and amount_max", "$.amount"),
     "velocity": (TooFast, "the user has reached a velocity of the namespace", "$.user_id"),
@@ -305,6 +310,7 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
     "stale_user": (StoreUnavailable, "the user changes faster than the ledger follows", None),
+    "key_used": (StoreUnavailable, "the ledger does not hold yet what this Idempotency-Key did", None),
     "user_erasing": (UserErasing, "nothing is taken until that is done; then the name is a new user's", "$.user_id"),
     "log_full": (Overloaded, "the ledger is too far behind: its log is full", None),
     "corrupt": (StoreUnavailable, "a key of this grant holds something else than it should", None),

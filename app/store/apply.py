@@ -34,8 +34,8 @@ class Head:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, `not_over` (a seal that comes too
-    early), or a key of model.errors.OUTCOMES.
+    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, `key_used`, `not_over` (a seal that
+    comes too early), or a key of model.errors.OUTCOMES.
     """
 
     code: str
@@ -97,7 +97,7 @@ def pack(
             user_names.append(body.user)
         shape = shapes.setdefault(entry.labels, len(shapes) + 1)
         entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
-        entry_args += (body.granted_at, entry.moves, entry.packed)
+        entry_args += (body.granted_at, entry.moves, entry.claim, entry.packed)
     generations = head.generations.split(",")
     epoch, seq, digest = head.known
     return evalsha(

@@ -47,7 +47,7 @@ class _Rates(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _rates(ordered: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
-    board = _BOARD_US + 10 * ordered + 12 * dense + 26 * bounded + 5 * latest
+    board = _BOARD_US + 8 * ordered + 12 * dense + 24 * bounded + 5 * latest
     move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * latest
     return _Rates(board, move)
 

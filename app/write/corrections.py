@@ -165,7 +165,7 @@ class Corrector:
                 results.append(self._receipt(entry, outcome))
             else:
                 failed.add(step.ask.grant_id)
-                again = outcome.code in ("stale_rules", "grant_conflict", "stale_user")
+                again = outcome.code in ("stale_rules", "grant_conflict", "stale_user", "key_used")
                 results.append(None if again else problem_of(outcome.code, outcome.detail))
         return results
 

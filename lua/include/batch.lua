@@ -86,14 +86,22 @@ local function unpack_shapes(args, count)
 end
 
 local function unpack_entries(args, count, targets, users, shapes)
-  local entries, ids = {}, {}
+  local entries, ids, claims = {}, {}, {}
   for i = 1, count do
-    local id, content, verdict, target, user, shape, amount, weight, granted_at, moves, body =
-      unpack(ARGV, args + 1, args + 11)
+    local id, content, verdict, target, user, shape, amount, weight, granted_at, moves, claim, body =
+      unpack(ARGV, args + 1, args + 12)
     entries[i] = { number = i, id = id, content = content, verdict = verdict, target = targets[tonumber(target)],
                    user = users[tonumber(user)], shape = shapes[tonumber(shape)], amount = tonumber(amount),
                    weight = tonumber(weight), granted_at = tonumber(granted_at), moves = moves, body = body }
-    ids[i], args = id, args + 11
+    ids[i], args = id, args + 12
+    if claim ~= '' then
+      claims[#claims + 1] = entries[i]
+      entries[i].claim, entries[i].asked = sub(claim, 1, 16), sub(claim, 17)
+    end
+  end
+  -- Ids of entries stand first, so that what is seen of an entry stands at its own place.
+  for k, entry in ipairs(claims) do
+    ids[count + k], entry.claim_place = entry.claim, count + k
   end
   return entries, ids
 end

@@ -7,6 +7,13 @@ local function result_of(at, score, previous)
   return score and format('%d %d ', at, score) or previous and format('%d  %d', at, previous) or format('%d  ', at)
 end
 
+-- nil where the entry claims no Idempotency-Key, or one that is free. 'key_used': the very same was asked with it, by an
+-- entry that the caller's plan did not know of; 'key_conflict': something else was.
+local function refuse_claim(batch, entry)
+  local held = entry.claim and (batch.seen[entry.claim_place] or batch.pending[entry.claim])
+  return held and (same_content(held, entry.asked) and 'key_used' or 'key_conflict')
+end
+
 -- One entry's outcome: code, epoch, seq, score, previous score or detail.
 local function judge(batch, i, head, seq, log_key)
   local entry = batch.entries[i]
@@ -14,7 +21,10 @@ local function judge(batch, i, head, seq, log_key)
   local counted = batch.seen[i] or batch.pending[entry.id]
   entry.seq = seq
   if not counted then
-    local code, detail = decide(entry, batch.at, #batch.applied >= batch.room)
+    local code, detail = refuse_claim(batch, entry), nil
+    if not code then
+      code, detail = decide(entry, batch.at, #batch.applied >= batch.room)
+    end
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
     if ledger_seq then
       return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score
@@ -29,6 +39,9 @@ local function judge(batch, i, head, seq, log_key)
     entry.stream_id = format('%d-%d', head.epoch, seq)
     entry.result = result_of(batch.at, score, previous) .. (code == 'applied' and '' or ' q')
     batch.pending[entry.id] = entry.content .. entry.stream_id
+    if entry.claim then
+      batch.pending[entry.claim] = entry.asked .. entry.stream_id
+    end
     batch.applied[#batch.applied + 1] = entry
     return code, head.epoch, seq, score, previous
   end

@@ -1,4 +1,5 @@
--- Idempotency: which ids this partition has counted, with what content, at which seq.
+-- Idempotency: which ids this partition has counted, with what content, at which seq. A correction with an Idempotency-Key
+-- also claims the key: an id of its own, whose content is what was asked.
 
 -- By position in `ids`: content digest .. "<epoch>-<seq>" where counted; or nil and a refusal.
 local function read_seen(seen_keys, ids)

@@ -8,6 +8,9 @@ local function mark_seen(seen_key, applied)
   local args, n = {}, 0
   for _, entry in ipairs(applied) do
     args[n + 1], args[n + 2], n = entry.id, entry.content .. entry.stream_id, n + 2
+    if entry.claim then
+      args[n + 1], args[n + 2], n = entry.claim, entry.asked .. entry.stream_id, n + 2
+    end
   end
   call('HSET', seen_key, unpack(args))
 end

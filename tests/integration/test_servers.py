@@ -180,3 +180,68 @@ def test_a_new_namespace_is_known_at_once_to_a_server_that_knew_there_was_none(
         assert put(api, name).status_code == 201
         assert other.get(f"/v1/namespaces/{name}/boards/all").status_code == 200
         assert post(other, name, "g1").status_code == 201
+
+
+def at_once(*calls: Any) -> list[httpx.Response]:
+    """The answers to calls that are made at one moment."""
+    start, found = threading.Barrier(len(calls)), {}
+
+    def run(place: int, call: Any) -> None:
+        start.wait()
+        found[place] = call()
+
+    threads = [threading.Thread(target=run, args=held) for held in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[place] for place in range(len(calls))]
+
+
+def test_one_idempotency_key_makes_one_of_two_corrections_at_one_moment(
+    live_server: Any, other: httpx.Client, api: httpx.Client
+) -> None:
+    name, rounds = "one-key", 12
+    assert put(api, name).status_code == 201
+    for i in range(rounds):
+        post(api, name, f"a{i}", 5)
+        post(api, name, f"b{i}", 5)
+    live_server.wait_flushed()
+    known_to(other, name)
+    told = []
+    for i in range(rounds):
+        head, url = {"Idempotency-Key": f"key-{i}"}, f"/v1/namespaces/{name}/grants"
+        # One grant on even rounds, two on odd ones; by two servers, and by one.
+        second = other if i % 4 < 2 else api
+        told.append(
+            at_once(
+                lambda i=i, head=head, url=url: api.patch(f"{url}/a{i}", json={"amount": 6}, headers=head),  # type: ignore[misc]
+                lambda i=i, head=head, url=url, second=second: second.patch(  # type: ignore[misc]
+                    f"{url}/{'ab'[i % 2]}{i}", json={"amount": 7}, headers=head
+                ),
+            )
+        )
+    codes = [sorted(answer.status_code for answer in pair) for pair in told]
+    assert codes == [[200, 409]] * rounds
+    refused = [answer.json() for pair in told for answer in pair if answer.status_code == 409]
+    assert {(body["code"], body["field"]) for body in refused} == {("grant_conflict", "Idempotency-Key")}
+    kept = [answer.json() for pair in told for answer in pair if answer.status_code == 200]
+    assert {body["revision"] for body in kept} == {2}
+    live_server.wait_flushed()
+    score = api.get(f"/v1/namespaces/{name}/users/otter").json()["score"]
+    assert score == 10 * rounds + sum(body["score"] - body["previous_score"] for body in kept)
+
+
+def test_the_same_correction_sent_twice_at_one_moment_counts_once(
+    live_server: Any, other: httpx.Client, api: httpx.Client
+) -> None:
+    assert put(api, "same-key").status_code == 201
+    for i in range(6):
+        post(api, "same-key", f"g{i}", 5)
+    live_server.wait_flushed()
+    known_to(other, "same-key")
+    for i in range(6):
+        url, head = f"/v1/namespaces/same-key/grants/g{i}", {"Idempotency-Key": f"key-{i}"}
+        pair = at_once(*(lambda c=c: c.patch(url, json={"amount": 6}, headers=head) for c in (api, other)))  # type: ignore[misc]
+        assert sorted(answer.json()["status"] for answer in pair) == ["applied", "duplicate"]
+        assert {answer.json()["revision"] for answer in pair} == {2}

@@ -7,6 +7,9 @@ BATCH_ENTRIES = Histogram(
     "leaderboard_commit_batch_entries", "Entries in one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
 COMMIT_SECONDS = Histogram("leaderboard_commit_seconds", "One round: pipeline, script, fsync")
+CLOCK_OFFSET_SECONDS = Gauge(
+    "leaderboard_clock_offset_seconds", "How far this server's own clock is ahead of that of Redis"
+)
 LIVE_CONNECTIONS = Gauge("leaderboard_live_connections", "Open WebSocket connections")
 LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to WebSocket clients")
 PERSISTED_ROWS = Counter("leaderboard_persisted_rows_total", "Entries written to the ledger")

@@ -100,8 +100,8 @@ class Entry(msgspec.Struct):
     besides the total, `c:…` and `s:…`; moves: what becomes of each, as lua/include/outcome.lua reads it;
     "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
-    claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script lets a
-    key be claimed once. b"": none.
+    claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script
+    lets a key be claimed once. b"": none.
     """
 
     namespace: Namespace

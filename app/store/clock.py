@@ -1,8 +1,8 @@
 """The one clock of a server: that of Redis, as far as it was asked.
 
-Several servers decide by it which window a grant goes to and whether a moment is too far from now. So they must agree, and
-also with the script, whose time is Redis' own. A server's own clock may be wrong or jump: it is only used before Redis has
-been asked, and compared, so that somebody hears of it.
+Several servers decide by it which window a grant goes to and whether a moment is too far from now. So they must agree,
+and also with the script, whose time is Redis' own. A server's own clock may be wrong or jump: it is only used before
+Redis has been asked, and compared, so that somebody hears of it.
 """
 
 from collections.abc import Callable

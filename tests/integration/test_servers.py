@@ -208,19 +208,16 @@ def test_one_idempotency_key_makes_one_of_two_corrections_at_one_moment(
         post(api, name, f"b{i}", 5)
     live_server.wait_flushed()
     known_to(other, name)
+
+    def patch(client: httpx.Client, grant_id: str, amount: int, key: str) -> Any:
+        url = f"/v1/namespaces/{name}/grants/{grant_id}"
+        return lambda: client.patch(url, json={"amount": amount}, headers={"Idempotency-Key": key})
+
     told = []
     for i in range(rounds):
-        head, url = {"Idempotency-Key": f"key-{i}"}, f"/v1/namespaces/{name}/grants"
         # One grant on even rounds, two on odd ones; by two servers, and by one.
         second = other if i % 4 < 2 else api
-        told.append(
-            at_once(
-                lambda i=i, head=head, url=url: api.patch(f"{url}/a{i}", json={"amount": 6}, headers=head),  # type: ignore[misc]
-                lambda i=i, head=head, url=url, second=second: second.patch(  # type: ignore[misc]
-                    f"{url}/{'ab'[i % 2]}{i}", json={"amount": 7}, headers=head
-                ),
-            )
-        )
+        told.append(at_once(patch(api, f"a{i}", 6, f"key-{i}"), patch(second, f"{'ab'[i % 2]}{i}", 7, f"key-{i}")))
     codes = [sorted(answer.status_code for answer in pair) for pair in told]
     assert codes == [[200, 409]] * rounds
     refused = [answer.json() for pair in told for answer in pair if answer.status_code == 409]
@@ -240,8 +237,12 @@ def test_the_same_correction_sent_twice_at_one_moment_counts_once(
         post(api, "same-key", f"g{i}", 5)
     live_server.wait_flushed()
     known_to(other, "same-key")
+
+    def patch(client: httpx.Client, grant_id: str, key: str) -> Any:
+        url = f"/v1/namespaces/same-key/grants/{grant_id}"
+        return lambda: client.patch(url, json={"amount": 6}, headers={"Idempotency-Key": key})
+
     for i in range(6):
-        url, head = f"/v1/namespaces/same-key/grants/g{i}", {"Idempotency-Key": f"key-{i}"}
-        pair = at_once(*(lambda c=c: c.patch(url, json={"amount": 6}, headers=head) for c in (api, other)))  # type: ignore[misc]
+        pair = at_once(*(patch(client, f"g{i}", f"key-{i}") for client in (api, other)))
         assert sorted(answer.json()["status"] for answer in pair) == ["applied", "duplicate"]
         assert {answer.json()["revision"] for answer in pair} == {2}

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from .model.errors import Problem
 from .store import keys
+from .store.clock import StoreClock
 from .store.gather import Gatherer
 from .store.postgres import Postgres
 from .write.committer import Committer
@@ -22,8 +23,11 @@ FAULTS_TOLD_MAX = 20
 class Health:
     """Ready means that writes are taken; a missing Postgres degrades, it does not stop."""
 
-    def __init__(self, committer: Committer, gatherer: Gatherer, postgres: Postgres, partitions: int) -> None:
+    def __init__(
+        self, committer: Committer, gatherer: Gatherer, postgres: Postgres, partitions: int, clock: StoreClock
+    ) -> None:
         self._committer = committer
+        self._clock = clock
         self._gatherer = gatherer
         self._postgres = postgres
         self._partitions = partitions
@@ -38,6 +42,8 @@ class Health:
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._looked())
         refused, degraded, lag = await asyncio.shield(self._look)
+        if (clock := self._clock.problem()) is not None and self._clock.refusal() is None:
+            degraded = [*degraded, clock]
         if refused:
             return JSONResponse(
                 {"status": "unavailable", "degraded": refused + degraded, "lag_seq": lag}, 503, {"Retry-After": "1"}

@@ -51,6 +51,7 @@ from .store.apply import APPLY
 from .store.archive import BoardReader
 from .store.boards import READS
 from .store.changes import BUMP
+from .store.clock import TIME, StoreClock
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
 from .store.gather import WAIT_S_MAX, Gatherer
@@ -75,6 +76,8 @@ log = structlog.get_logger()
 WEB = Path(__file__).parent / "web"
 CHECK_S = 60.0
 FOLLOW_S = 1.0
+#: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
+TIME_S_MAX = 1.0
 # What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
@@ -107,6 +110,7 @@ class Server:
         live_limits: LiveLimits | None = None,
     ) -> None:
         self._settings = settings
+        self.clock = StoreClock(clock)
         self.connections = Connections(limits or ConnectionLimits(), address_of)
         self.postgres = Postgres(settings.postgres_url)
         self.directory = Directory()
@@ -122,11 +126,11 @@ class Server:
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
         self.directory.on_change.append(self.names.forget_named)
-        self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max)
+        self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max, self.clock)
         self.keyring = Keyring(self.directory, settings.api_key)
         boards = BoardReader(self.gatherer, self.postgres)
         stats = StatsReader(self.gatherer, self.postgres)
-        self.hub = Hub(self.gatherer, boards, stats, self.directory, self.names, clock)
+        self.hub = Hub(self.gatherer, boards, stats, self.directory, self.names, self.clock)
         live_limits = live_limits or LiveLimits(
             key_sockets_max=settings.key_sockets_max,
             address_sockets_max=settings.address_sockets_max,
@@ -139,24 +143,24 @@ class Server:
         fences = Fences(self.postgres.writes, self.gatherer.call)
         kept = BoardReader(self.gatherer, self.postgres.writes)
         corrector = Corrector(
-            *(self.committer, self.directory, self.gatherer, kept, ledger, fences, self.names, clock, ack)
+            *(self.committer, self.directory, self.gatherer, kept, ledger, fences, self.names, self.clock, ack)
         )
         self.corrections = Corrections(corrector, self.directory, self.keyring)
         places, voided = Places(self.gatherer, self.directory), VoidedGrants(self.gatherer, ledger)
         self.writer = Writer(
             *(self.committer, self.directory, self.keyring, memory, fences, self.names),
-            *(places, voided, clock, ack),
+            *(places, voided, self.clock, ack),
         )
-        history = History(self.postgres, self.gatherer, clock)
-        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, clock)
+        history = History(self.postgres, self.gatherer, self.clock)
+        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, self.clock)
         past = Past(self.postgres, self.gatherer)
         door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
-        self.stats = Stats(stats, boards, self.directory, self.keyring, clock)
+        self.stats = Stats(stats, boards, self.directory, self.keyring, self.clock)
         self.reader = Reader(
-            *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, clock)
+            *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, self.clock)
         )
-        self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, clock)
-        self.many = Many(boards, self.stats, door, self.names, clock)
+        self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, self.clock)
+        self.many = Many(boards, self.stats, door, self.names, self.clock)
         intents = Intents(self.postgres.writes, self.gatherer.call, self.committer.submit, partitions)
         self.people = People(intents, Erasures(self.postgres.writes), self.directory, self.keyring)
         self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents)
@@ -164,9 +168,9 @@ class Server:
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.search = Search(self.postgres, door)
         self.namespaces = Namespaces(
-            self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, clock
+            self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, self.clock
         )
-        self.health = Health(self.committer, self.gatherer, self.postgres.writes, partitions)
+        self.health = Health(self.committer, self.gatherer, self.postgres.writes, partitions, self.clock)
 
     async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:
         rows = await self.postgres.writes.fetch("offsets")
@@ -185,6 +189,7 @@ class Server:
         )
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         try:
+            await self._ask_time()
             yield {
                 DRAIN: self.live.drain,
                 CONNECTIONS: self.connections,
@@ -212,13 +217,23 @@ class Server:
                 pass
 
     async def _follow(self) -> None:
-        """Every second: a server that gets nothing but writes must hear of revoked keys too."""
+        """Every second: a server that gets nothing but writes must hear of revoked keys too, one that gets no writes of
+        the time."""
         while True:
             await asyncio.sleep(FOLLOW_S)
+            await self._ask_time()
             try:
                 await self.directory.refresh()
             except Problem:
                 pass
+
+    async def _ask_time(self) -> None:
+        """Learns what Redis' clock says; while Redis is away the last answer holds."""
+        asked = self.clock.elapsed()
+        try:
+            self.clock.learn(await asyncio.wait_for(self.gatherer.call(TIME), TIME_S_MAX), asked)
+        except (Problem, TimeoutError):
+            pass
 
     def routes(self) -> list[BaseRoute]:
         """Every path, the hottest first."""

@@ -17,6 +17,7 @@ from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Un
 from ..store import apply
 from ..store.apply import STALE_PLAN, CallRefused, Head, Outcome
 from ..store.caller import CALLER, OWN
+from ..store.clock import TIME, StoreClock
 from ..store.cost import (
     CALL_BYTES_MAX,
     CALL_ENTRIES_MAX,
@@ -69,11 +70,12 @@ _REFUSALS: dict[str, type[Unavailable]] = {
 class Committer:
     """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
 
-    def __init__(self, link: Link, offsets: Offsets, log_max: int, backlog_us_max: int = BACKLOG_US_MAX) -> None:
+    def __init__(self, link: Link, offsets: Offsets, log_max: int, clock: StoreClock) -> None:
         self._link = link
+        self._clock = clock
         self._offsets = offsets
         self._log_max = log_max
-        self._shares = Shares(backlog_us_max, "grants")
+        self._shares = Shares(BACKLOG_US_MAX, "grants")
         self._queues: dict[int, Turns[Part]] = {}
         self._flights: dict[int, Flight] = {}
         self._heads: dict[int, Head] = {}
@@ -93,7 +95,7 @@ class Committer:
 
         Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
         """
-        self._refuse_hung()
+        self._check()
         whole = atomic or len(entries) == 1
         parts = [Portion(entries, write_cost(entries))] if whole else list(portions(entries, PART_US_MAX))
         # A client's batches and its single grants have a queue and a share each.
@@ -133,7 +135,7 @@ class Committer:
 
         Recovering, StoreUnavailable, Overloaded.
         """
-        self._refuse_hung()
+        self._check()
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._queue(p, (OWN, False), ((0, (Work([], done), [])),))
         await done
@@ -174,8 +176,9 @@ class Committer:
         for flight in flights:
             if not flight.sent:
                 flight.sent, flight.first_known = True, self._heads[flight.partition].known[1]
-        started = monotonic()
-        replies = await self._link.run(calls)
+        started, asked = monotonic(), self._clock.elapsed()
+        now, *replies = await self._link.run([TIME, *calls])
+        self._clock.learn(now, asked)
         COMMIT_SECONDS.observe(monotonic() - started)
         for flight, reply in zip(flights, replies, strict=True):
             BATCH_ENTRIES.observe(len(flight.entries))
@@ -317,7 +320,8 @@ class Committer:
         """Whether Redis has been silent for so long that nobody else is to wait for it."""
         return self._silent_since is not None and monotonic() - self._silent_since >= UNSENT_S_MAX
 
-    def _refuse_hung(self) -> None:
+    def _check(self) -> None:
+        self._clock.check()
         if self._is_hung():
             raise self.refused or away(TimeoutError())
 

@@ -1,0 +1,106 @@
+"""Servers whose own clocks are wrong, over one Redis: what they decide by time, they decide by Redis' clock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from app.model.windows import from_micros, now_micros
+from app.server import Server
+from app.settings import Settings
+from tests.conftest import KEY
+
+HEAD = {"authorization": f"Bearer {KEY}"}
+
+
+@asynccontextmanager
+async def server(stack: Any, ahead_s: float) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server in this process whose own clock is ahead by so many seconds."""
+    settings = Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url, api_key=KEY)
+    held = Server(settings, 16, lambda: now_micros() + round(ahead_s * 1_000_000))
+    app = held.app()
+    async with held.lifespan(app):  # type: ignore[arg-type]  # of no use to it
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server", headers=HEAD) as client:
+            yield client
+
+
+def with_servers(stack: Any, ahead_s: list[float], work: Callable[..., Awaitable[None]]) -> None:
+    async def run() -> None:
+        if len(ahead_s) == 1:
+            async with server(stack, ahead_s[0]) as one:
+                await work(one)
+            return
+        async with server(stack, ahead_s[0]) as one, server(stack, ahead_s[1]) as other:
+            await work(one, other)
+
+    asyncio.run(run())
+
+
+async def post(client: httpx.AsyncClient, name: str, grant_id: str, **fields: Any) -> httpx.Response:
+    body = {"grant_id": grant_id, "user_id": "otter", "amount": 5} | fields
+    return await client.post(f"/v1/namespaces/{name}/grants", json=body)
+
+
+def stamp(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def test_the_latest_of_two_grants_is_the_later_one_whatever_the_servers_clocks_say(live_server: Any) -> None:
+    async def work(fast: httpx.AsyncClient, right: httpx.AsyncClient) -> None:
+        assert (await fast.put("/v1/namespaces/clock-latest", json={"aggregation": "latest"})).status_code == 201
+        assert (await post(fast, "clock-latest", "g1", amount=1)).json()["score"] == 1
+        for i in (2, 3):
+            assert (await post(right, "clock-latest", f"g{i}", amount=i)).json()["score"] == i
+
+    with_servers(live_server, [3, 0], work)
+
+
+def test_a_true_moment_is_taken_by_a_server_that_is_late_and_refused_by_none(live_server: Any) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        url = "/v1/namespaces/clock-bounds"
+        assert (await client.put(url, json={"accept_past": "PT10S", "accept_future": "PT10S"})).status_code == 201
+        now = from_micros(now_micros())
+        assert (await post(client, "clock-bounds", "now", granted_at=stamp(now))).status_code == 201
+        for name, by in (("past", -25), ("future", 25)):
+            moment = stamp(now + timedelta(seconds=by))
+            assert (await post(client, "clock-bounds", name, granted_at=moment)).json()["code"] == "granted_at_range"
+
+    for ahead in (-20, 20):
+        with_servers(live_server, [ahead], work)
+        with live_server.client() as client:
+            assert client.delete("/v1/namespaces/clock-bounds?confirm=clock-bounds").status_code < 300
+
+
+def test_a_difference_is_told_and_past_a_bound_writes_are_refused(live_server: Any) -> None:
+    async def told(client: httpx.AsyncClient) -> None:
+        ready = await client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["degraded"] == ["the clock of this server is 3.0 s ahead of that of Redis"]
+        metrics = (await client.get("/metrics")).text
+        assert "leaderboard_clock_offset_seconds" in metrics
+
+    with_servers(live_server, [3], told)
+
+    async def refused(client: httpx.AsyncClient) -> None:
+        day = datetime.now(UTC).date().isoformat()
+        assert (await client.put("/v1/namespaces/clock-off", json={})).status_code == 201
+        ready = await client.get("/readyz")
+        assert ready.status_code == 503
+        answer = await post(client, "clock-off", "g1")
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], answer.headers["retry-after"]) == (503, "store_unavailable", "1")
+        assert "3456000.0 s" in problem["detail"]
+        correction = await client.delete("/v1/namespaces/clock-off/grants/g1")
+        assert correction.status_code in (404, 503)
+        # What is read goes by Redis' clock: today is today.
+        told = (await client.get("/v1/namespaces/clock-off/boards/day")).json()
+        assert told["window"] == day or told["window"] == datetime.now(UTC).date().isoformat()
+
+    for days in (40, -40):
+        with_servers(live_server, [days * 86_400], refused)
+        with live_server.client() as client:
+            assert client.delete("/v1/namespaces/clock-off?confirm=clock-off").status_code < 300

@@ -78,7 +78,14 @@ class Namespaces:
         if row is None:
             fields = _encode({"rules": _told(rules)}).decode()
             made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
-            return None if made is None else (Namespace(made["id"], name, p, made["version"], rules), True)
+            return (
+                None
+                if made is None
+                else (
+                    Namespace(made["id"], name, p, made["version"], rules, accept_future_max=made["accept_future_max"]),
+                    True,
+                )
+            )
         old = namespace_of(row)
         if row["people"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
@@ -94,7 +101,9 @@ class Namespaces:
         changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, actor, body, reach)
         if changed is None:
             return None
-        namespace = Namespace(old.id, name, p, changed["version"], rules)
+        namespace = Namespace(
+            old.id, name, p, changed["version"], rules, accept_future_max=changed["accept_future_max"]
+        )
         if change is not None and rules == old.rules:
             await self._publish(name, publish_calls(namespace))
             raise locked(change)

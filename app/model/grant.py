@@ -167,9 +167,10 @@ def _verdict(namespace: Namespace, units: int, granted_at: int, now: int, backfi
 def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | None:
     """The earliest moment at which this grant may have come before; None: there is no telling.
 
-    It was acceptable no earlier than accept_future before its granted_at. One without granted_at took the moment of
+    It was acceptable no earlier than accept_future before its granted_at, by the largest one ever in force: it may have
+    come while that was. One without granted_at took the moment of
     its first arrival: only the seen generations know it, and what comes after those is healed from the ledger.
     """
     if namespace.future_micros is None:
         return None
-    return (now if sent_at is None else sent_at) - namespace.future_micros
+    return (now if sent_at is None else sent_at) - max(namespace.future_micros, namespace.accept_future_max)

@@ -199,6 +199,7 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
 
     rules_from_seq: where its partition's log stood when these rules came into force; whatever has a later version was
     read by them. None: not known.
+    accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 for one without a bound.
     """
 
     id: int
@@ -207,6 +208,7 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     version: int
     rules: Rules
     rules_from_seq: int | None = None
+    accept_future_max: int = 0
 
     @cached_property
     def calendar(self) -> Calendar:

@@ -153,7 +153,15 @@ def parse_published(value: bytes) -> Namespace | None:
 
 def namespace_of(row: asyncpg.Record) -> Namespace:
     """A namespace from its row."""
-    return Namespace(row["id"], row["name"], row["partition"], row["version"], _decode_rules(row["rules"]))
+    # Not every query reads the last one: nobody plans a grant by the namespaces that those are about.
+    return Namespace(
+        row["id"],
+        row["name"],
+        row["partition"],
+        row["version"],
+        _decode_rules(row["rules"]),
+        accept_future_max=row.get("accept_future_max", 0),
+    )
 
 
 def publish_calls(namespace: Namespace) -> list[Call]:

@@ -17,22 +17,24 @@ SELECT partition FROM partitions WHERE opened_at IS NOT NULL;
 UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 
 -- name: namespaces
-SELECT id, name, partition, version, rules::text FROM namespaces WHERE deleted_at IS NULL ORDER BY name;
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
+WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: namespace
-SELECT id, name, partition, version, rules::text, reach, people FROM namespaces WHERE name = $1 AND deleted_at IS NULL;
+SELECT id, name, partition, version, rules::text, reach, people, accept_future_max FROM namespaces
+WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
 -- A season that was over before anybody wrote of it is not told to begin.
 WITH made AS (
     INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
-    ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version),
+    ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()),
 told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
-SELECT id, version FROM made;
+SELECT id, version, accept_future_max FROM made;
 
 -- name: change_namespace
 -- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
@@ -40,7 +42,7 @@ SELECT id, version FROM made;
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
     WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT people)
-    RETURNING id, version),
+    RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()
@@ -52,7 +54,7 @@ coming AS (
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
-SELECT version FROM changed;
+SELECT version, accept_future_max FROM changed;
 
 -- name: renew_namespace
 -- The same rules under a new version, unless somebody changed them since they were read.
@@ -1500,12 +1502,12 @@ WHERE user_number = $1;
 SELECT erasures FROM deployment;
 
 -- name: namespaces_of_partitions
-SELECT id, name, partition, version, rules::text FROM namespaces
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
 
 -- name: changed_namespaces
 -- Some partitions' namespaces whose rules have a version behind one, in that order.
-SELECT id, name, partition, version, rules::text FROM namespaces
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND version > $2 AND deleted_at IS NULL ORDER BY version LIMIT $3;
 
 -- name: deleted_lately

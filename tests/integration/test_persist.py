@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -96,6 +97,31 @@ def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
     assert grant(client, "g2", **old).json()["score"] == 10
     own_stack.kill("postgres")
     assert grant(client, "g3", **old).json()["code"] == "store_unavailable"
+
+
+@pytest.mark.timeout(120)
+def test_a_grant_ahead_of_its_time_is_looked_up_by_the_rules_it_came_under(
+    own_stack: Any, client: httpx.Client, direct: Any
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(seconds=8)
+    fields = {"granted_at": ahead.isoformat()}
+    assert grant(client, "g1", **fields).status_code == 201
+    own_stack.wait_flushed()
+    p = partition(direct)
+    while direct.exists(keys.seen(p, 1)):
+        before = direct.hget(keys.meta(p), "generations")
+        direct.hset(keys.meta(p), "began", 1)
+        until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
+    assert datetime.now(UTC) < ahead, "the generations took too long to be of use here"
+    assert client.put("/v1/namespaces/n", json={"accept_past": None, "accept_future": "PT0S"}).status_code == 200
+    until(lambda: datetime.now(UTC) > ahead + timedelta(seconds=0.1), "the moment does not come")
+    # By the rules of now it cannot have come before its moment, which all generations know.
+    again = grant(client, "g1", **fields).json()
+    assert (again["status"], again["seq"], again["score"]) == ("duplicate", 1, 5)
+    assert grant(client, "g1", amount=6, **fields).json()["code"] == "grant_conflict"
+    with psycopg.connect(own_stack.postgres.url) as db:
+        (kept,) = db.execute("SELECT accept_future_max FROM namespaces").fetchone() or (None,)
+    assert kept == 300_000_000
 
 
 @pytest.mark.timeout(120)

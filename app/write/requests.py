@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import Scope
 
 from ..model.errors import Invalid, TooLarge
-from ..wire import JSON, MSGPACK, NDJSON, decode
+from ..wire import JSON, MSGPACK, NDJSON, decode, header
 
 #: Grants of an array.
 ARRAY_MAX = 1_000
@@ -47,7 +47,9 @@ NOTHING = Asked()
 
 
 def asked(scope: Scope) -> Asked:
-    """A request's parameters. Invalid."""
+    """A request's parameters. Invalid, also for an Idempotency-Key: whoever sends one counts on it."""
+    if header(scope, b"idempotency-key"):
+        raise Invalid("a grant is safe to repeat by its own grant_id: send no such key", field="Idempotency-Key")
     if not scope["query_string"]:
         return NOTHING
     query: str = scope["query_string"].decode("latin-1")

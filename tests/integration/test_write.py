@@ -279,3 +279,14 @@ def test_an_atomic_request_may_not_hold_everybody_up(api: httpx.Client, names: A
     many = [{"namespace": plain, "grant_id": f"g{i}", "user_id": f"u{i}", "amount": 1} for i in range(500)]
     assert api.post("/v1/grants?atomic=true", json=many).json()["applied"] == 500
     assert api.post("/v1/grants?atomic=true", json=[*many, {**many[0], "grant_id": "h"}]).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/namespaces/{}/grants", "/v1/grants"])
+def test_an_idempotency_key_on_grants_is_refused_by_name(api: httpx.Client, space: str, path: str) -> None:
+    body = {"grant_id": "g1", "user_id": "otter", "amount": 5} | ({} if "{}" in path else {"namespace": space})
+    for sent in (body, [body]):
+        refused = api.post(path.format(space), json=sent, headers={"Idempotency-Key": "k"})
+        told = refused.json()
+        assert (refused.status_code, told["code"], told["field"]) == (422, "invalid", "Idempotency-Key")
+        assert "grant_id" in told["detail"]
+    assert api.get(f"/v1/namespaces/{space}/boards/all").json()["total"] == 0

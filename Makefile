@@ -1,11 +1,11 @@
-# make setup: .venv with everything · dev: all parts, in the foreground · test · check · bench · clean
+# make setup: .venv with everything · dev: all parts, in the foreground · test · check · bench · limits (docs/limits.md) · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PORT ?= 8000
 ARGS ?=
 
-.PHONY: setup dev test check bench clean tools
+.PHONY: setup dev test check bench limits clean tools
 
 setup: $(STAMP)
 
@@ -35,6 +35,9 @@ $(STAMP)-bench: $(STAMP)
 
 bench: $(STAMP)-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+limits: setup
+	$(BIN)/python -m tests.limits
 
 # What the tests use beside Python, where it is missing and may be installed: a browser, and Debian's Redis.
 # No service of the package is left running. Failing here is no failure of the tests.

@@ -11,9 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+#: Seconds that a call may take; a server that is being started again is asked anew.
 TIMEOUT_S = 2.0
+#: Seconds between two grants, by chance: three to eight a second, which an eye can follow.
 PAUSE_S_MIN, PAUSE_S_MAX = 1 / 8, 1 / 3
+#: Seconds before the next try where the server is away: it is being started again.
 RETRY_S = 0.5
+#: Seconds that an end waits for a call under way; the thread ends with the process.
 STOP_S_MAX = 0.5
 PLAYERS = (
     "badger",

@@ -74,7 +74,9 @@ from .write.voided import VoidedGrants
 log = structlog.get_logger()
 
 WEB = Path(__file__).parent / "web"
+#: Seconds between two looks at how Redis is set up: somebody may change it while it runs.
 CHECK_S = 60.0
+#: Seconds between two looks for changed keys and rules where nobody reads: for so long a revoked key may write on.
 FOLLOW_S = 1.0
 #: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
 TIME_S_MAX = 1.0

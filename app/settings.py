@@ -32,14 +32,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_dir: Path = Path(".data")
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: Seconds after which a new generation of grant ids begins; a partition keeps two or three of them.
     seen_generation_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
+    #: Ids after which a new generation begins before its time: so much memory a generation takes.
     seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    #: Entries that a partition's log may hold in Redis; beyond them grants answer `503 overloaded`.
     log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    #: Seconds for which a log keeps what the ledger holds already.
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
+    #: Seconds between two rounds of what a persister does from time to time: rotating, comparing, archiving.
     chores_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
+    #: WebSockets of a key, in each process; beyond them a new one is refused.
     key_sockets_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    #: WebSockets of an address without a key (IPv6: of a /64), in each process; a school may stand behind one.
     address_sockets_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.store.scripts import join
+from tests import limits
 
 ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "app").rglob("*.py"))
@@ -72,3 +73,18 @@ def test_no_address_of_a_registry_stands_in_the_tree() -> None:
         if path.suffix in {".txt", ".toml", ".yaml", ".yml", ".md", ""} and "/simple" in path.read_text(errors="ignore")
     ]
     assert found == []
+
+
+def test_every_bound_has_its_reason() -> None:
+    found = [*limits.limits(), *limits.settings()]
+    assert len(found) > 200, "the rule finds the bounds"
+    without = [f"{one.path}:{one.line} {one.name}" for one in found if not one.reason]
+    assert without == [], "a comment that begins with #: above the constant says why this number"
+
+
+def test_the_page_of_limits_is_the_code() -> None:
+    assert limits.PAGE.read_text() == limits.page(), "make limits"
+
+
+def test_settings_stay_few() -> None:
+    assert limits.settings_count() <= 25

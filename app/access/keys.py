@@ -12,6 +12,8 @@ from ..store.changes import EVERYTHING, Changed
 from ..store.directory import Directory, KeyRecord
 
 SCOPES = ("read", "write", "admin")
+#: Keys that a process remembers as checked; beyond them all are forgotten, and the next request of each is checked
+#: anew.
 _CACHED_MAX = 10_000
 
 

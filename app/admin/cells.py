@@ -16,6 +16,7 @@ from .snapshot import Held, Kept, read_held
 from .veils import Place, place_between, read_veils
 
 Cells = dict[str, int]
+#: Rows that a comparison takes from Postgres at a time, so that it never holds all of a namespace.
 _EVENTS_A_FETCH = 5_000
 _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
 _KINDS |= {"gb": "time on board", "gc": "time of category", "gs": "time of source"}

@@ -11,9 +11,12 @@ from .report import told
 from .snapshot import Board, Space, read_kept, read_space
 from .veils import Place, Veils, read_veils
 
+#: Tries to read boards at one instant while users are being hidden; after them the boards cannot be compared.
 _TRIES_MAX = 100
+#: Seconds between two tries.
 _PAUSE_S = 0.1
-_MOVING_MAX = 1_000  # users who are being hidden or shown: all of them are asked for at that instant
+#: Users who are being hidden or shown: all of them are asked for at that instant.
+_MOVING_MAX = 1_000
 
 
 @dataclass(slots=True)

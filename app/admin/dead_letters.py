@@ -21,6 +21,7 @@ from ..store.postgres import Postgres
 DECIDED_S_MAX = 60.0
 #: Letters that are listed at once.
 LISTED_MAX = 10_000
+#: Seconds between two looks whether the persister has carried a decision out.
 _POLL_S = 0.1
 _PLACE = re.compile(r"(\d{1,4}):(\d{1,9})-(\d{1,18})\Z")
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode

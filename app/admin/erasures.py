@@ -9,6 +9,7 @@ from ..store.postgres import Postgres
 from ..store.veil import intent_of
 from .intents import hide, person_of
 
+#: Seconds between two looks whether an erasure is done.
 _POLL_S = 0.1
 
 

@@ -18,7 +18,10 @@ from ..store.postgres import Postgres
 from ..store.redis import Call
 from ..store.veil import Fetch, Submit, intent_of, move, plan, state_call
 
+#: Seconds that a request waits for the ledger to hold what the partitions have applied; after them a persister
+#: carries the wish out.
 APPLY_S_MAX = 2.0
+#: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.02
 
 

@@ -5,6 +5,7 @@ from ..store import keys
 from ..store.redis import Link
 from .snapshot import read_kept
 
+#: Boards whose keys one call asks for: four or five questions each, some ms of Redis.
 _BOARDS_A_CALL = 1_000
 _TYPES = {keys.board: b"zset", keys.orders: b"hash", keys.scores: b"zset", keys.sums: b"hash"}
 _TIMED = {**_TYPES, keys.times: b"hash"}

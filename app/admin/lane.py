@@ -13,8 +13,12 @@ from ..store.redis import Link
 from ..store.sums import TREE
 from .snapshot import CELLS
 
+#: Seconds that a verification waits for a partition's ledger to reach a seq; after them it tells that no persister
+#: follows.
 FLUSH_S_MAX = 60.0
+#: Seconds that one statement of a verification may take: it reads a whole ledger.
 QUERY_S_MAX = 600.0
+#: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.05
 
 

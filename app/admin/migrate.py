@@ -18,7 +18,9 @@ from ..store.redis import Call, Link, Refused
 from ..store.veil import VEIL, intent_of, state_call
 from .profiles import profile_of
 
+#: Profiles that are sent to Redis at a time: some ms of it.
 PROFILES_A_CALL_MAX = 1_000
+#: Users off the boards that are sent to Redis at a time: each is a call for every partition.
 STATES_A_CALL_MAX = 50
 
 

@@ -24,11 +24,14 @@ from ..store.redis import Call
 from ..wire import answer, check_query, decode_body
 
 _encode = msgspec.json.Encoder().encode
-#: Changes of namespaces that one key may make a second, on average and at once. A script that creates many waits a
-#: little; each change has every server look something up.
+#: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little; each
+#: change has every server look something up.
 CHANGES_A_SECOND_MAX = 50
+#: Changes of namespaces that one key may make at once, if it made none before: a script that sets up a deployment.
 CHANGES_BURST_MAX = 1_000
+#: Tries to write a namespace that others write at the same time; after them it answers `503 store_unavailable`.
 _TRIES_MAX = 3
+#: Keys that one call takes away: a ms of Redis or less, since it frees them later.
 _KEYS_A_CALL = 1_000
 
 

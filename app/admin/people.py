@@ -15,6 +15,7 @@ from ..wire import answer, check_query
 from .erasures import Erasures
 from .intents import Intents, Person
 
+#: Seconds that a request waits for an erasure; after them it answers 202, and a persister goes on.
 ERASE_S_MAX = 5.0
 
 

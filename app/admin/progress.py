@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Columns
 
+#: Seconds between two lines about how far a verification is, where there is no terminal.
 LINE_S = 5.0
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..model.veil import is_erased
 
+#: Findings that a verification keeps: where there are more, the first show the fault.
 FINDINGS_MAX = 1_000
 
 

@@ -22,8 +22,11 @@ from ..store.sums import TOP_NODES, integer_of
 
 CELLS = load("cells")
 
+#: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
 ROUNDS_MAX = 20
-_LOOKUPS_A_CALL = 20_000  # some ms, in which everybody else waits
+#: Look-ups of one call, users by boards: some ms, in which everybody else waits.
+_LOOKUPS_A_CALL = 20_000
+#: Users of one call, however few boards there are.
 _USERS_A_CALL = 500
 _BALANCES = ("total", "count", "last")
 

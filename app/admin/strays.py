@@ -13,6 +13,7 @@ from .lane import Lane
 from .report import told
 from .snapshot import score_of
 
+#: Members that one call goes through: a ms of Redis or less.
 _A_CALL = 1_000
 
 

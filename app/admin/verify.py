@@ -22,8 +22,10 @@ from .snapshot import read_kept
 from .strays import stray_members, stray_scores, stray_sums
 
 LANES = 2
+#: Users that are compared in one step, in which the memory stays small.
 USERS_A_STEP = 1_000
-LOOKUPS_A_STEP = 1_000_000  # all of it is done again where a board came meanwhile
+#: Look-ups of one step, users by boards: all of it is done again where a board came meanwhile.
+LOOKUPS_A_STEP = 1_000_000
 
 
 class Verifier:

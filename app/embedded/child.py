@@ -17,9 +17,14 @@ from typing import Self
 from .account import Account
 
 LAUNCH = Path(__file__).with_name("launch.py")
+#: Seconds in which a part has to be ready, or a step of its preparation to end; then it is killed, and the start
+#: fails.
 READY_S_MAX = 30.0
+#: Seconds in which a part has to end by itself; then it is killed.
 STOP_S_MAX = 4.0
+#: Seconds between two looks whether a part is ready.
 POLL_S = 0.02
+#: Bytes of a log before it is moved to `<log>.1`: a part has two such files at most.
 LOG_BYTES_MAX = 32 * 1024 * 1024
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

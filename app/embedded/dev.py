@@ -20,7 +20,9 @@ from .supervisor import StopRequestedError, Supervisor
 from .valkey import Valkey
 from .verbs import PROGRAM, Persist, Serve, Verb
 
+#: Seconds that the migration may take before the start is given up.
 MIGRATE_S_MAX = 120.0
+#: Seconds after a first Ctrl-C from which on another one means to hurry: a terminal may send one twice.
 HURRY_AFTER_S = 0.5
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# How long to wait for what a killed predecessor left to die.
+#: How long to wait for what a killed predecessor left to die.
 LOCK_S_MAX = 3.0
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+#: Seconds in which left processes are killed and reaped: the user waits for the prompt.
 KILL_S_MAX = 0.5
 
 

@@ -14,13 +14,17 @@ from typing import NoReturn
 from . import orphans
 from .child import READY_S_MAX, Child, EmbeddedError
 
+#: Seconds between two looks at all parts.
 TICK_S = 0.05
+#: Seconds before a dead part is started again: at first, and at most, as each death doubles them.
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 2.0
-# A child that was ready and lived this long is started again without growing delay.
+#: A child that was ready and lived this long is started again without growing delay.
 SETTLED_S = 1.0
-# So many deaths before it was ready, within so long: it cannot be started.
+#: So many deaths before it was ready, within so long: it cannot be started.
 DEATHS_MAX, DEATHS_WITHIN_S = 5, 10.0
+#: Seconds in which all parts together have to end; then they are killed.
 STOP_S_MAX = 4.0
+#: Seconds between two looks at how large the logs are.
 LOG_CHECK_S = 5.0
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from .child import Child, EmbeddedError
 
+#: Seconds for an answer to PING; a Redis that reads its file answers at once that it does.
 PROBE_S_MAX = 0.5
+#: Bytes that are read of the answer: who answers more is not our Redis.
 REPLY_BYTES_MAX = 64 * 1024
 
 

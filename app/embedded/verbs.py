@@ -13,8 +13,9 @@ from .child import Child
 
 # -P: a folder named app where the user stands is not ours.
 PROGRAM = (sys.executable, "-P", "-m", "app")
+#: Seconds for an answer to /healthz; the next look comes soon.
 PROBE_S_MAX = 0.5
-# A persister has no port to ask; one that is wrongly set up is gone by then.
+#: A persister has no port to ask; one that is wrongly set up is gone by then.
 PERSIST_SETTLED_S = 0.5
 
 

@@ -19,6 +19,7 @@ from .namespace import Namespace
 from .text import check_label
 from .tie import digits_of, line_key, place_by, place_of
 
+#: Bytes of the reason that a correction gives: it is a remark, and travels in the log with the correction.
 REASON_BYTES_MAX = 256
 _PLAIN = ("category", "source", "source_id", "action", "session_id")
 EDITABLE = ("amount", "granted_at", *_PLAIN)

@@ -16,7 +16,8 @@ from .windows import EARLIEST, LATEST, from_micros
 SentMoment = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "string", "format": "date-time"})]
 
 _EXCESS = re.compile(rb"(\.\d{6})\d+", re.ASCII)
-_SHORT_BYTES_MAX = 29  # quotes around 2026-11-27T09:00:00.123456Z: there is no room for a seventh digit
+#: Bytes of quotes around 2026-11-27T09:00:00.123456Z: there is no room for a seventh digit, which would be rounded.
+_SHORT_BYTES_MAX = 29
 _json = msgspec.json.Decoder(datetime).decode
 _json_text = msgspec.json.Decoder(str).decode
 _msgpack_text = msgspec.msgpack.Decoder(str).decode

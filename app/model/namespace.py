@@ -26,9 +26,11 @@ class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_amount: Number | None = None
 
 
-# Beyond a bound of time: for grants that were taken just before it and are on their way, and for clocks that differ.
+#: Beyond a bound of time: for grants that were taken just before it and are on their way, and for clocks that differ.
 MARGIN_MICROS = 60_000_000
+#: Seasons of a namespace: each grant is compared with all of them when its windows are looked up.
 SEASONS_MAX = 100
+#: Limits of a user's velocity: each is a piece of the user's history in Redis, and work for each grant.
 LIMITS_MAX = 4
 
 

@@ -11,6 +11,7 @@ from .errors import Invalid
 from .text import NAME_CHARS_MAX, check_chars, check_text
 from .zone import check_zone
 
+#: Bytes of an avatar's address: it stands in Redis for each user, and in each row of a board that names one.
 URL_BYTES_MAX = 512
 _SPACE = re.compile(r"\s")
 

@@ -8,7 +8,9 @@ from decimal import Decimal, InvalidOperation
 
 from .errors import AmountRange, AmountScale, Invalid
 
+#: Scaled units of an amount or a score: fifteen digits are exact in the doubles by which Redis sorts.
 UNITS_MAX = 10**15 - 1
+#: Characters of a number with a point or an exponent; a longer one is refused before it is read.
 _DIGITS_MAX = 1000
 _POWERS = tuple(int(f"1{'0' * n}") for n in range(32))
 

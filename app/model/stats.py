@@ -12,6 +12,7 @@ from .percentile import SHARES, parse_percentile
 from .score import from_units, sum_of
 from .text import check_label
 
+#: Bands of a namespace: each is a look-up in the board when its statistics are read.
 BANDS_MAX = 20
 #: Percentiles that one call may ask for: each is one or two look-ups in the board.
 PERCENTS_MAX = 20

@@ -16,6 +16,7 @@ RELEASE = "release"  # the state goes from Redis: nothing hangs on it any more
 # A wish → the state that the script reads of its user.
 STATES = {HIDE: "hidden", UNHIDE: "back", ERASE: "erasing"}
 
+#: Boards that one entry takes a user off: each is a move in one call, and others wait for that call.
 BOARDS_AN_ENTRY_MAX = 100
 MOVED = "moved"  # the verb of entries that only move further boards: one of each wish tells of it
 _ERASED = "\x01"

@@ -28,6 +28,7 @@ class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NAME = re.compile(r"(\d{4})-(?:(\d\d)(?:-(\d\d))?|W(\d\d))", re.ASCII)
+#: Days whose windows are remembered, eleven years of them; beyond, all are forgotten and worked out anew.
 _DAYS_KEPT_MAX = 4096
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)

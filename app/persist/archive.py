@@ -26,15 +26,21 @@ from .sink import Offset, Sink
 log = structlog.get_logger()
 
 ARCHIVE = load("archive")
+#: Seconds that one pass over a partition's archives may take: then the next has its turn.
 PASS_S = 0.5
 #: Seconds between two looks for archives that are to be made or to follow.
 STEP_S = 0.05
 #: Seconds that one statement may take: the archive of a window of millions.
 STATEMENT_S_MAX = 600.0
+#: Entries of the log that a new revision of an archive takes in: between two of them the pass may end.
 ENTRIES_A_REVISION = 200
+#: Members of a board that one call to Redis reads: some ms, in which everybody else waits.
 _MEMBERS_A_CALL = 5_000
+#: Users off a board whose scores one call asks for: some hundred µs of Redis each.
 _USERS_A_CALL = 500
-_SLACK_MICROS = 2 * 86_400_000_000  # the windows of an entry are those of the zone's rules when it came
+#: Time around a window in which its entries may lie: their windows are those of the zone's rules when they came.
+_SLACK_MICROS = 2 * 86_400_000_000
+#: Seconds before an archive that differs from Redis is compared again, and at most, as each try doubles them.
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
 
 Scored = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and since

@@ -26,14 +26,20 @@ from ..store.stats import kept_sums
 
 log = structlog.get_logger()
 
-# So many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at. One that had to
-# wait cost less than it took.
+#: So many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at. One that had to
+#: wait cost less than it took.
 REST, REST_S_MAX = 24.0, 5.0
+#: Seconds that a look waits for the ledger to reach what Redis has; after them the look is given up.
 PATIENCE_S = 2.0
-BEHIND_MAX = 20_000  # entries
+#: Entries that may have come since Redis was read: they are taken off the ledger's sums one by one.
+BEHIND_MAX = 20_000
+#: Seconds before the search begins anew that lost a store or broke off.
 _AGAIN_S = 1.0
+#: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.05
+#: Namespaces whose versions one call asks for: a ms of Redis or less.
 _VERSIONS_A_CALL = 1_000
+#: Seconds that one statement may take: the sums of a ledger of very many rows.
 _QUERY_S_MAX = 60.0
 
 

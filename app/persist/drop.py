@@ -10,10 +10,15 @@ from ..store.redis import Call, Link, Refused
 from .faults import DROP, EVERYWHERE, Faults, Unit
 from .sink import Sink
 
+#: Seconds that one step of clearing may take, for the ledger waits meanwhile.
 STEP_S = 0.05
+#: Seconds between two steps while something is being cleared.
 REST_S = 1.0
+#: Seconds between two looks for namespaces that were deleted.
 LOOK_S = 5.0
+#: Keys that one call goes through: a ms of Redis or less.
 _KEYS_A_SCAN = 1_000
+#: Rows of an archive that one statement takes away: the ledger waits no longer than that.
 _ROWS_A_CALL = 1_000
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+#: Seconds that a task is waited for before it is cancelled once more: it may have missed the cancellation.
 AGAIN_S = 1.0
 
 

@@ -20,7 +20,9 @@ from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, Unit
 from .sink import Offset, Sink
 
+#: Wishes that are looked at in a pass: each moves a user on boards, and the ledger waits meanwhile.
 INTENTS_MAX = 100
+#: Seconds between two looks for states of users that are not needed any more.
 ENDS_S = 60.0
 
 

@@ -14,6 +14,7 @@ from .faults import SEAL, Faults, Unit
 from .sink import Offset, Sink
 from .windows import OpenWindows
 
+#: Namespaces whose windows are looked at in a pass: the others have theirs in the next.
 NAMESPACES_A_PASS = 200
 
 

@@ -20,6 +20,7 @@ from .reach import note_reach
 from .row import BARE, COLUMNS, DUPLICATE, FULL, OWNER, Row, record, unpack
 from .seals import Seals
 
+#: Users whose numbers are kept in mind; beyond them all are forgotten and asked for anew.
 USERS_KEPT_MAX = 1_000_000
 #: Duplicates of a partition that are looked through for a user who is being erased.
 STRAYS_MAX = 10_000

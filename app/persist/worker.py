@@ -40,11 +40,15 @@ log = structlog.get_logger()
 
 SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
 
+#: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
 BLOCK_MS = 1_000
+#: Rows of one transaction: less than a second of Postgres.
 ROWS_MAX = 10_000
-# A transaction costs as much as 50 rows: under steady writes the next one waits to be worth it; idle adds no wait.
+#: Seconds that a transaction waits for more rows where it has few: a transaction costs as much as 50 rows. An idle
+#: ledger adds no wait.
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
+#: Seconds between two looks at which partitions this persister should hold.
 BALANCE_S = 1.0
 #: Seconds a persister rests that has nothing to read; so long may a partition wait for its new holder.
 IDLE_S = 0.2

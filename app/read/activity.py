@@ -31,6 +31,7 @@ from .history import moment_of
 from .rights import Door
 from .totals import USERS_BYTES_MAX, USERS_MAX, Users, check_users
 
+#: Buckets of a page: six weeks of hours. A client turns the page for more.
 LIMIT_MAX = 1_000
 LAG_HEADER = "Lag-Seq"
 _RANGE = ("since", "until", "by")

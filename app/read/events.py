@@ -24,9 +24,11 @@ from ..store.log import lag_behind
 from ..store.postgres import Postgres
 from ..wire import answer, check_query, query_int
 
+#: Events of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
 #: Entries of an actor or a session that one page looks through for the types asked: a look-up each, some 10 ms in all.
 LOOK_ENTRIES_MAX = 2_000
+#: The largest seq that Postgres keeps: a cursor beyond it is none of ours.
 _SEQ_MAX = 2**63 - 1
 
 _CURSOR = re.compile(r"\d{1,19}\.\d{1,19}\.\d{1,19}", re.ASCII)

@@ -12,6 +12,8 @@ from ..model.namespace import Namespace
 from ..wire import encode, header
 
 _OF_ARCHIVES = "a"
+#: Seconds for which a client or a proxy may take a costly answer as fresh, and then for how many it may show the old
+#: one while it asks again.
 _ALIKE_S, _STALE_S = 5, 30
 
 

@@ -21,7 +21,9 @@ from ..store.gather import Gatherer
 from ..store.log import counted_at, lag_behind
 from ..store.postgres import Fetch, Postgres
 
+#: Seconds that a read waits for a fresh grant to reach the ledger; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
+#: Seconds between two looks at the ledger: a row stands there some 50 ms after its grant, and each look is a query.
 _POLL_S = 0.02
 
 Place = tuple[datetime, int]  # of a grant among a user's: granted_at and seq

@@ -17,6 +17,7 @@ from ..store.names import Names
 from .boards import BoardEntry, moment, streak
 
 INCLUDES = ("streak", "updated_at")
+#: Users whose days and times one call asks for: Redis answers others between two calls.
 USERS_A_CALL_MAX = 100
 
 

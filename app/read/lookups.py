@@ -25,6 +25,7 @@ from .fresh import Ready
 from .rights import Door
 from .routes import board_name, category_of, ranking_of, window_in
 
+#: Entries drawn by chance in one call: as many as a page of a board has.
 RANDOM_MAX = 1_000
 _UNKEPT = {"Cache-Control": "no-store"}
 

@@ -21,9 +21,13 @@ from .routes import board_name, window_in
 from .stats import Stats
 from .totals import USERS_BYTES_MAX, Users, check_users
 
+#: Windows of a question about ranks: 500 users in 20 windows are 10,000 ranks.
 WINDOWS_MAX = 20
+#: Boards of one question: each is a call to Redis or two, and a round takes 256.
 BOARDS_MAX = 100
+#: Entries of each board: 100 boards of 100 are 10,000 rows in an answer.
 LIMIT_MAX = 100
+#: Places that may be passed over: more users than any board has.
 OFFSET_MAX = 10**9
 
 Ranking = Annotated[str, msgspec.Meta(pattern="^(competition|dense|ordinal)$")]

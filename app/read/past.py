@@ -11,6 +11,8 @@ from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
 
+#: Boards of the past that a process works out at a time: each reads the ledger for long, and other reads need
+#: Postgres, too.
 AT_ONCE = 2
 
 

@@ -10,6 +10,7 @@ from ..access.keys import Keyring, Principal
 from ..model.namespace import Namespace
 from ..store.directory import Directory
 
+#: Reads of a question while its namespace's rules change under it; the last read is the answer.
 _READS_MAX = 4
 
 T = TypeVar("T")

@@ -29,7 +29,9 @@ from .standings import Standings
 from .stats import BINS_MAX, Stats
 from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
 
+#: Entries of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
+#: Users whom one question may name in its address: with ids of 128 bytes that is as long as an address may be.
 USERS_MAX = 500
 _PAST = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_PAST)

@@ -24,7 +24,9 @@ from ..store.veil import hidden_among
 from ..wire import answer, check_query, query_int
 from .boards import standing_body
 
+#: Namespaces of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
+#: Reads of a page while rules or rights change under it; the last read is the answer.
 _READS_MAX = 4
 
 

@@ -22,8 +22,11 @@ from .boards import moment
 from .bounds import scores_between
 from .fresh import answer_fresh
 
+#: Bins of a histogram: each is a look-up in the board.
 BINS_MAX = 100
+#: Namespaces of one comparison: each is a call to Redis; a client narrows the prefix where there are more.
 NAMESPACES_MAX = 2_000
+#: Reads of statistics while the board, the rules or the rights change under them; the last read is the answer.
 _READS_MAX = 4
 
 

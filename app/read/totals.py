@@ -12,8 +12,10 @@ from ..store.gather import Gatherer
 from ..store.veil import hidden_among
 from .boards import totals_body
 
+#: Users of one question: each is a look-up in Redis.
 USERS_MAX = 500
-USERS_BYTES_MAX = 512 * 1024  # As many ids of the longest, each character escaped.
+#: Bytes of the body that names them: as many ids of the longest, each character escaped.
+USERS_BYTES_MAX = 512 * 1024
 
 
 class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from .cost import CALL_ENTRIES_MAX
 from .redis import Call, evalsha
 from .scripts import load
 
+#: Entries that are packed into one call; the bound of a call holds.
 ENTRIES_MAX = CALL_ENTRIES_MAX
 NO_BOUND = 10**15
 

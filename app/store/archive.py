@@ -25,6 +25,7 @@ from .boards import (
 from .gather import Gatherer
 from .postgres import Postgres
 
+#: Reads of an archive while new revisions come in between; after them the answer is that the store is unavailable.
 READS_MAX = 4
 View = Sequence[str | int | bytes | float]
 

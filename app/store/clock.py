@@ -21,6 +21,7 @@ TOLD_S = 1.0
 #: Seconds of difference past which a server takes no writes: nobody knows then which of the two clocks is right.
 WRITES_S_MAX = 30.0
 
+#: Microseconds of a second, as Redis tells the time in two numbers.
 _MICROS = 1_000_000
 
 #: How Redis is asked, beside the calls of a round.

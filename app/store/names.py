@@ -19,6 +19,7 @@ from .changes import ALL_CHANGED, BUMP, Changed
 from .directory import PUBLISH
 from .redis import Call, evalsha
 
+#: Names of users that a process remembers; beyond them all are forgotten and read from Redis again.
 CACHED_MAX = 100_000
 CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
 

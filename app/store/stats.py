@@ -16,7 +16,9 @@ from .scripts import load
 
 STATS = load("stats")
 
-_ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200  # as many as two requests may ask for
+#: Sums over archives that run at a time, for others need Postgres, too; and those that wait, as many as two requests
+#: may ask for.
+_ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200
 
 
 class Bounds(NamedTuple):

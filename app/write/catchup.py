@@ -13,7 +13,9 @@ from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.log import are_counted
 
+#: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
+#: Seconds between two looks at the ledger: a row stands there some 50 ms after its grant, and each look is a query.
 _POLL_S = 0.02
 
 

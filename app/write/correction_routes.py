@@ -18,6 +18,7 @@ from ..wire import MSGPACK, answer, check_query, decode_body, header, media_type
 from .corrections import Corrector
 from .receipts import summary, told
 
+#: Corrections of a body: each is a read of the ledger and an entry in the log.
 CORRECTIONS_MAX = 1_000
 
 

@@ -26,9 +26,13 @@ from .committer import Committer
 from .projection import RankProjection
 from .receipts import CorrectionReceipt
 
+#: Seconds for all corrections of one user in a request, however many rounds they take.
 CHAIN_S_MAX = 10.0
+#: Seconds after which a change of rules that shuts the partition counts as broken off: it takes some ms.
 LIFT_AFTER_S = 0.15
+#: Users of a request whose corrections run at a time: each reads the ledger, and others need Postgres, too.
 _AT_ONCE = 16
+#: Entries that are made before others have their turn on the event loop.
 _YIELD_EVERY = 64
 
 Told = CorrectionReceipt | Problem

@@ -23,6 +23,7 @@ GRANT_BYTES_MAX = 32 * 1024
 _PIECE_BYTES_MAX = 2 * 1024 * 1024
 #: Bytes of grants that are decoded in one go, and how many: 1 ms of the event loop.
 _DECODED_BYTES_MAX = 128 * 1024
+#: Grants that are decoded in one go, however small: 1 ms of the event loop.
 _DECODED_MAX = 256
 
 # A list would be decoded whole before it is counted. Of this an array's first member too many ends the decoding.

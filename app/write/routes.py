@@ -51,12 +51,12 @@ from .receipts import Receipt, refuse_partly, rejected, summary, told
 from .requests import Turns, asked, check_grant, is_array, split
 from .voided import VoidedGrants
 
-JSON_BYTES_MAX = 8 * 1024 * 1024
-LINES_BYTES_MAX = 40 * 1024 * 1024
-PLANS_MAX = 8
-PLAN_PAUSE_S = 0.01  # doubled each time: a change of rules shuts its partition for a moment
-LIFT_AFTER = 3  # after 150 ms it may have broken off
-_YIELD_EVERY = 64  # members: some 3 ms in which nobody else is served
+JSON_BYTES_MAX = 8 * 1024 * 1024  #: Bytes of a body that is one object or an array: 1,000 grants of 8 KB each.
+LINES_BYTES_MAX = 40 * 1024 * 1024  #: Bytes of a body with a grant a line: 10,000 grants of 4 KB each.
+PLANS_MAX = 8  #: Plans of a grant while its rules change under it; after them it answers `503 store_unavailable`.
+PLAN_PAUSE_S = 0.01  #: Seconds before the second plan, doubled each time: a change shuts its partition for a moment.
+LIFT_AFTER = 3  #: Plans after which a change that shuts the partition counts as broken off: 150 ms have passed.
+_YIELD_EVERY = 64  #: Members that are planned before others have their turn on the event loop: some 3 ms.
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}

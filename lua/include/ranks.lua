@@ -1,7 +1,7 @@
 -- Ranks on a board. What counts them is a table, made once a call: { board_key, scores_key, ranking, kept }; kept says that
 -- each score stands in scores_key once. counter.too_deep: more would have to be counted than a call may.
 
-local STEPS_MAX = 1000
+local STEPS_MAX = 1000 -- different scores that a dense rank counts one by one: some ms, in which everybody else waits
 
 -- How many different scores are better: kept, or counted step by step, on from the score that was asked before. So the
 -- scores asked in one call never rise.

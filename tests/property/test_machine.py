@@ -195,9 +195,12 @@ class Machine(Reader):
         self.book.zones[user] = UTC_ZONE if zone is None else ZoneInfo(zone)
         self._give([(user, 0, at + timedelta(days=2), None, None)], True)
 
-    @rule(user=st.sampled_from(USERS), at=times, category=labels)
+    @rule(user=st.sampled_from(USERS), at=st.sampled_from(TIMES[:2]), category=labels)
     def quarantine(self, user: str, at: datetime, category: str | None) -> None:
-        """Rules change for one grant, which is set apart: it counts nowhere, and locks what gives numbers a meaning."""
+        """Rules change for one grant, which is set apart: it counts nowhere, and locks what gives numbers a meaning.
+
+        It lies in windows that are not sealed here: one that holds nothing else may be sealed or not.
+        """
         rules = self.given | {"amount_max": 4, "suspicious": "quarantine"}
         assert self.api.put(self.url, json=rules).status_code == 200
         self.grants += 1

@@ -1,7 +1,6 @@
 """What a call of `lua/apply.lua` costs, so that no call keeps everybody else waiting for long.
 
-A cost is an estimate of the script's own time in microseconds, on boards of 100,000 users. `make bench ARGS=worst`
-measures what the worst legal calls take.
+A cost is an estimate of the script's own time in microseconds, on boards of 100,000 users.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import asyncpg
 
+from ..model.dating import Dating
 from ..model.namespace import COUNTED, Namespace
 from ..model.tie import told_place
 from ..store import keys
 from ..store.postgres import queries
 from .cut import Cut
-from .dating import Dating
 from .lane import Lane
 from .report import Report, told
 from .snapshot import Held, Kept, read_held

@@ -1,19 +1,32 @@
 """Boards as they were: out of the ledger, for any moment of the past. A prefix of the log, by the time of recording."""
 
 import asyncio
+from base64 import b64decode, urlsafe_b64encode
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
-from ..model.errors import Overloaded
+import asyncpg
+
+from ..model.dating import Dating
+from ..model.errors import Invalid, Overloaded
 from ..model.namespace import COUNTED, Namespace
+from ..model.windows import EARLIEST, LATEST, Window, from_micros
 from ..store.boards import Place
 from ..store.gather import Gatherer
 from ..store.log import lag_behind
 from ..store.postgres import Postgres
 
-#: Boards of the past that a process works out at a time: each reads the ledger for long, and other reads need
-#: Postgres, too.
-AT_ONCE = 2
+#: Boards of the past that a process works out at once: each is a second of a core of Postgres at worst.
+AT_ONCE_MAX = 2
+#: Live grants that such a board may be made of: 300,000 take 2 s, and the deadline is 3.
+GRANTS_MAX = 300_000
+#: Users who share scores and whose order is replayed out of their entries: a page of so many equals is of no use.
+TIES_MAX = 2_000
+#: Users whose entries are replayed without a pause: the event loop is others' too.
+USERS_A_STEP_MAX = 100
+#: Grants of other windows that are looked at in the time that one of the window takes.
+SCANNED_A_GRANT = 10
 
 
 class PastBoard(NamedTuple):
@@ -30,12 +43,12 @@ class Past:
     def __init__(self, postgres: Postgres, gatherer: Gatherer) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def board(
         self,
         namespace: Namespace,
-        window: str,
+        window: Window,
         category: str | None,
         at: datetime,
         ranking: str,
@@ -44,19 +57,90 @@ class Past:
         limit: int = 0,
         users: list[str] | None = None,
     ) -> PastBoard:
-        """A page, or some users' places, as of `at`. O(the namespace's grants), whatever the page. Overloaded where as
-        many are asked already as may be: the others who read the ledger need its connections."""
+        """A page, or some users' places, as of `at`; the total is the board's in any case. O(the namespace's grants),
+        whatever the page: Invalid for a board that is made of too many. Overloaded where as many are asked already as
+        may be: the others who read the ledger need its connections."""
         if self._gate.locked():
             raise Overloaded("too many ask about the past at once")
         async with self._gate:
             rules = namespace.rules
+            await self._weigh(namespace, window)
             flushed = await self._postgres.fetch_one("offset", namespace.partition)
             rows = await self._postgres.fetch(
                 "past_board",
-                *(namespace.id, window, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
-                *(offset + 1, offset + limit, users, namespace.by_moment),
+                *(namespace.id, window.name, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
+                *(offset + 1, offset + limit, users, namespace.by_moment, rules.tie_break == "earliest"),
             )
-            rank = {"competition": "competition", "dense": "dense", "ordinal": "position"}[ranking]
-            places = [Place(row["position"], row["name"], row["score"], row[rank] - 1) for row in rows]
+            held = [row for row in rows if row["position"] is not None]
+            places = [_place(row, row["position"], ranking) for row in held]
+            if rules.tie_break == "earliest":
+                places = await self._in_line(namespace, window, category, rows, ranking)
+                asked = None if users is None else set(users)
+                inside = range(offset + 1, offset + limit + 1)
+                places = [at for at in places if (at.position in inside if asked is None else at.user in asked)]
             lag = await lag_behind(self._gatherer, namespace.partition, flushed)
-            return PastBoard(rows[0]["total"] if rows else 0, places, lag)
+            return PastBoard(rows[0]["total"], places, lag)
+
+    async def _in_line(
+        self, namespace: Namespace, window: Window, category: str | None, rows: list[asyncpg.Record], ranking: str
+    ) -> list[Place]:
+        """Those found, equals in the order in which they came to their scores. O(the entries of those who tie)."""
+        held = [row for row in rows if row["position"] is not None]
+        groups = [list(group) for _, group in groupby(held, key=lambda row: int(row["competition"]))]
+        numbers = [row["number"] for group in groups if len(group) > 1 for row in group]
+        if len(numbers) > TIES_MAX:
+            raise Invalid(
+                f"more than {TIES_MAX:,} share the scores asked for: who came first is not told", field="?as_of"
+            )
+        since = await self._since(
+            namespace, board_of(window.name, category), numbers, held[0]["last_seq"] if held else 0
+        )
+        found = []
+        for group in groups:
+            group.sort(key=lambda row: since.get(row["number"], 0))
+            found += [_place(row, row["competition"] + i, ranking) for i, row in enumerate(group)]
+        return found
+
+    async def _since(self, namespace: Namespace, board: str, numbers: list[int], seq: int) -> dict[int, int]:
+        """By user the seq of the entry that made the score, as of a seq."""
+        rules = namespace.rules
+        replay = Dating(COUNTED[rules.aggregation, rules.order], rules.category_boards)
+        for first in range(0, len(numbers), USERS_A_STEP_MAX):
+            some = numbers[first : first + USERS_A_STEP_MAX]
+            for row in await self._postgres.fetch("score_events", namespace.id, some, [seq] * len(some)):
+                replay.add(row)
+        return {number: seq for (number, name), (_, seq) in replay.since.items() if name == board}
+
+    async def _weigh(self, namespace: Namespace, window: Window) -> None:
+        """Invalid where it would take longer than anybody may be asked to wait. O(days with grants)."""
+        starts = EARLIEST if window.starts is None else from_micros(window.starts)
+        ends = LATEST if window.ends is None else from_micros(window.ends)
+        (size,) = await self._postgres.fetch("past_size", namespace.id, starts, ends)
+        if size["grants_within"] + size["grants"] // SCANNED_A_GRANT > GRANTS_MAX:
+            raise Invalid(f"boards of the past are made of {GRANTS_MAX:,} grants at most", field="{window}")
+
+
+def board_of(window: str, category: str | None) -> str:
+    """A board's name."""
+    return window if category is None else f"{window}:{category}"
+
+
+def _place(row: asyncpg.Record, position: int, ranking: str) -> Place:
+    rank = {"competition": row["competition"], "dense": row["dense"], "ordinal": position}[ranking]
+    return Place(position, row["name"], row["score"], rank - 1)
+
+
+def past_cursor(position: int) -> str:
+    """Where a page of the past ended. The past does not move: a place says all."""
+    return urlsafe_b64encode(b"past %d" % position).decode().rstrip("=")
+
+
+def parse_past_cursor(text: str) -> int:
+    """How many places lie before the next page. Invalid."""
+    try:
+        kind, _, position = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
+        if kind != b"past" or not 0 < int(position) < 2**31:
+            raise ValueError
+        return int(position)
+    except ValueError:
+        raise Invalid("is not a cursor of a board as_of a moment", field="?cursor") from None

@@ -23,7 +23,7 @@ from .bounds import BOUNDS, bounds_of
 from .fresh import Ready, answer_fresh
 from .history import History, moment_of
 from .includes import included, parse_include
-from .past import Past
+from .past import Past, parse_past_cursor, past_cursor
 from .rights import Door
 from .standings import Standings
 from .stats import BINS_MAX, Stats
@@ -104,17 +104,17 @@ class Reader:
         include: frozenset[str],
     ) -> Response:
         """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
-        if view[0] not in ("page", "users"):
-            raise Invalid("is taken with pages by offset and with users", field=f"?{_PAST[0]}")
         as_of, since = (moment_of(request.query_params, name) for name in _PAST)
+        if as_of is not None and view[0] not in ("page", "users"):
+            raise Invalid("is taken with pages and with users", field="?as_of")
         if include and as_of is not None:
             raise Invalid("cannot be combined with as_of", field="?include")
         names = [str(name) for name in view[1:]] if view[0] == "users" else None
-        offset, limit = (0, 0) if names else (int(view[1]), int(view[2]))
+        offset, limit = (int(view[1]), int(view[2])) if view[0] == "page" else (0, 0)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
-            at = (namespace, window.name, category)
+            at = (namespace, window, category)
             rank_by = ranking or namespace.rules.ranking
             if as_of is None:
                 reply = await self._gatherer.call(board_call(namespace, board_name(window, category), view, ranking))
@@ -127,6 +127,8 @@ class Reader:
                 known = await self._names.shown(namespace, [place.user for place in past.places])
                 body = {**board_body(namespace, window, board, known, missing), "category": category}
                 body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
+                if limit and offset + limit < past.total:
+                    body["next_cursor"] = past_cursor(offset + limit)
             if since is not None:
                 users = [entry.user_id for entry in body["entries"]]
                 then = await self._past.board(*at, since, rank_by, users=users)
@@ -327,6 +329,8 @@ def _view(request: Request) -> list[str | int | bytes]:
         check_text(query["around"], "?around", ID_BYTES_MAX)
         return ["around", query["around"], query_int(request, "radius", 5, 0, 500)]
     limit = query_int(request, "limit", 10, 1, LIMIT_MAX)
+    if "cursor" in query and "as_of" in query:
+        return ["page", parse_past_cursor(query["cursor"]), limit]
     if "cursor" in query:
         return ["after", *parse_cursor(query["cursor"]), limit]
     return ["page", query_int(request, "offset", 0, 0, 999_999_999), limit]

@@ -202,34 +202,51 @@ WHERE NOT EXISTS (
 ON CONFLICT (user_number, namespace_id, "window", key, granted_at, first_seq) DO UPDATE
 SET epoch = excluded.epoch, seq = excluded.seq;
 
+-- name: past_size
+-- How many live grants a namespace has, and how many of them in the days from one moment to another. O(days with grants).
+SELECT coalesce(sum(grants), 0)::bigint AS grants,
+       coalesce(sum(grants) FILTER (WHERE at > $2::timestamptz - interval '2 days' AND at < $3::timestamptz), 0)::bigint
+           AS grants_within
+FROM trends WHERE namespace_id = $1 AND level = 0;
+
 -- name: past_board
--- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked.
--- Among equals by their moments, where the line goes by these ($10), then by name, as sorted sets list them. O(the
--- namespace's grants).
-WITH latest AS (
-    SELECT * FROM (
-        SELECT l.*, row_number() OVER w AS place, min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
-        FROM (SELECT user_number, value, granted_at, category, windows, voided, grant_id, revision, seq, original_seq
-              FROM ledger
-              WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction') AND recorded_at <= $4
-              ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
-        WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
+-- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked; total
+-- in a row of its own where none is asked for. Among equals by their moments, where the line goes by these ($10), then by
+-- name, as sorted sets list them. $11: with all who share a score with one of those. last_seq: behind it no entry moved the
+-- board. O(the namespace's grants).
+WITH latest AS MATERIALIZED (
+    SELECT r.*, coalesce(f.seq, r.own_seq) AS first_seq
+    FROM (SELECT *, coalesce(original_seq, seq) AS own_seq, max(seq) OVER () AS last_seq,
+                 row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
+          FROM (SELECT kind, user_number, value, granted_at, category, windows, voided, grant_id, revision, seq, original_seq
+                FROM ledger
+                WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction') AND recorded_at <= $4
+                  AND (windows @> ARRAY[$2::text] OR kind = 'correction')
+                ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l) AS r
+    LEFT JOIN LATERAL (
+        SELECT coalesce(original_seq, seq) AS seq FROM ledger
+        WHERE namespace_id = $1 AND grant_id = r.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+      ON r.kind = 'correction'
     WHERE place = 1 AND NOT voided AND windows @> ARRAY[$2::text] AND ($3::text IS NULL OR category = $3)),
-scores AS (
+scores AS MATERIALIZED (
     SELECT user_number, CASE $5::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value)
                WHEN 'lowest' THEN min(value) ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
            tie_of(max(tie_key($5, value, granted_at, first_seq)) FILTER (WHERE $10::boolean)) AS tie
     FROM latest WHERE NOT EXISTS (
         SELECT FROM hidden h WHERE h.user_number = latest.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
 ranked AS (
-    SELECT u.name, s.score, count(*) OVER () AS total,
+    SELECT u.name, u.number, s.score,
            row_number() OVER (ORDER BY s.score * $6::int DESC, s.tie, u.name COLLATE "C" DESC) AS position,
            rank() OVER (ORDER BY s.score * $6::int DESC) AS competition,
            dense_rank() OVER (ORDER BY s.score * $6::int DESC) AS dense
     FROM scores s JOIN users u ON u.number = s.user_number)
-SELECT name, score, total, position, competition, dense FROM ranked
-WHERE (position BETWEEN $7 AND $8 AND $9::text[] IS NULL) OR name = ANY($9::text[])
-ORDER BY position;
+SELECT t.total, t.last_seq, r.name, r.number, r.score, r.position, r.competition, r.dense
+FROM (SELECT (SELECT count(*) FROM scores) AS total, (SELECT max(last_seq) FROM latest) AS last_seq) AS t
+LEFT JOIN (
+    SELECT *, bool_or(asked) OVER (PARTITION BY competition) AS ties FROM (
+        SELECT *, coalesce(name = ANY($9::text[]), position BETWEEN $7 AND $8) AS asked FROM ranked) AS a) AS r
+  ON r.asked OR (r.ties AND $11::boolean)
+ORDER BY r.position;
 
 -- name: activity
 -- How many live grants some users have in a stretch of time, and what they come to, by granted time or by that of

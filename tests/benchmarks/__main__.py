@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import growth, latest, limits, ranges, rules, sealed, verify
+from tests.benchmarks import explain, growth, latest, limits, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -39,6 +39,7 @@ PARTS = [
     "persister",
     "sealed",
     "ranges",
+    "explain",
     "limits",
     "rules",
     "latest",
@@ -208,10 +209,15 @@ def main(parts: list[str]) -> None:
                 asyncio.run(persister(stack, 100_000))
             if "sealed" in wanted:
                 sealed.main(stack, load, tell_cost, ROUNDS)
-            if "ranges" in wanted:
-                ranges.main(stack, tell_cost, ROUNDS)
             if "limits" in wanted:
                 limits.main(stack, load)
+            if "ranges" in wanted or "explain" in wanted:
+                stack.wait_flushed(60)
+                stack.kill("persist")
+            if "ranges" in wanted:
+                ranges.main(stack, tell_cost, ROUNDS)
+            if "explain" in wanted:
+                explain.main(stack)
         finally:
             stack.down()
     if "rules" in wanted:

@@ -80,8 +80,7 @@ class Book:
             shown.sort(key=lambda one: one[0].encode(), reverse=True)
             shown.sort(key=lambda one: self._complete(g for g in on_it.values() if g.user == numbers[one[0]]))
             return Oracle(self.rules, shown)
-        # What was is listed by name among equals, whoever came first.
-        return Oracle(self.rules if as_of is None else self.rules | {"tie_break": "none"}, shown)
+        return Oracle(self.rules, shown)
 
     def _complete(self, grants: Iterable[Live]) -> tuple[datetime, int]:
         """When a score was complete, in granted time, and by which grant."""

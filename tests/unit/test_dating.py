@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.admin.dating import Dating
+from app.model.dating import Dating
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ def test_a_score_stands_since_it_last_changed(how: str, seed: int) -> None:
     wanted: dict[str, tuple[int | None, int]] = dict.fromkeys(boards, (None, 0))
     dating, held = Dating(how, by_category=True), {}
     for row in events(seed, 60):
-        dating.add(row)  # type: ignore[arg-type]  # a record in all but name
+        dating.add(row)  # a record in all but name
         held[row["grant_id"]] = row
         for board in boards:
             now = score(held, board, how)

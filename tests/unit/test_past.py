@@ -6,7 +6,8 @@ import pytest
 
 from app.model.errors import Overloaded
 from app.model.namespace import Namespace, Rules
-from app.read.past import AT_ONCE, Past
+from app.model.windows import ALL
+from app.read.past import AT_ONCE_MAX, Past
 
 
 class Slow:
@@ -17,7 +18,7 @@ class Slow:
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
         await self.go.wait()
-        return []
+        return [{"grants": 0, "grants_within": 0, "total": 0, "position": None, "last_seq": None}]
 
     async def fetch_one(self, query: str, *args: Any) -> None:
         return None
@@ -30,8 +31,8 @@ def test_no_more_than_a_few_ask_about_the_past_at_once() -> None:
     async def run() -> None:
         slow = Slow()
         past = Past(slow, slow)  # type: ignore[arg-type]
-        ask = (Namespace(1, "race", 0, 1, Rules()), "all", None, datetime.now(UTC), "competition")
-        asked = [asyncio.create_task(past.board(*ask)) for _ in range(AT_ONCE)]
+        ask = (Namespace(1, "race", 0, 1, Rules()), ALL, None, datetime.now(UTC), "competition")
+        asked = [asyncio.create_task(past.board(*ask)) for _ in range(AT_ONCE_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await past.board(*ask)

@@ -5,19 +5,23 @@ changed the score, or was the first.
 """
 
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Any, Protocol
 
-from asyncpg import Record
+from .windows import to_micros
 
-from ..model.windows import to_micros
+
+class Row(Protocol):
+    """A row of the query, by its columns' names."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
 
 
 class _Score(Protocol):
     """What a user's grants on one board come to."""
 
-    def put(self, row: Record) -> None: ...
+    def put(self, row: Row) -> None: ...
 
-    def take(self, row: Record) -> None: ...
+    def take(self, row: Row) -> None: ...
 
     def now(self) -> int | None: ...
 
@@ -28,10 +32,10 @@ class _Sum:
     def __init__(self) -> None:
         self._total = self._count = 0
 
-    def put(self, row: Record) -> None:
+    def put(self, row: Row) -> None:
         self._total, self._count = self._total + row["value"], self._count + 1
 
-    def take(self, row: Record) -> None:
+    def take(self, row: Row) -> None:
         self._total, self._count = self._total - row["old_value"], self._count - 1
 
     def now(self) -> int | None:
@@ -46,7 +50,7 @@ class _Pick:
         self._live: dict[str, tuple[tuple[int, ...], str, int]] = {}
         self._heap: list[tuple[tuple[int, ...], str, int]] = []
 
-    def put(self, row: Record) -> None:
+    def put(self, row: Row) -> None:
         value = row["value"]
         if self._how == "latest":
             place: tuple[int, ...] = (-to_micros(row["granted_at"]), -row["first_seq"])
@@ -55,7 +59,7 @@ class _Pick:
         self._live[row["grant_id"]] = entry = place, row["grant_id"], value
         heappush(self._heap, entry)
 
-    def take(self, row: Record) -> None:
+    def take(self, row: Row) -> None:
         del self._live[row["grant_id"]]
 
     def now(self) -> int | None:
@@ -74,7 +78,7 @@ class Dating:
         self._scores: dict[str, _Score] = {}
         self.since: dict[tuple[int, str], tuple[int | None, int]] = {}  # by user and board: the score, its seq
 
-    def add(self, row: Record) -> None:
+    def add(self, row: Row) -> None:
         """The next entry of the user's. O(boards × log n)."""
         if row["number"] != self._user:
             self._user, self._scores = row["number"], {}

@@ -1834,7 +1834,7 @@ WITH latest AS MATERIALIZED (
         WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1),
 alike AS MATERIALIZED (
-    SELECT number, windows, category, source, day, count(*) AS grants, sum(value)::bigint AS total, max(value) AS highest,
+    SELECT number, windows, category, source, day, count(*) AS grants, sum(value) AS total, max(value) AS highest,
            min(value) AS lowest, max(granted_at) AS last,
            max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
                FILTER (WHERE $4::text = 'latest') AS latest,

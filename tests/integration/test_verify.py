@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from app.embedded import Valkey, free_port
+from app.model.score import UNITS_MAX
 from app.store import keys
 from tests.integration.faults import FAULTS, Checked
 from tests.integration.sealing import DAY as SEALED
@@ -31,6 +32,17 @@ def test_nothing_is_found_where_nothing_is_wrong(checked: Checked) -> None:
     assert done.stdout.startswith("ok: ")
     assert done.stdout.endswith("numbers in 1 namespace are what the ledger says\n")
     assert done.stderr.splitlines()[-1] == "7 of 7 users compared, at n"
+    assert checked.verify() == (0, [])
+
+
+def test_grants_whose_sum_no_integer_of_64_bits_holds_are_verified(checked: Checked) -> None:
+    """Of a best score nothing is added up."""
+    assert checked.client.put("/v1/namespaces/best", json={"aggregation": "best"}).status_code == 201
+    lines = (f'{{"grant_id":"g{i}","user_id":"ann","amount":{UNITS_MAX}}}' for i in range(9_500))
+    headers = {"Content-Type": "application/x-ndjson"}
+    told = checked.client.post("/v1/namespaces/best/grants", content="\n".join(lines), headers=headers, timeout=60)
+    assert told.json()["applied"] == 9_500
+    checked.stack.wait_flushed()
     assert checked.verify() == (0, [])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+UTC_ZONE = ZoneInfo("UTC")
 ZONES = {"bob": ZoneInfo("Pacific/Auckland"), "cleo": ZoneInfo("America/Los_Angeles")}
 SEASONS = {
     "leap": (datetime(2020, 2, 29, tzinfo=UTC), datetime(2024, 12, 30, tzinfo=UTC)),
@@ -14,7 +15,7 @@ SEASONS = {
 
 @dataclass(frozen=True)
 class Fact:
-    """A grant as it is now. `order`: its place in the log."""
+    """A grant as it is now. `order`: its place in the log. `zone`: the user's, when its moment was given."""
 
     grant_id: str
     user: str
@@ -25,6 +26,12 @@ class Fact:
     order: int
     voided: bool = False
     revision: int = 1
+    zone: ZoneInfo = UTC_ZONE
+
+    @property
+    def day(self) -> date:
+        """For which it counts in a streak."""
+        return self.at.astimezone(self.zone).date()
 
     @property
     def windows(self) -> set[str]:
@@ -46,6 +53,7 @@ class Book:
         self.facts: dict[str, Fact] = {}
         self.changed: dict[tuple[str, str | None, str], int] = {}
         self.hidden: set[str] = set()
+        self.zones = dict(ZONES)
         self._clock = 0
         self.aggregation, self.tie_break = aggregation, tie_break
         self.ascending = order == "asc"
@@ -71,6 +79,10 @@ class Book:
         for board in boards:
             if self.scores(*board).get(fact.user) != before[board]:
                 self.changed[*board, fact.user] = self._clock
+
+    def zone(self, user: str) -> ZoneInfo:
+        """In which the user's days begin by now."""
+        return self.zones.get(user, UTC_ZONE)
 
     def live(self, user: str | None = None) -> list[Fact]:
         """Grants that count."""
@@ -163,7 +175,7 @@ class Book:
 
     def standing(self, user: str) -> dict[str, object]:
         """What GET …/users/{user} tells."""
-        live, zone = self.live(user), ZONES.get(user, ZoneInfo("UTC"))
+        live, zone = self.live(user), self.zone(user)
         categories = {f.category for f in live} - {None}
         sources = {f.source for f in live} - {None}
         return {
@@ -172,7 +184,7 @@ class Book:
             "categories": {c: self.score(f for f in live if f.category == c) for c in categories},
             "sources": {s: self.score(f for f in live if f.source == s) for s in sources},
             "last_granted_at": max((f.at for f in live), default=None),
-            "streak": self.streak({f.at.astimezone(zone).date() for f in live}, datetime.now(zone).date()),
+            "streak": self.streak({f.day for f in live}, datetime.now(zone).date()),
         }
 
     def streak(self, days: set[date], today: date) -> dict[str, object]:

@@ -118,6 +118,8 @@ class Reader(RuleBasedStateMachine):
         for user in {f.user for f in self.book.facts.values()}:
             for window in self.book.windows():
                 url = f"{self.url}/users/{user.replace('/', '%2F')}/explain?window={window}"
+                # It follows the ledger's counts by time, which come a little later; lag_seq says so.
+                self._until(lambda url=url: self.api.get(url).json()["lag_seq"] == 0, f"{url} lags")  # type: ignore[misc]
                 told = self.api.get(url).json()
                 facts = [f for f in self.book.live(user) if window in f.windows]
                 assert (told["score"], told["lag_seq"]) == (self.book.score(facts), 0)

@@ -1,5 +1,5 @@
-"""Grants, retries, conflicts, late and future grants, every correction, users hidden and shown, in any order, against a
-plain model.
+"""Grants, retries, conflicts, late and future grants, quarantine under changing rules, every correction, users hidden
+and shown and moving to other zones, in any order, against a plain model.
 
 Runs on the real parts over HTTP. After each step the boards, ranks, balances and receipts agree; at the end so does SQL
 over the ledger alone. Remove the seen check or the claim of a revision from the script and it fails within a minute.
@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.model import SEASONS, ZONES, Book, Fact, has_ended
+from tests.property.model import SEASONS, UTC_ZONE, ZONES, Book, Fact, has_ended
 from tests.property.reader import Reader
 
 USERS = ["ann", "bob", "cleo", "d/é"]
@@ -32,6 +33,7 @@ TIMES += [datetime(2024, 12, 30, tzinfo=UTC), datetime(1999, 12, 31, 23, 0, tzin
 amounts = st.sampled_from([-3, 0, 1, 2, 5])  # few, so that users tie
 labels = st.sampled_from([None, "red", "blue"])
 times = st.sampled_from(TIMES)
+MOVES = [None, "Pacific/Kiritimati", "Pacific/Pago_Pago"]
 rankings = st.sampled_from(["competition", "dense", "ordinal"])
 causes = st.sampled_from(["hidden", "opted out", "hidden here", "opted out here"])
 _names = count()
@@ -52,8 +54,10 @@ class Machine(Reader):
     )
     def open(self, aggregation: str, order: str, ranking: str, tie_break: str) -> None:
         self.api: httpx.Client = self.stack.client()
-        for user, zone in ZONES.items():
-            assert self.api.put(f"/v1/users/{user}", json={"timezone": zone.key}).status_code == 200
+        for user in USERS:
+            zone = ZONES.get(user)
+            told = self.api.put(f"/v1/users/{_segment(user)}", json={"timezone": zone and zone.key})
+            assert told.status_code == 200
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
         rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
@@ -74,19 +78,23 @@ class Machine(Reader):
         self.closed: set[str] = set()
         self.moved: set[str] = set()  # windows that ever had a board
         self.causes: set[tuple[str, str]] = set()
+        self.quarantined: dict[str, tuple[dict[str, Any], Fact]] = {}
 
     @rule(
         members=st.lists(st.tuples(st.sampled_from(USERS), amounts, times, labels, labels), min_size=1, max_size=6),
         backfill=st.booleans(),
     )
     def grant(self, members: Any, backfill: bool) -> None:
+        self._give(members, backfill)
+
+    def _give(self, members: Any, backfill: bool) -> None:
         bodies, behind = [], set()
         for user, amount, at, category, source in members:
             self.grants += 1
             grant_id = f"g{self.grants}"
             body = {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": at.isoformat()}
             body |= {"category": category, "source": source}
-            fact = Fact(grant_id, user, amount, at, category, source, self.grants)
+            fact = Fact(grant_id, user, amount, at, category, source, self.grants, zone=self.book.zone(user))
             bodies.append((body, fact))
             if fact.windows & self.closed and not backfill:
                 behind.add(grant_id)
@@ -177,6 +185,43 @@ class Machine(Reader):
         answer = self.api.patch(f"{self.url}/grants/{grant_id}", json={"amount": 99, "revision": held + 1})
         assert (answer.status_code, answer.json()["code"]) == (409, "revision_conflict")
 
+    @rule(user=st.sampled_from(USERS), zone=st.sampled_from(MOVES), at=times)
+    def move(self, user: str, zone: str | None, at: datetime) -> None:
+        """The user's days begin elsewhere from now on: the very next grant goes by it."""
+        self._give([(user, 0, at, None, None)], True)
+        opted_out = (user, "opted out") in self.causes
+        told = self.api.put(f"/v1/users/{_segment(user)}", json={"timezone": zone, "opt_out": opted_out})
+        assert told.status_code == 200
+        self.book.zones[user] = UTC_ZONE if zone is None else ZoneInfo(zone)
+        self._give([(user, 0, at + timedelta(days=2), None, None)], True)
+
+    @rule(user=st.sampled_from(USERS), at=st.sampled_from(TIMES[:2]), category=labels)
+    def quarantine(self, user: str, at: datetime, category: str | None) -> None:
+        """Rules change for one grant, which is set apart: it counts nowhere, and locks what gives numbers a meaning.
+
+        It lies in windows that are not sealed here: one that holds nothing else may be sealed or not.
+        """
+        rules = self.given | {"amount_max": 4, "suspicious": "quarantine"}
+        assert self.api.put(self.url, json=rules).status_code == 200
+        self.grants += 1
+        grant_id = f"g{self.grants}"
+        body = {"grant_id": grant_id, "user_id": user, "amount": 5, "granted_at": at.isoformat(), "category": category}
+        fact = Fact(grant_id, user, 5, at, category, None, self.grants, zone=self.book.zone(user))
+        (told,) = self._post([body], "?backfill=true")
+        assert told["status"] == "quarantined", told
+        self.quarantined[grant_id] = body, replace(fact, order=told["seq"])
+        for change in ({"scale": 1}, {"group": "elsewhere"}, {"aggregation": self._other()}):
+            refused = self.api.put(self.url, json=self.given | change)
+            assert (refused.status_code, refused.json()["code"]) == (422, "rule_locked"), change
+        assert self.api.put(self.url, json=self.given).status_code == 200
+        (told,) = self._post([body])
+        assert told["status"] == "duplicate"
+
+    @precondition(lambda self: self.quarantined)
+    @rule(data=st.data(), restore=st.booleans())
+    def decide(self, data: Any, restore: bool) -> None:
+        self._decide(data.draw(st.sampled_from(sorted(self.quarantined))), restore)
+
     @precondition(lambda self: self.sent and self.seals < SEALS_MAX)
     @rule()
     def seal(self) -> None:
@@ -207,13 +252,26 @@ class Machine(Reader):
             self._veil(user, hidden, cause)
             self.boards_agree()
 
+    def _other(self) -> str:
+        return "best" if self.given["aggregation"] == "sum" else "sum"
+
+    def _decide(self, grant_id: str, restore: bool) -> None:
+        body, fact = self.quarantined.pop(grant_id)
+        url = f"{self.url}/grants/{grant_id}"
+        answer = self.api.post(f"{url}/restore") if restore else self.api.delete(url)
+        assert (answer.status_code, answer.json()["status"]) == (200, "applied"), answer.text
+        self.book.add(replace(fact, voided=not restore, revision=2))
+        self.sent[grant_id] = body
+        self.touched |= fact.boards
+        self.moved |= fact.windows if restore else set()
+
     def _veil(self, user: str, hidden: bool, cause: str) -> None:
         """Off the boards while any holds: an admin's word or the user's, for the whole deployment or this namespace."""
         where = self.url if cause.endswith("here") else "/v1"
-        url = f"{where}/users/{user.replace('/', '%2F')}"
+        url = f"{where}/users/{_segment(user)}"
         if cause.startswith("opted out"):
             # A profile is put as a whole; a namespace's has no zone.
-            zone = {"timezone": ZONES[user].key} if user in ZONES and cause == "opted out" else {}
+            zone = {"timezone": self.book.zone(user).key} if cause == "opted out" else {}
             told = self.api.put(url, json={"opt_out": hidden} | zone)
         else:
             told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
@@ -255,6 +313,8 @@ class Machine(Reader):
         if not hasattr(self, "book"):
             return
         try:
+            for grant_id in sorted(self.quarantined):
+                self._decide(grant_id, False)
             self.touched = self.book.boards()
             self.boards_agree()
             self._times_agree()
@@ -284,6 +344,8 @@ class Machine(Reader):
 
     def _corrected(self, grant_id: str, told: dict[str, Any], fields: dict[str, Any], then: bool = True) -> None:
         held = self.book.facts[grant_id]
+        if fields.get("at", held.at) != held.at:
+            fields = fields | {"zone": self.book.zone(held.user)}
         self.touched |= held.boards
         before = self.book.score(self.book.live(held.user))
         changed = self.book.change(grant_id, **fields)
@@ -294,6 +356,11 @@ class Machine(Reader):
         assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
         if then:
             assert (told["previous_score"], told["score"]) == (before, after)
+
+
+def _segment(user: str) -> str:
+    """A user in a path."""
+    return user.replace("/", "%2F")
 
 
 def _as_logged(done: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

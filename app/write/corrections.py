@@ -189,7 +189,8 @@ class Corrector:
             windows, labels = cells_of(namespace, live[0], live[1])
             others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
         moves = plan_moves(namespace, live[0], live[1], others)
-        told = await self._projection.of(namespace, held.user, moves) if after != held else []
+        reads = ask.admin or namespace.rules.mode != "shadow"
+        told = await self._projection.of(namespace, held.user, moves, ranks=reads) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:

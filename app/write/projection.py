@@ -22,9 +22,12 @@ class RankProjection:
         self._gatherer = gatherer
         self._boards = boards
 
-    async def of(self, namespace: Namespace, user: str, moves: Moves) -> list[dict[str, Any]]:
-        """What becomes of the user on each board that a correction moves: O(log n) each, at a moment of its own."""
-        hidden = await is_hidden(self._gatherer.call, namespace, user)
+    async def of(self, namespace: Namespace, user: str, moves: Moves, *, ranks: bool) -> list[dict[str, Any]]:
+        """What becomes of the user on each board that a correction moves: O(log n) each, at a moment of its own.
+
+        ranks: whether the caller may read the boards; else ranks are None.
+        """
+        hidden = not ranks or await is_hidden(self._gatherer.call, namespace, user)
         found = _SCORE_MOVE.findall(moves.text)
         return await asyncio.gather(
             *(

@@ -61,5 +61,18 @@ def test_a_dry_run_foretells(
         assert standings(space, user) == foretold, (i, edit, moves)
 
 
+def test_a_dry_run_in_the_shadow_ranks_for_admins_alone(live_server: Any, api: httpx.Client, names: Any) -> None:
+    """Whose key reads no board would find every place on it, amount by amount."""
+    space = Space(live_server, api, names.fresh(), mode="shadow", visibility="public")
+    space.grant("ann", 10)
+    space.grant("bob", 20)
+    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    headers = {"authorization": f"Bearer {writer}"}
+    for ask, rank in ((headers, None), ({}, 1)):
+        told = api.patch(f"{space.url}/grants/g1?dry_run=true", json={"amount": 30}, headers=ask).json()["moves"]
+        assert {(move["score"], move["rank"]) for move in told} == {(30, rank)}
+        assert {move["previous_rank"] for move in told} == {None if rank is None else 2}
+
+
 def _scores(space: Space, user: str) -> dict[tuple[str, str | None], Any]:
     return {board: score for board, (score, _) in standings(space, user).items()}

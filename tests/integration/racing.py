@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 import httpx
 
+from app.model.namespace import partition_of
+from app.settings import Settings
+
 AT = "2021-07-18T12:00:00Z"
 WINDOWS = ("all", "2021-07", "2021-W28", "2021-07-18", "season:cup")
 RULES = {
@@ -13,6 +16,13 @@ RULES = {
     "visibility": "public",
     "seasons": [{"name": "cup", "starts": "2021-01-01T00:00:00Z", "ends": "2022-01-01T00:00:00Z"}],
 }
+
+
+def other_group(name: str) -> str:
+    """A group whose namespaces lie in another partition than a namespace `name` without a group."""
+    partitions = Settings().partitions
+    home = partition_of(name, None, partitions)
+    return next(group for i in range(50) if partition_of(group := f"g{i}", None, partitions) != home)
 
 
 def path(user: str) -> str:

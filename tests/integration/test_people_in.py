@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.conftest import Stack
-from tests.integration.racing import WINDOWS, Race, path
+from tests.integration.racing import WINDOWS, Race, other_group, path
 from tests.integration.running import until
 from tests.integration.sealing import DAY, Space
 from tests.integration.sockets import key
@@ -163,7 +163,7 @@ def test_a_namespace_with_users_of_its_own_stays_in_its_partition(api: httpx.Cli
     """An empty one would leave behind in its old partition who is hidden in it."""
     race = Race(api, space)
     act(race, "hide", "ann")
-    told = api.put(race.url, json=api_rules(api, race) | {"group": "some-other-group"})
+    told = api.put(race.url, json=api_rules(api, race) | {"group": other_group(space)})
     assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "rule_locked", "$.group")
     race.grants(ann=9, bob=7)
     assert race.board() == ONLY

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import explain, growth, latest, limits, ranges, rules, sealed, verify
+from tests.benchmarks import beside, explain, growth, latest, limits, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -185,6 +185,9 @@ async def persister(stack: Stack, rows: int) -> None:
 def main(parts: list[str]) -> None:
     """The named parts, or everything."""
     wanted = parts or PARTS
+    if parts and parts[0].startswith("beside="):
+        beside.main(Path(parts[0].removeprefix("beside=")), load, *map(int, parts[1:]))
+        return
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"
     )

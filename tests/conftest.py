@@ -1,13 +1,13 @@
 """Real parts for tests: Valkey and Postgres from wheels on free ports, one server, one persister."""
 
-import asyncio
 import os
 import shutil
+import ssl
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +15,29 @@ import httpx
 import psycopg
 import pytest
 
-from app.admin.migrate import migrate
 from app.embedded import Postgres, Valkey, free_port
-from app.settings import read_settings
+from tests.support.launcher import Launched, launcher
+from tests.support.template import fill, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
+# One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Stack:
     """All parts as processes of their own. `kill` is kill -9; `start` brings a part back on its port and data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stores: Path | None = None) -> None:
+        """`stores`: those to begin with a copy of; without any they are made and migrated."""
         self.key = KEY
         self.folder = folder
+        self.stores = stores
         self.valkey = Valkey(folder, free_port())
         self.postgres = Postgres(folder, free_port())
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.extra: dict[str, str] = {}
-        self._own: dict[str, subprocess.Popen[bytes]] = {}
+        self._own: dict[str, Launched] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,16 +53,29 @@ class Stack:
 
     def run(self, *verb: str) -> subprocess.CompletedProcess[str]:
         """One `leaderboard` command to its end."""
-        command = [sys.executable, "-m", "app", *verb]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = launcher().start(verb, self.environment, out, err)
+            try:
+                code = process.wait(timeout=60)
+            finally:
+                process.kill()
+            told = [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, err)]
+        return subprocess.CompletedProcess(verb, code, *told)
+
+    def new_key(self, *scopes: str) -> str:
+        """A key that `leaderboard keys create` made."""
+        made = self.run("keys", "create", *(part for scope in scopes for part in ("--scope", scope)))
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
 
     def up(self) -> None:
         """Starts everything."""
+        if self.stores is not None:
+            fill(self.stores, self.folder)
         self.valkey.start()
         self.postgres.start()
-        # In this process, where the start of a command would take longer; in a thread, as a browser test has a loop.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, migrate(read_settings(self.environment))).result()
+        if self.stores is None:
+            migrate_here(self.environment)
         self.start("persist")
         self.start("serve")
 
@@ -70,33 +87,29 @@ class Stack:
             self.postgres.start()
         else:
             with (self.folder / f"{part}.log").open("ab") as log:
-                command = [sys.executable, "-m", "app", part]
-                self._own[part] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+                self._own[part] = launcher().start([part], self.environment, log)
         if part == "serve":
             self.wait_ready() if ready else self.wait_up()
 
     def wait_up(self, seconds: float = 30) -> None:
         """Waits until the server answers at all."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                httpx.get(self.url + "/healthz", timeout=10)
-                return
-            except httpx.TransportError:
-                assert time.monotonic() < deadline, (self.folder / "serve.log").read_text()[-2000:]
-                time.sleep(0.05)
+        self._wait_answer("/healthz", range(1000), seconds)
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Waits until writes are taken."""
+        self._wait_answer("/readyz", [200], seconds)
+
+    def _wait_answer(self, path: str, wanted: Container[int], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while True:
-            try:
-                if httpx.get(self.url + "/readyz", timeout=10).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, (self.folder / "serve.log").read_text()[-2000:]
-            time.sleep(0.05)
+        with self.client(None) as client:
+            while True:
+                try:
+                    if client.get(path, timeout=10).status_code in wanted:
+                        return
+                except httpx.TransportError:
+                    pass
+                assert time.monotonic() < deadline, (self.folder / "serve.log").read_text()[-2000:]
+                time.sleep(0.02)
 
     def kill(self, part: str) -> None:
         """kill -9, by the id of a process this test started."""
@@ -140,7 +153,7 @@ class Stack:
     def client(self, key: str | None = KEY) -> httpx.Client:
         """A client with a key, or without."""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=NO_TLS)
 
     def wait_flushed(self, seconds: float = 30, *, counted: bool = True) -> None:
         """Waits until the ledger holds everything, and until the counts by time do."""
@@ -158,17 +171,21 @@ class Stack:
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One running system for all tests that break nothing; each test takes namespaces of its own."""
-    yield from _stack(tmp_path_factory.mktemp("stack"))
+    with running_stack(tmp_path_factory.mktemp("stack"), tmp_path_factory) as stack:
+        yield stack
 
 
 @pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[Stack]:
+def own_stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system of the test's own, to break."""
-    yield from _stack(tmp_path)
+    with running_stack(tmp_path, tmp_path_factory) as stack:
+        yield stack
 
 
-def _stack(folder: Path) -> Iterator[Stack]:
-    stack = Stack(folder)
+@contextmanager
+def running_stack(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running system in a folder, gone at the end."""
+    stack = Stack(folder, template(factory))
     stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
     try:
         stack.up()

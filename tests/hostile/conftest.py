@@ -1,19 +1,17 @@
 """What hostile tests share: a server with short limits, and a system whose parts are broken and mended."""
 
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from app.embedded import free_port
-from tests.conftest import Stack
+from tests.conftest import NO_TLS, running_stack
 from tests.hostile.raw import Raw, wait_until
 
 
@@ -28,7 +26,7 @@ class Short:
     def client(self) -> httpx.Client:
         """An admin's client, with a connection of its own."""
         headers = {"authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, verify=NO_TLS)
 
     def raw(self, receive_bytes: int | None = None) -> Raw:
         """A connection for anything."""
@@ -43,15 +41,18 @@ def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         command = [sys.executable, "-m", "tests.hostile.short"]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
 
+    short = Short(port, process.pid, live_server.key)
+
     def is_up() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code == 200
+            return client.get("/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
     try:
-        assert wait_until(is_up, 30), log.read_text()[-2000:]
-        yield Short(port, process.pid, live_server.key)
+        with short.client() as client:
+            assert wait_until(is_up, 30), log.read_text()[-2000:]
+        yield short
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -77,21 +78,12 @@ def files() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What a test breaks in it, it mends."""
-    yield from _stack(tmp_path_factory.mktemp("hostile"))
+    with running_stack(tmp_path_factory.mktemp("hostile"), tmp_path_factory) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
 def poisoned_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """For tests that spoil a partition without namespaces: nobody else makes namespaces in it."""
-    yield from _stack(tmp_path_factory.mktemp("poisoned"))
-
-
-def _stack(folder: Path) -> Iterator[Any]:
-    stack = Stack(folder)
-    stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
-    try:
-        stack.up()
+    with running_stack(tmp_path_factory.mktemp("poisoned"), tmp_path_factory) as stack:
         yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -13,12 +13,6 @@ BATCHES = 7
 LINES = 10_000
 
 
-def key(stack: Any, scope: str) -> str:
-    made = stack.run("keys", "create", "--scope", scope)
-    assert made.returncode == 0, made.stderr
-    return str(made.stdout.strip())
-
-
 def batch(number: int, tag: str) -> bytes:
     lines = ({"grant_id": f"{tag}-{number}-{i}", "user_id": f"u{i}", "amount": 1} for i in range(LINES))
     return b"\n".join(json.dumps(line).encode() for line in lines)
@@ -37,8 +31,8 @@ def test_batches_of_one_leave_single_grants_of_another_alone(
     hog, small = names.fresh(), names.fresh()
     for space in (hog, small):
         api.put(f"/v1/namespaces/{space}", json={})
-    hog_key = key(live_server, "write:*")
-    small_key = hog_key if same_key else key(live_server, "write:*")
+    hog_key = live_server.new_key("write:*")
+    small_key = hog_key if same_key else live_server.new_key("write:*")
     bodies = [batch(i, hog) for i in range(BATCHES)]
     over = threading.Event()
     statuses: Counter[int] = Counter()

@@ -201,7 +201,7 @@ def test_what_is_not_there_or_not_allowed(live_server: Any, space: Space) -> Non
     space.grant("g1")
     with live_server.client(key=None) as nobody:
         assert nobody.delete(f"{space.url}/grants/g1").status_code == 401
-    reader = live_server.run("keys", "create", "--scope", "read:*").stdout.strip()
+    reader = live_server.new_key("read:*")
     with live_server.client(key=reader) as client:
         assert client.patch(f"{space.url}/grants/g1", json={"amount": 1}).status_code == 403
 

@@ -66,7 +66,7 @@ def test_a_dry_run_in_the_shadow_ranks_for_admins_alone(live_server: Any, api: h
     space = Space(live_server, api, names.fresh(), mode="shadow", visibility="public")
     space.grant("ann", 10)
     space.grant("bob", 20)
-    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    writer = live_server.new_key("write:*")
     headers = {"authorization": f"Bearer {writer}"}
     for ask, rank in ((headers, None), ({}, 1)):
         told = api.patch(f"{space.url}/grants/g1?dry_run=true", json={"amount": 30}, headers=ask).json()["moves"]

@@ -168,7 +168,7 @@ def test_a_public_namespace_needs_a_key_too(live_server: Any, space: Space) -> N
     space.put(visibility="public")
     path = f"{space.url}/events"
     for scope, status in (("read:events-*", 200), ("write:*", 403), ("read:other-*", 403)):
-        key = live_server.run("keys", "create", "--scope", scope).stdout.strip()
+        key = live_server.new_key(scope)
         with live_server.client(key) as client:
             assert client.get(path).status_code == status
     with live_server.client(None) as anonymous:
@@ -179,7 +179,7 @@ def test_one_in_the_shadow_is_for_admins(live_server: Any, space: Space) -> None
     space.put(mode="shadow")
     space.grant("g1")
     assert space.told(type="granted") == [("granted", "g1")]
-    with live_server.client(live_server.run("keys", "create", "--scope", "read:*").stdout.strip()) as reader:
+    with live_server.client(live_server.new_key("read:*")) as reader:
         assert reader.get(f"{space.url}/events").status_code == 403
 
 

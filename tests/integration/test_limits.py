@@ -62,7 +62,7 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
     assert (told["score"], told["grants"]) == (2, 2)
     one = api.get(f"{url}/grants/big").json()
     assert (one["quarantined"], one["voided"], one["revisions"][0]["verb"]) == (True, True, "quarantine")
-    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    writer = live_server.new_key("write:*")
     with live_server.client(key=writer) as client:
         assert client.post(f"{url}/grants/big/restore").json()["code"] == "forbidden"
     assert api.patch(f"{url}/grants/big", json={"amount": 5}).status_code == 422

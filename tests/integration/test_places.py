@@ -102,7 +102,7 @@ def test_what_is_on_no_board_has_no_rank(api: httpx.Client) -> None:
 def test_a_shadow_board_is_told_to_admins_alone(api: httpx.Client, live_server: Any) -> None:
     space = Space(api, mode="shadow")
     assert told(space.grant("g1", 25)) == ("applied", None, 2)
-    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    writer = live_server.new_key("write:*")
     with live_server.client(key=writer) as client:
         space.api = client
         assert told(space.grant("g2", 25)) == ("applied", None, None)

@@ -91,7 +91,7 @@ def test_profiles_need_a_key_that_writes_everywhere(live_server: Stack, space: s
         assert anonymous.get(path(user)).status_code == 401
     of_scopes = (("read:*", 403, 404), (f"write:{space}", 403, 403), ("admin:x", 403, 403), ("write:*", 200, 200))
     for scope, put_status, get_status in of_scopes:
-        key = live_server.run("keys", "create", "--scope", scope).stdout.strip()
+        key = live_server.new_key(scope)
         with live_server.client(key) as client:
             assert client.put(path(user), json={"display_name": scope}).status_code == put_status
             assert client.get(path(user)).status_code == get_status

@@ -244,7 +244,7 @@ def test_a_namespace_in_the_shadow_counts_and_shows_itself_to_admins_alone(live_
     assert api.put(url, json={"mode": "shadow", "visibility": "public"}).status_code == 201
     assert api.post(f"{url}/grants", json={"grant_id": "g1", "user_id": "otter", "amount": 5}).status_code == 201
     assert api.get(f"{url}/boards/all").json()["entries"][0]["score"] == 5
-    reader = live_server.run("keys", "create", "--scope", "read:*").stdout.strip()
+    reader = live_server.new_key("read:*")
     for key, status in ((reader, 403), (None, 401)):
         with live_server.client(key=key) as client:
             for path in ("boards/all", "users/otter", "users/otter/grants"):

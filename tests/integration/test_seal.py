@@ -53,7 +53,7 @@ def test_only_an_admin_reaches_behind_a_seal(live_server: Any, api: httpx.Client
         "window_closed",
         "$.granted_at",
     )
-    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    writer = live_server.new_key("write:*")
     body = {"grant_id": "g2", "user_id": "bob", "amount": 7, "granted_at": OLD.isoformat()}
     headers = {"authorization": f"Bearer {writer}"}
     assert api.post(f"{space.url}/grants?backfill=true", json=body, headers=headers).json()["code"] == "forbidden"
@@ -261,7 +261,7 @@ def test_only_an_admin_moves_a_grant_behind_a_seal(live_server: Any, api: httpx.
     path, moved = f"{space.url}/grants/late", {"granted_at": OLD.isoformat()}
     refused = api.patch(path, json=moved)
     assert (refused.status_code, refused.json()["code"]) == (422, "granted_at_range")
-    writer = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    writer = live_server.new_key("write:*")
     headers = {"authorization": f"Bearer {writer}"}
     assert api.patch(f"{path}?backfill=true", json=moved, headers=headers).json()["code"] == "forbidden"
     assert api.patch(f"{path}?backfill=1", json=moved).json()["field"] == "?backfill"

@@ -118,7 +118,7 @@ def test_no_grant_is_refused_by_rules_that_are_no_longer_in_force(
 def test_a_revoked_key_stops_on_a_server_that_gets_only_writes(
     live_server: Any, api: httpx.Client, other: httpx.Client, space: str
 ) -> None:
-    key = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    key = live_server.new_key("write:*")
     with httpx.Client(base_url=other.base_url, headers={"authorization": f"Bearer {key}"}, timeout=30) as writer:
         assert post(writer, space, "g0").status_code == 201
         assert live_server.run("keys", "revoke", key.split("_")[1]).returncode == 0
@@ -138,7 +138,7 @@ def test_a_profile_is_shown_by_the_next_read_on_any_server(api: httpx.Client, ot
 
 
 def test_rules_and_rights_are_told_as_they_are_now(api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
-    made = live_server.run("keys", "create", "--scope", "read:told-*").stdout.strip()
+    made = live_server.new_key("read:told-*")
     holder = {"authorization": f"Bearer {made}"}
     for path in ("/v1/namespaces/told-now", "/v1/namespaces?prefix=told-"):
         for _ in range(5):
@@ -158,7 +158,7 @@ def test_rules_and_rights_are_told_as_they_are_now(api: httpx.Client, other: htt
 )
 def test_a_revoked_key_reads_nothing_more(path: str, api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
     put(api, "gone-now")
-    made = live_server.run("keys", "create", "--scope", "read:gone-*").stdout.strip()
+    made = live_server.new_key("read:gone-*")
     holder = {"authorization": f"Bearer {made}"}
     assert other.get(path, headers=holder).status_code == 200
     assert live_server.run("keys", "revoke", made.split("_")[1]).returncode == 0

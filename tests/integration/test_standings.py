@@ -83,12 +83,12 @@ def test_only_what_the_caller_may_read_is_told(live_server: Stack, space: str, s
     with live_server.client(None) as anonymous:
         assert names(stands(anonymous, user)) == spaces[2:]
     for scope, seen in ((f"read:{space}-b*", spaces[1:]), (f"admin:{space}-?oo", [spaces[0], spaces[2]])):
-        key = live_server.run("keys", "create", "--scope", scope).stdout.strip()
+        key = live_server.new_key(scope)
         with live_server.client(key) as client:
             assert names(stands(client, user)) == seen
             first = stands(client, user, limit=1).json()
             assert (first["standings"][0]["namespace"], first["next_cursor"]) == (seen[0], seen[0])
-    key = live_server.run("keys", "create", "--scope", "write:*").stdout.strip()
+    key = live_server.new_key("write:*")
     with live_server.client(key) as client:
         assert names(stands(client, user)) == spaces[2:], "who may only write reads what everybody reads"
     with live_server.client("lb_none_0123456789abcdef") as unknown:
@@ -104,7 +104,7 @@ def test_a_namespace_that_closes_or_goes_is_told_no_more(
         api.put(f"/v1/namespaces/{spaces[2]}", json={})
         assert stands(anonymous, user).json()["code"] == "user_not_found"
     api.put(f"/v1/namespaces/{spaces[1]}", json={"mode": "shadow"})
-    key = live_server.run("keys", "create", "--scope", f"read:{space}-*").stdout.strip()
+    key = live_server.new_key(f"read:{space}-*")
     with live_server.client(key) as reader:
         assert names(stands(reader, user)) == [spaces[0], spaces[2]], "what is in the shadow takes an admin"
     assert names(stands(api, user)) == spaces

@@ -237,7 +237,7 @@ def test_many_namespaces_side_by_side(live_server: Any, api: httpx.Client, names
         fields = ("mean", "percentile", "band")
         return [(one["namespace"][-1], *(one[field] for field in fields)) for one in answer.json()["namespaces"]]
 
-    with live_server.client(live_server.run("keys", "create", "--scope", f"read:{prefix}*").stdout.strip()) as reader:
+    with live_server.client(live_server.new_key(f"read:{prefix}*")) as reader:
         assert told(client=reader) == [
             ("a", 10, 100, "very-high"),
             ("c", 8, 75, "high"),

@@ -139,9 +139,7 @@ def test_keys_and_scopes(live_server: Any, space: str) -> None:
         assert anonymous.get(f"/v1/namespaces/{space}/boards/all").status_code == 401
     with live_server.client("lb_test_wrong-secret-000000") as wrong:
         assert post(wrong, space, GOOD).status_code == 401
-    made = live_server.run("keys", "create", "--scope", f"read:{space}", "--scope", "write:other-*")
-    token = made.stdout.strip()
-    assert made.returncode == 0, made.stderr
+    token = live_server.new_key(f"read:{space}", "write:other-*")
     with live_server.client(token) as limited:
         answer = post(limited, space, GOOD)
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")

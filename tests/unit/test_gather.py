@@ -12,6 +12,12 @@ from app.store.caller import CALLER, stranger
 from app.store.gather import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX, Gatherer
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever counts rounds goes by no clock: on a busy machine two seconds pass, and all that waits is refused."""
+    monkeypatch.setattr(gather, "WAIT_S_MAX", 3600.0)
+
+
 class Wire:
     """Rounds as they were asked for; each waits until it is let go."""
 

@@ -1,0 +1,74 @@
+"""A migrated pair of stores, made once a run and copied for every system: `initdb` and the schema cost two seconds."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.admin.migrate import migrate
+from app.embedded import Postgres, Valkey, free_port
+from app.settings import read_settings
+
+#: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
+PARTS = ("postgres", "postgres.password", "redis")
+
+
+def template(factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run's stores. The first worker that asks makes it; the others wait for it at its lock."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return made_once(shared / "stores", _make)
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """`folder`, filled by `make` in the first process that asks; a half one is never taken for a whole one."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            half = folder.with_suffix(".half")
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            # Its owner is another user where we are root.
+            half.chmod(0o755)
+            make(half)
+            half.rename(folder)
+    return folder
+
+
+def fill(source: Path, folder: Path) -> None:
+    """Copies the stores into a data folder that has none, owners and modes kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-Rp", *(source / part for part in PARTS), folder], check=True, timeout=60)
+
+
+def migrate_here(environment: dict[str, str]) -> None:
+    """`leaderboard migrate` in this process, where the start of a command would take longer.
+
+    In a thread, as a browser test has a loop.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, migrate(read_settings(environment))).result()
+
+
+def _make(folder: Path) -> None:
+    postgres, valkey = Postgres(folder, free_port()), Valkey(folder, free_port())
+    try:
+        postgres.start()
+        valkey.start()
+        migrate_here(
+            {
+                "LEADERBOARD_REDIS_URL": valkey.url,
+                "LEADERBOARD_POSTGRES_URL": postgres.url,
+                "LEADERBOARD_API_KEY": "lb_test_0123456789abcdef",
+            }
+        )
+    finally:
+        # In good order: who starts on a copy has nothing to recover.
+        postgres.stop()
+        valkey.stop()

@@ -1,11 +1,12 @@
-# make setup: .venv with everything · dev: all parts, in the foreground · test · check · bench · limits (docs/limits.md) · clean
+# make setup: .venv with everything · dev: all parts, in the foreground · test · test-fast: what answers in a minute ·
+# test-full: an hour of random seeds and kills · check · bench · limits (docs/limits.md) · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PORT ?= 8000
 ARGS ?=
 
-.PHONY: setup dev test check bench limits clean tools
+.PHONY: setup dev test test-fast test-full check bench limits clean tools
 
 setup: $(STAMP)
 
@@ -21,6 +22,12 @@ dev: setup
 
 test: setup tools
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-fast: setup
+	LUA_STORES=fakeredis $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_tidy.py tests/unit tests/lua tests/property $(ARGS)
+
+test-full: setup tools
+	$(BIN)/python -m tests.full $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

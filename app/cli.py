@@ -17,7 +17,6 @@ from .admin import migrate as migration
 from .admin.erasures import Erasures
 from .admin.lane import Lane, close
 from .admin.letter_commands import letters_cli
-from .admin.progress import progress
 from .admin.stores import check_together
 from .admin.verify import LANES, Verifier
 from .garbage import settle
@@ -120,6 +119,9 @@ def verify(
 
 
 async def _verify(settings: Settings, quiet: bool) -> None:
+    # Here, where alone it is needed: it draws a bar, and takes a while to import.
+    from .admin.progress import progress
+
     partitions = await find_partitions(settings)
     stores = settings.redis_url, settings.postgres_url
     link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)

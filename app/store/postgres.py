@@ -10,8 +10,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import asyncpg
-import psycopg
-import yoyo
 from asyncpg.pool import PoolConnectionProxy
 
 from ..model.errors import Invalid, StoreUnavailable
@@ -165,6 +163,10 @@ class Postgres:
 def migrate(url: str) -> list[str]:
     """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; psycopg's errors once it is
     connected."""
+    # Here, where alone they are needed: a tenth of a second of every other command's start.
+    import psycopg
+    import yoyo
+
     bounds = {
         "connect_timeout": f"{CONNECT_S_MAX:.0f}",
         "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),

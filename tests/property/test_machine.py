@@ -5,6 +5,7 @@ Runs on the real parts over HTTP. After each step the boards, ranks, balances an
 over the ledger alone. Remove the seen check or the claim of a revision from the script and it fails within a minute.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,8 @@ rankings = st.sampled_from(["competition", "dense", "ordinal"])
 causes = st.sampled_from(["hidden", "opted out", "hidden here", "opted out here"])
 _names = count()
 SEALS_MAX = 2  # an example
-EXAMPLES = 12
+# `make test-full` asks for more of both.
+EXAMPLES, STEPS = int(os.environ.get("MACHINE_EXAMPLES", "12")), int(os.environ.get("MACHINE_STEPS", "20"))
 
 
 class Machine(Reader):
@@ -373,14 +375,14 @@ def _as_logged(done: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     return [(ask, told) for _, ask, told in sorted(placed, key=lambda one: one[0])]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(max(300, EXAMPLES * STEPS * 2))
 def test_whatever_happens_every_number_is_what_the_grants_say(live_server: Any) -> None:
     Machine.stack, Machine.compared = live_server, 0
     run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=20,
+            stateful_step_count=STEPS,
             deadline=None,
             derandomize=False,
             print_blob=True,

@@ -1,0 +1,89 @@
+"""What takes longer than a change may wait for, on real parts: `make test-full`.
+
+Random operations against the plain model, random questions against the ledger, and kill -9 of every part, each again
+and again for so many seconds, and then every other test once. Seeds count up from a first one, which is printed; the
+first failure ends the run and tells the command that repeats it.
+"""
+
+import argparse
+import os
+import random
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: Seconds for each of the three; with the rest of the tests an hour.
+SECONDS = 900.0
+#: Examples of the model in one run of pytest: some minutes of 50 steps each.
+EXAMPLES, STEPS = 40, 50
+
+Round = Callable[[int], tuple[dict[str, str], list[str]]]
+
+
+def model(seed: int) -> tuple[dict[str, str], list[str]]:
+    """Operations in any order, from one seed."""
+    environment = {"MACHINE_EXAMPLES": str(EXAMPLES), "MACHINE_STEPS": str(STEPS)}
+    return environment, ["tests/property", f"--hypothesis-seed={seed}"]
+
+
+def oracle(seed: int) -> tuple[dict[str, str], list[str]]:
+    """Questions of ten seeds."""
+    first = seed * 10
+    return {"ORACLE_SEEDS": f"{first}-{first + 9}"}, ["tests/integration/test_oracle.py"]
+
+
+def kills(_seed: int) -> tuple[dict[str, str], list[str]]:
+    """Every part killed under writes; when it dies is the machine's chance, not a seed's."""
+    return {}, ["tests/crash"]
+
+
+PARTS: dict[str, Round] = {"model": model, "oracle": oracle, "kills": kills}
+
+
+def run(environment: dict[str, str], words: list[str]) -> bool:
+    """One run of pytest; tells how to repeat one that fails."""
+    told = [*(f"{name}={value}" for name, value in environment.items()), "pytest", *words]
+    print(f"-- {shlex.join(told)}", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", *words]
+    if subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0:
+        return True
+    print(f"failed; to repeat it: {shlex.join(told)}", file=sys.stderr)
+    return False
+
+
+def loop(part: Round, seed: int, seconds: float) -> int:
+    """Rounds of growing seeds until the time is over, one at least; how many went well, 0 where one failed."""
+    end, count = time.monotonic() + seconds, 0
+    while count == 0 or time.monotonic() < end:
+        if not run(*part(seed + count)):
+            return 0
+        count += 1
+    return count
+
+
+def main() -> int:
+    """The parts in turn, then the whole suite."""
+    asked = argparse.ArgumentParser(prog="make test-full ARGS=…", description=__doc__)
+    asked.add_argument("--seconds", type=float, default=SECONDS, help="for each part")
+    asked.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="the first one")
+    asked.add_argument("--only", choices=PARTS, help="one part, and not the rest of the tests")
+    given = asked.parse_args()
+    print(f"-- seed {given.seed}", flush=True)
+    told = []
+    for name in [given.only] if given.only else PARTS:
+        count = loop(PARTS[name], given.seed, given.seconds)
+        if not count:
+            return 1
+        told.append(f"{name}: {count} rounds")
+    if not given.only and not run({}, ["-n", "2", "--dist", "worksteal"]):
+        return 1
+    print(f"-- seed {given.seed}; " + "; ".join(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

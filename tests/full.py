@@ -79,7 +79,7 @@ def main() -> int:
         if not count:
             return 1
         told.append(f"{name}: {count} rounds")
-    if not given.only and not run({}, ["-n", "2", "--dist", "worksteal"]):
+    if not given.only and not run({}, ["-n", "3", "--dist", "worksteal"]):
         return 1
     print(f"-- seed {given.seed}; " + "; ".join(told))
     return 0

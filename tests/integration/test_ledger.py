@@ -15,7 +15,6 @@ import pytest
 from app.admin.checks import check_namespace
 from app.admin.lane import Lane
 from app.admin.report import Report
-from app.embedded import free_port
 from app.embedded.postgres import Postgres as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
@@ -26,20 +25,16 @@ from app.persist.row import Row, read_row
 from app.persist.sink import Offset, Sink
 from app.store.postgres import Postgres, migrate, queries
 from tests.integration.counting import check_counts
+from tests.support.template import tables_alone
 
 START = Offset(0, 0, b"")
 WRITERS = 8
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    held = Cluster(tmp_path, free_port())
-    held.start()
-    try:
-        migrate(held.url)
+def cluster(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with tables_alone(tmp_path, tmp_path_factory) as held:
         yield held
-    finally:
-        held.kill()
 
 
 def row(

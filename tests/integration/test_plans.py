@@ -7,11 +7,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from app.embedded import free_port
-from app.embedded.postgres import Postgres as Cluster
-from app.store.postgres import PLANS, migrate, queries
+from app.store.postgres import PLANS, queries
 from tests.integration.known_tables import GRANTS, SPACE, fill
 from tests.integration.samples import BEHIND_MOVES, EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
+from tests.support.template import tables_alone
 
 #: Pages that two plans may differ by, however small both are.
 SLACK_PAGES = 24
@@ -28,18 +27,13 @@ INSERT INTO moved
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection[Any]]:
-    cluster = Cluster(tmp_path_factory.mktemp("plans"), free_port())
-    cluster.start()
-    try:
-        migrate(cluster.url)
+    with tables_alone(tmp_path_factory.mktemp("plans"), tmp_path_factory) as cluster:
         fill(cluster.url)
         with psycopg.connect(cluster.url, autocommit=True) as held:
             for name, value in PLANS.items():
                 held.execute(f"SET {name} = {value}")
             held.execute(queries()["archive_tables"].encode())
             yield held
-    finally:
-        cluster.kill()
 
 
 def plan_of(db: psycopg.Connection[Any], name: str, args: tuple[Any, ...], mode: str) -> dict[str, Any]:

@@ -3,30 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from app.embedded import free_port
-from app.embedded.postgres import Postgres as Cluster
 from app.model.errors import Overloaded
 from app.store.caller import CALLER, OWN, stranger
 from app.store.pools import CONNECTIONS_MAX, WAITING_MAX, Lane
-from app.store.postgres import Postgres, migrate
+from app.store.postgres import Postgres
+from tests.support.template import tables_alone
 
 DEADLINE_S = 5.0
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("pools")
-    cluster = Cluster(folder, free_port())
-    cluster.start()
-    try:
-        migrate(cluster.url)
+    with tables_alone(tmp_path_factory.mktemp("pools"), tmp_path_factory) as cluster:
         yield cluster.url
-    finally:
-        cluster.kill()
 
 
 @asynccontextmanager

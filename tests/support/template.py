@@ -1,12 +1,16 @@
-"""A migrated pair of stores, made once a run and copied for every system: `initdb` and the schema cost two seconds."""
+"""Migrated stores, made once a run and copied for every system: `initdb` and the schema cost two seconds.
+
+In `schema` stands a Postgres that has the tables alone; beside it the pair that `leaderboard migrate` has opened.
+"""
 
 import asyncio
 import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ import pytest
 from app.admin.migrate import migrate
 from app.embedded import Postgres, Valkey, free_port
 from app.settings import read_settings
+from app.store import postgres as tables
 
 #: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
 PARTS = ("postgres", "postgres.password", "redis")
@@ -44,7 +49,20 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
 def fill(source: Path, folder: Path) -> None:
     """Copies the stores into a data folder that has none, owners and modes kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cp", "-Rp", *(source / part for part in PARTS), folder], check=True, timeout=60)
+    parts = (source / part for part in PARTS)
+    subprocess.run(["cp", "-Rp", *(part for part in parts if part.exists()), folder], check=True, timeout=60)
+
+
+@contextmanager
+def tables_alone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running Postgres with nothing but the schema, killed at the end."""
+    fill(template(factory) / "schema", folder)
+    postgres = Postgres(folder, free_port())
+    try:
+        yield postgres.start()
+    finally:
+        postgres.kill()
+        shutil.rmtree(postgres.data)
 
 
 def migrate_here(environment: dict[str, str]) -> None:
@@ -59,6 +77,10 @@ def migrate_here(environment: dict[str, str]) -> None:
 def _make(folder: Path) -> None:
     postgres, valkey = Postgres(folder, free_port()), Valkey(folder, free_port())
     try:
+        postgres.start()
+        tables.migrate(postgres.url)
+        postgres.stop()
+        fill(folder, folder / "schema")
         postgres.start()
         valkey.start()
         migrate_here(

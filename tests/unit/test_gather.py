@@ -11,6 +11,9 @@ from app.store import gather, keys
 from app.store.caller import CALLER, stranger
 from app.store.gather import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX, Gatherer
 
+#: Seconds that a test may take: one that fails may wait for a round that never comes.
+ACT_S_MAX = 30.0
+
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +49,8 @@ def within(act: Any) -> None:
         reader = Gatherer(wire, lambda changes, changed: None, lambda changes: None)  # type: ignore[arg-type]
         loop = asyncio.create_task(reader.run())
         try:
-            await act(wire, reader)
+            async with asyncio.timeout(ACT_S_MAX):
+                await act(wire, reader)
         finally:
             loop.cancel()
 

@@ -56,6 +56,12 @@ class Watched:
         until(lambda: self.checks >= wanted, f"{self.checks} checks, {wanted} are waited for")
 
 
+@pytest.fixture(autouse=True)
+def nothing_drifts() -> None:
+    """The gauge is this process's: a search that another test ran here may have left its own figure."""
+    DRIFTING.set(0)
+
+
 @pytest.fixture
 def watched(own_stack: Any) -> Watched:
     """The persister comes back with metrics."""

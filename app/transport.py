@@ -113,6 +113,9 @@ class Protocol(HttpToolsProtocol):
             return
         if before != _NOTHING:
             self._check_bytes(before, len(data))
+        elif self._reading == _NOTHING and self._queue is None:  # A whole request, as most come: it is answered now.
+            self._fed_bytes = 0
+            return
         if self._reading != _HEAD:
             self._fed_bytes = 0
         self._settle()
@@ -147,7 +150,10 @@ class Protocol(HttpToolsProtocol):
         """A header field, or a trailer's."""
         if len(self.headers) >= HEADERS_MAX:
             self._raise(HeadersTooLarge(f"at most {HEADERS_MAX} header fields are taken"))
-        HttpToolsProtocol.on_header(self, name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The whole head: the application begins, or waits until the requests before are answered."""

@@ -18,6 +18,8 @@ _LINES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
 #: Bytes of a body that is one object, where nothing else is said: rules, a profile, a correction.
 BODY_BYTES_MAX = 64 * 1024
+#: Where a request's headers stand by name, once one of them was asked for.
+_FIELDS = "leaderboard.headers"
 #: UTF-8's mark of byte order, which some tools write at the beginning of a file; it is skipped.
 _MARK = b"\xef\xbb\xbf"
 
@@ -32,21 +34,20 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """A request header's value, or the empty string."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value.decode("latin-1"))
-    return ""
+    """A request header's value, or the empty string; of several the first."""
+    fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
+    if fields is None:
+        fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
+    value = fields.get(name)
+    return "" if value is None else value.decode("latin-1")
 
 
 def media_type(scope: Scope) -> str:
     """The body's media type; JSON where none is named. UnsupportedMediaType, of a Content-Encoding, too."""
-    named = coding = ""
-    for key, value in scope["headers"]:
-        if key == b"content-type":
-            named = value.decode("latin-1").partition(";")[0].strip().lower()
-        elif key == b"content-encoding":
-            coding = value.decode("latin-1").strip().lower()
+    named = header(scope, b"content-type")
+    if named != JSON:
+        named = named.partition(";")[0].strip().lower()
+    coding = header(scope, b"content-encoding").strip().lower()
     if coding not in ("", "identity"):
         detail = f"send the body as it is: the coding {coding[:40]!r} is not taken"
         raise UnsupportedMediaType(detail, field="Content-Encoding", headers={"Accept-Encoding": "identity"})

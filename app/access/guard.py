@@ -1,7 +1,7 @@
 """Who asks, and what that one may do. Every right is judged here, by a namespace's name, before it is looked up: a
 caller without the right learns nothing of what is there."""
 
-from typing import Never
+from typing import Any, Never
 
 from starlette.types import Scope
 
@@ -14,28 +14,37 @@ from ..wire import header
 from .client import address_of
 from .keys import ANONYMOUS, Keyring, Principal
 
+_BEARER = "bearer "
+_BEARER_CHARACTERS = len(_BEARER)
+_NO_STATE: dict[str, Any] = {}
+
+
+def known_principal(scope: Scope, keyring: Keyring) -> Principal | None:
+    """Who a request's Authorization header names, as `principal_of` tells; None where it has to look the key up."""
+    value = header(scope, b"authorization")
+    if not value:
+        CALLER.set(stranger(address_of(scope)))
+        return ANONYMOUS
+    principal = keyring.cached(value[_BEARER_CHARACTERS:])
+    if principal is None or value[:_BEARER_CHARACTERS].lower() != _BEARER:
+        return None
+    return _accepted(scope, principal)
+
 
 async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
     """Who a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable.
 
     From here on the request's work is that of its key, or of its address while no key is accepted.
     """
+    known = known_principal(scope, keyring)
+    if known is not None:
+        return known
     value = header(scope, b"authorization")
-    if not value:
-        CALLER.set(stranger(address_of(scope)))
-        return ANONYMOUS
-    kind, _, token = value.partition(" ")
-    if kind.lower() != "bearer" or not token:
+    token = value[_BEARER_CHARACTERS:]
+    if value[:_BEARER_CHARACTERS].lower() != _BEARER or not token:
         raise Unauthorized("send Authorization: Bearer <key>")
-    principal = keyring.cached(token)
-    if principal is None:
-        CALLER.set(stranger(address_of(scope)))
-        principal = await keyring.principal(token)
-    CALLER.set(principal.id)
-    connection = scope.get("state", {}).get(CONNECTION)
-    if connection is not None and connection.key != principal.id:
-        connection.accept(principal.id)
-    return principal
+    CALLER.set(stranger(address_of(scope)))
+    return _accepted(scope, await keyring.principal(token))
 
 
 def need(principal: Principal, scope: str, namespace: str) -> None:
@@ -76,6 +85,14 @@ async def readable(principal: Principal, directory: Directory, name: str) -> Nam
         raise
     check_reader(principal, namespace)
     return namespace
+
+
+def _accepted(scope: Scope, principal: Principal) -> Principal:
+    CALLER.set(principal.id)
+    connection = scope.get("state", _NO_STATE).get(CONNECTION)
+    if connection is not None and connection.key != principal.id:
+        connection.accept(principal.id)
+    return principal
 
 
 def _refuse(principal: Principal, scope: str, pattern: str) -> Never:

@@ -41,17 +41,22 @@ ANONYMOUS = Principal("", ())
 
 
 class Keyring:
-    """Tokens to principals. Keys are random and long, so one SHA-256 is their hash."""
+    """Tokens to principals. Keys are random and long, so one SHA-256 is their hash.
+
+    forgets: rises whenever a principal may have become another one.
+    """
 
     def __init__(self, directory: Directory, bootstrap: str | None) -> None:
         self._directory = directory
         self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
         self._known: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
+        self.forgets = 0
         directory.on_change.append(self._forget)
 
     def _forget(self, changed: Changed) -> None:
         """Drops the keys that may have changed."""
+        self.forgets += 1
         if changed.is_all:
             self._known.clear()
             self._tokens.clear()

@@ -139,7 +139,9 @@ class Answers:
 
     async def _shows_names_of_now(self, namespace: Namespace, held: Answer) -> bool:
         """Whether the names in an answer are still those of its users. They are read only after a change."""
-        changes = await self._names.version_in(namespace)
+        changes = self._names.known_version(namespace)
+        if changes is None:
+            changes = await self._names.version_in(namespace)
         if held.names_changes != changes:
             names = await self._names.shown(namespace, held.users)
             if _digest_of({user: names.get(user, NAMELESS) for user in held.users}) != held.names:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from starlette.types import Scope
 
-from ..access.guard import need, principal_of, readable
+from ..access.guard import check_reader, known_principal, need, principal_of, readable
 from ..access.keys import Keyring, Principal
 from ..model.namespace import Namespace
 from ..store.directory import Directory
@@ -34,11 +34,7 @@ class Door:
 
     async def read(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
         """Reads what a public namespace shows to everybody, as `read_as` does."""
-
-        async def by_anybody(namespace: Namespace, _: Principal) -> T:
-            return await read(namespace)
-
-        return await self.read_as(scope, name, by_anybody)
+        return await self.read_as(scope, name, lambda namespace, _: read(namespace))
 
     async def read_as(
         self, scope: Scope, name: str, read: Callable[[Namespace, Principal], Awaitable[T]], *, by_key: bool = False
@@ -50,11 +46,17 @@ class Door:
         Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
         for _ in range(_READS_MAX):
-            principal = await principal_of(scope, self._keyring)
+            forgets = self._keyring.forgets
+            principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
             if by_key:
                 need(principal, "read", name)
-            namespace = await readable(principal, self._directory, name)
+            known = self._directory.cached(name)
+            if known is None:
+                namespace = await readable(principal, self._directory, name)
+            else:
+                check_reader(principal, namespace := known)
             result = await read(namespace, principal)
-            if self._directory.cached(namespace.name) is namespace and self._keyring.holds(principal):
+            is_same_key = forgets == self._keyring.forgets or self._keyring.holds(principal)
+            if is_same_key and self._directory.cached(namespace.name) is namespace:
                 break
         return result

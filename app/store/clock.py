@@ -21,6 +21,9 @@ TOLD_S = 1.0
 #: Seconds of difference past which a server takes no writes: nobody knows then which of the two clocks is right.
 WRITES_S_MAX = 30.0
 
+#: Microseconds after which Redis is asked again, where a round goes there anyway: what is known drifts by less than 10.
+ASK_US = 50_000
+
 #: Microseconds of a second, as Redis tells the time in two numbers.
 _MICROS = 1_000_000
 
@@ -41,6 +44,8 @@ class StoreClock:
         self._monotonic = monotonic
         self._ahead: int | None = None
         self._told = False
+        self._learnt: int | None = None
+        self._is_refused = False
 
     def __call__(self) -> int:
         """The time now. Before Redis was asked, that of the server's own clock."""
@@ -50,11 +55,15 @@ class StoreClock:
         """Microseconds of the monotonic clock: what `learn` takes for the moment of a question."""
         return self._monotonic() // 1_000
 
+    def is_due(self, now: int) -> bool:
+        """Whether Redis is to be asked with the next round; now: `elapsed()`."""
+        return self._learnt is None or now - self._learnt >= ASK_US
+
     def learn(self, reply: Any, asked: int) -> None:
         """Takes the answer to TIME that has just come; asked: `elapsed()` when it was asked. An error is no answer."""
         if isinstance(reply, Exception):
             return
-        answered = self.elapsed()
+        answered = self._learnt = self.elapsed()
         store = int(reply[0]) * _MICROS + int(reply[1])
         lowest, highest = store - answered, store - asked
         middle = (lowest + highest) // 2
@@ -80,8 +89,8 @@ class StoreClock:
         return StoreUnavailable(f"{self.problem()}: past {WRITES_S_MAX:.0f} s no write is taken")
 
     def check(self) -> None:
-        """StoreUnavailable where no write is to be taken."""
-        if (refusal := self.refusal()) is not None:
+        """StoreUnavailable where no write is to be taken, by what was known when Redis was asked last."""
+        if self._is_refused and (refusal := self.refusal()) is not None:
             raise refusal
 
     def _tell(self) -> None:
@@ -91,3 +100,4 @@ class StoreClock:
         if problem is not None and not self._told:
             log.warning("clock differs", detail=problem)
         self._told = problem is not None
+        self._is_refused = self.refusal() is not None

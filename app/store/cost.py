@@ -5,10 +5,11 @@ A cost is an estimate of the script's own time in microseconds, on boards of 100
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from ..model.entry import Entry
-from ..model.namespace import Rules
+from ..model.namespace import Namespace, Rules
 
 #: Cost that one call may have: some 500 grants of the default rules. Others of the same Redis wait so long at most.
 CALL_US_MAX = 25_000
@@ -57,50 +58,107 @@ def _rates_of(rules: Rules) -> _Rates:
     )
 
 
+class _Boards:
+    """The boards of one namespace in a call. rate: the cost of each, whoever is moved on it."""
+
+    __slots__ = ("names", "rate")
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.names: set[str] = set()
+
+
+class _Target:
+    """A set of boards that entries of a call move together. entry: an entry's cost beside its moves; move, again: of a
+    user's moves, the first time and after it."""
+
+    __slots__ = ("again", "entry", "move", "users")
+
+    def __init__(self, entry: int, move: int, again: int) -> None:
+        self.entry, self.move, self.again = entry, move, again
+        self.users: set[str] = set()
+
+
 class CallCost:
     """The cost of a call while entries join it: what they share (boards, users on them) is counted once."""
 
-    __slots__ = ("_boards", "_namespaces", "_targets", "_users", "total")
+    __slots__ = ("_namespaces", "_targets", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self._namespaces: set[int] = set()
-        self._boards: set[tuple[int, str]] = set()
-        self._targets: dict[tuple[int, tuple[str, ...]], tuple[int, int]] = {}
-        self._users: set[tuple[int, tuple[str, ...], str]] = set()
+        self._namespaces: dict[int, _Boards] = {}
+        self._targets: dict[tuple[int, tuple[str, ...]], _Target] = {}
 
-    def add(self, entry: Entry) -> int:
-        """The total with one more entry. O(1) where its boards are in the call already, else O(its boards)."""
+    def add(self, entry: Entry, us_max: float = inf) -> bool:
+        """Takes an entry in unless the total would pass `us_max`; whether it did. O(1) where its boards are in the call
+        already, else O(its boards)."""
+        target, joining, user = self._targets.get((entry.namespace.id, entry.windows)), 0, entry.body.user
+        is_new = target is None
+        if target is None:
+            target, joining = self._target_of(entry)
+        total = self.total + joining + target.entry + _own_cost(entry)
+        total += target.again if user in target.users else target.move
+        if total > us_max:
+            return False
+        if is_new:
+            self._enter(entry, target)
+        target.users.add(user)
+        self.total = total
+        return True
+
+    def total_with(self, other: "CallCost") -> int:
+        """The total of one call that does the work of two. O(boards + users of the smaller one)."""
+        total = self.total + other.total
+        for number, theirs in other._namespaces.items():
+            if (ours := self._namespaces.get(number)) is not None:
+                total -= _NAMESPACE_US + ours.rate * len(ours.names & theirs.names)
+        for key, their in other._targets.items():
+            if (our := self._targets.get(key)) is not None:
+                total -= (our.move - our.again) * len(our.users & their.users)
+        return total
+
+    def merge(self, other: "CallCost") -> None:
+        """Takes the work of another call in, too. O(boards + users of the other one)."""
+        self.total = self.total_with(other)
+        for number, theirs in other._namespaces.items():
+            self._namespaces.setdefault(number, _Boards(theirs.rate)).names |= theirs.names
+        for key, their in other._targets.items():
+            self._targets.setdefault(key, _Target(their.entry, their.move, their.again)).users |= their.users
+
+    def _target_of(self, entry: Entry) -> tuple[_Target, int]:
+        """A set of boards that is not in the call yet, and the cost of what it would bring."""
         namespace, boards = entry.namespace, entry.windows
-        target = (namespace.id, boards)
-        held = self._targets.get(target)
-        if held is None:
-            held = self._targets[target] = self._join(entry)
-        move, again = held
-        user = (*target, entry.body.user)
-        cost = _ENTRY_US + _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
-        if namespace.rules.velocity is not None:
-            cost += _VELOCITY_US * len(namespace.rules.velocity)
-        if user in self._users:
-            cost += again
-        else:
-            self._users.add(user)
-            cost += move
-        if entry.moves.startswith("h"):
-            cost += _VISIBILITY_US * len(boards)
-        self.total += cost
-        return self.total
+        rates, held = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
+        bringing = rates.board * len(boards) + _NAMESPACE_US
+        if held is not None:
+            bringing = rates.board * len(set(boards) - held.names)
+        return _Target(_entry_cost(namespace), rates.move * len(boards), _MOVE_AGAIN_US * len(boards)), bringing
 
-    def _join(self, entry: Entry) -> tuple[int, int]:
-        """Counts what a set of boards brings; the cost of a user's moves on it, the first time and again."""
-        number, before = entry.namespace.id, len(self._boards)
-        if number not in self._namespaces:
-            self._namespaces.add(number)
-            self.total += _NAMESPACE_US
-        self._boards.update((number, board) for board in entry.windows)
-        rates = _rates_of(entry.namespace.rules)
-        self.total += rates.board * (len(self._boards) - before)
-        return rates.move * len(entry.windows), _MOVE_AGAIN_US * len(entry.windows)
+    def _enter(self, entry: Entry, target: _Target) -> None:
+        namespace, boards = entry.namespace, entry.windows
+        held = self._namespaces.get(namespace.id)
+        if held is None:
+            held = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
+        held.names.update(boards)
+        self._targets[namespace.id, boards] = target
+
+
+def _entry_cost(namespace: Namespace) -> int:
+    """What any entry of a namespace costs beside its moves."""
+    return _ENTRY_US + _VELOCITY_US * len(namespace.rules.velocity or ())
+
+
+def _own_cost(entry: Entry) -> int:
+    """What an entry costs by what it carries."""
+    cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
+    return cost + _VISIBILITY_US * len(entry.windows) if entry.moves[:1] == "h" else cost
+
+
+def entry_cost(entry: Entry) -> int:
+    """The cost of a call that holds one entry alone, in microseconds. O(1)."""
+    namespace, rates = entry.namespace, _rates_of(entry.namespace.rules)
+    shared = _NAMESPACE_US + _entry_cost(namespace)
+    return shared + _own_cost(entry) + (rates.board + rates.move) * len(entry.windows)
 
 
 def write_cost(entries: Iterable[Entry]) -> int:
@@ -112,10 +170,15 @@ def write_cost(entries: Iterable[Entry]) -> int:
 
 
 class Portion(NamedTuple):
-    """Entries for one call, and the call's cost in microseconds."""
+    """Entries for one call, and what makes up the call's cost."""
 
     entries: Sequence[Entry]
-    cost: int
+    shared: CallCost
+
+    @property
+    def cost(self) -> int:
+        """Microseconds."""
+        return self.shared.total
 
 
 def entries_cost(count: int) -> int:
@@ -127,13 +190,13 @@ def portions(entries: Sequence[Entry], us_max: int = CALL_US_MAX) -> Iterator[Po
     """Entries in calls within the bounds, in order; one entry is never divided. O(entries + boards)."""
     first, size, cost = 0, 0, CallCost()
     for i, entry in enumerate(entries):
-        before, own = cost.total, len(entry.packed)
-        total = cost.add(entry)
-        count = i - first
-        if count and (total > us_max or count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX):
-            yield Portion(entries[first:i], before)
+        own, count = len(entry.packed), i - first
+        is_full = count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX
+        if count and (is_full or not cost.add(entry, us_max)):
+            yield Portion(entries[first:i], cost)
             first, size, cost = i, 0, CallCost()
+        if i == first:
             cost.add(entry)
         size += own
     if entries:
-        yield Portion(entries[first:], cost.total)
+        yield Portion(entries[first:], cost)

@@ -34,11 +34,13 @@ _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
 class Ticket:
     """One call and the future of its reply."""
 
-    __slots__ = ("arrived", "call", "caller", "future", "taken")
+    __slots__ = ("arrived", "call", "caller", "future", "key", "shares", "taken")
 
-    def __init__(self, call: Call, caller: str) -> None:
+    def __init__(self, call: Call, key: Hashable, caller: str, shares: Shares) -> None:
         self.call = call
+        self.key = key
         self.caller = caller
+        self.shares = shares
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.arrived = monotonic()
         self.taken = False
@@ -86,7 +88,7 @@ class Gatherer:
                 raise away(TimeoutError())
             turns, shares = self._class_of(caller)
             shares.take(caller, 1)
-            ticket = self._asked[key] = Ticket(call, caller)
+            ticket = self._asked[key] = Ticket(call, key, caller, shares)
             turns.push(caller, ((1, ticket),))
             self._begin()
         elif ticket.caller != caller:
@@ -143,8 +145,8 @@ class Gatherer:
     def _leave(self, ticket: Ticket) -> None:
         """A call waits no longer."""
         ticket.taken = True
-        self._class_of(ticket.caller)[1].give(ticket.caller, 1)
-        del self._asked[tuple(ticket.call)]
+        ticket.shares.give(ticket.caller, 1)
+        del self._asked[ticket.key]
 
     async def _round(self, calls: list[Call]) -> list[Any]:
         """A read may go again: one retry on a fresh connection hides a restart. A Redis that hangs goes on hanging."""

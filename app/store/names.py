@@ -44,6 +44,9 @@ class Zones(NamedTuple):
 
 NAMELESS = Name()
 _decode = msgspec.json.Decoder(Name).decode
+#: Where no user's zone matters.
+NO_ZONES = Zones(0, (), {})
+
 _decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 
 
@@ -92,16 +95,24 @@ class Names:
         """What the boards of a namespace show: a name or a picture of its own, else the deployment's. One call more
         where the namespace has any. StoreUnavailable."""
         found = await self.of(users)
-        if not users or not await self._is_named(namespace):
+        if not users or self.known_version(namespace) is not None or not await self._is_named(namespace):
             return found
         raw = await self.call(("HMGET", keys.names_in(namespace.partition, namespace.id), *users))
         assert isinstance(raw, list)
         own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
         return {**found, **{user: _merged(name, found.get(user, NAMELESS)) for user, name in own.items()}}
 
+    def known_version(self, namespace: Namespace) -> int | None:
+        """What `version_in` would tell, where that needs no call; else None."""
+        named = self._named
+        return None if named is None or namespace.id in named else self.changes
+
     async def version_in(self, namespace: Namespace) -> int:
         """A number that rises with each change of a name that a namespace shows: those read from now on are of that
         number at least. StoreUnavailable."""
+        known = self.known_version(namespace)
+        if known is not None:
+            return known
         own = await self.own_version(namespace)
         return self.changes + own
 

@@ -6,7 +6,7 @@ may wait: many entries of one do not keep a few of another waiting.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable
 from time import monotonic
 
 import structlog
@@ -18,21 +18,12 @@ from ..store import apply
 from ..store.apply import STALE_PLAN, CallRefused, Head, Outcome
 from ..store.caller import CALLER, OWN
 from ..store.clock import TIME, StoreClock
-from ..store.cost import (
-    CALL_BYTES_MAX,
-    CALL_ENTRIES_MAX,
-    CALL_US_MAX,
-    CallCost,
-    Portion,
-    entries_cost,
-    portions,
-    write_cost,
-)
+from ..store.cost import CALL_US_MAX, entries_cost
 from ..store.partitions import read_head
 from ..store.redis import LOST, Link, Refused, away
 from ..store.shares import Shares
 from ..store.turns import Turns
-from .flight import Flight, Part, Work, due_of
+from .flight import CallSpace, Flight, Part, Work, due_of, parts_of
 
 log = structlog.get_logger()
 
@@ -96,14 +87,13 @@ class Committer:
         Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
         """
         self._check()
-        whole = atomic or len(entries) == 1
-        parts = [Portion(entries, write_cost(entries))] if whole else list(portions(entries, PART_US_MAX))
+        work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
+        parts = parts_of(work, PART_US_MAX)
         # A client's batches and its single grants have a queue and a share each.
         lane, cost = (CALLER.get(), len(entries) > 1), sum(part.cost for part in parts)
         self._shares.take(lane, cost)
         try:
-            work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-            self._queue(p, lane, [(part.cost, (work, part.entries)) for part in parts])
+            self._queue(p, lane, parts)
             return await work.done
         finally:
             self._shares.give(lane, cost)
@@ -137,14 +127,14 @@ class Committer:
         """
         self._check()
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queue(p, (OWN, False), ((0, (Work([], done), [])),))
+        self._queue(p, (OWN, False), [Part(Work([], done), [], 0, 0, None)])
         await done
 
-    def _queue(self, p: int, lane: Hashable, parts: Iterable[tuple[int, Part]]) -> None:
+    def _queue(self, p: int, lane: Hashable, parts: list[Part]) -> None:
         turns = self._queues.get(p)
         if turns is None:
             turns = self._queues[p] = Turns(TURN_US)
-        turns.push(lane, parts)
+        turns.push(lane, [(part.cost, part) for part in parts])
         self._wake.set()
         if not self._is_sweeping:
             self._is_sweeping = True
@@ -161,7 +151,7 @@ class Committer:
         calls, flights = [], []
         for flight in due:
             p = flight.partition
-            if not flight.sent and all(work.done.done() for work, _ in flight.parts):
+            if not flight.sent and all(part.work.done.done() for part in flight.parts):
                 del self._flights[p]  # nobody waits any more, and nothing of it was ever sent
             elif p in self._stopped:
                 self._fail(flight, self._stopped[p])
@@ -177,8 +167,11 @@ class Committer:
             if not flight.sent:
                 flight.sent, flight.first_known = True, self._heads[flight.partition].known[1]
         started, asked = monotonic(), self._clock.elapsed()
-        now, *replies = await self._link.run([TIME, *calls])
-        self._clock.learn(now, asked)
+        if self._clock.is_due(asked):
+            now, *replies = await self._link.run([TIME, *calls])
+            self._clock.learn(now, asked)
+        else:
+            replies = await self._link.run(calls)
         COMMIT_SECONDS.observe(monotonic() - started)
         for flight, reply in zip(flights, replies, strict=True):
             BATCH_ENTRIES.observe(len(flight.entries))
@@ -193,22 +186,14 @@ class Committer:
             if p in self._flights or not turns:
                 continue
             parts: list[Part] = []
-            cost, total, size, count = CallCost(), 0, 0, 0
-            atomic = turns.peek()[0].atomic
+            space, atomic = CallSpace(), turns.peek().work.atomic
             while turns:
-                work, entries = turns.peek()
-                if parts and (atomic or work.atomic):
+                part = turns.peek()
+                if (parts and (atomic or part.work.atomic)) or not space.takes(part):
                     break
-                before = total
-                count += len(entries)
-                for entry in entries:
-                    size, total = size + len(entry.packed), cost.add(entry)
-                if parts and (count > CALL_ENTRIES_MAX or size > CALL_BYTES_MAX or total > CALL_US_MAX):
-                    total = before
-                    break
-                work.begun = True
+                part.work.begun = True
                 parts.append(turns.pop())
-            self._flights[p] = Flight(p, parts, atomic, -1, monotonic(), total)
+            self._flights[p] = Flight(p, parts, atomic, -1, monotonic(), space.cost)
 
     async def _learn(self, partitions: list[int]) -> None:
         if not partitions:
@@ -265,9 +250,8 @@ class Committer:
     def _regenerate(self, flight: Flight) -> None:
         """The seen generations moved: who judged by the old ones plans again."""
         del self._flights[flight.partition]
-        for work, entries in flight.parts:
-            stale = [STALE_PLAN] * len(entries)
-            self._settle(work, stale)
+        for part in flight.parts:
+            self._settle(part.work, [STALE_PLAN] * len(part.entries))
 
     def _stop(self, p: int, refusal: CallRefused) -> None:
         """Writes to the partition are refused; the next one looks again."""
@@ -284,9 +268,10 @@ class Committer:
     def _finish(self, flight: Flight, outcomes: list[Outcome]) -> None:
         del self._flights[flight.partition]
         start = 0
-        for work, entries in flight.parts:
-            self._settle(work, outcomes[start : start + len(entries)])
-            start += len(entries)
+        for part in flight.parts:
+            count = len(part.entries)
+            self._settle(part.work, outcomes[start : start + count])
+            start += count
 
     def _settle(self, work: Work, outcomes: list[Outcome]) -> None:
         work.outcomes += outcomes
@@ -346,5 +331,5 @@ class Committer:
     def _fail_queued(self, is_due: Callable[[Work], bool], problem: Problem) -> None:
         """Takes out of the queues what is due, and what nobody waits for any more."""
         for turns in self._queues.values():
-            for work, _ in turns.remove(lambda part: part[0].done.done() or is_due(part[0])):
-                work.fail(problem)
+            for part in turns.remove(lambda part: part.work.done.done() or is_due(part.work)):
+                part.work.fail(problem)

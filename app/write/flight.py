@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import NamedTuple
 
 from ..model.entry import Entry
 from ..model.errors import Problem
 from ..store.apply import Outcome
+from ..store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, entry_cost, portions
 
 
 @dataclass(slots=True)
@@ -30,12 +32,75 @@ class Work:
             self.done.set_exception(problem)
 
 
-Part = tuple[Work, Sequence[Entry]]
+class Part(NamedTuple):
+    """Entries of one request that stay together. cost: of a call that holds them alone, in microseconds; size: their
+    bytes; joined: what makes up the cost, None where there is one entry at most."""
+
+    work: Work
+    entries: Sequence[Entry]
+    cost: int
+    size: int
+    joined: CallCost | None
+
+    def shared(self) -> CallCost:
+        """What makes up the cost."""
+        if self.joined is not None:
+            return self.joined
+        cost = CallCost()
+        for entry in self.entries:
+            cost.add(entry)
+        return cost
+
+
+def parts_of(work: Work, us_max: int) -> list[Part]:
+    """A request's entries in parts that cost at most `us_max`, in order; atomic ones are one part."""
+    entries = work.entries
+    if len(entries) == 1:
+        (entry,) = entries
+        return [Part(work, entries, entry_cost(entry), len(entry.packed), None)]
+    cut = portions(entries) if work.atomic else portions(entries, us_max)
+    return [Part(work, part, cost.total, sum(len(entry.packed) for entry in part), cost) for part, cost in cut]
+
+
+class CallSpace:
+    """What is left of the bounds of a call while parts join it."""
+
+    def __init__(self) -> None:
+        self.cost = 0
+        self._entries = self._bytes = 0
+        self._parts: list[Part] = []
+        self._shared: CallCost | None = None
+
+    def takes(self, part: Part) -> bool:
+        """Counts a part in if it fits; the first one always does. O(1) while the sum of the parts' costs is in bounds.
+        Past that, what they share is looked for: O(the part's boards and users), once of all parts."""
+        entries, size = self._entries + len(part.entries), self._bytes + part.size
+        if self._parts and (entries > CALL_ENTRIES_MAX or size > CALL_BYTES_MAX):
+            return False
+        cost = self._cost_with(part)
+        if self._parts and cost > CALL_US_MAX:
+            return False
+        self._entries, self._bytes, self.cost = entries, size, cost
+        self._parts.append(part)
+        if self._shared is not None:
+            self._shared.merge(part.shared())
+        return True
+
+    def _cost_with(self, part: Part) -> int:
+        if self._shared is None:
+            at_most = self.cost + part.cost
+            if at_most <= CALL_US_MAX or not self._parts:
+                return at_most
+            self._shared = CallCost()
+            for held in self._parts:
+                self._shared.merge(held.shared())
+        return self._shared.total_with(part.shared())
 
 
 @dataclass(slots=True)
 class Flight:
-    """One call under way. first_known: the seq known when it was first sent; cost: as store/cost estimates it."""
+    """One call under way. entries: those of its parts, in order; first_known: the seq known when it was first sent;
+    cost: as store/cost estimates it."""
 
     partition: int
     parts: list[Part]
@@ -44,16 +109,15 @@ class Flight:
     started: float
     cost: int
     sent: bool = False
+    entries: list[Entry] = field(init=False)
 
-    @property
-    def entries(self) -> list[Entry]:
-        """All of its entries, in order."""
-        return [entry for _, entries in self.parts for entry in entries]
+    def __post_init__(self) -> None:
+        self.entries = [entry for part in self.parts for entry in part.entries]
 
     def fail(self, problem: Problem) -> None:
         """Tells whoever waits for one of its entries."""
-        for work, _ in self.parts:
-            work.fail(problem)
+        for part in self.parts:
+            part.work.fail(problem)
 
 
 def due_of(flights: Collection[Flight], us_max: int) -> list[Flight]:

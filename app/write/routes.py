@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ..access.guard import need, principal_of
+from ..access.guard import known_principal, need, principal_of
 from ..access.keys import ANONYMOUS, Keyring, Principal
 from ..metrics import GRANTS
 from ..model.entry import Entry
@@ -30,7 +30,7 @@ from ..store.changes import Changed
 from ..store.cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
 from ..store.directory import Directory
 from ..store.fences import Fences
-from ..store.names import Names, Zones
+from ..store.names import NO_ZONES, Names, Zones
 from ..wire import (
     JSON,
     MSGPACK,
@@ -110,7 +110,7 @@ class Writer:
         if wanted.atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope)
-        principal = await principal_of(scope, self._keyring)
+        principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
         terms = Terms(principal, wanted.atomic, wanted.backfill, None, {} if wanted.rank else None)
         if name is not None:
             _need(terms, name)
@@ -138,7 +138,7 @@ class Writer:
             grant.amount = msgpack_number(grant.amount)
         for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, terms)
-            zones = await self._names.zones([grant.user_id] if where.rules.streaks else [])
+            zones = await self._names.zones([grant.user_id]) if where.rules.streaks else NO_ZONES
             entry = await self._plan(grant, where, self._clock(), terms, zones.by_user)
             if terms.held is not None:
                 terms.held.update(await self._places.before([entry]))
@@ -302,7 +302,7 @@ class Writer:
     async def _submitted(self, entries: list[Entry], zones: Zones, atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition; those that were planned by zones of earlier are planned again."""
         await self._memory.recall(entries, self._committer)
-        if not await self._names.still_hold(zones):
+        if zones.users and not await self._names.still_hold(zones):
             return [STALE_PLAN] * len(entries)
         return await self._committer.submit(entries[0].namespace.partition, entries, atomic)
 

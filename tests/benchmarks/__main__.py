@@ -186,7 +186,8 @@ def main(parts: list[str]) -> None:
     """The named parts, or everything."""
     wanted = parts or PARTS
     if parts and parts[0].startswith("beside="):
-        beside.main(Path(parts[0].removeprefix("beside=")), load, *map(int, parts[1:]))
+        path, turns, only = (*parts, "", "")[:3]
+        beside.main(Path(path.removeprefix("beside=")), load, int(turns or beside.TURNS), only)
         return
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; all parts on one machine; medians of {ROUNDS}\n"

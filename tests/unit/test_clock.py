@@ -78,3 +78,14 @@ def test_past_half_a_minute_no_write_is_taken_until_it_is_set_right(ahead: int) 
     hands.own = hands.store
     hands.clock.check()
     assert hands.clock.problem() is None
+
+
+def test_redis_is_asked_again_after_a_while() -> None:
+    hands = Hands()
+    assert hands.clock.is_due(hands.clock.elapsed())
+    hands.ask()
+    assert not hands.clock.is_due(hands.clock.elapsed())
+    hands.pass_by(49_999)
+    assert not hands.clock.is_due(hands.clock.elapsed())
+    hands.pass_by(1)
+    assert hands.clock.is_due(hands.clock.elapsed())

@@ -1,14 +1,16 @@
 """How entries are put into calls, by what these cost."""
 
+from datetime import timedelta
+from random import Random
 from typing import Any
 
 from msgspec import Raw
 
 from app.model.entry import Entry
 from app.model.grant import Grant, plan
-from app.model.namespace import Namespace, Rules
+from app.model.namespace import Namespace, Rules, Velocity
 from app.model.windows import EARLIEST, LATEST, Season
-from app.store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, portions, write_cost
+from app.store.cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, CallCost, entry_cost, portions, write_cost
 
 NOW = 1_700_000_000_000_000
 
@@ -85,6 +87,42 @@ def test_the_heaviest_grant_that_rules_allow_fits_into_a_call() -> None:
 
 def test_a_cost_grows_as_entries_join() -> None:
     cost, held = CallCost(), entries(20)
-    totals = [cost.add(entry) for entry in held]
+    totals = [cost.total for entry in held if cost.add(entry)]
     assert totals == sorted(totals)
     assert totals[-1] == cost.total == write_cost(held)
+    assert not cost.add(entries(21)[20], cost.total)
+    assert (cost.total, cost.add(held[0], cost.total + 100)) == (totals[-1], True)
+
+
+def mixed() -> list[Entry]:
+    """Entries that share some of their namespaces, boards and users."""
+    rules: dict[str, Any] = {"category_boards": True, "seasons": seasons(3), "tie_break": "earliest"}
+    spaces = [
+        space(1, velocity=(Velocity(per=timedelta(hours=1), max_grants=5),)),
+        space(2, **rules),
+        space(3, **rules),
+    ]
+    found = [entries(6, users, where, category=category) for users in (2, 6) for where in spaces for category in LABELS]
+    return [entry for part in found for entry in part]
+
+
+LABELS = ("red", "blue")
+
+
+def test_what_one_entry_costs_alone() -> None:
+    for entry in mixed():
+        assert entry_cost(entry) == write_cost([entry])
+
+
+def test_two_calls_in_one_cost_what_their_entries_cost() -> None:
+    held = mixed()
+    for seed in range(50):
+        Random(seed).shuffle(held)
+        first, second = held[: seed + 1], held[seed + 1 : 2 * seed]
+        ours, theirs = CallCost(), CallCost()
+        for cost, part in ((ours, first), (theirs, second)):
+            assert all(cost.add(entry) for entry in part)
+        assert ours.total_with(theirs) == theirs.total_with(ours) == write_cost([*first, *second])
+        alone = ours.total
+        ours.merge(theirs)
+        assert alone <= ours.total == write_cost([*first, *second])

@@ -2,10 +2,10 @@
 --
 -- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces (each followed by its own hidden
 --          users), boards (each followed by its order, its scores, its sums and its times where its namespace keeps
---          them), users' balances
+--          them), users (each their balances, followed by their days where users have some)
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
 --          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
---          entries; then the parts as include/batch reads them
+--          entries; whether users have days (0|1); then the parts as include/batch reads them
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
 --          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at. No entries: the
 --          question whether a grant would be taken ('log_full', 'unwritable': no)
@@ -23,6 +23,7 @@
 --- @include "include/ties"
 --- @include "include/times"
 --- @include "include/boards"
+--- @include "include/days"
 --- @include "include/balances"
 --- @include "include/spaces"
 --- @include "include/window"
@@ -65,7 +66,7 @@ if ARGV[14] == '0' then
   return unwritable and { 'unwritable', unwritable } or { 'ok' }
 end
 
-local keys, args, counts = 4 + tonumber(ARGV[8]), 14, {}
+local keys, args, counts = 4 + tonumber(ARGV[8]), 15, {}
 for i = 1, 6 do
   counts[i] = tonumber(ARGV[8 + i])
 end
@@ -74,7 +75,7 @@ local batch, shapes = { applied = {}, resend_after = resend_after }, nil
 batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
 batch.spaces, keys, args = unpack_spaces(keys, args, counts[3])
 batch.boards, keys, args = unpack_boards(keys, args, counts[1], batch.spaces)
-batch.users, args = unpack_users(keys, args, counts[2])
+batch.users, args = unpack_users(keys, args, counts[2], ARGV[15] == '1')
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
 shapes, args = unpack_shapes(args, counts[5])
 batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)

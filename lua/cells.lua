@@ -1,17 +1,18 @@
 -- Reads all that a namespace holds of some users, at one instant, as verification compares it.
 --
 -- KEYS     meta; then of each board: its sorted set, its orders where it is dated, its scores where it is dense, its times
---          where it is timed; then the balances of each user
--- ARGV     how many boards, dated (0|1), dense (0|1), timed (0|1), then the users' names
--- Reply    {seq, one table a user: their balances (false: no hash), {board's place, {user's place, score | false, digits |
+--          where it is timed; then the balances of each user, and the days of each where streaks are on
+-- ARGV     how many boards, dated (0|1), dense (0|1), timed (0|1), with days (0|1), then the users' names
+-- Reply    {seq, one table a user: their balances (false: no hash), one a user: their days (false: no hash), {board's place, {user's place, score | false, digits |
 --          false, time | false, whether the scores hold theirs (0|1), …}, …} of boards where somebody stands or has digits
 --          or a time}; {'unopened'} where meta is gone
 -- Effects  none
 
 local boards, dated, dense, timed = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1', ARGV[4] == '1'
-local names, users = {}, #ARGV - 4
+local with_days = ARGV[5] == '1'
+local names, users = {}, #ARGV - 5
 for i = 1, users do
-  names[i] = ARGV[4 + i]
+  names[i] = ARGV[5 + i]
 end
 
 local seq = redis.call('HGET', KEYS[1], 'seq')
@@ -66,9 +67,13 @@ for b = 1, boards do
   end
 end
 
-local balances = {}
-for i = 1, users do
-  local held = redis.pcall('HGETALL', KEYS[key + i - 1])
-  balances[i] = not held.err and held
+local function hashes_from(first)
+  local hashes = {}
+  for i = 1, users do
+    local held = redis.pcall('HGETALL', KEYS[first + i - 1])
+    hashes[i] = not held.err and held
+  end
+  return hashes
 end
-return { seq, balances, told }
+
+return { seq, hashes_from(key), with_days and hashes_from(key + users) or {}, told }

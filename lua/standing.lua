@@ -1,24 +1,24 @@
--- Reads where one user stands on several boards of a namespace, and their balances.
+-- Reads where one user stands on several boards of a namespace, their balances and their days.
 --
--- KEYS     balances, meta, then for each board: board, orders (where there is a tie-break), scores (where the ranking
+-- KEYS     balances, days, meta, then for each board: board, orders (where there is a tie-break), scores (where the ranking
 --          is dense)
 -- ARGV     user, ranking, tie-break (none | earliest | granted_at)
--- Reply    {epoch, seq, balances {field, value, …}, total | false, score, rank - 1, users not better, next score above |
---          false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
+-- Reply    {epoch, seq, balances {field, value, …}, days {stretch, its days, …}, total | false, score, rank - 1, users not
+--          better, next score above | false, …}: five a board, total false where the user is not on it; {'unopened'} where meta is gone
 -- Effects  none
 --
 --- @include "include/members"
 
-local balances_key, meta_key, user = KEYS[1], KEYS[2], ARGV[1]
+local balances_key, days_key, meta_key, user = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local ranking, tie_break = ARGV[2], ARGV[3]
 
 local head = redis.call('HMGET', meta_key, 'epoch', 'seq')
 if not (head[1] and head[2]) then
   return { 'unopened' }
 end
-local reply = { head[1], head[2], redis.call('HGETALL', balances_key) }
+local reply = { head[1], head[2], redis.call('HGETALL', balances_key), redis.call('HGETALL', days_key) }
 
-for i = 3, #KEYS, 3 do
+for i = 4, #KEYS, 3 do
   local board_key, scores_key, member = KEYS[i], KEYS[i + 2], member_of(user, KEYS[i + 1], tie_break)
   local score, n = redis.call('ZSCORE', board_key, member), #reply
   if score then

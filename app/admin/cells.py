@@ -7,7 +7,6 @@ import asyncpg
 from ..model.dating import Dating
 from ..model.namespace import COUNTED, Namespace
 from ..model.tie import told_place
-from ..store import keys
 from ..store.postgres import queries
 from .cut import Cut
 from .lane import Lane
@@ -51,9 +50,8 @@ class Comparison:
             if place is Place.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
                 continue
             self._report.numbers += len(wanted[number])
-            if not user.is_read:
-                key = keys.balances(p, self._namespace.id) + users[number]
-                self._note(f"{users[number]!r}, {key}: it is not of the type hash")
+            if user.unread is not None:
+                self._note(f"{users[number]!r}, {user.unread}{users[number]}: it is not of the type hash")
                 continue
             for what in self._differences(place, user, wanted[number]):
                 self._note(f"{users[number]!r}, {what}")

@@ -1,8 +1,8 @@
 """What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
 
 A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq, or the place, by which it stands
-among equals, `total`, `count`, `last`, `c:…`, `s:…`, `d:…` balances; where the latest counts, `gb:<board>`, `gc:…`,
-`gs:…` the times (microseconds) of the grants that these numbers are.
+among equals, `total`, `count`, `last`, `c:…`, `s:…` balances, `d:…` 1 for a day with a live grant; where the latest
+counts, `gb:<board>`, `gc:…`, `gs:…` the times (microseconds) of the grants that these numbers are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..model.namespace import Namespace
 from ..model.stats import Sums
+from ..model.streak import days_of
 from ..model.tie import place_behind
 from ..store import keys
 from ..store.boards import base_of
@@ -41,15 +42,15 @@ class Kept(NamedTuple):
 @dataclass(slots=True)
 class Held:
     """What Redis holds of a user as of a seq. aside: scores kept while they are off a board; lacking: boards whose
-    dense ranks do not know their score; strange: cells that hold no whole number; is_read: whether their balances are a
-    hash. A sum of nothing and a day of none are left out."""
+    dense ranks do not know their score; strange: cells that hold no whole number; unread: the
+    beginning of a key of theirs that is no hash. A sum of nothing is left out."""
 
     seq: int
     cells: dict[str, int] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
-    is_read: bool = True
+    unread: str | None = None
 
     def put(self, cell: str, number: int | None, raw: bytes) -> None:
         """A cell: what it comes to, if that is a whole number."""
@@ -111,7 +112,8 @@ def cells_call(namespace: Namespace, kept: Kept, names: Sequence[str]) -> Call:
     kinds += [keys.times] if timed else []
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
-    has = [int(dated), int(dense), int(timed)]
+    users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
+    has = [int(dated), int(dense), int(timed), int(rules.streaks)]
     return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
 
 
@@ -120,8 +122,16 @@ def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -
     seq, sign = int(reply[0]), namespace.sign
     users, here = [Held(seq) for _ in range(count)], frozenset(kept.boards)
     for user, flat in zip(users, reply[1], strict=True):
-        _balances(user, flat, here)
-    for number, row in zip(reply[2][::2], reply[2][1::2], strict=True):
+        if flat is None:
+            user.unread = keys.balances(namespace.partition, namespace.id)
+        else:
+            _balances(user, flat, here)
+    for user, flat in zip(users, reply[2], strict=False):  # none where streaks are off
+        if flat is None:
+            user.unread = keys.days(namespace.partition, namespace.id)
+        else:
+            _days(user, flat)
+    for number, row in zip(reply[3][::2], reply[3][1::2], strict=True):
         board = kept.boards[number - 1]
         score_cell, since_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
         each = iter(row)
@@ -139,12 +149,11 @@ def read_cells(namespace: Namespace, kept: Kept, count: int, reply: list[Any]) -
     return users
 
 
-def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) -> None:
-    user.is_read = flat is not None
-    for raw, value in zip((flat or ())[::2], (flat or ())[1::2], strict=True):
+def _balances(user: Held, flat: Sequence[bytes], boards: frozenset[str]) -> None:
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
         name, number = raw.decode(errors="replace"), integer_of(value)
         kind = name[:2]
-        if name in _BALANCES or kind in ("c:", "s:", "d:") or name[:3] in ("gc:", "gs:"):
+        if name in _BALANCES or kind in ("c:", "s:") or name[:3] in ("gc:", "gs:"):
             if number != 0 or kind in ("c:", "s:", "gc", "gs") or name == "last":
                 user.put(name, number, value)
         elif kind == "h:" and name[2:] in boards:
@@ -152,6 +161,14 @@ def _balances(user: Held, flat: Sequence[bytes] | None, boards: frozenset[str]) 
                 user.put(f"b:{name[2:]}", None, value)
             else:
                 user.aside[name[2:]] = number
+
+
+def _days(user: Held, flat: Sequence[bytes]) -> None:
+    for number, bits in zip(flat[::2], flat[1::2], strict=True):
+        try:
+            user.cells |= {f"d:{day}": 1 for day in days_of((number, bits)).dates()}
+        except (ValueError, OverflowError):
+            user.put(f"d:{number.decode(errors='replace')}", None, bits)
 
 
 class Board(NamedTuple):

@@ -232,7 +232,7 @@ def plan_moves(
                 for side in (before, after)
             )
             if name.startswith("d:"):
-                text.append(f"{what}{i}+{int(is_in is not None) - int(was is not None)}")
+                text.append(f"{what}{i}{'x' if is_in is None and name not in others else '=1'}")
             else:
                 text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
                 if what == "w" and namespace.by_moment and text[-1][-1] != "x":

@@ -97,8 +97,8 @@ class Entry(msgspec.Struct):
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
     windows: the boards it moves, `all` first (`<window>:<category>` for those of a category); labels: the balances
-    besides the total, `c:…` and `s:…`; moves: what becomes of each, as lua/include/outcome.lua reads it;
-    "": the aggregation decides.
+    besides the total, `c:…` and `s:…`, and the day, `d:…`; moves: what becomes of each, as lua/include/outcome.lua
+    reads it; "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script
     lets a key be claimed once. b"": none.
@@ -123,7 +123,7 @@ class Entry(msgspec.Struct):
 
 
 def labels_of(category: str | None, source: str | None, day: str | None = None) -> tuple[str, ...]:
-    """The balances that a category and a source are counted in, and the count of a day's live grants."""
+    """The balances that a category and a source are counted in, and the day that has a live grant."""
     found: tuple[str, ...] = () if category is None else (f"c:{category}",)
     if source is not None:
         found = (*found, f"s:{source}")

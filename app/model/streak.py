@@ -1,10 +1,17 @@
 """Streaks: runs of days, one after the other, on each of which a user has a live grant."""
 
-from collections.abc import Iterable
-from datetime import date, timedelta
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import NamedTuple
 
-_DAY = timedelta(days=1)
+#: Days of a stretch, a bit each, as lua/include/days.lua writes them.
+STRETCH_DAYS = 512
+#: Bytes of a stretch; Redis keeps a small hash in one piece while no value is longer.
+_STRETCH_BYTES = STRETCH_DAYS // 8
+#: Number of the stretch that holds the last day there is.
+_STRETCH_MAX = date.max.toordinal() // STRETCH_DAYS
+_RUN = re.compile("1+")
 
 
 class Streak(NamedTuple):
@@ -15,13 +22,37 @@ class Streak(NamedTuple):
     last_day: date | None
 
 
-def streak_of(days: Iterable[date], today: date) -> Streak:
-    """The streaks that some days make, seen from `today`; days to come do not count yet. O(n log n)."""
-    best = run = current = 0
-    last: date | None = None
-    for day in sorted({day for day in days if day <= today}):
-        run = run + 1 if last is not None and day - last == _DAY else 1
-        best, last = max(best, run), day
-    if last is not None and last >= today - _DAY:
-        current = run
-    return Streak(current, best, last)
+class Days(NamedTuple):
+    """A set of days. bits: the lowest stands for the day whose ordinal is `first`, each further one for the next."""
+
+    first: int
+    bits: int
+
+    def dates(self) -> Iterator[date]:
+        """The days, oldest first."""
+        for run in _RUN.finditer(bin(self.bits)[:1:-1]):
+            yield from map(date.fromordinal, range(self.first + run.start(), self.first + run.end()))
+
+
+def days_of(flat: Sequence[bytes]) -> Days:
+    """The days of a user as Redis holds them: number of a stretch, its days, and so on. ValueError where it is no such
+    thing. O(years between them)."""
+    held = {int(number): bits for number, bits in zip(flat[::2], flat[1::2], strict=True)}
+    if not held:
+        return Days(1, 0)
+    if min(held) < 0 or max(held) > _STRETCH_MAX or max(map(len, held.values())) > _STRETCH_BYTES:
+        raise ValueError("days are kept in stretches of 64 bytes, from 0 to 7,132")
+    first, last = min(held), max(held)
+    stretches = (held.get(number, b"").ljust(_STRETCH_BYTES, b"\0") for number in range(first, last + 1))
+    return Days(first * STRETCH_DAYS, int.from_bytes(b"".join(stretches), "little"))
+
+
+def streak_of(days: Days, today: date) -> Streak:
+    """The streaks that some days make, seen from `today`; days to come do not count yet. O(years between them)."""
+    now = today.toordinal() - days.first
+    bits = days.bits & ((1 << max(0, now + 1)) - 1)
+    if not bits:
+        return Streak(0, 0, None)
+    runs = _RUN.findall(bin(bits))  # the newest first
+    last = bits.bit_length() - 1
+    return Streak(len(runs[0]) if last >= now - 1 else 0, max(map(len, runs)), date.fromordinal(days.first + last))

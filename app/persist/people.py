@@ -94,12 +94,13 @@ class People:
         return True
 
     async def _is_clear(self, sink: Sink, intent: Intent, p: int, entries: list[Entry]) -> bool:
-        """Whether the ledger holds all that names the user in a partition; their balances go."""
+        """Whether the ledger holds all that names the user in a partition; their balances and days go."""
         if any(stray.claimed.kind == GRANT and stray.claimed.user == intent.name for stray in await sink.open_heals(p)):
             return False
         if await sink.deleted_namespaces([p]):
             return False  # Their keys go first.
-        names = {keys.balances(p, entry.namespace.id) + intent.name for entry in entries}
+        ids = {entry.namespace.id for entry in entries}
+        names = [make(p, number) + intent.name for number in ids for make in (keys.balances, keys.days)]
         if names:
             await self._call(("UNLINK", *names))
         return True

@@ -1,8 +1,7 @@
 """Boards and standings as a client reads them."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from ..model.namespace import Namespace
 from ..model.percentile import percentile_of
 from ..model.score import UNITS_MAX
 from ..model.stats import band_of
-from ..model.streak import streak_of
+from ..model.streak import Days, streak_of
 from ..model.windows import Window, day_in, from_micros
 from ..store.boards import Board, Place, Rank, Scored
 from ..store.names import NAMELESS, Name
@@ -96,14 +95,20 @@ def totals_body(namespace: Namespace, user: str, balances: dict[str, int]) -> di
 
 
 def standing_body(
-    namespace: Namespace, user: str, balances: dict[str, int], ranks: dict[str, Rank | None], now: int, zone: str | None
+    namespace: Namespace,
+    user: str,
+    balances: dict[str, int],
+    days: Days,
+    ranks: dict[str, Rank | None],
+    now: int,
+    zone: str | None,
 ) -> dict[str, Any]:
-    """A user's standing. zone: the user's own; percentile: the share of the board, in percent, whose score is no better
-    than theirs; band: by the share that is better."""
+    """A user's standing. days: those with live grants; zone: the user's own; percentile: the share of the board, in
+    percent, whose score is no better than theirs; band: by the share that is better."""
     return {
         **totals_body(namespace, user, balances),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
-        "streak": streak(namespace, _days(balances), now, zone),
+        "streak": streak(namespace, days, now, zone),
     }
 
 
@@ -112,16 +117,12 @@ def _labelled(namespace: Namespace, balances: dict[str, int], prefix: str) -> di
     return {field.removeprefix(prefix): namespace.number(units) for field, units in found}
 
 
-def _days(balances: Mapping[str, int]) -> Iterator[str]:
-    return (field[2:] for field, grants in balances.items() if field.startswith("d:") and grants > 0)
-
-
-def streak(namespace: Namespace, days: Iterable[str], now: int, zone: str | None) -> dict[str, Any] | None:
+def streak(namespace: Namespace, days: Days, now: int, zone: str | None) -> dict[str, Any] | None:
     """A user's streak by the days with live grants, as of today in their zone, else the namespace's; None where streaks
     are off."""
     if not namespace.rules.streaks:
         return None
-    return streak_of(map(date.fromisoformat, days), day_in(zone or namespace.rules.timezone, now))._asdict()
+    return streak_of(days, day_in(zone or namespace.rules.timezone, now))._asdict()
 
 
 def _rank(namespace: Namespace, rank: Rank | None) -> dict[str, Any] | None:

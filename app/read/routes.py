@@ -27,7 +27,7 @@ from .past import Past, parse_past_cursor, past_cursor
 from .rights import Door
 from .standings import Standings
 from .stats import BINS_MAX, Stats
-from .totals import USERS_BYTES_MAX, Users, check_users, read_totals
+from .totals import USERS_BYTES_MAX, Users, check_users, totals_of
 
 #: Entries of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
@@ -204,7 +204,7 @@ class Reader:
 
         async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
             shown_alone = not principal.may("read", namespace.name)
-            return await read_totals(self._gatherer, namespace, users, shown_alone=shown_alone)
+            return await totals_of(self._gatherer, namespace, users, shown_alone=shown_alone)
 
         return answer(request, await self._door.read_as(request.scope, request.path_params["namespace"], read))
 

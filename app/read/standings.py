@@ -84,14 +84,14 @@ class Standings:
         seasons = [season.name for season in namespace.calendar.running(now)]
         windows = [namespace.calendar.current(period, now).name for period in periods] + seasons
         reply = await self._gatherer.call(standing_call(namespace, user, windows))
-        balances, ranks = read_standing(reply, namespace.sign)
+        balances, days, ranks = read_standing(reply, namespace.sign)
         if not (balances or even_without) or (
             shown_alone and await hidden_among(self._gatherer.call, namespace, [user])
         ):
             return None
         ranked = dict(zip((*periods, *seasons), ranks, strict=True))
         name = (await self._names.shown(namespace, [user])).get(user, NAMELESS)
-        body = standing_body(namespace, user, balances, ranked, now, name.timezone)
+        body = standing_body(namespace, user, balances, days, ranked, now, name.timezone)
         return {**body, "display_name": name.display_name, "avatar": name.avatar}
 
     async def everywhere(self, request: Request) -> Response:

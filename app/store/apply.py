@@ -80,6 +80,7 @@ def pack(
     prefixes: dict[int, str] = {}
     target_args: list[str] = []
     user_names: list[str] = []
+    user_spaces: list[int] = []
     entry_args: list[bytes | str | int | float] = []
     for entry in entries:
         namespace, body = entry.namespace, entry.body
@@ -96,10 +97,12 @@ def pack(
         if user is None:
             user = users[key] = len(users) + 1
             user_names.append(body.user)
+            user_spaces.append(ns)
         shape = shapes.setdefault(entry.labels, len(shapes) + 1)
         entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
         entry_args += (body.granted_at, entry.moves, entry.claim, entry.packed)
     generations = head.generations.split(",")
+    with_days = any(label.startswith("d:") for shape in shapes for label in shape)
     epoch, seq, digest = head.known
     return evalsha(
         APPLY,
@@ -111,11 +114,12 @@ def pack(
             *(keys.seen(p, generation) for generation in generations),
             *(key for ns in spaces for key in (keys.space(p, ns), keys.hidden_in(p, ns))),
             *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),
-            *users,
+            *(_with_days(p, users, user_spaces, user_names) if with_days else users),
         ],
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), log_max),
             *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
+            int(with_days),
             *(part for _, namespace in spaces.values() for part in _space(namespace)),
             *(part for ns, window in boards for part in (spaces[ns][0], window)),
             *user_names,
@@ -124,6 +128,14 @@ def pack(
             *entry_args,
         ],
     )
+
+
+def _with_days(p: int, balances: Iterable[str], spaces: Sequence[int], names: Sequence[str]) -> Iterator[str]:
+    """The keys of users, where some have days: of a user who has none the key of their days stays unused."""
+    prefixes = {ns: keys.days(p, ns) for ns in set(spaces)}
+    for key, ns, name in zip(balances, spaces, names, strict=True):
+        yield key
+        yield prefixes[ns] + name
 
 
 def _shape_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:

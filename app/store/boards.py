@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..model.errors import Invalid, Recovering
 from ..model.namespace import Namespace
+from ..model.streak import Days, days_of
 from . import keys
 from .redis import Call, evalsha
 from .scripts import load
@@ -15,9 +16,10 @@ PICK = load("pick")
 PLACE = load("place")
 SCORE = load("score")
 STANDING = load("standing")
+TOTALS = load("totals")
 USERS = load("users")
 VERSIONS = load("versions")
-READS = (BOARD, PICK, PLACE, SCORE, STANDING, USERS, VERSIONS)
+READS = (BOARD, PICK, PLACE, SCORE, STANDING, TOTALS, USERS, VERSIONS)
 
 
 def base_of(board: str) -> str:
@@ -146,27 +148,40 @@ def read_versions(reply: Any) -> tuple[int, list[int]]:
 
 
 def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
-    """A user's balances and ranks. O(log n) a window."""
+    """A user's balances, days and ranks. O(log n) a window."""
     p, ns = namespace.partition, namespace.id
     boards = (key for window in windows for key in (keys.board(p, ns, window), *_extra_keys(p, ns, window)))
-    names = (keys.balances(p, ns) + user, keys.meta(p), *boards)
+    names = (keys.balances(p, ns) + user, keys.days(p, ns) + user, keys.meta(p), *boards)
     return evalsha(STANDING, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
 
 
-def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], list[Rank | None]]:
-    """Balances by field, and a rank a window in the call's order."""
+def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[Rank | None]]:
+    """Balances by field, the days with live grants, and a rank a window in the call's order."""
     check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
     balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:", b"g"))}
-    flat = iter(reply[3:])
+    flat = iter(reply[4:])
     ranks = [
         None
         if total is None
         else Rank(total, sign * int(float(score)), before, rest, None if above is None else sign * int(float(above)))
         for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
-    return balances, ranks
+    return balances, days_of(reply[3]), ranks
+
+
+def totals_call(namespace: Namespace, users: Sequence[str], fields_max: int) -> Call:
+    """What many users have, of as many as have so many fields together, at least one. O(fields)."""
+    p, prefix = namespace.partition, keys.balances(namespace.partition, namespace.id)
+    return evalsha(TOTALS, [keys.meta(p), *(prefix + user for user in users)], [fields_max])
+
+
+def read_totals(reply: Any) -> list[dict[str, int]]:
+    """Balances by field, a user, in the call's order; perhaps of the first users alone. Recovering where the
+    partition's head is gone."""
+    check_opened(reply)
+    return [{field.decode(): int(value) for field, value in zip(flat[::2], flat[1::2], strict=True)} for flat in reply]
 
 
 def place_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
@@ -186,21 +201,20 @@ class Activity(NamedTuple):
     """What a board may tell of a user besides the score. changed_at: when that last changed on `all`, microseconds."""
 
     changed_at: int | None
-    days: tuple[str, ...]
+    days: Days
 
 
 def users_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
-    """Many users' activity, with or without days. O(users), or O(all their balances)."""
-    prefix = keys.balances(namespace.partition, namespace.id)
-    return evalsha(USERS, [keys.meta(namespace.partition), *(prefix + user for user in users)], [int(days)])
+    """Many users' activity, with or without days. O(users), with days O(their years)."""
+    p, ns = namespace.partition, namespace.id
+    prefixes = (keys.balances(p, ns), keys.days(p, ns)) if days else (keys.balances(p, ns),)
+    return evalsha(USERS, [keys.meta(p), *(prefix + user for prefix in prefixes for user in users)], [int(days)])
 
 
 def read_users(reply: Any) -> list[Activity]:
     """One a user, in the call's order. Recovering where the partition's head is gone."""
     check_opened(reply)
-    return [
-        Activity(None if told[0] is None else int(told[0]), tuple(day.decode() for day in told[1:])) for told in reply
-    ]
+    return [Activity(None if told[0] is None else int(told[0]), days_of(told[1:])) for told in reply]
 
 
 def _check_depth(reply: Any) -> None:

@@ -22,6 +22,8 @@ CALL_BYTES_MAX = 256 * 1024
 _ENTRY_US = 20
 #: Cost of each label whose balance an entry moves.
 _LABEL_US = 2
+#: Cost of a user's day, where streaks are on: a key of its own.
+_DAY_US = 6
 #: Cost of each KiB that the log has to take.
 _KIB_US = 7
 #: Cost of each limit of a user's velocity.
@@ -145,7 +147,8 @@ class CallCost:
 
 def _entry_cost(namespace: Namespace) -> int:
     """What any entry of a namespace costs beside its moves."""
-    return _ENTRY_US + _VELOCITY_US * len(namespace.rules.velocity or ())
+    rules = namespace.rules
+    return _ENTRY_US + _DAY_US * rules.streaks + _VELOCITY_US * len(rules.velocity or ())
 
 
 def _own_cost(entry: Entry) -> int:

@@ -13,7 +13,7 @@ from .redis import LOST, Call, Link, away
 from .shares import Shares
 from .turns import Turns
 
-#: Calls of one round: some ms of Redis.
+#: Calls of one round: some ms of Redis. One that asks for much counts as several, here and in all bounds below.
 ROUND_CALLS_MAX = 256
 #: Of these, so many are left for clients without a key whoever else waits: a public board goes on being read.
 ROUND_STRANGERS_MIN = 64
@@ -34,13 +34,14 @@ _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
 class Ticket:
     """One call and the future of its reply."""
 
-    __slots__ = ("arrived", "call", "caller", "future", "key", "shares", "taken")
+    __slots__ = ("arrived", "call", "caller", "future", "key", "shares", "taken", "weight")
 
-    def __init__(self, call: Call, key: Hashable, caller: str, shares: Shares) -> None:
+    def __init__(self, call: Call, key: Hashable, caller: str, shares: Shares, weight: int) -> None:
         self.call = call
         self.key = key
         self.caller = caller
         self.shares = shares
+        self.weight = weight
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.arrived = monotonic()
         self.taken = False
@@ -75,8 +76,8 @@ class Gatherer:
         self._is_sweeping = False
         self._wake = asyncio.Event()
 
-    async def call(self, call: Call) -> Any:
-        """The reply within WAIT_S_MAX; an error reply is raised.
+    async def call(self, call: Call, weight: int = 1) -> Any:
+        """The reply within WAIT_S_MAX; an error reply is raised. weight: as how many calls it counts.
 
         StoreUnavailable where Redis does not answer, Overloaded where too much waits, RateLimited where that is this
         client's own.
@@ -87,13 +88,13 @@ class Gatherer:
             if self._is_hung():
                 raise away(TimeoutError())
             turns, shares = self._class_of(caller)
-            shares.take(caller, 1)
-            ticket = self._asked[key] = Ticket(call, key, caller, shares)
-            turns.push(caller, ((1, ticket),))
+            shares.take(caller, weight)
+            ticket = self._asked[key] = Ticket(call, key, caller, shares, weight)
+            turns.push(caller, ((weight, ticket),))
             self._begin()
         elif ticket.caller != caller:
             # Somebody else's queue may be the longer one: the call is taken by the first turn that comes.
-            self._class_of(caller)[0].push(caller, ((1, ticket),))
+            self._class_of(caller)[0].push(caller, ((weight, ticket),))
         # Shielded: one reader that goes away must not take the shared answer from the others.
         reply = await asyncio.shield(ticket.future)
         if isinstance(reply, Problem):
@@ -130,22 +131,26 @@ class Gatherer:
     def _take(self) -> list[Ticket]:
         """The calls of the next round."""
         taken: list[Ticket] = []
-        self._take_from(self._known, taken, ROUND_CALLS_MAX - ROUND_STRANGERS_MIN)
-        self._take_from(self._strangers, taken, ROUND_CALLS_MAX)
-        self._take_from(self._known, taken, ROUND_CALLS_MAX)
+        weight = self._take_from(self._known, taken, ROUND_CALLS_MAX - ROUND_STRANGERS_MIN)
+        weight += self._take_from(self._strangers, taken, ROUND_CALLS_MAX - weight)
+        self._take_from(self._known, taken, ROUND_CALLS_MAX - weight)
         return taken
 
-    def _take_from(self, turns: Turns[Ticket], taken: list[Ticket], most: int) -> None:
-        while turns and len(taken) < most:
+    def _take_from(self, turns: Turns[Ticket], taken: list[Ticket], most: int) -> int:
+        """Takes calls up to a weight, the last one perhaps beyond it; answers how much that is."""
+        weight = 0
+        while turns and weight < most:
             ticket = turns.pop()
             if not ticket.taken:
                 self._leave(ticket)
                 taken.append(ticket)
+                weight += ticket.weight
+        return weight
 
     def _leave(self, ticket: Ticket) -> None:
         """A call waits no longer."""
         ticket.taken = True
-        ticket.shares.give(ticket.caller, 1)
+        ticket.shares.give(ticket.caller, ticket.weight)
         del self._asked[ticket.key]
 
     async def _round(self, calls: list[Call]) -> list[Any]:

@@ -72,9 +72,14 @@ def times(p: int, namespace_id: int, window: str) -> str:
 
 
 def balances(p: int, namespace_id: int) -> str:
-    """Hash a user (append the name): total, count, last, seq, at, per category, source and day, velocities, the times
-    of categories and sources, and the scores that a hidden user has on each board."""
+    """Hash a user (append the name): total, count, last, seq, at, per category and source, velocities, the times of
+    categories and sources, and the scores that a hidden user has on each board."""
     return f"lb:{{{p}}}:u:{namespace_id}:"
+
+
+def days(p: int, namespace_id: int) -> str:
+    """Hash a user (append the name): the days with a live grant where streaks are on, see lua/include/days.lua."""
+    return f"lb:{{{p}}}:d:{namespace_id}:"
 
 
 def space(p: int, namespace_id: int) -> str:
@@ -84,7 +89,7 @@ def space(p: int, namespace_id: int) -> str:
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and
 # any glob character, so a key is told by its beginning, never by a pattern.
-_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|s|hidden|names):(\d+)(?::|\Z)")
+_OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bo|bs|bt|bg|u|d|s|hidden|names):(\d+)(?::|\Z)")
 
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:

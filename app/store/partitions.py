@@ -10,7 +10,8 @@ from .scripts import load
 
 OPEN = load("open")
 PROBE = load("probe")
-FORMAT = 1
+#: How Redis is laid out; 2: a user's days stand in a key of their own.
+FORMAT = 2
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
 _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
@@ -41,10 +42,16 @@ async def read_head(link: Link, p: int) -> Head:
 
 
 async def read_deployment(link: Link) -> Deployment | None:
-    """What this Redis was migrated for, or None for one that never was (or lost everything)."""
-    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, "id", "partitions")])
+    """What this Redis was migrated for, or None for one that never was (or lost everything). Refused where another
+    release laid it out in another way: its numbers would be read wrong."""
+    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, "id", "partitions", "format")])
     if isinstance(raw, Exception):
         raise Refused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
+    if raw[2] not in (None, b"%d" % FORMAT):
+        raise Refused(
+            f"this Redis holds format {raw[2].decode(errors='replace')}, this release needs format {FORMAT}: "
+            "use the release that wrote it, or begin with an empty Redis and an empty Postgres"
+        )
     return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
 
 
@@ -65,10 +72,11 @@ async def open_partitions(link: Link, partitions: list[int]) -> None:
 
 
 async def check_store(link: Link, durability: str) -> None:
-    """Refused, by name, where Redis is too old, a cluster's node, may evict keys or is less durable than `durability`
-    (always, everysec, none)."""
+    """Refused, by name, where Redis is too old, a cluster's node, holds another format, may evict keys or is less
+    durable than `durability` (always, everysec, none)."""
     await _check_version(link)
     await _check_one_node(link)
+    await read_deployment(link)
     wanted = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in wanted])
     if any(isinstance(reply, Exception) for reply in replies):
@@ -127,6 +135,7 @@ def _probe_keys(p: int) -> list[str]:
     return [
         *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p), keys.seen(p, 0)),
         *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0), keys.hidden_in(p, 0)),
+        keys.days(p, 0) + "probe",
     ]
 
 

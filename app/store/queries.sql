@@ -461,7 +461,7 @@ WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER 
 -- place of the score that is made so ($6), else null. O(the user's grants): LIMIT and OFFSET keep each look-up one of the
 -- whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
-    SELECT l.value, l.granted_at, l.category, l.source, l.windows, f.seq
+    SELECT l.value, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
     FROM ledger l
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
@@ -482,7 +482,8 @@ cells AS (
     SELECT unnest(windows) AS cell, * FROM live
     UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL
     UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
-    UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL)
+    UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL
+    UNION ALL SELECT 'd:' || day, * FROM live WHERE day IS NOT NULL)
 SELECT cell, max(value) AS highest, min(value) AS lowest,
        (array_agg(value ORDER BY granted_at DESC, seq DESC))[1] AS latest, max(granted_at) AS latest_at,
        (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
@@ -1854,7 +1855,7 @@ FROM alike CROSS JOIN LATERAL (
 GROUP BY number, kind, name
 UNION ALL SELECT number, 'count', sum(grants)::bigint, NULL, NULL FROM alike GROUP BY number
 UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigint, NULL, NULL FROM alike GROUP BY number
-UNION ALL SELECT number, 'd:' || day, sum(grants)::bigint, NULL, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
+UNION ALL SELECT number, 'd:' || day, 1, NULL, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
 UNION ALL SELECT number, 'seq', max(seq), NULL, NULL FROM latest GROUP BY number;
 
 -- name: score_events

@@ -2,24 +2,33 @@
 -- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards). `at`: when the score on
 -- the `all` board last changed (µs); it is written and never read here.
 -- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
--- places of the labels among them.
+-- places of the labels among them; `dates` are the days that it may touch (include/days).
+
+-- The user has lists of their own.
+local function own_lists(user)
+  local at = {}
+  for known, place in pairs(user.at) do
+    at[known] = place
+  end
+  user.owns, user.fields, user.dates, user.at = true, { unpack(user.fields) }, { unpack(user.dates) }, at
+end
 
 -- The user meets a shape of labels: the first one's lists are shared, with a label beyond them the user gets its own.
 local function want_shape(user, shape)
   if not user.fields then
-    user.fields, user.at = shape.fields, shape.at
+    user.fields, user.dates, user.at = shape.fields, shape.dates, shape.at
     return
   end
   for _, label in ipairs(shape.labels) do
     if not user.at[label] then
       if not user.owns then
-        local at = {}
-        for known, place in pairs(user.at) do
-          at[known] = place
-        end
-        user.owns, user.fields, user.at = true, { unpack(user.fields) }, at
+        own_lists(user)
       end
-      user.fields[#user.fields + 1], user.at[label] = label, #user.fields + 1
+      if sub(label, 1, 2) == 'd:' then
+        user.dates[#user.dates + 1], user.at[label] = label, label
+      else
+        user.fields[#user.fields + 1], user.at[label] = label, #user.fields + 1
+      end
     end
   end
 end
@@ -42,6 +51,9 @@ local function read_balances(user)
     end
   end
   user.held = held
+  if user.dates[1] then
+    read_days(user)
+  end
 end
 
 -- `scratch`: a table to be used again, for there are as many of these calls as entries.
@@ -58,6 +70,9 @@ local function write_balances(user, scratch)
     scratch[n + 1], scratch[n + 2], n = 'at', user.changed_at, n + 2
   end
   call('HSET', user.key, unpack(scratch, 1, n))
+  if user.dates[1] then
+    write_days(user)
+  end
   if lost[1] then
     call('HDEL', user.key, unpack(lost))
   end

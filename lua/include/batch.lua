@@ -48,10 +48,15 @@ local function unpack_boards(keys, args, count, spaces)
   return boards, keys, args
 end
 
-local function unpack_users(keys, args, count)
+-- with_days: whether each user's days follow their balances.
+local function unpack_users(keys, args, count, with_days)
   local users = {}
   for i = 1, count do
-    users[i] = { number = i, key = KEYS[keys + i], name = ARGV[args + i] }
+    if with_days then
+      users[i] = { number = i, key = KEYS[keys + 2 * i - 1], days_key = KEYS[keys + 2 * i], name = ARGV[args + i] }
+    else
+      users[i] = { number = i, key = KEYS[keys + i], name = ARGV[args + i] }
+    end
   end
   return users, args + count
 end
@@ -71,16 +76,23 @@ local function unpack_targets(args, count, boards)
   return targets, args + count
 end
 
--- A shape is the labels whose balances an entry moves, `c:…`, `s:…` and `d:…` (live grants of a day): how many, then each.
+-- A shape is the labels whose numbers an entry moves, `c:…`, `s:…` and `d:…` (a day): how many, then each. `at`: where the
+-- number of each stands among a user's; `dates`: the days (include/days).
 local function unpack_shapes(args, count)
   local shapes = {}
   for i = 1, count do
-    local fields, at, labels, days = { 'total', 'count', 'last', 'seq' }, {}, {}, {}
+    local fields, at, labels, days, dates = { 'total', 'count', 'last', 'seq' }, {}, {}, {}, {}
     for k = 1, tonumber(ARGV[args + 1]) do
       local label = ARGV[args + 1 + k]
-      labels[k], fields[k + 4], at[label], days[k] = label, label, k + 4, sub(label, 1, 2) == 'd:'
+      labels[k], days[k] = label, sub(label, 1, 2) == 'd:'
+      if days[k] then
+        dates[#dates + 1], at[label] = label, label
+      else
+        fields[#fields + 1], at[label] = label, #fields + 1
+      end
     end
-    shapes[i], args = { labels = labels, days = days, fields = fields, at = at }, args + 1 + #labels
+    shapes[i] = { labels = labels, days = days, dates = dates, fields = fields, at = at }
+    args = args + 1 + #labels
   end
   return shapes, args
 end

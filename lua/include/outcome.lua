@@ -93,7 +93,7 @@ local function work_out_latest(entry)
     if field then
       after.labels[i], after.label_times[i] = newer(entry, old, held[at[field]], last)
     else
-      after.labels[i] = (old or 0) + entry.weight
+      after.labels[i] = 1
     end
   end
 end
@@ -126,7 +126,7 @@ local function work_out_grant(entry)
   end
   for i = 1, #labels do
     local old = held[user.at[labels[i]]]
-    after.labels[i] = days[i] and (old or 0) + entry.weight or old and merge(old, amount) or amount
+    after.labels[i] = days[i] and 1 or old and merge(old, amount) or amount
   end
   return space.by_moment and line_up(entry)
 end

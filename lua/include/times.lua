@@ -49,7 +49,7 @@ end
 
 -- A shape of labels with their times as further fields. `times`: the field of each label, false of a day's.
 local function timed_shape(shape)
-  local timed = { labels = {}, fields = { unpack(shape.fields) }, at = {}, times = {} }
+  local timed = { labels = {}, dates = shape.dates, fields = { unpack(shape.fields) }, at = {}, times = {} }
   for i, label in ipairs(shape.labels) do
     timed.labels[i], timed.at[label] = label, shape.at[label]
   end

@@ -18,7 +18,7 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import beside, explain, growth, latest, limits, ranges, rules, sealed, verify
+from tests.benchmarks import beside, days, explain, growth, latest, limits, ranges, rules, sealed, verify
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -43,6 +43,7 @@ PARTS = [
     "limits",
     "rules",
     "latest",
+    "days",
     "verify",
     "growth",
 ]
@@ -228,6 +229,8 @@ def main(parts: list[str]) -> None:
         rules.main(tell_cost)
     if "latest" in wanted:
         latest.main(tell_cost)
+    if "days" in wanted:
+        days.main(tell_cost)
     if "growth" in wanted:
         growth.main()
     if "verify" in wanted:

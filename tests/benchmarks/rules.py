@@ -30,16 +30,16 @@ class Bench:
     """One partition on one Valkey that is written to by nothing else."""
 
     def __init__(self, valkey: Valkey) -> None:
-        self._store: Any = redis.Redis.from_url(valkey.url)
-        self._store.eval(OPEN.source, 1, keys.meta(P), 1)
-        self._sha = self._store.script_load(APPLY.source)
+        self.store: Any = redis.Redis.from_url(valkey.url)
+        self.store.eval(OPEN.source, 1, keys.meta(P), 1)
+        self._sha = self.store.script_load(APPLY.source)
         self._seq = 0
         self._ids = 0
 
     def space(self, **rules: Any) -> Namespace:
         """A namespace of its own."""
         self._ids += 1
-        self._store.hset(keys.rules(P), str(self._ids), "1")
+        self.store.hset(keys.rules(P), str(self._ids), "1")
         return Namespace(self._ids, f"n{self._ids}", P, 1, Rules(**rules))
 
     def grants(self, space: Namespace, count: int, tag: str, most: int = 0) -> list[Entry]:
@@ -54,9 +54,9 @@ class Bench:
 
     def bytes_of_times(self, space: Namespace) -> float:
         """Bytes that the times of the latest take, a user and board."""
-        names = list(self._store.scan_iter(match=keys.times(P, space.id, "*"), count=10_000))
-        held = sum(self._store.memory_usage(name, samples=1000) for name in names)
-        return float(held / sum(self._store.hlen(name) for name in names))
+        names = list(self.store.scan_iter(match=keys.times(P, space.id, "*"), count=10_000))
+        held = sum(self.store.memory_usage(name, samples=1000) for name in names)
+        return float(held / sum(self.store.hlen(name) for name in names))
 
     def micros(self, entries: list[Entry]) -> float:
         """Microseconds of the script an entry; every entry must be applied."""
@@ -64,19 +64,19 @@ class Bench:
             list(apply.pack(P, entries[i : i + BATCH], Head(1, "1", 0, (0, 0, b""))))[2:]
             for i in range(0, len(entries), BATCH)
         ]
-        self._store.config_resetstat()
+        self.store.config_resetstat()
         for call in calls:
-            reply = self._store.execute_command("EVALSHA", self._sha, *call)
+            reply = self.store.execute_command("EVALSHA", self._sha, *call)
             assert reply[0] == b"ok"
             assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
-        stats = self._store.info("commandstats")
+        stats = self.store.info("commandstats")
         return float(stats["cmdstat_evalsha"]["usec"]) / len(entries)
 
     def bytes_of_sums(self, space: Namespace) -> float:
         """Bytes that the trees of sums take, a user and board."""
-        names = list(self._store.scan_iter(match=keys.sums(P, space.id, "*"), count=10_000))
-        held = sum(self._store.memory_usage(name, samples=1000) for name in names)
-        return float(held / sum(self._store.zcard(name.replace(b":bt:", b":b:")) for name in names))
+        names = list(self.store.scan_iter(match=keys.sums(P, space.id, "*"), count=10_000))
+        held = sum(self.store.memory_usage(name, samples=1000) for name in names)
+        return float(held / sum(self.store.zcard(name.replace(b":bt:", b":b:")) for name in names))
 
     def corrected(self, entries: list[Entry], verb: str) -> Iterator[Entry]:
         """A correction of each grant, as the server plans it for a user with no other grants in the way."""

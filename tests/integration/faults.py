@@ -83,6 +83,9 @@ class Checked:
     def balances(self, user: str) -> str:
         return keys.balances(self.p, 1) + user
 
+    def days(self, user: str) -> str:
+        return keys.days(self.p, 1) + user
+
 
 def change_score(c: Checked) -> str:
     c.direct.zadd(c.key(keys.board), {c.member("ann"): 8})
@@ -218,9 +221,14 @@ def change_source(c: Checked) -> str:
     return "n: 'bob', source race: 4 in Redis, 3 by the ledger"
 
 
-def change_day(c: Checked) -> str:
-    c.direct.hincrby(c.balances("bob"), f"d:{DAY}", 1)
-    return f"n: 'bob', day {DAY}: 2 in Redis, 1 by the ledger"
+def add_day(c: Checked) -> str:
+    c.direct.hset(c.days("bob"), "1", b"\x02")
+    return "n: 'bob', day 0002-05-28: 1 in Redis, 0 by the ledger"
+
+
+def lose_days(c: Checked) -> str:
+    c.direct.delete(c.days("bob"))
+    return f"n: 'bob', day {DAY}: 0 in Redis, 1 by the ledger"
 
 
 def lose_user(c: Checked) -> str:
@@ -277,6 +285,16 @@ def spoil_hidden(c: Checked) -> str:
 def spoil_balances(c: Checked) -> str:
     c.direct.set(c.balances("dora"), "abc")
     return f"n: 'dora', {c.balances('dora')}: it is not of the type hash"
+
+
+def spoil_stretch(c: Checked) -> str:
+    c.direct.hset(c.days("dora"), "1", "x" * 65)
+    return f"n: 'dora', day 1: '{'x' * 65}' in Redis, 0 by the ledger"
+
+
+def spoil_days(c: Checked) -> str:
+    c.direct.set(c.days("dora"), "abc")
+    return f"n: 'dora', {c.days('dora')}: it is not of the type hash"
 
 
 def spoil_kind(kind: Callable[[int, int, str], str], c: Checked, wanted: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from app.embedded import Valkey, free_port
-from app.store import partitions
+from app.store import keys, partitions
 from app.store.partitions import check_store
 from app.store.redis import Link, Refused
 
@@ -76,3 +76,15 @@ def test_a_redis_that_is_too_old_is_refused(valkey: Valkey, monkeypatch: pytest.
     monkeypatch.setattr(partitions, "VERSION_MIN", (99, 0))
     with pytest.raises(Refused, match=r"too old: at least 99\.0"):
         check(valkey)
+
+
+def test_a_redis_that_another_release_laid_out_is_refused(valkey: Valkey) -> None:
+    with redis.Redis.from_url(valkey.url) as direct:
+        direct.hset(keys.DEPLOYMENT, mapping={"id": "x", "partitions": 16, "format": partitions.FORMAT})
+        check(valkey)
+        direct.hset(keys.DEPLOYMENT, "format", 1)
+        try:
+            with pytest.raises(Refused, match=f"holds format 1, this release needs format {partitions.FORMAT}"):
+                check(valkey)
+        finally:
+            direct.delete(keys.DEPLOYMENT)

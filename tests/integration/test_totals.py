@@ -6,6 +6,10 @@ import httpx
 import msgspec
 import pytest
 
+from app.read.totals import FIELDS_A_CALL_MAX
+from app.store import keys
+from app.store.directory import parse_published
+
 
 def post(api: httpx.Client, space: str, user: str, amount: float, **fields: Any) -> None:
     body = {"grant_id": f"{user}-{amount}", "user_id": user, "amount": amount} | fields
@@ -47,6 +51,39 @@ def test_messagepack(api: httpx.Client, space: str) -> None:
     body = msgspec.msgpack.encode({"users": ["otter"]})
     told = msgspec.msgpack.decode(api.post(f"/v1/namespaces/{space}/totals", content=body, headers=head).content)
     assert told["totals"][0]["score"] == 5
+
+
+def test_users_with_many_balances_come_in_several_calls(api: httpx.Client, space: str, direct: Any) -> None:
+    """Each reads a bounded number of them; what is not shown is not told."""
+    plant(direct, space, users=30, labels=500)
+    post(api, space, "otter", 5)
+    direct.config_resetstat()
+    users = [*(f"rich-{i}" for i in range(30)), "otter", "nobody"]
+    told = totals(api, space, users).json()
+    calls = direct.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert [held["user_id"] for held in told["totals"]] == users[:-1]
+    assert told["missing"] == ["nobody"]
+    assert all(len(held["categories"]) == 500 for held in told["totals"][:-1])
+    assert told["totals"][-1]["score"] == 5
+    assert 30 * 500 // FIELDS_A_CALL_MAX <= calls < 20
+
+
+def test_more_balances_than_an_answer_tells_are_refused(api: httpx.Client, space: str, direct: Any) -> None:
+    plant(direct, space, users=60, labels=1_800)
+    told = totals(api, space, [f"rich-{i}" for i in range(60)])
+    assert (told.status_code, told.json()["code"], told.json()["field"]) == (413, "too_large", "$.users")
+    assert totals(api, space, [f"rich-{i}" for i in range(50)]).status_code == 200
+
+
+def plant(direct: Any, space: str, users: int, labels: int) -> None:
+    namespace = parse_published(direct.hget(keys.DIRECTORY, space))
+    assert namespace is not None
+    prefix = keys.balances(namespace.partition, namespace.id)
+    balances = {"total": 1, "count": 1, "last": 1, "seq": 1, "h:all": 7} | {f"c:{i}": i for i in range(labels)}
+    with direct.pipeline(transaction=False) as pipe:
+        for i in range(users):
+            pipe.hset(f"{prefix}rich-{i}", mapping=balances)
+        pipe.execute()
 
 
 @pytest.mark.parametrize(

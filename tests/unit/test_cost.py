@@ -47,6 +47,7 @@ def test_what_costs_more_comes_in_smaller_calls() -> None:
         {"tie_break": "earliest"},
         {"ranking": "dense"},
         {"bounded_sums": True},
+        {"streaks": True},
         {"seasons": seasons(9)},
     ):
         held = entries(1_000, where=space(**rules))

@@ -192,3 +192,35 @@ def test_a_redis_that_hung_is_asked_until_it_is_back(monkeypatch: pytest.MonkeyP
         assert wire.rounds == [["lost"], [], [], []]
 
     within(act)
+
+
+def test_a_call_that_asks_for_much_counts_as_several() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        CALLER.set("k1")
+        first = asyncio.create_task(_told(reader.call(("GET", "first"))))
+        await asyncio.sleep(0)
+        heavy = [asyncio.create_task(_told(reader.call(("GET", f"h{i}"), 100))) for i in range(6)]
+        await asyncio.sleep(0)
+        CALLER.set("k2")
+        light = asyncio.create_task(_told(reader.call(("GET", "light"))))
+        await asyncio.sleep(0)
+        wire.go(9)
+        assert await asyncio.gather(first, *heavy, light) == ["first", *(f"h{i}" for i in range(6)), "light"]
+        second = next(held for held in wire.rounds if "light" in held)
+        assert wire.rounds.index(second) == 1, "another client does not wait for all of them"
+        assert max(len([name for name in held if name.startswith("h")]) for held in wire.rounds) <= 3
+
+    within(act)
+
+
+def test_the_backlog_counts_weights() -> None:
+    async def act(wire: Wire, reader: Gatherer) -> None:
+        CALLER.set("k1")
+        asks = [asyncio.create_task(_told(reader.call(("GET", i), 1_000))) for i in range(20)]
+        await asyncio.sleep(0.01)
+        refused = [ask for ask in asks if ask.done() and isinstance(ask.result(), RateLimited)]
+        assert 10 < len(refused) < 20
+        wire.go(30)
+        await asyncio.gather(*asks)
+
+    within(act)

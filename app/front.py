@@ -90,7 +90,7 @@ class Front:
             scope["path"] = scope["raw_path"].decode("latin-1")
             return self._app
         match scope["path"].split("/"):
-            case ["", "v1", "namespaces", name, "grants"] if name:
+            case ["", "v1", "namespaces", name, "grants"] if name and scope["method"] == "POST":
                 scope["path_params"] = {"namespace": name}
                 return self._writer
             case ["", "v1", "namespaces", name, "boards", window] if name and window and scope["method"] == "GET":

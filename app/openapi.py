@@ -154,6 +154,7 @@ _EXPLAIN_QUERY = ("window", "cursor", "limit")
 _EVENTS_QUERY = ("after", "type", "actor", "session_id", "limit")
 _PAGE_QUERY = ("cursor", "limit")
 _HISTORY_QUERY = ("since", "until", "cursor", "limit")
+_LIST_QUERY = ("state", "source", "source_id", "cursor", "limit")
 _RANGE_QUERY = ("since", "until", "by")
 _TRENDS_QUERY = ("bucket", "since", "until", "limit", "cursor")
 _OK: dict[str, dict[str, Any] | None] = {"200": _OBJECT}
@@ -173,6 +174,7 @@ _OPERATIONS = (
     _Operation("put", _SPACE, "Create or change", (), {"$ref": _REF + "Rules"}, {"200": _OBJECT, "201": _OBJECT}),
     _Operation("get", _SPACE, "Its rules", (), None, _OK),
     _Operation("delete", _SPACE, "Delete", ("confirm",), None, {"204": None}),
+    _Operation("get", f"{_SPACE}/grants", "Grants in quarantine, or of one source", _LIST_QUERY, None, _OK),
     _Operation("post", f"{_SPACE}/grants", "Grant points", ("rank", "backfill"), _grants("Grant"), _COUNTED),
     _Operation(
         *("post", "/v1/grants", "Grant across namespaces", ("atomic", "rank", "backfill")),

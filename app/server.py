@@ -37,6 +37,7 @@ from .model.windows import now_micros
 from .read.activity import Activities
 from .read.answers import Answers
 from .read.events import Events
+from .read.grant_lists import GrantLists
 from .read.history import History
 from .read.lookups import Lookups
 from .read.many import Many
@@ -157,6 +158,7 @@ class Server:
         self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, self.clock)
         past = Past(self.postgres, self.gatherer)
         door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
+        self.grant_lists = GrantLists(self.postgres, self.gatherer, door)
         self.stats = Stats(stats, boards, self.directory, self.keyring, self.clock)
         self.reader = Reader(
             *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, self.clock)
@@ -243,6 +245,7 @@ class Server:
         space = "/v1/namespaces/{namespace:id}"
         grant = f"{space}/grants/{{grant_id:id}}"
         return [
+            Route(f"{space}/grants", self.grant_lists.get, methods=["GET"]),
             Route(f"{space}/grants", self.writer),
             Route("/v1/grants", self.writer),
             Route(f"{space}/boards/{{window:id}}", reader.board),

@@ -30,6 +30,7 @@ ROUTES = (
     Access("GET", _SPACE, "read", public=True),
     Access("PUT", _SPACE, "admin"),
     Access("DELETE", _SPACE, "admin"),
+    Access("GET", f"{_SPACE}/grants", "write"),
     Access("POST", f"{_SPACE}/grants", "write"),  # `admin` with ?backfill=true
     Access("POST", "/v1/grants", "write", "each"),
     Access("GET", _GRANT, "read"),

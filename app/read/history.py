@@ -48,7 +48,7 @@ class History:
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
         more, rows = len(rows) > limit, rows[:limit]
         return {
-            "grants": [_grant(namespace, row) for row in rows],
+            "grants": [grant_of(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
             "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
         }
@@ -72,7 +72,7 @@ class History:
             "user_id": user,
             "window": window.name,
             "score": None if units is None else namespace.number(units),
-            "grants": [_grant(namespace, row) for row in rows],
+            "grants": [grant_of(namespace, row) for row in rows],
             "next_cursor": _cursor(rows[-1]) if more else None,
             "lag_seq": lag,
         }
@@ -102,7 +102,7 @@ class History:
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 revisions = [_revision(namespace, row) for row in rows]
-                return {**_grant(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
+                return {**grant_of(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
             if monotonic() > until:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await asyncio.sleep(_POLL_S)
@@ -132,7 +132,8 @@ def _place(row: asyncpg.Record) -> Place:
     return row["granted_at"], row["seq"]
 
 
-def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+def grant_of(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    """A grant as the lists of grants tell it."""
     return {
         "grant_id": row["grant_id"],
         "user_id": told_name(row["user"]),
@@ -156,7 +157,7 @@ def _grant(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
 def _revision(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     """One of a grant's revisions: the grant as it was from then on, and what was done, why and by whose key."""
     told = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
-    return {**_grant(namespace, row), **told}
+    return {**grant_of(namespace, row), **told}
 
 
 def moment_of(query: Mapping[str, str], name: str) -> datetime | None:

@@ -60,3 +60,17 @@ class Door:
             if is_same_key and self._directory.cached(namespace.name) is namespace:
                 break
         return result
+
+    async def read_to_write(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
+        """Reads what only they see who write: with the scope `write` for the name, by the rules in force.
+
+        Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
+        """
+        for _ in range(_READS_MAX):
+            principal = await principal_of(scope, self._keyring)
+            need(principal, "write", name)
+            namespace = await self._directory.namespace(name)
+            result = await read(namespace)
+            if self._directory.cached(namespace.name) is namespace and self._keyring.holds(principal):
+                break
+        return result

@@ -118,6 +118,47 @@ WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
       AND c.kind = 'correction' AND c.revision > l.revision)
 ORDER BY l.granted_at DESC, l.seq DESC LIMIT $6;
 
+-- name: quarantined_grants
+-- Grants in quarantine about which nothing was decided, oldest first, behind a seq. O(log n + limit).
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS q
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
+ORDER BY q.seq;
+
+-- name: quarantined_of_source
+-- Of these, those of one source ($4, $5).
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND seq > $2
+      ORDER BY seq LIMIT $3) AS q
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
+ORDER BY q.seq;
+
+-- name: grants_of_source
+-- The grants of one source ($4, $5) as their last revisions left them, in the order of these, behind a seq.
+-- O(log n + limit + corrections).
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+FROM (
+    SELECT * FROM ledger c WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL
+      AND kind IN ('grant', 'correction') AND seq > $2 AND NOT EXISTS (
+          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
+          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+    ORDER BY seq LIMIT $3) AS l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = coalesce(f.epoch, l.epoch) AND m.seq = coalesce(f.seq, l.seq)
+ORDER BY l.seq;
+
 -- name: explain
 -- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
 -- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).

@@ -104,7 +104,8 @@ class Writer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
         if scope["method"] != "POST":
-            raise MethodNotAllowed("POST grants here", headers={"Allow": "POST"})
+            is_listed = "namespace" in scope["path_params"]
+            raise MethodNotAllowed("POST grants here", headers={"Allow": "GET, HEAD, POST" if is_listed else "POST"})
         wanted = asked(scope)
         name: str | None = scope["path_params"].get("namespace")
         if wanted.atomic and name is not None:

@@ -103,5 +103,21 @@ def test_rare_events_are_found_without_a_walk(db: psycopg.Connection[Any]) -> No
         assert pages(db, "ledger_events", (SPACE, 0, ["restore"], "key", None, 101, 2_000), mode) < 4_200
 
 
+def test_what_was_decided_costs_the_list_of_quarantine_nothing(db: psycopg.Connection[Any]) -> None:
+    """Three thousand grants in quarantine, of which an admin restored all but the last ten."""
+    columns = "partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score, "
+    columns += "granted_at, recorded_at, windows, digest, change, value, voided, verb"
+    row = "'q' || i, {}, 1, 5, 0, 1, now(), now(), '{{all}}', 'd', 0, 5, true, {} FROM generate_series(1, {}) AS i"
+    add = f"INSERT INTO ledger ({columns}) SELECT 0, 1, {{}} + i, {{}}, {SPACE}, {row}"
+    with db.transaction(force_rollback=True):
+        db.execute(add.format(10**6, "'grant'", 1, "'quarantine'", 3_000).encode())
+        db.execute(add.format(2 * 10**6, "'correction'", 2, "'restore'", 2_990).encode())
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            plan = plan_of(db, "quarantined_grants", (SPACE, 0, 101), mode)
+            assert plan["Actual Rows"] == 10
+            assert rows_read(plan, "ledger") <= 10
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 300
+
+
 def test_the_tables_are_of_known_size(db: psycopg.Connection[Any]) -> None:
     assert db.execute("SELECT count(*) FROM ledger WHERE namespace_id = 1").fetchone() == (GRANTS + GRANTS // 10,)

@@ -1,0 +1,91 @@
+"""GET grants of a namespace: those in quarantine about which nothing was decided, and those of one source."""
+
+import base64
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..model.errors import Invalid
+from ..model.namespace import Namespace
+from ..model.text import check_label
+from ..store.gather import Gatherer
+from ..store.log import lag_behind
+from ..store.postgres import Postgres
+from ..wire import answer, check_query, query_int
+from .history import grant_of
+from .rights import Door
+
+#: Grants of a page; a client turns the page for more.
+LIMIT_MAX = 1_000
+
+
+class GrantLists:
+    """Out of the ledger, oldest first, for a key with the scope `write`."""
+
+    def __init__(self, postgres: Postgres, gatherer: Gatherer, door: Door) -> None:
+        self._postgres = postgres
+        self._gatherer = gatherer
+        self._door = door
+
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/grants?state=quarantined&source=&source_id=&cursor&limit`: `{"grants":[…],
+        "next_cursor", "lag_seq"}`, each grant as it is now.
+
+        With `state` those that wait for a decision, with `source` and `source_id` those that have both. In the order in
+        which the entries were recorded that made them so. Invalid, Unauthorized, Forbidden, NamespaceNotFound,
+        StoreUnavailable. O(log n + limit), and O(corrections) of a source's grants.
+        """
+        check_query(request, "state", "source", "source_id", "cursor", "limit")
+        query = request.query_params
+        source = _source_of(query.get("source"), query.get("source_id"))
+        state = query.get("state")
+        if state not in (None, "quarantined"):
+            raise Invalid("knows quarantined alone", field="?state")
+        if state is None and source is None:
+            raise Invalid("say which grants: state=quarantined, or a source and a source_id", field="?state")
+        limit, after = query_int(request, "limit", 100, 1, LIMIT_MAX), _parse_cursor(query.get("cursor"))
+        name = "grants_of_source" if state is None else "quarantined_grants"
+        if state is not None and source is not None:
+            name = "quarantined_of_source"
+
+        async def read(namespace: Namespace) -> dict[str, Any]:
+            offset = await self._postgres.fetch_one("offset", namespace.partition)
+            rows = await self._postgres.fetch(name, namespace.id, after, limit + 1, *(source or ()))
+            return {
+                "grants": [grant_of(namespace, row) for row in rows[:limit]],
+                "next_cursor": _cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None,
+                "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
+            }
+
+        return answer(request, await self._door.read_to_write(request.scope, request.path_params["namespace"], read))
+
+
+def _source_of(source: str | None, source_id: str | None) -> tuple[str, str] | None:
+    """Both or none. Invalid."""
+    if source is None and source_id is None:
+        return None
+    for field, text in (("?source", source), ("?source_id", source_id)):
+        if text is None:
+            raise Invalid("source and source_id name one source together", field=field)
+        check_label(text, field)
+    assert source is not None
+    assert source_id is not None
+    return source, source_id
+
+
+def _cursor(seq: int) -> str:
+    return base64.urlsafe_b64encode(b"%d" % seq).decode().rstrip("=")
+
+
+def _parse_cursor(text: str | None) -> int:
+    """The seq behind which it goes on. Invalid."""
+    if text is None:
+        return 0
+    try:
+        seq = int(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
+        if not 0 <= seq < 2**63:
+            raise ValueError
+        return seq
+    except ValueError:
+        raise Invalid("is not a cursor of this list", field="?cursor") from None

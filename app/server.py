@@ -48,7 +48,7 @@ from .read.search import Search
 from .read.standings import Standings
 from .read.stats import Stats
 from .settings import Settings, read_settings
-from .store.apply import APPLY
+from .store.apply import APPLY, Bounds
 from .store.archive import BoardReader
 from .store.boards import READS
 from .store.changes import BUMP
@@ -129,7 +129,7 @@ class Server:
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call
         self.directory.on_change.append(self.names.forget_named)
-        self.committer = Committer(self._write_link, self._offsets, settings.log_entries_max, self.clock)
+        self.committer = Committer(self._write_link, self._offsets, bounds_of(settings), self.clock)
         self.keyring = Keyring(self.directory, settings.api_key)
         boards = BoardReader(self.gatherer, self.postgres)
         stats = StatsReader(self.gatherer, self.postgres)
@@ -172,7 +172,8 @@ class Server:
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.search = Search(self.postgres, door)
         self.namespaces = Namespaces(
-            self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, self.clock
+            *(self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, self.clock),
+            key_namespaces_max=settings.key_namespaces_max if settings.quotas == "on" else None,
         )
         self.health = Health(self.committer, self.gatherer, self.postgres.writes, partitions, self.clock)
 
@@ -289,6 +290,19 @@ class Server:
         app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)
         app.router.redirect_slashes = False
         return Front(app, self.writer, self.reader)
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """What grants may fill, by the settings."""
+    if settings.quotas == "off":
+        return Bounds(settings.log_entries_max)
+    share = settings.namespace_log_share_max
+    return Bounds(
+        settings.log_entries_max,
+        settings.namespace_users_max,
+        settings.namespace_boards_max,
+        0 if share == 1 else max(2, int(share * settings.log_entries_max)),
+    )
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:

@@ -38,6 +38,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     #: Entries that a partition's log may hold in Redis; beyond them grants answer `503 overloaded`.
     log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    #: `off`: no quota holds, and a key changes namespaces as often as it likes; so `leaderboard dev` starts.
+    quotas: Literal["on", "off"] = "on"
+    #: Namespaces that a key may have made, deleted ones not counted; a key with `admin:*` has no such bound.
+    key_namespaces_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    #: Users of a namespace; beyond them a grant to a new one is refused. So many take tens of GB.
+    namespace_users_max: Annotated[int, msgspec.Meta(ge=1)] = 100_000_000
+    #: Boards of a namespace that stand in Redis; beyond them a grant that would open one more is refused.
+    namespace_boards_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    #: Share of `LEADERBOARD_LOG_ENTRIES_MAX` that one namespace may hold where its partition has others; 1: all of it.
+    namespace_log_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     #: Seconds for which a log keeps what the ledger holds already.
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
     #: Seconds between two rounds of what a persister does from time to time: rotating, comparing, archiving.

@@ -4,7 +4,8 @@
 --          users), boards (each followed by its order, its scores, its sums and its times where its namespace keeps
 --          them), users (each their balances, followed by their days where users have some)
 -- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
---          entries that the ledger may lack; counts of generations, boards, users, namespaces, targets, shapes and
+--          entries that the ledger may lack; most users, most open boards and most entries in the log that a namespace
+--          may have (0: no bound); counts of generations, boards, users, namespaces, targets, shapes and
 --          entries; whether users have days (0|1); then the parts as include/batch reads them
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
 --          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at. No entries: the
@@ -26,6 +27,7 @@
 --- @include "include/days"
 --- @include "include/balances"
 --- @include "include/spaces"
+--- @include "include/quota"
 --- @include "include/window"
 --- @include "include/closed"
 --- @include "include/pace"
@@ -57,7 +59,7 @@ if refusal then
   return refusal
 end
 
-if ARGV[14] == '0' then
+if ARGV[17] == '0' then
   -- Nothing but the question whether a grant would be taken: what asks for memory as a grant does, and writes nothing.
   if head.seq - head.flushed_seq >= tonumber(ARGV[7]) then
     return { 'log_full', format('%d entries are not in the ledger', head.seq - head.flushed_seq) }
@@ -66,16 +68,17 @@ if ARGV[14] == '0' then
   return unwritable and { 'unwritable', unwritable } or { 'ok' }
 end
 
-local keys, args, counts = 4 + tonumber(ARGV[8]), 15, {}
+local keys, args, counts = 4 + tonumber(ARGV[11]), 18, {}
 for i = 1, 6 do
-  counts[i] = tonumber(ARGV[8 + i])
+  counts[i] = tonumber(ARGV[11 + i])
 end
 local seen_keys = { unpack(KEYS, 5, keys) }
 local batch, shapes = { applied = {}, resend_after = resend_after }, nil
 batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
+batch.quotas = quotas_of(head, rules_key, ARGV[8], ARGV[9], ARGV[10])
 batch.spaces, keys, args = unpack_spaces(keys, args, counts[3])
 batch.boards, keys, args = unpack_boards(keys, args, counts[1], batch.spaces)
-batch.users, args = unpack_users(keys, args, counts[2], ARGV[15] == '1')
+batch.users, args = unpack_users(keys, args, counts[2], ARGV[18] == '1')
 batch.targets, args = unpack_targets(args, counts[4], batch.boards)
 shapes, args = unpack_shapes(args, counts[5])
 batch.entries, batch.ids = unpack_entries(args, counts[6], batch.targets, batch.users, shapes)

@@ -4,7 +4,8 @@
 -- ARGV     window, how many keys the boards have, then for each board: its name, its version (0: as it is)
 -- Reply    1 done, 0 refused: the window is not sealed here
 -- Effects  the boards are gone with their versions and sums, and the scores kept for those who are off them; the window is
---          marked archived (`x:<window>`: `a <version>`), at the highest version that one of its boards had; it only rises
+--          marked archived (`x:<window>`: `a <version>`), at the highest version that one of its boards had; it only rises;
+--          the namespace has so many open boards (`#b`) fewer
 --
 --- @include "include/room"
 
@@ -25,7 +26,10 @@ for _, held in ipairs(redis.call('HMGET', space_key, unpack(versions))) do
 end
 make_room(space_key)
 redis.call('HSET', space_key, 'x:' .. window, string.format('a %d', version))
-redis.call('HDEL', space_key, unpack(versions))
+local gone, open = redis.call('HDEL', space_key, unpack(versions)), redis.call('HGET', space_key, '#b')
+if open then
+  redis.call('HSET', space_key, '#b', math.max(0, tonumber(open) - gone))
+end
 if sums[1] then
   redis.call('HDEL', space_key, unpack(sums))
 end

@@ -18,7 +18,8 @@ local tries = {
   { 'ZMSCORE', board_key, 'probe' }, { 'ZREM', board_key, 'probe' }, { 'HSET', user_key, 'total', 0 },
   { 'HMGET', user_key, 'total' }, { 'HDEL', user_key, 'total' },
   { 'HSET', days_key, '0', '' }, { 'HMGET', days_key, '0' }, { 'HDEL', days_key, '0' },
-  { 'HSET', space_key, '#c', 0 }, { 'HMGET', space_key, '#c' }, { 'TIME' },
+  { 'HSET', space_key, '#c', 0 }, { 'HMGET', space_key, '#c' }, { 'HGET', space_key, '#c' },
+  { 'HKEYS', space_key }, { 'HLEN', rules_key }, { 'ZCARD', board_key }, { 'TIME' },
   { 'DEL', seen_key }, { 'DEL', board_key }, { 'DEL', user_key }, { 'DEL', space_key },
 }
 for _, command in ipairs(tries) do

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..access.guard import may_read, need, principal_of, readable
-from ..access.keys import Keyring
+from ..access.keys import Keyring, Principal
 from ..access.pace import Pace
-from ..model.errors import Invalid, NamespaceNotFound, RuleLocked, StoreUnavailable
+from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
 from ..store import keys
@@ -36,7 +36,10 @@ _KEYS_A_CALL = 1_000
 
 
 class Namespaces:
-    """Namespaces as an administrator keeps them: written to Postgres, then published to every process."""
+    """Namespaces as an administrator keeps them: written to Postgres, then published to every process.
+
+    key_namespaces_max: how many one key may have made; None where quotas are off, and changes not counted either.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,8 @@ class Namespaces:
         keyring: Keyring,
         partitions: int,
         clock: Callable[[], int],
+        *,
+        key_namespaces_max: int | None,
     ) -> None:
         self._postgres = postgres
         self._gatherer = gatherer
@@ -53,6 +58,7 @@ class Namespaces:
         self._keyring = keyring
         self._partitions = partitions
         self._clock = clock
+        self._key_namespaces_max = key_namespaces_max
         self._pace = Pace(CHANGES_A_SECOND_MAX, CHANGES_BURST_MAX, "changes of namespaces")
 
     async def put(self, request: Request) -> Response:
@@ -61,11 +67,11 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
-        self._pace.take(principal.id)
+        self._take_pace(principal)
         check_namespace_name(name, "{namespace}")
         rules = read_rules(await decode_body(request, SentRules, b"{}"))
         for _ in range(_TRIES_MAX):
-            found = await self._put(name, rules, principal.id)
+            found = await self._put(name, rules, principal)
             if found is not None:
                 namespace, created = found
                 await self._make_known(namespace)
@@ -74,11 +80,12 @@ class Namespaces:
                 return answer(request, namespace.body(), 201 if created else 200)
         raise StoreUnavailable("the namespace is being changed by others")
 
-    async def _put(self, name: str, rules: Rules, actor: str) -> tuple[Namespace, bool] | None:
+    async def _put(self, name: str, rules: Rules, principal: Principal) -> tuple[Namespace, bool] | None:
         """Creates or changes; None where somebody else was faster."""
-        text, p = _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
+        actor, text, p = principal.id, _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
         row = await self._postgres.fetch_one("namespace", name)
         if row is None:
+            await self._check_quota(principal)
             fields = _encode({"rules": _told(rules)}).decode()
             made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
             return (
@@ -111,6 +118,21 @@ class Namespaces:
             await self._publish(name, publish_calls(namespace))
             raise locked(change)
         return namespace, False
+
+    def _take_pace(self, principal: Principal) -> None:
+        if self._key_namespaces_max is not None:
+            self._pace.take(principal.id)
+
+    async def _check_quota(self, principal: Principal) -> None:
+        """QuotaExceeded where a key has made as many namespaces as it may. An admin of all makes keys, too: no bound of
+        one key would hold it. Requests under way at the same time may pass together, some more than the bound."""
+        bound = self._key_namespaces_max
+        if bound is None or principal.may_all("admin"):
+            return
+        row = await self._postgres.fetch_one("namespaces_of_key", principal.id, bound)
+        if row is not None and row["made"] >= bound:
+            what = "this key has made as many namespaces as a key may have"
+            raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
 
     async def _fence(self, namespace: Namespace) -> None:
         """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
@@ -178,7 +200,7 @@ class Namespaces:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
-        self._pace.take(principal.id)
+        self._take_pace(principal)
         check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -141,6 +142,7 @@ class Dev:
             "LEADERBOARD_HOST": self._host,
             "LEADERBOARD_PORT": str(self._port),
             "LEADERBOARD_API_KEY": self._api_key,
+            "LEADERBOARD_QUOTAS": os.environ.get("LEADERBOARD_QUOTAS", "off"),
         }
 
     def _write_run(self, ready: Sequence[Child]) -> None:

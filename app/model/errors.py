@@ -6,7 +6,8 @@ Problem
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
 ├── Conflict 409: GrantConflict (KeyConflict), NamespaceFrozen, RevisionConflict, UserErased
-├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, TooFast, RuleLocked
+├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, WindowClosed, TooFast,
+│   RuleLocked, QuotaExceeded
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering, UserErasing
 
 A class's docstring is its title; `OUTCOMES` is the one table from an outcome of `lua/apply.lua` to its problem.
@@ -255,6 +256,12 @@ class RuleLocked(Unprocessable):
     code = "rule_locked"
 
 
+class QuotaExceeded(Unprocessable):
+    """A quota is used up."""
+
+    code = "quota_exceeded"
+
+
 class Unavailable(Problem):
     """The service cannot answer now."""
 
@@ -308,6 +315,13 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     ),
     "too_many_categories": (Invalid, "the namespace has 1,000 distinct categories already", "$.category"),
     "too_many_sources": (Invalid, "the namespace has 1,000 distinct sources already", "$.source"),
+    "too_many_users": (QuotaExceeded, "the namespace has as many users as it may have", "$.user_id"),
+    "too_many_boards": (
+        QuotaExceeded,
+        "a board of this grant is new, and the namespace has as many open boards as it may have",
+        "$",
+    ),
+    "log_share": (RateLimited, "what the ledger does not hold yet is full of this namespace's grants", None),
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
     "stale_user": (StoreUnavailable, "the user changes faster than the ledger follows", None),
     "key_used": (StoreUnavailable, "the ledger does not hold yet what this Idempotency-Key did", None),

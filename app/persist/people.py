@@ -14,8 +14,8 @@ from ..store.apply import CallRefused, Outcome
 from ..store.changes import NAMES_CHANGED
 from ..store.names import forget_name_calls
 from ..store.partitions import read_head
-from ..store.redis import Call, Link, Refused
-from ..store.veil import intent_of, move, plan, release_call, state_call
+from ..store.redis import Call, Link, Refused, evalsha
+from ..store.veil import FORGET, intent_of, move, plan, release_call, state_call
 from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, Unit
 from .sink import Offset, Sink
@@ -99,10 +99,9 @@ class People:
             return False
         if await sink.deleted_namespaces([p]):
             return False  # Their keys go first.
-        ids = {entry.namespace.id for entry in entries}
-        names = [make(p, number) + intent.name for number in ids for make in (keys.balances, keys.days)]
-        if names:
-            await self._call(("UNLINK", *names))
+        for ns in {entry.namespace.id for entry in entries}:
+            gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.space(p, ns)]
+            await self._call(evalsha(FORGET, gone, []))
         return True
 
     async def _submit(self, p: int, entries: list[Entry], offset: Offset) -> list[Outcome]:

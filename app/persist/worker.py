@@ -16,7 +16,7 @@ from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused
 from ..store.scripts import Script
-from ..store.veil import UNVEIL, VEIL
+from ..store.veil import FORGET, UNVEIL, VEIL
 from .archive import ARCHIVE, Archivist
 from .archive import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .chores import ROTATE
@@ -38,7 +38,7 @@ from .writer import LedgerWriter, tell_faults
 
 log = structlog.get_logger()
 
-SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, ARCHIVE)
+SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, FORGET, ARCHIVE)
 
 #: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
 BLOCK_MS = 1_000

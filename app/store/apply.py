@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..model.entry import Entry
 from ..model.namespace import Namespace
@@ -14,6 +14,22 @@ from .scripts import load
 #: Entries that are packed into one call; the bound of a call holds.
 ENTRIES_MAX = CALL_ENTRIES_MAX
 NO_BOUND = 10**15
+
+
+class Bounds(NamedTuple):
+    """What grants may fill. log_entries: how many entries the ledger may lack; those beyond are answered `log_full`.
+
+    Of one namespace, 0 for no bound: users with balances, boards that stand in Redis, and entries that the ledger may
+    lack where the partition has other namespaces.
+    """
+
+    log_entries: int = NO_BOUND
+    users: int = 0
+    boards: int = 0
+    share_entries: int = 0
+
+
+NO_BOUNDS = Bounds()
 
 APPLY = load("apply")
 
@@ -66,12 +82,9 @@ def pack(
     head: Head,
     resend_after: int = -1,
     atomic: bool = False,
-    log_max: int = NO_BOUND,
+    bounds: Bounds = NO_BOUNDS,
 ) -> Call:
-    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending.
-
-    log_max: how many entries the ledger may lack; those beyond are answered `log_full`.
-    """
+    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
     spaces: dict[int, tuple[int, Namespace]] = {}
     boards: dict[tuple[int, str], int] = {}
     targets: dict[tuple[int, tuple[str, ...]], int] = {}
@@ -117,7 +130,7 @@ def pack(
             *(_with_days(p, users, user_spaces, user_names) if with_days else users),
         ],
         [
-            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), log_max),
+            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
             *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
             int(with_days),
             *(part for _, namespace in spaces.values() for part in _space(namespace)),

@@ -25,16 +25,20 @@ SELECT id, name, partition, version, rules::text, reach, people, accept_future_m
 WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
--- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order.
--- A season that was over before anybody wrote of it is not told to begin.
+-- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order. $4 is
+-- the key that makes it. A season that was over before anybody wrote of it is not told to begin.
 WITH made AS (
-    INSERT INTO namespaces (name, partition, rules) VALUES ($1, $2, $3::jsonb)
+    INSERT INTO namespaces (name, partition, rules, created_by) VALUES ($1, $2, $3::jsonb, $4)
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= now()),
 told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
 SELECT id, version, accept_future_max FROM made;
+
+-- name: namespaces_of_key
+-- How many namespaces a key made that are there, counted up to $2. O(what is counted).
+SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND deleted_at IS NULL LIMIT $2) AS found;
 
 -- name: change_namespace
 -- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as

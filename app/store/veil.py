@@ -21,7 +21,7 @@ from .directory import namespace_of
 from .redis import Call, evalsha
 from .scripts import load
 
-VEIL, UNVEIL = load("veil"), load("unveil")
+VEIL, UNVEIL, FORGET = load("veil"), load("unveil"), load("forget")
 
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 Submit = Callable[[int, list[Entry]], Awaitable[list[Outcome]]]

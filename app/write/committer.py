@@ -15,7 +15,7 @@ from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
 from ..model.entry import Entry
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
 from ..store import apply
-from ..store.apply import STALE_PLAN, CallRefused, Head, Outcome
+from ..store.apply import STALE_PLAN, Bounds, CallRefused, Head, Outcome
 from ..store.caller import CALLER, OWN
 from ..store.clock import TIME, StoreClock
 from ..store.cost import CALL_US_MAX, entries_cost
@@ -61,11 +61,11 @@ _REFUSALS: dict[str, type[Unavailable]] = {
 class Committer:
     """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
 
-    def __init__(self, link: Link, offsets: Offsets, log_max: int, clock: StoreClock) -> None:
+    def __init__(self, link: Link, offsets: Offsets, bounds: Bounds, clock: StoreClock) -> None:
         self._link = link
         self._clock = clock
         self._offsets = offsets
-        self._log_max = log_max
+        self._bounds = bounds
         self._shares = Shares(BACKLOG_US_MAX, "grants")
         self._queues: dict[int, Turns[Part]] = {}
         self._flights: dict[int, Flight] = {}
@@ -159,7 +159,7 @@ class Committer:
                 self._regenerate(flight)
             else:
                 again = flight.first_known if flight.sent else -1
-                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._log_max))
+                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._bounds))
                 flights.append(flight)
         if not calls:
             return

@@ -12,7 +12,8 @@ local function unpack_spaces(keys, args, count)
                   latest = ARGV[args + 3] == 'latest', merge = merge_of(ARGV[args + 3], ascending),
                   limits = limits_of(ARGV[args + 7]), quarantines = ARGV[args + 8] == 'quarantine',
                   statistics = ARGV[args + 9] == '1', bounded = ARGV[args + 10] == '1', tallied = {},
-                  labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, raised = {}, changed = {} }
+                  labels = {}, known = {}, shapes = {}, windows = {}, closed = {}, raised = {}, changed = {},
+                  versions = {} }
     args = args + 10
   end
   return spaces, keys + 2 * count, args

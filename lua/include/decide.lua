@@ -6,7 +6,7 @@
 -- what goes into quarantine, corrections, hides. A duplicate and a refusal append nothing. The persister gives no bound for
 -- its own entries, of which a pass makes few: heals (100 a partition; without them a score stays wrong), hides that a
 -- server could not finish (a user must not stay visible), and seals (they free memory).
-local function decide(entry, at, full)
+local function decide(entry, at, full, quotas)
   local space = entry.target.space
   if space.current ~= space.version then
     return 'stale_rules'
@@ -15,10 +15,11 @@ local function decide(entry, at, full)
     if entry.verdict ~= 'quarantined' then
       return entry.verdict
     end
-    return full and 'log_full' or refuse_veil(entry) or 'quarantined'
+    return (full and 'log_full') or refuse_share(entry, quotas) or refuse_veil(entry) or 'quarantined'
   end
-  if full then
-    return 'log_full'
+  local refusal, detail = full and 'log_full' or refuse_share(entry, quotas), nil
+  if refusal then
+    return refusal
   end
   local fault = entry.target.fault or entry.user.fault
   if fault then
@@ -35,9 +36,12 @@ local function decide(entry, at, full)
     end
   end
   local is_plain = entry.moves == '' and not entry.user.veil
-  local refusal = (not is_plain and refuse_veil(entry)) or work_out(entry) or (not fits(entry) and 'score_overflow')
+  refusal = (not is_plain and refuse_veil(entry)) or work_out(entry) or (not fits(entry) and 'score_overflow')
+  if not refusal and (entry.moves == '' or entry.moves == 'b') then
+    refusal, detail = refuse_growth(entry, quotas)
+  end
   if refusal then
-    return refusal
+    return refusal, detail
   end
   if space.limits and entry.moves == '' then
     if not within_pace(space.limits, entry.user, entry.amount, at) then

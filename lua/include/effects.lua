@@ -36,6 +36,7 @@ local function take_effect(batch, entry, seq)
     end
     if shows and (after.scores[i] or board.closed == 'a') or moved and not shows then
       board.version = seq
+      count_board(board)
     end
   end
   if not target.moves[number] then
@@ -52,6 +53,7 @@ local function take_effect(batch, entry, seq)
       user.loses = true
     end
   end
+  count_user(entry)
   local score = after.scores[1]
   held[1], held[2], held[4] = score or 0, (held[2] or 0) + entry.weight, seq
   held[3] = after.last

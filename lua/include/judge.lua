@@ -23,7 +23,7 @@ local function judge(batch, i, head, seq, log_key)
   if not counted then
     local code, detail = refuse_claim(batch, entry), nil
     if not code then
-      code, detail = decide(entry, batch.at, #batch.applied >= batch.room)
+      code, detail = decide(entry, batch.at, #batch.applied >= batch.room, batch.quotas)
     end
     local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
     if ledger_seq then
@@ -43,6 +43,7 @@ local function judge(batch, i, head, seq, log_key)
       batch.pending[entry.claim] = entry.asked .. entry.stream_id
     end
     batch.applied[#batch.applied + 1] = entry
+    count_waiting(entry)
     return code, head.epoch, seq, score, previous
   end
   local its_epoch, its_seq = same_content(counted, entry.content)

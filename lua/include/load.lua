@@ -72,7 +72,7 @@ local function read_rules(rules_key, spaces)
   return nil
 end
 
--- nil, or a refusal; hidden_key: false while nobody is hidden. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
+-- nil, or a refusal; batch.quotas is there already. hidden_key: false while nobody is hidden. Fills batch.seen, batch.pending and what its boards, users and spaces hold.
 local function load_batch(batch, rules_key, hidden_key, seen_keys)
   local err
   batch.pending = {}
@@ -92,8 +92,10 @@ local function load_batch(batch, rules_key, hidden_key, seen_keys)
   want_windows(batch.boards)
   for _, space in ipairs(batch.spaces) do
     read_space(space)
+    read_counts(space, batch.quotas)
     read_tallies(space)
   end
+  read_standing(batch)
   local refusal = read_own_veils(batch)
   if refusal then
     return refusal

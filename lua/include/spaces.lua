@@ -1,11 +1,12 @@
 -- What is kept once a namespace: the version of each board (`v:…`), its sums (`t:…`, include/tally), which windows are
 -- closed (`x:…`: `s`, or `a` and the version of an archived window's boards), its distinct categories and sources (`c:…`,
--- `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`); `#h` while somebody is hidden in it (include/veil).
+-- `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`); `#h` while somebody is hidden in it (include/veil); what
+-- its quotas count (`#u`, `#b`, `#l`, include/quota).
 
-local FIRST_LABEL = 3 -- of the fields that are read: counts and the mark stand before
+local FIRST_LABEL = 6 -- of the fields that are read: counts and the mark stand before
 
 local function read_space(space)
-  local fields = { '#c', '#s', '#h', unpack(space.labels) }
+  local fields = { '#c', '#s', '#h', '#u', '#b', '#l', unpack(space.labels) }
   for i, window in ipairs(space.windows) do
     fields[FIRST_LABEL + #space.labels + i] = 'x:' .. window
   end
@@ -20,6 +21,7 @@ local function read_space(space)
     return
   end
   space.hides = found[3]
+  space.counts = { found[4], found[5], found[6] }
   for i, label in ipairs(space.labels) do
     space.known[label] = found[FIRST_LABEL + i]
   end

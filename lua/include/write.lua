@@ -24,6 +24,15 @@ local function raise_archived(board)
   end
 end
 
+-- How many fields are new.
+local function write_fields(space, fields)
+  local added = 0
+  for first = 1, #fields, FIELDS_A_CALL do
+    added = added + call('HSET', space.key, unpack(fields, first, math.min(first + FIELDS_A_CALL - 1, #fields)))
+  end
+  return added
+end
+
 -- nil, or a refusal where nothing could be written.
 local function write_batch(batch, seq, log_key, meta_key, seen_key)
   for i, entry in ipairs(batch.applied) do
@@ -46,7 +55,8 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     if board.version and board.closed == 'a' then
       raise_archived(board)
     elseif board.version then
-      set(board.space, 'v:' .. board.window, board.version)
+      local versions = board.space.versions
+      versions[#versions + 1], versions[#versions + 2] = 'v:' .. board.window, board.version
     end
     if board.tally and board.tally.changed then
       set(board.space, 't:' .. board.window, tally_text(board.tally))
@@ -65,9 +75,8 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     end
   end
   for _, space in ipairs(batch.spaces) do
-    for first = 1, #space.changed, FIELDS_A_CALL do
-      call('HSET', space.key, unpack(space.changed, first, math.min(first + FIELDS_A_CALL - 1, #space.changed)))
-    end
+    write_counts(space, write_fields(space, space.versions))
+    write_fields(space, space.changed)
   end
   call('HSET', meta_key, 'seq', seq, 'at', batch.at)
   return nil

@@ -28,6 +28,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "namespaces": (),
     "namespace": ("sum",),
     "create_namespace": ("new", 0, '{"seasons": []}', "key", "{}"),
+    "namespaces_of_key": ("key", 10),
     "change_namespace": (SPACE, 1, '{"seasons": []}', 0, "key", "{}", 10),
     "renew_namespace": (SPACE, 1),
     "delete_namespace": ("sum", "key"),

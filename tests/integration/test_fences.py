@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis
 
-from app.access.keys import Keyring
+from app.access.keys import Keyring, Principal
 from app.admin.namespaces import Namespaces
 from app.model.errors import RuleLocked
 from app.model.namespace import Namespace, Rules, partition_of
@@ -145,9 +145,10 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
         slow = Slow(
             *(server.postgres, server.gatherer, server.directory, Keyring(server.directory, None)),
             *(PARTITIONS, lambda: 0),
+            key_namespaces_max=None,
         )
         rules = Rules(accept_past=None, scale=2)
-        while await slow._put(fenced.name, rules, "test") is None:
+        while await slow._put(fenced.name, rules, Principal("test", ())) is None:
             pass
 
     with pytest.raises(RuleLocked):

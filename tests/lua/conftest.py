@@ -17,7 +17,7 @@ from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.model.windows import from_micros
 from app.store import apply, keys
-from app.store.apply import Head, Outcome
+from app.store.apply import Bounds, Head, Outcome
 from app.store.partitions import OPEN
 from app.store.scripts import Script
 
@@ -51,8 +51,8 @@ class Partition:
         )
         return plan(grant, self.space, NOW)
 
-    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False, **bound: int) -> list[Outcome]:
-        packed = list(apply.pack(P, entries, self.head, resend_after, atomic, **bound))
+    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False, **bounds: int) -> list[Outcome]:
+        packed = list(apply.pack(P, entries, self.head, resend_after, atomic, Bounds(**bounds)))
         return apply.read(self.store.eval(apply.APPLY.source, *packed[2:]))
 
     def codes(self, *entries: Entry, **options: Any) -> list[str]:

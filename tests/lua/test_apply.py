@@ -209,26 +209,26 @@ def test_a_log_that_is_ahead_of_its_head_refuses_the_first_write(partition: Any)
 
 
 def test_a_log_that_the_ledger_cannot_follow_takes_no_more_until_it_does(partition: Any) -> None:
-    assert partition.codes(*(partition.entry(f"g{i}") for i in range(3)), log_max=2) == [
+    assert partition.codes(*(partition.entry(f"g{i}") for i in range(3)), log_entries=2) == [
         "applied",
         "applied",
         "log_full",
     ]
-    assert partition.codes(partition.entry("g1"), partition.entry("g3"), log_max=2) == ["duplicate", "log_full"]
+    assert partition.codes(partition.entry("g1"), partition.entry("g3"), log_entries=2) == ["duplicate", "log_full"]
     known = partition.entry("known")
     known.verdict = "duplicate 1-1"  # the ledger's word: a retry that counted is told so, full or not
-    assert partition.codes(known, log_max=2) == ["duplicate"]
+    assert partition.codes(known, log_entries=2) == ["duplicate"]
     assert partition.store.xlen(keys.log(P)) == 2
     partition.store.hset(keys.meta(P), "flushed", "1-1")
-    assert partition.codes(partition.entry("g2"), partition.entry("g3"), log_max=2) == ["applied", "log_full"]
+    assert partition.codes(partition.entry("g2"), partition.entry("g3"), log_entries=2) == ["applied", "log_full"]
 
 
 def test_a_full_log_takes_nothing_into_quarantine_either(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(amount_max=9, suspicious="quarantine"))
     grants = [partition.entry(f"g{i}", amount=10) for i in range(4)]
-    codes = partition.codes(*grants[:3], partition.entry("h"), log_max=2)
+    codes = partition.codes(*grants[:3], partition.entry("h"), log_entries=2)
     assert codes == ["quarantined", "quarantined", "log_full", "log_full"]
-    assert partition.codes(*grants[1:], log_max=2) == ["duplicate", "log_full", "log_full"]
+    assert partition.codes(*grants[1:], log_entries=2) == ["duplicate", "log_full", "log_full"]
     # A seal and what takes a duplicate back come from who empties the log: without a bound of their own.
     assert partition.codes(grants[2]) == ["quarantined"]
     assert partition.store.xlen(keys.log(P)) == 3

@@ -1,0 +1,47 @@
+"""What a key may change of namespaces in a while, where quotas are on and where they are off."""
+
+import asyncio
+from collections import Counter
+
+import httpx
+import pytest
+
+from app.admin.namespaces import CHANGES_BURST_MAX
+from app.server import Server, bounds_of
+from app.settings import Settings
+from app.store.apply import Bounds
+
+KEY = "lb_test_0123456789abcdef"
+
+
+def changes(settings: Settings, count: int) -> Counter[int]:
+    """Statuses of changes that take what a change takes, and are then refused by their confirmation."""
+
+    async def ask() -> Counter[int]:
+        headers = {"authorization": f"Bearer {KEY}"}
+        transport = httpx.ASGITransport(Server(settings, 1).app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            return Counter([(await client.delete("/v1/namespaces/x?confirm=no")).status_code for _ in range(count)])
+
+    return asyncio.run(ask())
+
+
+def test_changes_of_namespaces_have_a_pace_unless_quotas_are_off() -> None:
+    count = 2 * CHANGES_BURST_MAX
+    assert changes(Settings(api_key=KEY, quotas="off"), count) == {422: count}
+    paced = changes(Settings(api_key=KEY), count)
+    assert paced.keys() == {422, 429}
+    assert paced[422] >= CHANGES_BURST_MAX
+
+
+@pytest.mark.parametrize(
+    ("settings", "bounds"),
+    [
+        (Settings(), Bounds(2_000_000, 100_000_000, 1_000_000, 1_000_000)),
+        (Settings(quotas="off", log_entries_max=9), Bounds(9)),
+        (Settings(namespace_log_share_max=1), Bounds(2_000_000, 100_000_000, 1_000_000, 0)),
+        (Settings(namespace_log_share_max=0.01, log_entries_max=100), Bounds(100, 100_000_000, 1_000_000, 2)),
+    ],
+)
+def test_bounds_by_the_settings(settings: Settings, bounds: Bounds) -> None:
+    assert bounds_of(settings) == bounds

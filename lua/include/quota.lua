@@ -16,10 +16,10 @@ local function quotas_of(head, rules_key, users, boards, share)
            half_share = counts and call('HLEN', rules_key) > 1 and half }
 end
 
--- A namespace from before boards were counted: O(fields), once.
+-- Of a new namespace, and of one from before boards were counted: O(fields), once.
 local function count_boards(space)
   local count = 0
-  for _, field in ipairs(call('HKEYS', space.key)) do
+  for _, field in ipairs(call('HLEN', space.key) > 0 and call('HKEYS', space.key) or {}) do
     count = sub(field, 1, 2) == 'v:' and count + 1 or count
   end
   return count

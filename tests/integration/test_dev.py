@@ -75,6 +75,11 @@ def test_says_where_everything_is(up: Dev) -> None:
     assert up.healthy()
 
 
+def test_starts_without_quotas(up: Dev) -> None:
+    told = Path(f"/proc/{up.run['pids']['serve']}/environ").read_bytes().split(b"\0")
+    assert b"LEADERBOARD_QUOTAS=off" in told
+
+
 def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
     assert up.run["http"] in up.output
     assert up.run["api_key"] in up.output

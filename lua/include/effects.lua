@@ -22,7 +22,7 @@ local function take_effect(batch, entry, seq)
   local shows = entry.moves ~= '' and sub(entry.moves, 1, 1) == 'h'
   for i = 1, #boards do
     local board = boards[i]
-    local moved = not board.closed or moves_board(entry, board)
+    local moved, first = not board.closed or moves_board(entry, board), not board.scores[number]
     if moved then
       if space.by_moment then
         set_digits(board, number, after.digits[i])
@@ -36,7 +36,7 @@ local function take_effect(batch, entry, seq)
     end
     if shows and (after.scores[i] or board.closed == 'a') or moved and not shows then
       board.version = seq
-      count_board(board)
+      count_board(board, first)
     end
   end
   if not target.moves[number] then

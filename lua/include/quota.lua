@@ -54,14 +54,12 @@ end
 
 -- Where a namespace may lack room for boards of this batch, which of them stand in Redis already.
 local function read_standing(batch)
-  local bound, asked = batch.quotas.boards, {}
-  for _, board in ipairs(bound > 0 and batch.boards or {}) do
-    asked[board.space] = (asked[board.space] or 0) + 1
+  local room, is_near = batch.quotas.boards - #batch.boards, false
+  for _, space in ipairs(batch.spaces) do
+    space.is_near = batch.quotas.boards > 0 and not space.fault and space.open > room
+    is_near = is_near or space.is_near
   end
-  for space, count in pairs(asked) do
-    space.is_near = not space.fault and space.open + count > bound
-  end
-  for _, board in ipairs(batch.boards) do
+  for _, board in ipairs(is_near and batch.boards or {}) do
     board.stands = board.space.is_near and call('HGET', board.space.key, 'v:' .. board.window)
   end
 end
@@ -87,8 +85,11 @@ local function refuse_growth(entry, quotas)
   if quotas.users > 0 and not entry.user.held[4] and users_in(space, target) >= quotas.users then
     return 'too_many_users', format('%d (LEADERBOARD_NAMESPACE_USERS_MAX)', quotas.users)
   end
+  if not space.is_near then
+    return nil
+  end
   local fresh = 0
-  for _, board in ipairs(space.is_near and target.boards or {}) do
+  for _, board in ipairs(target.boards) do
     fresh = fresh + (board.closed and 0 or board.stands and 0 or 1)
   end
   if fresh > 0 and space.open + space.fresh + fresh > quotas.boards then
@@ -105,11 +106,12 @@ local function count_user(entry)
   end
 end
 
--- Where room is short, a board that gets its first version is one more for the entries behind; else it is counted once it
--- is written.
-local function count_board(board)
+-- A board that gets its first version: told while room is short, for the entries behind. first: whether its user had no
+-- score there; only such a board may be a new one, which its write then tells.
+local function count_board(board, first)
   local space = board.space
-  if space.is_near and board.closed ~= 'a' and not board.stands then
+  board.grew = board.grew or first
+  if space.is_near and not board.stands and board.closed ~= 'a' then
     board.stands, space.fresh = true, space.fresh + 1
   end
 end

@@ -55,8 +55,8 @@ local function write_batch(batch, seq, log_key, meta_key, seen_key)
     if board.version and board.closed == 'a' then
       raise_archived(board)
     elseif board.version then
-      local versions = board.space.versions
-      versions[#versions + 1], versions[#versions + 2] = 'v:' .. board.window, board.version
+      local fields = board.grew and board.space.versions or board.space.changed
+      fields[#fields + 1], fields[#fields + 2] = 'v:' .. board.window, board.version
     end
     if board.tally and board.tally.changed then
       set(board.space, 't:' .. board.window, tally_text(board.tally))

@@ -81,6 +81,8 @@ CHECK_S = 60.0
 FOLLOW_S = 1.0
 #: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
 TIME_S_MAX = 1.0
+#: Seconds before a loop that failed goes on: a defect must not take the processor.
+LOOP_PAUSE_S = 0.1
 # What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
@@ -312,7 +314,7 @@ async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
             await loop()
         except Exception:
             log.exception("loop failed", loop=getattr(loop, "__qualname__", str(loop)))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOP_PAUSE_S)
 
 
 async def _page(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """House rules, checked rather than remembered."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "app").rglob("*.py"))
 LUA = sorted((ROOT / "lua").rglob("*.lua"))
 COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
+BOUND_ARGUMENTS = {"maxsize", "maxlen", "timeout", "timeout_s", "bytes_max"}
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
 
 
@@ -55,6 +57,25 @@ def test_key_names_stand_in_one_file() -> None:
 @pytest.mark.parametrize("path", [*APP, *LUA], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_is_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
+
+
+def _literals_of(path: Path) -> list[str]:
+    """Calls that bound a wait or a buffer by a number, or not at all where that means no bound."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func).rpartition(".")[2]
+        given = {"wait_for": node.args[1:2], "sleep": node.args, "timeout": node.args, "lru_cache": node.args}
+        bounds = [*given.get(name, ()), *(held.value for held in node.keywords if held.arg in BOUND_ARGUMENTS)]
+        if any(isinstance(one, ast.Constant) and one.value != 0 for one in bounds):
+            found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def test_waits_and_caches_are_bounded_by_named_numbers() -> None:
+    """A named one has its reason beside it, and stands in docs/limits.md."""
+    assert [literal for path in APP for literal in _literals_of(path)] == []
 
 
 def test_nobody_imports_from_the_package_root() -> None:

@@ -18,6 +18,8 @@ from .snapshot import CELLS
 FLUSH_S_MAX = 60.0
 #: Seconds that one statement of a verification may take: it reads a whole ledger.
 QUERY_S_MAX = 600.0
+#: Seconds that one call of a verification may take of Redis: it walks through parts of a board, and others have turns.
+REDIS_S_MAX = 60.0
 #: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.05
 
@@ -38,7 +40,7 @@ class Lane:
         """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
         settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
         connection = await connect(postgres_url, QUERY_S_MAX, settings, QUERY_S_MAX)
-        return cls(connection, Link(redis_url, [CELLS, TREE], timeout_s=60))
+        return cls(connection, Link(redis_url, [CELLS, TREE], timeout_s=REDIS_S_MAX))
 
     async def close(self) -> None:
         """Drops both."""

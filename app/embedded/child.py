@@ -22,6 +22,8 @@ LAUNCH = Path(__file__).with_name("launch.py")
 READY_S_MAX = 30.0
 #: Seconds in which a part has to end by itself; then it is killed.
 STOP_S_MAX = 4.0
+#: Seconds for the end of a process behind SIGKILL; one that hangs in the kernel ends when that lets go of it.
+KILL_S_MAX = 5.0
 #: Seconds between two looks whether a part is ready.
 POLL_S = 0.02
 #: Bytes of a log before it is moved to `<log>.1`: a part has two such files at most.
@@ -175,7 +177,7 @@ class Child:
         """End it by SIGKILL and reap it."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self.wait(KILL_S_MAX)
 
     def rotate_log(self, bytes_max: int = LOG_BYTES_MAX) -> None:
         """Move a log beyond `bytes_max` to `<log>.1`, in place, for the child writes on to the same open file."""

@@ -13,6 +13,8 @@ from typing import Self
 
 #: How long to wait for what a killed predecessor left to die.
 LOCK_S_MAX = 3.0
+#: Seconds between two tries to lock the folder meanwhile.
+_POLL_S = 0.05
 
 
 class FolderError(Exception):
@@ -78,7 +80,7 @@ class DataFolder:
                     raise FolderError(
                         f"the data folder {self.path} is in use by another leaderboard dev{who}"
                     ) from None
-                time.sleep(0.05)
+                time.sleep(_POLL_S)
         os.ftruncate(self.lock_fd, 0)
         os.pwrite(self.lock_fd, b"%d\n" % os.getpid(), 0)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 #: Seconds in which left processes are killed and reaped: the user waits for the prompt.
 KILL_S_MAX = 0.5
+#: Seconds between two looks at what is left meanwhile.
+_POLL_S = 0.01
 
 
 def adopt() -> bool:
@@ -41,7 +43,7 @@ def kill(known: Collection[int]) -> None:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        time.sleep(0.01)
+        time.sleep(_POLL_S)
         reap(known)
 
 

@@ -19,6 +19,8 @@ from .account import NoAccountError, choose
 from .child import Child, EmbeddedError
 
 USER = "leaderboard"
+#: Seconds for a program to tell its version; it reads nothing but itself.
+VERSION_S_MAX = 10.0
 DATABASE = "postgres"
 
 
@@ -29,7 +31,9 @@ def postgres_programs(major: int | None = None) -> Path:
         raise EmbeddedError("PostgreSQL is not installed: pip install 'leaderboard-server[embedded]'")
     found: dict[int, Path] = {}
     for program in Path(spec.origin).resolve().parent.glob("pginstall*/bin/postgres"):
-        said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=10, check=False).stdout
+        said = subprocess.run(
+            [program, "-V"], capture_output=True, text=True, timeout=VERSION_S_MAX, check=False
+        ).stdout
         if version := re.search(r"\b(\d+)", said):
             found[int(version[1])] = program.parent
     if not found:

@@ -52,6 +52,8 @@ _PUBLISHED_MAX = 20
 BOARDS_A_CALL_MAX = 1_000
 #: Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
 CALLS_MAX = 256
+#: Seconds that a subscription waits for its turn and its look-ups, each of which waits 2 s at most.
+FIND_S_MAX = 6.0
 
 
 class Hub:
@@ -93,9 +95,12 @@ class Hub:
 
     async def subscribe(self, subscriber: Subscriber, name: str, asked: str, view: View) -> None:
         """Begins to watch; the first frame comes with the next tick. The problems of a board read, and Overloaded."""
-        async with self._calls:
-            await subscriber.viewer.renew()
-            namespace = await subscriber.viewer.find(self._directory, name)
+        try:
+            async with asyncio.timeout(FIND_S_MAX), self._calls:
+                await subscriber.viewer.renew()
+                namespace = await subscriber.viewer.find(self._directory, name)
+        except TimeoutError:
+            raise Overloaded("the subscriptions before this one take too long") from None
         _check_kept(namespace, asked)
         board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked)
         watched = board.views.get(view)

@@ -29,6 +29,8 @@ BEGIN_S_MAX = 10.0
 SILENCE_S = 25.0
 #: Seconds for one frame to find room with a client that reads; a client that takes longer is too slow.
 SEND_S_MAX = 10.0
+#: Seconds that a client's connection may take for the close frame; then it is dropped without.
+GOODBYE_S_MAX = 1.0
 #: Subscriptions of a connection.
 SUBSCRIPTIONS_MAX = 50
 #: Replies that wait for a client: as many as it may send messages at once.
@@ -173,7 +175,7 @@ class Connection:
     async def _close(self, code: Close, reason: str) -> None:
         text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         try:
-            await asyncio.wait_for(self._socket.close(code, text), 1)
+            await asyncio.wait_for(self._socket.close(code, text), GOODBYE_S_MAX)
         except (RuntimeError, TimeoutError, WebSocketDisconnect):
             pass
 

@@ -1,27 +1,64 @@
 """What the ledger's writer notes of closed windows, in the transaction of the entries that tell it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from sys import intern
 
 import asyncpg
 
-from ..model.entry import CORRECTION, GRANT, SEAL
+from ..model.entry import CORRECTION, GRANT, SEAL, LogEntry
 from ..store.postgres import queries
 from .row import Row
 
+#: Closed windows of a namespace whose names are kept, the latest: days, weeks and months of some 50 days, which is more
+#: than most let a grant come late. Some 8 KB.
+NAMES_MAX = 64
+
+
+class Closed:
+    """Closed windows of a namespace: the names of the latest, and when the latest of the others was closed."""
+
+    __slots__ = ("_before", "_names")
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._before = 0
+
+    def add(self, window: str, at: int) -> None:
+        """at: when it was closed, in microseconds; they come in this order. O(1)."""
+        self._names[intern(window)] = at
+        if len(self._names) > NAMES_MAX:
+            self._before = max(self._before, self._names.pop(next(iter(self._names))))
+
+    def may_hold(self, grant: LogEntry) -> bool:
+        """Whether a grant may lie in one of them; never False of one that does. Whatever lies in a window was granted
+        before that was closed. O(windows of the grant)."""
+        return grant.granted_at < self._before or not self._names.keys().isdisjoint(grant.windows)
+
 
 class Seals:
-    """The closed windows of the partitions held. `pending`: partitions where an archive is to be made or to follow."""
+    """The closed windows of the partitions held. `pending`: partitions where an archive is to be made or to follow.
+
+    Those of a namespace that was deleted stay until the partition is taken anew.
+    """
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
-        self._closed: dict[int, set[str]] = {}
+        self._closed: dict[int, dict[int, Closed]] = {}
         self.pending: set[int] = set()
 
     async def load(self, p: int) -> None:
         """Learns a partition's closed windows. O(windows)."""
-        for row in await self._connection.fetch(queries()["seals"], p):
-            self._closed.setdefault(row["namespace_id"], set()).add(row["window"])
+        self._closed[p] = {}
+        for row in await self._connection.fetch(queries()["seals"], p, NAMES_MAX + 1):
+            self._add(p, row["namespace_id"], row["window"], row["at"])
         self.pending.add(p)
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets partitions that are another persister's by now."""
+        self._closed = {p: held for p, held in self._closed.items() if p in partitions}
+
+    def _add(self, p: int, namespace_id: int, window: str, at: int) -> None:
+        self._closed.setdefault(p, {}).setdefault(namespace_id, Closed()).add(window, at)
 
     async def note(self, rows: Sequence[Row]) -> None:
         """Records the windows that these rows close, and what of them lies behind a seal. O(rows)."""
@@ -33,8 +70,8 @@ class Seals:
             if entry.kind == SEAL:
                 epoch, seq, at = row.original or (row.epoch, row.seq, row.recorded_at)
                 seals.append((entry.namespace_id, entry.grant_id, row.partition, epoch, seq, at))
-                self._closed.setdefault(entry.namespace_id, set()).add(entry.grant_id)
-            elif self._closed and self._may_lie_behind(row):
+                self._add(row.partition, entry.namespace_id, entry.grant_id, at)
+            elif self._may_lie_behind(row.partition, entry):
                 behind.append(row)
         if seals:
             await self._connection.executemany(queries()["add_seal"], seals)
@@ -43,13 +80,10 @@ class Seals:
         self.pending.update(row.partition for row in behind)
         self.pending.update(seal[2] for seal in seals)
 
-    def _may_lie_behind(self, row: Row) -> bool:
+    def _may_lie_behind(self, p: int, entry: LogEntry) -> bool:
         """A correction may have left a closed window that it no longer names."""
-        assert row.entry is not None
-        closed = self._closed.get(row.entry.namespace_id)
-        if not closed:
-            return False
-        return row.entry.kind == CORRECTION or (row.entry.kind == GRANT and not closed.isdisjoint(row.entry.windows))
+        closed = self._closed.get(p, {}).get(entry.namespace_id)
+        return closed is not None and (entry.kind == CORRECTION or (entry.kind == GRANT and closed.may_hold(entry)))
 
     async def _add_todo(self, rows: Iterable[Row]) -> None:
         places = [(row.partition, row.epoch, row.seq) for row in rows]

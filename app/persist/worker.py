@@ -227,6 +227,7 @@ class Worker:
                 self._faults.tell_again(p)
                 self._counting.note([p], 0)
         self._tell_held()
+        sink.seals.keep(self._leases)
         self._faults.keep({*self._leases, *self._stopped})
 
     def _tell_held(self) -> None:

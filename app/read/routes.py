@@ -33,6 +33,8 @@ from .totals import USERS_BYTES_MAX, Users, check_users, totals_of
 LIMIT_MAX = 1_000
 #: Users whom one question may name in its address: with ids of 128 bytes that is as long as an address may be.
 USERS_MAX = 500
+#: Places on each side of a user: a page of them in all.
+RADIUS_MAX = 500
 _PAST = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_PAST)
 _KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
@@ -327,7 +329,7 @@ def _view(request: Request) -> list[str | int | bytes]:
         return ["users", *dict.fromkeys(users)]
     if "around" in query:
         check_text(query["around"], "?around", ID_BYTES_MAX)
-        return ["around", query["around"], query_int(request, "radius", 5, 0, 500)]
+        return ["around", query["around"], query_int(request, "radius", 5, 0, RADIUS_MAX)]
     limit = query_int(request, "limit", 10, 1, LIMIT_MAX)
     if "cursor" in query and "as_of" in query:
         return ["page", parse_past_cursor(query["cursor"]), limit]

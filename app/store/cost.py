@@ -38,6 +38,8 @@ _MOVE_US = 6
 _MOVE_AGAIN_US = 2
 #: Cost of a score that goes to another place, or comes from there: hiding, showing, erasing.
 _VISIBILITY_US = 14
+#: Answers that are kept of how dear a move is: there are 16 kinds of rules.
+_RATES_CACHED_MAX = 16
 
 
 class _Rates(NamedTuple):
@@ -47,7 +49,7 @@ class _Rates(NamedTuple):
     move: int
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_RATES_CACHED_MAX)
 def _rates(ordered: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
     board = _BOARD_US + 8 * ordered + 12 * dense + 24 * bounded + 5 * latest
     move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * latest

@@ -16,6 +16,9 @@ from . import keys
 from .directory import CallRedis, namespace_of, publish_calls
 from .postgres import Postgres
 
+#: Seconds for one lift: two look-ups in Postgres and four calls of Redis, some ms. Who waits for it plans again then.
+LIFT_S_MAX = 4.0
+
 
 class Fences:
     """Lifts them on demand. Many who ask about one namespace at once share the answer."""
@@ -36,10 +39,11 @@ class Fences:
 
     async def _lift(self, name: str) -> None:
         try:
-            row = await self._postgres.fetch_one("namespace", name)
-            if row is not None:
-                await lift(self._postgres, self._call, namespace_of(row))
-        except Unavailable:
+            async with asyncio.timeout(LIFT_S_MAX):
+                row = await self._postgres.fetch_one("namespace", name)
+                if row is not None:
+                    await lift(self._postgres, self._call, namespace_of(row))
+        except (Unavailable, TimeoutError):
             pass
 
 

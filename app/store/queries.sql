@@ -1111,7 +1111,12 @@ LEFT JOIN users u ON u.number = (a.body ->> 'user_number')::bigint
 ORDER BY a.id;
 
 -- name: seals
-SELECT namespace_id, "window" FROM seals WHERE partition = $1;
+-- The latest closed windows of each namespace of a partition, the earliest first. at: when, in microseconds. O(windows).
+SELECT namespace_id, "window", (extract(epoch FROM sealed_at) * 1000000)::bigint AS at
+FROM (
+    SELECT namespace_id, "window", sealed_at, seq, row_number() OVER (PARTITION BY namespace_id ORDER BY seq DESC) AS nth
+    FROM seals WHERE partition = $1) AS s
+WHERE nth <= $2 ORDER BY seq;
 
 -- name: add_seal
 -- Here and below: whose namespace is deleted by now has its last seals taken away, and gets no more of them.

@@ -22,6 +22,11 @@ Greeting = Callable[["Link"], Awaitable[None]]
 _KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
 
 
+#: Seconds for one pipeline of calls, and for a connection with its greeting, where a caller names no other time: each
+#: call takes some ms, and a restart of Redis less than this.
+CALLS_S_MAX = 5.0
+
+
 class Refused(Exception):
     """Redis is there but not as it must be; the text says what is wrong, by name."""
 
@@ -34,7 +39,7 @@ class Link:
     """
 
     def __init__(
-        self, url: str, scripts: Sequence[Script], greet: Greeting | None = None, timeout_s: float = 5
+        self, url: str, scripts: Sequence[Script], greet: Greeting | None = None, timeout_s: float = CALLS_S_MAX
     ) -> None:
         self._scripts = scripts
         self._greet = greet

@@ -19,6 +19,8 @@ STATS = load("stats")
 #: Sums over archives that run at a time, for others need Postgres, too; and those that wait, as many as two requests
 #: may ask for.
 _ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200
+#: Seconds that one of them waits for its turn, as everybody waits at most until their request is begun.
+_TURN_S_MAX = 2.0
 
 
 class Bounds(NamedTuple):
@@ -72,10 +74,16 @@ class StatsReader:
             raise Overloaded("too many ask for the sum of a part of a closed board at once")
         self._waiting += 1
         try:
-            async with self._gate:
-                return await self._archived(namespace, board, bounds, bins, percents, reply)
+            async with asyncio.timeout(_TURN_S_MAX):
+                await self._gate.acquire()
+        except TimeoutError:
+            raise Overloaded("the sums of parts of closed boards before this one take too long") from None
         finally:
             self._waiting -= 1
+        try:
+            return await self._archived(namespace, board, bounds, bins, percents, reply)
+        finally:
+            self._gate.release()
 
     async def _archived(
         self, namespace: Namespace, board: str, bounds: Bounds, bins: int, percents: Percents, reply: Any

@@ -20,6 +20,8 @@ from .receipts import summary, told
 
 #: Corrections of a body: each is a read of the ledger and an entry in the log.
 CORRECTIONS_MAX = 1_000
+#: Bytes of such a body: 1 KiB a correction.
+CORRECTIONS_BYTES_MAX = 1024 * 1024
 
 
 class Remark(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,7 +76,7 @@ class Corrections:
         """`POST /v1/namespaces/{ns}/corrections`: a result a member, those of one grant in their order."""
         check_query(request)
         namespace, principal = await self._where(request)
-        members = await decode_body(request, list[Correction], bytes_max=1024 * 1024)
+        members = await decode_body(request, list[Correction], bytes_max=CORRECTIONS_BYTES_MAX)
         if len(members) > CORRECTIONS_MAX:
             raise TooLarge(f"at most {CORRECTIONS_MAX} corrections are taken at once")
         if not members:

@@ -11,7 +11,7 @@ from typing import Any
 from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
 from ..model.correction import Ask, Cell, Held, cells_of, corrected, needs_others, plan_moves
 from ..model.entry import Entry
-from ..model.errors import GrantNotFound, Problem, RevisionConflict, UserErased, problem_of
+from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserErased, problem_of
 from ..model.namespace import Namespace
 from ..model.veil import is_erased
 from ..store.apply import Outcome
@@ -28,6 +28,8 @@ from .receipts import CorrectionReceipt
 
 #: Seconds for all corrections of one user in a request, however many rounds they take.
 CHAIN_S_MAX = 10.0
+#: Seconds that a user's corrections wait for those of others in the same request to be done, before they are begun.
+TURN_S_MAX = 20.0
 #: Seconds after which a change of rules that shuts the partition counts as broken off: it takes some ms.
 LIFT_AFTER_S = 0.15
 #: Users of a request whose corrections run at a time: each reads the ledger, and others need Postgres, too.
@@ -89,13 +91,22 @@ class Corrector:
                 told[i] = UserErased("it stays as it is")
             elif held is not None:
                 chains.setdefault(held.user, []).append(i)
-        gate = asyncio.Semaphore(_AT_ONCE)
+        gate, until = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time() + TURN_S_MAX
 
         async def run(user: str, places: list[int]) -> None:
-            async with gate:
-                results = await self._chain(namespace, user, [asks[i] for i in places])
-                for i, result in zip(places, results, strict=True):
-                    told[i] = result
+            results: Sequence[Told]
+            try:
+                async with asyncio.timeout_at(until):
+                    await gate.acquire()
+            except TimeoutError:
+                results = [StoreUnavailable("the corrections before this one take too long") for _ in places]
+            else:
+                try:
+                    results = await self._chain(namespace, user, [asks[i] for i in places])
+                finally:
+                    gate.release()
+            for i, result in zip(places, results, strict=True):
+                told[i] = result
 
         await asyncio.gather(*(run(user, places) for user, places in chains.items()))
         return told

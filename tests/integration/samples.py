@@ -94,7 +94,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "ledger_looked": (SPACE, 100, "key", NONE, 2000),
     "ledger_events": (SPACE, 100, ["grant", "void"], NONE, NONE, 101, ENDS),
     "audit_events": (SPACE, 0, ["namespace_changed", "namespace_deleted"], NONE, 101),
-    "seals": (0,),
+    "seals": (0, 65),
     "add_seal": (SPACE, "2026-02-01", 0, 1, 5, AT),
     "add_archive_todo": ([0] * 3, [1] * 3, [300, 301, 302]),
     "sealable_namespaces": ([0, 2], 5, 50),

@@ -1,7 +1,7 @@
 """The composition root: builds the parts, hands them to each other, and turns errors into HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +31,7 @@ from .live.hub import Hub
 from .live.socket import LiveLimits, LiveServer
 from .live.transport import DRAIN, LiveProtocol
 from .logs import configure
+from .loops import forever
 from .model.address import parse_networks
 from .model.errors import Problem
 from .model.windows import now_micros
@@ -81,8 +82,6 @@ CHECK_S = 60.0
 FOLLOW_S = 1.0
 #: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
 TIME_S_MAX = 1.0
-#: Seconds before a loop that failed goes on: a defect must not take the processor.
-LOOP_PAUSE_S = 0.1
 # What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
@@ -194,7 +193,7 @@ class Server:
             self._check,
             self._follow,
         )
-        tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
+        tasks = [asyncio.create_task(forever(loop)) for loop in loops]
         try:
             await self._ask_time()
             yield {
@@ -305,16 +304,6 @@ def bounds_of(settings: Settings) -> Bounds:
         settings.namespace_boards_max,
         0 if share == 1 else max(2, int(share * settings.log_entries_max)),
     )
-
-
-async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
-    """A loop that fails is a defect: it is told, and goes on."""
-    while True:
-        try:
-            await loop()
-        except Exception:
-            log.exception("loop failed", loop=getattr(loop, "__qualname__", str(loop)))
-            await asyncio.sleep(LOOP_PAUSE_S)
 
 
 async def _page(request: Request) -> Response:

@@ -138,6 +138,12 @@ def entries_of(
         cells.put(step.ask.grant_id, step.live[1])
 
 
+def stand_on(entry: Entry, user_seq: int) -> None:
+    """Lets an entry stand on the user's change `user_seq`, where what it follows went in a call before its own."""
+    if entry.moves.endswith(FOLLOWS):
+        entry.moves = entry.moves.removesuffix(FOLLOWS) + f"u={user_seq}"
+
+
 class _Cells:
     """What a user's live grants make of each cell, while some of them change. Each cell holds its grants in order."""
 

@@ -64,6 +64,7 @@ class Outcome:
 
 
 STALE_PLAN = Outcome("stale_rules", None, None, None, None, None)
+STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 
 class CallRefused(Exception):

@@ -81,14 +81,14 @@ class Committer:
         self._wake = asyncio.Event()
         self.refused: Problem | None = None
 
-    async def submit(self, p: int, entries: list[Entry], atomic: bool = False) -> list[Outcome]:
-        """The outcomes of `entries`, in order, once they are on disk.
+    async def submit(self, p: int, entries: list[Entry], atomic: bool = False, together: bool = False) -> list[Outcome]:
+        """The outcomes of `entries`, in order, once they are on disk. together: one behind the other in one call.
 
         Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
         """
         self._check()
         work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-        parts = parts_of(work, PART_US_MAX)
+        parts = parts_of(work, PART_US_MAX, whole=atomic or together)
         # A client's batches and its single grants have a queue and a share each.
         lane, cost = (CALLER.get(), len(entries) > 1), sum(part.cost for part in parts)
         self._shares.take(lane, cost)

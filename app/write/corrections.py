@@ -8,14 +8,15 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
+from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, stand_on, steps_of
 from ..model.correction import Ask, Cell, Held, cells_of, corrected, needs_others, plan_moves
 from ..model.entry import Entry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserErased, problem_of
 from ..model.namespace import Namespace
 from ..model.veil import is_erased
-from ..store.apply import Outcome
+from ..store.apply import STALE_USER, Outcome
 from ..store.archive import BoardReader
+from ..store.cost import portions
 from ..store.directory import Directory
 from ..store.fences import Fences
 from ..store.gather import Gatherer
@@ -150,12 +151,36 @@ class Corrector:
             entries.append(entry)
             if len(entries) % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-        outcomes = await self._committer.submit(namespace.partition, entries) if entries else []
+        outcomes, problem = await self._submit(namespace, entries, rest is not None)
         if any(outcome.code == "stale_rules" for outcome in outcomes):
             if waiting.spent_s > LIFT_AFTER_S:
                 await self._fences.lift(namespace.name)
             await self._directory.refresh()
-        return await self._results(namespace, steps, zip(entries, outcomes, strict=True), rest is not None)
+        results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), rest is not None)
+        return [problem if result is None else result for result in results]
+
+    async def _submit(
+        self, namespace: Namespace, entries: list[Entry], joint: bool
+    ) -> tuple[list[Outcome], Problem | None]:
+        """The outcomes, in order. Entries that stand on each other go call by call, the first of a call on what the
+        call before it did; after one that was not applied the rest is stale, and a problem is told of that rest."""
+        if not joint:
+            return (await self._committer.submit(namespace.partition, entries) if entries else []), None
+        outcomes: list[Outcome] = []
+        problem = None
+        for part in portions(entries):
+            if outcomes:
+                stand_on(part.entries[0], outcomes[-1].seq or 0)
+            try:
+                outcomes += await self._committer.submit(namespace.partition, list(part.entries), together=True)
+            except Problem as error:
+                if not outcomes:
+                    raise
+                problem = error
+                break
+            if outcomes[-1].code != "applied":
+                break
+        return outcomes + [STALE_USER] * (len(entries) - len(outcomes)), problem
 
     async def _steps(self, namespace: Namespace, user: str, asks: Sequence[Ask], grants: dict[str, Held]) -> list[Step]:
         """Keys are looked for after the grants were read: whatever used one has left its revision there."""

@@ -52,14 +52,22 @@ class Part(NamedTuple):
         return cost
 
 
-def parts_of(work: Work, us_max: int) -> list[Part]:
-    """A request's entries in parts that cost at most `us_max`, in order; atomic ones are one part."""
+def parts_of(work: Work, us_max: int, *, whole: bool) -> list[Part]:
+    """A request's entries in parts that cost at most `us_max`, in order; whole: in one, whatever it costs."""
     entries = work.entries
     if len(entries) == 1:
         (entry,) = entries
         return [Part(work, entries, entry_cost(entry), len(entry.packed), None)]
-    cut = portions(entries) if work.atomic else portions(entries, us_max)
-    return [Part(work, part, cost.total, sum(len(entry.packed) for entry in part), cost) for part, cost in cut]
+    if whole:
+        cost = CallCost()
+        for entry in entries:
+            cost.add(entry)
+        return [_part(work, entries, cost)]
+    return [_part(work, part, cost) for part, cost in portions(entries, us_max)]
+
+
+def _part(work: Work, entries: Sequence[Entry], cost: CallCost) -> Part:
+    return Part(work, entries, cost.total, sum(len(entry.packed) for entry in entries), cost)
 
 
 class CallSpace:

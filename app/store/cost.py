@@ -38,8 +38,12 @@ _MOVE_US = 6
 _MOVE_AGAIN_US = 2
 #: Cost of a score that goes to another place, or comes from there: hiding, showing, erasing.
 _VISIBILITY_US = 14
+#: Cost of each board and balance that a user's first correction in a call names: it is read out of a text.
+_CORRECTED_US = 3
 #: Answers that are kept of how dear a move is: there are 16 kinds of rules.
 _RATES_CACHED_MAX = 16
+#: Moves of entries that name no board: plain grants, and backfilled ones.
+_UNNAMED = ("", "b")
 
 
 class _Rates(NamedTuple):
@@ -101,7 +105,7 @@ class CallCost:
         if target is None:
             target, joining = self._target_of(entry)
         total = self.total + joining + target.entry + _own_cost(entry)
-        total += target.again if user in target.users else target.move
+        total += target.again if user in target.users else target.move + _corrected_cost(entry)
         if total > us_max:
             return False
         if is_new:
@@ -111,7 +115,8 @@ class CallCost:
         return True
 
     def total_with(self, other: "CallCost") -> int:
-        """The total of one call that does the work of two. O(boards + users of the smaller one)."""
+        """The total of one call that does the work of two; where both correct a user, a little more. O(boards + users
+        of the smaller one)."""
         total = self.total + other.total
         for number, theirs in other._namespaces.items():
             if (ours := self._namespaces.get(number)) is not None:
@@ -159,11 +164,18 @@ def _own_cost(entry: Entry) -> int:
     return cost + _VISIBILITY_US * len(entry.windows) if entry.moves[:1] == "h" else cost
 
 
+def _corrected_cost(entry: Entry) -> int:
+    """What a user's first correction in a call costs beside its moves."""
+    is_correction = entry.moves not in _UNNAMED and entry.moves[0] != "h"
+    return _CORRECTED_US * (len(entry.windows) + len(entry.labels)) if is_correction else 0
+
+
 def entry_cost(entry: Entry) -> int:
     """The cost of a call that holds one entry alone, in microseconds. O(1)."""
     namespace, rates = entry.namespace, _rates_of(entry.namespace.rules)
     shared = _NAMESPACE_US + _entry_cost(namespace)
-    return shared + _own_cost(entry) + (rates.board + rates.move) * len(entry.windows)
+    moves = (rates.board + rates.move) * len(entry.windows) + _corrected_cost(entry)
+    return shared + _own_cost(entry) + moves
 
 
 def write_cost(entries: Iterable[Entry]) -> int:

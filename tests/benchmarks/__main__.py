@@ -18,7 +18,20 @@ import httpx
 import redis
 
 from app.embedded import free_port
-from tests.benchmarks import beside, days, explain, growth, latest, limits, ranges, rules, sealed, verify
+from tests.benchmarks import (
+    beside,
+    corrections,
+    days,
+    explain,
+    growth,
+    latest,
+    limits,
+    ranges,
+    rules,
+    sealed,
+    verify,
+    worst,
+)
 from tests.conftest import KEY, Stack
 
 BARE = """
@@ -46,6 +59,8 @@ PARTS = [
     "days",
     "verify",
     "growth",
+    "corrections",
+    "worst",
 ]
 
 
@@ -235,6 +250,10 @@ def main(parts: list[str]) -> None:
         growth.main()
     if "verify" in wanted:
         verify.main(load)
+    if "corrections" in wanted:
+        corrections.main()
+    if "worst" in wanted:
+        worst.main()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""What the worst legal calls of the script keep everybody else waiting: by the store's own slow log, and by its CPU.
+
+Boards of 100,000 users. One namespace has the default rules, one the heaviest: 104 windows, each with a board of
+a category. Its boards are filled one time by the script and copied: 20 million moves would take long.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import redis
+from msgspec import Raw
+
+from app.embedded import Valkey, free_port
+from app.model.chain import entries_of, steps_of
+from app.model.correction import Ask, Edit, Held, held_of
+from app.model.entry import Entry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules
+from app.model.veil import HIDE, STATES, UNHIDE, Intent, veil_entries
+from app.model.windows import EARLIEST, LATEST, Season
+from app.store import apply, keys
+from app.store.apply import APPLY, Head
+from app.store.cost import CALL_ENTRIES_MAX, portions, write_cost
+from app.store.partitions import OPEN
+
+USERS = 100_000
+TIMES = 20
+WANTED_MS = 25.0
+P = 0
+SEASONS = tuple(Season(f"s{i}", EARLIEST, LATEST) for i in range(100))
+HEAVY: dict[str, Any] = {
+    "tie_break": "earliest",
+    "ranking": "dense",
+    "bounded_sums": True,
+    "category_boards": True,
+    "streaks": True,
+    "seasons": SEASONS,
+}
+#: The keys of a board beside the sorted set itself, by the heaviest rules.
+_KINDS = (keys.board, keys.orders, keys.scores, keys.sums)
+
+Made = list[Entry]
+
+
+class Store:
+    """One partition on a Valkey of its own."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self.direct: Any = redis.Redis.from_url(valkey.url, socket_timeout=120)
+        self.direct.eval(OPEN.source, 1, keys.meta(P), 1)
+        self._sha = self.direct.script_load(APPLY.source)
+        self._pid = self.direct.info("server")["process_id"]
+        self._spaces = self._ids = 0
+
+    def space(self, **rules: Any) -> Namespace:
+        """A namespace of its own."""
+        self._spaces += 1
+        self.direct.hset(keys.rules(P), str(self._spaces), "1")
+        return Namespace(self._spaces, f"n{self._spaces}", P, 1, Rules(**rules))
+
+    def grants(self, space: Namespace, users: Iterator[int], **fields: Any) -> Iterator[Entry]:
+        """Grants of random amounts."""
+        now = time.time_ns() // 1000
+        for user in users:
+            self._ids += 1
+            amount = Raw(str(random.randint(1, 10**6)).encode())
+            more = {"category": "red", "source": "race"} | fields
+            yield plan(Grant(f"g{self._ids}", f"user-{user}", amount, **more), space, now)
+
+    def run(self, entries: Made, atomic: bool = False) -> tuple[float, float]:
+        """Milliseconds of one call: by the slow log, and of the CPU of Redis' own thread. All must be applied."""
+        call = list(apply.pack(P, entries, Head(1, "1", 0, (0, 0, b"")), -1, atomic))[2:]
+        self.direct.slowlog_reset()
+        before = self._cpu_ms()
+        reply = self.direct.execute_command("EVALSHA", self._sha, *call)
+        spent = self._cpu_ms() - before
+        assert reply[0] == b"ok", reply[:2]
+        assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
+        scripts = [one for one in self.direct.slowlog_get(10) if one["command"].startswith(b"EVALSHA")]
+        return max(one["duration"] for one in scripts) / 1_000, spent
+
+    def _cpu_ms(self) -> float:
+        held = Path(f"/proc/{self._pid}/task/{self._pid}/schedstat").read_text()
+        return int(held.split()[0]) / 1_000_000
+
+
+def fill(store: Store, space: Namespace) -> None:
+    """Every user on every board: the first board by the script, the others as its copies."""
+    (shape,) = store.grants(space, iter([0]))
+    entries = list(store.grants(space, iter(range(USERS))))
+    for entry in entries:
+        entry.windows = entry.windows[:1]
+    for first in range(0, USERS, CALL_ENTRIES_MAX):
+        store.run(entries[first : first + CALL_ENTRIES_MAX])
+    for window in shape.windows[1:]:
+        for kind in _KINDS:
+            store.direct.copy(kind(P, space.id, "all"), kind(P, space.id, window))
+        for field in ("t", "v"):
+            held = store.direct.hget(keys.space(P, space.id), f"{field}:all")
+            if held is not None:
+                store.direct.hset(keys.space(P, space.id), f"{field}:{window}", held)
+
+
+def randoms() -> Iterator[int]:
+    """Random users, for ever."""
+    while True:
+        yield random.randrange(USERS)
+
+
+def edge(entries: Iterator[Entry]) -> Made:
+    """As many entries as one call takes."""
+    made = list(islice(entries, CALL_ENTRIES_MAX))
+    return list(next(portions(made)).entries)
+
+
+def corrections(store: Store, space: Namespace, users: Iterator[int]) -> Made:
+    """Corrections of fresh grants: amounts that grow in place."""
+    made = edge(store.grants(space, users))
+    store.run(made)
+    found: Made = []
+    for i, entry in enumerate(made):
+        held: Held = held_of(entry.body, i + 1)
+        edit = Edit(amount=Raw(b"7"), reason="recount")
+        ask = Ask(held.grant_id, "edit", edit, "bench")
+        found += entries_of(space, steps_of(space, [ask], {held.grant_id: held}, {}, held.granted_at, None), None, 0)
+    return edge(iter(found))
+
+
+class Veils:
+    """A user who is hidden and shown in turns: each time one entry with as many boards as an entry takes."""
+
+    def __init__(self, store: Store, space: Namespace) -> None:
+        self._store, self._space, self._version = store, space, 0
+        (shape,) = store.grants(space, iter([0]))
+        self._boards = shape.windows
+
+    def __call__(self) -> Made:
+        self._version += 1
+        wish = HIDE if self._version % 2 else UNHIDE
+        self._store.direct.hset(keys.hidden(P), "user-7", f"{self._version} {STATES[wish]}")
+        self._store.direct.hset(keys.meta(P), "veils", 1)
+        intent = Intent(7, "user-7", self._version, wish, "bench")
+        first, *others = veil_entries(self._space, intent, self._boards)
+        self._store.run([first])
+        return edge(iter(others))
+
+
+def calls(store: Store, plain: Namespace, heavy: Namespace) -> dict[str, tuple[Callable[[], Made], bool]]:
+    """Each call by its name: what makes its entries, and whether it is atomic."""
+    text = {"meta": {"text": "x" * 1_900}}
+
+    def one() -> Iterator[int]:
+        user = random.randrange(USERS)
+        while True:
+            yield user
+
+    return {
+        "500 grants, default rules": (lambda: edge(store.grants(plain, randoms())), False),
+        "500 grants, default rules, atomic": (lambda: edge(store.grants(plain, randoms())), True),
+        "grants with 2 KB of meta, default rules": (lambda: edge(store.grants(plain, randoms(), **text)), False),
+        "grants of one user, default rules": (lambda: edge(store.grants(plain, one())), False),
+        "corrections, default rules": (lambda: corrections(store, plain, randoms()), False),
+        "1 grant, 208 boards": (lambda: edge(store.grants(heavy, iter([random.randrange(USERS)]))), False),
+        "grants, 208 boards": (lambda: edge(store.grants(heavy, randoms())), False),
+        "grants of one user, 208 boards": (lambda: edge(store.grants(heavy, one())), False),
+        "grants of one user, 208 boards, atomic": (lambda: edge(store.grants(heavy, one())), True),
+        "corrections, 208 boards": (lambda: corrections(store, heavy, randoms()), False),
+        "corrections of one user, 208 boards": (lambda: corrections(store, heavy, one()), False),
+        "hide or show, 208 boards": (Veils(store, heavy), False),
+    }
+
+
+def main() -> None:
+    """One line a call, the worst first: medians and the worst of 20."""
+    with tempfile.TemporaryDirectory() as folder:
+        valkey = Valkey(Path(folder), free_port(), options={"slowlog-log-slower-than": "0", "save": ""})
+        valkey.start()
+        try:
+            store = Store(valkey)
+            plain, heavy = store.space(), store.space(**HEAVY)
+            store.direct.config_set("appendonly", "no")
+            for space in (plain, heavy):
+                fill(store, space)
+            told = []
+            for name, (make, atomic) in calls(store, plain, heavy).items():
+                pairs, sizes, costs = [], [], []
+                for _ in range(TIMES):
+                    entries = make()
+                    sizes.append(len(entries))
+                    costs.append(write_cost(entries))
+                    pairs.append(store.run(entries, atomic))
+                wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
+                told.append((median(wall), max(wall), median(cpu), median(sizes), median(costs) / 1_000, name))
+        finally:
+            valkey.stop()
+    print(f"{'call':42} {'median':>8} {'worst':>8} {'CPU':>8} {'weight':>8} {'entries':>8}   (ms)")
+    for middle, most, used, size, cost, name in sorted(told, reverse=True):
+        verdict = "met" if middle <= WANTED_MS else "NOT MET"
+        print(f"{name:42} {middle:8.1f} {most:8.1f} {used:8.1f} {cost:8.1f} {size:8.0f}   {verdict}", flush=True)

@@ -133,7 +133,7 @@ def test_a_correction_weighs_more_than_a_grant_by_what_it_names() -> None:
     grants, corrections = entries(100), entries(100)
     for correction in corrections:
         correction.moves = "".join(f"w{i}+5" for i in range(1, 5)) + "l1+5l2+5"
-    assert write_cost(corrections) > 1.3 * write_cost(grants)
+    assert write_cost(corrections) > 1.25 * write_cost(grants)
     for backfilled in corrections:
         backfilled.moves = "b"
     assert write_cost(corrections) == write_cost(grants)

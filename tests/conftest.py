@@ -1,5 +1,6 @@
 """Real parts for tests: Valkey and Postgres from wheels on free ports, one server, one persister."""
 
+import itertools
 import os
 import shutil
 import ssl
@@ -8,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -202,16 +202,14 @@ def api(live_server: Stack) -> Iterator[httpx.Client]:
         yield client
 
 
-@dataclass
 class Names:
     """Names that no other test uses."""
 
-    count: int = 0
+    _numbers = itertools.count(1)
 
     def fresh(self) -> str:
-        """The next one."""
-        self.count += 1
-        return f"t{self.count}"
+        """The next one, whoever asks: a module whose tests are not run in one go sets its fixtures up again."""
+        return f"t{next(self._numbers)}"
 
 
 _names = Names()

@@ -25,6 +25,9 @@ from ..store.postgres import Fetch, Postgres
 WAIT_S_MAX = 2.0
 #: Seconds between two looks at the ledger: a row stands there some 50 ms after its grant, and each look is a query.
 _POLL_S = 0.02
+#: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them it tells what it
+#: lacks. Counting follows the rows within half a second, later where much comes.
+COUNTED_S_MAX = 1.0
 
 Place = tuple[datetime, int]  # of a grant among a user's: granted_at and seq
 _FIRST: Place = (LATEST, 0)  # before which all lie
@@ -58,8 +61,10 @@ class History:
     ) -> dict[str, Any]:
         """The live grants that a score is made of, newest first, and the score that they come to: of the best and of
         the latest the one that counts (or those that equal it). Both are of one seq, that up to which the ledger is
-        counted by time; lag_seq is what it lacks. UserNotFound; O(log n + limit + days with grants in the window)."""
+        counted by time; the user's last change is waited for, and lag_seq is what it lacks all the same. UserNotFound;
+        O(log n + limit + days with grants in the window)."""
         before = _parse_cursor(query.get("cursor"))
+        await self._wait_until_counted(namespace, user)
         async with self._postgres.snapshot() as fetch:
             (offset,) = await fetch("counted", namespace.partition)
             units, rows = await _explained(fetch, namespace, user, window, before, limit + 1)
@@ -76,6 +81,16 @@ class History:
             "next_cursor": _cursor(rows[-1]) if more else None,
             "lag_seq": lag,
         }
+
+    async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
+        """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        last, until = int(await self._gatherer.call(("HGET", balances, "seq")) or 0), monotonic() + COUNTED_S_MAX
+        while True:
+            offset = await self._postgres.fetch_one("counted", namespace.partition)
+            if (offset is not None and offset["seq"] >= last) or monotonic() > until:
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
         """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable

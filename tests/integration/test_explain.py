@@ -119,3 +119,13 @@ def test_a_page_behind_the_last_grant_still_tells_the_score(api: httpx.Client, l
 
 def test_who_has_no_grant_is_not_explained(api: httpx.Client, space: str) -> None:
     assert api.get(f"/v1/namespaces/{space}/users/nobody/explain").status_code == 404
+
+
+def test_a_score_of_a_moment_ago_is_explained(api: httpx.Client, space: str) -> None:
+    """The ledger's counts follow its rows: the user's last change is waited for."""
+    url = f"/v1/namespaces/{space}"
+    for i in range(1, 9):
+        api.post(f"{url}/grants", json={"grant_id": f"g{i}", "user_id": "ann", "amount": i}).raise_for_status()
+        told = api.get(f"{url}/users/ann/explain").raise_for_status().json()
+        assert told["score"] == i * (i + 1) // 2
+        assert [grant["grant_id"] for grant in told["grants"]] == [f"g{j}" for j in range(i, 0, -1)]

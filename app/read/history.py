@@ -86,11 +86,13 @@ class History:
         """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
         balances = keys.balances(namespace.partition, namespace.id) + user
         last, until = int(await self._gatherer.call(("HGET", balances, "seq")) or 0), monotonic() + COUNTED_S_MAX
+        pause_s = _POLL_S
         while True:
             offset = await self._postgres.fetch_one("counted", namespace.partition)
-            if (offset is not None and offset["seq"] >= last) or monotonic() > until:
+            if (offset is not None and offset["seq"] >= last) or monotonic() + pause_s > until:
                 return
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause_s)
+            pause_s *= 2  # Six looks at most: where the ledger lags, everybody who asks would look.
 
     async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
         """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable

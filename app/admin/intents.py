@@ -5,7 +5,6 @@ Whatever is not done when the answer is due, or when this process dies, the pers
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -14,6 +13,7 @@ from ..model.errors import Problem, StoreUnavailable, UserErasing, UserNotFound
 from ..model.namespace import Namespace
 from ..model.veil import ERASE, HIDE, UNHIDE, Intent
 from ..store import keys
+from ..store.pauses import Pauses
 from ..store.postgres import Postgres
 from ..store.redis import Call
 from ..store.veil import Fetch, Submit, intent_of, move, plan, state_call
@@ -21,8 +21,6 @@ from ..store.veil import Fetch, Submit, intent_of, move, plan, state_call
 #: Seconds that a request waits for the ledger to hold what the partitions have applied; after them a persister
 #: carries the wish out.
 APPLY_S_MAX = 2.0
-#: Seconds between two looks at how far the ledger is.
-_POLL_S = 0.02
 
 
 class Person(NamedTuple):
@@ -118,15 +116,15 @@ class Intents:
     async def _caught_up(self, partitions: Sequence[int]) -> None:
         """Waits until the ledger holds what these partitions have applied by now. StoreUnavailable."""
         raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), "seq")) for p in partitions))
-        marks, until = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True)), monotonic()
-        until += APPLY_S_MAX
+        marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
+        pauses = Pauses(APPLY_S_MAX)
         while True:
             rows = await self._postgres.fetch("offsets")
             if all(row["seq"] >= marks.get(row["partition"], 0) for row in rows):
                 return
-            if monotonic() > until:
+            if pauses.are_over:
                 raise StoreUnavailable("the ledger has not caught up")
-            await asyncio.sleep(_POLL_S)
+            await pauses.next()
 
 
 async def _settled(

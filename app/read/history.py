@@ -1,10 +1,8 @@
 """History out of the ledger."""
 
-import asyncio
 import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -19,12 +17,11 @@ from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.log import counted_at, lag_behind
+from ..store.pauses import Pauses
 from ..store.postgres import Fetch, Postgres
 
 #: Seconds that a read waits for a fresh grant to reach the ledger; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
-#: Seconds between two looks at the ledger: a row stands there some 50 ms after its grant, and each look is a query.
-_POLL_S = 0.02
 #: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them it tells what it
 #: lacks. Counting follows the rows within half a second, later where much comes.
 COUNTED_S_MAX = 1.0
@@ -85,14 +82,12 @@ class History:
     async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
         """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
         balances = keys.balances(namespace.partition, namespace.id) + user
-        last, until = int(await self._gatherer.call(("HGET", balances, "seq")) or 0), monotonic() + COUNTED_S_MAX
-        pause_s = _POLL_S
+        last, pauses = int(await self._gatherer.call(("HGET", balances, "seq")) or 0), Pauses(COUNTED_S_MAX)
         while True:
             offset = await self._postgres.fetch_one("counted", namespace.partition)
-            if (offset is not None and offset["seq"] >= last) or monotonic() + pause_s > until:
+            if (offset is not None and offset["seq"] >= last) or pauses.are_over:
                 return
-            await asyncio.sleep(pause_s)
-            pause_s *= 2  # Six looks at most: where the ledger lags, everybody who asks would look.
+            await pauses.next()
 
     async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
         """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable
@@ -109,20 +104,21 @@ class History:
     async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
         """One grant with its revisions. What is fresh and not in the ledger yet is waited for. GrantNotFound,
         StoreUnavailable."""
-        until = monotonic() + WAIT_S_MAX
+        pauses = Pauses(WAIT_S_MAX)
         while True:
             rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
             kind, revision = (CORRECTION, len(rows) + 1) if rows else (GRANT, 1)
             name = entry_id(kind, namespace.id, grant_id, revision)
             place = await counted_at(self._gatherer, namespace.partition, name)
-            if place is None or (monotonic() > until and await self._is_dropped(namespace.partition, place)):
+            is_late = pauses.are_over
+            if place is None or (is_late and await self._is_dropped(namespace.partition, place)):
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 revisions = [_revision(namespace, row) for row in rows]
                 return {**grant_of(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
-            if monotonic() > until:
+            if is_late:
                 raise StoreUnavailable("the grant is not in the ledger yet")
-            await asyncio.sleep(_POLL_S)
+            await pauses.next()
 
 
 async def _explained(

@@ -1,6 +1,5 @@
 """Waiting until the ledger has caught up with what Redis has counted."""
 
-import asyncio
 from collections.abc import Collection
 from time import monotonic
 
@@ -12,11 +11,10 @@ from ..store import keys
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.log import are_counted
+from ..store.pauses import Pauses
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
-#: Seconds between two looks at the ledger: a row stands there some 50 ms after its grant, and each look is a query.
-_POLL_S = 0.02
 
 
 class Patience:
@@ -24,7 +22,7 @@ class Patience:
 
     def __init__(self, wait_s: float = WAIT_S_MAX) -> None:
         self._began = monotonic()
-        self._until = self._began + wait_s
+        self._pauses = Pauses(wait_s)
 
     @property
     def spent_s(self) -> float:
@@ -32,13 +30,13 @@ class Patience:
         return monotonic() - self._began
 
     async def pause(self) -> None:
-        """Waits a little. StoreUnavailable once that was enough."""
+        """Waits a little, each time twice as long. StoreUnavailable once that was enough."""
         self.check()
-        await asyncio.sleep(_POLL_S)
+        await self._pauses.next()
 
     def check(self) -> None:
         """StoreUnavailable once that was enough."""
-        if monotonic() > self._until:
+        if self._pauses.are_over:
             raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
 
 

@@ -1,0 +1,27 @@
+"""Pauses between two looks at the ledger while a request waits for it."""
+
+import asyncio
+from time import monotonic
+
+#: Seconds of the first pause: a row stands in the ledger some 50 ms after its grant. Each pause is twice as long as the
+#: one before, because each look is a query: where the ledger lags, every request that waits would ask it.
+FIRST_PAUSE_S = 0.02
+
+
+class Pauses:
+    """The pauses of one wait: O(log wait) looks in all, seven within a second and eight within two."""
+
+    def __init__(self, wait_s: float) -> None:
+        """wait_s: seconds after which the wait is over."""
+        self._until = monotonic() + wait_s
+        self._pause_s = FIRST_PAUSE_S
+
+    @property
+    def are_over(self) -> bool:
+        """Whether the wait is over: the look that was just made was the last."""
+        return monotonic() >= self._until
+
+    async def next(self) -> None:
+        """Pauses until the next look is due, at most until the wait is over."""
+        await asyncio.sleep(max(0.0, min(self._pause_s, self._until - monotonic())))
+        self._pause_s *= 2

@@ -1,0 +1,96 @@
+"""While the ledger lags, a request that waits for it looks a few times: all who wait would look."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.admin import intents
+from app.admin.intents import Intents
+from app.model.errors import StoreUnavailable
+from app.read import history
+from app.read.history import History
+from app.write import catchup
+from app.write.catchup import Catchup, Patience
+
+WAIT_S = 0.4
+#: 20 looks and more with a fixed pause of 20 ms.
+LOOKS_MAX = 7
+SPACE: Any = SimpleNamespace(id=1, name="race", partition=0)
+
+
+class Behind:
+    """A Postgres whose ledger does not get on. Counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        self.looks += 1
+        return [{"partition": 0, "seq": 0}] if query == "offsets" else []
+
+    async def fetch_one(self, query: str, *args: Any) -> Any:
+        if query == "letter":
+            return None
+        self.looks += 1
+        return {"seq": 0}
+
+    async def seq(self, p: int) -> int:
+        self.looks += 1
+        return 0
+
+    async def held(self, namespace: Any, grant_ids: Any) -> dict[str, Any]:
+        self.looks += 1
+        return {}
+
+
+class Counted:
+    """A Redis that has counted more than the ledger holds."""
+
+    async def call(self, call: Any) -> bytes:
+        return b"9"
+
+
+async def _counted(*args: Any) -> Any:
+    return 1, 9
+
+
+async def _all_counted(gatherer: Any, p: int, names: list[bytes]) -> list[bool]:
+    return [True] * len(names)
+
+
+def test_a_fresh_grant_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "WAIT_S_MAX", WAIT_S)
+    monkeypatch.setattr(history, "counted_at", _counted)
+    store: Any = Behind()
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(History(store, Counted(), lambda: 0).grant(SPACE, "g"))  # type: ignore[arg-type]
+    assert 2 <= store.looks <= LOOKS_MAX
+
+
+def test_an_explanation_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "COUNTED_S_MAX", WAIT_S)
+    store: Any = Behind()
+    asyncio.run(History(store, Counted(), lambda: 0)._wait_until_counted(SPACE, "ann"))  # type: ignore[arg-type]
+    assert 2 <= store.looks <= LOOKS_MAX
+
+
+def test_a_correction_looks_a_few_times_for_its_grant_and_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "are_counted", _all_counted)
+    for what in ("known", "user_flushed"):
+        store: Any = Behind()
+        ledger = Catchup(Counted(), store)  # type: ignore[arg-type]
+        waiting = Patience(WAIT_S)
+        look: Any = ledger.known(SPACE, ["g"], waiting) if what == "known" else ledger.user_flushed(SPACE, "a", waiting)
+        with pytest.raises(StoreUnavailable):
+            asyncio.run(look)
+        assert 2 <= store.looks <= LOOKS_MAX
+
+
+def test_a_hide_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intents, "APPLY_S_MAX", WAIT_S)
+    store: Any = Behind()
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(Intents(store, Counted().call, None, 1)._caught_up([0]))  # type: ignore[arg-type]
+    assert 2 <= store.looks <= LOOKS_MAX

@@ -101,66 +101,82 @@ SELECT id, hash, scopes, created_at, revoked_at FROM api_keys ORDER BY created_a
 UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id;
 
 -- name: recorded_grants
--- What the ledger knows of grants that the seen generations may have forgotten.
-SELECT grant_id, epoch, seq, digest FROM ledger
-WHERE namespace_id = $1 AND grant_id = ANY($2::text[]) AND revision = 1 AND kind = 'grant';
+-- What the ledger knows of grants that the seen generations may have forgotten. O(log n) each: LIMIT keeps each look-up one
+-- of the whole key.
+SELECT l.grant_id, l.epoch, l.seq, l.digest
+FROM (SELECT DISTINCT unnest($2::text[]) AS grant_id) AS x
+CROSS JOIN LATERAL (
+    SELECT grant_id, epoch, seq, digest FROM ledger
+    WHERE namespace_id = $1 AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l;
+
+-- name: grant_columns
+-- No statement of its own: what lists of grants `l` of users `u` tell, with their meta `m`.
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+
+-- name: meta_of_grant
+-- No statement of its own: the meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
+-- same partition. LIMIT keeps each look-up one of the whole key, whatever the planner knows of the tables by then.
+LEFT JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+      AND kind = 'grant' LIMIT 1) AS f ON true
+LEFT JOIN LATERAL (
+    SELECT meta FROM grant_meta
+    WHERE partition = l.partition AND epoch = coalesce(f.epoch, l.epoch) AND seq = coalesce(f.seq, l.seq) LIMIT 1) AS m ON true
 
 -- name: history
 -- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
-FROM ledger l
-JOIN users u ON u.number = l.user_number
-LEFT JOIN ledger f ON l.kind = 'correction' AND f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id
-     AND f.revision = 1 AND f.kind = 'grant'
-LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = coalesce(f.epoch, l.epoch) AND m.seq = coalesce(f.seq, l.seq)
-WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction')
-  AND l.user_number = (SELECT number FROM users WHERE name = $2)
-  AND l.granted_at >= $3 AND (l.granted_at, l.seq) < ($4, $5::bigint)
-  AND NOT EXISTS (
-      SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-      AND c.kind = 'correction' AND c.revision > l.revision)
-ORDER BY l.granted_at DESC, l.seq DESC LIMIT $6;
+-- O(log n + limit + corrections).
+-- include: grant_columns
+FROM (
+    SELECT * FROM ledger c
+    WHERE namespace_id = $1 AND kind IN ('grant', 'correction')
+      AND user_number = (SELECT number FROM users WHERE name = $2)
+      AND granted_at >= $3 AND (granted_at, seq) < ($4, $5::bigint)
+      AND NOT EXISTS (
+          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
+          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+    ORDER BY granted_at DESC, seq DESC LIMIT $6) AS l
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
+ORDER BY l.granted_at DESC, l.seq DESC;
+
+-- name: grants_in_quarantine
+-- No statement of its own: the grants of some rows `q` of quarantine, in their order.
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
+ORDER BY q.seq
 
 -- name: quarantined_grants
 -- Grants in quarantine about which nothing was decided, oldest first, behind a seq. O(log n + limit).
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+-- include: grant_columns
 FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS q
-CROSS JOIN LATERAL (
-    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
-JOIN users u ON u.number = l.user_number
-LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
-ORDER BY q.seq;
+-- include: grants_in_quarantine
+;
 
 -- name: quarantined_of_source
 -- Of these, those of one source ($4, $5).
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+-- include: grant_columns
 FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND seq > $2
       ORDER BY seq LIMIT $3) AS q
-CROSS JOIN LATERAL (
-    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
-JOIN users u ON u.number = l.user_number
-LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
-ORDER BY q.seq;
+-- include: grants_in_quarantine
+;
 
 -- name: grants_of_source
 -- The grants of one source ($4, $5) as their last revisions left them, in the order of these, behind a seq.
 -- O(log n + limit + corrections).
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+-- include: grant_columns
 FROM (
     SELECT * FROM ledger c WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL
       AND kind IN ('grant', 'correction') AND seq > $2 AND NOT EXISTS (
           SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
           AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
     ORDER BY seq LIMIT $3) AS l
-JOIN users u ON u.number = l.user_number
-LEFT JOIN LATERAL (
-    SELECT epoch, seq FROM ledger
-    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
-LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = coalesce(f.epoch, l.epoch) AND m.seq = coalesce(f.seq, l.seq)
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
 ORDER BY l.seq;
 
 -- name: explain
@@ -171,10 +187,7 @@ SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.sour
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
-LEFT JOIN LATERAL (
-    SELECT epoch, seq FROM ledger
-    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
-LEFT JOIN grant_meta m ON m.partition = $3 AND m.epoch = coalesce(f.epoch, g.epoch) AND m.seq = coalesce(f.seq, g.seq)
+-- include: meta_of_grant
 WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.key = 0
   AND g.granted_at >= $5 AND (g.granted_at, g.first_seq) < ($6, $7::bigint) AND l.windows @> ARRAY[$4::text]
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $8;
@@ -190,10 +203,7 @@ SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.sour
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
-LEFT JOIN LATERAL (
-    SELECT epoch, seq FROM ledger
-    WHERE namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
-LEFT JOIN grant_meta m ON m.partition = $3 AND m.epoch = coalesce(f.epoch, g.epoch) AND m.seq = coalesce(f.seq, g.seq)
+-- include: meta_of_grant
 WHERE g.user_number = (SELECT user_number FROM best) AND g.namespace_id = $1 AND g."window" = $4
   AND g.key = (SELECT key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
@@ -497,8 +507,12 @@ ORDER BY l.grant_id, l.revision DESC;
 
 -- name: keyed
 -- What corrections with these Idempotency-Keys did. O(log n) each.
-SELECT key, grant_id, revision, asked FROM ledger
-WHERE namespace_id = $1 AND key = ANY($2::text[]) AND kind = 'correction' ORDER BY seq;
+SELECT l.key, l.grant_id, l.revision, l.asked
+FROM (SELECT DISTINCT unnest($2::text[]) AS key) AS x
+CROSS JOIN LATERAL (
+    SELECT key, grant_id, revision, asked, seq FROM ledger
+    WHERE namespace_id = $1 AND key = x.key AND kind = 'correction' OFFSET 0) AS l
+ORDER BY l.seq;
 
 -- name: other_cells
 -- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
@@ -854,9 +868,11 @@ ORDER BY (d.s ->> 'starts')::timestamptz, d.id, d.season;
 -- name: namespaces_of_user
 -- Where a user has grants, by name, behind a name. O(the user's namespaces).
 SELECT n.id, n.name, n.partition, n.version, n.rules::text
-FROM standings s JOIN namespaces n ON n.id = s.namespace_id
-WHERE s.user_number = (SELECT number FROM users WHERE name = $1) AND s."window" = 'all' AND n.deleted_at IS NULL
-  AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
+FROM (
+    SELECT namespace_id FROM standings
+    WHERE user_number = (SELECT number FROM users WHERE name = $1) AND "window" = 'all' OFFSET 0) AS s
+CROSS JOIN LATERAL (SELECT * FROM namespaces WHERE id = s.namespace_id LIMIT 1) AS n
+WHERE n.deleted_at IS NULL AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
 ORDER BY n.name COLLATE "C";
 
 -- name: put_profile
@@ -899,12 +915,14 @@ found AS (
     SELECT DISTINCT ON (l.key COLLATE "C", l.number) l.key, l.number, u.name,
            coalesce(own.display_name, wide.display_name) AS display_name, coalesce(own.avatar, wide.avatar) AS avatar,
            EXISTS (SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)) AS hidden
-    FROM looked l JOIN users u ON u.number = l.number
-    LEFT JOIN profiles own ON own.user_number = l.number AND own.namespace_id = $1
-    LEFT JOIN profiles wide ON wide.user_number = l.number AND wide.namespace_id = 0
+    FROM looked l
+    CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.number LIMIT 1) AS u
+    LEFT JOIN LATERAL (SELECT * FROM profiles WHERE user_number = l.number AND namespace_id = $1 LIMIT 1) AS own ON true
+    LEFT JOIN LATERAL (SELECT * FROM profiles WHERE user_number = l.number AND namespace_id = 0 LIMIT 1) AS wide ON true
     WHERE (l.display_name IS NULL OR l.display_name = coalesce(own.display_name, wide.display_name)
            AND NOT (u.name COLLATE "C" >= $2 AND u.name COLLATE "C" < $3))
-      AND (EXISTS (SELECT FROM standings s WHERE s.user_number = l.number AND s.namespace_id = $1 AND s."window" = 'all')
+      AND (EXISTS (
+              SELECT FROM standings s WHERE s.user_number = l.number AND s.namespace_id = $1 AND s."window" = 'all' OFFSET 0)
            OR $10::boolean AND (own.user_number IS NOT NULL OR EXISTS (
                SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id = $1)))
       AND ($10 OR NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)))
@@ -1843,9 +1861,11 @@ SELECT s.user_number AS number, u.name FROM standings s JOIN users u ON u.number
 WHERE s.namespace_id = $1 AND s."window" = 'all';
 
 -- name: known_users
--- Those of some names who have an entry in a namespace.
-SELECT u.name FROM users u WHERE u.name = ANY($2::text[])
-AND EXISTS (SELECT FROM standings s WHERE s.user_number = u.number AND s.namespace_id = $1 AND s."window" = 'all');
+-- Those of some names who have an entry in a namespace. O(log n) each.
+SELECT x.name FROM (SELECT DISTINCT unnest($2::text[]) AS name) AS x
+WHERE EXISTS (
+    SELECT FROM standings WHERE user_number = (SELECT number FROM users WHERE name = x.name)
+    AND namespace_id = $1 AND "window" = 'all' OFFSET 0);
 
 -- name: veils
 -- Who is or was off the boards of a namespace ($3), by its own wish or that of the deployment, and whether what was wished

@@ -76,7 +76,7 @@ INSERT INTO set_aside (partition, epoch, seq, reason, entry)
 
 
 def fill(url: str) -> None:
-    """Two namespaces of known size among two hundred small ones, counted and analysed."""
+    """Two namespaces of known size among two hundred small ones, counted, not analysed."""
     with psycopg.connect(url, autocommit=True) as db:
         spaces = [("sum", 0, RULES), ("best", 1, RULES | {"aggregation": "best"})]
         spaces += [(f"n{i}", 2 + i % 2, RULES | {"seasons": []}) for i in range(200)]
@@ -96,6 +96,11 @@ def fill(url: str) -> None:
                FROM (SELECT partition, max(seq) AS seq FROM ledger GROUP BY 1) AS l WHERE l.partition = p.partition"""
         )
         asyncio.run(_count(url))
+
+
+def analyse(url: str) -> None:
+    """Has Postgres know what is in the tables."""
+    with psycopg.connect(url, autocommit=True) as db:
         db.execute("VACUUM ANALYZE")
 
 

@@ -14,8 +14,8 @@ NONE = None
 
 #: Neither planned nor measured: statements without a plan.
 WITHOUT_PLAN = {"archive_tables", "lock_archived", "lock_veiled"}
-#: No statement of its own; what is put behind it.
-FRAGMENTS = {"moves"}
+#: No statements of their own: others begin with them, or include them.
+FRAGMENTS = {"grant_columns", "grants_in_quarantine", "meta_of_grant", "moves"}
 BEHIND_MOVES = {"add_activity", "add_fine", "unknown_days"}
 
 SAMPLES: dict[str, tuple[Any, ...]] = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +23,11 @@ log = structlog.get_logger()
 
 #: Parameters of a query: 500 users and every other one. Each costs a microsecond before anybody knows whose it is.
 QUERY_FIELDS_MAX = 550
+#: Paths whose route is remembered.
+_PATHS_MAX = 1_024
+#: Characters of a path that is remembered; longer ones than names and windows allow take the common way.
+_PATH_CHARACTERS_MAX = 400
+_PARAMS = "namespace", "window"
 
 
 class IdConvertor(Convertor[str]):
@@ -53,6 +59,17 @@ def by_method(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) 
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
     return Route(path, endpoint, methods=list(endpoints))
+
+
+@lru_cache(maxsize=_PATHS_MAX)
+def _busy(method: str, path: str) -> tuple[str, ...] | None:
+    """The parameters of a path to one of the two busiest routes: a namespace, or a namespace and a window."""
+    match path.split("/"):
+        case ["", "v1", "namespaces", name, "grants"] if name and method == "POST":
+            return (name,)
+        case ["", "v1", "namespaces", name, "boards", window] if name and window and method == "GET":
+            return name, window
+    return None
 
 
 class Front:
@@ -89,17 +106,15 @@ class Front:
         if b"%" in scope["raw_path"]:
             scope["path"] = scope["raw_path"].decode("latin-1")
             return self._app
-        match scope["path"].split("/"):
-            case ["", "v1", "namespaces", name, "grants"] if name and scope["method"] == "POST":
-                scope["path_params"] = {"namespace": name}
-                return self._writer
-            case ["", "v1", "namespaces", name, "boards", window] if name and window and scope["method"] == "GET":
-                scope["path_params"] = {"namespace": name, "window": window}
-                return self._board
-        return self._app
+        path: str = scope["path"]
+        found = _busy(scope["method"], path) if len(path) <= _PATH_CHARACTERS_MAX else None
+        if found is None:
+            return self._app
+        scope["path_params"] = dict(zip(_PARAMS, found, strict=False))
+        return self._writer if len(found) == 1 else self._board
 
     async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._reader.board(Request(scope))
+        response = await self._reader.board_of(scope)
         await response(scope, receive, send)
 
 

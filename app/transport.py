@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import BODY_BYTES_A_S_MIN, CONNECTION, CONNECTIONS, Connections, Owner, Queue
-from .joined import Joined
+from .cycle import CycleProtocol
 from .model.errors import BadRequest, HeadersTooLarge, Problem, RateLimited, RequestTimeout, UriTooLong
 from .refusal import whole_answer
 from .sockets import drop, set_option, unsent_bytes
@@ -45,7 +45,7 @@ _NOTHING, _HEAD, _BODY = 0, 1, 2
 _REFUSED = 3  # What comes is thrown away.
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(CycleProtocol):
     """HTTP/1.1 with answers in one write each and limits on what a client may send, leave out and leave unread.
 
     A WebSocket gets the bare transport and takes over the connection's place. `key`: the id of the key that was
@@ -79,7 +79,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._counted = True
         set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, SEND_BUFFER_BYTES_MAX)
-        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._enter(self.all.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -164,7 +164,7 @@ class Protocol(HttpToolsProtocol):
             self._raise(RateLimited(f"at most {PIPELINED_MAX} requests may wait on a connection"))
         self._reading = _BODY
         self._raw_bytes = self._body_bytes = 0
-        HttpToolsProtocol.on_headers_complete(self)
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -214,11 +214,8 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse(BadRequest("a WebSocket begins once all answers before are there"))
             return
-        assert isinstance(self.transport, Joined)
         self._enter(None)
         self._counted = False
-        self.transport.flush()
-        self.transport = self.transport.transport
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]
         self.app_state = {}

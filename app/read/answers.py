@@ -1,7 +1,7 @@
 """Answers about boards: kept by the version that they were given at, and not given twice to whoever holds them."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ..store.caller import CALLER, is_stranger
 from ..store.gather import Gatherer
 from ..store.names import NAMELESS, Name, Names
 from ..store.redis import Call
-from ..wire import JSON, MSGPACK, encode, header, wants_msgpack
+from ..wire import encode, header, wants_msgpack
 from .fresh import Kept, digest, kept, matches, tag_of, unchanged
 
 #: Bytes of memory for answers that clients with a key asked for, and as much for those asked for without one.
@@ -26,12 +26,25 @@ _USER_BYTES = 240
 
 class Question(NamedTuple):
     """What is asked of a board. parts: what makes its answer another one at the same version of the board and of the
-    rules; make: the body of a reply to the call."""
+    rules."""
 
     board: str
     parts: tuple[Any, ...]
     call: Call
-    make: Callable[[Any], Awaitable[dict[str, Any]]]
+
+
+class Lacking(NamedTuple):
+    """A question without an answer here: what Redis replied to it, at which version, and the change of names up to
+    which those that are read from here on are known. wanted: the client's If-None-Match."""
+
+    namespace: Namespace
+    key: tuple[Any, ...]
+    wanted: str
+    reply: Any
+    epoch: int
+    version: int
+    is_heavy: bool
+    names_changes: int
 
 
 @dataclass(slots=True)
@@ -96,11 +109,10 @@ class Answers:
         self._names = names
         self._shelves = Shelf(BYTES_MAX), Shelf(BYTES_MAX)
 
-    async def give(self, scope: Scope, namespace: Namespace, question: Question) -> Kept:
+    async def look(self, scope: Scope, namespace: Namespace, question: Question) -> Kept | Lacking:
         """The answer at the version that the board has now; 304 where the client holds it, by the version alone if this
-        process does, too."""
-        packed = wants_msgpack(scope)
-        key = (namespace.id, namespace.version, packed, question.board, question.parts)
+        process does, too. Lacking: it is to be made of the reply, and handed to `keep`."""
+        key = (namespace.id, namespace.version, wants_msgpack(scope), question.board, question.parts)
         wanted = header(scope, b"if-none-match")
         if wanted and await self._is_unchanged(namespace, question.board, key, wanted):
             held = self._find(key)
@@ -108,23 +120,34 @@ class Answers:
             return unchanged(namespace, held.tag, held.is_heavy)
         reply = await self._gatherer.call(question.call)
         epoch, version = version_of(reply)
-        heavy = is_archived(reply)
+        is_heavy = is_archived(reply)
         held = self._find(key)
-        is_same = held is not None and (held.epoch, held.version, held.is_heavy) == (epoch, version, heavy)
+        is_same = held is not None and held.version == version and held.epoch == epoch and held.is_heavy == is_heavy
         if held is None or not is_same or not await self._shows_names_of_now(namespace, held):
             # Names read from here on are those of so many changes at least.
             changes = await self._names.version_in(namespace)
-            told = await question.make(reply)
-            names = _names_in(told)
-            shown = _digest_of(names)
-            tag = tag_of(digest(repr((key, shown)).encode()), epoch, version, heavy)
-            body = encode(scope, told)[0]
-            answer = kept(namespace, tag, heavy, body, MSGPACK if packed else JSON)
-            held = Answer(answer, tag, epoch, version, heavy, tuple(names), shown, changes)
-            self._keep(key, held)
-        if wanted and matches(wanted, held.tag):
-            return unchanged(namespace, held.tag, heavy)
-        return held.kept
+            return Lacking(namespace, key, wanted, reply, epoch, version, is_heavy, changes)
+        return _for(wanted, namespace, held)
+
+    def keep(self, scope: Scope, lacking: Lacking, body: Mapping[str, Any]) -> Kept:
+        """Keeps what was lacking and answers it; 304 where the client holds it."""
+        namespace, key = lacking.namespace, lacking.key
+        names = _names_in(body)
+        shown = _digest_of(names)
+        tag = tag_of(digest(repr((key, shown)).encode()), lacking.epoch, lacking.version, lacking.is_heavy)
+        data, media = encode(scope, body)
+        held = Answer(
+            kept(namespace, tag, lacking.is_heavy, data, media),
+            tag,
+            lacking.epoch,
+            lacking.version,
+            lacking.is_heavy,
+            tuple(names),
+            shown,
+            lacking.names_changes,
+        )
+        self._keep(key, held)
+        return _for(lacking.wanted, namespace, held)
 
     async def _is_unchanged(self, namespace: Namespace, board: str, key: tuple[Any, ...], wanted: str) -> bool:
         """Whether the client holds the answer that this process holds, at the board's version. O(1): no row is read."""
@@ -157,6 +180,13 @@ class Answers:
         mine = is_stranger(CALLER.get())
         self._shelves[not mine].drop(key)
         self._shelves[mine].put(key, held)
+
+
+def _for(wanted: str, namespace: Namespace, held: Answer) -> Kept:
+    """An answer for a client that holds the tags `wanted`."""
+    if wanted and matches(wanted, held.tag):
+        return unchanged(namespace, held.tag, held.is_heavy)
+    return held.kept
 
 
 def _names_in(body: Mapping[str, Any]) -> dict[str, Name]:

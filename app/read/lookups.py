@@ -18,12 +18,13 @@ from ..store.boards import Board, board_call, score_call
 from ..store.gather import Gatherer
 from ..store.names import NAMELESS, Names
 from ..wire import answer, check_query, query_int
-from .answers import Answers, Question
+from .answers import Answers, Lacking, Question
+from .board_query import category_of, ranking_of
 from .boards import board_head, entry
 from .bounds import BOUNDS, bounds_of, units_of
 from .fresh import Ready
 from .rights import Door
-from .routes import board_name, category_of, ranking_of, window_in
+from .routes import board_name, window_in
 
 #: Entries drawn by chance in one call: as many as a page of a board has.
 RANDOM_MAX = 1_000
@@ -129,10 +130,11 @@ class Lookups:
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
             units, name = units_of(namespace, request.path_params["score"], "{score}"), board_name(window, category)
-
-            async def make(reply: Any) -> dict[str, Any]:
-                held = await self._boards.resolve_score(namespace, name, units, ranking, reply)
-                return {
+            question = Question(name, ("score", units, ranking), score_call(namespace, name, units, ranking))
+            found = await self._answers.look(request.scope, namespace, question)
+            if isinstance(found, Lacking):
+                held = await self._boards.resolve_score(namespace, name, units, ranking, found.reply)
+                body = {
                     **board_head(namespace, window, held),
                     "category": category,
                     "score": namespace.number(units),
@@ -141,10 +143,8 @@ class Lookups:
                     "equal": held.equal,
                     "percentile": percentile_of(held.total - held.better, held.total) if held.total else None,
                 }
-
-            call = score_call(namespace, name, units, ranking)
-            question = Question(name, ("score", units, ranking), call, make)
-            return Ready(await self._answers.give(request.scope, namespace, question))
+                found = self._answers.keep(request.scope, found, body)
+            return Ready(found)
 
         return await self._read(request, read)
 
@@ -162,14 +162,14 @@ class Lookups:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
             within = [*view, *bounds_of(request.query_params, namespace)] if bounds else view
             name = board_name(window, category)
-
-            async def make(reply: Any) -> dict[str, Any]:
-                board = await self._boards.resolve(namespace, name, within, ranking, reply)
-                return {**await tell(namespace, window, board), "category": category}
-
             call = board_call(namespace, name, within, ranking)
-            parts = (tell.__qualname__, *within, ranking)
-            return Ready(await self._answers.give(request.scope, namespace, Question(name, parts, call, make)))
+            question = Question(name, (tell.__qualname__, *within, ranking), call)
+            found = await self._answers.look(request.scope, namespace, question)
+            if isinstance(found, Lacking):
+                board = await self._boards.resolve(namespace, name, within, ranking, found.reply)
+                body = {**await tell(namespace, window, board), "category": category}
+                found = self._answers.keep(request.scope, found, body)
+            return Ready(found)
 
         return await self._read(request, read)
 

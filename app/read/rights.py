@@ -1,7 +1,7 @@
 """Reads by the rules and rights in force."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from starlette.types import Scope
 
@@ -11,9 +11,17 @@ from ..model.namespace import Namespace
 from ..store.directory import Directory
 
 #: Reads of a question while its namespace's rules change under it; the last read is the answer.
-_READS_MAX = 4
+READS_MAX = 4
 
 T = TypeVar("T")
+
+
+class Visit(NamedTuple):
+    """A read under way. forgets: the keyring's number when it began."""
+
+    namespace: Namespace
+    principal: Principal
+    forgets: int
 
 
 class Door:
@@ -45,28 +53,37 @@ class Door:
 
         Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
-        for _ in range(_READS_MAX):
-            forgets = self._keyring.forgets
-            principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
-            if by_key:
-                need(principal, "read", name)
-            known = self._directory.cached(name)
-            if known is None:
-                namespace = await readable(principal, self._directory, name)
-            else:
-                check_reader(principal, namespace := known)
-            result = await read(namespace, principal)
-            is_same_key = forgets == self._keyring.forgets or self._keyring.holds(principal)
-            if is_same_key and self._directory.cached(namespace.name) is namespace:
+        for _ in range(READS_MAX):
+            visit = await self.enter(scope, name, by_key=by_key)
+            result = await read(visit.namespace, visit.principal)
+            if self.holds(visit):
                 break
         return result
+
+    async def enter(self, scope: Scope, name: str, *, by_key: bool = False) -> Visit:
+        """A namespace and who reads it, as `read_as` does."""
+        forgets = self._keyring.forgets
+        principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
+        if by_key:
+            need(principal, "read", name)
+        namespace = self._directory.cached(name)
+        if namespace is None:
+            namespace = await readable(principal, self._directory, name)
+        else:
+            check_reader(principal, namespace)
+        return Visit(namespace, principal, forgets)
+
+    def holds(self, visit: Visit) -> bool:
+        """Whether rules and rights are still those that a visit began with; else what was read is read again."""
+        is_same_key = visit.forgets == self._keyring.forgets or self._keyring.holds(visit.principal)
+        return is_same_key and self._directory.cached(visit.namespace.name) is visit.namespace
 
     async def read_to_write(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
         """Reads what only they see who write: with the scope `write` for the name, by the rules in force.
 
         Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
-        for _ in range(_READS_MAX):
+        for _ in range(READS_MAX):
             principal = await principal_of(scope, self._keyring)
             need(principal, "write", name)
             namespace = await self._directory.namespace(name)

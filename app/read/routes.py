@@ -6,38 +6,30 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ..access.keys import Principal
 from ..model.errors import BoardNotFound, Invalid, UserNotFound
 from ..model.namespace import Namespace
-from ..model.text import ID_BYTES_MAX, check_label, check_text
+from ..model.text import ID_BYTES_MAX, check_text
 from ..model.windows import Window
 from ..store.archive import BoardReader
 from ..store.boards import Board, board_call
 from ..store.gather import Gatherer
 from ..store.names import Names
 from ..wire import answer, check_query, decode_body, query_int
-from .answers import Answers, Question
-from .boards import board_body, parse_cursor
+from .answers import Answers, Lacking, Question
+from .board_query import LIMIT_MAX, BoardQuery, View, board_query, category_of
+from .boards import board_body
 from .bounds import BOUNDS, bounds_of
 from .fresh import Ready, answer_fresh
 from .history import History, moment_of
-from .includes import included, parse_include
-from .past import Past, parse_past_cursor, past_cursor
-from .rights import Door
+from .includes import included
+from .past import Past, past_cursor
+from .rights import READS_MAX, Door
 from .standings import Standings
 from .stats import BINS_MAX, Stats
 from .totals import USERS_BYTES_MAX, Users, check_users, totals_of
-
-#: Entries of a page; a client turns the page for more.
-LIMIT_MAX = 1_000
-#: Users whom one question may name in its address: with ids of 128 bytes that is as long as an address may be.
-USERS_MAX = 500
-#: Places on each side of a user: a page of them in all.
-RADIUS_MAX = 500
-_PAST = ("as_of", "compare_to")
-_EVERYWHERE = ("ranking", "category", "include", *_PAST)
-_KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
 
 T = TypeVar("T")
 
@@ -71,45 +63,43 @@ class Reader:
 
     async def board(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        check_query(request, *_KNOWN)
-        view, ranking, include = _view(request), ranking_of(request), parse_include(request)
-        category = category_of(request)
-        named = request.query_params.keys()
-        is_bounded = not named.isdisjoint(BOUNDS)
-        if not named.isdisjoint(_PAST):
-            if is_bounded:
-                raise Invalid("cannot be combined with as_of and compare_to", field=f"?{min(named & set(BOUNDS))}")
-            return await self._past_board(request, view, ranking, category, include)
+        return await self.board_of(request.scope)
 
-        async def read(namespace: Namespace) -> Response:
-            window = window_in(namespace, request.path_params["window"], category, self._clock())
-            within = [*view, *bounds_of(request.query_params, namespace)] if is_bounded else view
-            call = board_call(namespace, board_name(window, category), within, ranking)
+    async def board_of(self, scope: Scope) -> Response:
+        """The same, of a request's scope with its `path_params`."""
+        asked = board_query(scope["query_string"])
+        if asked.is_past:
+            return await self._past_board(Request(scope), asked)
+        name = scope["path_params"]["namespace"]
+        for _ in range(READS_MAX):
+            visit = await self._door.enter(scope, name)
+            response = await self._current_board(scope, visit.namespace, asked)
+            if self._door.holds(visit):
+                break
+        return response
 
-            async def make(reply: Any) -> dict[str, Any]:
-                return await self._board(namespace, window, category, within, ranking, reply, include)
+    async def _current_board(self, scope: Scope, namespace: Namespace, asked: BoardQuery) -> Response:
+        window = window_in(namespace, scope["path_params"]["window"], asked.category, self._clock())
+        view = (*asked.view, *bounds_of(asked.params, namespace)) if asked.has_bounds else asked.view
+        name = board_name(window, asked.category)
+        call = board_call(namespace, name, view, asked.ranking)
+        if asked.include:
+            # What is included changes with grants to other boards and with the day: no version tells.
+            reply = await self._gatherer.call(call)
+            return answer_fresh(Request(scope), namespace, await self._board(namespace, window, view, asked, reply))
+        found = await self._answers.look(scope, namespace, Question(name, (*view, asked.ranking), call))
+        if isinstance(found, Lacking):
+            body = await self._board(namespace, window, view, asked, found.reply)
+            found = self._answers.keep(scope, found, body)
+        return Ready(found)
 
-            if include:
-                # What is included changes with grants to other boards and with the day: no version tells.
-                return answer_fresh(request, namespace, await make(await self._gatherer.call(call)))
-            question = Question(board_name(window, category), (*within, ranking), call, make)
-            return Ready(await self._answers.give(request.scope, namespace, question))
-
-        return await self._read(request, read)
-
-    async def _past_board(
-        self,
-        request: Request,
-        view: list[str | int | bytes],
-        ranking: str | None,
-        category: str | None,
-        include: frozenset[str],
-    ) -> Response:
+    async def _past_board(self, request: Request, asked: BoardQuery) -> Response:
         """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
-        as_of, since = (moment_of(request.query_params, name) for name in _PAST)
+        view, category = asked.view, asked.category
+        as_of, since = (moment_of(asked.params, name) for name in ("as_of", "compare_to"))
         if as_of is not None and view[0] not in ("page", "users"):
             raise Invalid("is taken with pages and with users", field="?as_of")
-        if include and as_of is not None:
+        if asked.include and as_of is not None:
             raise Invalid("cannot be combined with as_of", field="?include")
         names = [str(name) for name in view[1:]] if view[0] == "users" else None
         offset, limit = (int(view[1]), int(view[2])) if view[0] == "page" else (0, 0)
@@ -117,10 +107,10 @@ class Reader:
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
             at = (namespace, window, category)
-            rank_by = ranking or namespace.rules.ranking
+            rank_by = asked.ranking or namespace.rules.ranking
             if as_of is None:
-                reply = await self._gatherer.call(board_call(namespace, board_name(window, category), view, ranking))
-                body = await self._board(namespace, window, category, view, ranking, reply, include)
+                call = board_call(namespace, board_name(window, category), view, asked.ranking)
+                body = await self._board(namespace, window, view, asked, await self._gatherer.call(call))
             else:
                 past = await self._past.board(*at, as_of, rank_by, offset=offset, limit=limit, users=names)
                 board = Board(0, 0, 0, past.total, past.places)
@@ -146,16 +136,10 @@ class Reader:
         return await self._read(request, read)
 
     async def _board(
-        self,
-        namespace: Namespace,
-        window: Window,
-        category: str | None,
-        view: list[str | int | bytes],
-        ranking: str | None,
-        reply: Any,
-        include: frozenset[str] = frozenset(),
+        self, namespace: Namespace, window: Window, view: View, asked: BoardQuery, reply: Any
     ) -> dict[str, Any]:
-        board = await self._boards.resolve(namespace, board_name(window, category), view, ranking, reply)
+        name = board_name(window, asked.category)
+        board = await self._boards.resolve(namespace, name, view, asked.ranking, reply)
         missing = None
         if view[0] == "users":
             found = {place.user for place in board.places}
@@ -163,12 +147,12 @@ class Reader:
         elif view[0] == "around" and not board.places:
             raise UserNotFound(f"{view[1]!r} is not on this board", field="?around")
         names = await self._names.shown(namespace, [place.user for place in board.places])
-        body = {**board_body(namespace, window, board, names, missing), "category": category}
+        body = {**board_body(namespace, window, board, names, missing), "category": asked.category}
         if len(view) == _BOUNDED.get(str(view[0])):
             body["count"] = board.within
-        if include:
+        if asked.include:
             now, entries = self._clock(), body["entries"]
-            body["entries"] = await included(self._gatherer, self._names, namespace, entries, include, now)
+            body["entries"] = await included(self._gatherer, self._names, namespace, entries, asked.include, now)
         return body
 
     async def stats(self, request: Request) -> Response:
@@ -289,50 +273,4 @@ def _path_id(request: Request, name: str) -> str:
     return value
 
 
-_VIEWS = {
-    "user": {"user"},
-    "around": {"around", "radius"},
-    "cursor": {"cursor", "limit", *BOUNDS},
-    "offset": {"offset", "limit", *BOUNDS},
-}
 _BOUNDED = {"page": 5, "after": 6}  # how long a view is with bounds
-
-
-def category_of(request: Request) -> str | None:
-    """The category asked for. Invalid."""
-    category = request.query_params.get("category")
-    if category is not None:
-        check_label(category, "?category")
-    return category
-
-
-def ranking_of(request: Request) -> str | None:
-    """The ranking asked for. Invalid."""
-    asked = request.query_params.get("ranking")
-    if asked not in (None, "competition", "dense", "ordinal"):
-        raise Invalid("must be competition, dense or ordinal", field="?ranking")
-    return asked
-
-
-def _view(request: Request) -> list[str | int | bytes]:
-    query = request.query_params
-    kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
-    for name in query:
-        if name not in _VIEWS[kind] and name not in _EVERYWHERE:
-            raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
-    users = query.getlist("user")
-    if users:
-        if len(users) > USERS_MAX:
-            raise Invalid(f"at most {USERS_MAX} users", field="?user")
-        for user in users:
-            check_text(user, "?user", ID_BYTES_MAX)
-        return ["users", *dict.fromkeys(users)]
-    if "around" in query:
-        check_text(query["around"], "?around", ID_BYTES_MAX)
-        return ["around", query["around"], query_int(request, "radius", 5, 0, RADIUS_MAX)]
-    limit = query_int(request, "limit", 10, 1, LIMIT_MAX)
-    if "cursor" in query and "as_of" in query:
-        return ["page", parse_past_cursor(query["cursor"]), limit]
-    if "cursor" in query:
-        return ["after", *parse_cursor(query["cursor"]), limit]
-    return ["page", query_int(request, "offset", 0, 0, 999_999_999), limit]

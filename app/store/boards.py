@@ -124,9 +124,12 @@ def read_score(reply: Any) -> Scored:
 
 def version_of(reply: Any) -> tuple[int, int]:
     """Epoch and version that a board's or a score's reply tells, wherever the board stands. Recovering."""
+    first = reply[0]
+    if first.isdigit():
+        return int(first), int(reply[2])
     check_opened(reply)
     _check_depth(reply)
-    return (int(reply[1]), int(reply[2])) if is_archived(reply) else (int(reply[0]), int(reply[2]))
+    return int(reply[1]), int(reply[2])
 
 
 def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:

@@ -32,9 +32,9 @@ _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
 
 
 class Ticket:
-    """One call and the future of its reply."""
+    """One call and those who wait for its reply."""
 
-    __slots__ = ("arrived", "call", "caller", "future", "key", "shares", "taken", "weight")
+    __slots__ = ("arrived", "call", "caller", "key", "shares", "taken", "waiters", "weight")
 
     def __init__(self, call: Call, key: Hashable, caller: str, shares: Shares, weight: int) -> None:
         self.call = call
@@ -42,14 +42,21 @@ class Ticket:
         self.caller = caller
         self.shares = shares
         self.weight = weight
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.waiters: list[asyncio.Future[Any]] = []
         self.arrived = monotonic()
         self.taken = False
 
+    def join(self) -> "asyncio.Future[Any]":
+        """A future of the reply. Everybody has one of their own: who goes away takes it from nobody else."""
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
+
     def answer(self, reply: Any) -> None:
         """Gives the reply to everybody who waits for it; a Problem or an exception is raised there."""
-        if not self.future.done():
-            self.future.set_result(reply)
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(reply)
 
 
 class Gatherer:
@@ -95,8 +102,7 @@ class Gatherer:
         elif ticket.caller != caller:
             # Somebody else's queue may be the longer one: the call is taken by the first turn that comes.
             self._class_of(caller)[0].push(caller, ((weight, ticket),))
-        # Shielded: one reader that goes away must not take the shared answer from the others.
-        reply = await asyncio.shield(ticket.future)
+        reply = await ticket.join()
         if isinstance(reply, Problem):
             raise reply
         if isinstance(reply, Exception):

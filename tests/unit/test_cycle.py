@@ -1,0 +1,135 @@
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from app.cycle import Cycle
+
+
+class Wire:
+    """A transport that keeps what reaches it."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def started(status: int, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def piece(body: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def answered(
+    *messages: dict[str, Any],
+    method: str = "GET",
+    keep_alive: bool = True,
+    look: Callable[[Wire], None] | None = None,
+) -> tuple[Wire, int]:
+    """What leaves for these messages, and how often the end was told."""
+
+    async def within() -> tuple[Wire, int]:
+        wire, ends = Wire(), SimpleNamespace(count=0)
+
+        def end() -> None:
+            ends.count += 1
+
+        cycle = Cycle(
+            scope={"method": method},  # type: ignore[typeddict-item]
+            transport=wire,  # type: ignore[arg-type]
+            flow=FlowControl(wire),  # type: ignore[arg-type]
+            logger=logging.getLogger(),
+            access_logger=logging.getLogger(),
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=keep_alive,
+            on_response=end,
+        )
+        for message in messages:
+            await cycle.send(message)
+            if look is not None:
+                look(wire)
+        return wire, ends.count
+
+    return asyncio.run(within())
+
+
+LENGTH_5 = (b"content-length", b"5")
+
+
+def test_head_and_body_leave_in_one_write() -> None:
+    wire, ends = answered(started(201, LENGTH_5, (b"etag", b'"1"')), piece(b"hello"))
+    assert wire.sent == [b'HTTP/1.1 201 Created\r\ncontent-length: 5\r\netag: "1"\r\n\r\nhello']
+    assert (ends, wire.closed) == (1, False)
+
+
+def test_a_head_without_a_body_to_come_leaves_at_once() -> None:
+    for method, status in (("HEAD", 200), ("GET", 304), ("DELETE", 204)):
+        headers = [LENGTH_5] if method == "HEAD" else []
+        wire, ends = answered(started(status, *headers), piece(b""), method=method)
+        (sent,) = wire.sent
+        assert sent.endswith(b"\r\n\r\n")
+        assert b"transfer-encoding" not in sent
+        assert ends == 1
+
+
+def test_the_answer_to_head_has_the_length_and_no_body() -> None:
+    wire, _ = answered(started(200, LENGTH_5), piece(b"hello"), method="HEAD")
+    assert wire.sent == [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"]
+
+
+def test_a_stream_of_unknown_length_goes_in_chunks_as_it_comes() -> None:
+    counts: list[int] = []
+    wire, ends = answered(
+        *(started(200), piece(b"ab", more=True), piece(b"c", more=True), piece(b"")),
+        look=lambda held: counts.append(len(held.sent)),
+    )
+    assert counts == [0, 1, 2, 3]
+    assert b"".join(wire.sent).endswith(b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+    assert ends == 1
+
+
+def test_a_connection_that_is_not_kept_says_so_and_closes() -> None:
+    for keep_alive, headers in ((False, ()), (True, ((b"connection", b"close"),))):
+        wire, _ = answered(started(200, LENGTH_5, *headers), piece(b"hello"), keep_alive=keep_alive)
+        assert b"".join(wire.sent).count(b"connection: close\r\n") == 1
+        assert wire.closed
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param([started(200, (b"x", b"a\r\nset-cookie: b"))], id="a line's end in a value"),
+        pytest.param([started(200, (b"x\n", b"a"))], id="a line's end in a name"),
+        pytest.param([started(200, LENGTH_5), piece(b"longer")], id="longer than told"),
+        pytest.param([started(200, LENGTH_5), piece(b"shor")], id="shorter than told"),
+        pytest.param([piece(b"hello")], id="a body first"),
+        pytest.param([started(200, LENGTH_5), started(200, LENGTH_5)], id="two heads"),
+        pytest.param([started(200, LENGTH_5), piece(b"hello"), piece(b"more")], id="more behind the end"),
+    ],
+)
+def test_what_is_no_answer_is_refused(messages: Sequence[dict[str, Any]]) -> None:
+    with pytest.raises(RuntimeError):
+        answered(*messages)

@@ -78,13 +78,13 @@ class _Boards:
 
 class _Target:
     """A set of boards that entries of a call move together. entry: an entry's cost beside its moves; move, again: of a
-    user's moves, the first time and after it."""
+    user's moves, the first time and after it. users: each with what their first entry cost because it corrects."""
 
     __slots__ = ("again", "entry", "move", "users")
 
     def __init__(self, entry: int, move: int, again: int) -> None:
         self.entry, self.move, self.again = entry, move, again
-        self.users: set[str] = set()
+        self.users: dict[str, int] = {}
 
 
 class CallCost:
@@ -101,29 +101,34 @@ class CallCost:
         """Takes an entry in unless the total would pass `us_max`; whether it did. O(1) where its boards are in the call
         already, else O(its boards)."""
         target, joining, user = self._targets.get((entry.namespace.id, entry.windows)), 0, entry.body.user
+        corrected = 0
         is_new = target is None
         if target is None:
             target, joining = self._target_of(entry)
         total = self.total + joining + target.entry + _own_cost(entry)
-        total += target.again if user in target.users else target.move + _corrected_cost(entry)
+        if user in target.users:
+            total += target.again
+        else:
+            corrected = _corrected_cost(entry)
+            total += target.move + corrected
         if total > us_max:
             return False
         if is_new:
             self._enter(entry, target)
-        target.users.add(user)
+        target.users.setdefault(user, corrected)
         self.total = total
         return True
 
     def total_with(self, other: "CallCost") -> int:
-        """The total of one call that does the work of two; where both correct a user, a little more. O(boards + users
-        of the smaller one)."""
+        """The total of one call that does the work of this one and then of the other. O(boards + users)."""
         total = self.total + other.total
         for number, theirs in other._namespaces.items():
             if (ours := self._namespaces.get(number)) is not None:
                 total -= _NAMESPACE_US + ours.rate * len(ours.names & theirs.names)
         for key, their in other._targets.items():
             if (our := self._targets.get(key)) is not None:
-                total -= (our.move - our.again) * len(our.users & their.users)
+                both = our.users.keys() & their.users.keys()
+                total -= (our.move - our.again) * len(both) + sum(their.users[user] for user in both)
         return total
 
     def merge(self, other: "CallCost") -> None:
@@ -132,7 +137,8 @@ class CallCost:
         for number, theirs in other._namespaces.items():
             self._namespaces.setdefault(number, _Boards(theirs.rate)).names |= theirs.names
         for key, their in other._targets.items():
-            self._targets.setdefault(key, _Target(their.entry, their.move, their.again)).users |= their.users
+            our = self._targets.setdefault(key, _Target(their.entry, their.move, their.again))
+            our.users = their.users | our.users  # the first entry of a user is ours
 
     def _target_of(self, entry: Entry) -> tuple[_Target, int]:
         """A set of boards that is not in the call yet, and the cost of what it would bring."""

@@ -137,3 +137,18 @@ def test_a_correction_weighs_more_than_a_grant_by_what_it_names() -> None:
     for backfilled in corrections:
         backfilled.moves = "b"
     assert write_cost(corrections) == write_cost(grants)
+
+
+def test_the_first_correction_of_a_user_weighs_more_once_in_a_call_of_two_parts() -> None:
+    both = [*entries(60, users=4), *entries(40, users=6, source="raid")]
+    for i, entry in enumerate(both):
+        entry.moves = "w1+5w2+5w3+5w4+5l1+5l2+5" if i % 3 else ""
+    for at in range(len(both)):
+        ours, theirs = CallCost(), CallCost()
+        assert all(cost.add(entry) for cost, part in ((ours, both[:at]), (theirs, both[at:])) for entry in part)
+        assert ours.total_with(theirs) == write_cost(both)
+        ours.merge(theirs)
+        assert ours.total_with(CallCost()) == write_cost(both)
+        third = CallCost()
+        assert all(third.add(entry) for entry in both)
+        assert ours.total_with(third) == write_cost([*both, *both])

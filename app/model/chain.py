@@ -5,7 +5,7 @@ one on the entry right before it: the script takes all, or those up to the first
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +28,8 @@ from .namespace import Namespace
 from .tie import line_key, place_by, place_of
 
 FOLLOWS = "f="
+#: Of a cell of which it matters only that somebody is in it.
+_SOME = Cell(0, 0, 0, 0, 0)
 
 
 class Step(NamedTuple):
@@ -145,12 +147,15 @@ def stand_on(entry: Entry, user_seq: int) -> None:
 
 
 class _Cells:
-    """What a user's live grants make of each cell, while some of them change. Each cell holds its grants in order."""
+    """What a user's live grants make of each cell, while some change. Each cell holds its grants in order; where
+    only a sum matters, a cell beside `all` holds no more than how many there are."""
 
     def __init__(self, namespace: Namespace, rest: Mapping[str, Cell]) -> None:
         self._namespace = namespace
         self._rest = rest
-        self._held: dict[str, tuple[Held, tuple[str, ...]]] = {}
+        self._counts_alone = namespace.rules.aggregation == "sum" and not namespace.by_moment
+        self._held: dict[str, tuple[Held, dict[str, None]]] = {}
+        self._counts: dict[str, int] = {}
         self._amounts: dict[str, list[int]] = {}
         self._latest: dict[str, list[_Moment]] = {}
         self._line: dict[str, list[_LineKey]] = {}  # where the line goes by moments
@@ -159,15 +164,17 @@ class _Cells:
         """The grant is like this from here on; None: it does not count. O(log grants) a cell, mostly."""
         before = self._held.pop(grant_id, None)
         if before is not None:
-            for cell in before[1]:
+            self._count(before[1], -1)
+            for cell in self._ordered(before[1]):
                 _take_out(self._amounts[cell], before[0].amount)
                 _take_out(self._latest[cell], _moment(before[0]))
                 if (key := self._line_key(before[0])) is not None:
                     _take_out(self._line[cell], key)
         if held is not None:
-            where = *held.boards(self._namespace), *held.labels
+            where = dict.fromkeys((*held.boards(self._namespace), *held.labels))
             self._held[grant_id] = held, where
-            for cell in where:
+            self._count(where, 1)
+            for cell in self._ordered(where):
                 insort(self._amounts.setdefault(cell, []), held.amount)
                 insort(self._latest.setdefault(cell, []), _moment(held))
                 if (key := self._line_key(held)) is not None:
@@ -175,15 +182,28 @@ class _Cells:
 
     def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
         """What all grants but one make of some cells; those without any are left out. O(1) each."""
-        own, where = self._held.get(grant_id, (None, ()))
+        own, where = self._held.get(grant_id, (None, {}))
         found = {}
         for name in cells:
-            amounts, latest = self._amounts.get(name, []), self._latest.get(name, [])
             excluded = own if name in where else None
+            if self._counts_alone and name != "all":
+                if self._counts.get(name, 0) > (excluded is not None) or name in self._rest:
+                    found[name] = self._rest.get(name, _SOME)
+                continue
+            amounts, latest = self._amounts.get(name, []), self._latest.get(name, [])
             cell = _joined(self._rest.get(name), amounts, latest, excluded)
             if cell is not None:
                 found[name] = cell._replace(tie=self._tie(name, excluded)) if self._namespace.by_moment else cell
         return found
+
+    def _count(self, cells: Mapping[str, None], by: int) -> None:
+        if self._counts_alone:
+            for cell in cells:
+                self._counts[cell] = self._counts.get(cell, 0) + by
+
+    def _ordered(self, cells: Mapping[str, None]) -> Iterable[str]:
+        """Those of the cells that hold their grants in order."""
+        return ("all",) if self._counts_alone else cells
 
     def _line_key(self, held: Held) -> "_LineKey | None":
         """None also where the line does not go by moments."""

@@ -225,21 +225,24 @@ def plan_moves(
         moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
         return Moves(windows, labels, _each("w", windows, by) + "".join(f"l{place}+{by}" for place, _ in moved) + hold)
     text = []
+    was_in, is_in = (_cells_counted(namespace, side) for side in (before, after))
     for what, names in (("w", windows), ("l", labels)):
         for i, name in enumerate(names, 1):
-            was, is_in = (
-                side if side is not None and name in (side.boards(namespace) if what == "w" else side.labels) else None
-                for side in (before, after)
-            )
+            was, will = before if name in was_in else None, after if name in is_in else None
             if name.startswith("d:"):
-                text.append(f"{what}{i}{'x' if is_in is None and name not in others else '=1'}")
+                text.append(f"{what}{i}{'x' if will is None and name not in others else '=1'}")
             else:
-                text.append(f"{what}{i}{_move(namespace, was, is_in, others.get(name))}")
+                text.append(f"{what}{i}{_move(namespace, was, will, others.get(name))}")
                 if what == "w" and namespace.by_moment and text[-1][-1] != "x":
-                    text.append(f"~{digits_of(_place(namespace, is_in, others.get(name)))}")
+                    text.append(f"~{digits_of(_place(namespace, will, others.get(name)))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     text.append(f"a={max(moments)}" if moments else "ax")
     return Moves(windows, labels, "".join(text) + hold)
+
+
+def _cells_counted(namespace: Namespace, side: Held | None) -> frozenset[str]:
+    """The cells in which a grant counts. O(cells)."""
+    return frozenset() if side is None else frozenset((*side.boards(namespace), *side.labels))
 
 
 def needs_others(namespace: Namespace, before: Held | None, after: Held | None) -> bool:

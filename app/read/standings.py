@@ -110,12 +110,13 @@ class Standings:
         if cursor is not None:
             check_namespace_name(cursor, "?cursor")
         for _ in range(_READS_MAX):
-            changes = self._directory.changes
-            principal = await principal_of(request.scope, self._keyring)
-            spaces = await self._readable(principal, user, cursor)
-            stands = await asyncio.gather(*(self.told_to(principal, namespace, user) for namespace in spaces[:limit]))
+            with self._directory.watching() as watch:
+                principal = await principal_of(request.scope, self._keyring)
+                spaces = await self._readable(principal, user, cursor)
+                reads = (self.told_to(principal, namespace, user) for namespace in spaces[:limit])
+                stands = await asyncio.gather(*reads)
             # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
-            if self._directory.changes == changes:
+            if not watch.concerns(principal.id, spaces):
                 break
         standings = [
             {"namespace": namespace.name, **standing}

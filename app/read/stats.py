@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..access.guard import may_read, principal_of
-from ..access.keys import Keyring
+from ..access.keys import Keyring, Principal
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.stats import PERCENTS, Edge, Percents, Statistics, band_of, figures, parse_percents, ranges_of
@@ -91,21 +91,21 @@ class Stats:
         check_query(request, "prefix", "window", "band")
         query = request.query_params
         for _ in range(_READS_MAX):
-            changes = self._directory.changes
-            spaces = await self._readable(request, query.get("prefix", ""))
-            held = [(space, space.calendar.find(query.get("window", "all"), self._clock())) for space in spaces]
-            kept = [(space, window) for space, window in held if window is not None]
-            found = await asyncio.gather(*(self._reader.read(space, window.name) for space, window in kept))
+            with self._directory.watching() as watch:
+                principal = await principal_of(request.scope, self._keyring)
+                spaces = await self._readable(principal, query.get("prefix", ""))
+                held = [(space, space.calendar.find(query.get("window", "all"), self._clock())) for space in spaces]
+                kept = [(space, window) for space, window in held if window is not None]
+                found = await asyncio.gather(*(self._reader.read(space, window.name) for space, window in kept))
             # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
-            if self._directory.changes == changes:
+            if not watch.concerns(principal.id, spaces):
                 break
         bodies = [stats_body(space, window, None, told) for (space, window), told in zip(kept, found, strict=True)]
         ranked = _ranked([space for space, _ in kept], bodies)
         named = [body for body in ranked if query.get("band") in (None, body["band"])]
         return answer_fresh(request, None, {"namespaces": named}, is_heavy=True)
 
-    async def _readable(self, request: Request, prefix: str) -> list[Namespace]:
-        principal = await principal_of(request.scope, self._keyring)
+    async def _readable(self, principal: Principal, prefix: str) -> list[Namespace]:
         found = [
             namespace
             for namespace in await self._directory.all()

@@ -1,6 +1,7 @@
 """Which namespaces and API keys there are: truth in Postgres, cached in Redis and in every process."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -10,7 +11,7 @@ from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace, Rules
 from ..model.text import NAMESPACE_NAME
 from . import keys
-from .changes import EVERYTHING, Changed, key_changed, namespace_changed
+from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_changed
 from .redis import Call, evalsha
 from .scripts import load
 
@@ -37,6 +38,21 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
 
 _decode_key = msgspec.json.Decoder(KeyRecord).decode
+
+
+class Watch:
+    """What changed while something was read."""
+
+    def __init__(self) -> None:
+        self.changed = NOTHING
+
+    def note(self, changed: Changed) -> None:
+        """Takes a change up."""
+        self.changed = self.changed.joined(changed)
+
+    def concerns(self, key_id: str, namespaces: Iterable[Namespace]) -> bool:
+        """Whether a key or one of some namespaces may have changed."""
+        return self.changed.has_key(key_id) or any(self.changed.has_namespace(space.name) for space in namespaces)
 
 
 class Directory:
@@ -76,6 +92,16 @@ class Directory:
             self._asked_keys.pop(key_id, None)
         for listener in self.on_change:
             listener(changed)
+
+    @contextmanager
+    def watching(self) -> Iterator["Watch"]:
+        """What this process learns to have changed in the meantime, also what it changed itself. O(1) a change."""
+        watch = Watch()
+        self.on_change.append(watch.note)
+        try:
+            yield watch
+        finally:
+            self.on_change.remove(watch.note)
 
     async def refresh(self) -> None:
         """Makes sure that the caches hold nothing that had changed by now. Many who ask at once share one call.

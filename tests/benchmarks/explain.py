@@ -70,8 +70,8 @@ def cursor(rng: random.Random) -> str:
     return base64.urlsafe_b64encode(f"{to_micros(at)} 1".encode()).decode().rstrip("=")
 
 
-def p99(client: httpx.Client, name: str, window: str) -> tuple[float, int]:
-    """Milliseconds of the second slowest of 200 pages, and how many grants they told."""
+def measure(client: httpx.Client, name: str, window: str) -> tuple[float, float, int]:
+    """Milliseconds of the second slowest of 200 pages and of the median, and how many grants they told."""
     rng, times, told = random.Random(name + window), [], 0
     for _ in range(PAGES):
         query = {"window": window, "limit": str(LIMIT), "cursor": cursor(rng)}
@@ -81,7 +81,8 @@ def p99(client: httpx.Client, name: str, window: str) -> tuple[float, int]:
         body = answer.raise_for_status().json()
         assert body["score"] is not None
         told += len(body["grants"])
-    return sorted(times)[-2], told
+    times.sort()
+    return times[-2], times[PAGES // 2], told
 
 
 def main(stack: Stack) -> None:
@@ -94,7 +95,7 @@ def main(stack: Stack) -> None:
             asyncio.run(fill(stack.postgres.url, f"explain-{name}"))
             print(f"{f'1,500,000 rows, {name}, put in':34} {time.perf_counter() - started:10.1f} s", flush=True)
             for window in ("all", MONTH, "season:s"):
-                ms, told = p99(client, name, window)
+                ms, median, told = measure(client, name, window)
                 verdict = "met" if ms <= MS_MAX else "NOT MET"
-                what = f"explain, {name}, {window}: p99"
-                print(f"{what:34} {ms:10.1f} ms of {told:,} grants  at most {MS_MAX:.0f}: {verdict}", flush=True)
+                line = f"{f'explain, {name}, {window}: p99':34} {ms:10.1f} ms, median {median:.1f}"
+                print(f"{line}, of {told:,} grants  at most {MS_MAX:.0f}: {verdict}", flush=True)

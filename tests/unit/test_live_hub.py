@@ -235,6 +235,32 @@ def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     within(act)
 
 
+def test_a_subscription_whose_turn_does_not_come_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look-up of the one before it hangs: both are refused, and their turns are others'."""
+    monkeypatch.setattr("app.live.hub.FIND_S_MAX", 0.05)
+    monkeypatch.setattr("app.live.hub.CALLS_MAX", 1)
+
+    async def act(store: Store) -> None:
+        asked, find = [], store.directory.namespace
+
+        async def hang(name: str) -> Namespace:
+            asked.append(name)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        store.directory.namespace = hang  # type: ignore[method-assign]
+        async with asyncio.timeout(5):
+            told = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
+        assert [type(problem) for problem in told] == [Overloaded, Overloaded]
+        assert asked == ["race"], "the second one waited for its turn"
+        store.directory.namespace = find  # type: ignore[method-assign]
+        watching = await store.watch("race")
+        await store.tick()
+        assert taken(watching)["type"] == "snapshot"
+
+    within(act)
+
+
 def test_a_change_while_a_board_is_read_is_heeded_before_it_is_shown() -> None:
     async def act(store: Store) -> None:
         watching = await store.watch("race")

@@ -14,6 +14,7 @@ from ..access.pace import Pace
 from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
 from ..model.namespace import Namespace, Rules, SentRules, check_change, locked, partition_of, reach_of, read_rules
 from ..model.text import check_namespace_name
+from ..model.windows import from_micros
 from ..store import keys
 from ..store.changes import Changed
 from ..store.directory import Directory, namespace_of, parse_published, publish_calls, retract_calls, version_call
@@ -83,11 +84,12 @@ class Namespaces:
     async def _put(self, name: str, rules: Rules, principal: Principal) -> tuple[Namespace, bool] | None:
         """Creates or changes; None where somebody else was faster."""
         actor, text, p = principal.id, _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
+        now = self._clock()
         row = await self._postgres.fetch_one("namespace", name)
         if row is None:
             await self._check_quota(principal)
             fields = _encode({"rules": _told(rules)}).decode()
-            made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields)
+            made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields, from_micros(now))
             return (
                 None
                 if made is None
@@ -99,7 +101,7 @@ class Namespaces:
         old = namespace_of(row)
         if row["people"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
-        reach = max(row["reach"], reach_of(old.rules, self._clock()))
+        reach = max(row["reach"], reach_of(old.rules, now))
         change = check_change(old.rules, rules, reach)
         if change is not None:
             await self._fence(old)
@@ -108,7 +110,8 @@ class Namespaces:
         # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
         event = {"previous_rules": _told(old.rules), "rules": _told(rules)}
         body = None if rules == old.rules else _encode(event).decode()
-        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, actor, body, reach)
+        told = actor, body, reach, from_micros(now)
+        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, *told)
         if changed is None:
             return None
         namespace = Namespace(

@@ -53,7 +53,8 @@ class Clocks:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._warned = False
+        #: What is to be told of this machine's clock, in whole seconds; None while it is right.
+        self.problem: str | None = None
 
     async def now(self, sink: Sink, link: Link) -> int:
         """The moment that both stores agree has come (microseconds). ClockSkewed; what the stores raise."""
@@ -73,7 +74,11 @@ class Clocks:
                 f"this machine's clock differs from Redis's by {-redis_s:+.0f} s and from Postgres's by "
                 f"{-postgres_s:+.0f} s: set it right (NTP), then start again"
             )
-        is_wrong = max(abs(redis_s), abs(postgres_s), reading.apart_s) > SKEW_WARN_S
-        if is_wrong and not self._warned:
+        if max(abs(redis_s), abs(postgres_s), reading.apart_s) <= SKEW_WARN_S:
+            self.problem = None
+            return
+        if self.problem is None:
             log.warning("clocks differ", redis_ahead_s=redis_s, postgres_ahead_s=postgres_s)
-        self._warned = is_wrong
+        self.problem = (
+            f"its machine's clock differs from Redis's by {-redis_s:+.0f} s and from Postgres's by {-postgres_s:+.0f} s"
+        )

@@ -34,7 +34,7 @@ TOLD_A_PASS_MAX = 100
 
 LEDGER, LOG, COUNTS, CHORES, SEAL, ARCHIVE = "ledger", "log", "counts", "maintenance", "seal", "archive"
 HEAL, INTENT, ERASURE, DROP = "heal", "state of user", "erasure of user", "deletion"
-SEASONS, DEAD_LETTER, PUBLISH = "seasons", "dead letter", "namespace"
+SEASONS, DEAD_LETTER, PUBLISH, CLOCK = "seasons", "dead letter", "namespace", "clock"
 HEALS, LETTERS, ARCHIVES = "all heals", "all dead letters", "all archives"
 #: A partition that stands for all: work that is not of one.
 EVERYWHERE = -1

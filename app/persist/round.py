@@ -10,10 +10,22 @@ from time import monotonic
 from ..settings import Settings
 from ..store.redis import Link
 from .chores import maintain
-from .clocks import Clocks
+from .clocks import Clocks, ClockSkewed
 from .counting import Counting
 from .drop import Dropper
-from .faults import CHORES, HEALS, LETTERS, PUBLISHING, SEALING, SEASONS, USERS, Faults, Unit
+from .faults import (
+    CHORES,
+    CLOCK,
+    EVERYWHERE,
+    HEALS,
+    LETTERS,
+    PUBLISHING,
+    SEALING,
+    SEASONS,
+    USERS,
+    Faults,
+    Unit,
+)
 from .heal import heal
 from .lease import Lease
 from .letters import carry_out
@@ -76,7 +88,7 @@ class Round:
 
     async def _round(self, sink: Sink) -> None:
         offsets, faults, attempt = self._offsets(), self._faults, self._faults.attempt
-        now = await self._clocks.now(sink, self._link)
+        now = await self._now(sink)
         await faults.all_or_each(SEASONS, offsets, lambda some: sink.execute("tell_seasons", some, now))
         await attempt(PUBLISHING, self._publisher.publish, sink, self._link, offsets, faults)
         await attempt(SEALING, self._sealer.seal, sink, self._link, self._apply_link, offsets, now, faults)
@@ -87,3 +99,16 @@ class Round:
                 await attempt(Unit(p, CHORES), maintain, self._link, *at, self._settings)
                 await attempt(Unit(p, HEALS), heal, sink, self._apply_link, *at, faults)
                 await attempt(Unit(p, LETTERS), carry_out, sink, self._apply_link, *at, faults)
+
+    async def _now(self, sink: Sink) -> int:
+        """The moment to go by. What is wrong with this machine's clock is told with what fails, by the persister's
+        number. ClockSkewed."""
+        now, unit = (
+            await self._clocks.now(sink, self._link),
+            Unit(EVERYWHERE, CLOCK, f"of persister {sink.leases.number}"),
+        )
+        if self._clocks.problem is None:
+            self._faults.clear(unit)
+        else:
+            self._faults.note(unit, ClockSkewed(self._clocks.problem))
+        return now

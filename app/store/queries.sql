@@ -26,13 +26,14 @@ WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order. $4 is
--- the key that makes it. A season that was over before anybody wrote of it is not told to begin.
+-- the key that makes it. A season that was over before anybody wrote of it, by the clock of Redis ($6), is not told to
+-- begin.
 WITH made AS (
     INSERT INTO namespaces (name, partition, rules, created_by) VALUES ($1, $2, $3::jsonb, $4)
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
-    WHERE (s ->> 'ends')::timestamptz <= now()),
+    WHERE (s ->> 'ends')::timestamptz <= $6::timestamptz),
 told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
 SELECT id, version, accept_future_max FROM made;
 
@@ -42,19 +43,19 @@ SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND d
 
 -- name: change_namespace
 -- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
--- it was when they were read.
+-- it was when they were read; $8: the moment, by the clock of Redis, by which a season is over or yet to come.
 WITH changed AS (
     UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
     WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT people)
     RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
-    WHERE (s ->> 'ends')::timestamptz <= now()
+    WHERE (s ->> 'ends')::timestamptz <= $8::timestamptz
       AND NOT EXISTS (SELECT FROM namespaces n WHERE n.id = changed.id AND n.rules -> 'seasons' @> jsonb_build_array(s))
     ON CONFLICT DO NOTHING),
 coming AS (
     DELETE FROM seasons_opened o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
-    WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > now()),
+    WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > $8::timestamptz),
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)

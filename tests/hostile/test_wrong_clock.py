@@ -1,21 +1,33 @@
-"""A persister whose clock is 40 days ahead closes no window that grants can still reach."""
+"""A clock that is wrong: of a persister, of a server's machine, or of Postgres. None of them decides what the clock of
+Redis does."""
 
 import asyncio
+import json
+from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import httpx
+import msgspec
 import pytest
 
-from app.model.windows import now_micros
+from app.access.keys import Principal
+from app.admin.namespaces import Namespaces
+from app.model.namespace import SentRules, read_rules
+from app.model.windows import from_micros, now_micros
 from app.persist.archive import ARCHIVE
 from app.persist.clocks import ClockSkewed
+from app.persist.counting import Counting
 from app.persist.faults import Faults
+from app.persist.round import Round
 from app.persist.seal import Sealer
 from app.persist.sink import Sink
 from app.persist.windows import OpenWindows
 from app.persist.worker import Worker
+from app.persist.writer import tell_faults
 from app.settings import read_settings
 from app.store.apply import APPLY
+from app.store.postgres import Postgres, queries
 from app.store.redis import Link
 
 AHEAD = 40 * 86_400_000_000
@@ -61,3 +73,105 @@ def test_a_persister_with_a_wrong_clock_ends_by_name(live_server: Any, ahead: in
                 await worker.run()
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(("ahead_s", "is_told"), [(10, True), (-10, True), (1, False)])
+def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
+    live_server: Any, api: httpx.Client, ahead_s: int, is_told: bool
+) -> None:
+    settings = read_settings(live_server.environment)
+
+    async def work() -> None:
+        sink = await Sink.connect(live_server.postgres.url)
+        link = Link(live_server.valkey.url, [APPLY, ARCHIVE])
+        faults, name = Faults(), f"clock of persister {sink.leases.number} "
+
+        async def clocked(ahead_s: int) -> list[str]:
+            def clock() -> int:
+                return now_micros() + ahead_s * 1_000_000
+
+            await Round(settings, link, link, {}, Counting(), OpenWindows(), faults, clock).step(sink)
+            await tell_faults(faults, sink)
+            ready = await asyncio.to_thread(api.get, "/readyz")
+            return [line for line in ready.json()["degraded"] if line.startswith(name)]
+
+        try:
+            told = await clocked(ahead_s)
+            assert len(told) == is_told
+            assert all(f"differs from Redis's by {ahead_s:+d} s" in line for line in told)
+            assert await clocked(0) == []
+        finally:
+            sink.terminate()
+            await link.close()
+
+    asyncio.run(work())
+
+
+SEASONS_OPENED = """
+SELECT o.season FROM seasons_opened o JOIN namespaces n ON n.id = o.namespace_id
+WHERE n.name = $1 AND n.deleted_at IS NULL
+"""
+
+
+def seasons(now: int) -> list[dict[str, str]]:
+    """Two seasons in the 60 days behind a moment; 40 days on, one of them is over and the other still to come."""
+
+    def day(days: int) -> str:
+        return datetime.fromtimestamp(now // 1_000_000 + days * 86_400, UTC).isoformat().replace("+00:00", "Z")
+
+    return [
+        {"name": "over", "starts": day(5), "ends": day(10)},
+        {"name": "coming", "starts": day(50), "ends": day(60)},
+    ]
+
+
+def test_a_new_season_is_over_by_the_clock_of_redis(live_server: Any, names: Any) -> None:
+    """A server's clock is that of Redis; here it is 40 days ahead of Postgres's."""
+    name, now = names.fresh(), now_micros()
+
+    async def put() -> list[str]:
+        postgres = Postgres(live_server.postgres.url)
+        admin: Any = Namespaces(
+            *(postgres, None, None, None, 16, lambda: now + AHEAD),  # type: ignore[arg-type]
+            key_namespaces_max=None,
+        )
+        rules = read_rules(msgspec.json.decode(msgspec.json.encode({"seasons": seasons(now)}), type=SentRules))
+        assert await admin._put(name, rules, Principal("key", ("admin:*",))) is not None
+        await postgres.close()
+        db = await asyncpg.connect(live_server.postgres.url)
+        try:
+            found = [row["season"] for row in await db.fetch(SEASONS_OPENED, name)]
+            await db.execute("UPDATE namespaces SET deleted_at = now(), dropped_at = now() WHERE name = $1", name)
+        finally:
+            await db.close()
+        return found
+
+    assert asyncio.run(put()) == ["over"]
+
+
+def test_a_changed_season_is_over_and_to_come_by_the_moment_that_is_given(live_server: Any, names: Any) -> None:
+    name, now = names.fresh(), now_micros()
+    asked, own = json.dumps({"seasons": seasons(now)}), json.dumps({"seasons": []})
+
+    async def change() -> list[list[str]]:
+        found: list[list[str]] = []
+        db = await asyncpg.connect(live_server.postgres.url)
+        change = db.transaction()
+        await change.start()
+        try:
+            made = await db.fetchrow(queries()["create_namespace"], name, 0, own, "key", "{}", from_micros(now))
+            assert made is not None
+            version = made["version"]
+            for rules, days in ((asked, 40), (own, 40), (asked, 55), (asked, 70), (own, 70), (asked, 70), (asked, 0)):
+                moment = from_micros(now + days * 86_400_000_000)
+                args = (made["id"], version, rules, 0, "key", None, 0, moment)
+                version = await db.fetchval(queries()["change_namespace"], *args)
+                found.append(sorted(row["season"] for row in await db.fetch(SEASONS_OPENED, name)))
+        finally:
+            await change.rollback()
+            await db.close()
+        return found
+
+    # One that was there before is not over because of the change; one that is to come is forgotten.
+    over, both = ["over"], ["coming", "over"]
+    assert asyncio.run(change()) == [over, over, over, over, over, both, []]

@@ -3,13 +3,15 @@
 import asyncio
 from time import monotonic
 
-#: Seconds of the first pause: a row stands in the ledger some 50 ms after its grant. Each pause is twice as long as the
-#: one before, because each look is a query: where the ledger lags, every request that waits would ask it.
+#: Seconds of the first pause: a row stands in the ledger some 50 ms after its grant.
 FIRST_PAUSE_S = 0.02
+#: By what each pause is longer than the one before, because each look is a query: where the ledger lags, every request
+#: that waits would ask it. A request waits at most half as long again as it had to.
+GROWTH = 1.5
 
 
 class Pauses:
-    """The pauses of one wait: O(log wait) looks in all, seven within a second and eight within two."""
+    """The pauses of one wait: O(log wait) looks in all, ten within a second and twelve within two."""
 
     def __init__(self, wait_s: float) -> None:
         """wait_s: seconds after which the wait is over."""
@@ -24,4 +26,4 @@ class Pauses:
     async def next(self) -> None:
         """Pauses until the next look is due, at most until the wait is over."""
         await asyncio.sleep(max(0.0, min(self._pause_s, self._until - monotonic())))
-        self._pause_s *= 2
+        self._pause_s *= GROWTH

@@ -30,7 +30,7 @@ class Patience:
         return monotonic() - self._began
 
     async def pause(self) -> None:
-        """Waits a little, each time twice as long. StoreUnavailable once that was enough."""
+        """Waits a little, each time longer. StoreUnavailable once that was enough."""
         self.check()
         await self._pauses.next()
 

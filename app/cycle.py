@@ -17,7 +17,23 @@ _WITHOUT_BODY = frozenset({204, 304})
 class Cycle(RequestResponseCycle):
     """What an application receives and sends of one request."""
 
+    # How each begins; uvicorn sets these one by one, a twentieth of a board's answer.
+    disconnected = response_started = response_complete = access_log = False
+    more_body = True
+    chunked_encoding = None
+    expected_content_length = 0
     _head = b""  # of an answer whose body has not begun
+
+    def __init__(self, scope: Any, protocol: HttpToolsProtocol, *, keep_alive: bool) -> None:
+        self.scope = scope
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.logger = protocol.logger
+        self.on_response = protocol.on_response_complete
+        self.waiting_for_100_continue = protocol.expect_100_continue
+        self.keep_alive = keep_alive
+        self.message_event = asyncio.Event()
+        self.body = bytearray()
 
     async def receive(self) -> Any:
         """The body, in pieces as they come; then that the client is gone."""
@@ -117,19 +133,7 @@ class CycleProtocol(HttpToolsProtocol):
         scope["path"] = unquote(raw_path.decode("ascii")) if b"%" in raw_path else raw_path.decode("ascii")
         scope["query_string"] = url.query or b""
         before = self.cycle
-        self.cycle = cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
+        self.cycle = cycle = Cycle(scope, self, keep_alive=version != "1.0" and parser.should_keep_alive())
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:

@@ -1,6 +1,7 @@
 """Bodies in and out: JSON or MessagePack by Content-Type and Accept, problems as RFC 9457."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +27,8 @@ _MARK = b"\xef\xbb\xbf"
 T = TypeVar("T")
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
+#: Digits of an integer in a query.
+_DIGITS_MAX = 9
 # A Decimal is a number too long for MessagePack's own, which would round it.
 encode_msgpack = msgspec.msgpack.Encoder(decimal_format="string").encode
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
@@ -179,17 +182,27 @@ def _unreadable(data: Any, error: Exception) -> str:
 
 def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
     """An integer query parameter. Invalid, naming it."""
-    text = request.query_params.get(name)
+    return int_of(request.query_params, name, default, low, high)
+
+
+def int_of(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """An integer among the parameters of a query. Invalid, naming it."""
+    text = params.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+    if len(text) > _DIGITS_MAX or not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
         raise Invalid(f"must be an integer from {low} to {high}", field=f"?{name}")
     return int(text)
 
 
 def check_query(request: Request, *known: str) -> None:
     """Invalid for a query parameter that is not known here: never ignored."""
-    for name in request.query_params:
+    check_names(request.query_params, *known)
+
+
+def check_names(params: Mapping[str, str], *known: str) -> None:
+    """Invalid for a parameter that is not known."""
+    for name in params:
         if name not in known:
             raise Invalid("there is no such parameter here", field=f"?{name}")
 

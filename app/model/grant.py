@@ -15,9 +15,8 @@ from .score import to_units
 from .text import ID_BYTES_MAX, check_label, check_text
 from .windows import to_micros
 
-_LABELS = ("$.category", "$.source", "$.source_id", "$.action", "$.session_id")
-
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_BEGINNINGS = frozenset(b"%c" % char for char in b"-0123456789")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
@@ -63,10 +62,17 @@ def plan(
     """
     check_text(grant.grant_id, "$.grant_id", ID_BYTES_MAX)
     check_text(grant.user_id, "$.user_id", ID_BYTES_MAX)
-    labels = (grant.category, grant.source, grant.source_id, grant.action, grant.session_id)
-    for field, value in zip(_LABELS, labels, strict=True):
-        if value is not None:
-            check_label(value, field)
+    # One by one: a loop over them took a twentieth of the plan.
+    if grant.category is not None:
+        check_label(grant.category, "$.category")
+    if grant.source is not None:
+        check_label(grant.source, "$.source")
+    if grant.source_id is not None:
+        check_label(grant.source_id, "$.source_id")
+    if grant.action is not None:
+        check_label(grant.action, "$.action")
+    if grant.session_id is not None:
+        check_label(grant.session_id, "$.session_id")
     units = amount_units(grant.amount, namespace.rules.scale)
     meta = None if grant.meta is None else meta_text(grant.meta)
     sent_at = granted_micros(grant.granted_at)
@@ -113,7 +119,7 @@ def amount_units(raw: msgspec.Raw, scale: int) -> int:
 def _number_text(raw: msgspec.Raw) -> str:
     """The text of a JSON number, or of a MessagePack one as its shortest decimal."""
     token = bytes(raw)
-    if token and (token[0] in b"-0123456789") and (token.isdigit() or _JSON_NUMBER.fullmatch(token.decode())):
+    if token.isdigit() or (token[:1] in _BEGINNINGS and _JSON_NUMBER.fullmatch(token.decode())):
         return token.decode()
     raise Invalid("expected a number", field="$.amount")
 

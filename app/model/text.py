@@ -35,6 +35,8 @@ def check_chars(value: str, field: str, chars_max: int) -> None:
 
 def check_label(value: str, field: str) -> None:
     """Invalid unless `value` is a label: a category, a source, a session …"""
+    if value.isascii() and value.isprintable() and 0 < len(value) <= LABEL_CHARS_MAX:
+        return
     check_chars(value, field, LABEL_CHARS_MAX)
 
 

@@ -1,14 +1,13 @@
 """What a request asks of a board, read from its query alone."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
-
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from urllib.parse import parse_qsl
 
 from ..model.errors import Invalid
 from ..model.text import ID_BYTES_MAX, check_label, check_text
-from ..wire import check_query, query_int
+from ..wire import check_names, int_of
 from .boards import parse_cursor
 from .bounds import BOUNDS
 from .includes import parse_include
@@ -35,6 +34,7 @@ _VIEWS = {
 }
 
 View = tuple[str | int | bytes, ...]
+Params = Mapping[str, str]
 
 
 class BoardQuery(NamedTuple):
@@ -47,7 +47,7 @@ class BoardQuery(NamedTuple):
     include: frozenset[str]
     has_bounds: bool
     is_past: bool
-    params: QueryParams
+    params: Params
 
 
 def board_query(query_string: bytes) -> BoardQuery:
@@ -55,27 +55,29 @@ def board_query(query_string: bytes) -> BoardQuery:
     return _read(query_string) if len(query_string) > _QUERY_BYTES_MAX else _kept(query_string)
 
 
-def category_of(request: Request) -> str | None:
+def category_of(params: Params) -> str | None:
     """The category asked for. Invalid."""
-    category = request.query_params.get("category")
+    category = params.get("category")
     if category is not None:
         check_label(category, "?category")
     return category
 
 
-def ranking_of(request: Request) -> str | None:
+def ranking_of(params: Params) -> str | None:
     """The ranking asked for. Invalid."""
-    asked = request.query_params.get("ranking")
+    asked = params.get("ranking")
     if asked not in (None, "competition", "dense", "ordinal"):
         raise Invalid("must be competition, dense or ordinal", field="?ranking")
     return asked
 
 
 def _read(query_string: bytes) -> BoardQuery:
-    request = Request({"type": "http", "query_string": query_string, "headers": []})
-    check_query(request, *_KNOWN)
-    view, ranking, include = _view(request), ranking_of(request), parse_include(request)
-    category, params = category_of(request), request.query_params
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True) if query_string else []
+    params = dict(pairs)
+    check_names(params, *_KNOWN)
+    view, ranking = _view(params, [value for name, value in pairs if name == "user"]), ranking_of(params)
+    include = parse_include([value for name, value in pairs if name == "include"])
+    category = category_of(params)
     bounds = [name for name in BOUNDS if name in params]
     is_past = any(name in params for name in _PAST)
     if bounds and is_past:
@@ -86,25 +88,23 @@ def _read(query_string: bytes) -> BoardQuery:
 _kept = lru_cache(maxsize=_QUERIES_MAX)(_read)
 
 
-def _view(request: Request) -> View:
-    query = request.query_params
-    kind = next((name for name in ("user", "around", "cursor") if name in query), "offset")
-    for name in query:
+def _view(params: Params, users: list[str]) -> View:
+    kind = next((name for name in ("user", "around", "cursor") if name in params), "offset")
+    for name in params:
         if name not in _VIEWS[kind] and name not in _EVERYWHERE:
-            raise Invalid(f"cannot be combined with {kind}" if kind in query else "needs around", field=f"?{name}")
-    users = query.getlist("user")
+            raise Invalid(f"cannot be combined with {kind}" if kind in params else "needs around", field=f"?{name}")
     if users:
         if len(users) > USERS_MAX:
             raise Invalid(f"at most {USERS_MAX} users", field="?user")
         for user in users:
             check_text(user, "?user", ID_BYTES_MAX)
         return "users", *dict.fromkeys(users)
-    if "around" in query:
-        check_text(query["around"], "?around", ID_BYTES_MAX)
-        return "around", query["around"], query_int(request, "radius", 5, 0, RADIUS_MAX)
-    limit = query_int(request, "limit", 10, 1, LIMIT_MAX)
-    if "cursor" in query and "as_of" in query:
-        return "page", parse_past_cursor(query["cursor"]), limit
-    if "cursor" in query:
-        return "after", *parse_cursor(query["cursor"]), limit
-    return "page", query_int(request, "offset", 0, 0, 999_999_999), limit
+    if "around" in params:
+        check_text(params["around"], "?around", ID_BYTES_MAX)
+        return "around", params["around"], int_of(params, "radius", 5, 0, RADIUS_MAX)
+    limit = int_of(params, "limit", 10, 1, LIMIT_MAX)
+    if "cursor" in params and "as_of" in params:
+        return "page", parse_past_cursor(params["cursor"]), limit
+    if "cursor" in params:
+        return "after", *parse_cursor(params["cursor"]), limit
+    return "page", int_of(params, "offset", 0, 0, 999_999_999), limit

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from starlette.requests import Request
 
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
@@ -32,9 +31,9 @@ class FullEntry(BoardEntry, frozen=True, kw_only=True):
     updated_at: datetime | UnsetType | None = UNSET
 
 
-def parse_include(request: Request) -> frozenset[str]:
-    """What is asked for. Invalid."""
-    asked = [name for text in request.query_params.getlist("include") for name in text.split(",")]
+def parse_include(texts: Sequence[str]) -> frozenset[str]:
+    """What is asked for, by each text once or several times. Invalid."""
+    asked = [name for text in texts for name in text.split(",")]
     for name in asked:
         if name not in INCLUDES:
             raise Invalid(f"knows {' and '.join(INCLUDES)}, separated by commas", field="?include")

@@ -109,7 +109,11 @@ class Lookups:
         """`GET …/boards/{window}/random?n=`: and `entries`, n of them or all, in the order of the board; any n are as
         likely as any others. O(n log total)."""
         check_query(request, "n", "category", "ranking")
-        n, ranking, category = query_int(request, "n", 1, 1, RANDOM_MAX), ranking_of(request), category_of(request)
+        n, ranking, category = (
+            query_int(request, "n", 1, 1, RANDOM_MAX),
+            ranking_of(request.query_params),
+            category_of(request.query_params),
+        )
         view: View = ["random", *(self._chance.random() for _ in range(n))]
 
         async def read(namespace: Namespace) -> dict[str, Any]:
@@ -125,7 +129,7 @@ class Lookups:
         """`GET …/boards/{window}/rank-of/{score}`: and the `rank` that a score has, or would have, how many have a
         `better` one, how many an `equal` one, and its `percentile` (null on an empty board)."""
         check_query(request, "category", "ranking")
-        ranking, category = ranking_of(request), category_of(request)
+        ranking, category = ranking_of(request.query_params), category_of(request.query_params)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())
@@ -156,7 +160,7 @@ class Lookups:
         bounds: bool = False,
     ) -> Response:
         """What a view of a board tells, kept by the board's version."""
-        ranking, category = ranking_of(request), category_of(request)
+        ranking, category = ranking_of(request.query_params), category_of(request.query_params)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())

@@ -158,7 +158,7 @@ class Reader:
     async def stats(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
         check_query(request, "category", *BOUNDS, "histogram", "percentiles", "interpolate")
-        category, bins = category_of(request), query_int(request, "histogram", 0, 1, BINS_MAX)
+        category, bins = category_of(request.query_params), query_int(request, "histogram", 0, 1, BINS_MAX)
 
         async def read(namespace: Namespace) -> Response:
             window = window_in(namespace, request.path_params["window"], category, self._clock())

@@ -109,7 +109,7 @@ class CallCost:
         if user in target.users:
             total += target.again
         else:
-            corrected = _corrected_cost(entry)
+            corrected = _corrected_cost(entry) if entry.moves else 0
             total += target.move + corrected
         if total > us_max:
             return False
@@ -167,6 +167,8 @@ def _entry_cost(namespace: Namespace) -> int:
 def _own_cost(entry: Entry) -> int:
     """What an entry costs by what it carries."""
     cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
+    if not entry.moves:
+        return cost
     return cost + _VISIBILITY_US * len(entry.windows) if entry.moves[:1] == "h" else cost
 
 

@@ -13,6 +13,18 @@ class Memory:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
+    def knows(self, entries: list[Entry], committer: Committer) -> bool:
+        """Gives entries the generations they are judged by; whether these know of every one whether it came before, so
+        that nothing is to be recalled."""
+        for entry in entries:
+            head = committer.head(entry.namespace.partition)
+            if head is None:
+                return False
+            entry.generations = head.generations
+            if head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
+                return False
+        return True
+
     async def recall(self, entries: list[Entry], committer: Committer) -> None:
         """Gives entries that the ledger holds already their verdict. StoreUnavailable where that cannot be known."""
         asked: dict[int, list[Entry]] = {}

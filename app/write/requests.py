@@ -87,9 +87,14 @@ async def split(body: bytes, media: str) -> list[Any]:
     return members
 
 
-def check_grant(member: Any) -> None:
+def size_of(member: Any) -> int:
+    """Bytes of an undecoded grant."""
+    return memoryview(member).nbytes
+
+
+def check_size(size: int) -> None:
     """TooLarge for what is larger than any grant: it is not decoded."""
-    if memoryview(member).nbytes > GRANT_BYTES_MAX:
+    if size > GRANT_BYTES_MAX:
         raise TooLarge(f"a grant takes at most {GRANT_BYTES_MAX} bytes", field="$")
 
 
@@ -99,9 +104,9 @@ class Turns:
     def __init__(self) -> None:
         self._bytes = self._count = 0
 
-    def is_over(self, member: Any) -> bool:
-        """Whether so much was done that it is the others' turn."""
-        self._bytes += memoryview(member).nbytes
+    def is_over(self, size: int) -> bool:
+        """Whether so much was done that it is the others' turn; size: bytes of the next member."""
+        self._bytes += size
         self._count += 1
         if self._bytes < _DECODED_BYTES_MAX and self._count < _DECODED_MAX:
             return False

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ..access.guard import known_principal, need, principal_of
-from ..access.keys import ANONYMOUS, Keyring, Principal
+from ..access.guard import known_principal, principal_of
+from ..access.keys import ANONYMOUS, Keyring
 from ..metrics import GRANTS
 from ..model.entry import Entry
 from ..model.errors import (
@@ -23,7 +23,7 @@ from ..model.errors import (
     Unauthorized,
     problem_of,
 )
-from ..model.grant import Grant, NamedGrant, msgpack_number, plan
+from ..model.grant import Grant, NamedGrant, msgpack_number
 from ..model.namespace import Namespace
 from ..store.apply import STALE_PLAN, Outcome
 from ..store.changes import Changed
@@ -46,9 +46,10 @@ from ..wire import (
 )
 from .committer import Committer
 from .memory import Memory
-from .places import Held, Places
+from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
-from .requests import Turns, asked, check_grant, is_array, split
+from .requests import Turns, asked, check_size, is_array, size_of, split
+from .terms import Terms
 from .voided import VoidedGrants
 
 JSON_BYTES_MAX = 8 * 1024 * 1024  #: Bytes of a body that is one object or an array: 1,000 grants of 8 KB each.
@@ -61,17 +62,6 @@ _YIELD_EVERY = 64  #: Members that are planned before others have their turn on 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
 _applied, _duplicate, _quarantined = (GRANTS.labels(code) for code in ("applied", "duplicate", "quarantined"))
-
-
-class Terms(NamedTuple):
-    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch: a name for a
-    request of many; held: takes where its users stood before, where ranks are to be told."""
-
-    principal: Principal
-    atomic: bool = False
-    backfill: bool = False
-    batch: str | None = None
-    held: Held | None = None
 
 
 class Writer:
@@ -114,7 +104,7 @@ class Writer:
         principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
         terms = Terms(principal, wanted.atomic, wanted.backfill, None, {} if wanted.rank else None)
         if name is not None:
-            _need(terms, name)
+            terms.check(name)
         elif principal is ANONYMOUS:
             raise Unauthorized("a key is needed here")
         body = unmarked(await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX), media)
@@ -124,7 +114,7 @@ class Writer:
             answer: Any = await self._batch(members, media, namespace, terms._replace(batch=token_hex(8)))
             status = 200
         else:
-            check_grant(body)
+            check_size(len(body))
             kind = _grant[media] if namespace else _named[media]
             status, answer = await self._single(decode(kind, body), media, namespace, terms)
         if terms.held is not None:
@@ -140,7 +130,10 @@ class Writer:
         for attempt in range(PLANS_MAX):
             where = namespace or await self._namespace_of(grant, terms)
             zones = await self._names.zones([grant.user_id]) if where.rules.streaks else NO_ZONES
-            entry = await self._plan(grant, where, self._clock(), terms, zones.by_user)
+            try:
+                entry = terms.plan(grant, where, self._clock(), zones.by_user)
+            except (AmountScale, AmountRange):
+                entry = await self._plan_again(grant, where, terms, zones.by_user)
             if terms.held is not None:
                 terms.held.update(await self._places.before([entry]))
             (outcome,) = await self._submitted([entry], zones)
@@ -155,24 +148,15 @@ class Writer:
         (_applied if outcome.code == "applied" else _quarantined).inc()
         return 201, receipt
 
-    async def _plan(
-        self, grant: Grant, namespace: Namespace, now: int, terms: Terms, zones: Mapping[str, str]
-    ) -> Entry:
-        """A plan by the rules this process knows; a refusal only by those in force. zones: of users, where streaks are
-        on."""
-        by = terms.principal.id, zones.get(grant.user_id)
-        try:
-            return plan(grant, namespace, now, *by, backfill=terms.backfill, batch=terms.batch)
-        except (AmountScale, AmountRange):
-            await self._directory.refresh()
-            current = await self._directory.namespace(namespace.name)
-            if current.version == namespace.version:
-                raise
-            return plan(grant, current, now, *by, backfill=terms.backfill, batch=terms.batch)
+    async def _plan_again(self, grant: Grant, namespace: Namespace, terms: Terms, zones: Mapping[str, str]) -> Entry:
+        """A plan by the rules in force, for a grant that those refuse which this process knew."""
+        await self._directory.refresh()
+        current = await self._directory.namespace(namespace.name)
+        return terms.plan(grant, current, self._clock(), zones)
 
     async def _namespace_of(self, grant: Grant, terms: Terms) -> Namespace:
         assert isinstance(grant, NamedGrant)
-        _need(terms, grant.namespace)
+        terms.check(grant.namespace)
         return await self._directory.namespace(grant.namespace)
 
     async def _one_of(self, grant: Grant, terms: Terms, unknown: dict[str, Problem]) -> Namespace:
@@ -223,10 +207,11 @@ class Writer:
         kind = _grant[spoken] if namespace else _named[spoken]
         turns = Turns()
         for i, member in enumerate(raw):
-            if turns.is_over(member):
+            size = size_of(member)
+            if turns.is_over(size):
                 await asyncio.sleep(0)
             try:
-                check_grant(member)
+                check_size(size)
                 grants[i] = decode(kind, member)
                 if spoken == MSGPACK:
                     grants[i].amount = msgpack_number(grants[i].amount)
@@ -268,7 +253,10 @@ class Writer:
                 await asyncio.sleep(0)
             grant = grants[i]
             try:
-                entry = await self._plan(grant, where, now, terms, zones.by_user)
+                try:
+                    entry = terms.plan(grant, where, now, zones.by_user)
+                except (AmountScale, AmountRange):
+                    entry = await self._plan_again(grant, where, terms, zones.by_user)
             except Problem as problem:
                 results[i] = told(grant.grant_id, problem)
                 continue
@@ -302,7 +290,8 @@ class Writer:
 
     async def _submitted(self, entries: list[Entry], zones: Zones, atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition; those that were planned by zones of earlier are planned again."""
-        await self._memory.recall(entries, self._committer)
+        if not self._memory.knows(entries, self._committer):
+            await self._memory.recall(entries, self._committer)
         if zones.users and not await self._names.still_hold(zones):
             return [STALE_PLAN] * len(entries)
         return await self._committer.submit(entries[0].namespace.partition, entries, atomic)
@@ -330,10 +319,6 @@ class Writer:
                 results[i] = told(entry.body.grant_id, problem)
         if atomic and stale:
             stale[:] = [i for i, _ in held]
-
-
-def _need(terms: Terms, name: str) -> None:
-    need(terms.principal, "admin" if terms.backfill else "write", name)
 
 
 def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:

@@ -54,19 +54,14 @@ def answered(
         def end() -> None:
             ends.count += 1
 
-        cycle = Cycle(
-            scope={"method": method},  # type: ignore[typeddict-item]
-            transport=wire,  # type: ignore[arg-type]
+        protocol = SimpleNamespace(
+            transport=wire,
             flow=FlowControl(wire),  # type: ignore[arg-type]
             logger=logging.getLogger(),
-            access_logger=logging.getLogger(),
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
+            on_response_complete=end,
             expect_100_continue=False,
-            keep_alive=keep_alive,
-            on_response=end,
         )
+        cycle = Cycle({"method": method}, protocol, keep_alive=keep_alive)  # type: ignore[arg-type]
         for message in messages:
             await cycle.send(message)
             if look is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.model.errors import BadRequest, Invalid, Problem, TooLarge
 from app.wire import JSON, MSGPACK, NDJSON
-from app.write.requests import ARRAY_MAX, GRANT_BYTES_MAX, LINES_MAX, Turns, check_grant, split
+from app.write.requests import ARRAY_MAX, GRANT_BYTES_MAX, LINES_MAX, Turns, check_size, size_of, split
 
 MB = 1024 * 1024
 
@@ -91,15 +91,15 @@ def test_the_loop_goes_on_while_lines_are_counted_and_split() -> None:
 
 
 def test_a_grant_larger_than_any_is_not_decoded() -> None:
-    check_grant(b"x" * GRANT_BYTES_MAX)
+    check_size(size_of(b"x" * GRANT_BYTES_MAX))
     with pytest.raises(TooLarge):
-        check_grant(msgspec.Raw(b"x" * (GRANT_BYTES_MAX + 1)))
+        check_size(size_of(msgspec.Raw(b"x" * (GRANT_BYTES_MAX + 1))))
 
 
 def test_large_members_end_a_turn_sooner() -> None:
     def count(member: Any) -> int:
         turns = Turns()
-        return next(i for i in range(1, 10_000) if turns.is_over(member))
+        return next(i for i in range(1, 10_000) if turns.is_over(size_of(member)))
 
     assert count(b"x" * 100) == 256
     assert count(b"x" * GRANT_BYTES_MAX) == 4

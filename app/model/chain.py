@@ -1,7 +1,8 @@
 """Corrections of one user's grants planned in one go, one behind the other: each knows what those before it will do.
 
 Where they hang on the user's other grants, or on each other, the first stands on the user's last change and each other
-one on the entry right before it: the script takes all, or those up to the first that it refuses.
+one on the entry right before it: the script takes all, or those up to the first that it refuses. A loose plan lets the
+user get grants meanwhile: it adds to sums what is right whatever else is granted, and takes no number away.
 """
 
 from bisect import bisect_left, insort
@@ -28,6 +29,8 @@ from .namespace import Namespace
 from .tie import line_key, place_by, place_of
 
 FOLLOWS = "f="
+STRICT = "u="
+LOOSE = "g="
 #: Of a cell of which it matters only that somebody is in it.
 _SOME = Cell(0, 0, 0, 0, 0)
 
@@ -117,15 +120,27 @@ def cells_wanted(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
     return list(wanted)
 
 
+def may_be_loose(namespace: Namespace) -> bool:
+    """Whether corrections of a namespace can be planned while their user gets grants: where scores are sums, and the
+    line does not hang on single grants."""
+    return namespace.rules.aggregation == "sum" and not namespace.by_moment
+
+
+def is_loose(entries: Sequence[Entry]) -> bool:
+    """Whether a loose plan turned out to hold loosely: no number goes, and the last granted_at falls in no chain."""
+    lowered = sum("@" in entry.moves for entry in entries)
+    return not any("x" in entry.moves for entry in entries) and (lowered == 0 or len(entries) == 1)
+
+
 def entries_of(
-    namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int
+    namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int, *, loose: bool = False
 ) -> Iterator[Entry]:
     """The entries of the steps that change something, in order. O(changes · cells · log changes), mostly.
 
     rest: what the grants that no step changes make of each cell, complete as of the user's change `user_seq`; None
-    where that is not needed.
+    where that is not needed. loose: `user_seq` is any seq as of which they are complete; grants may have come since.
     """
-    cells, hold, follows = _Cells(namespace, rest or {}), "", f"u={user_seq}"
+    cells, hold, follows = _Cells(namespace, rest or {}), "", f"{LOOSE if loose else STRICT}{user_seq}"
     changes = changes_of(steps)
     for step in reversed(changes):
         cells.put(step.ask.grant_id, step.live[0])
@@ -136,14 +151,14 @@ def entries_of(
             hold, follows = follows, FOLLOWS
         windows, labels = cells_of(namespace, *step.live)
         others = {} if rest is None else cells.others(step.ask.grant_id, ("all", *windows, *labels))
-        yield correction_entry(namespace, step.ask, step.before, step.after, others, hold, step.asked)
+        yield correction_entry(namespace, step.ask, step.before, step.after, others, hold, step.asked, loose)
         cells.put(step.ask.grant_id, step.live[1])
 
 
-def stand_on(entry: Entry, user_seq: int) -> None:
+def stand_on(entry: Entry, user_seq: int, *, loose: bool = False) -> None:
     """Lets an entry stand on the user's change `user_seq`, where what it follows went in a call before its own."""
     if entry.moves.endswith(FOLLOWS):
-        entry.moves = entry.moves.removesuffix(FOLLOWS) + f"u={user_seq}"
+        entry.moves = entry.moves.removesuffix(FOLLOWS) + f"{LOOSE if loose else STRICT}{user_seq}"
 
 
 class _Cells:
@@ -153,7 +168,7 @@ class _Cells:
     def __init__(self, namespace: Namespace, rest: Mapping[str, Cell]) -> None:
         self._namespace = namespace
         self._rest = rest
-        self._counts_alone = namespace.rules.aggregation == "sum" and not namespace.by_moment
+        self._counts_alone = may_be_loose(namespace)
         self._held: dict[str, tuple[Held, dict[str, None]]] = {}
         self._counts: dict[str, int] = {}
         self._amounts: dict[str, list[int]] = {}

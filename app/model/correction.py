@@ -208,12 +208,17 @@ def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> t
 
 
 def plan_moves(
-    namespace: Namespace, before: Held | None, after: Held | None, others: Mapping[str, Cell], hold: str = ""
+    namespace: Namespace,
+    before: Held | None,
+    after: Held | None,
+    others: Mapping[str, Cell],
+    hold: str = "",
+    loose: bool = False,
 ) -> Moves:
     """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
 
     hold: by what `others` are complete, as lua/include/outcome.lua reads it. A sum that grows or shrinks in place needs
-    no such hold.
+    no such hold. loose: the user may get grants meanwhile, so that the last granted_at is told as they may raise it.
     """
     windows, labels = cells_of(namespace, before, after)
     if before is None and after is None:
@@ -236,7 +241,12 @@ def plan_moves(
                 if what == "w" and namespace.by_moment and text[-1][-1] != "x":
                     text.append(f"~{digits_of(_place(namespace, will, others.get(name)))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
-    text.append(f"a={max(moments)}" if moments else "ax")
+    if not loose or not moments:
+        text.append(f"a={max(moments)}" if moments else "ax")
+    elif before is None or before.granted_at <= max(moments):
+        text.append(f"a+{max(moments)}")
+    else:
+        text.append(f"a={max(moments)}@{before.granted_at}")
     return Moves(windows, labels, "".join(text) + hold)
 
 
@@ -294,10 +304,13 @@ def correction_entry(
     others: Mapping[str, Cell],
     hold: str = "",
     asked: bytes | None = None,
+    loose: bool = False,
 ) -> Entry:
-    """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on."""
+    """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on.
+
+    hold, loose: as `plan_moves` takes them."""
     live = tuple(None if side.voided else side for side in (before, after))
-    moves = plan_moves(namespace, live[0], live[1], others, hold)
+    moves = plan_moves(namespace, live[0], live[1], others, hold, loose)
     revision = before.revision + 1
     body = LogEntry(
         kind=CORRECTION,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from time import monotonic
+from typing import NamedTuple
 
 from ..model.correction import Held
 from ..model.entry import CORRECTION, GRANT, entry_id
@@ -62,14 +63,41 @@ class Catchup:
                 await waiting.pause()
         return found
 
-    async def user_flushed(self, namespace: Namespace, user: str, waiting: Patience) -> int:
-        """The seq of the user's last change, once the ledger holds it."""
-        p = namespace.partition
+    async def user_flushed(self, namespace: Namespace, user: str, waiting: Patience) -> None:
+        """Returns once the ledger holds the user's changes that Redis had counted when it was asked."""
+        await self._flushed(namespace, (await self._changes(namespace, user)).last, waiting)
+
+    async def user_at_rest(self, namespace: Namespace, user: str, waiting: Patience) -> int:
+        """The seq of the user's last change, once the ledger holds it. A user who changes all the time is seldom so."""
         while True:
-            seq = int(await self._gatherer.call(("HGET", keys.balances(p, namespace.id) + user, "seq")) or 0)
-            if await self._ledger.seq(p) >= seq:
-                return seq
+            last = (await self._changes(namespace, user)).last
+            if await self._ledger.seq(namespace.partition) >= last:
+                return last
             await waiting.pause()
+
+    async def user_corrected(self, namespace: Namespace, user: str, waiting: Patience) -> tuple[int, int]:
+        """The seq of the user's last change, and the one up to which the ledger holds the log, once it holds all
+        changes of the user's but grants that were counted when it was asked."""
+        changes = await self._changes(namespace, user)
+        return changes.last, await self._flushed(namespace, changes.corrected, waiting)
+
+    async def _changes(self, namespace: Namespace, user: str) -> "_Changes":
+        key = keys.balances(namespace.partition, namespace.id) + user
+        last, corrected = await self._gatherer.call(("HMGET", key, "seq", "corrected"))
+        return _Changes(int(last or 0), int(corrected or 0))
+
+    async def _flushed(self, namespace: Namespace, seq: int, waiting: Patience) -> int:
+        """Up to where the ledger holds the log, once that is at least `seq`."""
+        while (flushed := await self._ledger.seq(namespace.partition)) < seq:
+            await waiting.pause()
+        return flushed
+
+
+class _Changes(NamedTuple):
+    """The seqs of a user's last change and of the last one that was no grant; 0: none."""
+
+    last: int
+    corrected: int
 
 
 def _next_name(namespace: Namespace, grant_id: str, held: Held | None) -> bytes:

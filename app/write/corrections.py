@@ -8,7 +8,18 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..model.chain import Step, cells_wanted, changes_of, entries_of, needs_joint_plan, stand_on, steps_of
+from ..model.chain import (
+    LOOSE,
+    Step,
+    cells_wanted,
+    changes_of,
+    entries_of,
+    is_loose,
+    may_be_loose,
+    needs_joint_plan,
+    stand_on,
+    steps_of,
+)
 from ..model.correction import Ask, Cell, Held, cells_of, corrected, needs_others, plan_moves
 from ..model.entry import Entry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserErased, problem_of
@@ -138,26 +149,47 @@ class Corrector:
         """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
         ids = list(dict.fromkeys(ask.grant_id for ask in asks))
         steps = await self._steps(namespace, user, asks, await self._catchup.known(namespace, ids, waiting))
-        rest, seq = None, 0
-        if needs_joint_plan(namespace, steps):
-            seq = await self._catchup.user_flushed(namespace, user, waiting)
-            if len(ids) > 1:
-                # Each is one of the others to the rest: as of that change, all of them.
-                steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
-            changing = list({step.ask.grant_id for step in changes_of(steps)})
-            rest = await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
-        entries: list[Entry] = []
-        for entry in entries_of(namespace, steps, rest, seq):
-            entries.append(entry)
-            if len(entries) % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-        outcomes, problem = await self._submit(namespace, entries, rest is not None)
+        joint = needs_joint_plan(namespace, steps)
+        if joint:
+            steps, entries = await self._joint_plan(namespace, user, asks, steps, waiting)
+        else:
+            entries = await _made(entries_of(namespace, steps, None, 0))
+        outcomes, problem = await self._submit(namespace, entries, joint)
         if any(outcome.code == "stale_rules" for outcome in outcomes):
             if waiting.spent_s > LIFT_AFTER_S:
                 await self._fences.lift(namespace.name)
             await self._directory.refresh()
-        results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), rest is not None)
+        results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), joint)
         return [problem if result is None else result for result in results]
+
+    async def _joint_plan(
+        self, namespace: Namespace, user: str, asks: Sequence[Ask], steps: list[Step], waiting: Patience
+    ) -> tuple[list[Step], list[Entry]]:
+        """The steps and entries of asks that hang on the user's other grants. The plan is a loose one where that does:
+        who gets grants all the time is hardly ever at rest. Else it waits until the ledger holds the user's last
+        change."""
+        if may_be_loose(namespace):
+            seq, flushed = await self._catchup.user_corrected(namespace, user, waiting)
+            steps, rest = await self._with_others(namespace, user, asks, steps)
+            entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
+            if is_loose(entries):
+                return steps, entries
+            if flushed >= seq:
+                return steps, await _made(entries_of(namespace, steps, rest, seq))
+        seq = await self._catchup.user_at_rest(namespace, user, waiting)
+        steps, rest = await self._with_others(namespace, user, asks, steps)
+        return steps, await _made(entries_of(namespace, steps, rest, seq))
+
+    async def _with_others(
+        self, namespace: Namespace, user: str, asks: Sequence[Ask], steps: list[Step]
+    ) -> tuple[list[Step], dict[str, Cell]]:
+        """The steps, and what the user's grants that none of them changes make of each cell."""
+        ids = list(dict.fromkeys(ask.grant_id for ask in asks))
+        if len(ids) > 1:
+            # Each is one of the others to the rest: as of one moment, all of them.
+            steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
+        changing = list({step.ask.grant_id for step in changes_of(steps)})
+        return steps, await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
 
     async def _submit(
         self, namespace: Namespace, entries: list[Entry], joint: bool
@@ -167,10 +199,10 @@ class Corrector:
         if not joint:
             return (await self._committer.submit(namespace.partition, entries) if entries else []), None
         outcomes: list[Outcome] = []
-        problem = None
+        problem, loose = None, LOOSE in entries[0].moves if entries else False
         for part in portions(entries):
             if outcomes:
-                stand_on(part.entries[0], outcomes[-1].seq or 0)
+                stand_on(part.entries[0], outcomes[-1].seq or 0, loose=loose)
             try:
                 outcomes += await self._committer.submit(namespace.partition, list(part.entries), together=True)
             except Problem as error:
@@ -254,6 +286,16 @@ class Corrector:
             *(outcome.seq, outcome.epoch, self._ack),
             revision=body.revision,
         )
+
+
+async def _made(entries: Iterator[Entry]) -> list[Entry]:
+    """The entries, while others have their turns."""
+    made: list[Entry] = []
+    for entry in entries:
+        made.append(entry)
+        if len(made) % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+    return made
 
 
 def _absent(namespace: Namespace, grant_id: str) -> GrantNotFound:

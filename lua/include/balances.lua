@@ -1,6 +1,7 @@
 -- Running balances of a user in a namespace: total, count, last granted_at, seq of the last change, then per category
 -- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards). `at`: when the score on
--- the `all` board last changed (µs); it is written and never read here.
+-- the `all` board last changed (µs); it is written and never read here. `corrected`: the seq of the last change that was no
+-- grant, there once there was one; include/outcome reads it.
 -- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
 -- places of the labels among them; `dates` are the days that it may touch (include/days).
 
@@ -68,6 +69,9 @@ local function write_balances(user, scratch)
   end
   if user.changed_at then
     scratch[n + 1], scratch[n + 2], n = 'at', user.changed_at, n + 2
+  end
+  if user.corrected then
+    scratch[n + 1], scratch[n + 2], n = 'corrected', user.corrected, n + 2
   end
   call('HSET', user.key, unpack(scratch, 1, n))
   if user.dates[1] then

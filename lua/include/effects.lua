@@ -62,5 +62,8 @@ local function take_effect(batch, entry, seq)
     user.changed_at = batch.at
   end
   user.touched, user.mover = true, entry.number
+  if entry.moves ~= '' and entry.moves ~= 'b' then
+    user.corrected = seq
+  end
   return score, previous
 end

@@ -3,8 +3,10 @@
 -- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
 -- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
 -- to be), + (moves by) or x (is gone); where times are kept (include/times) `@<time>` follows a number that is to be, where
--- the line goes by moments (include/ties) `~<digits>` a score. a=… is the last granted_at (ax: none); u=… the seq of the
--- user's last change that it was planned upon, f= that this is the entry right before it. A t in front marks what takes a
+-- the line goes by moments (include/ties) `~<digits>` a score. a=… is the last granted_at (ax: none), a+… one that it is at
+-- least, `@<moment>` behind a=… the one that it was; u=… the seq of the user's last change that it was planned upon, f= that
+-- this is the entry right before it. g=… is less: grants may have come after that seq, but nothing else; it stands where no
+-- number is to go, and where what is moved by a sum is moved alike whatever else was granted. A t in front marks what takes a
 -- duplicate back; b alone is a grant that an admin lets in behind a seal, s… a seal (include/closed); `h` and a
 -- version shows, hides or erases a user (include/veil): both move no number.
 
@@ -28,6 +30,32 @@ local function keep_times(entry)
   end
 end
 
+-- The user's last change that was no grant; 0 where there was none.
+local function corrected_at(user)
+  return user.corrected or integer(call('HGET', user.key, 'corrected'), 0)
+end
+
+-- Whether a plan that was made upon `seq` holds although there may be grants since. was: the last granted_at as it was
+-- then, where it falls: who granted at that moment or before it since would not be seen.
+local function holds_loosely(user, seq, was)
+  local changed = user.held[4] or 0
+  if changed <= seq then
+    return changed > 0
+  end
+  local corrected = corrected_at(user)
+  return corrected and corrected <= seq and not (was and user.held[3] == was)
+end
+
+-- The last granted_at after an `a`.
+local function last_after(last, how, moment, was)
+  if how == '+' then
+    return last and math.max(last, moment) or moment
+  elseif was and last ~= was then
+    return last
+  end
+  return how == '=' and moment
+end
+
 local function time_after(how, time, held)
   return how ~= 'x' and (tonumber(time) or held)
 end
@@ -46,7 +74,7 @@ local function work_out_moves(entry)
   if timed then
     keep_times(entry)
   end
-  local by_moment = entry.target.space.by_moment
+  local by_moment, was = entry.target.space.by_moment, nil
   for i = 1, by_moment and #boards or 0 do
     after.digits[i] = boards[i].digits[number] or false
   end
@@ -61,9 +89,14 @@ local function work_out_moves(entry)
       after.labels[place] = moved(after.labels[place], how, value)
       after.label_times[place] = timed and time_after(how, time, after.label_times[place])
     elseif what == 'a' then
-      after.last = moved(false, how, value)
+      was = tonumber(time)
+      after.last = last_after(held[3], how, value, was)
     elseif what == 'f' then
       if entry.user.mover ~= entry.number - 1 then
+        return 'stale_user'
+      end
+    elseif what == 'g' then
+      if not holds_loosely(entry.user, value, was) then
         return 'stale_user'
       end
     elseif (held[4] or 0) ~= value then

@@ -71,6 +71,7 @@ def test_moves_add_set_and_take_away(partition: Any) -> None:
         b"last": str(NOW).encode(),
         b"seq": b"3",
         b"at": logged_at(partition, 3),
+        b"corrected": b"3",
         b"c:red": b"7",
     }
     assert scores(partition, "hare") == {"all": 3, "2023-11": 3, "2023-W46": 3, "2023-11-14": 3}
@@ -82,7 +83,7 @@ def test_a_user_without_live_grants_leaves_the_boards_and_comes_back(partition: 
     assert (gone.code, gone.score, gone.previous) == ("applied", None, 5)
     assert scores(partition) == {}
     held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2", b"at": logged_at(partition, 2)}
+    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2", b"at": logged_at(partition, 2), b"corrected": b"2"}
     back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, weight=1)
     again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, weight=-1)
     third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, weight=1)
@@ -98,6 +99,53 @@ def test_a_plan_upon_an_older_user_is_refused(partition: Any) -> None:
     partition.call(grant, partition.entry("g2"))
     assert partition.codes(correction(grant, "w1xw2xw3xw4xaxu=1")) == ["stale_user"]
     assert scores(partition)["all"] == 10
+
+
+def test_a_loose_plan_stands_while_grants_come_and_nothing_else(partition: Any) -> None:
+    first, second = partition.entry("g1"), partition.entry("g2", amount=3)
+    assert partition.codes(first, second, partition.entry("g3", amount=2)) == ["applied"] * 3
+    # Planned upon 2: a grant came since. In the call before it, too.
+    minus = "w1-5w2-5w3-5w4-5".replace("-", "+-")
+    void = correction(first, f"{minus}a+{NOW}g=2", weight=-1)
+    assert partition.codes(partition.entry("g4", amount=1), void) == ["applied"] * 2
+    assert scores(partition)["all"] == 6
+    # Another correction came since, which one that is planned upon 2 does not know of; upon 5 it does.
+    other = correction(second, f"w1+-3w2+-3w3+-3w4+-3a+{NOW}g=2", weight=-1)
+    assert partition.codes(other) == ["stale_user"]
+    assert (
+        partition.codes(partition.entry("g5", amount=1), correction(second, "w1+-3g=5", weight=-1)) == ["applied"] * 2
+    )
+    assert partition.codes(correction(partition.entry("g3", amount=2), "w1+-2g=6", weight=-1)) == ["stale_user"]
+    # In one call: the plan of the second does not know of the first.
+    pair = [correction(partition.entry(f"g{i}", amount=1), "w1+-1g=7", weight=-1) for i in (4, 5)]
+    assert partition.codes(*pair) == ["applied", "stale_user"]
+    # A user of whom nothing is kept any more has no plan.
+    partition.store.delete(keys.balances(P, 7) + "otter")
+    assert partition.codes(correction(partition.entry("g9"), "w1+-1g=99", weight=-1)) == ["stale_user"]
+
+
+def test_the_last_moment_of_a_loose_plan(partition: Any) -> None:
+    name = keys.balances(P, 7) + "otter"
+    grants = [partition.entry(f"g{i}", at=NOW + i) for i in range(3)]
+    assert partition.codes(*grants[:2]) == ["applied"] * 2
+
+    def last() -> int:
+        return int(partition.store.hget(name, "last"))
+
+    # Nothing came since: it falls, as planned.
+    assert partition.codes(correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=2", weight=-1)) == ["applied"]
+    assert last() == NOW
+    back = correction(grants[1], f"w1+5a+{NOW + 1}g=3", revision=3, weight=1)
+    assert (partition.codes(back), last()) == (["applied"], NOW + 1)
+    # A later one came since: it is the last.
+    fall = correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=4", revision=4, weight=-1)
+    assert (partition.codes(grants[2], fall), last()) == (["applied"] * 2, NOW + 2)
+    # One came since that may be the last by now, or not.
+    early = partition.entry("early", at=NOW + 1)
+    fall = correction(grants[2], f"w1+-5a={NOW}@{NOW + 2}g=6", revision=2, weight=-1)
+    assert partition.codes(early, fall) == ["applied", "stale_user"]
+    rise = correction(grants[0], f"w1+0a+{NOW + 1}g=6", revision=2)
+    assert (partition.codes(rise), last()) == (["applied"], NOW + 2)
 
 
 def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:

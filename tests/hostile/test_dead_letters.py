@@ -67,7 +67,7 @@ def boards(iso: Isolation, space: str) -> Any:
                 found[key] = iso.direct.zrange(key, 0, -1, withscores=True)
             else:
                 held = iso.direct.hgetall(key)
-                found[key] = {name: held[name] for name in held if name not in (b"seq", b"at")}
+                found[key] = {name: held[name] for name in held if name not in (b"seq", b"at", b"corrected")}
     return found
 
 

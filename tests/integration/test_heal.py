@@ -63,7 +63,7 @@ class Healing:
                     found[key] = self.direct.zrange(key, 0, -1, withscores=True)
                 else:
                     hash_ = self.direct.hgetall(key)
-                    found[key] = {name: hash_[name] for name in hash_ if name not in (b"seq", b"at")}
+                    found[key] = {name: hash_[name] for name in hash_ if name not in (b"seq", b"at", b"corrected")}
         return found
 
 

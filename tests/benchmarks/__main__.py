@@ -24,6 +24,7 @@ from tests.benchmarks import (
     days,
     explain,
     growth,
+    indexes,
     latest,
     limits,
     ranges,
@@ -60,6 +61,7 @@ PARTS = [
     "verify",
     "growth",
     "corrections",
+    "indexes",
     "worst",
 ]
 
@@ -252,6 +254,8 @@ def main(parts: list[str]) -> None:
         verify.main(load)
     if "corrections" in wanted:
         corrections.main()
+    if "indexes" in wanted:
+        indexes.main()
     if "worst" in wanted:
         worst.main()
 

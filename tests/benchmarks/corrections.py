@@ -12,7 +12,7 @@ from typing import Any
 from tests.conftest import Stack
 
 VOIDS = 60
-BUSY_VOIDS = 10
+BUSY_VOIDS = 40
 CHAINS = 5
 CHAIN = 300
 AT = "2019-03-05T12:00:00Z"
@@ -107,7 +107,7 @@ def main() -> None:
             tell(
                 "... of a user with 50 grants/s",
                 spent,
-                None,
+                150,
                 f"{failed} of {BUSY_VOIDS} failed, {rate[0]:.0f} grants/s",
             )
         finally:

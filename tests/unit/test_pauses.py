@@ -48,8 +48,8 @@ class Behind:
 class Counted:
     """A Redis that has counted more than the ledger holds."""
 
-    async def call(self, call: Any) -> bytes:
-        return b"9"
+    async def call(self, call: Any) -> Any:
+        return b"9" if call[0] == "HGET" else [b"9"] * (len(call) - 2)
 
 
 async def _counted(*args: Any) -> Any:
@@ -78,11 +78,11 @@ def test_an_explanation_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_correction_looks_a_few_times_for_its_grant_and_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catchup, "are_counted", _all_counted)
-    for what in ("known", "user_flushed"):
+    for what in ("known", "user_flushed", "user_at_rest", "user_corrected"):
         store: Any = Behind()
         ledger = Catchup(Counted(), store)  # type: ignore[arg-type]
         waiting = Patience(WAIT_S)
-        look: Any = ledger.known(SPACE, ["g"], waiting) if what == "known" else ledger.user_flushed(SPACE, "a", waiting)
+        look: Any = getattr(ledger, what)(SPACE, ["g"] if what == "known" else "a", waiting)
         with pytest.raises(StoreUnavailable):
             asyncio.run(look)
         assert 2 <= store.looks <= LOOKS_MAX

@@ -4,7 +4,8 @@
 -- ARGV     window, how many keys the boards have, then for each board: its name, its version (0: as it is)
 -- Reply    1 done, 0 refused: the window is not sealed here
 -- Effects  the boards are gone with their versions and sums, and the scores kept for those who are off them; the window is
---          marked archived (`x:<window>`: `a <version>`), at the highest version that one of its boards had; it only rises;
+--          marked archived (`x:<window>`: `a <version>`), at the highest version that one of its boards had; it only
+--          rises, and by each revision, also where a heal of the sealed board had a later seq than what the revision adds;
 --          the namespace has so many open boards (`#b`) fewer
 --
 --- @include "include/room"
@@ -16,13 +17,16 @@ if not closed then
   return 0
 end
 local version = tonumber(string.match(closed, '^a (%d+)$') or '0')
-local versions, sums, kept = { 'v:' .. window }, {}, {}
+local told, versions, sums, kept = 0, { 'v:' .. window }, {}, {}
 for i = 3, #ARGV, 2 do
   versions[#versions + 1], sums[#sums + 1], kept[#kept + 1] = 'v:' .. ARGV[i], 't:' .. ARGV[i], 'h:' .. ARGV[i]
-  version = math.max(version, tonumber(ARGV[i + 1]))
+  told = math.max(told, tonumber(ARGV[i + 1]))
 end
 for _, held in ipairs(redis.call('HMGET', space_key, unpack(versions))) do
   version = math.max(version, held and tonumber(held) or 0)
+end
+if told > 0 then
+  version = told > version and told or version + 1
 end
 make_room(space_key)
 redis.call('HSET', space_key, 'x:' .. window, string.format('a %d', version))

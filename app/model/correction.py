@@ -4,7 +4,7 @@ A number is a cell: the user's score in one window, or the balance of one label.
 the user's other live grants, which the ledger knows; a plan is good as long as the user has not changed since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
@@ -214,9 +214,11 @@ def plan_moves(
     others: Mapping[str, Cell],
     hold: str = "",
     loose: bool = False,
+    kept: Collection[str] = (),
 ) -> Moves:
     """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
 
+    kept: boards that stay as they are, where the change hangs on the user's other grants.
     hold: by what `others` are complete, as lua/include/outcome.lua reads it. A sum that grows or shrinks in place needs
     no such hold. loose: the user may get grants meanwhile, so that the last granted_at is told as they may raise it.
     """
@@ -228,11 +230,14 @@ def plan_moves(
         assert after is not None
         by = after.amount - before.amount
         moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
-        return Moves(windows, labels, _each("w", windows, by) + "".join(f"l{place}+{by}" for place, _ in moved) + hold)
+        text = [f"w{i}+{by}" for i in range(1, len(windows) + 1)] + [f"l{place}+{by}" for place, _ in moved]
+        return Moves(windows, labels, "".join(text) + hold)
     text = []
     was_in, is_in = (_cells_counted(namespace, side) for side in (before, after))
     for what, names in (("w", windows), ("l", labels)):
         for i, name in enumerate(names, 1):
+            if name in kept:
+                continue
             was, will = before if name in was_in else None, after if name in is_in else None
             if name.startswith("d:"):
                 text.append(f"{what}{i}{'x' if will is None and name not in others else '=1'}")
@@ -261,10 +266,6 @@ def needs_others(namespace: Namespace, before: Held | None, after: Held | None) 
     if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
         return before is not None or after is not None
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
-
-
-def _each(what: str, names: tuple[str, ...], by: int) -> str:
-    return "".join(f"{what}{i}+{by}" for i in range(1, len(names) + 1))
 
 
 def _move(namespace: Namespace, before: Held | None, after: Held | None, others: Cell | None) -> str:

@@ -13,11 +13,11 @@ from ..model.correction import Moves, cells_of, held_of, plan_moves
 from ..model.entry import GRANT, HEAL, Entry, entry_id
 from ..model.namespace import Namespace
 from ..store import apply, keys
-from ..store.ledger import cell_of
 from ..store.partitions import read_head
 from ..store.redis import Link, Refused
 from .faults import HEAL as HEAL_FAILS
 from .faults import Faults, Unit, is_lost
+from .others import others_of
 from .sink import Offset, Sink, Stray, stray_of
 
 #: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
@@ -98,9 +98,9 @@ async def _plan(sink: Sink, namespace: Namespace, strays: Sequence[Stray], hold:
     before = held_of(stray.claimed, stray.seq) if stray.weight else None
     windows, labels = cells_of(namespace, before, None)
     gone = [stray.seq for stray in strays]
-    how = namespace.counted if namespace.by_moment else None
-    rows = await sink.fetch("other_cells", namespace.id, stray.claimed.user, [], [*windows, *labels], gone, how)
-    return plan_moves(namespace, before, None, {row["cell"]: cell_of(row, row["latest_at"]) for row in rows}, hold)
+    user = stray.claimed.user
+    others = await others_of(sink, namespace, user, stray.seq, [], windows, labels, gone)
+    return plan_moves(namespace, before, None, others.cells, hold, kept=others.kept)
 
 
 def _entry(namespace: Namespace, stray: Stray, moves: Moves) -> Entry:

@@ -14,10 +14,10 @@ from ..model.correction import Held, Moves, cells_of, held_of, plan_moves
 from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, Entry, LogEntry, entry_id
 from ..model.namespace import Namespace
 from ..store import apply, keys
-from ..store.ledger import cell_of
 from ..store.partitions import read_head
 from ..store.redis import Link, Refused
 from .faults import DEAD_LETTER, Faults, Unit
+from .others import others_of
 from .row import unpack
 from .sink import Offset, Sink
 
@@ -138,10 +138,9 @@ async def _plan(sink: Sink, namespace: Namespace, letter: Letter, hold: str) -> 
         for row in await sink.fetch("held", namespace.id, [claimed.grant_id]):
             after = None if row["voided"] else _held(row)
     boards, labels = cells_of(namespace, before, after)
-    others = [claimed.grant_id] if claimed.kind == CORRECTION else []
-    how = namespace.counted if namespace.by_moment else None
-    rows = await sink.fetch("other_cells", namespace.id, claimed.user, others, [*boards, *labels], [letter.seq], how)
-    return plan_moves(namespace, before, after, {row["cell"]: cell_of(row, row["latest_at"]) for row in rows}, hold)
+    own = [claimed.grant_id] if claimed.kind == CORRECTION else []
+    others = await others_of(sink, namespace, claimed.user, letter.seq, own, boards, labels, [letter.seq])
+    return plan_moves(namespace, before, after, others.cells, hold, kept=others.kept)
 
 
 def _held(row: asyncpg.Record) -> Held:

@@ -40,7 +40,8 @@ class Ledger:
     ) -> dict[str, Cell]:
         """What the user's live grants other than some make of each cell. O(the user's grants)."""
         how = namespace.counted if namespace.by_moment else None
-        rows = await self._postgres.fetch("other_cells", namespace.id, user, list(grant_ids), list(cells), [], how)
+        names = list(grant_ids), list(cells)
+        rows = await self._postgres.fetch("other_cells", namespace.id, user, *names, [], how, None)
         return {row["cell"]: cell_of(row, to_micros(row["latest_at"])) for row in rows}
 
 

@@ -518,8 +518,8 @@ ORDER BY l.seq;
 -- name: other_cells
 -- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
 -- and an open dead letter are one more grant, but for those of some seqs ($5). tie: where the line goes by moments, the
--- place of the score that is made so ($6), else null. O(the user's grants): LIMIT and OFFSET keep each look-up one of the
--- whole key, also while nothing is known yet of how large the ledger is.
+-- place of the score that is made so ($6), else null. $7: as the log stood at a seq, but without what was taken off the
+-- boards since; null: as it stands. O(the user's grants): LIMIT and OFFSET keep each look-up one of the whole key, also while nothing is known yet of how large the ledger is.
 WITH live AS (
     SELECT l.value, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
     FROM ledger l
@@ -529,6 +529,7 @@ WITH live AS (
           AND kind = CASE WHEN l.kind IN ('duplicate', 'tombstone') THEN l.kind ELSE 'grant' END LIMIT 1) AS f
     WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
       AND l.kind IN ('grant', 'correction', 'duplicate', 'tombstone') AND NOT l.voided
+      AND ($7::bigint IS NULL OR coalesce(l.original_seq, l.seq) <= $7)
       AND CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
               SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
               AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
@@ -537,7 +538,8 @@ WITH live AS (
               AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
               SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-              AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0) END),
+              AND c.kind = 'correction' AND c.revision > l.revision
+              AND ($7::bigint IS NULL OR coalesce(c.original_seq, c.seq) <= $7) OFFSET 0) END),
 cells AS (
     SELECT unnest(windows) AS cell, * FROM live
     UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL
@@ -550,6 +552,10 @@ SELECT cell, max(value) AS highest, min(value) AS lowest,
        CASE WHEN $6::text IS NOT NULL
             THEN tie_of(max(tie_key($6, value, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
 FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
+
+-- name: seals_in_redis
+-- Which of some windows are closed while their boards are still in Redis, and the seqs of their seals. O(windows).
+SELECT "window", seq FROM seals WHERE namespace_id = $1 AND "window" = ANY($2::text[]) AND archived_at IS NULL;
 
 -- name: offset
 SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;

@@ -90,7 +90,8 @@ class Committer:
         work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
         parts = parts_of(work, PART_US_MAX, whole=atomic or together)
         # A client's batches and its single grants have a queue and a share each.
-        lane, cost = (CALLER.get(), len(entries) > 1), sum(part.cost for part in parts)
+        lane = CALLER.get(), len(entries) > 1
+        cost = parts[0].cost if len(parts) == 1 else sum(part.cost for part in parts)
         self._shares.take(lane, cost)
         try:
             self._queue(p, lane, parts)

@@ -89,13 +89,15 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        wrong = _wrong_query(scope["query_string"]) if scope["query_string"] else None
+        if wrong is not None:
+            await problem_response(scope, wrong)(scope, receive, send)
+            return
         endpoint = self._endpoint(scope)
-        if endpoint is self._app and scope["query_string"].count(b"&") < QUERY_FIELDS_MAX:
+        if endpoint is self._app:
             await self._app(scope, receive, send)
             return
         try:
-            if scope["query_string"].count(b"&") >= QUERY_FIELDS_MAX:
-                raise Invalid(f"at most {QUERY_FIELDS_MAX} parameters are taken", field="?")
             await endpoint(scope, receive, send)
         except Problem as problem:
             await problem_response(scope, problem)(scope, receive, send)
@@ -116,6 +118,20 @@ class Front:
     async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._reader.board_of(scope)
         await response(scope, receive, send)
+
+
+def _wrong_query(query: bytes) -> Problem | None:
+    """What is wrong with a query, whatever it asks: two broken names must not become the same one."""
+    if query.count(b"&") >= QUERY_FIELDS_MAX:
+        return Invalid(f"at most {QUERY_FIELDS_MAX} parameters are taken", field="?")
+    if not query.isascii():
+        return BadRequest("the query holds bytes that are not percent-encoded")
+    try:
+        if b"%" in query:
+            unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return BadRequest("the query is not UTF-8")
+    return None
 
 
 async def _problem(request: Request, error: Problem) -> Response:

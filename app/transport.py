@@ -162,6 +162,8 @@ class Protocol(CycleProtocol):
             self._raise(_headers_too_large())
         if len(self.pipeline) >= PIPELINED_MAX:
             self._raise(RateLimited(f"at most {PIPELINED_MAX} requests may wait on a connection"))
+        if not self.url.startswith(b"/") and not _has_path(self.url):
+            self._raise(BadRequest("the request's target is no path"))
         self._reading = _BODY
         self._raw_bytes = self._body_bytes = 0
         super().on_headers_complete()
@@ -339,6 +341,14 @@ class Protocol(CycleProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._enter(self.all.goodbye)
+
+
+def _has_path(target: bytes) -> bool:
+    """Whether a target that is no path by itself (`http://host/path`, `*`, `host:port`) holds one."""
+    try:
+        return bool(httptools.parse_url(target).path)
+    except httptools.HttpParserError:
+        return False
 
 
 def _headers_too_large() -> HeadersTooLarge:

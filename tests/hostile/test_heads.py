@@ -167,3 +167,27 @@ def test_thousands_of_idle_connections_leave_others_their_way(
         began = time.monotonic()
         assert wait_until(lambda: not raws[0].is_open() and not raws[-1].is_open(), 30)
         assert time.monotonic() - began < 25
+
+
+@pytest.mark.parametrize("target", [b"GET http://elsewhere", b"CONNECT elsewhere:1", b"GET ?window=all"])
+def test_a_target_without_a_path_is_refused_by_name(short: Short, target: bytes) -> None:
+    with short.raw() as raw:
+        raw.send(target + b" HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert raw.problem() == (400, "bad_request")
+
+
+def test_a_target_that_names_the_server_is_its_path(short: Short) -> None:
+    with short.raw() as raw:
+        raw.send(head("http://elsewhere/healthz"))
+        assert raw.answer()[0] == 200
+
+
+@pytest.mark.parametrize("query", ["user=%ff", "user=%ed%a0%80", "user=ann&user=%C3%28"])
+def test_a_query_that_is_not_utf_8_is_refused_like_a_path(short: Short, query: str) -> None:
+    for path in ("/v1/namespaces/n/boards/all", "/v1/stats"):
+        with short.raw() as raw:
+            raw.send(head(f"{path}?{query}"))
+            status, body = raw.answer()
+            assert (status, json.loads(body)["code"]) == (400, "bad_request")
+            raw.send(head("/healthz"))
+            assert raw.answer()[0] == 200

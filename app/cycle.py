@@ -141,6 +141,14 @@ class CycleProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
 
+def has_path(target: bytes) -> bool:
+    """Whether a target that is no path by itself (`http://host/path`, `*`, `host:port`) holds one."""
+    try:
+        return bool(httptools.parse_url(target).path)
+    except httptools.HttpParserError:
+        return False
+
+
 def _expect(message: Any, kind: str) -> None:
     if message["type"] != kind:
         raise RuntimeError(f"expected {kind}, got {message['type']}")

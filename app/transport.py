@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import BODY_BYTES_A_S_MIN, CONNECTION, CONNECTIONS, Connections, Owner, Queue
-from .cycle import CycleProtocol
+from .cycle import CycleProtocol, has_path
 from .model.errors import BadRequest, HeadersTooLarge, Problem, RateLimited, RequestTimeout, UriTooLong
 from .refusal import whole_answer
 from .sockets import drop, set_option, unsent_bytes
@@ -162,7 +162,7 @@ class Protocol(CycleProtocol):
             self._raise(_headers_too_large())
         if len(self.pipeline) >= PIPELINED_MAX:
             self._raise(RateLimited(f"at most {PIPELINED_MAX} requests may wait on a connection"))
-        if not self.url.startswith(b"/") and not _has_path(self.url):
+        if not self.url.startswith(b"/") and not has_path(self.url):
             self._raise(BadRequest("the request's target is no path"))
         self._reading = _BODY
         self._raw_bytes = self._body_bytes = 0
@@ -341,14 +341,6 @@ class Protocol(CycleProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._enter(self.all.goodbye)
-
-
-def _has_path(target: bytes) -> bool:
-    """Whether a target that is no path by itself (`http://host/path`, `*`, `host:port`) holds one."""
-    try:
-        return bool(httptools.parse_url(target).path)
-    except httptools.HttpParserError:
-        return False
 
 
 def _headers_too_large() -> HeadersTooLarge:

@@ -27,7 +27,6 @@ QUERY_FIELDS_MAX = 550
 _PATHS_MAX = 1_024
 #: Characters of a path that is remembered; longer ones than names and windows allow take the common way.
 _PATH_CHARACTERS_MAX = 400
-_PARAMS = "namespace", "window"
 
 
 class IdConvertor(Convertor[str]):
@@ -62,11 +61,11 @@ def by_method(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) 
 
 
 @lru_cache(maxsize=_PATHS_MAX)
-def _busy(method: str, path: str) -> tuple[str, ...] | None:
-    """The parameters of a path to one of the two busiest routes: a namespace, or a namespace and a window."""
+def _busy(method: str, path: str) -> tuple[str, str | None] | None:
+    """The namespace of a path to one of the two busiest routes, and where it is a board's the window."""
     match path.split("/"):
         case ["", "v1", "namespaces", name, "grants"] if name and method == "POST":
-            return (name,)
+            return name, None
         case ["", "v1", "namespaces", name, "boards", window] if name and window and method == "GET":
             return name, window
     return None
@@ -112,8 +111,12 @@ class Front:
         found = _busy(scope["method"], path) if len(path) <= _PATH_CHARACTERS_MAX else None
         if found is None:
             return self._app
-        scope["path_params"] = dict(zip(_PARAMS, found, strict=False))
-        return self._writer if len(found) == 1 else self._board
+        namespace, window = found
+        if window is None:
+            scope["path_params"] = {"namespace": namespace}
+            return self._writer
+        scope["path_params"] = {"namespace": namespace, "window": window}
+        return self._board
 
     async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._reader.board_of(scope)

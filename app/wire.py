@@ -50,8 +50,8 @@ def media_type(scope: Scope) -> str:
     named = header(scope, b"content-type")
     if named != JSON:
         named = named.partition(";")[0].strip().lower()
-    coding = header(scope, b"content-encoding").strip().lower()
-    if coding not in ("", "identity"):
+    coding = header(scope, b"content-encoding")
+    if coding and coding.strip().lower() not in ("", "identity"):
         detail = f"send the body as it is: the coding {coding[:40]!r} is not taken"
         raise UnsupportedMediaType(detail, field="Content-Encoding", headers={"Accept-Encoding": "identity"})
     if named in ("", JSON):

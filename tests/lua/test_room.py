@@ -108,3 +108,14 @@ def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
                 partition.eval(PUBLISH, [keys.DIRECTORY], ["other", "1 {}"])
     assert store.hgetall(keys.DIRECTORY) == {b"race": b"4 null"}
     assert partition.codes(partition.entry("g1")) == ["stale_rules"]
+
+
+def test_making_room_takes_away_nothing_of_anybody(partition: Any) -> None:
+    """Namespaces and users may be called as they like; one is never called by the empty text."""
+    store = partition.store
+    for key in (keys.DIRECTORY, keys.PROFILES, keys.names_in(P, 7)):
+        store.hset(key, mapping={"probe": "1 {}", "race": "3 {}"})
+        assert partition.eval(PUBLISH, [key], ["race", "4 {}"]) == 1
+    partition.eval(BUMP, [keys.names_in(P, 7)], ["\x01"])
+    for key in (keys.DIRECTORY, keys.PROFILES, keys.names_in(P, 7)):
+        assert store.hget(key, "probe") == b"1 {}"

@@ -52,7 +52,7 @@ from .settings import Settings, read_settings
 from .store.apply import APPLY, Bounds
 from .store.archive import BoardReader
 from .store.boards import READS
-from .store.changes import BUMP
+from .store.changes import BUMP, NAME
 from .store.clock import TIME, StoreClock
 from .store.directory import PUBLISH, Directory
 from .store.fences import Fences
@@ -125,7 +125,7 @@ class Server:
             await probe(link, partitions)
 
         self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, VEIL], timeout_s=WAIT_S_MAX)
+        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, NAME, VEIL], timeout_s=WAIT_S_MAX)
         self._check_link = Link(settings.redis_url, [])
         self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
         self.directory.call = self.names.call = self.gatherer.call

@@ -8,10 +8,10 @@ from ..model.profile import NamespaceProfile, folded
 from ..settings import Settings
 from ..store import keys
 from ..store import postgres as schema
-from ..store.changes import BUMP, NAMES_CHANGED
+from ..store.changes import BUMP, NAME
 from ..store.directory import PUBLISH, namespace_of, publish_calls
 from ..store.fences import lift
-from ..store.names import name_call, own_name_calls, tell_named
+from ..store.names import name_call, own_name_call, tell_named
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Call, Link, Refused
@@ -27,7 +27,7 @@ STATES_A_CALL_MAX = 50
 async def migrate(settings: Settings) -> int:
     """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
     schema.migrate(settings.postgres_url)
-    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, BUMP, VEIL])
+    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, BUMP, NAME, VEIL])
     try:
         deployment = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}
@@ -73,7 +73,7 @@ async def _publish_names(postgres: Postgres, link: Link) -> None:
     """Every profile's name, so many at a time; what Redis lost is there again, a later version stays."""
     last, named = (0, -1), set[int]()
     while rows := await postgres.fetch("profiles", *last, PROFILES_A_CALL_MAX):
-        for reply in await link.run([*(call for row in rows for call in _name_calls(row)), NAMES_CHANGED]):
+        for reply in await link.run([_name_call(row) for row in rows]):
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a profile: {reply}")
         await _fold(postgres, [row for row in rows if row["folded"] is None and row["display_name"] is not None])
@@ -90,11 +90,11 @@ async def _fold(postgres: Postgres, rows: list[asyncpg.Record]) -> None:
         await postgres.fetch("fold_profiles", *columns, [folded(name) for name in columns[2]])
 
 
-def _name_calls(row: asyncpg.Record) -> list[Call]:
+def _name_call(row: asyncpg.Record) -> Call:
     if row["partition"] is None:
-        return [name_call(row["name"], row["version"], profile_of(row))]
+        return name_call(row["name"], row["version"], profile_of(row))
     profile = NamespaceProfile(**{field: row[field] for field in NamespaceProfile.__struct_fields__})
-    return own_name_calls(row["namespace_id"], row["partition"], row["name"], row["version"], profile)
+    return own_name_call(row["namespace_id"], row["partition"], row["name"], row["version"], profile)
 
 
 async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> None:

@@ -12,10 +12,10 @@ from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_profile, check_shown, folded
 from ..store import keys
-from ..store.changes import NAMES_CHANGED
+from ..store.changes import PROFILES_FIELD
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..store.names import name_call, own_name_calls, tell_named
+from ..store.names import name_call, own_name_call, tell_named
 from ..store.postgres import Postgres
 from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body
@@ -50,11 +50,9 @@ class Profiles:
         user = user_in(request)
         profile = check_profile(await decode_body(request, Profile))
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
-        # In this order: whoever reads that something changed must find what changed.
         await self._gatherer.call(name_call(user, row["version"], profile))
-        await self._gatherer.call(NAMES_CHANGED)
         # A round tells the number as it was when the round began: this server drops what it kept before it answers.
-        await self._gatherer.call(("HGET", keys.DEPLOYMENT, "profiles"))
+        await self._gatherer.call(("HGET", keys.DEPLOYMENT, PROFILES_FIELD))
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
@@ -76,8 +74,7 @@ class Profiles:
         row, person = await self._write(user, principal.id, profile, None, opt_out, namespace)
         profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
         call, at = self._gatherer.call, (namespace.id, namespace.partition)
-        for step in own_name_calls(*at, user, row["version"], profile):
-            await call(step)
+        await call(own_name_call(*at, user, row["version"], profile))
         await tell_named(call, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)

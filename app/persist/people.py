@@ -11,8 +11,7 @@ from ..model.entry import GRANT, Entry
 from ..model.veil import ERASE, RELEASE, Intent
 from ..store import apply, keys
 from ..store.apply import CallRefused, Outcome
-from ..store.changes import NAMES_CHANGED
-from ..store.names import forget_name_calls
+from ..store.names import forget_name_call, forget_own_name_call
 from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused, evalsha
 from ..store.veil import FORGET, intent_of, move, plan, release_call, state_call
@@ -112,11 +111,9 @@ class People:
 
     async def _erase(self, sink: Sink, intent: Intent) -> None:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
-        await self._call(("HDEL", keys.PROFILES, intent.name))
-        await self._call(NAMES_CHANGED)
+        await self._call(forget_name_call(intent.name))
         for row in await sink.fetch("profiles_of_user", intent.number):
-            for call in forget_name_calls(row["partition"], row["id"], intent.name):
-                await self._call(call)
+            await self._call(forget_own_name_call(row["partition"], row["id"], intent.name))
         await finish(sink, intent)
 
     async def _call(self, call: Call) -> Any:

@@ -11,7 +11,7 @@ import structlog
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import APPLY, CallRefused
-from ..store.changes import BUMP
+from ..store.changes import BUMP, NAME
 from ..store.directory import PUBLISH
 from ..store.partitions import read_head
 from ..store.redis import Call, Link, Refused
@@ -38,7 +38,7 @@ from .writer import LedgerWriter, tell_faults
 
 log = structlog.get_logger()
 
-SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, VEIL, UNVEIL, FORGET, ARCHIVE)
+SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, NAME, VEIL, UNVEIL, FORGET, ARCHIVE)
 
 #: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
 BLOCK_MS = 1_000

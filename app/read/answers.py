@@ -11,7 +11,7 @@ from ..model.namespace import Namespace
 from ..store.boards import is_archived, read_versions, version_of, versions_call
 from ..store.caller import CALLER, is_stranger
 from ..store.gather import Gatherer
-from ..store.names import NAMELESS, Name, Names
+from ..store.names import NAMELESS, Name, Names, NamesVersion
 from ..store.redis import Call
 from ..wire import encode, header, wants_msgpack
 from .fresh import Kept, digest, kept, matches, tag_of, unchanged
@@ -34,7 +34,7 @@ class Question(NamedTuple):
 
 
 class Lacking(NamedTuple):
-    """A question without an answer here: what Redis replied to it, at which version, and the change of names up to
+    """A question without an answer here: what Redis replied to it, at which version, and the changes of names up to
     which those that are read from here on are known. wanted: the client's If-None-Match."""
 
     namespace: Namespace
@@ -44,12 +44,12 @@ class Lacking(NamedTuple):
     epoch: int
     version: int
     is_heavy: bool
-    names_changes: int
+    names_version: NamesVersion
 
 
 @dataclass(slots=True)
 class Answer:
-    """A kept answer: the version it was given at, the users whose names it shows, and the change of names up to which
+    """A kept answer: the version it was given at, the users whose names it shows, and the changes of names up to which
     these are known to be as shown."""
 
     kept: Kept
@@ -59,7 +59,7 @@ class Answer:
     is_heavy: bool
     users: tuple[str, ...]
     names: str
-    names_changes: int
+    names_version: NamesVersion
 
     @property
     def bytes(self) -> int:
@@ -124,9 +124,9 @@ class Answers:
         held = self._find(key)
         is_same = held is not None and held.version == version and held.epoch == epoch and held.is_heavy == is_heavy
         if held is None or not is_same or not await self._shows_names_of_now(namespace, held):
-            # Names read from here on are those of so many changes at least.
-            changes = await self._names.version_in(namespace)
-            return Lacking(namespace, key, wanted, reply, epoch, version, is_heavy, changes)
+            # Names read from here on hold these changes at least.
+            names_version = await self._names.version_in(namespace)
+            return Lacking(namespace, key, wanted, reply, epoch, version, is_heavy, names_version)
         return _for(wanted, namespace, held)
 
     def keep(self, scope: Scope, lacking: Lacking, body: Mapping[str, Any]) -> Kept:
@@ -144,7 +144,7 @@ class Answers:
             lacking.is_heavy,
             tuple(names),
             shown,
-            lacking.names_changes,
+            lacking.names_version,
         )
         self._keep(key, held)
         return _for(lacking.wanted, namespace, held)
@@ -161,15 +161,17 @@ class Answers:
         return self._find(key) is held
 
     async def _shows_names_of_now(self, namespace: Namespace, held: Answer) -> bool:
-        """Whether the names in an answer are still those of its users. They are read only after a change."""
-        changes = self._names.known_version(namespace)
-        if changes is None:
-            changes = await self._names.version_in(namespace)
-        if held.names_changes != changes:
-            names = await self._names.shown(namespace, held.users)
-            if _digest_of({user: names.get(user, NAMELESS) for user in held.users}) != held.names:
-                return False
-            held.names_changes = changes
+        """Whether the names in an answer are still those of its users. They are read only where one of theirs may have
+        changed."""
+        now = self._names.known_version(namespace)
+        if now is None:
+            now = await self._names.version_in(namespace)
+        if held.names_version != now:
+            if self._names.has_changed(namespace, held.users, held.names_version):
+                names = await self._names.shown(namespace, held.users)
+                if _digest_of({user: names.get(user, NAMELESS) for user in held.users}) != held.names:
+                    return False
+            held.names_version = now
         return True
 
     def _find(self, key: tuple[Any, ...]) -> Answer | None:

@@ -1,7 +1,12 @@
-"""Counters in Redis by which every process learns that what it keeps in its caches is old, and what of it."""
+"""Counters in Redis by which every process learns that what it keeps in its caches is old, and what of it.
+
+`changes` counts those of namespaces and API keys, `profiles` those of what users are called; a namespace that calls
+users by names of its own counts these in a hash of its own. Beside each counter stand its latest changes by name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from . import keys
@@ -12,7 +17,8 @@ from .scripts import load
 KEPT_MAX = 512
 
 BUMP = load("bump")
-NAMES_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["profiles"])
+NAME = load("name")
+PROFILES_FIELD = "profiles"
 #: A change without a name: every process drops all that it keeps of namespaces and keys.
 ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["changes"])
 
@@ -60,11 +66,17 @@ def _changed(what: str) -> Call:
     return evalsha(BUMP, [keys.DEPLOYMENT], ["changes", KEPT_MAX, what])
 
 
-def missed_call(before: int, now: int) -> Call | None:
-    """The call that asks what changed between two values of the counter; None where that is not kept any more."""
+def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes) -> Call:
+    """The call that writes what a user is called, and tells every process of it: both or neither. value: `<version>`
+    and a profile; empty: it is taken away."""
+    return evalsha(NAME, [key, counted_in], [user, value, field, KEPT_MAX])
+
+
+def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = "changes") -> Call | None:
+    """The call that asks what changed between two values of a counter; None where that is not kept any more."""
     if before < 0 or not 0 < now - before <= KEPT_MAX:
         return None
-    return ("HMGET", keys.DEPLOYMENT, *(f"changes:{number % KEPT_MAX}" for number in range(before + 1, now + 1)))
+    return ("HMGET", key, *(f"{field}:{number % KEPT_MAX}" for number in range(before + 1, now + 1)))
 
 
 def read_missed(reply: Any, before: int) -> Changed:
@@ -72,10 +84,24 @@ def read_missed(reply: Any, before: int) -> Changed:
     if not isinstance(reply, list):
         return EVERYTHING
     found: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
-    for number, raw in enumerate(reply, before + 1):
-        counter, _, what = (raw or b"").decode().partition(" ")
-        kind, _, name = what.partition(" ")
-        if counter != str(number) or kind not in found:
+    for what in _names_in(reply, before):
+        kind, _, name = (what or "").partition(" ")
+        if kind not in found:
             return EVERYTHING
         found[kind].add(name)
     return Changed(frozenset(found[_NAMESPACE]), frozenset(found[_KEY]))
+
+
+def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:
+    """The users whose names changed, in the order of their changes; None: anybody's may have."""
+    if not isinstance(reply, list):
+        return None
+    users = tuple(_names_in(reply, before))
+    return None if None in users else users  # type: ignore[return-value]
+
+
+def _names_in(reply: list[bytes | None], before: int) -> Iterator[str | None]:
+    """What each change behind a value of the counter concerns; None where it is not kept, or has no name."""
+    for number, raw in enumerate(reply, before + 1):
+        counter, _, what = (raw or b"").decode().partition(" ")
+        yield what if what and counter == str(number) else None

@@ -8,7 +8,7 @@ from typing import Any
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from . import keys
 from .caller import CALLER, is_stranger
-from .changes import EVERYTHING, Changed, missed_call, read_missed
+from .changes import EVERYTHING, PROFILES_FIELD, Changed, missed_call, read_missed, read_missed_users
 from .redis import LOST, Call, Link, away
 from .shares import Shares
 from .turns import Turns
@@ -28,7 +28,7 @@ WAIT_S_MAX = 2.0
 #: Seconds between two looks for calls that have waited too long.
 SWEEP_S = 0.25
 
-_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", "profiles")
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", PROFILES_FIELD)
 
 
 class Ticket:
@@ -62,12 +62,16 @@ class Ticket:
 class Gatherer:
     """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
 
-    Clients take turns, those without a key among themselves. on_changes, on_profiles: called with these two numbers
-    before the round's answers are given out; the first with what has changed since it was called before.
+    Clients take turns, those without a key among themselves. on_changes, on_profiles: called where one of these two
+    numbers has moved, with it and with what has changed since they were called before, the second with the users, in
+    order (None: anybody), before the round's answers are given out.
     """
 
     def __init__(
-        self, link: Link, on_changes: Callable[[int, Changed], None], on_profiles: Callable[[int], None]
+        self,
+        link: Link,
+        on_changes: Callable[[int, Changed], None],
+        on_profiles: Callable[[int, tuple[str, ...] | None], None],
     ) -> None:
         self._link = link
         self._on_changes = on_changes
@@ -79,6 +83,7 @@ class Gatherer:
         self._strangers_shares = Shares(STRANGERS_CALLS_MAX, "reads")
         self._sent: list[Ticket] = []
         self._changes = -1
+        self._profiles = -1
         self._silent_since: float | None = None
         self._is_sweeping = False
         self._wake = asyncio.Event()
@@ -170,25 +175,32 @@ class Gatherer:
         if isinstance(changes, Exception):
             return [changes] * len(calls)
         if changes[0] is None:
+            self._changes = self._profiles = -1  # its counters may begin anew
             # What is unknown here must not read as what is not there.
             return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
-        await self._follow(int(changes[1] or 0))
-        self._on_profiles(int(changes[2] or 0))
+        now = int(changes[1] or 0), int(changes[2] or 0)
+        if now != (self._changes, self._profiles):
+            await self._follow(*now)
         return replies
 
-    async def _follow(self, changes: int) -> None:
-        """Tells what has changed; where that cannot be known, that anything may have."""
-        if changes == self._changes:
-            return
-        call, changed = missed_call(self._changes, changes), EVERYTHING
-        if call is not None:
-            try:
-                (reply,) = await self._link.run([call])
-                changed = read_missed(reply, self._changes)
-            except LOST:
-                pass
-        self._changes = changes
-        self._on_changes(changes, changed)
+    async def _follow(self, changes: int, profiles: int) -> None:
+        """Tells what has changed, of both numbers by one round trip; where that cannot be known, that anything may
+        have."""
+        calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=PROFILES_FIELD)
+        wanted = [call for call in calls if call is not None]
+        try:
+            replies = iter(await self._link.run(wanted) if wanted else ())
+        except LOST:
+            replies = iter([None] * len(wanted))
+        told, told_users = (None if call is None else next(replies) for call in calls)
+        if changes != self._changes:
+            changed = EVERYTHING if told is None else read_missed(told, self._changes)
+            self._changes = changes
+            self._on_changes(changes, changed)
+        if profiles != self._profiles:
+            users = read_missed_users(told_users, self._profiles)
+            self._profiles = profiles
+            self._on_profiles(profiles, users)
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that nobody else is to wait for it."""

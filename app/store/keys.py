@@ -5,7 +5,7 @@ import re
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
-# `profiles` with every change of a profile; `changes:<n>`: what one of the latest changes was
+# `profiles` with every change of a profile; `changes:<n>`, `profiles:<n>`: what one of the latest changes was
 NAMED = "lb:named"  # hash: namespace id → whether every process was told that users have names of their own there
 PROFILES = "lb:profiles"  # hash: user → version and profile, of those who have one
 
@@ -37,7 +37,7 @@ def hidden(p: int) -> str:
 
 
 def names_in(p: int, namespace_id: int) -> str:
-    """Hash: user → version and profile, of those who have one of this namespace; and how often one changed."""
+    """Hash: user → version and profile, of those who have one of this namespace; how often one changed, and whose."""
     return f"lb:{{{p}}}:names:{namespace_id}"
 
 

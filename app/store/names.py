@@ -1,7 +1,8 @@
 """What users are called: truth in Postgres, one hash in Redis for all boards, cached in every process.
 
-`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8). A name is written
-first and counted then, so whoever has read the number reads every name that it counts.
+`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8), and where it has
+moved, whose names changed (decision 67). A name is written and counted in one step, so whoever has read the number
+reads every name that it counts.
 
 A namespace may call users otherwise (decision 27): a hash of its own, with a counter of its own, so that nobody else's
 caches are emptied. Which namespaces do so is told by the directory's changes; of all others nothing is asked.
@@ -15,12 +16,15 @@ import msgspec
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile
 from . import keys
-from .changes import ALL_CHANGED, BUMP, Changed
-from .directory import PUBLISH
-from .redis import Call, evalsha
+from .changes import ALL_CHANGED, PROFILES_FIELD, Changed, missed_call, name_changed, read_missed_users
+from .recent import Recent
+from .redis import Call
 
 #: Names of users that a process remembers; beyond them all are forgotten and read from Redis again.
 CACHED_MAX = 100_000
+#: Namespaces with names of their own whose latest changes a process remembers: 15 MB, with 512 users each.
+NAMED_MAX = 200
+_STEPS = 1 << 40  # more than the positions of one `Recent`
 CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +36,13 @@ class Name(msgspec.Struct, frozen=True):
     display_name: str | None = None
     avatar: str | None = None
     timezone: str | None = None
+
+
+class NamesVersion(NamedTuple):
+    """Up to which changes names are known: of the deployment's, and of a namespace's own (0: it has none)."""
+
+    changes: int
+    own: int
 
 
 class Zones(NamedTuple):
@@ -51,11 +62,13 @@ _decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 
 
 class Names:
-    """This process's view. `changes` is the number its cache stands at; a new one empties it."""
+    """This process's view: what changes is dropped from its cache."""
 
     def __init__(self) -> None:
         self.call: Callable[[Call], Awaitable[object]]
-        self.changes = 0
+        self._recent = Recent()
+        self._own: dict[int, Recent] = {}
+        self._own_begin = 0
         self._known: dict[str, Name | None] = {}
         self._named: frozenset[int] | None = None
         self._forgotten = 0
@@ -67,11 +80,22 @@ class Names:
             self._named = None
             self._forgotten += 1
 
-    def notice(self, changes: int) -> None:
-        """Empties the cache where a profile has changed since it was filled."""
-        if changes != self.changes:
-            self.changes = changes
+    @property
+    def changes(self) -> int:
+        """Rises with each change of a profile that this process learns of; 0 while nobody has ever had one."""
+        return self._recent.position
+
+    def notice(self, number: int, users: Sequence[str] | None = None) -> None:
+        """Where the counter of changes has moved to, and whose profiles changed since it was noticed last, in order;
+        None: anybody's may have. O(users)."""
+        if number == self._recent.number == 0:
+            return
+        self._recent.follow(number, users)
+        if users is None:
             self._known.clear()
+        else:
+            for user in users:
+                self._known.pop(user, None)
 
     async def of(self, users: Sequence[str]) -> Mapping[str, Name]:
         """The names of those who have a profile, with every change that `changes` counted when this was called.
@@ -102,19 +126,48 @@ class Names:
         own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
         return {**found, **{user: _merged(name, found.get(user, NAMELESS)) for user, name in own.items()}}
 
-    def known_version(self, namespace: Namespace) -> int | None:
+    def known_version(self, namespace: Namespace) -> NamesVersion | None:
         """What `version_in` would tell, where that needs no call; else None."""
         named = self._named
-        return None if named is None or namespace.id in named else self.changes
+        return None if named is None or namespace.id in named else NamesVersion(self.changes, 0)
 
-    async def version_in(self, namespace: Namespace) -> int:
-        """A number that rises with each change of a name that a namespace shows: those read from now on are of that
-        number at least. StoreUnavailable."""
-        known = self.known_version(namespace)
-        if known is not None:
-            return known
-        own = await self.own_version(namespace)
-        return self.changes + own
+    async def version_in(self, namespace: Namespace) -> NamesVersion:
+        """What changes with each change of a name that a namespace shows: those read from now on hold all that it
+        counts. One call where the namespace has names of its own, and one more after a change. StoreUnavailable."""
+        own = 0
+        if self.known_version(namespace) is None and await self._is_named(namespace):
+            own = await self._follow_own(namespace)
+        return NamesVersion(self.changes, own)
+
+    def has_changed(self, namespace: Namespace, users: Sequence[str], since: NamesVersion) -> bool:
+        """Whether what a namespace calls one of them may have changed since then, as far as this process knows.
+        O(users)."""
+        own = self._own.get(namespace.id)
+        if self._recent.has_changed(users, since.changes):
+            return True
+        return own.has_changed(users, since.own) if own is not None else since.own > 0
+
+    async def _follow_own(self, namespace: Namespace) -> int:
+        """The position of a namespace's own names, with all that has changed by now. StoreUnavailable."""
+        number = await self.own_version(namespace)
+        recent = self._own.get(namespace.id)
+        if recent is None:
+            if len(self._own) >= NAMED_MAX:
+                del self._own[next(iter(self._own))]
+            # What was read before this one began must never look as if it were read since.
+            self._own_begin += _STEPS
+            recent = self._own[namespace.id] = Recent(number, self._own_begin)
+        before = recent.number
+        if number == before:
+            return recent.position
+        key = keys.names_in(namespace.partition, namespace.id)
+        call = missed_call(before, number, key, CHANGES_FIELD)
+        reply = None if call is None else await self.call(call)
+        if recent.number == before:
+            recent.follow(number, read_missed_users(reply, before))
+        elif recent.number < number:  # Others asked meanwhile, but for less.
+            recent.follow(number, None)
+        return recent.position
 
     async def own_version(self, namespace: Namespace) -> int:
         """How often the namespace's own names have changed. StoreUnavailable."""
@@ -152,19 +205,20 @@ class Names:
         return Zones(changes, users, await self.zones_of(users) if users else {})
 
     async def still_hold(self, zones: Zones) -> bool:
-        """Whether zones are still what they were read to be. No call where no profile has changed since.
+        """Whether zones are still what they were read to be. No call where none of these profiles has changed since.
         StoreUnavailable."""
-        if zones.changes == self.changes or not zones.users:
+        if not self._recent.has_changed(zones.users, zones.changes):
             return True
         now = await self.zones_of(zones.users)
         return all(now.get(user) == zones.by_user.get(user) for user in zones.users)
 
     def _keep(self, read: Mapping[str, Name | None], changes: int) -> None:
-        """Kept only if nothing changed since it was asked for: a later round may have emptied the cache already."""
-        if changes == self.changes:
-            if len(self._known) + len(read) > CACHED_MAX:
-                self._known.clear()
-            self._known.update(read)
+        """Kept is whose name has not changed since it was asked for: a later round may have dropped it already."""
+        if changes != self.changes:
+            read = {user: name for user, name in read.items() if not self._recent.has_changed((user,), changes)}
+        if len(self._known) + len(read) > CACHED_MAX:
+            self._known.clear()
+        self._known.update(read)
 
 
 def _parse(value: bytes) -> Name:
@@ -181,23 +235,26 @@ def _merged(own: Name, wide: Name) -> Name:
 
 
 def name_call(user: str, version: int, profile: Profile) -> Call:
-    """The call that writes a user's name; a later version stays."""
-    return evalsha(PUBLISH, [keys.PROFILES], [user, f"{version} ".encode() + _encode(profile)])
+    """The call that writes a user's name and counts it; a later version stays."""
+    value = f"{version} ".encode() + _encode(profile)
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, value)
 
 
-def own_name_calls(ns: int, p: int, user: str, version: int, profile: NamespaceProfile) -> list[Call]:
-    """The calls that write a user's name of a namespace and count it; a later version stays."""
+def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile) -> Call:
+    """The call that writes a user's name of a namespace and counts it there; a later version stays."""
     key = keys.names_in(p, ns)
-    return [
-        evalsha(PUBLISH, [key], [user, f"{version} ".encode() + _encode(profile)]),
-        evalsha(BUMP, [key], [CHANGES_FIELD]),
-    ]
+    return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile))
 
 
-def forget_name_calls(p: int, namespace_id: int, user: str) -> list[Call]:
-    """The calls that take a user's name of a namespace away."""
+def forget_name_call(user: str) -> Call:
+    """The call that takes a user's name away."""
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, b"")
+
+
+def forget_own_name_call(p: int, namespace_id: int, user: str) -> Call:
+    """The call that takes a user's name of a namespace away."""
     key = keys.names_in(p, namespace_id)
-    return [("HDEL", key, user), evalsha(BUMP, [key], [CHANGES_FIELD])]
+    return name_changed(key, key, CHANGES_FIELD, user, b"")
 
 
 async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:

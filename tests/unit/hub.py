@@ -31,7 +31,7 @@ class Store:
         self.now = DAY
         self.changes = 1
         self.profiles: dict[str, str] = {}
-        self.profile_changes = 0
+        self.profile_changes = self.noticed = 0
         self.away: set[bytes | str] = set()
         self.spaces: dict[str, Namespace] = {}
         self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
@@ -52,7 +52,9 @@ class Store:
         if call[1] in self.away:
             raise StoreUnavailable("away")
         self.directory.notice(self.changes)
-        self.names.notice(self.profile_changes)
+        if self.profile_changes != self.noticed:
+            self.noticed = self.profile_changes
+            self.names.notice(self.profile_changes)
         if call[:2] == ("HMGET", keys.PROFILES):
             found = map(self.profiles.get, call[2:])
             return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]

@@ -14,7 +14,7 @@ from app.read.fresh import Kept
 from app.store import keys
 from app.store.boards import VERSIONS, board_call
 from app.store.caller import CALLER, stranger
-from app.store.names import NAMELESS, Names
+from app.store.names import NAMELESS, Names, NamesVersion
 from tests.unit.test_names import Hash
 
 SPACE = Namespace(7, "race", 3, 1, Rules())
@@ -137,10 +137,31 @@ def test_what_is_asked_for_without_a_key_pushes_out_nothing_of_a_key(monkeypatch
 def test_the_least_recently_asked_goes_first_one_by_one() -> None:
     shelf = Shelf(10_000)
     for n in range(4):
-        shelf.put((n,), Answer(Kept(b"", []), "", 1, 1, False, (), "", 0))
+        shelf.put((n,), Answer(Kept(b"", []), "", 1, 1, False, (), "", NamesVersion(0, 0)))
     assert shelf.get((0,))
-    shelf.put((4,), Answer(Kept(b"x" * 1_000, []), "", 1, 1, False, (), "", 0))
+    shelf.put((4,), Answer(Kept(b"x" * 1_000, []), "", 1, 1, False, (), "", NamesVersion(0, 0)))
     assert [shelf.get((n,)) is not None for n in range(5)] == [True, False, True, True, True]
+
+
+def test_somebody_elses_name_has_no_answer_compared() -> None:
+    store, profiles = Store(), Hash()
+    store.users = ["ann", "bob"]
+    profiles.fields = {"ann": "Ann"}
+    profiles.names.notice(1)
+    profiles.names._named = frozenset()
+    store.names = profiles.names
+    answers = Answers(store, profiles.names)  # type: ignore[arg-type]
+    first = ask(store, answers)
+    for number in range(2, 102):
+        profiles.names.notice(number, ("zoe",))
+        assert ask(store, answers) is first
+    assert (store.made, profiles.asked) == (1, [("ann", "bob")])
+    profiles.names.notice(102)
+    assert ask(store, answers) is first, "anybody's may have changed: it is compared, and is the same"
+    assert (store.made, len(profiles.asked)) == (1, 2)
+    profiles.fields["bob"] = "Bob"
+    profiles.names.notice(103, ("zoe", "bob", "zoe"))
+    assert b'"Bob"' in ask(store, answers).body
 
 
 def test_a_name_counts_where_it_is_shown() -> None:

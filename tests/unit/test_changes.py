@@ -11,7 +11,7 @@ from app.access.keys import Keyring, hash_key
 from app.model.errors import NamespaceNotFound, Unauthorized
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.changes import EVERYTHING, KEPT_MAX, Changed, missed_call, read_missed
+from app.store.changes import EVERYTHING, KEPT_MAX, Changed, missed_call, read_missed, read_missed_users
 from app.store.directory import Directory, KeyRecord
 from app.store.gather import Gatherer
 
@@ -28,7 +28,7 @@ class Store:
         self.revoked: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
         self.directory = Directory()
-        self.reader = Gatherer(self, self.directory.notice, lambda changes: None)  # type: ignore[arg-type]
+        self.reader = Gatherer(self, self.directory.notice, lambda changes, users: None)  # type: ignore[arg-type]
         self.directory.call = self.reader.call
         self.keyring = Keyring(self.directory, None)
 
@@ -122,6 +122,9 @@ def test_a_change_without_a_name_drops_everything() -> None:
     assert read_missed([b"3 n a", b"516 n b"], 2) == EVERYTHING
     assert read_missed(OSError(), 2) == EVERYTHING
     assert read_missed([b"3 n a", b"4 k id"], 2) == Changed(frozenset({"a"}), frozenset({"id"}))
+    assert read_missed_users([b"3 a b", b"4 c"], 2) == ("a b", "c")
+    for reply in ([b"3 a", None], [b"3 a", b"516 b"], [b"3 a", b"4 "], OSError(), None):
+        assert read_missed_users(reply, 2) is None
     assert missed_call(-1, 5) is None
     assert missed_call(5, 4) is None
 

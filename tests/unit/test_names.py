@@ -6,7 +6,7 @@ from typing import Any
 
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.changes import EVERYTHING, Changed
+from app.store.changes import EVERYTHING, KEPT_MAX, Changed
 from app.store.names import CHANGES_FIELD, NAMELESS, Name, Names
 
 
@@ -50,7 +50,6 @@ def test_a_name_is_asked_for_once_until_one_changes() -> None:
     assert held.of("b", "a", "c") == {"a": Name("Ann")}
     assert held.asked == [("a", "b"), ("c",)]
     held.fields = {"b": "Bea"}
-    held.names.notice(1)
     assert held.of("a") == {"a": Name("Ann")}
     held.names.notice(2)
     assert held.of("a", "b") == {"b": Name("Bea")}
@@ -108,6 +107,12 @@ class Space:
         self.names = Names()
         self.names.call = self.call
         self.names.notice(1)
+        self.counter, self.ring = 4, dict[int, str]()
+
+    def change(self, user: str) -> None:
+        """A name of the namespace's own."""
+        self.counter += 1
+        self.ring[self.counter % KEPT_MAX] = f"{self.counter} {user}"
 
     async def call(self, call: Sequence[Any]) -> Any:
         self.asked.append(call[1])
@@ -115,9 +120,12 @@ class Space:
             return self.named
         if call[1] == keys.PROFILES:
             return [b'1 {"display_name":"Ann","avatar":"a"}' if user == "ann" else None for user in call[2:]]
-        assert call[1] == keys.names_in(3, 7)
+        assert call[1] in (keys.names_in(3, 7), keys.names_in(3, 8))
         if call[2] == CHANGES_FIELD:
-            return b"4"
+            return b"%d" % self.counter
+        if call[2].startswith(CHANGES_FIELD):
+            held = (self.ring.get(int(field.partition(":")[2])) for field in call[2:])
+            return [None if text is None else text.encode() for text in held]
         return [self.own[user].encode() if user in self.own else None for user in call[2:]]
 
     def shown(self, *users: str) -> dict[str, Name]:
@@ -144,10 +152,70 @@ def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None
     assert space.shown("ann") == {"ann": Name("Queen", "a")}
 
 
-def test_the_version_counts_both() -> None:
-    space = Space(True)
-    assert asyncio.run(space.names.version_in(Namespace(7, "race", 3, 1, Rules()))) == 5
-    assert asyncio.run(space.names.version_in(Namespace(8, "other", 3, 1, Rules()))) == 1
+def test_the_version_is_of_both() -> None:
+    space, here, there = Space(True), Namespace(7, "race", 3, 1, Rules()), Namespace(8, "other", 3, 1, Rules())
+    first, other = [asyncio.run(space.names.version_in(namespace)) for namespace in (here, there)]
+    assert asyncio.run(space.names.version_in(here)) == first
+    space.change("ann")
+    assert asyncio.run(space.names.version_in(here)) != first
+    assert asyncio.run(space.names.version_in(there)) == other
+    space.names.notice(2, ("bob",))
+    assert asyncio.run(space.names.version_in(there)) != other
+    assert space.names.has_changed(there, ["ann", "bob"], other)
+    assert not space.names.has_changed(there, ["ann"], other)
+    assert space.names.has_changed(here, ["ann"], first)
+    assert not space.names.has_changed(here, ["cid"], first)
+
+
+def test_of_a_namespaces_own_names_it_is_told_whose_changed(monkeypatch: Any) -> None:
+    space, here = Space(True), Namespace(7, "race", 3, 1, Rules())
+    first = asyncio.run(space.names.version_in(here))
+    space.change("ann")
+    asked = len(space.asked)
+    assert asyncio.run(space.names.version_in(here)) != first
+    assert len(space.asked) - asked == 2, "the counter, and whose it was"
+    assert not space.names.has_changed(here, ["bob"], first)
+    space.counter += 1  # by an older server, without a name
+    second = asyncio.run(space.names.version_in(here))
+    assert space.names.has_changed(here, ["bob"], first)
+    space.counter = 2  # Redis lost it, and begins anew
+    third = asyncio.run(space.names.version_in(here))
+    assert space.names.has_changed(here, ["bob"], second)
+    monkeypatch.setattr("app.store.names.NAMED_MAX", 1)
+    space.names._named = frozenset((7, 8))
+    there = Namespace(8, "other", 3, 1, Rules())
+    asyncio.run(space.names.version_in(there))
+    assert space.names.has_changed(here, ["bob"], third), "it is not followed any more"
+    asyncio.run(space.names.version_in(here))
+    assert space.names.has_changed(here, ["bob"], third)
+
+
+def test_a_changed_name_drops_that_one_alone() -> None:
+    held = Hash()
+    held.fields = {"a": "Ann", "b": "Bea"}
+    held.names.notice(1)
+    held.of("a", "b", "c")
+    for number in range(2, 102):
+        held.fields["z"] = f"Zoe {number}"
+        held.names.notice(number, ("z",))
+        assert held.of("a", "b", "c") == {"a": Name("Ann"), "b": Name("Bea")}
+    assert held.asked == [("a", "b", "c")]
+    held.fields["c"] = "Cid"
+    held.names.notice(103, ("z", "c"))
+    assert held.of("a", "b", "c") == {"a": Name("Ann"), "b": Name("Bea"), "c": Name("Cid")}
+    assert held.asked == [("a", "b", "c"), ("c",)]
+
+
+def test_on_the_way_only_who_changed_is_not_kept() -> None:
+    held = Hash()
+    held.fields = {"a": "Ann", "b": "Bea"}
+    held.names.notice(1)
+    held.meanwhile = lambda: held.names.notice(2, ("a",))
+    held.of("a", "b")
+    held.meanwhile = lambda: None
+    held.fields["a"] = "Anna"
+    assert held.of("a", "b") == {"a": Name("Anna"), "b": Name("Bea")}
+    assert held.asked == [("a", "b"), ("a",)]
 
 
 def test_zones_hold_until_one_of_these_users_has_another() -> None:
@@ -168,7 +236,10 @@ def test_zones_hold_until_one_of_these_users_has_another() -> None:
         names.notice(2)
         assert (await names.still_hold(read), len(asked)) == (True, 2), "somebody else's profile"
         zones[b"b"] = b"Asia/Tokyo"
-        names.notice(3)
+        names.notice(3, ("c",))
+        asked.clear()
+        assert (await names.still_hold(await names.zones(["c"])), len(asked)) == (True, 1)
+        names.notice(4, ("b",))
         assert not await names.still_hold(read)
 
     asyncio.run(act())

@@ -1,0 +1,83 @@
+"""A user's name and its count are written in one step, on every store."""
+
+from typing import Any
+
+import pytest
+
+from app.model.profile import NamespaceProfile, Profile
+from app.store import keys
+from app.store.changes import BUMP, KEPT_MAX, NAME, PROFILES_FIELD, missed_call, read_missed_users
+from app.store.names import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
+from tests.lua.test_room import full
+
+P, NS = 3, 7
+
+
+def run(partition: Any, call: Any) -> int:
+    """A call of name.lua; the store has no script by its name."""
+    return int(partition.store.eval(NAME.source, *call[2:]))
+
+
+def users_since(partition: Any, before: int, now: int, key: str, field: str) -> Any:
+    call = missed_call(before, now, key, field)
+    assert call is not None
+    return read_missed_users(partition.store.hmget(key, call[2:]), before)
+
+
+def test_each_change_tells_whose_it_is(partition: Any) -> None:
+    changed = ["ann", "a b:ü", "ann", "\U0001f469", "profiles", "changes:1"]
+    for version, user in enumerate(changed, 1):
+        assert run(partition, name_call(user, version, Profile(display_name=f"n{version}"))) == version
+    assert users_since(partition, 0, 6, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(changed)
+    assert users_since(partition, 3, 5, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(changed[3:5])
+    assert partition.store.hget(keys.PROFILES, "ann").startswith(b"3 {")
+
+
+def test_a_later_version_stays_and_is_counted(partition: Any) -> None:
+    run(partition, name_call("ann", 5, Profile(display_name="five")))
+    assert run(partition, name_call("ann", 4, Profile(display_name="four"))) == 2
+    assert b'"five"' in partition.store.hget(keys.PROFILES, "ann")
+    run(partition, name_call("ann", 5, Profile(display_name="again")))
+    assert b'"again"' in partition.store.hget(keys.PROFILES, "ann")
+
+
+def test_a_namespace_counts_its_own(partition: Any) -> None:
+    key = keys.names_in(P, NS)
+    run(partition, own_name_call(NS, P, "ann", 1, NamespaceProfile(display_name="Queen")))
+    run(partition, own_name_call(NS, P, "bob", 2, NamespaceProfile(display_name="King")))
+    assert run(partition, forget_own_name_call(P, NS, "ann")) == 3
+    assert users_since(partition, 0, 3, key, CHANGES_FIELD) == ("ann", "bob", "ann")
+    assert not partition.store.hexists(key, "ann")
+    assert not partition.store.exists(keys.DEPLOYMENT, keys.PROFILES)
+
+
+def test_what_is_counted_by_an_older_server_has_no_name(partition: Any) -> None:
+    run(partition, name_call("ann", 1, Profile()))
+    partition.eval(BUMP, [keys.DEPLOYMENT], [PROFILES_FIELD])
+    run(partition, name_call("bob", 2, Profile()))
+    assert users_since(partition, 0, 3, keys.DEPLOYMENT, PROFILES_FIELD) is None
+    assert users_since(partition, 2, 3, keys.DEPLOYMENT, PROFILES_FIELD) == ("bob",)
+
+
+def test_the_latest_are_kept_and_no_more(partition: Any) -> None:
+    for version in range(1, KEPT_MAX + 3):
+        run(partition, name_call(f"u{version}", version, Profile()))
+    assert missed_call(0, KEPT_MAX + 2) is None
+    assert users_since(partition, 2, KEPT_MAX + 2, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(
+        f"u{version}" for version in range(3, KEPT_MAX + 3)
+    )
+    assert partition.store.hlen(keys.DEPLOYMENT) == KEPT_MAX + 1
+
+
+def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(partition: Any) -> None:
+    run(partition, name_call("ann", 1, Profile(display_name="Ann")))
+    run(partition, name_call("bob", 2, Profile(display_name="Bob")))
+    with full(partition.store) as bounded:
+        assert run(partition, name_call("ann", 3, Profile(display_name="Anna"))) == 3
+        assert run(partition, forget_name_call("bob")) == 4
+        if bounded:
+            with pytest.raises(Exception, match="maxmemory"):
+                run(partition, name_call("cid", 5, Profile(display_name="Cid")))
+    assert partition.store.hget(keys.DEPLOYMENT, PROFILES_FIELD) == b"4"
+    assert partition.store.hkeys(keys.PROFILES) == [b"ann"]
+    assert users_since(partition, 2, 4, keys.DEPLOYMENT, PROFILES_FIELD) == ("ann", "bob")

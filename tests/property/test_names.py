@@ -1,0 +1,211 @@
+"""Names as two processes show them, while they change in any order, against a plain model.
+
+The scripts run on a fake Redis; between any two of a process's calls anything may change, or break off. Nobody may ever
+show a name from before the changes that were counted when the read began. Drop nothing where a user is named, or keep
+what was read meanwhile, and it fails within seconds.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fakeredis
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.model.namespace import Namespace, Rules
+from app.model.profile import NamespaceProfile, Profile
+from app.read.answers import Answers, Lacking, Question
+from app.read.boards import BoardEntry
+from app.store import keys
+from app.store.boards import board_call
+from app.store.changes import BUMP, NAME, PROFILES_FIELD
+from app.store.directory import PUBLISH, Directory
+from app.store.gather import Gatherer
+from app.store.names import (
+    NAMELESS,
+    Names,
+    forget_name_call,
+    forget_own_name_call,
+    name_call,
+    own_name_call,
+    tell_named,
+)
+
+USERS = ("ann", "bob", "cid", "d e")
+SPACE = Namespace(7, "race", 3, 1, Rules())
+BOARD = board_call(SPACE, "all", ["page", 0, 10])
+SOURCES = {script.sha: script.source for script in (BUMP, NAME, PUBLISH)}
+
+changes = st.tuples(
+    st.sampled_from(["put", "own", "lost", "late", "old put", "old count", "erase", "erase own", "forget"]),
+    st.sampled_from(USERS),
+)
+#: Which process reads what, and what changes between its calls.
+reads = st.tuples(
+    st.just("read"),
+    st.integers(0, 1),
+    st.sampled_from(["names", "answer"]),
+    st.lists(st.sampled_from(USERS), min_size=1, max_size=3, unique=True),
+    st.lists(st.none() | changes, max_size=8),
+)
+
+
+class Shown:
+    """What users have been called in one hash, each value as it came, and up to which of them is counted."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[str | None]] = {user: [None] for user in USERS}
+        self.counted = dict.fromkeys(USERS, 0)
+        self.versions = dict.fromkeys(USERS, 0)
+
+    def write(self, user: str, version: int, value: str | None, counted: bool = True) -> None:
+        if version >= self.versions[user]:
+            self.values[user].append(value)
+            self.versions[user] = version
+        if counted:
+            self.counted[user] = len(self.values[user]) - 1
+
+    def count_all(self) -> None:
+        self.counted = {user: len(values) - 1 for user, values in self.values.items()}
+
+
+class World:
+    """A Redis, and what was written to it."""
+
+    def __init__(self) -> None:
+        self.redis = fakeredis.FakeRedis()
+        self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "changes": 1})
+        self.wide, self.own = Shown(), Shown()
+        self.version = 0
+        self.late: list[tuple[str, int]] = []
+        self.is_named = False
+
+    def run(self, call: Sequence[Any]) -> Any:
+        words = list(call)
+        if tuple(call) == BOARD:
+            return [b"1", b"9", b"5", 0, 0, None, None]
+        if words[0] == "EVALSHA":
+            words[:2] = "EVAL", SOURCES[words[1]]
+        return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    async def call(self, call: Sequence[Any]) -> Any:
+        return self.run(call)
+
+    def name(self) -> str:
+        self.version += 1
+        return f"n{self.version}"
+
+    async def change(self, kind: str, user: str) -> None:
+        name = self.name()
+        match kind:
+            case "put":
+                self.put(user, self.version)
+            case "own":
+                self.run(own_name_call(7, 3, user, self.version, NamespaceProfile(display_name=name)))
+                self.own.write(user, self.version, name)
+                await tell_named(self.call, 7)
+            case "lost":  # Redis never hears of it, or hears of it late.
+                self.late.append((user, self.version))
+            case "late" if self.late:
+                self.put(*self.late.pop(0))
+            case "old put":  # An older server writes and counts in two steps, and names nobody.
+                self.run(("HSET", keys.PROFILES, user, f'{self.version} {{"display_name":"{name}"}}'))
+                self.wide.write(user, self.version, name, counted=False)
+            case "old count":
+                self.run(("HINCRBY", keys.DEPLOYMENT, PROFILES_FIELD, 1))
+                self.wide.count_all()
+            case "erase":
+                self.run(forget_name_call(user))
+                self.wide.versions[user] = 0
+                self.wide.write(user, 0, None)
+            case "erase own":
+                self.run(forget_own_name_call(3, 7, user))
+                self.own.versions[user] = 0
+                self.own.write(user, 0, None)
+            case "forget":  # What changed is not told any more.
+                for key, field in ((keys.DEPLOYMENT, PROFILES_FIELD), (keys.names_in(3, 7), "\x01")):
+                    self.run(("HDEL", key, *(f"{field}:{n}" for n in range(4))))
+
+    def put(self, user: str, version: int) -> None:
+        self.run(name_call(user, version, Profile(display_name=f"n{version}")))
+        self.wide.write(user, version, f"n{version}")
+
+
+class Process:
+    """The parts of a server that know names. between: what changes before its next calls, one each."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.between: Iterator[Any] = iter(())
+        self.directory, self.names = Directory(), Names()
+        self.gatherer = Gatherer(self, self.directory.notice, self.names.notice)  # type: ignore[arg-type]
+        self.directory.call = self.names.call = self.gatherer.call
+        self.directory.on_change.append(self.names.forget_named)
+        self.answers = Answers(self.gatherer, self.names)
+
+    async def run(self, calls: Sequence[Any]) -> list[Any]:
+        """As a Link: other clients' calls may come between any two of a pipeline."""
+        replies = []
+        for call in calls:
+            change = next(self.between, None)
+            if change is not None:
+                await self.world.change(*change)
+            replies.append(self.world.run(call))
+        return replies
+
+    async def read(self, how: str, users: list[str]) -> dict[str, str | None]:
+        if how == "names":
+            await self.directory.refresh()
+            return await self.shown(users)
+        scope: Any = {"type": "http", "headers": []}
+        found = await self.answers.look(scope, SPACE, Question("all", ("page",), BOARD))
+        if not isinstance(found, Lacking):
+            entries = msgspec.json.decode(found.body)["entries"]
+            return {entry["user_id"]: entry["display_name"] for entry in entries}
+        shown = await self.shown(users)
+        entries = [BoardEntry(1, 1, user, 5, name, None) for user, name in shown.items()]
+        self.answers.keep(scope, found, {"entries": entries})
+        return shown
+
+    async def shown(self, users: list[str]) -> dict[str, str | None]:
+        names = await self.names.shown(SPACE, users)
+        return {user: names.get(user, NAMELESS).display_name for user in users}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few changes are told by name that many are missed."""
+    monkeypatch.setattr("app.store.changes.KEPT_MAX", 4)
+    monkeypatch.setattr("app.store.recent.USERS_MAX", 2)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(changes | reads, max_size=40))
+def test_nobody_shows_a_name_from_before_what_was_counted(steps: list[Any]) -> None:
+    asyncio.run(follow(steps))
+
+
+async def follow(steps: list[Any]) -> None:
+    world = World()
+    processes = [Process(world), Process(world)]
+    loops = [asyncio.create_task(process.gatherer.run()) for process in processes]
+    try:
+        for step in steps:
+            if step[0] != "read":
+                await world.change(*step)
+                continue
+            _, which, how, users, between = step
+            users = list(USERS[:2]) if how == "answer" else users
+            first = [(dict(shown.counted), shown) for shown in (world.own, world.wide)]
+            processes[which].between = iter(between)
+            told = await processes[which].read(how, users)
+            for user in users:
+                own, wide = (shown.values[user][counted[user] :] for counted, shown in first)
+                wanted = {b if a is None else a for a in own for b in wide}
+                assert told[user] in wanted, (step, user, told[user], wanted)
+    finally:
+        for loop in loops:
+            loop.cancel()

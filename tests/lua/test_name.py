@@ -46,7 +46,8 @@ def test_a_namespace_counts_its_own(partition: Any) -> None:
     run(partition, own_name_call(NS, P, "ann", 1, NamespaceProfile(display_name="Queen")))
     run(partition, own_name_call(NS, P, "bob", 2, NamespaceProfile(display_name="King")))
     assert run(partition, forget_own_name_call(P, NS, "ann")) == 3
-    assert users_since(partition, 0, 3, key, CHANGES_FIELD) == ("ann", "bob", "ann")
+    assert users_since(partition, 0, 3, key, CHANGES_FIELD) is None
+    assert users_since(partition, 1, 2, key, CHANGES_FIELD) == ("bob",)
     assert not partition.store.hexists(key, "ann")
     assert not partition.store.exists(keys.DEPLOYMENT, keys.PROFILES)
 
@@ -80,4 +81,15 @@ def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(par
                 run(partition, name_call("cid", 5, Profile(display_name="Cid")))
     assert partition.store.hget(keys.DEPLOYMENT, PROFILES_FIELD) == b"4"
     assert partition.store.hkeys(keys.PROFILES) == [b"ann"]
-    assert users_since(partition, 2, 4, keys.DEPLOYMENT, PROFILES_FIELD) == ("ann", "bob")
+    assert users_since(partition, 2, 3, keys.DEPLOYMENT, PROFILES_FIELD) == ("ann",)
+    assert users_since(partition, 3, 4, keys.DEPLOYMENT, PROFILES_FIELD) is None
+
+
+def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
+    for version, user in enumerate(("b", "a b", "b", "c"), 1):
+        run(partition, name_call(user, version, Profile(display_name="Bob")))
+    assert run(partition, forget_name_call("b")) == 5
+    told = partition.store.hgetall(keys.DEPLOYMENT)
+    assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c"}
+    assert run(partition, name_call("b", 6, Profile(display_name="Another"))) == 6
+    assert users_since(partition, 4, 6, keys.DEPLOYMENT, PROFILES_FIELD) is None, "what was taken away has no name"

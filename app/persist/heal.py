@@ -10,8 +10,9 @@ import msgspec
 
 from ..model.chain import FOLLOWS
 from ..model.correction import Moves, cells_of, held_of, plan_moves
-from ..model.entry import GRANT, HEAL, Entry, entry_id
+from ..model.entry import GRANT, HEAL, SEAL, Entry, entry_id
 from ..model.namespace import Namespace
+from ..model.veil import ERASE, HIDE, UNHIDE
 from ..store import apply, keys
 from ..store.partitions import read_head
 from ..store.redis import Link, Refused
@@ -23,7 +24,8 @@ from .sink import Offset, Sink, Stray, stray_of
 #: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
 HEALS_A_PASS_MAX = 100
 
-
+#: Kinds of entry that leave things as they are when they come again: nothing is to be taken back.
+_HARMLESS = frozenset((SEAL, HIDE, UNHIDE, ERASE))
 # The user, or the rules, changed in between: a later pass plans anew.
 _COME_AGAIN = ("stale_user", "stale_rules", "log_full")
 
@@ -41,8 +43,14 @@ async def heal(sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -
         if stray.healed_seq is not None:
             await sink.close_heal(p, stray, stray.healed_seq)
         elif stray.claimed.kind == GRANT:
-            # A correction claims its revision by what the ledger holds: it cannot have counted twice.
             users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
+        elif stray.claimed.kind in _HARMLESS:
+            await sink.close_heal(p, stray, stray.seq)
+        else:
+            # A heal stands on the ledger's last word of its user, so it cannot come twice; if one does, it is told.
+            faults.note(
+                _unit(p, stray.epoch, stray.seq), Refused(f"an entry of the kind {stray.claimed.kind} came twice")
+            )
     for strays in users.values():
         await _try_user(sink, link, p, offset, strays, faults)
 

@@ -16,6 +16,8 @@ from .windows import OpenWindows
 
 #: Namespaces whose windows are looked at in a pass: the others have theirs in the next.
 NAMESPACES_A_PASS = 200
+# A window is closed by now. What came in behind its seal names it, so it is tried again; `seen` may have forgotten it.
+_CLOSED = ("applied", "duplicate", "window_closed")
 
 
 class Sealer:
@@ -63,4 +65,4 @@ async def _submit(link: Link, namespace: Namespace, windows: list[Window], offse
     except CallRefused:
         return []
     pairs = zip(windows, outcomes, strict=True)
-    return [window.name for window, outcome in pairs if outcome.code in ("applied", "duplicate")]
+    return [window.name for window, outcome in pairs if outcome.code in _CLOSED]

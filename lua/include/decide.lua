@@ -26,7 +26,7 @@ local function decide(entry, at, full, quotas)
     return 'corrupt', fault
   end
   if is_seal(entry) then
-    return may_close(entry) and 'applied' or 'not_over'
+    return (entry.target.closed and 'window_closed') or (may_close(entry) and 'applied') or 'not_over'
   elseif entry.target.closed and not reaches_closed(entry) then
     return 'window_closed'
   end

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
-from app.model.entry import GRANT, entry_id
+from app.model.entry import GRANT, entry_id, notice
 from app.store import keys
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.test_heal import Healing
@@ -107,3 +108,44 @@ def test_what_came_behind_the_seal_is_no_part_of_a_heal(healing: Healing) -> Non
     for space, dora in zip(spaces, (6, 2, 2, 6), strict=True):
         space.wait_for(DAY, best | {"dora": dora})
     healing.verify()
+
+
+@pytest.mark.timeout(120)
+def test_a_seal_that_is_forgotten_does_not_come_again(healing: Healing) -> None:
+    """What lies behind a seal has the persister close its window once more."""
+    space = Sealed(healing, 0)
+    before_the_seal(space)
+    space.seal(DAY)
+    held = space.scores(DAY)
+    healing.forget()
+    space.send("g6", "ann", 7, "?backfill=true")
+    space.wait_for(DAY, held | {"ann": 7})
+    seals = "SELECT count(*), count(DISTINCT grant_id) FROM ledger WHERE kind IN ('seal', 'duplicate')"
+    for other in range(2):  # A seal of this one is submitted behind the look at the other one's windows.
+        later = Sealed(healing, 10 + other)
+        later.send("g1", "ann", 1)
+        later.seal(DAY)
+    healing.stack.wait_flushed()
+    assert space.sql("SELECT count(*) FROM set_aside") == [(0,)]
+    ((all_of_them, distinct),) = space.sql(seals)
+    assert all_of_them == 3 * distinct, "one of each window in each of three namespaces"
+    assert space.scores(DAY) == held | {"ann": 7}
+    healing.verify()
+
+
+@pytest.mark.timeout(120)
+def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
+    """Else they would take the places of heals in each pass."""
+    space = Sealed(healing, 0)
+    before_the_seal(space)
+    space.seal(DAY)
+    assert healing.api.post("/v1/users/ann/hide").status_code == 200
+    healing.stack.wait_flushed()
+    rows = "SELECT partition, epoch, seq, kind, grant_id FROM ledger WHERE kind IN ('seal', 'hide')"
+    found = space.sql(rows)
+    assert {row[3] for row in found} == {"seal", "hide"}
+    for p, epoch, seq, kind, grant_id in found:
+        entry = msgspec.msgpack.encode(notice(kind, space.id, grant_id, 0, user="ann" if kind == "hide" else ""))
+        add = "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
+        space.sql(add, p, epoch, seq, entry)
+    healing.wait_healed(len(found))

@@ -50,6 +50,17 @@ def test_a_sealed_window_takes_no_grant(partition: Any) -> None:
     assert partition.codes(partition.entry("g1"), seal(partition)) == ["duplicate", "duplicate"]
 
 
+@pytest.mark.parametrize("mark", [b"s", b"a 9"], ids=["sealed", "archived"])
+def test_a_window_is_closed_once_also_where_its_seal_is_forgotten(partition: Any, mark: bytes) -> None:
+    """Else an archived board would be looked for in Redis again, where nothing of it stands."""
+    partition.call(partition.entry("g1"), seal(partition))
+    partition.store.hset(keys.space(P, 7), f"x:{DAY}", mark)
+    partition.store.delete(keys.seen(P, 1))
+    before = partition.dump()
+    assert partition.codes(seal(partition)) == ["window_closed"]
+    assert partition.dump() == before
+
+
 def test_a_window_is_closed_by_the_stores_own_clock(partition: Any) -> None:
     """Whoever submits a seal may have a clock that is ahead; it cannot be taken back."""
     partition.call(partition.entry("g1"))

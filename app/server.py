@@ -21,7 +21,7 @@ from .access.keys import Keyring
 from .admin.erasures import Erasures
 from .admin.intents import Intents
 from .admin.namespaces import Namespaces
-from .admin.people import People
+from .admin.people import People, user_pace
 from .admin.profiles import Profiles
 from .connections import CONNECTIONS, ConnectionLimits, Connections, connections_max
 from .front import HANDLERS, Front, by_method
@@ -167,8 +167,9 @@ class Server:
         self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, self.clock)
         self.many = Many(boards, self.stats, door, self.names, self.clock)
         intents = Intents(self.postgres.writes, self.gatherer.call, self.committer.submit, partitions)
-        self.people = People(intents, Erasures(self.postgres.writes), self.directory, self.keyring)
-        self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents)
+        pace = user_pace() if settings.quotas == "on" else None
+        self.people = People(intents, Erasures(self.postgres.writes), self.directory, self.keyring, pace)
+        self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents, pace)
         self.activities = Activities(self.postgres, self.gatherer, door)
         self.events = Events(self.postgres, self.gatherer, self.keyring)
         self.search = Search(self.postgres, door)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ..access.guard import need, need_all, principal_of
 from ..access.keys import Keyring, Principal
+from ..access.pace import Pace
 from ..model.errors import Problem
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
@@ -17,17 +18,28 @@ from .intents import Intents, Person
 
 #: Seconds that a request waits for an erasure; after them it answers 202, and a persister goes on.
 ERASE_S_MAX = 5.0
+#: Profiles, and changes of who is seen, that one key may write a second, on average: a large game's logins. Each is a
+#: write of Postgres, and has every server look something up.
+USER_CHANGES_A_SECOND_MAX = 200
+#: Of these one key may make so many at once, if it made none before: five seconds' worth.
+USER_CHANGES_BURST_MAX = 1_000
 
 
 class People:
     """Users as administrators treat them: in one namespace, or in the whole deployment with a key that is admin of it.
-    A user is off the boards of a namespace while either of both hides them."""
+    A user is off the boards of a namespace while either of both hides them.
 
-    def __init__(self, intents: Intents, erasures: Erasures, directory: Directory, keyring: Keyring) -> None:
+    pace: of each key, shared with those who write profiles; None where quotas are off.
+    """
+
+    def __init__(
+        self, intents: Intents, erasures: Erasures, directory: Directory, keyring: Keyring, pace: Pace | None
+    ) -> None:
         self._intents = intents
         self._erasures = erasures
         self._directory = directory
         self._keyring = keyring
+        self._pace = pace
 
     async def hide(self, request: Request) -> Response:
         """`POST /v1/users/{user}/hide`: off every board, of users without a grant too; scores are kept."""
@@ -49,8 +61,8 @@ class People:
     async def _set(self, request: Request, hidden: bool) -> Response:
         """200, or 202 where it is recorded and not yet true in so many partitions: the persisters see to it.
 
-        Unauthorized, Forbidden, Invalid, UserErasing, UserNotFound (of `unhide`), StoreUnavailable. O(the user's
-        boards).
+        Unauthorized, Forbidden, RateLimited, Invalid, UserErasing, UserNotFound (of `unhide`), StoreUnavailable. O(the
+        user's boards).
         """
         user, principal = await self._asked(request)
         return await self._change(request, user, principal, hidden, None)
@@ -61,6 +73,7 @@ class People:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
+        take(self._pace, principal)
         user = user_in(request)
         return await self._change(request, user, principal, hidden, await self._directory.namespace(name))
 
@@ -74,7 +87,7 @@ class People:
     async def erase(self, request: Request) -> Response:
         """`DELETE /v1/users/{user}`: 204 once nothing tells of them, or 202 where that takes longer than 5 s.
 
-        Unauthorized, Forbidden, Invalid, UserNotFound, StoreUnavailable.
+        Unauthorized, Forbidden, RateLimited, Invalid, UserNotFound, StoreUnavailable.
         """
         user, principal = await self._asked(request)
         intent = await self._erasures.erase(user, principal.id)
@@ -89,7 +102,19 @@ class People:
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
         need_all(principal, "admin")
+        take(self._pace, principal)
         return user_in(request), principal
+
+
+def user_pace() -> Pace:
+    """How often a key may change something about users."""
+    return Pace(USER_CHANGES_A_SECOND_MAX, USER_CHANGES_BURST_MAX, "changes of users")
+
+
+def take(pace: Pace | None, principal: Principal) -> None:
+    """Counts one change of a key. RateLimited."""
+    if pace is not None:
+        pace.take(principal.id)
 
 
 def user_in(request: Request) -> str:

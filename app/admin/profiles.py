@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ..access.guard import need, need_all, principal_of
 from ..access.keys import Keyring
+from ..access.pace import Pace
 from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_profile, check_shown, folded
@@ -20,20 +21,30 @@ from ..store.postgres import Postgres
 from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body
 from .intents import Intents, Person
-from .people import user_in
+from .people import take, user_in
 
 
 class Profiles:
-    """Profiles as applications keep them: written to Postgres, then published to every process."""
+    """Profiles as applications keep them: written to Postgres, then published to every process.
+
+    pace: of each key, shared with those who hide users; None where quotas are off.
+    """
 
     def __init__(
-        self, postgres: Postgres, gatherer: Gatherer, directory: Directory, keyring: Keyring, intents: Intents
+        self,
+        postgres: Postgres,
+        gatherer: Gatherer,
+        directory: Directory,
+        keyring: Keyring,
+        intents: Intents,
+        pace: Pace | None,
     ) -> None:
         self._postgres = postgres
         self._intents = intents
         self._directory = directory
         self._gatherer = gatherer
         self._keyring = keyring
+        self._pace = pace
 
     async def put(self, request: Request) -> Response:
         """`PUT /v1/users/{user}`: `{"display_name", "avatar", "timezone", "opt_out"}`, what is absent is default; 200.
@@ -41,12 +52,13 @@ class Profiles:
         It is shown in every namespace, so it takes a key that writes in all of them; of users without a grant too. What
         was answered stands on every board that is read from then on, on every server; live boards show it within a
         second. A 503 may come after it was written: the same again mends that. 202: an `opt_out` is recorded and not
-        yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, Invalid,
-        UserErasing, StoreUnavailable.
+        yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, RateLimited,
+        Invalid, UserErasing, StoreUnavailable.
         """
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
         need_all(principal, "write")
+        take(self._pace, principal)
         user = user_in(request)
         profile = check_profile(await decode_body(request, Profile))
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
@@ -66,6 +78,7 @@ class Profiles:
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "write", name)
+        take(self._pace, principal)
         user = user_in(request)
         profile = await decode_body(request, NamespaceProfile)
         check_shown(profile)

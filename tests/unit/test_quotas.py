@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.admin.namespaces import CHANGES_BURST_MAX
+from app.admin.people import USER_CHANGES_BURST_MAX
 from app.server import Server, bounds_of
 from app.settings import Settings
 from app.store.apply import Bounds
@@ -32,6 +33,48 @@ def test_changes_of_namespaces_have_a_pace_unless_quotas_are_off() -> None:
     paced = changes(Settings(api_key=KEY), count)
     assert paced.keys() == {422, 429}
     assert paced[422] >= CHANGES_BURST_MAX
+
+
+USERS = (
+    ("PUT", "/v1/users/%00"),
+    ("PUT", "/v1/namespaces/x/users/%00"),
+    ("POST", "/v1/users/%00/hide"),
+    ("POST", "/v1/users/%00/unhide"),
+    ("POST", "/v1/namespaces/x/users/%00/hide"),
+    ("POST", "/v1/namespaces/x/users/%00/unhide"),
+    ("DELETE", "/v1/users/%00"),
+)
+
+
+def user_changes(settings: Settings, count: int) -> dict[tuple[str, str], Counter[int]]:
+    """Statuses of changes of users, each kind in turn, all at one moment, that take what a change takes, and are then
+    refused by the name."""
+
+    async def ask() -> dict[tuple[str, str], Counter[int]]:
+        headers = {"authorization": f"Bearer {KEY}"}
+        server = Server(settings, 1)
+        for pace in (server.people._pace, server.profiles._pace):
+            if pace is not None:
+                pace._clock = lambda: 0.0
+        transport = httpx.ASGITransport(server.app())
+        told: dict[tuple[str, str], Counter[int]] = {kind: Counter() for kind in USERS}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            for i in range(count):
+                kind = USERS[i % len(USERS)]
+                told[kind][(await client.request(*kind)).status_code] += 1
+        return told
+
+    return asyncio.run(ask())
+
+
+def test_changes_of_users_have_one_pace_unless_quotas_are_off() -> None:
+    count = USER_CHANGES_BURST_MAX + 10 * len(USERS)
+    for counts in user_changes(Settings(api_key=KEY, quotas="off"), count).values():
+        assert counts.keys() == {422}
+    paced = user_changes(Settings(api_key=KEY), count)
+    for counts in paced.values():
+        assert counts.keys() == {422, 429}
+    assert sum(counts[422] for counts in paced.values()) == USER_CHANGES_BURST_MAX
 
 
 @pytest.mark.parametrize(

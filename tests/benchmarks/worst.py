@@ -22,12 +22,19 @@ from app.model.correction import Ask, Edit, Held, held_of
 from app.model.entry import Entry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
+from app.model.stats import PERCENTS_MAX, parse_percents
 from app.model.veil import HIDE, STATES, UNHIDE, Intent, veil_entries
 from app.model.windows import EARLIEST, LATEST, Season
+from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
+from app.read.stats import BINS_MAX
+from app.read.totals import FIELDS_A_CALL_MAX, USERS_A_CALL_MAX
 from app.store import apply, keys
 from app.store.apply import APPLY, Head
+from app.store.boards import READS, board_call, standing_call, totals_call, users_call
 from app.store.cost import CALL_ENTRIES_MAX, portions, write_cost
 from app.store.partitions import OPEN
+from app.store.redis import Call
+from app.store.stats import STATS, Bounds, stats_call
 
 USERS = 100_000
 TIMES = 20
@@ -76,14 +83,24 @@ class Store:
     def run(self, entries: Made, atomic: bool = False) -> tuple[float, float]:
         """Milliseconds of one call: by the slow log, and of the CPU of Redis' own thread. All must be applied."""
         call = list(apply.pack(P, entries, Head(1, "1", 0, (0, 0, b"")), -1, atomic))[2:]
-        self.direct.slowlog_reset()
-        before = self._cpu_ms()
-        reply = self.direct.execute_command("EVALSHA", self._sha, *call)
-        spent = self._cpu_ms() - before
+        reply, spent = self._timed("EVALSHA", self._sha, *call)
         assert reply[0] == b"ok", reply[:2]
         assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
+        return spent
+
+    def read(self, call: Call) -> tuple[float, float]:
+        """The same of a call that reads."""
+        reply, spent = self._timed(*call)
+        assert reply[0] not in (b"unopened", b"archived", b"too_deep"), reply[:2]
+        return spent
+
+    def _timed(self, *words: Any) -> tuple[Any, tuple[float, float]]:
+        self.direct.slowlog_reset()
+        before = self._cpu_ms()
+        reply = self.direct.execute_command(*words)
+        spent = self._cpu_ms() - before
         scripts = [one for one in self.direct.slowlog_get(10) if one["command"].startswith(b"EVALSHA")]
-        return max(one["duration"] for one in scripts) / 1_000, spent
+        return reply, (max(one["duration"] for one in scripts) / 1_000, spent)
 
     def _cpu_ms(self) -> float:
         held = Path(f"/proc/{self._pid}/task/{self._pid}/schedstat").read_text()
@@ -111,6 +128,12 @@ def randoms() -> Iterator[int]:
     """Random users, for ever."""
     while True:
         yield random.randrange(USERS)
+
+
+def chances() -> Iterator[float]:
+    """Random fractions, for ever."""
+    while True:
+        yield random.random()
 
 
 def edge(entries: Iterator[Entry]) -> Made:
@@ -176,6 +199,40 @@ def calls(store: Store, plain: Namespace, heavy: Namespace) -> dict[str, tuple[C
     }
 
 
+def reads(plain: Namespace, heavy: Namespace) -> dict[str, Callable[[], Call]]:
+    """The dearest single calls that a reader can have made: what one request asks for goes in several of them, and
+    others have their turn in between."""
+
+    def users(count: int) -> list[str]:
+        return [f"user-{user}" for user in random.sample(range(USERS), count)]
+
+    def somewhere() -> int:
+        return random.randrange(USERS - LIMIT_MAX)
+
+    windows = heavy.calendar.names_at(time.time_ns() // 1000)
+    percents = parse_percents(",".join(map(str, range(1, PERCENTS_MAX + 1))), "true")
+    found: dict[str, Callable[[], Call]] = {}
+    for name, space in (("default rules", plain), ("heaviest rules", heavy)):
+
+        def add(what: str, make: Callable[[Namespace], Call], name: str = name, space: Namespace = space) -> None:
+            found[f"{what}, {name}"] = lambda: make(space)
+
+        add("page of 1,000, deep", lambda held: board_call(held, "all", ["page", somewhere(), LIMIT_MAX]))
+        add("1,000 around a user", lambda held: board_call(held, "all", ["around", *users(1), RADIUS_MAX]))
+        add("500 users", lambda held: board_call(held, "all", ["users", *users(USERS_MAX)]))
+        add(
+            "1,000 by chance",
+            lambda held: board_call(held, "all", ["random", *(random.random() for _ in range(1_000))]),
+        )
+        add("bands", lambda held: board_call(held, "all", ["bands", *(share / 20 for share in range(1, 20))]))
+        add("a page in bounds", lambda held: board_call(held, "all", ["page", 0, LIMIT_MAX, 1_000, 900_000]))
+        add("statistics", lambda held: stats_call(held, "all", Bounds(1_000, 900_000), BINS_MAX, percents))
+        add("totals of 100 users", lambda held: totals_call(held, users(USERS_A_CALL_MAX), FIELDS_A_CALL_MAX))
+        add("streaks of 100 users", lambda held: users_call(held, users(100), days=True))
+    found["a user's standing, 104 windows"] = lambda: standing_call(heavy, users(1)[0], windows)
+    return found
+
+
 def main() -> None:
     """One line a call, the worst first: medians and the worst of 20."""
     with tempfile.TemporaryDirectory() as folder:
@@ -197,6 +254,12 @@ def main() -> None:
                     pairs.append(store.run(entries, atomic))
                 wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
                 told.append((median(wall), max(wall), median(cpu), median(sizes), median(costs) / 1_000, name))
+            for script in (*READS, STATS):
+                store.direct.script_load(script.source)
+            for name, make_call in reads(plain, heavy).items():
+                pairs = [store.read(make_call()) for _ in range(TIMES)]
+                wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
+                told.append((median(wall), max(wall), median(cpu), 0, 0, name))
         finally:
             valkey.stop()
     print(f"{'call':42} {'median':>8} {'worst':>8} {'CPU':>8} {'weight':>8} {'entries':>8}   (ms)")

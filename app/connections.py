@@ -18,6 +18,8 @@ from .model.errors import Overloaded, RateLimited
 CONNECTIONS = "connections"
 #: The key in a request's state under which the connection stands that it came by.
 CONNECTION = "connection"
+#: The key in a scope under which `Cycle.answer` stands: who has a whole answer need not send it in two messages.
+ANSWER = "leaderboard.answer"
 
 #: Connections of a process; 20,000 idle ones take about 200 MB. Fewer where the process may open fewer files.
 CONNECTIONS_MAX = 20_000

@@ -11,6 +11,9 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from .connections import ANSWER
+
+_ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -62,6 +65,20 @@ class Cycle(RequestResponseCycle):
             self._go_on(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError("the answer is complete already")
+
+    def answer(self, status: int, fields: bytes, body: bytes) -> bool:
+        """Sends a whole answer at once; False where it is to be sent by `send`, which may have to wait. fields: header
+        fields as they leave, each with its line's end, one of them Content-Length."""
+        if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
+            return False
+        if self.scope["method"] == "HEAD":
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], fields, body))
+        self.message_event.set()
+        self.on_response()
+        return True
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The head of an answer."""
@@ -118,6 +135,23 @@ class Cycle(RequestResponseCycle):
 class CycleProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with our cycle."""
 
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self.scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,  # type: ignore[typeddict-item]
+            "root_path": "",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+
     def on_headers_complete(self) -> None:
         """The application begins, or waits until the requests before are answered. A WebSocket's begins elsewhere."""
         parser, scope = self.parser, self.scope
@@ -134,6 +168,7 @@ class CycleProtocol(HttpToolsProtocol):
         scope["query_string"] = url.query or b""
         before = self.cycle
         self.cycle = cycle = Cycle(scope, self, keep_alive=version != "1.0" and parser.should_keep_alive())
+        scope[ANSWER] = cycle.answer  # type: ignore[literal-required]
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:

@@ -134,7 +134,7 @@ class Protocol(CycleProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        HttpToolsProtocol.on_message_begin(self)
+        super().on_message_begin()
         self._reading = _HEAD
         self._head_bytes = 0
         if self._queue is not None:

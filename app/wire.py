@@ -1,7 +1,7 @@
 """Bodies in and out: JSON or MessagePack by Content-Type and Accept, problems as RFC 9457."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .connections import CONNECTION
+from .connections import ANSWER, CONNECTION
 from .model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
 
 JSON = "application/json"
@@ -207,8 +207,16 @@ def check_names(params: Mapping[str, str], *known: str) -> None:
             raise Invalid("there is no such parameter here", field=f"?{name}")
 
 
-async def send_response(send: Send, status: int, body: bytes, media: bytes) -> None:
-    """A plain ASGI answer."""
-    headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def send_response(scope: Scope, send: Send, status: int, body: bytes, media: bytes) -> None:
+    """A plain answer."""
+    fields = b"content-type: %b\r\ncontent-length: %d\r\n" % (media, len(body))
+    if not send_whole(scope, status, fields, body):
+        headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def send_whole(scope: Scope, status: int, fields: bytes, body: bytes) -> bool:
+    """Sends an answer in one go where the connection takes it so; see `Cycle.answer`."""
+    answer: Callable[[int, bytes, bytes], bool] | None = scope.get(ANSWER)
+    return answer is not None and answer(status, fields, body)

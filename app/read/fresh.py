@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..model.namespace import Namespace
-from ..wire import encode, header
+from ..wire import encode, header, send_whole
 
 _OF_ARCHIVES = "a"
 #: Seconds for which a client or a proxy may take a costly answer as fresh, and then for how many it may show the old
@@ -19,11 +19,13 @@ _ALIKE_S, _STALE_S = 5, 30
 
 
 class Kept(NamedTuple):
-    """An answer as it leaves: its body, in the client's format, and its head."""
+    """An answer as it leaves: its body, in the client's format, and its head. fields: the header fields in one piece,
+    of an answer that may be given again."""
 
     body: bytes
     headers: list[tuple[bytes, bytes]]
     status: int = 200
+    fields: bytes = b""
 
 
 class Ready(Response):
@@ -34,9 +36,12 @@ class Ready(Response):
         self.body = kept.body
         self.raw_headers = kept.headers
         self.background = None
+        self._fields = kept.fields
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it."""
+        if self._fields and send_whole(scope, self.status_code, self._fields, bytes(self.body)):
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -64,8 +69,8 @@ def _head(namespace: Namespace | None, tag: str, is_heavy: bool) -> list[tuple[b
 
 def kept(namespace: Namespace | None, tag: str, is_heavy: bool, body: bytes, media: str) -> Kept:
     """An answer with its tag. is_heavy: it costs much to make, and a cache may give it for some seconds unasked."""
-    named = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode())]
-    return Kept(body, named + _head(namespace, tag, is_heavy))
+    head = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode()), *_head(namespace, tag, is_heavy)]
+    return Kept(body, head, fields=b"".join([b"%b: %b\r\n" % field for field in head]))
 
 
 def unchanged(namespace: Namespace | None, tag: str, is_heavy: bool) -> Kept:
@@ -88,5 +93,5 @@ def answer_fresh(
         found = unchanged(namespace, tag, is_heavy)
     else:
         found = kept(namespace, tag, is_heavy, data, media)
-    found.headers.extend((name.lower().encode(), value.encode()) for name, value in (headers or {}).items())
-    return Ready(found)
+    more = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    return Ready(found._replace(headers=[*found.headers, *more], fields=b"") if more else found)

@@ -24,6 +24,10 @@ WRITES_S_MAX = 30.0
 #: Microseconds after which Redis is asked again, where a round goes there anyway: what is known drifts by less than 10.
 ASK_US = 50_000
 
+#: Microseconds by which the clock may be found to be ahead and stands still meanwhile, so that of two grants the second
+#: is never the earlier one. It comes from an answer that was slow; by more a clock was set.
+BACK_US_MAX = 1_000_000
+
 #: Microseconds of a second, as Redis tells the time in two numbers.
 _MICROS = 1_000_000
 
@@ -46,10 +50,15 @@ class StoreClock:
         self._told = False
         self._learnt: int | None = None
         self._is_refused = False
+        self._last = 0
 
     def __call__(self) -> int:
         """The time now. Before Redis was asked, that of the server's own clock."""
-        return self._own() if self._ahead is None else self.elapsed() + self._ahead
+        now = self._own() if self._ahead is None else self._monotonic() // 1_000 + self._ahead
+        if now < self._last <= now + BACK_US_MAX:
+            return self._last
+        self._last = now
+        return now
 
     def elapsed(self) -> int:
         """Microseconds of the monotonic clock: what `learn` takes for the moment of a question."""

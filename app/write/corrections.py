@@ -172,7 +172,7 @@ class Corrector:
             seq, flushed = await self._catchup.user_corrected(namespace, user, waiting)
             steps, rest = await self._with_others(namespace, user, asks, steps)
             entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
-            if is_loose(entries):
+            if seq and is_loose(entries):  # Of whom nothing was ever counted, the script knows nothing to hold it by.
                 return steps, entries
             if flushed >= seq:
                 return steps, await _made(entries_of(namespace, steps, rest, seq))

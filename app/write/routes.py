@@ -120,9 +120,9 @@ class Writer:
         if terms.held is not None:
             answer = await self._places.added_to(answer, principal, terms.held)
         if wants_msgpack(scope):
-            await send_response(send, status, encode_msgpack(answer), b"application/msgpack")
+            await send_response(scope, send, status, encode_msgpack(answer), b"application/msgpack")
         else:
-            await send_response(send, status, encode_json(answer), b"application/json")
+            await send_response(scope, send, status, encode_json(answer), b"application/json")
 
     async def _single(self, grant: Grant, media: str, namespace: Namespace | None, terms: Terms) -> tuple[int, Receipt]:
         if media == MSGPACK:

@@ -57,6 +57,28 @@ def test_a_slow_answer_moves_nothing_and_a_wrong_clock_is_set_by_the_next() -> N
     assert hands.store - 300 <= hands.clock() <= hands.store + 200
 
 
+def test_it_stands_still_rather_than_go_back_a_little() -> None:
+    """Who sends two grants one after the other is told that the second came later, or at the same moment."""
+    hands = Hands()
+    hands.ask(there=900_000)  # It may have come at once: half of that is all one knows.
+    first = hands.clock()
+    assert first == hands.store + 450_000
+    hands.ask()
+    hands.pass_by(10)
+    assert hands.clock() == first
+    hands.pass_by(450_000)
+    assert hands.clock() == hands.store > first
+
+
+def test_a_clock_that_was_far_ahead_goes_back() -> None:
+    hands = Hands()
+    hands.ask()
+    hands.clock()
+    hands.store -= 5 * SECOND
+    hands.ask()
+    assert hands.clock() == hands.store
+
+
 @pytest.mark.parametrize("ahead", [3, -3, 0.9, -0.9])
 def test_a_difference_past_a_second_is_told(ahead: float) -> None:
     hands = Hands(round(ahead * SECOND))

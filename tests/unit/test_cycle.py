@@ -40,6 +40,24 @@ def piece(body: bytes, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
+class Made:
+    """A cycle, the wire it writes to, and how often the end was told."""
+
+    def __init__(self, method: str = "GET", *, keep_alive: bool = True) -> None:
+        self.wire, self.ends = Wire(), 0
+        protocol = SimpleNamespace(
+            transport=self.wire,
+            flow=FlowControl(self.wire),  # type: ignore[arg-type]
+            logger=logging.getLogger(),
+            on_response_complete=self._end,
+            expect_100_continue=False,
+        )
+        self.cycle = Cycle({"method": method}, protocol, keep_alive=keep_alive)  # type: ignore[arg-type]
+
+    def _end(self) -> None:
+        self.ends += 1
+
+
 def answered(
     *messages: dict[str, Any],
     method: str = "GET",
@@ -49,24 +67,12 @@ def answered(
     """What leaves for these messages, and how often the end was told."""
 
     async def within() -> tuple[Wire, int]:
-        wire, ends = Wire(), SimpleNamespace(count=0)
-
-        def end() -> None:
-            ends.count += 1
-
-        protocol = SimpleNamespace(
-            transport=wire,
-            flow=FlowControl(wire),  # type: ignore[arg-type]
-            logger=logging.getLogger(),
-            on_response_complete=end,
-            expect_100_continue=False,
-        )
-        cycle = Cycle({"method": method}, protocol, keep_alive=keep_alive)  # type: ignore[arg-type]
+        made = Made(method, keep_alive=keep_alive)
         for message in messages:
-            await cycle.send(message)
+            await made.cycle.send(message)
             if look is not None:
-                look(wire)
-        return wire, ends.count
+                look(made.wire)
+        return made.wire, made.ends
 
     return asyncio.run(within())
 
@@ -128,3 +134,33 @@ def test_a_connection_that_is_not_kept_says_so_and_closes() -> None:
 def test_what_is_no_answer_is_refused(messages: Sequence[dict[str, Any]]) -> None:
     with pytest.raises(RuntimeError):
         answered(*messages)
+
+
+def test_a_whole_answer_is_what_two_messages_would_be() -> None:
+    async def within() -> Made:
+        made = Made()
+        assert made.cycle.answer(200, b"content-length: 5\r\n", b"hello")
+        return made
+
+    made = asyncio.run(within())
+    wire, ends = answered(started(200, LENGTH_5), piece(b"hello"))
+    assert (made.wire.sent, made.ends) == (wire.sent, ends)
+    assert made.cycle.response_complete
+
+
+def test_a_whole_answer_that_has_to_wait_or_is_none_is_left_to_the_messages() -> None:
+    def is_taken(made: Made) -> bool:
+        return made.cycle.answer(200, b"content-length: 5\r\n", b"hello")
+
+    async def within() -> None:
+        for made in (Made("HEAD"), Made(keep_alive=False)):
+            assert not is_taken(made)
+            assert (made.wire.sent, made.ends) == ([], 0)
+        paused, gone, begun = Made(), Made(), Made()
+        paused.cycle.flow.pause_writing()
+        gone.cycle.disconnected = True
+        await begun.cycle.send(started(200, LENGTH_5))
+        assert not any(map(is_taken, (paused, gone, begun)))
+        assert (paused.wire.sent, gone.wire.sent, begun.wire.sent) == ([], [], [])
+
+    asyncio.run(within())

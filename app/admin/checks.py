@@ -45,6 +45,9 @@ async def check_namespace(lane: Lane, namespace: Namespace, report: Report) -> N
         report.note(
             f"{name}, live grants", f"{where}: the grant of seq {row['first_seq']} as of seq {row['seq']}, {what}"
         )
+    for row in await lane.fetch("quarantined_differing", namespace.id, FINDINGS_MAX):
+        what = "is listed and does not wait so" if row["is_held"] else "waits and is not listed so"
+        report.note(f"{name}, grants in quarantine", f"{row['grant_id']!r} of seq {row['seq']} {what}")
     await check_archives(lane, namespace, report)
     for row in await lane.fetch("set_aside_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:

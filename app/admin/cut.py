@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..model.namespace import Namespace
 from ..model.stats import Sums
+from ..store.sums import integer_of
 from .lane import Lane
 from .report import told
 from .snapshot import Board, Space, read_kept, read_space
@@ -17,6 +18,7 @@ _TRIES_MAX = 100
 _PAUSE_S = 0.1
 #: Users who are being hidden or shown: all of them are asked for at that instant.
 _MOVING_MAX = 1_000
+_QUOTA = "as its quota counts them"
 
 
 @dataclass(slots=True)
@@ -72,6 +74,17 @@ class Cut:
             for what in self._of_board(held, self._tallies[board])
         ]
 
+    async def counts(self, lane: Lane) -> list[str]:
+        """What the namespace's quotas count otherwise than it is. O(users × log)."""
+        boards, users = self._space.counted
+        found = []
+        if boards is not None and integer_of(boards) != self._space.open:
+            found.append(f"open boards {_QUOTA}: {_raw(boards)} in Redis, of which {self._space.open} are there")
+        ((wanted,),) = await lane.rows("users_counted", self._namespace.id, self._space.seq, sorted(self._gone))
+        if users is not None and integer_of(users) != wanted:
+            found.append(f"users {_QUOTA}: {_raw(users)} in Redis, {wanted} by the ledger")
+        return found
+
     def _of_board(self, held: Board, wanted: _Tally) -> Iterator[str]:
         """Each check of a board as a whole is one line here."""
         scale = self._namespace.rules.scale
@@ -86,6 +99,11 @@ class Cut:
         ):
             if in_redis != by_ledger:
                 yield f"{what}: {told(in_redis, places)} in Redis, {told(by_ledger, places)} by the ledger"
+
+
+def _raw(held: bytes) -> str:
+    number = integer_of(held)
+    return repr(held.decode(errors="replace")) if number is None else str(number)
 
 
 async def read_cut(lane: Lane, namespace: Namespace, spoilt: frozenset[str]) -> Cut | None:

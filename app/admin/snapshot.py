@@ -183,11 +183,14 @@ class Board(NamedTuple):
 
 
 class Space(NamedTuple):
-    """A namespace's boards at one instant; aside: users asked for who are off boards then, with the boards."""
+    """A namespace's boards at one instant; aside: users asked for who are off boards then, with the boards. open: how
+    many boards stand in Redis; counted: what its quotas say of open boards and of users (None: not counted yet)."""
 
     seq: int
     boards: dict[str, Board]
     aside: set[tuple[int, str]]
+    open: int
+    counted: tuple[bytes | None, bytes | None]
 
 
 def _sum(nodes: Iterable[bytes | None]) -> int:
@@ -214,7 +217,7 @@ async def read_space(
     if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
         return None
     told = dict(zip(fields[::2], fields[1::2], strict=True))
-    count = len(kept.boards)
+    count, standing = len(kept.boards), sum(name.startswith(b"v:") for name in told)
     each = iter(rest)
     counts = list(islice(each, count))
     orders = list(islice(each, count)) if dated else [None] * count
@@ -227,4 +230,4 @@ async def read_space(
     off: set[tuple[int, str]] = set()
     for (number, _), flat in zip(users, each, strict=True):
         off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
-    return Space(int(seq or 0), boards, off)
+    return Space(int(seq or 0), boards, off, standing, (told.get(b"#b"), told.get(b"#u")))

@@ -94,6 +94,8 @@ class Verifier:
         for board, what in await cut.differences(lane) if cut else []:
             self.report.note(namespace.name, f"board {board}, {what}")
             doubtful.add(board)
+        for what in await cut.counts(lane) if cut else []:
+            self.report.note(namespace.name, what)
         await self._look_for_strays(lane, namespace, doubtful, spoilt)
 
     async def _counts_twice(self, lane: Lane, namespace: Namespace, cut: Cut) -> bool:

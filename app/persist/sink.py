@@ -262,7 +262,7 @@ class Sink:
 
     async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
         """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
-        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_seals"):
+        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_quarantined", "drop_seals"):
             if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
                 return True
         return False

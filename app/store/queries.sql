@@ -1070,6 +1070,10 @@ DELETE FROM archives WHERE id IN (SELECT id FROM doomed);
 DELETE FROM archive_todo WHERE (namespace_id, "window", user_number, seq) IN (
     SELECT namespace_id, "window", user_number, seq FROM archive_todo WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
+-- name: drop_quarantined
+DELETE FROM quarantined WHERE (namespace_id, seq) IN (
+    SELECT namespace_id, seq FROM quarantined WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
 -- name: drop_seals
 DELETE FROM seals WHERE (namespace_id, "window") IN (
     SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
@@ -1856,6 +1860,28 @@ SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_held FROM (
     SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
     UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
 JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_held LIMIT $2;
+
+-- name: quarantined_differing
+-- Grants that are listed as waiting in quarantine and do not wait, or wait and are not listed as they are. O(grants that were
+-- ever in quarantine × log).
+WITH wanted AS MATERIALIZED (
+    SELECT l.seq, l.grant_id, l.source, l.source_id FROM ledger l
+    WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = 'quarantine' AND l.kind || '' = 'grant' AND NOT EXISTS (
+        SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id AND c.kind = 'correction'
+        OFFSET 0)),
+held AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined WHERE namespace_id = $1)
+SELECT seq, grant_id, is_held FROM (
+    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
+    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
+ORDER BY seq, is_held LIMIT $2;
+
+-- name: users_counted
+-- How many users the quota of a namespace counts as of a seq, by the ledger: those with an entry that was applied, but for
+-- some. O(users × log).
+SELECT count(*) AS users FROM standings s
+WHERE s.namespace_id = $1 AND s."window" = 'all' AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
+    SELECT FROM ledger l WHERE l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
+    AND l.verb IS DISTINCT FROM 'quarantine' OFFSET 0);
 
 -- name: users_by_namespace
 -- How many users have an entry in each namespace.

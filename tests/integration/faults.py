@@ -16,7 +16,7 @@ NOW = datetime.now(UTC)
 DAY = f"{NOW:%Y-%m-%d}"
 GRANTS = [("ann", 5, "red"), ("bob", 3, "blue"), ("ann", 2, "blue"), ("cleo", 3, "red"), ("dora", 4, None)]
 GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 and 8
-TABLES = ["ledger", "standings", "activity", "trends"]
+TABLES = ["ledger", "standings", "activity", "trends", "quarantined"]
 
 
 def verify(stack: Any) -> tuple[int, list[str]]:
@@ -34,13 +34,15 @@ class Checked:
     def __init__(self, stack: Any, client: httpx.Client, direct: Any) -> None:
         self.stack, self.client, self.direct = stack, client, direct
         rules = {"category_boards": True, "streaks": True, "tie_break": "earliest", "ranking": "dense"}
-        rules["bounded_sums"] = True
+        rules |= {"bounded_sums": True, "amount_max": 50, "suspicious": "quarantine"}
         assert client.put("/v1/namespaces/n", json=rules).status_code == 201
         for i, (user, amount, category) in enumerate(GRANTS):
             body = {"grant_id": f"g{i}", "user_id": user, "amount": amount, "category": category, "source": "race"}
             assert client.post("/v1/namespaces/n/grants", json=body).status_code == 201
         assert client.delete("/v1/namespaces/n/grants/g3").status_code == 200
         assert client.post("/v1/users/gus/hide").status_code in (200, 204)
+        body = {"grant_id": "odd", "user_id": "hal", "amount": 99, "source": "race"}
+        assert client.post("/v1/namespaces/n/grants", json=body).json()["status"] == "quarantined"
         stack.wait_flushed()
         self.hour = f"{self.of_sql('SELECT max(granted_at) FROM ledger').astimezone(UTC):%Y-%m-%dT%H}:00:00Z"
         (key,) = direct.keys("lb:*:b:1:all")
@@ -379,6 +381,36 @@ def change_trend(c: Checked) -> str:
 def change_minute(c: Checked) -> str:
     c.sql("UPDATE trends SET grants = grants + 1 WHERE ctid = (SELECT ctid FROM trends WHERE level = 2 LIMIT 1)")
     return f"n, counts by time: all users, the minutes of the hour of {c.hour}: grants "
+
+
+def change_count_of_boards(c: Checked) -> str:
+    c.direct.hincrby(keys.space(c.p, 1), "#b", 2)
+    return "n: open boards as its quota counts them: 14 in Redis, of which 12 are there"
+
+
+def change_count_of_users(c: Checked) -> str:
+    c.direct.hincrby(keys.space(c.p, 1), "#u", -1)
+    return "n: users as its quota counts them: 6 in Redis, 7 by the ledger"
+
+
+def spoil_count_of_users(c: Checked) -> str:
+    c.direct.hset(keys.space(c.p, 1), "#u", "many")
+    return "n: users as its quota counts them: 'many' in Redis, 7 by the ledger"
+
+
+def lose_quarantined(c: Checked) -> str:
+    c.sql("DELETE FROM quarantined")
+    return "n, grants in quarantine: 'odd' of seq "
+
+
+def add_quarantined(c: Checked) -> str:
+    c.sql("INSERT INTO quarantined SELECT namespace_id, seq, grant_id FROM ledger WHERE grant_id = 'g4'")
+    return "n, grants in quarantine: 'g4' of seq 5 is listed and does not wait so"
+
+
+def change_quarantined(c: Checked) -> str:
+    c.sql("UPDATE quarantined SET source = 'other'")
+    return "n, grants in quarantine: 'odd' of seq "
 
 
 FAULTS = [value for value in list(globals().values()) if set(getattr(value, "__annotations__", {})) == {"c", "return"}]

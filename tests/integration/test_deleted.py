@@ -8,7 +8,7 @@ import redis
 from app.store import keys
 from tests.integration.sealing import DAY, MONTH, Space, until
 
-LEFT = ("archives", "archive_todo", "seals")
+LEFT = ("archives", "archive_todo", "seals", "quarantined")
 ROWS = "SELECT count(*) FROM {} r JOIN archives a ON a.id = r.archive_id WHERE a.namespace_id = %s"
 
 
@@ -24,6 +24,9 @@ def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
         for space in (gone, kept):
             for user, amount in (("ann", 5), ("bob", 3)):
                 assert space.grant(user, amount).status_code == 201
+            space.put(accept_past=None, amount_max=9, suspicious="quarantine")
+            assert space.grant("carl", 10).json()["status"] == "quarantined"
+            space.rules |= {"amount_max": 9, "suspicious": "quarantine"}
             space.seal(DAY, MONTH)
         assert api.post("/v1/users/bob/hide").status_code == 200
         number, before = gone.id, left(kept, kept.id)
@@ -38,7 +41,7 @@ def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
         own_stack.start("persist")
         until(lambda: not any(left(gone, number).values()), "something of its archives is left")
         entries = "SELECT count(*) FROM ledger WHERE namespace_id = %s AND kind = 'grant'"
-        assert gone.sql(entries, number) == [(2,)]
+        assert gone.sql(entries, number) == [(3,)]
         assert left(kept, kept.id) == before
         assert kept.scores() == {"ann": 5}
         ((orphans,),) = gone.sql("SELECT count(*) FROM veiled WHERE archive_id NOT IN (SELECT id FROM archives)")

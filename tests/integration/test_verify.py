@@ -31,7 +31,7 @@ def test_nothing_is_found_where_nothing_is_wrong(checked: Checked) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("ok: ")
     assert done.stdout.endswith("numbers in 1 namespace are what the ledger says\n")
-    assert done.stderr.splitlines()[-1] == "7 of 7 users compared, at n"
+    assert done.stderr.splitlines()[-1] == "8 of 8 users compared, at n"
     assert checked.verify() == (0, [])
 
 

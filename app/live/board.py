@@ -9,7 +9,7 @@ from ..model.namespace import Namespace
 from ..model.stats import Statistics, figures
 from ..model.windows import Window, from_micros
 from ..store.boards import Board, Place
-from ..store.names import NAMELESS, Name
+from ..store.names import NAMELESS, Name, Names, NamesVersion
 from . import protocol
 from .protocol import Entry, Frame, Stamp, State
 from .subscriber import Subscriber
@@ -85,11 +85,16 @@ class Reading(NamedTuple):
 
 
 class WatchedBoard:
-    """One namespace's board in one window. `asked` is the window as clients name it: `day` moves on by itself."""
+    """One namespace's board in one window. `asked` is the window as clients name it: `day` moves on by itself.
 
-    def __init__(self, namespace: Namespace, asked: str) -> None:
+    names: how often somebody's name may have changed who stands in one of its views.
+    """
+
+    def __init__(self, namespace: Namespace, asked: str, names_version: NamesVersion) -> None:
         self.namespace = namespace
         self.asked = asked
+        self.names = 0
+        self._names_version = names_version
         self.views: dict[View, WatchedView] = {}
         self._window: Window | None = None
 
@@ -110,6 +115,15 @@ class WatchedBoard:
         """Takes the rules in force, where they are others."""
         if namespace.version != self.namespace.version:
             self.namespace, self._window = namespace, None
+
+    def note_names(self, names: Names, version: NamesVersion) -> None:
+        """Takes up which names have changed. O(users in its views) after a change, else O(1)."""
+        if version == self._names_version:
+            return
+        states = [watched.state for watched in self.views.values() if watched.state is not None]
+        users = [entry.user_id for state in states for entry in state.entries]
+        self.names += names.has_changed(self.namespace, users, self._names_version)
+        self._names_version = version
 
     def newcomers(self) -> Iterator[Subscriber]:
         """All who hold nothing of it yet."""

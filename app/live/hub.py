@@ -21,7 +21,7 @@ from ..store.boards import read_versions, versions_call
 from ..store.changes import NOTHING, Changed
 from ..store.directory import Directory
 from ..store.gather import Gatherer
-from ..store.names import Names
+from ..store.names import Names, NamesVersion
 from ..store.stats import StatsReader
 from .board import Reading, WatchedBoard, WatchedView, publish, publish_stats
 from .protocol import Stamp
@@ -48,6 +48,8 @@ ANONYMOUS_VIEWS_MAX = 5_000
 READS_A_ROUND_MAX = 200
 #: Boards published before others go on: 2 ms of the event loop.
 _PUBLISHED_MAX = 20
+#: Boards whose users are looked for among those whose names changed before others go on: a ms of the event loop.
+_NAMED_MAX = 100
 #: Boards whose versions one call asks for.
 BOARDS_A_CALL_MAX = 1_000
 #: Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
@@ -75,7 +77,6 @@ class Hub:
         self._names = names
         self._names_changes = 0
         self._names_due_s = 0.0
-        self._own_names: dict[int, int] = {}
         self._own_due_s = 0.0
         self._clock = clock
         self._boards: dict[tuple[int, str], WatchedBoard] = {}
@@ -102,7 +103,9 @@ class Hub:
         except TimeoutError:
             raise Overloaded("the subscriptions before this one take too long") from None
         _check_kept(namespace, asked)
-        board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked)
+        # Whoever stands on it is read from here on.
+        names = NamesVersion(self._names.changes, 0)
+        board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked, names)
         watched = board.views.get(view)
         if watched is None or subscriber.owner not in watched.owners:
             self._shares.take(subscriber.owner)
@@ -195,8 +198,7 @@ class Hub:
             for group in groups
         )
         replies = await self._gather(self._gatherer.call(call) for call in calls)
-        names = self._changed_names()
-        await self._count_own_names()
+        await self._note_names()
         for group, reply in zip(groups, replies, strict=True):
             try:
                 epoch, versions = read_versions(_raised(reply))
@@ -205,33 +207,28 @@ class Hub:
                 self._end((newcomer for board, _ in group for newcomer in board.newcomers()), problem)
                 continue
             for (board, window), version in zip(group, versions, strict=True):
-                shown = names + self._own_names.get(board.namespace.id, 0)
-                stamp = Stamp(epoch, window.name, version, board.namespace.version, shown)
+                stamp = Stamp(epoch, window.name, version, board.namespace.version, board.names)
                 readings += board.readings(window, stamp, self._lap)
         return readings, trouble
 
-    def _changed_names(self) -> int:
-        """How often names have changed, as boards are read by it.
-
-        A new number has every watched board read again, for it does not tell whose name it is: it is taken up no more
-        than twice a second.
-        """
-        if self._names.changes != self._names_changes and monotonic() >= self._names_due_s:
-            self._names_changes, self._names_due_s = self._names.changes, monotonic() + NAMES_S
-        return self._names_changes
-
-    async def _count_own_names(self) -> None:
-        """Asks, as seldom, how often the names of watched namespaces' own have changed. What cannot be asked stays."""
-        if monotonic() < self._own_due_s:
+    async def _note_names(self) -> None:
+        """Has boards read again on which somebody's name has changed, twice a second at most. How often the names of
+        watched namespaces' own have changed is asked as seldom. What cannot be asked stays as it was."""
+        now, is_due = monotonic(), False
+        if self._names.changes != self._names_changes and now >= self._names_due_s:
+            self._names_changes, self._names_due_s, is_due = self._names.changes, now + NAMES_S, True
+        if not is_due and now < self._own_due_s:
             return
-        self._own_due_s = monotonic() + NAMES_S
+        self._own_due_s = now + NAMES_S
         spaces = list({board.namespace.id: board.namespace for board in self._boards.values()}.values())
-        counts = await self._gather(self._names.own_version(namespace) for namespace in spaces)
-        counted = {
-            namespace.id: self._own_names.get(namespace.id, 0) if isinstance(count, BaseException) else count
-            for namespace, count in zip(spaces, counts, strict=True)
-        }
-        self._own_names = counted
+        versions = await self._gather(self._names.version_in(namespace) for namespace in spaces)
+        found = dict(zip((namespace.id for namespace in spaces), versions, strict=True))
+        for count, board in enumerate(list(self._boards.values()), 1):
+            version = found.get(board.namespace.id)
+            if isinstance(version, NamesVersion):
+                board.note_names(self._names, version)
+            if count % _NAMED_MAX == 0:
+                await asyncio.sleep(0)
 
     async def _read(self, reading: Reading) -> Callable[[], None]:
         """Reads a board and the names on it, or its statistics; what gives them out. The problems of all."""

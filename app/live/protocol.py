@@ -108,7 +108,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 class Stamp(NamedTuple):
     """What tells whether a view may have changed: its board's epoch, window and version, the version of the rules by
-    which it was read, and how often names have changed."""
+    which it was read, and how often names of those whom it shows have changed."""
 
     epoch: int
     window: str
@@ -121,8 +121,8 @@ class State(msgspec.Struct, frozen=True):
     """A view at one version; frames are made of one or two of them.
 
     rules: the version of the rules by which it was read; rules_from_seq: of the namespace. names: so many changes of
-    profiles it holds at least. named: whether somebody in it has a profile. stats: the figures of a view `stats`, which
-    has no entries.
+    its users' names it holds at least. named: whether somebody in it has a profile. stats: the figures of a view
+    `stats`, which has no entries.
     """
 
     window: str

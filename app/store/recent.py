@@ -36,7 +36,15 @@ class Recent:
             self._known_since = self._last.pop(next(iter(self._last)))
 
     def has_changed(self, users: Sequence[str], since: int) -> bool:
-        """Whether the name of one of them may have changed since a position. O(users), O(1) where nobody's has."""
+        """Whether the name of one of them may have changed since a position. O(users + changes since); O(1) where
+        nobody's has."""
         if since == self.position or not users:
             return False
-        return since < self._known_since or any(self._last.get(user, 0) > since for user in users)
+        if since < self._known_since:
+            return True
+        changed = set()
+        for user, position in reversed(self._last.items()):
+            if position <= since:
+                break
+            changed.add(user)
+        return not changed.isdisjoint(users)

@@ -32,6 +32,7 @@ class Store:
         self.changes = 1
         self.profiles: dict[str, str] = {}
         self.profile_changes = self.noticed = 0
+        self.changed_users: tuple[str, ...] | None = None
         self.away: set[bytes | str] = set()
         self.spaces: dict[str, Namespace] = {}
         self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
@@ -54,7 +55,7 @@ class Store:
         self.directory.notice(self.changes)
         if self.profile_changes != self.noticed:
             self.noticed = self.profile_changes
-            self.names.notice(self.profile_changes)
+            self.names.notice(self.profile_changes, self.changed_users)
         if call[:2] == ("HMGET", keys.PROFILES):
             found = map(self.profiles.get, call[2:])
             return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]

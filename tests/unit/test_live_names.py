@@ -37,6 +37,34 @@ def test_a_name_that_changes_is_told_at_the_version_that_stands(monkeypatch: pyt
     within(act)
 
 
+def test_a_board_is_read_again_where_one_of_its_names_changed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.hub.NAMES_S", 0)
+
+    async def act(store: Store) -> None:
+        store.boards["all"] = (7, ["a", "b"])
+        watching = await store.watch("race")
+        store.profile_changes, store.changed_users = 1, None
+        await store.tick()
+        taken(watching)
+        store.asked.clear()
+        for number in range(2, 52):
+            store.profiles, store.profile_changes, store.changed_users = {"z": f"Zoe {number}"}, number, ("z",)
+            await store.tick()
+        assert (store.reads(), taken(watching)) == ([], None)
+        assert not [call for call in store.asked if call[0] == "HMGET"]
+        store.profiles, store.profile_changes, store.changed_users = {"b": "Bea"}, 53, ("z", "b")
+        await store.tick()
+        assert names_of(taken(watching)) == [("b", "Bea")]
+        store.boards["all"] = (8, ["a", "b", "c"])
+        await store.tick()
+        taken(watching)
+        store.profiles, store.profile_changes, store.changed_users = {"b": "Bea", "c": "Cid"}, 54, ("c",)
+        await store.tick()
+        assert names_of(taken(watching)) == [("c", "Cid")], "who came since counts, too"
+
+    within(act)
+
+
 def test_names_are_taken_up_no_more_than_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = 100.0
     monkeypatch.setattr("app.live.hub.monotonic", lambda: seconds)

@@ -4,14 +4,18 @@
 --
 -- KEYS     a hash: user → profile; the hash with the counter, which may be the same
 -- ARGV     user, value ("<version> <text>"; empty: take it away), the counter's field, how many of the latest changes
---          are kept
--- Reply    the counter
--- Effects  the user's field, unless a later version stands there; as bump.lua else; also while Redis is full, but for a
+--          are kept, a version: where it is taken away, one that no profile of the user has passed; else the latest such
+--          one that the caller knew before it read the profile
+-- Reply    the counter; -1 nothing was written: the user has no profile here, and the caller may have read it before the
+--          user was erased
+-- Effects  the user's field, unless a later version stands there; `<the counter's field>:erased`, the latest version with
+--          which a name was taken away; as bump.lua else; also while Redis is full, but for a
 --          user who had none
 --
 --- @include "include/room"
 
 local key, counted_in, user, value, field, kept = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local version, erased = tonumber(ARGV[5]), tonumber(redis.call('HGET', counted_in, field .. ':erased') or '0')
 if value == '' then
   redis.call('HDEL', key, user)
   local places = {}
@@ -23,9 +27,13 @@ if value == '' then
       redis.call('HDEL', counted_in, places[i])
     end
   end
+  redis.call('HSET', counted_in, field .. ':erased', string.format('%d', math.max(version, erased)))
   return redis.call('HINCRBY', counted_in, field, 1)
 end
 local held = redis.call('HGET', key, user)
+if not held and erased > version and tonumber(string.match(value, '^%d+')) <= erased then
+  return -1
+end
 if held then
   make_room(key)
 end

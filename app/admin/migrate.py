@@ -11,7 +11,7 @@ from ..store import postgres as schema
 from ..store.changes import BUMP, NAME
 from ..store.directory import PUBLISH, namespace_of, publish_calls
 from ..store.fences import lift
-from ..store.names import name_call, own_name_call, tell_named
+from ..store.names import erased_call, name_call, own_name_call, tell_named
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.postgres import Postgres
 from ..store.redis import Call, Link, Refused
@@ -70,12 +70,21 @@ async def _run(link: Link, call: Call) -> object:
 
 
 async def _publish_names(postgres: Postgres, link: Link) -> None:
-    """Every profile's name, so many at a time; what Redis lost is there again, a later version stays."""
+    """Every profile's name, so many at a time; what Redis lost is there again, a later version stays. They are read
+    again where somebody was erased meanwhile."""
     last, named = (0, -1), set[int]()
-    while rows := await postgres.fetch("profiles", *last, PROFILES_A_CALL_MAX):
-        for reply in await link.run([_name_call(row) for row in rows]):
+    while True:
+        held = await _run(link, erased_call())
+        erased = int(held) if isinstance(held, bytes) else 0
+        rows = await postgres.fetch("profiles", *last, PROFILES_A_CALL_MAX)
+        if not rows:
+            break
+        replies = await link.run([_name_call(row, erased) for row in rows])
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise Refused(f"Redis refuses a profile: {reply}")
+        if -1 in replies:
+            continue
         await _fold(postgres, [row for row in rows if row["folded"] is None and row["display_name"] is not None])
         last = rows[-1]["user_number"], rows[-1]["namespace_id"]
         named |= {row["namespace_id"] for row in rows if row["namespace_id"]}
@@ -90,11 +99,11 @@ async def _fold(postgres: Postgres, rows: list[asyncpg.Record]) -> None:
         await postgres.fetch("fold_profiles", *columns, [folded(name) for name in columns[2]])
 
 
-def _name_call(row: asyncpg.Record) -> Call:
+def _name_call(row: asyncpg.Record, erased: int) -> Call:
     if row["partition"] is None:
-        return name_call(row["name"], row["version"], profile_of(row))
+        return name_call(row["name"], row["version"], profile_of(row), erased)
     profile = NamespaceProfile(**{field: row[field] for field in NamespaceProfile.__struct_fields__})
-    return own_name_call(row["namespace_id"], row["partition"], row["name"], row["version"], profile)
+    return own_name_call(row["namespace_id"], row["partition"], row["name"], row["version"], profile, erased)
 
 
 async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> None:

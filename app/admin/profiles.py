@@ -9,7 +9,7 @@ from starlette.responses import Response
 from ..access.guard import need, need_all, principal_of
 from ..access.keys import Keyring
 from ..access.pace import Pace
-from ..model.errors import UserNotFound
+from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_profile, check_shown, folded
 from ..store import keys
@@ -18,6 +18,7 @@ from ..store.directory import Directory
 from ..store.gather import Gatherer
 from ..store.names import name_call, own_name_call, tell_named
 from ..store.postgres import Postgres
+from ..store.redis import Call
 from ..store.veil import Fetch
 from ..wire import answer, check_query, decode_body
 from .intents import Intents, Person
@@ -62,7 +63,7 @@ class Profiles:
         user = user_in(request)
         profile = check_profile(await decode_body(request, Profile))
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
-        await self._gatherer.call(name_call(user, row["version"], profile))
+        await self._show(name_call(user, row["version"], profile))
         # A round tells the number as it was when the round began: this server drops what it kept before it answers.
         await self._gatherer.call(("HGET", keys.DEPLOYMENT, PROFILES_FIELD))
         pending = await self._intents.carry_out(person)
@@ -87,10 +88,15 @@ class Profiles:
         row, person = await self._write(user, principal.id, profile, None, opt_out, namespace)
         profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
         call, at = self._gatherer.call, (namespace.id, namespace.partition)
-        await call(own_name_call(*at, user, row["version"], profile))
+        await self._show(own_name_call(*at, user, row["version"], profile))
         await tell_named(call, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
+
+    async def _show(self, name: Call) -> None:
+        """Has every process know a name. StoreUnavailable where the user may have been erased since it was written."""
+        if await self._gatherer.call(name) == -1:
+            raise StoreUnavailable("a user was erased meanwhile: the profile may be recorded, and is not shown yet")
 
     async def _write(
         self,

@@ -111,9 +111,11 @@ class People:
 
     async def _erase(self, sink: Sink, intent: Intent) -> None:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
-        await self._call(forget_name_call(intent.name))
+        # A server that wrote the profile to Postgres may write it to Redis yet: it is told that it comes too late.
+        (latest,) = await sink.fetch("next_profile_version")
+        await self._call(forget_name_call(intent.name, latest["version"]))
         for row in await sink.fetch("profiles_of_user", intent.number):
-            await self._call(forget_own_name_call(row["partition"], row["id"], intent.name))
+            await self._call(forget_own_name_call(row["partition"], row["id"], intent.name, latest["version"]))
         await finish(sink, intent)
 
     async def _call(self, call: Call) -> Any:

@@ -5,7 +5,8 @@ import re
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: id, partitions; `changes` rises with every change of namespaces or keys,
-# `profiles` with every change of a profile; `changes:<n>`, `profiles:<n>`: what one of the latest changes was
+# `profiles` with every change of a profile; `changes:<n>`, `profiles:<n>`: what one of the latest changes was;
+# `profiles:erased`: no profile up to this version is written of a user who has none
 NAMED = "lb:named"  # hash: namespace id → whether every process was told that users have names of their own there
 PROFILES = "lb:profiles"  # hash: user → version and profile, of those who have one
 

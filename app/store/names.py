@@ -234,27 +234,34 @@ def _merged(own: Name, wide: Name) -> Name:
     )
 
 
-def name_call(user: str, version: int, profile: Profile) -> Call:
-    """The call that writes a user's name and counts it; a later version stays."""
+def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Call:
+    """The call that writes a user's name and counts it; a later version stays. erased: what `erased_call` told before
+    the profile was read; −1 is answered where the user may have been erased since."""
     value = f"{version} ".encode() + _encode(profile)
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, value)
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, value, erased)
 
 
-def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile) -> Call:
-    """The call that writes a user's name of a namespace and counts it there; a later version stays."""
+def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0) -> Call:
+    """The call that writes a user's name of a namespace and counts it there, as `name_call` does."""
     key = keys.names_in(p, ns)
-    return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile))
+    return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile), erased)
 
 
-def forget_name_call(user: str) -> Call:
-    """The call that takes a user's name away."""
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, b"")
+def forget_name_call(user: str, version: int) -> Call:
+    """The call that takes an erased user's name away; what is written by a profile up to a version is refused then."""
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, b"", version)
 
 
-def forget_own_name_call(p: int, namespace_id: int, user: str) -> Call:
-    """The call that takes a user's name of a namespace away."""
+def forget_own_name_call(p: int, namespace_id: int, user: str, version: int) -> Call:
+    """The call that takes an erased user's name of a namespace away, as `forget_name_call` does."""
     key = keys.names_in(p, namespace_id)
-    return name_changed(key, key, CHANGES_FIELD, user, b"")
+    return name_changed(key, key, CHANGES_FIELD, user, b"", version)
+
+
+def erased_call() -> Call:
+    """The call that tells the latest version with which a name was taken away, if any; of the deployment's names, which
+    are taken away first and with the same one as those of namespaces."""
+    return ("HGET", keys.DEPLOYMENT, f"{PROFILES_FIELD}:erased")
 
 
 async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:

@@ -951,6 +951,9 @@ SELECT p.user_number, p.namespace_id, n.partition, u.name, p.version, p.display_
 FROM profiles p JOIN users u ON u.number = p.user_number LEFT JOIN namespaces n ON n.id = p.namespace_id
 WHERE (p.user_number, p.namespace_id) > ($1, $2) AND n.deleted_at IS NULL ORDER BY 1, 2 LIMIT $3;
 
+-- name: next_profile_version
+SELECT nextval('profile_version') AS version;
+
 -- name: profiles_of_user
 -- Where a user has a profile of a namespace.
 SELECT n.id, n.partition FROM profiles p JOIN namespaces n ON n.id = p.namespace_id

@@ -43,6 +43,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "revoke_key": ("k1",),
     "recorded_grants": (SPACE, ["g5", "g6", "none"]),
     "history": (SPACE, "u1", EARLIEST, "2026-01-05T00:00:00Z", 100, 101),
+    "next_profile_version": (),
     "quarantined_grants": (SPACE, 0, 101),
     "quarantined_of_source": (SPACE, 0, 101, "race", "s1"),
     "grants_of_source": (SPACE, 100, 101, "race", "s1"),

@@ -1,5 +1,6 @@
 """Erasing a user, over HTTP and on real parts: afterwards nothing tells of them, and every sum is what it was."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,11 @@ import psycopg
 import pytest
 import redis
 
+from app.model.profile import NamespaceProfile, Profile
 from app.store import keys
+from app.store.changes import NAME as NAME_SCRIPT
+from app.store.names import name_call, own_name_call
+from app.store.redis import Call, Link
 from tests.conftest import Stack
 
 NAME = "Zoë/otter-4711"
@@ -203,6 +208,39 @@ def test_whoever_dies_on_the_way_it_is_finished(own_stack: Stack) -> None:
 def traces_of_intent(stack: Stack) -> bool:
     with psycopg.connect(stack.postgres.url) as db:
         return bool(db.execute("SELECT FROM intents").fetchall())
+
+
+def test_a_profile_that_is_still_to_be_shown_does_not_bring_a_name_back(own_stack: Stack) -> None:
+    """Its writer stood still between Postgres and Redis."""
+    with own_stack.client() as api:
+        api.put("/v1/namespaces/race", json={"accept_past": None}).raise_for_status()
+        api.post("/v1/namespaces/race/grants", json=body("z1")).raise_for_status()
+        for path in (PATH, PATH.replace("/v1/", "/v1/namespaces/race/")):
+            api.put(path, json={"display_name": SECRET}).raise_for_status()
+        own_stack.wait_flushed()
+        with psycopg.connect(own_stack.postgres.url) as db:
+            own, wide = (
+                db.execute(f"SELECT max(version) FROM profiles WHERE namespace_id {sign} 0").fetchall()[0][0]
+                for sign in (">", "=")
+            )
+            ((number, p),) = db.execute("SELECT id, partition FROM namespaces WHERE name = 'race'").fetchall()
+        assert api.delete(PATH).status_code == 204
+        late: list[Call] = [
+            name_call(NAME, wide, Profile(display_name=SECRET)),
+            own_name_call(number, p, NAME, own, NamespaceProfile(display_name=SECRET)),
+        ]
+
+        async def write() -> list[Any]:
+            link = Link(own_stack.valkey.url, [NAME_SCRIPT])
+            try:
+                return await link.run(late)
+            finally:
+                await link.close()
+
+        assert asyncio.run(write()) == [-1, -1]
+        assert traces(own_stack) == []
+        api.put(PATH, json={"display_name": "new"}).raise_for_status()
+        assert api.get(PATH).json()["display_name"] == "new"
 
 
 @pytest.mark.parametrize("turn", range(3))

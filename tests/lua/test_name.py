@@ -1,5 +1,6 @@
 """A user's name and its count are written in one step, on every store."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_namespace_counts_its_own(partition: Any) -> None:
     key = keys.names_in(P, NS)
     run(partition, own_name_call(NS, P, "ann", 1, NamespaceProfile(display_name="Queen")))
     run(partition, own_name_call(NS, P, "bob", 2, NamespaceProfile(display_name="King")))
-    assert run(partition, forget_own_name_call(P, NS, "ann")) == 3
+    assert run(partition, forget_own_name_call(P, NS, "ann", 3)) == 3
     assert users_since(partition, 0, 3, key, CHANGES_FIELD) is None
     assert users_since(partition, 1, 2, key, CHANGES_FIELD) == ("bob",)
     assert not partition.store.hexists(key, "ann")
@@ -75,7 +76,7 @@ def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(par
     run(partition, name_call("bob", 2, Profile(display_name="Bob")))
     with full(partition.store) as bounded:
         assert run(partition, name_call("ann", 3, Profile(display_name="Anna"))) == 3
-        assert run(partition, forget_name_call("bob")) == 4
+        assert run(partition, forget_name_call("bob", 4)) == 4
         if bounded:
             with pytest.raises(Exception, match="maxmemory"):
                 run(partition, name_call("cid", 5, Profile(display_name="Cid")))
@@ -88,8 +89,26 @@ def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(par
 def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
     for version, user in enumerate(("b", "a b", "b", "c"), 1):
         run(partition, name_call(user, version, Profile(display_name="Bob")))
-    assert run(partition, forget_name_call("b")) == 5
+    assert run(partition, forget_name_call("b", 5)) == 5
     told = partition.store.hgetall(keys.DEPLOYMENT)
     assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c"}
     assert run(partition, name_call("b", 6, Profile(display_name="Another"))) == 6
     assert users_since(partition, 4, 6, keys.DEPLOYMENT, PROFILES_FIELD) is None, "what was taken away has no name"
+
+
+def test_a_profile_of_before_an_erasure_is_not_written_behind_it(partition: Any) -> None:
+    """Nor is that of another user who has none yet, unless its writer read it behind the erasure."""
+    calls: list[tuple[Any, Any]] = [(name_call, forget_name_call)]
+    calls.append((partial(own_name_call, NS, P), partial(forget_own_name_call, P, NS)))
+    for write, forget in calls:
+        run(partition, write("ann", 1, Profile(display_name="Ann")))
+        run(partition, write("bob", 2, Profile(display_name="Bob")))
+        run(partition, forget("ann", 5))
+        run(partition, forget("cid", 3))  # the latest stays
+        before = partition.dump()
+        assert run(partition, write("ann", 1, Profile(display_name="Ann"))) == -1
+        assert run(partition, write("dan", 5, Profile(), 4)) == -1
+        assert partition.dump() == before
+        assert run(partition, write("bob", 4, Profile(display_name="Rob"))) > 0
+        assert run(partition, write("dan", 5, Profile(), 5)) > 0
+        assert run(partition, write("ann", 6, Profile(display_name="Anna"))) > 0

@@ -118,11 +118,11 @@ class World:
                 self.run(("HINCRBY", keys.DEPLOYMENT, PROFILES_FIELD, 1))
                 self.wide.count_all()
             case "erase":
-                self.run(forget_name_call(user))
+                self.run(forget_name_call(user, self.version))
                 self.wide.versions[user] = 0
                 self.wide.write(user, 0, None)
             case "erase own":
-                self.run(forget_own_name_call(3, 7, user))
+                self.run(forget_own_name_call(3, 7, user, self.version))
                 self.own.versions[user] = 0
                 self.own.write(user, 0, None)
             case "forget":  # What changed is not told any more.
@@ -130,8 +130,9 @@ class World:
                     self.run(("HDEL", key, *(f"{field}:{n}" for n in range(4))))
 
     def put(self, user: str, version: int) -> None:
-        self.run(name_call(user, version, Profile(display_name=f"n{version}")))
-        self.wide.write(user, version, f"n{version}")
+        # One that comes behind the erasure of whomever is not written.
+        if self.run(name_call(user, version, Profile(display_name=f"n{version}"))) != -1:
+            self.wide.write(user, version, f"n{version}")
 
 
 class Process:

@@ -91,7 +91,7 @@ def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
         run(partition, name_call(user, version, Profile(display_name="Bob")))
     assert run(partition, forget_name_call("b", 5)) == 5
     told = partition.store.hgetall(keys.DEPLOYMENT)
-    assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c"}
+    assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c", b"profiles:erased": b"5"}
     assert run(partition, name_call("b", 6, Profile(display_name="Another"))) == 6
     assert users_since(partition, 4, 6, keys.DEPLOYMENT, PROFILES_FIELD) is None, "what was taken away has no name"
 

@@ -10,7 +10,8 @@
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
 --          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at. No entries: the
 --          question whether a grant would be taken ('log_full', 'unwritable': no)
--- Effects  two passes: every check, carried in tables; then log, seen, boards, balances, namespaces, meta
+-- Effects  two passes: every check, carried in tables; then log, seen (what takes a correction off the boards frees its
+--          revision and key there), boards, balances, namespaces, meta
 --
 --- @include "include/call"
 --- @include "include/head"
@@ -99,6 +100,6 @@ end
 if atomic and refused then
   reply[1] = 'unapplied'
 elseif #batch.applied > 0 then
-  refusal = write_batch(batch, head.seq + #batch.applied, log_key, meta_key, seen_keys[1])
+  refusal = write_batch(batch, head.seq + #batch.applied, log_key, meta_key, seen_keys)
 end
 return refusal or reply

@@ -102,6 +102,7 @@ class Entry(msgspec.Struct):
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script
     lets a key be claimed once. b"": none.
+    freed: of a heal that takes a correction off the boards, what nobody has claimed from then on (`freed_by`).
     """
 
     namespace: Namespace
@@ -115,6 +116,7 @@ class Entry(msgspec.Struct):
     labels: tuple[str, ...] = ()
     moves: str = ""
     claim: bytes = b""
+    freed: bytes = b""
     packed: bytes = b""
 
     def __post_init__(self) -> None:
@@ -133,6 +135,15 @@ def labels_of(category: str | None, source: str | None, day: str | None = None) 
 def claim_of(namespace_id: int, key: str, asked: bytes) -> bytes:
     """What a correction claims by its Idempotency-Key: 16 bytes for the key, and those of what was asked."""
     return entry_id(IDEMPOTENCY_KEY, namespace_id, key, 0) + asked
+
+
+def freed_by(correction: LogEntry, epoch: int, seq: int) -> bytes:
+    """What is free again once a correction is taken off the boards: its place in the log, a space, and 16 bytes each
+    for its revision and its Idempotency-Key."""
+    ids = [entry_id(CORRECTION, correction.namespace_id, correction.grant_id, correction.revision)]
+    if correction.key is not None:
+        ids.append(entry_id(IDEMPOTENCY_KEY, correction.namespace_id, correction.key, 0))
+    return f"{epoch}-{seq} ".encode() + b"".join(ids)
 
 
 def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:

@@ -282,6 +282,11 @@ class StoreUnavailable(Unavailable):
     """A store is away."""
 
 
+def not_recorded() -> StoreUnavailable:
+    """What is answered about a grant that is, or whose last correction is, a dead letter that nobody has settled."""
+    return StoreUnavailable("the grant counts and could not be recorded: an operator has to look at it")
+
+
 class Recovering(Unavailable):
     """The store lost entries that were acknowledged; writes wait for its recovery."""
 

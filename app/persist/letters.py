@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from ..model.correction import Held, Moves, cells_of, held_of, plan_moves
-from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, Entry, LogEntry, entry_id
+from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, Entry, LogEntry, entry_id, freed_by
 from ..model.namespace import Namespace
 from ..store import apply, keys
 from ..store.partitions import read_head
@@ -99,7 +99,7 @@ def retry_entry(namespace: Namespace, letter: Letter, hold: str) -> Entry:
 
 def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
     """The heal that takes a letter off the boards. Its id is one for all that is decided, so a letter that is being
-    recorded cannot be taken off at the same time."""
+    recorded cannot be taken off at the same time. The revision of a correction, and its key, are free for another."""
     claimed, name = letter.claimed, f"heal:{letter.epoch}-{letter.seq}"
     body = msgspec.structs.replace(
         claimed,
@@ -125,6 +125,7 @@ def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
         windows=moves.windows or ("all",),
         labels=moves.labels,
         moves="t" + moves.text,
+        freed=freed_by(claimed, letter.epoch, letter.seq) if claimed.kind == CORRECTION else b"",
     )
 
 

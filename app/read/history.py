@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
-from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound
+from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
 from ..model.meta import read_meta
 from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
@@ -94,7 +94,7 @@ class History:
         where nobody has decided about it."""
         letter = await self._postgres.fetch_one("letter", p, *place)
         if letter is not None and letter["healed_seq"] is None:
-            raise StoreUnavailable("the grant counts and could not be recorded: an operator has to look at it")
+            raise not_recorded()
         return letter is not None
 
     async def _is_known(self, namespace: Namespace, user: str) -> bool:

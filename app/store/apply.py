@@ -114,7 +114,7 @@ def pack(
             user_spaces.append(ns)
         shape = shapes.setdefault(entry.labels, len(shapes) + 1)
         entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
-        entry_args += (body.granted_at, entry.moves, entry.claim, entry.packed)
+        entry_args += (body.granted_at, entry.moves, entry.claim or entry.freed, entry.packed)
     generations = head.generations.split(",")
     with_days = any(label.startswith("d:") for shape in shapes for label in shape)
     epoch, seq, digest = head.known

@@ -35,6 +35,13 @@ class Ledger:
             found.setdefault(row["key"], []).append(Keyed(row["grant_id"], row["revision"], asked))
         return found
 
+    async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
+        """Those of some places (epoch, seq) of a partition that could not be recorded, and whether each is settled by
+        now: recorded after all, or taken off the boards. O(log n) each."""
+        columns = [epoch for epoch, _ in places], [seq for _, seq in places]
+        rows = await self._postgres.fetch("letters_at", p, *columns)
+        return {(row["epoch"], row["seq"]): row["is_settled"] for row in rows}
+
     async def others(
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:

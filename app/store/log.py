@@ -30,17 +30,25 @@ _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 async def counted_at(gatherer: Gatherer, p: int, name: bytes) -> tuple[int, int] | None:
     """Epoch and seq at which an entry id was counted, as a seen generation that is kept tells; None: it was not.
     Recovering, StoreUnavailable; O(1)."""
-    for hits in await _seen(gatherer, p, [name]):
-        if hits[0] is not None:
-            epoch, _, seq = hits[0][16:].partition(b"-")
-            return int(epoch), int(seq)
-    return None
+    (place,) = await counted_places(gatherer, p, [name])
+    return place
+
+
+async def counted_places(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
+    """Epoch and seq at which each entry id was counted, as `counted_at`. Recovering, StoreUnavailable; O(names)."""
+    found = await _seen(gatherer, p, names)
+    return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*found, strict=True)]
 
 
 async def are_counted(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[bool]:
     """Whether each entry id stands in a seen generation that is kept. Recovering, StoreUnavailable; O(names)."""
     found = await _seen(gatherer, p, names)
     return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
+
+
+def _place(hit: bytes) -> tuple[int, int]:
+    epoch, _, seq = hit[16:].partition(b"-")
+    return int(epoch), int(seq)
 
 
 async def _seen(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:

@@ -70,7 +70,12 @@ WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 WITH deleted AS (
     UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
     RETURNING id, partition, nextval('rules_version') AS version),
-told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted)
+told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
+settled AS (
+    -- Its dead letters: no board is left that they could be taken off.
+    UPDATE set_aside a SET healed_seq = a.seq FROM deleted d, ledger l
+    WHERE a.partition = d.partition AND a.healed_seq IS NULL AND a.reason <> 'duplicate'
+      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = d.id)
 SELECT id, partition, version FROM deleted;
 
 -- name: has_rows
@@ -1002,6 +1007,15 @@ ORDER BY a.partition, a.epoch, a.seq LIMIT $1;
 SELECT decision, cause, healed_seq FROM set_aside
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND reason <> 'duplicate';
 
+-- name: letters_at
+-- Which of some places of a partition are dead letters, and whether each is recorded or taken off the boards by now.
+-- O(log n) each.
+SELECT a.epoch, a.seq, a.healed_seq IS NOT NULL AS is_settled
+FROM unnest($2::bigint[], $3::bigint[]) AS x (epoch, seq)
+CROSS JOIN LATERAL (
+    SELECT epoch, seq, healed_seq FROM set_aside
+    WHERE partition = $1 AND epoch = x.epoch AND seq = x.seq AND reason <> 'duplicate' OFFSET 0) AS a;
+
 -- name: decide_letter
 -- What is decided about a dead letter; the first word holds until it is carried out or has failed.
 UPDATE set_aside SET decision = coalesce(decision, $4)
@@ -1034,7 +1048,11 @@ DELETE FROM faults WHERE partition = $1;
 SELECT partition, kind, name, cause FROM faults ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;
 
 -- name: count_dead_letters
-SELECT count(*) FROM set_aside WHERE healed_seq IS NULL AND reason <> 'duplicate';
+-- How many `dead_letters` lists.
+SELECT count(*) FROM set_aside a
+JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
+LEFT JOIN namespaces n ON n.id = l.namespace_id
+WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL;
 
 -- name: open_heals
 -- Duplicates of a partition that are not taken back yet, but for some places; of deleted namespaces none will be, nor of
@@ -1083,7 +1101,12 @@ DELETE FROM seals WHERE (namespace_id, "window") IN (
 
 -- name: mark_dropped
 WITH forgotten AS (DELETE FROM hidden WHERE namespace_id = ANY($1::int[])),
-nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1))
+nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
+settled AS (
+    -- Letters that came behind the deletion.
+    UPDATE set_aside a SET healed_seq = a.seq FROM ledger l
+    WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate'
+      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = ANY($1::int[]))
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);
 
 -- name: named_namespace

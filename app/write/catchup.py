@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from ..model.correction import Held
 from ..model.entry import CORRECTION, GRANT, entry_id
-from ..model.errors import StoreUnavailable
+from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
-from ..store.log import are_counted
+from ..store.log import counted_places
 from ..store.pauses import Pauses
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
@@ -41,6 +41,14 @@ class Patience:
             raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
 
 
+class KnownGrants(NamedTuple):
+    """Grants as the ledger holds them, and why some are not known: it lacks their entries, or could not record them. One
+    that is in neither does not exist."""
+
+    grants: dict[str, Held]
+    problems: dict[str, StoreUnavailable]
+
+
 class Catchup:
     """The ledger, once it holds what was counted when it was asked. Each may raise StoreUnavailable, Recovering."""
 
@@ -48,20 +56,32 @@ class Catchup:
         self._gatherer = gatherer
         self._ledger = ledger
 
-    async def known(self, namespace: Namespace, grant_ids: Collection[str], waiting: Patience) -> dict[str, Held]:
-        """Some grants, those that there are, with every revision that Redis has counted. O(log n) each."""
-        found: dict[str, Held] = {}
-        due = list(grant_ids)
+    async def known(self, namespace: Namespace, grant_ids: Collection[str], waiting: Patience) -> KnownGrants:
+        """Some grants, those that there are, with every revision that Redis has counted. One that the ledger lacks has
+        a problem of its own and holds up none of the others longer than `waiting`. O(log n) each."""
+        known = KnownGrants({}, {})
+        due, settled, is_first = list(grant_ids), set[tuple[int, int]](), True
         while due:
             read = await self._ledger.held(namespace, due)
             names = [_next_name(namespace, grant_id, read.get(grant_id)) for grant_id in due]
-            counted = await are_counted(self._gatherer, namespace.partition, names)
-            behind = [grant_id for grant_id, is_counted in zip(due, counted, strict=True) if is_counted]
-            found |= {grant_id: held for grant_id, held in read.items() if grant_id not in behind}
-            due = behind
-            if due:
-                await waiting.pause()
-        return found
+            places = await counted_places(self._gatherer, namespace.partition, names)
+            counted = {grant_id: place for grant_id, place in zip(due, places, strict=True) if place is not None}
+            behind = {grant_id: place for grant_id, place in counted.items() if place not in settled}
+            known.grants.update((grant_id, held) for grant_id, held in read.items() if grant_id not in behind)
+            # Nearly all that is behind is only fresh. What is settled is read again: it may have been recorded since.
+            letters = {} if is_first else await self._ledger.letters(namespace.partition, list(behind.values()))
+            stuck = [grant_id for grant_id, place in behind.items() if not letters.get(place, True)]
+            known.problems.update((grant_id, not_recorded()) for grant_id in stuck)
+            due, is_first = [grant_id for grant_id in behind if grant_id not in known.problems], False
+            is_settled = {place for place, settled_now in letters.items() if settled_now}
+            settled |= is_settled
+            if due and not is_settled:
+                try:
+                    await waiting.pause()
+                except StoreUnavailable as problem:
+                    known.problems.update(dict.fromkeys(due, problem))
+                    break
+        return known
 
     async def user_flushed(self, namespace: Namespace, user: str, waiting: Patience) -> None:
         """Returns once the ledger holds the user's changes that Redis had counted when it was asked."""

@@ -33,7 +33,7 @@ from ..store.fences import Fences
 from ..store.gather import Gatherer
 from ..store.ledger import Ledger
 from ..store.names import Names
-from .catchup import Catchup, Patience
+from .catchup import Catchup, KnownGrants, Patience
 from .committer import Committer
 from .projection import RankProjection
 from .receipts import CorrectionReceipt
@@ -92,10 +92,13 @@ class Corrector:
         grants, lacking = await self._ledger.held(namespace, list({ask.grant_id for ask in asks})), None
         try:
             fresh = {ask.grant_id for ask in asks} - grants.keys()
-            grants |= await self._catchup.known(namespace, fresh, Patience())
+            known = await self._catchup.known(namespace, fresh, Patience())
         except Problem as problem:
-            lacking = problem
-        told: list[Told] = [lacking or _absent(namespace, ask.grant_id) for ask in asks]
+            known, lacking = KnownGrants({}, {}), problem
+        grants |= known.grants
+        told: list[Told] = [
+            lacking or known.problems.get(ask.grant_id) or _absent(namespace, ask.grant_id) for ask in asks
+        ]
         chains: dict[str, list[int]] = {}
         for i, ask in enumerate(asks):
             held = grants.get(ask.grant_id)
@@ -148,7 +151,10 @@ class Corrector:
     ) -> list[Told | None]:
         """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
         ids = list(dict.fromkeys(ask.grant_id for ask in asks))
-        steps = await self._steps(namespace, user, asks, await self._catchup.known(namespace, ids, waiting))
+        known = await self._catchup.known(namespace, ids, waiting)
+        if known.problems:
+            return [known.problems.get(ask.grant_id) for ask in asks]
+        steps = await self._steps(namespace, user, asks, known.grants)
         joint = needs_joint_plan(namespace, steps)
         if joint:
             steps, entries = await self._joint_plan(namespace, user, asks, steps, waiting)
@@ -244,9 +250,10 @@ class Corrector:
     async def preview(self, namespace: Namespace, ask: Ask) -> dict[str, Any]:
         """Who would move, and to where; changes nothing."""
         waiting, grant_id = Patience(), ask.grant_id
-        held = (await self._catchup.known(namespace, [grant_id], waiting)).get(grant_id)
+        known = await self._catchup.known(namespace, [grant_id], waiting)
+        held = known.grants.get(grant_id)
         if held is None:
-            raise _absent(namespace, grant_id)
+            raise known.problems.get(grant_id) or _absent(namespace, grant_id)
         if ask.edit.revision not in (None, held.revision):
             raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
         after = corrected(namespace, held, ask, self._clock())

@@ -19,7 +19,8 @@ class VoidedGrants:
 
     async def among(self, duplicates: Sequence[Entry]) -> set[bytes]:
         """The ids of those entries of one partition whose grants are voided by now. O(duplicates) in Redis, and
-        O(log n) in Postgres for each corrected one. Nothing is told while a store is away: the receipt must leave."""
+        O(log n) in Postgres for each corrected one. Nothing is told of those whose corrections the ledger lacks,
+        nor while a store is away: the receipt must leave."""
         if not duplicates:
             return set()
         try:
@@ -40,6 +41,8 @@ class VoidedGrants:
         waiting = Patience()
         for namespace in {entry.namespace.id: entry.namespace for entry in corrected}.values():
             entries = [entry for entry in corrected if entry.namespace.id == namespace.id]
-            held = await self._catchup.known(namespace, {entry.body.grant_id for entry in entries}, waiting)
-            voided |= {e.id for e in entries if (grant := held.get(e.body.grant_id)) is not None and grant.voided}
+            known = await self._catchup.known(namespace, {entry.body.grant_id for entry in entries}, waiting)
+            voided |= {
+                e.id for e in entries if (grant := known.grants.get(e.body.grant_id)) is not None and grant.voided
+            }
         return voided

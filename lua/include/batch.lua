@@ -107,7 +107,9 @@ local function unpack_entries(args, count, targets, users, shapes)
                    user = users[tonumber(user)], shape = shapes[tonumber(shape)], amount = tonumber(amount),
                    weight = tonumber(weight), granted_at = tonumber(granted_at), moves = moves, body = body }
     ids[i], args = id, args + 12
-    if claim ~= '' then
+    if sub(moves, 1, 1) == 't' then
+      entries[i].freed = claim
+    elseif claim ~= '' then
       claims[#claims + 1] = entries[i]
       entries[i].claim, entries[i].asked = sub(claim, 1, 16), sub(claim, 17)
     end

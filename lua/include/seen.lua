@@ -25,6 +25,22 @@ local function same_content(value, content)
   return tonumber(epoch), tonumber(seq)
 end
 
+-- What takes a correction off the boards frees what it had claimed, in whichever generation: its revision, and its key.
+-- freed: "<epoch>-<seq>" of that correction, a space, and the ids, 16 bytes each; an id that another entry has claimed by
+-- now stays.
+local function free(seen_keys, freed)
+  local place, ids = match(freed, '^(%d+%-%d+) (.*)$')
+  for first = 1, #(ids or ''), 16 do
+    local id = sub(ids, first, first + 15)
+    for _, key in ipairs(seen_keys) do
+      local held = call('HGET', key, id)
+      if held and sub(held, 17) == place then
+        call('HDEL', key, id)
+      end
+    end
+  end
+end
+
 -- The code, score and previous score (false: none) that the log recorded for an entry of the caller's own resend.
 local function recorded(log_key, epoch, seq)
   local id = format('%d-%d', epoch, seq)

@@ -4,7 +4,7 @@ local function append(log_key, entry)
   return pcall('XADD', log_key, entry.stream_id, 'd', entry.content, 'e', entry.body, 'r', entry.result)
 end
 
-local function mark_seen(seen_key, applied)
+local function mark_seen(seen_keys, applied)
   local args, n = {}, 0
   for _, entry in ipairs(applied) do
     args[n + 1], args[n + 2], n = entry.id, entry.content .. entry.stream_id, n + 2
@@ -12,7 +12,12 @@ local function mark_seen(seen_key, applied)
       args[n + 1], args[n + 2], n = entry.claim, entry.asked .. entry.stream_id, n + 2
     end
   end
-  call('HSET', seen_key, unpack(args))
+  call('HSET', seen_keys[1], unpack(args))
+  for _, entry in ipairs(applied) do
+    if entry.freed then
+      free(seen_keys, entry.freed)
+    end
+  end
 end
 
 -- Boards of one archived window have one version.
@@ -34,14 +39,14 @@ local function write_fields(space, fields)
 end
 
 -- nil, or a refusal where nothing could be written.
-local function write_batch(batch, seq, log_key, meta_key, seen_key)
+local function write_batch(batch, seq, log_key, meta_key, seen_keys)
   for i, entry in ipairs(batch.applied) do
     local added = append(log_key, entry)
     if i == 1 and type(added) == 'table' and added.err then
       return { 'unwritable', tostring(added.err) }
     end
   end
-  mark_seen(seen_key, batch.applied)
+  mark_seen(seen_keys, batch.applied)
   for _, target in ipairs(batch.targets) do
     if target.changed[1] then
       for _, board in ipairs(target.boards) do

@@ -1,0 +1,280 @@
+"""Grants of which an entry could not be recorded: what can be done with them, and with those beside them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+
+from app.store import keys
+from app.store.scripts import load
+from tests.hostile.isolation import Isolation, until
+from tests.hostile.letters import command, places, refusing, verify
+
+pytestmark = pytest.mark.timeout(180)
+
+AT = "2024-05-01T10:00:00Z"
+ADDS: dict[str, Any] = {"category_boards": True, "streaks": True}
+BEST: dict[str, Any] = {"aggregation": "best", "tie_break": "earliest"}
+LATEST: dict[str, Any] = {"aggregation": "latest"}
+RULES = [ADDS, BEST, LATEST]
+
+
+@pytest.fixture
+def iso(shared_stack: Any) -> Iterator[Isolation]:
+    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
+        iso = Isolation(shared_stack, client, direct)
+        yield iso
+        iso.leave()
+
+
+def url(space: str, grant_id: str) -> str:
+    return f"/v1/namespaces/{space}/grants/{grant_id}"
+
+
+def edit(iso: Isolation, space: str, grant_id: str, amount: int, key: str | None = None) -> Any:
+    headers = {} if key is None else {"idempotency-key": key}
+    return iso.client.patch(url(space, grant_id), json={"amount": amount}, headers=headers)
+
+
+def many(iso: Isolation, space: str, *asks: tuple[str, str, Any]) -> list[dict[str, Any]]:
+    """Corrections in one request: verb, grant, amount; their results."""
+    body = [{"op": op, "grant_id": g} | ({} if amount is None else {"amount": amount}) for op, g, amount in asks]
+    answer = iso.client.post(f"/v1/namespaces/{space}/corrections", json=body)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["results"])
+
+
+def code_of(result: dict[str, Any]) -> str:
+    """What became of a member of a batch."""
+    return str(result["error"]["code"] if "error" in result else result["status"])
+
+
+def score(iso: Isolation, space: str, user: str = "otter") -> Any:
+    return iso.client.get(f"/v1/namespaces/{space}/users/{user}").json()["score"]
+
+
+def rotate(iso: Isolation, p: int) -> None:
+    """The seen generations that are kept now are dropped, as if days had gone by."""
+    script = iso.direct.register_script(load("rotate").source)
+    held = iso.direct.hget(keys.meta(p), "generations")
+    while set(held.split(b",")) & set((now := iso.direct.hget(keys.meta(p), "generations")).split(b",")):
+        newest, oldest = now.split(b",")[0].decode(), now.split(b",")[-1].decode()
+        epoch = iso.direct.hget(keys.meta(p), "epoch")
+        assert script(keys=[keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)], args=[epoch, now, 0, 0]) == 1
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_grant_is_corrected_after_its_correction_was_dropped(
+    iso: Isolation, rules: dict[str, Any], rotated: bool
+) -> None:
+    """Its revision and its Idempotency-Key are free again."""
+    space = iso.space(**rules)
+    iso.grant(space, "g1", 3, category="red", granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        assert edit(iso, space, "g1", 8, "again").json()["revision"] == 2
+        iso.stack.wait_flushed()
+    if rotated:
+        ((p,),) = iso.sql("SELECT partition FROM namespaces WHERE name = %s", space)
+        rotate(iso, p)
+    (place,) = places(iso)
+    assert command(iso, "drop", place)[0] == 0
+    assert score(iso, space) == 3
+    assert iso.client.get(url(space, "g1")).json()["revision"] == 1
+    again = edit(iso, space, "g1", 8, "again")
+    assert (again.status_code, again.json()["status"], again.json()["revision"]) == (200, "applied", 2), again.text
+    assert edit(iso, space, "g1", 8, "again").json()["status"] == "duplicate"
+    assert edit(iso, space, "g1", 9).json()["score"] == 9
+    assert iso.client.delete(url(space, "g1")).status_code == 200
+    iso.stack.wait_flushed()
+    told = iso.client.get(url(space, "g1")).json()
+    assert [revision["verb"] for revision in told["revisions"]] == ["grant", "edit", "edit", "void"]
+    assert verify(iso) == (0, "")
+
+
+def test_a_dropped_correction_does_not_free_what_another_has_claimed_since(iso: Isolation) -> None:
+    """The correction was forgotten, and another one was made in its place before it was dropped."""
+    iso.grant(iso.sick, "g1", 3, granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        assert edit(iso, iso.sick, "g1", 8).status_code == 200
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert command(iso, "drop", place)[0] == 0
+    assert edit(iso, iso.sick, "g1", 5).json()["revision"] == 2
+    iso.stack.wait_flushed()
+    assert command(iso, "drop", place) == (0, f"{place}: nothing is left to do\n")
+    assert edit(iso, iso.sick, "g1", 6).json()["revision"] == 3
+    iso.stack.wait_flushed()
+    assert (score(iso, iso.sick), verify(iso)) == (6, (0, ""))
+
+
+def test_a_grant_that_is_a_letter_is_no_grant_once_it_is_dropped(iso: Isolation) -> None:
+    with refusing(iso, "bad"):
+        iso.grant(iso.sick, "bad", granted_at=AT)
+        iso.stack.wait_flushed()
+    told = iso.client.get(url(iso.sick, "bad")).json()
+    answers = [
+        iso.client.delete(url(iso.sick, "bad")),
+        edit(iso, iso.sick, "bad", 8),
+        iso.client.patch(url(iso.sick, "bad") + "?dry_run=true", json={"amount": 8}),
+        iso.client.post(url(iso.sick, "bad") + "/restore"),
+    ]
+    assert [(a.status_code, a.json()["detail"]) for a in answers] == [(503, told["detail"])] * 4
+    assert "an operator has to look at it" in told["detail"]
+    assert command(iso, "drop", *places(iso))[0] == 0
+    answers = [
+        iso.client.get(url(iso.sick, "bad")),
+        iso.client.delete(url(iso.sick, "bad")),
+        edit(iso, iso.sick, "bad", 8),
+        iso.client.patch(url(iso.sick, "bad") + "?dry_run=true", json={"amount": 8}),
+    ]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(404, "grant_not_found")] * 4
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_letter_harms_no_correction_beside_it(iso: Isolation, rules: dict[str, Any]) -> None:
+    """A grant and a correction that are dead letters, grants of the same user and of another, one that never was."""
+    space = iso.space(**rules)
+    for grant_id, user in (("g1", "otter"), ("g2", "otter"), ("g3", "bob")):
+        iso.grant(space, grant_id, 3, user=user, granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "bad", "g1"):
+        iso.grant(space, "bad", 4, granted_at=AT)
+        assert edit(iso, space, "g1", 5).status_code == 200
+        iso.stack.wait_flushed()
+        asks = (
+            ("void", "bad", None),
+            ("void", "none", None),
+            ("edit", "g1", 6),
+            ("edit", "g2", 7),
+            ("void", "g3", None),
+        )
+        results = many(iso, space, *asks)
+    codes = ["store_unavailable", "grant_not_found", "store_unavailable", "applied", "applied"]
+    assert [code_of(result) for result in results] == codes
+    for i in (0, 2):
+        assert "an operator has to look at it" in results[i]["error"]["detail"]
+    assert command(iso, "drop", "--all")[0] == 0
+    results = many(iso, space, *asks)
+    codes = ["grant_not_found", "grant_not_found", "applied", "duplicate", "duplicate"]
+    assert [code_of(result) for result in results] == codes
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+def test_a_grant_that_is_not_in_the_ledger_yet_harms_no_correction_beside_it(iso: Isolation) -> None:
+    iso.grant(iso.sick, "g1", 3, user="bob", granted_at=AT)
+    iso.stack.wait_flushed()
+    iso.stack.kill("persist")
+    try:
+        iso.grant(iso.sick, "fresh", 3, granted_at=AT)
+        results = many(iso, iso.sick, ("void", "fresh", None), ("void", "none", None), ("void", "g1", None))
+    finally:
+        iso.stack.start("persist")
+    assert [code_of(result) for result in results] == ["store_unavailable", "grant_not_found", "applied"]
+
+
+def test_duplicates_tell_their_voids_beside_one_of_which_nothing_is_known(iso: Isolation) -> None:
+    bodies = [{"grant_id": f"g{i}", "user_id": "otter", "amount": 3, "granted_at": AT} for i in range(3)]
+    for body in bodies:
+        iso.client.post(f"/v1/namespaces/{iso.sick}/grants", json=body)
+    iso.stack.wait_flushed()
+    assert iso.client.delete(url(iso.sick, "g0")).status_code == 200
+    with refusing(iso, "g1"):
+        assert iso.client.delete(url(iso.sick, "g1")).status_code == 200
+        iso.stack.wait_flushed()
+    results = iso.client.post(f"/v1/namespaces/{iso.sick}/grants", json=bodies).json()["results"]
+    assert [result["status"] for result in results] == ["duplicate"] * 3
+    assert [result.get("voided", False) for result in (results[0], results[2])] == [True, False]
+
+
+def test_letters_of_a_deleted_namespace_are_settled(iso: Isolation) -> None:
+    space = iso.space()
+    with refusing(iso, "bad", "bad2"):
+        iso.grant(space, "bad", granted_at=AT)
+        iso.grant(iso.sick, "bad2", granted_at=AT)
+        iso.stack.wait_flushed()
+    assert len(places(iso)) == 2
+    assert iso.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+    (left,) = places(iso)
+    assert "1 entries could not be recorded" in iso.degraded()
+    assert len(command(iso, "list")[1].splitlines()) == 2
+    assert command(iso, "drop", left)[0] == 0
+    assert "could not be recorded" not in iso.degraded()
+    assert command(iso, "list") == (0, "no dead letters\n")
+
+
+def test_an_entry_that_becomes_a_letter_behind_the_deletion_is_settled(iso: Isolation) -> None:
+    """It lies in the log while its namespace is deleted."""
+    space = iso.space()
+    with refusing(iso, "bad"):
+        iso.stack.kill("persist")
+        try:
+            iso.grant(space, "bad", granted_at=AT)
+            assert iso.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
+        finally:
+            iso.stack.start("persist")
+        iso.stack.wait_flushed()
+        until(
+            lambda: iso.sql("SELECT 1 FROM set_aside WHERE reason = 'poison' AND set_aside_at IS NOT NULL"), "no letter"
+        )
+        assert "could not be recorded" not in iso.degraded()
+    assert command(iso, "list") == (0, "no dead letters\n")
+
+
+def test_an_erased_user_with_a_correction_that_is_a_letter(iso: Isolation) -> None:
+    iso.grant(iso.sick, "g1", 3, user="secret-name", granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        assert edit(iso, iso.sick, "g1", 8).status_code == 200
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert iso.stack.run("erase", "secret-name").returncode == 0
+    assert places(iso) == []
+    assert command(iso, "drop", place) == (0, f"{place}: nothing is left to do\n")
+    assert iso.sql("SELECT seq FROM set_aside WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
+    assert iso.client.delete(url(iso.sick, "g1")).status_code in (409, 503)
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+@pytest.mark.parametrize("first", ["retry", "drop"])
+def test_what_is_settled_stays_settled(iso: Isolation, first: str) -> None:
+    """Retried after it was dropped, dropped after it was recorded, and the same twice: nothing moves."""
+    iso.grant(iso.sick, "g1", 3, granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        assert edit(iso, iso.sick, "g1", 8).status_code == 200
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert command(iso, first, place)[0] == 0
+    for decision in ("retry", "drop", first):
+        assert command(iso, decision, place) == (0, f"{place}: nothing is left to do\n")
+    counts = 8 if first == "retry" else 3
+    assert score(iso, iso.sick) == counts
+    told = edit(iso, iso.sick, "g1", 9).json()
+    assert (told["score"], told["previous_score"]) == (9, counts)
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
+def test_two_operators_at_once(iso: Isolation) -> None:
+    """The first word holds; the other is told it. Either way the grant can be corrected."""
+    iso.grant(iso.sick, "g1", 3, granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        assert edit(iso, iso.sick, "g1", 8).status_code == 200
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda verb: iso.stack.run("dead-letters", verb, place), ("retry", "drop")))
+    won = {0: (8, "drop"), 1: (3, "retry")}[done[0].returncode]
+    assert score(iso, iso.sick) == won[0]
+    assert command(iso, won[1], place) == (0, f"{place}: nothing is left to do\n")
+    assert edit(iso, iso.sick, "g1", 9).json()["score"] == 9
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")

@@ -42,8 +42,8 @@ class Patience:
 
 
 class KnownGrants(NamedTuple):
-    """Grants as the ledger holds them, and why some are not known: it lacks their entries, or could not record them. One
-    that is in neither does not exist."""
+    """Grants as the ledger holds them, and why some are not known: it lacks their entries, or could not record them.
+    One that is in neither does not exist."""
 
     grants: dict[str, Held]
     problems: dict[str, StoreUnavailable]

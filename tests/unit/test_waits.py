@@ -12,6 +12,7 @@ from app.store import fences, stats
 from app.store.fences import Fences
 from app.store.stats import StatsReader
 from app.write import corrections
+from app.write.catchup import KnownGrants
 from app.write.corrections import Corrector
 
 
@@ -55,8 +56,8 @@ def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.Mo
     async def held(namespace: Any, grant_ids: list[str]) -> dict[str, Any]:
         return {grant_id: SimpleNamespace(user=grant_id) for grant_id in grant_ids}
 
-    async def known(*args: Any) -> dict[str, Any]:
-        return {}
+    async def known(*args: Any) -> KnownGrants:
+        return KnownGrants({}, {})
 
     async def chain(namespace: Any, user: str, asks: list[Ask]) -> list[Any]:
         await asyncio.sleep(0.4)

@@ -196,6 +196,16 @@ def test_bad_edits_are_told_by_field_and_nothing_is_written(
     assert (space.board(), space.told("g1")["revision"]) == ({"otter": 5}, 1)
 
 
+def test_a_reason_in_the_body_of_a_void_is_refused_not_lost(space: Space, api: httpx.Client) -> None:
+    space.grant("g1", 5)
+    url = f"/v1/namespaces/{space.name}/grants/g1"
+    for body in ({"content": b'{"reason":"cheated"}'}, {"content": iter([b"{", b"}"])}):
+        told = api.request("DELETE", url, **body).json()
+        assert (told["status"], told["code"], told["field"]) == (422, "invalid", "$")
+    assert space.board() == {"otter": 5}
+    assert api.request("DELETE", url, content=b"").json()["status"] == "applied"
+
+
 def test_what_is_not_there_or_not_allowed(live_server: Any, space: Space) -> None:
     assert space.void("nothing").json()["code"] == "grant_not_found"
     space.grant("g1")

@@ -14,7 +14,7 @@ _UNAPPLIED = problem_of("unapplied").detail
 
 class Receipt(msgspec.Struct, omit_defaults=True):
     """What a client gets for a grant that counted, or had counted. A duplicate's scores are those of now; voided: it
-    was voided since, and is no part of them."""
+    was voided since; quarantined: it waits for an admin's decision. Neither is part of them."""
 
     status: str
     grant_id: str
@@ -26,6 +26,7 @@ class Receipt(msgspec.Struct, omit_defaults=True):
     epoch: int | None
     ack: str
     voided: bool = False
+    quarantined: bool = False
 
 
 class RankedReceipt(Receipt, kw_only=True):

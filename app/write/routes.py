@@ -50,7 +50,7 @@ from .places import Places
 from .receipts import Receipt, refuse_partly, rejected, summary, told
 from .requests import Turns, asked, check_size, is_array, size_of, split
 from .terms import Terms
-from .voided import VoidedGrants
+from .voided import Uncounted, VoidedGrants
 
 JSON_BYTES_MAX = 8 * 1024 * 1024  #: Bytes of a body that is one object or an array: 1,000 grants of 8 KB each.
 LINES_BYTES_MAX = 40 * 1024 * 1024  #: Bytes of a body with a grant a line: 10,000 grants of 4 KB each.
@@ -142,7 +142,7 @@ class Writer:
             namespace = await self._again(namespace, attempt, {where.name})
         receipt = self._receipt(entry, outcome)
         if outcome.code == "duplicate":
-            receipt.voided = bool(await self._voided.among([entry]))
+            _tell_uncounted(receipt, entry, await self._voided.among([entry]))
             _duplicate.inc()
             return 200, receipt
         (_applied if outcome.code == "applied" else _quarantined).inc()
@@ -307,18 +307,23 @@ class Writer:
                 results[i] = told(entry.body.grant_id, problem)
             return
         sent_again = [e for e, outcome in zip(entries, outcomes, strict=True) if outcome.code == "duplicate"]
-        voided = await self._voided.among(sent_again)
+        uncounted = await self._voided.among(sent_again)
         for (i, entry), outcome in zip(held, outcomes, strict=True):
             if outcome.code == "stale_rules":
                 stale.append(i)
                 continue
             try:
                 results[i] = receipt = self._receipt(entry, outcome)
-                receipt.voided = outcome.code == "duplicate" and entry.id in voided
+                if outcome.code == "duplicate":
+                    _tell_uncounted(receipt, entry, uncounted)
             except Problem as problem:
                 results[i] = told(entry.body.grant_id, problem)
         if atomic and stale:
             stale[:] = [i for i, _ in held]
+
+
+def _tell_uncounted(receipt: Receipt, entry: Entry, uncounted: Uncounted) -> None:
+    receipt.voided, receipt.quarantined = entry.id in uncounted.voided, entry.id in uncounted.quarantined
 
 
 def _check_atomic(by_partition: dict[int, list[tuple[int, Entry]]]) -> None:

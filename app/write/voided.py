@@ -1,6 +1,8 @@
-"""Whether grants that were sent again have been voided: else a duplicate's receipt could not explain its score."""
+"""Whether grants that were sent again have been voided or wait in quarantine: else a duplicate's receipt could not
+explain its score."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..model.entry import CORRECTION, Entry, entry_id
 from ..model.errors import Unavailable
@@ -10,39 +12,52 @@ from ..store.log import are_counted
 from .catchup import Catchup, Patience
 
 
+class Uncounted(NamedTuple):
+    """The ids of entries whose grants are no part of a score by now: voided, or waiting for a decision."""
+
+    voided: frozenset[bytes] = frozenset()
+    quarantined: frozenset[bytes] = frozenset()
+
+
 class VoidedGrants:
-    """Asks the ledger of those duplicates alone that Redis has seen a correction of."""
+    """Asks the ledger of those duplicates alone that Redis saw a correction of, or whose namespace has a quarantine."""
 
     def __init__(self, gatherer: Gatherer, ledger: Ledger) -> None:
         self._gatherer = gatherer
+        self._ledger = ledger
         self._catchup = Catchup(gatherer, ledger)
 
-    async def among(self, duplicates: Sequence[Entry]) -> set[bytes]:
-        """The ids of those entries of one partition whose grants are voided by now. O(duplicates) in Redis, and
-        O(log n) in Postgres for each corrected one. Nothing is told of those whose corrections the ledger lacks,
-        nor while a store is away: the receipt must leave."""
+    async def among(self, duplicates: Sequence[Entry]) -> Uncounted:
+        """Those entries of one partition whose grants do not count by now. O(duplicates) in Redis, and O(log n) in
+        Postgres for each that it is asked of. Nothing is told of those whose corrections the ledger lacks, nor while a
+        store is away: the receipt must leave. Nor do retries of what nobody corrected wait for the ledger: one that
+        waits in quarantine is told once the ledger holds it."""
         if not duplicates:
-            return set()
+            return Uncounted()
         try:
             return await self._among(duplicates)
         except Unavailable:
-            return set()
+            return Uncounted()
 
-    async def _among(self, duplicates: Sequence[Entry]) -> set[bytes]:
+    async def _among(self, duplicates: Sequence[Entry]) -> Uncounted:
         names = [entry_id(CORRECTION, entry.namespace.id, entry.body.grant_id, 2) for entry in duplicates]
         counted = await are_counted(self._gatherer, duplicates[0].namespace.partition, names)
-        # A grant that only the ledger remembers may have a correction that only the ledger remembers.
-        corrected = [
-            entry
-            for entry, is_corrected in zip(duplicates, counted, strict=True)
-            if is_corrected or entry.verdict.startswith("duplicate")
-        ]
-        voided: set[bytes] = set()
+        voided, quarantined = set[bytes](), set[bytes]()
         waiting = Patience()
-        for namespace in {entry.namespace.id: entry.namespace for entry in corrected}.values():
-            entries = [entry for entry in corrected if entry.namespace.id == namespace.id]
-            known = await self._catchup.known(namespace, {entry.body.grant_id for entry in entries}, waiting)
-            voided |= {
-                e.id for e in entries if (grant := known.grants.get(e.body.grant_id)) is not None and grant.voided
+        for namespace in {entry.namespace.id: entry.namespace for entry in duplicates}.values():
+            pairs = [pair for pair in zip(duplicates, counted, strict=True) if pair[0].namespace.id == namespace.id]
+            # A grant that only the ledger remembers may have a correction that only the ledger remembers.
+            corrected = {
+                entry.body.grant_id
+                for entry, is_corrected in pairs
+                if is_corrected or entry.verdict.startswith("duplicate")
             }
-        return voided
+            held = {**(await self._catchup.known(namespace, corrected, waiting)).grants} if corrected else {}
+            others = {entry.body.grant_id for entry, _ in pairs} - corrected
+            if others and namespace.rules.suspicious == "quarantine":
+                held |= await self._ledger.held(namespace, list(others))
+            for entry, _ in pairs:
+                grant = held.get(entry.body.grant_id)
+                if grant is not None and grant.voided:
+                    (quarantined if grant.quarantined else voided).add(entry.id)
+        return Uncounted(frozenset(voided), frozenset(quarantined))

@@ -54,6 +54,10 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
     held = grant(api, url, "big", 500)
     assert (held.status_code, held.json()["status"], held.json()["score"]) == (201, "quarantined", 1)
     assert grant(api, url, "big", 500).json()["status"] == "duplicate"
+    live_server.wait_flushed()
+    again = grant(api, url, "big", 500).json()
+    assert (again["status"], again.get("quarantined"), "voided" in again) == ("duplicate", True, False)
+    assert "quarantined" not in grant(api, url, "g1").json()
     assert grant(api, url, "g2").json()["status"] == "applied"
     assert grant(api, url, "g3").json()["status"] == "quarantined"
     batch = api.post(f"{url}/grants", json=[{"grant_id": "g4", "user_id": "otter", "amount": 1}]).json()
@@ -73,7 +77,12 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
     found = [api.get(f"{url}/grants/{grant_id}").json() for grant_id in ("big", "g3", "g4")]
     assert [(g["quarantined"], g["voided"]) for g in found] == [(False, False), (False, True), (True, True)]
     assert api.get(f"{url}/boards/all").json()["entries"][0]["score"] == 502
+    both = [{"grant_id": grant_id, "user_id": "otter", "amount": 500} for grant_id in ("big",)]
+    both += [{"grant_id": grant_id, "user_id": "otter", "amount": 1} for grant_id in ("g3", "g4")]
     live_server.wait_flushed()
+    results = api.post(f"{url}/grants", json=both).json()["results"]
+    told_of = [(r["status"], r.get("voided"), r.get("quarantined")) for r in results]
+    assert told_of == [("duplicate", None, None), ("duplicate", True, None), ("duplicate", None, True)]
     assert sum(g["amount"] for g in api.get(f"{url}/users/otter/explain").json()["grants"]) == 502
     with psycopg.connect(live_server.postgres.url) as db:
         sql = "SELECT s.score, s.grants FROM standings s JOIN namespaces n ON n.id = s.namespace_id WHERE n.name = %s"

@@ -72,7 +72,8 @@ async def _carry_out(sink: Sink, link: Link, p: int, offset: Offset, letter: Let
     hold = f"u={int(seq or 0)}"
     entry = retry_entry(namespace, letter, hold) if letter.decision == RETRY else None
     if entry is None:
-        entry = drop_entry(namespace, letter, await _plan(sink, namespace, letter, hold))
+        moves, weight = await _plan(sink, namespace, letter, hold)
+        entry = drop_entry(namespace, letter, moves, weight)
     head = await read_head(link, p)
     head.known = (offset.epoch, offset.seq, offset.digest)
     (reply,) = await link.run([apply.pack(p, [entry], head)])
@@ -97,7 +98,7 @@ def retry_entry(namespace: Namespace, letter: Letter, hold: str) -> Entry:
     )
 
 
-def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
+def drop_entry(namespace: Namespace, letter: Letter, moves: Moves, weight: int) -> Entry:
     """The heal that takes a letter off the boards. Its id is one for all that is decided, so a letter that is being
     recorded cannot be taken off at the same time. The revision of a correction, and its key, are free for another."""
     claimed, name = letter.claimed, f"heal:{letter.epoch}-{letter.seq}"
@@ -107,7 +108,7 @@ def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
         grant_id=name,
         revision=1,
         amount=-claimed.amount if claimed.kind == GRANT else 0,
-        weight=-letter.weight,
+        weight=weight,
         meta=None,
         value=None,
         voided=False,
@@ -129,19 +130,47 @@ def drop_entry(namespace: Namespace, letter: Letter, moves: Moves) -> Entry:
     )
 
 
-async def _plan(sink: Sink, namespace: Namespace, letter: Letter, hold: str) -> Moves:
-    """What becomes of each number without the letter: a grant is gone, a correction's grant is as it was before."""
+async def _plan(sink: Sink, namespace: Namespace, letter: Letter, hold: str) -> tuple[Moves, int]:
+    """What becomes of each number without the letter, and of the count of live grants: a grant is gone, a correction's
+    grant is as it was before. Nothing moves where a later correction counts, recorded or a letter itself."""
     claimed = letter.claimed
     is_live = not (letter.quarantined or claimed.voided)
     before = _claimed(claimed, letter.seq) if is_live else None
     after: Held | None = None
     if claimed.kind == CORRECTION:
-        for row in await sink.fetch("held", namespace.id, [claimed.grant_id]):
-            after = None if row["voided"] else _held(row)
+        others_by_revision = await _other_revisions(sink, namespace, letter)
+        last = max(others_by_revision, default=0)
+        after = others_by_revision.get(last)
+        if last > claimed.revision:
+            before = after = None
     boards, labels = cells_of(namespace, before, after)
     own = [claimed.grant_id] if claimed.kind == CORRECTION else []
     others = await others_of(sink, namespace, claimed.user, letter.seq, own, boards, labels, [letter.seq])
-    return plan_moves(namespace, before, after, others.cells, hold, kept=others.kept)
+    moves = plan_moves(namespace, before, after, others.cells, hold, kept=others.kept)
+    return moves, (after is not None) - (before is not None)
+
+
+async def _other_revisions(sink: Sink, namespace: Namespace, letter: Letter) -> dict[int, Held | None]:
+    """The grant of a correction as its last recorded revision and open letters but this one left it; None: voided."""
+    claimed, first = letter.claimed, letter.seq
+    found: dict[int, Held | None] = {}
+    for row in await sink.fetch("held", namespace.id, [claimed.grant_id]):
+        found[row["revision"]], first = None if row["voided"] else _held(row), row["first_seq"]
+    for row in await sink.fetch("open_letters", namespace.partition, claimed.grant_id):
+        other = None if row["seq"] == letter.seq else _corrections_of(row["entry"], claimed)
+        if other is not None:
+            found[other.revision] = None if other.voided else _claimed(other, first)
+    return found
+
+
+def _corrections_of(packed: bytes, claimed: LogEntry) -> LogEntry | None:
+    """An entry, if it is a correction of the same grant."""
+    try:
+        other = unpack(packed)
+    except msgspec.DecodeError:
+        return None
+    same = (CORRECTION, claimed.namespace_id, claimed.grant_id)
+    return other if (other.kind, other.namespace_id, other.grant_id) == same else None
 
 
 def _held(row: asyncpg.Record) -> Held:

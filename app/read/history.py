@@ -107,7 +107,7 @@ class History:
         pauses = Pauses(WAIT_S_MAX)
         while True:
             rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
-            kind, revision = (CORRECTION, len(rows) + 1) if rows else (GRANT, 1)
+            kind, revision = (CORRECTION, rows[-1]["revision"] + 1) if rows else (GRANT, 1)
             name = entry_id(kind, namespace.id, grant_id, revision)
             place = await counted_at(self._gatherer, namespace.partition, name)
             is_late = pauses.are_over

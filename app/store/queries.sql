@@ -1007,6 +1007,12 @@ ORDER BY a.partition, a.epoch, a.seq LIMIT $1;
 SELECT decision, cause, healed_seq FROM set_aside
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND reason <> 'duplicate';
 
+-- name: open_letters
+-- Dead letters of a partition that are not settled and in whose entry a grant_id stands somewhere. O(its open letters).
+SELECT seq, entry FROM set_aside
+WHERE partition = $1 AND healed_seq IS NULL AND reason <> 'duplicate' AND position(convert_to($2, 'UTF8') IN entry) > 0
+ORDER BY seq;
+
 -- name: letters_at
 -- Which of some places of a partition are dead letters, and whether each is recorded or taken off the boards by now.
 -- O(log n) each.

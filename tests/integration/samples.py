@@ -174,6 +174,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "decided_letters": (0, [], 10),
     "dead_letters": (10,),
     "letter": (0, 1, 5),
+    "open_letters": (0, "g1"),
     "letters_at": (0, [1, 1], [5, 6]),
     "decide_letter": (0, 1, 5, "retry"),
     "settle_erased": (5,),

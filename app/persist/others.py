@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..model.correction import Cell
 from ..model.namespace import Namespace
 from ..store.boards import base_of
-from ..store.ledger import cell_of
+from ..store.others import cell_of, other_cells
 from .sink import Sink
 
 
@@ -34,7 +34,7 @@ async def others_of(
     """Of a user's live grants but for some, and for the duplicates and dead letters at the seqs `gone`.
 
     seq: that of the entry that is taken back. One question to the ledger, and one more for each sealed window.
-    O(the user's grants) each.
+    O(the user's grants) for each of these.
     """
     windows = list({base_of(board) for board in boards})
     seals = {row["window"]: row["seq"] for row in await sink.fetch("seals_in_redis", namespace.id, windows)}
@@ -49,6 +49,9 @@ async def others_of(
     how = namespace.counted if namespace.by_moment else None
     cells: dict[str, Cell] = {}
     for sealed, names in asked.items():
-        rows = await sink.fetch("other_cells", namespace.id, user, grant_ids, names, gone, how, sealed)
-        cells |= {row["cell"]: cell_of(row, row["latest_at"]) for row in rows}
+        if sealed is None:
+            cells |= await other_cells(sink.fetch, namespace, user, grant_ids, names, gone)
+        else:
+            rows = await sink.fetch("other_cells", namespace.id, user, grant_ids, names, gone, how, sealed)
+            cells |= {row["cell"]: cell_of(row) for row in rows}
     return Others(cells, frozenset(kept))

@@ -8,6 +8,7 @@ from ..model.correction import Cell, Held, Keyed
 from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros
+from .others import other_cells
 from .postgres import Postgres
 
 
@@ -45,17 +46,8 @@ class Ledger:
     async def others(
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:
-        """What the user's live grants other than some make of each cell. O(the user's grants)."""
-        how = namespace.counted if namespace.by_moment else None
-        names = list(grant_ids), list(cells)
-        rows = await self._postgres.fetch("other_cells", namespace.id, user, *names, [], how, None)
-        return {row["cell"]: cell_of(row, to_micros(row["latest_at"])) for row in rows}
-
-
-def cell_of(row: asyncpg.Record, latest_at: int) -> Cell:
-    """A cell from its row; latest_at: in microseconds."""
-    tie = None if row["tie"] is None else int(row["tie"])
-    return Cell(row["highest"], row["lowest"], row["latest"], latest_at, row["latest_seq"], tie)
+        """What the user's live grants other than some make of each cell, as `other_cells` does it."""
+        return await other_cells(self._postgres.fetch, namespace, user, grant_ids, cells)
 
 
 def _held(row: asyncpg.Record) -> Held:

@@ -24,7 +24,7 @@ from .sockets import (
 )
 
 _HERE = Path(__file__).parent
-_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
 # InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
 AWAY = (
     *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),

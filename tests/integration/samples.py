@@ -11,11 +11,20 @@ ENDS = GRANTS + GRANTS // 10
 SPAN = ([0], [1], [ENDS - 300], [1], [ENDS])
 FRESH = ([0], [1], [GRANTS - 300], [1], [GRANTS])
 NONE = None
+FROM, UNTIL = -(10**15), 9 * 10**15
+#: Three cells: a board, that of a category, and a label.
+CELLS = (
+    *(["all", "2026-01:red", "s:race"], ["all", "2026-01", NONE], [NONE, "red", NONE], [NONE, NONE, "race"]),
+    *([NONE] * 3, [FROM] * 3, [UNTIL] * 3),
+)
 
 #: Neither planned nor measured: statements without a plan.
 WITHOUT_PLAN = {"archive_tables", "lock_archived", "lock_veiled"}
 #: No statements of their own: others begin with them, or include them.
-FRAGMENTS = {"grant_columns", "grants_in_quarantine", "meta_of_grant", "moves"}
+FRAGMENTS = {
+    *("cells_of_live", "grant_columns", "grant_of_live", "grants_in_quarantine", "in_cell", "is_last_revision"),
+    *("live_of_rows", "meta_of_grant", "moves", "wanted_of_cells"),
+}
 BEHIND_MOVES = {"add_activity", "add_fine", "unknown_days"}
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
@@ -61,6 +70,12 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "keyed": (SPACE, ["k7", "k20"]),
     "other_cells": (SPACE, "u5", ["g5"], ["all", "all:red"], [], NONE, NONE),
     "seals_in_redis": (SPACE, [DAY, "2026-02-01"]),
+    "has_many_rows": (SPACE, "u1", 500),
+    "recent_cells": (SPACE, "u1", ["g5"], ["all", "all:red"], [], NONE, 0),
+    "cells_by_amount": (BEST_SPACE, "u1", ["g5"], *CELLS, NONE, 1, 500),
+    "cells_by_moment": (SPACE, "u1", ["g5"], *CELLS, "sum", 0, 500),
+    "last_moments": (BEST_SPACE, "u1", ["g5"], *CELLS, 500),
+    "sparse_cells": (SPACE, "u5", ["g5"], *CELLS, "sum", True),
     "offset": (0,),
     "advance": (0, 1, ENDS, 1, ENDS + 1, "d", 1),
     "new_users": (["u1", "new"],),

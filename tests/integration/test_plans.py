@@ -28,7 +28,8 @@ INSERT INTO moved
 #: Queries that walk through a whole table, all of a namespace, or many entries of an index alone: before the first
 #: VACUUM each is looked up in the table, too.
 WHOLE = {
-    *("archived_places_differing", "board_by_ledger", "counts_differing", "find_moved", "ledger_gaps", "ledger_looked"),
+    *("archived_places_differing", "board_by_ledger", "counts_differing", "find_moved", "has_many_rows", "ledger_gaps"),
+    "ledger_looked",
     *("rows_differing", "users_by_namespace", "users_of_namespace", "veiled_differing"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks

@@ -42,7 +42,8 @@ def test_a_profile_that_changes_has_nobody_elses_name_read_again(
             asked.append(told["command"].split())
     names_read = [words for words in asked if words[:2] == ["HMGET", keys.PROFILES]]
     whose = [words for words in asked if words[:2] == ["HMGET", keys.DEPLOYMENT] and words[2].startswith("profiles:")]
-    assert (len(names_read), 0 < len(whose) <= CHANGES) == (0, True), (len(names_read), len(whose), len(asked))
+    # A small question a change, and where a round of the loops falls in between, one more.
+    assert (len(names_read), 0 < len(whose) <= 2 * CHANGES) == (0, True), (len(names_read), len(whose), len(asked))
     assert api.put(f"/v1/users/{shown}", json={"display_name": "Anna"}).status_code == 200
     changed = api.get(boards[0], headers={"if-none-match": tags[boards[0]]})
     assert (changed.status_code, changed.json()["entries"][0]["display_name"]) == (200, "Anna")

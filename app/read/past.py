@@ -23,8 +23,12 @@ AT_ONCE_MAX = 2
 GRANTS_MAX = 300_000
 #: Users who share scores and whose order is replayed out of their entries: a page of so many equals is of no use.
 TIES_MAX = 2_000
-#: Users whose entries are replayed without a pause: the event loop is others' too.
-USERS_A_STEP_MAX = 100
+#: Entries of all windows that are replayed for that order: reading and replaying so many takes half a second.
+EVENTS_MAX = 50_000
+#: Entries that are read at once, unless one user has more.
+EVENTS_A_STEP_MAX = 5_000
+#: Entries that are replayed without a pause: 2 ms of the event loop, which is others' too.
+_YIELD_EVERY = 500
 #: Grants of other windows that are looked at in the time that one of the window takes.
 SCANNED_A_GRANT = 10
 
@@ -105,11 +109,31 @@ class Past:
         """By user the seq of the entry that made the score, as of a seq."""
         rules = namespace.rules
         replay = Dating(COUNTED[rules.aggregation, rules.order], rules.category_boards)
-        for first in range(0, len(numbers), USERS_A_STEP_MAX):
-            some = numbers[first : first + USERS_A_STEP_MAX]
-            for row in await self._postgres.fetch("score_events", namespace.id, some, [seq] * len(some)):
+        for some in await self._steps(namespace, numbers):
+            rows = await self._postgres.fetch("score_events", namespace.id, some, [seq] * len(some))
+            for count, row in enumerate(rows, 1):
                 replay.add(row)
+                if count % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
         return {number: seq for (number, name), (_, seq) in replay.since.items() if name == board}
+
+    async def _steps(self, namespace: Namespace, numbers: list[int]) -> list[list[int]]:
+        """The users in steps of so many entries. Invalid where they have too many together."""
+        if not numbers:
+            return []
+        steps: list[list[int]] = [[]]
+        total = size = 0
+        for row in await self._postgres.fetch("count_user_rows", namespace.id, numbers, EVENTS_MAX + 1):
+            total += row["rows"]
+            if total > EVENTS_MAX:
+                detail = f"those who share the scores asked for have more than {EVENTS_MAX:,} grants and corrections"
+                raise Invalid(f"{detail}: who came first is not told", field="?as_of")
+            if steps[-1] and size + row["rows"] > EVENTS_A_STEP_MAX:
+                steps.append([])
+                size = 0
+            steps[-1].append(row["number"])
+            size += row["rows"]
+        return steps
 
     async def _weigh(self, namespace: Namespace, window: Window) -> None:
         """Invalid where it would take longer than anybody may be asked to wait. O(days with grants)."""

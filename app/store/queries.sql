@@ -2223,6 +2223,14 @@ UNION ALL SELECT number, 'last', (extract(epoch FROM max(last)) * 1000000)::bigi
 UNION ALL SELECT number, 'd:' || day, 1, NULL, NULL FROM alike WHERE day IS NOT NULL GROUP BY number, day
 UNION ALL SELECT number, 'seq', max(seq), NULL, NULL FROM latest GROUP BY number;
 
+-- name: count_user_rows
+-- How many rows each of some users has in a namespace, $3 at most. O(rows told).
+SELECT x.number, r.rows FROM unnest($2::bigint[]) WITH ORDINALITY AS x (number, place)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS rows
+    FROM (SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number LIMIT $3) AS some) AS r
+ORDER BY x.place;
+
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
 -- correction also what the revision before it had put there. A duplicate, or a dead letter that was taken off, is a grant

@@ -203,6 +203,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "deleted_lately": ([0], 10),
     "is_namespace": (SPACE,),
     "wanted_cells": (SPACE, [5, 6], [ENDS, ENDS], "sum", True, [], False),
+    "count_user_rows": (BEST_SPACE, [5, 6], 50_001),
     "score_events": (BEST_SPACE, [5, 6], [BEST, BEST]),
     "profiles_of_user": (5,),
     "close_heal": (0, 1, 5, 6),

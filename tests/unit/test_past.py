@@ -50,13 +50,18 @@ class Ledger:
     def __init__(self, within: int, grants: int, users: int) -> None:
         self.size = {"grants": grants, "grants_within": within}
         self.users = users
+        self.rows = 1  # of each user
         self.replayed: list[int] = []
+        self.steps = 0
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
         if query == "past_size":
             return [self.size]
+        if query == "count_user_rows":
+            return [{"number": number, "rows": min(self.rows, args[2])} for number in args[1]]
         if query == "score_events":
             self.replayed += args[1]
+            self.steps += 1
             return []
         head = {"total": self.users, "last_seq": 9, "score": 5, "competition": 1, "dense": 1}
         return [head | {"name": f"u{i}", "number": i, "position": i + 1} for i in range(self.users)]
@@ -102,3 +107,20 @@ def test_a_page_of_too_many_equals_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert "more than 3 share" in refused.value.detail
     assert many.replayed == []
     assert ask(many).total == 4
+
+
+def test_the_order_of_users_with_very_many_entries_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who has many elsewhere keeps nobody waiting: what is replayed is all that they ever got."""
+    monkeypatch.setattr(past_boards, "EVENTS_MAX", 60)
+    monkeypatch.setattr(past_boards, "EVENTS_A_STEP_MAX", 25)
+    line = Rules(tie_break="earliest")
+    ledger = Ledger(1, 1, 6)
+    ledger.rows = 10
+    assert len(ask(ledger, line).places) == 2
+    assert (ledger.replayed, ledger.steps) == ([0, 1, 2, 3, 4, 5], 3)
+    ledger = Ledger(1, 1, 2)
+    ledger.rows = 31
+    with pytest.raises(Invalid) as refused:
+        ask(ledger, line)
+    assert (refused.value.field, ledger.replayed) == ("?as_of", [])
+    assert "more than 60 grants" in refused.value.detail

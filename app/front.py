@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .model.errors import BadRequest, Internal, Invalid, MethodNotAllowed, NotFound, Problem, TooLarge
 from .read.routes import Reader
-from .wire import header, problem_response
+from .wire import problem_response
 from .write.routes import Writer
 
 log = structlog.get_logger()
@@ -89,8 +89,6 @@ class Front:
             await self._app(scope, receive, send)
             return
         wrong = _wrong_query(scope["query_string"]) if scope["query_string"] else None
-        if scope["method"] == "DELETE" and wrong is None:
-            wrong = _wrong_body(scope)
         if wrong is not None:
             await problem_response(scope, wrong)(scope, receive, send)
             return
@@ -137,13 +135,6 @@ def _wrong_query(query: bytes) -> Problem | None:
     except UnicodeDecodeError:
         return BadRequest("the query is not UTF-8")
     return None
-
-
-def _wrong_body(scope: Scope) -> Problem | None:
-    """A body where none is read: who put a reason there counts on it."""
-    if header(scope, b"content-length") in ("", "0") and not header(scope, b"transfer-encoding"):
-        return None
-    return Invalid("DELETE takes no body; what it takes stands in the query, such as ?reason=", field="$")
 
 
 async def _problem(request: Request, error: Problem) -> Response:

@@ -127,6 +127,12 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
         chunk = message.get("body", b"")
 
 
+def check_bodiless(scope: Scope) -> None:
+    """Invalid for a body of a request that has none: who put a reason there counts on it."""
+    if header(scope, b"content-length") not in ("", "0") or header(scope, b"transfer-encoding"):
+        raise Invalid("takes no body; what it takes stands in the query, such as ?reason=", field="$")
+
+
 def _body_too_large(bytes_max: int) -> TooLarge:
     return TooLarge(f"a body of at most {bytes_max} bytes is taken here")
 

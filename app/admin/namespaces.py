@@ -22,7 +22,7 @@ from ..store.gather import Gatherer
 from ..store.log import has_entries
 from ..store.postgres import Postgres
 from ..store.redis import Call
-from ..wire import answer, check_query, decode_body
+from ..wire import answer, check_bodiless, check_query, decode_body
 
 _encode = msgspec.json.Encoder().encode
 #: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little; each
@@ -204,6 +204,7 @@ class Namespaces:
         principal = await principal_of(request.scope, self._keyring)
         need(principal, "admin", name)
         self._take_pace(principal)
+        check_bodiless(request.scope)
         check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
             raise Invalid("must repeat the namespace's name", field="?confirm")

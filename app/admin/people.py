@@ -12,7 +12,7 @@ from ..model.errors import Problem
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.directory import Directory
-from ..wire import answer, check_query
+from ..wire import answer, check_bodiless, check_query
 from .erasures import Erasures
 from .intents import Intents, Person
 
@@ -90,6 +90,7 @@ class People:
         Unauthorized, Forbidden, RateLimited, Invalid, UserNotFound, StoreUnavailable.
         """
         user, principal = await self._asked(request)
+        check_bodiless(request.scope)
         intent = await self._erasures.erase(user, principal.id)
         try:
             await self._intents.tell(intent)

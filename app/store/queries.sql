@@ -2228,7 +2228,7 @@ UNION ALL SELECT number, 'seq', max(seq), NULL, NULL FROM latest GROUP BY number
 SELECT x.number, r.rows FROM unnest($2::bigint[]) WITH ORDINALITY AS x (number, place)
 CROSS JOIN LATERAL (
     SELECT count(*) AS rows
-    FROM (SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number LIMIT $3) AS some) AS r
+    FROM (SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number LIMIT $3) AS counted) AS r
 ORDER BY x.place;
 
 -- name: score_events

@@ -14,7 +14,7 @@ from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.directory import Directory
-from ..wire import MSGPACK, answer, check_query, decode_body, header, media_type
+from ..wire import MSGPACK, answer, check_bodiless, check_query, decode_body, header, media_type
 from .corrections import Corrector
 from .receipts import summary, told
 
@@ -57,6 +57,7 @@ class Corrections:
         """`DELETE /v1/namespaces/{ns}/grants/{grant_id}?reason=&revision=`: a void."""
         check_query(request, "dry_run", "reason", "revision")
         namespace, principal = await self._where(request)
+        check_bodiless(request.scope)
         query = request.query_params
         text = query.get("revision")
         if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):

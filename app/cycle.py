@@ -73,11 +73,10 @@ class Cycle(RequestResponseCycle):
             return False
         if self.scope["method"] == "HEAD":
             return False
-        self.response_started = self.response_complete = True
+        self.response_started = True
         self.waiting_for_100_continue = False
         self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], fields, body))
-        self.message_event.set()
-        self.on_response()
+        self._complete()
         return True
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -125,11 +124,16 @@ class Cycle(RequestResponseCycle):
         if data:
             self.transport.write(data)
         if not more:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+            self._complete()
+
+    def _complete(self) -> None:
+        self.response_complete = True
+        # Else scope and cycle would hold each other, and each request be left to the garbage collector.
+        self.scope.pop(ANSWER, None)  # type: ignore[misc]
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class CycleProtocol(HttpToolsProtocol):

@@ -107,6 +107,8 @@ class Past:
 
     async def _since(self, namespace: Namespace, board: str, numbers: list[int], seq: int) -> dict[int, int]:
         """By user the seq of the entry that made the score, as of a seq."""
+        if not numbers:
+            return {}
         rules = namespace.rules
         replay = Dating(COUNTED[rules.aggregation, rules.order], rules.category_boards)
         for some in await self._steps(namespace, numbers):
@@ -119,16 +121,14 @@ class Past:
 
     async def _steps(self, namespace: Namespace, numbers: list[int]) -> list[list[int]]:
         """The users in steps of so many entries. Invalid where they have too many together."""
-        if not numbers:
-            return []
-        steps: list[list[int]] = [[]]
+        steps: list[list[int]] = []
         total = size = 0
         for row in await self._postgres.fetch("count_user_rows", namespace.id, numbers, EVENTS_MAX + 1):
             total += row["rows"]
             if total > EVENTS_MAX:
                 detail = f"those who share the scores asked for have more than {EVENTS_MAX:,} grants and corrections"
                 raise Invalid(f"{detail}: who came first is not told", field="?as_of")
-            if steps[-1] and size + row["rows"] > EVENTS_A_STEP_MAX:
+            if not steps or size + row["rows"] > EVENTS_A_STEP_MAX:
                 steps.append([])
                 size = 0
             steps[-1].append(row["number"])

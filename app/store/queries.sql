@@ -2224,12 +2224,14 @@ UNION ALL SELECT number, 'd:' || day, 1, NULL, NULL FROM alike WHERE day IS NOT 
 UNION ALL SELECT number, 'seq', max(seq), NULL, NULL FROM latest GROUP BY number;
 
 -- name: count_user_rows
--- How many rows each of some users has in a namespace, $3 at most. O(rows told).
-SELECT x.number, r.rows FROM unnest($2::bigint[]) WITH ORDINALITY AS x (number, place)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS rows
-    FROM (SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number LIMIT $3) AS counted) AS r
-ORDER BY x.place;
+-- How many rows some users have in a namespace, $3 of all of them together at most; those without any are left out.
+-- O(rows told).
+SELECT number, count(*) AS rows
+FROM (SELECT x.number FROM unnest($2::bigint[]) AS x (number)
+      CROSS JOIN LATERAL (
+          SELECT FROM ledger WHERE namespace_id = $1 AND user_number = x.number OFFSET 0) AS l
+      LIMIT $3) AS counted
+GROUP BY number;
 
 -- name: score_events
 -- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a

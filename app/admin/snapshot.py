@@ -21,7 +21,7 @@ from ..store.scripts import load
 from ..store.stats import kept_sums
 from ..store.sums import TOP_NODES, integer_of
 
-CELLS = load("cells")
+CELLS = load("dump_users")
 
 #: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
 ROUNDS_MAX = 20

@@ -219,7 +219,7 @@ def plan_moves(
     """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
 
     kept: boards that stay as they are, where the change hangs on the user's other grants.
-    hold: by what `others` are complete, as lua/include/outcome.lua reads it. A sum that grows or shrinks in place needs
+    hold: by what `others` are complete, as lua/include/compute.lua reads it. A sum that grows or shrinks in place needs
     no such hold. loose: the user may get grants meanwhile, so that the last granted_at is told as they may raise it.
     """
     windows, labels = cells_of(namespace, before, after)

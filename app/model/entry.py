@@ -97,7 +97,7 @@ class Entry(msgspec.Struct):
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
     windows: the boards it moves, `all` first (`<window>:<category>` for those of a category); labels: the balances
-    besides the total, `c:…` and `s:…`, and the day, `d:…`; moves: what becomes of each, as lua/include/outcome.lua
+    besides the total, `c:…` and `s:…`, and the day, `d:…`; moves: what becomes of each, as lua/include/compute.lua
     reads it; "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script

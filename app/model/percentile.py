@@ -18,7 +18,7 @@ def percentile_of(not_better: int, total: int) -> float:
 
 
 def position_of(share: int, total: int) -> int:
-    """The last position whose percentile is at least a share: nearest rank. As `lua/pick.lua` counts."""
+    """The last position whose percentile is at least a share: nearest rank. As `lua/read_board_sample.lua` counts."""
     return total - max(1, -((1 - 2 * share) * total // (2 * SHARES))) + 1
 
 

@@ -139,7 +139,7 @@ def band_of(bands: Sequence[Band], better: int, total: int) -> str:
 
 def begun(share: float, total: int) -> int:
     """How many places begin within a share: whoever stands at one is surpassed by fewer than that share of all. As
-    lua/pick.lua has it. O(1)."""
+    lua/read_board_sample.lua has it. O(1)."""
     places = max(0, int(share * total) - 1)
     while places < total and places / total < share:
         places += 1

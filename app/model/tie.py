@@ -1,7 +1,8 @@
 """Who stands first among users of equal scores, where that goes by moments (`tie_break: "granted_at"`).
 
 A place in line is one integer: the moment of a grant, then its seq. The lower one stands first. Redis holds it as
-digits in front of a name (lua/include/ties.lua); the ledger works it out by the SQL functions `tie_place`, `tie_key`.
+digits in front of a name (lua/include/tie_break.lua); the ledger works it out by the SQL functions `tie_place` and
+`tie_key`.
 """
 
 from collections.abc import Iterable

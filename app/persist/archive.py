@@ -25,7 +25,7 @@ from .sink import Offset, Sink
 
 log = structlog.get_logger()
 
-ARCHIVE = load("archive")
+ARCHIVE = load("evict_archived_window")
 #: Seconds that one pass over a partition's archives may take: then the next has its turn.
 PASS_S = 0.5
 #: Seconds between two looks for archives that are to be made or to follow.

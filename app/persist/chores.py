@@ -8,7 +8,7 @@ from ..store.redis import Call, Link, ask, evalsha
 from ..store.scripts import load
 from .sink import Offset
 
-ROTATE = load("rotate")
+ROTATE = load("rotate_dedup")
 
 
 async def maintain(link: Link, p: int, offset: Offset, settings: Settings) -> None:

@@ -17,13 +17,14 @@ from .lease import Lease
 
 log = structlog.get_logger()
 
-FLUSH = load("flush")
+FLUSH = load("advance_flushed")
 #: Seconds after which a partition without new rows is told again: a refused telling costs writers no more than that.
 TELL_S = 1.0
 
 
 class Flusher:
-    """One persister's tellings. `link` knows flush.lua; tail_s: how long a log keeps what the ledger holds."""
+    """One persister's tellings. `link` knows advance_flushed.lua; tail_s: how long a log keeps what the
+    ledger holds."""
 
     def __init__(self, link: Link, tail_s: float) -> None:
         self._link = link

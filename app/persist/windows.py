@@ -11,7 +11,7 @@ from ..store.scripts import load
 from ..store.spaces import fields_of
 from .row import Row
 
-ARCHIVE = load("archive")
+ARCHIVE = load("evict_archived_window")
 
 #: Windows that are kept in mind, some 100 MB: beyond them all are forgotten and asked for anew.
 WINDOWS_MAX = 1_000_000

@@ -1,4 +1,4 @@
-"""Boards of closed windows: as `lua/board.lua` reads an open one, out of Postgres."""
+"""Boards of closed windows: as `lua/read_board.lua` reads an open one, out of Postgres."""
 
 from collections.abc import Sequence
 from typing import Any

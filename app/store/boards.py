@@ -11,14 +11,14 @@ from . import keys
 from .redis import Call, evalsha
 from .scripts import load
 
-BOARD = load("board")
-PICK = load("pick")
-PLACE = load("place")
-SCORE = load("score")
-STANDING = load("standing")
-TOTALS = load("totals")
-USERS = load("users")
-VERSIONS = load("versions")
+BOARD = load("read_board")
+PICK = load("read_board_sample")
+PLACE = load("project_rank")
+SCORE = load("rank_score")
+STANDING = load("read_user_ranks")
+TOTALS = load("read_user_totals")
+USERS = load("read_user_activity")
+VERSIONS = load("read_board_versions")
 READS = (BOARD, PICK, PLACE, SCORE, STANDING, TOTALS, USERS, VERSIONS)
 
 

@@ -16,8 +16,8 @@ from .scripts import load
 #: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
 KEPT_MAX = 512
 
-BUMP = load("bump")
-NAME = load("name")
+BUMP = load("bump_counter")
+NAME = load("write_profile")
 PROFILES_FIELD = "profiles"
 #: A change without a name: every process drops all that it keeps of namespaces and keys.
 ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["changes"])

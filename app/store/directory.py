@@ -15,7 +15,7 @@ from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_change
 from .redis import Call, evalsha
 from .scripts import load
 
-PUBLISH = load("publish")
+PUBLISH = load("set_if_newer")
 #: Namespaces, and API keys, that a process keeps.
 CACHED_MAX = 50_000
 #: Names that a process keeps of which there is no namespace.

@@ -63,7 +63,7 @@ def scores(p: int, namespace_id: int, window: str) -> str:
 
 
 def sums(p: int, namespace_id: int, window: str) -> str:
-    """Hash of a board whose namespace keeps bounded sums: stretch of scores → their sum, see lua/include/nodes.lua."""
+    """Hash of a board whose namespace keeps bounded sums: node of its tree → sum, see lua/include/sum_tree.lua."""
     return f"lb:{{{p}}}:bt:{namespace_id}:{window}"
 
 

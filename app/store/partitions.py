@@ -8,8 +8,8 @@ from .apply import CallRefused, Head
 from .redis import Link, Refused, evalsha
 from .scripts import load
 
-OPEN = load("open")
-PROBE = load("probe")
+OPEN = load("init_partition")
+PROBE = load("check_acl")
 #: How Redis is laid out; 2: a user's days stand in a key of their own.
 FORMAT = 2
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID

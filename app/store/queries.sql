@@ -1662,7 +1662,7 @@ peers AS (
 SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (key) ORDER BY g.position;
 
 -- name: archived_stats
--- What the scores of an archive's shown users come to, as lua/stats.lua tells it of a board: keys from $3 to $4, $5 bins,
+-- What the scores of an archive's shown users come to, as lua/read_board_stats.lua tells it of a board: keys from $3 to $4, $5 bins,
 -- the keys of percents ($6, in ten-thousandths) by nearest rank, or two a percent where $9; $7: what makes a key a score;
 -- $8: whether a part is added up, in O(those).
 -- All else out of the archive's own sums, places and counts. O((bins + users who are not shown) × log n).

@@ -33,19 +33,27 @@ def load(name: str) -> Script:
 
 
 def join(name: str, root: Path) -> str:
-    """The source of `name` below `root` with every include in its place."""
-    return _text_of(name, root, (), set())
+    """The source of `name` below `root`, behind its includes. Each include is a local with the name of its file,
+    which holds what the file returns; what it includes itself stands before it."""
+    modules: dict[str, str] = {}
+    source = _read(name, root, (), modules)
+    parts = [f"local {path.rpartition('/')[2]} = (function()\n{text}\nend)()" for path, text in modules.items()]
+    return "\n".join([*parts, source])
 
 
-def _text_of(name: str, root: Path, path: tuple[str, ...], done: set[str]) -> str:
+def _read(name: str, root: Path, path: tuple[str, ...], modules: dict[str, str]) -> str:
+    """A file's text without its lines of includes. Adds what it includes to `modules`, in the order of need."""
     if name in path:
         raise ValueError(f"circular include: {' → '.join((*path, name))}")
-    if name in done:
-        return ""
-    done.add(name)
     try:
         lines = (root / f"{name}.lua").read_text().splitlines()
     except FileNotFoundError:
-        raise ValueError(f"missing script {name}.lua, wanted by {path[-1] if path else 'the server'}") from None
-    found = ((line, _INCLUDE.fullmatch(line)) for line in lines)
-    return "\n".join(_text_of(at[1], root, (*path, name), done) if at else line for line, at in found)
+        raise ValueError(f"missing script {name}.lua, needed by {path[-1] if path else 'the server'}") from None
+    kept = []
+    for line in lines:
+        include = _INCLUDE.fullmatch(line)
+        if include is None:
+            kept.append(line)
+        elif include[1] not in modules:
+            modules[include[1]] = _read(include[1], root, (*path, name), modules)
+    return "\n".join(kept)

@@ -1,4 +1,4 @@
-"""Statistics of boards: `lua/stats.lua` reads those of open ones, Postgres those of archived ones."""
+"""Statistics of boards: `lua/read_board_stats.lua` reads those of open ones, Postgres those of archived ones."""
 
 import asyncio
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from .postgres import Postgres
 from .redis import Call, evalsha
 from .scripts import load
 
-STATS = load("stats")
+STATS = load("read_board_stats")
 
 #: Sums over archives that run at a time, for others need Postgres, too; and those that wait, as many as two requests
 #: may ask for.
@@ -144,7 +144,7 @@ def _keys(namespace: Namespace, bounds: Bounds) -> tuple[int, int]:
 
 
 def kept_sums(text: bytes | None) -> Sums:
-    """A board's sums as lua/include/tally.lua keeps them; what cannot be read is none that is possible."""
+    """A board's sums as lua/include/board_totals.lua keeps them; what cannot be read is none that is possible."""
     try:
         scores, squares = (b"0 0" if text is None else text).split(b" ")
         return Sums(int(scores), int(squares))

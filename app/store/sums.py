@@ -1,4 +1,4 @@
-"""A board's tree of sums, as `lua/include/nodes.lua` describes it: its nodes by number, and what each reaches over."""
+"""A board's tree of sums, see `lua/include/sum_tree.lua`: its nodes by number, and the keys below each."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from . import keys
 from .redis import Call, evalsha
 from .scripts import load
 
-TREE = load("tree")
+TREE = load("check_sum_tree")
 
 BROKEN = b"broken"
 LEAF, FAN, LEVELS = 8, 64, 8

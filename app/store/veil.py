@@ -21,7 +21,7 @@ from .directory import namespace_of
 from .redis import Call, evalsha
 from .scripts import load
 
-VEIL, UNVEIL, FORGET = load("veil"), load("unveil"), load("forget")
+VEIL, UNVEIL, FORGET = load("set_user_state"), load("clear_user_state"), load("delete_user_values")
 
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 Submit = Callable[[int, list[Entry]], Awaitable[list[Outcome]]]

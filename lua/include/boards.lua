@@ -1,24 +1,31 @@
 -- Boards: sorted sets of one exact integer a user: the score, negated where the order is ascending, so that the better
 -- one always stands higher.
 --
--- Where there is a tie-break, a member is the user's name behind digits (include/ties): among equals the greater stand
+-- Where there is a tie-break, a member is the user's name behind digits (include/tie_break): among equals the greater stand
 -- higher. The hash of orders tells each user's digits. `since` holds the digits that a batch changes.
 -- Where the ranking is `dense`, a second sorted set holds each score of the board once.
--- Where the aggregation is `latest`, a hash tells each user's time (include/times).
--- Where bounded sums are kept, a hash holds its tree of sums (include/nodes).
+-- Where the aggregation is `latest`, a hash tells each user's time (include/grant_times).
+-- Where bounded sums are kept, a hash holds its tree of sums (include/sum_tree).
 -- The scores of those who are off it stand among their balances, as they are, one for each board (`h:…`); orders stay.
+--
+--- @include "include/board_totals"
+--- @include "include/grant_times"
+--- @include "include/replies"
+--- @include "include/visibility"
+
+local call = redis.call
 
 -- The members under which users stand on a board; board.fault where its orders cannot be read.
 local function read_members(board, users, names)
-  local found, err = try('HMGET', board.order_key, unpack(names))
+  local found, err = replies.try('HMGET', board.prefix_key, unpack(names))
   if not found then
-    board.fault = board.order_key .. ': ' .. err
+    board.fault = board.prefix_key .. ': ' .. err
     return nil
   end
   local members = {}
   for i = 1, #users do
     members[i] = (found[i] or '') .. names[i]
-    board.members[users[i].number], board.digits[users[i].number] = found[i] and members[i], found[i]
+    board.members[users[i].number], board.prefixes[users[i].number] = found[i] and members[i], found[i]
   end
   return members
 end
@@ -27,25 +34,25 @@ end
 local function check_beside(board, found)
   local _, wrong_scores, wrong_sums
   if board.scores_key then
-    _, wrong_scores = try('ZCARD', board.scores_key)
+    _, wrong_scores = replies.try('ZCARD', board.scores_key)
   end
   if board.sums then
-    _, wrong_sums = try('HLEN', board.sums.key)
+    _, wrong_sums = replies.try('HLEN', board.sums.key)
   end
   local wrong = wrong_scores or wrong_sums
   return not wrong and found or nil, wrong
 end
 
 -- Fills a board's scores, by the number of the user, for a target's users; board.fault names a key that is no such board.
-local function read_board(board, users, names)
+local function read(board, users, names)
   local members = names
-  if board.order_key then
+  if board.prefix_key then
     members = read_members(board, users, names)
     if not members then
       return
     end
   end
-  local found, err = try('ZMSCORE', board.key, unpack(members))
+  local found, err = replies.try('ZMSCORE', board.key, unpack(members))
   if found then
     found, err = check_beside(board, found)
   end
@@ -57,18 +64,18 @@ local function read_board(board, users, names)
   for i = 1, #users do
     local score = found[i]
     if score then
-      score = integer(score)
+      score = replies.integer(score)
       if not score then
         board.fault = board.key .. ': a score is not an integer'
         return
       end
-      if board.space.ascending then
+      if board.namespace.ascending then
         score = 0 - score
       end
     end
     scores[users[i].number] = score
-    if board.was then
-      board.was[users[i].number] = score
+    if board.old_scores then
+      board.old_scores[users[i].number] = score
     end
   end
 end
@@ -76,9 +83,9 @@ end
 -- The scores of users with a veil who do not stand on a board; user.fault names a key that holds something else.
 local function read_hidden(board, users)
   for _, user in ipairs(users) do
-    if user.veil and not (user.fault or board.scores[user.number]) then
-      local held = call('HGET', user.key, 'h:' .. board.window)
-      local score = held and integer(held)
+    if user.visibility and not (user.fault or board.scores[user.number]) then
+      local held = call('HGET', user.key, 'h:' .. board.name)
+      local score = held and replies.integer(held)
       user.fault = held and not score and user.key .. ': a hidden score is not an integer' or user.fault
       board.scores[user.number] = score or false
     end
@@ -86,16 +93,16 @@ local function read_hidden(board, users)
 end
 
 -- Takes the members away whose digits changed: each comes back behind the new ones.
-local function write_orders(board, users)
-  local gone, orders, lost = {}, {}, {}
+local function write_prefixes(board, users)
+  local gone, prefixes, lost = {}, {}, {}
   for i = 1, #users do
     local number, name = users[i].number, users[i].name
-    if board.since[number] then
+    if board.new_prefixes[number] then
       gone[#gone + 1] = board.members[number] or nil
       board.members[number] = nil
       if board.scores[number] then
-        local first = board.since[number]
-        orders[#orders + 1], orders[#orders + 2] = name, first
+        local first = board.new_prefixes[number]
+        prefixes[#prefixes + 1], prefixes[#prefixes + 2] = name, first
         board.members[number] = first .. name
       else
         lost[#lost + 1] = name
@@ -105,19 +112,19 @@ local function write_orders(board, users)
   if gone[1] then
     call('ZREM', board.key, unpack(gone))
   end
-  if orders[1] then
-    call('HSET', board.order_key, unpack(orders))
+  if prefixes[1] then
+    call('HSET', board.prefix_key, unpack(prefixes))
   end
   if lost[1] then
-    call('HDEL', board.order_key, unpack(lost))
+    call('HDEL', board.prefix_key, unpack(lost))
   end
 end
 
 -- The scores that users came to are there; those that they left may stand there no longer.
 local function write_scores(board, users)
-  local ascending, args, left = board.space.ascending, {}, {}
+  local ascending, args, left = board.namespace.ascending, {}, {}
   for i = 1, #users do
-    local before, score = board.was[users[i].number], is_shown(users[i]) and board.scores[users[i].number]
+    local before, score = board.old_scores[users[i].number], visibility.is_visible(users[i]) and board.scores[users[i].number]
     if score then
       local key = ascending and 0 - score or score
       args[#args + 1], args[#args + 2] = key, key
@@ -137,33 +144,33 @@ local function write_scores(board, users)
 end
 
 -- The score of a user with a veil stands in one of two places, or in none.
-local function write_veiled(board, user, score, member)
-  if score and user.veil == 'back' then
-    call('ZADD', board.key, board.space.ascending and 0 - score or score, member)
+local function write_visibility(board, user, score, member)
+  if score and user.visibility == 'back' then
+    call('ZADD', board.key, board.namespace.ascending and 0 - score or score, member)
   else
     call('ZREM', board.key, member)
   end
-  if score and user.veil == 'hidden' then
-    call('HSET', user.key, 'h:' .. board.window, score)
+  if score and user.visibility == 'hidden' then
+    call('HSET', user.key, 'h:' .. board.name, score)
   else
-    call('HDEL', user.key, 'h:' .. board.window)
+    call('HDEL', user.key, 'h:' .. board.name)
   end
-  if user.veil == 'erasing' and board.order_key then
-    call('HDEL', board.order_key, user.name)
+  if user.visibility == 'erasing' and board.prefix_key then
+    call('HDEL', board.prefix_key, user.name)
   end
 end
 
-local function write_board(board, users)
-  local scores, ascending, args, n, gone = board.scores, board.space.ascending, {}, 0, {}
-  if board.order_key then
-    write_orders(board, users)
+local function write(board, users)
+  local scores, ascending, args, n, gone = board.scores, board.namespace.ascending, {}, 0, {}
+  if board.prefix_key then
+    write_prefixes(board, users)
   end
   for i = 1, #users do
     local user = users[i]
     local score = scores[user.number]
     local member = board.members and board.members[user.number] or user.name
-    if user.veil then
-      write_veiled(board, user, score, member)
+    if user.visibility then
+      write_visibility(board, user, score, member)
     elseif score then
       args[n + 1], args[n + 2], n = ascending and 0 - score or score, member, n + 2
     elseif not board.members then
@@ -179,10 +186,12 @@ local function write_board(board, users)
   if board.scores_key then
     write_scores(board, users)
   end
-  if board.tally or board.sums then
-    tally_board(board, users)
+  if board.totals or board.sums then
+    board_totals.add_changes(board, users)
   end
   if board.times then
-    write_times(board, users)
+    grant_times.write(board, users)
   end
 end
+
+return { read = read, read_hidden = read_hidden, write = write }

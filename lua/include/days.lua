@@ -1,6 +1,10 @@
 -- The days on which a user has a live grant, where their namespace keeps streaks: a hash of stretches of 512 days each,
 -- `<number of the stretch>` → its days as bits, the lowest first; bytes that hold none are left out at the end. Day 1 is
 -- 0001-01-01. Among a user's numbers (include/balances) a day stands under its own label, `d:<date>`: 1, or false.
+--
+--- @include "include/replies"
+
+local call, format, match, sub = redis.call, string.format, string.match, string.sub
 
 local STRETCH_DAYS = 512 -- 64 bytes: a small hash keeps its fields in one piece as long as none is longer
 
@@ -28,7 +32,7 @@ local function has_day(bits, place)
 end
 
 -- Fills user.held of the days of user.dates; user.fault names a key that holds something else.
-local function read_days(user)
+local function read(user)
   local stretches, bits = {}, {}
   for _, label in ipairs(user.dates) do
     local stretch = place_of_day(label).stretch
@@ -36,7 +40,7 @@ local function read_days(user)
       bits[stretch], stretches[#stretches + 1] = false, stretch
     end
   end
-  local found, err = try('HMGET', user.days_key, unpack(stretches))
+  local found, err = replies.try('HMGET', user.days_key, unpack(stretches))
   if not found then
     user.fault = user.days_key .. ': ' .. err
     return
@@ -50,7 +54,7 @@ local function read_days(user)
   end
   for _, label in ipairs(user.dates) do
     local place = place_of_day(label)
-    user.held[label] = has_day(bits[place.stretch], place)
+    user.values[label] = has_day(bits[place.stretch], place)
   end
   user.bits = bits
 end
@@ -69,11 +73,11 @@ local function with_day_turned(bits, place)
 end
 
 -- The stretches whose days have changed; one without any goes.
-local function write_days(user)
+local function write(user)
   local changed
   for _, label in ipairs(user.dates) do
     local place = place_of_day(label)
-    if has_day(user.bits[place.stretch], place) ~= user.held[label] then
+    if has_day(user.bits[place.stretch], place) ~= user.values[label] then
       user.bits[place.stretch] = with_day_turned(user.bits[place.stretch], place)
       changed = changed or {}
       changed[place.stretch] = true
@@ -97,3 +101,5 @@ local function write_days(user)
     call('HDEL', user.days_key, unpack(gone))
   end
 end
+
+return { read = read, write = write }

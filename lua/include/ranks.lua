@@ -25,7 +25,7 @@ local function distinct_better(counter, score)
 end
 
 -- One less than the rank of a score, or of the entry at a position (from 1) that has it. O(log n).
-local function before_first(counter, score, position)
+local function rank0(counter, score, position)
   if counter.ranking == 'ordinal' then
     return position - 1
   elseif counter.ranking == 'dense' then
@@ -33,3 +33,5 @@ local function before_first(counter, score, position)
   end
   return redis.call('ZCOUNT', counter.board_key, '(' .. score, '+inf')
 end
+
+return { rank0 = rank0 }

@@ -57,7 +57,7 @@ def score(iso: Isolation, space: str, user: str = "otter") -> Any:
 
 def rotate(iso: Isolation, p: int) -> None:
     """The seen generations that are kept now are dropped, as if days had gone by."""
-    script = iso.direct.register_script(load("rotate").source)
+    script = iso.direct.register_script(load("rotate_dedup").source)
     held = iso.direct.hget(keys.meta(p), "generations")
     while set(held.split(b",")) & set((now := iso.direct.hget(keys.meta(p), "generations")).split(b",")):
         newest, oldest = now.split(b",")[0].decode(), now.split(b",")[-1].decode()

@@ -1,4 +1,4 @@
-"""Sums within bounds: the tree that lua/apply.lua keeps and lua/stats.lua reads, against Python's own integers."""
+"""Sums within bounds: the tree that apply.lua keeps and read_board_stats.lua reads, against Python's own integers."""
 
 from collections import Counter
 from itertools import product

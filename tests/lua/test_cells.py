@@ -1,4 +1,4 @@
-"""What lua/cells.lua reads of users, on every store alike."""
+"""What lua/dump_users.lua reads of users, on every store alike."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ P, NS = 3, 7
 
 
 def run(partition: Any, call: Any) -> int:
-    """A call of name.lua; the store has no script by its name."""
+    """A call of write_profile.lua; the store has no script by its name."""
     return int(partition.store.eval(NAME.source, *call[2:]))
 
 

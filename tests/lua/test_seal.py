@@ -1,4 +1,4 @@
-"""Closed windows in lua/apply.lua, lua/board.lua and lua/archive.lua."""
+"""Closed windows in lua/apply.lua, lua/read_board.lua and lua/evict_archived_window.lua."""
 
 from typing import Any
 

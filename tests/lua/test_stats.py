@@ -1,4 +1,4 @@
-"""A board's sums, as lua/apply.lua keeps them and lua/stats.lua reads them, against Python's own integers."""
+"""A board's sums, as apply.lua keeps them and read_board_stats.lua reads them, against Python's own integers."""
 
 from fractions import Fraction
 from math import ceil

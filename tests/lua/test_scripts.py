@@ -1,0 +1,94 @@
+"""How the scripts are put together: each file names what it uses, and the whole stays far from Lua's own limits."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.store.scripts import folder, join
+from tests.support.bytecode import compile_script
+
+ROOT = folder()
+COMMANDS = sorted(ROOT.glob("*.lua"))
+INCLUDES = sorted((ROOT / "include").glob("*.lua"))
+#: Lua 5.1 allows a function 200 locals and 60 upvalues; a script past them does not compile.
+LOCALS_MAX = 60
+UPVALUES_MAX = 30
+#: What Redis gives a script, as far as the scripts use it.
+GLOBALS = {
+    "redis",
+    "KEYS",
+    "ARGV",
+    "string",
+    "math",
+    "table",
+    "ipairs",
+    "pairs",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+    "next",
+}
+
+
+def included(path: Path) -> list[str]:
+    return re.findall(r'^--- @include "include/(\w+)"$', path.read_text(), re.MULTILINE)
+
+
+def code_of(path: Path) -> str:
+    """A file without its comments and texts."""
+    return re.sub(r"'[^'\n]*'", "''", re.sub(r"--.*", "", path.read_text()))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_a_script_stays_far_from_the_limits_of_lua(path: Path) -> None:
+    main = compile_script(join(path.stem, ROOT))
+    assert main.locals <= LOCALS_MAX
+    assert max(function.upvalues for function in main.walk()) <= UPVALUES_MAX
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, *INCLUDES], ids=lambda path: path.name)
+def test_a_file_names_what_it_uses(path: Path) -> None:
+    names = included(path)
+    declared = f"local {', '.join(names)}\n" if names else ""
+    used = set().union(*(function.globals for function in compile_script(declared + path.read_text()).walk()))
+    assert used <= GLOBALS, "a name that no include of this file brings"
+    assert names == sorted(set(names))
+    assert [name for name in names if not re.search(rf"(?<![\w.]){name}[.(]", code_of(path))] == []
+
+
+@pytest.mark.parametrize("path", INCLUDES, ids=lambda path: path.name)
+def test_an_include_brings_what_others_use(path: Path) -> None:
+    """It returns one function by its own name, or a table; what it keeps to itself it uses."""
+    code, name = code_of(path), path.stem
+    others = "\n".join(code_of(other) for other in (*COMMANDS, *INCLUDES) if name in included(other))
+    assert others, "nobody includes it"
+    brought = set(re.findall(r"(\w+) = \w+", code[code.rindex("\nreturn ") :]))
+    assert brought or code.endswith(f"\nreturn {name}\n")
+    assert {one for one in brought if not re.search(rf"(?<![\w.]){name}\.{one}\b", others)} == set()
+    declared = set(re.findall(r"^local function (\w+)", code, re.MULTILINE))
+    assert {one for one in declared if len(re.findall(rf"(?<![\w.]){one}\b", code)) < 2} == set()
+
+
+def test_an_include_that_includes_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text('--- @include "b"\n')
+    (tmp_path / "b.lua").write_text('--- @include "a"\n')
+    with pytest.raises(ValueError, match="circular include: a → b → a"):
+        join("a", tmp_path)
+
+
+def test_an_include_that_is_missing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text('--- @include "b"\n')
+    with pytest.raises(ValueError, match=r"missing script b.lua, needed by a"):
+        join("a", tmp_path)
+
+
+def test_an_include_stands_once_and_before_those_who_need_it(tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text('--- @include "b"\n--- @include "c"\nreturn b + c')
+    (tmp_path / "b.lua").write_text('--- @include "c"\nreturn c')
+    (tmp_path / "c.lua").write_text("return 1")
+    assert join("a", tmp_path).split("\n") == [
+        *("local c = (function()", "return 1", "end)()"),
+        *("local b = (function()", "return c", "end)()", "return b + c"),
+    ]

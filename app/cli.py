@@ -14,25 +14,25 @@ from prometheus_client import start_http_server
 
 from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
+from .admin.dead_letter_commands import letters_cli
 from .admin.erasures import Erasures
-from .admin.lane import Lane, close
-from .admin.letter_commands import letters_cli
-from .admin.stores import check_together
-from .admin.verify import LANES, Verifier
-from .garbage import settle
+from .admin.store_agreement import check_together
+from .drivers.postgres import Postgres
+from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
 from .logs import configure
 from .model.errors import Problem
 from .model.windows import now_micros
 from .persist.clocks import ClockSkewed
-from .persist.ending import end
+from .persist.task_end import cancel_and_wait
 from .persist.worker import Worker
 from .server import UVICORN, find_partitions, from_environment
 from .settings import Settings, SettingsError, read_settings
 from .store.changes import BUMP
-from .store.directory import publish_key_calls, retract_key_calls
+from .store.namespace_cache import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
-from .store.postgres import Postgres
-from .store.redis import LOST, Call, Link, Refused
+from .tune_gc import tune_gc
+from .verify.connections import StoreConnections, close_all
+from .verify.verifier import LANES, Verifier
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -40,7 +40,7 @@ cli.add_typer(keys_cli, name="keys")
 cli.add_typer(letters_cli, name="dead-letters")
 
 
-class Finding(Exception):
+class FindingError(Exception):
     """The command ran and found something wrong."""
 
 
@@ -50,9 +50,9 @@ def main() -> None:
         cli()
     except SettingsError as error:
         _fail(str(error), 2)
-    except (Finding, Refused, Problem, ClockSkewed) as error:
+    except (FindingError, RedisRefused, Problem, ClockSkewed) as error:
         _fail(str(error), 1)
-    except LOST as error:
+    except REDIS_ERRORS as error:
         _fail(f"Redis does not answer: {error}", 1)
 
 
@@ -120,23 +120,23 @@ def verify(
 
 async def _verify(settings: Settings, quiet: bool) -> None:
     # Here, where alone it is needed: it draws a bar, and takes a while to import.
-    from .admin.progress import progress
+    from .verify.progress import progress
 
     partitions = await find_partitions(settings)
     stores = settings.redis_url, settings.postgres_url
-    link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     try:
         wrong = await check_together(link, postgres)
     finally:
         await link.close()
         await postgres.close()
-    lanes = [await Lane.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
+    lanes = [await StoreConnections.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
     try:
         with progress(quiet=quiet) as told:
             verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], told)
             await verifier.run(partitions, wrong)
     finally:
-        await close(lanes)
+        await close_all(lanes)
     report = verifier.report
     for finding in report.findings:
         print(f"{finding.where}: {finding.what}")
@@ -148,19 +148,21 @@ async def _verify(settings: Settings, quiet: bool) -> None:
 
 
 async def _persist(settings: Settings) -> None:
-    async def greet(link: Link) -> None:
+    async def greet(link: RedisConnection) -> None:
         await check_store(link, settings.redis_durability)
 
     partitions = await find_partitions(settings)
-    worker = Worker(settings, lambda scripts: Link(settings.redis_url, scripts, greet), partitions, now_micros)
-    settle()
+    worker = Worker(
+        settings, lambda scripts: RedisConnection(settings.redis_url, scripts, greet), partitions, now_micros
+    )
+    tune_gc()
     task, told = asyncio.ensure_future(worker.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     hearing = asyncio.ensure_future(told.wait())
     await asyncio.wait({task, hearing}, return_when=asyncio.FIRST_COMPLETED)
     hearing.cancel()
-    await end(task)
+    await cancel_and_wait(task)
     if not task.cancelled():
         task.result()
 
@@ -178,7 +180,7 @@ def checkconfig() -> None:
     settings = read_settings()
 
     async def check() -> None:
-        link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+        link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
         try:
             await check_store(link, settings.redis_durability)
             wrong = await check_together(link, postgres)
@@ -187,7 +189,7 @@ def checkconfig() -> None:
             await postgres.close()
         if wrong:
             p, what = next(iter(wrong.items()))
-            raise Refused(f"partition {p}: {what}; {len(wrong)} of its partitions are so")
+            raise RedisRefused(f"partition {p}: {what}; {len(wrong)} of its partitions are so")
 
     _run(check)
     print("ok")
@@ -203,7 +205,7 @@ def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
         return await erasures.erased(await erasures.erase(user, "cli"), 60)
 
     if not _run(work):
-        raise Finding("the erasure is recorded and not done yet: is a persister running?")
+        raise FindingError("the erasure is recorded and not done yet: is a persister running?")
 
 
 @keys_cli.command("create")
@@ -219,7 +221,7 @@ def create_key(
     settings = read_settings()
 
     async def create() -> None:
-        postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [BUMP])
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [BUMP])
         await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
         await _tell(link, publish_key_calls(record))
 
@@ -242,21 +244,21 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     settings = read_settings()
 
     async def revoke() -> bool:
-        link = Link(settings.redis_url, [BUMP])
+        link = RedisConnection(settings.redis_url, [BUMP])
         found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
         await _tell(link, retract_key_calls(key_id))
         return found is not None
 
     # Redis is told even of a key that Postgres revoked before: that time may have broken off in between.
     if not _run(revoke):
-        raise Finding(f"there is no active key {key_id!r}")
+        raise FindingError(f"there is no active key {key_id!r}")
 
 
-async def _tell(link: Link, calls: Sequence[Call]) -> None:
+async def _tell(link: RedisConnection, calls: Sequence[Call]) -> None:
     try:
         for reply in await link.run(calls):
             if isinstance(reply, Exception):
-                raise Refused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
+                raise RedisRefused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
     finally:
         await link.close()
 

@@ -7,11 +7,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from .drivers.postgres import Postgres
 from .model.errors import Problem
 from .store import keys
 from .store.clock import StoreClock
-from .store.gather import Gatherer
-from .store.postgres import Postgres
+from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
 
 #: Seconds for which the answer waits for the ledger: a probe of an orchestrator gives up after a few.
@@ -24,11 +24,11 @@ class Health:
     """Ready means that writes are taken; a missing Postgres degrades, it does not stop."""
 
     def __init__(
-        self, committer: Committer, gatherer: Gatherer, postgres: Postgres, partitions: int, clock: StoreClock
+        self, committer: Committer, batcher: ReadBatcher, postgres: Postgres, partitions: int, clock: StoreClock
     ) -> None:
         self._committer = committer
         self._clock = clock
-        self._gatherer = gatherer
+        self._batcher = batcher
         self._postgres = postgres
         self._partitions = partitions
         self._look: asyncio.Task[tuple[list[str], list[str], int | None]] | None = None
@@ -73,7 +73,7 @@ class Health:
     async def _lag(self) -> int:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("offsets")}
         held = range(self._partitions)
-        seqs = await asyncio.gather(*(self._gatherer.call(("HGET", keys.meta(p), "seq")) for p in held))
+        seqs = await asyncio.gather(*(self._batcher.call(("HGET", keys.meta(p), "seq")) for p in held))
         return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(held, seqs, strict=True))
 
     async def _faults(self) -> list[str]:

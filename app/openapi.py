@@ -8,23 +8,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from . import __doc__ as about
+from .http.bodies import JSON, encode_json
 from .model.correction import Edit
 from .model.event import OF_AUDIT, OF_LEDGER
 from .model.grant import Grant, NamedGrant
 from .model.namespace import Rules
 from .model.profile import NamespaceProfile, Profile
-from .read.activity import UsersRange
-from .read.bounds import BOUNDS
+from .read.activity import UserActivityRequest
+from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
 from .read.includes import FullEntry
-from .read.many import BoardsAsked, ManyStatsAsked, RanksAsked
-from .read.totals import Users
-from .wire import JSON, encode_json
-from .write.correction_routes import Correction, Remark
+from .read.score_bounds import BOUNDS
+from .read.totals import UserList
+from .write.correction_handlers import Correction, VoidRequest
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
-_READ = (FullEntry, Users, UsersRange, RanksAsked, BoardsAsked, ManyStatsAsked, Profile, NamespaceProfile)
-_WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, Remark, Correction)
+_READ = (
+    FullEntry,
+    UserList,
+    UserActivityRequest,
+    RanksRequest,
+    BoardsRequest,
+    BulkStatsRequest,
+    Profile,
+    NamespaceProfile,
+)
+_WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
 _TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
 _REF = "#/components/schemas/"
 _NUMBER = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
@@ -167,7 +176,7 @@ _COUNTED: dict[str, dict[str, Any] | None] = {"200": _RECEIPTS, "201": _RECEIPTS
 _CORRECTED: dict[str, dict[str, Any] | None] = {"200": {"$ref": _REF + "CorrectionReceipt"}}
 _HIDDEN: dict[str, dict[str, Any] | None] = {"200": _OBJECT, "202": _OBJECT}
 _VOID_QUERY = ("dry_run", "reason", "revision")
-_REMARK = {"$ref": _REF + "Remark"}
+_REMARK = {"$ref": _REF + "VoidRequest"}
 _MANY = {"type": "array", "items": {"$ref": _REF + "Correction"}, "maxItems": 1000}
 _OPERATIONS = (
     _Operation("get", "/v1/namespaces", "The namespaces that the key may read", ("prefix",), None, _OK),
@@ -207,13 +216,13 @@ _OPERATIONS = (
     _Operation("get", f"{_SPACE}/boards/{{window}}/rank-of/{{score}}", "A score's rank", _PICK_QUERY, None, _OK),
     _Operation("get", f"{_SPACE}/boards/{{window}}/random", "Some by chance", ("n", *_PICK_QUERY), None, _BOARDS[0]),
     _Operation("get", f"{_SPACE}/boards/{{window}}/count", "How many", ("category", *BOUNDS), None, _OK),
-    _Operation("post", f"{_SPACE}/ranks", "Many users on many boards", (), {"$ref": _REF + "RanksAsked"}, _BOARDS[1]),
-    _Operation("post", "/v1/boards", "Stretches of many boards", (), {"$ref": _REF + "BoardsAsked"}, _BOARDS[1]),
+    _Operation("post", f"{_SPACE}/ranks", "Many users on many boards", (), {"$ref": _REF + "RanksRequest"}, _BOARDS[1]),
+    _Operation("post", "/v1/boards", "Stretches of many boards", (), {"$ref": _REF + "BoardsRequest"}, _BOARDS[1]),
     _Operation(
-        *("post", "/v1/stats", "The statistics of many boards", (), {"$ref": _REF + "ManyStatsAsked"}),
+        *("post", "/v1/stats", "The statistics of many boards", (), {"$ref": _REF + "BulkStatsRequest"}),
         {"200": {"type": "object", "properties": {"boards": {"type": "array", "items": _STATS}}}},
     ),
-    _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "Users"}, _OK),
+    _Operation("post", f"{_SPACE}/totals", "What many users have", (), {"$ref": _REF + "UserList"}, _OK),
     _Operation("get", f"{_SPACE}/users", "Users by the beginning of an id or a name", ("q", *_PAGE_QUERY), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}", "Where a user stands", (), None, _OK),
     _Operation("get", f"{_SPACE}/users/{{user}}/explain", "Why a score is what it is", _EXPLAIN_QUERY, None, _OK),
@@ -223,7 +232,7 @@ _OPERATIONS = (
     ),
     _Operation("get", f"{_SPACE}/activity", "All grants by time", _RANGE_QUERY, None, {"200": _RANGED}),
     _Operation(
-        *("post", f"{_SPACE}/activity", "Many users' grants by time", (), {"$ref": _REF + "UsersRange"}),
+        *("post", f"{_SPACE}/activity", "Many users' grants by time", (), {"$ref": _REF + "UserActivityRequest"}),
         {"200": _RANGED_USERS},
     ),
     _Operation("get", f"{_SPACE}/trends", "Hours or days, bucket by bucket", _TRENDS_QUERY, None, {"200": _TRENDS}),

@@ -19,59 +19,59 @@ from . import openapi
 from .access.client import TRUSTED_PROXIES, address_of
 from .access.keys import Keyring
 from .admin.erasures import Erasures
-from .admin.intents import Intents
-from .admin.namespaces import Namespaces
-from .admin.people import People, user_pace
-from .admin.profiles import Profiles
-from .connections import CONNECTIONS, ConnectionLimits, Connections, connections_max
-from .front import HANDLERS, Front, by_method
-from .garbage import settle
+from .admin.namespace_handlers import NamespaceHandlers
+from .admin.profile_handlers import ProfileHandlers
+from .admin.user_handlers import UserHandlers, user_rate_limit
+from .admin.visibility_intents import VisibilityIntents
+from .drivers.postgres import Postgres
+from .drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
+from .fast_path import HANDLERS, FastPath, by_method
 from .health import Health
+from .http.connections import CONNECTIONS, ConnectionLimits, Connections, connections_max
+from .http.protocol import HttpProtocol
 from .live.hub import Hub
 from .live.socket import LiveLimits, LiveServer
-from .live.transport import DRAIN, LiveProtocol
+from .live.websocket_protocol import DRAIN, LiveProtocol
 from .logs import configure
 from .loops import forever
 from .model.address import parse_networks
 from .model.errors import Problem
 from .model.windows import now_micros
-from .read.activity import Activities
-from .read.answers import Answers
-from .read.events import Events
+from .read.activity import ActivityHandlers
+from .read.authorizer import ReadAuthorizer
+from .read.board_handlers import BoardHandlers
+from .read.board_queries import BoardQueries
+from .read.bulk import BulkHandlers
+from .read.events import EventHandlers
+from .read.grant_history import GrantHistory
 from .read.grant_lists import GrantLists
-from .read.history import History
-from .read.lookups import Lookups
-from .read.many import Many
-from .read.past import Past
-from .read.rights import Door
-from .read.routes import Reader
-from .read.search import Search
-from .read.standings import Standings
-from .read.stats import Stats
+from .read.historical_boards import HistoricalBoards
+from .read.response_cache import ResponseCache
+from .read.search import UserSearch
+from .read.stats import StatsHandlers
+from .read.user_ranks import UserRankHandlers
 from .settings import Settings, read_settings
-from .store.apply import APPLY, Bounds
-from .store.archive import BoardReader
+from .store.apply import APPLY, StorageLimits
+from .store.board_reader import BoardReader
 from .store.boards import READS
 from .store.changes import BUMP, NAME
 from .store.clock import TIME, StoreClock
-from .store.directory import PUBLISH, Directory
-from .store.fences import Fences
-from .store.gather import WAIT_S_MAX, Gatherer
 from .store.ledger import Ledger
-from .store.names import Names
+from .store.namespace_cache import PUBLISH, NamespaceCache
 from .store.partitions import PROBE, check_store, probe, read_deployment
-from .store.postgres import Postgres
-from .store.redis import LOST, Link, Refused
-from .store.stats import STATS, StatsReader
-from .store.veil import VEIL
-from .transport import Protocol
+from .store.profile_cache import ProfileCache
+from .store.read_batcher import WAIT_S_MAX, ReadBatcher
+from .store.rules_lock import RulesLock
+from .store.stats_reader import STATS, StatsReader
+from .store.visibility import SET_STATE
+from .tune_gc import tune_gc
 from .write.committer import Committer
-from .write.correction_routes import Corrections
+from .write.correction_handlers import CorrectionHandlers
 from .write.corrections import Corrector
-from .write.memory import Memory
-from .write.places import Places
-from .write.routes import Writer
-from .write.voided import VoidedGrants
+from .write.grant_handlers import GrantHandlers
+from .write.ledger_dedup import LedgerDedup
+from .write.receipt_ranks import ReceiptRanks
+from .write.uncounted_grants import UncountedLookup
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ TIME_S_MAX = 1.0
 # What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
-    "http": Protocol,
+    "http": HttpProtocol,
     "ws": LiveProtocol,
     "ws_max_size": 64 * 1024,
     "ws_per_message_deflate": False,
@@ -117,67 +117,85 @@ class Server:
         self.clock = StoreClock(clock)
         self.connections = Connections(limits or ConnectionLimits(), address_of)
         self.postgres = Postgres(settings.postgres_url)
-        self.directory = Directory()
-        self.names = Names()
+        self.namespace_cache = NamespaceCache()
+        self.names = ProfileCache()
 
-        async def greet(link: Link) -> None:
+        async def greet(link: RedisConnection) -> None:
             await check_store(link, settings.redis_durability)
             await probe(link, partitions)
 
-        self._write_link = Link(settings.redis_url, [APPLY, PROBE], greet)
-        self._read_link = Link(settings.redis_url, [*READS, STATS, PUBLISH, BUMP, NAME, VEIL], timeout_s=WAIT_S_MAX)
-        self._check_link = Link(settings.redis_url, [])
-        self.gatherer = Gatherer(self._read_link, self.directory.notice, self.names.notice)
-        self.directory.call = self.names.call = self.gatherer.call
-        self.directory.on_change.append(self.names.forget_named)
-        self.committer = Committer(self._write_link, self._offsets, bounds_of(settings), self.clock)
-        self.keyring = Keyring(self.directory, settings.api_key)
-        boards = BoardReader(self.gatherer, self.postgres)
-        stats = StatsReader(self.gatherer, self.postgres)
-        self.hub = Hub(self.gatherer, boards, stats, self.directory, self.names, self.clock)
+        self._write_link = RedisConnection(settings.redis_url, [APPLY, PROBE], greet)
+        self._read_link = RedisConnection(
+            settings.redis_url, [*READS, STATS, PUBLISH, BUMP, NAME, SET_STATE], timeout_s=WAIT_S_MAX
+        )
+        self._check_link = RedisConnection(settings.redis_url, [])
+        self.batcher = ReadBatcher(self._read_link, self.namespace_cache.notice, self.names.notice)
+        self.namespace_cache.call = self.names.call = self.batcher.call
+        self.namespace_cache.on_change.append(self.names.forget_named)
+        self.committer = Committer(self._write_link, self._offsets, storage_limits(settings), self.clock)
+        self.keyring = Keyring(self.namespace_cache, settings.api_key)
+        boards = BoardReader(self.batcher, self.postgres)
+        stats = StatsReader(self.batcher, self.postgres)
+        self.hub = Hub(self.batcher, boards, stats, self.namespace_cache, self.names, self.clock)
         live_limits = live_limits or LiveLimits(
             key_sockets_max=settings.key_sockets_max,
             address_sockets_max=settings.address_sockets_max,
             anonymous_sockets_max=self.connections.limits.connections_max // 2,
         )
         self.live = LiveServer(self.hub, self.keyring, live_limits)
-        memory = Memory(self.postgres.writes)
+        memory = LedgerDedup(self.postgres.writes)
         ack = {"always": "fsync", "everysec": "everysec", "none": "memory"}[settings.redis_durability]
         ledger = Ledger(self.postgres.writes)
-        fences = Fences(self.postgres.writes, self.gatherer.call)
-        kept = BoardReader(self.gatherer, self.postgres.writes)
+        rules_lock = RulesLock(self.postgres.writes, self.batcher.call)
+        kept = BoardReader(self.batcher, self.postgres.writes)
         corrector = Corrector(
-            *(self.committer, self.directory, self.gatherer, kept, ledger, fences, self.names, self.clock, ack)
+            *(self.committer, self.namespace_cache, self.batcher, kept, ledger, rules_lock, self.names, self.clock, ack)
         )
-        self.corrections = Corrections(corrector, self.directory, self.keyring)
-        places, voided = Places(self.gatherer, self.directory), VoidedGrants(self.gatherer, ledger)
-        self.writer = Writer(
-            *(self.committer, self.directory, self.keyring, memory, fences, self.names),
+        self.corrections = CorrectionHandlers(corrector, self.namespace_cache, self.keyring)
+        places, voided = ReceiptRanks(self.batcher, self.namespace_cache), UncountedLookup(self.batcher, ledger)
+        self.writer = GrantHandlers(
+            *(self.committer, self.namespace_cache, self.keyring, memory, rules_lock, self.names),
             *(places, voided, self.clock, ack),
         )
-        history = History(self.postgres, self.gatherer, self.clock)
-        self.standings = Standings(self.postgres, self.gatherer, self.directory, self.keyring, self.names, self.clock)
-        past = Past(self.postgres, self.gatherer)
-        door, answers = Door(self.directory, self.keyring), Answers(self.gatherer, self.names)
-        self.grant_lists = GrantLists(self.postgres, self.gatherer, door)
-        self.stats = Stats(stats, boards, self.directory, self.keyring, self.clock)
-        self.reader = Reader(
-            *(self.gatherer, boards, door, answers, history, self.standings, self.names, past, self.stats, self.clock)
+        history = GrantHistory(self.postgres, self.batcher, self.clock)
+        self.standings = UserRankHandlers(
+            self.postgres, self.batcher, self.namespace_cache, self.keyring, self.names, self.clock
         )
-        self.lookups = Lookups(boards, door, answers, self.gatherer, self.names, self.clock)
-        self.many = Many(boards, self.stats, door, self.names, self.clock)
-        intents = Intents(self.postgres.writes, self.gatherer.call, self.committer.submit, partitions)
-        pace = user_pace() if settings.quotas == "on" else None
-        self.people = People(intents, Erasures(self.postgres.writes), self.directory, self.keyring, pace)
-        self.profiles = Profiles(self.postgres, self.gatherer, self.directory, self.keyring, intents, pace)
-        self.activities = Activities(self.postgres, self.gatherer, door)
-        self.events = Events(self.postgres, self.gatherer, self.keyring)
-        self.search = Search(self.postgres, door)
-        self.namespaces = Namespaces(
-            *(self.postgres.writes, self.gatherer, self.directory, self.keyring, partitions, self.clock),
+        past = HistoricalBoards(self.postgres, self.batcher)
+        authorizer, answers = (
+            ReadAuthorizer(self.namespace_cache, self.keyring),
+            ResponseCache(self.batcher, self.names),
+        )
+        self.grant_lists = GrantLists(self.postgres, self.batcher, authorizer)
+        self.stats = StatsHandlers(stats, boards, self.namespace_cache, self.keyring, self.clock)
+        self.reader = BoardHandlers(
+            *(
+                self.batcher,
+                boards,
+                authorizer,
+                answers,
+                history,
+                self.standings,
+                self.names,
+                past,
+                self.stats,
+                self.clock,
+            )
+        )
+        self.lookups = BoardQueries(boards, authorizer, answers, self.batcher, self.names, self.clock)
+        self.many = BulkHandlers(boards, self.stats, authorizer, self.names, self.clock)
+        intents = VisibilityIntents(self.postgres.writes, self.batcher.call, self.committer.submit, partitions)
+        pace = user_rate_limit() if settings.quotas == "on" else None
+        self.people = UserHandlers(intents, Erasures(self.postgres.writes), self.namespace_cache, self.keyring, pace)
+        self.profiles = ProfileHandlers(self.postgres, self.batcher, self.namespace_cache, self.keyring, intents, pace)
+        self.activities = ActivityHandlers(self.postgres, self.batcher, authorizer)
+        self.events = EventHandlers(self.postgres, self.batcher, self.keyring)
+        self.search = UserSearch(self.postgres, authorizer)
+        self.namespaces = NamespaceHandlers(
+            *(self.postgres.writes, self.batcher, self.namespace_cache, self.keyring, partitions, self.clock),
             key_namespaces_max=settings.key_namespaces_max if settings.quotas == "on" else None,
         )
-        self.health = Health(self.committer, self.gatherer, self.postgres.writes, partitions, self.clock)
+        self.health = Health(self.committer, self.batcher, self.postgres.writes, partitions, self.clock)
 
     async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:
         rows = await self.postgres.writes.fetch("offsets")
@@ -188,7 +206,7 @@ class Server:
         """Runs the loops while the application is served."""
         loops = (
             self.committer.run,
-            self.gatherer.run,
+            self.batcher.run,
             self.hub.run,
             self.connections.run,
             self._check,
@@ -217,10 +235,10 @@ class Server:
             try:
                 await self._check_link.connect()
                 await check_store(self._check_link, self._settings.redis_durability)
-            except Refused as refused:
+            except RedisRefused as refused:
                 log.warning("redis refused", detail=str(refused))
                 await self._write_link.close()
-            except LOST:
+            except REDIS_ERRORS:
                 pass
 
     async def _follow(self) -> None:
@@ -230,7 +248,7 @@ class Server:
             await asyncio.sleep(FOLLOW_S)
             await self._ask_time()
             try:
-                await self.directory.refresh()
+                await self.namespace_cache.refresh()
             except Problem:
                 pass
 
@@ -238,7 +256,7 @@ class Server:
         """Learns what Redis' clock says; while Redis is away the last answer holds."""
         asked = self.clock.elapsed()
         try:
-            self.clock.learn(await asyncio.wait_for(self.gatherer.call(TIME), TIME_S_MAX), asked)
+            self.clock.learn(await asyncio.wait_for(self.batcher.call(TIME), TIME_S_MAX), asked)
         except (Problem, TimeoutError):
             pass
 
@@ -291,15 +309,15 @@ class Server:
         handlers = HANDLERS
         app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=handlers)
         app.router.redirect_slashes = False
-        return Front(app, self.writer, self.reader)
+        return FastPath(app, self.writer, self.reader)
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def storage_limits(settings: Settings) -> StorageLimits:
     """What grants may fill, by the settings."""
     if settings.quotas == "off":
-        return Bounds(settings.log_entries_max)
+        return StorageLimits(settings.log_entries_max)
     share = settings.namespace_log_share_max
-    return Bounds(
+    return StorageLimits(
         settings.log_entries_max,
         settings.namespace_users_max,
         settings.namespace_boards_max,
@@ -312,18 +330,18 @@ async def _page(request: Request) -> Response:
 
 
 async def find_partitions(settings: Settings) -> int:
-    """P as Redis has it, else as Postgres does. Refused where neither is migrated; waits for nothing."""
-    link, postgres = Link(settings.redis_url, []), Postgres(settings.postgres_url)
+    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; waits for nothing."""
+    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     try:
         try:
             deployment = await read_deployment(link)
-        except LOST:
+        except REDIS_ERRORS:
             deployment = None
         if deployment is not None:
             return deployment.partitions
         row = await postgres.fetch_one("deployment")
         if row is None:
-            raise Refused("neither Redis nor Postgres is migrated: run leaderboard migrate")
+            raise RedisRefused("neither Redis nor Postgres is migrated: run leaderboard migrate")
         return int(row["partitions"])
     finally:
         await link.close()
@@ -338,5 +356,5 @@ def from_environment() -> ASGIApp:
     with ThreadPoolExecutor(1) as threads:
         partitions = threads.submit(asyncio.run, find_partitions(settings)).result()
     app = Server(settings, partitions, limits=ConnectionLimits(connections_max=connections_max())).app()
-    settle()
+    tune_gc()
     return app

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.embedded import EmbeddedError, Postgres, Valkey, free_port
+from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from tests.support.launcher import Launched, launcher
 from tests.support.template import fill, migrate_here, template
 
@@ -32,8 +32,8 @@ class Stack:
         self.key = KEY
         self.folder = folder
         self.stores = stores
-        self.valkey = Valkey(folder, free_port())
-        self.postgres = Postgres(folder, free_port())
+        self.valkey = ValkeyProcess(folder, free_port())
+        self.postgres = PostgresProcess(folder, free_port())
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.extra: dict[str, str] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.scripts import join
+from app.drivers.scripts import join
 from tests import limits
 
 ROOT = Path(__file__).parents[1]

@@ -5,12 +5,12 @@ from typing import Any, Never
 
 from starlette.types import Scope
 
-from ..connections import CONNECTION
+from ..drivers.caller import CALLER, stranger
+from ..http.bodies import header
+from ..http.connections import CONNECTION
 from ..model.errors import Forbidden, NamespaceNotFound, Unauthorized
 from ..model.namespace import Namespace
-from ..store.caller import CALLER, stranger
-from ..store.directory import Directory
-from ..wire import header
+from ..store.namespace_cache import NamespaceCache
 from .client import address_of
 from .keys import ANONYMOUS, Keyring, Principal
 
@@ -47,13 +47,13 @@ async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
     return _accepted(scope, await keyring.principal(token))
 
 
-def need(principal: Principal, scope: str, namespace: str) -> None:
+def require_scope(principal: Principal, scope: str, namespace: str) -> None:
     """Unauthorized without a key, Forbidden with one whose scopes do not cover the name."""
     if not principal.may(scope, namespace):
         _refuse(principal, scope, namespace)
 
 
-def need_all(principal: Principal, *scopes: str) -> None:
+def require_any_scope(principal: Principal, *scopes: str) -> None:
     """Unauthorized without a key, Forbidden with one that has none of these scopes for the whole deployment."""
     if not any(principal.may_all(scope) for scope in scopes):
         _refuse(principal, scopes[0], "*")
@@ -75,13 +75,13 @@ def check_reader(principal: Principal, namespace: Namespace) -> None:
         _refuse(principal, "admin" if shadow else "read", namespace.name)
 
 
-async def readable(principal: Principal, directory: Directory, name: str) -> Namespace:
+async def readable_namespace(principal: Principal, namespace_cache: NamespaceCache, name: str) -> Namespace:
     """The namespace of a name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only
     for a key that reads by that name; StoreUnavailable where it cannot be known."""
     try:
-        namespace = await directory.namespace(name)
+        namespace = await namespace_cache.namespace(name)
     except NamespaceNotFound:
-        need(principal, "read", name)
+        require_scope(principal, "read", name)
         raise
     check_reader(principal, namespace)
     return namespace

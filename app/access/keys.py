@@ -9,7 +9,7 @@ from hashlib import sha256
 from ..model.errors import Unauthorized
 from ..settings import API_KEY
 from ..store.changes import EVERYTHING, Changed
-from ..store.directory import Directory, KeyRecord
+from ..store.namespace_cache import KeyRecord, NamespaceCache
 
 SCOPES = ("read", "write", "admin")
 #: Keys that a process remembers as checked; beyond them all are forgotten, and the next request of each is checked
@@ -46,13 +46,13 @@ class Keyring:
     forgets: rises whenever a principal may have become another one.
     """
 
-    def __init__(self, directory: Directory, bootstrap: str | None) -> None:
-        self._directory = directory
+    def __init__(self, namespace_cache: NamespaceCache, bootstrap: str | None) -> None:
+        self._namespace_cache = namespace_cache
         self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
         self._known: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
         self.forgets = 0
-        directory.on_change.append(self._forget)
+        namespace_cache.on_change.append(self._forget)
 
     def _forget(self, changed: Changed) -> None:
         """Drops the keys that may have changed."""
@@ -85,7 +85,7 @@ class Keyring:
         hashed = hash_key(token)
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
             return self._remember(token, Principal(match[1], ("admin:*",)))
-        record = await self._directory.key(match[1])
+        record = await self._namespace_cache.key(match[1])
         if record is None or not hmac.compare_digest(hashed, record.hash):
             raise Unauthorized("the key is unknown or revoked")
         return self._remember(token, Principal(record.id, record.scopes))

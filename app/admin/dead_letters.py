@@ -1,6 +1,6 @@
 """`leaderboard dead-letters`: entries that counted and could not be recorded, and what an operator decides about them.
 
-A decision is written to Postgres; the persister that holds the partition carries it out (app/persist/letters.py).
+A decision is written to Postgres; the persister that holds the partition carries it out (app/persist/letter_decisions.py).
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
+from ..drivers.postgres import Postgres
 from ..model.entry import CORRECTION, GRANT, LogEntry
-from ..model.veil import told_name
-from ..store.postgres import Postgres
+from ..model.visibility import visible_name
 
 #: Seconds that a command waits for the persister to carry a decision out: it looks every 5.
 DECIDED_S_MAX = 60.0
@@ -27,7 +27,7 @@ _PLACE = re.compile(r"(\d{1,4}):(\d{1,9})-(\d{1,18})\Z")
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 
-class Place(NamedTuple):
+class LetterPosition(NamedTuple):
     """Which entry, as `list` names it: `<partition>:<epoch>-<seq>`."""
 
     partition: int
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 class DeadLetter(NamedTuple):
     """An entry that could not be recorded. user: None where it is not known or erased; decision: what is being done."""
 
-    place: Place
+    place: LetterPosition
     namespace: str | None
     user: str | None
     kind: str
@@ -64,12 +64,12 @@ class DecisionError(Exception):
     """A letter stays as it is; the text says why."""
 
 
-def parse_place(text: str) -> Place:
+def parse_position(text: str) -> LetterPosition:
     """A place as `list` prints it. ValueError."""
     found = _PLACE.match(text)
     if found is None:
         raise ValueError(f"{text!r} is not <partition>:<epoch>-<seq>, as list prints it")
-    return Place(*map(int, found.groups()))
+    return LetterPosition(*map(int, found.groups()))
 
 
 class DeadLetters:
@@ -108,7 +108,7 @@ class DeadLetters:
                 raise DecisionError(f"{what} and is not yet: does a persister run, and what does /readyz say?")
             await asyncio.sleep(_POLL_S)
 
-    async def is_settled(self, place: Place) -> bool:
+    async def is_settled(self, place: LetterPosition) -> bool:
         """Whether a letter was recorded or taken off before. DecisionError where there never was one."""
         row = await self._postgres.fetch_one("letter", *place)
         if row is None:
@@ -123,9 +123,9 @@ def _letter(row: asyncpg.Record) -> DeadLetter:
     entry = _read(row["entry"])
     user = row["user"] if entry is None else entry.user
     return DeadLetter(
-        place=Place(row["partition"], row["epoch"], row["seq"]),
+        place=LetterPosition(row["partition"], row["epoch"], row["seq"]),
         namespace=row["namespace"],
-        user=told_name(user) if user else None,
+        user=visible_name(user) if user else None,
         kind="entry" if entry is None else entry.kind,
         grant_id=None if entry is None else entry.grant_id,
         cause=row["cause"] or "unknown",

@@ -1,13 +1,13 @@
-"""Erasing users: wished for here, carried out by the persisters (app/persist/people.py)."""
+"""Erasing users: wished for here, carried out by the persisters (app/persist/visibility.py)."""
 
 import asyncio
 from time import monotonic
 
+from ..drivers.postgres import Postgres
 from ..model.errors import UserNotFound
-from ..model.veil import ERASE, Intent
-from ..store.postgres import Postgres
-from ..store.veil import intent_of
-from .intents import hide, person_of
+from ..model.visibility import ERASE, VisibilityIntent
+from ..store.visibility import intent_from_row
+from .visibility_intents import hide, record_from_row
 
 #: Seconds between two looks whether an erasure is done.
 _POLL_S = 0.1
@@ -19,20 +19,20 @@ class Erasures:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def erase(self, user: str, actor: str) -> Intent:
+    async def erase(self, user: str, actor: str) -> VisibilityIntent:
         """Wishes that a user be erased; once that is wished, nothing else is. UserNotFound, StoreUnavailable."""
         async with self._postgres.transaction() as fetch:
             rows = await fetch("lock_user", user)
             if not rows:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             number = rows[0]["number"]
-            held = person_of((await fetch("person", number, 0))[0])
-            if held.intent is not None and held.intent.wish == ERASE:
+            held = record_from_row((await fetch("person", number, 0))[0])
+            if held.intent is not None and held.intent.desired_state == ERASE:
                 return held.intent
             await hide(fetch, number, 0, held, held.by_admin, held.opted_out, erased=True)
-            return intent_of((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
+            return intent_from_row((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
 
-    async def erased(self, intent: Intent, seconds: float) -> bool:
+    async def erased(self, intent: VisibilityIntent, seconds: float) -> bool:
         """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""
         until = monotonic() + seconds
         while True:

@@ -4,19 +4,19 @@ from uuid import uuid4
 
 import asyncpg
 
-from ..model.profile import NamespaceProfile, folded
+from ..drivers import postgres as schema
+from ..drivers.postgres import Postgres
+from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..model.profile import NamespaceProfile, fold_name
 from ..settings import Settings
 from ..store import keys
-from ..store import postgres as schema
 from ..store.changes import BUMP, NAME
-from ..store.directory import PUBLISH, namespace_of, publish_calls
-from ..store.fences import lift
-from ..store.names import erased_call, name_call, own_name_call, tell_named
+from ..store.namespace_cache import PUBLISH, namespace_from_row, publish_calls
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
-from ..store.postgres import Postgres
-from ..store.redis import Call, Link, Refused
-from ..store.veil import VEIL, intent_of, state_call
-from .profiles import profile_of
+from ..store.profile_cache import erased_call, name_call, own_name_call, tell_named
+from ..store.rules_lock import release_stale
+from ..store.visibility import SET_STATE, intent_from_row, state_call
+from .profile_handlers import profile_from_row
 
 #: Profiles that are sent to Redis at a time: some ms of it.
 PROFILES_A_CALL_MAX = 1_000
@@ -25,9 +25,12 @@ STATES_A_CALL_MAX = 50
 
 
 async def migrate(settings: Settings) -> int:
-    """Makes both stores ready; answers how many partitions. Refused where they do not belong together."""
+    """Makes both stores ready; answers how many partitions. RedisRefused where they do not belong together."""
     schema.migrate(settings.postgres_url)
-    postgres, link = Postgres(settings.postgres_url), Link(settings.redis_url, [OPEN, PUBLISH, BUMP, NAME, VEIL])
+    postgres, link = (
+        Postgres(settings.postgres_url),
+        RedisConnection(settings.redis_url, [OPEN, PUBLISH, BUMP, NAME, SET_STATE]),
+    )
     try:
         deployment = await _agree(postgres, link, settings)
         opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}
@@ -35,9 +38,9 @@ async def migrate(settings: Settings) -> int:
         await open_partitions(link, [p for p in range(deployment.partitions) if p not in opened])
         await postgres.fetch("mark_opened")
         for row in await postgres.fetch("namespaces"):
-            for call in publish_calls(namespace_of(row)):
+            for call in publish_calls(namespace_from_row(row)):
                 await _run(link, call)
-            await lift(postgres, lambda call: _run(link, call), namespace_of(row))
+            await release_stale(postgres, lambda call: _run(link, call), namespace_from_row(row))
         await _publish_names(postgres, link)
         await _publish_states(postgres, link, deployment.partitions)
         return deployment.partitions
@@ -46,7 +49,7 @@ async def migrate(settings: Settings) -> int:
         await postgres.close()
 
 
-async def _agree(postgres: Postgres, link: Link, settings: Settings) -> Deployment:
+async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) -> Deployment:
     await postgres.fetch("create_deployment", uuid4().hex, settings.partitions)
     row = await postgres.fetch_one("deployment")
     assert row is not None
@@ -54,22 +57,24 @@ async def _agree(postgres: Postgres, link: Link, settings: Settings) -> Deployme
     await postgres.fetch("create_partitions", wanted.partitions)
     held = await read_deployment(link)
     if held is not None and held != wanted:
-        raise Refused(f"this Redis belongs to deployment {held.id}, this Postgres to {wanted.id}")
+        raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {wanted.id}")
     if held is None:
         if await postgres.fetch("opened_partitions"):
-            raise Refused("Postgres was opened with a Redis that held its boards, and this one is empty: recover it")
+            raise RedisRefused(
+                "Postgres was opened with a Redis that held its boards, and this one is empty: recover it"
+            )
         await write_deployment(link, wanted)
     return wanted
 
 
-async def _run(link: Link, call: Call) -> object:
+async def _run(link: RedisConnection, call: Call) -> object:
     (reply,) = await link.run([call])
     if isinstance(reply, Exception):
-        raise Refused(f"Redis refuses a namespace: {reply}")
+        raise RedisRefused(f"Redis refuses a namespace: {reply}")
     return reply
 
 
-async def _publish_names(postgres: Postgres, link: Link) -> None:
+async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
     """Every profile's name, so many at a time; what Redis lost is there again, a later version stays. They are read
     again where somebody was erased meanwhile."""
     last, named = (0, -1), set[int]()
@@ -82,7 +87,7 @@ async def _publish_names(postgres: Postgres, link: Link) -> None:
         replies = await link.run([_name_call(row, erased) for row in rows])
         for reply in replies:
             if isinstance(reply, Exception):
-                raise Refused(f"Redis refuses a profile: {reply}")
+                raise RedisRefused(f"Redis refuses a profile: {reply}")
         if -1 in replies:
             continue
         await _fold(postgres, [row for row in rows if row["folded"] is None and row["display_name"] is not None])
@@ -96,21 +101,21 @@ async def _fold(postgres: Postgres, rows: list[asyncpg.Record]) -> None:
     """Profiles that were written before users could be searched for."""
     if rows:
         columns = [[row[name] for row in rows] for name in ("user_number", "namespace_id", "display_name")]
-        await postgres.fetch("fold_profiles", *columns, [folded(name) for name in columns[2]])
+        await postgres.fetch("fold_profiles", *columns, [fold_name(name) for name in columns[2]])
 
 
 def _name_call(row: asyncpg.Record, erased: int) -> Call:
     if row["partition"] is None:
-        return name_call(row["name"], row["version"], profile_of(row), erased)
+        return name_call(row["name"], row["version"], profile_from_row(row), erased)
     profile = NamespaceProfile(**{field: row[field] for field in NamespaceProfile.__struct_fields__})
     return own_name_call(row["namespace_id"], row["partition"], row["name"], row["version"], profile, erased)
 
 
-async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> None:
+async def _publish_states(postgres: Postgres, link: RedisConnection, partitions: int) -> None:
     """Who is off the boards, so many at a time; what Redis lost is there again, a later state stays."""
     last = 0
     while rows := await postgres.fetch("hidden_intents", last, STATES_A_CALL_MAX):
-        intents = [intent_of(row) for row in rows]
+        intents = [intent_from_row(row) for row in rows]
         states = zip(intents, (row["partition"] for row in rows), strict=True)
         for reply in await link.run(
             [
@@ -120,12 +125,12 @@ async def _publish_states(postgres: Postgres, link: Link, partitions: int) -> No
             ]
         ):
             if isinstance(reply, Exception):
-                raise Refused(f"Redis refuses a hidden user: {reply}")
+                raise RedisRefused(f"Redis refuses a hidden user: {reply}")
         last = rows[-1]["version"]
 
 
-async def _check_opened(link: Link, opened: list[int]) -> None:
+async def _check_opened(link: RedisConnection, opened: list[int]) -> None:
     replies = await link.run([("HMGET", keys.meta(p), "epoch", "seq") for p in opened])
     lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
     if lost:
-        raise Refused(f"partitions {lost} were opened and have lost their head in Redis: recover them")
+        raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: recover them")

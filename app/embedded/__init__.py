@@ -2,7 +2,7 @@
 
 from .child import Child, EmbeddedError, free_port
 from .dev import run_dev
-from .postgres import Postgres
-from .valkey import Valkey
+from .postgres import PostgresProcess
+from .valkey import ValkeyProcess
 
-__all__ = ["Child", "EmbeddedError", "Postgres", "Valkey", "free_port", "run_dev"]
+__all__ = ["Child", "EmbeddedError", "PostgresProcess", "ValkeyProcess", "free_port", "run_dev"]

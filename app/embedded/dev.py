@@ -12,13 +12,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
-from ..demo import Demo
 from ..settings import API_KEY
 from .child import Child, EmbeddedError, free_port
+from .demo import Demo
 from .folder import DataFolder, FolderError
-from .postgres import Postgres
+from .postgres import PostgresProcess
 from .supervisor import StopRequestedError, Supervisor
-from .valkey import Valkey
+from .valkey import ValkeyProcess
 from .verbs import PROGRAM, Persist, Serve, Verb
 
 #: Seconds that the migration may take before the start is given up.
@@ -95,8 +95,8 @@ class Dev:
         # Where the server listens on every address, loopback reaches it.
         near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
-        self._valkey = Valkey(folder.path, free_port(), keep_fds=[folder.lock_fd])
-        self._postgres = Postgres(folder.path, free_port(), keep_fds=[folder.lock_fd])
+        self._valkey = ValkeyProcess(folder.path, free_port(), keep_fds=[folder.lock_fd])
+        self._postgres = PostgresProcess(folder.path, free_port(), keep_fds=[folder.lock_fd])
         self._migrate = Verb("migrate", folder.path, self._settings, program)
         self._serve = Serve(folder.path, self._settings, program, address=(near, port))
         self._persist = Persist(folder.path, self._settings, program)

@@ -46,7 +46,7 @@ def postgres_programs(major: int | None = None) -> Path:
     return found[major]
 
 
-class Postgres(Child):
+class PostgresProcess(Child):
     """A PostgreSQL of its own on 127.0.0.1:`port`, its cluster in `<data_dir>/postgres`, its log in `<data_dir>/logs`.
 
     Its password is made once and lies beside the cluster. It listens on no Unix socket. Where we are root it runs as

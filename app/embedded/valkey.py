@@ -24,7 +24,7 @@ def valkey_binary() -> Path:
     return Path(get_binary_path())
 
 
-class Valkey(Child):
+class ValkeyProcess(Child):
     """A Valkey of its own on 127.0.0.1:`port`, its data in `<data_dir>/redis`, its log in `<data_dir>/logs`.
 
     `binary` takes another build (Debian's redis-server); `options` are further settings and win over

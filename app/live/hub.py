@@ -16,19 +16,19 @@ import structlog
 
 from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
-from ..store.archive import BoardReader
+from ..store.board_reader import BoardReader
 from ..store.boards import read_versions, versions_call
 from ..store.changes import NOTHING, Changed
-from ..store.directory import Directory
-from ..store.gather import Gatherer
-from ..store.names import Names, NamesVersion
-from ..store.stats import StatsReader
-from .board import Reading, WatchedBoard, WatchedView, publish, publish_stats
+from ..store.namespace_cache import NamespaceCache
+from ..store.profile_cache import ProfileCache, ProfilesVersion
+from ..store.read_batcher import ReadBatcher
+from ..store.stats_reader import StatsReader
+from .client_quota import ClientQuota
+from .fair_round import fair_round
 from .protocol import Stamp
-from .rounds import fair_round
-from .shares import Shares
 from .subscriber import Subscriber, Viewer
-from .views import Stats, View, read_of
+from .views import StatsView, View, read_arguments
+from .watched_board import BoardRead, WatchedBoard, WatchedView, publish, publish_stats
 
 log = structlog.get_logger()
 
@@ -63,17 +63,17 @@ class Hub:
 
     def __init__(
         self,
-        gatherer: Gatherer,
+        batcher: ReadBatcher,
         boards: BoardReader,
         stats: StatsReader,
-        directory: Directory,
-        names: Names,
+        namespace_cache: NamespaceCache,
+        names: ProfileCache,
         clock: Callable[[], int],
     ) -> None:
-        self._gatherer = gatherer
+        self._batcher = batcher
         self._board_reader = boards
         self._stats_reader = stats
-        self._directory = directory
+        self._namespace_cache = namespace_cache
         self._names = names
         self._names_changes = 0
         self._names_due_s = 0.0
@@ -83,7 +83,7 @@ class Hub:
         self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
         self._views = 0
         self._anonymous_views = 0
-        self._shares = Shares("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
+        self._shares = ClientQuota("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
         self._lap = 1
         self._lap_began_s = 0.0
         self._is_behind = False
@@ -92,19 +92,19 @@ class Hub:
         self._stale = NOTHING
         self._in_trouble = False
         self.viewers: set[Viewer] = set()
-        directory.on_change.append(self._note_change)
+        namespace_cache.on_change.append(self._note_change)
 
     async def subscribe(self, subscriber: Subscriber, name: str, asked: str, view: View) -> None:
         """Begins to watch; the first frame comes with the next tick. The problems of a board read, and Overloaded."""
         try:
             async with asyncio.timeout(FIND_S_MAX), self._calls:
                 await subscriber.viewer.renew()
-                namespace = await subscriber.viewer.find(self._directory, name)
+                namespace = await subscriber.viewer.find(self._namespace_cache, name)
         except TimeoutError:
             raise Overloaded("the subscriptions before this one take too long") from None
         _check_kept(namespace, asked)
         # Whoever stands on it is read from here on.
-        names = NamesVersion(self._names.changes, 0)
+        names = ProfilesVersion(self._names.changes, 0)
         board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked, names)
         watched = board.views.get(view)
         if watched is None or subscriber.owner not in watched.owners:
@@ -188,16 +188,16 @@ class Hub:
                 await asyncio.sleep(0)
         return trouble
 
-    async def _look(self) -> tuple[list[Reading], Problem | None]:
+    async def _look(self) -> tuple[list[BoardRead], Problem | None]:
         """The reads that are due: of boards that changed, and of those that somebody came to."""
         now, trouble = self._clock(), None
-        readings: list[Reading] = []
+        readings: list[BoardRead] = []
         groups = [[(board, board.window(now)) for board in group] for group in _groups(self._boards.values())]
         calls = (
             versions_call(group[0][0].namespace.partition, [(board.namespace.id, at.name) for board, at in group])
             for group in groups
         )
-        replies = await self._gather(self._gatherer.call(call) for call in calls)
+        replies = await self._gather(self._batcher.call(call) for call in calls)
         await self._note_names()
         for group, reply in zip(groups, replies, strict=True):
             try:
@@ -225,21 +225,21 @@ class Hub:
         found = dict(zip((namespace.id for namespace in spaces), versions, strict=True))
         for count, board in enumerate(list(self._boards.values()), 1):
             version = found.get(board.namespace.id)
-            if isinstance(version, NamesVersion):
+            if isinstance(version, ProfilesVersion):
                 board.note_names(self._names, version)
             if count % _NAMED_MAX == 0:
                 await asyncio.sleep(0)
 
-    async def _read(self, reading: Reading) -> Callable[[], None]:
+    async def _read(self, reading: BoardRead) -> Callable[[], None]:
         """Reads a board and the names on it, or its statistics; what gives them out. The problems of all."""
-        if reading.ask == read_of(Stats(), 0):
+        if reading.ask == read_arguments(StatsView(), 0):
             found = await self._stats_reader.read(reading.namespace, reading.window.name)
             return lambda: publish_stats(reading, found)
         board = await self._board_reader.read(reading.namespace, reading.window.name, reading.ask)
         names = await self._names.shown(reading.namespace, [place.user for place in board.places])
         return lambda: publish(reading, board, names)
 
-    def _publish(self, reading: Reading, read: Any) -> Problem | None:
+    def _publish(self, reading: BoardRead, read: Any) -> Problem | None:
         """What a read brought, to those whom it serves; what is wrong with one board stays with that board."""
         board = reading.board
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
@@ -264,7 +264,7 @@ class Hub:
         names = list({board.namespace.name for board in boards if stale.has_namespace(board.namespace.name)})
         viewers = [viewer for viewer in self.viewers if viewer.is_known and stale.has_key(viewer.key_id)]
         renewed = await self._gather(viewer.renew() for viewer in viewers)
-        found = await self._gather(self._directory.namespace(name) for name in names)
+        found = await self._gather(self._namespace_cache.namespace(name) for name in names)
         for answer in (*renewed, *found):
             if isinstance(answer, BaseException) and not isinstance(answer, NamespaceNotFound):
                 self._stale = self._stale.joined(stale)

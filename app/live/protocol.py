@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from ..http.bodies import decode as decode_as
+from ..http.bodies import encode_json, encode_msgpack
 from ..model.errors import Problem
-from ..wire import decode as decode_as
-from ..wire import encode_json, encode_msgpack
-from .views import Top, View
+from .views import TopView, View
 
 JSON = "leaderboard.v1"
 MSGPACK = "leaderboard.v1.msgpack"
 
 
-class Close(IntEnum):
+class CloseCode(IntEnum):
     """The connection's faults. 40xx: do not retry; 41xx: back off; 42xx: come back."""
 
     BAD_MESSAGE = 4400
@@ -44,7 +44,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
     window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
     category: None = None
-    view: View = Top()
+    view: View = TopView()
     epoch: int | None = None
     version: int | None = None
     resume_window: Annotated[str, msgspec.Meta(max_length=80)] | None = None
@@ -63,39 +63,39 @@ class Ping(msgspec.Struct, tag="ping"):
 Message = Auth | Subscribe | Unsubscribe | Ping
 
 
-class Head(msgspec.Struct):
+class MessageHead(msgspec.Struct):
     """What tells whose fault a message that cannot be taken is."""
 
     type: Literal["auth", "subscribe", "unsubscribe", "ping"]
     id: Number | None = None
 
 
-_json = msgspec.json.Decoder(Message), msgspec.json.Decoder(Head)
-_msgpack = msgspec.msgpack.Decoder(Message), msgspec.msgpack.Decoder(Head)
+_json = msgspec.json.Decoder(Message), msgspec.json.Decoder(MessageHead)
+_msgpack = msgspec.msgpack.Decoder(Message), msgspec.msgpack.Decoder(MessageHead)
 
 
-class Refused(NamedTuple):
+class RefusedMessage(NamedTuple):
     """A message that names a subscription, which is all that suffers from what is wrong with it."""
 
     id: int
     problem: Problem
 
 
-def decode(data: str | bytes) -> Message | Refused:
+def decode(data: str | bytes) -> Message | RefusedMessage:
     """A client's message, text as JSON and bytes as MessagePack. BadRequest, Invalid: the connection's fault."""
     whole, head = _msgpack if isinstance(data, bytes) else _json
     data = data if isinstance(data, bytes) else data.encode()
     try:
         message: Message = decode_as(whole, data)
     except Problem as problem:
-        found: Head = decode_as(head, data)
+        found: MessageHead = decode_as(head, data)
         if found.type == "subscribe" and found.id is not None:
-            return Refused(found.id, problem)
+            return RefusedMessage(found.id, problem)
         raise
     return message
 
 
-class Entry(msgspec.Struct, frozen=True):
+class FrameEntry(msgspec.Struct, frozen=True):
     """One row of a board in a frame."""
 
     position: int
@@ -131,7 +131,7 @@ class State(msgspec.Struct, frozen=True):
     epoch: int
     version: int
     total: int
-    entries: tuple[Entry, ...]
+    entries: tuple[FrameEntry, ...]
     rules: int = 0
     rules_from_seq: int | None = None
     names: int = 0

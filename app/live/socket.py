@@ -9,15 +9,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..access.client import address_of
 from ..access.keys import Keyring
-from ..connections import CONNECTIONS_MAX, Owner
+from ..drivers.caller import CALLER, stranger
+from ..http.bodies import encode_json, encode_msgpack
+from ..http.connections import CONNECTIONS_MAX, Owner
 from ..metrics import LIVE_CONNECTIONS, LIVE_FRAMES
 from ..model.errors import Invalid, Problem, RateLimited, Unauthorized, Unavailable
-from ..store.caller import CALLER, stranger
-from ..wire import encode_json, encode_msgpack
 from . import protocol
+from .client_quota import ClientQuota
 from .hub import Hub
-from .protocol import Auth, Close, Frame, Message, Ping, Refused, Resume, Subscribe, Unsubscribe
-from .shares import Shares
+from .protocol import Auth, CloseCode, Frame, Message, Ping, RefusedMessage, Resume, Subscribe, Unsubscribe
 from .subscriber import Subscriber, Viewer
 from .views import check_view
 
@@ -59,10 +59,10 @@ class LiveLimits:
     anonymous_sockets_max: int = ANONYMOUS_SOCKETS_MAX
 
 
-class Closed(Exception):
+class CloseConnection(Exception):
     """The connection is to be closed with a code."""
 
-    def __init__(self, code: Close, reason: str) -> None:
+    def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
@@ -76,13 +76,13 @@ class LiveServer:
         self._keyring = keyring
         self._limits = limits
         self._drain_ms = drain_ms
-        self._sockets = Shares(
+        self._sockets = ClientQuota(
             "sockets",
             key_max=limits.key_sockets_max,
             address_max=limits.address_sockets_max,
             anonymous_max=limits.anonymous_sockets_max,
         )
-        self._open: set[Connection] = set()
+        self._open: set[LiveConnection] = set()
         self._draining = False
 
     async def endpoint(self, socket: WebSocket) -> None:
@@ -92,7 +92,7 @@ class LiveServer:
         chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
         await socket.accept(subprotocol=chosen)
         viewer = Viewer(self._keyring, address_of(socket.scope))
-        connection = Connection(socket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._sockets)
+        connection = LiveConnection(socket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._sockets)
         self._open.add(connection)
         if self._draining:
             connection.drain(self._drain_ms)
@@ -111,11 +111,11 @@ class LiveServer:
                 connection.drain(self._drain_ms)
 
 
-class Connection:
+class LiveConnection:
     """One client."""
 
     def __init__(
-        self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, sockets: Shares
+        self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, sockets: ClientQuota
     ) -> None:
         self._socket = socket
         self._packed = packed
@@ -140,10 +140,10 @@ class Connection:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except Closed as closed:
+        except CloseConnection as closed:
             await self._close(closed.code, closed.reason)
         except TimeoutError:
-            await self._close(Close.TOO_SLOW, "too slow")
+            await self._close(CloseCode.TOO_SLOW, "too slow")
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
@@ -167,12 +167,12 @@ class Connection:
         try:
             self._sockets.take(owner)
         except RateLimited as problem:
-            raise Closed(Close.OVER_LIMIT, problem.detail) from None
+            raise CloseConnection(CloseCode.OVER_LIMIT, problem.detail) from None
         self._counted_as = owner
         if before is not None:
             self._sockets.give_back(before)
 
-    async def _close(self, code: Close, reason: str) -> None:
+    async def _close(self, code: CloseCode, reason: str) -> None:
         text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         try:
             await asyncio.wait_for(self._socket.close(code, text), GOODBYE_S_MAX)
@@ -189,30 +189,30 @@ class Connection:
                 message = await asyncio.wait_for(self._socket.receive(), left)
             except TimeoutError:
                 late = "nothing was watched" if is_heard else "nothing came"
-                raise Closed(Close.NO_AUTH, f"{late} within {waits:g} s") from None
+                raise CloseConnection(CloseCode.NO_AUTH, f"{late} within {waits:g} s") from None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             if not await self._handle(self._decode(message)):
                 since = loop.time()
             is_heard = True
 
-    def _decode(self, message: Any) -> Message | Refused:
+    def _decode(self, message: Any) -> Message | RefusedMessage:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
         if data is None or len(data) > MESSAGE_BYTES_MAX:
-            raise Closed(Close.BAD_MESSAGE, "message too large")
+            raise CloseConnection(CloseCode.BAD_MESSAGE, "message too large")
         try:
             return protocol.decode(data)
         except Problem as problem:
-            raise Closed(Close.BAD_MESSAGE, problem.detail) from None
+            raise CloseConnection(CloseCode.BAD_MESSAGE, problem.detail) from None
 
-    async def _handle(self, message: Message | Refused) -> bool:
+    async def _handle(self, message: Message | RefusedMessage) -> bool:
         """False where the server could not do what was asked: the client's time begins anew."""
         match message:
             case Auth():
                 return await self._auth(message.token)
             case Subscribe():
                 return await self._subscribe(message)
-            case Refused():
+            case RefusedMessage():
                 self._reply(protocol.error(message.id, message.problem))
             case Unsubscribe():
                 subscriber = self._subscribers.pop(message.id, None)
@@ -225,11 +225,11 @@ class Connection:
     async def _auth(self, token: str) -> bool:
         """Taken until a token was accepted: what a store that is away did not answer may be asked again."""
         if self._viewer.is_known:
-            raise Closed(Close.BAD_MESSAGE, "a token was accepted already")
+            raise CloseConnection(CloseCode.BAD_MESSAGE, "a token was accepted already")
         try:
             await self._viewer.enter(token)
         except Unauthorized as problem:
-            raise Closed(Close.UNAUTHORIZED, problem.detail) from None
+            raise CloseConnection(CloseCode.UNAUTHORIZED, problem.detail) from None
         except Problem as problem:
             self._reply(protocol.error(None, problem))
             return False
@@ -240,7 +240,7 @@ class Connection:
 
     async def _subscribe(self, message: Subscribe) -> bool:
         if len(self._subscribers) >= SUBSCRIPTIONS_MAX:
-            raise Closed(Close.OVER_LIMIT, f"at most {SUBSCRIPTIONS_MAX} subscriptions")
+            raise CloseConnection(CloseCode.OVER_LIMIT, f"at most {SUBSCRIPTIONS_MAX} subscriptions")
         resume = Resume(message.epoch, message.version, message.resume_window)
         subscriber = Subscriber(message.id, self._viewer, message.window, resume)
         try:
@@ -257,7 +257,7 @@ class Connection:
 
     def _reply(self, body: dict[str, Any]) -> None:
         if len(self._replies) >= REPLIES_MAX:
-            raise Closed(Close.TOO_SLOW, "replies are not read")
+            raise CloseConnection(CloseCode.TOO_SLOW, "replies are not read")
         self._replies.append(body)
         self._wake.set()
 
@@ -271,9 +271,9 @@ class Connection:
             await self._send_replies()
             if self._goodbye is not None:
                 await self._within(self._write(self._goodbye))
-                raise Closed(Close.DRAIN, "drain")
+                raise CloseConnection(CloseCode.DRAIN, "drain")
             if self._viewer.revoked:
-                raise Closed(Close.REVOKED, "the key was revoked")
+                raise CloseConnection(CloseCode.REVOKED, "the key was revoked")
             for subscriber in list(self._subscribers.values()):
                 await self._send_news(subscriber)
 

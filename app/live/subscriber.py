@@ -3,13 +3,13 @@
 import asyncio
 
 from ..access.client import UNKNOWN
-from ..access.guard import check_reader, readable
+from ..access.guard import check_reader, readable_namespace
 from ..access.keys import ANONYMOUS, Keyring, Principal
-from ..connections import Owner
+from ..drivers.caller import CALLER
+from ..http.connections import Owner
 from ..model.errors import Problem, Unauthorized
 from ..model.namespace import Namespace
-from ..store.caller import CALLER
-from ..store.directory import Directory
+from ..store.namespace_cache import NamespaceCache
 from .protocol import Frame, Resume, State
 
 
@@ -54,10 +54,10 @@ class Viewer:
             self.revoked = True
             self.wake.set()
 
-    async def find(self, directory: Directory, name: str) -> Namespace:
+    async def find(self, namespace_cache: NamespaceCache, name: str) -> Namespace:
         """The namespace of a name, where this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable."""
-        namespace = await readable(self._principal, directory, name)
+        namespace = await readable_namespace(self._principal, namespace_cache, name)
         self.check(namespace)
         return namespace
 

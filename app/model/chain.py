@@ -12,21 +12,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .correction import (
-    Ask,
     Cell,
-    Held,
-    Keyed,
-    asked_digest,
+    CorrectionRequest,
+    GrantState,
+    IdempotencyRecord,
+    apply_correction,
     cells_of,
-    corrected,
     correction_entry,
-    made_before,
-    needs_others,
+    needs_other_grants,
+    request_digest,
+    revision_by_key,
 )
-from .entry import Entry
+from .entry import PlannedEntry
 from .errors import GrantNotFound, Problem, RevisionConflict, problem_of
 from .namespace import Namespace
-from .tie import line_key, place_by, place_of
+from .tie_break import latest_place, line_key, tie_place
 
 FOLLOWS = "f="
 STRICT = "u="
@@ -41,15 +41,15 @@ class Step(NamedTuple):
     unchanged: the revision by which it was done already. asked: the digest of an ask with an Idempotency-Key.
     """
 
-    ask: Ask
-    before: Held | None = None
-    after: Held | None = None
+    ask: CorrectionRequest
+    before: GrantState | None = None
+    after: GrantState | None = None
     asked: bytes | None = None
     unchanged: int | None = None
     problem: Problem | None = None
 
     @property
-    def live(self) -> tuple[Held | None, Held | None]:
+    def live(self) -> tuple[GrantState | None, GrantState | None]:
         """The grant before and after, where it counts."""
         before, after = (None if side is None or side.voided else side for side in (self.before, self.after))
         return before, after
@@ -57,9 +57,9 @@ class Step(NamedTuple):
 
 def steps_of(
     namespace: Namespace,
-    asks: Sequence[Ask],
-    grants: Mapping[str, Held],
-    keyed: Mapping[str, Sequence[Keyed]],
+    asks: Sequence[CorrectionRequest],
+    grants: Mapping[str, GrantState],
+    keyed: Mapping[str, Sequence[IdempotencyRecord]],
     now: int,
     zone: str | None,
 ) -> list[Step]:
@@ -81,16 +81,21 @@ def steps_of(
 
 
 def _step(
-    namespace: Namespace, ask: Ask, held: Held | None, keyed: Mapping[str, Sequence[Keyed]], now: int, zone: str | None
+    namespace: Namespace,
+    ask: CorrectionRequest,
+    held: GrantState | None,
+    keyed: Mapping[str, Sequence[IdempotencyRecord]],
+    now: int,
+    zone: str | None,
 ) -> Step:
     if held is None:
         raise GrantNotFound(f"there is no grant {ask.grant_id!r} in {namespace.name!r}")
-    asked = None if ask.key is None else asked_digest(namespace, ask)
-    if asked is not None and (made := made_before(keyed.get(ask.key or "", ()), ask.grant_id, asked)) is not None:
+    asked = None if ask.key is None else request_digest(namespace, ask)
+    if asked is not None and (made := revision_by_key(keyed.get(ask.key or "", ()), ask.grant_id, asked)) is not None:
         return Step(ask, held, unchanged=made)
     if ask.edit.revision not in (None, held.revision):
         raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-    after = corrected(namespace, held, ask, now, zone)
+    after = apply_correction(namespace, held, ask, now, zone)
     if after == held:
         return Step(ask, held, unchanged=held.revision)
     if namespace.rules.mode == "frozen":
@@ -108,7 +113,7 @@ def needs_joint_plan(namespace: Namespace, steps: Sequence[Step]) -> bool:
     changes = changes_of(steps)
     if len({step.ask.grant_id for step in changes}) < len(changes):
         return True
-    return any(needs_others(namespace, *step.live) for step in changes)
+    return any(needs_other_grants(namespace, *step.live) for step in changes)
 
 
 def cells_wanted(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
@@ -126,15 +131,15 @@ def may_be_loose(namespace: Namespace) -> bool:
     return namespace.rules.aggregation == "sum" and not namespace.by_moment
 
 
-def is_loose(entries: Sequence[Entry]) -> bool:
+def is_loose(entries: Sequence[PlannedEntry]) -> bool:
     """Whether a loose plan turned out to hold loosely: no number goes, and the last granted_at falls in no chain."""
-    lowered = sum("@" in entry.moves for entry in entries)
-    return not any("x" in entry.moves for entry in entries) and (lowered == 0 or len(entries) == 1)
+    lowered = sum("@" in entry.ops for entry in entries)
+    return not any("x" in entry.ops for entry in entries) and (lowered == 0 or len(entries) == 1)
 
 
 def entries_of(
     namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int, *, loose: bool = False
-) -> Iterator[Entry]:
+) -> Iterator[PlannedEntry]:
     """The entries of the steps that change something, in order. O(changes · cells · log changes), mostly.
 
     rest: what the grants that no step changes make of each cell, complete as of the user's change `user_seq`; None
@@ -155,10 +160,10 @@ def entries_of(
         cells.put(step.ask.grant_id, step.live[1])
 
 
-def stand_on(entry: Entry, user_seq: int, *, loose: bool = False) -> None:
+def stand_on(entry: PlannedEntry, user_seq: int, *, loose: bool = False) -> None:
     """Lets an entry stand on the user's change `user_seq`, where what it follows went in a call before its own."""
-    if entry.moves.endswith(FOLLOWS):
-        entry.moves = entry.moves.removesuffix(FOLLOWS) + f"{LOOSE if loose else STRICT}{user_seq}"
+    if entry.ops.endswith(FOLLOWS):
+        entry.ops = entry.ops.removesuffix(FOLLOWS) + f"{LOOSE if loose else STRICT}{user_seq}"
 
 
 class _Cells:
@@ -169,13 +174,13 @@ class _Cells:
         self._namespace = namespace
         self._rest = rest
         self._counts_alone = may_be_loose(namespace)
-        self._held: dict[str, tuple[Held, dict[str, None]]] = {}
+        self._held: dict[str, tuple[GrantState, dict[str, None]]] = {}
         self._counts: dict[str, int] = {}
         self._amounts: dict[str, list[int]] = {}
         self._latest: dict[str, list[_Moment]] = {}
         self._line: dict[str, list[_LineKey]] = {}  # where the line goes by moments
 
-    def put(self, grant_id: str, held: Held | None) -> None:
+    def put(self, grant_id: str, held: GrantState | None) -> None:
         """The grant is like this from here on; None: it does not count. O(log grants) a cell, mostly."""
         before = self._held.pop(grant_id, None)
         if before is not None:
@@ -206,7 +211,7 @@ class _Cells:
                     found[name] = self._rest.get(name, _SOME)
                 continue
             amounts, latest = self._amounts.get(name, []), self._latest.get(name, [])
-            cell = _joined(self._rest.get(name), amounts, latest, excluded)
+            cell = _combined(self._rest.get(name), amounts, latest, excluded)
             if cell is not None:
                 found[name] = cell._replace(tie=self._tie(name, excluded)) if self._namespace.by_moment else cell
         return found
@@ -220,25 +225,25 @@ class _Cells:
         """Those of the cells that hold their grants in order."""
         return ("all",) if self._counts_alone else cells
 
-    def _line_key(self, held: Held) -> "_LineKey | None":
+    def _line_key(self, held: GrantState) -> "_LineKey | None":
         """None also where the line does not go by moments."""
         if not self._namespace.by_moment:
             return None
-        return line_key(self._namespace.counted, held.amount, place_of(held.granted_at, held.seq))
+        return line_key(self._namespace.counted, held.amount, tie_place(held.granted_at, held.seq))
 
-    def _tie(self, name: str, own: Held | None) -> int:
+    def _tie(self, name: str, own: GrantState | None) -> int:
         """The place in line of a score on a board that all grants but one make."""
         keys, rest = self._line.get(name, []), self._rest.get(name)
         without = own is not None and keys[-1:] == [self._line_key(own)]
         last = keys[-2:-1] if without else keys[-1:]
-        return place_by([*last, None if rest is None else rest.line_key(self._namespace.counted)])
+        return latest_place([*last, None if rest is None else rest.line_key(self._namespace.counted)])
 
 
 _Moment = tuple[int, int, int]
 _LineKey = tuple[int, int]
 
 
-def _moment(held: Held) -> _Moment:
+def _moment(held: GrantState) -> _Moment:
     return held.granted_at, held.seq, held.amount
 
 
@@ -246,7 +251,7 @@ def _take_out(ordered: list[Any], value: Any) -> None:
     del ordered[bisect_left(ordered, value)]
 
 
-def _joined(rest: Cell | None, amounts: list[int], latest: list[_Moment], own: Held | None) -> Cell | None:
+def _combined(rest: Cell | None, amounts: list[int], latest: list[_Moment], own: GrantState | None) -> Cell | None:
     """The cell of the rest and of what stands in order here, without a grant that stands here too."""
     if len(amounts) == (own is not None):
         return rest

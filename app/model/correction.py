@@ -11,13 +11,13 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .entry import CORRECTION, Entry, LogEntry, claim_of, entry_id, labels_of
+from .entry import CORRECTION, LogEntry, PlannedEntry, claim_of, entry_id, labels_of
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .moment import SentMoment
 from .namespace import Namespace
 from .text import check_label
-from .tie import digits_of, line_key, place_by, place_of
+from .tie_break import latest_place, line_key, tie_digits, tie_place
 
 #: Bytes of the reason that a correction gives: it is a remark, and travels in the log with the correction.
 REASON_BYTES_MAX = 256
@@ -42,7 +42,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
     revision: int | None = None
 
 
-class Ask(NamedTuple):
+class CorrectionRequest(NamedTuple):
     """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here; backfill: an
     admin may move the grant to any moment, however old."""
 
@@ -55,7 +55,7 @@ class Ask(NamedTuple):
     backfill: bool = False
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     """A grant as the ledger has it. amount: scaled units; granted_at: microseconds; seq: that of its first entry."""
 
     grant_id: str
@@ -84,13 +84,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return namespace.boards_of(self.windows, self.category)
 
 
-def held_of(body: LogEntry, seq: int) -> Held:
+def state_from_entry(body: LogEntry, seq: int) -> GrantState:
     """A grant that counts as its own entry says; seq: where it stands among those of one moment."""
     names = ("grant_id", "user", "revision", "amount", *_PLAIN, "granted_at", "windows", "day")
-    return Held(**{name: getattr(body, name) for name in names}, voided=False, seq=seq)
+    return GrantState(**{name: getattr(body, name) for name in names}, voided=False, seq=seq)
 
 
-class Keyed(NamedTuple):
+class IdempotencyRecord(NamedTuple):
     """A correction that was made with an Idempotency-Key. asked: None where that was not recorded yet."""
 
     grant_id: str
@@ -101,7 +101,7 @@ class Keyed(NamedTuple):
 class Cell(NamedTuple):
     """What a user's other live grants make of a number. Its order is that of granted_at, then seq.
 
-    tie: the place in line of a score that they alone would make (model/tie), where that goes by moments.
+    tie: the place in line of a score that they alone would make (model/tie_break), where that goes by moments.
     """
 
     highest: int
@@ -118,7 +118,7 @@ class Cell(NamedTuple):
         return line_key(how, {"highest": self.highest, "lowest": self.lowest}.get(how, self.tie), self.tie)
 
 
-class Moves(NamedTuple):
+class CellOps(NamedTuple):
     """What an entry moves: the windows and labels in the order of the places that `text` names."""
 
     windows: tuple[str, ...]
@@ -126,9 +126,9 @@ class Moves(NamedTuple):
     text: str
 
 
-def edited(
-    namespace: Namespace, held: Held, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
-) -> Held:
+def apply_edit(
+    namespace: Namespace, held: GrantState, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
+) -> GrantState:
     """The grant after an edit; zone: the user's own; backfill: granted_at may be however old. Invalid, AmountScale,
     AmountRange, GrantedAtRange."""
     if held.quarantined:
@@ -164,16 +164,18 @@ def _moment(sent: msgspec.Raw) -> int:
     return at
 
 
-def corrected(namespace: Namespace, held: Held, ask: Ask, now: int, zone: str | None = None) -> Held:
+def apply_correction(
+    namespace: Namespace, held: GrantState, ask: CorrectionRequest, now: int, zone: str | None = None
+) -> GrantState:
     """The grant as a caller wants it; zone: the user's own. Forbidden, and an edit's own problems."""
     if ask.verb == "edit":
-        return edited(namespace, held, ask.edit, now, zone, backfill=ask.backfill)
+        return apply_edit(namespace, held, ask.edit, now, zone, backfill=ask.backfill)
     if held.quarantined and not ask.admin:
         raise Forbidden("only an admin's key decides about a grant in quarantine")
     return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)
 
 
-def asked_digest(namespace: Namespace, ask: Ask) -> bytes:
+def request_digest(namespace: Namespace, ask: CorrectionRequest) -> bytes:
     """16 bytes over what is to be done to which grant and why, normalised; `revision` is a condition and no part of it.
 
     Invalid, AmountScale, AmountRange.
@@ -187,7 +189,7 @@ def asked_digest(namespace: Namespace, ask: Ask) -> bytes:
     return blake2b(_pack((ask.grant_id, ask.verb, sorted(changes.items()), edit.reason)), digest_size=16).digest()
 
 
-def made_before(keyed: Sequence[Keyed], grant_id: str, asked: bytes) -> int | None:
+def revision_by_key(keyed: Sequence[IdempotencyRecord], grant_id: str, asked: bytes) -> int | None:
     """The revision that this very ask made with its key, None where the key is unused. KeyConflict."""
     mine = next((held for held in keyed if held.grant_id == grant_id), None)
     if mine is None:
@@ -199,7 +201,9 @@ def made_before(keyed: Sequence[Keyed], grant_id: str, asked: bytes) -> int | No
     return mine.revision
 
 
-def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def cells_of(
+    namespace: Namespace, before: GrantState | None, after: GrantState | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The boards (`all` first) and labels in which a grant counted before or counts afterwards (None: not at all)."""
     sides = [side for side in (before, after) if side is not None]
     windows = dict.fromkeys(board for side in sides for board in side.boards(namespace))
@@ -207,15 +211,15 @@ def cells_of(namespace: Namespace, before: Held | None, after: Held | None) -> t
     return tuple(windows), tuple(labels)
 
 
-def plan_moves(
+def plan_ops(
     namespace: Namespace,
-    before: Held | None,
-    after: Held | None,
+    before: GrantState | None,
+    after: GrantState | None,
     others: Mapping[str, Cell],
     hold: str = "",
     loose: bool = False,
     kept: Collection[str] = (),
-) -> Moves:
+) -> CellOps:
     """What becomes of each cell. others: by window, and by label, of the user's other live grants; O(cells).
 
     kept: boards that stay as they are, where the change hangs on the user's other grants.
@@ -224,14 +228,14 @@ def plan_moves(
     """
     windows, labels = cells_of(namespace, before, after)
     if before is None and after is None:
-        return Moves((), (), f"-{hold}")
-    if not needs_others(namespace, before, after):
+        return CellOps((), (), f"-{hold}")
+    if not needs_other_grants(namespace, before, after):
         assert before is not None
         assert after is not None
         by = after.amount - before.amount
         moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
         text = [f"w{i}+{by}" for i in range(1, len(windows) + 1)] + [f"l{place}+{by}" for place, _ in moved]
-        return Moves(windows, labels, "".join(text) + hold)
+        return CellOps(windows, labels, "".join(text) + hold)
     text = []
     was_in, is_in = (_cells_counted(namespace, side) for side in (before, after))
     for what, names in (("w", windows), ("l", labels)):
@@ -242,9 +246,9 @@ def plan_moves(
             if name.startswith("d:"):
                 text.append(f"{what}{i}{'x' if will is None and name not in others else '=1'}")
             else:
-                text.append(f"{what}{i}{_move(namespace, was, will, others.get(name))}")
+                text.append(f"{what}{i}{_op(namespace, was, will, others.get(name))}")
                 if what == "w" and namespace.by_moment and text[-1][-1] != "x":
-                    text.append(f"~{digits_of(_place(namespace, will, others.get(name)))}")
+                    text.append(f"~{tie_digits(_place(namespace, will, others.get(name)))}")
     moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
     if not loose or not moments:
         text.append(f"a={max(moments)}" if moments else "ax")
@@ -252,15 +256,15 @@ def plan_moves(
         text.append(f"a+{max(moments)}")
     else:
         text.append(f"a={max(moments)}@{before.granted_at}")
-    return Moves(windows, labels, "".join(text) + hold)
+    return CellOps(windows, labels, "".join(text) + hold)
 
 
-def _cells_counted(namespace: Namespace, side: Held | None) -> frozenset[str]:
+def _cells_counted(namespace: Namespace, side: GrantState | None) -> frozenset[str]:
     """The cells in which a grant counts. O(cells)."""
     return frozenset() if side is None else frozenset((*side.boards(namespace), *side.labels))
 
 
-def needs_others(namespace: Namespace, before: Held | None, after: Held | None) -> bool:
+def needs_other_grants(namespace: Namespace, before: GrantState | None, after: GrantState | None) -> bool:
     """Whether what becomes of the cells hangs on the user's other grants; not where a sum changes in place, unless a
     place in line hangs on them."""
     if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
@@ -268,7 +272,7 @@ def needs_others(namespace: Namespace, before: Held | None, after: Held | None) 
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
 
 
-def _move(namespace: Namespace, before: Held | None, after: Held | None, others: Cell | None) -> str:
+def _op(namespace: Namespace, before: GrantState | None, after: GrantState | None, others: Cell | None) -> str:
     """One cell's move: by how much for a sum, else to what; where the latest counts, its time, too
     (`=<number>@<time>`). `x` where nothing is left in the cell."""
     if after is None and others is None:
@@ -290,28 +294,28 @@ def _move(namespace: Namespace, before: Held | None, after: Held | None, others:
     return f"={min(best, after.amount) if ascending else max(best, after.amount)}"
 
 
-def _place(namespace: Namespace, after: Held | None, others: Cell | None) -> int:
+def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
     """The place in line of a score that a grant and the others make."""
     how = namespace.counted
-    own = None if after is None else line_key(how, after.amount, place_of(after.granted_at, after.seq))
-    return place_by((own, None if others is None else others.line_key(how)))
+    own = None if after is None else line_key(how, after.amount, tie_place(after.granted_at, after.seq))
+    return latest_place((own, None if others is None else others.line_key(how)))
 
 
 def correction_entry(
     namespace: Namespace,
-    ask: Ask,
-    before: Held,
-    after: Held,
+    ask: CorrectionRequest,
+    before: GrantState,
+    after: GrantState,
     others: Mapping[str, Cell],
     hold: str = "",
     asked: bytes | None = None,
     loose: bool = False,
-) -> Entry:
+) -> PlannedEntry:
     """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on.
 
-    hold, loose: as `plan_moves` takes them."""
+    hold, loose: as `plan_ops` takes them."""
     live = tuple(None if side.voided else side for side in (before, after))
-    moves = plan_moves(namespace, live[0], live[1], others, hold, loose)
+    ops = plan_ops(namespace, live[0], live[1], others, hold, loose)
     revision = before.revision + 1
     body = LogEntry(
         kind=CORRECTION,
@@ -338,13 +342,13 @@ def correction_entry(
         key=ask.key,
         asked=asked,
     )
-    return Entry(
+    return PlannedEntry(
         namespace=namespace,
         body=body,
         id=entry_id(CORRECTION, namespace.id, before.grant_id, revision),
         content=blake2b(_pack((ask.verb, after, ask.edit.reason, ask.key)), digest_size=16).digest(),
-        windows=moves.windows,
-        labels=moves.labels,
-        moves=moves.text,
+        windows=ops.windows,
+        labels=ops.labels,
+        ops=ops.text,
         claim=b"" if ask.key is None or asked is None else claim_of(namespace.id, ask.key, asked),
     )

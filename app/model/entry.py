@@ -59,7 +59,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     original: tuple[int, int, int] | None = None
 
 
-def notice(
+def marker_entry(
     kind: str,
     namespace_id: int,
     name: str,
@@ -92,7 +92,7 @@ def notice(
     )
 
 
-class Entry(msgspec.Struct):
+class PlannedEntry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
@@ -114,7 +114,7 @@ class Entry(msgspec.Struct):
     generations: str = ""
     windows: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    moves: str = ""
+    ops: str = ""
     claim: bytes = b""
     freed: bytes = b""
     packed: bytes = b""

@@ -5,7 +5,7 @@ Problem
 ├── RequestTimeout 408, UriTooLong 414, HeadersTooLarge 431, RateLimited 429 (may be retried)
 ├── Internal 500 (never meant)
 ├── NotFound 404: NamespaceNotFound, UserNotFound, GrantNotFound, BoardNotFound
-├── Conflict 409: GrantConflict (KeyConflict), NamespaceFrozen, RevisionConflict, UserErased
+├── Conflict 409: GrantConflict (KeyConflict), NamespaceFrozen, RevisionConflict, UserIsErased
 ├── Unprocessable 422: Invalid, AmountScale, AmountRange, ScoreOverflow, GrantedAtRange, WindowClosed, TooFast,
 │   RuleLocked, QuotaExceeded
 └── Unavailable 503 (may be retried): Overloaded, StoreUnavailable, Recovering, UserErasing
@@ -197,7 +197,7 @@ class RevisionConflict(Conflict):
     code = "revision_conflict"
 
 
-class UserErased(Conflict):
+class UserIsErased(Conflict):
     """The grant's user was erased."""
 
     code = "user_erased"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from .entry import GRANT, Entry, LogEntry, entry_id, labels_of
+from .entry import GRANT, LogEntry, PlannedEntry, entry_id, labels_of
 from .errors import Invalid
 from .meta import meta_text
 from .moment import SentMoment, read_moment
@@ -52,7 +52,7 @@ def plan(
     *,
     backfill: bool = False,
     batch: str | None = None,
-) -> Entry:
+) -> PlannedEntry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
     backfill: an admin lets it in however old it is, behind seals too, and at any pace.
@@ -98,7 +98,7 @@ def plan(
         actor=actor,
         batch=batch,
     )
-    return Entry(
+    return PlannedEntry(
         namespace=namespace,
         body=body,
         id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
@@ -107,7 +107,7 @@ def plan(
         known_since=_known_since(namespace, sent_at, now),
         windows=namespace.boards_of(windows, grant.category),
         labels=labels_of(grant.category, grant.source, body.day),
-        moves="b" if backfill else "",
+        ops="b" if backfill else "",
     )
 
 

@@ -98,13 +98,15 @@ def read_rules(sent: SentRules) -> Rules:
     if len(sent.seasons) > SEASONS_MAX:
         raise Invalid(f"at most {SEASONS_MAX} seasons", field="$.seasons")
     seasons = tuple(
-        Season(season.name, *(_edge(getattr(season, edge), f"$.seasons[{i}].{edge}") for edge in ("starts", "ends")))
+        Season(
+            season.name, *(_moment_in(getattr(season, edge), f"$.seasons[{i}].{edge}") for edge in ("starts", "ends"))
+        )
         for i, season in enumerate(sent.seasons)
     )
     return check_rules(Rules(**{**msgspec.structs.asdict(sent), "seasons": seasons}))
 
 
-def _edge(sent: msgspec.Raw, field: str) -> datetime:
+def _moment_in(sent: msgspec.Raw, field: str) -> datetime:
     moment = read_moment(sent, field)
     if moment is None:
         raise Invalid("must not be null", field=field)
@@ -166,7 +168,7 @@ def _bound(rules: Rules, field: str) -> int | None:
     return None if value is None else to_units(repr(value), rules.scale, f"$.{field}")
 
 
-def reach_of(rules: Rules, now: int) -> int:
+def latest_acceptable_at(rules: Rules, now: int) -> int:
     """How far ahead a grant may lie that these rules let in until now, in microseconds."""
     if rules.accept_future is None:
         return to_micros(LATEST)
@@ -186,7 +188,7 @@ def check_change(old: Rules, new: Rules, reach: int) -> str | None:
     return next((field for field in changed if field not in _KEPT or getattr(new, field)), None)
 
 
-def locked(field: str) -> RuleLocked:
+def rule_locked(field: str) -> RuleLocked:
     """The problem for a change of `field` where grants are held."""
     return RuleLocked("the namespace holds grants", field=f"$.{field}")
 

@@ -35,13 +35,13 @@ class NamespaceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 def check_profile(profile: Profile) -> Profile:
     """The profile. Invalid, naming the field."""
-    check_shown(profile)
+    check_display(profile)
     if profile.timezone is not None:
         check_zone(profile.timezone, "$.timezone")
     return profile
 
 
-def check_shown(profile: Profile | NamespaceProfile) -> None:
+def check_display(profile: Profile | NamespaceProfile) -> None:
     """What boards show of a profile. Invalid, naming the field."""
     if profile.display_name is not None:
         check_chars(profile.display_name, "$.display_name", NAME_CHARS_MAX)
@@ -49,7 +49,7 @@ def check_shown(profile: Profile | NamespaceProfile) -> None:
         _check_url(profile.avatar, "$.avatar")
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """A display name as it is searched for: without case, and alike where Unicode has two spellings of one text."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 

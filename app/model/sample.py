@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def sample(fractions: Iterable[float], total: int) -> list[int]:
+def draw_sample(fractions: Iterable[float], total: int) -> list[int]:
     """As many of 1 … total as there are fractions (0 ≤ fraction < 1), at most all, rising; every set as likely.
 
     Floyd's way, as `lua/read_board_sample.lua` goes it. O(fractions).

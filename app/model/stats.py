@@ -18,7 +18,7 @@ BANDS_MAX = 20
 PERCENTS_MAX = 20
 
 
-class Percents(NamedTuple):
+class Percentiles(NamedTuple):
     """The percentiles that are asked for: their names, and each in ten-thousandths of a percent. between: the score of
     each is interpolated linearly between the two users whose places it lies between (the first and the last place are 0
     and 100 percent), else that of a user by nearest rank."""
@@ -37,10 +37,10 @@ class Percents(NamedTuple):
         )
 
 
-PERCENTS = Percents(("50", "90", "99"), (500_000, 900_000, 990_000))
+PERCENTS = Percentiles(("50", "90", "99"), (500_000, 900_000, 990_000))
 
 
-def parse_percents(named: str | None, interpolate: str | None) -> Percents:
+def parse_percentile_list(named: str | None, interpolate: str | None) -> Percentiles:
     """`percentiles=25,50,99.9` and `interpolate=true`, each as asked. Invalid."""
     if interpolate not in (None, "true", "false"):
         raise Invalid("must be true or false", field="?interpolate")
@@ -48,10 +48,10 @@ def parse_percents(named: str | None, interpolate: str | None) -> Percents:
     if len(names) > PERCENTS_MAX:
         raise Invalid(f"at most {PERCENTS_MAX} percentiles are told at once", field="?percentiles")
     shares = tuple(parse_percentile(name, "?percentiles") for name in names)
-    return Percents(names, shares, interpolate == "true")
+    return Percentiles(names, shares, interpolate == "true")
 
 
-class Sums(NamedTuple):
+class ScoreSums(NamedTuple):
     """The sum of some scores, and that of their squares (None: not known), in scaled units."""
 
     scores: int
@@ -77,7 +77,7 @@ class Statistics(NamedTuple):
 
     epoch: int
     version: int
-    sums: Sums | None
+    sums: ScoreSums | None
     users: int
     lowest: int | None
     highest: int | None
@@ -85,7 +85,7 @@ class Statistics(NamedTuple):
     bins: tuple[tuple[int, int], ...]
 
 
-def figures(found: Statistics, scale: int, percents: Percents = PERCENTS) -> dict[str, Any]:
+def statistics_body(found: Statistics, scale: int, percents: Percentiles = PERCENTS) -> dict[str, Any]:
     """Statistics as a client reads them. A sum of nothing is 0; there is no mean, lowest or highest of nothing."""
     users, sums = found.users, found.sums if found.users else None
 
@@ -137,7 +137,7 @@ def band_of(bands: Sequence[Band], better: int, total: int) -> str:
     return next(band.name for band in bands or QUINTILES if share < band.up_to)
 
 
-def begun(share: float, total: int) -> int:
+def ranks_within(share: float, total: int) -> int:
     """How many places begin within a share: whoever stands at one is surpassed by fewer than that share of all. As
     lua/read_board_sample.lua has it. O(1)."""
     places = max(0, int(share * total) - 1)
@@ -154,7 +154,7 @@ class Edge(NamedTuple):
     units: int
 
 
-class Range(NamedTuple):
+class BandRange(NamedTuple):
     """A band of a board: how many users are in it; scores in scaled units, None without any."""
 
     name: str
@@ -163,7 +163,7 @@ class Range(NamedTuple):
     highest: int | None
 
 
-def ranges_of(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[Range]:
+def band_ranges(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[BandRange]:
     """What the bands of a board are by the first and the last user of each that anybody is in."""
     held: dict[str, list[Edge]] = {}
     for edge in sorted(edges):
@@ -171,8 +171,8 @@ def ranges_of(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[
     return [_range(band.name, held.get(band.name, [])) for band in bands]
 
 
-def _range(name: str, edges: Sequence[Edge]) -> Range:
+def _range(name: str, edges: Sequence[Edge]) -> BandRange:
     if not edges:
-        return Range(name, 0, None, None)
+        return BandRange(name, 0, None, None)
     scores = [edge.units for edge in edges]
-    return Range(name, edges[-1].position - edges[0].position + 1, min(scores), max(scores))
+    return BandRange(name, edges[-1].position - edges[0].position + 1, min(scores), max(scores))

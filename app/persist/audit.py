@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from ..drivers.postgres import queries
 from ..model.entry import GRANT
-from ..store.postgres import queries
-from .row import Row
+from .ledger_row import LedgerRow
 
 
 @dataclass(slots=True)
-class Batch:
+class BatchSummary:
     """The grants of one request that a transaction holds. change: what they moved on the `all` board, in units."""
 
     actor: str | None
@@ -21,17 +21,19 @@ class Batch:
     change: int = 0
 
 
-async def tell(connection: asyncpg.Connection, rows: Iterable[Row], newcomers: Sequence[asyncpg.Record]) -> None:
+async def record_audit(
+    connection: asyncpg.Connection, rows: Iterable[LedgerRow], newcomers: Sequence[asyncpg.Record]
+) -> None:
     """Batches that were applied, and users who have their first entry in a namespace. O(rows).
 
     The namespaces' rows are locked first: the ids of one namespace's audit are in the order of their commits.
     """
-    batches: dict[tuple[int, str], Batch] = {}
+    batches: dict[tuple[int, str], BatchSummary] = {}
     for row in rows:
         entry = row.entry
         if entry is None or entry.batch is None or row.fault is not None or entry.kind != GRANT or row.quarantined:
             continue
-        held = batches.setdefault((entry.namespace_id, entry.batch), Batch(entry.actor, row.seq, row.seq))
+        held = batches.setdefault((entry.namespace_id, entry.batch), BatchSummary(entry.actor, row.seq, row.seq))
         held.grants, held.change, held.last_seq = held.grants + 1, held.change + row.change, row.seq
     if not batches and not newcomers:
         return

@@ -1,17 +1,17 @@
 """What is done for each partition from time to time: seen generations go on, and the ledger's lag is told."""
 
+from ..drivers.redis import Call, RedisConnection, ask, evalsha
+from ..drivers.scripts import load
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
 from ..store import keys
 from ..store.partitions import read_head
-from ..store.redis import Call, Link, ask, evalsha
-from ..store.scripts import load
-from .sink import Offset
+from .ledger_session import LedgerOffset
 
 ROTATE = load("rotate_dedup")
 
 
-async def maintain(link: Link, p: int, offset: Offset, settings: Settings) -> None:
+async def maintain(link: RedisConnection, p: int, offset: LedgerOffset, settings: Settings) -> None:
     """One partition. CallRefused where its head holds nonsense, Refused where Redis says no. O(1)."""
     head = await read_head(link, p)
     newest, _, _ = head.generations.partition(",")

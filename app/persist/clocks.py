@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import structlog
 
+from ..drivers.redis import RedisConnection, ask
 from ..metrics import CLOCK_SKEW
-from ..store.redis import Link, ask
-from .sink import Sink
+from .ledger_session import LedgerSession
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class ClockSkewed(Exception):
     """This machine's clock is not the stores': the text says by how much."""
 
 
-class Reading(NamedTuple):
+class ClockReading(NamedTuple):
     """What three clocks said (microseconds): this machine's before and after the stores were asked."""
 
     before: int
@@ -56,16 +56,16 @@ class Clocks:
         #: What is to be told of this machine's clock, in whole seconds; None while it is right.
         self.problem: str | None = None
 
-    async def now(self, sink: Sink, link: Link) -> int:
+    async def now(self, session: LedgerSession, link: RedisConnection) -> int:
         """The moment that both stores agree has come (microseconds). ClockSkewed; what the stores raise."""
         before = self._clock()
         seconds, micros = await ask(link, ("TIME",))
-        (row,) = await sink.fetch("moment")
-        reading = Reading(before, int(seconds) * 1_000_000 + int(micros), row["now"], self._clock())
+        (row,) = await session.fetch("moment")
+        reading = ClockReading(before, int(seconds) * 1_000_000 + int(micros), row["now"], self._clock())
         self._judge(reading)
         return min(reading.redis, reading.postgres)
 
-    def _judge(self, reading: Reading) -> None:
+    def _judge(self, reading: ClockReading) -> None:
         redis_s, postgres_s = reading.ahead_s(reading.redis), reading.ahead_s(reading.postgres)
         CLOCK_SKEW.labels("redis").set(redis_s)
         CLOCK_SKEW.labels("postgres").set(postgres_s)

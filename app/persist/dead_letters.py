@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from ..drivers.postgres import queries
 from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import HEAL, LogEntry
-from ..store.postgres import queries
 from .failure import TooManyDeadLetters
-from .row import BARE, DUPLICATE, Row
+from .ledger_row import BARE, DUPLICATE, LedgerRow
 
 #: Dead letters of a partition in a minute: more are hardly the fault of each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
@@ -20,7 +20,7 @@ DEAD_LETTERS_A_MINUTE_MAX = 10
 _HEAL_NAME = re.compile(r"heal:(\d+)-(\d+)\Z")
 
 
-async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
+async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[LedgerRow]) -> None:
     """Sets aside what these rows could not record, and settles what they settle. TooManyDeadLetters; O(rows)."""
     rows = [row for row in rows if row.fault is not None or row.entry is None or _is_odd(row.entry)]
     if not rows:
@@ -44,7 +44,7 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Row])
     POISON.inc(len(letters))
 
 
-async def _check_rate(connection: asyncpg.Connection, letters: Sequence[Row]) -> None:
+async def _check_rate(connection: asyncpg.Connection, letters: Sequence[LedgerRow]) -> None:
     for p in {row.partition for row in letters}:
         count = sum(row.partition == p for row in letters)
         recent = await connection.fetchval(queries()["recent_dead_letters"], p)
@@ -60,16 +60,16 @@ def _is_odd(entry: LogEntry) -> bool:
     return entry.original is not None or entry.kind == HEAL
 
 
-def _is_told_by_its_tombstone(row: Row) -> bool:
+def _is_told_by_its_tombstone(row: LedgerRow) -> bool:
     """A heal is nothing but what it moved and whose it is."""
     return row.is_dead and row.tombstone != BARE and row.entry is not None and row.entry.kind == HEAL
 
 
-def _place(row: Row) -> tuple[int, int, int]:
+def _place(row: LedgerRow) -> tuple[int, int, int]:
     return row.partition, row.epoch, row.seq
 
 
-def _settles(row: Row) -> tuple[int, int, int, int] | None:
+def _settles(row: LedgerRow) -> tuple[int, int, int, int] | None:
     """The place of what was set aside and is recorded or taken back by this row, and the row's own seq."""
     if row.original is not None:
         return row.partition, *row.original[:2], row.seq

@@ -15,14 +15,14 @@ import asyncpg
 import msgspec
 import structlog
 
+from ..drivers.postgres import connect, queries
+from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused, ask, transact
 from ..metrics import DRIFT_CHECKS, DRIFTING
 from ..model.namespace import Namespace
 from ..settings import Settings
 from ..store import keys
-from ..store.directory import namespace_of
-from ..store.postgres import connect, queries
-from ..store.redis import LOST, Link, Refused, ask, at_once
-from ..store.stats import kept_sums
+from ..store.namespace_cache import namespace_from_row
+from ..store.stats_reader import kept_sums
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ _VERSIONS_A_CALL = 1_000
 _QUERY_S_MAX = 60.0
 
 
-class Whole(NamedTuple):
+class BoardTotals(NamedTuple):
     """What a board comes to; None: not to be told."""
 
     users: int | None
@@ -51,7 +51,7 @@ class Whole(NamedTuple):
     squares: int | None
 
 
-class Drift:
+class DriftCheck:
     """One persister's share: the namespaces of the partitions it holds, the changed ones first."""
 
     def __init__(self, settings: Settings, leases: Mapping[int, Any]) -> None:
@@ -68,13 +68,13 @@ class Drift:
     async def run(self) -> None:
         """Rounds, for ever; whatever is lost is connected to again."""
         while True:
-            link, connection = Link(self._settings.redis_url, []), None
+            link, connection = RedisConnection(self._settings.redis_url, []), None
             try:
                 connection = await _connect(self._settings.postgres_url)
                 while True:
                     await self._round(connection, link)
                     await asyncio.sleep(self._settings.chores_s)
-            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 log.debug("drift is not looked for", error=f"{type(error).__name__}: {error}")
             except Exception:  # Nobody waits for this task: what ends it would end it silently, and for good.
                 log.exception("the search for drift broke off, and begins anew")
@@ -84,7 +84,7 @@ class Drift:
                     connection.terminate()
             await asyncio.sleep(_AGAIN_S)
 
-    async def _round(self, connection: asyncpg.Connection, link: Link) -> None:
+    async def _round(self, connection: asyncpg.Connection, link: RedisConnection) -> None:
         """Looks at every namespace once."""
         rows = await connection.fetch(queries()["namespaces_of_partitions"], list(self._leases))
         namespaces = [namespace for row in rows if (namespace := _readable(row)) is not None]
@@ -101,7 +101,7 @@ class Drift:
             if namespace.partition in self._leases:
                 try:
                     await self._look(connection, link, namespace)
-                except (Refused, asyncpg.PostgresError) as error:
+                except (RedisRefused, asyncpg.PostgresError) as error:
                     if connection.is_closed():
                         raise
                     log.warning("a board cannot be read", namespace=namespace.name, error=str(error))
@@ -114,15 +114,15 @@ class Drift:
         self._drifting = {ns: p for ns, p in self._drifting.items() if ns in ids}
         DRIFTING.set(len(self._drifting))
 
-    async def _look(self, connection: asyncpg.Connection, link: Link, namespace: Namespace) -> None:
+    async def _look(self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace) -> None:
         p = namespace.partition
-        wishes = await _row(connection, "wishes", p)
+        desired_states = await _row(connection, "wishes", p)
         version, held = await _held(link, namespace)
-        if wishes["open"] or not await _reaches(connection, p, version):
+        if desired_states["open"] or not await _reaches(connection, p, version):
             return
         wanted = await _wanted(connection, link, namespace, version)
         # A lease that went meanwhile took the namespace with it; a wish may have come true in between.
-        if wanted is None or p not in self._leases or await _row(connection, "wishes", p) != wishes:
+        if wanted is None or p not in self._leases or await _row(connection, "wishes", p) != desired_states:
             return
         differs = any(None not in pair and pair[0] != pair[1] for pair in zip(held, wanted, strict=True))
         # Deleted since the list was read: its boards are on their way out.
@@ -131,7 +131,7 @@ class Drift:
         DRIFT_CHECKS.inc()
         self._tell(namespace, held, wanted, differs)
 
-    def _tell(self, namespace: Namespace, held: Whole, wanted: Whole, differs: bool) -> None:
+    def _tell(self, namespace: Namespace, held: BoardTotals, wanted: BoardTotals, differs: bool) -> None:
         was_known = namespace.id in self._drifting
         if differs:
             self._drifting[namespace.id] = namespace.partition
@@ -148,7 +148,7 @@ class Drift:
 def _readable(row: asyncpg.Record) -> Namespace | None:
     """A namespace; None for one whose rules are of a later version: another persister looks at it."""
     try:
-        return namespace_of(row)
+        return namespace_from_row(row)
     except msgspec.DecodeError:
         return None
 
@@ -164,7 +164,7 @@ async def _row(connection: asyncpg.Connection, query: str, *args: Any) -> asyncp
     return row
 
 
-async def _versions(link: Link, namespaces: list[Namespace]) -> dict[int, int]:
+async def _versions(link: RedisConnection, namespaces: list[Namespace]) -> dict[int, int]:
     """The versions of the `all` boards."""
     found: dict[int, int] = {}
     for first in range(0, len(namespaces), _VERSIONS_A_CALL):
@@ -176,20 +176,20 @@ async def _versions(link: Link, namespaces: list[Namespace]) -> dict[int, int]:
 
 
 def _version(text: bytes | None) -> int:
-    """A board's version; none: nothing was ever written there. Refused."""
+    """A board's version; none: nothing was ever written there. RedisRefused."""
     if text is not None and not text.isdigit():
-        raise Refused(f"its version is {text.decode(errors='replace')!r}")
+        raise RedisRefused(f"its version is {text.decode(errors='replace')!r}")
     return int(text or 0)
 
 
-async def _held(link: Link, namespace: Namespace) -> tuple[int, Whole]:
+async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, BoardTotals]:
     """The board's version, and what it comes to in Redis at that very version."""
     p, ns = namespace.partition, namespace.id
     calls = [("HMGET", keys.space(p, ns), "v:all", "t:all"), ("ZCARD", keys.board(p, ns, "all"))]
-    (version, text), users = await at_once(link, calls)
+    (version, text), users = await transact(link, calls)
     if not namespace.rules.statistics:
-        return _version(version), Whole(users, None, None)
-    return _version(version), Whole(users, *kept_sums(text))
+        return _version(version), BoardTotals(users, None, None)
+    return _version(version), BoardTotals(users, *kept_sums(text))
 
 
 async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
@@ -202,7 +202,9 @@ async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
     return True
 
 
-async def _wanted(connection: asyncpg.Connection, link: Link, namespace: Namespace, version: int) -> Whole | None:
+async def _wanted(
+    connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace, version: int
+) -> BoardTotals | None:
     """What the board is to come to at a version by the ledger; None where too much came since. The count of users
     cannot be told backwards: of a board that has moved on it is left out."""
     p, ns = namespace.partition, namespace.id
@@ -210,8 +212,8 @@ async def _wanted(connection: asyncpg.Connection, link: Link, namespace: Namespa
     now = await ask(link, ("HGET", keys.space(p, ns), "v:all"))
     scores, squares = int(row["scores"]), int(row["squares"])
     if _version(now) == version:
-        return Whole(row["users"], scores, squares)
+        return BoardTotals(row["users"], scores, squares)
     if not row["is_near"]:
         return None
     users = row["users"] if row["later"] == 0 else None
-    return Whole(users, scores - int(row["later_scores"]), squares - int(row["later_squares"]))
+    return BoardTotals(users, scores - int(row["later_scores"]), squares - int(row["later_squares"]))

@@ -7,27 +7,27 @@ can use; whoever bears the old one from then on is a new user.
 import msgspec
 
 from ..model.entry import LogEntry
-from ..model.veil import Intent, placeholder
-from .sink import Sink
+from ..model.visibility import VisibilityIntent, erased_name
+from .ledger_session import LedgerSession
 
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 _pack = msgspec.msgpack.Encoder().encode
 
 
-async def finish(sink: Sink, intent: Intent) -> None:
+async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
     """Forgets a user whom every partition was cleared of; does nothing where another persister was faster."""
-    async with sink.transaction():
-        if not await sink.fetch("lock_erasure", intent.number, intent.version):
+    async with session.transaction():
+        if not await session.fetch("lock_erasure", intent.number, intent.version):
             return
-        name = placeholder(intent.number)
-        await sink.fetch("erase_meta", intent.number)
-        await sink.fetch("erase_profile", intent.number)
-        for row in await sink.fetch("set_aside_of", intent.name):
-            await sink.fetch("put_set_aside", *row[:3], _without(row["entry"], intent.name, name))
-        await sink.fetch("settle_erased", intent.number)
-        await sink.fetch("erase_name", intent.number, name)
-        await sink.fetch("count_erasure")
-        await sink.fetch("release_erased", intent.number)
+        name = erased_name(intent.number)
+        await session.fetch("erase_meta", intent.number)
+        await session.fetch("erase_profile", intent.number)
+        for row in await session.fetch("set_aside_of", intent.name):
+            await session.fetch("put_set_aside", *row[:3], _without(row["entry"], intent.name, name))
+        await session.fetch("settle_erased", intent.number)
+        await session.fetch("erase_name", intent.number, name)
+        await session.fetch("count_erasure")
+        await session.fetch("release_erased", intent.number)
 
 
 def _without(packed: bytes, user: str, name: str) -> bytes:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import asyncpg
 import structlog
 
+from ..drivers.redis import RedisRefused
 from ..metrics import FAULTS
-from ..store.redis import Refused
 from .failure import TooManyDeadLetters, code_of, public_cause
 from .leases import Superseded
 
@@ -40,7 +40,7 @@ HEALS, LETTERS, ARCHIVES = "all heals", "all dead letters", "all archives"
 EVERYWHERE = -1
 
 
-class Unit(NamedTuple):
+class WorkUnit(NamedTuple):
     """A unit of work. kind: one of those above; name: what it is within its partition, never a client's text."""
 
     partition: int
@@ -48,7 +48,9 @@ class Unit(NamedTuple):
     name: str = ""
 
 
-PUBLISHING, SEALING, USERS = (Unit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users"))
+PUBLISHING, SEALING, USERS = (
+    WorkUnit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users")
+)
 
 
 @dataclass(slots=True)
@@ -66,13 +68,13 @@ class Faults:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._held: dict[Unit, Fault] = {}
-        self._untold: dict[Unit, None] = {}
+        self._held: dict[WorkUnit, Fault] = {}
+        self._untold: dict[WorkUnit, None] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def is_due(self, unit: Unit) -> bool:
+    def is_due(self, unit: WorkUnit) -> bool:
         """Whether a unit may be tried now."""
         held = self._held.get(unit)
         return held is None or held.due <= self._clock()
@@ -81,7 +83,7 @@ class Faults:
         """The names of the units of a kind that are not due."""
         return [unit.name for unit in self._held if unit[:2] == (partition, kind) and not self.is_due(unit)]
 
-    def note(self, unit: Unit, error: Exception) -> None:
+    def note(self, unit: WorkUnit, error: Exception) -> None:
         """A unit failed: it waits, twice as long as the last time."""
         held = self._held.get(unit)
         first = DEAD_LETTERS_PAUSE_S if isinstance(error, TooManyDeadLetters) else FIRST_PAUSE_S
@@ -98,7 +100,7 @@ class Faults:
         self._held[unit] = Fault(cause, code, pause, self._clock() + pause)
         self._gauge(unit, code, 1)
 
-    def clear(self, unit: Unit) -> None:
+    def clear(self, unit: WorkUnit) -> None:
         """A unit succeeded."""
         held = self._held.pop(unit, None)
         if held is not None:
@@ -113,7 +115,7 @@ class Faults:
             self._untold.pop(unit, None)
 
     @contextmanager
-    def guard(self, unit: Unit) -> Iterator[None]:
+    def guard(self, unit: WorkUnit) -> Iterator[None]:
         """Whatever fails within is this unit's alone. Where the connection to a store was lost it is raised on, and the
         unit waits all the same: if it was what broke the connection, the others come first the next time."""
         try:
@@ -127,7 +129,7 @@ class Faults:
         else:
             self.clear(unit)
 
-    async def attempt(self, unit: Unit, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+    async def attempt(self, unit: WorkUnit, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Does a unit's work if it is due; what fails is this unit's alone. What `guard` raises."""
         if self.is_due(unit):
             with self.guard(unit):
@@ -137,7 +139,7 @@ class Faults:
         self, kind: str, partitions: Collection[int], work: Callable[[list[int]], Awaitable[None]]
     ) -> None:
         """Work that is one for some partitions: at once, and where that fails for each alone."""
-        due = [p for p in partitions if self.is_due(Unit(p, kind))]
+        due = [p for p in partitions if self.is_due(WorkUnit(p, kind))]
         if not due:
             return
         try:
@@ -146,20 +148,20 @@ class Faults:
             if is_lost(error):
                 raise
             for p in due:
-                with self.guard(Unit(p, kind)):
+                with self.guard(WorkUnit(p, kind)):
                     await work([p])
         else:
             for p in due:
-                self.clear(Unit(p, kind))
+                self.clear(WorkUnit(p, kind))
 
-    def take(self) -> list[tuple[Unit, str | None]]:
+    def take(self) -> list[tuple[WorkUnit, str | None]]:
         """What Postgres does not know yet: units and why they fail, None where they do no more."""
         taken = list(self._untold)[:TOLD_A_PASS_MAX]
         for unit in taken:
             del self._untold[unit]
         return [(unit, self._held[unit].cause if unit in self._held else None) for unit in taken]
 
-    def put_back(self, units: Collection[Unit]) -> None:
+    def put_back(self, units: Collection[WorkUnit]) -> None:
         """These could not be told."""
         self._untold.update(dict.fromkeys(units))
 
@@ -168,13 +170,13 @@ class Faults:
         self._untold.update(dict.fromkeys(unit for unit in self._held if unit.partition == partition))
 
     @staticmethod
-    def _gauge(unit: Unit, code: str, step: int) -> None:
+    def _gauge(unit: WorkUnit, code: str, step: int) -> None:
         FAULTS.labels(unit.kind, str(unit.partition), code).inc(step)
 
 
 def is_lost(error: Exception) -> bool:
     """Whether a connection is gone: nothing that is asked on it tells whose fault anything is."""
-    if isinstance(error, Refused):
+    if isinstance(error, RedisRefused):
         return False
     if isinstance(error, Superseded):
         return True

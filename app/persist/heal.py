@@ -8,18 +8,18 @@ from hashlib import blake2b
 
 import msgspec
 
+from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.chain import FOLLOWS
-from ..model.correction import Moves, cells_of, held_of, plan_moves
-from ..model.entry import GRANT, HEAL, SEAL, Entry, entry_id
+from ..model.correction import CellOps, cells_of, plan_ops, state_from_entry
+from ..model.entry import GRANT, HEAL, SEAL, PlannedEntry, entry_id
 from ..model.namespace import Namespace
-from ..model.veil import ERASE, HIDE, UNHIDE
+from ..model.visibility import ERASE, HIDE, UNHIDE
 from ..store import apply, keys
 from ..store.partitions import read_head
-from ..store.redis import Link, Refused
 from .faults import HEAL as HEAL_FAILS
-from .faults import Faults, Unit, is_lost
-from .others import others_of
-from .sink import Offset, Sink, Stray, stray_of
+from .faults import Faults, WorkUnit, is_lost
+from .ledger_session import LedgerOffset, LedgerSession, UnhealedDuplicate, duplicate_from_row
+from .other_grants import other_grants_of
 
 #: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
 HEALS_A_PASS_MAX = 100
@@ -30,36 +30,43 @@ _HARMLESS = frozenset((SEAL, HIDE, UNHIDE, ERASE))
 _COME_AGAIN = ("stale_user", "stale_rules", "log_full")
 
 
-async def heal(sink: Sink, link: Link, p: int, offset: Offset, faults: Faults) -> None:
+async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults) -> None:
     """Applies the open heals of a partition, user by user, some of them a pass: one that fails waits and leaves its
     place to the others. O(heals × their users' grants)."""
-    users: dict[tuple[int, str], list[Stray]] = {}
-    for row in await sink.fetch("open_heals", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
+    users: dict[tuple[int, str], list[UnhealedDuplicate]] = {}
+    for row in await session.fetch("open_heals", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
         try:
-            stray = stray_of(row)
+            stray = duplicate_from_row(row)
         except msgspec.DecodeError as error:
             faults.note(_unit(p, row["epoch"], row["seq"]), error)
             continue
         if stray.healed_seq is not None:
-            await sink.close_heal(p, stray, stray.healed_seq)
+            await session.close_heal(p, stray, stray.healed_seq)
         elif stray.claimed.kind == GRANT:
             users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
         elif stray.claimed.kind in _HARMLESS:
-            await sink.close_heal(p, stray, stray.seq)
+            await session.close_heal(p, stray, stray.seq)
         else:
             # A heal stands on the ledger's last word of its user, so it cannot come twice; if one does, it is told.
             faults.note(
-                _unit(p, stray.epoch, stray.seq), Refused(f"an entry of the kind {stray.claimed.kind} came twice")
+                _unit(p, stray.epoch, stray.seq), RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
             )
     for strays in users.values():
-        await _try_user(sink, link, p, offset, strays, faults)
+        await _try_user(session, link, p, offset, strays, faults)
 
 
-async def _try_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequence[Stray], faults: Faults) -> None:
+async def _try_user(
+    session: LedgerSession,
+    link: RedisConnection,
+    p: int,
+    offset: LedgerOffset,
+    strays: Sequence[UnhealedDuplicate],
+    faults: Faults,
+) -> None:
     """Of one user: whatever fails is theirs alone."""
     units = [_unit(p, stray.epoch, stray.seq) for stray in strays]
     try:
-        await _heal_user(sink, link, p, offset, strays)
+        await _heal_user(session, link, p, offset, strays)
     except Exception as error:
         for unit in units:
             faults.note(unit, error)
@@ -70,59 +77,63 @@ async def _try_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequ
             faults.clear(unit)
 
 
-def _unit(p: int, epoch: int, seq: int) -> Unit:
-    return Unit(p, HEAL_FAILS, f"{epoch}-{seq}")
+def _unit(p: int, epoch: int, seq: int) -> WorkUnit:
+    return WorkUnit(p, HEAL_FAILS, f"{epoch}-{seq}")
 
 
-async def _heal_user(sink: Sink, link: Link, p: int, offset: Offset, strays: Sequence[Stray]) -> None:
+async def _heal_user(
+    session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, strays: Sequence[UnhealedDuplicate]
+) -> None:
     """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
     calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
     version, seq = await link.run(calls)
     for reply in (version, seq):
         if isinstance(reply, Exception):
-            raise Refused(str(reply))
+            raise RedisRefused(str(reply))
     if version is None or int(seq or 0) > offset.seq:
         return
-    namespace = Namespace(namespace_id, "", p, int(version), await sink.rules(namespace_id))
+    namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))
     entries = []
     for i in range(len(strays)):
         hold = FOLLOWS if i else f"u={int(seq or 0)}"
-        entries.append(_entry(namespace, strays[i], await _plan(sink, namespace, strays[: i + 1], hold)))
+        entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
     head = await read_head(link, p)
     head.known = (offset.epoch, offset.seq, offset.digest)
     (reply,) = await link.run([apply.pack(p, entries, head)])
     for stray, outcome in zip(strays, apply.read(reply), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
-            await sink.close_heal(p, stray, outcome.seq)
+            await session.close_heal(p, stray, outcome.seq)
         elif outcome.code not in _COME_AGAIN:
-            raise Refused(f"{outcome.code} {outcome.detail or ''}".strip())
+            raise RedisRefused(f"{outcome.code} {outcome.detail or ''}".strip())
 
 
-async def _plan(sink: Sink, namespace: Namespace, strays: Sequence[Stray], hold: str) -> Moves:
+async def _plan(
+    session: LedgerSession, namespace: Namespace, strays: Sequence[UnhealedDuplicate], hold: str
+) -> CellOps:
     """What becomes of each number without the last of some duplicates, where those before it are taken back already."""
     stray = strays[-1]
     # One that went into quarantine, as its grant had, moved nothing.
-    before = held_of(stray.claimed, stray.seq) if stray.weight else None
+    before = state_from_entry(stray.claimed, stray.seq) if stray.weight else None
     windows, labels = cells_of(namespace, before, None)
     gone = [stray.seq for stray in strays]
     user = stray.claimed.user
-    others = await others_of(sink, namespace, user, stray.seq, [], windows, labels, gone)
-    return plan_moves(namespace, before, None, others.cells, hold, kept=others.kept)
+    others = await other_grants_of(session, namespace, user, stray.seq, [], windows, labels, gone)
+    return plan_ops(namespace, before, None, others.cells, hold, kept=others.kept)
 
 
-def _entry(namespace: Namespace, stray: Stray, moves: Moves) -> Entry:
+def _entry(namespace: Namespace, stray: UnhealedDuplicate, ops: CellOps) -> PlannedEntry:
     """`heal:<epoch>-<seq>` is its grant_id, so that each counts once."""
     name, claimed = f"heal:{stray.epoch}-{stray.seq}", stray.claimed
     body = msgspec.structs.replace(
         claimed, kind=HEAL, grant_id=name, amount=-claimed.amount, weight=-stray.weight, meta=None
     )
-    return Entry(
+    return PlannedEntry(
         namespace,
         body,
         id=entry_id(HEAL, namespace.id, name, 1),
         content=blake2b(f"{name} {body.amount}".encode(), digest_size=16).digest(),
-        windows=moves.windows,
-        labels=moves.labels,
-        moves="t" + moves.text,
+        windows=ops.windows,
+        labels=ops.labels,
+        ops="t" + ops.text,
     )

@@ -7,7 +7,7 @@ from time import monotonic
 import asyncpg
 import structlog
 
-from ..store.postgres import connect, queries
+from ..drivers.postgres import connect, queries
 from .leases import LEASE_S, Superseded
 
 log = structlog.get_logger()

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic
 
-from .sink import Offset
+from .ledger_session import LedgerOffset
 
 #: Marks that a partition's tail keeps: one per transaction; beyond it the tail is cut more coarsely.
 MARKS_MAX = 10_000
@@ -17,17 +17,17 @@ class Lease:
     marks: when the offset came to be what it was, oldest first (seconds of the monotonic clock).
     """
 
-    offset: Offset
-    read: Offset
+    offset: LedgerOffset
+    read: LedgerOffset
     checked: bool = False
-    marks: deque[tuple[float, Offset]] = field(default_factory=deque)
+    marks: deque[tuple[float, LedgerOffset]] = field(default_factory=deque)
 
     @classmethod
-    def taken(cls, offset: Offset) -> "Lease":
+    def taken(cls, offset: LedgerOffset) -> "Lease":
         """A partition whose ledger stands at `offset`."""
         return cls(offset, offset, marks=deque([(monotonic(), offset)]))
 
-    def advance(self, offset: Offset) -> None:
+    def advance(self, offset: LedgerOffset) -> None:
         """The ledger has come to `offset`."""
         self.offset = offset
         self.marks.append((monotonic(), offset))

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import asyncpg
 import structlog
 
-from ..store.postgres import queries
+from ..drivers.postgres import queries
 
 log = structlog.get_logger()
 

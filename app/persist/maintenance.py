@@ -7,15 +7,15 @@ from typing import Any
 import asyncpg
 import structlog
 
-from ..store.redis import LOST
+from ..drivers.redis import REDIS_ERRORS
 from .clocks import ClockSkewed
-from .ending import end
 from .leases import Superseded
-from .sink import Sink
+from .ledger_session import LedgerSession
+from .task_end import cancel_and_wait
 
 log = structlog.get_logger()
 
-STORES_LOST = (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+STORES_LOST = (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 #: Seconds before a task that lost a store connects again.
 AGAIN_S = 0.5
@@ -33,7 +33,7 @@ class Maintenance:
         """Has a task run on its own."""
         self._tasks.append(asyncio.create_task(work))
 
-    def repeat(self, name: str, step: Callable[[Sink], Awaitable[None]], statement_s: float) -> None:
+    def repeat(self, name: str, step: Callable[[LedgerSession], Awaitable[None]], statement_s: float) -> None:
         """Takes steps on a connection of their own, again and again; what a store refuses is begun anew on another one.
         statement_s: what a statement may take."""
         self.run(self._repeat(name, step, statement_s))
@@ -46,15 +46,15 @@ class Maintenance:
 
     async def end(self) -> None:
         """Ends every task."""
-        await asyncio.gather(*(end(task) for task in self._tasks))
+        await asyncio.gather(*(cancel_and_wait(task) for task in self._tasks))
 
-    async def _repeat(self, name: str, step: Callable[[Sink], Awaitable[None]], statement_s: float) -> None:
+    async def _repeat(self, name: str, step: Callable[[LedgerSession], Awaitable[None]], statement_s: float) -> None:
         while True:
-            sink = None
+            session = None
             try:
-                sink = await Sink.connect(self._url, self._number, statement_s)
+                session = await LedgerSession.connect(self._url, self._number, statement_s)
                 while True:
-                    await step(sink)
+                    await step(session)
             except STORES_LOST as error:
                 log.warning("store lost", task=name, error=f"{type(error).__name__}: {error}")
             except Superseded as error:
@@ -64,6 +64,6 @@ class Maintenance:
             except Exception:  # It must not end the writing of the ledger, nor itself.
                 log.exception("a task broke off, and begins anew", task=name)
             finally:
-                if sink is not None:
-                    sink.terminate()
+                if session is not None:
+                    session.terminate()
             await asyncio.sleep(AGAIN_S)

@@ -8,37 +8,37 @@ from typing import Any
 
 import structlog
 
+from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..drivers.scripts import Script
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import APPLY, CallRefused
 from ..store.changes import BUMP, NAME
-from ..store.directory import PUBLISH
+from ..store.namespace_cache import PUBLISH
 from ..store.partitions import read_head
-from ..store.redis import Call, Link, Refused
-from ..store.scripts import Script
-from ..store.veil import FORGET, UNVEIL, VEIL
-from .archive import ARCHIVE, Archivist
-from .archive import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
+from ..store.visibility import CLEAR_STATE, FORGET, SET_STATE
+from .archivist import ARCHIVE, Archivist
+from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
+from .bucket_schedule import BucketSchedule
 from .chores import ROTATE
-from .counting import Counting
-from .drift import Drift
-from .ending import end
-from .faults import EVERYWHERE, LEDGER, LOG, Faults, Unit
-from .flush import FLUSH, Flusher
+from .drift import DriftCheck
+from .faults import EVERYWHERE, LEDGER, LOG, Faults, WorkUnit
+from .flusher import FLUSH, Flusher
 from .heartbeat import beat
 from .lease import Lease
 from .leases import Superseded
+from .ledger_row import LedgerRow, read_row
+from .ledger_session import LedgerOffset, LedgerSession
+from .ledger_writer import LedgerWriter, report_faults
 from .maintenance import STORES_LOST, Maintenance
+from .open_windows import OpenWindows
 from .round import STATEMENT_S_MAX as ROUND_STATEMENT_S_MAX
-from .round import Round
-from .row import Row, read_row
-from .sink import Offset, Sink
-from .windows import OpenWindows
-from .writer import LedgerWriter, tell_faults
+from .round import ChoreRound
+from .task_end import cancel_and_wait
 
 log = structlog.get_logger()
 
-SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, NAME, VEIL, UNVEIL, FORGET, ARCHIVE)
+SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, NAME, SET_STATE, CLEAR_STATE, FORGET, ARCHIVE)
 
 #: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
 BLOCK_MS = 1_000
@@ -54,17 +54,17 @@ BALANCE_S = 1.0
 IDLE_S = 0.2
 
 
-class Stopped(Exception):
+class PartitionStopped(Exception):
     """A partition whose log does not continue its ledger: nothing more is written until somebody has looked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """Rows of one partition that follow its offset without a gap."""
 
     partition: int
     lease: Lease
-    rows: list[Row]
+    rows: list[LedgerRow]
 
 
 class Worker:
@@ -76,7 +76,7 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        connect: Callable[[Sequence[Script]], Link],
+        connect: Callable[[Sequence[Script]], RedisConnection],
         partitions: int,
         clock: Callable[[], int],
     ) -> None:
@@ -87,19 +87,19 @@ class Worker:
         self._leases: dict[int, Lease] = {}
         self._stopped: dict[int, float] = {}
         self._released: set[int] = set()
-        self._sink: Sink | None = None
+        self._session: LedgerSession | None = None
         self._beside: Maintenance | None = None
-        self._ahead: asyncio.Task[list[Batch]] | None = None
+        self._ahead: asyncio.Task[list[RowBatch]] | None = None
         self._busy = 1
         self._pause = 0.0
         self._balanced = 0.0
         self._passed = monotonic()
         self._clock = clock
-        self._counting = Counting()
+        self._counting = BucketSchedule()
         self._windows = OpenWindows()
         self._archivist = Archivist(settings.chores_s)
         self._flusher = Flusher(flush_link, settings.log_tail_s)
-        self._drift = Drift(settings, self._leases)
+        self._drift = DriftCheck(settings, self._leases)
         self._faults = Faults()
         self._writer = LedgerWriter(self._faults)
 
@@ -109,7 +109,7 @@ class Worker:
         try:
             await self._run()
         finally:
-            await end(drift)
+            await cancel_and_wait(drift)
             await self._drop()
             for link in self._links:
                 await link.close()
@@ -129,15 +129,15 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
 
-    async def _open(self) -> Sink:
+    async def _open(self) -> LedgerSession:
         """A new session, with a number of its own, and its tasks."""
         url = self._settings.postgres_url
-        sink = self._sink = await Sink.connect(url)
-        await sink.forget_faults(EVERYWHERE)
+        session = self._session = await LedgerSession.connect(url)
+        await session.forget_faults(EVERYWHERE)
         self._faults.tell_again(EVERYWHERE)
         self._passed = monotonic()
-        beside = self._beside = Maintenance(url, sink.leases.number)
-        chores = Round(
+        beside = self._beside = Maintenance(url, session.leases.number)
+        chores = ChoreRound(
             self._settings,
             link=self._chores_link,
             apply_link=self._apply_link,
@@ -148,13 +148,13 @@ class Worker:
             clock=self._clock,
         )
 
-        async def archive(own: Sink) -> None:
-            await self._archivist.step(own, self._archive_link, self._leases, sink.seals.pending, self._faults)
+        async def archive(own: LedgerSession) -> None:
+            await self._archivist.step(own, self._archive_link, self._leases, session.seals.pending, self._faults)
 
-        beside.run(beat(url, sink.leases.number, lambda: self._passed))
+        beside.run(beat(url, session.leases.number, lambda: self._passed))
         beside.repeat("chores", chores.step, ROUND_STATEMENT_S_MAX)
         beside.repeat("archives", archive, ARCHIVE_STATEMENT_S_MAX)
-        return sink
+        return session
 
     async def _drop(self) -> None:
         """Ends the session: forgets every lease and whatever was read under it."""
@@ -164,21 +164,21 @@ class Worker:
             self._ahead = None
         if self._beside is not None:
             await self._beside.end()
-        if self._sink is not None:
-            self._sink.terminate()
-        self._sink = self._beside = None
+        if self._session is not None:
+            self._session.terminate()
+        self._session = self._beside = None
         self._leases.clear()
         self._tell_held()
         self._released.clear()
         self._balanced = 0.0
 
     async def _pass(self) -> None:
-        sink = self._sink or await self._open()
+        session = self._session or await self._open()
         if self._beside is not None:
             self._beside.check()
         self._passed = monotonic()
         if monotonic() - self._balanced >= BALANCE_S:
-            await self._balance(sink)
+            await self._balance(session)
             self._balanced = monotonic()
         if not self._leases and self._ahead is None:
             await asyncio.sleep(IDLE_S)
@@ -186,48 +186,48 @@ class Worker:
         batches = await (self._ahead or self._read())
         # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
         self._ahead = asyncio.create_task(self._read()) if batches else None
-        held = await self._write(sink, [b for b in batches if self._leases.get(b.partition) is b.lease])
+        held = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
         for batch in held:
             last = batch.rows[-1]
             self._windows.note(batch.rows)
-            batch.lease.advance(Offset(last.epoch, last.seq, last.digest))
+            batch.lease.advance(LedgerOffset(last.epoch, last.seq, last.digest))
         self._counting.note([b.partition for b in held], sum(len(b.rows) for b in held))
         await self._flusher.tell(self._leases, [b.partition for b in held])
-        await tell_faults(self._faults, sink)
+        await report_faults(self._faults, session)
 
-    async def _write(self, sink: Sink, batches: list[Batch]) -> list[Batch]:
+    async def _write(self, session: LedgerSession, batches: list[RowBatch]) -> list[RowBatch]:
         """What the ledger took. A partition that it did not take keeps its place: some of its rows may be there, and
         what was read ahead of it goes with its lease."""
-        failed = await self._writer.write(sink, {b.partition: (b.lease.offset, b.rows) for b in batches})
+        failed = await self._writer.write(session, {b.partition: (b.lease.offset, b.rows) for b in batches})
         for p in failed:
-            offset = await sink.offset(p)
+            offset = await session.offset(p)
             self._leases[p] = Lease.taken(offset)
             self._counting.note([p], 0)
         self._windows.keep(self._leases.keys() - failed)
         return [b for b in batches if b.partition not in failed]
 
-    async def _balance(self, sink: Sink) -> None:
+    async def _balance(self, session: LedgerSession) -> None:
         """Takes partitions up to a fair share, gives up what is beyond it."""
-        live = await sink.leases.live()
+        live = await session.leases.live()
         share = -(-self._partitions // len(live))
         for p in list(self._leases)[share:]:
             self._leases.pop(p)
             self._released.add(p)
         if self._released:
-            self._released -= await sink.leases.release(self._released)
-        if not self._leases.keys() <= await sink.leases.held():
+            self._released -= await session.leases.release(self._released)
+        if not self._leases.keys() <= await session.leases.held():
             raise Superseded("another persister took partitions of this one")
         resting = {p for p, until in self._stopped.items() if until >= monotonic()} | self._released
         free = [p for p in range(self._partitions) if p not in self._leases and p not in resting]
         if free and len(self._leases) < share:
-            for p in await sink.leases.take(free, share - len(self._leases)):
-                await sink.seals.load(p)
-                self._leases[p] = Lease.taken(await sink.offset(p))
-                await sink.forget_faults(p)
+            for p in await session.leases.take(free, share - len(self._leases)):
+                await session.seals.load(p)
+                self._leases[p] = Lease.taken(await session.offset(p))
+                await session.forget_faults(p)
                 self._faults.tell_again(p)
                 self._counting.note([p], 0)
         self._tell_held()
-        sink.seals.keep(self._leases)
+        session.seals.keep(self._leases)
         self._faults.keep({*self._leases, *self._stopped})
 
     def _tell_held(self) -> None:
@@ -237,12 +237,12 @@ class Worker:
         self._windows.keep(self._leases)
         self._drift.keep(self._leases)
 
-    async def _read(self) -> list[Batch]:
+    async def _read(self) -> list[RowBatch]:
         """What the logs hold behind what was read; blocks a while where that is nothing."""
         for p in [p for p, lease in self._leases.items() if not lease.checked]:
             await self._check(p)
         await asyncio.sleep(self._pause)
-        leases = {p: lease for p, lease in self._leases.items() if self._faults.is_due(Unit(p, LEDGER))}
+        leases = {p: lease for p, lease in self._leases.items() if self._faults.is_due(WorkUnit(p, LEDGER))}
         if not leases:
             await asyncio.sleep(IDLE_S)
             return []
@@ -257,28 +257,28 @@ class Worker:
             return []
         self._busy = len(reply or ())
         for p in leases.keys() - {logs[name.decode()] for name, _ in reply or ()}:
-            self._faults.clear(Unit(p, LOG))
+            self._faults.clear(WorkUnit(p, LOG))
         batches = []
         for name, raw in reply or ():
             p = logs[name.decode()]
             lease = leases[p]
             try:
                 rows = _rows(p, raw, lease.read)
-            except Stopped as error:
+            except PartitionStopped as error:
                 self._stop(p, lease, str(error))
                 continue
-            lease.read = Offset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
-            batches.append(Batch(p, lease, rows))
+            lease.read = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
+            batches.append(RowBatch(p, lease, rows))
         self._pause = LINGER_S if 0 < sum(len(b.rows) for b in batches) < ROWS_WORTH_IT else 0.0
         return batches
 
     async def _stop_unreadable(self, leases: dict[int, Lease], reason: str) -> None:
-        """Logs that Redis does not read, each asked for alone, stop their partitions. Refused where none does."""
+        """Logs that Redis does not read, each asked for alone, stop their partitions. RedisRefused where none does."""
         calls: list[Call] = [("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0") for p in leases]
         replies = await self._log_link.run(calls)
         refused = {p: reply for p, reply in zip(leases, replies, strict=True) if isinstance(reply, Exception)}
         if not refused:
-            raise Refused(reason)
+            raise RedisRefused(reason)
         for p, reply in refused.items():
             self._stop(p, leases[p], f"the log cannot be read: {reply}")
 
@@ -294,13 +294,13 @@ class Worker:
                 wanted = f"{offset.epoch}-{offset.seq}"
                 (found,) = await self._log_link.run([("XRANGE", keys.log(p), wanted, wanted)])
                 if isinstance(found, Exception):
-                    raise Stopped(f"the log cannot be read: {found}")
+                    raise PartitionStopped(f"the log cannot be read: {found}")
                 if not found or found[0][1][1] != offset.digest:
-                    raise Stopped(f"the log does not hold {wanted} as the ledger does")
+                    raise PartitionStopped(f"the log does not hold {wanted} as the ledger does")
             elif head.epoch < offset.epoch:
-                raise Stopped("the log is of an earlier epoch than the ledger")
+                raise PartitionStopped("the log is of an earlier epoch than the ledger")
             lease.checked = True
-        except (CallRefused, Stopped) as error:
+        except (CallRefused, PartitionStopped) as error:
             self._stop(p, lease, str(error))
 
     def _stop(self, p: int, lease: Lease, reason: str) -> None:
@@ -308,20 +308,20 @@ class Worker:
         if self._leases.get(p) is not lease:
             return
         log.error("partition stopped", partition=p, reason=reason)
-        self._faults.note(Unit(p, LOG), Stopped(reason))
+        self._faults.note(WorkUnit(p, LOG), PartitionStopped(reason))
         del self._leases[p]
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
         self._tell_held()
 
 
-def _rows(p: int, raw: list[Any], offset: Offset) -> list[Row]:
+def _rows(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:
     """The stream's entries as rows: contiguous with the offset, or Stopped."""
     seq, rows = offset.seq, []
     for stream_id, fields in raw:
         row = read_row(p, stream_id, fields)
         seq += 1
         if row.seq != seq:
-            raise Stopped(f"the log goes on at {row.epoch}-{row.seq}, the ledger ends at seq {seq - 1}")
+            raise PartitionStopped(f"the log goes on at {row.epoch}-{row.seq}, the ledger ends at seq {seq - 1}")
         rows.append(row)
     return rows

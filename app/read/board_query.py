@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from ..http.bodies import check_names, int_of
 from ..model.errors import Invalid
 from ..model.text import ID_BYTES_MAX, check_label, check_text
-from ..wire import check_names, int_of
-from .boards import parse_cursor
-from .bounds import BOUNDS
+from .board_bodies import parse_cursor
+from .historical_boards import parse_history_cursor
 from .includes import parse_include
-from .past import parse_past_cursor
+from .score_bounds import BOUNDS
 
 #: Entries of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
@@ -33,7 +33,7 @@ _VIEWS = {
     "offset": {"offset", "limit", *BOUNDS},
 }
 
-View = tuple[str | int | bytes, ...]
+ReadArguments = tuple[str | int | bytes, ...]
 Params = Mapping[str, str]
 
 
@@ -41,7 +41,7 @@ class BoardQuery(NamedTuple):
     """The question. bounds: where scores bound a page; is_past: a moment of before is named. Their values hang on the
     namespace, and stand in `params`."""
 
-    view: View
+    view: ReadArguments
     ranking: str | None
     category: str | None
     include: frozenset[str]
@@ -52,7 +52,7 @@ class BoardQuery(NamedTuple):
 
 def board_query(query_string: bytes) -> BoardQuery:
     """The question that a query asks. Invalid."""
-    return _read(query_string) if len(query_string) > _QUERY_BYTES_MAX else _kept(query_string)
+    return _read(query_string) if len(query_string) > _QUERY_BYTES_MAX else _parsed(query_string)
 
 
 def category_of(params: Params) -> str | None:
@@ -85,10 +85,10 @@ def _read(query_string: bytes) -> BoardQuery:
     return BoardQuery(view, ranking, category, include, bool(bounds), is_past, params)
 
 
-_kept = lru_cache(maxsize=_QUERIES_MAX)(_read)
+_parsed = lru_cache(maxsize=_QUERIES_MAX)(_read)
 
 
-def _view(params: Params, users: list[str]) -> View:
+def _view(params: Params, users: list[str]) -> ReadArguments:
     kind = next((name for name in ("user", "around", "cursor") if name in params), "offset")
     for name in params:
         if name not in _VIEWS[kind] and name not in _EVERYWHERE:
@@ -104,7 +104,7 @@ def _view(params: Params, users: list[str]) -> View:
         return "around", params["around"], int_of(params, "radius", 5, 0, RADIUS_MAX)
     limit = int_of(params, "limit", 10, 1, LIMIT_MAX)
     if "cursor" in params and "as_of" in params:
-        return "page", parse_past_cursor(params["cursor"]), limit
+        return "page", parse_history_cursor(params["cursor"]), limit
     if "cursor" in params:
         return "after", *parse_cursor(params["cursor"]), limit
     return "page", int_of(params, "offset", 0, 0, 999_999_999), limit

@@ -10,19 +10,19 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import check_reader, need, principal_of
+from ..access.guard import check_reader, principal_of, require_scope
 from ..access.keys import Keyring
+from ..drivers.postgres import Postgres
+from ..http.bodies import answer, check_query, query_int
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
-from ..model.veil import told_name
-from ..store.directory import namespace_of
-from ..store.gather import Gatherer
+from ..model.visibility import visible_name
 from ..store.log import lag_behind
-from ..store.postgres import Postgres
-from ..wire import answer, check_query, query_int
+from ..store.namespace_cache import namespace_from_row
+from ..store.read_batcher import ReadBatcher
 
 #: Events of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
@@ -64,7 +64,7 @@ class Cursor(NamedTuple):
         return self._replace(audit_id=event.audit_id)
 
 
-class Ask(NamedTuple):
+class EventQuery(NamedTuple):
     """What a caller wants: types by their names; actor and session_id narrow them."""
 
     types: Sequence[str]
@@ -73,7 +73,7 @@ class Ask(NamedTuple):
     limit: int
 
     @classmethod
-    def parse(cls, request: Request) -> "Ask":
+    def parse(cls, request: Request) -> "EventQuery":
         """The query. Invalid."""
         check_query(request, "after", "type", "actor", "session_id", "limit")
         query = request.query_params
@@ -89,25 +89,25 @@ class Ask(NamedTuple):
         return cls(types, query.get("actor"), query.get("session_id"), limit)
 
 
-class Events:
+class EventHandlers:
     """A namespace's events, oldest first, of a deleted one too."""
 
-    def __init__(self, postgres: Postgres, gatherer: Gatherer, keyring: Keyring) -> None:
+    def __init__(self, postgres: Postgres, batcher: ReadBatcher, keyring: Keyring) -> None:
         self._postgres = postgres
-        self._gatherer = gatherer
+        self._batcher = batcher
         self._keyring = keyring
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/events`. Events name actors, so a public namespace's need a key, too."""
-        ask, after = Ask.parse(request), request.query_params.get("after")
+        ask, after = EventQuery.parse(request), request.query_params.get("after")
         cursor = None if after is None else Cursor.parse(after)
         name = request.path_params["namespace"]
-        need(await principal_of(request.scope, self._keyring), "read", name)
+        require_scope(await principal_of(request.scope, self._keyring), "read", name)
         namespace = await self._named(name, cursor)
         body = await self._read(namespace, cursor or Cursor(namespace.id, 0, 0), ask)
         # By now this process has heard of keys that were revoked before: reading the lag told it.
         principal = await principal_of(request.scope, self._keyring)
-        need(principal, "read", name)
+        require_scope(principal, "read", name)
         check_reader(principal, namespace)
         return answer(request, body)
 
@@ -116,12 +116,12 @@ class Events:
         check_text(name, "{namespace}", ID_BYTES_MAX)
         row = await self._postgres.fetch_one("named_namespace", name, None if cursor is None else cursor.namespace_id)
         if row is not None:
-            return namespace_of(row)
+            return namespace_from_row(row)
         if cursor is not None:
             raise Invalid("is not a cursor of this namespace", field="?after")
         raise NamespaceNotFound(f"there is no namespace {name!r}")
 
-    async def _read(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> dict[str, Any]:
+    async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> dict[str, Any]:
         """Events behind a cursor, and the cursor behind the last of them: at the end it waits for what is to come.
 
         Each source is taken from its front, whatever the clocks say: nothing that is committed late is skipped. `at`
@@ -140,10 +140,10 @@ class Events:
         return {
             "events": events,
             "next_after": str(cursor),
-            "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
+            "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
         }
 
-    async def _looked(self, cursor: Cursor, ask: Ask) -> int | None:
+    async def _looked(self, cursor: Cursor, ask: EventQuery) -> int | None:
         """Up to which seq a page looks through an actor's or a session's entries, where more lie behind; None: all."""
         if (ask.actor is None and ask.session_id is None) or not set(ask.types) & _KINDS.keys():
             return None
@@ -151,7 +151,9 @@ class Events:
         (row,) = await self._postgres.fetch("ledger_looked", cursor.namespace_id, cursor.seq, *narrowed)
         return int(row["seq"]) if row["entries"] == LOOK_ENTRIES_MAX else None
 
-    async def _of_ledger(self, namespace: Namespace, cursor: Cursor, ask: Ask, looked: int | None) -> list[LedgerEvent]:
+    async def _of_ledger(
+        self, namespace: Namespace, cursor: Cursor, ask: EventQuery, looked: int | None
+    ) -> list[LedgerEvent]:
         kinds = [_KINDS[name] for name in ask.types if name in _KINDS]
         if not kinds:
             return []
@@ -159,7 +161,7 @@ class Events:
         rows = await self._postgres.fetch("ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
         return [_ledger_event(namespace, row) for row in rows]
 
-    async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: Ask) -> list[AuditEvent]:
+    async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> list[AuditEvent]:
         types = [name for name in ask.types if name in OF_AUDIT]
         if not types or ask.session_id is not None:
             return []
@@ -176,7 +178,7 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
         return WindowSealed(at=row["recorded_at"], actor=None, **place)
     fields: dict[str, Any] = {
         "at": row["recorded_at"],
-        "user_id": told_name(row["user"]),
+        "user_id": visible_name(row["user"]),
         **{name: row[name] for name in ("actor", "seq", "epoch")},
     }
     if not issubclass(kind, GrantEvent):
@@ -200,7 +202,7 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
 def _audit_event(namespace: Namespace, row: asyncpg.Record) -> AuditEvent:
     body = msgspec.json.decode(row["body"], type=dict[str, Any])
     if body.pop("user_number", None) is not None:
-        body["user_id"] = told_name(row["user"])
+        body["user_id"] = visible_name(row["user"])
     if "change" in body:
         body["change"] = namespace.number(body["change"])
     return OF_AUDIT[row["type"]](at=row["at"], actor=row["actor"], audit_id=row["id"], **body)

@@ -6,15 +6,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..drivers.postgres import Postgres
+from ..http.bodies import answer, check_query, query_int
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.text import check_label
-from ..store.gather import Gatherer
 from ..store.log import lag_behind
-from ..store.postgres import Postgres
-from ..wire import answer, check_query, query_int
-from .history import grant_of
-from .rights import Door
+from ..store.read_batcher import ReadBatcher
+from .authorizer import ReadAuthorizer
+from .grant_history import grant_body
 
 #: Grants of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
@@ -23,10 +23,10 @@ LIMIT_MAX = 1_000
 class GrantLists:
     """Out of the ledger, oldest first, for a key with the scope `write`."""
 
-    def __init__(self, postgres: Postgres, gatherer: Gatherer, door: Door) -> None:
+    def __init__(self, postgres: Postgres, batcher: ReadBatcher, authorizer: ReadAuthorizer) -> None:
         self._postgres = postgres
-        self._gatherer = gatherer
-        self._door = door
+        self._batcher = batcher
+        self._authorizer = authorizer
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/grants?state=quarantined&source=&source_id=&cursor&limit`: `{"grants":[…],
@@ -53,12 +53,14 @@ class GrantLists:
             offset = await self._postgres.fetch_one("offset", namespace.partition)
             rows = await self._postgres.fetch(name, namespace.id, after, limit + 1, *(source or ()))
             return {
-                "grants": [grant_of(namespace, row) for row in rows[:limit]],
+                "grants": [grant_body(namespace, row) for row in rows[:limit]],
                 "next_cursor": _cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None,
-                "lag_seq": await lag_behind(self._gatherer, namespace.partition, offset),
+                "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
             }
 
-        return answer(request, await self._door.read_to_write(request.scope, request.path_params["namespace"], read))
+        return answer(
+            request, await self._authorizer.read_as_writer(request.scope, request.path_params["namespace"], read)
+        )
 
 
 def _source_of(source: str | None, source_id: str | None) -> tuple[str, str] | None:

@@ -10,10 +10,10 @@ from msgspec import UNSET, UnsetType
 
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..store.boards import Activity, read_users, users_call
-from ..store.gather import Gatherer
-from ..store.names import Names
-from .boards import BoardEntry, moment, streak
+from ..store.boards import Activity, activity_call, read_activity
+from ..store.profile_cache import ProfileCache
+from ..store.read_batcher import ReadBatcher
+from .board_bodies import BoardEntry, rfc3339, streak_body
 
 INCLUDES = ("streak", "updated_at")
 #: Users whose days and times one call asks for: Redis answers others between two calls.
@@ -40,9 +40,9 @@ def parse_include(texts: Sequence[str]) -> frozenset[str]:
     return frozenset(asked)
 
 
-async def included(
-    gatherer: Gatherer,
-    names: Names,
+async def with_includes(
+    batcher: ReadBatcher,
+    names: ProfileCache,
     namespace: Namespace,
     entries: Sequence[BoardEntry],
     asked: frozenset[str],
@@ -57,17 +57,17 @@ async def included(
     groups = [users[first : first + USERS_A_CALL_MAX] for first in range(0, len(users), USERS_A_CALL_MAX)]
     share = _DAYS_A_WEIGHT if days else _TIMES_A_WEIGHT
     replies = await asyncio.gather(
-        *(gatherer.call(users_call(namespace, group, days), 1 + len(group) // share) for group in groups)
+        *(batcher.call(activity_call(namespace, group, days), 1 + len(group) // share) for group in groups)
     )
-    found = [activity for reply in replies for activity in read_users(reply)]
+    found = [activity for reply in replies for activity in read_activity(reply)]
     zones = await names.zones_of(users) if days else {}
 
     def full(entry: BoardEntry, activity: Activity) -> FullEntry:
         more: dict[str, Any] = {}
         if "streak" in asked:
-            more["streak"] = streak(namespace, activity.days, now, zones.get(entry.user_id))
+            more["streak"] = streak_body(namespace, activity.days, now, zones.get(entry.user_id))
         if "updated_at" in asked:
-            more["updated_at"] = moment(activity.changed_at)
+            more["updated_at"] = rfc3339(activity.changed_at)
         return FullEntry(**msgspec.structs.asdict(entry), **more)
 
     rows = []

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..access.keys import Principal
+from ..drivers.postgres import Postgres
+from ..http.bodies import answer, check_query, query_int
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..model.profile import folded
+from ..model.profile import fold_name
 from ..model.text import NAME_CHARS_MAX, check_chars
-from ..store.postgres import Postgres
-from ..wire import answer, check_query, query_int
-from .rights import Door
+from .authorizer import ReadAuthorizer
 
 #: Characters of a beginning at least: one alone begins half of all names.
 Q_CHARS_MIN = 2
@@ -24,12 +24,12 @@ LOOKED_AT_MAX = 1_000
 _HIGHEST = "\U0010ffff"  # behind every character, in the order of the bytes too
 
 
-class Search:
+class UserSearch:
     """Out of Postgres, where a user's first grant may take some 50 ms to be known. StoreUnavailable."""
 
-    def __init__(self, postgres: Postgres, door: Door) -> None:
+    def __init__(self, postgres: Postgres, authorizer: ReadAuthorizer) -> None:
         self._postgres = postgres
-        self._door = door
+        self._authorizer = authorizer
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users?q=&limit&cursor`: `{"users":[{"user_id", "display_name", "avatar"}],
@@ -50,12 +50,12 @@ class Search:
         async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
             return await self._found(namespace, q, after, limit, principal.may("write", namespace.name))
 
-        return answer(request, await self._door.read_as(request.scope, request.path_params["namespace"], read))
+        return answer(request, await self._authorizer.read_as(request.scope, request.path_params["namespace"], read))
 
     async def _found(
         self, namespace: Namespace, q: str, after: tuple[str, int], limit: int, is_writer: bool
     ) -> dict[str, Any]:
-        name = folded(q)
+        name = fold_name(q)
         rows = await self._postgres.fetch(
             "search_users",
             *(namespace.id, q, q + _HIGHEST, name, name + _HIGHEST, *after, LOOKED_AT_MAX, limit + 1, is_writer),

@@ -10,17 +10,26 @@ from starlette.responses import Response
 
 from ..access.guard import may_read, principal_of
 from ..access.keys import Keyring, Principal
+from ..http.bodies import check_query
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
-from ..model.stats import PERCENTS, Edge, Percents, Statistics, band_of, figures, parse_percents, ranges_of
+from ..model.stats import (
+    PERCENTS,
+    Edge,
+    Percentiles,
+    Statistics,
+    band_of,
+    band_ranges,
+    parse_percentile_list,
+    statistics_body,
+)
 from ..model.windows import Window
-from ..store.archive import BoardReader
-from ..store.directory import Directory
-from ..store.stats import Bounds, StatsReader
-from ..wire import check_query
-from .boards import moment
-from .bounds import scores_between
-from .fresh import answer_fresh
+from ..store.board_reader import BoardReader
+from ..store.namespace_cache import NamespaceCache
+from ..store.stats_reader import ScoreBounds, StatsReader
+from .board_bodies import rfc3339
+from .conditional import answer_with_etag
+from .score_bounds import score_bounds
 
 #: Bins of a histogram: each is a look-up in the board.
 BINS_MAX = 100
@@ -30,20 +39,20 @@ NAMESPACES_MAX = 2_000
 _READS_MAX = 4
 
 
-class Stats:
+class StatsHandlers:
     """Statistics of boards."""
 
     def __init__(
         self,
         reader: StatsReader,
         boards: BoardReader,
-        directory: Directory,
+        namespace_cache: NamespaceCache,
         keyring: Keyring,
         clock: Callable[[], int],
     ) -> None:
         self._reader = reader
         self._boards = boards
-        self._directory = directory
+        self._namespace_cache = namespace_cache
         self._keyring = keyring
         self._clock = clock
 
@@ -53,8 +62,8 @@ class Stats:
         """One board's answer, of the scores within the query's bounds; bins: 0 for no histogram. Its bands are those of
         the whole board, at the same version unless that keeps changing. Invalid."""
         board = window.name if category is None else f"{window.name}:{category}"
-        bounds = Bounds(*scores_between(query, namespace))
-        percents = parse_percents(query.get("percentiles"), query.get("interpolate"))
+        bounds = ScoreBounds(*score_bounds(query, namespace))
+        percents = parse_percentile_list(query.get("percentiles"), query.get("interpolate"))
         for _ in range(_READS_MAX):
             found, (version, bands) = await asyncio.gather(
                 self._reader.read(namespace, board, bounds, bins, percents), self._bands(namespace, board)
@@ -70,7 +79,7 @@ class Stats:
         if not bands:
             return None, []
         held = await self._boards.read(namespace, board, ["bands", *(band.up_to for band in bands)], "competition")
-        edges = [Edge(place.position, place.before, place.units) for place in held.places]
+        edges = [Edge(place.position, place.rank0, place.units) for place in held.places]
         return held.version, [
             {
                 "name": band.name,
@@ -78,7 +87,7 @@ class Stats:
                 "min": namespace.number_or_none(band.lowest),
                 "max": namespace.number_or_none(band.highest),
             }
-            for band in ranges_of(bands, edges, held.total)
+            for band in band_ranges(bands, edges, held.total)
         ]
 
     async def everywhere(self, request: Request) -> Response:
@@ -91,7 +100,7 @@ class Stats:
         check_query(request, "prefix", "window", "band")
         query = request.query_params
         for _ in range(_READS_MAX):
-            with self._directory.watching() as watch:
+            with self._namespace_cache.watching() as watch:
                 principal = await principal_of(request.scope, self._keyring)
                 spaces = await self._readable(principal, query.get("prefix", ""))
                 held = [(space, space.calendar.find(query.get("window", "all"), self._clock())) for space in spaces]
@@ -103,12 +112,12 @@ class Stats:
         bodies = [stats_body(space, window, None, told) for (space, window), told in zip(kept, found, strict=True)]
         ranked = _ranked([space for space, _ in kept], bodies)
         named = [body for body in ranked if query.get("band") in (None, body["band"])]
-        return answer_fresh(request, None, {"namespaces": named}, is_heavy=True)
+        return answer_with_etag(request, None, {"namespaces": named}, is_heavy=True)
 
     async def _readable(self, principal: Principal, prefix: str) -> list[Namespace]:
         found = [
             namespace
-            for namespace in await self._directory.all()
+            for namespace in await self._namespace_cache.all()
             if namespace.name.startswith(prefix) and may_read(principal, namespace)
         ]
         if len(found) > NAMESPACES_MAX:
@@ -117,18 +126,18 @@ class Stats:
 
 
 def stats_body(
-    namespace: Namespace, window: Window, category: str | None, found: Statistics, percents: Percents = PERCENTS
+    namespace: Namespace, window: Window, category: str | None, found: Statistics, percents: Percentiles = PERCENTS
 ) -> dict[str, Any]:
     """A board's statistics as a client reads them."""
     return {
         "namespace": namespace.name,
         "window": window.name,
-        "starts": moment(window.starts),
-        "ends": moment(window.ends),
+        "starts": rfc3339(window.starts),
+        "ends": rfc3339(window.ends),
         "category": category,
         "epoch": found.epoch,
         "version": found.version,
-        **figures(found, namespace.rules.scale, percents),
+        **statistics_body(found, namespace.rules.scale, percents),
         "band": None,
     }
 

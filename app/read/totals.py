@@ -9,9 +9,9 @@ from ..model.errors import TooLarge
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.boards import read_totals, totals_call
-from ..store.gather import Gatherer
-from ..store.veil import hidden_among
-from .boards import totals_body
+from ..store.read_batcher import ReadBatcher
+from ..store.visibility import hidden_among
+from .board_bodies import totals_body
 
 #: Users of one question: each is a look-up in Redis.
 USERS_MAX = 500
@@ -31,20 +31,22 @@ _USERS_A_WEIGHT = 10
 _YIELD_EVERY = 20
 
 
-class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UserList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose totals are asked for."""
 
     users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=USERS_MAX)]
 
 
-def check_users(asked: Users) -> list[str]:
+def check_users(asked: UserList) -> list[str]:
     """The users, each once, in the order asked. Invalid, naming the first that is no id."""
     for place, user in enumerate(asked.users):
         check_text(user, f"$.users[{place}]", ID_BYTES_MAX)
     return list(dict.fromkeys(asked.users))
 
 
-async def totals_of(gatherer: Gatherer, namespace: Namespace, users: list[str], *, shown_alone: bool) -> dict[str, Any]:
+async def totals_of(
+    batcher: ReadBatcher, namespace: Namespace, users: list[str], *, shown_alone: bool
+) -> dict[str, Any]:
     """What each user has in a namespace, in the order asked; `missing`: those without a grant there, and where
     `shown_alone` who is hidden.
 
@@ -52,12 +54,12 @@ async def totals_of(gatherer: Gatherer, namespace: Namespace, users: list[str], 
     and sources); a call of Redis reads so many of them at most, and several calls let others in between. TooLarge where
     there are more than an answer tells; StoreUnavailable, Recovering.
     """
-    counted = _Counted()
+    counted = _FieldCount()
     groups = [users[first : first + USERS_A_CALL_MAX] for first in range(0, len(users), USERS_A_CALL_MAX)]
-    found = await asyncio.gather(*(_balances(gatherer, namespace, group, counted) for group in groups))
+    found = await asyncio.gather(*(_balances(batcher, namespace, group, counted) for group in groups))
     held = {user: balances for group in found for user, balances in group.items()}
     if shown_alone:
-        held |= {user: {} for user in await hidden_among(gatherer.call, namespace, users)}
+        held |= {user: {} for user in await hidden_among(batcher.call, namespace, users)}
     totals = []
     for i, (user, balances) in enumerate(held.items(), 1):
         if balances:
@@ -71,7 +73,7 @@ async def totals_of(gatherer: Gatherer, namespace: Namespace, users: list[str], 
     }
 
 
-class _Counted:
+class _FieldCount:
     """How many fields an answer has so far."""
 
     def __init__(self) -> None:
@@ -85,14 +87,14 @@ class _Counted:
 
 
 async def _balances(
-    gatherer: Gatherer, namespace: Namespace, users: list[str], counted: _Counted
+    batcher: ReadBatcher, namespace: Namespace, users: list[str], counted: _FieldCount
 ) -> dict[str, dict[str, int]]:
     """Of some users, call by call."""
     found: dict[str, dict[str, int]] = {}
     while len(found) < len(users):
         due = users[len(found) :]
         weight = 1 + len(due) // _USERS_A_WEIGHT
-        told = read_totals(await gatherer.call(totals_call(namespace, due, FIELDS_A_CALL_MAX), weight))
+        told = read_totals(await batcher.call(totals_call(namespace, due, FIELDS_A_CALL_MAX), weight))
         counted.add(sum(map(len, told)))
         found |= zip(due, told, strict=False)
     return found

@@ -4,38 +4,38 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..model.entry import Entry
+from ..drivers.redis import Call, evalsha
+from ..drivers.scripts import load
+from ..model.entry import PlannedEntry
 from ..model.namespace import Namespace
 from . import keys
-from .cost import CALL_ENTRIES_MAX
-from .redis import Call, evalsha
-from .scripts import load
+from .call_cost import CALL_ENTRIES_MAX
 
 #: Entries that are packed into one call; the bound of a call holds.
 ENTRIES_MAX = CALL_ENTRIES_MAX
-NO_BOUND = 10**15
+UNLIMITED = 10**15
 
 
-class Bounds(NamedTuple):
+class StorageLimits(NamedTuple):
     """What grants may fill. log_entries: how many entries the ledger may lack; those beyond are answered `log_full`.
 
     Of one namespace, 0 for no bound: users with balances, boards that stand in Redis, and entries that the ledger may
     lack where the partition has other namespaces.
     """
 
-    log_entries: int = NO_BOUND
+    log_entries: int = UNLIMITED
     users: int = 0
     boards: int = 0
     share_entries: int = 0
 
 
-NO_BOUNDS = Bounds()
+NO_LIMITS = StorageLimits()
 
 APPLY = load("apply")
 
 
 @dataclass(slots=True)
-class Head:
+class PartitionHead:
     """What a caller knows of a partition. `known` is the last entry it knows to be acknowledged: epoch, seq, digest.
 
     oldest_starts: when the oldest generation kept began (microseconds); 0 while none was ever dropped.
@@ -79,11 +79,11 @@ class CallRefused(Exception):
 
 def pack(
     p: int,
-    entries: Sequence[Entry],
-    head: Head,
+    entries: Sequence[PlannedEntry],
+    head: PartitionHead,
     resend_after: int = -1,
     atomic: bool = False,
-    bounds: Bounds = NO_BOUNDS,
+    bounds: StorageLimits = NO_LIMITS,
 ) -> Call:
     """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
     spaces: dict[int, tuple[int, Namespace]] = {}
@@ -114,7 +114,7 @@ def pack(
             user_spaces.append(ns)
         shape = shapes.setdefault(entry.labels, len(shapes) + 1)
         entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
-        entry_args += (body.granted_at, entry.moves, entry.claim or entry.freed, entry.packed)
+        entry_args += (body.granted_at, entry.ops, entry.claim or entry.freed, entry.packed)
     generations = head.generations.split(",")
     with_days = any(label.startswith("d:") for shape in shapes for label in shape)
     epoch, seq, digest = head.known
@@ -134,11 +134,11 @@ def pack(
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
             *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
             int(with_days),
-            *(part for _, namespace in spaces.values() for part in _space(namespace)),
+            *(part for _, namespace in spaces.values() for part in _namespace_args(namespace)),
             *(part for ns, window in boards for part in (spaces[ns][0], window)),
             *user_names,
             *target_args,
-            *_shape_args(shapes),
+            *_label_set_args(shapes),
             *entry_args,
         ],
     )
@@ -152,13 +152,13 @@ def _with_days(p: int, balances: Iterable[str], spaces: Sequence[int], names: Se
         yield prefixes[ns] + name
 
 
-def _shape_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
+def _label_set_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
     for shape in shapes:
         yield len(shape)
         yield from shape
 
 
-def _space(namespace: Namespace) -> tuple[int | str, ...]:
+def _namespace_args(namespace: Namespace) -> tuple[int | str, ...]:
     rules = namespace.rules
     limits = ",".join(f"{per} {_text(grants)} {_text(amount)}" for per, grants, amount in namespace.limits)
     return (

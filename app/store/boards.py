@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from ..drivers.redis import Call, evalsha
+from ..drivers.scripts import load
 from ..model.errors import Invalid, Recovering
 from ..model.namespace import Namespace
 from ..model.streak import Days, days_of
 from . import keys
-from .redis import Call, evalsha
-from .scripts import load
 
 BOARD = load("read_board")
 PICK = load("read_board_sample")
@@ -28,16 +28,16 @@ def base_of(board: str) -> str:
     return ":".join(parts[:2]) if parts[0] == "season" else parts[0]
 
 
-class Place(NamedTuple):
+class BoardRow(NamedTuple):
     """One user's place: `position` is unique and orders the list, `before` is one less than the rank."""
 
     position: int
     user: str
     units: int
-    before: int
+    rank0: int
 
 
-class Board(NamedTuple):
+class BoardPage(NamedTuple):
     """A stretch of a board at one version. last: key and member of a page's last entry, where others follow; within:
     how many have a score within a page's bounds."""
 
@@ -45,12 +45,12 @@ class Board(NamedTuple):
     seq: int
     version: int
     total: int
-    places: list[Place]
+    places: list[BoardRow]
     last: tuple[int, bytes] | None = None
     within: int | None = None
 
 
-class Scored(NamedTuple):
+class ScoreRank(NamedTuple):
     """Where a score stands, or would stand. `before` is one less than the rank of the first who has it."""
 
     epoch: int
@@ -58,15 +58,15 @@ class Scored(NamedTuple):
     total: int
     better: int
     equal: int
-    before: int
+    rank0: int
 
 
-class Rank(NamedTuple):
+class UserRank(NamedTuple):
     """One user's place on one board: `before` is one less than the rank, `above` the next better score."""
 
     total: int
     units: int
-    before: int
+    rank0: int
     not_better: int
     above: int | None
 
@@ -102,24 +102,24 @@ def is_archived(reply: Any) -> bool:
     return bool(reply[0] == b"archived")
 
 
-def read_board(reply: Any, sign: int = 1) -> Board:
+def read_board(reply: Any, sign: int = 1) -> BoardPage:
     """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
     check_opened(reply)
     _check_depth(reply)
     flat = iter(reply[7:])
     places = [
-        Place(int(position), user.decode(), sign * int(float(score)), before)
-        for position, user, score, before in zip(flat, flat, flat, flat, strict=True)
+        BoardRow(int(position), user.decode(), sign * int(float(score)), rank0)
+        for position, user, score, rank0 in zip(flat, flat, flat, flat, strict=True)
     ]
     last = None if reply[5] is None else (int(float(reply[5])), reply[6])
-    return Board(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last, reply[4])
+    return BoardPage(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last, reply[4])
 
 
-def read_score(reply: Any) -> Scored:
+def read_score(reply: Any) -> ScoreRank:
     """The reply of a score call. Recovering where the partition's head is gone."""
     check_opened(reply)
     _check_depth(reply)
-    return Scored(int(reply[0]), int(reply[2]), *reply[3:])
+    return ScoreRank(int(reply[0]), int(reply[2]), *reply[3:])
 
 
 def version_of(reply: Any) -> tuple[int, int]:
@@ -150,7 +150,7 @@ def read_versions(reply: Any) -> tuple[int, list[int]]:
     return epoch, versions
 
 
-def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
+def user_ranks_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
     """A user's balances, days and ranks. O(log n) a window."""
     p, ns = namespace.partition, namespace.id
     boards = (key for window in windows for key in (keys.board(p, ns, window), *_extra_keys(p, ns, window)))
@@ -158,7 +158,7 @@ def standing_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Ca
     return evalsha(STANDING, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
 
 
-def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[Rank | None]]:
+def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[UserRank | None]]:
     """Balances by field, the days with live grants, and a rank a window in the call's order."""
     check_opened(reply)
     raw = reply[2]
@@ -168,8 +168,8 @@ def read_standing(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list
     ranks = [
         None
         if total is None
-        else Rank(total, sign * int(float(score)), before, rest, None if above is None else sign * int(float(above)))
-        for total, score, before, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
+        else UserRank(total, sign * int(float(score)), rank0, rest, None if above is None else sign * int(float(above)))
+        for total, score, rank0, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, days_of(reply[3]), ranks
 
@@ -187,17 +187,17 @@ def read_totals(reply: Any) -> list[dict[str, int]]:
     return [{field.decode(): int(value) for field, value in zip(flat[::2], flat[1::2], strict=True)} for flat in reply]
 
 
-def place_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
+def project_ranks_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
     """The ranks that some scores have for a user, or would have, on the `all` board. O(log² n) each."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, "all"), keys.meta(p), *_extra_keys(p, ns, "all"))
     return evalsha(PLACE, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)])
 
 
-def read_places(reply: Any) -> list[int]:
+def read_projected_ranks(reply: Any) -> list[int]:
     """The ranks in the call's order. Recovering where the partition's head is gone."""
     check_opened(reply)
-    return [before + 1 for before in reply]
+    return [rank0 + 1 for rank0 in reply]
 
 
 class Activity(NamedTuple):
@@ -207,14 +207,14 @@ class Activity(NamedTuple):
     days: Days
 
 
-def users_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
+def activity_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
     """Many users' activity, with or without days. O(users), with days O(their years)."""
     p, ns = namespace.partition, namespace.id
     prefixes = (keys.balances(p, ns), keys.days(p, ns)) if days else (keys.balances(p, ns),)
     return evalsha(USERS, [keys.meta(p), *(prefix + user for prefix in prefixes for user in users)], [int(days)])
 
 
-def read_users(reply: Any) -> list[Activity]:
+def read_activity(reply: Any) -> list[Activity]:
     """One a user, in the call's order. Recovering where the partition's head is gone."""
     check_opened(reply)
     return [Activity(None if told[0] is None else int(told[0]), days_of(told[1:])) for told in reply]

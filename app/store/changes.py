@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..drivers.redis import Call, evalsha
+from ..drivers.scripts import load
 from . import keys
-from .redis import Call, evalsha
-from .scripts import load
 
 #: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
 KEPT_MAX = 512

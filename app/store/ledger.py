@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from ..model.correction import Cell, Held, Keyed
+from ..drivers.postgres import Postgres
+from ..model.correction import Cell, GrantState, IdempotencyRecord
 from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros
-from .others import other_cells
-from .postgres import Postgres
+from .other_grants import other_grants_cells
 
 
 class Ledger:
@@ -23,17 +23,17 @@ class Ledger:
         row = await self._postgres.fetch_one("offset", p)
         return 0 if row is None else int(row["seq"])
 
-    async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, Held]:
+    async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
         """Some grants as their last revisions left them, those that there are. O(log n) each."""
         rows = await self._postgres.fetch("held", namespace.id, list(grant_ids))
         return {row["grant_id"]: _held(row) for row in rows}
 
-    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[Keyed]]:
+    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[IdempotencyRecord]]:
         """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
-        found: dict[str, list[Keyed]] = {}
+        found: dict[str, list[IdempotencyRecord]] = {}
         for row in await self._postgres.fetch("keyed", namespace.id, list(keys)) if keys else ():
             asked = None if row["asked"] is None else bytes(row["asked"])
-            found.setdefault(row["key"], []).append(Keyed(row["grant_id"], row["revision"], asked))
+            found.setdefault(row["key"], []).append(IdempotencyRecord(row["grant_id"], row["revision"], asked))
         return found
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
@@ -46,13 +46,13 @@ class Ledger:
     async def others(
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:
-        """What the user's live grants other than some make of each cell, as `other_cells` does it."""
-        return await other_cells(self._postgres.fetch, namespace, user, grant_ids, cells)
+        """What the user's live grants other than some make of each cell, as `other_grants_cells` does it."""
+        return await other_grants_cells(self._postgres.fetch, namespace, user, grant_ids, cells)
 
 
-def _held(row: asyncpg.Record) -> Held:
+def _held(row: asyncpg.Record) -> GrantState:
     fields = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
-    return Held(
+    return GrantState(
         **{field: row[field] for field in fields},
         granted_at=to_micros(row["granted_at"]),
         windows=tuple(row["windows"]),

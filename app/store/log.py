@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from ..drivers.postgres import Postgres
 from ..model.errors import Recovering, StoreUnavailable
 from . import keys
-from .gather import Gatherer
-from .postgres import Postgres
+from .read_batcher import ReadBatcher
 
 #: Entries behind the ledger that one question looks through: 3 MB of plain ones, a second's work of a busy partition.
 LOOKED_THROUGH_ENTRIES_MAX = 20_000
@@ -27,22 +27,22 @@ class _Owner(msgspec.Struct, array_like=True):
 _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 
 
-async def counted_at(gatherer: Gatherer, p: int, name: bytes) -> tuple[int, int] | None:
+async def counted_at(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, int] | None:
     """Epoch and seq at which an entry id was counted, as a seen generation that is kept tells; None: it was not.
     Recovering, StoreUnavailable; O(1)."""
-    (place,) = await counted_places(gatherer, p, [name])
+    (place,) = await counted_places(batcher, p, [name])
     return place
 
 
-async def counted_places(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
+async def counted_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
     """Epoch and seq at which each entry id was counted, as `counted_at`. Recovering, StoreUnavailable; O(names)."""
-    found = await _seen(gatherer, p, names)
+    found = await _seen(batcher, p, names)
     return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*found, strict=True)]
 
 
-async def are_counted(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[bool]:
+async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[bool]:
     """Whether each entry id stands in a seen generation that is kept. Recovering, StoreUnavailable; O(names)."""
-    found = await _seen(gatherer, p, names)
+    found = await _seen(batcher, p, names)
     return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
 
 
@@ -51,22 +51,22 @@ def _place(hit: bytes) -> tuple[int, int]:
     return int(epoch), int(seq)
 
 
-async def _seen(gatherer: Gatherer, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
+async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
     """What each generation that is kept holds of some ids."""
-    generations = await gatherer.call(("HGET", keys.meta(p), "generations"))
+    generations = await batcher.call(("HGET", keys.meta(p), "generations"))
     if generations is None:
         raise Recovering(f"partition {p} lost its head")
     kept = generations.decode().split(",")
-    return list(await asyncio.gather(*(gatherer.call(("HMGET", keys.seen(p, held), *names)) for held in kept)))
+    return list(await asyncio.gather(*(batcher.call(("HMGET", keys.seen(p, held), *names)) for held in kept)))
 
 
-async def lag_behind(gatherer: Gatherer, p: int, offset: asyncpg.Record | None) -> int:
+async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:
     """Entries that the ledger lacked when `offset` was read: before what is answered, so that 0 means complete."""
-    seq = await gatherer.call(("HGET", keys.meta(p), "seq"))
+    seq = await batcher.call(("HGET", keys.meta(p), "seq"))
     return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
 
-async def has_entries(gatherer: Gatherer, postgres: Postgres, p: int, namespace_id: int) -> bool:
+async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespace_id: int) -> bool:
     """Whether a namespace has any entry in the ledger, or behind it in the log; also one that moved nothing. Exact for
     a namespace whose partition takes no plan of it meanwhile. O(entries behind the ledger); StoreUnavailable.
 
@@ -75,7 +75,7 @@ async def has_entries(gatherer: Gatherer, postgres: Postgres, p: int, namespace_
     offset = await postgres.fetch_one("offset", p)
     place = f"{offset['epoch']}-{offset['seq']}" if offset else "0-0"
     for _ in range(LOOKED_THROUGH_ENTRIES_MAX // PAGE_ENTRIES_MAX):
-        page = await gatherer.call(("XRANGE", keys.log(p), f"({place}", "+", "COUNT", PAGE_ENTRIES_MAX))
+        page = await batcher.call(("XRANGE", keys.log(p), f"({place}", "+", "COUNT", PAGE_ENTRIES_MAX))
         if any(_is_of(fields, namespace_id) for _, fields in page):
             return True
         if len(page) < PAGE_ENTRIES_MAX:

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from ..drivers.redis import RedisConnection, RedisRefused, evalsha
+from ..drivers.scripts import load
 from . import keys
-from .apply import CallRefused, Head
-from .redis import Link, Refused, evalsha
-from .scripts import load
+from .apply import CallRefused, PartitionHead
 
 OPEN = load("init_partition")
 PROBE = load("check_acl")
@@ -25,7 +25,7 @@ class Deployment:
     partitions: int
 
 
-async def read_head(link: Link, p: int) -> Head:
+async def read_head(link: RedisConnection, p: int) -> PartitionHead:
     """A partition's head, nothing known of its log yet. CallRefused where it is unopened or holds nonsense."""
     (raw,) = await link.run([("HGETALL", keys.meta(p))])
     if isinstance(raw, Exception):
@@ -36,47 +36,47 @@ async def read_head(link: Link, p: int) -> Head:
     try:
         generations = fields[b"generations"].decode()
         oldest = int(fields[b"g:" + generations.rpartition(",")[2].encode()])
-        return Head(int(fields[b"epoch"]), generations, oldest, (0, 0, b""))
+        return PartitionHead(int(fields[b"epoch"]), generations, oldest, (0, 0, b""))
     except (KeyError, ValueError):
         raise CallRefused("corrupt", f"{keys.meta(p)}: a field is not what it should be") from None
 
 
-async def read_deployment(link: Link) -> Deployment | None:
-    """What this Redis was migrated for, or None for one that never was (or lost everything). Refused where another
+async def read_deployment(link: RedisConnection) -> Deployment | None:
+    """What this Redis was migrated for, or None for one that never was (or lost everything). RedisRefused where another
     release laid it out in another way: its numbers would be read wrong."""
     (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, "id", "partitions", "format")])
     if isinstance(raw, Exception):
-        raise Refused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
+        raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
     _check_format(raw[2])
     return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
 
 
 def _check_format(held: bytes | None) -> None:
     if held not in (None, b"%d" % FORMAT):
-        raise Refused(
+        raise RedisRefused(
             f"this Redis holds format {held.decode(errors='replace')}, this release needs format {FORMAT}: "
             "use the release that wrote it, or begin with an empty Redis and an empty Postgres"
         )
 
 
-async def write_deployment(link: Link, deployment: Deployment) -> None:
+async def write_deployment(link: RedisConnection, deployment: Deployment) -> None:
     """Records the deployment in Redis."""
     (reply,) = await link.run(
         [("HSET", keys.DEPLOYMENT, "id", deployment.id, "partitions", deployment.partitions, "format", FORMAT)]
     )
     if isinstance(reply, Exception):
-        raise Refused(f"Redis refuses {keys.DEPLOYMENT}: {reply}")
+        raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {reply}")
 
 
-async def open_partitions(link: Link, partitions: list[int]) -> None:
+async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:
     """Creates the heads of partitions that have none; one that has stays as it is."""
     for reply in await link.run([evalsha(OPEN, [keys.meta(p)], [FORMAT]) for p in partitions]):
         if isinstance(reply, Exception):
-            raise Refused(f"Redis refuses to open a partition: {reply}")
+            raise RedisRefused(f"Redis refuses to open a partition: {reply}")
 
 
-async def check_store(link: Link, durability: str) -> None:
-    """Refused, by name, where Redis is too old, a cluster's node, holds another format, may evict keys or is less
+async def check_store(link: RedisConnection, durability: str) -> None:
+    """RedisRefused, by name, where Redis is too old, a cluster's node, holds another format, may evict keys or is less
     durable than `durability` (always, everysec, none)."""
     await _check_version(link)
     await _check_one_node(link)
@@ -89,52 +89,54 @@ async def check_store(link: Link, durability: str) -> None:
         return await _check_info(link, durability)
     policy, appendonly, appendfsync = (reply[1].decode() if reply else "" for reply in replies)
     if policy and policy != "noeviction":
-        raise Refused(f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction")
+        raise RedisRefused(f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction")
     if durability != "none" and appendonly == "no":
-        raise Refused(
+        raise RedisRefused(
             "Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none"
         )
     if appendfsync and _FSYNCS.index(appendfsync) > _FSYNCS.index(durability.replace("none", "no")):
-        raise Refused(
+        raise RedisRefused(
             f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set {durability}, "
             "or another LEADERBOARD_REDIS_DURABILITY"
         )
     return None
 
 
-async def _check_version(link: Link) -> None:
+async def _check_version(link: RedisConnection) -> None:
     (info,) = await link.run([("INFO", "server")])
     found = None if isinstance(info, Exception) else _VERSION.search(info.decode())
     if found and tuple(map(int, found.groups())) < VERSION_MIN:
-        raise Refused(f"Redis {found[1]}.{found[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed")
+        raise RedisRefused(
+            f"Redis {found[1]}.{found[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed"
+        )
 
 
-async def _check_one_node(link: Link) -> None:
+async def _check_one_node(link: RedisConnection) -> None:
     (info,) = await link.run([("INFO", "cluster")])
     if not isinstance(info, Exception) and b"cluster_enabled:1" in info:
-        raise Refused("Redis runs in cluster mode, which is not built yet: give the URL of a Redis of one node")
+        raise RedisRefused("Redis runs in cluster mode, which is not built yet: give the URL of a Redis of one node")
 
 
-async def _check_info(link: Link, durability: str) -> None:
+async def _check_info(link: RedisConnection, durability: str) -> None:
     """Where CONFIG is denied, INFO still tells eviction and append-only; appendfsync is then the operator's word."""
     (info,) = await link.run([("INFO",)])
     if isinstance(info, Exception):
-        raise Refused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
+        raise RedisRefused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
     told = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     if told.get("maxmemory_policy", "noeviction") != "noeviction":
-        raise Refused(f"Redis has maxmemory-policy {told['maxmemory_policy']}: it may drop scores; set noeviction")
+        raise RedisRefused(f"Redis has maxmemory-policy {told['maxmemory_policy']}: it may drop scores; set noeviction")
     if durability != "none" and told.get("aof_enabled") == "0":
-        raise Refused("Redis has appendonly no: nothing would be on disk")
+        raise RedisRefused("Redis has appendonly no: nothing would be on disk")
 
 
-async def probe(link: Link, partitions: int) -> None:
-    """Runs every command of the scripts on every kind of key; Refused names what an ACL denies."""
+async def probe(link: RedisConnection, partitions: int) -> None:
+    """Runs every command of the scripts on every kind of key; RedisRefused names what an ACL denies."""
     named = [_probe_keys(p) for p in range(partitions)]
     for names, reply in zip(named, await link.run([evalsha(PROBE, names, []) for names in named]), strict=True):
         if isinstance(reply, Exception):
-            raise Refused(f"Redis refuses EVALSHA on {await _denied(link, names)}: {reply}")
+            raise RedisRefused(f"Redis refuses EVALSHA on {await _denied(link, names)}: {reply}")
         if reply != b"ok":
-            raise Refused(f"Redis refuses {reply.decode(errors='replace')}")
+            raise RedisRefused(f"Redis refuses {reply.decode(errors='replace')}")
 
 
 def _probe_keys(p: int) -> list[str]:
@@ -145,7 +147,7 @@ def _probe_keys(p: int) -> list[str]:
     ]
 
 
-async def _denied(link: Link, names: list[str]) -> str:
+async def _denied(link: RedisConnection, names: list[str]) -> str:
     """Redis turns a script down for one of its keys without saying which: each is asked for alone."""
     replies = await link.run([("EXISTS", name) for name in names])
     return ", ".join(name for name, reply in zip(names, replies, strict=True) if isinstance(reply, Exception)) or "all"

@@ -11,25 +11,25 @@ from time import monotonic
 
 import structlog
 
+from ..drivers.backlog_shares import BacklogShares
+from ..drivers.caller import CALLER, OWN
+from ..drivers.fair_queue import FairQueue
+from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused, unavailable
 from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
-from ..model.entry import Entry
+from ..model.entry import PlannedEntry
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
 from ..store import apply
-from ..store.apply import STALE_PLAN, Bounds, CallRefused, Head, Outcome
-from ..store.caller import CALLER, OWN
+from ..store.apply import STALE_PLAN, CallRefused, Outcome, PartitionHead, StorageLimits
+from ..store.call_cost import CALL_US_MAX, entries_cost
 from ..store.clock import TIME, StoreClock
-from ..store.cost import CALL_US_MAX, entries_cost
 from ..store.partitions import read_head
-from ..store.redis import LOST, Link, Refused, away
-from ..store.shares import Shares
-from ..store.turns import Turns
-from .flight import CallSpace, Flight, Part, Work, due_of, parts_of
+from .in_flight import CallBudget, InFlightCall, Submission, SubmissionPart, due_calls, split_submission
 
 log = structlog.get_logger()
 
 Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 
-#: Script time of entries that wait or are under way, as store/cost estimates it: 50,000 grants of the default rules,
+#: Script time of entries that wait or are under way, as store/call_cost estimates it: 50,000 grants of the default rules,
 #: some two seconds.
 BACKLOG_US_MAX = 2_400_000
 #: Seconds in which the outcome of what was sent has to become known: a restart of Redis takes less.
@@ -61,15 +61,15 @@ _REFUSALS: dict[str, type[Unavailable]] = {
 class Committer:
     """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
 
-    def __init__(self, link: Link, offsets: Offsets, bounds: Bounds, clock: StoreClock) -> None:
+    def __init__(self, link: RedisConnection, offsets: Offsets, bounds: StorageLimits, clock: StoreClock) -> None:
         self._link = link
         self._clock = clock
         self._offsets = offsets
         self._bounds = bounds
-        self._shares = Shares(BACKLOG_US_MAX, "grants")
-        self._queues: dict[int, Turns[Part]] = {}
-        self._flights: dict[int, Flight] = {}
-        self._heads: dict[int, Head] = {}
+        self._shares = BacklogShares(BACKLOG_US_MAX, "grants")
+        self._queues: dict[int, FairQueue[SubmissionPart]] = {}
+        self._flights: dict[int, InFlightCall] = {}
+        self._heads: dict[int, PartitionHead] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
         self._flushed: dict[int, tuple[int, int, bytes]] | None = None
         self._asked = 0.0
@@ -81,14 +81,16 @@ class Committer:
         self._wake = asyncio.Event()
         self.refused: Problem | None = None
 
-    async def submit(self, p: int, entries: list[Entry], atomic: bool = False, together: bool = False) -> list[Outcome]:
+    async def submit(
+        self, p: int, entries: list[PlannedEntry], atomic: bool = False, together: bool = False
+    ) -> list[Outcome]:
         """The outcomes of `entries`, in order, once they are on disk. together: one behind the other in one call.
 
         Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
         """
         self._check()
-        work = Work(entries, asyncio.get_running_loop().create_future(), atomic)
-        parts = parts_of(work, PART_US_MAX, whole=atomic or together)
+        work = Submission(entries, asyncio.get_running_loop().create_future(), atomic)
+        parts = split_submission(work, PART_US_MAX, whole=atomic or together)
         # A client's batches and its single grants have a queue and a share each.
         lane = CALLER.get(), len(entries) > 1
         cost = parts[0].cost if len(parts) == 1 else sum(part.cost for part in parts)
@@ -103,7 +105,7 @@ class Committer:
         """Asked before a batch is read: Overloaded, RateLimited where its entries would be refused anyway."""
         self._shares.check((CALLER.get(), count > 1), entries_cost(count))
 
-    def head(self, p: int) -> Head | None:
+    def head(self, p: int) -> PartitionHead | None:
         """What is known of a partition, or None before its first contact."""
         return self._heads.get(p)
 
@@ -118,7 +120,7 @@ class Committer:
             try:
                 await self._round()
                 self._silent_since = self.refused = None
-            except LOST as error:
+            except REDIS_ERRORS as error:
                 await self._lost(error)
 
     async def contact(self, p: int) -> None:
@@ -128,13 +130,13 @@ class Committer:
         """
         self._check()
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queue(p, (OWN, False), [Part(Work([], done), [], 0, 0, None)])
+        self._queue(p, (OWN, False), [SubmissionPart(Submission([], done), [], 0, 0, None)])
         await done
 
-    def _queue(self, p: int, lane: Hashable, parts: list[Part]) -> None:
+    def _queue(self, p: int, lane: Hashable, parts: list[SubmissionPart]) -> None:
         turns = self._queues.get(p)
         if turns is None:
-            turns = self._queues[p] = Turns(TURN_US)
+            turns = self._queues[p] = FairQueue(TURN_US)
         turns.push(lane, [(part.cost, part) for part in parts])
         self._wake.set()
         if not self._is_sweeping:
@@ -146,9 +148,9 @@ class Committer:
             self._heads.clear()
             self._flushed = None
         await self._link.connect()
-        self._fill()
-        due = due_of(self._flights.values(), ROUND_US_MAX)
-        await self._learn([flight.partition for flight in due if flight.partition not in self._heads])
+        self._fill_batches()
+        due = due_calls(self._flights.values(), ROUND_US_MAX)
+        await self._load_heads([flight.partition for flight in due if flight.partition not in self._heads])
         calls, flights = [], []
         for flight in due:
             p = flight.partition
@@ -157,7 +159,7 @@ class Committer:
             elif p in self._stopped:
                 self._fail(flight, self._stopped[p])
             elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
-                self._regenerate(flight)
+                self._replan_stale(flight)
             else:
                 again = flight.first_known if flight.sent else -1
                 calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._bounds))
@@ -176,27 +178,27 @@ class Committer:
         COMMIT_SECONDS.observe(monotonic() - started)
         for flight, reply in zip(flights, replies, strict=True):
             BATCH_ENTRIES.observe(len(flight.entries))
-            self._land(flight, reply)
+            self._handle_reply(flight, reply)
         if self._demoted:
             # This Redis is a replica by now: the name may lead to another one.
             self._demoted = False
             await self._link.close()
 
-    def _fill(self) -> None:
+    def _fill_batches(self) -> None:
         for p, turns in self._queues.items():
             if p in self._flights or not turns:
                 continue
-            parts: list[Part] = []
-            space, atomic = CallSpace(), turns.peek().work.atomic
+            parts: list[SubmissionPart] = []
+            space, atomic = CallBudget(), turns.peek().work.atomic
             while turns:
                 part = turns.peek()
                 if (parts and (atomic or part.work.atomic)) or not space.takes(part):
                     break
                 part.work.begun = True
                 parts.append(turns.pop())
-            self._flights[p] = Flight(p, parts, atomic, -1, monotonic(), space.cost)
+            self._flights[p] = InFlightCall(p, parts, atomic, -1, monotonic(), space.cost)
 
-    async def _learn(self, partitions: list[int]) -> None:
+    async def _load_heads(self, partitions: list[int]) -> None:
         if not partitions:
             return
         offsets = await self._ledger_offsets()
@@ -208,7 +210,7 @@ class Committer:
                 self._stop(p, refusal)
                 continue
             known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
-            self._heads[p] = Head(head.epoch, head.generations, head.oldest_starts, known)
+            self._heads[p] = PartitionHead(head.epoch, head.generations, head.oldest_starts, known)
 
     async def _ledger_offsets(self) -> dict[int, tuple[int, int, bytes]]:
         """Postgres' offsets, asked for once a connection: every round waits for the answer. While Postgres is away,
@@ -222,7 +224,7 @@ class Committer:
                 log.warning("offsets unknown", error=str(error) or type(error).__name__)
         return self._flushed or {}
 
-    def _land(self, flight: Flight, reply: object) -> None:
+    def _handle_reply(self, flight: InFlightCall, reply: object) -> None:
         p, head = flight.partition, self._heads[flight.partition]
         try:
             outcomes = apply.read(reply)
@@ -230,7 +232,7 @@ class Committer:
             if refusal.code in ("stale_epoch", "stale_generations"):
                 del self._heads[p]
                 flight.sent = False
-                self._regenerate(flight)
+                self._replan_stale(flight)
                 return
             self._demoted = self._demoted or refusal.detail.startswith("READONLY")
             if flight.entries:
@@ -248,11 +250,11 @@ class Committer:
         self._told.pop(p, None)
         self._finish(flight, outcomes)
 
-    def _regenerate(self, flight: Flight) -> None:
+    def _replan_stale(self, flight: InFlightCall) -> None:
         """The seen generations moved: who judged by the old ones plans again."""
         del self._flights[flight.partition]
         for part in flight.parts:
-            self._settle(part.work, [STALE_PLAN] * len(part.entries))
+            self._complete(part.work, [STALE_PLAN] * len(part.entries))
 
     def _stop(self, p: int, refusal: CallRefused) -> None:
         """Writes to the partition are refused; the next one looks again."""
@@ -266,20 +268,20 @@ class Committer:
             log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
         return _REFUSALS.get(refusal.code, Recovering)(f"partition {p}: {refusal}")
 
-    def _finish(self, flight: Flight, outcomes: list[Outcome]) -> None:
+    def _finish(self, flight: InFlightCall, outcomes: list[Outcome]) -> None:
         del self._flights[flight.partition]
         start = 0
         for part in flight.parts:
             count = len(part.entries)
-            self._settle(part.work, outcomes[start : start + count])
+            self._complete(part.work, outcomes[start : start + count])
             start += count
 
-    def _settle(self, work: Work, outcomes: list[Outcome]) -> None:
+    def _complete(self, work: Submission, outcomes: list[Outcome]) -> None:
         work.outcomes += outcomes
         if len(work.outcomes) >= len(work.entries) and not work.done.done():
             work.done.set_result(work.outcomes)
 
-    def _fail(self, flight: Flight, problem: Problem) -> None:
+    def _fail(self, flight: InFlightCall, problem: Problem) -> None:
         del self._flights[flight.partition]
         flight.fail(problem)
 
@@ -288,12 +290,12 @@ class Committer:
 
         A Redis that is refused by name will not do better soon: what was never sent is refused at once.
         """
-        problem = away(error)
+        problem = unavailable(error)
         if self.refused is None:
             log.warning("redis lost", error=str(error))
         self.refused = problem
         now = monotonic()
-        unsent_s = 0.0 if isinstance(error, Refused) else UNSENT_S_MAX
+        unsent_s = 0.0 if isinstance(error, RedisRefused) else UNSENT_S_MAX
         for flight in list(self._flights.values()):
             # A mere question has no outcome that could be unknown.
             unknown = flight.sent and bool(flight.entries)
@@ -309,13 +311,13 @@ class Committer:
     def _check(self) -> None:
         self._clock.check()
         if self._is_hung():
-            raise self.refused or away(TimeoutError())
+            raise self.refused or unavailable(TimeoutError())
 
     def _sweep(self) -> None:
         """Nobody waits longer than promised, whatever the round under way does: UNSENT_S_MAX for what was not sent,
         UNKNOWN_S_MAX for what was. O(jobs that wait)."""
         now, is_hung = monotonic(), self._is_hung()
-        problem = self.refused or away(TimeoutError())
+        problem = self.refused or unavailable(TimeoutError())
         for flight in self._flights.values():
             is_unknown = flight.sent and bool(flight.entries)
             if now - flight.started >= UNKNOWN_S_MAX if is_unknown else is_hung:
@@ -329,7 +331,7 @@ class Committer:
         if self._is_sweeping:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
-    def _fail_queued(self, is_due: Callable[[Work], bool], problem: Problem) -> None:
+    def _fail_queued(self, is_due: Callable[[Submission], bool], problem: Problem) -> None:
         """Takes out of the queues what is due, and what nobody waits for any more."""
         for turns in self._queues.values():
             for part in turns.remove(lambda part: part.work.done.done() or is_due(part.work)):

@@ -20,22 +20,30 @@ from ..model.chain import (
     stand_on,
     steps_of,
 )
-from ..model.correction import Ask, Cell, Held, cells_of, corrected, needs_others, plan_moves
-from ..model.entry import Entry
-from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserErased, problem_of
+from ..model.correction import (
+    Cell,
+    CorrectionRequest,
+    GrantState,
+    apply_correction,
+    cells_of,
+    needs_other_grants,
+    plan_ops,
+)
+from ..model.entry import PlannedEntry
+from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserIsErased, problem_of
 from ..model.namespace import Namespace
-from ..model.veil import is_erased
+from ..model.visibility import is_erased
 from ..store.apply import STALE_USER, Outcome
-from ..store.archive import BoardReader
-from ..store.cost import portions
-from ..store.directory import Directory
-from ..store.fences import Fences
-from ..store.gather import Gatherer
+from ..store.board_reader import BoardReader
+from ..store.call_cost import portions
 from ..store.ledger import Ledger
-from ..store.names import Names
-from .catchup import Catchup, KnownGrants, Patience
+from ..store.namespace_cache import NamespaceCache
+from ..store.profile_cache import ProfileCache
+from ..store.read_batcher import ReadBatcher
+from ..store.rules_lock import RulesLock
 from .committer import Committer
-from .projection import RankProjection
+from .ledger_wait import Deadline, GrantLookup, LedgerWait
+from .rank_projection import RankProjection
 from .receipts import CorrectionReceipt
 
 #: Seconds for all corrections of one user in a request, however many rounds they take.
@@ -49,7 +57,7 @@ _AT_ONCE = 16
 #: Entries that are made before others have their turn on the event loop.
 _YIELD_EVERY = 64
 
-Told = CorrectionReceipt | Problem
+CorrectionResult = CorrectionReceipt | Problem
 
 
 class Corrector:
@@ -58,58 +66,58 @@ class Corrector:
     def __init__(
         self,
         committer: Committer,
-        directory: Directory,
-        gatherer: Gatherer,
+        namespace_cache: NamespaceCache,
+        batcher: ReadBatcher,
         boards: BoardReader,
         ledger: Ledger,
-        fences: Fences,
-        names: Names,
+        rules_lock: RulesLock,
+        names: ProfileCache,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
         self._committer = committer
-        self._directory = directory
-        self._gatherer = gatherer
+        self._namespace_cache = namespace_cache
+        self._batcher = batcher
         self._boards = boards
         self._ledger = ledger
-        self._catchup = Catchup(gatherer, ledger)
-        self._projection = RankProjection(gatherer, boards)
-        self._fences = fences
+        self._ledger_wait = LedgerWait(batcher, ledger)
+        self._projection = RankProjection(batcher, boards)
+        self._rules_lock = rules_lock
         self._names = names
         self._clock = clock
         self._ack = ack
 
-    async def correct(self, namespace: Namespace, ask: Ask) -> CorrectionReceipt:
+    async def correct(self, namespace: Namespace, ask: CorrectionRequest) -> CorrectionReceipt:
         """Applies one correction. GrantNotFound, RevisionConflict, KeyConflict, StoreUnavailable, an edit's own."""
         (told,) = await self.correct_all(namespace, [ask])
         if isinstance(told, Problem):
             raise told
         return told
 
-    async def correct_all(self, namespace: Namespace, asks: Sequence[Ask]) -> list[Told]:
+    async def correct_all(self, namespace: Namespace, asks: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
         """What becomes of each ask. Those of one user's grants are done in their order, and planned in one go; users go
         their own ways, some at a time."""
         grants, lacking = await self._ledger.held(namespace, list({ask.grant_id for ask in asks})), None
         try:
             fresh = {ask.grant_id for ask in asks} - grants.keys()
-            known = await self._catchup.known(namespace, fresh, Patience())
+            known = await self._ledger_wait.known(namespace, fresh, Deadline())
         except Problem as problem:
-            known, lacking = KnownGrants({}, {}), problem
+            known, lacking = GrantLookup({}, {}), problem
         grants |= known.grants
-        told: list[Told] = [
+        told: list[CorrectionResult] = [
             lacking or known.problems.get(ask.grant_id) or _absent(namespace, ask.grant_id) for ask in asks
         ]
         chains: dict[str, list[int]] = {}
         for i, ask in enumerate(asks):
             held = grants.get(ask.grant_id)
             if held is not None and is_erased(held.user):
-                told[i] = UserErased("it stays as it is")
+                told[i] = UserIsErased("it stays as it is")
             elif held is not None:
                 chains.setdefault(held.user, []).append(i)
         gate, until = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time() + TURN_S_MAX
 
         async def run(user: str, places: list[int]) -> None:
-            results: Sequence[Told]
+            results: Sequence[CorrectionResult]
             try:
                 async with asyncio.timeout_at(until):
                     await gate.acquire()
@@ -126,32 +134,34 @@ class Corrector:
         await asyncio.gather(*(run(user, places) for user, places in chains.items()))
         return told
 
-    async def _chain(self, namespace: Namespace, user: str, asks: Sequence[Ask]) -> list[Told]:
+    async def _chain(
+        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest]
+    ) -> list[CorrectionResult]:
         """Asks of one user's grants, round by round, as long as each brings some of them to an end."""
-        told: list[Told | None] = [None] * len(asks)
-        waiting, whole = Patience(), Patience(CHAIN_S_MAX)
+        told: list[CorrectionResult | None] = [None] * len(asks)
+        waiting, whole = Deadline(), Deadline(CHAIN_S_MAX)
         while due := [i for i, result in enumerate(told) if result is None]:
             try:
                 whole.check()
                 results = await self._round(namespace, user, [asks[i] for i in due], waiting)
                 if any(results):
-                    waiting = Patience()
+                    waiting = Deadline()
                 else:
                     await waiting.pause()
                 for i, result in zip(due, results, strict=True):
                     told[i] = result
-                namespace = await self._directory.namespace(namespace.name)
+                namespace = await self._namespace_cache.namespace(namespace.name)
             except Problem as problem:
                 for i in due:
                     told[i] = told[i] or problem
         return [result for result in told if result is not None]
 
     async def _round(
-        self, namespace: Namespace, user: str, asks: Sequence[Ask], waiting: Patience
-    ) -> list[Told | None]:
+        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], waiting: Deadline
+    ) -> list[CorrectionResult | None]:
         """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
         ids = list(dict.fromkeys(ask.grant_id for ask in asks))
-        known = await self._catchup.known(namespace, ids, waiting)
+        known = await self._ledger_wait.known(namespace, ids, waiting)
         if known.problems:
             return [known.problems.get(ask.grant_id) for ask in asks]
         steps = await self._steps(namespace, user, asks, known.grants)
@@ -163,31 +173,31 @@ class Corrector:
         outcomes, problem = await self._submit(namespace, entries, joint)
         if any(outcome.code == "stale_rules" for outcome in outcomes):
             if waiting.spent_s > LIFT_AFTER_S:
-                await self._fences.lift(namespace.name)
-            await self._directory.refresh()
+                await self._rules_lock.release_stale(namespace.name)
+            await self._namespace_cache.refresh()
         results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), joint)
         return [problem if result is None else result for result in results]
 
     async def _joint_plan(
-        self, namespace: Namespace, user: str, asks: Sequence[Ask], steps: list[Step], waiting: Patience
-    ) -> tuple[list[Step], list[Entry]]:
+        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], steps: list[Step], waiting: Deadline
+    ) -> tuple[list[Step], list[PlannedEntry]]:
         """The steps and entries of asks that hang on the user's other grants. The plan is a loose one where that does:
         who gets grants all the time is hardly ever at rest. Else it waits until the ledger holds the user's last
         change."""
         if may_be_loose(namespace):
-            seq, flushed = await self._catchup.user_corrected(namespace, user, waiting)
+            seq, flushed = await self._ledger_wait.wait_until_corrected(namespace, user, waiting)
             steps, rest = await self._with_others(namespace, user, asks, steps)
             entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
             if seq and is_loose(entries):  # Of whom nothing was ever counted, the script knows nothing to hold it by.
                 return steps, entries
             if flushed >= seq:
                 return steps, await _made(entries_of(namespace, steps, rest, seq))
-        seq = await self._catchup.user_at_rest(namespace, user, waiting)
+        seq = await self._ledger_wait.wait_until_unchanged(namespace, user, waiting)
         steps, rest = await self._with_others(namespace, user, asks, steps)
         return steps, await _made(entries_of(namespace, steps, rest, seq))
 
     async def _with_others(
-        self, namespace: Namespace, user: str, asks: Sequence[Ask], steps: list[Step]
+        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], steps: list[Step]
     ) -> tuple[list[Step], dict[str, Cell]]:
         """The steps, and what the user's grants that none of them changes make of each cell."""
         ids = list(dict.fromkeys(ask.grant_id for ask in asks))
@@ -198,14 +208,14 @@ class Corrector:
         return steps, await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
 
     async def _submit(
-        self, namespace: Namespace, entries: list[Entry], joint: bool
+        self, namespace: Namespace, entries: list[PlannedEntry], joint: bool
     ) -> tuple[list[Outcome], Problem | None]:
         """The outcomes, in order. Entries that stand on each other go call by call, the first of a call on what the
         call before it did; after one that was not applied the rest is stale, and a problem is told of that rest."""
         if not joint:
             return (await self._committer.submit(namespace.partition, entries) if entries else []), None
         outcomes: list[Outcome] = []
-        problem, loose = None, LOOSE in entries[0].moves if entries else False
+        problem, loose = None, LOOSE in entries[0].ops if entries else False
         for part in portions(entries):
             if outcomes:
                 stand_on(part.entries[0], outcomes[-1].seq or 0, loose=loose)
@@ -220,18 +230,20 @@ class Corrector:
                 break
         return outcomes + [STALE_USER] * (len(entries) - len(outcomes)), problem
 
-    async def _steps(self, namespace: Namespace, user: str, asks: Sequence[Ask], grants: dict[str, Held]) -> list[Step]:
+    async def _steps(
+        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], grants: dict[str, GrantState]
+    ) -> list[Step]:
         """Keys are looked for after the grants were read: whatever used one has left its revision there."""
         keyed = await self._ledger.keyed(namespace, [ask.key for ask in asks if ask.key is not None])
         zones = await self._names.zones_of([user]) if namespace.rules.streaks else {}
         return steps_of(namespace, asks, grants, keyed, self._clock(), zones.get(user))
 
     async def _results(
-        self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[Entry, Outcome]], joint: bool
-    ) -> list[Told | None]:
+        self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[PlannedEntry, Outcome]], joint: bool
+    ) -> list[CorrectionResult | None]:
         """What came of each step. One that stood on another that failed is none yet: of the same grant, or all that
         follow where they were planned jointly."""
-        results: list[Told | None] = []
+        results: list[CorrectionResult | None] = []
         failed: set[str] = set()
         for step in steps:
             entry, outcome = next(done) if step.after is not None else (None, None)
@@ -247,25 +259,25 @@ class Corrector:
                 results.append(None if again else problem_of(outcome.code, outcome.detail))
         return results
 
-    async def preview(self, namespace: Namespace, ask: Ask) -> dict[str, Any]:
+    async def preview(self, namespace: Namespace, ask: CorrectionRequest) -> dict[str, Any]:
         """Who would move, and to where; changes nothing."""
-        waiting, grant_id = Patience(), ask.grant_id
-        known = await self._catchup.known(namespace, [grant_id], waiting)
+        waiting, grant_id = Deadline(), ask.grant_id
+        known = await self._ledger_wait.known(namespace, [grant_id], waiting)
         held = known.grants.get(grant_id)
         if held is None:
             raise known.problems.get(grant_id) or _absent(namespace, grant_id)
         if ask.edit.revision not in (None, held.revision):
             raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-        after = corrected(namespace, held, ask, self._clock())
+        after = apply_correction(namespace, held, ask, self._clock())
         live = [None if side.voided else side for side in (held, after)]
         others: dict[str, Cell] = {}
-        if needs_others(namespace, live[0], live[1]):
-            await self._catchup.user_flushed(namespace, held.user, waiting)
+        if needs_other_grants(namespace, live[0], live[1]):
+            await self._ledger_wait.wait_until_flushed(namespace, held.user, waiting)
             windows, labels = cells_of(namespace, live[0], live[1])
             others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
-        moves = plan_moves(namespace, live[0], live[1], others)
+        ops = plan_ops(namespace, live[0], live[1], others)
         reads = ask.admin or namespace.rules.mode != "shadow"
-        told = await self._projection.of(namespace, held.user, moves, ranks=reads) if after != held else []
+        told = await self._projection.of(namespace, held.user, ops, ranks=reads) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
@@ -284,7 +296,7 @@ class Corrector:
             revision=revision,
         )
 
-    def _receipt(self, entry: Entry, outcome: Outcome) -> CorrectionReceipt:
+    def _receipt(self, entry: PlannedEntry, outcome: Outcome) -> CorrectionReceipt:
         namespace, body = entry.namespace, entry.body
         return CorrectionReceipt(
             *(outcome.code, body.grant_id, namespace.name, body.user),
@@ -295,9 +307,9 @@ class Corrector:
         )
 
 
-async def _made(entries: Iterator[Entry]) -> list[Entry]:
+async def _made(entries: Iterator[PlannedEntry]) -> list[PlannedEntry]:
     """The entries, while others have their turns."""
-    made: list[Entry] = []
+    made: list[PlannedEntry] = []
     for entry in entries:
         made.append(entry)
         if len(made) % _YIELD_EVERY == 0:

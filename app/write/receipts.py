@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
+from ..http.bodies import JSON, MSGPACK, decode
 from ..metrics import GRANTS
 from ..model.errors import Problem, problem_of
-from ..wire import JSON, MSGPACK, decode
 
 _grant_id = {JSON: msgspec.json.Decoder(dict[str, Any]), MSGPACK: msgspec.msgpack.Decoder(dict[str, Any])}
 _UNAPPLIED = problem_of("unapplied").detail
@@ -43,21 +43,21 @@ class CorrectionReceipt(Receipt, kw_only=True):
     revision: int
 
 
-def rejected(member: Any, media: str, problem: Problem) -> dict[str, Any]:
+def unreadable_member(member: Any, media: str, problem: Problem) -> dict[str, Any]:
     """The result of a member that could not be read, with its grant_id where that much can be read."""
     try:
         grant_id = decode(_grant_id[media], member).get("grant_id")
     except Problem:
         grant_id = None
-    return told(grant_id if isinstance(grant_id, str) else None, problem)
+    return refused_member(grant_id if isinstance(grant_id, str) else None, problem)
 
 
-def told(grant_id: str | None, problem: Problem) -> dict[str, Any]:
+def refused_member(grant_id: str | None, problem: Problem) -> dict[str, Any]:
     """The result of a member that was refused."""
     return {"status": "rejected", "grant_id": grant_id, "error": {**problem.body(), "retryable": problem.retryable}}
 
 
-def summary(results: list[Any]) -> dict[str, Any]:
+def batch_summary(results: list[Any]) -> dict[str, Any]:
     """A batch's answer; all refused for a cause that passes is that problem itself."""
     counts = {"applied": 0, "duplicate": 0, "rejected": 0, "quarantined": 0}
     for result in results:
@@ -67,11 +67,11 @@ def summary(results: list[Any]) -> dict[str, Any]:
     if not counts["quarantined"]:
         del counts["quarantined"]
     if counts["rejected"] == len(results) and all(result["error"]["retryable"] for result in results):
-        raise WholeRefused(results[0]["error"], None)
+        raise BatchRefused(results[0]["error"], None)
     return {**counts, "results": results}
 
 
-class WholeRefused(Problem):
+class BatchRefused(Problem):
     """A member's problem as that of the whole request."""
 
     def __init__(self, error: dict[str, Any], field: str | None) -> None:
@@ -80,9 +80,9 @@ class WholeRefused(Problem):
         self.__doc__ = error["title"]
 
 
-def refuse_partly(results: list[Any]) -> None:
+def raise_first_refusal(results: list[Any]) -> None:
     """Raises the first member's fault that is its own, as the whole request's problem."""
     for i, result in enumerate(results):
         if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
             error = result["error"]
-            raise WholeRefused(error, f"$[{i}]" + error.get("field", "$").removeprefix("$"))
+            raise BatchRefused(error, f"$[{i}]" + error.get("field", "$").removeprefix("$"))

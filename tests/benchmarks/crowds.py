@@ -18,7 +18,7 @@ import redis
 
 from app.model.windows import to_micros
 from app.store import keys
-from app.store.sums import FAN, LEAF, LEVELS
+from app.store.sum_tree import FAN, LEAF, LEVELS
 from tests.conftest import Stack
 
 OLD = datetime(2020, 6, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import Raw
 
-from app.embedded import Valkey, free_port
-from app.model.entry import Entry
+from app.embedded import ValkeyProcess, free_port
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace
-from app.read.boards import BoardEntry
-from app.read.includes import included
+from app.read.board_bodies import BoardEntry
+from app.read.includes import with_includes
 from app.read.totals import totals_of
 from app.store.boards import READS
 from tests.benchmarks.rules import BATCH, Bench, P
@@ -54,7 +54,7 @@ class Direct:
         return float(sorted(found)[rounds // 2]) / 1000
 
 
-def daily(space: Namespace, now: int, days: int) -> list[Entry]:
+def daily(space: Namespace, now: int, days: int) -> list[PlannedEntry]:
     """A grant of each user on each day before now."""
     users = [f"user-{i}" for i in range(USERS)]
     grants = [(day, user) for day in range(days) for user in users]
@@ -66,7 +66,7 @@ def daily(space: Namespace, now: int, days: int) -> list[Entry]:
 def main(tell: Tell, rounds: int = 40) -> None:
     """Reads of 100 users with 3,000 days each, their bytes, and grants with and without streaks, batches in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        valkey = Valkey(Path(folder), free_port(), options={"appendfsync": "no"})
+        valkey = ValkeyProcess(Path(folder), free_port(), options={"appendfsync": "no"})
         valkey.start()
         try:
             bench = Bench(valkey)
@@ -100,7 +100,7 @@ def read(bench: Bench) -> None:
     rows = [BoardEntry(i, i, name, 5) for i, name in enumerate(names, 1)]
 
     def streaks() -> Any:
-        return included(direct, direct, space, rows, frozenset({"streak", "updated_at"}), now)  # type: ignore[arg-type]
+        return with_includes(direct, direct, space, rows, frozenset({"streak", "updated_at"}), now)  # type: ignore[arg-type]
 
     def totals() -> Any:
         return totals_of(direct, space, names, shown_alone=False)  # type: ignore[arg-type]

@@ -14,9 +14,9 @@ from typing import Any
 import asyncpg
 import httpx
 
+from app.drivers.postgres import PLANNER_SETTINGS, queries
 from app.model.windows import to_micros
-from app.persist.ranges import count_in_time
-from app.store.postgres import PLANS, queries
+from app.persist.time_buckets import count_in_time
 from tests.conftest import Stack
 
 GRANTS, PAGES, LIMIT = 1_000_000, 200, 100
@@ -45,7 +45,7 @@ FROM ledger WHERE namespace_id = $1 AND kind = 'grant' AND hashtext(grant_id) % 
 
 async def fill(url: str, name: str) -> None:
     """One user's ledger, and what follows it."""
-    db = await asyncpg.connect(url, server_settings=PLANS)
+    db = await asyncpg.connect(url, server_settings=PLANNER_SETTINGS)
     sql = """SELECT n.id, n.partition, p.seq FROM namespaces n JOIN partitions p ON p.partition = n.partition
              WHERE n.name = $1"""
     space, p, first = (await db.fetch(sql, name))[0]

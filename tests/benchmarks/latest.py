@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from app.embedded import Valkey, free_port
-from app.model.entry import Entry
+from app.embedded import ValkeyProcess, free_port
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace
 from tests.benchmarks.rules import BATCH, Bench
@@ -19,7 +19,7 @@ DAYS = 30
 Tell = Callable[[str, float, float, str, float | None], None]
 
 
-def grants(space: Namespace, count: int, users: int, tag: str) -> list[Entry]:
+def grants(space: Namespace, count: int, users: int, tag: str) -> list[PlannedEntry]:
     """Grants of some users within 30 days, in random order, with a category and a source."""
     now = time.time_ns() // 1000
     return [
@@ -35,7 +35,7 @@ def grants(space: Namespace, count: int, users: int, tag: str) -> list[Entry]:
 def main(tell: Tell, batches: int = 20, rounds: int = 5) -> None:
     """One line a number of users: `latest`, `sum`, their ratio. Their batches take turns."""
     with tempfile.TemporaryDirectory() as folder:
-        valkey = Valkey(Path(folder), free_port())
+        valkey = ValkeyProcess(Path(folder), free_port())
         valkey.start()
         try:
             bench = Bench(valkey)

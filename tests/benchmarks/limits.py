@@ -1,4 +1,4 @@
-"""What the limits of `app/transport.py` cost a single grant: two servers on the same stores, in turns."""
+"""What the limits of `app/http/protocol.py` cost a single grant: two servers on the same stores, in turns."""
 
 import subprocess
 import sys

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 
-from app.persist.ranges import count_in_time
+from app.drivers.postgres import queries
+from app.persist.time_buckets import count_in_time
 from app.persist.worker import ROWS_MAX
-from app.store.postgres import queries
 from tests.conftest import Stack
 
 SIZES = {"few": 1_000, "many": 1_000_000}

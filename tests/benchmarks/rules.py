@@ -10,13 +10,13 @@ from typing import Any
 import redis
 from msgspec import UNSET, Raw
 
-from app.embedded import Valkey, free_port
-from app.model.correction import Ask, Edit, Held, correction_entry, edited
-from app.model.entry import Entry
+from app.embedded import ValkeyProcess, free_port
+from app.model.correction import CorrectionRequest, Edit, GrantState, apply_edit, correction_entry
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.store import apply, keys
-from app.store.apply import APPLY, Head
+from app.store.apply import APPLY, PartitionHead
 from app.store.partitions import OPEN
 
 USERS = 100_000
@@ -29,7 +29,7 @@ Tell = Callable[[str, float, float, str, float | None], None]
 class Bench:
     """One partition on one Valkey that is written to by nothing else."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, valkey: ValkeyProcess) -> None:
         self.store: Any = redis.Redis.from_url(valkey.url)
         self.store.eval(OPEN.source, 1, keys.meta(P), 1)
         self._sha = self.store.script_load(APPLY.source)
@@ -42,7 +42,7 @@ class Bench:
         self.store.hset(keys.rules(P), str(self._ids), "1")
         return Namespace(self._ids, f"n{self._ids}", P, 1, Rules(**rules))
 
-    def grants(self, space: Namespace, count: int, tag: str, most: int = 0) -> list[Entry]:
+    def grants(self, space: Namespace, count: int, tag: str, most: int = 0) -> list[PlannedEntry]:
         """Grants to random users, with a category and a source; of 5, or of up to so much."""
         now = time.time_ns() // 1000
         found = []
@@ -58,10 +58,10 @@ class Bench:
         held = sum(self.store.memory_usage(name, samples=1000) for name in names)
         return float(held / sum(self.store.hlen(name) for name in names))
 
-    def micros(self, entries: list[Entry]) -> float:
+    def micros(self, entries: list[PlannedEntry]) -> float:
         """Microseconds of the script an entry; every entry must be applied."""
         calls = [
-            list(apply.pack(P, entries[i : i + BATCH], Head(1, "1", 0, (0, 0, b""))))[2:]
+            list(apply.pack(P, entries[i : i + BATCH], PartitionHead(1, "1", 0, (0, 0, b""))))[2:]
             for i in range(0, len(entries), BATCH)
         ]
         self.store.config_resetstat()
@@ -78,11 +78,11 @@ class Bench:
         held = sum(self.store.memory_usage(name, samples=1000) for name in names)
         return float(held / sum(self.store.zcard(name.replace(b":bt:", b":b:")) for name in names))
 
-    def corrected(self, entries: list[Entry], verb: str) -> Iterator[Entry]:
+    def corrected(self, entries: list[PlannedEntry], verb: str) -> Iterator[PlannedEntry]:
         """A correction of each grant, as the server plans it for a user with no other grants in the way."""
         for entry in entries:
             body, space = entry.body, entry.namespace
-            held = Held(
+            held = GrantState(
                 **{name: getattr(body, name) for name in ("grant_id", "user", "revision", "amount", "category")},
                 **{name: getattr(body, name) for name in ("source", "source_id", "action", "session_id")},
                 **{name: getattr(body, name) for name in ("granted_at", "windows")},
@@ -91,8 +91,8 @@ class Bench:
             )
             edit = Edit(amount=Raw(b"7") if verb == "edit" else UNSET)
             edit.reason = "recount"
-            after = edited(space, held, edit, body.granted_at)
-            yield correction_entry(space, Ask(body.grant_id, "edit", edit, "bench"), held, after, {})
+            after = apply_edit(space, held, edit, body.granted_at)
+            yield correction_entry(space, CorrectionRequest(body.grant_id, "edit", edit, "bench"), held, after, {})
 
 
 def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
@@ -107,7 +107,7 @@ def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
         "statistics": {"statistics": True},
     }
     with tempfile.TemporaryDirectory() as folder:
-        valkey = Valkey(Path(folder), free_port())
+        valkey = ValkeyProcess(Path(folder), free_port())
         valkey.start()
         try:
             bench = Bench(valkey)

@@ -3,7 +3,7 @@
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.cycle import CycleProtocol
+from app.http.cycle import CycleProtocol
 from app.server import UVICORN, from_environment
 from app.settings import read_settings
 

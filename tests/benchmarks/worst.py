@@ -16,25 +16,25 @@ from typing import Any
 import redis
 from msgspec import Raw
 
-from app.embedded import Valkey, free_port
+from app.drivers.redis import Call
+from app.embedded import ValkeyProcess, free_port
 from app.model.chain import entries_of, steps_of
-from app.model.correction import Ask, Edit, Held, held_of
-from app.model.entry import Entry
+from app.model.correction import CorrectionRequest, Edit, GrantState, state_from_entry
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
-from app.model.stats import PERCENTS_MAX, parse_percents
-from app.model.veil import HIDE, STATES, UNHIDE, Intent, veil_entries
+from app.model.stats import PERCENTS_MAX, parse_percentile_list
+from app.model.visibility import HIDE, STATES, UNHIDE, VisibilityIntent, visibility_entries
 from app.model.windows import EARLIEST, LATEST, Season
 from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
 from app.read.stats import BINS_MAX
 from app.read.totals import FIELDS_A_CALL_MAX, USERS_A_CALL_MAX
 from app.store import apply, keys
-from app.store.apply import APPLY, Head
-from app.store.boards import READS, board_call, standing_call, totals_call, users_call
-from app.store.cost import CALL_ENTRIES_MAX, portions, write_cost
+from app.store.apply import APPLY, PartitionHead
+from app.store.boards import READS, activity_call, board_call, totals_call, user_ranks_call
+from app.store.call_cost import CALL_ENTRIES_MAX, portions, write_cost
 from app.store.partitions import OPEN
-from app.store.redis import Call
-from app.store.stats import STATS, Bounds, stats_call
+from app.store.stats_reader import STATS, ScoreBounds, stats_call
 
 USERS = 100_000
 TIMES = 20
@@ -52,13 +52,13 @@ HEAVY: dict[str, Any] = {
 #: The keys of a board beside the sorted set itself, by the heaviest rules.
 _KINDS = (keys.board, keys.orders, keys.scores, keys.sums)
 
-Made = list[Entry]
+Made = list[PlannedEntry]
 
 
 class Store:
     """One partition on a Valkey of its own."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, valkey: ValkeyProcess) -> None:
         self.direct: Any = redis.Redis.from_url(valkey.url, socket_timeout=120)
         self.direct.eval(OPEN.source, 1, keys.meta(P), 1)
         self._sha = self.direct.script_load(APPLY.source)
@@ -71,7 +71,7 @@ class Store:
         self.direct.hset(keys.rules(P), str(self._spaces), "1")
         return Namespace(self._spaces, f"n{self._spaces}", P, 1, Rules(**rules))
 
-    def grants(self, space: Namespace, users: Iterator[int], **fields: Any) -> Iterator[Entry]:
+    def grants(self, space: Namespace, users: Iterator[int], **fields: Any) -> Iterator[PlannedEntry]:
         """Grants of random amounts."""
         now = time.time_ns() // 1000
         for user in users:
@@ -82,7 +82,7 @@ class Store:
 
     def run(self, entries: Made, atomic: bool = False) -> tuple[float, float]:
         """Milliseconds of one call: by the slow log, and of the CPU of Redis' own thread. All must be applied."""
-        call = list(apply.pack(P, entries, Head(1, "1", 0, (0, 0, b"")), -1, atomic))[2:]
+        call = list(apply.pack(P, entries, PartitionHead(1, "1", 0, (0, 0, b"")), -1, atomic))[2:]
         reply, spent = self._timed("EVALSHA", self._sha, *call)
         assert reply[0] == b"ok", reply[:2]
         assert set(reply[1::5]) == {b"applied"}, set(reply[1::5])
@@ -136,7 +136,7 @@ def chances() -> Iterator[float]:
         yield random.random()
 
 
-def edge(entries: Iterator[Entry]) -> Made:
+def edge(entries: Iterator[PlannedEntry]) -> Made:
     """As many entries as one call takes."""
     made = list(islice(entries, CALL_ENTRIES_MAX))
     return list(next(portions(made)).entries)
@@ -148,9 +148,9 @@ def corrections(store: Store, space: Namespace, users: Iterator[int]) -> Made:
     store.run(made)
     found: Made = []
     for i, entry in enumerate(made):
-        held: Held = held_of(entry.body, i + 1)
+        held: GrantState = state_from_entry(entry.body, i + 1)
         edit = Edit(amount=Raw(b"7"), reason="recount")
-        ask = Ask(held.grant_id, "edit", edit, "bench")
+        ask = CorrectionRequest(held.grant_id, "edit", edit, "bench")
         found += entries_of(space, steps_of(space, [ask], {held.grant_id: held}, {}, held.granted_at, None), None, 0)
     return edge(iter(found))
 
@@ -165,11 +165,11 @@ class Veils:
 
     def __call__(self) -> Made:
         self._version += 1
-        wish = HIDE if self._version % 2 else UNHIDE
-        self._store.direct.hset(keys.hidden(P), "user-7", f"{self._version} {STATES[wish]}")
+        desired_state = HIDE if self._version % 2 else UNHIDE
+        self._store.direct.hset(keys.hidden(P), "user-7", f"{self._version} {STATES[desired_state]}")
         self._store.direct.hset(keys.meta(P), "veils", 1)
-        intent = Intent(7, "user-7", self._version, wish, "bench")
-        first, *others = veil_entries(self._space, intent, self._boards)
+        intent = VisibilityIntent(7, "user-7", self._version, desired_state, "bench")
+        first, *others = visibility_entries(self._space, intent, self._boards)
         self._store.run([first])
         return edge(iter(others))
 
@@ -210,7 +210,7 @@ def reads(plain: Namespace, heavy: Namespace) -> dict[str, Callable[[], Call]]:
         return random.randrange(USERS - LIMIT_MAX)
 
     windows = heavy.calendar.names_at(time.time_ns() // 1000)
-    percents = parse_percents(",".join(map(str, range(1, PERCENTS_MAX + 1))), "true")
+    percents = parse_percentile_list(",".join(map(str, range(1, PERCENTS_MAX + 1))), "true")
     found: dict[str, Callable[[], Call]] = {}
     for name, space in (("default rules", plain), ("heaviest rules", heavy)):
 
@@ -226,17 +226,17 @@ def reads(plain: Namespace, heavy: Namespace) -> dict[str, Callable[[], Call]]:
         )
         add("bands", lambda held: board_call(held, "all", ["bands", *(share / 20 for share in range(1, 20))]))
         add("a page in bounds", lambda held: board_call(held, "all", ["page", 0, LIMIT_MAX, 1_000, 900_000]))
-        add("statistics", lambda held: stats_call(held, "all", Bounds(1_000, 900_000), BINS_MAX, percents))
+        add("statistics", lambda held: stats_call(held, "all", ScoreBounds(1_000, 900_000), BINS_MAX, percents))
         add("totals of 100 users", lambda held: totals_call(held, users(USERS_A_CALL_MAX), FIELDS_A_CALL_MAX))
-        add("streaks of 100 users", lambda held: users_call(held, users(100), days=True))
-    found["a user's standing, 104 windows"] = lambda: standing_call(heavy, users(1)[0], windows)
+        add("streaks of 100 users", lambda held: activity_call(held, users(100), days=True))
+    found["a user's standing, 104 windows"] = lambda: user_ranks_call(heavy, users(1)[0], windows)
     return found
 
 
 def main() -> None:
     """One line a call, the worst first: medians and the worst of 20."""
     with tempfile.TemporaryDirectory() as folder:
-        valkey = Valkey(Path(folder), free_port(), options={"slowlog-log-slower-than": "0", "save": ""})
+        valkey = ValkeyProcess(Path(folder), free_port(), options={"slowlog-log-slower-than": "0", "save": ""})
         valkey.start()
         try:
             store = Store(valkey)

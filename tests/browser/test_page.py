@@ -36,8 +36,8 @@ def test_a_grant_moves_a_row_without_a_reload(
     shown(page, ("1", "heron", "13"), ("2", "otter", "9"), ("3", HOSTILE, "5"))
     expect(page.locator(".gain:not(:empty)")).to_have_count(0)
     assert page.evaluate("window.same")
-    moves = page.evaluate("window.asked.filter((frames) => frames.includes('translateY'))")
-    assert len(moves) == (3 if motion == "no-preference" else 0)
+    ops = page.evaluate("window.asked.filter((frames) => frames.includes('translateY'))")
+    assert len(ops) == (3 if motion == "no-preference" else 0)
 
 
 def test_a_loss_is_told_as_one(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:

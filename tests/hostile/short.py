@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.connections import ConnectionLimits
+from app.http.connections import ConnectionLimits
 from app.live.socket import LiveLimits
 from app.logs import configure
 from app.server import UVICORN, Server, find_partitions

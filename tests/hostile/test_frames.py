@@ -9,16 +9,7 @@ import httpx
 import pytest
 
 from tests.hostile.conftest import Short
-from tests.hostile.raw import (
-    Raw,
-    close_code,
-    frame,
-    resident_bytes,
-    say,
-    server_sockets,
-    upgrade,
-    wait_until,
-)
+from tests.hostile.raw import Raw, close_code, frame, resident_bytes, say, server_sockets, upgrade, wait_until
 from tests.hostile.short import LIVE_LIMITS
 
 MB = 1024 * 1024

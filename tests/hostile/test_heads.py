@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.connections import IDLE_S_MAX
-from app.transport import HEADERS_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX, URL_BYTES_MAX
+from app.http.connections import IDLE_S_MAX
+from app.http.protocol import HEADERS_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX, URL_BYTES_MAX
 from tests.hostile.conftest import Short
 from tests.hostile.raw import Raw, head, resident_bytes, server_sockets, wait_until
 from tests.hostile.short import LIMITS

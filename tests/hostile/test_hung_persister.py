@@ -16,7 +16,7 @@ import pytest
 
 from app.persist.heartbeat import BEAT_S_MAX
 from app.persist.leases import LEASE_S, Superseded
-from app.persist.sink import Sink
+from app.persist.ledger_session import LedgerSession
 from app.persist.worker import BALANCE_S
 
 SLACK_S = 15.0  # of a machine on which others work, too
@@ -93,7 +93,7 @@ def test_what_a_frozen_persister_had_begun_is_undone(live_server: Any) -> None:
     url = live_server.postgres.url
 
     async def work(db: Any) -> None:
-        frozen, other = await Sink.connect(url), await Sink.connect(url)
+        frozen, other = await LedgerSession.connect(url), await LedgerSession.connect(url)
         try:
             assert await frozen.leases.take([900], 1) == [900]
             assert await other.leases.take([900], 1) == [], "it is alive"
@@ -125,7 +125,7 @@ def test_one_that_wakes_up_without_its_lease_commits_nothing(live_server: Any) -
     url = live_server.postgres.url
 
     async def work(db: Any) -> None:
-        late, other = await Sink.connect(url), await Sink.connect(url)
+        late, other = await LedgerSession.connect(url), await LedgerSession.connect(url)
         try:
             assert await late.leases.take([902], 1) == [902]
             with pytest.raises(Superseded):  # noqa: PT012

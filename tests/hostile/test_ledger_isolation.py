@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import redis
 
-from app.persist.row import unpack
+from app.persist.ledger_row import unpack
 from app.store import keys
 from tests.hostile.isolation import Isolation, until
 from tests.integration.faults import verify
@@ -60,7 +60,7 @@ def test_a_fault_of_the_store_stops_its_partition_alone(iso: Isolation, state: s
 def test_a_partition_that_stops_keeps_no_other_from_being_verified(
     iso: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.admin.lane.FLUSH_S_MAX", 1.0)
+    monkeypatch.setattr("app.verify.connections.FLUSH_S_MAX", 1.0)
     beside = iso.space(group=iso.sick)
     with iso.raising("53100", f"new.partition = {iso.p}"):
         for space in (iso.sick, beside):

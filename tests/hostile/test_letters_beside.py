@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
+from app.drivers.scripts import load
 from app.store import keys
-from app.store.scripts import load
 from tests.hostile.isolation import Isolation, until
 from tests.hostile.letters import command, places, refusing, verify
 

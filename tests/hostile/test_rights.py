@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from app.access.routes import ROUTES, Access
+from app.access.route_rights import ROUTES, RouteRight
 from tests.conftest import Names, Stack
 from tests.integration.sockets import hear, key, say
 
@@ -83,7 +83,7 @@ def client(world: World, caller: Caller) -> Iterator[httpx.Client]:
         yield held
 
 
-def ask(client: httpx.Client, access: Access, space: str) -> httpx.Response:
+def ask(client: httpx.Client, access: RouteRight, space: str) -> httpx.Response:
     """The call in a form that changes nothing, whoever makes it: what is to be written cannot be read."""
     path = access.path.format(
         namespace=space, window="all", position=1, percentile=50, score=1, user="ann", grant_id="none"
@@ -131,7 +131,7 @@ def test_each_route_judges_by_the_name(world: World, caller: Caller, client: htt
 
 
 @pytest.mark.parametrize("access", OF_ONE, ids=lambda access: f"{access.method} {access.path}")
-def test_a_refusal_does_not_tell_what_is_there(world: World, access: Access) -> None:
+def test_a_refusal_does_not_tell_what_is_there(world: World, access: RouteRight) -> None:
     for name in ("nobody", "narrow"):
         with world.stack.client(world.callers[name].token) as client:
             told = {
@@ -206,7 +206,7 @@ def test_every_view_is_judged_as_a_board_is(world: World, caller: Caller) -> Non
 @pytest.mark.parametrize(
     "access", [access for access in ROUTES if access.over == "all"], ids=lambda access: f"{access.method} {access.path}"
 )
-def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, access: Access) -> None:
+def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, access: RouteRight) -> None:
     statuses = {}
     for caller in world.callers.values():
         with world.stack.client(caller.token) as client:

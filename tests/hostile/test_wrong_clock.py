@@ -12,23 +12,23 @@ import msgspec
 import pytest
 
 from app.access.keys import Principal
-from app.admin.namespaces import Namespaces
+from app.admin.namespace_handlers import NamespaceHandlers
+from app.drivers.postgres import Postgres, queries
+from app.drivers.redis import RedisConnection
 from app.model.namespace import SentRules, read_rules
 from app.model.windows import from_micros, now_micros
-from app.persist.archive import ARCHIVE
+from app.persist.archivist import ARCHIVE
+from app.persist.bucket_schedule import BucketSchedule
 from app.persist.clocks import ClockSkewed
-from app.persist.counting import Counting
 from app.persist.faults import Faults
-from app.persist.round import Round
-from app.persist.seal import Sealer
-from app.persist.sink import Sink
-from app.persist.windows import OpenWindows
+from app.persist.ledger_session import LedgerSession
+from app.persist.ledger_writer import report_faults
+from app.persist.open_windows import OpenWindows
+from app.persist.round import ChoreRound
+from app.persist.window_closer import WindowCloser
 from app.persist.worker import Worker
-from app.persist.writer import tell_faults
 from app.settings import read_settings
 from app.store.apply import APPLY
-from app.store.postgres import Postgres, queries
-from app.store.redis import Link
 
 AHEAD = 40 * 86_400_000_000
 
@@ -45,15 +45,15 @@ def test_no_running_window_is_sealed_by_a_clock_that_is_ahead(live_server: Any, 
     live_server.wait_flushed()
 
     async def seal() -> None:
-        sink = await Sink.connect(live_server.postgres.url)
-        link = Link(live_server.valkey.url, [APPLY, ARCHIVE])
+        session = await LedgerSession.connect(live_server.postgres.url)
+        link = RedisConnection(live_server.valkey.url, [APPLY, ARCHIVE])
         try:
-            sealer = Sealer(OpenWindows())
-            offsets = {p: await sink.offset(p) for p in range(16)}
+            sealer = WindowCloser(OpenWindows())
+            offsets = {p: await session.offset(p) for p in range(16)}
             for _ in range(3):  # it goes round the namespaces
-                await sealer.seal(sink, link, link, offsets, now_micros() + AHEAD, Faults())
+                await sealer.seal(session, link, link, offsets, now_micros() + AHEAD, Faults())
         finally:
-            sink.terminate()
+            session.terminate()
             await link.close()
 
     asyncio.run(seal())
@@ -67,7 +67,9 @@ def test_a_persister_with_a_wrong_clock_ends_by_name(live_server: Any, ahead: in
     settings = read_settings(live_server.environment)
 
     async def work() -> None:
-        worker = Worker(settings, lambda scripts: Link(settings.redis_url, scripts), 16, lambda: now_micros() + ahead)
+        worker = Worker(
+            settings, lambda scripts: RedisConnection(settings.redis_url, scripts), 16, lambda: now_micros() + ahead
+        )
         with pytest.raises(ClockSkewed, match="this machine's clock differs"):
             async with asyncio.timeout(30):
                 await worker.run()
@@ -82,16 +84,16 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
     settings = read_settings(live_server.environment)
 
     async def work() -> None:
-        sink = await Sink.connect(live_server.postgres.url)
-        link = Link(live_server.valkey.url, [APPLY, ARCHIVE])
-        faults, name = Faults(), f"clock of persister {sink.leases.number} "
+        session = await LedgerSession.connect(live_server.postgres.url)
+        link = RedisConnection(live_server.valkey.url, [APPLY, ARCHIVE])
+        faults, name = Faults(), f"clock of persister {session.leases.number} "
 
         async def clocked(ahead_s: int) -> list[str]:
             def clock() -> int:
                 return now_micros() + ahead_s * 1_000_000
 
-            await Round(settings, link, link, {}, Counting(), OpenWindows(), faults, clock).step(sink)
-            await tell_faults(faults, sink)
+            await ChoreRound(settings, link, link, {}, BucketSchedule(), OpenWindows(), faults, clock).step(session)
+            await report_faults(faults, session)
             ready = await asyncio.to_thread(api.get, "/readyz")
             return [line for line in ready.json()["degraded"] if line.startswith(name)]
 
@@ -101,7 +103,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
             assert all(f"differs from Redis's by {ahead_s:+d} s" in line for line in told)
             assert await clocked(0) == []
         finally:
-            sink.terminate()
+            session.terminate()
             await link.close()
 
     asyncio.run(work())
@@ -131,7 +133,7 @@ def test_a_new_season_is_over_by_the_clock_of_redis(live_server: Any, names: Any
 
     async def put() -> list[str]:
         postgres = Postgres(live_server.postgres.url)
-        admin: Any = Namespaces(
+        admin: Any = NamespaceHandlers(
             *(postgres, None, None, None, 16, lambda: now + AHEAD),  # type: ignore[arg-type]
             key_namespaces_max=None,
         )

@@ -9,9 +9,9 @@ import asyncpg
 import msgspec
 import psycopg
 
+from app.drivers.postgres import PLANNER_SETTINGS, queries
 from app.model.namespace import Namespace, Rules
-from app.persist.ranges import count_in_time
-from app.store.postgres import PLANS, queries
+from app.persist.time_buckets import count_in_time
 
 KINDS = [("sum", "desc"), ("best", "desc"), ("best", "asc"), ("latest", "desc")]
 
@@ -24,7 +24,7 @@ def tables(db: psycopg.Connection[Any]) -> None:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    db = await asyncpg.connect(url, server_settings=PLANS)
+    db = await asyncpg.connect(url, server_settings=PLANNER_SETTINGS)
     try:
         yield db
     finally:

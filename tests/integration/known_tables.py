@@ -6,8 +6,8 @@ import json
 import asyncpg
 import psycopg
 
-from app.persist.ranges import count_in_time
-from app.store.postgres import PLANS, queries
+from app.drivers.postgres import PLANNER_SETTINGS, queries
+from app.persist.time_buckets import count_in_time
 
 USERS, GRANTS, HEAVY, BEST = 3_000, 20_000, 10_000, 5_000
 SPACE, BEST_SPACE = 1, 2
@@ -105,7 +105,7 @@ def analyse(url: str) -> None:
 
 
 async def _count(url: str) -> None:
-    db = await asyncpg.connect(url, server_settings=PLANS)
+    db = await asyncpg.connect(url, server_settings=PLANNER_SETTINGS)
     try:
         for row in await db.fetch("SELECT partition, epoch, seq FROM partitions"):
             span = [[row["partition"]], [1], [0], [row["epoch"]], [row["seq"]]]

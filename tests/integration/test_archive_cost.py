@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.store.postgres import PLANS, queries
+from app.drivers.postgres import PLANNER_SETTINGS, queries
 from tests.integration.sealing import DAY, Space, until
 
 ELSEWHERE = 20_000
@@ -33,7 +33,7 @@ def pages(stack: Any, name: str, *args: Any) -> int:
     """How many pages a query looks at, however often it was asked before and whatever is known of its tables."""
 
     async def explained() -> int:
-        connection = await asyncpg.connect(stack.postgres.url, server_settings=PLANS)
+        connection = await asyncpg.connect(stack.postgres.url, server_settings=PLANNER_SETTINGS)
         try:
             told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {queries()[name]}", *args)
         finally:

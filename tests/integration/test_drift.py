@@ -16,14 +16,14 @@ import pytest
 import redis
 import structlog
 
+from app.drivers.postgres import queries
+from app.drivers.redis import RedisConnection
 from app.embedded import free_port
 from app.metrics import DRIFTING
-from app.persist.drift import Drift
+from app.persist.drift import DriftCheck
 from app.settings import read_settings
 from app.store import keys
-from app.store.directory import namespace_of
-from app.store.postgres import queries
-from app.store.redis import Link
+from app.store.namespace_cache import namespace_from_row
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.writing import Writers
 
@@ -171,7 +171,7 @@ def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, cli
     p = partition(direct, 1)
     own_stack.stop("persist")
     direct.hset(keys.space(p, 1), "t:all", "9 9")
-    drift = Drift(read_settings(own_stack.environment), Broken({p: None}))
+    drift = DriftCheck(read_settings(own_stack.environment), Broken({p: None}))
 
     async def look() -> None:
         task = asyncio.create_task(drift.run())
@@ -195,13 +195,13 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(own_stack: Any, clien
     fill(client, "kept")
     own_stack.wait_flushed()
     own_stack.stop("persist")
-    drift = Drift(read_settings(own_stack.environment), dict.fromkeys(range(16)))
+    drift = DriftCheck(read_settings(own_stack.environment), dict.fromkeys(range(16)))
 
     async def look() -> None:
-        link, connection = Link(own_stack.valkey.url, []), await asyncpg.connect(own_stack.postgres.url)
+        link, connection = RedisConnection(own_stack.valkey.url, []), await asyncpg.connect(own_stack.postgres.url)
         rows = await connection.fetch(queries()["namespaces_of_partitions"], list(range(16)))
         await connection.execute("UPDATE namespaces SET deleted_at = now() WHERE name = 'n'")
-        for namespace in map(namespace_of, rows):
+        for namespace in map(namespace_from_row, rows):
             direct.delete(keys.board(namespace.partition, namespace.id, "all"))
             await drift._look(connection, link, namespace)
         connection.terminate()
@@ -236,11 +236,11 @@ def test_a_board_whose_users_are_being_hidden_waits(
     own_stack.stop("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
         db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name = 'ann'")
-        wish = (
+        desired_state = (
             "INSERT INTO intents (user_number, name, version, wish, open) SELECT number, name, 1, 'hide', %s FROM users"
         )
-        db.execute(f"{wish} WHERE name = 'ann'", ([p],))
-        drift = Drift(read_settings({**own_stack.environment, "LEADERBOARD_CHORES_S": "0.1"}), {p: None})
+        db.execute(f"{desired_state} WHERE name = 'ann'", ([p],))
+        drift = DriftCheck(read_settings({**own_stack.environment, "LEADERBOARD_CHORES_S": "0.1"}), {p: None})
 
         async def look() -> None:
             task = asyncio.create_task(drift.run())

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import redis
 
-from app.embedded import Valkey, free_port
-from app.persist import drop
-from app.persist.drop import Dropper
+from app.drivers.redis import RedisConnection
+from app.embedded import ValkeyProcess, free_port
+from app.persist import namespace_dropper
+from app.persist.namespace_dropper import NamespaceDropper
 from app.store import keys
-from app.store.directory import PUBLISH
-from app.store.redis import Link
+from app.store.namespace_cache import PUBLISH
 
 NAMES = ["otter", "a:b", "*", "[x]?", "b:8:all", "7", "d/é"]
 
@@ -57,7 +57,7 @@ class Store:
 
     def __init__(self, client: redis.Redis, url: str) -> None:
         self.client = client
-        self.link = Link(url, [PUBLISH])
+        self.link = RedisConnection(url, [PUBLISH])
         self.calls: list[Any] = []
         run = self.link.run
 
@@ -96,11 +96,11 @@ class Store:
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:
     binary = shutil.which("redis-server") if request.param == "redis" else None
     if request.param == "redis" and binary is None:
         pytest.skip("Debian's redis-server is not installed")
-    held = Valkey(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
+    held = ValkeyProcess(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
     held.start()
     try:
         yield held
@@ -109,7 +109,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def store(server: Valkey) -> Iterator[Store]:
+def store(server: ValkeyProcess) -> Iterator[Store]:
     with redis.Redis.from_url(server.url) as client:
         client.flushall()
         yield Store(client, server.url)
@@ -134,7 +134,7 @@ def test_what_was_deleted_goes_and_nothing_else(store: Store) -> None:
     doomed = [store.fill(3, 7), store.fill(3, 70), store.fill(5, 9)]
     rest = [store.fill(3, 8), store.fill(5, 7), store.fill(4, 11)]
     assert {len(held) for held in (*doomed, *rest)} == {5 * len(NAMES) + 1}
-    ledger, dropper = Ledger((3, 7), (3, 70), (5, 9), (4, 11)), Dropper(Time(0.0))
+    ledger, dropper = Ledger((3, 7), (3, 70), (5, 9), (4, 11)), NamespaceDropper(Time(0.0))
     run(store, lambda: dropper.step(ledger, store.link, [3, 5]))  # type: ignore[arg-type]
     assert store.held() == set().union(*rest)
     assert sorted(ledger.dropped) == [7, 9, 70]
@@ -146,8 +146,8 @@ def test_what_was_deleted_goes_and_nothing_else(store: Store) -> None:
 def test_a_step_takes_its_time_and_no_more(store: Store) -> None:
     store.ballast(20_000, 8)
     doomed = store.fill(3, 7)
-    ledger, time = Ledger((3, 7)), Time(drop.STEP_S / 4)
-    dropper, scanned, steps = Dropper(time), [], 0
+    ledger, time = Ledger((3, 7)), Time(namespace_dropper.STEP_S / 4)
+    dropper, scanned, steps = NamespaceDropper(time), [], 0
 
     async def steps_until_done() -> None:
         nonlocal steps
@@ -155,14 +155,14 @@ def test_a_step_takes_its_time_and_no_more(store: Store) -> None:
             before = store.scans()
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
             scanned.append(store.scans() - before)
-            time.now += drop.REST_S
+            time.now += namespace_dropper.REST_S
             steps += 1
             # A step that is not due does nothing.
             quiet = store.scans()
-            time.now -= drop.REST_S
+            time.now -= namespace_dropper.REST_S
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
             assert store.scans() == quiet
-            time.now += drop.REST_S
+            time.now += namespace_dropper.REST_S
             store.client.hset(keys.balances(3, 8) + f"while{steps}", "total", 1)
 
     run(store, steps_until_done)
@@ -174,14 +174,14 @@ def test_a_step_takes_its_time_and_no_more(store: Store) -> None:
 
 def test_archives_go_in_steps_too_behind_the_keys(store: Store) -> None:
     doomed = store.fill(3, 7)
-    ledger, time = Ledger((3, 7)), Time(drop.STEP_S / 4)
-    ledger.archived, dropper, left = 10_000, Dropper(time), []
+    ledger, time = Ledger((3, 7)), Time(namespace_dropper.STEP_S / 4)
+    ledger.archived, dropper, left = 10_000, NamespaceDropper(time), []
 
     async def steps_until_done() -> None:
         while not ledger.dropped:
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
             left.append(ledger.archived)
-            time.now += drop.REST_S
+            time.now += namespace_dropper.REST_S
 
     run(store, steps_until_done)
     assert not any(store.client.exists(key) for key in doomed)
@@ -194,15 +194,15 @@ def test_archives_go_in_steps_too_behind_the_keys(store: Store) -> None:
 def test_what_is_deleted_during_a_pass_waits_for_the_next(store: Store) -> None:
     store.ballast(5_000, 8)
     doomed, late = store.fill(3, 7), store.fill(3, 9)
-    ledger, time = Ledger((3, 7)), Time(drop.STEP_S)
-    dropper = Dropper(time)
+    ledger, time = Ledger((3, 7)), Time(namespace_dropper.STEP_S)
+    dropper = NamespaceDropper(time)
 
     async def pass_and_deletion() -> None:
         await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
         assert ledger.dropped == []
         ledger.deleted.add((3, 9))
         while not ledger.dropped:
-            time.now += drop.REST_S
+            time.now += namespace_dropper.REST_S
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
 
     run(store, pass_and_deletion)
@@ -213,8 +213,8 @@ def test_what_is_deleted_during_a_pass_waits_for_the_next(store: Store) -> None:
 
 def test_one_that_was_killed_in_the_middle_is_followed_by_a_whole_pass(store: Store) -> None:
     store.ballast(5_000, 8)
-    ledger, time = Ledger((3, 7)), Time(drop.STEP_S)
-    first, second = Dropper(time), Dropper(time)
+    ledger, time = Ledger((3, 7)), Time(namespace_dropper.STEP_S)
+    first, second = NamespaceDropper(time), NamespaceDropper(time)
 
     async def killed_and_followed() -> None:
         await first.step(ledger, store.link, [3])  # type: ignore[arg-type]
@@ -223,7 +223,7 @@ def test_one_that_was_killed_in_the_middle_is_followed_by_a_whole_pass(store: St
         before = store.scans()
         while not ledger.dropped:
             await second.step(ledger, store.link, [3])  # type: ignore[arg-type]
-            time.now += drop.REST_S
+            time.now += namespace_dropper.REST_S
         assert store.scans() - before >= 4
 
     run(store, killed_and_followed)

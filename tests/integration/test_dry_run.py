@@ -46,10 +46,10 @@ def test_a_dry_run_foretells(
         path, user = f"{space.url}/grants/{grant_id}", api.get(f"{space.url}/grants/{grant_id}").json()["user_id"]
         edit = {"amount": chance.randrange(5), "category": chance.choice(["red", "blue", None])}
         before = standings(space, user)
-        moves = api.patch(f"{path}?dry_run=true", json=edit).json()["moves"]
+        ops = api.patch(f"{path}?dry_run=true", json=edit).json()["moves"]
         assert standings(space, user) == before
-        foretold = before | {(m["window"], m["category"]): (m["score"], m["rank"]) for m in moves}
-        for move in moves:
+        foretold = before | {(m["window"], m["category"]): (m["score"], m["rank"]) for m in ops}
+        for move in ops:
             told = (move["previous_score"], move["previous_rank"])
             assert before[move["window"], move["category"]] == told, (i, move)
         done = api.patch(path, json=edit)
@@ -58,7 +58,7 @@ def test_a_dry_run_foretells(
             live_server.wait_flushed()
             scores = {board: score for board, (score, _) in foretold.items()}
             until(lambda user=user, scores=scores: scores == _scores(space, user), "the archive did not follow")
-        assert standings(space, user) == foretold, (i, edit, moves)
+        assert standings(space, user) == foretold, (i, edit, ops)
 
 
 def test_a_dry_run_in_the_shadow_ranks_for_admins_alone(live_server: Any, api: httpx.Client, names: Any) -> None:

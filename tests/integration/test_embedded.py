@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from app.embedded import Child, EmbeddedError, Postgres, Valkey, free_port
+from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from tests.integration.running import Dev, alive, descendants, until
 
 DEBIAN = shutil.which("redis-server")
@@ -73,7 +73,7 @@ def folder_cleared(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("binary", BUILDS, ids=str)
 def test_redis_keeps_what_it_acknowledged_through_a_kill(tmp_path: Path, binary: Path | None) -> None:
-    server = Valkey(tmp_path, free_port(), binary=binary)
+    server = ValkeyProcess(tmp_path, free_port(), binary=binary)
     with ended(server), redis.Redis(port=server.port, decode_responses=True) as store:
         before = server.start().pid
         for number in range(1, 101):
@@ -86,7 +86,7 @@ def test_redis_keeps_what_it_acknowledged_through_a_kill(tmp_path: Path, binary:
 
 
 def test_redis_options_win_over_ours(tmp_path: Path) -> None:
-    server = Valkey(tmp_path, free_port(), options={"appendonly": "no", "maxmemory": "64mb"})
+    server = ValkeyProcess(tmp_path, free_port(), options={"appendonly": "no", "maxmemory": "64mb"})
     with ended(server), redis.Redis.from_url(server.url, decode_responses=True) as store:
         server.start()
         found = store.config_get("appendonly", "maxmemory")
@@ -95,7 +95,7 @@ def test_redis_options_win_over_ours(tmp_path: Path) -> None:
 
 def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
     port = free_port()
-    one, other = Valkey(tmp_path / "one", port), Valkey(tmp_path / "other", port)
+    one, other = ValkeyProcess(tmp_path / "one", port), ValkeyProcess(tmp_path / "other", port)
     with ended(one, other):
         one.start()
         with pytest.raises(EmbeddedError, match=r"(?s)redis ended with exit code 1.*in use"):
@@ -103,7 +103,7 @@ def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> Non
 
 
 def test_postgres_keeps_what_it_committed_through_a_kill(tmp_path: Path) -> None:
-    server = Postgres(tmp_path, free_port(), options={"max_connections": "20"})
+    server = PostgresProcess(tmp_path, free_port(), options={"max_connections": "20"})
     with ended(server):
         before = server.start().pid
         with psycopg.connect(server.url) as ledger:
@@ -118,7 +118,7 @@ def test_postgres_keeps_what_it_committed_through_a_kill(tmp_path: Path) -> None
 
 
 def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
-    server = Postgres(tmp_path, free_port())
+    server = PostgresProcess(tmp_path, free_port())
     step = next(server.preparation())
     step.spawn()
     until(lambda: list(tmp_path.glob("postgres.new-*/PG_VERSION")), "initdb's first file")
@@ -131,7 +131,7 @@ def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_dead_postmasters_pid_that_another_process_has_by_now_is_no_obstacle(tmp_path: Path) -> None:
-    server = Postgres(tmp_path, free_port())
+    server = PostgresProcess(tmp_path, free_port())
     with ended(server):
         server.start()
         server.kill()
@@ -150,7 +150,7 @@ def test_a_dead_postmasters_pid_that_another_process_has_by_now_is_no_obstacle(t
 
 
 def test_a_running_postmaster_is_an_obstacle(tmp_path: Path) -> None:
-    one, other = Postgres(tmp_path, free_port()), Postgres(tmp_path, free_port())
+    one, other = PostgresProcess(tmp_path, free_port()), PostgresProcess(tmp_path, free_port())
     with ended(one, other):
         one.start()
         with pytest.raises(EmbeddedError, match="postmaster"):
@@ -159,7 +159,7 @@ def test_a_running_postmaster_is_an_obstacle(tmp_path: Path) -> None:
 
 
 def test_a_cluster_without_its_password_or_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
-    server = Postgres(tmp_path, free_port())
+    server = PostgresProcess(tmp_path, free_port())
     with ended(server):
         server.start()
         server.stop()
@@ -168,7 +168,7 @@ def test_a_cluster_without_its_password_or_of_another_version_is_refused_in_word
             server.start()
     (tmp_path / "postgres" / "PG_VERSION").write_text("9\n")
     with pytest.raises(EmbeddedError, match="of PostgreSQL 9, and only"):
-        Postgres(tmp_path, free_port())
+        PostgresProcess(tmp_path, free_port())
 
 
 def test_a_failing_migration_stops_dev_and_is_shown(tmp_path: Path) -> None:

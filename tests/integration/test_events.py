@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import redis
 
+from app.drivers.postgres import queries
 from app.model.namespace import partition_of
 from app.store import keys
-from app.store.postgres import queries
 
 _numbers = count()
 

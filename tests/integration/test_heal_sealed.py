@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import redis
 
-from app.model.entry import GRANT, entry_id, notice
+from app.model.entry import GRANT, entry_id, marker_entry
 from app.store import keys
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.test_heal import Healing
@@ -145,7 +145,7 @@ def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
     found = space.sql(rows)
     assert {row[3] for row in found} == {"seal", "hide"}
     for p, epoch, seq, kind, grant_id in found:
-        entry = msgspec.msgpack.encode(notice(kind, space.id, grant_id, 0, user="ann" if kind == "hide" else ""))
+        entry = msgspec.msgpack.encode(marker_entry(kind, space.id, grant_id, 0, user="ann" if kind == "hide" else ""))
         add = "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
         space.sql(add, p, epoch, seq, entry)
     healing.wait_healed(len(found))

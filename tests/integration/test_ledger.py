@@ -12,22 +12,22 @@ import msgspec
 import psycopg
 import pytest
 
-from app.admin.checks import check_namespace
-from app.admin.lane import Lane
-from app.admin.report import Report
-from app.embedded.postgres import Postgres as Cluster
+from app.drivers.postgres import Postgres, migrate, queries
+from app.embedded.postgres import PostgresProcess as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.model.windows import to_micros
 from app.persist.leases import Superseded
-from app.persist.row import Row, read_row
-from app.persist.sink import Offset, Sink
-from app.store.postgres import Postgres, migrate, queries
+from app.persist.ledger_row import LedgerRow, read_row
+from app.persist.ledger_session import LedgerOffset, LedgerSession
+from app.verify.connections import StoreConnections
+from app.verify.ledger_checks import check_namespace
+from app.verify.report import Report
 from tests.integration.counting import check_counts
 from tests.support.template import tables_alone
 
-START = Offset(0, 0, b"")
+START = LedgerOffset(0, 0, b"")
 WRITERS = 8
 
 
@@ -45,7 +45,7 @@ def row(
     amount: int = 5,
     result: str = "1000000 5 0",
     space: int = 1,
-) -> Row:
+) -> LedgerRow:
     """A grant at the moment at which it is recorded. result: that moment, the score after it and before it."""
     at = int(result.split(" ")[0])
     entry = (GRANT, space, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
@@ -53,17 +53,17 @@ def row(
     return read_row(p, f"1-{seq}".encode(), fields)
 
 
-async def race(url: str, writes: list[tuple[int, list[Row]]]) -> list[Any]:
+async def race(url: str, writes: list[tuple[int, list[LedgerRow]]]) -> list[Any]:
     """Each write on a connection of its own, all at once; their outcomes."""
-    sinks = [await Sink.connect(url) for _ in writes]
+    sinks = [await LedgerSession.connect(url) for _ in writes]
     try:
         pairs = zip(sinks, writes, strict=True)
         return await asyncio.gather(
-            *(sink.write({p: (START, rows)}) for sink, (p, rows) in pairs), return_exceptions=True
+            *(session.write({p: (START, rows)}) for session, (p, rows) in pairs), return_exceptions=True
         )
     finally:
-        for sink in sinks:
-            sink.terminate()
+        for session in sinks:
+            session.terminate()
 
 
 def open_partitions(url: str) -> None:
@@ -119,17 +119,17 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
     rows = [row(0, i, f"g{i}", "otter", amount, result) for i, (amount, result) in enumerate(results, 1)]
 
     async def write(db: psycopg.Connection[Any]) -> None:
-        sink = await Sink.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url)
         try:
             for first, last in zip([0, *ends], ends, strict=False):
-                known = Offset(1, first, b"digest") if first else START
-                await sink.write({0: (known, rows[first:last])})
+                known = LedgerOffset(1, first, b"digest") if first else START
+                await session.write({0: (known, rows[first:last])})
             assert check_counts(db) == 0  # they come behind the ledger
-            assert await sink.leases.take([0], 1)
-            assert await sink.count(0)
-            assert not await sink.count(0)
+            assert await session.leases.take([0], 1)
+            assert await session.count(0)
+            assert not await session.count(0)
         finally:
-            sink.terminate()
+            session.terminate()
 
     with psycopg.connect(cluster.url, autocommit=True) as db:
         db.execute(
@@ -151,20 +151,20 @@ def test_days_are_the_calendars_whatever_postgres_reads_in_a_name(cluster: Clust
     ]
 
     async def write() -> None:
-        sink = await Sink.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url)
         try:
             for p, _ in enumerate(zones):
                 results = [f"{to_micros(at)} {i} {i - 1 or ''}" for i, at in enumerate(moments, 1)]
                 rows = [row(p, i, f"g{i}", "otter", 1, result, p + 1) for i, result in enumerate(results, 1)]
-                await sink.write({p: (START, rows)})
-            assert await sink.leases.take(range(len(zones)), len(zones))
+                await session.write({p: (START, rows)})
+            assert await session.leases.take(range(len(zones)), len(zones))
             for p, _ in enumerate(zones):
-                assert await sink.count(p)
+                assert await session.count(p)
         finally:
-            sink.terminate()
+            session.terminate()
 
     async def verified() -> list[str]:
-        lane = await Lane.open("redis://localhost:1", cluster.url, by_index=False)
+        lane = await StoreConnections.open("redis://localhost:1", cluster.url, by_index=False)
         report = Report()
         for p, zone in enumerate(zones):
             rules = Rules(timezone=zone)
@@ -208,24 +208,24 @@ def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cl
 
 def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition that was recovered far behind its counts: no statement counts all of it."""
-    monkeypatch.setattr("app.persist.sink.COUNT_ROWS_MAX", 3)
+    monkeypatch.setattr("app.persist.ledger_session.COUNT_ROWS_MAX", 3)
     open_partitions(cluster.url)
     places = [(1, seq) for seq in range(1, 6)] + [(3, seq) for seq in range(6, 11)]
 
     async def work(db: psycopg.Connection[Any]) -> list[tuple[int, int]]:
-        sink, steps, known = await Sink.connect(cluster.url), [], START
+        session, steps, known = await LedgerSession.connect(cluster.url), [], START
         try:
             for epoch, seq in places:
                 made = row(0, seq, f"g{seq}")
                 made.epoch = epoch
-                await sink.write({0: (known, [made])})
-                known = Offset(epoch, seq, b"digest")
-            assert await sink.leases.take([0], 1)
-            while await sink.count(0):
+                await session.write({0: (known, [made])})
+                known = LedgerOffset(epoch, seq, b"digest")
+            assert await session.leases.take([0], 1)
+            while await session.count(0):
                 found = db.execute("SELECT counted_epoch, counted_seq FROM partitions WHERE partition = 0").fetchone()
                 steps.append(found)
         finally:
-            sink.terminate()
+            session.terminate()
         return steps  # type: ignore[return-value]
 
     with psycopg.connect(cluster.url, autocommit=True) as db:
@@ -235,7 +235,7 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
 
 
 def test_a_migration_gives_up_where_a_lock_does_not_come(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.postgres.MIGRATION_LOCK_S_MAX", 1.0)
+    monkeypatch.setattr("app.drivers.postgres.MIGRATION_LOCK_S_MAX", 1.0)
     with psycopg.connect(cluster.url) as db:
         db.execute("LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(psycopg.errors.LockNotAvailable):

@@ -14,11 +14,11 @@ import pytest
 import redis
 from websockets.sync.client import ClientConnection, connect
 
+from app.drivers.scripts import Script
 from app.live.hub import TICK_S
 from app.store import keys
 from app.store.boards import BOARD, VERSIONS
-from app.store.directory import parse_published
-from app.store.scripts import Script
+from app.store.namespace_cache import parse_published
 from tests.integration.sockets import closed, grant, hear, hear_nothing, key, public, say, subscribe, unpacked
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from app.embedded import free_port
-from app.persist.row import unpack
+from app.persist.ledger_row import unpack
 from app.store import keys
 
 

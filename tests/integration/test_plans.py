@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from app.store.postgres import PLANS, queries
+from app.drivers.postgres import PLANNER_SETTINGS, queries
 from tests.integration.known_tables import BEST_SPACE, GRANTS, SPACE, analyse, fill
 from tests.integration.samples import BEHIND_MOVES, EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
 from tests.support.template import tables_alone
@@ -54,7 +54,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     ):
         held.execute("ALTER SYSTEM SET autovacuum = off")
         held.execute("SELECT pg_reload_conf()")
-        for name, value in PLANS.items():
+        for name, value in PLANNER_SETTINGS.items():
             held.execute(f"SET {name} = {value}")
         held.execute(queries()["archive_tables"].encode())
         for name, args in SAMPLES.items():

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from app.drivers.caller import CALLER, OWN, stranger
+from app.drivers.pools import CONNECTIONS_MAX, WAITING_MAX, PoolName
+from app.drivers.postgres import Postgres
 from app.model.errors import Overloaded
-from app.store.caller import CALLER, OWN, stranger
-from app.store.pools import CONNECTIONS_MAX, WAITING_MAX, Lane
-from app.store.postgres import Postgres
 from tests.support.template import tables_alone
 
 DEADLINE_S = 5.0
@@ -40,7 +40,7 @@ async def hold(stack: AsyncExitStack, postgres: Postgres, caller: str, count: in
 def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
     async def run() -> None:
         async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
-            for client in range(CONNECTIONS_MAX[Lane.ANONYMOUS]):
+            for client in range(CONNECTIONS_MAX[PoolName.ANONYMOUS]):
                 await hold(held, postgres, stranger(f"10.0.0.{client}"), 1)
             CALLER.set("key")
             assert await postgres.fetch("offsets") == []
@@ -51,12 +51,12 @@ def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("lane", list(Lane))
-def test_one_client_cannot_take_a_whole_lane(url: str, lane: Lane) -> None:
+@pytest.mark.parametrize("lane", list(PoolName))
+def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
     async def run() -> None:
         async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
-            postgres = postgres.writes if lane is Lane.WRITES else postgres
-            name = stranger if lane is Lane.ANONYMOUS else str
+            postgres = postgres.writes if lane is PoolName.WRITES else postgres
+            name = stranger if lane is PoolName.ANONYMOUS else str
             await hold(held, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
             waiting = asyncio.create_task(postgres.fetch("offsets"))
             await asyncio.sleep(0)
@@ -72,7 +72,7 @@ def test_one_client_cannot_take_a_whole_lane(url: str, lane: Lane) -> None:
 def test_who_asks_for_more_than_may_wait_is_told_at_once_and_who_waits_by_the_deadline(url: str) -> None:
     async def run() -> None:
         async with connected(url, 1.0) as postgres, AsyncExitStack() as held:
-            share = CONNECTIONS_MAX[Lane.READS] - 1
+            share = CONNECTIONS_MAX[PoolName.READS] - 1
             await hold(held, postgres, "greedy", share)
             asked = [asyncio.create_task(postgres.fetch("offsets")) for _ in range(WAITING_MAX + 8)]
             first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)

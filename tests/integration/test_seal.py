@@ -139,8 +139,8 @@ def test_a_dry_run_tells_of_closed_windows(live_server: Any, api: httpx.Client, 
     for user, amount in (("ann", 5), ("bob", 3)):
         space.grant(user, amount)
     space.seal(DAY)
-    moves = api.patch(f"{space.url}/grants/g2?dry_run=true", json={"amount": 6}).json()["moves"]
-    assert [(m["window"], m["previous_score"], m["score"], m["previous_rank"], m["rank"]) for m in moves] == [
+    ops = api.patch(f"{space.url}/grants/g2?dry_run=true", json={"amount": 6}).json()["moves"]
+    assert [(m["window"], m["previous_score"], m["score"], m["previous_rank"], m["rank"]) for m in ops] == [
         ("all", 3, 6, 2, 1),
         (DAY, 3, 6, 2, 1),
     ]

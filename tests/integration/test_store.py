@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from app.embedded import Valkey, free_port
+from app.drivers.redis import RedisConnection, RedisRefused
+from app.embedded import ValkeyProcess, free_port
 from app.store import keys, partitions
 from app.store.partitions import check_store
-from app.store.redis import Link, Refused
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey"), free_port())
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:
+    server = ValkeyProcess(tmp_path_factory.mktemp("valkey"), free_port())
     server.start()
     try:
         yield server
@@ -22,9 +22,9 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         server.stop()
 
 
-def check(valkey: Valkey, durability: str = "always", user: str = "") -> None:
+def check(valkey: ValkeyProcess, durability: str = "always", user: str = "") -> None:
     async def run() -> None:
-        link = Link(valkey.url.replace("://", f"://{user}@" if user else "://"), [])
+        link = RedisConnection(valkey.url.replace("://", f"://{user}@" if user else "://"), [])
         try:
             await check_store(link, durability)
         finally:
@@ -43,7 +43,7 @@ def check(valkey: Valkey, durability: str = "always", user: str = "") -> None:
     ],
 )
 def test_a_store_that_may_lose_scores_is_refused_by_name(
-    valkey: Valkey, name: str, value: str, accepted: tuple[str, ...]
+    valkey: ValkeyProcess, name: str, value: str, accepted: tuple[str, ...]
 ) -> None:
     check(valkey)
     with redis.Redis.from_url(valkey.url) as direct:
@@ -54,37 +54,37 @@ def test_a_store_that_may_lose_scores_is_refused_by_name(
                 if durability in accepted:
                     check(valkey, durability)
                 else:
-                    with pytest.raises(Refused, match=f"{name} {value}"):
+                    with pytest.raises(RedisRefused, match=f"{name} {value}"):
                         check(valkey, durability)
         finally:
             direct.config_set(name, held)
 
 
-def test_eviction_is_told_where_config_is_denied(valkey: Valkey) -> None:
+def test_eviction_is_told_where_config_is_denied(valkey: ValkeyProcess) -> None:
     with redis.Redis.from_url(valkey.url) as direct:
         direct.execute_command("ACL", "SETUSER", "modest", "on", ">pass", "~*", "+@all", "-config")
         check(valkey, user="modest:pass")
         direct.config_set("maxmemory-policy", "volatile-ttl")
         try:
-            with pytest.raises(Refused, match="maxmemory-policy volatile-ttl"):
+            with pytest.raises(RedisRefused, match="maxmemory-policy volatile-ttl"):
                 check(valkey, user="modest:pass")
         finally:
             direct.config_set("maxmemory-policy", "noeviction")
 
 
-def test_a_redis_that_is_too_old_is_refused(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_is_too_old_is_refused(valkey: ValkeyProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "VERSION_MIN", (99, 0))
-    with pytest.raises(Refused, match=r"too old: at least 99\.0"):
+    with pytest.raises(RedisRefused, match=r"too old: at least 99\.0"):
         check(valkey)
 
 
-def test_a_redis_that_another_release_laid_out_is_refused(valkey: Valkey) -> None:
+def test_a_redis_that_another_release_laid_out_is_refused(valkey: ValkeyProcess) -> None:
     with redis.Redis.from_url(valkey.url) as direct:
         direct.hset(keys.DEPLOYMENT, mapping={"id": "x", "partitions": 16, "format": partitions.FORMAT})
         check(valkey)
         direct.hset(keys.DEPLOYMENT, "format", 1)
         try:
-            with pytest.raises(Refused, match=f"holds format 1, this release needs format {partitions.FORMAT}"):
+            with pytest.raises(RedisRefused, match=f"holds format 1, this release needs format {partitions.FORMAT}"):
                 check(valkey)
         finally:
             direct.delete(keys.DEPLOYMENT)

@@ -11,7 +11,7 @@ from app.model.namespace import Namespace
 from app.read.totals import FIELDS_A_CALL_MAX, totals_of
 from app.store import keys
 from app.store.boards import TOTALS
-from app.store.directory import parse_published
+from app.store.namespace_cache import parse_published
 
 
 def post(api: httpx.Client, space: str, user: str, amount: float, **fields: Any) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redis
 
-from app.embedded import Valkey, free_port
+from app.embedded import ValkeyProcess, free_port
 from app.model.score import UNITS_MAX
 from app.store import keys
 from tests.integration.faults import FAULTS, Checked
@@ -145,7 +145,7 @@ def test_a_redis_behind_the_ledger_is_told_first(own_stack: Any, checked: Checke
 
 def test_a_node_of_a_cluster_is_refused_by_name(own_stack: Any, tmp_path: Path) -> None:
     port = free_port()
-    node = Valkey(tmp_path / "node", port, options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    node = ValkeyProcess(tmp_path / "node", port, options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
     node.start()
     try:
         own_stack.extra["LEADERBOARD_REDIS_URL"] = f"redis://127.0.0.1:{port}"

@@ -11,15 +11,15 @@ import pytest
 import redis
 from msgspec import Raw
 
-from app.embedded import Valkey, free_port
-from app.model.entry import Entry
+from app.drivers.scripts import Script
+from app.embedded import ValkeyProcess, free_port
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.model.windows import from_micros
 from app.store import apply, keys
-from app.store.apply import Bounds, Head, Outcome
+from app.store.apply import Outcome, PartitionHead, StorageLimits
 from app.store.partitions import OPEN
-from app.store.scripts import Script
 
 NOW = 1_700_000_000_000_000
 P = 3
@@ -34,14 +34,14 @@ class Partition:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.space = Namespace(7, "race", P, 1, Rules())
-        self.head = Head(1, "1", 0, (0, 0, b""))
+        self.head = PartitionHead(1, "1", 0, (0, 0, b""))
         store.hset(keys.rules(P), "7", "1")
         self.eval(OPEN, [keys.meta(P)], [1])
 
     def eval(self, script: Script, names: list[str], args: list[Any]) -> Any:
         return self.store.eval(script.source, len(names), *names, *args)
 
-    def entry(self, grant_id: str, user: str = "otter", amount: int = 5, at: int = NOW, **fields: Any) -> Entry:
+    def entry(self, grant_id: str, user: str = "otter", amount: int = 5, at: int = NOW, **fields: Any) -> PlannedEntry:
         grant = Grant(
             grant_id,
             user,
@@ -51,11 +51,13 @@ class Partition:
         )
         return plan(grant, self.space, NOW)
 
-    def call(self, *entries: Entry, resend_after: int = -1, atomic: bool = False, **bounds: int) -> list[Outcome]:
-        packed = list(apply.pack(P, entries, self.head, resend_after, atomic, Bounds(**bounds)))
+    def call(
+        self, *entries: PlannedEntry, resend_after: int = -1, atomic: bool = False, **bounds: int
+    ) -> list[Outcome]:
+        packed = list(apply.pack(P, entries, self.head, resend_after, atomic, StorageLimits(**bounds)))
         return apply.read(self.store.eval(apply.APPLY.source, *packed[2:]))
 
-    def codes(self, *entries: Entry, **options: Any) -> list[str]:
+    def codes(self, *entries: PlannedEntry, **options: Any) -> list[str]:
         return [outcome.code for outcome in self.call(*entries, **options)]
 
     def dump(self) -> dict[bytes, Any]:
@@ -79,7 +81,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     binary = shutil.which("redis-server") if request.param == "redis" else None
     if request.param == "redis" and binary is None:
         pytest.skip("Debian's redis-server is not installed")
-    server = Valkey(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
+    server = ValkeyProcess(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
     server.start()
     try:
         with redis.Redis.from_url(server.url) as client:

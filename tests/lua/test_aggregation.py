@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model.entry import CORRECTION, Entry, entry_id
+from app.model.entry import CORRECTION, PlannedEntry, entry_id
 from app.model.namespace import Namespace, Rules
 from app.store import keys
 from tests.lua.conftest import NOW, P
@@ -30,12 +30,12 @@ def logged_at(partition: Any, seq: int) -> bytes:
     return bytes(fields[b"r"].split(b" ")[0])
 
 
-def correction(entry: Entry, moves: str, revision: int = 2, weight: int = 0) -> Entry:
+def correction(entry: PlannedEntry, ops: str, revision: int = 2, weight: int = 0) -> PlannedEntry:
     body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=weight)
-    return Entry(
-        *(entry.namespace, body, entry_id(CORRECTION, 7, body.grant_id, revision), f"{moves:>16}"[:16].encode()),
+    return PlannedEntry(
+        *(entry.namespace, body, entry_id(CORRECTION, 7, body.grant_id, revision), f"{ops:>16}"[:16].encode()),
         labels=entry.labels,
-        moves=moves,
+        ops=ops,
     )
 
 
@@ -156,7 +156,7 @@ def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:
     assert partition.codes(others[0]) == ["stale_user"]
     assert partition.codes(correction(grants[4], "w1+1w2+1w3+1w4+1u=5"), others[0]) == ["applied", "stale_user"]
     # A chain goes on to the first that is refused; a second plan upon the same user is refused whole.
-    stale = msgspec.structs.replace(others[1], content=b"other content 16", moves="w1x")
+    stale = msgspec.structs.replace(others[1], content=b"other content 16", ops="w1x")
     codes = partition.codes(correction(grants[0], first), *others[:2], correction(grants[0], first, 3), others[2])
     assert codes == ["applied", "applied", "applied", "stale_user", "stale_user"]
     assert partition.codes(stale, others[2]) == ["grant_conflict", "stale_user"]

@@ -5,7 +5,7 @@ import pytest
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.store import keys
-from app.store.apply import CallRefused, Head
+from app.store.apply import CallRefused, PartitionHead
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -112,14 +112,14 @@ def test_a_resend_gets_the_answer_of_its_first_sending(partition: Any) -> None:
 @pytest.mark.parametrize(
     ("head", "code"),
     [
-        (Head(2, "1", 0, (0, 0, b"")), "stale_epoch"),
-        (Head(1, "2,1", 0, (0, 0, b"")), "stale_generations"),
-        (Head(1, "1", 0, (1, 5, b"")), "lost_tail"),
-        (Head(1, "1", 0, (2, 1, b"")), "lost_tail"),
-        (Head(1, "1", 0, (1, 1, b"another entry....")), "lost_tail"),
+        (PartitionHead(2, "1", 0, (0, 0, b"")), "stale_epoch"),
+        (PartitionHead(1, "2,1", 0, (0, 0, b"")), "stale_generations"),
+        (PartitionHead(1, "1", 0, (1, 5, b"")), "lost_tail"),
+        (PartitionHead(1, "1", 0, (2, 1, b"")), "lost_tail"),
+        (PartitionHead(1, "1", 0, (1, 1, b"another entry....")), "lost_tail"),
     ],
 )
-def test_a_caller_that_knows_otherwise_is_refused_whole(partition: Any, head: Head, code: str) -> None:
+def test_a_caller_that_knows_otherwise_is_refused_whole(partition: Any, head: PartitionHead, code: str) -> None:
     partition.call(partition.entry("g1"))
     before = partition.dump()
     partition.head = head
@@ -133,7 +133,7 @@ def test_a_trimmed_tail_is_covered_by_flushed_and_a_lost_one_is_not(partition: A
     entry = partition.entry("g1")
     partition.call(entry)
     partition.store.xtrim(keys.log(P), maxlen=0, approximate=False)
-    partition.head = Head(1, "1", 0, (1, 1, entry.content))
+    partition.head = PartitionHead(1, "1", 0, (1, 1, entry.content))
     with pytest.raises(CallRefused, match="neither in the log nor flushed"):
         partition.call(partition.entry("g2"))
     partition.store.hset(keys.meta(P), "flushed", "1-1")

@@ -12,12 +12,12 @@ from app.model.errors import Recovering
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
-from app.model.stats import Sums
-from app.model.veil import ERASE, HIDE, UNHIDE
-from app.persist.archive import ARCHIVE
+from app.model.stats import ScoreSums
+from app.model.visibility import ERASE, HIDE, UNHIDE
+from app.persist.archivist import ARCHIVE
 from app.store import keys
-from app.store.stats import EVERYTHING, Bounds
-from app.store.sums import FAN, LEAF, LEVELS
+from app.store.stats_reader import ALL_SCORES, ScoreBounds
+from app.store.sum_tree import FAN, LEAF, LEVELS
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil
 
 RULES: list[dict[str, Any]] = [
@@ -42,12 +42,12 @@ def planted_tree(held: list[int], sign: int) -> dict[str, int]:
     return {node: total for node, total in nodes.items() if total != 0}
 
 
-def some_bounds(random: Random, held: list[int], most: int) -> Bounds:
+def some_bounds(random: Random, held: list[int], most: int) -> ScoreBounds:
     ends = [random.choice([random.randint(-most, most), random.choice(held or [0]), 0]) for _ in range(2)]
-    return Bounds(min(ends), max(ends))
+    return ScoreBounds(min(ends), max(ends))
 
 
-def total_within(held: list[int], bounds: Bounds) -> int:
+def total_within(held: list[int], bounds: ScoreBounds) -> int:
     return sum(score for score in held if bounds.lowest <= score <= bounds.highest)
 
 
@@ -66,7 +66,7 @@ def test_any_stretch_adds_up_whatever_happens(partition: Any, rules: dict[str, A
         for board in (*WINDOWS, *(f"{window}:red" for window in WINDOWS)):
             held = scores(partition, board)
             assert tree(partition, board) == planted_tree(held, partition.space.sign), (turn, board)
-            for bounds in [EVERYTHING, *(some_bounds(random, held, most) for _ in range(3))]:
+            for bounds in [ALL_SCORES, *(some_bounds(random, held, most) for _ in range(3))]:
                 told = stats(partition, board, bounds)
                 within = [score for score in held if bounds.lowest <= score <= bounds.highest]
                 assert (told.users, told.sums and told.users and told.sums.scores) == (len(within), sum(within)), bounds
@@ -80,8 +80,8 @@ def test_a_crowd_of_the_greatest_scores(partition: Any) -> None:
         batch = [partition.entry(f"g{turn}-{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(amounts)]
         assert set(partition.codes(*batch)) == {"applied"}
         assert tree(partition, "all") == planted_tree(amounts, 1)
-        bounds = Bounds(amounts[250], UNITS_MAX) if sign > 0 else Bounds(-UNITS_MAX, amounts[250])
-        assert stats(partition, bounds=bounds).sums == Sums(sum(amounts[:251]), None)
+        bounds = ScoreBounds(amounts[250], UNITS_MAX) if sign > 0 else ScoreBounds(-UNITS_MAX, amounts[250])
+        assert stats(partition, bounds=bounds).sums == ScoreSums(sum(amounts[:251]), None)
 
 
 def test_a_thousand_nodes_of_many_digits_add_up(partition: Any) -> None:
@@ -93,13 +93,15 @@ def test_a_thousand_nodes_of_many_digits_add_up(partition: Any) -> None:
     partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
     for _ in range(100):
         bounds = some_bounds(random, held, UNITS_MAX)
-        assert (stats(partition, bounds=bounds).sums or Sums(0, 0)).scores == total_within(held, bounds)
+        assert (stats(partition, bounds=bounds).sums or ScoreSums(0, 0)).scores == total_within(held, bounds)
 
 
 def test_a_namespace_does_without_unless_it_asks(partition: Any) -> None:
     partition.call(partition.entry("g1"))
     assert tree(partition, "all") == {}
-    assert stats(partition, bounds=Bounds(0, 9)).sums == Sums(5, 25), "the reader drops what belongs to the whole board"
+    assert stats(partition, bounds=ScoreBounds(0, 9)).sums == ScoreSums(5, 25), (
+        "the reader drops what belongs to the whole board"
+    )
 
 
 @pytest.mark.parametrize("planted", ["abc", "", "0", "1.5", "inf", "nan", "1000000000000000e2", "9" * 65, "--5"])
@@ -107,16 +109,16 @@ def test_a_tree_that_holds_no_sum_tells_none_and_stops_nobody(partition: Any, pl
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
     partition.call(partition.entry("g1"), partition.entry("g2", user="heron", amount=900))
     partition.store.hset(keys.sums(P, 7, "all"), "0", planted)
-    assert stats(partition, bounds=Bounds(3, 7)).sums == Sums(5, None), "no stretch is needed here"
+    assert stats(partition, bounds=ScoreBounds(3, 7)).sums == ScoreSums(5, None), "no stretch is needed here"
     if planted not in ("0", "9" * 65):
         with pytest.raises(Recovering):
-            stats(partition, bounds=Bounds(-5, 20))
+            stats(partition, bounds=ScoreBounds(-5, 20))
     assert partition.codes(partition.entry("g3")) == ["applied"]
     assert scores(partition) == [10, 900]
     with pytest.raises(Recovering):
-        stats(partition, bounds=Bounds(1, 1000))
-    assert stats(partition).sums == Sums(910, 810_100)
-    assert stats(partition, DAY, Bounds(1, 1000)).sums == Sums(910, None)
+        stats(partition, bounds=ScoreBounds(1, 1000))
+    assert stats(partition).sums == ScoreSums(910, 810_100)
+    assert stats(partition, DAY, ScoreBounds(1, 1000)).sums == ScoreSums(910, None)
 
 
 @pytest.mark.parametrize("window", ["all", DAY])
@@ -132,10 +134,10 @@ def test_an_archived_board_leaves_its_tree(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
     partition.call(partition.entry("g1"))
     partition.call(seal_entry(partition.space, partition.space.calendar.find(DAY, NOW)))
-    back = replace(partition.entry("back", amount=-2), moves="tw1+-2w2+-2w3+-2w4+-2")
+    back = replace(partition.entry("back", amount=-2), ops="tw1+-2w2+-2w3+-2w4+-2")
     assert partition.codes(back) == ["applied"]
     assert tree(partition, DAY) == planted_tree([3], 1)
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores, keys.sums)]
     assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
-    partition.call(replace(partition.entry("more"), moves="b"))
+    partition.call(replace(partition.entry("more"), ops="b"))
     assert (tree(partition, DAY), tree(partition, "all")) == ({}, planted_tree([8], 1))

@@ -5,28 +5,28 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model.entry import CORRECTION, Entry, claim_of, entry_id
+from app.model.entry import CORRECTION, PlannedEntry, claim_of, entry_id
 from app.store import keys
 from tests.lua.conftest import P
 
 EDIT, OTHER = b"e" * 16, b"o" * 16
 
 
-def correction(entry: Entry, key: str, asked: bytes, revision: int = 2, by: int = 1) -> Entry:
+def correction(entry: PlannedEntry, key: str, asked: bytes, revision: int = 2, by: int = 1) -> PlannedEntry:
     body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=0)
     name = entry_id(CORRECTION, 7, body.grant_id, revision)
-    moves = "".join(f"w{i}+{by}" for i in range(1, 5))
-    return Entry(entry.namespace, body, name, asked[::-1], moves=moves, claim=claim_of(7, key, asked))
+    ops = "".join(f"w{i}+{by}" for i in range(1, 5))
+    return PlannedEntry(entry.namespace, body, name, asked[::-1], ops=ops, claim=claim_of(7, key, asked))
 
 
 @pytest.fixture
-def grants(partition: Any) -> list[Entry]:
+def grants(partition: Any) -> list[PlannedEntry]:
     found = [partition.entry(f"g{i}") for i in range(4)]
     assert partition.codes(*found) == ["applied"] * 4
     return found
 
 
-def test_a_key_is_claimed_once(partition: Any, grants: list[Entry]) -> None:
+def test_a_key_is_claimed_once(partition: Any, grants: list[PlannedEntry]) -> None:
     assert partition.codes(correction(grants[0], "k", EDIT)) == ["applied"]
     before = partition.dump()
     codes = partition.codes(
@@ -39,7 +39,7 @@ def test_a_key_is_claimed_once(partition: Any, grants: list[Entry]) -> None:
     assert partition.dump() == before
 
 
-def test_a_key_is_claimed_once_within_a_call(partition: Any, grants: list[Entry]) -> None:
+def test_a_key_is_claimed_once_within_a_call(partition: Any, grants: list[PlannedEntry]) -> None:
     codes = partition.codes(
         *(correction(grants[0], "k", EDIT), correction(grants[1], "k", OTHER), correction(grants[2], "k", EDIT)),
         correction(grants[3], "l", EDIT),
@@ -48,13 +48,13 @@ def test_a_key_is_claimed_once_within_a_call(partition: Any, grants: list[Entry]
     assert partition.store.zscore(keys.board(P, 7, "all"), "otter") == 22
 
 
-def test_what_is_refused_claims_no_key(partition: Any, grants: list[Entry]) -> None:
+def test_what_is_refused_claims_no_key(partition: Any, grants: list[PlannedEntry]) -> None:
     refused = correction(grants[0], "k", EDIT, by=10**15)
     assert partition.codes(refused, correction(grants[1], "k", OTHER)) == ["score_overflow", "applied"]
     assert partition.codes(refused) == ["key_conflict"]
 
 
-def test_a_claim_is_known_while_its_generation_is_kept(partition: Any, grants: list[Entry]) -> None:
+def test_a_claim_is_known_while_its_generation_is_kept(partition: Any, grants: list[PlannedEntry]) -> None:
     partition.codes(correction(grants[0], "k", EDIT))
     partition.head.generations = "2,1"
     partition.store.hset(keys.meta(P), mapping={"generations": "2,1", "g:2": 1})
@@ -62,14 +62,14 @@ def test_a_claim_is_known_while_its_generation_is_kept(partition: Any, grants: l
     assert partition.codes(correction(grants[1], "free", OTHER)) == ["applied"]
 
 
-def test_a_key_belongs_to_its_namespace(partition: Any, grants: list[Entry]) -> None:
+def test_a_key_belongs_to_its_namespace(partition: Any, grants: list[PlannedEntry]) -> None:
     partition.codes(correction(grants[0], "k", EDIT))
     other = correction(grants[1], "k", OTHER)
     other.claim = claim_of(8, "k", OTHER)
     assert partition.codes(other) == ["applied"]
 
 
-def test_a_resend_of_a_correction_with_a_key_is_told_as_applied(partition: Any, grants: list[Entry]) -> None:
+def test_a_resend_of_a_correction_with_a_key_is_told_as_applied(partition: Any, grants: list[PlannedEntry]) -> None:
     entry = correction(grants[0], "k", EDIT)
     (first,) = partition.call(entry)
     (again,) = partition.call(entry, resend_after=4)

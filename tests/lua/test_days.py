@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.model.correction import Ask, Cell, Edit, Held, correction_entry, held_of
-from app.model.entry import Entry
+from app.model.correction import Cell, CorrectionRequest, Edit, GrantState, correction_entry, state_from_entry
+from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.streak import days_of
 from app.model.windows import to_micros
@@ -40,16 +40,16 @@ def days(daily: Any) -> list[date]:
     return list(days_of(flat(daily)).dates())
 
 
-def grant(daily: Any, grant_id: str, day: date, **fields: Any) -> Entry:
-    entry: Entry = daily.entry(grant_id, at=noon(day), **fields)
+def grant(daily: Any, grant_id: str, day: date, **fields: Any) -> PlannedEntry:
+    entry: PlannedEntry = daily.entry(grant_id, at=noon(day), **fields)
     return entry
 
 
-def correct(held: Held, after: Held, others: list[Held], daily: Any) -> Entry:
+def correct(held: GrantState, after: GrantState, others: list[GrantState], daily: Any) -> PlannedEntry:
     """A correction as it is planned upon all that the user has besides."""
     cells = {name: OTHERS for other in others for name in ("all", *other.labels)}
     verb = "void" if after.voided else "restore" if held.voided else "edit"
-    return correction_entry(daily.space, Ask(held.grant_id, verb, Edit(), "test"), held, after, cells)  # type: ignore[arg-type]
+    return correction_entry(daily.space, CorrectionRequest(held.grant_id, verb, Edit(), "test"), held, after, cells)  # type: ignore[arg-type]
 
 
 def test_days_are_few_fields_of_a_key_of_their_own(daily: Any) -> None:
@@ -97,13 +97,13 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
     daily.space = space(aggregation=aggregation)
     random = Random(aggregation)
     some = [date(2021, 1, 1) + timedelta(days=random.randrange(700)) for _ in range(12)]
-    held: dict[str, Held] = {}
+    held: dict[str, GrantState] = {}
     for step in range(200):
         batch = []
         for i in range(random.choice((1, 1, 4))):
             if len(held) < 20 or random.random() < 0.2:
                 entry = grant(daily, f"g{step}-{i}", random.choice(some), category=random.choice(("red", None)))
-                held[entry.body.grant_id] = held_of(entry.body, 1)
+                held[entry.body.grant_id] = state_from_entry(entry.body, 1)
                 batch.append(entry)
                 continue
             before = random.choice(list(held.values()))
@@ -122,15 +122,15 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
         assert [day.isoformat() for day in days(daily)] == wanted
 
 
-def replaced(held: Held, **changes: Any) -> Held:
-    names = Held.__struct_fields__
-    return Held(**{name: changes.get(name, getattr(held, name)) for name in names})
+def replaced(held: GrantState, **changes: Any) -> GrantState:
+    names = GrantState.__struct_fields__
+    return GrantState(**{name: changes.get(name, getattr(held, name)) for name in names})
 
 
 def test_the_last_day_leaves_no_key(daily: Any) -> None:
     entry = grant(daily, "g1", date(2023, 5, 5))
     daily.call(entry)
-    held = held_of(entry.body, 1)
+    held = state_from_entry(entry.body, 1)
     assert daily.codes(correct(held, replaced(held, voided=True), [], daily)) == ["applied"]
     assert not daily.store.exists(KEY)
 

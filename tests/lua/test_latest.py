@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app.model.entry import Entry
+from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.model.veil import ERASE, HIDE, UNHIDE
-from app.persist.archive import ARCHIVE
+from app.model.visibility import ERASE, HIDE, UNHIDE
+from app.persist.archivist import ARCHIVE
 from app.store import keys
 from tests.lua.conftest import NOW, P
 from tests.lua.test_stats import veil
@@ -42,7 +42,7 @@ def held(partition: Any, user: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def replayed(entries: list[Entry]) -> dict[str, tuple[int, int]]:
+def replayed(entries: list[PlannedEntry]) -> dict[str, tuple[int, int]]:
     """The same of grants in the order of the log."""
     found: dict[str, tuple[int, int]] = {}
     for entry in entries:
@@ -90,8 +90,8 @@ def test_a_correction_carries_values_and_times(partition: Any) -> None:
     latest(partition)
     grant = partition.entry("g1", category="red", source="race")
     partition.call(grant, partition.entry("g2", "hare", 3))
-    moves = f"w1=2@{NOW - 9}w2=2@{NOW - 9}w3=9@-5w4xl1=4@{NOW - 3}l2xa={NOW - 9}"
-    changed = replace(partition.entry("x", amount=0), labels=grant.labels, moves=moves)
+    ops = f"w1=2@{NOW - 9}w2=2@{NOW - 9}w3=9@-5w4xl1=4@{NOW - 3}l2xa={NOW - 9}"
+    changed = replace(partition.entry("x", amount=0), labels=grant.labels, ops=ops)
     assert partition.codes(changed) == ["applied"]
     assert held(partition, "otter") == {
         "all": (2, NOW - 9),
@@ -121,7 +121,7 @@ def test_times_stay_while_a_user_is_hidden_and_go_with_an_erased_one(partition: 
     veil(partition, 3, "otter", ERASE)
     for board in ("all", "2023-11", "2023-W46", DAY):
         assert partition.store.hkeys(keys.times(P, 7, board)) == [b"hare"]
-    back = replace(partition.entry("heal", amount=0), moves=f"tw1=4@{NOW}")
+    back = replace(partition.entry("heal", amount=0), ops=f"tw1=4@{NOW}")
     assert partition.codes(back) == ["applied"]
     assert partition.store.hkeys(times) == [b"hare"]
 
@@ -133,15 +133,15 @@ def test_behind_a_seal_each_open_board_goes_by_its_own_time(partition: Any) -> N
     )
     sealed = partition.store.hgetall(keys.times(P, 7, DAY))
     partition.call(partition.entry("g2", amount=8, at=NOW - 30 * 24 * HOUR))
-    late = replace(partition.entry("g3", amount=9, at=NOW - 1), moves="b")
-    newer = replace(partition.entry("g4", amount=6, at=NOW + 1), moves="b")
+    late = replace(partition.entry("g3", amount=9, at=NOW - 1), ops="b")
+    newer = replace(partition.entry("g4", amount=6, at=NOW + 1), ops="b")
     assert [(o.code, o.score) for o in partition.call(late, newer)] == [("applied", 5), ("applied", 6)]
     assert held(partition, "otter")["2023-11"] == (6, NOW + 1)
     assert held(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
     assert partition.store.hgetall(keys.times(P, 7, DAY)) == sealed
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores, keys.times)]
     assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
-    partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), moves="b"))
+    partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), ops="b"))
     assert not partition.store.exists(keys.times(P, 7, DAY))
     assert held(partition, "otter")["all"] == (7, NOW + 2)
 

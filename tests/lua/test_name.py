@@ -8,7 +8,7 @@ import pytest
 from app.model.profile import NamespaceProfile, Profile
 from app.store import keys
 from app.store.changes import BUMP, KEPT_MAX, NAME, PROFILES_FIELD, missed_call, read_missed_users
-from app.store.names import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
+from app.store.profile_cache import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
 from tests.lua.test_room import full
 
 P, NS = 3, 7

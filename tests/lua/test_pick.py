@@ -9,7 +9,7 @@ import pytest
 from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
 from app.model.percentile import parse_percentile
-from app.model.sample import sample
+from app.model.sample import draw_sample
 from app.store import keys
 from app.store.boards import BOARD, PICK, SCORE, board_call, read_board, read_score, score_call
 
@@ -50,7 +50,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
         assert len(whole) == size
         for _ in range(6):
             fractions = [chance.random() for _ in range(chance.randrange(1, 12))]
-            wanted = [whole[position - 1] for position in sample(fractions, size)]
+            wanted = [whole[position - 1] for position in draw_sample(fractions, size)]
             assert view(partition, asked, "random", *fractions).places == wanted
         for text in ("0", "0.0001", "11.1111", "25", "33.3333", "33.3334", "50", "66.6667", "99.9999", "100"):
             share = parse_percentile(text, "")

@@ -6,10 +6,10 @@ import pytest
 
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.persist.archive import ARCHIVE
-from app.persist.flush import FLUSH
+from app.persist.archivist import ARCHIVE
+from app.persist.flusher import FLUSH
 from app.store import keys
-from app.store.veil import FORGET
+from app.store.visibility import FORGET
 
 P = 3
 NOW = 1_700_000_000_000_000

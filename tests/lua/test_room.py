@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from app.model.seal import seal_entry
-from app.persist.archive import ARCHIVE
+from app.persist.archivist import ARCHIVE
 from app.persist.chores import ROTATE
-from app.persist.flush import FLUSH
+from app.persist.flusher import FLUSH
 from app.store import keys
 from app.store.apply import CallRefused
 from app.store.changes import BUMP
-from app.store.directory import PUBLISH
-from app.store.veil import UNVEIL, VEIL
+from app.store.namespace_cache import PUBLISH
+from app.store.visibility import CLEAR_STATE, SET_STATE
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
@@ -97,12 +97,12 @@ def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
     store = partition.store
     store.hset(keys.DIRECTORY, "race", "3 {}")
     user = "otter"
-    partition.eval(VEIL, [keys.hidden(P), keys.meta(P)], [user, 5, "hidden", 1])
+    partition.eval(SET_STATE, [keys.hidden(P), keys.meta(P)], [user, 5, "hidden", 1])
     with full(store) as bounded:
         assert partition.eval(PUBLISH, [keys.DIRECTORY], ["race", "4 null"]) == 1
         assert partition.eval(PUBLISH, [keys.rules(P)], ["7", "9"]) == 1
         assert partition.eval(BUMP, [keys.DEPLOYMENT], ["changes"]) == 1
-        assert partition.eval(UNVEIL, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
+        assert partition.eval(CLEAR_STATE, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
         if bounded:
             with pytest.raises(Exception, match="maxmemory"):
                 partition.eval(PUBLISH, [keys.DIRECTORY], ["other", "1 {}"])

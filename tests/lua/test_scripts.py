@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.scripts import folder, join
+from app.drivers.scripts import folder, join
 from tests.support.bytecode import compile_script
 
 ROOT = folder()

@@ -6,15 +6,15 @@ import pytest
 from msgspec import Raw, convert
 from msgspec.structs import replace
 
-from app.model.entry import Entry
+from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.model.veil import HIDE, Intent, veil_entries
-from app.persist.archive import ARCHIVE
+from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
+from app.persist.archivist import ARCHIVE
 from app.store import keys
 from app.store.boards import BOARD, VERSIONS
-from app.store.veil import VEIL, state_call
+from app.store.visibility import SET_STATE, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
@@ -22,16 +22,16 @@ BACK = "tw1+-5w2+-5w3+-5w4+-5"
 DAY, WEEK, MONTH = "2023-11-14", "2023-W46", "2023-11"
 
 
-def seal(partition: Any, window: str = DAY) -> Entry:
+def seal(partition: Any, window: str = DAY) -> PlannedEntry:
     space: Namespace = partition.space
     found = space.calendar.find(window, NOW)
     assert found is not None
-    entry: Entry = seal_entry(space, found)
+    entry: PlannedEntry = seal_entry(space, found)
     return entry
 
 
-def backfilled(partition: Any, grant_id: str, amount: int = 5) -> Entry:
-    entry: Entry = replace(partition.entry(grant_id, amount=amount), moves="b")
+def backfilled(partition: Any, grant_id: str, amount: int = 5) -> PlannedEntry:
+    entry: PlannedEntry = replace(partition.entry(grant_id, amount=amount), ops="b")
     return entry
 
 
@@ -65,7 +65,7 @@ def test_a_window_is_closed_by_the_stores_own_clock(partition: Any) -> None:
     """Whoever submits a seal may have a clock that is ahead; it cannot be taken back."""
     partition.call(partition.entry("g1"))
     before = partition.dump()
-    assert partition.codes(replace(seal(partition), moves=f"s{10**16}")) == ["not_over"]
+    assert partition.codes(replace(seal(partition), ops=f"s{10**16}")) == ["not_over"]
     assert partition.dump() == before
     assert partition.codes(partition.entry("g2"), seal(partition)) == ["applied", "applied"]
 
@@ -84,7 +84,7 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
         name for kind in (keys.board, keys.orders, keys.scores) for name in (kind(P, 7, DAY), kind(P, 7, f"{DAY}:red"))
     ]
     before, version = [partition.dump().get(name.encode()) for name in closed], f"v:{DAY}"
-    corrected = replace(partition.entry("g2", category="red"), moves="w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
+    corrected = replace(partition.entry("g2", category="red"), ops="w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
     again = Grant("g3", "otter", Raw(b"5"), category="red")
     late = plan(again, partition.space, NOW, backfill=True)
     assert partition.codes(corrected, late) == ["applied", "applied"]
@@ -96,10 +96,10 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
 
 def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> None:
     partition.call(partition.entry("g1"), partition.entry("g2"), seal(partition))
-    assert partition.codes(replace(partition.entry("h", amount=-5), moves=BACK)) == ["applied"]
+    assert partition.codes(replace(partition.entry("h", amount=-5), ops=BACK)) == ["applied"]
     assert board(partition, DAY) == board(partition, "all") == 5
     archive(partition)
-    assert partition.codes(replace(partition.entry("i", amount=-5), moves=BACK)) == ["applied"]
+    assert partition.codes(replace(partition.entry("i", amount=-5), ops=BACK)) == ["applied"]
     assert (board(partition, DAY), board(partition, "all")) == (None, 0)
 
 
@@ -161,9 +161,9 @@ def test_an_archived_window_leaves_one_field(partition: Any) -> None:
     reply = partition.eval(VERSIONS, [keys.meta(P), keys.space(P, 7)], [len(asked), *asked])
     assert reply == [b"1", b"2", b"2", b"2", b"0"]
     # Who is hidden is on no board of it any more: its answers are others from then on.
-    hide = state_call(P, Intent(1, "otter", 1, HIDE, None))
-    partition.eval(VEIL, list(hide[3:5]), list(hide[5:]))
-    entries = veil_entries(partition.space, Intent(1, "otter", 1, HIDE, None), [*boards, "all"])
+    hide = state_call(P, VisibilityIntent(1, "otter", 1, HIDE, None))
+    partition.eval(SET_STATE, list(hide[3:5]), list(hide[5:]))
+    entries = visibility_entries(partition.space, VisibilityIntent(1, "otter", 1, HIDE, None), [*boards, "all"])
     assert {outcome.code for outcome in partition.call(*entries)} == {"applied"}
     seq = partition.store.hget(keys.meta(P), "seq")
     assert read(partition, f"{DAY}:blue") == [b"archived", b"1", seq]

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app.model.entry import Entry
+from app.model.entry import PlannedEntry
 from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
-from app.model.stats import PERCENTS, Percents, Statistics, Sums, parse_percents
-from app.model.veil import ERASE, HIDE, UNHIDE, Intent, veil_entries
-from app.persist.archive import ARCHIVE
+from app.model.stats import PERCENTS, Percentiles, ScoreSums, Statistics, parse_percentile_list
+from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
+from app.persist.archivist import ARCHIVE
 from app.store import keys
-from app.store.stats import EVERYTHING, STATS, Bounds, read_stats, stats_call
-from app.store.veil import VEIL, state_call
+from app.store.stats_reader import ALL_SCORES, STATS, ScoreBounds, read_stats, stats_call
+from app.store.visibility import SET_STATE, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -28,7 +28,11 @@ USERS = [f"u{i}" for i in range(12)]
 
 
 def stats(
-    partition: Any, board: str = "all", bounds: Bounds = EVERYTHING, bins: int = 0, percents: Percents = PERCENTS
+    partition: Any,
+    board: str = "all",
+    bounds: ScoreBounds = ALL_SCORES,
+    bins: int = 0,
+    percents: Percentiles = PERCENTS,
 ) -> Statistics:
     call: list[Any] = list(stats_call(partition.space, board, bounds, bins, percents))
     return read_stats(partition.eval(STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign, percents)
@@ -39,18 +43,20 @@ def scores(partition: Any, board: str = "all") -> list[int]:
     return sorted(partition.space.sign * int(score) for _, score in found)
 
 
-def sums(held: list[int]) -> Sums:
-    return Sums(sum(held), sum(score * score for score in held))
+def sums(held: list[int]) -> ScoreSums:
+    return ScoreSums(sum(held), sum(score * score for score in held))
 
 
-def veil(partition: Any, version: int, user: str, wish: str) -> None:
-    call: list[Any] = list(state_call(P, Intent(1, user, version, wish, None)))
-    partition.eval(VEIL, call[3 : 3 + call[2]], call[3 + call[2] :])
-    entries = list(veil_entries(partition.space, Intent(1, user, version, wish, None), WINDOWS))
+def veil(partition: Any, version: int, user: str, desired_state: str) -> None:
+    call: list[Any] = list(state_call(P, VisibilityIntent(1, user, version, desired_state, None)))
+    partition.eval(SET_STATE, call[3 : 3 + call[2]], call[3 + call[2] :])
+    entries = list(
+        visibility_entries(partition.space, VisibilityIntent(1, user, version, desired_state, None), WINDOWS)
+    )
     assert set(partition.codes(*entries)) == {"applied"}
 
 
-def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[Entry]:
+def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[PlannedEntry]:
     """Grants and corrections of a few users, some of them with two targets."""
     batch = []
     for i in range(random.choice([1, 3, 20])):
@@ -58,10 +64,10 @@ def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[En
         entry = partition.entry(f"{tag}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
         if random.random() < 0.3:
             gone = random.random() < 0.3
-            entry.moves = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
+            entry.ops = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
         if random.random() < 0.3:
             entry.windows = ("all",)  # a user comes with two targets
-            entry.moves = "" if entry.moves == "" else f"w1={amount}"
+            entry.ops = "" if entry.ops == "" else f"w1={amount}"
         batch.append(entry)
     return batch
 
@@ -111,7 +117,7 @@ def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     assert set(partition.codes(*batch)) == {"applied"}
     added = [sign * (UNITS_MAX - i) for i in range(200)]
     squares = held * UNITS_MAX + sum(score * score for score in added)
-    assert stats(partition).sums == Sums(sign * held + sum(added), squares)
+    assert stats(partition).sums == ScoreSums(sign * held + sum(added), squares)
     back = [partition.entry(f"h{i}", user=f"u{i}", amount=-sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*back)) == {"applied"}
     assert partition.store.hget(keys.space(P, 7), "t:all") == before
@@ -122,7 +128,7 @@ def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
 def test_a_sum_may_have_any_length(partition: Any, held: int, amount: int) -> None:
     partition.store.hset(keys.space(P, 7), "t:all", f"{held} {held * held}")
     partition.call(partition.entry("g1", amount=amount))
-    assert stats(partition).sums == Sums(held + amount, held * held + amount * amount)
+    assert stats(partition).sums == ScoreSums(held + amount, held * held + amount * amount)
 
 
 @pytest.mark.parametrize("planted", ["abc", "5", "5 -25", "1.5 2", "5 25 ", "1e3 5", "9" * 200 + " 1"])
@@ -140,8 +146,8 @@ def test_so_many_boards_at_once(partition: Any) -> None:
     for i, entry in enumerate(batch):
         entry.windows = ("all", *(f"season:s{k}:c{i}" for k in range(1000)))
     assert set(partition.codes(*batch)) == {"applied"}
-    assert stats(partition).sums == Sums(25, 125)
-    assert stats(partition, "season:s999:c4").sums == Sums(5, 25)
+    assert stats(partition).sums == ScoreSums(25, 125)
+    assert stats(partition, "season:s999:c4").sums == ScoreSums(5, 25)
     assert partition.store.hget(keys.space(P, 7), "v:season:s999:c4") == b"5"
 
 
@@ -149,16 +155,16 @@ def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
     partition.call(partition.entry("g1"))
     window = partition.space.calendar.find(DAY, NOW)
     partition.call(seal_entry(partition.space, window))
-    assert stats(partition, DAY).sums == Sums(5, 25), "sealed, and here"
-    back = replace(partition.entry("back", amount=-2), moves="tw1+-2w2+-2w3+-2w4+-2")
-    passes = replace(partition.entry("behind", amount=4), moves="b")
+    assert stats(partition, DAY).sums == ScoreSums(5, 25), "sealed, and here"
+    back = replace(partition.entry("back", amount=-2), ops="tw1+-2w2+-2w3+-2w4+-2")
+    passes = replace(partition.entry("behind", amount=4), ops="b")
     assert partition.codes(back, passes) == ["applied", "applied"]
-    assert (stats(partition, DAY).sums, stats(partition).sums) == (Sums(3, 9), Sums(7, 49))
+    assert (stats(partition, DAY).sums, stats(partition).sums) == (ScoreSums(3, 9), ScoreSums(7, 49))
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores)]
     assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
     assert partition.store.hexists(keys.space(P, 7), "t:all")
-    partition.call(replace(partition.entry("more"), moves="b"))
+    partition.call(replace(partition.entry("more"), ops="b"))
     assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
 
 
@@ -168,7 +174,13 @@ def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
     random = Random(7)
     held = [random.choice([random.randint(-50, 50), random.randint(-UNITS_MAX, UNITS_MAX)]) for _ in range(150)]
     partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
-    for bounds in (EVERYTHING, Bounds(-20, 30), Bounds(held[0], held[0]), Bounds(5, 4), Bounds(0, UNITS_MAX)):
+    for bounds in (
+        ALL_SCORES,
+        ScoreBounds(-20, 30),
+        ScoreBounds(held[0], held[0]),
+        ScoreBounds(5, 4),
+        ScoreBounds(0, UNITS_MAX),
+    ):
         for bins in (0, 1, 7, 100):
             within = sorted((s for s in held if bounds.lowest <= s <= bounds.highest), reverse=order == "asc")
             told = stats(partition, bounds=bounds, bins=bins)
@@ -198,7 +210,7 @@ def test_percentiles_of_any_kind(partition: Any, order: str, users: int) -> None
         partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
     named = "0,0.0001,25,33.3333,50,99.9,100"
     for interpolate in (None, "true"):
-        percents = parse_percents(named, interpolate)
+        percents = parse_percentile_list(named, interpolate)
         told = stats(partition, percents=percents).percents
         for name, score in zip(percents.names, told, strict=True):
             if not held:
@@ -216,11 +228,11 @@ def test_percentiles_of_any_kind(partition: Any, order: str, users: int) -> None
 )
 def test_percentiles_that_are_none(named: str | None, interpolate: str | None) -> None:
     with pytest.raises(Invalid) as refused:
-        parse_percents(named, interpolate)
+        parse_percentile_list(named, interpolate)
     assert refused.value.field == ("?percentiles" if named is not None else "?interpolate")
 
 
 def test_so_many_percentiles_at_most() -> None:
     with pytest.raises(Invalid):
-        parse_percents(",".join(map(str, range(21))), None)
-    assert len(parse_percents(",".join(["50"] * 30), None).names) == 1
+        parse_percentile_list(",".join(map(str, range(21))), None)
+    assert len(parse_percentile_list(",".join(["50"] * 30), None).names) == 1

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app.model.entry import Entry
+from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
-from app.model.tie import NO_MOMENT, digits_of, line_key, place_by, place_of
-from app.model.veil import HIDE, UNHIDE
+from app.model.tie_break import NO_MOMENT, latest_place, line_key, tie_digits, tie_place
+from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
-from app.store.boards import BOARD, PICK, PLACE, board_call, place_call
+from app.store.boards import BOARD, PICK, PLACE, board_call, project_ranks_call
 from tests.lua.conftest import NOW, P
 from tests.lua.test_stats import veil
 
@@ -34,7 +34,7 @@ def line(partition: Any, board: str = "all") -> list[tuple[str, int, str]]:
     return found
 
 
-def wanted(space: Namespace, grants: list[tuple[Entry, int]]) -> list[tuple[str, int, str]]:
+def wanted(space: Namespace, grants: list[tuple[PlannedEntry, int]]) -> list[tuple[str, int, str]]:
     """The same of grants with their seqs, worked out of all of them."""
     found = []
     for user, held in groupby(
@@ -44,8 +44,8 @@ def wanted(space: Namespace, grants: list[tuple[Entry, int]]) -> list[tuple[str,
         amounts = [amount for amount, _, _ in own]
         score = {"sum": sum(amounts), "highest": max(amounts), "lowest": min(amounts)}.get(space.counted)
         score = max(own, key=lambda grant: grant[1:])[0] if score is None else score
-        place = place_by(line_key(space.counted, amount, place_of(at, seq)) for amount, at, seq in own)
-        found.append((user, score, digits_of(place)))
+        place = latest_place(line_key(space.counted, amount, tie_place(at, seq)) for amount, at, seq in own)
+        found.append((user, score, tie_digits(place)))
     return sorted(found, key=lambda one: (one[1] * space.sign, one[2] + one[0]), reverse=True)
 
 
@@ -53,7 +53,7 @@ def wanted(space: Namespace, grants: list[tuple[Entry, int]]) -> list[tuple[str,
 @pytest.mark.parametrize("size", [1, 7])
 def test_the_line_depends_on_the_grants_alone(partition: Any, aggregation: str, order: str, size: int) -> None:
     by_moment(partition, aggregation=aggregation, order=order, periods=("all", "day"), ranking="dense")
-    random, grants = Random(f"{aggregation} {order} {size}"), list[tuple[Entry, int]]()
+    random, grants = Random(f"{aggregation} {order} {size}"), list[tuple[PlannedEntry, int]]()
     for turn in range(0, 84, size):
         batch = [
             partition.entry(f"g{turn}-{i}", random.choice(USERS), random.choice((-1, 0, 0, 1, 2)), _moment(random))
@@ -66,9 +66,9 @@ def test_the_line_depends_on_the_grants_alone(partition: Any, aggregation: str, 
     assert line(partition, "2023-11-14") == line(partition)
     # Hidden and shown again, they stand where they stood.
     before = line(partition)
-    for version, wish in enumerate((HIDE, UNHIDE), 1):
-        veil(partition, version, "bob", wish)
-        assert line(partition) == [one for one in before if wish == UNHIDE or one[0] != "bob"]
+    for version, desired_state in enumerate((HIDE, UNHIDE), 1):
+        veil(partition, version, "bob", desired_state)
+        assert line(partition) == [one for one in before if desired_state == UNHIDE or one[0] != "bob"]
 
 
 def _moment(random: Random) -> int:
@@ -91,7 +91,7 @@ def test_moments_before_1970_and_far_ahead_keep_every_microsecond(partition: Any
     moments = [-2_208_988_799_999_999, -2_208_988_799_999_998, -1, 0, 8_993_000_000_000_000, 8_993_000_000_000_001]
     for i, at in enumerate(reversed(moments)):
         partition.call(partition.entry(f"g{i}", f"u{i}", 5, at))
-    told = [(digits_of(place_of(at, len(moments) - i)), 5) for i, at in enumerate(moments)]
+    told = [(tie_digits(tie_place(at, len(moments) - i)), 5) for i, at in enumerate(moments)]
     assert [(digits, score) for _, score, digits in line(partition)] == told
 
 
@@ -99,21 +99,21 @@ def test_a_correction_carries_digits_and_leaves_those_that_it_does_not_name(part
     by_moment(partition)
     first, second = partition.entry("g1", "ann", 5, NOW - 9), partition.entry("g2", "bob", 7, NOW)
     partition.call(first, second)
-    place = digits_of(place_of(NOW - 20, 1))
-    changed = replace(partition.entry("x", "bob", 0), moves=f"w1+-2~{place}w2xw3+-2w4+0")
+    place = tie_digits(tie_place(NOW - 20, 1))
+    changed = replace(partition.entry("x", "bob", 0), ops=f"w1+-2~{place}w2xw3+-2w4+0")
     assert partition.codes(changed) == ["applied"]
-    assert line(partition) == [("bob", 5, place), ("ann", 5, digits_of(place_of(NOW - 9, 1)))]
+    assert line(partition) == [("bob", 5, place), ("ann", 5, tie_digits(tie_place(NOW - 9, 1)))]
     assert [user for user, _, _ in line(partition, "2023-11")] == ["ann"]
     assert not partition.store.hexists(keys.orders(P, 7, "2023-11"), "bob")
     week = line(partition, "2023-W46")
-    assert week == [("ann", 5, digits_of(place_of(NOW - 9, 1))), ("bob", 5, digits_of(place_of(NOW, 2)))]
+    assert week == [("ann", 5, tie_digits(tie_place(NOW - 9, 1))), ("bob", 5, tie_digits(tie_place(NOW, 2)))]
 
 
 def test_a_score_of_nothing_but_zeros_stands_before_every_moment(partition: Any) -> None:
     by_moment(partition)
     grants = [("g1", "up", 1, NOW - 9), ("g2", "up", -1, NOW - 8), ("g3", "zero", 0, NOW), ("g4", "zero", 0, NOW + 1)]
     partition.call(*(partition.entry(*grant) for grant in grants))
-    assert line(partition) == [("zero", 0, digits_of(NO_MOMENT)), ("up", 0, digits_of(place_of(NOW - 8, 2)))]
+    assert line(partition) == [("zero", 0, tie_digits(NO_MOMENT)), ("up", 0, tie_digits(tie_place(NOW - 8, 2)))]
 
 
 def test_every_way_to_read_takes_the_name_out_of_its_member(partition: Any) -> None:
@@ -125,5 +125,5 @@ def test_every_way_to_read_takes_the_name_out_of_its_member(partition: Any) -> N
         script = PICK if view[0] == "random" else BOARD
         reply = partition.eval(script, call[3 : 3 + call[2]], call[3 + call[2] :])
         assert [user.decode() for user in reply[8::4]] == USERS[::-1], view
-    call = list(place_call(partition.space, "bob", [5, 6]))
+    call = list(project_ranks_call(partition.space, "bob", [5, 6]))
     assert partition.eval(PLACE, call[3 : 3 + call[2]], call[3 + call[2] :]) == [2, 0]

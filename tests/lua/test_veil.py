@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from app.model.entry import Entry
+from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
-from app.model.veil import ERASE, HIDE, UNHIDE, Intent, veil_entries
+from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
 from app.store import keys
 from app.store.apply import CallRefused
-from app.store.veil import UNVEIL, VEIL, release_call, state_call
+from app.store.visibility import CLEAR_STATE, SET_STATE, clear_state_call, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -26,22 +26,22 @@ class Hand:
     def rules(self, **rules: Any) -> None:
         self.partition.space = Namespace(7, "race", P, 1, Rules(**rules))
 
-    def wish(self, wish: str, user: str = "otter", ns: int = 0) -> Intent:
+    def desired_state(self, desired_state: str, user: str = "otter", ns: int = 0) -> VisibilityIntent:
         self.version += 1
-        intent = Intent(1, user, self.version, wish, None, ns)
+        intent = VisibilityIntent(1, user, self.version, desired_state, None, ns)
         self.run(state_call(P, intent))
         return intent
 
     def run(self, call: Any) -> Any:
-        script = {held.sha: held for held in (VEIL, UNVEIL)}[call[1]]
+        script = {held.sha: held for held in (SET_STATE, CLEAR_STATE)}[call[1]]
         count = call[2]
         return self.partition.eval(script, list(call[3 : 3 + count]), list(call[3 + count :]))
 
-    def entries(self, intent: Intent, boards: tuple[str, ...] = WINDOWS) -> list[Entry]:
-        return list(veil_entries(self.partition.space, intent, boards))
+    def entries(self, intent: VisibilityIntent, boards: tuple[str, ...] = WINDOWS) -> list[PlannedEntry]:
+        return list(visibility_entries(self.partition.space, intent, boards))
 
-    def do(self, wish: str, user: str = "otter", boards: tuple[str, ...] = WINDOWS, ns: int = 0) -> Any:
-        return self.partition.call(*self.entries(self.wish(wish, user, ns), boards))
+    def do(self, desired_state: str, user: str = "otter", boards: tuple[str, ...] = WINDOWS, ns: int = 0) -> Any:
+        return self.partition.call(*self.entries(self.desired_state(desired_state, user, ns), boards))
 
     def board(self, window: str = "all") -> list[tuple[bytes, float]]:
         found: list[tuple[bytes, float]] = self.partition.store.zrevrange(
@@ -86,18 +86,18 @@ def test_a_grant_finds_the_score_wherever_it_stands(partition: Any, hand: Hand, 
     hand.rules(order=order)
     sign = 1 if order == "desc" else -1
     partition.call(partition.entry("g1", amount=5))
-    hand.wish(HIDE)
+    hand.desired_state(HIDE)
     (outcome,) = partition.call(partition.entry("g2", amount=2))
     assert (outcome.code, outcome.score, outcome.previous) == ("applied", 7, 5)
     assert (hand.board(), hand.kept()) == ([], b"7"), "the board was not moved yet"
-    hand.wish(UNHIDE)
+    hand.desired_state(UNHIDE)
     (outcome,) = partition.call(partition.entry("g3", amount=1))
     assert (outcome.score, outcome.previous) == (8, 7)
     assert (hand.board(), hand.kept()) == ([(b"otter", sign * 8)], None)
 
 
 def test_who_was_hidden_before_their_first_grant_is_on_no_board(partition: Any, hand: Hand) -> None:
-    hand.wish(HIDE)
+    hand.desired_state(HIDE)
     assert partition.codes(partition.entry("g1"), partition.entry("g2", user="hare")) == ["applied", "applied"]
     assert (hand.board(), hand.kept()) == ([(b"hare", 5)], b"5")
 
@@ -139,16 +139,16 @@ def test_dense_ranks_count_the_scores_that_are_seen(partition: Any, hand: Hand) 
 
 def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1"))
-    old = hand.wish(HIDE)
+    old = hand.desired_state(HIDE)
     late = hand.entries(old)
     hand.do(UNHIDE)
     before = partition.dump()
     assert partition.codes(*late) == ["stale_veil", "stale_veil"]
     assert hand.run(state_call(P, old)) == 0
     assert partition.dump() == before, "an earlier state that comes late takes no later one's place"
-    hand.run(release_call(P, old))
+    hand.run(clear_state_call(P, old))
     assert partition.dump() == before
-    hand.run(release_call(P, old._replace(version=2)))
+    hand.run(clear_state_call(P, old._replace(version=2)))
     assert not partition.store.exists(keys.hidden(P))
     assert not partition.store.hexists(keys.meta(P), "veils")
     assert partition.codes(*late) == ["stale_veil", "stale_veil"]
@@ -160,7 +160,7 @@ def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, h
 
 def test_the_same_wish_counts_once_and_moves_what_is_found_later(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1"))
-    intent = hand.wish(HIDE)
+    intent = hand.desired_state(HIDE)
     assert partition.codes(*hand.entries(intent)) == ["applied", "applied"]
     assert partition.codes(*hand.entries(intent)) == ["duplicate", "duplicate"]
     assert partition.codes(*hand.entries(intent, (*WINDOWS, "2024-01"))) == ["duplicate", "applied"]
@@ -176,7 +176,7 @@ def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, 
     hand.rules(tie_break="earliest", ranking="dense")
     partition.call(partition.entry("g1"), partition.entry("g2", user="hare", amount=3))
     hand.do(HIDE, boards=("all",))
-    intent = hand.wish(ERASE)
+    intent = hand.desired_state(ERASE)
     assert partition.codes(partition.entry("g3"), partition.entry("g1"), partition.entry("g4", user="hare")) == [
         "user_erasing",
         "duplicate",
@@ -194,16 +194,16 @@ def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, 
 def test_of_one_who_is_being_erased_nothing_is_put_in_quarantine(partition: Any, hand: Hand) -> None:
     suspicious = partition.entry("g1")
     suspicious.verdict = "quarantined"
-    intent = hand.wish(ERASE)
+    intent = hand.desired_state(ERASE)
     assert partition.codes(suspicious) == ["user_erasing"]
-    hand.run(release_call(P, intent))
+    hand.run(clear_state_call(P, intent))
     assert partition.codes(suspicious) == ["quarantined"]
 
 
 @pytest.mark.parametrize("planted", ["type", "state", "score"])
 def test_what_is_not_what_it_should_be_is_met_before_the_first_write(partition: Any, hand: Hand, planted: str) -> None:
     partition.call(partition.entry("g1"))
-    hand.wish(HIDE)
+    hand.desired_state(HIDE)
     if planted == "type":
         partition.store.delete(keys.hidden(P))
         partition.store.set(keys.hidden(P), "x")
@@ -224,9 +224,9 @@ def test_what_is_not_what_it_should_be_is_met_before_the_first_write(partition: 
 
 def test_what_takes_a_duplicate_back_is_taken_of_a_user_who_is_being_erased(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1", amount=5))
-    hand.wish(ERASE)
+    hand.desired_state(ERASE)
     back = partition.entry("heal", amount=-5)
-    back.moves = "tw1+-5"
+    back.ops = "tw1+-5"
     (outcome,) = partition.call(back)
     assert (outcome.code, outcome.score, outcome.previous) == ("applied", 0, 5)
     assert (hand.board(), hand.kept()) == ([], None)
@@ -234,7 +234,7 @@ def test_what_takes_a_duplicate_back_is_taken_of_a_user_who_is_being_erased(part
 
 def test_a_head_that_was_lost_is_not_begun_by_a_state(partition: Any, hand: Hand) -> None:
     partition.store.delete(keys.meta(P))
-    hand.wish(HIDE)
+    hand.desired_state(HIDE)
     assert not partition.store.exists(keys.meta(P))
 
 
@@ -255,7 +255,7 @@ def test_of_two_veils_the_one_that_hides_more_holds(partition: Any, hand: Hand, 
 
 
 def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) -> None:
-    hand.wish(HIDE, ns=7)
+    hand.desired_state(HIDE, ns=7)
     other = Namespace(8, "other", P, 1, Rules())
     partition.store.hset(keys.rules(P), "8", "1")
     here = partition.entry("g1")
@@ -268,9 +268,9 @@ def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) 
 
 def test_a_namespace_in_which_nobody_is_hidden_is_marked_so(partition: Any, hand: Hand) -> None:
     hidden, mark = keys.hidden_in(P, 7), (keys.space(P, 7), "#h")
-    intent = hand.wish(HIDE, ns=7)
+    intent = hand.desired_state(HIDE, ns=7)
     assert (partition.store.hgetall(hidden), partition.store.hget(*mark)) == ({b"otter": b"1 hidden"}, b"1")
-    hand.run(release_call(P, intent))
+    hand.run(clear_state_call(P, intent))
     assert not partition.store.exists(hidden)
     assert not partition.store.hexists(*mark)
     assert hand.run(state_call(P, intent)) == -1, "a server that slept must not bring an erased name back"
@@ -279,8 +279,8 @@ def test_a_namespace_in_which_nobody_is_hidden_is_marked_so(partition: Any, hand
 
 def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1"))
-    late = hand.entries(hand.wish(HIDE, ns=7))
-    erase = hand.wish(ERASE)
+    late = hand.entries(hand.desired_state(HIDE, ns=7))
+    erase = hand.desired_state(ERASE)
     assert partition.codes(*late) == ["stale_veil", "stale_veil"], "it would name the user behind the last entry"
     assert partition.codes(*hand.entries(erase)) == ["applied", "applied"]
     assert partition.codes(partition.entry("g2")) == ["user_erasing"]
@@ -289,5 +289,5 @@ def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: H
 
 def test_a_namespace_whose_head_was_lost_is_not_marked(partition: Any, hand: Hand) -> None:
     partition.store.delete(keys.meta(P))
-    hand.wish(HIDE, ns=7)
+    hand.desired_state(HIDE, ns=7)
     assert not partition.store.exists(keys.space(P, 7))

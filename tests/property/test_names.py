@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from app.model.namespace import Namespace, Rules
 from app.model.profile import NamespaceProfile, Profile
-from app.read.answers import Answers, Lacking, Question
-from app.read.boards import BoardEntry
+from app.read.board_bodies import BoardEntry
+from app.read.response_cache import CachedQuery, CacheMiss, ResponseCache
 from app.store import keys
 from app.store.boards import board_call
 from app.store.changes import BUMP, NAME, PROFILES_FIELD
-from app.store.directory import PUBLISH, Directory
-from app.store.gather import Gatherer
-from app.store.names import (
-    NAMELESS,
-    Names,
+from app.store.namespace_cache import PUBLISH, NamespaceCache
+from app.store.profile_cache import (
+    NO_PROFILE,
+    ProfileCache,
     forget_name_call,
     forget_own_name_call,
     name_call,
     own_name_call,
     tell_named,
 )
+from app.store.read_batcher import ReadBatcher
 
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
@@ -141,11 +141,11 @@ class Process:
     def __init__(self, world: World) -> None:
         self.world = world
         self.between: Iterator[Any] = iter(())
-        self.directory, self.names = Directory(), Names()
-        self.gatherer = Gatherer(self, self.directory.notice, self.names.notice)  # type: ignore[arg-type]
-        self.directory.call = self.names.call = self.gatherer.call
-        self.directory.on_change.append(self.names.forget_named)
-        self.answers = Answers(self.gatherer, self.names)
+        self.namespace_cache, self.names = NamespaceCache(), ProfileCache()
+        self.batcher = ReadBatcher(self, self.namespace_cache.notice, self.names.notice)  # type: ignore[arg-type]
+        self.namespace_cache.call = self.names.call = self.batcher.call
+        self.namespace_cache.on_change.append(self.names.forget_named)
+        self.answers = ResponseCache(self.batcher, self.names)
 
     async def run(self, calls: Sequence[Any]) -> list[Any]:
         """As a Link: other clients' calls may come between any two of a pipeline."""
@@ -159,11 +159,11 @@ class Process:
 
     async def read(self, how: str, users: list[str]) -> dict[str, str | None]:
         if how == "names":
-            await self.directory.refresh()
+            await self.namespace_cache.refresh()
             return await self.shown(users)
         scope: Any = {"type": "http", "headers": []}
-        found = await self.answers.look(scope, SPACE, Question("all", ("page",), BOARD))
-        if not isinstance(found, Lacking):
+        found = await self.answers.look(scope, SPACE, CachedQuery("all", ("page",), BOARD))
+        if not isinstance(found, CacheMiss):
             entries = msgspec.json.decode(found.body)["entries"]
             return {entry["user_id"]: entry["display_name"] for entry in entries}
         shown = await self.shown(users)
@@ -173,14 +173,14 @@ class Process:
 
     async def shown(self, users: list[str]) -> dict[str, str | None]:
         names = await self.names.shown(SPACE, users)
-        return {user: names.get(user, NAMELESS).display_name for user in users}
+        return {user: names.get(user, NO_PROFILE).display_name for user in users}
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few changes are told by name that many are missed."""
     monkeypatch.setattr("app.store.changes.KEPT_MAX", 4)
-    monkeypatch.setattr("app.store.recent.USERS_MAX", 2)
+    monkeypatch.setattr("app.store.recent_changes.USERS_MAX", 2)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -192,7 +192,7 @@ def test_nobody_shows_a_name_from_before_what_was_counted(steps: list[Any]) -> N
 async def follow(steps: list[Any]) -> None:
     world = World()
     processes = [Process(world), Process(world)]
-    loops = [asyncio.create_task(process.gatherer.run()) for process in processes]
+    loops = [asyncio.create_task(process.batcher.run()) for process in processes]
     try:
         for step in steps:
             if step[0] != "read":

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from app.admin.migrate import migrate
-from app.embedded import Postgres, Valkey, free_port
+from app.drivers import postgres as tables
+from app.embedded import PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
-from app.store import postgres as tables
 
 #: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
 PARTS = ("postgres", "postgres.password", "redis")
@@ -54,10 +54,10 @@ def fill(source: Path, folder: Path) -> None:
 
 
 @contextmanager
-def tables_alone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def tables_alone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
     """A running Postgres with nothing but the schema, killed at the end."""
     fill(template(factory) / "schema", folder)
-    postgres = Postgres(folder, free_port())
+    postgres = PostgresProcess(folder, free_port())
     try:
         yield postgres.start()
     finally:
@@ -75,7 +75,7 @@ def migrate_here(environment: dict[str, str]) -> None:
 
 
 def _make(folder: Path) -> None:
-    postgres, valkey = Postgres(folder, free_port()), Valkey(folder, free_port())
+    postgres, valkey = PostgresProcess(folder, free_port()), ValkeyProcess(folder, free_port())
     try:
         postgres.start()
         tables.migrate(postgres.url)

@@ -10,15 +10,15 @@ from app.access.keys import Keyring, hash_key
 from app.live.hub import Hub
 from app.live.protocol import Resume
 from app.live.subscriber import Subscriber, Viewer
-from app.live.views import Top, View
+from app.live.views import TopView, View
 from app.model.errors import StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.archive import BoardReader
+from app.store.board_reader import BoardReader
 from app.store.boards import BOARD, VERSIONS
-from app.store.directory import Directory, KeyRecord
-from app.store.names import Names
-from app.store.stats import StatsReader
+from app.store.namespace_cache import KeyRecord, NamespaceCache
+from app.store.profile_cache import ProfileCache
+from app.store.stats_reader import StatsReader
 
 TOKEN = "lb_k_0123456789abcdef"
 DAY = 86_400_000_000
@@ -39,20 +39,20 @@ class Store:
         self.boards: dict[str, tuple[int, list[str]]] = {}
         self.shift = 0  # how many more stand before each, by rank
         self.asked: list[Any] = []
-        self.directory = Directory()
-        self.directory.call = self.call
-        self.keyring = Keyring(self.directory, None)
-        self.names = Names()
+        self.namespace_cache = NamespaceCache()
+        self.namespace_cache.call = self.call
+        self.keyring = Keyring(self.namespace_cache, None)
+        self.names = ProfileCache()
         self.names.call = self.call
         readers = BoardReader(self, None), StatsReader(self, None)  # type: ignore[arg-type]
-        self.hub = Hub(self, *readers, self.directory, self.names, lambda: self.now)  # type: ignore[arg-type]
+        self.hub = Hub(self, *readers, self.namespace_cache, self.names, lambda: self.now)  # type: ignore[arg-type]
 
     async def call(self, call: Any) -> Any:
         await asyncio.sleep(0)
         self.asked.append(call)
         if call[1] in self.away:
             raise StoreUnavailable("away")
-        self.directory.notice(self.changes)
+        self.namespace_cache.notice(self.changes)
         if self.profile_changes != self.noticed:
             self.noticed = self.profile_changes
             self.names.notice(self.profile_changes, self.changed_users)
@@ -91,7 +91,7 @@ class Store:
         self.asked.clear()
         return found
 
-    async def watch(self, name: str, asked: str = "all", view: View = Top(), **more: Any) -> Subscriber:  # noqa: B008
+    async def watch(self, name: str, asked: str = "all", view: View = TopView(), **more: Any) -> Subscriber:  # noqa: B008
         subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), asked, Resume(*more.get("resume", ())))
         self.hub.viewers.add(subscriber.viewer)
         await self.hub.subscribe(subscriber, name, asked, view)

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route, WebSocketRoute
 
-from app.access.routes import ROUTES
+from app.access.route_rights import ROUTES
 from app.server import Server
 from app.settings import Settings
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from app.model.namespace import Namespace, Rules
-from app.store.archive import BoardReader
+from app.store.board_reader import BoardReader
 
 REVISIONS = {1: ["ann", "hid", "bob"], 2: ["zed", "ann", "hid", "bob"]}
 

@@ -9,15 +9,15 @@ import pytest
 
 from app.model import chain
 from app.model.chain import _Cells, entries_of, steps_of
-from app.model.correction import Ask, Cell, Edit, Held
+from app.model.correction import Cell, CorrectionRequest, Edit, GrantState
 from app.model.namespace import Namespace, Rules
-from app.model.tie import line_key, place_by, place_of
+from app.model.tie_break import latest_place, line_key, tie_place
 
 CELLS = ["all", "a", "b"]
 
 
-def held(number: int, amount: int, windows: Sequence[str], at: int) -> Held:
-    return Held(
+def held(number: int, amount: int, windows: Sequence[str], at: int) -> GrantState:
+    return GrantState(
         grant_id=f"g{number}",
         user="otter",
         revision=1,
@@ -34,7 +34,7 @@ def held(number: int, amount: int, windows: Sequence[str], at: int) -> Held:
     )
 
 
-def looked_up(rest: Mapping[str, Cell], grants: Mapping[str, Held], own: str, name: str) -> Cell | None:
+def looked_up(rest: Mapping[str, Cell], grants: Mapping[str, GrantState], own: str, name: str) -> Cell | None:
     others = [one for grant_id, one in grants.items() if grant_id != own and name in one.windows]
     cells = [Cell(one.amount, one.amount, one.amount, one.granted_at, one.seq) for one in others]
     cells += [rest[name]] if name in rest else []
@@ -51,7 +51,7 @@ def test_what_the_others_make_is_what_a_look_at_all_of_them_says(seed: int, aggr
     chance = random.Random(seed)
     rest = {"all": Cell(5, -5, 3, 40, 101), "a": Cell(1, 1, 1, 90, 102)} if seed % 2 else {}
     namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation))
-    cells, grants = _Cells(namespace, rest), dict[str, Held]()
+    cells, grants = _Cells(namespace, rest), dict[str, GrantState]()
     for _ in range(200):
         number = chance.randrange(8)
         grant_id = f"g{number}"
@@ -109,7 +109,7 @@ def test_a_correction_works_out_the_boards_of_a_grant_a_few_times(
         one.grant_id: msgspec.structs.replace(one, category="red")
         for one in (held(i, 3, windows, i) for i in range(10))
     }
-    asks = [Ask(grant_id, "void", Edit(), "admin") for grant_id in grants]
+    asks = [CorrectionRequest(grant_id, "void", Edit(), "admin") for grant_id in grants]
     steps = steps_of(namespace, asks, grants, {}, 100, None)
     monkeypatch.setattr(Namespace, "boards_of", counted)
     assert [len(entry.windows) for entry in entries_of(namespace, steps, {}, 10)] == [202] * 10
@@ -123,10 +123,10 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
     aggregation, order = rules
     namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation, order=order, tie_break="granted_at"))
     first = held(101, chance.randrange(-3, 4), ["all"], 40)
-    moment = place_of(first.granted_at, first.seq)
-    tie = place_by([line_key(namespace.counted, first.amount, moment)])
+    moment = tie_place(first.granted_at, first.seq)
+    tie = latest_place([line_key(namespace.counted, first.amount, moment)])
     rest = {"all": Cell(first.amount, first.amount, first.amount, first.granted_at, first.seq, tie)} if seed % 2 else {}
-    cells, grants = _Cells(namespace, rest), dict[str, Held]()
+    cells, grants = _Cells(namespace, rest), dict[str, GrantState]()
     for _ in range(200):
         number = chance.randrange(8)
         if chance.random() < 0.3:
@@ -136,6 +136,6 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
         cells.put(f"g{number}", grants.get(f"g{number}"))
         own = f"g{chance.randrange(8)}"
         others = [one for grant_id, one in grants.items() if grant_id != own] + ([first] if rest else [])
-        keys = [line_key(namespace.counted, one.amount, place_of(one.granted_at, one.seq)) for one in others]
+        keys = [line_key(namespace.counted, one.amount, tie_place(one.granted_at, one.seq)) for one in others]
         told = cells.others(own, ["all"]).get("all")
-        assert (None if told is None else told.tie) == (place_by(keys) if others else None)
+        assert (None if told is None else told.tie) == (latest_place(keys) if others else None)

@@ -12,8 +12,8 @@ from app.model.errors import NamespaceNotFound, Unauthorized
 from app.model.namespace import Namespace, Rules
 from app.store import keys
 from app.store.changes import EVERYTHING, KEPT_MAX, Changed, missed_call, read_missed, read_missed_users
-from app.store.directory import Directory, KeyRecord
-from app.store.gather import Gatherer
+from app.store.namespace_cache import KeyRecord, NamespaceCache
+from app.store.read_batcher import ReadBatcher
 
 TOKENS = {name: f"lb_{name}_0123456789abcdef" for name in ("k", "other")}
 
@@ -27,10 +27,10 @@ class Store:
         self.ring: dict[int, str] = {}
         self.revoked: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
-        self.directory = Directory()
-        self.reader = Gatherer(self, self.directory.notice, lambda changes, users: None)  # type: ignore[arg-type]
-        self.directory.call = self.reader.call
-        self.keyring = Keyring(self.directory, None)
+        self.namespace_cache = NamespaceCache()
+        self.reader = ReadBatcher(self, self.namespace_cache.notice, lambda changes, users: None)  # type: ignore[arg-type]
+        self.namespace_cache.call = self.reader.call
+        self.keyring = Keyring(self.namespace_cache, None)
 
     def change(self, what: str) -> None:
         self.changes += 1
@@ -66,7 +66,7 @@ class Store:
         return None
 
     async def versions(self, *names: str) -> list[int]:
-        return [(await self.directory.namespace(name)).version for name in names]
+        return [(await self.namespace_cache.namespace(name)).version for name in names]
 
 
 def within(act: Callable[[Store], Awaitable[None]]) -> None:
@@ -74,7 +74,7 @@ def within(act: Callable[[Store], Awaitable[None]]) -> None:
         store = Store()
         loop = asyncio.create_task(store.reader.run())
         try:
-            await store.directory.refresh()
+            await store.namespace_cache.refresh()
             await act(store)
         finally:
             loop.cancel()
@@ -87,13 +87,13 @@ def test_a_change_of_one_namespace_drops_that_one_alone() -> None:
         names = [f"n{i}" for i in range(20)]
         for name in names:
             store.put(name)
-        await store.directory.refresh()
+        await store.namespace_cache.refresh()
         assert await store.versions(*names) == [1] * 20
         await store.keyring.principal(TOKENS["k"])
         store.asked.clear()
         for _ in range(10):
             store.put("n3")
-            await store.directory.refresh()
+            await store.namespace_cache.refresh()
             await store.keyring.principal(TOKENS["k"])
             await store.versions(*names)
         assert store.asked == [("HGET", keys.DIRECTORY, "n3")] * 10
@@ -110,7 +110,7 @@ def test_whoever_missed_more_than_is_kept_drops_everything() -> None:
         store.asked.clear()
         for _ in range(KEPT_MAX + 1):
             store.put("b")
-        await store.directory.refresh()
+        await store.namespace_cache.refresh()
         assert await store.versions("a", "b") == [1, KEPT_MAX + 2]
         assert len(store.asked) == 2
 
@@ -132,8 +132,8 @@ def test_a_change_without_a_name_drops_everything() -> None:
 def test_what_changes_on_the_way_is_not_kept() -> None:
     async def act(store: Store) -> None:
         store.put("a")
-        await store.directory.refresh()
-        real = store.directory.call
+        await store.namespace_cache.refresh()
+        real = store.namespace_cache.call
 
         async def slow(call: Any) -> Any:
             reply = await real(call)
@@ -141,9 +141,9 @@ def test_what_changes_on_the_way_is_not_kept() -> None:
             await store.reader.call(("HGET", keys.DEPLOYMENT, "changes"))
             return reply
 
-        store.directory.call = slow
+        store.namespace_cache.call = slow
         assert await store.versions("a") == [1]
-        store.directory.call = real
+        store.namespace_cache.call = real
         assert await store.versions("a") == [2]
 
     within(act)
@@ -153,10 +153,10 @@ def test_an_unknown_name_is_asked_for_once_and_found_at_once_when_it_is_made() -
     async def act(store: Store) -> None:
         for name in ("new", "other", "new", "new"):
             with pytest.raises(NamespaceNotFound):
-                await store.directory.namespace(name)
+                await store.namespace_cache.namespace(name)
         assert [call[2] for call in store.asked] == ["new", "other"]
         with pytest.raises(NamespaceNotFound):
-            await store.directory.namespace("x" * 65)
+            await store.namespace_cache.namespace("x" * 65)
         assert len(store.asked) == 2
         store.put("new")
         assert await store.versions("new") == [1]
@@ -170,7 +170,7 @@ def test_a_revoked_key_is_dropped_alone() -> None:
         store.asked.clear()
         store.revoked.add("k")
         store.change("k k")
-        await store.directory.refresh()
+        await store.namespace_cache.refresh()
         assert store.keyring.holds(kept)
         assert not store.keyring.holds(gone)
         assert store.keyring.cached(TOKENS["k"]) is None

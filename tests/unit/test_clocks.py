@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.persist.clocks import SKEW_S_MAX, SKEW_WARN_S, Clocks, ClockSkewed, Reading
+from app.persist.clocks import SKEW_S_MAX, SKEW_WARN_S, ClockReading, Clocks, ClockSkewed
 
 S = 1_000_000
 NOW = 1_800_000_000 * S
@@ -45,8 +45,8 @@ def test_a_machine_whose_clock_both_stores_contradict_is_ended_by_name(ahead_s: 
 
 
 def test_who_was_paused_while_asking_is_not_wrong() -> None:
-    paused = Reading(NOW, NOW + 2 * S, NOW + 58 * S, NOW + 60 * S)
+    paused = ClockReading(NOW, NOW + 2 * S, NOW + 58 * S, NOW + 60 * S)
     assert (paused.own_s, paused.apart_s, paused.ahead_s(paused.redis)) == (0, 0, 0)
-    apart = Reading(NOW, NOW, NOW + 8 * S, NOW + S)
+    apart = ClockReading(NOW, NOW, NOW + 8 * S, NOW + S)
     assert apart.apart_s == 7 > SKEW_WARN_S
     assert apart.ahead_s(apart.postgres) == 7

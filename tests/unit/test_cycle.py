@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from app.connections import ANSWER
-from app.cycle import Cycle
+from app.http.connections import ANSWER
+from app.http.cycle import Cycle
 
 
 class Wire:

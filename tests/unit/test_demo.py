@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.demo import GAMES, PLAYERS, Demo, grant
+from app.embedded.demo import GAMES, PLAYERS, Demo, grant
 
 
 class Server:

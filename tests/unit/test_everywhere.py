@@ -12,11 +12,11 @@ from starlette.requests import Request
 from app.access.keys import Keyring
 from app.model.errors import UserNotFound
 from app.model.namespace import Namespace, Rules
-from app.read import standings, stats
-from app.read.standings import Standings
-from app.read.stats import Stats
+from app.read import stats, user_ranks
+from app.read.stats import StatsHandlers
+from app.read.user_ranks import UserRankHandlers
 from app.store.changes import Changed
-from app.store.directory import Directory
+from app.store.namespace_cache import NamespaceCache
 
 NAME = "race"
 
@@ -25,12 +25,12 @@ class World:
     """A directory of one namespace, and what happens each time it is read."""
 
     def __init__(self, happens: Callable[["World"], None]) -> None:
-        self.directory = Directory()
-        self.keyring = Keyring(self.directory, None)
+        self.namespace_cache = NamespaceCache()
+        self.keyring = Keyring(self.namespace_cache, None)
         self.visibility: Any = "public"
         self.reads = 0
         self._happens = happens
-        self.directory.all = self._all  # type: ignore[method-assign]
+        self.namespace_cache.all = self._all  # type: ignore[method-assign]
 
     def space(self) -> Namespace:
         """As it is now."""
@@ -70,10 +70,10 @@ def ask_standings(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     async def hidden(*args: Any) -> set[str]:
         return set()
 
-    monkeypatch.setattr(standings, "hidden_among", hidden)
-    monkeypatch.setattr(standings, "answer", lambda request, body: told.append(body))
-    gatherer = SimpleNamespace(call=None)
-    reader: Any = Standings(world, gatherer, world.directory, world.keyring, None, lambda: 0)  # type: ignore[arg-type]
+    monkeypatch.setattr(user_ranks, "hidden_among", hidden)
+    monkeypatch.setattr(user_ranks, "answer", lambda request, body: told.append(body))
+    batcher = SimpleNamespace(call=None)
+    reader: Any = UserRankHandlers(world, batcher, world.namespace_cache, world.keyring, None, lambda: 0)  # type: ignore[arg-type]
     reader.told_to = world.read
     try:
         asyncio.run(reader.everywhere(_asked({"user": "ann"})))
@@ -87,7 +87,7 @@ def ask_stats(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     told: list[Any] = []
     monkeypatch.setattr(stats, "stats_body", lambda *args: {"mean": 1.0, "namespace": NAME, "band": None})
     monkeypatch.setattr(stats, "answer_fresh", lambda request, etag, body, is_heavy: told.append(body))
-    reader = Stats(world, None, world.directory, world.keyring, lambda: 0)  # type: ignore[arg-type]
+    reader = StatsHandlers(world, None, world.namespace_cache, world.keyring, lambda: 0)  # type: ignore[arg-type]
     asyncio.run(reader.everywhere(_asked({})))
     return len(told[0]["namespaces"])
 
@@ -98,7 +98,7 @@ ASKS = [ask_standings, ask_stats]
 @pytest.mark.parametrize("ask", ASKS)
 def test_changes_of_others_cost_no_read_more(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def other(world: World) -> None:
-        world.directory.notice(world.directory.changes + 1, Changed(namespaces=frozenset({"other"})))
+        world.namespace_cache.notice(world.namespace_cache.changes + 1, Changed(namespaces=frozenset({"other"})))
 
     world = World(other)
     assert ask(world, monkeypatch) == 1
@@ -114,7 +114,7 @@ def test_a_change_that_this_process_made_is_heeded_before_its_number_comes(
     def closed(world: World) -> None:
         if world.visibility == "public":
             world.visibility = "private"
-            world.directory.forget(Changed(namespaces=frozenset({NAME})))
+            world.namespace_cache.forget(Changed(namespaces=frozenset({NAME})))
 
     world = World(closed)
     assert ask(world, monkeypatch) == 0
@@ -125,7 +125,7 @@ def test_a_change_elsewhere_is_heeded(ask: Any, monkeypatch: pytest.MonkeyPatch)
     def closed(world: World) -> None:
         if world.visibility == "public":
             world.visibility = "private"
-            world.directory.notice(world.directory.changes + 1)
+            world.namespace_cache.notice(world.namespace_cache.changes + 1)
 
     world = World(closed)
     assert ask(world, monkeypatch) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from app.live.hub import VIEWS_MAX
 from app.live.subscriber import Viewer
-from app.live.views import Around, Top
+from app.live.views import AroundView, TopView
 from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
 from app.store import keys
@@ -48,8 +48,8 @@ def test_a_version_that_fell_back_is_shown_by_a_snapshot() -> None:
 def test_every_top_of_a_board_is_cut_out_of_one_read() -> None:
     async def act(store: Store) -> None:
         store.boards["all"] = (1, ["a", "b", "c"])
-        tops = [await store.watch("race", view=Top(limit)) for limit in (1, 3, 2)]
-        around = await store.watch("race", view=Around("b", 1))
+        tops = [await store.watch("race", view=TopView(limit)) for limit in (1, 3, 2)]
+        around = await store.watch("race", view=AroundView("b", 1))
         await store.tick()
         assert store.reads() == [("page", 0, 3), ("around", "b", 1)]
         assert [len(taken(held)["entries"]) for held in (*tops, around)] == [1, 3, 2, 3]
@@ -211,7 +211,7 @@ def test_a_board_that_fails_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         broken, well = await store.watch("race", "day"), await store.watch("race")
         store.boards["1970-01-02"] = (1, ["a"])
         monkeypatch.setattr(
-            "app.live.board.from_micros", lambda micros: (_ for _ in ()).throw(AssertionError("a defect"))
+            "app.live.watched_board.from_micros", lambda micros: (_ for _ in ()).throw(AssertionError("a defect"))
         )
         await store.tick()
         assert (taken(broken), taken(well)["type"]) == ("internal", "snapshot")
@@ -224,13 +224,13 @@ def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     assert VIEWS_MAX == 10_000
 
     async def act(store: Store) -> None:
-        first, _ = await store.watch("race", view=Top(1)), await store.watch("race", view=Top(2))
-        again = await store.watch("race", view=Top(1))
+        first, _ = await store.watch("race", view=TopView(1)), await store.watch("race", view=TopView(2))
+        again = await store.watch("race", view=TopView(1))
         with pytest.raises(Overloaded):
-            await store.watch("race", view=Top(3))
+            await store.watch("race", view=TopView(3))
         for held in (first, again):
             store.hub.unsubscribe(held)
-        await store.watch("race", view=Top(3))
+        await store.watch("race", view=TopView(3))
 
     within(act)
 
@@ -241,19 +241,19 @@ def test_a_subscription_whose_turn_does_not_come_is_refused(monkeypatch: pytest.
     monkeypatch.setattr("app.live.hub.CALLS_MAX", 1)
 
     async def act(store: Store) -> None:
-        asked, find = [], store.directory.namespace
+        asked, find = [], store.namespace_cache.namespace
 
         async def hang(name: str) -> Namespace:
             asked.append(name)
             await asyncio.Event().wait()
             raise AssertionError
 
-        store.directory.namespace = hang  # type: ignore[method-assign]
+        store.namespace_cache.namespace = hang  # type: ignore[method-assign]
         async with asyncio.timeout(5):
             told = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
         assert [type(problem) for problem in told] == [Overloaded, Overloaded]
         assert asked == ["race"], "the second one waited for its turn"
-        store.directory.namespace = find  # type: ignore[method-assign]
+        store.namespace_cache.namespace = find  # type: ignore[method-assign]
         watching = await store.watch("race")
         await store.tick()
         assert taken(watching)["type"] == "snapshot"

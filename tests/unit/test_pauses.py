@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.admin import intents
-from app.admin.intents import Intents
+from app.admin import visibility_intents
+from app.admin.visibility_intents import VisibilityIntents
 from app.model.errors import StoreUnavailable
-from app.read import history
-from app.read.history import History
-from app.write import catchup
-from app.write.catchup import Catchup, Patience
+from app.read import grant_history
+from app.read.grant_history import GrantHistory
+from app.write import ledger_wait
+from app.write.ledger_wait import Deadline, LedgerWait
 
 WAIT_S = 0.4
 #: 20 looks and more with a fixed pause of 20 ms.
@@ -59,31 +59,31 @@ async def _counted(*args: Any) -> Any:
     return 1, 9
 
 
-async def _all_counted(gatherer: Any, p: int, names: list[bytes]) -> list[tuple[int, int]]:
+async def _all_counted(batcher: Any, p: int, names: list[bytes]) -> list[tuple[int, int]]:
     return [(1, 9)] * len(names)
 
 
 def test_a_fresh_grant_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "WAIT_S_MAX", WAIT_S)
-    monkeypatch.setattr(history, "counted_at", _counted)
+    monkeypatch.setattr(grant_history, "WAIT_S_MAX", WAIT_S)
+    monkeypatch.setattr(grant_history, "counted_at", _counted)
     store: Any = Behind()
     with pytest.raises(StoreUnavailable):
-        asyncio.run(History(store, Counted(), lambda: 0).grant(SPACE, "g"))  # type: ignore[arg-type]
+        asyncio.run(GrantHistory(store, Counted(), lambda: 0).grant(SPACE, "g"))  # type: ignore[arg-type]
     assert 2 <= store.looks <= LOOKS_MAX
 
 
 def test_an_explanation_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "COUNTED_S_MAX", WAIT_S)
+    monkeypatch.setattr(grant_history, "COUNTED_S_MAX", WAIT_S)
     store: Any = Behind()
-    asyncio.run(History(store, Counted(), lambda: 0)._wait_until_counted(SPACE, "ann"))  # type: ignore[arg-type]
+    asyncio.run(GrantHistory(store, Counted(), lambda: 0)._wait_until_counted(SPACE, "ann"))  # type: ignore[arg-type]
     assert 2 <= store.looks <= LOOKS_MAX
 
 
 def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catchup, "counted_places", _all_counted)
+    monkeypatch.setattr(ledger_wait, "counted_places", _all_counted)
     store: Any = Behind()
-    ledger = Catchup(Counted(), store)  # type: ignore[arg-type]
-    grants, problems = asyncio.run(ledger.known(SPACE, ["g"], Patience(WAIT_S)))
+    ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
+    grants, problems = asyncio.run(ledger.known(SPACE, ["g"], Deadline(WAIT_S)))
     assert (grants, [type(problem) for problem in problems.values()]) == ({}, [StoreUnavailable])
     assert 2 <= store.looks <= LOOKS_MAX
 
@@ -91,8 +91,8 @@ def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.Monkey
 def test_a_correction_looks_a_few_times_for_its_user() -> None:
     for what in ("user_flushed", "user_at_rest", "user_corrected"):
         store: Any = Behind()
-        ledger = Catchup(Counted(), store)  # type: ignore[arg-type]
-        waiting = Patience(WAIT_S)
+        ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
+        waiting = Deadline(WAIT_S)
         look: Any = getattr(ledger, what)(SPACE, "a", waiting)
         with pytest.raises(StoreUnavailable):
             asyncio.run(look)
@@ -100,8 +100,8 @@ def test_a_correction_looks_a_few_times_for_its_user() -> None:
 
 
 def test_a_hide_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intents, "APPLY_S_MAX", WAIT_S)
+    monkeypatch.setattr(visibility_intents, "APPLY_S_MAX", WAIT_S)
     store: Any = Behind()
     with pytest.raises(StoreUnavailable):
-        asyncio.run(Intents(store, Counted().call, None, 1)._caught_up([0]))  # type: ignore[arg-type]
+        asyncio.run(VisibilityIntents(store, Counted().call, None, 1)._caught_up([0]))  # type: ignore[arg-type]
     assert 2 <= store.looks <= LOOKS_MAX

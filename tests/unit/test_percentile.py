@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.model.errors import Invalid
 from app.model.percentile import SHARES, parse_percentile, percentile_of, position_of
-from app.model.sample import sample
+from app.model.sample import draw_sample
 
 
 @given(st.integers(1, 10**9), st.data())
@@ -42,7 +42,7 @@ def test_what_is_no_percentile_is_refused(text: str) -> None:
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), max_size=20), st.integers(0, 25))
 def test_a_sample_is_distinct_and_as_large_as_it_can_be(fractions: list[float], total: int) -> None:
-    drawn = sample(fractions, total)
+    drawn = draw_sample(fractions, total)
     assert drawn == sorted(set(drawn))
     assert len(drawn) == min(len(fractions), total)
     assert all(1 <= position <= total for position in drawn)
@@ -50,5 +50,5 @@ def test_a_sample_is_distinct_and_as_large_as_it_can_be(fractions: list[float], 
 
 def test_every_set_is_as_likely() -> None:
     grid = [(i + 0.5) / 12 for i in range(12)]
-    counted = Counter(tuple(sample([one, other], 4)) for one in grid for other in grid)
+    counted = Counter(tuple(draw_sample([one, other], 4)) for one in grid for other in grid)
     assert counted == dict.fromkeys([(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)], 24)

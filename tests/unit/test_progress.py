@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from app.admin.progress import Bar, Lines, Silence, progress
+from app.verify.progress import NullProgress, ProgressBar, ProgressLines, progress
 
 
-def walk(told: Silence) -> None:
+def walk(told: NullProgress) -> None:
     with told:
         told.begin(4000)
         told.at("race")
@@ -18,7 +18,7 @@ def walk(told: Silence) -> None:
 
 def test_a_bar_fills_with_the_users_compared() -> None:
     out = StringIO()
-    bar = Bar(Console(file=out, force_terminal=True, width=100))
+    bar = ProgressBar(Console(file=out, force_terminal=True, width=100))
     walk(bar)
     (task,) = bar._columns.tasks
     assert (task.completed, task.total, task.description) == (3000, 4000, "race")
@@ -27,9 +27,9 @@ def test_a_bar_fills_with_the_users_compared() -> None:
 
 def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([10.0, 10.0, 11.0, 16.0, 16.0, 17.0])
-    monkeypatch.setattr("app.admin.progress.monotonic", lambda: next(now))
+    monkeypatch.setattr("app.verify.progress.monotonic", lambda: next(now))
     out = StringIO()
-    walk(Lines(out))
+    walk(ProgressLines(out))
     assert out.getvalue().splitlines() == [
         "0 of 4,000 users compared, at race",
         "3,000 of 4,000 users compared, at race",

@@ -6,11 +6,11 @@ from collections import Counter
 import httpx
 import pytest
 
-from app.admin.namespaces import CHANGES_BURST_MAX
-from app.admin.people import USER_CHANGES_BURST_MAX
-from app.server import Server, bounds_of
+from app.admin.namespace_handlers import CHANGES_BURST_MAX
+from app.admin.user_handlers import USER_CHANGES_BURST_MAX
+from app.server import Server, storage_limits
 from app.settings import Settings
-from app.store.apply import Bounds
+from app.store.apply import StorageLimits
 
 KEY = "lb_test_0123456789abcdef"
 
@@ -53,7 +53,7 @@ def user_changes(settings: Settings, count: int) -> dict[tuple[str, str], Counte
     async def ask() -> dict[tuple[str, str], Counter[int]]:
         headers = {"authorization": f"Bearer {KEY}"}
         server = Server(settings, 1)
-        for pace in (server.people._pace, server.profiles._pace):
+        for pace in (server.people._rate_limit, server.profiles._rate_limit):
             if pace is not None:
                 pace._clock = lambda: 0.0
         transport = httpx.ASGITransport(server.app())
@@ -80,11 +80,11 @@ def test_changes_of_users_have_one_pace_unless_quotas_are_off() -> None:
 @pytest.mark.parametrize(
     ("settings", "bounds"),
     [
-        (Settings(), Bounds(2_000_000, 100_000_000, 1_000_000, 1_000_000)),
-        (Settings(quotas="off", log_entries_max=9), Bounds(9)),
-        (Settings(namespace_log_share_max=1), Bounds(2_000_000, 100_000_000, 1_000_000, 0)),
-        (Settings(namespace_log_share_max=0.01, log_entries_max=100), Bounds(100, 100_000_000, 1_000_000, 2)),
+        (Settings(), StorageLimits(2_000_000, 100_000_000, 1_000_000, 1_000_000)),
+        (Settings(quotas="off", log_entries_max=9), StorageLimits(9)),
+        (Settings(namespace_log_share_max=1), StorageLimits(2_000_000, 100_000_000, 1_000_000, 0)),
+        (Settings(namespace_log_share_max=0.01, log_entries_max=100), StorageLimits(100, 100_000_000, 1_000_000, 2)),
     ],
 )
-def test_bounds_by_the_settings(settings: Settings, bounds: Bounds) -> None:
-    assert bounds_of(settings) == bounds
+def test_bounds_by_the_settings(settings: Settings, bounds: StorageLimits) -> None:
+    assert storage_limits(settings) == bounds

@@ -6,10 +6,10 @@ from fractions import Fraction
 import msgspec
 import pytest
 
+from app.http.bodies import encode_json, encode_msgpack
 from app.live.protocol import Frame
 from app.model.score import UNITS_MAX, sum_of
-from app.model.stats import Band, Statistics, Sums, band_of, begun, figures
-from app.wire import encode_json, encode_msgpack
+from app.model.stats import Band, ScoreSums, Statistics, band_of, ranks_within, statistics_body
 
 SPREADS = [[5], [0, 0], [-7, 7], [UNITS_MAX, -UNITS_MAX, 1], [UNITS_MAX] * 999 + [UNITS_MAX - 1]]
 
@@ -17,7 +17,7 @@ SPREADS = [[5], [0, 0], [-7, 7], [UNITS_MAX, -UNITS_MAX, 1], [UNITS_MAX] * 999 +
 @pytest.mark.parametrize("scores", SPREADS, ids=str)
 @pytest.mark.parametrize("scale", [0, 3, 6])
 def test_a_mean_and_a_deviation_are_rounded_once(scores: list[int], scale: int) -> None:
-    sums, n = Sums(sum(scores), sum(score**2 for score in scores)), len(scores)
+    sums, n = ScoreSums(sum(scores), sum(score**2 for score in scores)), len(scores)
     mean = Fraction(sum(scores), n)
     assert sums.mean(n, scale) == float(mean / 10**scale)
     variance = sum((score - mean) ** 2 for score in scores) / n / 100**scale
@@ -38,8 +38,8 @@ def test_a_mean_and_a_deviation_are_rounded_once(scores: list[int], scale: int) 
     ],
 )
 def test_a_sum_of_any_length_is_told_exactly(units: int, scale: int, told: str) -> None:
-    found = Statistics(1, 1, Sums(units, units**2), 1, units, units, (1, 1, 1), ())
-    assert str(figures(found, scale)["sum"]) == told
+    found = Statistics(1, 1, ScoreSums(units, units**2), 1, units, units, (1, 1, 1), ())
+    assert str(statistics_body(found, scale)["sum"]) == told
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -62,7 +62,9 @@ def test_a_sum_of_any_length_is_told_exactly(units: int, scale: int, told: str) 
 )
 def test_a_sum_arrives_exactly_in_every_format(units: int, scale: int, told: str, is_text: bool, sign: int) -> None:
     told = told if sign > 0 else f"-{told}"
-    body = {"sum": figures(Statistics(1, 1, Sums(sign * units, None), 1, 1, 1, (1, 1, 1), ()), scale)["sum"]}
+    body = {
+        "sum": statistics_body(Statistics(1, 1, ScoreSums(sign * units, None), 1, 1, 1, (1, 1, 1), ()), scale)["sum"]
+    }
     frame = Frame(body)
     assert encode_json(body) == b'{"sum":%s}' % told.encode()
     assert frame.json(7) == f'{{"id":7,"sum":{told}}}'
@@ -87,5 +89,7 @@ def test_bands_are_shares_from_the_greatest_down() -> None:
 def test_so_many_begin_within_a_share_as_have_fewer_above_them() -> None:
     for total in range(1, 61):
         for n in range(1, 21):
-            assert [begun(i / n, total) for i in range(1, n + 1)] == [-(-i * total // n) for i in range(1, n + 1)]
-    assert begun(0.5, 0) == 0
+            assert [ranks_within(i / n, total) for i in range(1, n + 1)] == [
+                -(-i * total // n) for i in range(1, n + 1)
+            ]
+    assert ranks_within(0.5, 0) == 0

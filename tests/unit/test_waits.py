@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from app.model.correction import Ask
+from app.model.correction import CorrectionRequest
 from app.model.errors import Overloaded, Problem, StoreUnavailable
-from app.store import fences, stats
-from app.store.fences import Fences
-from app.store.stats import StatsReader
+from app.store import rules_lock, stats_reader
+from app.store.rules_lock import RulesLock
+from app.store.stats_reader import StatsReader
 from app.write import corrections
-from app.write.catchup import KnownGrants
 from app.write.corrections import Corrector
+from app.write.ledger_wait import GrantLookup
 
 
 async def _for_ever(*args: Any) -> Any:
@@ -21,12 +21,12 @@ async def _for_ever(*args: Any) -> Any:
 
 
 def test_a_sum_of_an_archive_waits_for_those_before_it_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "_TURN_S_MAX", 0.01)
+    monkeypatch.setattr(stats_reader, "_TURN_S_MAX", 0.01)
 
     async def ask() -> None:
         reader: Any = StatsReader(None, None)  # type: ignore[arg-type]
         reader._archived = _for_ever
-        under_way = [asyncio.create_task(reader._gated(*[None] * 6)) for _ in range(stats._ARCHIVES_AT_ONCE)]
+        under_way = [asyncio.create_task(reader._gated(*[None] * 6)) for _ in range(stats_reader._ARCHIVES_AT_ONCE)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await reader._gated(*[None] * 6)
@@ -44,9 +44,9 @@ def test_a_sum_of_an_archive_waits_for_those_before_it_and_no_longer(monkeypatch
 
 
 def test_a_lift_ends_where_a_store_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fences, "LIFT_S_MAX", 0.01)
+    monkeypatch.setattr(rules_lock, "LIFT_S_MAX", 0.01)
     postgres: Any = SimpleNamespace(fetch_one=_for_ever)
-    asyncio.run(Fences(postgres, _for_ever).lift("race"))
+    asyncio.run(RulesLock(postgres, _for_ever).release_stale("race"))
 
 
 def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,15 +56,15 @@ def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.Mo
     async def held(namespace: Any, grant_ids: list[str]) -> dict[str, Any]:
         return {grant_id: SimpleNamespace(user=grant_id) for grant_id in grant_ids}
 
-    async def known(*args: Any) -> KnownGrants:
-        return KnownGrants({}, {})
+    async def known(*args: Any) -> GrantLookup:
+        return GrantLookup({}, {})
 
-    async def chain(namespace: Any, user: str, asks: list[Ask]) -> list[Any]:
+    async def chain(namespace: Any, user: str, asks: list[CorrectionRequest]) -> list[Any]:
         await asyncio.sleep(0.4)
         return [f"{user} is done" for _ in asks]
 
     corrector: Any = Corrector.__new__(Corrector)
-    corrector._ledger, corrector._catchup = SimpleNamespace(held=held), SimpleNamespace(known=known)
+    corrector._ledger, corrector._ledger_wait = SimpleNamespace(held=held), SimpleNamespace(known=known)
     corrector._chain = chain
     asks: Any = [SimpleNamespace(grant_id=name) for name in ("ann", "bob", "ann")]
     first, second, third = asyncio.run(corrector.correct_all(SimpleNamespace(name="race"), asks))

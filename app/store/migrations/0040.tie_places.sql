@@ -1,7 +1,7 @@
 -- depends: 0019.archive_sums
 
 -- Places in line among equal scores, where that goes by moments: the moment of a grant and the seq of its first entry in
--- one number, as app/model/tie.py has it. The lower one stands first.
+-- one number, as app/model/tie_break.py has it. The lower one stands first.
 CREATE FUNCTION tie_place(granted_at timestamptz, seq bigint) RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT (90999999999000000 + (extract(epoch FROM granted_at) * 1000000)::bigint)::numeric * 10000000000000000 + seq
 $$;

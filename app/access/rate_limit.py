@@ -1,0 +1,37 @@
+"""How often one key may do what costs others something: a bucket of tokens for each."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from math import ceil
+from time import monotonic
+
+from ..model.errors import RateLimited
+
+#: Keys whose buckets are kept; the one that was used least recently is full again by then.
+KEYS_MAX = 10_000
+
+
+class RateLimit:
+    """At most `burst` at once, and `a_second` on average, for each key."""
+
+    def __init__(self, a_second: float, burst: int, what: str, clock: Callable[[], float] = monotonic) -> None:
+        self._a_second = a_second
+        self._burst = burst
+        self._what = what
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key_id: str) -> None:
+        """Takes one token of a key. RateLimited, with the seconds until the next one. O(1)."""
+        now = self._clock()
+        tokens, since = self._buckets.pop(key_id, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - since) * self._a_second)
+        is_free = tokens >= 1
+        self._buckets[key_id] = (tokens - is_free, now)
+        if len(self._buckets) > KEYS_MAX:
+            self._buckets.popitem(last=False)
+        if not is_free:
+            raise RateLimited(
+                f"a key may make {self._a_second:g} {self._what} a second",
+                retry_after_s=ceil((1 - tokens) / self._a_second),
+            )

@@ -1,0 +1,95 @@
+"""`leaderboard dead-letters list|retry|drop`: exit 0 all done, 1 something is left, 2 usage."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from ..drivers.postgres import Postgres
+from ..settings import read_settings
+from .dead_letters import DeadLetter, DeadLetters, DecisionError, LetterPosition, parse_position, table
+
+letters_cli = typer.Typer(
+    no_args_is_help=True,
+    help="Entries that the boards counted and the ledger could not record: list, record again, or take off the boards.",
+)
+_T = TypeVar("_T")
+_Places = Annotated[list[str] | None, typer.Argument(metavar="[PLACE]...", help="<partition>:<epoch>-<seq>, see list.")]
+_All = Annotated[bool, typer.Option("--all", help="Every one that is listed.")]
+
+
+@letters_cli.command("list")
+def list_letters() -> None:
+    """Lists them: place, namespace, user, grant, since when, why."""
+    found = _run(lambda letters: letters.open())
+    for line in table(found) if found else ["no dead letters"]:
+        typer.echo(line)
+
+
+@letters_cli.command("retry")
+def retry(places: _Places = None, everything: _All = False) -> None:
+    """Records them after all, once the cause is mended. No board moves: they have counted since they came."""
+    _decide("retry", places or [], everything)
+
+
+@letters_cli.command("drop")
+def drop(places: _Places = None, everything: _All = False) -> None:
+    """Takes them off the boards, by an entry of its own each. A grant is gone; a correction was never made."""
+    _decide("drop", places or [], everything)
+
+
+def _decide(decision: str, texts: list[str], everything: bool) -> None:
+    if bool(texts) == everything:
+        raise typer.BadParameter("name some places, or --all", param_hint="PLACE")
+    try:
+        places = [parse_position(text) for text in texts]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="PLACE") from None
+
+    async def work(letters: DeadLetters) -> int:
+        found = {letter.place: letter for letter in await letters.open()}
+        return await _carry_out(letters, decision, list(found) if everything else places, found)
+
+    if _run(work):
+        raise typer.Exit(1)
+
+
+async def _carry_out(
+    letters: DeadLetters, decision: str, places: list[LetterPosition], found: dict[LetterPosition, DeadLetter]
+) -> int:
+    """All are written down before any is waited for; how many are left as they were."""
+    left, waiting = 0, []
+    for place in places:
+        try:
+            if place in found:
+                await letters.decide(found[place], decision)
+                waiting.append(found[place])
+            elif await letters.is_settled(place):
+                typer.echo(f"{place}: nothing is left to do")
+            else:
+                raise DecisionError(f"{place} is of a deleted namespace: nothing is left to do")
+        except DecisionError as error:
+            left += _tell(error)
+    for letter in waiting:
+        try:
+            typer.echo(f"{letter.place}: {await letters.outcome(letter, decision)}")
+        except DecisionError as error:
+            left += _tell(error)
+    return left
+
+
+def _tell(error: DecisionError) -> int:
+    typer.echo(f"leaderboard: {error}", err=True)
+    return 1
+
+
+def _run(work: Callable[[DeadLetters], Awaitable[_T]]) -> _T:
+    async def run() -> _T:
+        postgres = Postgres(read_settings().postgres_url)
+        try:
+            return await work(DeadLetters(postgres))
+        finally:
+            await postgres.close()
+
+    return asyncio.run(run())

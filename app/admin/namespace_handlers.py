@@ -1,0 +1,246 @@
+"""PUT, GET, DELETE and listing of namespaces."""
+
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import may_read, principal_of, readable_namespace, require_scope
+from ..access.keys import Keyring, Principal
+from ..access.rate_limit import RateLimit
+from ..drivers.postgres import Postgres
+from ..drivers.redis import Call
+from ..http.bodies import answer, check_bodiless, check_query, decode_body
+from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
+from ..model.namespace import (
+    Namespace,
+    Rules,
+    SentRules,
+    check_change,
+    latest_acceptable_at,
+    partition_of,
+    read_rules,
+    rule_locked,
+)
+from ..model.text import check_namespace_name
+from ..model.windows import from_micros
+from ..store import keys
+from ..store.changes import Changed
+from ..store.log import has_entries
+from ..store.namespace_cache import (
+    NamespaceCache,
+    namespace_from_row,
+    parse_published,
+    publish_calls,
+    retract_calls,
+    version_call,
+)
+from ..store.read_batcher import ReadBatcher
+
+_encode = msgspec.json.Encoder().encode
+#: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little; each
+#: change has every server look something up.
+CHANGES_A_SECOND_MAX = 50
+#: Changes of namespaces that one key may make at once, if it made none before: a script that sets up a deployment.
+CHANGES_BURST_MAX = 1_000
+#: Tries to write a namespace that others write at the same time; after them it answers `503 store_unavailable`.
+_TRIES_MAX = 3
+#: Keys that one call takes away: a ms of Redis or less, since it frees them later.
+_KEYS_A_CALL = 1_000
+
+
+class NamespaceHandlers:
+    """Namespaces as an administrator keeps them: written to Postgres, then published to every process.
+
+    key_namespaces_max: how many one key may have made; None where quotas are off, and changes not counted either.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        batcher: ReadBatcher,
+        namespace_cache: NamespaceCache,
+        keyring: Keyring,
+        partitions: int,
+        clock: Callable[[], int],
+        *,
+        key_namespaces_max: int | None,
+    ) -> None:
+        self._postgres = postgres
+        self._batcher = batcher
+        self._namespace_cache = namespace_cache
+        self._keyring = keyring
+        self._partitions = partitions
+        self._clock = clock
+        self._key_namespaces_max = key_namespaces_max
+        self._rate_limit = RateLimit(CHANGES_A_SECOND_MAX, CHANGES_BURST_MAX, "changes of namespaces")
+
+    async def put(self, request: Request) -> Response:
+        """`PUT /v1/namespaces/{ns}`: 201 new, 200 changed."""
+        check_query(request)
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        require_scope(principal, "admin", name)
+        self._take_token(principal)
+        check_namespace_name(name, "{namespace}")
+        rules = read_rules(await decode_body(request, SentRules, b"{}"))
+        for _ in range(_TRIES_MAX):
+            found = await self._put(name, rules, principal)
+            if found is not None:
+                namespace, created = found
+                await self._make_known(namespace)
+                if not created and not namespace.rules.bounded_sums:
+                    await self._drop_sums(namespace)
+                return answer(request, namespace.body(), 201 if created else 200)
+        raise StoreUnavailable("the namespace is being changed by others")
+
+    async def _put(self, name: str, rules: Rules, principal: Principal) -> tuple[Namespace, bool] | None:
+        """Creates or changes; None where somebody else was faster."""
+        actor, text, p = principal.id, _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
+        now = self._clock()
+        row = await self._postgres.fetch_one("namespace", name)
+        if row is None:
+            await self._check_quota(principal)
+            fields = _encode({"rules": _rules_body(rules)}).decode()
+            made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields, from_micros(now))
+            return (
+                None
+                if made is None
+                else (
+                    Namespace(made["id"], name, p, made["version"], rules, accept_future_max=made["accept_future_max"]),
+                    True,
+                )
+            )
+        old = namespace_from_row(row)
+        if row["people"] and p != old.partition:
+            raise RuleLocked("the namespace keeps users of its own", field="$.group")
+        reach = max(row["reach"], latest_acceptable_at(old.rules, now))
+        change = check_change(old.rules, rules, reach)
+        if change is not None:
+            await self._fence(old)
+            if await self._holds_grants(old):
+                rules, text, p = old.rules, _encode(old.rules).decode(), old.partition
+        # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
+        event = {"previous_rules": _rules_body(old.rules), "rules": _rules_body(rules)}
+        body = None if rules == old.rules else _encode(event).decode()
+        told = actor, body, reach, from_micros(now)
+        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, *told)
+        if changed is None:
+            return None
+        namespace = Namespace(
+            old.id, name, p, changed["version"], rules, accept_future_max=changed["accept_future_max"]
+        )
+        if change is not None and rules == old.rules:
+            await self._publish(name, publish_calls(namespace))
+            raise rule_locked(change)
+        return namespace, False
+
+    def _take_token(self, principal: Principal) -> None:
+        if self._key_namespaces_max is not None:
+            self._rate_limit.take(principal.id)
+
+    async def _check_quota(self, principal: Principal) -> None:
+        """QuotaExceeded where a key has made as many namespaces as it may. An admin of all makes keys, too: no bound of
+        one key would hold it. Requests under way at the same time may pass together, some more than the bound."""
+        bound = self._key_namespaces_max
+        if bound is None or principal.may_all("admin"):
+            return
+        row = await self._postgres.fetch_one("namespaces_of_key", principal.id, bound)
+        if row is not None and row["made"] >= bound:
+            what = "this key has made as many namespaces as a key may have"
+            raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
+
+    async def _fence(self, namespace: Namespace) -> None:
+        """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
+        whether it holds grants can be asked, and a namespace that moves leaves a partition that stays shut."""
+        row = await self._postgres.fetch_one("next_version")
+        assert row is not None
+        await self._publish(namespace.name, [version_call(namespace.partition, namespace.id, row["version"])])
+
+    async def _holds_grants(self, namespace: Namespace) -> bool:
+        """Asked of the log and the ledger: a grant in quarantine moves no board and counts all the same."""
+        return await has_entries(self._batcher, self._postgres, namespace.partition, namespace.id)
+
+    async def _drop_sums(self, namespace: Namespace) -> None:
+        """Nobody writes trees of sums any more: what they were kept by is an older version. The next change does what
+        broke off."""
+        p, ns = namespace.partition, namespace.id
+        fields = await self._batcher.call(("HKEYS", keys.space(p, ns)))
+        trees = [keys.sums(p, ns, field[2:].decode()) for field in fields if field[:2] == b"v:"]
+        for first in range(0, len(trees), _KEYS_A_CALL):
+            await self._batcher.call(("UNLINK", *trees[first : first + _KEYS_A_CALL]))
+
+    async def _make_known(self, namespace: Namespace) -> None:
+        """StoreUnavailable says what holds: what Postgres has, a persister publishes sooner or later."""
+        try:
+            # No plan by earlier rules lands behind the version, and none by these before the directory tells them.
+            await self._batcher.call(version_call(namespace.partition, namespace.id, namespace.version))
+            seq = await self._batcher.call(("HGET", keys.meta(namespace.partition), "seq"))
+            since = None if seq is None else int(seq)
+            known = msgspec.structs.replace(namespace, rules_from_seq=since)
+            await self._publish(namespace.name, publish_calls(known))
+        except StoreUnavailable as problem:
+            what = "the namespace is recorded as asked for, and comes into force by itself once Redis takes it"
+            raise StoreUnavailable(f"{what}: {problem.detail}") from problem
+
+    async def _publish(self, name: str, calls: list[Call]) -> None:
+        for call in calls:
+            await self._batcher.call(call)
+        self._namespace_cache.forget(Changed(frozenset((name,))))
+
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}`."""
+        check_query(request)
+        # What is told is all in the caches: they have to be those of now, rights and rules alike.
+        await self._namespace_cache.refresh()
+        principal = await principal_of(request.scope, self._keyring)
+        namespace = await readable_namespace(principal, self._namespace_cache, request.path_params["namespace"])
+        return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
+
+    async def list(self, request: Request) -> Response:
+        """`GET /v1/namespaces?prefix=`: those the key may read; without one the public ones."""
+        check_query(request, "prefix")
+        prefix = request.query_params.get("prefix", "")
+        await self._namespace_cache.refresh()
+        principal = await principal_of(request.scope, self._keyring)
+        visible = [
+            namespace.body()
+            for namespace in await self._namespace_cache.all()
+            if namespace.name.startswith(prefix) and may_read(principal, namespace)
+        ]
+        return answer(request, {"namespaces": visible})
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v1/namespaces/{ns}?confirm={ns}`: its boards go, its ledger rows stay."""
+        check_query(request, "confirm")
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        require_scope(principal, "admin", name)
+        self._take_token(principal)
+        check_bodiless(request.scope)
+        check_namespace_name(name, "{namespace}")
+        if request.query_params.get("confirm") != name:
+            raise Invalid("must repeat the namespace's name", field="?confirm")
+        row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
+        row = row or await self._half_deleted(name)
+        await self._publish(name, retract_calls(name, row["id"], row["partition"], row["version"]))
+        return Response(status_code=204)
+
+    async def _half_deleted(self, name: str) -> asyncpg.Record:
+        """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
+        published = await self._batcher.call(("HGET", keys.DIRECTORY, name))
+        held = parse_published(published) if isinstance(published, bytes) else None
+        row = None if held is None else await self._postgres.fetch_one("deleted_namespace", held.id)
+        if row is None:
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        return row
+
+
+def _rules_body(rules: Rules) -> dict[str, Any]:
+    """Rules in an event: as a client reads them today, whatever later versions make of them."""
+    body = Namespace(0, "", 0, 0, rules).body()
+    del body["name"]
+    return body

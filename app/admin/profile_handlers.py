@@ -1,0 +1,145 @@
+"""PUT and GET of a user's profile."""
+
+import asyncpg
+import msgspec
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import principal_of, require_any_scope, require_scope
+from ..access.keys import Keyring
+from ..access.rate_limit import RateLimit
+from ..drivers.postgres import Postgres
+from ..drivers.redis import Call
+from ..http.bodies import answer, check_query, decode_body
+from ..model.errors import StoreUnavailable, UserNotFound
+from ..model.namespace import Namespace
+from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
+from ..store import keys
+from ..store.changes import PROFILES_FIELD
+from ..store.namespace_cache import NamespaceCache
+from ..store.profile_cache import name_call, own_name_call, tell_named
+from ..store.read_batcher import ReadBatcher
+from ..store.visibility import Fetch
+from .user_handlers import take_token, user_in
+from .visibility_intents import VisibilityIntents, VisibilityRecord
+
+
+class ProfileHandlers:
+    """Profiles as applications keep them: written to Postgres, then published to every process.
+
+    pace: of each key, shared with those who hide users; None where quotas are off.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        batcher: ReadBatcher,
+        namespace_cache: NamespaceCache,
+        keyring: Keyring,
+        intents: VisibilityIntents,
+        pace: RateLimit | None,
+    ) -> None:
+        self._postgres = postgres
+        self._intents = intents
+        self._namespace_cache = namespace_cache
+        self._batcher = batcher
+        self._keyring = keyring
+        self._rate_limit = pace
+
+    async def put(self, request: Request) -> Response:
+        """`PUT /v1/users/{user}`: `{"display_name", "avatar", "timezone", "opt_out"}`, what is absent is default; 200.
+
+        It is shown in every namespace, so it takes a key that writes in all of them; of users without a grant too. What
+        was answered stands on every board that is read from then on, on every server; live boards show it within a
+        second. A 503 may come after it was written: the same again mends that. 202: an `opt_out` is recorded and not
+        yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, RateLimited,
+        Invalid, UserErasing, StoreUnavailable.
+        """
+        check_query(request)
+        principal = await principal_of(request.scope, self._keyring)
+        require_any_scope(principal, "write")
+        take_token(self._rate_limit, principal)
+        user = user_in(request)
+        profile = check_profile(await decode_body(request, Profile))
+        row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
+        await self._show(name_call(user, row["version"], profile))
+        # A round tells the number as it was when the round began: this server drops what it kept before it answers.
+        await self._batcher.call(("HGET", keys.DEPLOYMENT, PROFILES_FIELD))
+        pending = await self._intents.carry_out(person)
+        return answer(request, _body(user, profile), 202 if pending else 200)
+
+    async def put_in(self, request: Request) -> Response:
+        """`PUT /v1/namespaces/{ns}/users/{user}`: `{"display_name", "avatar", "opt_out"}`, for its boards alone. A name
+        or a picture that is null or absent is the deployment's; `opt_out`, absent, stays as it is.
+
+        As `PUT /v1/users/{user}` else. O(1), and the user's boards there where `opt_out` changes. NamespaceNotFound.
+        """
+        check_query(request)
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        require_scope(principal, "write", name)
+        take_token(self._rate_limit, principal)
+        user = user_in(request)
+        profile = await decode_body(request, NamespaceProfile)
+        check_display(profile)
+        namespace = await self._namespace_cache.namespace(name)
+        opt_out = None if profile.opt_out is UNSET else profile.opt_out
+        row, person = await self._write(user, principal.id, profile, None, opt_out, namespace)
+        profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
+        call, at = self._batcher.call, (namespace.id, namespace.partition)
+        await self._show(own_name_call(*at, user, row["version"], profile))
+        await tell_named(call, namespace.id)
+        pending = await self._intents.carry_out(person)
+        return answer(request, _body(user, profile), 202 if pending else 200)
+
+    async def _show(self, name: Call) -> None:
+        """Has every process know a name. StoreUnavailable where the user may have been erased since it was written."""
+        if await self._batcher.call(name) == -1:
+            raise StoreUnavailable("a user was erased meanwhile: the profile may be recorded, and is not shown yet")
+
+    async def _write(
+        self,
+        user: str,
+        actor: str,
+        profile: Profile | NamespaceProfile,
+        timezone: str | None,
+        opt_out: bool | None,
+        namespace: Namespace | None,
+    ) -> tuple[asyncpg.Record, VisibilityRecord]:
+        """The profile as it stands in Postgres now, and what follows for the user's place on boards: both are written
+        or neither is."""
+        rows: list[asyncpg.Record] = []
+        ns = 0 if namespace is None else namespace.id
+
+        async def put(fetch: Fetch, number: int) -> None:
+            shown = profile.display_name, profile.avatar
+            found_by = None if profile.display_name is None else fold_name(profile.display_name)
+            rows.extend(await fetch("put_profile", number, ns, *shown, timezone, opt_out, found_by))
+
+        person = await self._intents.change(user, actor, opted_out=opt_out, first=put, namespace=namespace)
+        return rows[-1], person
+
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/users/{user}`, with a key that reads or writes everywhere, for it tells who is there: the profile,
+        its defaults for a user with grants and none of their own.
+
+        From Postgres, where a user's first grant may take some 50 ms to be known. O(1). Unauthorized, UserNotFound,
+        StoreUnavailable.
+        """
+        check_query(request)
+        require_any_scope(await principal_of(request.scope, self._keyring), "read", "write")
+        user = user_in(request)
+        row = await self._postgres.fetch_one("profile", user)
+        if row is None:
+            raise UserNotFound(f"{user!r} has neither a profile nor a grant")
+        return answer(request, _body(user, profile_from_row(row)))
+
+
+def profile_from_row(row: asyncpg.Record) -> Profile:
+    """A profile from its row."""
+    return Profile(**{field: row[field] for field in Profile.__struct_fields__})
+
+
+def _body(user: str, profile: Profile | NamespaceProfile) -> dict[str, object]:
+    return {"user_id": user, **msgspec.structs.asdict(profile)}

@@ -1,0 +1,51 @@
+"""Do Redis and Postgres belong together, and does Redis reach what the ledger holds?"""
+
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection, RedisRefused
+from ..model.errors import StoreUnavailable
+from ..store import keys
+from ..store.apply import CallRefused
+from ..store.partitions import read_deployment, read_head
+
+
+async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
+    """What is wrong, by partition: those of which no board may be believed. O(partitions × log n).
+
+    RedisRefused where the two are not of one deployment, or nothing was migrated; StoreUnavailable.
+    """
+    row = await postgres.fetch_one("deployment")
+    if row is None:
+        raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
+    held = await read_deployment(link)
+    if held is None:
+        raise RedisRefused(
+            "Redis lost its deployment, or is another one: Postgres was opened with a Redis that held boards"
+        )
+    if held.id != row["id"]:
+        raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {row['id']}")
+    wrong = {}
+    for offset in await postgres.fetch("offsets"):
+        what = await _behind(link, offset["partition"], offset["epoch"], offset["seq"], bytes(offset["digest"]))
+        if what is not None:
+            wrong[offset["partition"]] = what
+    return wrong
+
+
+async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: bytes) -> str | None:
+    """How a partition in Redis falls short of the ledger's last entry; the log keeps that one."""
+    try:
+        head = await read_head(link, p)
+    except CallRefused as refusal:
+        return f"Redis lost its head ({refusal}): its boards are not to be believed"
+    (last,) = await link.run([("HGET", keys.meta(p), "seq")])
+    if (head.epoch, int(last)) < (epoch, seq):
+        return f"Redis ends at {head.epoch}-{int(last)}, the ledger at {epoch}-{seq}: Redis lost entries"
+    if seq == 0:
+        return None
+    place = f"{epoch}-{seq}"
+    (found,) = await link.run([("XRANGE", keys.log(p), place, place)])
+    if isinstance(found, Exception):
+        raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {found}")
+    if not found or found[0][1][1] != digest:
+        return f"its log in Redis does not hold {place} as the ledger does: one of the two lost entries or is another's"
+    return None

@@ -1,0 +1,159 @@
+"""What is wished for a user: recorded in Postgres first, then carried out as far as that goes at once.
+
+Whatever is not done when the answer is due, or when this process dies, the persisters do (app/persist/visibility.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..drivers.pauses import Pauses
+from ..drivers.postgres import Postgres
+from ..drivers.redis import Call
+from ..model.errors import Problem, StoreUnavailable, UserErasing, UserNotFound
+from ..model.namespace import Namespace
+from ..model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent
+from ..store import keys
+from ..store.visibility import Fetch, Submit, intent_from_row, move, plan, state_call
+
+#: Seconds that a request waits for the ledger to hold what the partitions have applied; after them a persister
+#: carries the wish out.
+APPLY_S_MAX = 2.0
+
+
+class VisibilityRecord(NamedTuple):
+    """Why a user is off the boards, and what was wished for last, with the partitions that have not confirmed it."""
+
+    by_admin: bool
+    opted_out: bool
+    intent: VisibilityIntent | None
+    open: tuple[int, ...]
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever wished."""
+        return self.intent is None and not (self.by_admin or self.opted_out)
+
+
+class VisibilityIntents:
+    """The wishes of users and admins. call: a gathered read of Redis; submit: hands entries to the committer."""
+
+    def __init__(
+        self, postgres: Postgres, call: Callable[[Call], Awaitable[Any]], submit: Submit, partitions: int
+    ) -> None:
+        self._postgres = postgres
+        self._call = call
+        self._submit = submit
+        self._partitions = range(partitions)
+
+    async def change(
+        self,
+        user: str,
+        actor: str,
+        *,
+        by_admin: bool | None = None,
+        opted_out: bool | None = None,
+        first: Callable[[Fetch, int], Awaitable[None]] | None = None,
+        namespace: Namespace | None = None,
+    ) -> VisibilityRecord:
+        """Sets one of the two causes for which a user is off the boards, in one transaction with what `first` does to
+        the user's number. A user whom nobody knew gets one, unless there is nothing to end. namespace: where it holds;
+        None: everywhere. UserErasing, UserNotFound, StoreUnavailable."""
+        ns = 0 if namespace is None else namespace.id
+        while True:
+            async with self._postgres.transaction() as fetch:
+                rows = await fetch("lock_user", user)
+                if rows:
+                    number = rows[0]["number"]
+                    held = record_from_row((await fetch("person", number, 0))[0])
+                    if held.intent is not None and held.intent.desired_state == ERASE:
+                        raise UserErasing("nothing is taken until that is done; then the name is a new user's")
+                    if namespace is not None:
+                        await fetch("mark_people", ns)
+                        held = record_from_row((await fetch("person", number, ns))[0])
+                        # Who is known elsewhere alone is unknown here: an admin of one namespace learns no more.
+                        if by_admin is False and held.is_blank and not await fetch("known_users", ns, [user]):
+                            raise UserNotFound(f"{user!r} has neither a profile nor a grant")
+                    if first is not None:
+                        await first(fetch, number)
+                    causes = (
+                        held.by_admin if by_admin is None else by_admin,
+                        held.opted_out if opted_out is None else opted_out,
+                    )
+                    return await _settle(fetch, number, user, actor, ns, held, causes)
+            if by_admin is False:
+                raise UserNotFound(f"{user!r} has neither a profile nor a grant")
+            await self._postgres.fetch("new_users", [user])
+
+    async def tell(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
+        """Has every partition where it holds know the state from here on. StoreUnavailable."""
+        where = partitions if intent.namespace_id else self._partitions
+        told = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
+        if -1 in told:
+            raise StoreUnavailable("it took too long to tell every partition")
+
+    async def carry_out(self, person: VisibilityRecord) -> int:
+        """Hides or shows a user everywhere, if that is still to be done; in how many partitions it is not done yet.
+
+        It takes as long as the ledger needs to hold what was applied before, 2 s at most. O(the user's boards).
+        """
+        intent, remaining = person.intent, len(person.open)
+        if intent is None or intent.desired_state not in (HIDE, UNHIDE) or not person.open:
+            return 0
+        try:
+            await self.tell(intent, person.open)
+            await self._caught_up(person.open)
+            plans = await plan(self._postgres.fetch, intent, person.open)
+            done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
+            rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
+            remaining = int(rows[0]["open"]) if rows else 0
+        except Problem:
+            pass  # It is recorded: the persisters will do it.
+        return remaining
+
+    async def _caught_up(self, partitions: Sequence[int]) -> None:
+        """Waits until the ledger holds what these partitions have applied by now. StoreUnavailable."""
+        raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), "seq")) for p in partitions))
+        marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
+        pauses = Pauses(APPLY_S_MAX)
+        while True:
+            rows = await self._postgres.fetch("offsets")
+            if all(row["seq"] >= marks.get(row["partition"], 0) for row in rows):
+                return
+            if pauses.are_over:
+                raise StoreUnavailable("the ledger has not caught up")
+            await pauses.next()
+
+
+async def _settle(
+    fetch: Fetch, number: int, user: str, actor: str, ns: int, held: VisibilityRecord, causes: tuple[bool, bool]
+) -> VisibilityRecord:
+    """Writes the causes down, and what follows from them where that is another than was wished for last."""
+    if any(causes):
+        await hide(fetch, number, ns, held, *causes)
+    elif held.by_admin or held.opted_out:
+        await fetch("drop_hidden", number, ns)
+    was_hidden = held.intent is not None and held.intent.desired_state == HIDE
+    if any(causes) == was_hidden:
+        return VisibilityRecord(*causes, held.intent, held.open)
+    (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor, ns)
+    return VisibilityRecord(*causes, intent_from_row(row), tuple(row["open"]))
+
+
+async def hide(
+    fetch: Fetch, number: int, ns: int, held: VisibilityRecord, by_admin: bool, opted_out: bool, erased: bool = False
+) -> None:
+    """Writes down why a user is off the boards of a namespace (0: of all), and marks them in the archives where they
+    stand: at once, or whoever is writing these does. O(archives of the user's namespaces)."""
+    await fetch("put_hidden", number, ns, by_admin, opted_out, erased)
+    if not (held.by_admin or held.opted_out):
+        await fetch("lock_veiled")
+        await fetch("veil_user", number, ns)
+
+
+def record_from_row(row: asyncpg.Record) -> VisibilityRecord:
+    """A person from what is written down."""
+    intent = None if row["version"] is None else intent_from_row(row)
+    return VisibilityRecord(bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["open"] or ()))

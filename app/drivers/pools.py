@@ -1,0 +1,112 @@
+"""Connections to Postgres, shared out: a pool for each way in, and in each pool a share for each client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from time import monotonic
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from ..model.errors import Overloaded
+from .caller import OWN, is_stranger
+
+
+class PoolName(StrEnum):
+    """A way in. None takes another's connections."""
+
+    ANONYMOUS = "anonymous"  # reads without a key
+    READS = "reads"  # reads by key
+    WRITES = "writes"  # corrections, look-ups of grants, administration, and what the server asks for itself
+
+
+#: Connections of a lane, of one process: with several workers they multiply, and Postgres has 100 by default.
+CONNECTIONS_MAX = {PoolName.ANONYMOUS: 2, PoolName.READS: 4, PoolName.WRITES: 4}
+#: Questions of one client that may wait for its share of a lane; a page of the console asks ten at once.
+WAITING_MAX = 32
+
+
+def pool_of(caller: str) -> PoolName:
+    """By which way a caller reads."""
+    if caller == OWN:
+        return PoolName.WRITES
+    return PoolName.ANONYMOUS if is_stranger(caller) else PoolName.READS
+
+
+Init = Callable[[Any], Coroutine[Any, Any, None]]
+
+
+class _ClientShare:
+    """What a client has of a pool: connections that it may hold at once, and who waits for them."""
+
+    def __init__(self, most: int) -> None:
+        self.free = asyncio.Semaphore(most)
+        self.asking = 0
+
+
+class Pool:
+    """The connections of one lane. One client may hold all but one of them."""
+
+    def __init__(
+        self,
+        url: str,
+        size: int,
+        timeout_s: float,
+        settings: dict[str, str],
+        init: Callable[[Any], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._url = url
+        self._size = size
+        self._timeout_s = timeout_s
+        self._settings = settings
+        self._init = init
+        self._pool: asyncpg.Pool | None = None
+        self._shares: dict[str, _ClientShare] = {}
+
+    @asynccontextmanager
+    async def connection(self, client: str) -> AsyncIterator[PoolConnectionProxy]:
+        """A connection for a client, within the deadline. Overloaded past its share; TimeoutError, asyncpg's errors."""
+        until = monotonic() + self._timeout_s
+        if client == OWN:
+            async with (await self._ready()).acquire(timeout=self._timeout_s) as connection:
+                yield connection
+            return
+        share = self._shares.setdefault(client, _ClientShare(max(1, self._size - 1)))
+        if share.asking >= WAITING_MAX:
+            raise Overloaded("this client asks the ledger for too much at once")
+        share.asking += 1
+        try:
+            try:
+                await asyncio.wait_for(share.free.acquire(), self._timeout_s)
+            except TimeoutError:
+                raise Overloaded("this client's questions to the ledger take all of its share") from None
+            try:
+                pool = await self._ready()
+                async with pool.acquire(timeout=max(0.001, until - monotonic())) as connection:
+                    yield connection
+            finally:
+                share.free.release()
+        finally:
+            share.asking -= 1
+            if not share.asking:
+                self._shares.pop(client, None)
+
+    def terminate(self) -> None:
+        """Ends the connections."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _ready(self) -> asyncpg.Pool:
+        if self._pool is None:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=self._size,
+                timeout=self._timeout_s,
+                command_timeout=self._timeout_s,
+                server_settings=self._settings,
+                init=self._init,
+            )
+        return self._pool

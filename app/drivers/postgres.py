@@ -1,0 +1,188 @@
+"""Postgres: named queries, small pools to ask them, migrations."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from copy import copy
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from ..model.errors import Invalid, StoreUnavailable
+from .caller import CALLER
+from .keepalive import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES_MAX, UNACKNOWLEDGED_MS_MAX, keep_alive
+from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
+
+_HERE = Path(__file__).parent.parent / "store"
+_INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
+# InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
+POSTGRES_ERRORS = (
+    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+    *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
+    # A lock that did not come in time, a transaction that Postgres ended: asked again, it goes well.
+    *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.TransactionRollbackError),
+)
+
+# Everything is read by its indexes; a plan made while a table was small, or by figures of then, must not say otherwise.
+# So each call is planned anew (0.1 to 1 ms): a plan that a connection made while the tables were empty takes any index,
+# and is kept until Postgres analyses them.
+PLANNER_SETTINGS = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}
+
+#: Seconds to connect: a host that does not answer by then is away.
+CONNECT_S_MAX = 5.0
+#: Seconds by which Postgres outwaits its client, which gives up first and knows why.
+GRACE_S = 2.0
+#: Seconds that a statement waits for a lock: what holds one longer (an open transaction, a migration) stops what needs
+#: it, and nothing that comes behind it on the same connection.
+LOCK_S_MAX = 2.0
+#: Seconds that a migration waits for a lock: who comes behind it on the same table waits, too.
+MIGRATION_LOCK_S_MAX = 10.0
+#: Seconds that one statement of a migration may take: an index over a ledger of very many rows.
+MIGRATION_S_MAX = 6 * 3600.0
+#: Seconds that a transaction may stand idle: Postgres then ends one whose client is frozen, and frees its locks.
+IDLE_TRANSACTION_S_MAX = 30.0
+
+
+def session(
+    statement_s: float, plans: Mapping[str, str] = PLANNER_SETTINGS, idle_s: float = IDLE_TRANSACTION_S_MAX
+) -> dict[str, str]:
+    """The settings of a session whose statements may take `statement_s` seconds: the second line behind the client's
+    own deadlines, for a client that is frozen or gone keeps none."""
+    bounds = {
+        "statement_timeout": statement_s + GRACE_S,
+        "lock_timeout": min(statement_s, LOCK_S_MAX),
+        "idle_in_transaction_session_timeout": idle_s,
+    }
+    return {
+        **plans,
+        **{name: f"{seconds * 1000:.0f}" for name, seconds in bounds.items()},
+        "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
+        "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
+        "tcp_keepalives_count": str(KEEPALIVE_PROBES_MAX),
+        "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
+    }
+
+
+async def connect(
+    url: str, statement_s: float, plans: Mapping[str, str] = PLANNER_SETTINGS, idle_s: float = IDLE_TRANSACTION_S_MAX
+) -> asyncpg.Connection:
+    """A connection on which each statement, BEGIN and COMMIT too, may take `statement_s` seconds. asyncpg's errors."""
+    connection = await asyncpg.connect(
+        url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
+    )
+    await watch(connection)
+    return connection
+
+
+async def watch(connection: Any) -> None:
+    """Has the kernel notice a server whose machine is gone."""
+    keep_alive(connection._transport.get_extra_info("socket"))
+
+
+@cache
+def queries() -> dict[str, str]:
+    """Name → text, from queries.sql (`-- name: …`); `-- include: …` stands for the text of that name."""
+    parts = re.split(r"^-- name: (\w+)\n", (_HERE / "queries.sql").read_text(), flags=re.MULTILINE)
+    texts = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+    def whole(text: str) -> str:
+        return _INCLUDE.sub(lambda found: whole(texts[found[1]]), text)
+
+    return {name: whole(text) for name, text in texts.items()}
+
+
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+
+
+class Postgres:
+    """Pools that connect when they are needed: the server also starts and serves boards while Postgres is away.
+
+    Who asks chooses the pool: reads without a key, reads by key, and all else have connections of their own.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 3) -> None:
+        self._timeout_s = timeout_s
+        settings = session(timeout_s)
+        self._pools = {lane: Pool(url, size, timeout_s, settings, watch) for lane, size in CONNECTIONS_MAX.items()}
+        self._lane: PoolName | None = None
+
+    @property
+    def writes(self) -> "Postgres":
+        """The same stores for what is asked on a write's way, whoever asks."""
+        other = copy(self)
+        other._lane = PoolName.WRITES
+        return other
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query. StoreUnavailable, Overloaded."""
+        async with self._connection() as connection:
+            return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
+
+    async def fetch_one(self, query: str, *args: Any) -> asyncpg.Record | None:
+        """The first row of a named query. StoreUnavailable, Overloaded."""
+        rows = await self.fetch(query, *args)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Fetch]:
+        """Asks named queries in one transaction; each sees what was committed before. StoreUnavailable, Overloaded."""
+        async with self._connection() as connection, connection.transaction():
+            yield self._asks(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Fetch]:
+        """Asks named queries that all see one state of the database. StoreUnavailable, Overloaded."""
+        async with self._connection() as held, held.transaction(isolation="repeatable_read", readonly=True):
+            yield self._asks(held)
+
+    async def close(self) -> None:
+        """Ends the pools' connections."""
+        for pool in self._pools.values():
+            pool.terminate()
+
+    def _asks(self, connection: PoolConnectionProxy) -> Fetch:
+        async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
+            return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
+
+        return fetch
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
+        caller = CALLER.get()
+        try:
+            async with self._pools[self._lane or pool_of(caller)].connection(caller) as connection:
+                yield connection
+        except POSTGRES_ERRORS as error:
+            raise StoreUnavailable("Postgres does not answer") from error
+        except asyncpg.DataError as error:
+            raise Invalid("holds a value that cannot be kept", field="$") from error
+
+
+def migrate(url: str) -> list[str]:
+    """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; psycopg's errors once it is
+    connected."""
+    # Here, where alone they are needed: a tenth of a second of every other command's start.
+    import psycopg
+    import yoyo
+
+    bounds = {
+        "connect_timeout": f"{CONNECT_S_MAX:.0f}",
+        "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
+        "options": f"-c lock_timeout={MIGRATION_LOCK_S_MAX:.0f}s -c statement_timeout={MIGRATION_S_MAX:.0f}s",
+    }
+    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    try:
+        backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"Postgres does not answer: {str(error).strip().splitlines()[0]}") from None
+    try:
+        with backend.lock():
+            missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))
+            backend.apply_migrations(missing)
+            return [migration.id for migration in missing]
+    finally:
+        backend.connection.close()

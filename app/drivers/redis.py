@@ -1,0 +1,169 @@
+"""A connection to Redis on which calls travel as pipelines: one write, one wait, the replies in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import hiredis
+from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from ..model.errors import StoreUnavailable
+from .keepalive import keepalive_options
+from .scripts import Script
+
+Call = Sequence[bytes | str | int | float]
+OnConnect = Callable[["RedisConnection"], Awaitable[None]]
+
+
+_KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
+
+
+#: Seconds for one pipeline of calls, and for a connection with its greeting, where a caller names no other time: each
+#: call takes some ms, and a restart of Redis less than this.
+CALLS_S_MAX = 5.0
+
+
+class RedisRefused(Exception):
+    """Redis is there but not as it must be; the text says what is wrong, by name."""
+
+
+class RedisConnection:
+    """One connection, used by one caller at a time.
+
+    It never sends anything twice by itself: a lost connection raises ConnectionError or TimeoutError, and the caller
+    knows whether its calls may go again. `greet` runs on each new connection and raises RedisRefused to turn it down.
+    """
+
+    def __init__(
+        self, url: str, scripts: Sequence[Script], greet: OnConnect | None = None, timeout_s: float = CALLS_S_MAX
+    ) -> None:
+        self._scripts = scripts
+        self._greet = greet
+        self._timeout_s = timeout_s
+        self._pool = ConnectionPool.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            driver_info=None,
+            **({} if url.startswith("unix:") else _KEEPALIVE),
+        )
+        self._connection: Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a greeted connection is held."""
+        return self._connection is not None
+
+    async def connect(self) -> None:
+        """Connects, loads the scripts and greets, unless that is done. ConnectionError, TimeoutError, RedisRefused."""
+        if self._connection is not None:
+            return
+        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                self._connection = connection
+                await self._load_scripts()
+                if self._greet is not None:
+                    await self._greet(self)
+        except BaseException as error:
+            self._connection = None
+            await _drop(connection)
+            if isinstance(error, RedisError):
+                raise _plain(error) from error
+            raise
+
+    async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
+        """The replies, in order; an error reply is an exception in its place. Connects where there is no connection."""
+        await self.connect()
+        connection = self._connection
+        assert connection is not None
+        try:
+            replies = await self._exchange(connection, calls, timeout_s or self._timeout_s)
+            lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if lost:
+                await self._load_scripts()
+                again = await self._exchange(connection, [calls[i] for i in lost], self._timeout_s)
+                for i, reply in zip(lost, again, strict=True):
+                    replies[i] = reply
+        except BaseException as error:
+            # A reply may still be on its way: this connection can never be trusted again.
+            self._connection = None
+            await _drop(connection)
+            if isinstance(error, RedisError):
+                raise _plain(error) from error
+            raise
+        return replies
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._connection is not None:
+            await _drop(self._connection)
+            self._connection = None
+
+    async def _load_scripts(self) -> None:
+        assert self._connection is not None
+        calls = [("SCRIPT", "LOAD", script.source) for script in self._scripts]
+        for reply in await self._exchange(self._connection, calls, self._timeout_s):
+            if isinstance(reply, Exception):
+                raise RedisRefused(f"Redis refuses SCRIPT LOAD: {reply}")
+
+    async def _exchange(self, connection: Connection, calls: Sequence[Call], timeout_s: float) -> list[Any]:
+        packed = [hiredis.pack_command(tuple(call)) for call in calls]  # type: ignore[arg-type]  # its stub wants a 1-tuple
+        await connection.send_packed_command(packed, check_health=False)
+        replies: list[Any] = []
+        async with asyncio.timeout(timeout_s):
+            for _ in calls:
+                try:
+                    replies.append(await connection.read_response(disconnect_on_error=False))
+                except ResponseError as error:
+                    replies.append(error)
+        return replies
+
+
+def _plain(error: RedisError) -> ConnectionError | TimeoutError:
+    """The same in Python's own words: whether Redis is gone or hangs makes a difference to its callers."""
+    return TimeoutError(str(error)) if isinstance(error, RedisTimeout) else ConnectionError(str(error))
+
+
+async def _drop(connection: Connection) -> None:
+    try:
+        await connection.disconnect(nowait=True)
+    except (RedisError, OSError):
+        pass
+
+
+def evalsha(script: Script, keys: Sequence[str], args: Call) -> Call:
+    """One call of a loaded script."""
+    return ("EVALSHA", script.sha, len(keys), *keys, *args)
+
+
+async def ask(link: RedisConnection, call: Call) -> Any:
+    """The reply to one call. RedisRefused where Redis says no."""
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise RedisRefused(str(reply))
+    return reply
+
+
+async def transact(link: RedisConnection, calls: Sequence[Call]) -> list[Any]:
+    """The replies to calls of one partition that nothing comes between. RedisRefused where Redis says no to one."""
+    replies = (await link.run([("MULTI",), *calls, ("EXEC",)]))[-1]
+    for reply in [replies] if isinstance(replies, Exception) else replies:
+        if isinstance(reply, Exception):
+            raise RedisRefused(str(reply))
+    return list(replies)
+
+
+REDIS_ERRORS = (ConnectionError, TimeoutError, OSError, RedisError, RedisRefused)
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """The problem for a Redis that does not answer; a refusal is told by name."""
+    return StoreUnavailable(str(error) if isinstance(error, RedisRefused) else "Redis does not answer")

@@ -1,0 +1,228 @@
+"""Bodies in and out: JSON or MessagePack by Content-Type and Accept, problems as RFC 9457."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ..model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
+from .connections import ANSWER, CONNECTION
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+NDJSON = "application/x-ndjson"
+_LINES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
+
+#: Bytes of a body that is one object, where nothing else is said: rules, a profile, a correction.
+BODY_BYTES_MAX = 64 * 1024
+#: Where a request's headers stand by name, once one of them was asked for.
+_FIELDS = "leaderboard.headers"
+#: UTF-8's mark of byte order, which some tools write at the beginning of a file; it is skipped.
+_MARK = b"\xef\xbb\xbf"
+
+T = TypeVar("T")
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+#: Digits of an integer in a query.
+_DIGITS_MAX = 9
+# A Decimal is a number too long for MessagePack's own, which would round it.
+encode_msgpack = msgspec.msgpack.Encoder(decimal_format="string").encode
+_PATH = re.compile(r" - at `(\$[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_MISSING = re.compile(r"missing required field `([^`]*)`")
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """A request header's value, or the empty string; of several the first."""
+    fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
+    if fields is None:
+        fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
+    value = fields.get(name)
+    return "" if value is None else value.decode("latin-1")
+
+
+def media_type(scope: Scope) -> str:
+    """The body's media type; JSON where none is named. UnsupportedMediaType, of a Content-Encoding, too."""
+    named = header(scope, b"content-type")
+    if named != JSON:
+        named = named.partition(";")[0].strip().lower()
+    coding = header(scope, b"content-encoding")
+    if coding and coding.strip().lower() not in ("", "identity"):
+        detail = f"send the body as it is: the coding {coding[:40]!r} is not taken"
+        raise UnsupportedMediaType(detail, field="Content-Encoding", headers={"Accept-Encoding": "identity"})
+    if named in ("", JSON):
+        return JSON
+    if named == MSGPACK:
+        return named
+    if named in _LINES:
+        return NDJSON
+    raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
+
+
+def unmarked(body: bytes, media: str) -> bytes:
+    """A text's body without its mark of byte order."""
+    return body if media == MSGPACK else body.removeprefix(_MARK)
+
+
+def wants_msgpack(scope: Scope) -> bool:
+    """Whether the client asked for MessagePack."""
+    return MSGPACK in header(scope, b"accept")
+
+
+def encode(scope: Scope, body: Any) -> tuple[bytes, str]:
+    """A body in the client's format, and its media type."""
+    return (encode_msgpack(body), MSGPACK) if wants_msgpack(scope) else (encode_json(body), JSON)
+
+
+def answer(request: Request, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A response in the client's format."""
+    data, media = encode(request.scope, body)
+    return Response(data, status, headers, media)
+
+
+def problem_response(scope: Scope, problem: Problem) -> Response:
+    """A problem as a response."""
+    data, media = encode(scope, problem.body())
+    headers = dict(problem.headers)
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(data, problem.status, headers, "application/problem+json" if media == JSON else media)
+
+
+async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+    """The whole body. TooLarge beyond `bytes_max`, as soon as it is known; the connection reads the rest away.
+
+    A body that comes in several pieces counts for the key that was accepted, or without one for the client's address,
+    until the request is answered. RateLimited, Overloaded: too much is held already.
+    """
+    announced = header(scope, b"content-length")
+    if announced.isdigit() and int(announced) > bytes_max:
+        raise _body_too_large(bytes_max)
+    message = await receive()
+    chunk: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and message["type"] == "http.request":
+        if len(chunk) > bytes_max:
+            raise _body_too_large(bytes_max)
+        return chunk
+    connection = scope.get("state", {}).get(CONNECTION)
+    chunks, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection was closed")
+        size += len(chunk)
+        if size > bytes_max:
+            raise _body_too_large(bytes_max)
+        if connection is not None:
+            connection.hold(scope, len(chunk))
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+        message = await receive()
+        chunk = message.get("body", b"")
+
+
+def check_bodiless(scope: Scope) -> None:
+    """Invalid for a body of a request that has none: who put a reason there counts on it."""
+    if header(scope, b"content-length") not in ("", "0") or header(scope, b"transfer-encoding"):
+        raise Invalid("takes no body; what it takes stands in the query, such as ?reason=", field="$")
+
+
+def _body_too_large(bytes_max: int) -> TooLarge:
+    return TooLarge(f"a body of at most {bytes_max} bytes is taken here")
+
+
+async def decode_body(
+    request: Request, kind: type[T], default: bytes | None = None, bytes_max: int = BODY_BYTES_MAX
+) -> T:
+    """The body as `kind`, JSON or MessagePack. BadRequest, Invalid, TooLarge, UnsupportedMediaType."""
+    media = media_type(request.scope)
+    if media == NDJSON:
+        raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
+    data = unmarked(await read_body(request.scope, request.receive, bytes_max), media)
+    if not data and default is not None:
+        media, data = JSON, default
+    decoder: Any = msgspec.msgpack.Decoder(kind) if media == MSGPACK else msgspec.json.Decoder(kind)
+    value: T = decode(decoder, data)
+    return value
+
+
+def decode(decoder: Any, data: Any) -> Any:
+    """What a msgspec decoder makes of `data`; its errors as problems that name the field."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(_unreadable(data, error)) from None
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except ValueError as error:
+        raise Invalid(str(error), field="$") from None
+
+
+def invalid(message: str) -> Invalid:
+    """msgspec's message as a problem; its path is the field."""
+    found = _PATH.search(message)
+    field = found[1] if found else "$"
+    text = _PATH.sub("", message)
+    inner = _UNKNOWN.search(text) or _MISSING.search(text)
+    if inner:
+        field = f"{field}.{inner[1]}"
+        text = "there is no such field" if _UNKNOWN.search(text) else "is required"
+    return Invalid(text.replace("Object contains", "contains"), field=field)
+
+
+def _unreadable(data: Any, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "the body is not UTF-8"
+    if "truncated" in str(error) and b"\\ud" in bytes(data).lower():
+        return "a string holds a lone surrogate"
+    return f"the body cannot be read: {error}"
+
+
+def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """An integer query parameter. Invalid, naming it."""
+    return int_of(request.query_params, name, default, low, high)
+
+
+def int_of(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """An integer among the parameters of a query. Invalid, naming it."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if len(text) > _DIGITS_MAX or not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        raise Invalid(f"must be an integer from {low} to {high}", field=f"?{name}")
+    return int(text)
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Invalid for a query parameter that is not known here: never ignored."""
+    check_names(request.query_params, *known)
+
+
+def check_names(params: Mapping[str, str], *known: str) -> None:
+    """Invalid for a parameter that is not known."""
+    for name in params:
+        if name not in known:
+            raise Invalid("there is no such parameter here", field=f"?{name}")
+
+
+async def send_response(scope: Scope, send: Send, status: int, body: bytes, media: bytes) -> None:
+    """A plain answer."""
+    fields = b"content-type: %b\r\ncontent-length: %d\r\n" % (media, len(body))
+    if not send_whole(scope, status, fields, body):
+        headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def send_whole(scope: Scope, status: int, fields: bytes, body: bytes) -> bool:
+    """Sends an answer in one go where the connection takes it so; see `Cycle.answer`."""
+    answer: Callable[[int, bytes, bytes], bool] | None = scope.get(ANSWER)
+    return answer is not None and answer(status, fields, body)

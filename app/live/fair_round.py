@@ -1,0 +1,47 @@
+"""Which boards are read next where more are due than one round reads: each client's in turn.
+
+A client that watches a thousand views waits for its own; one that watches two is served in the next round.
+"""
+
+from collections import deque
+
+from ..http.connections import Owner
+from .watched_board import BoardRead
+
+#: Owners of a view that are looked at one by one; a view of more is everybody's, and is read first.
+_OWNERS_MAX = 8
+
+
+def fair_round(readings: list[BoardRead], most: int) -> list[BoardRead]:
+    """At most `most` of the readings that are due: in turn one of each client, of a client the one first that was read
+    longest ago. O(readings · log readings)."""
+    if len(readings) <= most:
+        return readings
+    queues: dict[Owner | None, deque[BoardRead]] = {}
+    load: dict[Owner, int] = {}
+    for reading in sorted(readings, key=_lap):
+        owner = _lightest(reading, load)
+        queues.setdefault(owner, deque()).append(reading)
+        if owner is not None:
+            load[owner] = load.get(owner, 0) + 1
+    chosen: list[BoardRead] = list(queues.pop(None, ()))[:most]
+    while len(chosen) < most:
+        for owner in list(queues)[: most - len(chosen)]:
+            chosen.append(queues[owner].popleft())
+            if not queues[owner]:
+                del queues[owner]
+    return chosen
+
+
+def _lap(reading: BoardRead) -> int:
+    return min(watched.lap for watched, _ in reading.served)
+
+
+def _lightest(reading: BoardRead, load: dict[Owner, int]) -> Owner | None:
+    """Of a reading's owners the one for whom the fewest readings stand so far; None where they are many."""
+    owners: set[Owner] = set()
+    for watched, _ in reading.served:
+        if len(watched.owners) > _OWNERS_MAX:
+            return None
+        owners.update(watched.owners)
+    return min(owners, key=lambda owner: load.get(owner, 0)) if 0 < len(owners) <= _OWNERS_MAX else None

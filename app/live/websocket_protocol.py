@@ -1,0 +1,202 @@
+"""uvicorn's WebSocket protocol with limits below the message, which says goodbye in the words of the live protocol.
+
+A message is made of frames, and pings, pongs and empty fragments are frames that no application hears of: what a client
+may send is counted here. Who does not read is not read from, and a socket whose client does not take the close frame is
+dropped.
+"""
+
+import asyncio
+import socket
+from time import monotonic
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from ..http.connections import CONNECTION, CONNECTIONS, Connections
+from ..http.sockets import drop, set_option, unsent_bytes
+from .protocol import CloseCode
+
+DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket
+
+#: Frames a second that a client may send, whatever they are.
+FRAMES_A_S_MAX = 50
+#: Frames at once: a client that comes back sends `auth` and its 50 subscriptions.
+FRAMES_BURST_MAX = 100
+#: Bytes a second, and at once: as many frames as a second takes, each of the largest message.
+FRAME_BYTES_A_S_MAX = FRAMES_A_S_MAX * 16 * 1024
+#: Fragments of one message; a message that never ends is no message.
+FRAGMENTS_MAX = 64
+#: Bytes parsed before frames are counted again: 170 empty frames, 2 ms of the event loop.
+_PIECE_BYTES_MAX = 1_024
+#: Bytes that the kernel holds for a client that does not read; it doubles the number. A snapshot of 100 rows is 12 KB.
+SEND_BUFFER_BYTES_MAX = 64 * 1024
+
+
+class GuardedTransport:
+    """A transport that is read from only while nobody objects, and whose close has an end."""
+
+    def __init__(self, transport: asyncio.Transport, goodbye_s_max: float) -> None:
+        self.transport = transport
+        self._goodbye_s_max = goodbye_s_max
+        self._paused: set[str] = set()
+        self._closing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def pause_reading(self, reason: str = "queue") -> None:
+        """Reads nothing more until this reason is gone."""
+        self._paused.add(reason)
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self, reason: str = "queue") -> None:
+        """This reason is gone."""
+        self._paused.discard(reason)
+        if not self._paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        """Whether nothing is written any more."""
+        return self._closing or self.transport.is_closing()
+
+    def write(self, data: Any) -> None:
+        """Sends, unless it is closing."""
+        if not self.is_closing():
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Sends what is held and closes; drops the socket where the client does not take all of it in time."""
+        if self.is_closing():
+            return
+        self._closing = True
+        if not unsent_bytes(self.transport):
+            self.transport.close()
+            return
+        asyncio.get_running_loop().call_later(self._goodbye_s_max, self.drop)
+        self.transport.write_eof()
+        self.transport.resume_reading()  # The client's own end is what it waits for.
+
+    def drop(self) -> None:
+        """Ends now. Nothing happens where the connection is gone."""
+        if not self.transport.is_closing():
+            drop(self.transport)
+
+
+class LiveProtocol(WebSocketsSansIOProtocol):
+    """Left to itself uvicorn closes every WebSocket with 1012 before the application hears of its end.
+
+    Every worker's server asks its own connections to shut down, so this holds with any number of workers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
+        self._all: Connections = app_state[CONNECTIONS]
+        self.close_timeout = self._all.limits.goodbye_s_max
+        self.key: str | None = None
+        self._frames: float = FRAMES_BURST_MAX
+        self._bytes: float = FRAME_BYTES_A_S_MAX
+        self._counted_at = monotonic()
+        self._deaf = False
+
+    def accept(self, key: str) -> None:
+        """A key was accepted."""
+        self.key = key
+
+    def connection_made(self, transport: Any) -> None:
+        """The HTTP protocol hands its transport over, and with it the connection's place among all."""
+        set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, SEND_BUFFER_BYTES_MAX)
+        super().connection_made(GuardedTransport(transport, self._all.limits.goodbye_s_max))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._all.leave()
+        super().connection_lost(exc)
+        self.app_state = {}
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: first the head, whole, as the HTTP protocol read it; then frames."""
+        if not self.handshake_initiated:
+            super().data_received(data)
+            if not self.handshake_initiated:
+                self._refuse_head()
+            return
+        for begin in range(0, len(data), _PIECE_BYTES_MAX):
+            if self._deaf or self.transport.is_closing():
+                return
+            piece = data[begin : begin + _PIECE_BYTES_MAX]
+            self.conn.receive_data(piece)
+            if self.conn.parser_exc is not None:
+                self._deaf = True
+                self.handle_parser_exception()
+            elif not self._take(len(self.conn.events), len(piece)):
+                self._fail(CloseCode.TOO_MANY, "too many messages")
+            else:
+                self.handle_events()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A fragment."""
+        super().handle_cont(event)
+        if len(self.frames) > FRAGMENTS_MAX:
+            self._fail(CloseCode.BAD_MESSAGE, f"a message has at most {FRAGMENTS_MAX} fragments")
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is written to: what it sends may wait."""
+        super().pause_writing()
+        self._guarded.pause_reading("writing")
+
+    def resume_writing(self) -> None:
+        """The client read."""
+        super().resume_writing()
+        self._guarded.resume_reading("writing")
+
+    def shutdown(self) -> None:
+        """Called once a connection when the server stops; it then waits `timeout_graceful_shutdown` for all to end."""
+        drain = self.app_state.get(DRAIN)
+        if drain is None or self.close_sent or not self.handshake_complete:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        drain()
+
+    @property
+    def _guarded(self) -> GuardedTransport:
+        assert isinstance(self.transport, GuardedTransport)
+        return self.transport
+
+    def _take(self, frames: int, size: int) -> bool:
+        """Whether so much may come now. What was not used comes back with time, up to a burst."""
+        now = monotonic()
+        spent, self._counted_at = now - self._counted_at, now
+        self._frames = min(FRAMES_BURST_MAX, self._frames + spent * FRAMES_A_S_MAX) - frames
+        self._bytes = min(FRAME_BYTES_A_S_MAX, self._bytes + spent * FRAME_BYTES_A_S_MAX) - size
+        return self._frames >= 0 and self._bytes >= 0
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        """Takes nothing more. The client has a moment for the close frame: what it sends meanwhile is thrown away."""
+        self._deaf = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason})
+        if self.handshake_complete and not self.close_sent:
+            self.conn.send_close(int(code), reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(self.close_timeout, self._guarded.drop)
+        self._guarded.resume_reading("queue")
+
+    def _refuse_head(self) -> None:
+        """websockets could not read the head, and says nothing about it."""
+        self._deaf = True
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()

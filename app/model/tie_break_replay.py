@@ -1,0 +1,102 @@
+"""Since when a user has the score that they have: a replay of the log, where the earlier of equals stands first.
+
+Each board of a user is replayed on its own, entry by entry, as lua/include/boards.lua dates it: by the last entry that
+changed the score, or was the first.
+"""
+
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+from .windows import to_micros
+
+
+class ReplayRow(Protocol):
+    """A row of the query, by its columns' names."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class _Score(Protocol):
+    """What a user's grants on one board come to."""
+
+    def put(self, row: ReplayRow) -> None: ...
+
+    def take(self, row: ReplayRow) -> None: ...
+
+    def now(self) -> int | None: ...
+
+
+class _Sum:
+    """All of them. O(1) an entry, and in memory."""
+
+    def __init__(self) -> None:
+        self._total = self._count = 0
+
+    def put(self, row: ReplayRow) -> None:
+        self._total, self._count = self._total + row["value"], self._count + 1
+
+    def take(self, row: ReplayRow) -> None:
+        self._total, self._count = self._total - row["old_value"], self._count - 1
+
+    def now(self) -> int | None:
+        return self._total if self._count else None
+
+
+class _Best:
+    """One of them: the highest, the lowest or the latest. O(log n) an entry."""
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+        self._live: dict[str, tuple[tuple[int, ...], str, int]] = {}
+        self._heap: list[tuple[tuple[int, ...], str, int]] = []
+
+    def put(self, row: ReplayRow) -> None:
+        value = row["value"]
+        if self._how == "latest":
+            place: tuple[int, ...] = (-to_micros(row["granted_at"]), -row["first_seq"])
+        else:
+            place = (value if self._how == "lowest" else -value,)
+        self._live[row["grant_id"]] = entry = place, row["grant_id"], value
+        heappush(self._heap, entry)
+
+    def take(self, row: ReplayRow) -> None:
+        del self._live[row["grant_id"]]
+
+    def now(self) -> int | None:
+        while self._heap and self._live.get(self._heap[0][1]) != self._heap[0]:
+            heappop(self._heap)
+        return self._heap[0][2] if self._heap else None
+
+
+class TieBreakReplay:
+    """A replay of some users' entries as the query `score_events` tells them, one user after the other."""
+
+    def __init__(self, how: str, by_category: bool) -> None:
+        self._how = how
+        self._by_category = by_category
+        self._user: int | None = None
+        self._scores: dict[str, _Score] = {}
+        self.since: dict[tuple[int, str], tuple[int | None, int]] = {}  # by user and board: the score, its seq
+
+    def add(self, row: ReplayRow) -> None:
+        """The next entry of the user's. O(boards × log n)."""
+        if row["number"] != self._user:
+            self._user, self._scores = row["number"], {}
+        was_there = row["old_windows"] is not None and not row["old_voided"]
+        left = self._boards(row["old_windows"], row["old_category"]) if was_there else []
+        come = [] if row["voided"] else self._boards(row["windows"], row["category"])
+        for board in left:
+            self._scores[board].take(row)
+        for board in come:
+            if board not in self._scores:
+                self._scores[board] = _Sum() if self._how == "sum" else _Best(self._how)
+            self._scores[board].put(row)
+        for board in {*left, *come}:
+            score = self._scores[board].now()
+            if self.since.get((row["number"], board), (None, 0))[0] != score:
+                self.since[row["number"], board] = score, row["seq"]
+
+    def _boards(self, windows: list[str], category: str | None) -> list[str]:
+        if category is None or not self._by_category:
+            return windows
+        return windows + [f"{window}:{category}" for window in windows]

@@ -1,0 +1,313 @@
+"""Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
+from ..drivers.scripts import load
+from ..metrics import SEALS_DIFFERING
+from ..model.namespace import Namespace
+from ..model.tie_break import DIGITS, place_from_digits
+from ..store import keys
+from ..store.namespace_cache import namespace_from_row
+from ..store.namespace_fields import boards_of_window
+from .faults import ARCHIVE as ARCHIVE_FAILS
+from .faults import ARCHIVES, Faults, WorkUnit
+from .lease import Lease
+from .ledger_session import LedgerOffset, LedgerSession
+
+log = structlog.get_logger()
+
+ARCHIVE = load("evict_archived_window")
+#: Seconds that one pass over a partition's archives may take: then the next has its turn.
+PASS_S = 0.5
+#: Seconds between two looks for archives that are to be made or to follow.
+STEP_S = 0.05
+#: Seconds that one statement may take: the archive of a window of millions.
+STATEMENT_S_MAX = 600.0
+#: Entries of the log that a new revision of an archive takes in: between two of them the pass may end.
+ENTRIES_A_REVISION = 200
+#: Members of a board that one call to Redis reads: some ms, in which everybody else waits.
+_MEMBERS_A_CALL = 5_000
+#: Users off a board whose scores one call asks for: some hundred µs of Redis each.
+_USERS_A_CALL = 500
+#: Time around a window in which its entries may lie: their windows are those of the zone's rules when they came.
+_SLACK_MICROS = 2 * 86_400_000_000
+#: Seconds before an archive that differs from Redis is compared again, and at most, as each try doubles them.
+_AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
+
+KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and since
+
+
+@dataclass(slots=True)
+class DifferingWindow:
+    """A closed window whose board in Redis is not what the ledger says: it stays there, and is looked at again."""
+
+    partition: int
+    since: float
+    pause: float
+
+
+class Archivist:
+    """Makes archives, and has them follow what comes behind their seals."""
+
+    def __init__(self, chores_s: float) -> None:
+        self._chores_s = chores_s
+        self._looked = 0.0
+        self._differing: dict[tuple[int, str], DifferingWindow] = {}
+        self._after: dict[int, int] = {}
+
+    async def step(
+        self,
+        session: LedgerSession,
+        link: RedisConnection,
+        leases: Mapping[int, Lease],
+        pending: set[int],
+        faults: Faults,
+    ) -> None:
+        """What is due in the partitions that are pending, from time to time in all; then a pause."""
+        everywhere = monotonic() - self._looked >= self._chores_s
+        for p in list(leases if everywhere else pending):
+            pending.discard(p)  # What comes from here on is noted again.
+            more, unit = False, WorkUnit(p, ARCHIVES)
+            if p in leases and faults.is_due(unit):
+                with faults.guard(unit):
+                    more = await self.work(session, link, p, leases[p].offset, faults)
+            if more:
+                pending.add(p)
+        if everywhere:
+            self._looked = monotonic()
+        await asyncio.sleep(STEP_S)
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets what is another persister's to tell from here on."""
+        self._differing = {place: held for place, held in self._differing.items() if held.partition in partitions}
+        SEALS_DIFFERING.set(len(self._differing))
+
+    async def work(
+        self, session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults
+    ) -> bool:
+        """What is to be done in a partition, for some time; whether there is more of it. A window that fails waits, and
+        the others go on.
+
+        O(users of a window), for each window.
+        """
+        until = monotonic() + PASS_S
+        todo = await session.fetch("archive_todo", p, faults.names(p, ARCHIVE_FAILS))
+        for _, grouped in groupby(todo, key=lambda row: (row["id"], row["window"])):
+            rows = list(grouped)
+            with faults.guard(_unit(p, rows[0])):
+                for first in range(0, len(rows), ENTRIES_A_REVISION):
+                    await _follow(session, link, rows[first : first + ENTRIES_A_REVISION])
+                    if monotonic() > until:
+                        return True
+        failing = faults.names(p, ARCHIVE_FAILS)
+        for row in await session.fetch("unarchived", p, self._after.pop(p, 0), offset.seq, failing):
+            with faults.guard(_unit(p, row)):
+                await self._leave(session, link, row)
+            if monotonic() > until:
+                self._after[p] = row["seq"]
+                return True
+        return False
+
+    async def _leave(self, session: LedgerSession, link: RedisConnection, row: asyncpg.Record) -> None:
+        """One window's boards from Redis into the archive; they stay where they differ from the ledger."""
+        namespace, window = namespace_from_row(row), row["window"]
+        place = namespace.id, window
+        held = self._differing.get(place)
+        if held is not None and monotonic() < held.since + held.pause:
+            return
+        boards = await boards_of_window(link, namespace, window)
+        hidden = await _hidden(link, namespace)
+        if not await session.fetch("archives_of", namespace.id, window):
+            async with session.fenced(namespace.partition):
+                for board in boards:
+                    async for entries in _entries(link, namespace, board, hidden):
+                        await session.copy("held_here", entries, ("board", "name", "key", "since"))
+                differ = await _compare(session, namespace, row)
+                if differ["differ"] == 0:
+                    await _write(session, namespace, window, {window, *boards}, row["seq"], [])
+            if differ["differ"]:
+                pause = _AGAIN_S if held is None else min(_AGAIN_S_MAX, held.pause * 2)
+                self._differing[place] = DifferingWindow(namespace.partition, monotonic(), pause)
+                SEALS_DIFFERING.set(len(self._differing))
+                log.error("a sealed board differs from the ledger", namespace=namespace.name, **dict(differ))
+                return
+        self._differing.pop(place, None)
+        SEALS_DIFFERING.set(len(self._differing))
+        await _publish(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
+        await session.execute("mark_archived", namespace.id, window)
+
+
+def _unit(p: int, row: asyncpg.Record) -> WorkUnit:
+    return WorkUnit(p, ARCHIVE_FAILS, f"{row['id']} {row['window']}")
+
+
+async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyncpg.Record]) -> None:
+    """A new revision of those of a window's archives that change: its users' scores as the ledger has them now.
+
+    What is to follow is done once it is published, too: whoever dies before does all of it again, and changes nothing.
+    """
+    namespace, window = namespace_from_row(rows[0]), rows[0]["window"]
+    users = sorted({row["user_number"] for row in rows})
+    seq = max(row["seq"] for row in rows)
+    async with session.fenced(namespace.partition):
+        found = await session.fetch("archived_of_users", *_at(rows, users))
+        before = {(row["board"], row["user_number"]): (row["key"], int(row["since"])) for row in found}
+        now = await _scored(session, namespace, rows, users, before)
+        touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
+        fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
+        await session.copy("fresh", fresh, ("board", "user_number", "key", "since"))
+        await _write(session, namespace, window, touched, seq, users)
+        archives = await session.fetch("archives_of", namespace.id, window)
+    await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
+    await session.execute("archive_done", *_at(rows, users), seq)
+
+
+async def _scored(
+    session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], users: list[int], before: KeysAndTies
+) -> KeysAndTies:
+    """What some users' scores on a window's boards are behind these entries."""
+    if namespace.rules.tie_break == "earliest":
+        return await _dated(session, namespace, rows, before)
+    found = await session.fetch(*_scores(namespace, rows[0]["window"], max(row["seq"] for row in rows), users))
+    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["since"])) for row in found}
+
+
+async def _dated(
+    session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], before: KeysAndTies
+) -> KeysAndTies:
+    """Where the earlier of equals stands first: entry by entry, for each dates the scores that it changed."""
+    held = dict(before)
+    for row in sorted(rows, key=lambda row: row["seq"]):
+        user, seq = row["user_number"], row["seq"]
+        scores = await session.fetch(*_scores(namespace, row["window"], seq, [user]))
+        now = {(found["board"], user): namespace.sign * found["score"] for found in scores}
+        for place in [place for place in held if place[1] == user and place not in now]:
+            del held[place]
+        for place, key in now.items():
+            if place not in held or held[place][0] != key:
+                held[place] = key, seq
+    return held
+
+
+async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
+    """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
+    await session.fill_fresh(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
+    if namespace.rules.tie_break == "earliest":
+        await session.execute("date_fresh")
+    (differ,) = await session.fetch("compare_held", namespace.by_moment)
+    return differ
+
+
+async def _write(
+    session: LedgerSession, namespace: Namespace, window: str, boards: Iterable[str], seq: int, users: list[int]
+) -> None:
+    """A new revision of these boards' archives: some users' scores are those of `fresh`, and whatever moves by that
+    is written. O(n log n) to find out what, and O(n) for the hash."""
+    archives = await session.fetch("open_archives", namespace.id, sorted(boards), window, seq)
+    ids = [archive["id"] for archive in archives]
+    await session.execute("find_moved", namespace.id, ids, users)
+    await session.execute("clear_moved")
+    await session.execute("fill_moved")
+    await session.execute("sign_archives", ids, namespace.sign)
+    await session.execute("lock_archived")
+    await session.execute("veil_moved")
+
+
+async def _publish(
+    link: RedisConnection,
+    namespace: Namespace,
+    window: str,
+    versions: dict[str, int],
+    boards: list[str],
+    hidden: list[str],
+) -> None:
+    """From here on the window is read in its archive: at the highest version that one of its boards had, or has now."""
+    p, ns = namespace.partition, namespace.id
+    times = [keys.times] if namespace.rules.aggregation == "latest" else []
+    kinds = (keys.board, keys.orders, keys.scores, keys.sums, *times)
+    gone = [name(p, ns, board) for board in boards for name in kinds]
+    balances = [keys.balances(p, ns) + user for user in hidden]
+    told = [part for entry in versions.items() for part in entry]
+    await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone, *balances], [window, len(gone), *told]))
+
+
+async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:
+    """Who is off the boards of a namespace's partition and has balances there."""
+    p, hashes = (
+        namespace.partition,
+        (keys.hidden(namespace.partition), keys.hidden_in(namespace.partition, namespace.id)),
+    )
+    names = list({name.decode() for held in hashes for name in await _ask(link, ("HKEYS", held))})
+    held = await link.run([("EXISTS", keys.balances(p, namespace.id) + name) for name in names])
+    return [name for name, exists in zip(names, held, strict=True) if exists == 1]
+
+
+async def _entries(
+    link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
+) -> AsyncIterator[list[tuple[str, str, int, int]]]:
+    """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
+    yield await _hidden_entries(link, namespace, board, hidden)
+    key, first = keys.board(namespace.partition, namespace.id, board), 0
+    tie_break = namespace.rules.tie_break
+    while True:
+        found = await _ask(link, ("ZRANGE", key, first, first + _MEMBERS_A_CALL - 1, "WITHSCORES"))
+        yield [
+            (
+                *(board, member[DIGITS[tie_break] :].decode(), int(float(score))),
+                place_from_digits(member, tie_break) or 0,
+            )
+            for member, score in _pairs(found)
+        ]
+        first += _MEMBERS_A_CALL
+        if len(found) < 2 * _MEMBERS_A_CALL:
+            return
+
+
+async def _hidden_entries(
+    link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
+) -> list[tuple[str, str, int, int]]:
+    """The scores kept for those who are off a board."""
+    p, ns, found = namespace.partition, namespace.id, []
+    for first in range(0, len(hidden), _USERS_A_CALL):
+        group = hidden[first : first + _USERS_A_CALL]
+        kept: list[Call] = [("HGET", keys.balances(p, ns) + user, f"h:{board}") for user in group]
+        *scores, orders = await link.run([*kept, ("HMGET", keys.orders(p, ns, board), *group)])
+        for user, score, digits in zip(group, scores, orders, strict=True):
+            if isinstance(score, bytes):
+                since = place_from_digits(digits or b"", namespace.rules.tie_break) or 0
+                found.append((board, user, namespace.sign * int(score), since))
+    return found
+
+
+def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _scores(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
+    found = namespace.calendar.find(window, 0)
+    assert found is not None, "a closed window is one of the namespace's"
+    assert found.starts is not None, "a closed window begins"
+    assert found.ends is not None, "a closed window ends"
+    bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
+    how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
+    return "window_scores", namespace.id, window, *bounds, seq, users, *how
+
+
+def _at(rows: list[asyncpg.Record], users: list[int]) -> tuple[Any, ...]:
+    return rows[0]["id"], rows[0]["window"], users
+
+
+async def _ask(link: RedisConnection, call: Call) -> Any:
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise RedisRefused(str(reply))
+    return reply

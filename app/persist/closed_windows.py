@@ -1,0 +1,90 @@
+"""What the ledger's writer notes of closed windows, in the transaction of the entries that tell it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from sys import intern
+
+import asyncpg
+
+from ..drivers.postgres import queries
+from ..model.entry import CORRECTION, GRANT, SEAL, LogEntry
+from .ledger_row import LedgerRow
+
+#: Closed windows of a namespace whose names are kept, the latest: days, weeks and months of some 50 days, which is more
+#: than most let a grant come late. Some 8 KB.
+NAMES_MAX = 64
+
+
+class NamespaceClosures:
+    """Closed windows of a namespace: the names of the latest, and when the latest of the others was closed."""
+
+    __slots__ = ("_before", "_names")
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._before = 0
+
+    def add(self, window: str, at: int) -> None:
+        """at: when it was closed, in microseconds; they come in this order. O(1)."""
+        self._names[intern(window)] = at
+        if len(self._names) > NAMES_MAX:
+            self._before = max(self._before, self._names.pop(next(iter(self._names))))
+
+    def may_hold(self, grant: LogEntry) -> bool:
+        """Whether a grant may lie in one of them; never False of one that does. Whatever lies in a window was granted
+        before that was closed. O(windows of the grant)."""
+        return grant.granted_at < self._before or not self._names.keys().isdisjoint(grant.windows)
+
+
+class ClosedWindows:
+    """The closed windows of the partitions held. `pending`: partitions where an archive is to be made or to follow.
+
+    Those of a namespace that was deleted stay until the partition is taken anew.
+    """
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._closed: dict[int, dict[int, NamespaceClosures]] = {}
+        self.pending: set[int] = set()
+
+    async def load(self, p: int) -> None:
+        """Learns a partition's closed windows. O(windows)."""
+        self._closed[p] = {}
+        for row in await self._connection.fetch(queries()["seals"], p, NAMES_MAX + 1):
+            self._add(p, row["namespace_id"], row["window"], row["at"])
+        self.pending.add(p)
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets partitions that are another persister's by now."""
+        self._closed = {p: held for p, held in self._closed.items() if p in partitions}
+
+    def _add(self, p: int, namespace_id: int, window: str, at: int) -> None:
+        self._closed.setdefault(p, {}).setdefault(namespace_id, NamespaceClosures()).add(window, at)
+
+    async def note(self, rows: Sequence[LedgerRow]) -> None:
+        """Records the windows that these rows close, and what of them lies behind a seal. O(rows)."""
+        seals, behind = [], []
+        for row in rows:
+            entry = row.entry
+            if entry is None or row.fault is not None:
+                continue
+            if entry.kind == SEAL:
+                epoch, seq, at = row.original or (row.epoch, row.seq, row.recorded_at)
+                seals.append((entry.namespace_id, entry.grant_id, row.partition, epoch, seq, at))
+                self._add(row.partition, entry.namespace_id, entry.grant_id, at)
+            elif self._may_lie_behind(row.partition, entry):
+                behind.append(row)
+        if seals:
+            await self._connection.executemany(queries()["add_seal"], seals)
+        if behind:
+            await self._add_todo(behind)
+        self.pending.update(row.partition for row in behind)
+        self.pending.update(seal[2] for seal in seals)
+
+    def _may_lie_behind(self, p: int, entry: LogEntry) -> bool:
+        """A correction may have left a closed window that it no longer names."""
+        closed = self._closed.get(p, {}).get(entry.namespace_id)
+        return closed is not None and (entry.kind == CORRECTION or (entry.kind == GRANT and closed.may_hold(entry)))
+
+    async def _add_todo(self, rows: Iterable[LedgerRow]) -> None:
+        places = [(row.partition, row.epoch, row.seq) for row in rows]
+        await self._connection.execute(queries()["add_archive_todo"], *map(list, zip(*places, strict=True)))

@@ -1,0 +1,158 @@
+"""One log entry as a row of the ledger."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from ..model.entry import GRANT, QUARANTINE, LogEntry, marker_entry
+
+COLUMNS = (
+    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
+    *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
+    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day", "asked", "original_seq"),
+)
+DUPLICATE = "duplicate"
+TOMBSTONE = "tombstone"
+
+# How much of a dead letter its tombstone tells: all that a score is made of, whose it is and what it moved, or its
+# place alone. The first that Postgres takes.
+FULL, OWNER, BARE = range(3)
+
+unpack = msgspec.msgpack.Decoder(LogEntry).decode
+
+
+@dataclass(slots=True)
+class LedgerRow:
+    """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims (code: the
+    SQLSTATE or the kind of error), `tombstone`: how much of it is recorded instead.
+
+    recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None where the user left it; change:
+    what it moved there; came: 1 where the user was not on it before, −1 where they left it.
+    """
+
+    partition: int
+    epoch: int
+    seq: int
+    digest: bytes
+    packed: bytes
+    recorded_at: int
+    score: int | None
+    change: int
+    quarantined: bool
+    entry: LogEntry | None
+    fault: str | None = None
+    came: int = 0
+    code: str = ""
+    tombstone: int = FULL
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is a dead letter."""
+        return self.fault not in (None, DUPLICATE)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the boards counted it as far as the ledger can tell; a duplicate and a dead letter did."""
+        return self.entry is not None and not (self.is_dead and self.tombstone == BARE)
+
+    @property
+    def original(self) -> tuple[int, int, int] | None:
+        """The entry that this one records, if it is one of that kind: epoch, seq, moment of recording."""
+        return None if self.entry is None else self.entry.original
+
+    @property
+    def key(self) -> tuple[int, str, str, int]:
+        """What the ledger holds once."""
+        assert self.entry is not None
+        return self.entry.namespace_id, self.entry.kind, self.entry.grant_id, self.entry.revision
+
+
+def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> LedgerRow:
+    """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
+    epoch, seq = map(int, stream_id.split(b"-"))
+    named = dict(zip(fields[::2], fields[1::2], strict=False))
+    digest, packed = named.get(b"d", b""), named.get(b"e", b"")
+    row = LedgerRow(p, epoch, seq, digest, packed, 0, None, 0, False, None)
+    try:
+        at, score, previous, *mark = named.get(b"r", b"").split(b" ")
+        row.recorded_at, row.score = int(at), int(score) if score else None
+        row.change, row.came = int(score or 0) - int(previous or 0), bool(score) - bool(previous)
+        row.quarantined = bool(mark)
+        row.entry = unpack(packed)
+    except (ValueError, msgspec.DecodeError) as error:
+        row.fault, row.code = f"it cannot be read: {error}", "unreadable"
+        row.entry = _owner_of(packed)
+    return row
+
+
+def _owner_of(packed: bytes) -> LogEntry | None:
+    """What an entry that cannot be read tells at its beginning, where every version has it: the namespace, the user,
+    the grant_id and the weight; None where not even that."""
+    try:
+        parts = msgspec.msgpack.decode(packed)
+        kind, namespace_id, user, grant_id, _, _, weight = parts[:7]
+        weight = weight if weight in (-1, 0, 1) else 0
+        body = marker_entry(kind, namespace_id, grant_id, 0, user=user)
+        return msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(body, weight=weight)), LogEntry)
+    except (msgspec.MsgspecError, ValueError, TypeError):
+        return None
+
+
+def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
+    """The row's values in the order of COLUMNS. numbers: the users'; a seal is of no user."""
+    entry = row.entry
+    if row.is_dead or entry is None:
+        return _tombstone(row, numbers)
+    # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
+    name = (
+        (DUPLICATE, f"{DUPLICATE}:{row.partition}:{row.epoch}-{row.seq}")
+        if row.fault == DUPLICATE
+        else (entry.kind, entry.grant_id)
+    )
+    return (
+        *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
+        *(
+            numbers.get(entry.user),
+            entry.amount,
+            0 if row.quarantined else entry.weight,
+            row.score,
+            entry.category,
+            entry.source,
+            entry.source_id,
+        ),
+        *(entry.action, entry.session_id, entry.granted_at, entry.original[2] if entry.original else row.recorded_at),
+        *(entry.windows, row.digest, row.change, entry.amount if entry.kind == GRANT else entry.value),
+        *(entry.voided or row.quarantined, QUARANTINE if row.quarantined else entry.verb),
+        *(entry.reason, entry.actor, entry.key, None if entry.day is None else date.fromisoformat(entry.day)),
+        *(entry.asked, entry.original[1] if entry.original else None),
+    )
+
+
+def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
+    """A row in a dead letter's place. What the boards counted by it is in the ledger's sums, and a grant is one more
+    live grant of its user to whoever plans by the ledger, until it is recorded or taken back."""
+    name, entry = f"{TOMBSTONE}:{row.partition}:{row.epoch}-{row.seq}", row.entry
+    place = row.partition, row.epoch, row.seq, TOMBSTONE
+    if entry is None or row.tombstone == BARE:
+        return (
+            *(*place, 0, name, 1, None, 0, 0, row.score, None, None, None, None, None, row.recorded_at),
+            *(row.recorded_at, [], row.digest, 0, None, False, None, None, None, None, None, None, None),
+        )
+    weight = 0 if row.quarantined else entry.weight
+    if row.tombstone == OWNER or entry.original is not None or row.code == "unreadable":
+        return (
+            *(*place, entry.namespace_id, name, 1, numbers.get(entry.user), 0, weight, row.score),
+            *(None, None, None, None, None, row.recorded_at),
+            *(row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, None, None, None),
+        )
+    value = entry.amount if entry.kind == GRANT else entry.value
+    return (
+        *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user), entry.amount, weight, row.score),
+        *(entry.category, entry.source, None, None, None),
+        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, value),
+        *(entry.voided or row.quarantined, None, None, None, None),
+        *(None if entry.day is None else date.fromisoformat(entry.day), None, None),
+    )

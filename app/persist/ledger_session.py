@@ -1,0 +1,310 @@
+"""The ledger's side of the persister: a connection that writes what was read, or does chores beside it."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from ..drivers.postgres import connect, queries
+from ..model.entry import LogEntry
+from ..model.namespace import Rules
+from .audit import record_audit
+from .closed_windows import ClosedWindows
+from .dead_letters import note_dead_letters
+from .failure import cause_of, code_of, is_bisected, is_of_row
+from .latest_acceptable import note_latest_acceptable
+from .leases import Leases, Superseded
+from .ledger_row import BARE, COLUMNS, DUPLICATE, FULL, OWNER, LedgerRow, row_values, unpack
+from .time_buckets import add_board_sums, count_in_time
+
+#: Users whose numbers are kept in mind; beyond them all are forgotten and asked for anew.
+USERS_KEPT_MAX = 1_000_000
+#: Duplicates of a partition that are looked through for a user who is being erased.
+STRAYS_MAX = 10_000
+#: Seconds that a statement of the writing connection may take: a transaction takes 10,000 rows in less than one.
+STATEMENT_S_MAX = 30.0
+#: Rows that are counted by time in one transaction: a tenth of a second, so that whoever waits for it waits no longer.
+COUNT_ROWS_MAX = 5_000
+_POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOffset:
+    """How far a partition's log is in the ledger, and the digest of that last entry."""
+
+    epoch: int
+    seq: int
+    digest: bytes
+
+
+class UnhealedDuplicate(NamedTuple):
+    """A duplicate that is not taken back yet, with what it claimed. weight: live grants that it added; healed_seq: that
+    of the entry that took it back without anybody noting it."""
+
+    epoch: int
+    seq: int
+    claimed: LogEntry
+    weight: int
+    healed_seq: int | None
+
+
+class LedgerSession:
+    """One raw connection. On any doubt it is terminated, and what it had begun is undone."""
+
+    def __init__(self, connection: asyncpg.Connection, leases: Leases) -> None:
+        self._connection = connection
+        self._users: dict[str, int] = {}
+        self.leases = leases
+        self.seals = ClosedWindows(connection)
+        self._erasures = 0
+
+    @classmethod
+    async def connect(
+        cls, url: str, number: int | None = None, statement_s: float = STATEMENT_S_MAX
+    ) -> "LedgerSession":
+        """A connection of a new persister, or of the one with a number; statement_s: what a statement may take."""
+        connection = await connect(url, statement_s)
+        try:
+            # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
+            await connection.set_type_codec(
+                "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
+            )
+            await connection.execute(queries()["archive_tables"])
+            return cls(connection, await Leases.register(connection, number))
+        except BaseException:
+            connection.terminate()
+            raise
+
+    def terminate(self) -> None:
+        """Drops the connection at once."""
+        self._connection.terminate()
+
+    async def offset(self, p: int) -> LedgerOffset:
+        """A partition's offset."""
+        row = await self._connection.fetchrow(queries()["offset"], p)
+        assert row is not None
+        return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
+
+    async def write(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
+        """Rows, standings and offsets of some partitions in one transaction; which partitions have to wait, by what is
+        wrong with the store. Superseded, or asyncpg's errors where the connection is gone.
+
+        The common case is one COPY; only where that fails are the partitions, and their rows, looked at one by one.
+        """
+        try:
+            await self._transaction(batches)
+            return {}
+        except Exception as error:
+            self._raise_if_gone(error)
+            if len(batches) == 1 and not is_bisected(error):
+                return dict.fromkeys(batches, error)
+        failed: dict[int, Exception] = {}
+        for p, (offset, rows) in batches.items():
+            try:
+                await self._isolate(p, offset, rows)
+            except Exception as error:
+                self._raise_if_gone(error)
+                failed[p] = error
+        return failed
+
+    def _raise_if_gone(self, error: Exception) -> None:
+        if isinstance(error, Superseded) or self._connection.is_closed():
+            raise error
+
+    async def _isolate(self, p: int, offset: LedgerOffset, rows: list[LedgerRow]) -> None:
+        """Marks what the ledger holds already; halves a batch that Postgres cannot take until the row at fault stands
+        alone, and sets that aside."""
+        try:
+            await self._mark_duplicates({p: (offset, rows)})
+            await self._transaction({p: (offset, rows)})
+            return
+        except Exception as error:
+            if self._connection.is_closed() or not is_bisected(error) or (len(rows) == 1 and not is_of_row(error)):
+                raise
+            cause = error
+        if len(rows) == 1:
+            await self._bury(p, offset, rows[0], cause)
+            return
+        half = len(rows) // 2
+        await self._isolate(p, offset, rows[:half])
+        last = rows[half - 1]
+        await self._isolate(p, LedgerOffset(last.epoch, last.seq, last.digest), rows[half:])
+
+    async def _bury(self, p: int, offset: LedgerOffset, row: LedgerRow, cause: Exception) -> None:
+        """A tombstone in the row's place that tells as much of it as Postgres takes."""
+        row.fault, row.code = cause_of(cause), code_of(cause)
+        for row.tombstone in (FULL, OWNER, BARE):
+            try:
+                await self._transaction({p: (offset, [row])})
+                return
+            except Exception as error:
+                if not is_of_row(error) or self._connection.is_closed() or row.tombstone == BARE:
+                    raise
+
+    async def _transaction(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
+        everything = [row for _, rows in batches.values() for row in rows]
+        users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
+        numbers = await self._numbers(users)
+        async with self._connection.transaction():
+            await self._connection.copy_records_to_table(
+                "ledger", records=[row_values(row, numbers) for row in everything], columns=COLUMNS
+            )
+            await self._copy_meta(row for row in everything if row.fault is None)
+            await note_dead_letters(self._connection, everything)
+            spans = _spans(batches)
+            newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
+            await add_board_sums(self._connection, everything)
+            await note_latest_acceptable(self._connection, everything)
+            await self.seals.note(everything)
+            await record_audit(self._connection, everything, newcomers)
+            for p, (offset, rows) in batches.items():
+                last = rows[-1]
+                places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
+                done = await self._connection.execute(queries()["advance"], p, *places, self.leases.number)
+                if done != "UPDATE 1":
+                    raise Superseded(f"partition {p}")
+
+    async def count(self, p: int) -> int:
+        """Brings a partition's counts by time up to the ledger, or COUNT_ROWS_MAX rows nearer to it, in a transaction
+        of its own; by how many rows. O(rows × log n). Superseded."""
+        async with self.fenced(p):
+            rows = await self._connection.fetch(queries()["uncounted"], p, COUNT_ROWS_MAX)
+            for row in rows:
+                await count_in_time(self._connection, [[value] for value in row])
+                if not await self._connection.fetch(queries()["mark_counted"], *row):
+                    raise Superseded(f"partition {p} is counted by another persister")
+        return sum(row["seq"] - row["counted_seq"] for row in rows)
+
+    async def _numbers(self, names: set[str]) -> Mapping[str, int]:
+        """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
+        persisters that meet the same new name never wait for each other's long transactions."""
+        erasures = await self._connection.fetchval(queries()["erasures"])
+        if erasures != self._erasures:
+            # A name that was erased may be a new user's by now; no row of that one was read before this was counted.
+            self._users.clear()
+            self._erasures = erasures
+        unknown = sorted(names - self._users.keys())
+        if unknown:
+            if len(self._users) + len(unknown) > USERS_KEPT_MAX:
+                self._users.clear()
+                unknown = sorted(names)
+            await self._connection.execute(queries()["new_users"], unknown)
+            rows = await self._connection.fetch(queries()["user_numbers"], unknown)
+            self._users.update((row["name"], row["number"]) for row in rows)
+        return self._users
+
+    async def _copy_meta(self, rows: Iterable[LedgerRow]) -> None:
+        records = [
+            (row.partition, row.epoch, row.seq, row.entry.namespace_id, row.entry.meta.decode())
+            for row in rows
+            if row.entry is not None and row.entry.meta is not None
+        ]
+        if records:
+            await self._connection.copy_records_to_table(
+                "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
+            )
+
+    async def _mark_duplicates(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
+        """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
+        rows = [row for _, held in batches.values() for row in held if row.fault is None]
+        keys = [row.key for row in rows]
+        columns = [[key[i] for key in keys] for i in range(4)]
+        known = {tuple(row) for row in await self._connection.fetch(queries()["recorded_ids"], *columns)}
+        for row, key in zip(rows, keys, strict=True):
+            if key in known:
+                row.fault = DUPLICATE if row.original is None else "the ledger holds another entry of this name"
+            known.add(key)
+
+    async def open_heals(self, p: int) -> list[UnhealedDuplicate]:
+        """Duplicates of a partition that are not taken back yet, some of them."""
+        return [duplicate_from_row(row) for row in await self.fetch("open_heals", p, [], STRAYS_MAX)]
+
+    async def rules(self, namespace_id: int) -> Rules:
+        """A namespace's rules, deleted or not."""
+        text = await self._connection.fetchval(queries()["rules"], namespace_id)
+        return msgspec.json.decode(text, type=Rules)
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query; asyncpg's errors."""
+        return list(await self._connection.fetch(queries()[query], *args))
+
+    async def execute(self, query: str, *args: Any) -> None:
+        """A named statement; asyncpg's errors."""
+        await self._connection.execute(queries()[query], *args)
+
+    async def fill_fresh(self, sign: int, query: str, *args: Any) -> None:
+        """The scores that a named query tells, as keys, into the table `fresh`."""
+        text = queries()[query].removesuffix(";")
+        sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, since FROM ({text}) AS told"
+        await self._connection.execute(sql, *args)
+
+    async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
+        """Rows into a table of this connection's own; asyncpg's errors."""
+        await self._connection.copy_records_to_table(table, records=rows, columns=columns)
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """All that is asked within it, or nothing."""
+        transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
+        return transaction
+
+    @asynccontextmanager
+    async def fenced(self, p: int) -> AsyncIterator[None]:
+        """A transaction that commits only while the partition is this persister's. Superseded."""
+        async with self._connection.transaction():
+            yield
+            await self.leases.fence(p)
+
+    async def deleted_namespaces(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
+        """Namespaces of some partitions whose keys are still in Redis: partition, id and a new version of the rules."""
+        rows = await self._connection.fetch(queries()["deleted_namespaces"], list(partitions))
+        return [(row["partition"], row["id"], row["version"]) for row in rows]
+
+    async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
+        """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
+        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_quarantined", "drop_seals"):
+            if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
+                return True
+        return False
+
+    async def mark_dropped(self, namespace_ids: Sequence[int]) -> None:
+        """Records that the keys and archives of some namespaces are gone."""
+        await self._connection.execute(queries()["mark_dropped"], namespace_ids)
+
+    async def forget_faults(self, p: int) -> None:
+        """What an earlier holder of a partition told of it."""
+        await self._connection.execute(queries()["forget_faults"], p)
+
+    async def tell_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
+        """Records why a unit of work fails; None: it does no more."""
+        if cause is None:
+            await self._connection.execute(queries()["end_fault"], p, kind, name)
+        else:
+            await self._connection.execute(queries()["put_fault"], p, kind, name, cause)
+
+    async def close_heal(self, p: int, stray: UnhealedDuplicate, healed_seq: int) -> None:
+        """Records which entry took a duplicate back."""
+        await self._connection.execute(queries()["close_heal"], p, stray.epoch, stray.seq, healed_seq)
+
+
+def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:
+    """A duplicate from its row. msgspec.DecodeError."""
+    return UnhealedDuplicate(row["epoch"], row["seq"], unpack(row["entry"]), row["weight"], row["healed_seq"])
+
+
+def _spans(batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> list[list[int]]:
+    """Columns: each partition, and the places behind which and up to which its rows lie."""
+    spans = [
+        (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
+    ]
+    return [list(column) for column in zip(*spans, strict=True)]
+
+
+def _to_postgres(micros: int) -> tuple[int]:
+    return (micros - _POSTGRES_EPOCH,)
+
+
+def _from_postgres(held: tuple[int]) -> int:
+    return held[0] + _POSTGRES_EPOCH

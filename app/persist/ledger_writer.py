@@ -1,0 +1,62 @@
+"""Writing what was read of several logs so that one partition's fault is no other's."""
+
+from collections.abc import Mapping
+
+import asyncpg
+import structlog
+
+from ..metrics import PERSISTED_ROWS
+from .faults import LEDGER, LOG, Faults, WorkUnit
+from .ledger_row import LedgerRow
+from .ledger_session import LedgerOffset, LedgerSession
+
+log = structlog.get_logger()
+
+RowsByPartition = Mapping[int, tuple[LedgerOffset, list[LedgerRow]]]
+
+
+class LedgerWriter:
+    """Remembers which partitions have to wait, and in which the connection was lost: those are written alone."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._suspects: set[int] = set()
+
+    async def write(self, session: LedgerSession, batches: RowsByPartition) -> set[int]:
+        """Writes the rows of some partitions; those that the store did not take, or not all of: each keeps its place
+        and waits. Superseded, and asyncpg's errors where the connection is gone."""
+        failed: set[int] = set()
+        alone = sorted(batches.keys() & self._suspects)
+        for group in ({p: batches[p] for p in batches if p not in alone}, *({p: batches[p]} for p in alone)):
+            if group:
+                failed |= await self._write_group(session, group)
+        return failed
+
+    async def _write_group(self, session: LedgerSession, group: RowsByPartition) -> set[int]:
+        try:
+            failed = await session.write(dict(group))
+        except Exception as error:
+            if len(group) == 1 and group.keys() <= self._suspects:
+                self._faults.note(WorkUnit(min(group), LEDGER), error)
+            self._suspects |= group.keys()
+            raise
+        self._suspects -= group.keys()
+        for p, (_, rows) in group.items():
+            if p in failed:
+                self._faults.note(WorkUnit(p, LEDGER), failed[p])
+            else:
+                PERSISTED_ROWS.inc(len(rows))
+                self._faults.clear(WorkUnit(p, LEDGER))
+                self._faults.clear(WorkUnit(p, LOG))
+        return set(failed)
+
+
+async def report_faults(faults: Faults, session: LedgerSession) -> None:
+    """Postgres learns what fails, and servers by it; where it cannot, the log and the metric have told it."""
+    told = faults.take()
+    try:
+        for unit, cause in told:
+            await session.tell_fault(*unit, cause)
+    except asyncpg.PostgresError as error:
+        faults.put_back([unit for unit, _ in told])
+        log.warning("what fails cannot be told to Postgres", error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,106 @@
+"""Clearing the stores of deleted namespaces: their ids are never used again, so keys and archives only take room."""
+
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import Any
+
+from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..store import keys
+from ..store.namespace_cache import version_call
+from .faults import DROP, EVERYWHERE, Faults, WorkUnit
+from .ledger_session import LedgerSession
+
+#: Seconds that one step of clearing may take, for the ledger waits meanwhile.
+STEP_S = 0.05
+#: Seconds between two steps while something is being cleared.
+REST_S = 1.0
+#: Seconds between two looks for namespaces that were deleted.
+LOOK_S = 5.0
+#: Keys that one call goes through: a ms of Redis or less.
+_KEYS_A_SCAN = 1_000
+#: Rows of an archive that one statement takes away: the ledger waits no longer than that.
+_ROWS_A_CALL = 1_000
+
+
+class NamespaceDropper:
+    """Drops the boards, balances, counters and archives of deleted namespaces, a little at a time: the ledger waits
+    meanwhile, and keeps their entries.
+
+    One pass over all keys of this Redis, and then over the archives, serves every namespace that was deleted when it
+    began; a second is spent on it to a twentieth at most. Where it stands is known here alone: whoever loses the
+    connection begins anew, for a cursor means nothing to another Redis. One whose archives cannot be deleted stops none
+    of the others.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, faults: Faults | None = None) -> None:
+        self._clock = clock
+        self._faults = Faults() if faults is None else faults
+        self._due = 0.0
+        self._cursor = b"0"
+        self._doomed: frozenset[tuple[int, int]] = frozenset()
+        self._scanned = False
+
+    async def step(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
+        """At most STEP_S and one call more; nothing before the next step is due. RedisRefused, and what the stores raise."""
+        now = self._clock()
+        if now < self._due or not self._faults.is_due(_ALL):
+            return
+        with self._faults.guard(_ALL):
+            if not self._doomed:
+                await self._begin(session, link, partitions)
+            self._scanned = bool(self._doomed) and (self._scanned or await self._scan(link, now + STEP_S))
+        if self._scanned:
+            await self._clear_all(session, now + STEP_S)
+        self._due = now + (REST_S if self._doomed else LOOK_S)
+
+    async def _begin(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
+        """The versions go up first, so that no plan made before a deletion can write behind the cursor."""
+        found = await session.deleted_namespaces(partitions)
+        due = [held for held in found if self._faults.is_due(_unit(*held[:2]))]
+        for p, namespace_id, version in due:
+            await _run(link, version_call(p, namespace_id, version))
+            await _run(link, ("HDEL", keys.NAMED, str(namespace_id)))
+        self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
+        self._cursor, self._scanned = b"0", False
+
+    async def _scan(self, link: RedisConnection, until: float) -> bool:
+        """Goes on from where the last step stopped; whether the pass came to its end."""
+        while True:
+            self._cursor, found = await _run(link, ("SCAN", self._cursor, "COUNT", _KEYS_A_SCAN))
+            gone = [key for key in found if keys.namespace_of(key) in self._doomed]
+            if gone:
+                await _run(link, ("UNLINK", *gone))
+            if self._cursor == b"0":
+                return True
+            if self._clock() >= until:
+                return False
+
+    async def _clear_all(self, session: LedgerSession, until: float) -> None:
+        """Deletes archives, some rows at a time, of one namespace after the other."""
+        for place in sorted(self._doomed):
+            with self._faults.guard(_unit(*place)):
+                if not await self._clear(session, [place[1]], until):
+                    return
+                await session.mark_dropped([place[1]])
+            self._doomed -= {place}
+
+    async def _clear(self, session: LedgerSession, ids: list[int], until: float) -> bool:
+        """Whether none is left of these."""
+        while await session.drop_archives(ids, _ROWS_A_CALL):
+            if self._clock() >= until:
+                return False
+        return True
+
+
+_ALL = WorkUnit(EVERYWHERE, DROP)
+
+
+def _unit(p: int, namespace_id: int) -> WorkUnit:
+    return WorkUnit(p, DROP, f"of namespace {namespace_id}")
+
+
+async def _run(link: RedisConnection, call: Call) -> Any:
+    (reply,) = await link.run([call])
+    if isinstance(reply, Exception):
+        raise RedisRefused(f"Redis refuses to drop a deleted namespace: {reply}")
+    return reply

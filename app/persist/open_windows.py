@@ -1,0 +1,83 @@
+"""The windows that are open: asked of Redis once for each namespace, and told by the ledger's rows from then on."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from ..drivers.redis import RedisConnection, RedisRefused, evalsha
+from ..drivers.scripts import load
+from ..model.namespace import Namespace
+from ..store import keys
+from ..store.boards import base_of
+from ..store.namespace_fields import fields_of
+from .ledger_row import LedgerRow
+
+ARCHIVE = load("evict_archived_window")
+
+#: Windows that are kept in mind, some 100 MB: beyond them all are forgotten and asked for anew.
+WINDOWS_MAX = 1_000_000
+
+
+class OpenWindows:
+    """Those of the namespaces whose windows are closed one day, in the partitions that this persister holds."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, set[str]] = {}
+        self._partitions: dict[int, int] = {}
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets what is another persister's from here on: its rows are not seen any more."""
+        for number, p in list(self._partitions.items()):
+            if p not in partitions:
+                self._forget(number)
+
+    def note(self, rows: Iterable[LedgerRow]) -> None:
+        """Rows that are in the ledger: what they moved lies in these windows. O(rows)."""
+        for row in rows:
+            entry = row.entry
+            if entry is not None and not row.quarantined:
+                held = self._held.get(entry.namespace_id)
+                if held is not None:
+                    held.update(map(base_of, entry.windows))
+
+    async def of(self, link: RedisConnection, namespace: Namespace) -> set[str]:
+        """The open windows of a namespace. O(1), and once O(what Redis keeps of it), in pieces. RedisRefused."""
+        held = self._held.get(namespace.id)
+        if held is None:
+            if sum(map(len, self._held.values())) > WINDOWS_MAX:
+                self.keep(())
+            # Known before Redis is asked: what comes in between is noted.
+            held = self._held[namespace.id] = set()
+            self._partitions[namespace.id] = namespace.partition
+            try:
+                held |= await _ask(link, namespace)
+            except BaseException:
+                self._forget(namespace.id)
+                raise
+        return held
+
+    def close(self, namespace: Namespace, windows: Iterable[str]) -> None:
+        """These are closed by now."""
+        self._held.get(namespace.id, set()).difference_update(windows)
+
+    def _forget(self, number: int) -> None:
+        self._held.pop(number, None)
+        self._partitions.pop(number, None)
+
+
+async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
+    """The windows with a board that are not closed. What an earlier version left of archived windows goes."""
+    boards: dict[str, list[str]] = defaultdict(list)
+    closed: dict[str, str] = {}
+    async for field, value in fields_of(link, namespace):
+        if field.startswith("v:"):
+            boards[base_of(field[2:])].append(field[2:])
+        elif field.startswith("x:"):
+            closed[field[2:]] = value
+    left = [window for window in boards if closed.get(window, "").startswith("a")]
+    for window in left:
+        names = [part for board in boards[window] for part in (board, 0)]
+        space = keys.space(namespace.partition, namespace.id)
+        (reply,) = await link.run([evalsha(ARCHIVE, [space], [window, 0, *names])])
+        if isinstance(reply, Exception):
+            raise RedisRefused(str(reply))
+    return boards.keys() - closed.keys()

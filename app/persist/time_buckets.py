@@ -1,0 +1,85 @@
+"""Counts by time: grants and amounts follow the ledger when there is time for it, sums of boards with its rows."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from functools import cache
+
+import asyncpg
+
+from ..drivers.postgres import queries
+from ..model.windows import day_begins, day_starts
+from ..model.zone import known_zone
+from .ledger_row import LedgerRow
+
+DENSE = 256  # grants of a user in an hour, from which on it is counted by minutes and by hundredths of a second
+_MINUTE = 60_000_000
+_HOUR = 60 * _MINUTE
+_DAY = timedelta(days=1)
+
+
+@cache
+def statement(name: str) -> str:
+    """One of those that begin with `moves`."""
+    return f"{queries()['moves']}\n{queries()[name]}"
+
+
+async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
+    """Grants and amounts of the ledger's rows by hours and days, and the live grants themselves.
+
+    spans: columns of partition, and the places behind which and up to which the rows lie. O(rows × log n).
+    """
+    await _add_days(connection, spans)
+    await connection.execute(queries()["drop_live"], *spans)
+    await connection.execute(queries()["add_live"], *spans)
+    hours = await connection.fetch(statement("add_activity"), *spans, DENSE)
+    if any(hour["fine"] for hour in hours):
+        await connection.execute(statement("add_fine"), *spans)
+    dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["fine"]]
+    if dense:
+        last = [spans[0], spans[4]]
+        await connection.execute(queries()["refine"], *map(list, zip(*dense, strict=True)), *last)
+
+
+async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
+    """The local days in which the rows' moments lie: worked out here, as boards have them, and nowhere else."""
+    unknown = await connection.fetch(statement("unknown_days"), *spans)
+    days = {
+        (row["zone"], starts, ends)
+        for row in unknown
+        for around in (-1, 0, 1)
+        for starts, ends in [_bounds(row["zone"], row["day"] + around * _DAY)]
+        if starts < ends  # a day that a zone left out has none
+    }
+    if days:
+        await connection.execute(queries()["add_zone_days"], *map(list, zip(*sorted(days), strict=True)))
+
+
+def _bounds(zone: str, day: date) -> tuple[int, int]:
+    return day_starts(known_zone(zone), day), day_starts(known_zone(zone), day + _DAY)
+
+
+async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRow]) -> None:
+    """What the `all` boards came to, with the rows that tell it; nothing where none moved a score. O(rows)."""
+    moved = _moved(rows)
+    if not moved:
+        return
+    spaces = await connection.fetch(queries()["zones_of"], list({space for space, _ in moved}))
+    zones = {row["id"]: known_zone(row["zone"]) for row in spaces}
+    buckets = []
+    for (space, minute), (change, came) in moved.items():
+        day = day_begins(zones.get(space, "UTC"), minute)
+        buckets.append((space, 0, day, str(change), came))
+        buckets.append((space, 1, minute - (minute - day) % _HOUR, str(change), came))
+    await connection.execute(queries()["add_board_sums"], *map(list, zip(*buckets, strict=True)))
+
+
+def _moved(rows: Iterable[LedgerRow]) -> dict[tuple[int, int], tuple[int, int]]:
+    """By namespace and minute of recording: what the scores of `all` changed by, and how many users came."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for row in rows:
+        if not row.counts or row.entry is None or not (row.change or row.came):
+            continue
+        at = row.entry.namespace_id, row.recorded_at - row.recorded_at % _MINUTE
+        change, came = found.get(at, (0, 0))
+        found[at] = change + row.change, came + row.came
+    return found

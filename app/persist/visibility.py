@@ -1,0 +1,129 @@
+"""Wishes that are not true yet, of the partitions that this persister holds: hiding, showing, erasing, letting go.
+
+Each step may be done again; what is remembered here only says how far the ledger has to be, and is found out anew.
+"""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
+from ..model.entry import GRANT, PlannedEntry
+from ..model.visibility import ERASE, RELEASE, VisibilityIntent
+from ..store import apply, keys
+from ..store.apply import CallRefused, Outcome
+from ..store.partitions import read_head
+from ..store.profile_cache import forget_name_call, forget_own_name_call
+from ..store.visibility import FORGET, clear_state_call, intent_from_row, move, plan, state_call
+from .erase import finish
+from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
+from .ledger_session import LedgerOffset, LedgerSession
+
+#: Wishes that are looked at in a pass: each moves a user on boards, and the ledger waits meanwhile.
+INTENTS_MAX = 100
+#: Seconds between two looks for states of users that are not needed any more.
+ENDS_S = 60.0
+
+
+class VisibilityWorker:
+    """One persister's share. `apply_link` knows apply.lua, `link` the small scripts."""
+
+    def __init__(self, link: RedisConnection, apply_link: RedisConnection, faults: Faults | None = None) -> None:
+        self._faults = Faults() if faults is None else faults
+        self._link = link
+        self._apply_link = apply_link
+        self._marks: dict[tuple[int, int], int] = {}
+        self._after = 0
+        self._ended = 0.0
+
+    async def look(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
+        """Does what can be done of what is open; those that have to wait, or fail, are met again the next time."""
+        rows = await session.fetch("open_intents", list(offsets), self._after, INTENTS_MAX)
+        self._after = rows[-1]["version"] if len(rows) == INTENTS_MAX else 0
+        if not rows:
+            self._marks.clear()
+        for row in rows:
+            intent = intent_from_row(row)
+            done = [p for p in row["open"] if p in offsets and await self._try(session, intent, p, offsets[p])]
+            if done:
+                await session.fetch("confirm_intent", intent.number, intent.version, done)
+        for row in await session.fetch("settled_erasures", self._faults.names(EVERYWHERE, ERASURE)):
+            with self._faults.guard(WorkUnit(EVERYWHERE, ERASURE, str(row["user_number"]))):
+                await self._erase(session, intent_from_row(row))
+        await session.fetch("drop_intents")
+        if monotonic() - self._ended >= ENDS_S:
+            await session.fetch("end_veils")
+            self._ended = monotonic()
+
+    async def _try(self, session: LedgerSession, intent: VisibilityIntent, p: int, offset: LedgerOffset) -> bool:
+        unit = WorkUnit(p, INTENT, f"{intent.number}, intent {intent.version},")
+        done = False
+        if self._faults.is_due(unit):
+            with self._faults.guard(unit):
+                done = await self._is_done(session, intent, p, offset)
+        return done
+
+    async def _is_done(self, session: LedgerSession, intent: VisibilityIntent, p: int, offset: LedgerOffset) -> bool:
+        if intent.desired_state == RELEASE:
+            await self._call(clear_state_call(p, intent))
+            return True
+        await self._call(state_call(p, intent, sure=True))
+        at = (intent.version, p)
+        if at not in self._marks:
+            # Whatever was applied before the state was there is in the ledger from this seq on.
+            self._marks[at] = int(await self._call(("HGET", keys.meta(p), "seq")))
+        if offset.seq < self._marks[at]:
+            return False
+
+        async def submit(p: int, entries: list[PlannedEntry]) -> list[Outcome]:
+            return await self._submit(p, entries, offset)
+
+        entries = (await plan(session.fetch, intent, [p])).get(p, [])
+        try:
+            moved = await move(submit, p, entries)
+        except CallRefused:
+            return False
+        if intent.desired_state != ERASE or not moved.done:
+            return moved.done
+        if moved.seq > offset.seq:
+            return False
+        if not await self._is_clear(session, intent, p, entries):
+            del self._marks[at]  # What is taken back meanwhile names the user, too.
+            return False
+        return True
+
+    async def _is_clear(
+        self, session: LedgerSession, intent: VisibilityIntent, p: int, entries: list[PlannedEntry]
+    ) -> bool:
+        """Whether the ledger holds all that names the user in a partition; their balances and days go."""
+        if any(
+            stray.claimed.kind == GRANT and stray.claimed.user == intent.name for stray in await session.open_heals(p)
+        ):
+            return False
+        if await session.deleted_namespaces([p]):
+            return False  # Their keys go first.
+        for ns in {entry.namespace.id for entry in entries}:
+            gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.space(p, ns)]
+            await self._call(evalsha(FORGET, gone, []))
+        return True
+
+    async def _submit(self, p: int, entries: list[PlannedEntry], offset: LedgerOffset) -> list[Outcome]:
+        head = await read_head(self._apply_link, p)
+        head.known = (offset.epoch, offset.seq, offset.digest)
+        (reply,) = await self._apply_link.run([apply.pack(p, entries, head)])
+        return apply.read(reply)
+
+    async def _erase(self, session: LedgerSession, intent: VisibilityIntent) -> None:
+        """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
+        # A server that wrote the profile to Postgres may write it to Redis yet: it is told that it comes too late.
+        (latest,) = await session.fetch("next_profile_version")
+        await self._call(forget_name_call(intent.name, latest["version"]))
+        for row in await session.fetch("profiles_of_user", intent.number):
+            await self._call(forget_own_name_call(row["partition"], row["id"], intent.name, latest["version"]))
+        await finish(session, intent)
+
+    async def _call(self, call: Call) -> Any:
+        (reply,) = await self._link.run([call])
+        if isinstance(reply, Exception):
+            raise RedisRefused(f"Redis refuses what is wished for a user: {reply}")
+        return reply

@@ -1,0 +1,78 @@
+"""Sealing windows that no grant can reach any more: one log entry each, submitted by who holds the partition."""
+
+from collections.abc import Iterable
+
+from ..drivers.redis import RedisConnection
+from ..model.namespace import Namespace
+from ..model.seal import is_due, seal_entry
+from ..model.windows import Window
+from ..store import apply
+from ..store.apply import CallRefused
+from ..store.namespace_cache import namespace_from_row
+from ..store.partitions import read_head
+from .faults import SEAL, Faults, WorkUnit
+from .ledger_session import LedgerOffset, LedgerSession
+from .open_windows import OpenWindows
+
+#: Namespaces whose windows are looked at in a pass: the others have theirs in the next.
+NAMESPACES_A_PASS = 200
+# A window is closed by now. What came in behind its seal names it, so it is tried again; `seen` may have forgotten it.
+_CLOSED = ("applied", "duplicate", "window_closed")
+
+
+class WindowCloser:
+    """Goes round the namespaces of the partitions held, some at a pass, so that no pass takes long."""
+
+    def __init__(self, windows: OpenWindows) -> None:
+        self._windows = windows
+        self._after = 0
+
+    async def seal(
+        self,
+        session: LedgerSession,
+        link: RedisConnection,
+        apply_link: RedisConnection,
+        offsets: dict[int, LedgerOffset],
+        now: int,
+        faults: Faults,
+    ) -> None:
+        """Closes the windows that are due at `now` (microseconds) and by the clock of Redis, too. O(open windows of the
+        namespaces looked at). A namespace that cannot be looked at is no other's fault."""
+        rows = await session.fetch("sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
+        self._after = rows[-1]["id"] if len(rows) == NAMESPACES_A_PASS else 0
+        for row in rows:
+            unit = WorkUnit(row["partition"], SEAL, f"of namespace {row['id']}")
+            if faults.is_due(unit):
+                with faults.guard(unit):
+                    await self._seal(link, apply_link, namespace_from_row(row), offsets[row["partition"]], now)
+
+    async def _seal(
+        self, link: RedisConnection, apply_link: RedisConnection, namespace: Namespace, offset: LedgerOffset, now: int
+    ) -> None:
+        due = _due(namespace, await self._windows.of(link, namespace), now)
+        if due:
+            self._windows.close(namespace, await _submit(apply_link, namespace, due, offset))
+
+
+def _due(namespace: Namespace, open_windows: Iterable[str], now: int) -> list[Window]:
+    """The windows that are to be closed now, the earliest first."""
+    windows = (namespace.calendar.find(name, now) for name in open_windows)
+    due = [window for window in windows if window is not None and is_due(namespace, window, now)]
+    return sorted(due, key=lambda window: (window.ends or 0, window.name))[: apply.ENTRIES_MAX]
+
+
+async def _submit(
+    link: RedisConnection, namespace: Namespace, windows: list[Window], offset: LedgerOffset
+) -> list[str]:
+    """The windows that are closed by now. What is refused (other rules, another head, Redis's clock) is due again at a
+    later pass."""
+    p = namespace.partition
+    try:
+        head = await read_head(link, p)
+        head.known = (offset.epoch, offset.seq, offset.digest)
+        (reply,) = await link.run([apply.pack(p, [seal_entry(namespace, window) for window in windows], head)])
+        outcomes = apply.read(reply)
+    except CallRefused:
+        return []
+    pairs = zip(windows, outcomes, strict=True)
+    return [window.name for window, outcome in pairs if outcome.code in _CLOSED]

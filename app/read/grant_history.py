@@ -1,0 +1,199 @@
+"""History out of the ledger."""
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from ..drivers.pauses import Pauses
+from ..drivers.postgres import Fetch, Postgres
+from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
+from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
+from ..model.meta import read_meta
+from ..model.moment import parse_moment
+from ..model.namespace import COUNTED, Namespace
+from ..model.visibility import visible_name
+from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
+from ..store import keys
+from ..store.log import counted_at, lag_behind
+from ..store.read_batcher import ReadBatcher
+
+#: Seconds that a read waits for a fresh grant to reach the ledger; after them it answers `503 store_unavailable`.
+WAIT_S_MAX = 2.0
+#: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them it tells what it
+#: lacks. Counting follows the rows within half a second, later where much comes.
+COUNTED_S_MAX = 1.0
+
+PageKey = tuple[datetime, int]  # of a grant among a user's: granted_at and seq
+_FIRST: PageKey = (LATEST, 0)  # before which all lie
+
+
+class GrantHistory:
+    """Grants as the ledger holds them. What comes from it carries lag_seq, the entries it lacks."""
+
+    def __init__(self, postgres: Postgres, batcher: ReadBatcher, clock: Callable[[], int]) -> None:
+        self._postgres = postgres
+        self._batcher = batcher
+        self._clock = clock
+
+    async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+        """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
+        since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
+        before = min(_parse_cursor(query.get("cursor")), (until, 0))
+        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        rows = await self._postgres.fetch("history", namespace.id, user, since, *before, limit + 1)
+        if not rows and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "grants": [grant_body(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if more else None,
+            "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
+        }
+
+    async def explain(
+        self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
+    ) -> dict[str, Any]:
+        """The live grants that a score is made of, newest first, and the score that they come to: of the best and of
+        the latest the one that counts (or those that equal it). Both are of one seq, that up to which the ledger is
+        counted by time; the user's last change is waited for, and lag_seq is what it lacks all the same. UserNotFound;
+        O(log n + limit + days with grants in the window)."""
+        before = _parse_cursor(query.get("cursor"))
+        await self._wait_until_counted(namespace, user)
+        async with self._postgres.snapshot() as fetch:
+            (offset,) = await fetch("counted", namespace.partition)
+            units, rows = await _explain(fetch, namespace, user, window, before, limit + 1)
+        lag = await lag_behind(self._batcher, namespace.partition, offset)
+        if units is None and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "namespace": namespace.name,
+            "user_id": user,
+            "window": window.name,
+            "score": None if units is None else namespace.number(units),
+            "grants": [grant_body(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if more else None,
+            "lag_seq": lag,
+        }
+
+    async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
+        """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        last, pauses = int(await self._batcher.call(("HGET", balances, "seq")) or 0), Pauses(COUNTED_S_MAX)
+        while True:
+            offset = await self._postgres.fetch_one("counted", namespace.partition)
+            if (offset is not None and offset["seq"] >= last) or pauses.are_over:
+                return
+            await pauses.next()
+
+    async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
+        """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable
+        where nobody has decided about it."""
+        letter = await self._postgres.fetch_one("letter", p, *place)
+        if letter is not None and letter["healed_seq"] is None:
+            raise not_recorded()
+        return letter is not None
+
+    async def _is_known(self, namespace: Namespace, user: str) -> bool:
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        return bool(await self._batcher.call(("EXISTS", balances)))
+
+    async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
+        """One grant with its revisions. What is fresh and not in the ledger yet is waited for. GrantNotFound,
+        StoreUnavailable."""
+        pauses = Pauses(WAIT_S_MAX)
+        while True:
+            rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
+            kind, revision = (CORRECTION, rows[-1]["revision"] + 1) if rows else (GRANT, 1)
+            name = entry_id(kind, namespace.id, grant_id, revision)
+            place = await counted_at(self._batcher, namespace.partition, name)
+            is_late = pauses.are_over
+            if place is None or (is_late and await self._is_dropped(namespace.partition, place)):
+                if not rows:
+                    raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
+                revisions = [_revision(namespace, row) for row in rows]
+                return {**grant_body(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
+            if is_late:
+                raise StoreUnavailable("the grant is not in the ledger yet")
+            await pauses.next()
+
+
+async def _explain(
+    fetch: Fetch, namespace: Namespace, user: str, window: Window, before: PageKey, limit: int
+) -> tuple[int | None, list[asyncpg.Record]]:
+    """A score, in scaled units, and the grants behind a place that it is made of; None where there are none at all."""
+    how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+    at = namespace.id, user, namespace.partition, window.name
+    if how in ("highest", "lowest"):
+        rows = await fetch("explain_best", *at, *before, limit)
+        first = rows or await fetch("explain_best", *at, *_FIRST, 1)
+        return first[0]["amount"] if first else None, rows
+    starts = EARLIEST if window.starts is None else from_micros(window.starts)
+    ends = LATEST if window.ends is None else from_micros(window.ends)
+    if how == "latest":
+        rows = await fetch("explain", *at, starts, ends, 0, 1)
+        return rows[0]["amount"] if rows else None, [row for row in rows if _place(row) < before]
+    counted = await fetch("activity", namespace.id, starts, ends, False, [user])
+    units = int(counted[0]["amount"]) if counted and counted[0]["grants"] else None
+    return units, await fetch("explain", *at, starts, *min(before, (ends, 0)), limit)
+
+
+def _place(row: asyncpg.Record) -> PageKey:
+    return row["granted_at"], row["seq"]
+
+
+def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    """A grant as the lists of grants tell it."""
+    return {
+        "grant_id": row["grant_id"],
+        "user_id": visible_name(row["user"]),
+        "amount": namespace.number(row["amount"]),
+        "category": row["category"],
+        "source": row["source"],
+        "source_id": row["source_id"],
+        "action": row["action"],
+        "session_id": row["session_id"],
+        "granted_at": row["granted_at"],
+        "recorded_at": row["recorded_at"],
+        "voided": row["voided"],
+        "quarantined": row["verb"] == QUARANTINE,
+        "revision": row["revision"],
+        "epoch": row["epoch"],
+        "seq": row["seq"],
+        "meta": read_meta(row["meta"]),
+    }
+
+
+def _revision(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    """One of a grant's revisions: the grant as it was from then on, and what was done, why and by whose key."""
+    told = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
+    return {**grant_body(namespace, row), **told}
+
+
+def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
+    """A time in a query. Invalid, naming it."""
+    text = query.get(name)
+    if text is None:
+        return None
+    return parse_moment(text, f"?{name}")
+
+
+def _cursor(row: asyncpg.Record) -> str:
+    micros = to_micros(row["granted_at"])
+    return base64.urlsafe_b64encode(f"{micros} {row['seq']}".encode()).decode().rstrip("=")
+
+
+def _parse_cursor(text: str | None) -> PageKey:
+    """Where a page ended: what comes next lies before it. Invalid."""
+    if text is None:
+        return _FIRST
+    try:
+        micros, seq = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).split()
+        if not 0 <= int(seq) < 2**63:
+            raise ValueError
+        return from_micros(int(micros)), int(seq)
+    except (ValueError, OverflowError):
+        raise Invalid("is not a cursor of this list", field="?cursor") from None

@@ -1,0 +1,55 @@
+"""Scores in a path or a query, and the bounds that they make."""
+
+import re
+from collections.abc import Mapping
+
+from ..model.errors import AmountRange, AmountScale, Invalid
+from ..model.namespace import Namespace
+from ..model.score import UNITS_MAX, to_units
+
+BOUNDS = ("min_score", "max_score", "exclusive")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
+
+
+def units_of(namespace: Namespace, text: str, field: str) -> int:
+    """A score in scaled units. Invalid."""
+    if not _NUMBER.fullmatch(text):
+        raise Invalid("must be a number", field=field)
+    try:
+        return to_units(text, namespace.rules.scale, field)
+    except AmountScale:
+        raise Invalid(f"at most {namespace.rules.scale} decimal places are kept here", field=field) from None
+    except AmountRange:
+        raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
+
+
+def score_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
+    """The lowest and the highest score that are asked for, both included, in scaled units. Scores are whole numbers of
+    those, so an exclusive bound is the inclusive one beside it; where they cross so, none is left. Invalid."""
+    exclusive = _exclusive(query)
+    low, high = -UNITS_MAX, UNITS_MAX
+    if "min_score" in query:
+        low = units_of(namespace, query["min_score"], "?min_score")
+    if "max_score" in query:
+        high = units_of(namespace, query["max_score"], "?max_score")
+    if low > high:
+        raise Invalid("must not lie above max_score", field="?min_score")
+    return low + ("min" in exclusive), high - ("max" in exclusive)
+
+
+def key_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
+    """The same as the lowest and the highest key that a board may show. Invalid."""
+    low, high = score_bounds(query, namespace)
+    return (low, high) if namespace.sign > 0 else (-high, -low)
+
+
+def _exclusive(query: Mapping[str, str]) -> list[str]:
+    if "exclusive" not in query:
+        return []
+    named = query["exclusive"].split(",")
+    for name in named:
+        if name not in ("min", "max"):
+            raise Invalid("knows min and max, separated by a comma", field="?exclusive")
+        if f"{name}_score" not in query:
+            raise Invalid(f"needs {name}_score", field="?exclusive")
+    return named

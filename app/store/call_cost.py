@@ -1,0 +1,227 @@
+"""What a call of `lua/apply.lua` costs, so that no call keeps everybody else waiting for long.
+
+A cost is an estimate of the script's own time in microseconds, on boards of 100,000 users.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from math import inf
+from typing import NamedTuple
+
+from ..model.entry import PlannedEntry
+from ..model.namespace import Namespace, Rules
+
+#: Cost that one call may have: some 500 grants of the default rules. Others of the same Redis wait so long at most.
+CALL_US_MAX = 25_000
+#: Entries a call: more would save nothing, and what a call brings in bytes stays small.
+CALL_ENTRIES_MAX = 500
+#: Bytes of entries a call: what the script's arguments may take of Redis' memory at once.
+CALL_BYTES_MAX = 256 * 1024
+
+#: Cost of an entry, whatever it moves: its id, its line in the log, its user's balances.
+_ENTRY_US = 20
+#: Cost of each label whose balance an entry moves.
+_LABEL_US = 2
+#: Cost of a user's day, where streaks are on: a key of its own.
+_DAY_US = 6
+#: Cost of each KiB that the log has to take.
+_KIB_US = 7
+#: Cost of each limit of a user's velocity.
+_VELOCITY_US = 16
+#: Cost of each namespace in a call.
+_NAMESPACE_US = 15
+#: Cost of a board in a call, whoever is moved on it.
+_BOARD_US = 20
+#: Cost of one user's score on one board.
+_MOVE_US = 6
+#: Cost of a user's score on a board where an entry before it in the call moves it, too.
+_MOVE_AGAIN_US = 2
+#: Cost of a score that goes to another place, or comes from there: hiding, showing, erasing.
+_VISIBILITY_US = 14
+#: Cost of each board and balance that a user's first correction in a call names: it is read out of a text.
+_CORRECTED_US = 3
+#: Answers that are kept of how dear a move is: there are 16 kinds of rules.
+_RATES_CACHED_MAX = 16
+#: Moves of entries that name no board: plain grants, and backfilled ones.
+_UNNAMED = ("", "b")
+
+
+class _Rates(NamedTuple):
+    """What a namespace's rules make of a board and of a move."""
+
+    board: int
+    move: int
+
+
+@lru_cache(maxsize=_RATES_CACHED_MAX)
+def _rates(ordered: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
+    board = _BOARD_US + 8 * ordered + 12 * dense + 24 * bounded + 5 * latest
+    move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * latest
+    return _Rates(board, move)
+
+
+def _rates_of(rules: Rules) -> _Rates:
+    return _rates(
+        rules.tie_break != "none", rules.ranking == "dense", rules.bounded_sums, rules.aggregation == "latest"
+    )
+
+
+class _Boards:
+    """The boards of one namespace in a call. rate: the cost of each, whoever is moved on it."""
+
+    __slots__ = ("names", "rate")
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.names: set[str] = set()
+
+
+class _BoardSet:
+    """A set of boards that entries of a call move together. entry: an entry's cost beside its moves; move, again: of a
+    user's moves, the first time and after it. users: each with what their first entry cost because it corrects."""
+
+    __slots__ = ("again", "entry", "move", "users")
+
+    def __init__(self, entry: int, move: int, again: int) -> None:
+        self.entry, self.move, self.again = entry, move, again
+        self.users: dict[str, int] = {}
+
+
+class CallCost:
+    """The cost of a call while entries join it: what they share (boards, users on them) is counted once."""
+
+    __slots__ = ("_namespaces", "_targets", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._namespaces: dict[int, _Boards] = {}
+        self._targets: dict[tuple[int, tuple[str, ...]], _BoardSet] = {}
+
+    def add(self, entry: PlannedEntry, us_max: float = inf) -> bool:
+        """Takes an entry in unless the total would pass `us_max`; whether it did. O(1) where its boards are in the call
+        already, else O(its boards)."""
+        target, joining, user = self._targets.get((entry.namespace.id, entry.windows)), 0, entry.body.user
+        corrected = 0
+        is_new = target is None
+        if target is None:
+            target, joining = self._target_of(entry)
+        total = self.total + joining + target.entry + _own_cost(entry)
+        if user in target.users:
+            total += target.again
+        else:
+            corrected = _corrected_cost(entry) if entry.ops else 0
+            total += target.move + corrected
+        if total > us_max:
+            return False
+        if is_new:
+            self._enter(entry, target)
+        target.users.setdefault(user, corrected)
+        self.total = total
+        return True
+
+    def total_with(self, other: "CallCost") -> int:
+        """The total of one call that does the work of this one and then of the other. O(boards + users)."""
+        total = self.total + other.total
+        for number, theirs in other._namespaces.items():
+            if (ours := self._namespaces.get(number)) is not None:
+                total -= _NAMESPACE_US + ours.rate * len(ours.names & theirs.names)
+        for key, their in other._targets.items():
+            if (our := self._targets.get(key)) is not None:
+                both = our.users.keys() & their.users.keys()
+                total -= (our.move - our.again) * len(both) + sum(their.users[user] for user in both)
+        return total
+
+    def merge(self, other: "CallCost") -> None:
+        """Takes the work of another call in, too. O(boards + users of the other one)."""
+        self.total = self.total_with(other)
+        for number, theirs in other._namespaces.items():
+            self._namespaces.setdefault(number, _Boards(theirs.rate)).names |= theirs.names
+        for key, their in other._targets.items():
+            our = self._targets.setdefault(key, _BoardSet(their.entry, their.move, their.again))
+            our.users = their.users | our.users  # the first entry of a user is ours
+
+    def _target_of(self, entry: PlannedEntry) -> tuple[_BoardSet, int]:
+        """A set of boards that is not in the call yet, and the cost of what it would bring."""
+        namespace, boards = entry.namespace, entry.windows
+        rates, held = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
+        bringing = rates.board * len(boards) + _NAMESPACE_US
+        if held is not None:
+            bringing = rates.board * len(set(boards) - held.names)
+        return _BoardSet(_entry_cost(namespace), rates.move * len(boards), _MOVE_AGAIN_US * len(boards)), bringing
+
+    def _enter(self, entry: PlannedEntry, target: _BoardSet) -> None:
+        namespace, boards = entry.namespace, entry.windows
+        held = self._namespaces.get(namespace.id)
+        if held is None:
+            held = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
+        held.names.update(boards)
+        self._targets[namespace.id, boards] = target
+
+
+def _entry_cost(namespace: Namespace) -> int:
+    """What any entry of a namespace costs beside its moves."""
+    rules = namespace.rules
+    return _ENTRY_US + _DAY_US * rules.streaks + _VELOCITY_US * len(rules.velocity or ())
+
+
+def _own_cost(entry: PlannedEntry) -> int:
+    """What an entry costs by what it carries."""
+    cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
+    if not entry.ops:
+        return cost
+    return cost + _VISIBILITY_US * len(entry.windows) if entry.ops[:1] == "h" else cost
+
+
+def _corrected_cost(entry: PlannedEntry) -> int:
+    """What a user's first correction in a call costs beside its moves."""
+    is_correction = entry.ops not in _UNNAMED and entry.ops[0] != "h"
+    return _CORRECTED_US * (len(entry.windows) + len(entry.labels)) if is_correction else 0
+
+
+def entry_cost(entry: PlannedEntry) -> int:
+    """The cost of a call that holds one entry alone, in microseconds. O(1)."""
+    namespace, rates = entry.namespace, _rates_of(entry.namespace.rules)
+    shared = _NAMESPACE_US + _entry_cost(namespace)
+    ops = (rates.board + rates.move) * len(entry.windows) + _corrected_cost(entry)
+    return shared + _own_cost(entry) + ops
+
+
+def write_cost(entries: Iterable[PlannedEntry]) -> int:
+    """The cost of a call that holds these entries, in microseconds. O(entries + boards)."""
+    cost = CallCost()
+    for entry in entries:
+        cost.add(entry)
+    return cost.total
+
+
+class Portion(NamedTuple):
+    """Entries for one call, and what makes up the call's cost."""
+
+    entries: Sequence[PlannedEntry]
+    shared: CallCost
+
+    @property
+    def cost(self) -> int:
+        """Microseconds."""
+        return self.shared.total
+
+
+def entries_cost(count: int) -> int:
+    """What so many entries cost at least, before anything is known of them."""
+    return _ENTRY_US * count
+
+
+def portions(entries: Sequence[PlannedEntry], us_max: int = CALL_US_MAX) -> Iterator[Portion]:
+    """Entries in calls within the bounds, in order; one entry is never divided. O(entries + boards)."""
+    first, size, cost = 0, 0, CallCost()
+    for i, entry in enumerate(entries):
+        own, count = len(entry.packed), i - first
+        is_full = count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX
+        if count and (is_full or not cost.add(entry, us_max)):
+            yield Portion(entries[first:i], cost)
+            first, size, cost = i, 0, CallCost()
+        if i == first:
+            cost.add(entry)
+        size += own
+    if entries:
+        yield Portion(entries[first:], cost)

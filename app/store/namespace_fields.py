@@ -1,0 +1,32 @@
+"""What Redis keeps once a namespace, read some fields at a time: it may hold many, and everybody waits meanwhile."""
+
+import re
+from collections.abc import AsyncIterator
+
+from ..drivers.redis import Call, RedisConnection, ask
+from ..model.namespace import Namespace
+from . import keys
+from .boards import base_of
+
+#: Fields that one call may go through: some hundred µs.
+FIELDS_A_CALL_MAX = 1_000
+_GLOB = re.compile(r"([*?\[\]\\])")
+
+
+async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
+    """Fields with a beginning, and their values. Those that are there all the time are told; O(the hash), in pieces.
+    Refused."""
+    key, cursor = keys.space(namespace.partition, namespace.id), b"0"
+    match: Call = ("MATCH", _GLOB.sub(r"\\\1", beginning) + "*") if beginning else ()
+    while True:
+        cursor, flat = await ask(link, ("HSCAN", key, cursor, *match, "COUNT", FIELDS_A_CALL_MAX))
+        for field, value in zip(flat[::2], flat[1::2], strict=True):
+            yield field.decode(errors="replace"), value.decode(errors="replace")
+        if cursor == b"0":
+            return
+
+
+async def boards_of_window(link: RedisConnection, namespace: Namespace, window: str) -> list[str]:
+    """The window's boards that ever stood in Redis, until it is archived. Refused."""
+    fields = fields_of(link, namespace, f"v:{window}")
+    return sorted({field[2:] async for field, _ in fields if base_of(field[2:]) == window})

@@ -1,0 +1,152 @@
+"""What a user's grants other than some make of cells: a board's score, a label's balance, a day.
+
+Who has few grants is read whole. Of a user with many grants only those are read that decide: the best or the last live
+one of each cell out of `live_grants`, which follows the ledger at some distance, and the rows behind it. A cell where
+none is found so, because its grants are few among the others, is worked out of the rows of its stretch of time.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+
+from ..drivers.postgres import Fetch
+from ..model.correction import Cell
+from ..model.namespace import Namespace
+from ..model.tie_break import latest_place
+from ..model.windows import EARLIEST, LATEST, day_starts, to_micros
+from .boards import base_of
+
+#: Rows of a user up to which all of them are read: that costs as much as the look-ups by index for some 40 boards.
+ROWS_FEW_MAX = 500
+#: Live grants of a user that are looked at for one cell: a label that one grant in a hundred has is mostly found.
+PASSED_OVER_MAX = 500
+#: Hours that a zone's clock may differ from UTC: the largest that ever was is 15:56.
+ZONE_HOURS_MAX = 16
+
+
+class CellQuery(NamedTuple):
+    """A cell, and what a grant in it has; None where any will do. since, until: microseconds."""
+
+    cell: str
+    window: str | None = None
+    category: str | None = None
+    source: str | None = None
+    day: date | None = None
+    since: int = to_micros(EARLIEST)
+    until: int = to_micros(LATEST)
+
+
+async def other_grants_cells(
+    fetch: Fetch,
+    namespace: Namespace,
+    user: str,
+    grant_ids: Sequence[str],
+    cells: Sequence[str],
+    seqs: Sequence[int] = (),
+) -> dict[str, Cell]:
+    """What a user's live grants other than some make of each cell; those without any are left out. Of a user with many
+    grants a cell tells no more than what its namespace counts, and the moment of its last grant where it is `all`, or
+    scores are not the best.
+
+    A duplicate that is not taken back and an open dead letter count as one more grant, but for those of some seqs.
+    O(cells × log n + rows behind the live grants), and O(the user's grants in its stretch) for a cell in which hardly
+    any are. Errors are those of `fetch`.
+    """
+    how = namespace.counted if namespace.by_moment else None
+    ids, names = list(grant_ids), list(cells)
+    args = (namespace.id, user, ids, names, list(seqs), how)
+    ((has_many,),) = await fetch("has_many_rows", namespace.id, user, ROWS_FEW_MAX)
+    if not has_many:
+        return {row["cell"]: cell_from_row(row) for row in await fetch("other_cells", *args, None)}
+    # Before the live grants, which may follow in between: a grant found twice does no harm, one found nowhere would.
+    recent = {row["cell"]: cell_from_row(row) for row in await fetch("recent_cells", *args, namespace.partition)}
+    wanted = [_wanted(namespace, name) for name in names]
+    found = await _first_of(fetch, namespace, user, ids, wanted, how)
+    absent = [want for want in wanted if want.cell not in found]
+    if absent:
+        rows = await fetch("sparse_cells", *_args(namespace, user, ids, absent), namespace.counted, namespace.by_moment)
+        found |= {row["cell"]: cell_from_row(row) for row in rows}
+    return {
+        name: _joined(namespace, [cell for held in (found, recent) if (cell := held.get(name)) is not None])
+        for name in names
+        if name in found or name in recent
+    }
+
+
+def cell_from_row(row: asyncpg.Record) -> Cell:
+    """A cell from its row."""
+    tie = None if row["tie"] is None else int(row["tie"])
+    return Cell(row["highest"], row["lowest"], row["latest"], row["latest_at"], row["latest_seq"], tie)
+
+
+async def _first_of(
+    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], wanted: Sequence[CellQuery], how: str | None
+) -> dict[str, Cell]:
+    """The cells of which a grant that decides is found by index."""
+    rest = (how, namespace.partition, PASSED_OVER_MAX)
+    days = [want for want in wanted if want.day is not None]
+    if namespace.counted in ("sum", "latest"):
+        inner = [_inner_day(namespace, want) for want in wanted]
+        rows = await fetch("cells_by_moment", *_args(namespace, user, ids, inner), *rest)
+        found = {row["cell"]: cell_from_row(row) for row in rows}
+        return {name: cell for name, cell in found.items() if how is None or cell.tie is not None}
+    others = [want for want in wanted if want.day is None]
+    rows = await fetch("cells_by_amount", *_args(namespace, user, ids, others), *rest)
+    found = {row["cell"]: cell_from_row(row) for row in rows}
+    timed = [want for want in wanted if want.cell == "all"] + [_inner_day(namespace, want) for want in days]
+    rows = await fetch("last_moments", *_args(namespace, user, ids, timed), PASSED_OVER_MAX)
+    moments = {row["cell"]: cell_from_row(row) for row in rows}
+    if "all" in found and "all" in moments:
+        last = moments["all"]
+        found["all"] = found["all"]._replace(latest=last.latest, latest_at=last.latest_at, latest_seq=last.latest_seq)
+    else:
+        found.pop("all", None)
+    return found | {want.cell: moments[want.cell] for want in days if want.cell in moments}
+
+
+def _args(namespace: Namespace, user: str, ids: list[str], wanted: Sequence[CellQuery]) -> tuple[object, ...]:
+    columns = zip(*wanted, strict=True) if wanted else ((),) * len(CellQuery._fields)
+    return (namespace.id, user, ids, *map(list, columns))
+
+
+def _wanted(namespace: Namespace, cell: str) -> CellQuery:
+    """What a cell's name says."""
+    kind, _, name = cell.partition(":")
+    match kind:
+        case "c":
+            return CellQuery(cell, category=name)
+        case "s":
+            return CellQuery(cell, source=name)
+        case "d":
+            day = date.fromisoformat(name)
+            start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+            slack = _micros(timedelta(hours=ZONE_HOURS_MAX))
+            return CellQuery(cell, day=day, since=start - slack, until=start + _micros(timedelta(days=1)) + slack)
+    base = base_of(cell)
+    want = CellQuery(cell, window=base, category=cell[len(base) + 1 :] or None)
+    window = namespace.calendar.find(base, 0)
+    if window is None or window.starts is None or window.ends is None:
+        return want
+    return want._replace(since=window.starts, until=window.ends)
+
+
+def _inner_day(namespace: Namespace, want: CellQuery) -> CellQuery:
+    """Of a day the stretch that is most likely: the user's own zone may be another."""
+    if want.day is None:
+        return want
+    zone, next_day = namespace.rules.timezone, want.day + timedelta(days=1)
+    return want._replace(since=day_starts(zone, want.day), until=day_starts(zone, next_day))
+
+
+def _micros(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def _joined(namespace: Namespace, cells: Iterable[Cell]) -> Cell:
+    """One cell of one or two."""
+    held = list(cells)
+    last = max(held, key=lambda cell: (cell.latest_at, cell.latest_seq))
+    tie = latest_place(cell.line_key(namespace.counted) for cell in held) if namespace.by_moment else None
+    return Cell(max(cell.highest for cell in held), min(cell.lowest for cell in held), *last[2:5], tie)

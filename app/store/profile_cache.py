@@ -1,0 +1,274 @@
+"""What users are called: truth in Postgres, one hash in Redis for all boards, cached in every process.
+
+`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8), and where it has
+moved, whose names changed (decision 67). A name is written and counted in one step, so whoever has read the number
+reads every name that it counts.
+
+A namespace may call users otherwise (decision 27): a hash of its own, with a counter of its own, so that nobody else's
+caches are emptied. Which namespaces do so is told by the directory's changes; of all others nothing is asked.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ..drivers.redis import Call
+from ..model.namespace import Namespace
+from ..model.profile import NamespaceProfile, Profile
+from . import keys
+from .changes import ALL_CHANGED, PROFILES_FIELD, Changed, missed_call, name_changed, read_missed_users
+from .recent_changes import RecentChanges
+
+#: Names of users that a process remembers; beyond them all are forgotten and read from Redis again.
+CACHED_MAX = 100_000
+#: Namespaces with names of their own whose latest changes a process remembers: 15 MB, with 512 users each.
+NAMED_MAX = 200
+_STEPS = 1 << 40  # more than the positions of one `RecentChanges`
+CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
+
+_encode = msgspec.json.Encoder().encode
+
+
+class DisplayProfile(msgspec.Struct, frozen=True):
+    """What a board shows of a profile, and the zone in which the user's days begin."""
+
+    display_name: str | None = None
+    avatar: str | None = None
+    timezone: str | None = None
+
+
+class ProfilesVersion(NamedTuple):
+    """Up to which changes names are known: of the deployment's, and of a namespace's own (0: it has none)."""
+
+    changes: int
+    own: int
+
+
+class UserZones(NamedTuple):
+    """The zones of those users who have one of their own, as they were when so many profiles had changed."""
+
+    changes: int
+    users: Sequence[str]
+    by_user: Mapping[str, str]
+
+
+NO_PROFILE = DisplayProfile()
+_decode = msgspec.json.Decoder(DisplayProfile).decode
+#: Where no user's zone matters.
+NO_ZONES = UserZones(0, (), {})
+
+_decode_own = msgspec.json.Decoder(NamespaceProfile).decode
+
+
+class ProfileCache:
+    """This process's view: what changes is dropped from its cache."""
+
+    def __init__(self) -> None:
+        self.call: Callable[[Call], Awaitable[object]]
+        self._recent = RecentChanges()
+        self._own: dict[int, RecentChanges] = {}
+        self._own_begin = 0
+        self._known: dict[str, DisplayProfile | None] = {}
+        self._named: frozenset[int] | None = None
+        self._forgotten = 0
+
+    def forget_named(self, changed: Changed) -> None:
+        """Which namespaces call users by names of their own is asked again where that may have changed: it is told as a
+        change without a name."""
+        if changed.is_all:
+            self._named = None
+            self._forgotten += 1
+
+    @property
+    def changes(self) -> int:
+        """Rises with each change of a profile that this process learns of; 0 while nobody has ever had one."""
+        return self._recent.position
+
+    def notice(self, number: int, users: Sequence[str] | None = None) -> None:
+        """Where the counter of changes has moved to, and whose profiles changed since it was noticed last, in order;
+        None: anybody's may have. O(users)."""
+        if number == self._recent.number == 0:
+            return
+        self._recent.follow(number, users)
+        if users is None:
+            self._known.clear()
+        else:
+            for user in users:
+                self._known.pop(user, None)
+
+    async def of(self, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
+        """The names of those who have a profile, with every change that `changes` counted when this was called.
+
+        One call for all whom the cache lacks, and none while the whole deployment has no profile. StoreUnavailable.
+        """
+        changes = self.changes
+        if not changes:
+            return {}
+        found = {user: self._known[user] for user in users if user in self._known}
+        lacking = [user for user in users if user not in found]
+        if lacking:
+            raw = await self.call(("HMGET", keys.PROFILES, *lacking))
+            assert isinstance(raw, list)
+            read = {user: None if value is None else _parse(value) for user, value in zip(lacking, raw, strict=True)}
+            found |= read
+            self._keep(read, changes)
+        return {user: name for user, name in found.items() if name is not None}
+
+    async def shown(self, namespace: Namespace, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
+        """What the boards of a namespace show: a name or a picture of its own, else the deployment's. One call more
+        where the namespace has any. StoreUnavailable."""
+        found = await self.of(users)
+        if not users or self.known_version(namespace) is not None or not await self._is_named(namespace):
+            return found
+        raw = await self.call(("HMGET", keys.names_in(namespace.partition, namespace.id), *users))
+        assert isinstance(raw, list)
+        own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
+        return {**found, **{user: _merged(name, found.get(user, NO_PROFILE)) for user, name in own.items()}}
+
+    def known_version(self, namespace: Namespace) -> ProfilesVersion | None:
+        """What `version_in` would tell, where that needs no call; else None."""
+        named = self._named
+        return None if named is None or namespace.id in named else ProfilesVersion(self.changes, 0)
+
+    async def version_in(self, namespace: Namespace) -> ProfilesVersion:
+        """What changes with each change of a name that a namespace shows: those read from now on hold all that it
+        counts. One call where the namespace has names of its own, and one more after a change. StoreUnavailable."""
+        own = 0
+        if self.known_version(namespace) is None and await self._is_named(namespace):
+            own = await self._follow_own(namespace)
+        return ProfilesVersion(self.changes, own)
+
+    def has_changed(self, namespace: Namespace, users: Sequence[str], since: ProfilesVersion) -> bool:
+        """Whether what a namespace calls one of them may have changed since then, as far as this process knows.
+        O(users)."""
+        own = self._own.get(namespace.id)
+        if self._recent.has_changed(users, since.changes):
+            return True
+        return own.has_changed(users, since.own) if own is not None else since.own > 0
+
+    async def _follow_own(self, namespace: Namespace) -> int:
+        """The position of a namespace's own names, with all that has changed by now. StoreUnavailable."""
+        number = await self.own_version(namespace)
+        recent = self._own.get(namespace.id)
+        if recent is None:
+            if len(self._own) >= NAMED_MAX:
+                del self._own[next(iter(self._own))]
+            # What was read before this one began must never look as if it were read since.
+            self._own_begin += _STEPS
+            recent = self._own[namespace.id] = RecentChanges(number, self._own_begin)
+        before = recent.number
+        if number == before:
+            return recent.position
+        key = keys.names_in(namespace.partition, namespace.id)
+        call = missed_call(before, number, key, CHANGES_FIELD)
+        reply = None if call is None else await self.call(call)
+        if recent.number == before:
+            recent.follow(number, read_missed_users(reply, before))
+        elif recent.number < number:  # Others asked meanwhile, but for less.
+            recent.follow(number, None)
+        return recent.position
+
+    async def own_version(self, namespace: Namespace) -> int:
+        """How often the namespace's own names have changed. StoreUnavailable."""
+        if not await self._is_named(namespace):
+            return 0
+        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), CHANGES_FIELD))
+        return int(raw) if isinstance(raw, bytes) else 0
+
+    async def profile_in(self, namespace: Namespace, user: str) -> NamespaceProfile | None:
+        """A user's profile of a namespace. StoreUnavailable."""
+        if not await self._is_named(namespace):
+            return None
+        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), user))
+        return _decode_own(raw.partition(b" ")[2]) if isinstance(raw, bytes) else None
+
+    async def _is_named(self, namespace: Namespace) -> bool:
+        named = self._named
+        if named is None:
+            forgotten = self._forgotten
+            raw = await self.call(("HKEYS", keys.NAMED))
+            assert isinstance(raw, list)
+            named = frozenset(map(int, raw))
+            if forgotten == self._forgotten:
+                self._named = named
+        return namespace.id in named
+
+    async def zones_of(self, users: Sequence[str]) -> Mapping[str, str]:
+        """The time zones of those who have one of their own. StoreUnavailable."""
+        names = await self.of(users)
+        return {user: name.timezone for user, name in names.items() if name.timezone is not None}
+
+    async def zones(self, users: Sequence[str]) -> UserZones:
+        """The time zones of users, and when that was. StoreUnavailable; no call without users."""
+        changes = self.changes
+        return UserZones(changes, users, await self.zones_of(users) if users else {})
+
+    async def still_hold(self, zones: UserZones) -> bool:
+        """Whether zones are still what they were read to be. No call where none of these profiles has changed since.
+        StoreUnavailable."""
+        if not self._recent.has_changed(zones.users, zones.changes):
+            return True
+        now = await self.zones_of(zones.users)
+        return all(now.get(user) == zones.by_user.get(user) for user in zones.users)
+
+    def _keep(self, read: Mapping[str, DisplayProfile | None], changes: int) -> None:
+        """Kept is whose name has not changed since it was asked for: a later round may have dropped it already."""
+        if changes != self.changes:
+            read = {user: name for user, name in read.items() if not self._recent.has_changed((user,), changes)}
+        if len(self._known) + len(read) > CACHED_MAX:
+            self._known.clear()
+        self._known.update(read)
+
+
+def _parse(value: bytes) -> DisplayProfile:
+    """A profile as Redis caches it, `<version> <JSON>`."""
+    return _decode(value.partition(b" ")[2])
+
+
+def _merged(own: DisplayProfile, wide: DisplayProfile) -> DisplayProfile:
+    return DisplayProfile(
+        wide.display_name if own.display_name is None else own.display_name,
+        wide.avatar if own.avatar is None else own.avatar,
+        wide.timezone,
+    )
+
+
+def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Call:
+    """The call that writes a user's name and counts it; a later version stays. erased: what `erased_call` told before
+    the profile was read; −1 is answered where the user may have been erased since."""
+    value = f"{version} ".encode() + _encode(profile)
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, value, erased)
+
+
+def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0) -> Call:
+    """The call that writes a user's name of a namespace and counts it there, as `name_call` does."""
+    key = keys.names_in(p, ns)
+    return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile), erased)
+
+
+def forget_name_call(user: str, version: int) -> Call:
+    """The call that takes an erased user's name away; what is written by a profile up to a version is refused then."""
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, b"", version)
+
+
+def forget_own_name_call(p: int, namespace_id: int, user: str, version: int) -> Call:
+    """The call that takes an erased user's name of a namespace away, as `forget_name_call` does."""
+    key = keys.names_in(p, namespace_id)
+    return name_changed(key, key, CHANGES_FIELD, user, b"", version)
+
+
+def erased_call() -> Call:
+    """The call that tells the latest version with which a name was taken away, if any; of the deployment's names, which
+    are taken away first and with the same one as those of namespaces."""
+    return ("HGET", keys.DEPLOYMENT, f"{PROFILES_FIELD}:erased")
+
+
+async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
+    """Has every process know that a namespace calls users by names of its own. Where that broke off the next one finds
+    a 0, and does it again. StoreUnavailable."""
+    if await call(("HGET", keys.NAMED, str(namespace_id))) == b"1":
+        return
+    for step in (("HSET", keys.NAMED, str(namespace_id), "0"), ALL_CHANGED):
+        await call(step)
+    await call(("HSET", keys.NAMED, str(namespace_id), "1"))

@@ -1,0 +1,231 @@
+"""Reads gathered: calls wait for the round under way and travel together; equal calls of one round share one answer."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from time import monotonic
+from typing import Any
+
+from ..drivers.backlog_shares import BacklogShares
+from ..drivers.caller import CALLER, is_stranger
+from ..drivers.fair_queue import FairQueue
+from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, unavailable
+from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
+from . import keys
+from .changes import EVERYTHING, PROFILES_FIELD, Changed, missed_call, read_missed, read_missed_users
+
+#: Calls of one round: some ms of Redis. One that asks for much counts as several, here and in all bounds below.
+ROUND_CALLS_MAX = 256
+#: Of these, so many are left for clients without a key whoever else waits: a public board goes on being read.
+ROUND_STRANGERS_MIN = 64
+#: Calls that wait, of clients with a key and of the process itself.
+BACKLOG_CALLS_MAX = 10_000
+#: Calls that wait, of clients without a key.
+STRANGERS_CALLS_MAX = 5_000
+#: Calls that a client gets in a turn: a board needs one or two.
+TURN_CALLS_MAX = 4
+#: Seconds until a call is answered, in the queue and on its way: a phone gives up soon after.
+WAIT_S_MAX = 2.0
+#: Seconds between two looks for calls that have waited too long.
+SWEEP_S = 0.25
+
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", PROFILES_FIELD)
+
+
+class ReadCall:
+    """One call and those who wait for its reply."""
+
+    __slots__ = ("arrived", "call", "caller", "key", "shares", "taken", "waiters", "weight")
+
+    def __init__(self, call: Call, key: Hashable, caller: str, shares: BacklogShares, weight: int) -> None:
+        self.call = call
+        self.key = key
+        self.caller = caller
+        self.shares = shares
+        self.weight = weight
+        self.waiters: list[asyncio.Future[Any]] = []
+        self.arrived = monotonic()
+        self.taken = False
+
+    def join(self) -> "asyncio.Future[Any]":
+        """A future of the reply. Everybody has one of their own: who goes away takes it from nobody else."""
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
+
+    def answer(self, reply: Any) -> None:
+        """Gives the reply to everybody who waits for it; a Problem or an exception is raised there."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(reply)
+
+
+class ReadBatcher:
+    """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
+
+    Clients take turns, those without a key among themselves. on_changes, on_profiles: called where one of these two
+    numbers has moved, with it and with what has changed since they were called before, the second with the users, in
+    order (None: anybody), before the round's answers are given out.
+    """
+
+    def __init__(
+        self,
+        link: RedisConnection,
+        on_changes: Callable[[int, Changed], None],
+        on_profiles: Callable[[int, tuple[str, ...] | None], None],
+    ) -> None:
+        self._link = link
+        self._on_changes = on_changes
+        self._on_profiles = on_profiles
+        self._asked: dict[Hashable, ReadCall] = {}
+        self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
+        self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
+        self._known_shares = BacklogShares(BACKLOG_CALLS_MAX, "reads")
+        self._strangers_shares = BacklogShares(STRANGERS_CALLS_MAX, "reads")
+        self._sent: list[ReadCall] = []
+        self._changes = -1
+        self._profiles = -1
+        self._silent_since: float | None = None
+        self._is_sweeping = False
+        self._wake = asyncio.Event()
+
+    async def call(self, call: Call, weight: int = 1) -> Any:
+        """The reply within WAIT_S_MAX; an error reply is raised. weight: as how many calls it counts.
+
+        StoreUnavailable where Redis does not answer, Overloaded where too much waits, RateLimited where that is this
+        client's own.
+        """
+        key, caller = tuple(call), CALLER.get()
+        ticket = self._asked.get(key)
+        if ticket is None:
+            if self._is_hung():
+                raise unavailable(TimeoutError())
+            turns, shares = self._class_of(caller)
+            shares.take(caller, weight)
+            ticket = self._asked[key] = ReadCall(call, key, caller, shares, weight)
+            turns.push(caller, ((weight, ticket),))
+            self._begin()
+        elif ticket.caller != caller:
+            # Somebody else's queue may be the longer one: the call is taken by the first turn that comes.
+            self._class_of(caller)[0].push(caller, ((weight, ticket),))
+        reply = await ticket.join()
+        if isinstance(reply, Problem):
+            raise reply
+        if isinstance(reply, Exception):
+            raise StoreUnavailable(f"Redis refuses a read: {reply}")
+        return reply
+
+    async def run(self) -> None:
+        """Rounds, for ever."""
+        while True:
+            taken = self._sent = self._take()
+            if not taken and self._silent_since is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            self._silent_since = self._silent_since or monotonic()
+            try:
+                # Without a call it is the question whether a Redis that hung is back.
+                replies = await self._round([ticket.call for ticket in taken])
+                self._silent_since = None
+            except REDIS_ERRORS as error:
+                replies = [unavailable(error)] * len(taken)
+                if not isinstance(error, TimeoutError):
+                    self._silent_since = None  # it is gone rather than silent: asking costs no time
+            for ticket, reply in zip(taken, replies, strict=True):
+                ticket.answer(reply)
+
+    def _class_of(self, caller: str) -> tuple[FairQueue[ReadCall], BacklogShares]:
+        if is_stranger(caller):
+            return self._strangers, self._strangers_shares
+        return self._known, self._known_shares
+
+    def _take(self) -> list[ReadCall]:
+        """The calls of the next round."""
+        taken: list[ReadCall] = []
+        weight = self._take_from(self._known, taken, ROUND_CALLS_MAX - ROUND_STRANGERS_MIN)
+        weight += self._take_from(self._strangers, taken, ROUND_CALLS_MAX - weight)
+        self._take_from(self._known, taken, ROUND_CALLS_MAX - weight)
+        return taken
+
+    def _take_from(self, turns: FairQueue[ReadCall], taken: list[ReadCall], most: int) -> int:
+        """Takes calls up to a weight, the last one perhaps beyond it; answers how much that is."""
+        weight = 0
+        while turns and weight < most:
+            ticket = turns.pop()
+            if not ticket.taken:
+                self._leave(ticket)
+                taken.append(ticket)
+                weight += ticket.weight
+        return weight
+
+    def _leave(self, ticket: ReadCall) -> None:
+        """A call waits no longer."""
+        ticket.taken = True
+        ticket.shares.give(ticket.caller, ticket.weight)
+        del self._asked[ticket.key]
+
+    async def _round(self, calls: list[Call]) -> list[Any]:
+        """A read may go again: one retry on a fresh connection hides a restart. A Redis that hangs goes on hanging."""
+        try:
+            changes, *replies = await self._link.run([_CHANGES, *calls])
+        except TimeoutError:
+            raise
+        except REDIS_ERRORS:
+            changes, *replies = await self._link.run([_CHANGES, *calls])
+        if isinstance(changes, Exception):
+            return [changes] * len(calls)
+        if changes[0] is None:
+            self._changes = self._profiles = -1  # its counters may begin anew
+            # What is unknown here must not read as what is not there.
+            return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
+        now = int(changes[1] or 0), int(changes[2] or 0)
+        if now != (self._changes, self._profiles):
+            await self._follow(*now)
+        return replies
+
+    async def _follow(self, changes: int, profiles: int) -> None:
+        """Tells what has changed, of both numbers by one round trip; where that cannot be known, that anything may
+        have."""
+        calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=PROFILES_FIELD)
+        wanted = [call for call in calls if call is not None]
+        try:
+            replies = iter(await self._link.run(wanted) if wanted else ())
+        except REDIS_ERRORS:
+            replies = iter([None] * len(wanted))
+        told, told_users = (None if call is None else next(replies) for call in calls)
+        if changes != self._changes:
+            changed = EVERYTHING if told is None else read_missed(told, self._changes)
+            self._changes = changes
+            self._on_changes(changes, changed)
+        if profiles != self._profiles:
+            users = read_missed_users(told_users, self._profiles)
+            self._profiles = profiles
+            self._on_profiles(profiles, users)
+
+    def _is_hung(self) -> bool:
+        """Whether Redis has been silent for so long that nobody else is to wait for it."""
+        return self._silent_since is not None and monotonic() - self._silent_since >= WAIT_S_MAX
+
+    def _begin(self) -> None:
+        self._wake.set()
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Nobody waits longer than WAIT_S_MAX, whatever the round under way does. O(calls that wait)."""
+        now, is_hung = monotonic(), self._is_hung()
+        for ticket in self._sent:
+            if is_hung or now - ticket.arrived >= WAIT_S_MAX:
+                ticket.answer(unavailable(TimeoutError()))
+        problem: Problem = (
+            unavailable(TimeoutError()) if is_hung else Overloaded("the reads before this one take too long")
+        )
+        for turns in (self._known, self._strangers):
+            for ticket in turns.remove(lambda held: is_hung or now - held.arrived >= WAIT_S_MAX):
+                if not ticket.taken:
+                    self._leave(ticket)
+                    ticket.answer(problem)
+        self._is_sweeping = bool(self._sent or self._asked)
+        if self._is_sweeping:
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)

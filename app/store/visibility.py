@@ -1,0 +1,105 @@
+"""Carrying out what is wished for a user: the state that the script reads, and the entries that move their scores.
+
+Whoever does it (a server at once, the persisters until it is done) does it in this order, so that no score is missed:
+the state in every partition; then, once the ledger holds what was applied before, every board on which it saw the user.
+What is granted in between goes to its right place by itself. Everything may be done again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..drivers.redis import Call, evalsha
+from ..drivers.scripts import load
+from ..model.entry import PlannedEntry
+from ..model.namespace import Namespace
+from ..model.visibility import STATES, UNHIDE, VisibilityIntent, visibility_entries
+from . import keys
+from .apply import Outcome
+from .call_cost import portions
+from .namespace_cache import namespace_from_row
+
+SET_STATE, CLEAR_STATE, FORGET = load("set_user_state"), load("clear_user_state"), load("delete_user_values")
+
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+Submit = Callable[[int, list[PlannedEntry]], Awaitable[list[Outcome]]]
+
+
+class MoveOutcome(NamedTuple):
+    """What became of a user's entries in a partition. seq: that of the last of them, 0 without any."""
+
+    done: bool
+    seq: int
+
+
+def intent_from_row(row: asyncpg.Record) -> VisibilityIntent:
+    """An intent from its row."""
+    return VisibilityIntent(
+        *(row[name] for name in ("user_number", "name", "version", "wish", "actor", "namespace_id"))
+    )
+
+
+def state_call(p: int, intent: VisibilityIntent, sure: bool = False) -> Call:
+    """The call from which on a partition knows; a later state stays. sure: the caller just read that this is wished;
+    else −1 is answered where it may be a wish of before the partition let go of somebody: an erased name stays away."""
+    args: Call = [intent.name, intent.version, STATES[intent.desired_state], int(sure)]
+    return evalsha(SET_STATE, _state_keys(p, intent), args)
+
+
+def clear_state_call(p: int, intent: VisibilityIntent) -> Call:
+    """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
+    return evalsha(CLEAR_STATE, _state_keys(p, intent), [intent.name, intent.version])
+
+
+def _state_keys(p: int, intent: VisibilityIntent) -> list[str]:
+    ns = intent.namespace_id
+    return [keys.hidden_in(p, ns), keys.meta(p), keys.space(p, ns)] if ns else [keys.hidden(p), keys.meta(p)]
+
+
+async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]) -> dict[int, list[PlannedEntry]]:
+    """The entries of each partition in which the ledger knows the user. O(the user's ledger rows there)."""
+    rows = await fetch("boards_of_user", intent.number, list(partitions), intent.namespace_id)
+    boards: dict[int, list[str]] = {}
+    spaces = {row["id"]: namespace_from_row(row) for row in rows}
+    for row in rows:
+        found = spaces[row["id"]].boards_of(tuple(row["windows"]), row["category"])
+        boards.setdefault(row["id"], []).extend(found)
+    plans: dict[int, list[PlannedEntry]] = {}
+    for number, namespace in spaces.items():
+        entries = visibility_entries(namespace, intent, list(dict.fromkeys(boards[number])))
+        plans.setdefault(namespace.partition, []).extend(entries)
+    return plans
+
+
+async def move(submit: Submit, p: int, entries: Sequence[PlannedEntry]) -> MoveOutcome:
+    """Applies a partition's entries, so many at a time. Not done where one was refused: try again later."""
+    last = 0
+    for part in portions(entries):
+        for outcome in await submit(p, list(part.entries)):
+            if outcome.code not in ("applied", "duplicate"):
+                return MoveOutcome(False, last)
+            last = max(last, outcome.seq or 0)
+    return MoveOutcome(True, last)
+
+
+async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, users: Sequence[str]) -> set[str]:
+    """Those of some users who stand on no board of a namespace. O(users). StoreUnavailable."""
+    if not users:
+        return set()
+    p, shown = namespace.partition, STATES[UNHIDE].encode()
+    found = await asyncio.gather(
+        *(call(("HMGET", key, *users)) for key in (keys.hidden(p), keys.hidden_in(p, namespace.id)))
+    )
+    return {
+        user
+        for states in found
+        for user, state in zip(users, states, strict=True)
+        if state is not None and not state.endswith(shown)
+    }
+
+
+async def is_hidden(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, user: str) -> bool:
+    """Whether a user stands on no board of a namespace. O(1)."""
+    return bool(await hidden_among(call, namespace, [user]))

@@ -1,0 +1,70 @@
+"""Archives compared with the ledger, with themselves, and with who is hidden. Each question is one statement, so that
+whatever is written meanwhile is seen whole or not at all."""
+
+from collections.abc import Iterator
+
+import asyncpg
+
+from ..model.namespace import COUNTED, Namespace
+from ..model.tie_break import describe_place
+from .connections import StoreConnections
+from .report import FINDINGS_MAX, Report, decimal_text, user_label
+
+
+async def check_archives(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
+    """Scores, places, sums and hashes, and who is not shown. O(n log n)."""
+    ns, rules = namespace.id, namespace.rules
+    how = COUNTED[rules.aggregation, rules.order]
+    scores = namespace.sign, how, rules.category_boards
+    checks = (
+        (await stores.fetch("archived_scores_differing", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
+        (await stores.fetch("archived_places_differing", ns, FINDINGS_MAX), _place),
+        (await stores.fetch("archives_differing", ns, namespace.sign, FINDINGS_MAX), _whole),
+        (await stores.fetch("veiled_differing", ns, FINDINGS_MAX), _veiled),
+    )
+    for rows, words in checks:
+        for row in rows:
+            for what in words(namespace, row):
+                report.note(f"{namespace.name}, archive", f"{row['board']}: {what}")
+
+
+def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
+    if row["number"] is None:
+        yield "it is gone, though its window is sealed"
+        return
+    held, wanted = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
+    scale = namespace.rules.scale
+    if held != wanted:
+        yield f"{user_label(row['user'])}: {decimal_text(held, scale)} in the archive, {decimal_text(wanted, scale)} by the ledger"
+    else:
+        since, ledger = (describe_place(int(row[name])) for name in ("held_since", "wanted_since"))
+        yield f"{user_label(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"
+
+
+def _place(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+    for column, words in (("position", "position"), ("better", "users above"), ("levels", "scores above")):
+        if row[column] != row[f"wanted_{column}"]:
+            yield f"{user_label(row['user'])}: {words} {row[column]}, {row[f'wanted_{column}']} by the scores there"
+
+
+def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
+    scale = namespace.rules.scale
+    for column, words, sign, places in (
+        ("total", "users", 1, 0),
+        ("keys_sum", "sum of scores", namespace.sign, scale),
+        ("squares_sum", "sum of squares", 1, 2 * scale),
+    ):
+        held, wanted = (sign * int(row[name]) for name in (column, f"wanted_{column}"))
+        if held != wanted:
+            yield f"{words} {decimal_text(held, places)}, its rows come to {decimal_text(wanted, places)}"
+    if not row["is_signed"]:
+        yield "it is not what its hash was made of"
+    if not row["is_recorded"]:
+        yield "its last revision is not recorded as it is"
+
+
+def _veiled(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+    if row["is_veiled"]:
+        yield f"{user_label(row['user'])} is marked as hidden and is not, or does not stand there"
+    else:
+        yield f"{user_label(row['user'])} is shown, though hidden"

@@ -1,0 +1,127 @@
+"""The boards of a namespace at one instant: how many stand there and what their scores come to, beside the ledger's."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..model.namespace import Namespace
+from ..model.stats import ScoreSums
+from ..store.sum_tree import integer_of
+from .connections import StoreConnections
+from .redis_values import BoardState, NamespaceState, read_board_names, read_namespace_state
+from .report import decimal_text
+from .visibility import Presence, Visibilities, read_visibilities
+
+#: Tries to read boards at one instant while users are being hidden; after them the boards cannot be compared.
+_TRIES_MAX = 100
+#: Seconds between two tries.
+_PAUSE_S = 0.1
+#: Users who are being hidden or shown: all of them are asked for at that instant.
+_MOVING_MAX = 1_000
+_QUOTA = "as its quota counts them"
+
+
+@dataclass(slots=True)
+class _LedgerTotals:
+    """What the ledger says of a board. users: those shown; scored: all who have a score there."""
+
+    users: int = 0
+    scored: int = 0
+    scores: int = 0
+    squares: int = 0
+
+
+class BoardSnapshot:
+    """A namespace's boards at the seq `seq`, and what the users added so far come to there."""
+
+    def __init__(
+        self, namespace: Namespace, space: NamespaceState, veils: Visibilities, spoilt: frozenset[str]
+    ) -> None:
+        self._namespace = namespace
+        self._spoilt = spoilt
+        self._space = space
+        self._off = {number for number, veil in veils.items() if veil.place in (Presence.OFF, Presence.GONE)}
+        self._gone = {number for number, veil in veils.items() if veil.place is Presence.GONE}
+        self._tallies = {board: _LedgerTotals() for board in space.boards}
+
+    @property
+    def seq(self) -> int:
+        """The last entry that was applied by then."""
+        return self._space.seq
+
+    def add(self, number: int, cells: dict[str, int]) -> None:
+        """A user's scores by the ledger, as of the seq. O(boards)."""
+        if number in self._gone:
+            return
+        is_off, aside = number in self._off, self._space.aside
+        for cell, score in cells.items():
+            if cell[:2] != "b:":
+                continue
+            tally = self._tallies.get(cell[2:])
+            if tally is None:
+                continue
+            tally.scored += 1
+            if not (is_off or (aside and (number, cell[2:]) in aside)):
+                tally.users += 1
+                tally.scores += score
+                tally.squares += score * score
+
+    async def differences(self, stores: StoreConnections) -> list[tuple[str, str]]:
+        """Boards that are not what the ledger says, and what of them is not; those sealed meanwhile are left out."""
+        kept = await read_board_names(stores.link, self._namespace, self._spoilt)
+        return [
+            (board, what)
+            for board, held in self._space.boards.items()
+            if board in kept.boards
+            for what in self._of_board(held, self._tallies[board])
+        ]
+
+    async def counts(self, stores: StoreConnections) -> list[str]:
+        """What the namespace's quotas count otherwise than it is. O(users × log)."""
+        boards, users = self._space.counted
+        found = []
+        if boards is not None and integer_of(boards) != self._space.open:
+            found.append(f"open boards {_QUOTA}: {_raw(boards)} in Redis, of which {self._space.open} are there")
+        ((wanted,),) = await stores.rows("users_counted", self._namespace.id, self._space.seq, sorted(self._gone))
+        if users is not None and integer_of(users) != wanted:
+            found.append(f"users {_QUOTA}: {_raw(users)} in Redis, {wanted} by the ledger")
+        return found
+
+    def _of_board(self, held: BoardState, wanted: _LedgerTotals) -> Iterator[str]:
+        """Each check of a board as a whole is one line here."""
+        scale = self._namespace.rules.scale
+        sums = held.sums or ScoreSums(wanted.scores, wanted.squares)
+        for what, in_redis, by_ledger, places in (
+            ("users", held.users, wanted.users, 0),
+            ("orders", wanted.scored if held.orders is None else held.orders, wanted.scored, 0),
+            ("times", wanted.scored if held.times is None else held.times, wanted.scored, 0),
+            ("sum of scores", sums.scores, wanted.scores, scale),
+            ("sum of squares", sums.squares, wanted.squares, 2 * scale),
+            ("bounded sums together", wanted.scores if held.tree is None else held.tree, wanted.scores, scale),
+        ):
+            if in_redis != by_ledger:
+                yield f"{what}: {decimal_text(in_redis, places)} in Redis, {decimal_text(by_ledger, places)} by the ledger"
+
+
+def _raw(held: bytes) -> str:
+    number = integer_of(held)
+    return repr(held.decode(errors="replace")) if number is None else str(number)
+
+
+async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: frozenset[str]) -> BoardSnapshot | None:
+    """The boards as they stand, once it is known who is off them; None where that changes all the time.
+
+    Who is being hidden or shown is asked for at that very instant; an erasure is waited for.
+    """
+    p = namespace.partition
+    for _ in range(_TRIES_MAX):
+        veils = await read_visibilities(stores, namespace)
+        moving = [(veil.number, veil.name) for veil in veils.values() if veil.place is Presence.MOVING]
+        is_erasing = any(veil.is_erasing for veil in veils.values())
+        if not is_erasing and len(moving) <= _MOVING_MAX:
+            space = await read_namespace_state(stores.link, namespace, moving, spoilt)
+            if space is not None and veils == await read_visibilities(stores, namespace):
+                await stores.flushed(p, space.seq)
+                return BoardSnapshot(namespace, space, veils, spoilt)
+        await asyncio.sleep(_PAUSE_S)
+    return None

@@ -1,0 +1,71 @@
+"""A pair of connections on which one part of a verification asks, one question at a time."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from ..drivers.postgres import connect, queries
+from ..drivers.redis import RedisConnection
+from ..store.sum_tree import TREE
+from .redis_values import CELLS
+
+#: Seconds that a verification waits for a partition's ledger to reach a seq; after them it tells that no persister
+#: follows.
+FLUSH_S_MAX = 60.0
+#: Seconds that one statement of a verification may take: it reads a whole ledger.
+QUERY_S_MAX = 600.0
+#: Seconds that one call of a verification may take of Redis: it walks through parts of a board, and others have turns.
+REDIS_S_MAX = 60.0
+#: Seconds between two looks at how far the ledger is.
+_POLL_S = 0.05
+
+
+class LedgerBehind(Exception):
+    """A partition's ledger does not follow its log: what Redis holds cannot be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConnections:
+    """`connection`: to the ledger; `link`: to Redis."""
+
+    connection: asyncpg.Connection
+    link: RedisConnection
+
+    @classmethod
+    async def open(cls, redis_url: str, postgres_url: str, *, by_index: bool) -> "StoreConnections":
+        """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
+        settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
+        connection = await connect(postgres_url, QUERY_S_MAX, settings, QUERY_S_MAX)
+        return cls(connection, RedisConnection(redis_url, [CELLS, TREE], timeout_s=REDIS_S_MAX))
+
+    async def close(self) -> None:
+        """Drops both."""
+        self.connection.terminate()
+        await self.link.close()
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows of a named query."""
+        return list(await self.connection.fetch(queries()[query], *args, timeout=QUERY_S_MAX))
+
+    async def rows(self, query: str, *args: Any) -> list[Any]:
+        """The same as tuples."""
+        return [tuple(row) for row in await self.fetch(query, *args)]
+
+    async def flushed(self, p: int, seq: int) -> None:
+        """Waits until the ledger holds a seq. LedgerBehind."""
+        until = monotonic() + FLUSH_S_MAX
+        while (await self.fetch("offset", p))[0]["seq"] < seq:
+            if monotonic() > until:
+                what = f"the ledger of partition {p} does not reach seq {seq}"
+                raise LedgerBehind(f"{what}: does a persister run, and what does /readyz say?")
+            await asyncio.sleep(_POLL_S)
+
+
+async def close_all(all_stores: Sequence[StoreConnections]) -> None:
+    """Drops some."""
+    for lane in all_stores:
+        await lane.close()

@@ -1,0 +1,26 @@
+"""Keys of a namespace's boards that are of another type than they must be: nothing else is asked of these boards."""
+
+from ..drivers.redis import RedisConnection
+from ..model.namespace import Namespace
+from ..store import keys
+from .redis_values import read_board_names
+
+#: Boards whose keys one call asks for: four or five questions each, some ms of Redis.
+_BOARDS_A_CALL = 1_000
+_TYPES = {keys.board: b"zset", keys.orders: b"hash", keys.scores: b"zset", keys.sums: b"hash"}
+_TIMED = {**_TYPES, keys.times: b"hash"}
+
+
+async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:
+    """What is wrong, in words, by board. O(boards)."""
+    found: dict[str, str] = {}
+    types = _TIMED if namespace.rules.aggregation == "latest" else _TYPES
+    boards = (await read_board_names(link, namespace)).boards
+    for first in range(0, len(boards), _BOARDS_A_CALL):
+        places = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]
+        names = [kind(namespace.partition, namespace.id, board) for board, kind in places]
+        replies = await link.run([("TYPE", name) for name in names])
+        for (board, kind), name, held in zip(places, names, replies, strict=True):
+            if held not in (b"none", types[kind]):
+                found[board] = f"board {board}, {name}: it is of the type {held.decode()}, not {types[kind].decode()}"
+    return found

@@ -1,0 +1,91 @@
+"""The ledger compared with itself: no gaps, rows that go on from each other, and all that is kept beside them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from ..model.namespace import Namespace
+from ..model.windows import day_starts, from_micros
+from ..model.zone import known_zone
+from .archives import check_archives
+from .connections import StoreConnections
+from .report import FINDINGS_MAX, Report, decimal_text, user_label
+
+_SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundredths of seconds of the hour of")
+
+
+async def check_partition(stores: StoreConnections, p: int, report: Report) -> None:
+    """seq goes on by one, up to the offset; dead letters of which no more is known than their place. O(rows)."""
+    for row in await stores.fetch("ledger_gaps", p):
+        what = f"it ends at seq {row['before']}" if row["is_end"] else f"seq {row['seq']} follows {row['before']}"
+        report.note(f"ledger, partition {p}", f"{what}: rows are missing")
+    for row in await stores.fetch("lost_letters", p, FINDINGS_MAX):
+        what = f"the entry {row['epoch']}-{row['seq']} could not be recorded ({row['cause']}) and tells no namespace"
+        report.note(f"ledger, partition {p}", f"{what}: a board may differ by it")
+
+
+async def check_namespace(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
+    """Rows, standings, counts by time, archives, and what the boards counted that is not recorded. O(n log n)."""
+    name, scale = namespace.name, namespace.rules.scale
+    for row in await stores.fetch("rows_differing", namespace.id, FINDINGS_MAX):
+        report.note(f"{name}, ledger", _row(row, scale))
+    for row in await stores.fetch("standings_differing", namespace.id, FINDINGS_MAX):
+        held = f"{user_label(row['user'])} has {decimal_text(row['held'], scale)} in {decimal_text(row['held_grants'])} grants"
+        wanted = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
+        report.note(f"{name}, standings", f"{held}, {wanted}")
+    (span,) = await stores.fetch("moments_of", namespace.id)
+    days = day_beginnings(namespace.rules.timezone, span["first"], span["last"]) if span["first"] else []
+    for row in await stores.fetch("counts_differing", namespace.id, FINDINGS_MAX, days):
+        for what in _counts(row, scale):
+            report.note(f"{name}, counts by time", what)
+    for row in await stores.fetch("live_differing", namespace.id, FINDINGS_MAX):
+        what = "which does not count" if row["is_held"] else "which counts and is missing"
+        where = f"{user_label(row['user'])}, window {row['window']}"
+        report.note(
+            f"{name}, live grants", f"{where}: the grant of seq {row['first_seq']} as of seq {row['seq']}, {what}"
+        )
+    for row in await stores.fetch("quarantined_differing", namespace.id, FINDINGS_MAX):
+        what = "is listed and does not wait so" if row["is_held"] else "waits and is not listed so"
+        report.note(f"{name}, grants in quarantine", f"{row['grant_id']!r} of seq {row['seq']} {what}")
+    await check_archives(stores, namespace, report)
+    for row in await stores.fetch("set_aside_of_namespace", namespace.partition, namespace.id):
+        if row["healed_seq"] is None:
+            report.note(name, _set_aside(row))
+
+
+def _set_aside(row: asyncpg.Record) -> str:
+    place = f"{row['epoch']}-{row['seq']}"
+    if row["reason"] == "duplicate":
+        return f"the duplicate {place} of {row['name']!r} is not taken back yet"
+    whose = f" of {user_label(row['name'])}" if row["name"] else ""
+    return f"the entry {place}{whose} could not be recorded ({row['cause']}): see leaderboard dead-letters"
+
+
+def day_beginnings(zone: str, first: datetime, last: datetime) -> list[datetime]:
+    """Where each local day begins from before one moment until behind another. O(days)."""
+    one = timedelta(days=1)
+    days = (first.astimezone(UTC).date() + (i - 2) * one for i in range((last - first).days + 6))
+    return [from_micros(starts) for starts in sorted({day_starts(known_zone(zone), day) for day in days})]
+
+
+def _row(row: asyncpg.Record, scale: int) -> str:
+    where = f"{user_label(row['user'])}, seq {row['seq']}"
+    if row["before"] + row["change"] == row["score"]:
+        return f"{where}: granted {decimal_text(row['amount'], scale)}, counts {decimal_text(row['value'], scale)}"
+    before, change, score = (decimal_text(row[column], scale) for column in ("before", "change", "score"))
+    return f"{where}: the score goes from {before} by {change} to {score}"
+
+
+def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
+    """What differs in one stretch of time of a user, or of the whole namespace."""
+    at: datetime = row["at"]
+    who = "all users" if row["user"] is None else user_label(row["user"])
+    for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):
+        held, wanted = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
+        if held != wanted:
+            when = f"{_SPANS[row['level']]} {at:%Y-%m-%dT%H:%M:%SZ}"
+            what = (
+                f"{column.replace('_', ' ')} {decimal_text(held, places)}, {decimal_text(wanted, places)} by the ledger"
+            )
+            yield f"{who}, {when}: {what}"

@@ -1,0 +1,141 @@
+"""What stands on a board and belongs to nobody: members whom the ledger does not know, a second place of one whom it
+knows, scores that dense ranks are counted by though nobody has them, and sums of what is not there."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..drivers.redis import Call, ask, transact
+from ..model.namespace import Namespace
+from ..model.tie_break import DIGITS, describe_place, place_from_digits
+from ..store import keys
+from ..store.sum_tree import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
+from .connections import StoreConnections
+from .redis_values import score_of
+from .report import decimal_text
+
+#: Members that one call goes through: a ms of Redis or less.
+_A_CALL = 1_000
+
+
+async def orphan_members(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
+    """Who stands on a board without an entry in the ledger, or not where their orders say. O(the board)."""
+    p, ns, found = namespace.partition, namespace.id, []
+    key, cursor, tie_break = keys.board(p, ns, board), b"0", namespace.rules.tie_break
+    count = DIGITS[tie_break]
+    while True:
+        cursor, flat = await ask(stores.link, ("ZSCAN", key, cursor, "COUNT", _A_CALL))
+        members = {member: member[count:].decode(errors="replace") for member in flat[::2]}
+        known = await _known(stores, namespace, members.values())
+        suspects = [member for member, name in members.items() if name not in known]
+        suspects += await _out_of_order(stores, namespace, board, members) if count else []
+        for member, score in zip(suspects, await _scores(stores, key, suspects), strict=True):
+            if score is not None:
+                since = _since(member, tie_break) if count and members[member] in known else ""
+                held = _describe(namespace, score)
+                found.append(f"{members[member]!r}, board {board}: {held}{since} in Redis, nothing by the ledger")
+        if cursor == b"0":
+            return found
+
+
+async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable[str]) -> set[str]:
+    """Those of some names who have an entry in the ledger, once it holds all that was applied."""
+    seq = await ask(stores.link, ("HGET", keys.meta(namespace.partition), "seq"))
+    await stores.flushed(namespace.partition, int(seq or 0))
+    return {row["name"] for row in await stores.fetch("known_users", namespace.id, list(names))}
+
+
+async def _out_of_order(
+    stores: StoreConnections, namespace: Namespace, board: str, members: dict[bytes, str]
+) -> list[bytes]:
+    """Members that stand there at the instant at which their user's orders name other digits."""
+    p, ns = namespace.partition, namespace.id
+    if not members:
+        return []
+    calls: list[Call] = [("HMGET", keys.orders(p, ns, board), *members.values())]
+    calls.append(("ZMSCORE", keys.board(p, ns, board), *members))
+    digits, scores = await transact(stores.link, calls)
+    return [
+        member
+        for member, first, score in zip(members, digits, scores, strict=True)
+        if score is not None and first is not None and member[: DIGITS[namespace.rules.tie_break]] != first
+    ]
+
+
+async def _scores(stores: StoreConnections, key: str, members: Sequence[bytes]) -> list[Any]:
+    return list(await ask(stores.link, ("ZMSCORE", key, *members))) if members else []
+
+
+async def orphan_scores(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
+    """Scores that dense ranks are counted by and nobody has, each looked for at one instant. O(scores × log n)."""
+    p, ns, found, cursor = namespace.partition, namespace.id, [], b"0"
+    kept, key = keys.scores(p, ns, board), keys.board(p, ns, board)
+    while True:
+        cursor, flat = await ask(stores.link, ("ZSCAN", kept, cursor, "COUNT", _A_CALL))
+        names = flat[::2]
+        calls: list[Call] = [("ZSCORE", kept, name) for name in names]
+        calls += [("ZCOUNT", key, name, name) for name in names]
+        replies = await transact(stores.link, calls) if names else []
+        for name, score, users in zip(names, replies[: len(names)], replies[len(names) :], strict=True):
+            if score is not None and (users == 0 or float(score) != float(name)):
+                held = _describe(namespace, score)
+                found.append(f"board {board}: dense ranks count the score {held}, which nobody has")
+        if cursor == b"0":
+            return found
+
+
+def _describe(namespace: Namespace, score: bytes) -> str:
+    key = score_of(score)
+    return repr(score.decode()) if key is None else decimal_text(namespace.sign * key, namespace.rules.scale)
+
+
+def _since(member: bytes, tie_break: str) -> str:
+    place = place_from_digits(member, tie_break)
+    if place is None:
+        return f" behind {member[: DIGITS[tie_break]]!r}"
+    return f" as of seq {place}" if tie_break == "earliest" else f" in line by {describe_place(place)}"
+
+
+async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
+    """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
+    it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
+    key, cursor = keys.sums(namespace.partition, namespace.id, board), b"0"
+    found: dict[int, str] = {}
+    others: list[str] = []
+    while True:
+        cursor, flat = await ask(stores.link, ("HSCAN", key, cursor, "COUNT", _A_CALL))
+        nodes, strange = _nodes(flat[::2])
+        others += [f"board {board}: {what}" for what in strange]
+        wrong = await ask(stores.link, tree_call(namespace, board, nodes)) if nodes else []
+        for node, held, wanted in zip(wrong[::3], wrong[1::3], wrong[2::3], strict=True):
+            found[int(node)] = f"board {board}: {_stretch(namespace, int(node), held, wanted)}"
+        if cursor == b"0":
+            return [*others, *found.values()]
+
+
+def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
+    """Nodes and those above them, for one that is not there may be missed; and what is no node."""
+    nodes, strange = set[int](), []
+    for name in names:
+        if name == BROKEN:
+            strange.append("its bounded sums are marked as damaged")
+        elif (node := node_named(name)) is None:
+            strange.append(f"its bounded sums hold {name.decode(errors='replace')!r}, which is no stretch")
+        else:
+            nodes |= {node} | ({above} if (above := parent_of(node)) is not None else set())
+    return nodes, strange
+
+
+def _stretch(namespace: Namespace, node: int, held: bytes | None, wanted: bytes | None) -> str:
+    ends = sorted(namespace.sign * key for key in keys_of(node))
+    first, last = (decimal_text(end, namespace.rules.scale) for end in ends)
+
+    def number(text: bytes | None) -> str:
+        if text is None:
+            return "no sum"
+        if (units := integer_of(text)) is None:
+            return repr(text.decode(errors="replace"))
+        return decimal_text(namespace.sign * units, namespace.rules.scale)
+
+    return (
+        f"the sum of scores from {first} to {last} is {number(held or b'0')}, what lies there comes to {number(wanted)}"
+    )

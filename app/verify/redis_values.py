@@ -1,0 +1,235 @@
+"""What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
+
+A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq, or the place, by which it stands
+among equals, `total`, `count`, `last`, `c:…`, `s:…` balances, `d:…` 1 for a day with a live grant; where the latest
+counts, `gb:<board>`, `gc:…`, `gs:…` the times (microseconds) of the grants that these numbers are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, evalsha, transact
+from ..drivers.scripts import load
+from ..model.namespace import Namespace
+from ..model.stats import ScoreSums
+from ..model.streak import days_of
+from ..model.tie_break import place_from_digits
+from ..store import keys
+from ..store.boards import base_of
+from ..store.stats_reader import kept_sums
+from ..store.sum_tree import TOP_NODES, integer_of
+
+CELLS = load("dump_users")
+
+#: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
+ROUNDS_MAX = 20
+#: Look-ups of one call, users by boards: some ms, in which everybody else waits.
+_LOOKUPS_A_CALL = 20_000
+#: Users of one call, however few boards there are.
+_USERS_A_CALL = 500
+_BALANCES = ("total", "count", "last")
+
+
+class BoardNames(NamedTuple):
+    """What a namespace's hash tells: the boards of open windows, and the windows that are sealed."""
+
+    boards: tuple[str, ...]
+    closed: frozenset[str]
+
+
+@dataclass(slots=True)
+class UserValues:
+    """What Redis holds of a user as of a seq. aside: scores kept while they are off a board; lacking: boards whose
+    dense ranks do not know their score; strange: cells that hold no whole number; unread: the
+    beginning of a key of theirs that is no hash. A sum of nothing is left out."""
+
+    seq: int
+    cells: dict[str, int] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    strange: dict[str, str] = field(default_factory=dict)
+    unread: str | None = None
+
+    def put(self, cell: str, number: int | None, raw: bytes) -> None:
+        """A cell: what it comes to, if that is a whole number."""
+        if number is None:
+            self.strange[cell] = raw.decode(errors="replace")
+        else:
+            self.cells[cell] = number
+
+
+def score_of(text: bytes) -> int | None:
+    """A sorted set's score, however it is written; None where it is no whole number."""
+    number = float(text)
+    return int(number) if number.is_integer() else None
+
+
+def board_names_of(fields: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
+    """Out of the names in a namespace's hash, but for spoilt boards; of sealed windows the archives are compared."""
+    names = [name.decode(errors="replace") for name in fields]
+    closed = frozenset(name[2:] for name in names if name.startswith("x:"))
+    boards = (name[2:] for name in names if name.startswith("v:"))
+    return BoardNames(tuple(name for name in boards if base_of(name) not in closed and name not in spoilt), closed)
+
+
+async def read_board_names(
+    link: RedisConnection, namespace: Namespace, spoilt: frozenset[str] = frozenset()
+) -> BoardNames:
+    """Which boards a namespace has now, but for those that cannot be read."""
+    return board_names_of(await ask(link, ("HKEYS", keys.space(namespace.partition, namespace.id))), spoilt)
+
+
+async def read_values(
+    link: RedisConnection, namespace: Namespace, names: Sequence[str], spoilt: frozenset[str]
+) -> tuple[BoardNames, list[UserValues]] | None:
+    """What is held of some users, each as of the seq of one instant; None where boards come and go all the time.
+
+    O(users × boards × log). Which boards there are is asked before and behind: one that comes stays until its window is
+    closed, and a closed one stays so, thus what is the same at both ends was the same in between.
+    """
+    kept = await read_board_names(link, namespace, spoilt)
+    for _ in range(ROUNDS_MAX):
+        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
+        groups = [names[first : first + count] for first in range(0, len(names), count)]
+        found: list[UserValues] = []
+        for group in groups:  # one call at a time: each names every board
+            reply = await ask(link, values_call(namespace, kept, group))
+            if reply[0] == b"unopened":
+                raise RedisRefused(f"{keys.meta(namespace.partition)} is gone")
+            found += parse_values(namespace, kept, len(group), reply)
+        now = await read_board_names(link, namespace, spoilt)
+        if (set(now.boards), now.closed) == (set(kept.boards), kept.closed):
+            return kept, found
+        kept = now
+    return None
+
+
+def values_call(namespace: Namespace, kept: BoardNames, names: Sequence[str]) -> Call:
+    """The call that reads all that is held of some users."""
+    p, ns, rules = namespace.partition, namespace.id, namespace.rules
+    dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
+    kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
+    kinds += [keys.times] if timed else []
+    boards = [name(p, ns, board) for board in kept.boards for name in kinds]
+    users = [keys.balances(p, ns) + name for name in names]
+    users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
+    has = [int(dated), int(dense), int(timed), int(rules.streaks)]
+    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
+
+
+def parse_values(namespace: Namespace, kept: BoardNames, count: int, reply: list[Any]) -> list[UserValues]:
+    """Its reply, user by user."""
+    seq, sign = int(reply[0]), namespace.sign
+    users, here = [UserValues(seq) for _ in range(count)], frozenset(kept.boards)
+    for user, flat in zip(users, reply[1], strict=True):
+        if flat is None:
+            user.unread = keys.balances(namespace.partition, namespace.id)
+        else:
+            _balances(user, flat, here)
+    for user, flat in zip(users, reply[2], strict=False):  # none where streaks are off
+        if flat is None:
+            user.unread = keys.days(namespace.partition, namespace.id)
+        else:
+            _days(user, flat)
+    for number, row in zip(reply[3][::2], reply[3][1::2], strict=True):
+        board = kept.boards[number - 1]
+        score_cell, since_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
+        each = iter(row)
+        for place, score, digits, time, known in zip(each, each, each, each, each, strict=True):
+            user = users[place - 1]
+            if score is not None:
+                key = score_of(score)
+                user.put(score_cell, key if key is None else sign * key, score)
+            if digits is not None:
+                user.put(since_cell, place_from_digits(digits, namespace.rules.tie_break), digits)
+            if time is not None:
+                user.put(time_cell, integer_of(time), time)
+            if not known:
+                user.lacking.append(board)
+    return users
+
+
+def _balances(user: UserValues, flat: Sequence[bytes], boards: frozenset[str]) -> None:
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
+        name, number = raw.decode(errors="replace"), integer_of(value)
+        kind = name[:2]
+        if name in _BALANCES or kind in ("c:", "s:") or name[:3] in ("gc:", "gs:"):
+            if number != 0 or kind in ("c:", "s:", "gc", "gs") or name == "last":
+                user.put(name, number, value)
+        elif kind == "h:" and name[2:] in boards:
+            if number is None:
+                user.put(f"b:{name[2:]}", None, value)
+            else:
+                user.aside[name[2:]] = number
+
+
+def _days(user: UserValues, flat: Sequence[bytes]) -> None:
+    for number, bits in zip(flat[::2], flat[1::2], strict=True):
+        try:
+            user.cells |= {f"d:{day}": 1 for day in days_of((number, bits)).dates()}
+        except (ValueError, OverflowError):
+            user.put(f"d:{number.decode(errors='replace')}", None, bits)
+
+
+class BoardState(NamedTuple):
+    """A board at one instant: how many stand there and, where they are kept, have orders and times; the sums; what its
+    tree of sums comes to. None: not kept."""
+
+    users: int
+    orders: int | None
+    times: int | None
+    sums: ScoreSums | None
+    tree: int | None
+
+
+class NamespaceState(NamedTuple):
+    """A namespace's boards at one instant; aside: users asked for who are off boards then, with the boards. open: how
+    many boards stand in Redis; counted: what its quotas say of open boards and of users (None: not counted yet)."""
+
+    seq: int
+    boards: dict[str, BoardState]
+    aside: set[tuple[int, str]]
+    open: int
+    counted: tuple[bytes | None, bytes | None]
+
+
+def _sum(nodes: Iterable[bytes | None]) -> int:
+    """What the top of a tree comes to; a node that holds no sum is told where the tree is looked through."""
+    return sum(integer_of(held) or 0 for held in nodes if held)
+
+
+async def read_namespace_state(
+    link: RedisConnection, namespace: Namespace, users: Iterable[tuple[int, str]], spoilt: frozenset[str]
+) -> NamespaceState | None:
+    """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
+    p, ns, users = namespace.partition, namespace.id, list(users)
+    dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
+    trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
+    kept = await read_board_names(link, namespace, spoilt)
+    calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
+    calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
+    calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
+    calls += [("HLEN", keys.times(p, ns, board)) for board in kept.boards if timed]
+    calls += [("HMGET", keys.sums(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
+    calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
+    seq, fields, *rest = await transact(link, calls)
+    now = board_names_of(fields[::2], spoilt)
+    if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
+        return None
+    told = dict(zip(fields[::2], fields[1::2], strict=True))
+    count, standing = len(kept.boards), sum(name.startswith(b"v:") for name in told)
+    each = iter(rest)
+    counts = list(islice(each, count))
+    orders = list(islice(each, count)) if dated else [None] * count
+    times = list(islice(each, count)) if timed else [None] * count
+    tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
+    boards = {
+        board: BoardState(users, known, timed_users, kept_sums(told.get(f"t:{board}".encode())) if sums else None, top)
+        for board, users, known, timed_users, top in zip(kept.boards, counts, orders, times, tops, strict=True)
+    }
+    off: set[tuple[int, str]] = set()
+    for (number, _), flat in zip(users, each, strict=True):
+        off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
+    return NamespaceState(int(seq or 0), boards, off, standing, (told.get(b"#b"), told.get(b"#u")))

@@ -1,0 +1,164 @@
+"""Users of a namespace compared with the ledger, number by number: each as of the very seq at which Redis was read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import asyncpg
+
+from ..drivers.postgres import queries
+from ..model.namespace import COUNTED, Namespace
+from ..model.tie_break import describe_place
+from ..model.tie_break_replay import TieBreakReplay
+from .board_snapshot import BoardSnapshot
+from .connections import StoreConnections
+from .redis_values import BoardNames, UserValues, read_values
+from .report import Report, decimal_text
+from .visibility import Presence, presence_between, read_visibilities
+
+Cells = dict[str, int]
+#: Rows that a comparison takes from Postgres at a time, so that it never holds all of a namespace.
+_EVENTS_A_FETCH = 5_000
+_KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
+_KINDS |= {"gb": "time on board", "gc": "time of category", "gs": "time of source"}
+
+
+class UserComparison:
+    """One namespace's users. `incomplete`: boards on which somebody was not found; `spoilt`: what cannot be read."""
+
+    def __init__(self, namespace: Namespace, cut: BoardSnapshot | None, report: Report, spoilt: frozenset[str]) -> None:
+        self._namespace = namespace
+        self._spoilt = spoilt
+        self._cut = cut
+        self._report = report
+        self._how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+        self.incomplete: set[str] = set()
+
+    async def compare(self, stores: StoreConnections, users: Mapping[int, str]) -> None:
+        """Some users, by number. O(their entries × log n + users × boards)."""
+        p, numbers = self._namespace.partition, list(users)
+        before = await read_visibilities(stores, self._namespace, numbers)
+        snapshot = await read_values(stores.link, self._namespace, list(users.values()), self._spoilt)
+        after = await read_visibilities(stores, self._namespace, numbers)
+        if snapshot is None:
+            self._note(f"boards came and went all the time: {len(users)} users are not verified")
+            return
+        kept, held = snapshot
+        await stores.flushed(p, max(user.seq for user in held))
+        duplicates = await stores.fetch("set_aside_of_namespace", p, self._namespace.id)
+        wanted, last = await self._wanted(stores, numbers, [user.seq for user in held], kept)
+        for number, user in zip(numbers, held, strict=True):
+            place = presence_between(before.get(number), after.get(number))
+            if place is Presence.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
+                continue
+            self._report.numbers += len(wanted[number])
+            if user.unread is not None:
+                self._note(f"{users[number]!r}, {user.unread}{users[number]}: it is not of the type hash")
+                continue
+            for what in self._differences(place, user, wanted[number]):
+                self._note(f"{users[number]!r}, {what}")
+        if self._cut is not None:
+            await self._count(stores, self._cut, wanted, last, kept)
+
+    async def _count(
+        self,
+        stores: StoreConnections,
+        cut: BoardSnapshot,
+        wanted: dict[int, Cells],
+        last: dict[int, int],
+        kept: BoardNames,
+    ) -> None:
+        """Adds what these users had on the boards at the instant of the cut, which lies before."""
+        moved = [number for number in wanted if last.get(number, 0) > cut.seq]
+        if moved:
+            then, _ = await self._wanted(stores, moved, [cut.seq] * len(moved), kept)
+            wanted = wanted | then
+        for number, cells in wanted.items():
+            cut.add(number, cells)
+
+    async def _wanted(
+        self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int], kept: BoardNames
+    ) -> tuple[dict[int, Cells], dict[int, int]]:
+        """What the ledger says of users, each up to a seq, and the seq of the last entry that it says it by."""
+        cells: dict[int, Cells] = {number: {} for number in numbers}
+        last: dict[int, int] = {}
+        ns, by_category = self._namespace.id, self._namespace.rules.category_boards
+        by_moment = self._namespace.by_moment
+        rows = await stores.fetch(
+            "wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed), by_moment
+        )
+        for number, cell, value, time, tie in rows:
+            if cell == "seq":
+                last[number] = value
+            elif (value or cell != "total") and not (cell[:2] == "b:" and cell[2:] in self._spoilt):
+                cells[number][cell] = value
+                if time is not None and cell != "total":
+                    cells[number][f"g{cell}"] = time
+                if tie is not None:
+                    cells[number][f"o:{cell[2:]}"] = int(tie)
+        if self._namespace.rules.tie_break == "earliest":
+            for (number, board), (_, since) in (await self._dates(stores, numbers, seqs)).items():
+                if f"b:{board}" in cells[number]:
+                    cells[number][f"o:{board}"] = since
+        return cells, last
+
+    async def _dates(
+        self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int]
+    ) -> dict[tuple[int, str], tuple[int | None, int]]:
+        dating = TieBreakReplay(self._how, self._namespace.rules.category_boards)
+        async with stores.connection.transaction():
+            query = queries()["score_events"]
+            async for row in stores.connection.cursor(
+                query, self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH
+            ):
+                dating.add(row)
+        return dating.since
+
+    def _differences(self, place: Presence, user: UserValues, wanted: Cells) -> Iterator[str]:
+        """What is wrong about a user, in words."""
+        is_plain = not (user.aside or user.lacking or user.strange)
+        if place is Presence.SHOWN and user.cells == wanted and is_plain:
+            return
+        yield from self._misplaced(place, user)
+        for cell, text in user.strange.items():
+            yield f"{_name(cell)}: {text!r} in Redis, {self._value(cell, wanted)} by the ledger"
+        held = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
+        told_of = (held.keys() | wanted.keys()) - user.strange.keys()
+        for cell in sorted(cell for cell in told_of if held.get(cell) != wanted.get(cell)):
+            if cell not in held and cell[:2] in ("b:", "o:"):
+                self.incomplete.add(cell[2:])
+            yield f"{_name(cell)}: {self._value(cell, held)} in Redis, {self._value(cell, wanted)} by the ledger"
+        for board in user.lacking:
+            score = self._value(f"b:{board}", user.cells)
+            yield f"board {board}: {score} is not among the scores that dense ranks are counted by"
+
+    def _misplaced(self, place: Presence, user: UserValues) -> Iterator[str]:
+        shown = {cell[2:] for cell in user.cells if cell[:2] == "b:"}
+        wrong = {Presence.SHOWN: user.aside.keys(), Presence.OFF: shown, Presence.MOVING: shown & user.aside.keys()}[
+            place
+        ]
+        for board in sorted(wrong):
+            if place is Presence.OFF:
+                yield f"board {board}: {self._value(f'b:{board}', user.cells)} in Redis, though hidden"
+            else:
+                score = decimal_text(user.aside[board], self._namespace.rules.scale)
+                yield f"board {board}: {score} is kept as of one who is hidden, though shown"
+
+    def _value(self, cell: str, cells: Cells) -> str:
+        if cell[:2] == "o:" and cell in cells and self._namespace.by_moment:
+            return describe_place(cells[cell])
+        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:", "gb", "gc", "gs")
+        none = 0 if cell in ("count", "total") or cell[:2] == "d:" else None
+        return decimal_text(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
+
+    def _note(self, what: str) -> None:
+        self._report.note(self._namespace.name, what)
+
+
+def _name(cell: str) -> str:
+    kind, _, name = cell.partition(":")
+    return f"{_KINDS[kind]} {name}" if kind in _KINDS else kind
+
+
+def _is_open(duplicate: asyncpg.Record, number: int, seq: int) -> bool:
+    """Whether the boards counted a duplicate or a dead letter of a user's at a seq, and nothing had settled it."""
+    healed = duplicate["healed_seq"]
+    return duplicate["number"] == number and duplicate["seq"] <= seq and (healed is None or healed > seq)

@@ -1,0 +1,141 @@
+"""Verification: is every number in Redis what the ledger says, and is the ledger whole?
+
+Nothing stops meanwhile. What is read of Redis is read at one instant, whose seq is known; the ledger tells what it
+said at that very seq, however late it is asked. So nobody has to stand still, and no difference is one of time.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from ..drivers.postgres import queries
+from ..drivers.redis import RedisRefused
+from ..model.namespace import Namespace
+from ..store import keys
+from ..store.namespace_cache import namespace_from_row
+from .board_snapshot import BoardSnapshot, read_snapshot
+from .connections import LedgerBehind, StoreConnections
+from .key_types import wrong_key_types
+from .ledger_checks import check_namespace, check_partition
+from .orphan_members import orphan_members, orphan_scores, wrong_sums
+from .redis_values import read_board_names
+from .report import Progress, Report
+from .user_values import UserComparison
+
+LANES = 2
+#: Users that are compared in one step, in which the memory stays small.
+USERS_A_STEP = 1_000
+#: Look-ups of one step, users by boards: all of it is done again where a board came meanwhile.
+LOOKUPS_A_STEP = 1_000_000
+
+
+class Verifier:
+    """One run over all partitions. O(the ledger), in bounded memory.
+
+    lanes: of the comparison of users; aside: of the ledger with itself; walk: of the list of users.
+    """
+
+    def __init__(
+        self, all_stores: list[StoreConnections], aside: StoreConnections, walk: StoreConnections, progress: Progress
+    ) -> None:
+        self._stores = all_stores
+        self._aside = aside
+        self._walk = walk
+        self._progress = progress
+        self.report = Report()
+        self._behind: dict[int, str] = {}
+
+    async def run(self, partitions: int, wrong: Mapping[int, str]) -> None:
+        """Looks at every partition's ledger, then at every namespace. wrong: of partitions that Redis does not hold as
+        the ledger does; nothing of these is compared."""
+        for p, what in wrong.items():
+            self.report.note(f"partition {p}", what)
+        users = await self._aside.fetch("users_by_namespace")
+        self._progress.begin(sum(row["users"] for row in users))
+        for p in range(partitions):
+            self._progress.at(f"ledger, partition {p}")
+            await check_partition(self._aside, p, self.report)
+        for row in await self._aside.fetch("namespaces"):
+            namespace = namespace_from_row(row)
+            self._progress.at(namespace.name)
+            if namespace.partition in wrong:
+                await check_namespace(self._aside, namespace, self.report)
+                continue
+            await asyncio.gather(check_namespace(self._aside, namespace, self.report), self._compare(namespace))
+            self.report.namespaces += 1
+
+    async def _compare(self, namespace: Namespace) -> None:
+        """What cannot be read is told, and the rest compared. A ledger that is behind is waited for once: one partition
+        that stops keeps nobody from verifying the others."""
+        p = namespace.partition
+        if p in self._behind:
+            self.report.note(namespace.name, f"not verified: {self._behind[p]}")
+            return
+        try:
+            strange = await wrong_key_types(self._stores[0].link, namespace)
+            for what in strange.values():
+                self.report.note(namespace.name, what)
+            await self._compare_boards(namespace, frozenset(strange))
+        except RedisRefused as error:
+            key = keys.space(namespace.partition, namespace.id)
+            self.report.note(namespace.name, f"the rest is not verified, by what {key} tells of it: {error}")
+        except LedgerBehind as error:
+            self._behind[p] = str(error)
+            self.report.note(namespace.name, f"not verified: {error}")
+
+    async def _compare_boards(self, namespace: Namespace, spoilt: frozenset[str]) -> None:
+        stores = self._stores[0]
+        cut = await read_snapshot(stores, namespace, spoilt)
+        if cut is None:
+            self.report.note(namespace.name, "who is hidden changed all the time: its boards' sums are not verified")
+        elif await self._counts_twice(stores, namespace, cut):
+            cut = None  # That is told by itself; what it moved is in the sums.
+        comparison = UserComparison(namespace, cut, self.report, spoilt)
+        boards = len((await read_board_names(stores.link, namespace, spoilt)).boards)
+        await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
+        doubtful = set(comparison.incomplete)
+        for board, what in await cut.differences(stores) if cut else []:
+            self.report.note(namespace.name, f"board {board}, {what}")
+            doubtful.add(board)
+        for what in await cut.counts(stores) if cut else []:
+            self.report.note(namespace.name, what)
+        await self._look_for_strays(stores, namespace, doubtful, spoilt)
+
+    async def _counts_twice(self, stores: StoreConnections, namespace: Namespace, cut: BoardSnapshot) -> bool:
+        """Whether a duplicate, or a dead letter, was in the boards at the instant of the cut."""
+        rows = await stores.fetch("set_aside_of_namespace", namespace.partition, namespace.id)
+        return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
+
+    async def _walk_users(self, namespace: Namespace, comparison: UserComparison, count: int) -> None:
+        """All users whom the ledger knew when the walk began, some at a time, on every lane."""
+        async with self._walk.connection.transaction():
+            cursor = await self._walk.connection.cursor(queries()["users_of_namespace"], namespace.id)
+            turn = asyncio.Lock()
+
+            async def some() -> dict[int, str]:
+                async with turn:
+                    return {row["number"]: row["name"] for row in await cursor.fetch(count)}
+
+            work = (self._work(stores, some, comparison) for stores in self._stores)
+            # Every lane comes to its end before one is used again.
+            for error in await asyncio.gather(*work, return_exceptions=True):
+                if error is not None:
+                    raise error
+
+    async def _work(
+        self, stores: StoreConnections, some: Callable[[], Awaitable[dict[int, str]]], comparison: UserComparison
+    ) -> None:
+        while users := await some():
+            await comparison.compare(stores, users)
+            self._progress.step(len(users))
+
+    async def _look_for_strays(
+        self, stores: StoreConnections, namespace: Namespace, doubtful: set[str], spoilt: frozenset[str]
+    ) -> None:
+        """A board on which everybody known stands, and as many as there are, holds nobody else."""
+        kept = await read_board_names(stores.link, namespace, spoilt)
+        for board in kept.boards:
+            found = await orphan_members(stores, namespace, board) if board in doubtful else []
+            found += await orphan_scores(stores, namespace, board) if namespace.rules.ranking == "dense" else []
+            found += await wrong_sums(stores, namespace, board) if namespace.rules.bounded_sums else []
+            for what in found:
+                self.report.note(namespace.name, what)

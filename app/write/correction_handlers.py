@@ -1,0 +1,164 @@
+"""PATCH, DELETE and restore of a grant, and many corrections at once."""
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..access.guard import principal_of, require_scope
+from ..access.keys import Keyring, Principal
+from ..http.bodies import MSGPACK, answer, check_bodiless, check_query, decode_body, header, media_type
+from ..model.correction import EDITABLE, REASON_BYTES_MAX, CorrectionRequest, Edit, Verb
+from ..model.errors import Invalid, Problem, TooLarge
+from ..model.grant import msgpack_number
+from ..model.namespace import Namespace
+from ..model.text import ID_BYTES_MAX, check_text
+from ..store.namespace_cache import NamespaceCache
+from .corrections import Corrector
+from .receipts import batch_summary, refused_member
+
+#: Corrections of a body: each is a read of the ledger and an entry in the log.
+CORRECTIONS_MAX = 1_000
+#: Bytes of such a body: 1 KiB a correction.
+CORRECTIONS_BYTES_MAX = 1024 * 1024
+
+
+class VoidRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a void or a restore."""
+
+    reason: str | None = None
+    revision: int | None = None
+
+
+class Correction(Edit, forbid_unknown_fields=True, kw_only=True):
+    """One of many: what is to be done to which grant. The fields of an edit are for `edit` alone."""
+
+    grant_id: str
+    op: Literal["edit", "void", "restore"]
+
+
+class CorrectionHandlers:
+    """Corrections in, receipts out."""
+
+    def __init__(self, corrector: Corrector, namespace_cache: NamespaceCache, keyring: Keyring) -> None:
+        self._corrector = corrector
+        self._namespace_cache = namespace_cache
+        self._keyring = keyring
+
+    async def patch(self, request: Request) -> Response:
+        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit. `?backfill=true` (admin): to however old a moment."""
+        check_query(request, "dry_run", "backfill")
+        namespace, principal = await self._where(request)
+        edit = _as_json_number(request, await decode_body(request, Edit))
+        return await self._one(request, namespace, principal, "edit", edit)
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v1/namespaces/{ns}/grants/{grant_id}?reason=&revision=`: a void."""
+        check_query(request, "dry_run", "reason", "revision")
+        namespace, principal = await self._where(request)
+        check_bodiless(request.scope)
+        query = request.query_params
+        text = query.get("revision")
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise Invalid("must be an integer", field="?revision")
+        edit = Edit(reason=query.get("reason"), revision=None if text is None else int(text))
+        return await self._one(request, namespace, principal, "void", edit)
+
+    async def restore(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/grants/{grant_id}/restore`."""
+        check_query(request, "dry_run")
+        namespace, principal = await self._where(request)
+        remark = await decode_body(request, VoidRequest, b"{}")
+        edit = Edit(reason=remark.reason, revision=remark.revision)
+        return await self._one(request, namespace, principal, "restore", edit)
+
+    async def many(self, request: Request) -> Response:
+        """`POST /v1/namespaces/{ns}/corrections`: a result a member, those of one grant in their order."""
+        check_query(request)
+        namespace, principal = await self._where(request)
+        members = await decode_body(request, list[Correction], bytes_max=CORRECTIONS_BYTES_MAX)
+        if len(members) > CORRECTIONS_MAX:
+            raise TooLarge(f"at most {CORRECTIONS_MAX} corrections are taken at once")
+        if not members:
+            raise Invalid("holds no correction", field="$")
+        by_grant: dict[str, list[int]] = {}
+        for i, member in enumerate(members):
+            by_grant.setdefault(member.grant_id, []).append(i)
+        key = _key(request)
+        results: list[Any] = [None] * len(members)
+        asks: dict[int, CorrectionRequest] = {}
+        for i, member in enumerate(members):
+            try:
+                # No client's key holds a line feed: a member's key is its own.
+                asks[i] = self._ask(request, namespace, principal, member, None if key is None else f"{key}\n{i}")
+            except Problem as problem:
+                results[i] = refused_member(member.grant_id, problem)
+        done = await self._corrector.correct_all(namespace, list(asks.values()))
+        for i, result in zip(asks, done, strict=True):
+            results[i] = refused_member(members[i].grant_id, result) if isinstance(result, Problem) else result
+        return answer(request, batch_summary(results))
+
+    def _ask(
+        self, request: Request, namespace: Namespace, principal: Principal, member: Correction, key: str | None
+    ) -> CorrectionRequest:
+        edit = _as_json_number(request, member)
+        if member.op != "edit" and _changes(edit):
+            raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
+        _check(member.grant_id, edit)
+        is_admin = principal.may("admin", namespace.name)
+        return CorrectionRequest(member.grant_id, member.op, edit, principal.id, key, is_admin)
+
+    async def _where(self, request: Request) -> tuple[Namespace, Principal]:
+        name = request.path_params["namespace"]
+        principal = await principal_of(request.scope, self._keyring)
+        require_scope(principal, "write", name)
+        return await self._namespace_cache.namespace(name), principal
+
+    async def _one(
+        self, request: Request, namespace: Namespace, principal: Principal, verb: Verb, edit: Edit
+    ) -> Response:
+        grant_id = request.path_params["grant_id"]
+        _check(grant_id, edit)
+        backfill = _flag(request, "backfill")
+        if backfill:
+            require_scope(principal, "admin", namespace.name)
+        ask = CorrectionRequest(
+            grant_id, verb, edit, principal.id, _key(request), principal.may("admin", namespace.name), backfill
+        )
+        if _flag(request, "dry_run"):
+            return answer(request, await self._corrector.preview(namespace, ask))
+        return answer(request, await self._corrector.correct(namespace, ask))
+
+
+def _flag(request: Request, name: str) -> bool:
+    """A parameter that is true or false; absent: false. Invalid."""
+    value = request.query_params.get(name, "false")
+    if value not in ("true", "false"):
+        raise Invalid("must be true or false", field=f"?{name}")
+    return value == "true"
+
+
+def _key(request: Request) -> str | None:
+    """The Idempotency-Key. Invalid."""
+    key = header(request.scope, b"idempotency-key") or None
+    if key is not None:
+        check_text(key, "Idempotency-Key", ID_BYTES_MAX)
+    return key
+
+
+def _changes(edit: Edit) -> list[str]:
+    return [name for name in EDITABLE if getattr(edit, name) is not msgspec.UNSET]
+
+
+def _check(grant_id: str, edit: Edit) -> None:
+    check_text(grant_id, "$.grant_id", ID_BYTES_MAX)
+    if edit.reason is not None:
+        check_text(edit.reason, "$.reason", REASON_BYTES_MAX)
+
+
+def _as_json_number(request: Request, edit: Edit) -> Edit:
+    """The edit with its amount as JSON's text, whatever it came in."""
+    if media_type(request.scope) == MSGPACK and not isinstance(edit.amount, msgspec.UnsetType):
+        edit.amount = msgpack_number(edit.amount)
+    return edit

@@ -1,0 +1,151 @@
+"""What a request to POST grants says beside its grants: its parameters, and how its body falls apart."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Scope
+
+from ..http.bodies import JSON, MSGPACK, NDJSON, decode, header
+from ..model.errors import Invalid, TooLarge
+
+#: Grants of an array.
+ARRAY_MAX = 1_000
+#: Grants of a body with one a line.
+LINES_MAX = 10_000
+#: Lines of such a body, empty ones included: as many as it may have grants, each with an empty one behind it.
+_ALL_LINES_MAX = 2 * LINES_MAX + 1
+#: Bytes of one grant: all of its fields at their longest with every character escaped are 20 KB.
+GRANT_BYTES_MAX = 32 * 1024
+#: Bytes of a body that are looked at in one go: 2 ms of the event loop.
+_PIECE_BYTES_MAX = 2 * 1024 * 1024
+#: Bytes of grants that are decoded in one go, and how many: 1 ms of the event loop.
+_DECODED_BYTES_MAX = 128 * 1024
+#: Grants that are decoded in one go, however small: 1 ms of the event loop.
+_DECODED_MAX = 256
+
+# A list would be decoded whole before it is counted. Of this an array's first member too many ends the decoding.
+_Members = msgspec.defstruct(
+    "_Members",
+    [(f"m{i}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for i in range(ARRAY_MAX)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+_members = {JSON: msgspec.json.Decoder(_Members), MSGPACK: msgspec.msgpack.Decoder(_Members)}
+
+
+class RequestOptions(NamedTuple):
+    """The parameters. atomic: all or none; rank: receipts tell places; backfill: however old the grants are."""
+
+    atomic: bool = False
+    rank: bool = False
+    backfill: bool = False
+
+
+NOTHING = RequestOptions()
+
+
+def read_options(scope: Scope) -> RequestOptions:
+    """A request's parameters. Invalid, also for an Idempotency-Key: whoever sends one counts on it."""
+    if header(scope, b"idempotency-key"):
+        raise Invalid("a grant is safe to repeat by its own grant_id: send no such key", field="Idempotency-Key")
+    if not scope["query_string"]:
+        return NOTHING
+    query: str = scope["query_string"].decode("latin-1")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    for name, value in given.items():
+        if name not in RequestOptions._fields:
+            raise Invalid("there is no such parameter here", field=f"?{name}")
+        if value not in ("true", "false"):
+            raise Invalid("must be true or false", field=f"?{name}")
+    return RequestOptions(**{name: value == "true" for name, value in given.items()})
+
+
+def is_array(body: bytes, media: str) -> bool:
+    """Whether a body holds a batch."""
+    if media == JSON:
+        return (body[:1] if body[:1] > b" " else body.lstrip()[:1]) == b"["
+    return bool(body[:1]) and (body[0] >> 4 == 9 or body[0] in (0xDC, 0xDD))
+
+
+async def split_batch(body: bytes, media: str) -> list[Any]:
+    """A batch's members, undecoded; the event loop goes on meanwhile. BadRequest, TooLarge, Invalid.
+
+    Counted before anything is made of them: 40 MB of line feeds are no 40 million lines.
+    """
+    if media == NDJSON:
+        members = await _lines(body)
+        most = LINES_MAX
+    else:
+        members, most = _array(body, media), ARRAY_MAX
+    if len(members) > most:
+        raise _too_many(most)
+    if not members:
+        raise Invalid("holds no grant", field="$")
+    return members
+
+
+def size_of(member: Any) -> int:
+    """Bytes of an undecoded grant."""
+    return memoryview(member).nbytes
+
+
+def check_size(size: int) -> None:
+    """TooLarge for what is larger than any grant: it is not decoded."""
+    if size > GRANT_BYTES_MAX:
+        raise TooLarge(f"a grant takes at most {GRANT_BYTES_MAX} bytes", field="$")
+
+
+class YieldClock:
+    """When a loop over members is to let others go on."""
+
+    def __init__(self) -> None:
+        self._bytes = self._count = 0
+
+    def is_over(self, size: int) -> bool:
+        """Whether so much was done that it is the others' turn; size: bytes of the next member."""
+        self._bytes += size
+        self._count += 1
+        if self._bytes < _DECODED_BYTES_MAX and self._count < _DECODED_MAX:
+            return False
+        self._bytes = self._count = 0
+        return True
+
+
+async def _lines(body: bytes) -> list[Any]:
+    count, members = 0, []
+    for begin, end in _pieces(len(body)):
+        count += body.count(b"\n", begin, end)
+        if count > _ALL_LINES_MAX:
+            raise _too_many(LINES_MAX)
+        await asyncio.sleep(0)
+    begin = 0
+    while begin < len(body):
+        end = body.rfind(b"\n", begin, begin + _PIECE_BYTES_MAX) + 1
+        if not end:
+            end = body.find(b"\n", begin) + 1 or len(body)  # A line longer than a piece.
+        members += [line for line in body[begin:end].split(b"\n") if line and not line.isspace()]
+        begin = end
+        await asyncio.sleep(0)
+    return members
+
+
+def _pieces(size: int) -> Iterator[tuple[int, int]]:
+    for begin in range(0, size, _PIECE_BYTES_MAX):
+        yield begin, min(begin + _PIECE_BYTES_MAX, size)
+
+
+def _array(body: bytes, media: str) -> list[Any]:
+    try:
+        found = decode(_members[media], body)
+    except Invalid as problem:
+        if f"at most length {ARRAY_MAX}" in problem.detail:
+            raise _too_many(ARRAY_MAX) from None
+        raise
+    return [member for member in msgspec.structs.astuple(found) if member is not msgspec.UNSET]
+
+
+def _too_many(most: int) -> TooLarge:
+    return TooLarge(f"at most {most} grants are taken at once")

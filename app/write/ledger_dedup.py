@@ -1,0 +1,57 @@
+"""Remembering grants that the seen generations have dropped: the ledger is asked before such a grant may count."""
+
+from ..drivers.postgres import Postgres
+from ..model.entry import PlannedEntry
+from ..model.errors import Unavailable
+from ..store.apply import PartitionHead
+from .committer import Committer
+
+
+class LedgerDedup:
+    """Looks grants up in Postgres that may have come before the oldest generation kept."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def knows(self, entries: list[PlannedEntry], committer: Committer) -> bool:
+        """Gives entries the generations they are judged by; whether these know of every one whether it came before, so
+        that nothing is to be recalled."""
+        for entry in entries:
+            head = committer.head(entry.namespace.partition)
+            if head is None:
+                return False
+            entry.generations = head.generations
+            if head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
+                return False
+        return True
+
+    async def check(self, entries: list[PlannedEntry], committer: Committer) -> None:
+        """Gives entries that the ledger holds already their verdict. StoreUnavailable where that cannot be known."""
+        asked: dict[int, list[PlannedEntry]] = {}
+        for entry in entries:
+            head = committer.head(entry.namespace.partition)
+            if head is None:
+                head = await self._contacted(entry.namespace.partition, committer)
+            if head is None:
+                continue
+            entry.generations = head.generations
+            if head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
+                asked.setdefault(entry.namespace.id, []).append(entry)
+        for namespace_id, old in asked.items():
+            ids = [entry.body.grant_id for entry in old]
+            rows = await self._postgres.fetch("recorded_grants", namespace_id, ids)
+            held = {row["grant_id"]: row for row in rows}
+            for entry in old:
+                row = held.get(entry.body.grant_id)
+                if row is not None:
+                    same = bytes(row["digest"]) == entry.content
+                    entry.verdict = f"duplicate {row['epoch']}-{row['seq']}" if same else "grant_conflict"
+
+    async def _contacted(self, p: int, committer: Committer) -> PartitionHead | None:
+        """A partition's head, of one too that takes no new grant: it still tells what counted. StoreUnavailable."""
+        try:
+            await committer.contact(p)
+        except Unavailable:
+            if committer.head(p) is None:
+                raise
+        return committer.head(p)

@@ -1,0 +1,81 @@
+"""`?rank=true`: receipts with the places that their scores have on the `all` board."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ..access.keys import Principal
+from ..model.entry import PlannedEntry
+from ..model.errors import NamespaceNotFound
+from ..model.namespace import Namespace
+from ..model.score import to_units
+from ..store.boards import BoardRow, board_call, project_ranks_call, read_board, read_projected_ranks
+from ..store.namespace_cache import NamespaceCache
+from ..store.read_batcher import ReadBatcher
+from ..store.visibility import is_hidden
+from .receipts import RankedReceipt, Receipt
+
+RanksBefore = dict[tuple[str, str], BoardRow]  # namespace and user → where the user stood on the `all` board
+
+
+class ReceiptRanks:
+    """Asks once a receipt, right after its entries counted; the questions travel together. Only where the order of
+    equals hangs on when a score was reached, the place before is asked for before."""
+
+    def __init__(self, batcher: ReadBatcher, namespace_cache: NamespaceCache) -> None:
+        self._batcher = batcher
+        self._namespace_cache = namespace_cache
+
+    async def before(self, entries: Sequence[PlannedEntry]) -> RanksBefore:
+        """Where users stand, of whom no later answer can tell it: the digits of their place go with the next change.
+        StoreUnavailable, Recovering; O(log n) a user."""
+        users: dict[str, tuple[Namespace, set[str]]] = {}
+        for entry in entries:
+            rules = entry.namespace.rules
+            if rules.ranking == "ordinal" and rules.tie_break != "none":
+                users.setdefault(entry.namespace.name, (entry.namespace, set()))[1].add(entry.body.user)
+        held: RanksBefore = {}
+        for name, (namespace, named) in users.items():
+            reply = await self._batcher.call(board_call(namespace, "all", ["users", *sorted(named)]))
+            held |= {(name, place.user): place for place in read_board(reply, namespace.sign).places}
+        return held
+
+    async def added_to(self, answer: Any, principal: Principal, held: RanksBefore) -> Any:
+        """A receipt, or a batch's answer, with ranks. StoreUnavailable, Recovering: what counted has counted, and the
+        same request tells it as a duplicate. O(log n) a receipt."""
+        if isinstance(answer, Receipt):
+            return await self._ranked(answer, principal, held)
+        results = answer["results"]
+        receipts = [i for i, result in enumerate(results) if isinstance(result, Receipt)]
+        ranked = await asyncio.gather(*(self._ranked(results[i], principal, held) for i in receipts))
+        for i, receipt in zip(receipts, ranked, strict=True):
+            results[i] = receipt
+        return answer
+
+    async def _ranked(self, receipt: Receipt, principal: Principal, held: RanksBefore) -> RankedReceipt:
+        fields = {name: getattr(receipt, name) for name in Receipt.__struct_fields__}
+        rank, previous = await self._ranks(receipt, principal)
+        place = held.get((receipt.namespace, receipt.user_id))
+        # In a batch the next entry of the same user comes from another score, which the one before it has just reached.
+        if previous is not None and place is not None and receipt.status != "duplicate":
+            namespace = await self._namespace_cache.namespace(receipt.namespace)
+            if receipt.previous_score == namespace.number(place.units):
+                previous = place.rank0 + 1
+        return RankedReceipt(**fields, rank=rank, previous_rank=previous)
+
+    async def _ranks(self, receipt: Receipt, principal: Principal) -> list[int | None]:
+        """The ranks of the score and of the previous one; None where there is none, where the board
+        is not to be read, or the user is not to be on it."""
+        scores = [receipt.score, receipt.previous_score]
+        try:
+            namespace = await self._namespace_cache.namespace(receipt.namespace)
+        except NamespaceNotFound:
+            return [None, None]
+        if namespace.rules.mode == "shadow" and not principal.may("admin", namespace.name):
+            return [None, None]
+        units = {score: to_units(repr(score), namespace.rules.scale) for score in scores if score is not None}
+        if not units or await is_hidden(self._batcher.call, namespace, receipt.user_id):
+            return [None, None]
+        reply = await self._batcher.call(project_ranks_call(namespace, receipt.user_id, list(units.values())))
+        ranks = dict(zip(units, read_projected_ranks(reply), strict=True))
+        return [None if score is None else ranks[score] for score in scores]

@@ -1,0 +1,63 @@
+"""Whether grants that were sent again have been voided or wait in quarantine: else a duplicate's receipt could not
+explain its score."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..model.entry import CORRECTION, PlannedEntry, entry_id
+from ..model.errors import Unavailable
+from ..store.ledger import Ledger
+from ..store.log import are_counted
+from ..store.read_batcher import ReadBatcher
+from .ledger_wait import Deadline, LedgerWait
+
+
+class UncountedGrants(NamedTuple):
+    """The ids of entries whose grants are no part of a score by now: voided, or waiting for a decision."""
+
+    voided: frozenset[bytes] = frozenset()
+    quarantined: frozenset[bytes] = frozenset()
+
+
+class UncountedLookup:
+    """Asks the ledger of those duplicates alone that Redis saw a correction of, or whose namespace has a quarantine."""
+
+    def __init__(self, batcher: ReadBatcher, ledger: Ledger) -> None:
+        self._batcher = batcher
+        self._ledger = ledger
+        self._ledger_wait = LedgerWait(batcher, ledger)
+
+    async def among(self, duplicates: Sequence[PlannedEntry]) -> UncountedGrants:
+        """Those entries of one partition whose grants do not count by now. O(duplicates) in Redis, and O(log n) in
+        Postgres for each that it is asked of. Nothing is told of those whose corrections the ledger lacks, nor while a
+        store is away: the receipt must leave. Nor do retries of what nobody corrected wait for the ledger: one that
+        waits in quarantine is told once the ledger holds it."""
+        if not duplicates:
+            return UncountedGrants()
+        try:
+            return await self._among(duplicates)
+        except Unavailable:
+            return UncountedGrants()
+
+    async def _among(self, duplicates: Sequence[PlannedEntry]) -> UncountedGrants:
+        names = [entry_id(CORRECTION, entry.namespace.id, entry.body.grant_id, 2) for entry in duplicates]
+        counted = await are_counted(self._batcher, duplicates[0].namespace.partition, names)
+        voided, quarantined = set[bytes](), set[bytes]()
+        waiting = Deadline()
+        for namespace in {entry.namespace.id: entry.namespace for entry in duplicates}.values():
+            pairs = [pair for pair in zip(duplicates, counted, strict=True) if pair[0].namespace.id == namespace.id]
+            # A grant that only the ledger remembers may have a correction that only the ledger remembers.
+            corrected = {
+                entry.body.grant_id
+                for entry, is_corrected in pairs
+                if is_corrected or entry.verdict.startswith("duplicate")
+            }
+            held = {**(await self._ledger_wait.known(namespace, corrected, waiting)).grants} if corrected else {}
+            others = {entry.body.grant_id for entry, _ in pairs} - corrected
+            if others and namespace.rules.suspicious == "quarantine":
+                held |= await self._ledger.held(namespace, list(others))
+            for entry, _ in pairs:
+                grant = held.get(entry.body.grant_id)
+                if grant is not None and grant.voided:
+                    (quarantined if grant.quarantined else voided).add(entry.id)
+        return UncountedGrants(frozenset(voided), frozenset(quarantined))

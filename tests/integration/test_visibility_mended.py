@@ -1,0 +1,114 @@
+"""What is wished for users when something breaks off: whoever comes next carries it out."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import redis
+
+from app.drivers.redis import RedisConnection
+from app.persist.ledger_session import LedgerSession
+from app.persist.visibility import VisibilityWorker
+from app.persist.worker import SCRIPTS
+from app.store import keys
+from app.store.apply import APPLY
+from tests.conftest import Stack
+from tests.integration.racing import Race, path
+
+
+def test_what_broke_off_is_mended(own_stack: Stack) -> None:
+    with own_stack.client() as api:
+        race = Race(api, "race")
+        race.grants(ann=9, bob=7)
+        own_stack.wait_flushed()
+        own_stack.kill("persist")
+        race.grant("ann", 1, "unflushed")
+        told = api.post(f"{path(race.user('ann'))}/hide")
+        assert (told.status_code, told.json()["pending"] > 0) == (202, True)
+        assert told.json()["hidden"] is True
+        own_stack.kill("serve")
+        own_stack.start("persist")
+        own_stack.start("serve")
+        _wait_settled(own_stack)
+        assert race.board() == [("bob", 1, 7)]
+        own_stack.kill("persist")
+        race.grant("ann", 1, "unflushed too")
+        own_stack.start("persist")
+        with psycopg.connect(own_stack.postgres.url) as db:  # a server that died right behind its commit
+            db.execute("DELETE FROM hidden")
+            db.execute(
+                """UPDATE intents SET wish = 'unhide', version = nextval('intent_version'),
+                   open = (SELECT array_agg(partition) FROM partitions)"""
+            )
+        _wait_settled(own_stack)
+        assert race.board() == [("ann", 1, 11), ("bob", 2, 7)]
+
+
+def test_a_board_is_only_looked_for_once_the_ledger_can_tell(own_stack: Stack) -> None:
+    """A first grant that the ledger lacks is on boards that nobody would find there yet."""
+    with own_stack.client() as api:
+        race = Race(api, "race")
+        own_stack.kill("persist")
+        race.grant("ann", 9)
+        told = api.post(f"{path(race.user('ann'))}/hide")
+        assert (told.status_code, told.json()["pending"]) == (202, 16)
+        assert len(_looked(own_stack)) == 1, "all but the one where there are entries to come"
+        own_stack.start("persist")
+        _wait_settled(own_stack)
+        assert race.board() == []
+
+
+def _looked(stack: Stack) -> list[int]:
+    """The partitions that are open after some looks of a persister whose ledger stands still."""
+
+    async def look() -> list[int]:
+        session = await LedgerSession.connect(stack.postgres.url)
+        link, apply_link = RedisConnection(stack.valkey.url, SCRIPTS), RedisConnection(stack.valkey.url, [APPLY])
+        people = VisibilityWorker(link, apply_link)
+        for _ in range(3):
+            await people.look(session, {p: await session.offset(p) for p in range(16)})
+        rows = await session.fetch("open_intents", list(range(16)), 0, 10)
+        session.terminate()
+        await link.close()
+        await apply_link.close()
+        return [p for row in rows for p in row["open"]]
+
+    return asyncio.run(look())
+
+
+def test_a_state_that_redis_lost_is_there_again_after_migrate(own_stack: Stack) -> None:
+    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+        race = Race(api, "race")
+        race.grants(ann=9, bob=7)
+        race.veil("hide", "ann")
+        for p in range(16):
+            direct.delete(keys.hidden(p))
+        assert own_stack.run("migrate").returncode == 0
+        assert race.grant("ann", 1, "more")["score"] == 10
+        assert race.board() == [("bob", 1, 7)]
+
+
+def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
+    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+        race = Race(api, "race")
+        race.grants(ann=9)
+        race.veil("hide", "ann")
+        race.veil("unhide", "ann")
+        assert all(direct.hget(keys.hidden(p), race.user("ann")).endswith(b" back") for p in range(16))
+        with psycopg.connect(own_stack.postgres.url) as db:
+            db.execute("UPDATE intents SET asked_at = now() - interval '2 hours'")
+        own_stack.kill("persist")
+        own_stack.start("persist")  # it looks at once, then every minute
+        _wait_settled(own_stack)
+        assert not any(direct.exists(keys.hidden(p)) for p in range(16))
+        race.veil("hide", "ann")
+        assert race.board() == []
+
+
+def _wait_settled(stack: Stack) -> None:
+    """Until nothing is open, and what may go is gone."""
+    sql = "SELECT count(*) FROM intents WHERE open <> '{}' OR wish = 'release' OR asked_at < now() - interval '1 hour'"
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    with psycopg.connect(stack.postgres.url, autocommit=True) as db:
+        while db.execute(sql).fetchone() != (0,):
+            assert datetime.now(UTC) < deadline, db.execute("SELECT * FROM intents").fetchall()

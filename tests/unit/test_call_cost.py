@@ -1,0 +1,162 @@
+"""How entries are put into calls, by what these cost."""
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from msgspec import Raw
+
+from app.model.entry import PlannedEntry
+from app.model.grant import Grant, plan
+from app.model.namespace import Namespace, Rules, Velocity
+from app.model.windows import EARLIEST, LATEST, Season
+from app.store.call_cost import (
+    CALL_BYTES_MAX,
+    CALL_ENTRIES_MAX,
+    CALL_US_MAX,
+    CallCost,
+    entry_cost,
+    portions,
+    write_cost,
+)
+
+NOW = 1_700_000_000_000_000
+
+
+def space(number: int = 7, **rules: Any) -> Namespace:
+    return Namespace(number, "race", 3, 1, Rules(**rules))
+
+
+def seasons(count: int) -> tuple[Season, ...]:
+    return tuple(Season(f"s{i}", EARLIEST, LATEST) for i in range(count))
+
+
+def entries(count: int, users: int = 10**6, where: Namespace | None = None, **fields: Any) -> list[PlannedEntry]:
+    where = where or space()
+    labels = {"category": "red", "source": "race"} | fields
+    return [plan(Grant(f"g{i}", f"u{i % users}", Raw(b"5"), **labels), where, NOW) for i in range(count)]
+
+
+def sizes(held: list[PlannedEntry]) -> list[int]:
+    return [len(part.entries) for part in portions(held)]
+
+
+def test_a_call_holds_500_grants_of_the_default_rules() -> None:
+    assert sizes(entries(1_030)) == [500, 500, 30]
+    assert write_cost(entries(500)) <= CALL_US_MAX
+    assert write_cost(entries(530)) > CALL_US_MAX
+    assert sizes([]) == []
+
+
+def test_what_costs_more_comes_in_smaller_calls() -> None:
+    plain = sizes(entries(1_000))[0]
+    for rules in (
+        {"category_boards": True},
+        {"tie_break": "earliest"},
+        {"ranking": "dense"},
+        {"bounded_sums": True},
+        {"streaks": True},
+        {"seasons": seasons(9)},
+    ):
+        held = entries(1_000, where=space(**rules))
+        assert sizes(held)[0] < plain
+        assert [entry for part in portions(held) for entry in part.entries] == held
+        assert all(part.cost == write_cost(part.entries) <= CALL_US_MAX for part in portions(held))
+
+
+def test_what_entries_share_is_counted_once() -> None:
+    where = space(seasons=seasons(100), category_boards=True)
+    one, user, users = (write_cost(entries(*count, where)) for count in ((1, 1), (10, 1), (10, 10)))
+    assert 0 < user - one < users - one
+    assert users < 10 * one
+    other = write_cost([*entries(1, where=where), *entries(1, where=space(8, seasons=seasons(100)))])
+    assert other > write_cost(entries(2, where=where))
+
+
+def test_a_call_takes_so_many_bytes_and_entries() -> None:
+    large = entries(300, meta={"text": "x" * 2_000})
+    assert all(sum(len(entry.packed) for entry in part.entries) <= CALL_BYTES_MAX for part in portions(large))
+    assert sizes(large)[0] < 150
+    assert sizes(entries(1_030, users=1)) == [CALL_ENTRIES_MAX, CALL_ENTRIES_MAX, 30]
+
+
+def test_an_entry_that_costs_more_goes_alone() -> None:
+    one, other = entries(2)
+    one.windows = tuple(f"season:{i}" for i in range(CALL_US_MAX))
+    assert sizes([other, one, other]) == [1, 1, 1]
+
+
+def test_the_heaviest_grant_that_rules_allow_fits_into_a_call() -> None:
+    rules: dict[str, Any] = {"tie_break": "earliest", "ranking": "dense", "bounded_sums": True, "streaks": True}
+    where = space(seasons=seasons(100), category_boards=True, aggregation="latest", **rules)
+    (grant,) = entries(1, where=where, meta={"text": "x" * 2_000}, source_id="s" * 64)
+    assert len(grant.windows) == 208
+    assert write_cost([grant]) <= CALL_US_MAX
+
+
+def test_a_cost_grows_as_entries_join() -> None:
+    cost, held = CallCost(), entries(20)
+    totals = [cost.total for entry in held if cost.add(entry)]
+    assert totals == sorted(totals)
+    assert totals[-1] == cost.total == write_cost(held)
+    assert not cost.add(entries(21)[20], cost.total)
+    assert (cost.total, cost.add(held[0], cost.total + 100)) == (totals[-1], True)
+
+
+def mixed() -> list[PlannedEntry]:
+    """Entries that share some of their namespaces, boards and users."""
+    rules: dict[str, Any] = {"category_boards": True, "seasons": seasons(3), "tie_break": "earliest"}
+    spaces = [
+        space(1, velocity=(Velocity(per=timedelta(hours=1), max_grants=5),)),
+        space(2, **rules),
+        space(3, **rules),
+    ]
+    found = [entries(6, users, where, category=category) for users in (2, 6) for where in spaces for category in LABELS]
+    return [entry for part in found for entry in part]
+
+
+LABELS = ("red", "blue")
+
+
+def test_what_one_entry_costs_alone() -> None:
+    for entry in mixed():
+        assert entry_cost(entry) == write_cost([entry])
+
+
+def test_two_calls_in_one_cost_what_their_entries_cost() -> None:
+    held = mixed()
+    for seed in range(50):
+        Random(seed).shuffle(held)
+        first, second = held[: seed + 1], held[seed + 1 : 2 * seed]
+        ours, theirs = CallCost(), CallCost()
+        for cost, part in ((ours, first), (theirs, second)):
+            assert all(cost.add(entry) for entry in part)
+        assert ours.total_with(theirs) == theirs.total_with(ours) == write_cost([*first, *second])
+        alone = ours.total
+        ours.merge(theirs)
+        assert alone <= ours.total == write_cost([*first, *second])
+
+
+def test_a_correction_weighs_more_than_a_grant_by_what_it_names() -> None:
+    grants, corrections = entries(100), entries(100)
+    for correction in corrections:
+        correction.ops = "".join(f"w{i}+5" for i in range(1, 5)) + "l1+5l2+5"
+    assert write_cost(corrections) > 1.25 * write_cost(grants)
+    for backfilled in corrections:
+        backfilled.ops = "b"
+    assert write_cost(corrections) == write_cost(grants)
+
+
+def test_the_first_correction_of_a_user_weighs_more_once_in_a_call_of_two_parts() -> None:
+    both = [*entries(60, users=4), *entries(40, users=6, source="raid")]
+    for i, entry in enumerate(both):
+        entry.ops = "w1+5w2+5w3+5w4+5l1+5l2+5" if i % 3 else ""
+    for at in range(len(both)):
+        ours, theirs = CallCost(), CallCost()
+        assert all(cost.add(entry) for cost, part in ((ours, both[:at]), (theirs, both[at:])) for entry in part)
+        assert ours.total_with(theirs) == write_cost(both)
+        ours.merge(theirs)
+        assert ours.total_with(CallCost()) == write_cost(both)
+        third = CallCost()
+        assert all(third.add(entry) for entry in both)
+        assert ours.total_with(third) == write_cost([*both, *both])

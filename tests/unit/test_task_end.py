@@ -1,0 +1,42 @@
+"""A task that is to end."""
+
+import asyncio
+
+import pytest
+
+from app.persist import task_end
+from app.persist.task_end import cancel_and_wait
+
+
+def test_one_that_does_not_hear_the_first_word_ends_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = 2
+    monkeypatch.setattr(task_end, "AGAIN_S", 0.01)
+
+    async def work() -> None:
+        nonlocal deaf
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                deaf -= 1
+                if deaf < 0:
+                    raise
+
+    async def both() -> None:
+        task = asyncio.ensure_future(work())
+        await asyncio.sleep(0)
+        await cancel_and_wait(task)
+        assert task.cancelled()
+
+    asyncio.run(asyncio.wait_for(both(), 10))
+    assert deaf == -1
+
+
+def test_one_that_is_done_is_left_alone() -> None:
+    async def both() -> int:
+        task = asyncio.ensure_future(asyncio.sleep(0, 5))
+        await task
+        await cancel_and_wait(task)
+        return task.result()
+
+    assert asyncio.run(both()) == 5

@@ -16,7 +16,7 @@ from .access.keys import SCOPES, new_key
 from .admin import migrate as migration
 from .admin.dead_letter_commands import letters_cli
 from .admin.erasures import Erasures
-from .admin.store_agreement import check_together
+from .admin.store_agreement import check_together, find_partitions
 from .drivers.postgres import Postgres
 from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
 from .logs import configure
@@ -25,7 +25,7 @@ from .model.windows import now_micros
 from .persist.clocks import ClockSkewed
 from .persist.task_end import cancel_and_wait
 from .persist.worker import Worker
-from .server import UVICORN, find_partitions, from_environment
+from .server import UVICORN, from_environment
 from .settings import Settings, SettingsError, read_settings
 from .store.changes import BUMP
 from .store.namespace_cache import publish_key_calls, retract_key_calls

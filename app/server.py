@@ -21,6 +21,7 @@ from .access.keys import Keyring
 from .admin.erasures import Erasures
 from .admin.namespace_handlers import NamespaceHandlers
 from .admin.profile_handlers import ProfileHandlers
+from .admin.store_agreement import find_partitions
 from .admin.user_handlers import UserHandlers, user_rate_limit
 from .admin.visibility_intents import VisibilityIntents
 from .drivers.postgres import Postgres
@@ -58,7 +59,7 @@ from .store.changes import BUMP, NAME
 from .store.clock import TIME, StoreClock
 from .store.ledger import Ledger
 from .store.namespace_cache import PUBLISH, NamespaceCache
-from .store.partitions import PROBE, check_store, probe, read_deployment
+from .store.partitions import PROBE, check_store, probe
 from .store.profile_cache import ProfileCache
 from .store.read_batcher import WAIT_S_MAX, ReadBatcher
 from .store.rules_lock import RulesLock
@@ -327,25 +328,6 @@ def storage_limits(settings: Settings) -> StorageLimits:
 
 async def _page(request: Request) -> Response:
     return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY})
-
-
-async def find_partitions(settings: Settings) -> int:
-    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; waits for nothing."""
-    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
-    try:
-        try:
-            deployment = await read_deployment(link)
-        except REDIS_ERRORS:
-            deployment = None
-        if deployment is not None:
-            return deployment.partitions
-        row = await postgres.fetch_one("deployment")
-        if row is None:
-            raise RedisRefused("neither Redis nor Postgres is migrated: run leaderboard migrate")
-        return int(row["partitions"])
-    finally:
-        await link.close()
-        await postgres.close()
 
 
 def from_environment() -> ASGIApp:

@@ -1,6 +1,7 @@
 """`leaderboard dead-letters`: entries that counted and could not be recorded, and what an operator decides about them.
 
-A decision is written to Postgres; the persister that holds the partition carries it out (app/persist/letter_decisions.py).
+A decision is written to Postgres; the persister that holds the partition carries it out
+(app/persist/letter_decisions.py).
 """
 
 import asyncio

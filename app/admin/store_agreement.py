@@ -1,8 +1,9 @@
 """Do Redis and Postgres belong together, and does Redis reach what the ledger holds?"""
 
 from ..drivers.postgres import Postgres
-from ..drivers.redis import RedisConnection, RedisRefused
+from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
+from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
 from ..store.partitions import read_deployment, read_head
@@ -49,3 +50,22 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
     if not found or found[0][1][1] != digest:
         return f"its log in Redis does not hold {place} as the ledger does: one of the two lost entries or is another's"
     return None
+
+
+async def find_partitions(settings: Settings) -> int:
+    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; waits for nothing."""
+    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
+    try:
+        try:
+            deployment = await read_deployment(link)
+        except REDIS_ERRORS:
+            deployment = None
+        if deployment is not None:
+            return deployment.partitions
+        row = await postgres.fetch_one("deployment")
+        if row is None:
+            raise RedisRefused("neither Redis nor Postgres is migrated: run leaderboard migrate")
+        return int(row["partitions"])
+    finally:
+        await link.close()
+        await postgres.close()

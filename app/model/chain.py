@@ -11,15 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .cell_ops import Cell, cells_of, correction_entry, needs_other_grants
 from .correction import (
-    Cell,
     CorrectionRequest,
     GrantState,
     IdempotencyRecord,
     apply_correction,
-    cells_of,
-    correction_entry,
-    needs_other_grants,
     request_digest,
     revision_by_key,
 )

@@ -96,9 +96,9 @@ class PlannedEntry(msgspec.Struct):
     """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
 
     `generations`: the seen generations by which it was judged; "" where that does not matter.
-    windows: the boards it moves, `all` first (`<window>:<category>` for those of a category); labels: the balances
-    besides the total, `c:…` and `s:…`, and the day, `d:…`; moves: what becomes of each, as lua/include/compute.lua
-    reads it; "": the aggregation decides.
+    boards: names of the boards that it moves, `all` first (`<window>:<category>` for those of a category); labels: the
+    balances besides the total, `c:…` and `s:…`, and the day, `d:…`; ops: what becomes of each, as
+    lua/include/compute.lua reads it; "": the aggregation decides.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
     claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script
     lets a key be claimed once. b"": none.
@@ -112,7 +112,7 @@ class PlannedEntry(msgspec.Struct):
     verdict: str = ""
     known_since: int | None = None
     generations: str = ""
-    windows: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     ops: str = ""
     claim: bytes = b""
@@ -121,7 +121,7 @@ class PlannedEntry(msgspec.Struct):
 
     def __post_init__(self) -> None:
         self.packed = _pack(self.body)
-        self.windows = self.windows or self.body.windows
+        self.boards = self.boards or self.body.windows
 
 
 def labels_of(category: str | None, source: str | None, day: str | None = None) -> tuple[str, ...]:

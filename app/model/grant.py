@@ -105,7 +105,7 @@ def plan(
         content=_content(body, sent_at),
         verdict=_verdict(namespace, units, granted_at, now, backfill),
         known_since=_known_since(namespace, sent_at, now),
-        windows=namespace.boards_of(windows, grant.category),
+        boards=namespace.boards_of(windows, grant.category),
         labels=labels_of(grant.category, grant.source, body.day),
         ops="b" if backfill else "",
     )

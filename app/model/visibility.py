@@ -77,6 +77,6 @@ def _entry(
         body=body,
         id=entry_id(intent.desired_state, namespace.id, grant_id, 1),
         content=blake2b(grant_id.encode(), digest_size=16).digest(),
-        windows=boards,
+        boards=boards,
         ops=f"h{intent.version}",
     )

@@ -154,7 +154,7 @@ def _readable(row: asyncpg.Record) -> Namespace | None:
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    # As the sink's: a plan made while the ledger was small must not walk through all of it.
+    # As the session's: a plan made while the ledger was small must not walk through all of it.
     return await connect(url, _QUERY_S_MAX)
 
 

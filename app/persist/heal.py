@@ -9,8 +9,9 @@ from hashlib import blake2b
 import msgspec
 
 from ..drivers.redis import RedisConnection, RedisRefused
+from ..model.cell_ops import CellOps, cells_of, plan_ops
 from ..model.chain import FOLLOWS
-from ..model.correction import CellOps, cells_of, plan_ops, state_from_entry
+from ..model.correction import state_from_entry
 from ..model.entry import GRANT, HEAL, SEAL, PlannedEntry, entry_id
 from ..model.namespace import Namespace
 from ..model.visibility import ERASE, HIDE, UNHIDE
@@ -133,7 +134,7 @@ def _entry(namespace: Namespace, stray: UnhealedDuplicate, ops: CellOps) -> Plan
         body,
         id=entry_id(HEAL, namespace.id, name, 1),
         content=blake2b(f"{name} {body.amount}".encode(), digest_size=16).digest(),
-        windows=ops.windows,
+        boards=ops.boards,
         labels=ops.labels,
         ops="t" + ops.text,
     )

@@ -11,7 +11,8 @@ import asyncpg
 import msgspec
 
 from ..drivers.redis import RedisConnection, RedisRefused
-from ..model.correction import CellOps, GrantState, cells_of, plan_ops, state_from_entry
+from ..model.cell_ops import CellOps, cells_of, plan_ops
+from ..model.correction import GrantState, state_from_entry
 from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, LogEntry, PlannedEntry, entry_id, freed_by
 from ..model.namespace import Namespace
 from ..store import apply, keys
@@ -97,7 +98,7 @@ def retry_entry(namespace: Namespace, letter: DecidedLetter, hold: str) -> Plann
         body,
         id=entry_id(DEAD_LETTER, namespace.id, name, letter.attempts + 1),
         content=blake2b(name.encode(), digest_size=16).digest(),
-        windows=("all",),
+        boards=("all",),
         ops=f"-{hold}",
     )
 
@@ -127,7 +128,7 @@ def drop_entry(namespace: Namespace, letter: DecidedLetter, ops: CellOps, weight
         body,
         id=entry_id(DEAD_LETTER, namespace.id, f"retry:{letter.epoch}-{letter.seq}", letter.attempts + 1),
         content=blake2b(name.encode(), digest_size=16).digest(),
-        windows=ops.windows or ("all",),
+        boards=ops.boards or ("all",),
         labels=ops.labels,
         ops="t" + ops.text,
         freed=freed_by(claimed, letter.epoch, letter.seq) if claimed.kind == CORRECTION else b"",

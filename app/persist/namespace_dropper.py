@@ -41,7 +41,8 @@ class NamespaceDropper:
         self._scanned = False
 
     async def step(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
-        """At most STEP_S and one call more; nothing before the next step is due. RedisRefused, and what the stores raise."""
+        """At most STEP_S and one call more; nothing before the next step is due. RedisRefused, and what the stores
+        raise."""
         now = self._clock()
         if now < self._due or not self._faults.is_due(_ALL):
             return

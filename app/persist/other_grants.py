@@ -7,7 +7,7 @@ takes these in later. So what is taken off it is planned from the ledger as of t
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..model.correction import Cell
+from ..model.cell_ops import Cell
 from ..model.namespace import Namespace
 from ..store.boards import base_of
 from ..store.other_grants import cell_from_row, other_grants_cells

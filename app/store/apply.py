@@ -99,12 +99,12 @@ def pack(
     for entry in entries:
         namespace, body = entry.namespace, entry.body
         ns = namespace.id
-        target = targets.get((ns, entry.windows))
+        target = targets.get((ns, entry.boards))
         if target is None:
             spaces.setdefault(ns, (len(spaces) + 1, namespace))
             prefixes[ns] = keys.balances(p, ns)
-            indexes = [boards.setdefault((ns, window), len(boards) + 1) for window in entry.windows]
-            target = targets[ns, entry.windows] = len(targets) + 1
+            indexes = [boards.setdefault((ns, board), len(boards) + 1) for board in entry.boards]
+            target = targets[ns, entry.boards] = len(targets) + 1
             target_args.append(" ".join(map(str, indexes)))
         key = prefixes[ns] + body.user
         user = users.get(key)

@@ -100,7 +100,7 @@ class CallCost:
     def add(self, entry: PlannedEntry, us_max: float = inf) -> bool:
         """Takes an entry in unless the total would pass `us_max`; whether it did. O(1) where its boards are in the call
         already, else O(its boards)."""
-        target, joining, user = self._targets.get((entry.namespace.id, entry.windows)), 0, entry.body.user
+        target, joining, user = self._targets.get((entry.namespace.id, entry.boards)), 0, entry.body.user
         corrected = 0
         is_new = target is None
         if target is None:
@@ -142,7 +142,7 @@ class CallCost:
 
     def _target_of(self, entry: PlannedEntry) -> tuple[_BoardSet, int]:
         """A set of boards that is not in the call yet, and the cost of what it would bring."""
-        namespace, boards = entry.namespace, entry.windows
+        namespace, boards = entry.namespace, entry.boards
         rates, held = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
         bringing = rates.board * len(boards) + _NAMESPACE_US
         if held is not None:
@@ -150,7 +150,7 @@ class CallCost:
         return _BoardSet(_entry_cost(namespace), rates.move * len(boards), _MOVE_AGAIN_US * len(boards)), bringing
 
     def _enter(self, entry: PlannedEntry, target: _BoardSet) -> None:
-        namespace, boards = entry.namespace, entry.windows
+        namespace, boards = entry.namespace, entry.boards
         held = self._namespaces.get(namespace.id)
         if held is None:
             held = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
@@ -169,20 +169,20 @@ def _own_cost(entry: PlannedEntry) -> int:
     cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
     if not entry.ops:
         return cost
-    return cost + _VISIBILITY_US * len(entry.windows) if entry.ops[:1] == "h" else cost
+    return cost + _VISIBILITY_US * len(entry.boards) if entry.ops[:1] == "h" else cost
 
 
 def _corrected_cost(entry: PlannedEntry) -> int:
     """What a user's first correction in a call costs beside its moves."""
     is_correction = entry.ops not in _UNNAMED and entry.ops[0] != "h"
-    return _CORRECTED_US * (len(entry.windows) + len(entry.labels)) if is_correction else 0
+    return _CORRECTED_US * (len(entry.boards) + len(entry.labels)) if is_correction else 0
 
 
 def entry_cost(entry: PlannedEntry) -> int:
     """The cost of a call that holds one entry alone, in microseconds. O(1)."""
     namespace, rates = entry.namespace, _rates_of(entry.namespace.rules)
     shared = _NAMESPACE_US + _entry_cost(namespace)
-    ops = (rates.board + rates.move) * len(entry.windows) + _corrected_cost(entry)
+    ops = (rates.board + rates.move) * len(entry.boards) + _corrected_cost(entry)
     return shared + _own_cost(entry) + ops
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from ..drivers.postgres import Postgres
-from ..model.correction import Cell, GrantState, IdempotencyRecord
+from ..model.cell_ops import Cell
+from ..model.correction import GrantState, IdempotencyRecord
 from ..model.entry import QUARANTINE
 from ..model.namespace import Namespace
 from ..model.windows import to_micros

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import asyncpg
 
 from ..drivers.postgres import Fetch
-from ..model.correction import Cell
+from ..model.cell_ops import Cell
 from ..model.namespace import Namespace
 from ..model.tie_break import latest_place
 from ..model.windows import EARLIEST, LATEST, day_starts, to_micros

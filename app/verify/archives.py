@@ -35,7 +35,8 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
     held, wanted = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
     scale = namespace.rules.scale
     if held != wanted:
-        yield f"{user_label(row['user'])}: {decimal_text(held, scale)} in the archive, {decimal_text(wanted, scale)} by the ledger"
+        archive, ledger = decimal_text(held, scale), decimal_text(wanted, scale)
+        yield f"{user_label(row['user'])}: {archive} in the archive, {ledger} by the ledger"
     else:
         since, ledger = (describe_place(int(row[name])) for name in ("held_since", "wanted_since"))
         yield f"{user_label(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"

@@ -100,7 +100,8 @@ class BoardSnapshot:
             ("bounded sums together", wanted.scores if held.tree is None else held.tree, wanted.scores, scale),
         ):
             if in_redis != by_ledger:
-                yield f"{what}: {decimal_text(in_redis, places)} in Redis, {decimal_text(by_ledger, places)} by the ledger"
+                left, right = decimal_text(in_redis, places), decimal_text(by_ledger, places)
+                yield f"{what}: {left} in Redis, {right} by the ledger"
 
 
 def _raw(held: bytes) -> str:

@@ -31,7 +31,8 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
     for row in await stores.fetch("rows_differing", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
     for row in await stores.fetch("standings_differing", namespace.id, FINDINGS_MAX):
-        held = f"{user_label(row['user'])} has {decimal_text(row['held'], scale)} in {decimal_text(row['held_grants'])} grants"
+        score, grants = decimal_text(row["held"], scale), decimal_text(row["held_grants"])
+        held = f"{user_label(row['user'])} has {score} in {grants} grants"
         wanted = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
         report.note(f"{name}, standings", f"{held}, {wanted}")
     (span,) = await stores.fetch("moments_of", namespace.id)

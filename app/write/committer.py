@@ -29,8 +29,8 @@ log = structlog.get_logger()
 
 Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 
-#: Script time of entries that wait or are under way, as store/call_cost estimates it: 50,000 grants of the default rules,
-#: some two seconds.
+#: Script time of entries that wait or are under way, as store/call_cost estimates it: 50,000 grants of the default
+#: rules, some two seconds.
 BACKLOG_US_MAX = 2_400_000
 #: Seconds in which the outcome of what was sent has to become known: a restart of Redis takes less.
 UNKNOWN_S_MAX = 8.0

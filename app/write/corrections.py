@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..model.cell_ops import Cell, cells_of, needs_other_grants, plan_ops
 from ..model.chain import (
     LOOSE,
     Step,
@@ -20,15 +21,7 @@ from ..model.chain import (
     stand_on,
     steps_of,
 )
-from ..model.correction import (
-    Cell,
-    CorrectionRequest,
-    GrantState,
-    apply_correction,
-    cells_of,
-    needs_other_grants,
-    plan_ops,
-)
+from ..model.correction import CorrectionRequest, GrantState, apply_correction
 from ..model.entry import PlannedEntry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserIsErased, problem_of
 from ..model.namespace import Namespace

@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import Any
 
-from ..model.correction import CellOps
+from ..model.cell_ops import CellOps
 from ..model.namespace import Namespace
 from ..model.tie_break import LAST_AMONG_EQUALS
 from ..store.board_reader import BoardReader
@@ -31,7 +31,7 @@ class RankProjection:
         found = _SCORE_MOVE.findall(ops.text)
         return await asyncio.gather(
             *(
-                self._on_board(namespace, user, ops.windows[int(place) - 1], how, number, digits.encode(), hidden)
+                self._on_board(namespace, user, ops.boards[int(place) - 1], how, number, digits.encode(), hidden)
                 for place, how, number, digits in found
             )
         )
@@ -81,7 +81,7 @@ class RankProjection:
         return below.places[0].position - 1 if below.places else below.total
 
     async def _before(self, namespace: Namespace, board: str, score: int) -> int:
-        return (await self._scored(namespace, board, score)).before
+        return (await self._scored(namespace, board, score)).rank0
 
     async def _alone(self, namespace: Namespace, board: str, score: int) -> bool:
         return (await self._scored(namespace, board, score)).equal == 1

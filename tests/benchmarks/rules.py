@@ -11,7 +11,8 @@ import redis
 from msgspec import UNSET, Raw
 
 from app.embedded import ValkeyProcess, free_port
-from app.model.correction import CorrectionRequest, Edit, GrantState, apply_edit, correction_entry
+from app.model.cell_ops import correction_entry
+from app.model.correction import CorrectionRequest, Edit, GrantState, apply_edit
 from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules

@@ -112,10 +112,10 @@ def fill(store: Store, space: Namespace) -> None:
     (shape,) = store.grants(space, iter([0]))
     entries = list(store.grants(space, iter(range(USERS))))
     for entry in entries:
-        entry.windows = entry.windows[:1]
+        entry.boards = entry.boards[:1]
     for first in range(0, USERS, CALL_ENTRIES_MAX):
         store.run(entries[first : first + CALL_ENTRIES_MAX])
-    for window in shape.windows[1:]:
+    for window in shape.boards[1:]:
         for kind in _KINDS:
             store.direct.copy(kind(P, space.id, "all"), kind(P, space.id, window))
         for field in ("t", "v"):
@@ -161,7 +161,7 @@ class Veils:
     def __init__(self, store: Store, space: Namespace) -> None:
         self._store, self._space, self._version = store, space, 0
         (shape,) = store.grants(space, iter([0]))
-        self._boards = shape.windows
+        self._boards = shape.boards
 
     def __call__(self) -> Made:
         self._version += 1

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.admin.store_agreement import find_partitions
 from app.http.connections import ConnectionLimits
 from app.live.socket import LiveLimits
 from app.logs import configure
-from app.server import UVICORN, Server, find_partitions
+from app.server import UVICORN, Server
 from app.settings import read_settings
 
 LIMITS = ConnectionLimits(

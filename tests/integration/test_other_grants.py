@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from app.drivers.postgres import Fetch, queries
-from app.model.correction import Cell
+from app.model.cell_ops import Cell
 from app.model.namespace import Namespace
 from app.model.tie_break import latest_place, line_key, tie_place
 from app.model.windows import to_micros

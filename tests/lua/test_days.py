@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.model.correction import Cell, CorrectionRequest, Edit, GrantState, correction_entry, state_from_entry
+from app.model.cell_ops import Cell, correction_entry
+from app.model.correction import CorrectionRequest, Edit, GrantState, state_from_entry
 from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.streak import days_of

@@ -59,7 +59,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
         for shares in ([1.0], [0.1, 0.3, 1.0], [0.2, 0.4, 0.6, 0.8, 1.0], [0.3333, 0.3334, 1.0], [1e-9, 0.5]):
             edges = view(partition, "competition", "bands", *shares).places
             competing = view(partition, "competition", "page", 0, 100).places
-            bands = [next((s for s in shares if at.before / size < s), None) for at in competing]
+            bands = [next((s for s in shares if at.rank0 / size < s), None) for at in competing]
             held = [[at for at, band in zip(competing, bands, strict=True) if band == s] for s in shares]
             assert edges == [at for within in held if within for at in dict.fromkeys((within[0], within[-1]))]
         for low, high in [(chance.randrange(-3, 4), chance.randrange(-3, 4)) for _ in range(8)]:
@@ -101,7 +101,7 @@ def test_a_cursor_above_the_bounds_begins_within_them(partition: Any) -> None:
 def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partition: Any) -> None:
     fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(500)})
     users = [f"u{i}" for i in range(0, 500, 7)]
-    assert [place.before for place in view(partition, "dense", "users", *users).places] == [
+    assert [place.rank0 for place in view(partition, "dense", "users", *users).places] == [
         499 - i for i in range(497, -1, -7)
     ]
 
@@ -121,7 +121,7 @@ def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:
         assert set(partition.codes(*(partition.entry(f"g{i}", f"u{i}", i) for i in range(first, first + 400)))) == {
             "applied"
         }
-    assert view(partition, "dense", "page", 1000, 1).places[0].before == 1000
+    assert view(partition, "dense", "page", 1000, 1).places[0].rank0 == 1000
     for words in (["page", 1001, 1], ["users", "u1199", "u3"], ["random", *[0.5] * 1000]):
         with pytest.raises(Invalid) as refused:
             view(partition, "dense", *words)

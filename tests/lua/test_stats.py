@@ -64,9 +64,9 @@ def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[Pl
         entry = partition.entry(f"{tag}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
         if random.random() < 0.3:
             gone = random.random() < 0.3
-            entry.ops = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.windows) + 1))
+            entry.ops = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.boards) + 1))
         if random.random() < 0.3:
-            entry.windows = ("all",)  # a user comes with two targets
+            entry.boards = ("all",)  # a user comes with two targets
             entry.ops = "" if entry.ops == "" else f"w1={amount}"
         batch.append(entry)
     return batch
@@ -144,7 +144,7 @@ def test_so_many_boards_at_once(partition: Any) -> None:
     """What a call writes of a namespace is more than Lua unpacks at once."""
     batch = [partition.entry(f"g{i}", user=f"u{i}") for i in range(5)]
     for i, entry in enumerate(batch):
-        entry.windows = ("all", *(f"season:s{k}:c{i}" for k in range(1000)))
+        entry.boards = ("all", *(f"season:s{k}:c{i}" for k in range(1000)))
     assert set(partition.codes(*batch)) == {"applied"}
     assert stats(partition).sums == ScoreSums(25, 125)
     assert stats(partition, "season:s999:c4").sums == ScoreSums(5, 25)

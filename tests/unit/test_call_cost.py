@@ -82,7 +82,7 @@ def test_a_call_takes_so_many_bytes_and_entries() -> None:
 
 def test_an_entry_that_costs_more_goes_alone() -> None:
     one, other = entries(2)
-    one.windows = tuple(f"season:{i}" for i in range(CALL_US_MAX))
+    one.boards = tuple(f"season:{i}" for i in range(CALL_US_MAX))
     assert sizes([other, one, other]) == [1, 1, 1]
 
 
@@ -90,7 +90,7 @@ def test_the_heaviest_grant_that_rules_allow_fits_into_a_call() -> None:
     rules: dict[str, Any] = {"tie_break": "earliest", "ranking": "dense", "bounded_sums": True, "streaks": True}
     where = space(seasons=seasons(100), category_boards=True, aggregation="latest", **rules)
     (grant,) = entries(1, where=where, meta={"text": "x" * 2_000}, source_id="s" * 64)
-    assert len(grant.windows) == 208
+    assert len(grant.boards) == 208
     assert write_cost([grant]) <= CALL_US_MAX
 
 

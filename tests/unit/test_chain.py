@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from app.model import chain
+from app.model.cell_ops import Cell
 from app.model.chain import _Cells, entries_of, steps_of
-from app.model.correction import Cell, CorrectionRequest, Edit, GrantState
+from app.model.correction import CorrectionRequest, Edit, GrantState
 from app.model.namespace import Namespace, Rules
 from app.model.tie_break import latest_place, line_key, tie_place
 
@@ -112,7 +113,7 @@ def test_a_correction_works_out_the_boards_of_a_grant_a_few_times(
     asks = [CorrectionRequest(grant_id, "void", Edit(), "admin") for grant_id in grants]
     steps = steps_of(namespace, asks, grants, {}, 100, None)
     monkeypatch.setattr(Namespace, "boards_of", counted)
-    assert [len(entry.windows) for entry in entries_of(namespace, steps, {}, 10)] == [202] * 10
+    assert [len(entry.boards) for entry in entries_of(namespace, steps, {}, 10)] == [202] * 10
     assert calls <= 10 * len(asks)
 
 

@@ -13,7 +13,7 @@ NOW = 1_800_000_000 * S
 
 
 class Stores:
-    """Two clocks, as a link and a sink tell them."""
+    """Two clocks, as a link and a session tell them."""
 
     def __init__(self, redis_s: float, postgres_s: float) -> None:
         self.redis, self.postgres = NOW + int(redis_s * S), NOW + int(postgres_s * S)

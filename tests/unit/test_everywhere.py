@@ -86,7 +86,7 @@ def ask_stats(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many namespaces are told."""
     told: list[Any] = []
     monkeypatch.setattr(stats, "stats_body", lambda *args: {"mean": 1.0, "namespace": NAME, "band": None})
-    monkeypatch.setattr(stats, "answer_fresh", lambda request, etag, body, is_heavy: told.append(body))
+    monkeypatch.setattr(stats, "answer_with_etag", lambda request, etag, body, is_heavy: told.append(body))
     reader = StatsHandlers(world, None, world.namespace_cache, world.keyring, lambda: 0)  # type: ignore[arg-type]
     asyncio.run(reader.everywhere(_asked({})))
     return len(told[0]["namespaces"])

@@ -89,7 +89,7 @@ def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.Monkey
 
 
 def test_a_correction_looks_a_few_times_for_its_user() -> None:
-    for what in ("user_flushed", "user_at_rest", "user_corrected"):
+    for what in ("wait_until_flushed", "wait_until_unchanged", "wait_until_corrected"):
         store: Any = Behind()
         ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
         waiting = Deadline(WAIT_S)

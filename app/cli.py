@@ -232,7 +232,7 @@ def create_key(
 @keys_cli.command("list")
 def list_keys() -> None:
     """Lists the keys; never their secrets."""
-    rows = _run(lambda: Postgres(read_settings().postgres_url).fetch("keys"))
+    rows = _run(lambda: Postgres(read_settings().postgres_url).fetch("get_keys"))
     for row in rows:
         state = "revoked" if row["revoked_at"] else "active"
         print(f"{row['id']}\t{state}\t{','.join(row['scopes'])}\t{row['created_at']:%Y-%m-%dT%H:%M:%SZ}")

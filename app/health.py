@@ -71,7 +71,7 @@ class Health:
         return await self._faults(), await self._lag()
 
     async def _lag(self) -> int:
-        offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("offsets")}
+        offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
         held = range(self._partitions)
         seqs = await asyncio.gather(*(self._batcher.call(("HGET", keys.meta(p), "seq")) for p in held))
         return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(held, seqs, strict=True))
@@ -79,7 +79,7 @@ class Health:
     async def _faults(self) -> list[str]:
         """What the persisters cannot do at present, as they told Postgres: each of it in a line."""
         (letters,) = await self._postgres.fetch("count_dead_letters")
-        told = [_told(row) for row in await self._postgres.fetch("faults", FAULTS_TOLD_MAX)]
+        told = [_told(row) for row in await self._postgres.fetch("get_faults", FAULTS_TOLD_MAX)]
         if letters["count"]:
             told.append(f"{letters['count']} entries could not be recorded: run leaderboard dead-letters list")
         return told

@@ -199,7 +199,7 @@ class Server:
         self.health = Health(self.committer, self.batcher, self.postgres.writes, partitions, self.clock)
 
     async def _offsets(self) -> dict[int, tuple[int, int, bytes]]:
-        rows = await self.postgres.writes.fetch("offsets")
+        rows = await self.postgres.writes.fetch("get_offsets")
         return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
 
     @asynccontextmanager

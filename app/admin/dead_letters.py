@@ -81,7 +81,7 @@ class DeadLetters:
 
     async def open(self) -> list[DeadLetter]:
         """Those about which nothing was decided or done yet, in the order of their places."""
-        return [_letter(row) for row in await self._postgres.fetch("dead_letters", LISTED_MAX)]
+        return [_letter(row) for row in await self._postgres.fetch("get_dead_letters", LISTED_MAX)]
 
     async def decide(self, letter: DeadLetter, decision: str) -> None:
         """Writes a decision down; the same once more changes nothing. DecisionError."""
@@ -89,7 +89,7 @@ class DeadLetters:
             raise DecisionError(f"{letter.place} cannot be retried: this version cannot read it")
         if decision == "drop" and letter.why_not_dropped:
             raise DecisionError(f"{letter.place} cannot be dropped: {letter.why_not_dropped}")
-        row = await self._postgres.fetch_one("decide_letter", *letter.place, decision)
+        row = await self._postgres.fetch_one("decide_dead_letter", *letter.place, decision)
         if row is not None and row["decision"] != decision:
             raise DecisionError(f"{letter.place} is to be {_PAST[row['decision']]} already")
 
@@ -97,7 +97,7 @@ class DeadLetters:
         """Waits until a decision is carried out; the words for it. DecisionError where it failed, or not yet."""
         until = monotonic() + seconds
         while True:
-            row = await self._postgres.fetch_one("letter", *letter.place)
+            row = await self._postgres.fetch_one("get_dead_letter", *letter.place)
             if row is None:
                 raise DecisionError(f"there is no dead letter {letter.place}")
             if row["healed_seq"] is not None:
@@ -111,7 +111,7 @@ class DeadLetters:
 
     async def is_settled(self, place: LetterPosition) -> bool:
         """Whether a letter was recorded or taken off before. DecisionError where there never was one."""
-        row = await self._postgres.fetch_one("letter", *place)
+        row = await self._postgres.fetch_one("get_dead_letter", *place)
         if row is None:
             raise DecisionError(f"there is no dead letter {place}")
         return row["healed_seq"] is not None

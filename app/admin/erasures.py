@@ -26,7 +26,7 @@ class Erasures:
             if not rows:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             number = rows[0]["number"]
-            held = record_from_row((await fetch("person", number, 0))[0])
+            held = record_from_row((await fetch("get_user_visibility", number, 0))[0])
             if held.intent is not None and held.intent.desired_state == ERASE:
                 return held.intent
             await hide(fetch, number, 0, held, held.by_admin, held.opted_out, erased=True)
@@ -36,7 +36,7 @@ class Erasures:
         """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""
         until = monotonic() + seconds
         while True:
-            row = await self._postgres.fetch_one("intent", intent.number)
+            row = await self._postgres.fetch_one("get_intent", intent.number)
             if row is None:
                 return True
             if monotonic() > until:

@@ -33,11 +33,11 @@ async def migrate(settings: Settings) -> int:
     )
     try:
         deployment = await _agree(postgres, link, settings)
-        opened = {row["partition"] for row in await postgres.fetch("opened_partitions")}
+        opened = {row["partition"] for row in await postgres.fetch("get_opened_partitions")}
         await _check_opened(link, sorted(opened))
         await open_partitions(link, [p for p in range(deployment.partitions) if p not in opened])
-        await postgres.fetch("mark_opened")
-        for row in await postgres.fetch("namespaces"):
+        await postgres.fetch("mark_partitions_opened")
+        for row in await postgres.fetch("get_namespaces"):
             for call in publish_calls(namespace_from_row(row)):
                 await _run(link, call)
             await release_stale(postgres, lambda call: _run(link, call), namespace_from_row(row))
@@ -51,7 +51,7 @@ async def migrate(settings: Settings) -> int:
 
 async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) -> Deployment:
     await postgres.fetch("create_deployment", uuid4().hex, settings.partitions)
-    row = await postgres.fetch_one("deployment")
+    row = await postgres.fetch_one("get_deployment")
     assert row is not None
     wanted = Deployment(row["id"], row["partitions"])
     await postgres.fetch("create_partitions", wanted.partitions)
@@ -59,7 +59,7 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
     if held is not None and held != wanted:
         raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {wanted.id}")
     if held is None:
-        if await postgres.fetch("opened_partitions"):
+        if await postgres.fetch("get_opened_partitions"):
             raise RedisRefused(
                 "Postgres was opened with a Redis that held its boards, and this one is empty: recover it"
             )
@@ -81,7 +81,7 @@ async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
     while True:
         held = await _run(link, erased_call())
         erased = int(held) if isinstance(held, bytes) else 0
-        rows = await postgres.fetch("profiles", *last, PROFILES_A_CALL_MAX)
+        rows = await postgres.fetch("get_profiles", *last, PROFILES_A_CALL_MAX)
         if not rows:
             break
         replies = await link.run([_name_call(row, erased) for row in rows])
@@ -114,7 +114,7 @@ def _name_call(row: asyncpg.Record, erased: int) -> Call:
 async def _publish_states(postgres: Postgres, link: RedisConnection, partitions: int) -> None:
     """Who is off the boards, so many at a time; what Redis lost is there again, a later state stays."""
     last = 0
-    while rows := await postgres.fetch("hidden_intents", last, STATES_A_CALL_MAX):
+    while rows := await postgres.fetch("get_hiding_intents", last, STATES_A_CALL_MAX):
         intents = [intent_from_row(row) for row in rows]
         states = zip(intents, (row["partition"] for row in rows), strict=True)
         for reply in await link.run(

@@ -101,7 +101,7 @@ class NamespaceHandlers:
         """Creates or changes; None where somebody else was faster."""
         actor, text, p = principal.id, _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
         now = self._clock()
-        row = await self._postgres.fetch_one("namespace", name)
+        row = await self._postgres.fetch_one("get_namespace", name)
         if row is None:
             await self._check_quota(principal)
             fields = _encode({"rules": _rules_body(rules)}).decode()
@@ -127,7 +127,7 @@ class NamespaceHandlers:
         event = {"previous_rules": _rules_body(old.rules), "rules": _rules_body(rules)}
         body = None if rules == old.rules else _encode(event).decode()
         told = actor, body, reach, from_micros(now)
-        changed = await self._postgres.fetch_one("change_namespace", old.id, old.version, text, p, *told)
+        changed = await self._postgres.fetch_one("update_namespace", old.id, old.version, text, p, *told)
         if changed is None:
             return None
         namespace = Namespace(
@@ -148,7 +148,7 @@ class NamespaceHandlers:
         bound = self._key_namespaces_max
         if bound is None or principal.may_all("admin"):
             return
-        row = await self._postgres.fetch_one("namespaces_of_key", principal.id, bound)
+        row = await self._postgres.fetch_one("count_namespaces_of_key", principal.id, bound)
         if row is not None and row["made"] >= bound:
             what = "this key has made as many namespaces as a key may have"
             raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
@@ -156,7 +156,7 @@ class NamespaceHandlers:
     async def _fence(self, namespace: Namespace) -> None:
         """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
         whether it holds grants can be asked, and a namespace that moves leaves a partition that stays shut."""
-        row = await self._postgres.fetch_one("next_version")
+        row = await self._postgres.fetch_one("get_next_rules_version")
         assert row is not None
         await self._publish(namespace.name, [version_call(namespace.partition, namespace.id, row["version"])])
 
@@ -233,7 +233,7 @@ class NamespaceHandlers:
         """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
         published = await self._batcher.call(("HGET", keys.DIRECTORY, name))
         held = parse_published(published) if isinstance(published, bytes) else None
-        row = None if held is None else await self._postgres.fetch_one("deleted_namespace", held.id)
+        row = None if held is None else await self._postgres.fetch_one("get_deleted_namespace", held.id)
         if row is None:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         return row

@@ -130,7 +130,7 @@ class ProfileHandlers:
         check_query(request)
         require_any_scope(await principal_of(request.scope, self._keyring), "read", "write")
         user = user_in(request)
-        row = await self._postgres.fetch_one("profile", user)
+        row = await self._postgres.fetch_one("get_profile", user)
         if row is None:
             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
         return answer(request, _body(user, profile_from_row(row)))

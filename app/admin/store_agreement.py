@@ -14,7 +14,7 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
 
     RedisRefused where the two are not of one deployment, or nothing was migrated; StoreUnavailable.
     """
-    row = await postgres.fetch_one("deployment")
+    row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
     held = await read_deployment(link)
@@ -25,7 +25,7 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
     if held.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {row['id']}")
     wrong = {}
-    for offset in await postgres.fetch("offsets"):
+    for offset in await postgres.fetch("get_offsets"):
         what = await _behind(link, offset["partition"], offset["epoch"], offset["seq"], bytes(offset["digest"]))
         if what is not None:
             wrong[offset["partition"]] = what
@@ -62,7 +62,7 @@ async def find_partitions(settings: Settings) -> int:
             deployment = None
         if deployment is not None:
             return deployment.partitions
-        row = await postgres.fetch_one("deployment")
+        row = await postgres.fetch_one("get_deployment")
         if row is None:
             raise RedisRefused("neither Redis nor Postgres is migrated: run leaderboard migrate")
         return int(row["partitions"])

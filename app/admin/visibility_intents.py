@@ -67,14 +67,14 @@ class VisibilityIntents:
                 rows = await fetch("lock_user", user)
                 if rows:
                     number = rows[0]["number"]
-                    held = record_from_row((await fetch("person", number, 0))[0])
+                    held = record_from_row((await fetch("get_user_visibility", number, 0))[0])
                     if held.intent is not None and held.intent.desired_state == ERASE:
                         raise UserErasing("nothing is taken until that is done; then the name is a new user's")
                     if namespace is not None:
-                        await fetch("mark_people", ns)
-                        held = record_from_row((await fetch("person", number, ns))[0])
+                        await fetch("mark_has_user_data", ns)
+                        held = record_from_row((await fetch("get_user_visibility", number, ns))[0])
                         # Who is known elsewhere alone is unknown here: an admin of one namespace learns no more.
-                        if by_admin is False and held.is_blank and not await fetch("known_users", ns, [user]):
+                        if by_admin is False and held.is_blank and not await fetch("find_known_users", ns, [user]):
                             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
                     if first is not None:
                         await first(fetch, number)
@@ -85,7 +85,7 @@ class VisibilityIntents:
                     return await _settle(fetch, number, user, actor, ns, held, causes)
             if by_admin is False:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
-            await self._postgres.fetch("new_users", [user])
+            await self._postgres.fetch("create_users", [user])
 
     async def tell(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
         """Has every partition where it holds know the state from here on. StoreUnavailable."""
@@ -119,7 +119,7 @@ class VisibilityIntents:
         marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
         pauses = Pauses(APPLY_S_MAX)
         while True:
-            rows = await self._postgres.fetch("offsets")
+            rows = await self._postgres.fetch("get_offsets")
             if all(row["seq"] >= marks.get(row["partition"], 0) for row in rows):
                 return
             if pauses.are_over:
@@ -134,7 +134,7 @@ async def _settle(
     if any(causes):
         await hide(fetch, number, ns, held, *causes)
     elif held.by_admin or held.opted_out:
-        await fetch("drop_hidden", number, ns)
+        await fetch("delete_hidden_user", number, ns)
     was_hidden = held.intent is not None and held.intent.desired_state == HIDE
     if any(causes) == was_hidden:
         return VisibilityRecord(*causes, held.intent, held.open)
@@ -147,10 +147,10 @@ async def hide(
 ) -> None:
     """Writes down why a user is off the boards of a namespace (0: of all), and marks them in the archives where they
     stand: at once, or whoever is writing these does. O(archives of the user's namespaces)."""
-    await fetch("put_hidden", number, ns, by_admin, opted_out, erased)
+    await fetch("put_hidden_user", number, ns, by_admin, opted_out, erased)
     if not (held.by_admin or held.opted_out):
-        await fetch("lock_veiled")
-        await fetch("veil_user", number, ns)
+        await fetch("share_hidden_archive_users")
+        await fetch("hide_user_in_archives", number, ns)
 
 
 def record_from_row(row: asyncpg.Record) -> VisibilityRecord:

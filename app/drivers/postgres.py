@@ -18,6 +18,7 @@ from .keepalive import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES_
 from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
 
 _HERE = Path(__file__).parent.parent / "store"
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
 # InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
 POSTGRES_ERRORS = (
@@ -84,15 +85,36 @@ async def watch(connection: Any) -> None:
 
 
 @cache
-def queries() -> dict[str, str]:
-    """Name → text, from queries.sql (`-- name: …`); `-- include: …` stands for the text of that name."""
-    parts = re.split(r"^-- name: (\w+)\n", (_HERE / "queries.sql").read_text(), flags=re.MULTILINE)
-    texts = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+def queries() -> Mapping[str, str]:
+    """The named queries of `store/sql`: name → text."""
+    return read_queries(_HERE / "sql")
 
-    def whole(text: str) -> str:
-        return _INCLUDE.sub(lambda found: whole(texts[found[1]]), text)
 
-    return {name: whole(text) for name, text in texts.items()}
+def read_queries(folder: Path) -> dict[str, str]:
+    """Name → text, from the `.sql` files of a folder.
+
+    `-- name: x` begins a query, up to the next one. A line `-- include: y` stands for the text of `y`, which may be in
+    another file. ValueError: two queries of one name, text before the first name, an include that is unknown or that
+    includes itself.
+    """
+    texts: dict[str, str] = {}
+    for file in sorted(folder.glob("*.sql")):
+        preamble, *parts = _NAME.split(file.read_text())
+        if preamble.strip():
+            raise ValueError(f"{file.name}: text before the first `-- name:`")
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            if name in texts:
+                raise ValueError(f"{file.name}: there is another query named {name}")
+            texts[name] = text.strip()
+
+    def complete(name: str, including: tuple[str, ...] = ()) -> str:
+        if name not in texts:
+            raise ValueError(f"{including[-1]} includes {name}, which is unknown")
+        if name in including:
+            raise ValueError(f"{name} includes itself")
+        return _INCLUDE.sub(lambda found: complete(found[1], (*including, name)), texts[name])
+
+    return {name: complete(name) for name in texts}
 
 
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]

@@ -100,7 +100,7 @@ class Archivist:
         O(users of a window), for each window.
         """
         until = monotonic() + PASS_S
-        todo = await session.fetch("archive_todo", p, faults.names(p, ARCHIVE_FAILS))
+        todo = await session.fetch("get_pending_archive_updates", p, faults.names(p, ARCHIVE_FAILS))
         for _, grouped in groupby(todo, key=lambda row: (row["id"], row["window"])):
             rows = list(grouped)
             with faults.guard(_unit(p, rows[0])):
@@ -109,7 +109,7 @@ class Archivist:
                     if monotonic() > until:
                         return True
         failing = faults.names(p, ARCHIVE_FAILS)
-        for row in await session.fetch("unarchived", p, self._after.pop(p, 0), offset.seq, failing):
+        for row in await session.fetch("get_windows_to_archive", p, self._after.pop(p, 0), offset.seq, failing):
             with faults.guard(_unit(p, row)):
                 await self._leave(session, link, row)
             if monotonic() > until:
@@ -126,7 +126,7 @@ class Archivist:
             return
         boards = await boards_of_window(link, namespace, window)
         hidden = await _hidden(link, namespace)
-        if not await session.fetch("archives_of", namespace.id, window):
+        if not await session.fetch("get_archived_boards", namespace.id, window):
             async with session.fenced(namespace.partition):
                 for board in boards:
                     async for entries in _entries(link, namespace, board, hidden):
@@ -143,7 +143,7 @@ class Archivist:
         self._differing.pop(place, None)
         SEALS_DIFFERING.set(len(self._differing))
         await _publish(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
-        await session.execute("mark_archived", namespace.id, window)
+        await session.execute("mark_window_archived", namespace.id, window)
 
 
 def _unit(p: int, row: asyncpg.Record) -> WorkUnit:
@@ -159,16 +159,16 @@ async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyn
     users = sorted({row["user_number"] for row in rows})
     seq = max(row["seq"] for row in rows)
     async with session.fenced(namespace.partition):
-        found = await session.fetch("archived_of_users", *_at(rows, users))
+        found = await session.fetch("get_archive_rows_of_users", *_at(rows, users))
         before = {(row["board"], row["user_number"]): (row["key"], int(row["since"])) for row in found}
         now = await _scored(session, namespace, rows, users, before)
         touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
         fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
         await session.copy("fresh", fresh, ("board", "user_number", "key", "since"))
         await _write(session, namespace, window, touched, seq, users)
-        archives = await session.fetch("archives_of", namespace.id, window)
+        archives = await session.fetch("get_archived_boards", namespace.id, window)
     await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
-    await session.execute("archive_done", *_at(rows, users), seq)
+    await session.execute("finish_archive_updates", *_at(rows, users), seq)
 
 
 async def _scored(
@@ -202,8 +202,8 @@ async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Re
     """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
     await session.fill_fresh(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
     if namespace.rules.tie_break == "earliest":
-        await session.execute("date_fresh")
-    (differ,) = await session.fetch("compare_held", namespace.by_moment)
+        await session.execute("copy_tie_places")
+    (differ,) = await session.fetch("compare_with_redis", namespace.by_moment)
     return differ
 
 
@@ -212,14 +212,14 @@ async def _write(
 ) -> None:
     """A new revision of these boards' archives: some users' scores are those of `fresh`, and whatever moves by that
     is written. O(n log n) to find out what, and O(n) for the hash."""
-    archives = await session.fetch("open_archives", namespace.id, sorted(boards), window, seq)
+    archives = await session.fetch("put_archived_boards", namespace.id, sorted(boards), window, seq)
     ids = [archive["id"] for archive in archives]
-    await session.execute("find_moved", namespace.id, ids, users)
-    await session.execute("clear_moved")
-    await session.execute("fill_moved")
+    await session.execute("find_changed_archive_rows", namespace.id, ids, users)
+    await session.execute("delete_changed_archive_rows")
+    await session.execute("insert_changed_archive_rows")
     await session.execute("sign_archives", ids, namespace.sign)
-    await session.execute("lock_archived")
-    await session.execute("veil_moved")
+    await session.execute("lock_hidden_archive_users")
+    await session.execute("mark_hidden_archive_users")
 
 
 async def _publish(
@@ -299,7 +299,7 @@ def _scores(namespace: Namespace, window: str, seq: int, users: list[int] | None
     assert found.ends is not None, "a closed window ends"
     bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
     how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
-    return "window_scores", namespace.id, window, *bounds, seq, users, *how
+    return "get_window_scores", namespace.id, window, *bounds, seq, users, *how
 
 
 def _at(rows: list[asyncpg.Record], users: list[int]) -> tuple[Any, ...]:

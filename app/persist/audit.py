@@ -41,10 +41,10 @@ async def record_audit(
     await connection.execute(queries()["lock_namespaces"], spaces)
     if newcomers:
         columns = [[row[name] for row in newcomers] for name in ("namespace_id", "user_number")]
-        await connection.execute(queries()["tell_registered"], *columns)
+        await connection.execute(queries()["record_registrations"], *columns)
     if batches:
         told = [
             (*place, held.actor, held.grants, held.change, held.first_seq, held.last_seq)
             for place, held in batches.items()
         ]
-        await connection.execute(queries()["tell_batches"], *map(list, zip(*told, strict=True)))
+        await connection.execute(queries()["record_batches"], *map(list, zip(*told, strict=True)))

@@ -60,7 +60,7 @@ class Clocks:
         """The moment that both stores agree has come (microseconds). ClockSkewed; what the stores raise."""
         before = self._clock()
         seconds, micros = await ask(link, ("TIME",))
-        (row,) = await session.fetch("moment")
+        (row,) = await session.fetch("get_current_time")
         reading = ClockReading(before, int(seconds) * 1_000_000 + int(micros), row["now"], self._clock())
         self._judge(reading)
         return min(reading.redis, reading.postgres)

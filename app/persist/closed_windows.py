@@ -49,7 +49,7 @@ class ClosedWindows:
     async def load(self, p: int) -> None:
         """Learns a partition's closed windows. O(windows)."""
         self._closed[p] = {}
-        for row in await self._connection.fetch(queries()["seals"], p, NAMES_MAX + 1):
+        for row in await self._connection.fetch(queries()["get_seals"], p, NAMES_MAX + 1):
             self._add(p, row["namespace_id"], row["window"], row["at"])
         self.pending.add(p)
 
@@ -87,4 +87,4 @@ class ClosedWindows:
 
     async def _add_todo(self, rows: Iterable[LedgerRow]) -> None:
         places = [(row.partition, row.epoch, row.seq) for row in rows]
-        await self._connection.execute(queries()["add_archive_todo"], *map(list, zip(*places, strict=True)))
+        await self._connection.execute(queries()["add_pending_archive_updates"], *map(list, zip(*places, strict=True)))

@@ -32,14 +32,14 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
     if duplicates or letters:
         aside = [(DUPLICATE, row) for row in duplicates] + [("poison", row) for row in letters]
         records = [(*_place(row), reason, row.packed, row.fault) for reason, row in aside]
-        await connection.executemany(queries()["set_aside"], records)
+        await connection.executemany(queries()["add_dead_letter"], records)
     failed = [(row.partition, *row.original[:2], row.fault) for row in dead if row.original is not None]
     if failed:
-        await connection.executemany(queries()["retry_failed"], failed)
+        await connection.executemany(queries()["record_failed_retry"], failed)
     done = [row for row in rows if row.fault is None or _is_told_by_its_tombstone(row)]
     settled = [place for row in done if (place := _settles(row)) is not None]
     if settled:
-        await connection.executemany(queries()["settle_set_aside"], settled)
+        await connection.executemany(queries()["settle_dead_letter"], settled)
     DUPLICATES_HEALED.inc(len(duplicates))
     POISON.inc(len(letters))
 
@@ -47,7 +47,7 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
 async def _check_rate(connection: asyncpg.Connection, letters: Sequence[LedgerRow]) -> None:
     for p in {row.partition for row in letters}:
         count = sum(row.partition == p for row in letters)
-        recent = await connection.fetchval(queries()["recent_dead_letters"], p)
+        recent = await connection.fetchval(queries()["count_recent_dead_letters"], p)
         if recent + count > DEAD_LETTERS_A_MINUTE_MAX:
             raise TooManyDeadLetters(
                 f"more than {DEAD_LETTERS_A_MINUTE_MAX} entries in a minute cannot be recorded; the last: "

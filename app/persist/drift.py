@@ -86,7 +86,7 @@ class DriftCheck:
 
     async def _round(self, connection: asyncpg.Connection, link: RedisConnection) -> None:
         """Looks at every namespace once."""
-        rows = await connection.fetch(queries()["namespaces_of_partitions"], list(self._leases))
+        rows = await connection.fetch(queries()["get_namespaces_of_partitions"], list(self._leases))
         namespaces = [namespace for row in rows if (namespace := _readable(row)) is not None]
         self._forget_all_but({namespace.id for namespace in namespaces})
         versions = await _versions(link, namespaces)
@@ -116,17 +116,17 @@ class DriftCheck:
 
     async def _look(self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace) -> None:
         p = namespace.partition
-        desired_states = await _row(connection, "wishes", p)
+        desired_states = await _row(connection, "get_intents_mark", p)
         version, held = await _held(link, namespace)
         if desired_states["open"] or not await _reaches(connection, p, version):
             return
         wanted = await _wanted(connection, link, namespace, version)
         # A lease that went meanwhile took the namespace with it; a wish may have come true in between.
-        if wanted is None or p not in self._leases or await _row(connection, "wishes", p) != desired_states:
+        if wanted is None or p not in self._leases or await _row(connection, "get_intents_mark", p) != desired_states:
             return
         differs = any(None not in pair and pair[0] != pair[1] for pair in zip(held, wanted, strict=True))
         # Deleted since the list was read: its boards are on their way out.
-        if differs and not await connection.fetch(queries()["is_namespace"], namespace.id):
+        if differs and not await connection.fetch(queries()["is_namespace_alive"], namespace.id):
             return
         DRIFT_CHECKS.inc()
         self._tell(namespace, held, wanted, differs)
@@ -195,7 +195,7 @@ async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, Board
 async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
     """Whether the ledger holds a seq, before long."""
     until = monotonic() + PATIENCE_S
-    while (await _row(connection, "offset", p))["seq"] < seq:
+    while (await _row(connection, "get_offset", p))["seq"] < seq:
         if monotonic() > until:
             return False
         await asyncio.sleep(_POLL_S)
@@ -208,7 +208,7 @@ async def _wanted(
     """What the board is to come to at a version by the ledger; None where too much came since. The count of users
     cannot be told backwards: of a board that has moved on it is left out."""
     p, ns = namespace.partition, namespace.id
-    row = await _row(connection, "board_by_ledger", p, ns, version, BEHIND_MAX)
+    row = await _row(connection, "get_board_totals", p, ns, version, BEHIND_MAX)
     now = await ask(link, ("HGET", keys.space(p, ns), "v:all"))
     scores, squares = int(row["scores"]), int(row["squares"])
     if _version(now) == version:

@@ -20,14 +20,14 @@ async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
         if not await session.fetch("lock_erasure", intent.number, intent.version):
             return
         name = erased_name(intent.number)
-        await session.fetch("erase_meta", intent.number)
-        await session.fetch("erase_profile", intent.number)
-        for row in await session.fetch("set_aside_of", intent.name):
-            await session.fetch("put_set_aside", *row[:3], _without(row["entry"], intent.name, name))
-        await session.fetch("settle_erased", intent.number)
-        await session.fetch("erase_name", intent.number, name)
-        await session.fetch("count_erasure")
-        await session.fetch("release_erased", intent.number)
+        await session.fetch("delete_grant_meta_of_user", intent.number)
+        await session.fetch("delete_profiles", intent.number)
+        for row in await session.fetch("find_dead_letters_naming", intent.name):
+            await session.fetch("update_dead_letter_entry", *row[:3], _without(row["entry"], intent.name, name))
+        await session.fetch("settle_dead_letters_of_user", intent.number)
+        await session.fetch("replace_user_name", intent.number, name)
+        await session.fetch("increment_erasures")
+        await session.fetch("release_erased_user", intent.number)
 
 
 def _without(packed: bytes, user: str, name: str) -> bytes:

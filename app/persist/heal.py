@@ -35,7 +35,7 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
     """Applies the open heals of a partition, user by user, some of them a pass: one that fails waits and leaves its
     place to the others. O(heals × their users' grants)."""
     users: dict[tuple[int, str], list[UnhealedDuplicate]] = {}
-    for row in await session.fetch("open_heals", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
+    for row in await session.fetch("get_unhealed_duplicates", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
         try:
             stray = duplicate_from_row(row)
         except msgspec.DecodeError as error:

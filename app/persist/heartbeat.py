@@ -29,7 +29,9 @@ async def beat(url: str, number: int, passed: Callable[[], float]) -> None:
         try:
             connection = await connect(url, BEAT_S_MAX)
             while True:
-                if monotonic() - passed() <= PASS_S_MAX and not await connection.fetch(queries()["beat"], number):
+                if monotonic() - passed() <= PASS_S_MAX and not await connection.fetch(
+                    queries()["record_heartbeat"], number
+                ):
                     raise Superseded("this persister was silent for too long")
                 await asyncio.sleep(BEAT_S)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

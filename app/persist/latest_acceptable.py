@@ -28,11 +28,11 @@ async def note_latest_acceptable(connection: asyncpg.Connection, rows: Iterable[
             ahead[entry.namespace_id] = max(furthest, entry.granted_at), since
     if not ahead:
         return
-    for number, text in await connection.fetch(queries()["rules_of"], list(ahead)):
+    for number, text in await connection.fetch(queries()["get_rules_of_namespaces"], list(ahead)):
         furthest, since = ahead[number]
         try:
             reach = latest_acceptable_at(msgspec.json.decode(text, type=Rules), since)
         except msgspec.DecodeError:
             reach = 0  # Rules of a later version: what was let in tells how far they reach.
         if furthest > reach:
-            await connection.execute(queries()["raise_reach"], number, furthest)
+            await connection.execute(queries()["raise_latest_acceptable"], number, furthest)

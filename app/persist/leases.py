@@ -37,15 +37,15 @@ class Leases:
     async def register(cls, connection: asyncpg.Connection, number: int | None = None) -> "Leases":
         """A persister's first connection draws its number, its others are told it. asyncpg's errors."""
         if number is None:
-            await connection.execute(queries()["drop_persisters"])
-            await connection.execute(queries()["make_leases"])
+            await connection.execute(queries()["delete_stale_persisters"])
+            await connection.execute(queries()["create_leases"])
             number = int(await connection.fetchval(queries()["register_persister"]))
         await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, {number:d})")
         return cls(connection, number)
 
     async def live(self) -> list[int]:
         """The persisters that are connected and beat, this one always; the sessions of those that hang are ended."""
-        rows = await self._connection.fetch(queries()["persisters"], LOCK_PRESENCE, LEASE_S)
+        rows = await self._connection.fetch(queries()["get_persisters"], LOCK_PRESENCE, LEASE_S)
         for row in rows:
             if not row["is_live"] and row["number"] != self.number:
                 await self._end(row["number"])
@@ -57,14 +57,14 @@ class Leases:
         self._hung.add(number)
         log.warning("a persister hangs: its partitions are taken over", persister=number, silent_s=LEASE_S)
         try:
-            await self._connection.execute(queries()["end_persister"], LOCK_PRESENCE, number)
+            await self._connection.execute(queries()["terminate_persister"], LOCK_PRESENCE, number)
         except asyncpg.InsufficientPrivilegeError as error:
             # Its transactions end by Postgres's own deadlines instead, and none of them can commit.
             log.warning("its sessions cannot be ended", persister=number, error=str(error))
 
     async def held(self) -> set[int]:
         """The partitions that are this persister's."""
-        rows = await self._connection.fetch(queries()["held_leases"], self.number)
+        rows = await self._connection.fetch(queries()["get_leases"], self.number)
         return {row["partition"] for row in rows}
 
     async def take(self, partitions: Collection[int], most: int) -> list[int]:
@@ -80,5 +80,5 @@ class Leases:
 
     async def fence(self, p: int) -> None:
         """Ends a transaction that may only hold while the partition is this persister's. Superseded."""
-        if not await self._connection.fetch(queries()["fence"], p, self.number):
+        if not await self._connection.fetch(queries()["lock_lease"], p, self.number):
             raise Superseded(f"partition {p} is another persister's")

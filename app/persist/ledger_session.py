@@ -72,7 +72,7 @@ class LedgerSession:
             await connection.set_type_codec(
                 "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
             )
-            await connection.execute(queries()["archive_tables"])
+            await connection.execute(queries()["create_archive_tables"])
             return cls(connection, await Leases.register(connection, number))
         except BaseException:
             connection.terminate()
@@ -84,7 +84,7 @@ class LedgerSession:
 
     async def offset(self, p: int) -> LedgerOffset:
         """A partition's offset."""
-        row = await self._connection.fetchrow(queries()["offset"], p)
+        row = await self._connection.fetchrow(queries()["get_offset"], p)
         assert row is not None
         return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
 
@@ -163,7 +163,7 @@ class LedgerSession:
             for p, (offset, rows) in batches.items():
                 last = rows[-1]
                 places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
-                done = await self._connection.execute(queries()["advance"], p, *places, self.leases.number)
+                done = await self._connection.execute(queries()["advance_offset"], p, *places, self.leases.number)
                 if done != "UPDATE 1":
                     raise Superseded(f"partition {p}")
 
@@ -171,17 +171,17 @@ class LedgerSession:
         """Brings a partition's counts by time up to the ledger, or COUNT_ROWS_MAX rows nearer to it, in a transaction
         of its own; by how many rows. O(rows × log n). Superseded."""
         async with self.fenced(p):
-            rows = await self._connection.fetch(queries()["uncounted"], p, COUNT_ROWS_MAX)
+            rows = await self._connection.fetch(queries()["get_uncounted_span"], p, COUNT_ROWS_MAX)
             for row in rows:
                 await count_in_time(self._connection, [[value] for value in row])
-                if not await self._connection.fetch(queries()["mark_counted"], *row):
+                if not await self._connection.fetch(queries()["advance_counted_offset"], *row):
                     raise Superseded(f"partition {p} is counted by another persister")
         return sum(row["seq"] - row["counted_seq"] for row in rows)
 
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
         """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
         persisters that meet the same new name never wait for each other's long transactions."""
-        erasures = await self._connection.fetchval(queries()["erasures"])
+        erasures = await self._connection.fetchval(queries()["count_erasures"])
         if erasures != self._erasures:
             # A name that was erased may be a new user's by now; no row of that one was read before this was counted.
             self._users.clear()
@@ -191,8 +191,8 @@ class LedgerSession:
             if len(self._users) + len(unknown) > USERS_KEPT_MAX:
                 self._users.clear()
                 unknown = sorted(names)
-            await self._connection.execute(queries()["new_users"], unknown)
-            rows = await self._connection.fetch(queries()["user_numbers"], unknown)
+            await self._connection.execute(queries()["create_users"], unknown)
+            rows = await self._connection.fetch(queries()["get_user_numbers"], unknown)
             self._users.update((row["name"], row["number"]) for row in rows)
         return self._users
 
@@ -212,7 +212,7 @@ class LedgerSession:
         rows = [row for _, held in batches.values() for row in held if row.fault is None]
         keys = [row.key for row in rows]
         columns = [[key[i] for key in keys] for i in range(4)]
-        known = {tuple(row) for row in await self._connection.fetch(queries()["recorded_ids"], *columns)}
+        known = {tuple(row) for row in await self._connection.fetch(queries()["find_recorded_entries"], *columns)}
         for row, key in zip(rows, keys, strict=True):
             if key in known:
                 row.fault = DUPLICATE if row.original is None else "the ledger holds another entry of this name"
@@ -220,11 +220,11 @@ class LedgerSession:
 
     async def open_heals(self, p: int) -> list[UnhealedDuplicate]:
         """Duplicates of a partition that are not taken back yet, some of them."""
-        return [duplicate_from_row(row) for row in await self.fetch("open_heals", p, [], STRAYS_MAX)]
+        return [duplicate_from_row(row) for row in await self.fetch("get_unhealed_duplicates", p, [], STRAYS_MAX)]
 
     async def rules(self, namespace_id: int) -> Rules:
         """A namespace's rules, deleted or not."""
-        text = await self._connection.fetchval(queries()["rules"], namespace_id)
+        text = await self._connection.fetchval(queries()["get_rules"], namespace_id)
         return msgspec.json.decode(text, type=Rules)
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
@@ -259,34 +259,40 @@ class LedgerSession:
 
     async def deleted_namespaces(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
         """Namespaces of some partitions whose keys are still in Redis: partition, id and a new version of the rules."""
-        rows = await self._connection.fetch(queries()["deleted_namespaces"], list(partitions))
+        rows = await self._connection.fetch(queries()["get_undropped_namespaces"], list(partitions))
         return [(row["partition"], row["id"], row["version"]) for row in rows]
 
     async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
         """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
-        for query in ("drop_archived", "drop_archives", "drop_archive_todo", "drop_quarantined", "drop_seals"):
+        for query in (
+            "delete_archive_rows",
+            "delete_archived_boards",
+            "delete_pending_archive_updates",
+            "delete_quarantined_grants",
+            "delete_seals",
+        ):
             if await self._connection.execute(queries()[query], namespace_ids, rows_max) != "DELETE 0":
                 return True
         return False
 
     async def mark_dropped(self, namespace_ids: Sequence[int]) -> None:
         """Records that the keys and archives of some namespaces are gone."""
-        await self._connection.execute(queries()["mark_dropped"], namespace_ids)
+        await self._connection.execute(queries()["mark_namespaces_dropped"], namespace_ids)
 
     async def forget_faults(self, p: int) -> None:
         """What an earlier holder of a partition told of it."""
-        await self._connection.execute(queries()["forget_faults"], p)
+        await self._connection.execute(queries()["delete_faults"], p)
 
     async def tell_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
         """Records why a unit of work fails; None: it does no more."""
         if cause is None:
-            await self._connection.execute(queries()["end_fault"], p, kind, name)
+            await self._connection.execute(queries()["delete_fault"], p, kind, name)
         else:
             await self._connection.execute(queries()["put_fault"], p, kind, name, cause)
 
     async def close_heal(self, p: int, stray: UnhealedDuplicate, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
-        await self._connection.execute(queries()["close_heal"], p, stray.epoch, stray.seq, healed_seq)
+        await self._connection.execute(queries()["mark_healed"], p, stray.epoch, stray.seq, healed_seq)
 
 
 def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:

@@ -48,7 +48,7 @@ async def carry_out(
     session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults
 ) -> None:
     """Does what was decided about a partition's letters, as far as the ledger holds their users' last changes."""
-    rows = await session.fetch("decided_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
+    rows = await session.fetch("get_decided_dead_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
     for row in rows:
         with faults.guard(WorkUnit(p, DEAD_LETTER, f"{row['epoch']}-{row['seq']}")):
             await _carry_out(session, link, p, offset, _letter(row))
@@ -161,9 +161,9 @@ async def _other_revisions(
     """The grant of a correction as its last recorded revision and open letters but this one left it; None: voided."""
     claimed, first = letter.claimed, letter.seq
     found: dict[int, GrantState | None] = {}
-    for row in await session.fetch("held", namespace.id, [claimed.grant_id]):
+    for row in await session.fetch("get_grants", namespace.id, [claimed.grant_id]):
         found[row["revision"]], first = None if row["voided"] else _held(row), row["first_seq"]
-    for row in await session.fetch("open_letters", namespace.partition, claimed.grant_id):
+    for row in await session.fetch("find_open_dead_letters", namespace.partition, claimed.grant_id):
         other = None if row["seq"] == letter.seq else _corrections_of(row["entry"], claimed)
         if other is not None:
             found[other.revision] = None if other.voided else _claimed(other, first)

@@ -37,7 +37,7 @@ class NamespacePublisher:
         if not self._partitions.issuperset(partitions):
             self._after = 0
         self._partitions = frozenset(partitions)
-        rows = await session.fetch("changed_namespaces", list(partitions), self._after, NAMESPACES_A_PASS_MAX)
+        rows = await session.fetch("get_changed_namespaces", list(partitions), self._after, NAMESPACES_A_PASS_MAX)
         held = await _held(link, rows)
         lacking = [(row, version) for row, version in zip(rows, held, strict=True) if version != row["version"]]
         for row, version in lacking:
@@ -50,7 +50,7 @@ class NamespacePublisher:
 
     async def _retract(self, session: LedgerSession, link: RedisConnection, faults: Faults) -> None:
         """Namespaces that were deleted lately and are still known."""
-        rows = await session.fetch("deleted_lately", list(self._partitions), NAMESPACES_A_PASS_MAX)
+        rows = await session.fetch("get_recently_deleted_namespaces", list(self._partitions), NAMESPACES_A_PASS_MAX)
         calls: list[Call] = [("HGET", keys.DIRECTORY, row["name"]) for row in rows]
         for row, reply in zip(rows, await link.run(calls) if calls else [], strict=True):
             with faults.guard(_unit(row)):
@@ -96,7 +96,7 @@ async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.R
     """As a change would end. A fence that was left standing is beyond the version: the rules get a new one."""
     namespace = namespace_from_row(row)
     if held > namespace.version:
-        renewed = await session.fetch("renew_namespace", namespace.id, namespace.version)
+        renewed = await session.fetch("renew_rules_version", namespace.id, namespace.version)
         if not renewed:
             return  # somebody was faster
         namespace = msgspec.structs.replace(namespace, version=renewed[0]["version"])

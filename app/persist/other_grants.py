@@ -37,7 +37,7 @@ async def other_grants_of(
     O(the user's grants) for each of these.
     """
     windows = list({base_of(board) for board in boards})
-    seals = {row["window"]: row["seq"] for row in await session.fetch("seals_in_redis", namespace.id, windows)}
+    seals = {row["window"]: row["seq"] for row in await session.fetch("get_unarchived_seals", namespace.id, windows)}
     asked: dict[int | None, list[str]] = {None: list(labels)}
     kept = []
     for board in boards:
@@ -52,6 +52,8 @@ async def other_grants_of(
         if sealed is None:
             cells |= await other_grants_cells(session.fetch, namespace, user, grant_ids, names, gone)
         else:
-            rows = await session.fetch("other_cells", namespace.id, user, grant_ids, names, gone, how, sealed)
+            rows = await session.fetch(
+                "get_cells_of_other_grants", namespace.id, user, grant_ids, names, gone, how, sealed
+            )
             cells |= {row["cell"]: cell_from_row(row) for row in rows}
     return OtherGrants(cells, frozenset(kept))

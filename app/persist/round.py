@@ -77,7 +77,7 @@ class ChoreRound:
     async def _round(self, session: LedgerSession) -> None:
         offsets, faults, attempt = self._offsets(), self._faults, self._faults.attempt
         now = await self._now(session)
-        await faults.all_or_each(SEASONS, offsets, lambda some: session.execute("tell_seasons", some, now))
+        await faults.all_or_each(SEASONS, offsets, lambda some: session.execute("open_seasons", some, now))
         await attempt(PUBLISHING, self._publisher.publish, session, self._link, offsets, faults)
         await attempt(SEALING, self._sealer.seal, session, self._link, self._apply_link, offsets, now, faults)
         for p in offsets:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from functools import cache
 
 import asyncpg
 
@@ -17,32 +16,26 @@ _HOUR = 60 * _MINUTE
 _DAY = timedelta(days=1)
 
 
-@cache
-def statement(name: str) -> str:
-    """One of those that begin with `moves`."""
-    return f"{queries()['moves']}\n{queries()[name]}"
-
-
 async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
     """Grants and amounts of the ledger's rows by hours and days, and the live grants themselves.
 
     spans: columns of partition, and the places behind which and up to which the rows lie. O(rows × log n).
     """
     await _add_days(connection, spans)
-    await connection.execute(queries()["drop_live"], *spans)
-    await connection.execute(queries()["add_live"], *spans)
-    hours = await connection.fetch(statement("add_activity"), *spans, DENSE)
+    await connection.execute(queries()["delete_live_grants"], *spans)
+    await connection.execute(queries()["add_live_grants"], *spans)
+    hours = await connection.fetch(queries()["add_buckets"], *spans, DENSE)
     if any(hour["fine"] for hour in hours):
-        await connection.execute(statement("add_fine"), *spans)
+        await connection.execute(queries()["add_subdivisions"], *spans)
     dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["fine"]]
     if dense:
         last = [spans[0], spans[4]]
-        await connection.execute(queries()["refine"], *map(list, zip(*dense, strict=True)), *last)
+        await connection.execute(queries()["subdivide_hours"], *map(list, zip(*dense, strict=True)), *last)
 
 
 async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
     """The local days in which the rows' moments lie: worked out here, as boards have them, and nowhere else."""
-    unknown = await connection.fetch(statement("unknown_days"), *spans)
+    unknown = await connection.fetch(queries()["find_unknown_days"], *spans)
     days = {
         (row["zone"], starts, ends)
         for row in unknown
@@ -63,7 +56,7 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
     moved = _moved(rows)
     if not moved:
         return
-    spaces = await connection.fetch(queries()["zones_of"], list({space for space, _ in moved}))
+    spaces = await connection.fetch(queries()["get_zones_of_namespaces"], list({space for space, _ in moved}))
     zones = {row["id"]: known_zone(row["zone"]) for row in spaces}
     buckets = []
     for (space, minute), (change, came) in moved.items():

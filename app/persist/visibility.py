@@ -38,7 +38,7 @@ class VisibilityWorker:
 
     async def look(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
         """Does what can be done of what is open; those that have to wait, or fail, are met again the next time."""
-        rows = await session.fetch("open_intents", list(offsets), self._after, INTENTS_MAX)
+        rows = await session.fetch("get_open_intents", list(offsets), self._after, INTENTS_MAX)
         self._after = rows[-1]["version"] if len(rows) == INTENTS_MAX else 0
         if not rows:
             self._marks.clear()
@@ -47,12 +47,12 @@ class VisibilityWorker:
             done = [p for p in row["open"] if p in offsets and await self._try(session, intent, p, offsets[p])]
             if done:
                 await session.fetch("confirm_intent", intent.number, intent.version, done)
-        for row in await session.fetch("settled_erasures", self._faults.names(EVERYWHERE, ERASURE)):
+        for row in await session.fetch("get_settled_erasures", self._faults.names(EVERYWHERE, ERASURE)):
             with self._faults.guard(WorkUnit(EVERYWHERE, ERASURE, str(row["user_number"]))):
                 await self._erase(session, intent_from_row(row))
-        await session.fetch("drop_intents")
+        await session.fetch("delete_released_intents")
         if monotonic() - self._ended >= ENDS_S:
-            await session.fetch("end_veils")
+            await session.fetch("release_shown_users")
             self._ended = monotonic()
 
     async def _try(self, session: LedgerSession, intent: VisibilityIntent, p: int, offset: LedgerOffset) -> bool:
@@ -116,9 +116,9 @@ class VisibilityWorker:
     async def _erase(self, session: LedgerSession, intent: VisibilityIntent) -> None:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
         # A server that wrote the profile to Postgres may write it to Redis yet: it is told that it comes too late.
-        (latest,) = await session.fetch("next_profile_version")
+        (latest,) = await session.fetch("get_next_profile_version")
         await self._call(forget_name_call(intent.name, latest["version"]))
-        for row in await session.fetch("profiles_of_user", intent.number):
+        for row in await session.fetch("get_profile_namespaces", intent.number):
             await self._call(forget_own_name_call(row["partition"], row["id"], intent.name, latest["version"]))
         await finish(session, intent)
 

@@ -38,7 +38,7 @@ class WindowCloser:
     ) -> None:
         """Closes the windows that are due at `now` (microseconds) and by the clock of Redis, too. O(open windows of the
         namespaces looked at). A namespace that cannot be looked at is no other's fault."""
-        rows = await session.fetch("sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
+        rows = await session.fetch("get_sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
         self._after = rows[-1]["id"] if len(rows) == NAMESPACES_A_PASS else 0
         for row in rows:
             unit = WorkUnit(row["partition"], SEAL, f"of namespace {row['id']}")

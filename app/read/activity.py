@@ -76,7 +76,7 @@ class ActivityHandlers:
         check_text(user, "{user}", ID_BYTES_MAX)
 
         async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
-            found, lag = await self._fetch(namespace, "activity", *asked.arguments, [user])
+            found, lag = await self._fetch(namespace, "get_user_activity", *asked.arguments, [user])
             is_known = bool(found) or await self._is_known(namespace, user)
             if not is_known or await self._hidden_from(principal, namespace, [user]):
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
@@ -96,7 +96,7 @@ class ActivityHandlers:
         asked = _time_range(since, until, body.by, "$.")
 
         async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
-            rows, lag = await self._fetch(namespace, "activity", *asked.arguments, users)
+            rows, lag = await self._fetch(namespace, "get_user_activity", *asked.arguments, users)
             hidden = await self._hidden_from(principal, namespace, users)
             found = {row["name"]: row for row in rows if row["name"] not in hidden}
             return _range_body(namespace, asked) | {
@@ -112,7 +112,7 @@ class ActivityHandlers:
         asked = _range(request)
 
         async def read(namespace: Namespace, _: Principal) -> dict[str, Any]:
-            (row,), lag = await self._fetch(namespace, "activity_of_all", *asked.arguments)
+            (row,), lag = await self._fetch(namespace, "get_namespace_activity", *asked.arguments)
             return _range_body(namespace, asked) | _count_body(namespace, row) | {"lag_seq": lag}
 
         return answer_with_etag(request, None, await self._read(request, read))
@@ -131,7 +131,7 @@ class ActivityHandlers:
             since = max(since, _parse_cursor(query["cursor"]))
 
         async def read(namespace: Namespace, _: Principal) -> tuple[list[dict[str, Any]], str | None, int]:
-            rows, lag = await self._fetch(namespace, "trends", int(bucket == "hour"), since, until, limit + 1)
+            rows, lag = await self._fetch(namespace, "get_trends", int(bucket == "hour"), since, until, limit + 1)
             cursor = _cursor(rows[limit]["at"]) if len(rows) > limit else None
             return [_bucket(namespace, row) for row in rows[:limit]], cursor, lag
 
@@ -144,7 +144,7 @@ class ActivityHandlers:
 
     async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         """The rows of a named query about a namespace, and the entries that were not counted before it."""
-        offset = await self._postgres.fetch_one("counted", namespace.partition)
+        offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
         rows = await self._postgres.fetch(query, namespace.id, *args)
         return rows, await lag_behind(self._batcher, namespace.partition, offset)
 

@@ -114,7 +114,9 @@ class EventHandlers:
     async def _named(self, name: str, cursor: Cursor | None) -> Namespace:
         """The namespace that bears a name or bore it last, or the one that a cursor belongs to."""
         check_text(name, "{namespace}", ID_BYTES_MAX)
-        row = await self._postgres.fetch_one("named_namespace", name, None if cursor is None else cursor.namespace_id)
+        row = await self._postgres.fetch_one(
+            "find_namespace_by_name", name, None if cursor is None else cursor.namespace_id
+        )
         if row is not None:
             return namespace_from_row(row)
         if cursor is not None:
@@ -128,7 +130,7 @@ class EventHandlers:
         only tells how the two are laid side by side. A page may be short or empty and its cursor be further on: so much
         was looked through.
         """
-        offset = await self._postgres.fetch_one("offset", namespace.partition)
+        offset = await self._postgres.fetch_one("get_offset", namespace.partition)
         looked = await self._looked(cursor, ask)
         of_ledger = await self._of_ledger(namespace, cursor, ask, looked)
         of_audit = await self._of_audit(namespace, cursor, ask)
@@ -148,7 +150,7 @@ class EventHandlers:
         if (ask.actor is None and ask.session_id is None) or not set(ask.types) & _KINDS.keys():
             return None
         narrowed = (ask.actor, ask.session_id, LOOK_ENTRIES_MAX)
-        (row,) = await self._postgres.fetch("ledger_looked", cursor.namespace_id, cursor.seq, *narrowed)
+        (row,) = await self._postgres.fetch("count_scanned_entries", cursor.namespace_id, cursor.seq, *narrowed)
         return int(row["seq"]) if row["entries"] == LOOK_ENTRIES_MAX else None
 
     async def _of_ledger(
@@ -158,7 +160,7 @@ class EventHandlers:
         if not kinds:
             return []
         narrowed = (ask.actor, ask.session_id, ask.limit, _SEQ_MAX if looked is None else looked)
-        rows = await self._postgres.fetch("ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
+        rows = await self._postgres.fetch("get_ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
         return [_ledger_event(namespace, row) for row in rows]
 
     async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> list[AuditEvent]:
@@ -166,7 +168,7 @@ class EventHandlers:
         if not types or ask.session_id is not None:
             return []
         rows = await self._postgres.fetch(
-            "audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
+            "get_audit_events", cursor.namespace_id, cursor.audit_id, types, ask.actor, ask.limit
         )
         return [_audit_event(namespace, row) for row in rows]
 

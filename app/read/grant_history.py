@@ -42,8 +42,8 @@ class GrantHistory:
         """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
         since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
         before = min(_parse_cursor(query.get("cursor")), (until, 0))
-        offset = await self._postgres.fetch_one("offset", namespace.partition)
-        rows = await self._postgres.fetch("history", namespace.id, user, since, *before, limit + 1)
+        offset = await self._postgres.fetch_one("get_offset", namespace.partition)
+        rows = await self._postgres.fetch("get_grant_history", namespace.id, user, since, *before, limit + 1)
         if not rows and not await self._is_known(namespace, user):
             raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
         more, rows = len(rows) > limit, rows[:limit]
@@ -63,7 +63,7 @@ class GrantHistory:
         before = _parse_cursor(query.get("cursor"))
         await self._wait_until_counted(namespace, user)
         async with self._postgres.snapshot() as fetch:
-            (offset,) = await fetch("counted", namespace.partition)
+            (offset,) = await fetch("get_counted_offset", namespace.partition)
             units, rows = await _explain(fetch, namespace, user, window, before, limit + 1)
         lag = await lag_behind(self._batcher, namespace.partition, offset)
         if units is None and not await self._is_known(namespace, user):
@@ -84,7 +84,7 @@ class GrantHistory:
         balances = keys.balances(namespace.partition, namespace.id) + user
         last, pauses = int(await self._batcher.call(("HGET", balances, "seq")) or 0), Pauses(COUNTED_S_MAX)
         while True:
-            offset = await self._postgres.fetch_one("counted", namespace.partition)
+            offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
             if (offset is not None and offset["seq"] >= last) or pauses.are_over:
                 return
             await pauses.next()
@@ -92,7 +92,7 @@ class GrantHistory:
     async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
         """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable
         where nobody has decided about it."""
-        letter = await self._postgres.fetch_one("letter", p, *place)
+        letter = await self._postgres.fetch_one("get_dead_letter", p, *place)
         if letter is not None and letter["healed_seq"] is None:
             raise not_recorded()
         return letter is not None
@@ -106,7 +106,7 @@ class GrantHistory:
         StoreUnavailable."""
         pauses = Pauses(WAIT_S_MAX)
         while True:
-            rows = await self._postgres.fetch("revisions", namespace.id, grant_id)
+            rows = await self._postgres.fetch("get_revisions", namespace.id, grant_id)
             kind, revision = (CORRECTION, rows[-1]["revision"] + 1) if rows else (GRANT, 1)
             name = entry_id(kind, namespace.id, grant_id, revision)
             place = await counted_at(self._batcher, namespace.partition, name)
@@ -128,17 +128,17 @@ async def _explain(
     how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
     at = namespace.id, user, namespace.partition, window.name
     if how in ("highest", "lowest"):
-        rows = await fetch("explain_best", *at, *before, limit)
-        first = rows or await fetch("explain_best", *at, *_FIRST, 1)
+        rows = await fetch("get_best_grants", *at, *before, limit)
+        first = rows or await fetch("get_best_grants", *at, *_FIRST, 1)
         return first[0]["amount"] if first else None, rows
     starts = EARLIEST if window.starts is None else from_micros(window.starts)
     ends = LATEST if window.ends is None else from_micros(window.ends)
     if how == "latest":
-        rows = await fetch("explain", *at, starts, ends, 0, 1)
+        rows = await fetch("get_live_grants", *at, starts, ends, 0, 1)
         return rows[0]["amount"] if rows else None, [row for row in rows if _place(row) < before]
-    counted = await fetch("activity", namespace.id, starts, ends, False, [user])
+    counted = await fetch("get_user_activity", namespace.id, starts, ends, False, [user])
     units = int(counted[0]["amount"]) if counted and counted[0]["grants"] else None
-    return units, await fetch("explain", *at, starts, *min(before, (ends, 0)), limit)
+    return units, await fetch("get_live_grants", *at, starts, *min(before, (ends, 0)), limit)
 
 
 def _place(row: asyncpg.Record) -> PageKey:

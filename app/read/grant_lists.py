@@ -45,12 +45,12 @@ class GrantLists:
         if state is None and source is None:
             raise Invalid("say which grants: state=quarantined, or a source and a source_id", field="?state")
         limit, after = query_int(request, "limit", 100, 1, LIMIT_MAX), _parse_cursor(query.get("cursor"))
-        name = "grants_of_source" if state is None else "quarantined_grants"
+        name = "get_grants_of_source" if state is None else "get_quarantined_grants"
         if state is not None and source is not None:
-            name = "quarantined_of_source"
+            name = "get_quarantined_grants_of_source"
 
         async def read(namespace: Namespace) -> dict[str, Any]:
-            offset = await self._postgres.fetch_one("offset", namespace.partition)
+            offset = await self._postgres.fetch_one("get_offset", namespace.partition)
             rows = await self._postgres.fetch(name, namespace.id, after, limit + 1, *(source or ()))
             return {
                 "grants": [grant_body(namespace, row) for row in rows[:limit]],

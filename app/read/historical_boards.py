@@ -69,9 +69,9 @@ class HistoricalBoards:
         async with self._gate:
             rules = namespace.rules
             await self._weigh(namespace, window)
-            flushed = await self._postgres.fetch_one("offset", namespace.partition)
+            flushed = await self._postgres.fetch_one("get_offset", namespace.partition)
             rows = await self._postgres.fetch(
-                "past_board",
+                "get_historical_board",
                 *(namespace.id, window.name, category, at, COUNTED[rules.aggregation, rules.order], namespace.sign),
                 *(offset + 1, offset + limit, users, namespace.by_moment, rules.tie_break == "earliest"),
             )
@@ -112,7 +112,7 @@ class HistoricalBoards:
         rules = namespace.rules
         replay = TieBreakReplay(COUNTED[rules.aggregation, rules.order], rules.category_boards)
         for some in await self._steps(namespace, numbers):
-            rows = await self._postgres.fetch("score_events", namespace.id, some, [seq] * len(some))
+            rows = await self._postgres.fetch("get_score_events", namespace.id, some, [seq] * len(some))
             for count, row in enumerate(rows, 1):
                 replay.add(row)
                 if count % _YIELD_EVERY == 0:
@@ -139,7 +139,7 @@ class HistoricalBoards:
         """Invalid where it would take longer than anybody may be asked to wait. O(days with grants)."""
         starts = EARLIEST if window.starts is None else from_micros(window.starts)
         ends = LATEST if window.ends is None else from_micros(window.ends)
-        (size,) = await self._postgres.fetch("past_size", namespace.id, starts, ends)
+        (size,) = await self._postgres.fetch("count_live_grants", namespace.id, starts, ends)
         if size["grants_within"] + size["grants"] // SCANNED_A_GRANT > GRANTS_MAX:
             raise Invalid(f"boards of the past are made of {GRANTS_MAX:,} grants at most", field="{window}")
 

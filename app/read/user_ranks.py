@@ -132,7 +132,7 @@ class UserRankHandlers:
     async def _readable(self, principal: Principal, user: str, after: str | None) -> list[Namespace]:
         """The namespaces behind a name in which the user has grants and which the principal may read, in order; without
         the scope `read` only those in which the user is not hidden."""
-        rows = await self._postgres.fetch("namespaces_of_user", user, after)
+        rows = await self._postgres.fetch("get_namespaces_of_user", user, after)
         spaces = [namespace for namespace in map(namespace_from_row, rows) if may_read(principal, namespace)]
         public = [namespace for namespace in spaces if not principal.may("read", namespace.name)]
         hidden = await asyncio.gather(*(hidden_among(self._batcher.call, namespace, [user]) for namespace in public))

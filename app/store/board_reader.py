@@ -66,7 +66,7 @@ class BoardReader:
             rows = await self._rows(namespace, board, view)
             if not rows or not rows[0]["veiled"]:
                 return rows, HiddenAdjustment(())
-            gone = await self._postgres.fetch("archived_hidden", namespace.id, board)
+            gone = await self._postgres.fetch("get_hidden_archive_rows", namespace.id, board)
             closing = HiddenAdjustment(HiddenEntry(row["position"], row["key"], row["peers"]) for row in gone)
             rows = await self._behind(namespace, board, view, closing, rows)
             if not gone or not rows or gone[0]["revision"] == rows[0]["revision"]:
@@ -82,7 +82,7 @@ class BoardReader:
         held = await self._batcher.call(("HGET", kept, f"h:{board}"))
         if held is not None:
             return int(held)
-        rows = await self._postgres.fetch("archived_users", namespace.id, board, [user])
+        rows = await self._postgres.fetch("get_archive_rows_by_name", namespace.id, board, [user])
         return next((namespace.sign * row["key"] for row in rows if row["key"] is not None), None)
 
     async def resolve_score(
@@ -98,7 +98,7 @@ class BoardReader:
 
     async def _above(self, namespace: Namespace, board: str, wanted: list[int]) -> tuple[int, list[ArchivedPosition]]:
         """How many are shown, and how many users and scores of them stand above each key. O(log n) a key."""
-        rows = await self._postgres.fetch("archived_above", namespace.id, board, wanted)
+        rows = await self._postgres.fetch("count_archive_rows_above", namespace.id, board, wanted)
         if not rows:
             return 0, [ArchivedPosition(1, key, 0, 0) for key in wanted]
         closing = await self._closing(namespace, board) if rows[0]["veiled"] else HiddenAdjustment(())
@@ -144,7 +144,7 @@ class BoardReader:
 
     async def _closing(self, namespace: Namespace, board: str) -> HiddenAdjustment:
         """How a board closes up behind its users who are not shown. O(those)."""
-        rows = await self._postgres.fetch("archived_hidden", namespace.id, board)
+        rows = await self._postgres.fetch("get_hidden_archive_rows", namespace.id, board)
         return HiddenAdjustment(HiddenEntry(row["position"], row["key"], row["peers"]) for row in rows)
 
     async def _behind(
@@ -158,7 +158,7 @@ class BoardReader:
             case "after":
                 since, name = _member(view[2], namespace.rules.tie_break)
                 most = int(view[3]) + len(closing)
-                return await self._postgres.fetch("archived_after", *at, int(view[1]), since, name, most)
+                return await self._postgres.fetch("get_archive_rows_after", *at, int(view[1]), since, name, most)
             case "around":
                 own = next((row["position"] for row in rows if row["name"] == view[1]), None)
                 if own is None or closing.hides(own):
@@ -167,13 +167,13 @@ class BoardReader:
                 first, last = max(1, shown - int(view[2])), shown + int(view[2])
             case "places":
                 places = [closing.counted(int(shown)) for shown in view[1:]]
-                return await self._postgres.fetch("archived_places", *at, places)
+                return await self._postgres.fetch("get_archive_rows_at", *at, places)
             case _:
                 return rows
         return await self._page(at, closing.counted(first), closing.counted(last))
 
     async def _page(self, at: tuple[int, str], first: int, last: int) -> list[asyncpg.Record]:
-        return await self._postgres.fetch("archived_page", *at, first, last)
+        return await self._postgres.fetch("get_archive_page", *at, first, last)
 
     async def _rows(self, namespace: Namespace, board: str, view: BoardView) -> list[asyncpg.Record]:
         """The archive's rows that serve a view, in one question."""
@@ -184,13 +184,15 @@ class BoardReader:
                 return await self._page(at, int(args[0]) + 1, int(args[0]) + int(args[1]))
             case "after":
                 since, name = _member(args[1], namespace.rules.tie_break)
-                return await self._postgres.fetch("archived_after", *at, int(args[0]), since, name, int(args[2]))
+                return await self._postgres.fetch(
+                    "get_archive_rows_after", *at, int(args[0]), since, name, int(args[2])
+                )
             case "around":
-                return await self._postgres.fetch("archived_around", *at, args[0], int(args[1]))
+                return await self._postgres.fetch("get_archive_neighbours", *at, args[0], int(args[1]))
             case "places":
-                return await self._postgres.fetch("archived_places", *at, list(args))
+                return await self._postgres.fetch("get_archive_rows_at", *at, list(args))
             case _:
-                return await self._postgres.fetch("archived_users", *at, [str(user) for user in args])
+                return await self._postgres.fetch("get_archive_rows_by_name", *at, [str(user) for user in args])
 
 
 def _before(at: ArchivedPosition, ranking: str) -> int:

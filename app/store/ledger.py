@@ -21,18 +21,18 @@ class Ledger:
 
     async def seq(self, p: int) -> int:
         """Up to where the ledger holds a partition's log."""
-        row = await self._postgres.fetch_one("offset", p)
+        row = await self._postgres.fetch_one("get_offset", p)
         return 0 if row is None else int(row["seq"])
 
     async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
         """Some grants as their last revisions left them, those that there are. O(log n) each."""
-        rows = await self._postgres.fetch("held", namespace.id, list(grant_ids))
+        rows = await self._postgres.fetch("get_grants", namespace.id, list(grant_ids))
         return {row["grant_id"]: _held(row) for row in rows}
 
     async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[IdempotencyRecord]]:
         """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
         found: dict[str, list[IdempotencyRecord]] = {}
-        for row in await self._postgres.fetch("keyed", namespace.id, list(keys)) if keys else ():
+        for row in await self._postgres.fetch("find_by_idempotency_key", namespace.id, list(keys)) if keys else ():
             asked = None if row["asked"] is None else bytes(row["asked"])
             found.setdefault(row["key"], []).append(IdempotencyRecord(row["grant_id"], row["revision"], asked))
         return found
@@ -41,7 +41,7 @@ class Ledger:
         """Those of some places (epoch, seq) of a partition that could not be recorded, and whether each is settled by
         now: recorded after all, or taken off the boards. O(log n) each."""
         columns = [epoch for epoch, _ in places], [seq for _, seq in places]
-        rows = await self._postgres.fetch("letters_at", p, *columns)
+        rows = await self._postgres.fetch("get_dead_letters_at", p, *columns)
         return {(row["epoch"], row["seq"]): row["is_settled"] for row in rows}
 
     async def others(

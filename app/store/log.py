@@ -72,14 +72,14 @@ async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespac
 
     The log is read first, from where the ledger was: what leaves the log meanwhile is in the ledger by then.
     """
-    offset = await postgres.fetch_one("offset", p)
+    offset = await postgres.fetch_one("get_offset", p)
     place = f"{offset['epoch']}-{offset['seq']}" if offset else "0-0"
     for _ in range(LOOKED_THROUGH_ENTRIES_MAX // PAGE_ENTRIES_MAX):
         page = await batcher.call(("XRANGE", keys.log(p), f"({place}", "+", "COUNT", PAGE_ENTRIES_MAX))
         if any(_is_of(fields, namespace_id) for _, fields in page):
             return True
         if len(page) < PAGE_ENTRIES_MAX:
-            row = await postgres.fetch_one("has_rows", namespace_id)
+            row = await postgres.fetch_one("has_ledger_rows", namespace_id)
             return row is not None and bool(row["has_rows"])
         place = page[-1][0].decode()
     raise StoreUnavailable(f"the ledger of partition {p} is too far behind to tell whether the namespace holds grants")

@@ -59,14 +59,18 @@ async def other_grants_cells(
     args = (namespace.id, user, ids, names, list(seqs), how)
     ((has_many,),) = await fetch("has_many_rows", namespace.id, user, ROWS_FEW_MAX)
     if not has_many:
-        return {row["cell"]: cell_from_row(row) for row in await fetch("other_cells", *args, None)}
+        return {row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_other_grants", *args, None)}
     # Before the live grants, which may follow in between: a grant found twice does no harm, one found nowhere would.
-    recent = {row["cell"]: cell_from_row(row) for row in await fetch("recent_cells", *args, namespace.partition)}
+    recent = {
+        row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_recent_grants", *args, namespace.partition)
+    }
     wanted = [_wanted(namespace, name) for name in names]
     found = await _first_of(fetch, namespace, user, ids, wanted, how)
     absent = [want for want in wanted if want.cell not in found]
     if absent:
-        rows = await fetch("sparse_cells", *_args(namespace, user, ids, absent), namespace.counted, namespace.by_moment)
+        rows = await fetch(
+            "get_sparse_cells", *_args(namespace, user, ids, absent), namespace.counted, namespace.by_moment
+        )
         found |= {row["cell"]: cell_from_row(row) for row in rows}
     return {
         name: _joined(namespace, [cell for held in (found, recent) if (cell := held.get(name)) is not None])
@@ -89,14 +93,14 @@ async def _first_of(
     days = [want for want in wanted if want.day is not None]
     if namespace.counted in ("sum", "latest"):
         inner = [_inner_day(namespace, want) for want in wanted]
-        rows = await fetch("cells_by_moment", *_args(namespace, user, ids, inner), *rest)
+        rows = await fetch("get_cells_by_moment", *_args(namespace, user, ids, inner), *rest)
         found = {row["cell"]: cell_from_row(row) for row in rows}
         return {name: cell for name, cell in found.items() if how is None or cell.tie is not None}
     others = [want for want in wanted if want.day is None]
-    rows = await fetch("cells_by_amount", *_args(namespace, user, ids, others), *rest)
+    rows = await fetch("get_cells_by_amount", *_args(namespace, user, ids, others), *rest)
     found = {row["cell"]: cell_from_row(row) for row in rows}
     timed = [want for want in wanted if want.cell == "all"] + [_inner_day(namespace, want) for want in days]
-    rows = await fetch("last_moments", *_args(namespace, user, ids, timed), PASSED_OVER_MAX)
+    rows = await fetch("get_latest_moments", *_args(namespace, user, ids, timed), PASSED_OVER_MAX)
     moments = {row["cell"]: cell_from_row(row) for row in rows}
     if "all" in found and "all" in moments:
         last = moments["all"]

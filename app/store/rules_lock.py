@@ -40,7 +40,7 @@ class RulesLock:
     async def _lift(self, name: str) -> None:
         try:
             async with asyncio.timeout(LIFT_S_MAX):
-                row = await self._postgres.fetch_one("namespace", name)
+                row = await self._postgres.fetch_one("get_namespace", name)
                 if row is not None:
                     await release_stale(self._postgres, self._call, namespace_from_row(row))
         except (Unavailable, TimeoutError):
@@ -54,7 +54,7 @@ async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespac
     if held == namespace.version:
         return
     if held > namespace.version:
-        row = await postgres.fetch_one("renew_namespace", namespace.id, namespace.version)
+        row = await postgres.fetch_one("renew_rules_version", namespace.id, namespace.version)
         if row is None:
             return  # somebody was faster
         namespace = msgspec.structs.replace(namespace, version=row["version"])

@@ -89,7 +89,15 @@ class StatsReader:
         self, namespace: Namespace, board: str, bounds: ScoreBounds, bins: int, percents: Percentiles, reply: Any
     ) -> Statistics:
         row = await self._postgres.fetch_one(
-            *("archived_stats", namespace.id, board, *_keys(namespace, bounds), bins, percents.shares, namespace.sign),
+            *(
+                "get_archive_stats",
+                namespace.id,
+                board,
+                *_keys(namespace, bounds),
+                bins,
+                percents.shares,
+                namespace.sign,
+            ),
             *(_adds_up(namespace, bounds), percents.between),
         )
         assert row is not None, "an aggregate is a row"

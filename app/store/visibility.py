@@ -60,7 +60,7 @@ def _state_keys(p: int, intent: VisibilityIntent) -> list[str]:
 
 async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]) -> dict[int, list[PlannedEntry]]:
     """The entries of each partition in which the ledger knows the user. O(the user's ledger rows there)."""
-    rows = await fetch("boards_of_user", intent.number, list(partitions), intent.namespace_id)
+    rows = await fetch("get_boards_of_user", intent.number, list(partitions), intent.namespace_id)
     boards: dict[int, list[str]] = {}
     spaces = {row["id"]: namespace_from_row(row) for row in rows}
     for row in rows:

@@ -17,10 +17,10 @@ async def check_archives(stores: StoreConnections, namespace: Namespace, report:
     how = COUNTED[rules.aggregation, rules.order]
     scores = namespace.sign, how, rules.category_boards
     checks = (
-        (await stores.fetch("archived_scores_differing", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
-        (await stores.fetch("archived_places_differing", ns, FINDINGS_MAX), _place),
-        (await stores.fetch("archives_differing", ns, namespace.sign, FINDINGS_MAX), _whole),
-        (await stores.fetch("veiled_differing", ns, FINDINGS_MAX), _veiled),
+        (await stores.fetch("find_differing_archive_scores", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
+        (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _place),
+        (await stores.fetch("find_differing_archives", ns, namespace.sign, FINDINGS_MAX), _whole),
+        (await stores.fetch("find_differing_hidden_archive_users", ns, FINDINGS_MAX), _veiled),
     )
     for rows, words in checks:
         for row in rows:

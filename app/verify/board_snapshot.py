@@ -82,7 +82,7 @@ class BoardSnapshot:
         found = []
         if boards is not None and integer_of(boards) != self._space.open:
             found.append(f"open boards {_QUOTA}: {_raw(boards)} in Redis, of which {self._space.open} are there")
-        ((wanted,),) = await stores.rows("users_counted", self._namespace.id, self._space.seq, sorted(self._gone))
+        ((wanted,),) = await stores.rows("count_quota_users", self._namespace.id, self._space.seq, sorted(self._gone))
         if users is not None and integer_of(users) != wanted:
             found.append(f"users {_QUOTA}: {_raw(users)} in Redis, {wanted} by the ledger")
         return found

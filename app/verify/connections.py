@@ -58,7 +58,7 @@ class StoreConnections:
     async def flushed(self, p: int, seq: int) -> None:
         """Waits until the ledger holds a seq. LedgerBehind."""
         until = monotonic() + FLUSH_S_MAX
-        while (await self.fetch("offset", p))[0]["seq"] < seq:
+        while (await self.fetch("get_offset", p))[0]["seq"] < seq:
             if monotonic() > until:
                 what = f"the ledger of partition {p} does not reach seq {seq}"
                 raise LedgerBehind(f"{what}: does a persister run, and what does /readyz say?")

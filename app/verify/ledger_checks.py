@@ -17,10 +17,10 @@ _SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundre
 
 async def check_partition(stores: StoreConnections, p: int, report: Report) -> None:
     """seq goes on by one, up to the offset; dead letters of which no more is known than their place. O(rows)."""
-    for row in await stores.fetch("ledger_gaps", p):
+    for row in await stores.fetch("find_ledger_gaps", p):
         what = f"it ends at seq {row['before']}" if row["is_end"] else f"seq {row['seq']} follows {row['before']}"
         report.note(f"ledger, partition {p}", f"{what}: rows are missing")
-    for row in await stores.fetch("lost_letters", p, FINDINGS_MAX):
+    for row in await stores.fetch("get_placeless_dead_letters", p, FINDINGS_MAX):
         what = f"the entry {row['epoch']}-{row['seq']} could not be recorded ({row['cause']}) and tells no namespace"
         report.note(f"ledger, partition {p}", f"{what}: a board may differ by it")
 
@@ -28,29 +28,29 @@ async def check_partition(stores: StoreConnections, p: int, report: Report) -> N
 async def check_namespace(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
     """Rows, standings, counts by time, archives, and what the boards counted that is not recorded. O(n log n)."""
     name, scale = namespace.name, namespace.rules.scale
-    for row in await stores.fetch("rows_differing", namespace.id, FINDINGS_MAX):
+    for row in await stores.fetch("find_differing_rows", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
-    for row in await stores.fetch("standings_differing", namespace.id, FINDINGS_MAX):
+    for row in await stores.fetch("find_differing_standings", namespace.id, FINDINGS_MAX):
         score, grants = decimal_text(row["held"], scale), decimal_text(row["held_grants"])
         held = f"{user_label(row['user'])} has {score} in {grants} grants"
         wanted = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
         report.note(f"{name}, standings", f"{held}, {wanted}")
-    (span,) = await stores.fetch("moments_of", namespace.id)
+    (span,) = await stores.fetch("get_moment_bounds", namespace.id)
     days = day_beginnings(namespace.rules.timezone, span["first"], span["last"]) if span["first"] else []
-    for row in await stores.fetch("counts_differing", namespace.id, FINDINGS_MAX, days):
+    for row in await stores.fetch("find_differing_buckets", namespace.id, FINDINGS_MAX, days):
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
-    for row in await stores.fetch("live_differing", namespace.id, FINDINGS_MAX):
+    for row in await stores.fetch("find_differing_live_grants", namespace.id, FINDINGS_MAX):
         what = "which does not count" if row["is_held"] else "which counts and is missing"
         where = f"{user_label(row['user'])}, window {row['window']}"
         report.note(
             f"{name}, live grants", f"{where}: the grant of seq {row['first_seq']} as of seq {row['seq']}, {what}"
         )
-    for row in await stores.fetch("quarantined_differing", namespace.id, FINDINGS_MAX):
+    for row in await stores.fetch("find_differing_quarantined", namespace.id, FINDINGS_MAX):
         what = "is listed and does not wait so" if row["is_held"] else "waits and is not listed so"
         report.note(f"{name}, grants in quarantine", f"{row['grant_id']!r} of seq {row['seq']} {what}")
     await check_archives(stores, namespace, report)
-    for row in await stores.fetch("set_aside_of_namespace", namespace.partition, namespace.id):
+    for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
             report.note(name, _set_aside(row))
 

@@ -41,7 +41,7 @@ async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable
     """Those of some names who have an entry in the ledger, once it holds all that was applied."""
     seq = await ask(stores.link, ("HGET", keys.meta(namespace.partition), "seq"))
     await stores.flushed(namespace.partition, int(seq or 0))
-    return {row["name"] for row in await stores.fetch("known_users", namespace.id, list(names))}
+    return {row["name"] for row in await stores.fetch("find_known_users", namespace.id, list(names))}
 
 
 async def _out_of_order(

@@ -43,7 +43,7 @@ class UserComparison:
             return
         kept, held = snapshot
         await stores.flushed(p, max(user.seq for user in held))
-        duplicates = await stores.fetch("set_aside_of_namespace", p, self._namespace.id)
+        duplicates = await stores.fetch("get_dead_letters_of_namespace", p, self._namespace.id)
         wanted, last = await self._wanted(stores, numbers, [user.seq for user in held], kept)
         for number, user in zip(numbers, held, strict=True):
             place = presence_between(before.get(number), after.get(number))
@@ -83,7 +83,7 @@ class UserComparison:
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
         by_moment = self._namespace.by_moment
         rows = await stores.fetch(
-            "wanted_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed), by_moment
+            "get_expected_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed), by_moment
         )
         for number, cell, value, time, tie in rows:
             if cell == "seq":
@@ -105,7 +105,7 @@ class UserComparison:
     ) -> dict[tuple[int, str], tuple[int | None, int]]:
         dating = TieBreakReplay(self._how, self._namespace.rules.category_boards)
         async with stores.connection.transaction():
-            query = queries()["score_events"]
+            query = queries()["get_score_events"]
             async for row in stores.connection.cursor(
                 query, self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH
             ):

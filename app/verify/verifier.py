@@ -49,12 +49,12 @@ class Verifier:
         the ledger does; nothing of these is compared."""
         for p, what in wrong.items():
             self.report.note(f"partition {p}", what)
-        users = await self._aside.fetch("users_by_namespace")
+        users = await self._aside.fetch("count_users_by_namespace")
         self._progress.begin(sum(row["users"] for row in users))
         for p in range(partitions):
             self._progress.at(f"ledger, partition {p}")
             await check_partition(self._aside, p, self.report)
-        for row in await self._aside.fetch("namespaces"):
+        for row in await self._aside.fetch("get_namespaces"):
             namespace = namespace_from_row(row)
             self._progress.at(namespace.name)
             if namespace.partition in wrong:
@@ -102,13 +102,13 @@ class Verifier:
 
     async def _counts_twice(self, stores: StoreConnections, namespace: Namespace, cut: BoardSnapshot) -> bool:
         """Whether a duplicate, or a dead letter, was in the boards at the instant of the cut."""
-        rows = await stores.fetch("set_aside_of_namespace", namespace.partition, namespace.id)
+        rows = await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id)
         return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
 
     async def _walk_users(self, namespace: Namespace, comparison: UserComparison, count: int) -> None:
         """All users whom the ledger knew when the walk began, some at a time, on every lane."""
         async with self._walk.connection.transaction():
-            cursor = await self._walk.connection.cursor(queries()["users_of_namespace"], namespace.id)
+            cursor = await self._walk.connection.cursor(queries()["get_users_of_namespace"], namespace.id)
             turn = asyncio.Lock()
 
             async def some() -> dict[int, str]:

@@ -71,7 +71,7 @@ async def read_visibilities(
     stores: StoreConnections, namespace: Namespace, numbers: Sequence[int] | None = None
 ) -> Visibilities:
     """The veils in a namespace: of some users, or of all who have one."""
-    rows = await stores.rows("veils", namespace.partition, numbers, namespace.id)
+    rows = await stores.rows("get_visibility_of_namespace", namespace.partition, numbers, namespace.id)
     grouped = groupby(rows, key=lambda row: int(row[0]))
     return {number: UserVisibility(number, tuple(DesiredState(*row[1:]) for row in held)) for number, held in grouped}
 

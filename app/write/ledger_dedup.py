@@ -39,7 +39,7 @@ class LedgerDedup:
                 asked.setdefault(entry.namespace.id, []).append(entry)
         for namespace_id, old in asked.items():
             ids = [entry.body.grant_id for entry in old]
-            rows = await self._postgres.fetch("recorded_grants", namespace_id, ids)
+            rows = await self._postgres.fetch("find_recorded_grants", namespace_id, ids)
             held = {row["grant_id"]: row for row in rows}
             for entry in old:
                 row = held.get(entry.body.grant_id)

@@ -167,7 +167,7 @@ def test_a_changed_season_is_over_and_to_come_by_the_moment_that_is_given(live_s
             for rules, days in ((asked, 40), (own, 40), (asked, 55), (asked, 70), (own, 70), (asked, 70), (asked, 0)):
                 moment = from_micros(now + days * 86_400_000_000)
                 args = (made["id"], version, rules, 0, "key", None, 0, moment)
-                version = await db.fetchval(queries()["change_namespace"], *args)
+                version = await db.fetchval(queries()["update_namespace"], *args)
                 found.append(sorted(row["season"] for row in await db.fetch(SEASONS_OPENED, name)))
         finally:
             await change.rollback()

@@ -18,14 +18,14 @@ ELSEWHERE = 20_000
 MANY = 50_000
 UPGRADE = Path("app/store/migrations/0019.archive_sums.sql").read_text()
 READS: dict[str, list[Any]] = {
-    "archived_page": [1, 10],
-    "archived_places": [[1, 3]],
-    "archived_above": [[5, 0]],
-    "archived_users": [["ann", "bob"]],
-    "archived_around": ["ann", 2],
-    "archived_after": [5, 0, "ann", 3],
-    "archived_hidden": [],
-    "archived_stats": [0, 9, 20, [5_000, 9_900], 1, False, False],
+    "get_archive_page": [1, 10],
+    "get_archive_rows_at": [[1, 3]],
+    "count_archive_rows_above": [[5, 0]],
+    "get_archive_rows_by_name": [["ann", "bob"]],
+    "get_archive_neighbours": ["ann", 2],
+    "get_archive_rows_after": [5, 0, "ann", 3],
+    "get_hidden_archive_rows": [],
+    "get_archive_stats": [0, 9, 20, [5_000, 9_900], 1, False, False],
 }
 
 
@@ -91,7 +91,17 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
             db.execute("ANALYZE")
         assert (
             pages(
-                own_stack, "archived_stats", space.id, DAY, -(10**15), 10**15, 20, [5_000, 9_000, 9_900], 1, True, False
+                own_stack,
+                "get_archive_stats",
+                space.id,
+                DAY,
+                -(10**15),
+                10**15,
+                20,
+                [5_000, 9_000, 9_900],
+                1,
+                True,
+                False,
             )
             < 400
         )
@@ -110,8 +120,8 @@ def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack:
         own_stack.wait_flushed()
         ((number,),) = space.sql("SELECT number FROM users WHERE name = 'bob'")
         hiding.execute("INSERT INTO hidden (user_number, by_admin) VALUES (%s, true)", (number,))
-        hiding.execute(queries()["lock_veiled"])
-        hiding.execute(queries()["veil_user"].replace("$1", str(number)).replace("$2", "0"))
+        hiding.execute(queries()["share_hidden_archive_users"])
+        hiding.execute(queries()["hide_user_in_archives"].replace("$1", str(number)).replace("$2", "0"))
         space.put(accept_past="P7D")
         waits = "SELECT 1 FROM pg_locks WHERE relation = 'veiled'::regclass AND NOT granted"
         until(lambda: space.sql(waits), "the archive does not wait for who is hidden meanwhile")

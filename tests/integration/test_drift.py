@@ -199,7 +199,7 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(own_stack: Any, clien
 
     async def look() -> None:
         link, connection = RedisConnection(own_stack.valkey.url, []), await asyncpg.connect(own_stack.postgres.url)
-        rows = await connection.fetch(queries()["namespaces_of_partitions"], list(range(16)))
+        rows = await connection.fetch(queries()["get_namespaces_of_partitions"], list(range(16)))
         await connection.execute("UPDATE namespaces SET deleted_at = now() WHERE name = 'n'")
         for namespace in map(namespace_from_row, rows):
             direct.delete(keys.board(namespace.partition, namespace.id, "all"))

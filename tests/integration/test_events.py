@@ -300,7 +300,7 @@ def full(ledger: Any) -> Any:
 )
 def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, found: int) -> None:
     """What is read of the ledger is what is told, and for two of four kinds at most twice that."""
-    sql = queries()["ledger_events"]
+    sql = queries()["get_ledger_events"]
     for i, value in enumerate(("1", "0", "ARRAY['edit','grant']", actor, session, "100", str(ENTRIES)), 1):
         sql = sql.replace(f"${i}", "NULL::text" if value is None else value if i in (1, 2, 3, 6, 7) else f"'{value}'")
     (((told,),),) = full.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()

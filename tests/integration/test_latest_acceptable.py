@@ -59,7 +59,7 @@ def test_a_change_that_was_judged_by_a_shorter_reach_is_judged_anew(own_stack: A
         connection = await asyncpg.connect(own_stack.postgres.url)
         try:
             args = (1, version, '{"seasons": []}', 0, "me", None, reach, datetime.now(UTC))
-            return await connection.fetchval(queries()["change_namespace"], *args)
+            return await connection.fetchval(queries()["update_namespace"], *args)
         finally:
             await connection.close()
 

@@ -189,7 +189,7 @@ def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cl
     async def ask(postgres: Postgres) -> None:
         while not isinstance(outcomes[-1] if outcomes else None, StoreUnavailable):
             try:
-                await postgres.fetch("recorded_grants", 1, ["g1"])
+                await postgres.fetch("find_recorded_grants", 1, ["g1"])
             except Exception as error:
                 outcomes.append(error)
 

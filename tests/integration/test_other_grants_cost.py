@@ -102,7 +102,7 @@ def test_a_board_of_the_past_looks_up_corrections_alone(url: str) -> None:
             await fill(db, namespace.id)
             counter, at = Counter(db), datetime(2027, 1, 1, tzinfo=UTC)
             args = (namespace.id, "all", None, at, "sum", 1, 1, 10, None, False, False)
-            assert len(await counter.fetch("past_board", *args)) == 2
+            assert len(await counter.fetch("get_historical_board", *args)) == 2
             return counter.pages
 
     pages = asyncio.run(measure())

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from app.drivers.postgres import PLANNER_SETTINGS, queries
 from tests.integration.known_tables import BEST_SPACE, GRANTS, SPACE, analyse, fill
-from tests.integration.samples import BEHIND_MOVES, EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
+from tests.integration.samples import EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
 from tests.support.template import tables_alone
 
 #: Pages that two plans may differ by, however small both are.
@@ -28,14 +28,20 @@ INSERT INTO moved
 #: Queries that walk through a whole table, all of a namespace, or many entries of an index alone: before the first
 #: VACUUM each is looked up in the table, too.
 WHOLE = {
-    *("archived_places_differing", "board_by_ledger", "counts_differing", "find_moved", "has_many_rows", "ledger_gaps"),
-    "ledger_looked",
-    *("rows_differing", "users_by_namespace", "users_of_namespace", "veiled_differing"),
+    *("find_differing_archive_positions", "find_differing_buckets", "find_differing_hidden_archive_users"),
+    *("find_differing_rows", "find_changed_archive_rows", "find_ledger_gaps", "get_board_totals", "has_many_rows"),
+    *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks
 #: for room in a few more pages.
 ASIDE = {
-    *("archive_todo", "clear_moved", "create_namespace", "date_fresh", "drop_archive_todo", "profiles", "veil_user"),
+    *(
+        "get_pending_archive_updates",
+        "delete_pending_archive_updates",
+        "delete_changed_archive_rows",
+        "copy_tie_places",
+    ),
+    *("create_namespace", "get_profiles", "hide_user_in_archives"),
 }
 
 
@@ -56,9 +62,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
         held.execute("SELECT pg_reload_conf()")
         for name, value in PLANNER_SETTINGS.items():
             held.execute(f"SET {name} = {value}")
-        held.execute(queries()["archive_tables"].encode())
+        held.execute(queries()["create_archive_tables"].encode())
         for name, args in SAMPLES.items():
-            held.execute(f"PREPARE {name}_young AS {text_of(name)}".encode())
+            held.execute(f"PREPARE {name}_young AS {queries()[name]}".encode())
             with held.transaction(force_rollback=True):
                 for _ in range(6):  # From the sixth call on a plan may be made for all arguments, and kept.
                     held.execute(sql.SQL("EXPLAIN {}").format(call_of(f"{name}_young", args)))
@@ -71,11 +77,6 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
 @pytest.fixture
 def db(tables: Tables) -> psycopg.Connection[Any]:
     return tables.db
-
-
-def text_of(name: str) -> str:
-    """A query with what it begins with."""
-    return f"{queries()['moves']}\n{queries()[name]}" if name in BEHIND_MOVES else queries()[name]
 
 
 def call_of(prepared: str, args: tuple[Any, ...]) -> sql.Composable:
@@ -100,7 +101,7 @@ def plan_of(db: psycopg.Connection[Any], name: str, args: tuple[Any, ...], mode:
         db.execute("DEALLOCATE asked")
     with db.transaction(force_rollback=True):
         db.execute(f"SET LOCAL plan_cache_mode = {mode}".encode())
-        db.execute(f"PREPARE asked AS {text_of(name)}".encode())
+        db.execute(f"PREPARE asked AS {queries()[name]}".encode())
         return run(db, "asked", args)
 
 
@@ -149,12 +150,12 @@ def test_a_young_table_is_read_as_well(tables: Tables, name: str) -> None:
 def test_a_page_of_a_users_grants_costs_the_same_wherever_it_lies(db: psycopg.Connection[Any], mode: str) -> None:
     """The first user has 10,000 grants; a page of 100 meets the live grants' index, the rows and their meta."""
     for cursor in (LATEST, "2026-01-07T00:00:00Z", "2026-01-02T00:00:00Z"):
-        assert pages(db, "explain", (SPACE, "u1", 0, "all", EARLIEST, cursor, 0, 101), mode) < 101 * 12
-        assert pages(db, "history", (SPACE, "u1", EARLIEST, cursor, 0, 101), mode) < 101 * 16
-    assert pages(db, "explain", (SPACE, "u1", 0, "all", EARLIEST, LATEST, 0, 1), mode) < 30
+        assert pages(db, "get_live_grants", (SPACE, "u1", 0, "all", EARLIEST, cursor, 0, 101), mode) < 101 * 12
+        assert pages(db, "get_grant_history", (SPACE, "u1", EARLIEST, cursor, 0, 101), mode) < 101 * 16
+    assert pages(db, "get_live_grants", (SPACE, "u1", 0, "all", EARLIEST, LATEST, 0, 1), mode) < 30
     for cursor in (LATEST, "2026-01-03T00:00:00Z"):
-        assert pages(db, "explain_best", (BEST_SPACE, "u1", 1, "all", cursor, 0, 101), mode) < 101 * 12
-        assert pages(db, "explain_best", (BEST_SPACE, "u1", 1, "2026-01", cursor, 0, 1), mode) < 40
+        assert pages(db, "get_best_grants", (BEST_SPACE, "u1", 1, "all", cursor, 0, 101), mode) < 101 * 12
+        assert pages(db, "get_best_grants", (BEST_SPACE, "u1", 1, "2026-01", cursor, 0, 1), mode) < 40
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
@@ -162,17 +163,17 @@ def test_a_page_of_an_archive_behind_a_cursor_reads_what_it_tells(db: psycopg.Co
     """Three thousand users share three scores; whether the cursor's user still stands there or not. Beside the page a
     few rows are read: the ends of those who tie, and one each time these are halved."""
     for key, name in ((101, "a"), (100, "u9"), (100, "u2997x"), (99, "u1"), (99, "u1500x"), (98, "u5")):
-        plan = plan_of(db, "archived_after", (SPACE, "2026-01-02", key, 0, name, 11), mode)
+        plan = plan_of(db, "get_archive_rows_after", (SPACE, "2026-01-02", key, 0, name, 11), mode)
         assert rows_read(plan, "archived") <= 11 + 20, (key, name)
 
 
 def test_rare_events_are_found_without_a_walk(db: psycopg.Connection[Any]) -> None:
     """Twenty thousand events of others, and five thousand of another type, lie before it."""
     for mode in ("force_custom_plan", "force_generic_plan"):
-        assert pages(db, "audit_events", (SPACE, 0, ["namespace_changed"], None, 101), mode) < 40
-        assert pages(db, "audit_events", (SPACE, 0, ["season_opened"], "key", 101), mode) < 40
-        assert pages(db, "ledger_looked", (SPACE, 0, "key", None, 200), mode) < 400
-        assert pages(db, "ledger_events", (SPACE, 0, ["restore"], "key", None, 101, 2_000), mode) < 4_200
+        assert pages(db, "get_audit_events", (SPACE, 0, ["namespace_changed"], None, 101), mode) < 40
+        assert pages(db, "get_audit_events", (SPACE, 0, ["season_opened"], "key", 101), mode) < 40
+        assert pages(db, "count_scanned_entries", (SPACE, 0, "key", None, 200), mode) < 400
+        assert pages(db, "get_ledger_events", (SPACE, 0, ["restore"], "key", None, 101, 2_000), mode) < 4_200
 
 
 def test_what_was_decided_costs_the_list_of_quarantine_nothing(db: psycopg.Connection[Any]) -> None:
@@ -185,7 +186,7 @@ def test_what_was_decided_costs_the_list_of_quarantine_nothing(db: psycopg.Conne
         db.execute(add.format(10**6, "'grant'", 1, "'quarantine'", 3_000).encode())
         db.execute(add.format(2 * 10**6, "'correction'", 2, "'restore'", 2_990).encode())
         for mode in ("force_custom_plan", "force_generic_plan"):
-            plan = plan_of(db, "quarantined_grants", (SPACE, 0, 101), mode)
+            plan = plan_of(db, "get_quarantined_grants", (SPACE, 0, 101), mode)
             assert plan["Actual Rows"] == 10
             assert rows_read(plan, "ledger") <= 10
             assert pages_of(plan) < 300

@@ -43,10 +43,10 @@ def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
             for client in range(CONNECTIONS_MAX[PoolName.ANONYMOUS]):
                 await hold(held, postgres, stranger(f"10.0.0.{client}"), 1)
             CALLER.set("key")
-            assert await postgres.fetch("offsets") == []
-            assert await postgres.writes.fetch("offsets") == []
+            assert await postgres.fetch("get_offsets") == []
+            assert await postgres.writes.fetch("get_offsets") == []
             CALLER.set(OWN)
-            assert await postgres.fetch("offsets") == []
+            assert await postgres.fetch("get_offsets") == []
 
     asyncio.run(run())
 
@@ -58,10 +58,10 @@ def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
             postgres = postgres.writes if lane is PoolName.WRITES else postgres
             name = stranger if lane is PoolName.ANONYMOUS else str
             await hold(held, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
-            waiting = asyncio.create_task(postgres.fetch("offsets"))
+            waiting = asyncio.create_task(postgres.fetch("get_offsets"))
             await asyncio.sleep(0)
             CALLER.set(name("modest"))
-            assert await postgres.fetch("offsets") == []
+            assert await postgres.fetch("get_offsets") == []
             assert not waiting.done()
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -74,13 +74,13 @@ def test_who_asks_for_more_than_may_wait_is_told_at_once_and_who_waits_by_the_de
         async with connected(url, 1.0) as postgres, AsyncExitStack() as held:
             share = CONNECTIONS_MAX[PoolName.READS] - 1
             await hold(held, postgres, "greedy", share)
-            asked = [asyncio.create_task(postgres.fetch("offsets")) for _ in range(WAITING_MAX + 8)]
+            asked = [asyncio.create_task(postgres.fetch("get_offsets")) for _ in range(WAITING_MAX + 8)]
             first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             assert len(first) == 8 + share
             told = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(error) for error in told} == {Overloaded}
         async with connected(url, 1.0) as postgres:
-            assert await postgres.fetch("offsets") == []
+            assert await postgres.fetch("get_offsets") == []
 
     asyncio.run(run())
 
@@ -92,8 +92,8 @@ def test_what_was_refused_holds_nothing(url: str) -> None:
                 await hold(held, postgres, stranger("greedy"), 1)
                 for _ in range(3):
                     with pytest.raises(Overloaded):
-                        await postgres.fetch("offsets")
+                        await postgres.fetch("get_offsets")
             for _ in range(5):
-                assert await postgres.fetch("offsets") == []
+                assert await postgres.fetch("get_offsets") == []
 
     asyncio.run(run())

@@ -160,7 +160,7 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
 
 def test_a_lift_that_is_overtaken_by_the_change_does_nothing(fenced: Fenced) -> None:
     async def late(server: Server) -> None:
-        row = await server.postgres.fetch_one("namespace", fenced.name)
+        row = await server.postgres.fetch_one("get_namespace", fenced.name)
         assert row is not None
         rules = msgspec.json.decode(row["rules"], type=Rules)
         held = Namespace(row["id"], fenced.name, row["partition"], row["version"], rules)

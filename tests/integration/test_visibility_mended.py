@@ -67,7 +67,7 @@ def _looked(stack: Stack) -> list[int]:
         people = VisibilityWorker(link, apply_link)
         for _ in range(3):
             await people.look(session, {p: await session.offset(p) for p in range(16)})
-        rows = await session.fetch("open_intents", list(range(16)), 0, 10)
+        rows = await session.fetch("get_open_intents", list(range(16)), 0, 10)
         session.terminate()
         await link.close()
         await apply_link.close()

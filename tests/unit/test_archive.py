@@ -17,7 +17,7 @@ class Postgres:
 
     async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
         users, revision = REVISIONS[self.revision], self.revision
-        if query == "archived_hidden":
+        if query == "get_hidden_archive_rows":
             self.revision = 2
             return [{"position": users.index("hid") + 1, "key": 0, "peers": 1, "revision": revision}]
         first, last = args[2], args[3]

@@ -55,11 +55,11 @@ class Ledger:
         self.steps = 0
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
-        if query == "past_size":
+        if query == "count_live_grants":
             return [self.size]
         if query == "count_user_rows":
             return [{"number": number, "rows": min(self.rows, args[2])} for number in args[1]]
-        if query == "score_events":
+        if query == "get_score_events":
             self.replayed += args[1]
             self.steps += 1
             return []

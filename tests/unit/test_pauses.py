@@ -28,10 +28,10 @@ class Behind:
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
         self.looks += 1
-        return [{"partition": 0, "seq": 0}] if query == "offsets" else []
+        return [{"partition": 0, "seq": 0}] if query == "get_offsets" else []
 
     async def fetch_one(self, query: str, *args: Any) -> Any:
-        if query == "letter":
+        if query == "get_dead_letter":
             return None
         self.looks += 1
         return {"seq": 0}

@@ -1,0 +1,144 @@
+-- name: find_recorded_grants
+-- What the ledger knows of grants that the seen generations may have forgotten. O(log n) each: LIMIT keeps each look-up one
+-- of the whole key.
+SELECT l.grant_id, l.epoch, l.seq, l.digest
+FROM (SELECT DISTINCT unnest($2::text[]) AS grant_id) AS x
+CROSS JOIN LATERAL (
+    SELECT grant_id, epoch, seq, digest FROM ledger
+    WHERE namespace_id = $1 AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l;
+
+-- name: find_recorded_entries
+SELECT namespace_id, kind, grant_id, revision FROM ledger
+WHERE (namespace_id, kind, grant_id, revision) IN (
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
+
+-- name: grant_columns
+-- No statement of its own: what lists of grants `l` of users `u` tell, with their meta `m`.
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
+
+-- name: meta_of_grant
+-- No statement of its own: the meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
+-- same partition. LIMIT keeps each look-up one of the whole key, whatever the planner knows of the tables by then.
+LEFT JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
+      AND kind = 'grant' LIMIT 1) AS f ON true
+LEFT JOIN LATERAL (
+    SELECT meta FROM grant_meta
+    WHERE partition = l.partition AND epoch = coalesce(f.epoch, l.epoch) AND seq = coalesce(f.seq, l.seq) LIMIT 1) AS m ON true
+
+-- name: get_grant_history
+-- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
+-- O(log n + limit + corrections).
+-- include: grant_columns
+FROM (
+    SELECT * FROM ledger c
+    WHERE namespace_id = $1 AND kind IN ('grant', 'correction')
+      AND user_number = (SELECT number FROM users WHERE name = $2)
+      AND granted_at >= $3 AND (granted_at, seq) < ($4, $5::bigint)
+      AND NOT EXISTS (
+          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
+          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+    ORDER BY granted_at DESC, seq DESC LIMIT $6) AS l
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
+ORDER BY l.granted_at DESC, l.seq DESC;
+
+-- name: grants_in_quarantine
+-- No statement of its own: the grants of some rows `q` of quarantine, in their order.
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
+ORDER BY q.seq
+
+-- name: get_quarantined_grants
+-- Grants in quarantine about which nothing was decided, oldest first, behind a seq. O(log n + limit).
+-- include: grant_columns
+FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS q
+-- include: grants_in_quarantine
+;
+
+-- name: get_quarantined_grants_of_source
+-- Of these, those of one source ($4, $5).
+-- include: grant_columns
+FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND seq > $2
+      ORDER BY seq LIMIT $3) AS q
+-- include: grants_in_quarantine
+;
+
+-- name: get_grants_of_source
+-- The grants of one source ($4, $5) as their last revisions left them, in the order of these, behind a seq.
+-- O(log n + limit + corrections).
+-- include: grant_columns
+FROM (
+    SELECT * FROM ledger c WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL
+      AND kind IN ('grant', 'correction') AND seq > $2 AND NOT EXISTS (
+          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
+          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+    ORDER BY seq LIMIT $3) AS l
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
+-- include: meta_of_grant
+ORDER BY l.seq;
+
+-- name: get_live_grants
+-- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
+-- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).
+SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
+FROM live_grants g
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
+-- include: meta_of_grant
+WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.key = 0
+  AND g.granted_at >= $5 AND (g.granted_at, g.first_seq) < ($6, $7::bigint) AND l.windows @> ARRAY[$4::text]
+ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $8;
+
+-- name: get_best_grants
+-- The same where the aggregation is `best`: the live grants that equal the best one of the window, and that one's key.
+WITH best AS MATERIALIZED (
+    SELECT user_number, key FROM live_grants
+    WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = $4
+    ORDER BY key DESC LIMIT 1)
+SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
+FROM live_grants g
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
+-- include: meta_of_grant
+WHERE g.user_number = (SELECT user_number FROM best) AND g.namespace_id = $1 AND g."window" = $4
+  AND g.key = (SELECT key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
+ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
+
+-- name: get_revisions
+-- A grant and its corrections, in order.
+SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
+       m.meta::text AS meta
+FROM ledger l
+JOIN users u ON u.number = l.user_number
+LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
+WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
+ORDER BY l.revision;
+
+-- name: get_grants
+-- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
+SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
+FROM ledger l
+JOIN users u ON u.number = l.user_number
+CROSS JOIN LATERAL (
+    SELECT seq FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant'
+    LIMIT 1) AS f
+WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[]) AND l.kind IN ('grant', 'correction')
+ORDER BY l.grant_id, l.revision DESC;
+
+-- name: find_by_idempotency_key
+-- What corrections with these Idempotency-Keys did. O(log n) each.
+SELECT l.key, l.grant_id, l.revision, l.asked
+FROM (SELECT DISTINCT unnest($2::text[]) AS key) AS x
+CROSS JOIN LATERAL (
+    SELECT key, grant_id, revision, asked, seq FROM ledger
+    WHERE namespace_id = $1 AND key = x.key AND kind = 'correction' OFFSET 0) AS l
+ORDER BY l.seq;

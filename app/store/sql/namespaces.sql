@@ -1,0 +1,164 @@
+-- name: get_namespaces
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
+WHERE deleted_at IS NULL ORDER BY name;
+
+-- name: get_namespace
+SELECT id, name, partition, version, rules::text, reach, people, accept_future_max FROM namespaces
+WHERE name = $1 AND deleted_at IS NULL;
+
+-- name: create_namespace
+-- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order. $4 is
+-- the key that makes it. A season that was over before anybody wrote of it, by the clock of Redis ($6), is not told to
+-- begin.
+WITH made AS (
+    INSERT INTO namespaces (name, partition, rules, created_by) VALUES ($1, $2, $3::jsonb, $4)
+    ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
+past AS (
+    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE (s ->> 'ends')::timestamptz <= $6::timestamptz),
+told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
+SELECT id, version, accept_future_max FROM made;
+
+-- name: count_namespaces_of_key
+-- How many namespaces a key made that are there, counted up to $2. O(what is counted).
+SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND deleted_at IS NULL LIMIT $2) AS found;
+
+-- name: update_namespace
+-- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
+-- it was when they were read; $8: the moment, by the clock of Redis, by which a season is over or yet to come.
+WITH changed AS (
+    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
+    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT people)
+    RETURNING id, version, accept_future_max),
+past AS (
+    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE (s ->> 'ends')::timestamptz <= $8::timestamptz
+      AND NOT EXISTS (SELECT FROM namespaces n WHERE n.id = changed.id AND n.rules -> 'seasons' @> jsonb_build_array(s))
+    ON CONFLICT DO NOTHING),
+coming AS (
+    DELETE FROM seasons_opened o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > $8::timestamptz),
+told AS (
+    INSERT INTO audit (namespace_id, type, actor, body)
+    SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
+SELECT version, accept_future_max FROM changed;
+
+-- name: renew_rules_version
+-- The same rules under a new version, unless somebody changed them since they were read.
+UPDATE namespaces SET version = nextval('rules_version')
+WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
+
+-- name: delete_namespace
+WITH deleted AS (
+    UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
+    RETURNING id, partition, nextval('rules_version') AS version),
+told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
+settled AS (
+    -- Its dead letters: no board is left that they could be taken off.
+    UPDATE set_aside a SET healed_seq = a.seq FROM deleted d, ledger l
+    WHERE a.partition = d.partition AND a.healed_seq IS NULL AND a.reason <> 'duplicate'
+      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = d.id)
+SELECT id, partition, version FROM deleted;
+
+-- name: has_ledger_rows
+-- Whether the ledger holds anything of a namespace, whatever became of it. O(log n).
+SELECT EXISTS (SELECT FROM ledger WHERE namespace_id = $1) AS has_rows;
+
+-- name: get_rules
+SELECT rules::text FROM namespaces WHERE id = $1;
+
+-- name: get_rules_of_namespaces
+SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: get_zones_of_namespaces
+SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces WHERE id = ANY($1::int[]);
+
+-- name: raise_latest_acceptable
+UPDATE namespaces SET reach = $2 WHERE id = $1 AND reach < $2;
+
+-- name: get_next_rules_version
+SELECT nextval('rules_version') AS version;
+
+-- name: is_namespace_alive
+SELECT FROM namespaces WHERE id = $1 AND deleted_at IS NULL;
+
+-- name: find_namespace_by_name
+-- The namespace that bears a name or bore it last, or the one of that name with an id.
+SELECT id, name, partition, version, rules::text FROM namespaces
+WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
+
+-- name: lock_namespaces
+SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: mark_has_user_data
+-- A namespace that keeps something of users alone stays in its partition from here on.
+UPDATE namespaces SET people = true WHERE id = $1 AND NOT people;
+
+-- name: get_namespaces_of_user
+-- Where a user has grants, by name, behind a name. O(the user's namespaces).
+SELECT n.id, n.name, n.partition, n.version, n.rules::text
+FROM (
+    SELECT namespace_id FROM standings
+    WHERE user_number = (SELECT number FROM users WHERE name = $1) AND "window" = 'all' OFFSET 0) AS s
+CROSS JOIN LATERAL (SELECT * FROM namespaces WHERE id = s.namespace_id LIMIT 1) AS n
+WHERE n.deleted_at IS NULL AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
+ORDER BY n.name COLLATE "C";
+
+-- name: get_namespaces_of_partitions
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
+
+-- name: get_changed_namespaces
+-- Some partitions' namespaces whose rules have a version behind one, in that order.
+SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND version > $2 AND deleted_at IS NULL ORDER BY version LIMIT $3;
+
+-- name: get_deleted_namespace
+SELECT id, partition, nextval('rules_version') AS version FROM namespaces WHERE id = $1 AND deleted_at IS NOT NULL;
+
+-- name: get_recently_deleted_namespaces
+-- Namespaces that may be known to Redis though they are deleted, each with a new version of its rules.
+SELECT id, name, partition, nextval('rules_version') AS version FROM (
+    SELECT id, name, partition FROM namespaces
+    WHERE partition = ANY($1::smallint[]) AND deleted_at > now() - interval '1 hour'
+    ORDER BY deleted_at DESC LIMIT $2) AS lately;
+
+-- name: get_undropped_namespaces
+SELECT partition, id, nextval('rules_version') AS version FROM namespaces
+WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
+
+-- name: delete_archive_rows
+-- Some rows of some deleted namespaces' archives.
+DELETE FROM archived WHERE (archive_id, position) IN (
+    SELECT r.archive_id, r.position FROM archives a
+    CROSS JOIN LATERAL (SELECT archive_id, position FROM archived WHERE archive_id = a.id LIMIT $2) AS r
+    WHERE a.namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: delete_archived_boards
+-- Some of their archives that have no rows left.
+WITH doomed AS (SELECT id FROM archives WHERE namespace_id = ANY($1::int[]) LIMIT $2),
+revisions AS (DELETE FROM archive_revisions WHERE archive_id IN (SELECT id FROM doomed)),
+marks AS (DELETE FROM veiled WHERE archive_id IN (SELECT id FROM doomed))
+DELETE FROM archives WHERE id IN (SELECT id FROM doomed);
+
+-- name: delete_pending_archive_updates
+DELETE FROM archive_todo WHERE (namespace_id, "window", user_number, seq) IN (
+    SELECT namespace_id, "window", user_number, seq FROM archive_todo WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: delete_quarantined_grants
+DELETE FROM quarantined WHERE (namespace_id, seq) IN (
+    SELECT namespace_id, seq FROM quarantined WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: delete_seals
+DELETE FROM seals WHERE (namespace_id, "window") IN (
+    SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+
+-- name: mark_namespaces_dropped
+WITH forgotten AS (DELETE FROM hidden WHERE namespace_id = ANY($1::int[])),
+nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
+settled AS (
+    -- Letters that came behind the deletion.
+    UPDATE set_aside a SET healed_seq = a.seq FROM ledger l
+    WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate'
+      AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = ANY($1::int[]))
+UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);

@@ -1,0 +1,67 @@
+-- name: register_persister
+INSERT INTO persisters DEFAULT VALUES RETURNING number;
+
+-- name: record_heartbeat
+UPDATE persisters SET beat_at = clock_timestamp() WHERE number = $1 RETURNING number;
+
+-- name: get_persisters
+-- Persisters that are connected, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
+-- which a session tells that it is there.
+SELECT number, beat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
+WHERE number IN (
+    SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+
+-- name: terminate_persister
+-- Ends the sessions of a persister that hangs: their locks and half-done transactions go.
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1 AND objid = $2::int::oid AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: delete_stale_persisters
+-- Those that were last heard of long ago. O(them).
+DELETE FROM persisters WHERE beat_at < clock_timestamp() - interval '1 day';
+
+-- name: create_leases
+INSERT INTO leases (partition) SELECT partition FROM partitions ON CONFLICT DO NOTHING;
+
+-- name: get_leases
+SELECT partition FROM leases WHERE holder = $1;
+
+-- name: take_leases
+-- At most $3 of some partitions that no other live persister (as `get_persisters` tells it: $4, $5) holds. One that is just being
+-- written waits for another time.
+WITH free AS (
+    SELECT partition FROM leases
+    WHERE partition = ANY($2::smallint[]) AND (holder IS NULL OR holder = $1 OR holder <> ALL(ARRAY(
+        SELECT number FROM persisters WHERE beat_at > clock_timestamp() - make_interval(secs => $5) AND number IN (
+            SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $4 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))))
+    ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE leases l SET holder = $1, taken_at = clock_timestamp() FROM free WHERE l.partition = free.partition
+RETURNING l.partition;
+
+-- name: release_leases
+-- Those that are just being written are released another time.
+WITH own AS (
+    SELECT partition FROM leases WHERE holder = $1 AND partition = ANY($2::smallint[]) FOR UPDATE SKIP LOCKED)
+UPDATE leases l SET holder = NULL FROM own WHERE l.partition = own.partition RETURNING l.partition;
+
+-- name: lock_lease
+-- The last statement of a transaction of a persister ($2) that may only hold while it holds the partition: nobody takes it
+-- between this and the commit.
+SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
+
+-- name: put_fault
+INSERT INTO faults (partition, kind, name, cause) VALUES ($1, $2, $3, $4)
+ON CONFLICT (partition, kind, name) DO UPDATE SET cause = excluded.cause;
+
+-- name: delete_fault
+DELETE FROM faults WHERE partition = $1 AND kind = $2 AND name = $3;
+
+-- name: delete_faults
+DELETE FROM faults WHERE partition = $1;
+
+-- name: get_faults
+-- What fails, the ledger's first, and how many dead letters wait: at most $1 lines.
+SELECT partition, kind, name, cause FROM faults ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;

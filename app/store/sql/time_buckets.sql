@@ -1,0 +1,191 @@
+-- name: bucket_changes
+-- No statement of its own: what `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own new rows put into the counts
+-- by time and take out, of each partition those behind the first place up to the last, and where. A correction takes out
+-- what the revision before it put in. No join meets the rows twice, so no plan can go wrong on a young table.
+WITH fresh AS MATERIALIZED (
+    SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
+                    AS x (p, epoch, seq, last_epoch, last_seq)
+    CROSS JOIN LATERAL (
+        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, value, voided FROM ledger
+        WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+          AND kind IN ('grant', 'correction')) AS l),
+zones AS MATERIALIZED (
+    SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces
+    WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM fresh))),
+moves AS (
+    SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, value FROM fresh WHERE kind = 'grant' AND NOT voided
+    UNION ALL
+    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.value
+    FROM fresh c
+    CROSS JOIN LATERAL (
+        SELECT recorded_at FROM ledger
+        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+    CROSS JOIN LATERAL (
+        SELECT granted_at, value, voided FROM ledger
+        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = c.revision - 1
+          AND kind IN ('grant', 'correction') LIMIT 1) AS b
+    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.value, c.voided), (b.granted_at, -1, b.value, b.voided))
+        AS m (granted_at, n, value, voided)
+    WHERE c.kind = 'correction' AND NOT m.voided),
+placed AS MATERIALIZED (
+    SELECT m.user_number, m.namespace_id, m.n, m.value, m.granted_at, m.recorded_at, day.granted AS granted_day,
+           day.recorded AS recorded_day, date_bin('1 hour', m.granted_at, day.granted) AS granted_hour,
+           date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
+    FROM moves m JOIN zones z ON z.id = m.namespace_id
+    CROSS JOIN LATERAL (
+        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE (
+                   SELECT CASE WHEN m.granted_at < ends THEN starts END FROM zone_days
+                   WHERE zone = z.zone AND starts <= m.granted_at ORDER BY starts DESC LIMIT 1) END AS granted,
+               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE (
+                   SELECT CASE WHEN m.recorded_at < ends THEN starts END FROM zone_days
+                   WHERE zone = z.zone AND starts <= m.recorded_at ORDER BY starts DESC LIMIT 1) END AS recorded
+        OFFSET 0) AS day)
+
+-- name: find_unknown_days
+-- Behind `bucket_changes`: the days of UTC, by zone, in which moments lie whose local day is not known yet. O(rows × log n).
+-- include: bucket_changes
+SELECT DISTINCT z.zone, (x.at AT TIME ZONE 'UTC')::date AS day
+FROM moves m JOIN zones z ON z.id = m.namespace_id AND z.zone <> 'UTC'
+CROSS JOIN LATERAL (VALUES (m.granted_at), (m.recorded_at)) AS x (at)
+WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND starts <= x.at ORDER BY starts DESC LIMIT 1) IS NOT TRUE;
+
+-- name: add_zone_days
+-- Bounds are microseconds since 1970.
+INSERT INTO zone_days (zone, starts, ends)
+SELECT zone, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
+       '1970-01-01Z'::timestamptz + ends * interval '1 microsecond'
+FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS x (zone, starts, ends) ON CONFLICT DO NOTHING;
+
+-- name: get_uncounted_span
+-- How far a partition is counted by time, and how far it is to be counted next: $2 rows at most, whatever their epochs.
+SELECT p.partition, p.counted_epoch, p.counted_seq, l.epoch, l.seq
+FROM partitions p CROSS JOIN generate_series(p.counted_epoch, p.epoch) AS e (epoch)
+CROSS JOIN LATERAL (
+    SELECT epoch, seq FROM ledger
+    WHERE partition = p.partition AND epoch = e.epoch AND seq > p.counted_seq AND seq <= p.counted_seq + $2::bigint
+    ORDER BY seq DESC LIMIT 1) AS l
+WHERE p.partition = $1 AND p.counted_seq < p.seq ORDER BY l.seq DESC LIMIT 1;
+
+-- name: advance_counted_offset
+-- Conditional on what was read: two that count the same rows count them once.
+UPDATE partitions SET counted_epoch = $4, counted_seq = $5
+WHERE partition = $1 AND counted_epoch = $2 AND counted_seq = $3 RETURNING partition;
+
+-- name: get_counted_offset
+-- Up to where a partition is counted by time.
+SELECT counted_epoch AS epoch, counted_seq AS seq FROM partitions WHERE partition = $1;
+
+-- name: add_buckets
+-- Behind `bucket_changes`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
+-- told by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
+-- include: bucket_changes
+, cells AS MATERIALIZED (
+    SELECT p.user_number, p.namespace_id, c.level, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
+           sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+    FROM placed p
+    CROSS JOIN LATERAL (VALUES
+        (0, p.granted_day, p.n, p.value, 0, 0), (1, p.granted_hour, p.n, p.value, 0, 0),
+        (0, p.recorded_day, 0, 0, p.n, p.value), (1, p.recorded_hour, 0, 0, p.n, p.value)
+    ) AS c (level, at, grants, amount, recorded, recorded_amount)
+    GROUP BY p.user_number, p.namespace_id, c.level, c.at),
+changed AS (
+    INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+    SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
+    ORDER BY user_number, namespace_id, level, at
+    ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
+    SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount,
+        recorded = a.recorded + excluded.recorded, recorded_amount = a.recorded_amount + excluded.recorded_amount,
+        step = excluded.step
+    RETURNING user_number, namespace_id, level, at, grants, recorded, fine,
+              (grants > 0)::int - (grants - step > 0)::int AS users),
+told AS (
+    INSERT INTO trends AS t (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
+    SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
+    FROM (SELECT namespace_id, level, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
+          UNION ALL SELECT namespace_id, level, at, 0, 0, 0, 0, users FROM changed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, value, 0, 0, 0 FROM placed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', recorded_at, recorded_hour), 0, 0, n, value, 0
+                    FROM placed) AS x
+    GROUP BY namespace_id, level, at ORDER BY namespace_id, level, at
+    ON CONFLICT (namespace_id, level, at) DO UPDATE
+    SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
+        recorded_amount = t.recorded_amount + excluded.recorded_amount, users = t.users + excluded.users)
+SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fine OR grants >= $6 OR recorded >= $6);
+
+-- name: add_subdivisions
+-- Behind `bucket_changes`: minutes and hundredths of seconds, in the hours that are counted so.
+-- include: bucket_changes
+, cells AS (
+    SELECT p.user_number, p.namespace_id, l.level, date_bin(l.width, c.at, c.hour) AS at, sum(c.grants) AS grants,
+           sum(c.amount) AS amount, sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
+    FROM placed p
+    CROSS JOIN LATERAL (VALUES
+        (p.granted_at, p.granted_hour, p.n, p.value, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.value)
+    ) AS c (at, hour, grants, amount, recorded, recorded_amount)
+    CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
+    WHERE (SELECT fine FROM activity a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
+           AND a.level = 1 AND a.at = c.hour)
+    GROUP BY 1, 2, 3, 4)
+INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
+ORDER BY user_number, namespace_id, level, at
+ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
+SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, recorded = a.recorded + excluded.recorded,
+    recorded_amount = a.recorded_amount + excluded.recorded_amount, step = excluded.step;
+
+-- name: subdivide_hours
+-- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is,
+-- of each partition up to a seq. O(their grants in those hours × log n), once each.
+WITH dense AS MATERIALIZED (
+    SELECT x.*, coalesce(n.rules ->> 'timezone', 'UTC') AS zone, s.last_seq
+    FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS x (user_number, namespace_id, hour)
+    JOIN namespaces n ON n.id = x.namespace_id
+    JOIN unnest($4::smallint[], $5::bigint[]) AS s (partition, last_seq) ON s.partition = n.partition),
+marked AS (
+    UPDATE activity a SET fine = true FROM dense d
+    WHERE a.user_number = d.user_number AND a.namespace_id = d.namespace_id AND a.level = 1 AND a.at = d.hour)
+INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+SELECT d.user_number, d.namespace_id, l.level, date_bin(l.width, c.at, d.hour), sum(c.grants), sum(c.amount),
+       sum(c.recorded), sum(c.recorded_amount), 0
+FROM dense d
+CROSS JOIN LATERAL (
+    SELECT g.granted_at AS at, 1 AS grants, g.value AS amount, 0 AS recorded, 0 AS recorded_amount
+    FROM ledger g
+    WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
+      AND g.granted_at < d.hour + interval '1 hour' AND g.kind IN ('grant', 'correction') AND NOT g.voided
+      AND g.seq + 0 <= d.last_seq AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = g.namespace_id AND c.grant_id = g.grant_id
+          AND c.kind = 'correction' AND c.revision > g.revision AND c.seq <= d.last_seq OFFSET 0)
+    UNION ALL
+    SELECT g.recorded_at, 0, 0, 1, r.value
+    FROM (SELECT grant_id, recorded_at FROM ledger
+          WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
+            AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
+    CROSS JOIN LATERAL (
+        SELECT value, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
+        AND kind IN ('grant', 'correction') AND seq <= d.last_seq ORDER BY revision DESC LIMIT 1) AS r
+    WHERE NOT r.voided) AS c
+CROSS JOIN LATERAL (
+    SELECT CASE d.zone WHEN 'UTC' THEN date_trunc('day', c.at, 'UTC') ELSE (
+               SELECT CASE WHEN c.at < ends THEN starts END FROM zone_days
+               WHERE zone = d.zone AND starts <= c.at ORDER BY starts DESC LIMIT 1) END AS begins OFFSET 0) AS day
+CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
+WHERE date_bin('1 hour', c.at, day.begins) = d.hour
+GROUP BY 1, 2, 3, 4;
+
+-- name: add_board_sums
+-- What entries changed on their namespaces' `all` boards, summed up by bucket, behind what was known: how much, and how
+-- many users came. O(buckets).
+WITH moved AS (
+    SELECT namespace_id, level, at, sum(change::numeric) AS score, sum(came) AS users
+    FROM unnest($1::int[], $2::smallint[], $3::timestamptz[], $4::text[], $5::int[])
+         AS x (namespace_id, level, at, change, came)
+    GROUP BY namespace_id, level, at)
+INSERT INTO board_sums (namespace_id, level, at, score, users)
+SELECT m.namespace_id, m.level, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w
+FROM moved m
+LEFT JOIN LATERAL (
+    SELECT score, users FROM board_sums WHERE namespace_id = m.namespace_id AND level = m.level
+    ORDER BY at DESC LIMIT 1) AS b ON true
+WINDOW w AS (PARTITION BY m.namespace_id, m.level ORDER BY m.at)
+ON CONFLICT (namespace_id, level, at) DO UPDATE SET score = excluded.score, users = excluded.users;

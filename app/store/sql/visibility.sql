@@ -1,0 +1,96 @@
+-- name: lock_user
+-- A user's number. Who changes a person waits here for whoever does: the statements behind it see what that one left.
+SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;
+
+-- name: get_user_visibility
+-- Why a user is off the boards of a namespace ($2; 0: of all), and what was wished for last; nulls where neither holds.
+SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.wish, i.actor, i.open, u.namespace_id
+FROM (SELECT $1::bigint AS number, $2::int AS namespace_id) u
+LEFT JOIN hidden h ON h.user_number = u.number AND h.namespace_id = u.namespace_id
+LEFT JOIN intents i ON i.user_number = u.number AND i.namespace_id = u.namespace_id;
+
+-- name: put_hidden_user
+INSERT INTO hidden (user_number, namespace_id, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_number, namespace_id) DO UPDATE
+SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
+
+-- name: delete_hidden_user
+-- The marks stay where the user is hidden still: in the deployment, or in an archive's namespace.
+WITH shown AS (
+    DELETE FROM veiled v USING archives a
+    WHERE v.user_number = $1 AND a.id = v.archive_id AND $2 IN (0, a.namespace_id) AND NOT EXISTS (
+        SELECT FROM hidden h
+        WHERE h.user_number = $1 AND h.namespace_id <> $2 AND h.namespace_id IN (0, a.namespace_id)))
+DELETE FROM hidden WHERE user_number = $1 AND namespace_id = $2::int;
+
+-- name: share_hidden_archive_users
+-- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
+LOCK TABLE veiled IN ROW EXCLUSIVE MODE;
+
+-- name: hide_user_in_archives
+-- Marks a user in the archives in which they stand, of one namespace or ($2 = 0) of all. O(archives of the user's
+-- namespaces × log n).
+INSERT INTO veiled
+SELECT a.id, $1 FROM standings s JOIN archives a ON a.namespace_id = s.namespace_id
+CROSS JOIN LATERAL (SELECT FROM archived r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
+WHERE s.user_number = $1 AND s."window" = 'all' AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
+
+-- name: put_intent
+-- It takes the place of what was wished before, and is open in every partition, or in that of its namespace ($5).
+INSERT INTO intents (user_number, name, version, wish, actor, namespace_id, open)
+SELECT $1, $2, nextval('intent_version'), $3, $4, $5::int, array_agg(partition) FROM partitions
+WHERE $5 = 0 OR partition = (SELECT partition FROM namespaces WHERE id = $5)
+ON CONFLICT (user_number, namespace_id) DO UPDATE
+SET name = excluded.name, version = excluded.version, wish = excluded.wish, actor = excluded.actor, asked_at = now(),
+    open = excluded.open
+RETURNING user_number, name, version, wish, actor, namespace_id, open;
+
+-- name: confirm_intent
+-- In which partitions it came true, unless something else was wished since.
+UPDATE intents SET open = ARRAY(SELECT unnest(open) EXCEPT SELECT unnest($3::smallint[]))
+WHERE user_number = $1 AND version = $2 RETURNING cardinality(open) AS open;
+
+-- name: get_open_intents
+-- What some partitions have not confirmed, by version behind one.
+SELECT user_number, name, version, wish, actor, namespace_id, open FROM intents
+WHERE open <> '{}' AND open && $1::smallint[] AND version > $2 AND NOT EXISTS (
+    SELECT FROM namespaces n WHERE n.id = intents.namespace_id AND n.deleted_at IS NOT NULL)
+ORDER BY version LIMIT $3;
+
+-- name: get_hiding_intents
+-- What Redis is to know of everybody who is off the boards, page by page, by version; partition: null of all.
+SELECT i.user_number, i.name, i.version, i.wish, i.actor, i.namespace_id, n.partition
+FROM intents i LEFT JOIN namespaces n ON n.id = i.namespace_id
+WHERE i.wish IN ('hide', 'erase') AND n.deleted_at IS NULL AND i.version > $1 ORDER BY i.version LIMIT $2;
+
+-- name: get_intent
+-- Whether anything is still wished for a user, or still to be let go of.
+SELECT version, wish FROM intents WHERE user_number = $1 LIMIT 1;
+
+-- name: get_intents_mark
+-- A mark that changes with every wish for a user, and whether one is open in a partition.
+SELECT coalesce(sum(version), 0) AS mark, coalesce(bool_or($1::smallint = ANY(open)), false) AS open FROM intents;
+
+-- name: get_boards_of_user
+-- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay, in one
+-- order whenever it is asked: it is cut into entries that are named by what they hold.
+SELECT n.id, n.name, n.partition, n.version, n.rules::text, l.category, array_agg(l.at ORDER BY l.at) AS windows
+FROM standings s JOIN namespaces n ON n.id = s.namespace_id
+CROSS JOIN LATERAL (
+    SELECT DISTINCT category, unnest(windows) AS at FROM ledger
+    WHERE namespace_id = n.id AND user_number = s.user_number) AS l
+WHERE s.user_number = $1 AND s."window" = 'all' AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
+  AND $3::int IN (0, n.id)
+GROUP BY n.id, l.category ORDER BY n.id, l.category;
+
+-- name: release_shown_users
+-- Who came back a while ago: nothing that was made before is on its way any more, so the state itself may go.
+UPDATE intents SET wish = 'release', open = (
+    SELECT array_agg(p.partition) FROM partitions p
+    WHERE namespace_id = 0 OR p.partition = (SELECT partition FROM namespaces WHERE id = namespace_id))
+WHERE wish = 'unhide' AND open = '{}' AND asked_at < now() - interval '1 hour';
+
+-- name: delete_released_intents
+-- What was let go of everywhere; and what was wished in a namespace that is deleted, whose keys go by themselves.
+DELETE FROM intents i WHERE (wish = 'release' AND open = '{}') OR namespace_id <> 0 AND EXISTS (
+    SELECT FROM namespaces n WHERE n.id = i.namespace_id AND n.deleted_at IS NOT NULL);

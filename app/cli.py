@@ -21,7 +21,7 @@ from .drivers.postgres import Postgres
 from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
 from .logs import configure
 from .model.errors import Problem
-from .model.windows import now_micros
+from .model.micros import now_micros
 from .persist.clocks import ClockSkewed
 from .persist.task_end import cancel_and_wait
 from .persist.worker import Worker

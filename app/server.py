@@ -37,7 +37,7 @@ from .logs import configure
 from .loops import forever
 from .model.address import parse_networks
 from .model.errors import Problem
-from .model.windows import now_micros
+from .model.micros import now_micros
 from .read.activity import ActivityHandlers
 from .read.authorizer import ReadAuthorizer
 from .read.board_handlers import BoardHandlers

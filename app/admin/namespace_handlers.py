@@ -15,6 +15,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
 from ..http.bodies import answer, check_bodiless, check_query, decode_body
 from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
+from ..model.micros import from_micros
 from ..model.namespace import (
     Namespace,
     Rules,
@@ -26,7 +27,6 @@ from ..model.namespace import (
     rule_locked,
 )
 from ..model.text import check_namespace_name
-from ..model.windows import from_micros
 from ..store import keys
 from ..store.changes import Changed
 from ..store.log import has_entries

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..http.connections import Owner
+from ..model.micros import from_micros
 from ..model.namespace import Namespace
 from ..model.stats import Statistics, statistics_body
-from ..model.windows import Window, from_micros
+from ..model.windows import Window
 from ..store.boards import BoardPage, BoardRow
 from ..store.profile_cache import NO_PROFILE, DisplayProfile, ProfileCache, ProfilesVersion
 from . import protocol

@@ -9,11 +9,11 @@ import msgspec
 from .entry import GRANT, LogEntry, PlannedEntry, entry_id, labels_of
 from .errors import Invalid
 from .meta import meta_text
+from .micros import to_micros
 from .moment import SentMoment, read_moment
 from .namespace import Namespace
 from .score import to_units
 from .text import ID_BYTES_MAX, check_label, check_text
-from .windows import to_micros
 
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BEGINNINGS = frozenset(b"%c" % char for char in b"-0123456789")

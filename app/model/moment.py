@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from .errors import Invalid
-from .windows import EARLIEST, LATEST, from_micros
+from .micros import EARLIEST, LATEST, from_micros
 
 SentMoment = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "string", "format": "date-time"})]
 

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from .errors import Invalid, RuleLocked
+from .local_days import LocalDays
+from .micros import EARLIEST, LATEST, to_micros
 from .moment import SentMoment, read_moment
+from .periods import Period, Weekday
 from .score import from_units, to_units
 from .stats import Band, check_bands
 from .text import NAME_CHARS_MAX, check_chars, check_namespace_name
-from .windows import EARLIEST, LATEST, Calendar, Period, Season, day_in, to_micros
+from .windows import Calendar, Season
 from .zone import check_zone
 
 Number = int | float
@@ -47,6 +50,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ranking: Literal["competition", "dense", "ordinal"] = "competition"
     tie_break: Literal["none", "earliest", "granted_at"] = "none"
     periods: tuple[Period, ...] = ("all", "month", "week", "day")
+    week_starts: Weekday = "monday"
+    day_starts: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["04:00"])] = "00:00"
     timezone: str = "UTC"
     category_boards: bool = False
     streaks: bool = False
@@ -87,6 +92,7 @@ COUNTED = {
 # Rules that give recorded scores their meaning.
 _LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
+    *("week_starts", "day_starts"),
     *("category_boards", "streaks"),
 )
 # What is kept beside the boards from the first grant on: it may be given up later, and does not come back.
@@ -217,7 +223,17 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def calendar(self) -> Calendar:
         """The windows of its time zone and periods."""
-        return Calendar(self.rules.timezone, self.rules.periods, self.rules.seasons)
+        return Calendar(self.days, self.rules.periods, self.rules.seasons, self.rules.week_starts)
+
+    @cached_property
+    def days(self) -> LocalDays:
+        """When its days begin, in its own zone."""
+        return self.days_in(self.rules.timezone)
+
+    def days_in(self, zone: str | None) -> LocalDays:
+        """When its days begin in a user's own zone, or in its own for None."""
+        hours, minutes = self.rules.day_starts.split(":")
+        return LocalDays(zone or self.rules.timezone, timedelta(hours=int(hours), minutes=int(minutes)))
 
     def boards_of(self, windows: tuple[str, ...], category: str | None) -> tuple[str, ...]:
         """The boards that a grant in these windows is counted on: each window's, and its category's if kept."""
@@ -242,7 +258,7 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
 
     def day_at(self, micros: int, zone: str | None = None) -> str | None:
         """The day that a grant counts for in a streak, in its user's own zone if any; None where streaks are off."""
-        return day_in(zone or self.rules.timezone, micros).isoformat() if self.rules.streaks else None
+        return self.days_in(zone).day_at(micros).isoformat() if self.rules.streaks else None
 
     @property
     def counted(self) -> str:

@@ -8,7 +8,7 @@ digits in front of a name (lua/include/tie_break.lua); the ledger works it out b
 from collections.abc import Iterable
 from datetime import datetime
 
-from .windows import from_micros
+from .micros import from_micros
 
 #: Digits in front of a name, by tie-break: 16 of a seq, behind 17 of a moment.
 DIGITS: dict[str, int] = {"none": 0, "earliest": 16, "granted_at": 33}

@@ -7,7 +7,7 @@ changed the score, or was the first.
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from .windows import to_micros
+from .micros import to_micros
 
 
 class ReplayRow(Protocol):

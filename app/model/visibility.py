@@ -5,8 +5,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from .entry import PlannedEntry, entry_id, marker_entry
+from .micros import EARLIEST, to_micros
 from .namespace import Namespace
-from .windows import EARLIEST, to_micros
 
 HIDE = "hide"
 UNHIDE = "unhide"

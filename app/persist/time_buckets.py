@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import asyncpg
 
 from ..drivers.postgres import queries
-from ..model.windows import day_begins, day_starts
+from ..model.local_days import LocalDays
 from ..model.zone import known_zone
 from .ledger_row import LedgerRow
 
@@ -48,7 +48,8 @@ async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int
 
 
 def _bounds(zone: str, day: date) -> tuple[int, int]:
-    return day_starts(known_zone(zone), day), day_starts(known_zone(zone), day + _DAY)
+    local = LocalDays(known_zone(zone))
+    return local.begins(day), local.begins(day + _DAY)
 
 
 async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRow]) -> None:
@@ -57,10 +58,10 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
     if not moved:
         return
     spaces = await connection.fetch(queries()["get_zones_of_namespaces"], list({space for space, _ in moved}))
-    zones = {row["id"]: known_zone(row["zone"]) for row in spaces}
+    days = {row["id"]: LocalDays(known_zone(row["zone"])) for row in spaces}
     buckets = []
     for (space, minute), (change, came) in moved.items():
-        day = day_begins(zones.get(space, "UTC"), minute)
+        day = days.get(space, LocalDays("UTC")).begin_of(minute)
         buckets.append((space, 0, day, str(change), came))
         buckets.append((space, 1, minute - (minute - day) % _HOUR, str(change), came))
     await connection.execute(queries()["add_board_sums"], *map(list, zip(*buckets, strict=True)))

@@ -17,11 +17,11 @@ from ..access.keys import Principal
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, decode_body, query_int
 from ..model.errors import Invalid, UserNotFound
+from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import SentMoment, read_moment
 from ..model.namespace import Namespace
 from ..model.score import sum_of
 from ..model.text import ID_BYTES_MAX, check_text
-from ..model.windows import EARLIEST, LATEST, from_micros, to_micros
 from ..store import keys
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher

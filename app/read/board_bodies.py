@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from ..model.errors import Invalid
+from ..model.micros import from_micros
 from ..model.namespace import Namespace
 from ..model.percentile import percentile_of
 from ..model.score import UNITS_MAX
 from ..model.stats import band_of
 from ..model.streak import Days, streak_of
-from ..model.windows import Window, day_in, from_micros
+from ..model.windows import Window
 from ..store.boards import BoardPage, BoardRow, ScoreRank, UserRank
 from ..store.profile_cache import NO_PROFILE, DisplayProfile
 
@@ -122,7 +123,7 @@ def streak_body(namespace: Namespace, days: Days, now: int, zone: str | None) ->
     are off."""
     if not namespace.rules.streaks:
         return None
-    return streak_of(days, day_in(zone or namespace.rules.timezone, now))._asdict()
+    return streak_of(days, namespace.days_in(zone).day_at(now))._asdict()
 
 
 def _rank(namespace: Namespace, rank: UserRank | None) -> dict[str, Any] | None:

@@ -12,10 +12,11 @@ from ..drivers.postgres import Fetch, Postgres
 from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
 from ..model.meta import read_meta
+from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
 from ..model.visibility import visible_name
-from ..model.windows import EARLIEST, LATEST, Window, from_micros, to_micros
+from ..model.windows import Window
 from ..store import keys
 from ..store.log import counted_at, lag_behind
 from ..store.read_batcher import ReadBatcher

@@ -10,9 +10,10 @@ import asyncpg
 
 from ..drivers.postgres import Postgres
 from ..model.errors import Invalid, Overloaded
+from ..model.micros import EARLIEST, LATEST, from_micros
 from ..model.namespace import COUNTED, Namespace
 from ..model.tie_break_replay import TieBreakReplay
-from ..model.windows import EARLIEST, LATEST, Window, from_micros
+from ..model.windows import Window
 from ..store.boards import BoardRow
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher

@@ -8,8 +8,8 @@ from ..drivers.postgres import Postgres
 from ..model.cell_ops import Cell
 from ..model.correction import GrantState, IdempotencyRecord
 from ..model.entry import QUARANTINE
+from ..model.micros import to_micros
 from ..model.namespace import Namespace
-from ..model.windows import to_micros
 from .other_grants import other_grants_cells
 
 

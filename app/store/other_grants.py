@@ -13,9 +13,9 @@ import asyncpg
 
 from ..drivers.postgres import Fetch
 from ..model.cell_ops import Cell
+from ..model.micros import EARLIEST, LATEST, to_micros
 from ..model.namespace import Namespace
 from ..model.tie_break import latest_place
-from ..model.windows import EARLIEST, LATEST, day_starts, to_micros
 from .boards import base_of
 
 #: Rows of a user up to which all of them are read: that costs as much as the look-ups by index for some 40 boards.
@@ -127,7 +127,8 @@ def _wanted(namespace: Namespace, cell: str) -> CellQuery:
             day = date.fromisoformat(name)
             start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
             slack = _micros(timedelta(hours=ZONE_HOURS_MAX))
-            return CellQuery(cell, day=day, since=start - slack, until=start + _micros(timedelta(days=1)) + slack)
+            until = start + _micros(timedelta(days=1) + namespace.days.starts_at) + slack
+            return CellQuery(cell, day=day, since=start - slack, until=until)
     base = base_of(cell)
     want = CellQuery(cell, window=base, category=cell[len(base) + 1 :] or None)
     window = namespace.calendar.find(base, 0)
@@ -140,8 +141,8 @@ def _inner_day(namespace: Namespace, want: CellQuery) -> CellQuery:
     """Of a day the stretch that is most likely: the user's own zone may be another."""
     if want.day is None:
         return want
-    zone, next_day = namespace.rules.timezone, want.day + timedelta(days=1)
-    return want._replace(since=day_starts(zone, want.day), until=day_starts(zone, next_day))
+    days = namespace.days
+    return want._replace(since=days.begins(want.day), until=days.begins(want.day + timedelta(days=1)))
 
 
 def _micros(span: timedelta) -> int:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from ..model.local_days import LocalDays
+from ..model.micros import from_micros
 from ..model.namespace import Namespace
-from ..model.windows import day_starts, from_micros
 from ..model.zone import known_zone
 from .archives import check_archives
 from .connections import StoreConnections
@@ -36,7 +37,7 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
         wanted = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
         report.note(f"{name}, standings", f"{held}, {wanted}")
     (span,) = await stores.fetch("get_moment_bounds", namespace.id)
-    days = day_beginnings(namespace.rules.timezone, span["first"], span["last"]) if span["first"] else []
+    days = day_beginnings(namespace.days, span["first"], span["last"]) if span["first"] else []
     for row in await stores.fetch("find_differing_buckets", namespace.id, FINDINGS_MAX, days):
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
@@ -63,11 +64,11 @@ def _set_aside(row: asyncpg.Record) -> str:
     return f"the entry {place}{whose} could not be recorded ({row['cause']}): see leaderboard dead-letters"
 
 
-def day_beginnings(zone: str, first: datetime, last: datetime) -> list[datetime]:
+def day_beginnings(local: LocalDays, first: datetime, last: datetime) -> list[datetime]:
     """Where each local day begins from before one moment until behind another. O(days)."""
-    one = timedelta(days=1)
+    one, known = timedelta(days=1), local._replace(zone=known_zone(local.zone))
     days = (first.astimezone(UTC).date() + (i - 2) * one for i in range((last - first).days + 6))
-    return [from_micros(starts) for starts in sorted({day_starts(known_zone(zone), day) for day in days})]
+    return [from_micros(starts) for starts in sorted({known.begins(day) for day in days})]
 
 
 def _row(row: asyncpg.Record, scale: int) -> str:

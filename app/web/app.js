@@ -3,7 +3,10 @@ import { Board } from './board.js';
 import { Live } from './live.js';
 
 const $ = (id) => document.getElementById(id);
-const PERIODS = { all: 'All time', month: 'Month', week: 'Week', day: 'Day' };
+const PERIODS = {
+  all: 'All time', year: 'Year', quarter: 'Quarter', month: 'Month', week: 'Week', day: 'Day', hour: 'Hour',
+};
+const USUAL = ['all', 'month', 'week', 'day'];
 const STATES = {
   connecting: 'Connecting', live: 'Live', stale: 'Not up to date', reconnecting: 'Reconnecting', stopped: 'Stopped', idle: 'Waiting',
 };
@@ -68,7 +71,7 @@ function read() {
   const [name = '', window = '', limit] = parts;
   const listed = spaces.find((space) => space.name === name);
   // One that is not listed may still be there: private, or made a moment ago. The server knows.
-  const unlisted = /^[A-Za-z0-9._-]{1,64}$/.test(name) ? { name, periods: Object.keys(PERIODS) } : undefined;
+  const unlisted = /^[A-Za-z0-9._-]{1,64}$/.test(name) ? { name, periods: USUAL } : undefined;
   return {
     space: listed ?? unlisted ?? spaces[0],
     window: /^[A-Za-z0-9:._-]{1,80}$/.test(window) ? window : 'all',
@@ -183,8 +186,11 @@ function draw() {
 function span({ window, starts, ends }) {
   if (!starts) return PERIODS.all;
   try {
-    const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: chosen.space.timezone ?? 'UTC' });
-    return day.formatRange(new Date(starts), new Date(Date.parse(ends) - 1));
+    const [first, last] = [new Date(starts), new Date(Date.parse(ends) - 1)];
+    // Hours, and days that begin after midnight, are told with the time.
+    const timed = last - first < 20 * 3_600_000 || (chosen.space.day_starts ?? '00:00') !== '00:00';
+    const how = { dateStyle: 'medium', timeZone: chosen.space.timezone ?? 'UTC', ...(timed && { timeStyle: 'short' }) };
+    return new Intl.DateTimeFormat(undefined, how).formatRange(first, last);
   } catch {
     return window; // A time zone that this browser does not know.
   }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 import redis
 
-from app.model.windows import to_micros
+from app.model.micros import to_micros
 from app.store import keys
 from app.store.sum_tree import FAN, LEAF, LEVELS
 from tests.conftest import Stack

@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 
 from app.drivers.postgres import PLANNER_SETTINGS, queries
-from app.model.windows import to_micros
+from app.model.micros import to_micros
 from app.persist.time_buckets import count_in_time
 from tests.conftest import Stack
 

@@ -22,10 +22,11 @@ from app.model.chain import entries_of, steps_of
 from app.model.correction import CorrectionRequest, Edit, GrantState, state_from_entry
 from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
+from app.model.micros import EARLIEST, LATEST
 from app.model.namespace import Namespace, Rules
 from app.model.stats import PERCENTS_MAX, parse_percentile_list
 from app.model.visibility import HIDE, STATES, UNHIDE, VisibilityIntent, visibility_entries
-from app.model.windows import EARLIEST, LATEST, Season
+from app.model.windows import Season
 from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
 from app.read.stats import BINS_MAX
 from app.read.totals import FIELDS_A_CALL_MAX, USERS_A_CALL_MAX

@@ -15,8 +15,8 @@ from app.access.keys import Principal
 from app.admin.namespace_handlers import NamespaceHandlers
 from app.drivers.postgres import Postgres, queries
 from app.drivers.redis import RedisConnection
+from app.model.micros import from_micros, now_micros
 from app.model.namespace import SentRules, read_rules
-from app.model.windows import from_micros, now_micros
 from app.persist.archivist import ARCHIVE
 from app.persist.bucket_schedule import BucketSchedule
 from app.persist.clocks import ClockSkewed

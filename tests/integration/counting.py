@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from app.model.windows import day_in, day_starts, from_micros, to_micros
+from app.model.local_days import LocalDays
+from app.model.micros import from_micros, to_micros
 
 HOUR = timedelta(hours=1)
 WIDTHS = {2: timedelta(minutes=1), 3: timedelta(milliseconds=10)}
@@ -64,7 +65,7 @@ def between(grants: list[Live], since: datetime, until: datetime, by: str, user:
 def bucket(zone: str, hour: bool, moment: datetime) -> datetime:
     """Where the bucket of an instant begins."""
     micros = to_micros(moment)
-    begins = from_micros(day_starts(zone, day_in(zone, micros)))
+    begins = from_micros(LocalDays(zone).begin_of(micros))
     return begins + (moment - begins) // HOUR * HOUR if hour else begins
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from app.model.windows import from_micros, now_micros
+from app.model.micros import from_micros, now_micros
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import KEY

@@ -16,8 +16,8 @@ from app.drivers.postgres import Postgres, migrate, queries
 from app.embedded.postgres import PostgresProcess as Cluster
 from app.model.entry import GRANT
 from app.model.errors import StoreUnavailable
+from app.model.micros import to_micros
 from app.model.namespace import Namespace, Rules
-from app.model.windows import to_micros
 from app.persist.leases import Superseded
 from app.persist.ledger_row import LedgerRow, read_row
 from app.persist.ledger_session import LedgerOffset, LedgerSession

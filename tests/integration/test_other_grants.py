@@ -12,9 +12,9 @@ import pytest
 
 from app.drivers.postgres import Fetch, queries
 from app.model.cell_ops import Cell
+from app.model.micros import to_micros
 from app.model.namespace import Namespace
 from app.model.tie_break import latest_place, line_key, tie_place
-from app.model.windows import to_micros
 from app.store import other_grants
 from tests.integration.cells import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone

@@ -10,7 +10,8 @@ import httpx
 import psycopg
 import pytest
 
-from app.model.windows import EARLIEST, LATEST, day_in, day_starts, from_micros, to_micros
+from app.model.local_days import LocalDays
+from app.model.micros import EARLIEST, LATEST, from_micros, to_micros
 from tests.integration.correcting import Space
 from tests.integration.counting import between, boards, check_counts, live, trends
 from tests.integration.moments import MICRO, ZONES, some_moment
@@ -160,7 +161,7 @@ def test_days_begin_in_postgres_where_the_server_has_them(db: psycopg.Connection
             "SELECT day_begin(at, %s) FROM unnest(%s::timestamptz[]) AS x (at)", (zone, moments)
         ).fetchall()
         for moment, (at,) in zip(moments, told, strict=True):
-            wanted = from_micros(day_starts(zone, day_in(zone, to_micros(moment))))
+            wanted = from_micros(LocalDays(zone).begin_of(to_micros(moment)))
             assert at.astimezone(UTC) == wanted, (zone, moment)
     assert db.execute("SELECT known_zone('Mars/Olympus'), known_zone('Asia/Tokyo')").fetchone() == ("UTC", "Asia/Tokyo")
 

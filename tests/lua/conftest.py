@@ -15,8 +15,8 @@ from app.drivers.scripts import Script
 from app.embedded import ValkeyProcess, free_port
 from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
+from app.model.micros import from_micros
 from app.model.namespace import Namespace, Rules
-from app.model.windows import from_micros
 from app.store import apply, keys
 from app.store.apply import Outcome, PartitionHead, StorageLimits
 from app.store.partitions import OPEN

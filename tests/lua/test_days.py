@@ -9,9 +9,9 @@ import pytest
 from app.model.cell_ops import Cell, correction_entry
 from app.model.correction import CorrectionRequest, Edit, GrantState, state_from_entry
 from app.model.entry import PlannedEntry
+from app.model.micros import to_micros
 from app.model.namespace import Namespace, Rules
 from app.model.streak import days_of
-from app.model.windows import to_micros
 from app.store import keys
 
 P = 3

@@ -12,7 +12,7 @@ import psycopg
 import redis
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from app.model.windows import to_micros
+from app.model.micros import to_micros
 from app.store import keys
 from tests.property.model import Book, moment
 

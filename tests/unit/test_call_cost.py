@@ -8,8 +8,9 @@ from msgspec import Raw
 
 from app.model.entry import PlannedEntry
 from app.model.grant import Grant, plan
+from app.model.micros import EARLIEST, LATEST
 from app.model.namespace import Namespace, Rules, Velocity
-from app.model.windows import EARLIEST, LATEST, Season
+from app.model.windows import Season
 from app.store.call_cost import (
     CALL_BYTES_MAX,
     CALL_ENTRIES_MAX,

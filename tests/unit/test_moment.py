@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.model.errors import Invalid
+from app.model.micros import EARLIEST, LATEST, from_micros, to_micros
 from app.model.moment import parse_moment, read_moment
-from app.model.windows import EARLIEST, LATEST, from_micros, to_micros
 
 LAST = datetime(2024, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from app.model.micros import EARLIEST, LATEST, to_micros
 from app.model.tie_break import (
     NO_MOMENT,
     describe_place,
@@ -14,7 +15,6 @@ from app.model.tie_break import (
     tie_digits,
     tie_place,
 )
-from app.model.windows import EARLIEST, LATEST, to_micros
 
 FIRST, LAST = to_micros(EARLIEST), to_micros(LATEST)
 

@@ -37,18 +37,17 @@ async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int
     """The local days in which the rows' moments lie: worked out here, as boards have them, and nowhere else."""
     unknown = await connection.fetch(queries()["find_unknown_days"], *spans)
     days = {
-        (row["zone"], starts, ends)
+        (row["zone"], row["starts_at"], starts, ends)
         for row in unknown
         for around in (-1, 0, 1)
-        for starts, ends in [_bounds(row["zone"], row["day"] + around * _DAY)]
+        for starts, ends in [_bounds(LocalDays(known_zone(row["zone"]), row["starts_at"]), row["day"] + around * _DAY)]
         if starts < ends  # a day that a zone left out has none
     }
     if days:
         await connection.execute(queries()["add_zone_days"], *map(list, zip(*sorted(days), strict=True)))
 
 
-def _bounds(zone: str, day: date) -> tuple[int, int]:
-    local = LocalDays(known_zone(zone))
+def _bounds(local: LocalDays, day: date) -> tuple[int, int]:
     return local.begins(day), local.begins(day + _DAY)
 
 
@@ -58,7 +57,7 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
     if not moved:
         return
     spaces = await connection.fetch(queries()["get_zones_of_namespaces"], list({space for space, _ in moved}))
-    days = {row["id"]: LocalDays(known_zone(row["zone"])) for row in spaces}
+    days = {row["id"]: LocalDays(known_zone(row["zone"]), row["starts_at"]) for row in spaces}
     buckets = []
     for (space, minute), (change, came) in moved.items():
         day = days.get(space, LocalDays("UTC")).begin_of(minute)

@@ -1,15 +1,38 @@
 """A namespace as the rows of its ledger tell it: every board worked out anew, grant by grant."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 
+from app.model.local_days import LocalDays
 from tests.integration.counting import Live, boards, states
 from tests.integration.oracle import Oracle
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+QUARTER = timedelta(minutes=15)
+
+
+@cache
+def names_at(local: LocalDays, week_starts: str, moment: datetime) -> dict[str, str]:
+    """The window of each period, by what clocks have shown at most in the three hours before."""
+    zone = ZoneInfo(local.zone)
+    clock = max((moment - back * QUARTER).astimezone(zone).replace(tzinfo=None) for back in range(13))
+    day = (clock - local.starts_at).date()
+    year, week, _ = day.isocalendar()
+    first = day - timedelta(days=(day.weekday() - WEEKDAYS.index(week_starts)) % 7)
+    return {
+        "all": "all",
+        "year": f"{day:%Y}",
+        "quarter": f"{day:%Y}-Q{(day.month + 2) // 3}",
+        "month": f"{day:%Y-%m}",
+        "week": f"{year:04}-W{week:02}" if week_starts == "monday" else f"W{first}",
+        "day": f"{day:%Y-%m-%d}",
+        "hour": f"{clock:%Y-%m-%dT%H}",
+    }
 
 
 class Book:
@@ -22,7 +45,9 @@ class Book:
         self.states = list(states(db, self.key))
         self.users = dict(db.execute("SELECT number, name FROM users").fetchall())
         self.hidden = {number for (number,) in db.execute("SELECT user_number FROM hidden").fetchall()}
-        self.sums = {hour: boards(db, self.key, self.rules["timezone"], hour) for hour in (False, True)}
+        hours, minutes = map(int, self.rules["day_starts"].split(":"))
+        self.local = LocalDays(self.rules["timezone"], timedelta(hours=hours, minutes=minutes))
+        self.sums = {hour: boards(db, self.key, self.local, hour) for hour in (False, True)}
         self.oracle = cache(self._oracle)
 
     @cached_property
@@ -37,10 +62,8 @@ class Book:
         return sorted({name for state in self.states if state.grant for name in self.windows_of(state.grant)} | {"all"})
 
     def windows_of(self, grant: Live) -> set[str]:
-        """By the calendar on the wall of the namespace's zone."""
-        day = grant.granted.astimezone(ZoneInfo(self.rules["timezone"])).date()
-        year, week, _ = day.isocalendar()
-        named = {"all": "all", "month": f"{day:%Y-%m}", "week": f"{year:04}-W{week:02}", "day": f"{day:%Y-%m-%d}"}
+        """By the clock of the namespace's zone."""
+        named = names_at(self.local, self.rules["week_starts"], grant.granted)
         seasons = {
             f"season:{held['name']}"
             for held in self.rules["seasons"]

@@ -62,22 +62,24 @@ def between(grants: list[Live], since: datetime, until: datetime, by: str, user:
     return len(found), sum(found)
 
 
-def bucket(zone: str, hour: bool, moment: datetime) -> datetime:
+def bucket(local: LocalDays, hour: bool, moment: datetime) -> datetime:
     """Where the bucket of an instant begins."""
     micros = to_micros(moment)
-    begins = from_micros(LocalDays(zone).begin_of(micros))
+    begins = from_micros(local.begin_of(micros))
     return begins + (moment - begins) // HOUR * HOUR if hour else begins
 
 
-def trends(grants: list[Live], zone: str, hour: bool) -> dict[datetime, tuple[int, int, int]]:
+def trends(grants: list[Live], local: LocalDays, hour: bool) -> dict[datetime, tuple[int, int, int]]:
     """Grants, sum and users of each bucket of granted time."""
     found: dict[datetime, list[Live]] = defaultdict(list)
     for held in grants:
-        found[bucket(zone, hour, held.granted)].append(held)
+        found[bucket(local, hour, held.granted)].append(held)
     return {at: (len(all_), sum(g.amount for g in all_), len({g.user for g in all_})) for at, all_ in found.items()}
 
 
-def boards(db: psycopg.Connection[Any], namespace: int, zone: str, hour: bool) -> dict[datetime, tuple[int, int]]:
+def boards(
+    db: psycopg.Connection[Any], namespace: int, local: LocalDays, hour: bool
+) -> dict[datetime, tuple[int, int]]:
     """What the scores of `all` came to, and of how many users, behind the last entry of each bucket."""
     found, scores = {}, dict[int, int]()
     rows = db.execute(
@@ -89,7 +91,7 @@ def boards(db: psycopg.Connection[Any], namespace: int, zone: str, hour: bool) -
         scores.pop(user, None)
         if score is not None:
             scores[user] = score
-        found[bucket(zone, hour, recorded.astimezone(UTC))] = sum(scores.values()), len(scores)
+        found[bucket(local, hour, recorded.astimezone(UTC))] = sum(scores.values()), len(scores)
     return found
 
 
@@ -104,17 +106,19 @@ def changes(boards: dict[datetime, tuple[int, int]]) -> dict[datetime, tuple[int
     return found
 
 
-def namespaces(db: psycopg.Connection[Any]) -> Iterator[tuple[int, str]]:
-    """Each namespace's id and zone."""
-    yield from db.execute("SELECT id, rules ->> 'timezone' FROM namespaces").fetchall()
+def namespaces(db: psycopg.Connection[Any]) -> Iterator[tuple[int, LocalDays]]:
+    """Each namespace's id and when its days begin."""
+    sql = """SELECT id, rules ->> 'timezone', coalesce(rules ->> 'day_starts', '00:00')::interval FROM namespaces"""
+    for namespace, zone, starts_at in db.execute(sql).fetchall():
+        yield namespace, LocalDays(zone, starts_at)
 
 
-def cells(grants: list[Live], zone: str, level: int) -> dict[tuple[int, datetime], list[int]]:
+def cells(grants: list[Live], local: LocalDays, level: int) -> dict[tuple[int, datetime], list[int]]:
     """By user and bucket: grants and sum by granted time, then by that of recording."""
     found: dict[tuple[int, datetime], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for held in grants:
         for first, moment in ((0, held.granted), (2, held.recorded)):
-            at = bucket(zone, level > 0, moment)
+            at = bucket(local, level > 0, moment)
             if level > 1:
                 at += (moment - at) // WIDTHS[level] * WIDTHS[level]
             cell = found[held.user, at]
@@ -155,21 +159,21 @@ def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
 def check_counts(db: psycopg.Connection[Any]) -> int:
     """Every row of every count against the ledger; how many buckets of users that were."""
     checked = 0
-    for namespace, zone in namespaces(db):
+    for namespace, local in namespaces(db):
         check_live(db, namespace)
         grants = live(db, namespace)
         fine = "SELECT user_number, at FROM activity WHERE namespace_id = %s AND level = 1 AND fine"
         dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
         for level in range(4):
-            wanted = cells(grants, zone, level)
+            wanted = cells(grants, local, level)
             if level > 1:
                 wanted = {
-                    (user, at): held for (user, at), held in wanted.items() if (user, bucket(zone, True, at)) in dense
+                    (user, at): held for (user, at), held in wanted.items() if (user, bucket(local, True, at)) in dense
                 }
             assert told_cells(db, namespace, level) == wanted
             checked += len(wanted)
         minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for (_, at), cell in cells(grants, zone, 2).items():
+        for (_, at), cell in cells(grants, local, 2).items():
             minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
         sql = """SELECT at, grants, amount, recorded, recorded_amount FROM trends
                  WHERE namespace_id = %s AND level = 2
@@ -179,9 +183,9 @@ def check_counts(db: psycopg.Connection[Any]) -> int:
             sql = """SELECT at, grants, amount, users FROM trends
                      WHERE namespace_id = %s AND level = %s AND grants <> 0"""
             told = db.execute(sql, (namespace, level)).fetchall()
-            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, zone, level == 1)
+            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, local, level == 1)
             sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
             told = db.execute(sql, (namespace, level)).fetchall()
             held = {at.astimezone(UTC): (score, n) for at, score, n in told}
-            assert changes(held) == changes(boards(db, namespace, zone, level == 1))
+            assert changes(held) == changes(boards(db, namespace, local, level == 1))
     return checked

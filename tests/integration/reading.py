@@ -1,8 +1,9 @@
 """Every question to one namespace over HTTP, by chance, each against its ledger worked out row by row."""
 
 import json
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -11,10 +12,21 @@ import httpx
 import pytest
 
 from tests.integration.asking import RANKINGS, Asker, rows
-from tests.integration.book import Book
+from tests.integration.book import WEEKDAYS, Book
 from tests.integration.counting import between, bucket, trends
 from tests.integration.moments import MICRO, some_moment
 from tests.integration.oracle import Oracle
+
+# How the window of each period is named; weeks that begin on another day than Monday: by their first day.
+NAMES = {
+    "all": "all",
+    "year": r"\d{4}",
+    "quarter": r"\d{4}-Q\d",
+    "month": r"\d{4}-\d\d",
+    "week": r"\d{4}-W\d\d",
+    "day": r"\d{4}-\d\d-\d\d",
+    "hour": r"\d{4}-\d\d-\d\dT\d\d",
+}
 
 
 class Reader:
@@ -23,7 +35,7 @@ class Reader:
     def __init__(self, api: httpx.Client, url: str, book: Book, users: list[str], chance: Random) -> None:
         self.api, self.url, self.book, self.chance = api, url, book, chance
         self.users = [*users, "nobody"]
-        self.zone, self.one = book.rules["timezone"], 10 ** book.rules["scale"]
+        self.local, self.one = book.local, 10 ** book.rules["scale"]
         self.asked = 0
 
     def ask(self) -> None:
@@ -57,8 +69,12 @@ class Reader:
         """Whether the namespace has such a board, be it empty."""
         if window.startswith("season:"):
             return bool(self.book.rules["seasons"])
-        period = "all" if window == "all" else "week" if "W" in window else "month" if len(window) == 7 else "day"
-        return period in self.book.rules["periods"]
+        if window[0] == "W" and date.fromisoformat(window[1:]).weekday() != WEEKDAYS.index(
+            self.book.rules["week_starts"]
+        ):
+            return False
+        names = NAMES | ({} if self.book.rules["week_starts"] == "monday" else {"week": r"W\d{4}-\d\d-\d\d"})
+        return any(re.fullmatch(names[period], window) for period in self.book.rules["periods"])
 
     def ranks(self) -> None:
         windows = self.chance.sample(self.book.windows, min(3, len(self.book.windows)))
@@ -103,7 +119,7 @@ class Reader:
             if not self.book.live:
                 return some_moment(self.chance)
             at: datetime = getattr(self.chance.choice(self.book.live), by)
-            edges = (at, at + MICRO, at - MICRO, *(bucket(self.zone, hour, at) for hour in (True, False)))
+            edges = (at, at + MICRO, at - MICRO, *(bucket(self.local, hour, at) for hour in (True, False)))
             return self.chance.choice((*edges, some_moment(self.chance)))
 
         since, until = sorted((one(), one()))
@@ -141,7 +157,7 @@ class Reader:
         query = {"bucket": "hour" if hour else "day", "since": since.isoformat(), "until": until.isoformat()}
         told = self.told(self.api.get(f"{self.url}/trends", params=query | {"limit": 1000}))
         wanted = [
-            (at, *held) for at, held in sorted(trends(self.book.live, self.zone, hour).items()) if since <= at < until
+            (at, *held) for at, held in sorted(trends(self.book.live, self.local, hour).items()) if since <= at < until
         ]
         for row, (at, count, units, users) in zip(told, wanted, strict=True):
             counted = {"at": _text(at), "grants": count, "sum": Decimal(units) / self.one, "users": users}

@@ -113,19 +113,26 @@ def test_a_dense_hour_is_counted_finer_and_as_exactly(
                 assert (told["count"], told["sum"]) == (wanted[0], wanted[1] / 100), (by, since, until)
 
 
-@pytest.mark.parametrize("zone", ["America/Havana", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    ("zone", "day_starts"),
+    [
+        *(("America/Havana", "00:00"), ("Australia/Lord_Howe", "00:00")),
+        *(("Europe/Berlin", "02:30"), ("Australia/Lord_Howe", "04:00"), ("UTC", "04:00"), ("Asia/Kathmandu", "23:00")),
+    ],
+)
 def test_trends_are_the_brute_force_buckets(
-    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str
+    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any], zone: str, day_starts: str
 ) -> None:
     rng = random.Random(f"trends {zone}")
-    space = Space(api, timezone=zone, scale=2, accept_future=None)
+    space = Space(api, timezone=zone, day_starts=day_starts, scale=2, accept_future=None)
+    local = LocalDays(zone, timedelta(hours=int(day_starts[:2]), minutes=int(day_starts[3:])))
     fill(space, rng, 200, 80)
     live_server.wait_flushed()
     key = number(db, "namespaces", space.name)
     grants = live(db, key)
     for name in ("hour", "day"):
         hour = name == "hour"
-        wanted, states = trends(grants, zone, hour), boards(db, key, zone, hour)
+        wanted, states = trends(grants, local, hour), boards(db, key, local, hour)
         told, path = [], f"{space.url}/trends?bucket={name}&limit=7"
         while path:
             answer = api.get(path)
@@ -142,7 +149,7 @@ def test_trends_are_the_brute_force_buckets(
             mean = known[-1][0] / 100 / known[-1][1] if known else None
             assert row["board_mean"] == (mean if mean is None else pytest.approx(mean))
     assert check_counts(db) > 0
-    some = sorted(trends(grants, zone, False))[2:5]
+    some = sorted(trends(grants, local, False))[2:5]
     query = {"bucket": "day", "since": some[0].isoformat(), "until": (some[2] - MICRO).isoformat()}
     assert len(api.get(f"{space.url}/trends", params=query).json()) == 2
 
@@ -164,22 +171,6 @@ def test_days_begin_in_postgres_where_the_server_has_them(db: psycopg.Connection
             wanted = from_micros(LocalDays(zone).begin_of(to_micros(moment)))
             assert at.astimezone(UTC) == wanted, (zone, moment)
     assert db.execute("SELECT known_zone('Mars/Olympus'), known_zone('Asia/Tokyo')").fetchone() == ("UTC", "Asia/Tokyo")
-
-
-def test_the_migration_counts_what_the_ledger_holds_already(
-    api: httpx.Client, live_server: Any, db: psycopg.Connection[Any]
-) -> None:
-    space = Space(api, timezone="Europe/Berlin", accept_future=None, scale=2)
-    fill(space, random.Random(3), 100, 40)
-    crowd(space, random.Random(4))
-    live_server.wait_flushed()
-    inserts = MIGRATION.read_text().partition("-- What the ledger holds already.")[2]
-    assert inserts.count("INSERT INTO") == 5
-    with psycopg.connect(live_server.postgres.url) as other:
-        other.execute("DELETE FROM activity; DELETE FROM trends; DELETE FROM board_sums")
-        other.execute(inserts)
-        assert check_counts(other) > 0
-        other.rollback()
 
 
 def test_what_a_correction_moves_leaves_one_bucket_and_enters_another(

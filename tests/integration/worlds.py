@@ -17,7 +17,8 @@ KINDS = list(
     )
 )
 STEP = 7  # through the kinds, of which a few in a row are to differ in everything
-PERIODS = ("month", "week", "day")
+PERIODS = ("year", "quarter", "month", "week", "day", "hour")
+BEGINNINGS = ("00:00", "00:00", "04:00", "02:30", "00:30", "23:45")
 CATEGORIES = ("red", "blue", None)
 # How far from 0 an amount may be, in scaled units: many ties, few, none.
 REACHES = (2, 30, 5 * 10**12)
@@ -39,6 +40,8 @@ def some_rules(chance: Random, kind: int) -> dict[str, Any]:
         "timezone": chance.choice(ZONES),
         "category_boards": chance.random() < 0.4,
         "periods": ["all", *chance.sample(PERIODS, chance.randrange(4))],
+        "week_starts": chance.choice(("monday", "monday", "sunday", "saturday")),
+        "day_starts": chance.choice(BEGINNINGS),
         "statistics": chance.random() < 0.8,
         "bounded_sums": chance.random() < 0.6,
         "seasons": [SEASON] if chance.random() < 0.3 else [],

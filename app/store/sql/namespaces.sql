@@ -71,7 +71,9 @@ SELECT rules::text FROM namespaces WHERE id = $1;
 SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
 
 -- name: get_zones_of_namespaces
-SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces WHERE id = ANY($1::int[]);
+-- starts_at: how long after midnight, by the clock, days begin.
+SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+FROM namespaces WHERE id = ANY($1::int[]);
 
 -- name: raise_latest_acceptable
 UPDATE namespaces SET reach = $2 WHERE id = $1 AND reach < $2;

@@ -10,7 +10,8 @@ WITH fresh AS MATERIALIZED (
         WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
           AND kind IN ('grant', 'correction')) AS l),
 zones AS MATERIALIZED (
-    SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone FROM namespaces
+    SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+    FROM namespaces
     WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM fresh))),
 moves AS (
     SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, value FROM fresh WHERE kind = 'grant' AND NOT voided
@@ -33,28 +34,32 @@ placed AS MATERIALIZED (
            date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
     CROSS JOIN LATERAL (
-        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at, 'UTC') ELSE (
+        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at - z.starts_at, 'UTC') + z.starts_at ELSE (
                    SELECT CASE WHEN m.granted_at < ends THEN starts END FROM zone_days
-                   WHERE zone = z.zone AND starts <= m.granted_at ORDER BY starts DESC LIMIT 1) END AS granted,
-               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at, 'UTC') ELSE (
+                   WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= m.granted_at
+                   ORDER BY starts DESC LIMIT 1) END AS granted,
+               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at - z.starts_at, 'UTC') + z.starts_at ELSE (
                    SELECT CASE WHEN m.recorded_at < ends THEN starts END FROM zone_days
-                   WHERE zone = z.zone AND starts <= m.recorded_at ORDER BY starts DESC LIMIT 1) END AS recorded
+                   WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= m.recorded_at
+                   ORDER BY starts DESC LIMIT 1) END AS recorded
         OFFSET 0) AS day)
 
 -- name: find_unknown_days
 -- Behind `bucket_changes`: the days of UTC, by zone, in which moments lie whose local day is not known yet. O(rows × log n).
 -- include: bucket_changes
-SELECT DISTINCT z.zone, (x.at AT TIME ZONE 'UTC')::date AS day
+SELECT DISTINCT z.zone, z.starts_at, ((x.at - z.starts_at) AT TIME ZONE 'UTC')::date AS day
 FROM moves m JOIN zones z ON z.id = m.namespace_id AND z.zone <> 'UTC'
 CROSS JOIN LATERAL (VALUES (m.granted_at), (m.recorded_at)) AS x (at)
-WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND starts <= x.at ORDER BY starts DESC LIMIT 1) IS NOT TRUE;
+WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= x.at
+       ORDER BY starts DESC LIMIT 1) IS NOT TRUE;
 
 -- name: add_zone_days
--- Bounds are microseconds since 1970.
-INSERT INTO zone_days (zone, starts, ends)
-SELECT zone, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
+-- starts_at: how long after midnight, by the clock, days begin; bounds are microseconds since 1970.
+INSERT INTO zone_days (zone, starts_at, starts, ends)
+SELECT zone, starts_at, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
        '1970-01-01Z'::timestamptz + ends * interval '1 microsecond'
-FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS x (zone, starts, ends) ON CONFLICT DO NOTHING;
+FROM unnest($1::text[], $2::interval[], $3::bigint[], $4::bigint[]) AS x (zone, starts_at, starts, ends)
+ON CONFLICT DO NOTHING;
 
 -- name: get_uncounted_span
 -- How far a partition is counted by time, and how far it is to be counted next: $2 rows at most, whatever their epochs.
@@ -137,7 +142,8 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
 -- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is,
 -- of each partition up to a seq. O(their grants in those hours × log n), once each.
 WITH dense AS MATERIALIZED (
-    SELECT x.*, coalesce(n.rules ->> 'timezone', 'UTC') AS zone, s.last_seq
+    SELECT x.*, coalesce(n.rules ->> 'timezone', 'UTC') AS zone,
+           coalesce(n.rules ->> 'day_starts', '00:00')::interval AS starts_at, s.last_seq
     FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS x (user_number, namespace_id, hour)
     JOIN namespaces n ON n.id = x.namespace_id
     JOIN unnest($4::smallint[], $5::bigint[]) AS s (partition, last_seq) ON s.partition = n.partition),
@@ -166,9 +172,10 @@ CROSS JOIN LATERAL (
         AND kind IN ('grant', 'correction') AND seq <= d.last_seq ORDER BY revision DESC LIMIT 1) AS r
     WHERE NOT r.voided) AS c
 CROSS JOIN LATERAL (
-    SELECT CASE d.zone WHEN 'UTC' THEN date_trunc('day', c.at, 'UTC') ELSE (
+    SELECT CASE d.zone WHEN 'UTC' THEN date_trunc('day', c.at - d.starts_at, 'UTC') + d.starts_at ELSE (
                SELECT CASE WHEN c.at < ends THEN starts END FROM zone_days
-               WHERE zone = d.zone AND starts <= c.at ORDER BY starts DESC LIMIT 1) END AS begins OFFSET 0) AS day
+               WHERE zone = d.zone AND starts_at = d.starts_at AND starts <= c.at
+               ORDER BY starts DESC LIMIT 1) END AS begins OFFSET 0) AS day
 CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
 WHERE date_bin('1 hour', c.at, day.begins) = d.hour
 GROUP BY 1, 2, 3, 4;

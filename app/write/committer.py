@@ -7,6 +7,7 @@ may wait: many entries of one do not keep a few of another waiting.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from math import inf
 from time import monotonic
 
 import structlog
@@ -72,7 +73,7 @@ class Committer:
         self._heads: dict[int, PartitionHead] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
         self._flushed: dict[int, tuple[int, int, bytes]] | None = None
-        self._asked = 0.0
+        self._asked = -inf
         self._demoted = False
         self._stopped: dict[int, Problem] = {}
         self._told: dict[int, str] = {}
@@ -219,7 +220,7 @@ class Committer:
             self._asked = monotonic()
             try:
                 self._flushed = await asyncio.wait_for(self._offsets(), OFFSETS_S_MAX)
-                self._asked = 0.0
+                self._asked = -inf
             except Exception as error:
                 log.warning("offsets unknown", error=str(error) or type(error).__name__)
         return self._flushed or {}

@@ -23,7 +23,7 @@ class Submission:
     done: asyncio.Future[list[Outcome]]
     atomic: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
-    arrived: float = field(default_factory=monotonic)
+    arrived: float = field(default_factory=lambda: monotonic())
     begun: bool = False
 
     def fail(self, problem: Problem) -> None:

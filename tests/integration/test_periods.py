@@ -1,6 +1,6 @@
 """Years, quarters and hours; weeks that begin on any day; days that begin at any time: everywhere days are used."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.model.local_days import LocalDays
+from tests.integration.faults import verify
 from tests.integration.sealing import Space as SealedSpace
 from tests.integration.sealing import until
 
@@ -204,9 +205,16 @@ def test_hours_quarters_and_years_are_sealed_and_read_in_their_archives(live_ser
     assert space.scores("2021-01-03T03") == {"bob": 5}
 
 
-def test_a_watcher_of_the_hour_is_told_which_one_it_is(api: httpx.Client) -> None:
-    space = Space(api)
-    board = space.board("hour")
-    hour = datetime.fromisoformat(board["starts"])
-    assert datetime.fromisoformat(board["ends"]) - hour in (timedelta(hours=1), timedelta(hours=2))
-    assert date.fromisoformat(board["window"][:10]) in (hour.date(), (hour + timedelta(hours=2)).date())
+def test_verify_counts_by_days_that_begin_later(own_stack: Any) -> None:
+    with own_stack.client() as api:
+        space = Space(api, streaks=True, category_boards=True)
+        for i, moment in enumerate(("2025-03-30T00:59:00Z", "2025-10-26T02:59:00Z", "2025-10-26T03:00:00Z")):
+            space.grant(moment, user=f"u{i}", amount=i + 1, category="red")
+        until(lambda: api.get(f"{space.url}/trends", params={"bucket": "day"}).headers["Lag-Seq"] == "0", "not counted")
+        trends = api.get(f"{space.url}/trends", params={"bucket": "day"}).json()
+        assert [(bucket["at"], bucket["sum"]) for bucket in trends] == [
+            ("2025-03-29T03:00:00Z", 1),
+            ("2025-10-25T02:00:00Z", 2),
+            ("2025-10-26T03:00:00Z", 3),
+        ]
+    assert verify(own_stack) == (0, [])

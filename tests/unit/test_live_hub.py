@@ -13,6 +13,8 @@ from app.store import keys
 from app.store.boards import BOARD, VERSIONS
 from tests.unit.hub import DAY, TOKEN, Store, taken, within
 
+HOUR = 3_600_000_000
+
 
 def test_a_full_slot_takes_the_newest_state_as_a_snapshot() -> None:
     async def act(store: Store) -> None:
@@ -74,15 +76,28 @@ def test_who_comes_while_a_board_is_read_is_served_by_a_later_read() -> None:
     within(act)
 
 
-def test_a_day_moves_on_by_a_snapshot() -> None:
+@pytest.mark.parametrize(
+    ("period", "first", "later", "next_one"),
+    [
+        ("year", "1970", 365 * DAY, "1971"),
+        ("quarter", "1970-Q1", 90 * DAY, "1970-Q2"),
+        ("month", "1970-01", 31 * DAY, "1970-02"),
+        ("week", "W1969-12-28", 3 * DAY, "W1970-01-04"),
+        ("day", "1970-01-01", DAY, "1970-01-02"),
+        ("hour", "1970-01-02T00", HOUR, "1970-01-02T01"),
+    ],
+)
+def test_a_running_window_moves_on_by_a_snapshot(period: str, first: str, later: int, next_one: str) -> None:
     async def act(store: Store) -> None:
-        watching = await store.watch("race", "day")
+        periods = ("all", "year", "quarter", "month", "week", "day", "hour")
+        store.space("late", visibility="public", periods=periods, day_starts="04:00", week_starts="sunday")
+        watching = await store.watch("late", period)
         await store.tick()
-        assert taken(watching)["window"] == "1970-01-02"
-        store.now += DAY
+        assert taken(watching)["window"] == first
+        store.now += later
         await store.tick()
         told = taken(watching)
-        assert (told["type"], told["window"]) == ("snapshot", "1970-01-03")
+        assert (told["type"], told["window"]) == ("snapshot", next_one)
 
     within(act)
 

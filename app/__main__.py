@@ -1,4 +1,4 @@
-"""`python -m app` is the `leaderboard` command."""
+"""`python -m app`, in the wheel `python -m leaderboard_server`, is the `leaderboard` command."""
 
 from .cli import main
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .child import Child
 
 # -P: a folder named app where the user stands is not ours.
-PROGRAM = (sys.executable, "-P", "-m", "app")
+PROGRAM = (sys.executable, "-P", "-m", __name__.partition(".")[0])
 #: Seconds for an answer to /healthz; the next look comes soon.
 PROBE_S_MAX = 0.5
 #: A persister has no port to ask; one that is wrongly set up is gone by then.

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from app.embedded import free_port
 from tests.integration.running import Dev
 
 ROOT = Path(__file__).parents[2]
+# What another package named `app` holds.
+THEIRS = "OWNER = 'somebody else'\n"
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -40,12 +44,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
-    """The bin folder of a fresh environment: the wheel, and of ours the other packages, but not the source tree."""
+    """The bin folder of a fresh environment: another package named `app`, the wheel, and the packages that we use, but
+    not the source tree."""
     home = wheel.parent / "venv"
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=wheel.parent)
     packages = next(home.glob("lib/python*/site-packages"))
+    (packages / "app").mkdir()
+    (packages / "app" / "__init__.py").write_text(THEIRS)
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=wheel.parent)
     # Path files within a folder named by a path file are not read, so ours to the source tree is not.
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return home / "bin"
@@ -53,20 +60,42 @@ def installed(wheel: Path) -> Path:
 
 def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    scripts = {f"app/lua/{path.relative_to(ROOT / 'lua')}" for path in (ROOT / "lua").rglob("*.lua")}
+    scripts = {f"leaderboard_server/lua/{path.relative_to(ROOT / 'lua')}" for path in (ROOT / "lua").rglob("*.lua")}
     package = {
-        str(path.relative_to(ROOT))
+        f"leaderboard_server/{path.relative_to(ROOT / 'app')}"
         for path in (ROOT / "app").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert "app/lua/apply.lua" in scripts
+    assert "leaderboard_server/lua/apply.lua" in scripts
     assert scripts | package <= held
-    assert not {name for name in held if name.startswith("tests/")}
+
+
+def test_puts_nothing_but_its_own_package_into_an_environment(wheel: Path) -> None:
+    (metadata,) = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()} - {"leaderboard_server"}
+    assert metadata == f"leaderboard_server-{version('leaderboard-server')}.dist-info"
 
 
 def test_is_not_the_source_tree(installed: Path) -> None:
-    where = run(installed / "python", "-c", "import app; print(app.__file__)", cwd=installed)
-    assert Path(where.strip()).is_relative_to(installed.parent)
+    where = run(
+        installed / "python", "-c", "import leaderboard_server as it; print(it.__file__, *it.__path__)", cwd=installed
+    )
+    assert all(Path(path).is_relative_to(installed.parent) for path in where.split())
+
+
+def test_leaves_another_package_named_app_alone(installed: Path) -> None:
+    assert run(installed / "python", "-c", "import app; print(app.OWNER)", cwd=installed) == "somebody else\n"
+    (there,) = installed.parent.glob("lib/python*/site-packages/app")
+    assert [path.name for path in there.iterdir() if path.name != "__pycache__"] == ["__init__.py"]
+    assert (there / "__init__.py").read_text() == THEIRS
+
+
+@pytest.mark.parametrize("name", ["app", "leaderboard_server"])
+def test_a_clone_has_the_package_by_both_names(name: str) -> None:
+    assert "checkconfig" in run(sys.executable, "-P", "-m", name, "--help", cwd=ROOT)
+
+
+def test_a_clone_has_the_command() -> None:
+    assert "checkconfig" in run(Path(sys.executable).with_name("leaderboard"), "--help", cwd=ROOT)
 
 
 def test_runs_everything(installed: Path, tmp_path: Path) -> None:
@@ -74,5 +103,7 @@ def test_runs_everything(installed: Path, tmp_path: Path) -> None:
     command = (str(installed / "leaderboard"), "dev")
     with Dev(tmp_path / "data", "--port", str(free_port()), "--no-demo", command=command, environment=alone) as dev:
         assert dev.ready().healthy()
+        with urllib.request.urlopen(dev.run["http"], timeout=5) as page:
+            assert b"<title>" in page.read()
         assert dev.ends() == 0
     shutil.rmtree(tmp_path)

@@ -1,19 +1,20 @@
--- The one write path: applies a batch of entries to one partition, all of it at once, or refuses it whole.
+-- The write path: applies a batch of entries to one partition, all at once, or refuses the whole batch.
 --
--- KEYS     log, meta, rules, hidden users, seen generations (newest first), namespaces (each followed by its own hidden
---          users), boards (each followed by its order, its scores, its sums and its times where its namespace keeps
---          them), users (each their balances, followed by their days where users have some)
--- ARGV     epoch, generations, known id, its digest, resend-after seq (-1: no resend), atomic (0|1), most
---          entries that the ledger may lack; most users, most open boards and most entries in the log that a namespace
---          may have (0: no bound); counts of generations, boards, users, namespaces, targets, shapes and
---          entries; whether users have days (0|1); then the parts as include/batch_arguments reads them
--- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five an entry, in order (false: none);
---          'unapplied' for 'ok': atomic and one was refused; {refusal, detail}: nothing was looked at. No entries: the
---          question whether a grant would be taken ('log_full', 'unwritable': no)
--- Effects  two passes: every check, carried in tables; then log, seen (what takes a correction off the boards frees its
---          revision and key there), boards, balances, namespaces, meta
+-- KEYS     log, meta, rules, hidden users; dedup generations, the newest first; namespaces, each followed by its hidden users;
+--          boards, each followed by its prefixes, distinct scores, sum tree and grant times where its namespace has them;
+--          balances of users, each followed by their days where the batch has days
+-- ARGV     epoch, generations, position of the last acknowledged entry, its digest, resend-after seq (-1: no resend), atomic
+--          (0|1); most entries that the ledger may lack; most users, boards and log entries of a namespace (0: no limit);
+--          number of generations, boards, users, namespaces, board sets, label sets and entries; whether the batch has days
+--          (0|1); then the parts of the batch (include/arguments)
+-- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five for each entry, in order; false: none.
+--          'unapplied' instead of 'ok': the batch is atomic and an entry was refused. {refusal, detail}: no entry was looked
+--          at. Without entries the call asks whether a grant would be taken; 'log_full' and 'unwritable' say no
+-- Effects  first everything is read and checked; then log, dedup, boards, balances, namespaces and meta are written. A heal
+--          that takes back a correction also frees the correction's ids in dedup
 --
---- @include "include/batch_arguments"
+--- @include "include/arguments"
+--- @include "include/fields"
 --- @include "include/log_check"
 --- @include "include/partition_head"
 --- @include "include/process_entry"
@@ -22,17 +23,53 @@
 --- @include "include/replies"
 --- @include "include/write_state"
 
-local call, format = redis.call, string.format
 local log_key, meta_key, rules_key, hidden_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local epoch, generations, known, known_digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local resend_after, atomic = tonumber(ARGV[5]), ARGV[6] == '1'
+local is_atomic, log_max, has_days = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[18] == '1'
+local FIXED_KEYS, FIXED_ARGS = 4, 18
+
+-- Whether a grant would be taken: needs memory as a grant does, and writes nothing.
+local function ask(head)
+  local waiting = head.seq - head.flushed_seq
+  if waiting >= log_max then
+    return { 'log_full', string.format('%d entries are not in the ledger', waiting) }
+  end
+  local _, err = replies.try('HSETNX', meta_key, fields.EPOCH, 0)
+  return err and { 'unwritable', err } or { 'ok' }
+end
+
+-- The batch, with dedup keys.
+local function unpack_call(head)
+  local counts = {}
+  for i = 1, 7 do
+    counts[i] = tonumber(ARGV[10 + i])
+  end
+  local first = FIXED_KEYS + counts[1]
+  local batch = arguments.unpack(first, FIXED_ARGS, { unpack(counts, 2) }, has_days)
+  batch.resend_after, batch.capacity = tonumber(ARGV[5]), log_max - (head.seq - head.flushed_seq)
+  batch.quotas = quotas.new(head, rules_key, ARGV[8], ARGV[9], ARGV[10])
+  batch.new_values = { scores = {}, times = {}, prefixes = {}, labels = {}, label_times = {} }
+  return batch, { unpack(KEYS, FIXED_KEYS + 1, first) }
+end
+
+-- The reply for all entries, and whether one of them was refused.
+local function process(batch, head)
+  local reply, n, is_refused = { 'ok' }, 1, false
+  for _, entry in ipairs(batch.entries) do
+    local code, entry_epoch, seq, score, previous = process_entry(batch, entry, head, log_key)
+    is_refused = is_refused or (code ~= 'applied' and code ~= 'duplicate' and code ~= 'quarantined')
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = code, entry_epoch, seq, score, previous
+    n = n + 5
+  end
+  return reply, is_refused
+end
 
 local head, refusal = partition_head.read(meta_key)
 if not head then
   return refusal
 end
-if epoch ~= format('%d', head.epoch) then
-  return { 'stale_epoch', format('%d', head.epoch) }
+if epoch ~= string.format('%d', head.epoch) then
+  return { 'stale_epoch', string.format('%d', head.epoch) }
 end
 if generations ~= head.generations then
   return { 'stale_generations', head.generations }
@@ -41,47 +78,21 @@ refusal = log_check.find_loss(log_key, head, known, known_digest)
 if refusal then
   return refusal
 end
-
 if ARGV[17] == '0' then
-  -- Nothing but the question whether a grant would be taken: what asks for memory as a grant does, and writes nothing.
-  if head.seq - head.flushed_seq >= tonumber(ARGV[7]) then
-    return { 'log_full', format('%d entries are not in the ledger', head.seq - head.flushed_seq) }
-  end
-  local _, unwritable = replies.try('HSETNX', meta_key, 'epoch', 0)
-  return unwritable and { 'unwritable', unwritable } or { 'ok' }
+  return ask(head)
 end
 
-local keys, args, counts = 4 + tonumber(ARGV[11]), 18, {}
-for i = 1, 6 do
-  counts[i] = tonumber(ARGV[11 + i])
-end
-local seen_keys = { unpack(KEYS, 5, keys) }
-local batch, label_sets = { applied = {}, resend_after = resend_after }, nil
-batch.room = tonumber(ARGV[7]) - (head.seq - head.flushed_seq)
-batch.quotas = quotas.new(head, rules_key, ARGV[8], ARGV[9], ARGV[10])
-batch.namespaces, keys, args = batch_arguments.unpack_namespaces(keys, args, counts[3])
-batch.boards, keys, args = batch_arguments.unpack_boards(keys, args, counts[1], batch.namespaces)
-batch.users, args = batch_arguments.unpack_users(keys, args, counts[2], ARGV[18] == '1')
-batch.board_sets, args = batch_arguments.unpack_board_sets(args, counts[4], batch.boards)
-label_sets, args = batch_arguments.unpack_label_sets(args, counts[5])
-batch.entries, batch.ids = batch_arguments.unpack_entries(args, counts[6], batch.board_sets, batch.users, label_sets)
-refusal = read_state(batch, rules_key, head.veils and hidden_key, seen_keys)
+local batch, dedup_keys = unpack_call(head)
+refusal = read_state(batch, rules_key, head.has_hidden and hidden_key, dedup_keys)
 if refusal then
   return refusal
 end
-
-local now = call('TIME')
-batch.at = math.max(head.at, tonumber(now[1]) * 1000000 + tonumber(now[2]))
-local reply, n, refused = { 'ok' }, 1, false
-for i = 1, #batch.entries do
-  local code, its_epoch, its_seq, score, previous = process_entry(batch, i, head, head.seq + #batch.applied + 1, log_key)
-  refused = refused or (code ~= 'applied' and code ~= 'duplicate' and code ~= 'quarantined')
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = code, its_epoch, its_seq, score, previous
-  n = n + 5
-end
-if atomic and refused then
+local now = redis.call('TIME')
+batch.now = math.max(head.clock, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+local reply, is_refused = process(batch, head)
+if is_atomic and is_refused then
   reply[1] = 'unapplied'
-elseif #batch.applied > 0 then
-  refusal = write_state(batch, head.seq + #batch.applied, log_key, meta_key, seen_keys)
+elseif batch.applied[1] then
+  refusal = write_state(batch, head.seq + #batch.applied, log_key, meta_key, dedup_keys)
 end
 return refusal or reply

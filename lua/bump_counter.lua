@@ -1,10 +1,10 @@
--- Raises a counter by one, so that every process that reads it drops what is old in its caches.
+-- Raises a counter by one, so that all processes that read it drop what their caches have of older state.
 --
 -- KEYS     a hash
--- ARGV     field, then where it may be told what changed: how many of the latest changes are kept, its name
+-- ARGV     the counter's field; then, to say what changed: how many of the latest changes are kept, and the name of what changed
 -- Reply    the counter
--- Effects  the field, and `<field>:<counter modulo how many>`: "<counter> <name>"; also while Redis is full: a deleted
---          namespace and a revoked key must not stay in a cache
+-- Effects  the field, and `<field>:<counter modulo how many>`: "<counter> <name>". Also while Redis is full: a deleted
+--          namespace and a revoked key must leave all caches
 --
 --- @include "include/memory"
 

@@ -1,79 +1,89 @@
--- Reads all that a namespace holds of some users, at one instant, as verification compares it.
+-- Reads everything that a namespace keeps of some users, at one instant, for `verify`.
 --
--- KEYS     meta; then of each board: its sorted set, its orders where it is dated, its scores where it is dense, its times
---          where it is timed; then the balances of each user, and the days of each where streaks are on
--- ARGV     how many boards, dated (0|1), dense (0|1), timed (0|1), with days (0|1), then the users' names
--- Reply    {seq, one table a user: their balances (false: no hash), one a user: their days (false: no hash), {board's place, {user's place, score | false, digits |
---          false, time | false, whether the scores hold theirs (0|1), …}, …} of boards where somebody stands or has digits
---          or a time}; {'unopened'} where meta is gone
+-- KEYS     meta; the boards, each followed by its prefixes, distinct scores and grant times where the namespace has them; the
+--          balances of each user; the days of each user where the namespace has streaks
+-- ARGV     number of boards, whether there are prefixes (0|1), distinct scores (0|1), grant times (0|1), days (0|1); then the
+--          users' names
+-- Reply    {seq, {a user's balances | false for no hash, …}, {a user's days | false for no hash, …}, {board's place, {user's
+--          place, score | false, prefix | false, time | false, whether the distinct scores have the score (0|1), …}, …}};
+--          boards and users without a score, a prefix or a time are left out. {'unopened'} where meta is lost
 -- Effects  none
+--
+--- @include "include/fields"
 
-local boards, dated, dense, timed = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1', ARGV[4] == '1'
-local with_days = ARGV[5] == '1'
-local names, users = {}, #ARGV - 5
-for i = 1, users do
-  names[i] = ARGV[5 + i]
+local meta_key, board_count = KEYS[1], tonumber(ARGV[1])
+local has_prefixes, has_scores, has_times, has_days = ARGV[2] == '1', ARGV[3] == '1', ARGV[4] == '1', ARGV[5] == '1'
+local FIXED_ARGS = 5
+
+local names = { unpack(ARGV, FIXED_ARGS + 1) }
+local next_key = 2
+
+local function take_key()
+  next_key = next_key + 1
+  return KEYS[next_key - 1]
 end
 
-local seq = redis.call('HGET', KEYS[1], 'seq')
+local seq = redis.call('HGET', meta_key, fields.SEQ)
 if not seq then
   return { 'unopened' }
 end
 
--- The scores that the dense ranks lack, by what stands for them in a sorted set's reply.
-local function kept_of(scores_key, scores)
-  local asked, kept = {}, {}
-  for i = 1, users do
+-- Score -> 1 where the distinct scores have it, else 0.
+local function find_scores(scores_key, scores)
+  local wanted, has_score = {}, {}
+  for i = 1, #names do
     if scores[i] then
-      asked[#asked + 1] = scores[i]
+      wanted[#wanted + 1] = scores[i]
     end
   end
-  local found = asked[1] and redis.call('ZMSCORE', scores_key, unpack(asked)) or {}
-  for i = 1, #asked do
-    kept[asked[i]] = found[i] and tonumber(found[i]) == tonumber(asked[i]) and 1 or 0
+  local values = wanted[1] and redis.call('ZMSCORE', scores_key, unpack(wanted)) or {}
+  for i = 1, #wanted do
+    has_score[wanted[i]] = values[i] and tonumber(values[i]) == tonumber(wanted[i]) and 1 or 0
   end
-  return kept
+  return has_score
 end
 
-local key, told = 2, {}
-for b = 1, boards do
-  local board_key, prefix, members, kept, times = KEYS[key], {}, names, nil, {}
-  key = key + 1
-  if dated then
-    prefix, members = redis.call('HMGET', KEYS[key], unpack(names)), {}
-    key = key + 1
-    for i = 1, users do
-      members[i] = (prefix[i] or '') .. names[i]
+-- Five values for each user who has something on the board.
+local function read_board()
+  local board_key, prefixes, members, has_score, times = take_key(), {}, names, nil, {}
+  if has_prefixes then
+    prefixes, members = redis.call('HMGET', take_key(), unpack(names)), {}
+    for i = 1, #names do
+      members[i] = (prefixes[i] or '') .. names[i]
     end
   end
   local scores = redis.call('ZMSCORE', board_key, unpack(members))
-  if dense then
-    kept = kept_of(KEYS[key], scores)
-    key = key + 1
+  if has_scores then
+    has_score = find_scores(take_key(), scores)
   end
-  if timed then
-    times, key = redis.call('HMGET', KEYS[key], unpack(names)), key + 1
+  if has_times then
+    times = redis.call('HMGET', take_key(), unpack(names))
   end
   local row, n = {}, 0
-  for i = 1, users do
+  for i = 1, #names do
     local score = scores[i]
-    if score or prefix[i] or times[i] then
-      row[n + 1], row[n + 2], row[n + 3], row[n + 4] = i, score or false, prefix[i] or false, times[i] or false
-      row[n + 5], n = score and kept and kept[score] or 1, n + 5
+    if score or prefixes[i] or times[i] then
+      row[n + 1], row[n + 2], row[n + 3], row[n + 4] = i, score or false, prefixes[i] or false, times[i] or false
+      row[n + 5], n = score and has_score and has_score[score] or 1, n + 5
     end
   end
-  if n > 0 then
-    told[#told + 1], told[#told + 2] = b, row
-  end
+  return row
 end
 
-local function hashes_from(first)
+local function read_hashes()
   local hashes = {}
-  for i = 1, users do
-    local held = redis.pcall('HGETALL', KEYS[first + i - 1])
-    hashes[i] = not held.err and held
+  for i = 1, #names do
+    local hash = redis.pcall('HGETALL', take_key())
+    hashes[i] = not hash.err and hash
   end
   return hashes
 end
 
-return { seq, hashes_from(key), with_days and hashes_from(key + users) or {}, told }
+local boards = {}
+for place = 1, board_count do
+  local row = read_board()
+  if row[1] then
+    boards[#boards + 1], boards[#boards + 2] = place, row
+  end
+end
+return { seq, read_hashes(), has_days and read_hashes() or {}, boards }

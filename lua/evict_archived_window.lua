@@ -1,46 +1,48 @@
--- Leaves a sealed window to its archive: from here on its boards are read there, at one version.
+-- Removes a sealed window that is archived: from here on its boards are read from the archive, at one version.
 --
--- KEYS     namespace, every key of the window's boards, balances of users who are off them
--- ARGV     window, how many keys the boards have, then for each board: its name, its version (0: as it is)
--- Reply    1 done, 0 refused: the window is not sealed here
--- Effects  the boards are gone with their versions and sums, and the scores kept for those who are off them; the window is
---          marked archived (`x:<window>`: `a <version>`), at the highest version that one of its boards had; it only
---          rises, and by each revision, also where a heal of the sealed board had a later seq than what the revision adds;
---          the namespace has so many open boards (`#b`) fewer
+-- KEYS     namespace, all keys of the window's boards, balances of users who are hidden on them
+-- ARGV     window, number of the boards' keys; then for each board its name and its version (0: as it is)
+-- Reply    1 done; 0 refused: the window is not sealed here
+-- Effects  the boards, their versions and totals, and hidden users' scores on them are deleted. The window becomes archived,
+--          `a <version>`: the highest version of its boards. It only rises, and each new revision of the archive raises it,
+--          also where a heal had given the sealed board a later seq. The namespace counts that many boards less
 --
+--- @include "include/fields"
 --- @include "include/memory"
 
-local namespace_key, window, boards = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local namespace_key, window, key_count = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
-local closed = redis.call('HGET', namespace_key, 'x:' .. window)
-if not closed then
+local state = redis.call('HGET', namespace_key, fields.WINDOW_STATE .. window)
+if not state then
   return 0
 end
-local version = tonumber(string.match(closed, '^a (%d+)$') or '0')
-local told, versions, sums, kept = 0, { 'v:' .. window }, {}, {}
+local version, given = tonumber(string.match(state, '^a (%d+)$') or '0'), 0
+local versions, totals, hidden_scores = { fields.BOARD_VERSION .. window }, {}, {}
 for i = 3, #ARGV, 2 do
-  versions[#versions + 1], sums[#sums + 1], kept[#kept + 1] = 'v:' .. ARGV[i], 't:' .. ARGV[i], 'h:' .. ARGV[i]
-  told = math.max(told, tonumber(ARGV[i + 1]))
+  versions[#versions + 1], totals[#totals + 1] = fields.BOARD_VERSION .. ARGV[i], fields.BOARD_TOTALS .. ARGV[i]
+  hidden_scores[#hidden_scores + 1] = fields.HIDDEN_SCORE .. ARGV[i]
+  given = math.max(given, tonumber(ARGV[i + 1]))
 end
-for _, held in ipairs(redis.call('HMGET', namespace_key, unpack(versions))) do
-  version = math.max(version, held and tonumber(held) or 0)
+for _, stored in ipairs(redis.call('HMGET', namespace_key, unpack(versions))) do
+  version = math.max(version, stored and tonumber(stored) or 0)
 end
-if told > 0 then
-  version = told > version and told or version + 1
+if given > 0 then
+  version = given > version and given or version + 1
 end
 memory.allow_writes(namespace_key)
-redis.call('HSET', namespace_key, 'x:' .. window, string.format('a %d', version))
-local gone, open = redis.call('HDEL', namespace_key, unpack(versions)), redis.call('HGET', namespace_key, '#b')
-if open then
-  redis.call('HSET', namespace_key, '#b', math.max(0, tonumber(open) - gone))
+redis.call('HSET', namespace_key, fields.WINDOW_STATE .. window, string.format('a %d', version))
+local deleted = redis.call('HDEL', namespace_key, unpack(versions))
+local count = redis.call('HGET', namespace_key, fields.BOARD_COUNT)
+if count then
+  redis.call('HSET', namespace_key, fields.BOARD_COUNT, math.max(0, tonumber(count) - deleted))
 end
-if sums[1] then
-  redis.call('HDEL', namespace_key, unpack(sums))
+if totals[1] then
+  redis.call('HDEL', namespace_key, unpack(totals))
 end
-for i = 2, 1 + boards do
+for i = 2, 1 + key_count do
   redis.call('UNLINK', KEYS[i])
 end
-for i = 2 + boards, #KEYS do
-  redis.call('HDEL', KEYS[i], unpack(kept))
+for i = 2 + key_count, #KEYS do
+  redis.call('HDEL', KEYS[i], unpack(hidden_scores))
 end
 return 1

@@ -1,15 +1,18 @@
--- Creates a partition's head unless it has one.
+-- Creates the head of a partition that has none.
 --
 -- KEYS     meta
 -- ARGV     format
--- Reply    1 created, 0 there already
--- Effects  meta: epoch 1, seq 0, the first seen generation, kept since ever
+-- Reply    1 created; 0 there already
+-- Effects  meta: epoch 1, seq 0, and the first dedup generation, which is complete since ever (0)
+--
+--- @include "include/fields"
 
-local meta_key, form = KEYS[1], ARGV[1]
-if redis.call('HEXISTS', meta_key, 'epoch') == 1 then
+local meta_key, layout = KEYS[1], ARGV[1]
+
+if redis.call('HEXISTS', meta_key, fields.EPOCH) == 1 then
   return 0
 end
 local now = redis.call('TIME')
-redis.call('HSET', meta_key, 'epoch', 1, 'seq', 0, 'at', 0, 'flushed', '0-0', 'generations', '1', 'g:1', 0,
-  'began', now[1] .. string.rep('0', 6), 'format', form)
+redis.call('HSET', meta_key, fields.EPOCH, 1, fields.SEQ, 0, fields.CLOCK, 0, fields.FLUSHED, '0-0', fields.GENERATIONS, '1',
+  fields.COMPLETE_SINCE .. '1', 0, fields.NEWEST_BEGAN, now[1] .. '000000', fields.FORMAT, layout)
 return 1

@@ -1,40 +1,40 @@
--- Reads what a board's scores come to, all of it at one version.
+-- Reads the statistics of a board's scores, all at one version.
 --
--- KEYS     board, namespace, meta, sums of the board (where bounded sums are kept and asked for)
--- ARGV     board's name, lowest and highest score as ZCOUNT takes them, bins of a histogram (0: none), order (desc | asc),
---          then 1 for two scores a percent (else 0), then percents in ten-thousandths
--- Reply    {epoch, version, sums | false, sum | false, count, lowest, highest, score of each percent …, begin of a bin, its
---          count, …}: sums as include/board_totals keeps them, of the whole board; the rest of the scores in bounds, the sum of
---          them as the board keeps them ('' where its tree is broken), scores false without any;
---          the score of a percent: that which so many, the worst first, do not surpass (nearest rank), or the two between
---          whose places it lies (the first and the last place are 0 and 100 percent); bins as the scores go up, each up
---          to the next one's begin; {'unopened'} where meta is gone; {'archived', epoch, version} where the
---          board stands in Postgres
+-- KEYS     board, namespace, meta, sum tree of the board (where bounded sums are kept and asked for)
+-- ARGV     board, lowest and highest score as ZCOUNT takes them, bins of a histogram (0: none), order (desc | asc), whether
+--          each percent gets two scores (0|1); then percents in ten-thousandths
+-- Reply    {epoch, version, totals | false, sum | false, count, lowest, highest, score of each percent …, begin of a bin, its
+--          count, …}. totals: of the whole board (include/board_totals); all else is of the scores within the bounds. sum: ''
+--          where the sum tree is broken. Scores are as the board keeps them, false where there are none. A percent's score is
+--          the worst that at least so many do not surpass (nearest rank); or the two scores around the percent's place, where
+--          the worst is 0 and the best is 100 percent. Bins rise; each ends where the next begins.
+--          {'unopened'} where meta is lost; {'archived', epoch, version} where the board is in Postgres
 -- Effects  none
 --
+--- @include "include/fields"
 --- @include "include/sum_tree_range"
 --- @include "include/windows"
 
-local board_key, namespace_key, meta_key, sums_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local board_key, namespace_key, meta_key, tree_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local board, low, high, bins, ascending = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'asc'
-local between = ARGV[6] == '1'
+local has_two_scores = ARGV[6] == '1'
 local FIRST_PERCENT, WHOLE = 7, 1000000
 
-local epoch = redis.call('HGET', meta_key, 'epoch')
+local epoch = redis.call('HGET', meta_key, fields.EPOCH)
 if not epoch then
   return { 'unopened' }
 end
-local held = redis.call('HMGET', namespace_key, 'v:' .. board, 't:' .. board, 'x:' .. windows.window_of(board))
-local version, archived = held[1] or '0', windows.archived_version(held[3], held[1])
+local version, totals, state = unpack(redis.call('HMGET', namespace_key, fields.BOARD_VERSION .. board,
+  fields.BOARD_TOTALS .. board, fields.WINDOW_STATE .. windows.window_of(board)))
+local archived = windows.archived_version(state, version)
 if archived then
   return { 'archived', epoch, archived }
 end
 
 local count = redis.call('ZCOUNT', board_key, low, high)
--- How many are worse than the worst in bounds.
 local worse = redis.call('ZCARD', board_key) - redis.call('ZCOUNT', board_key, low, '+inf')
 
--- The key at a place from the worst, from 1; false on an empty board.
+-- The key at a place within the bounds, from the worst, from 1; false where there are none.
 local function key_at(place)
   return count > 0 and redis.call('ZRANGE', board_key, worse + place - 1, worse + place - 1, 'WITHSCORES')[2]
 end
@@ -43,29 +43,29 @@ local function score_of(key)
   return ascending and 0 - key or tonumber(key)
 end
 
-local worst, best = key_at(1), key_at(count)
-local sum = sums_key and '0' or false
-if sum and count > 0 then
-  sum = sum_tree_range.sum(board_key, sums_key, tonumber(low), tonumber(high)) or ''
+-- How many scores there are from `first` up to `stop`, without `stop`.
+local function count_from(first, stop)
+  if ascending then
+    return redis.call('ZCOUNT', board_key, string.format('(%.0f', 0 - stop), string.format('%.0f', 0 - first))
+  end
+  return redis.call('ZCOUNT', board_key, string.format('%.0f', first), string.format('(%.0f', stop))
 end
-local reply = { epoch, version, held[2], sum, count, ascending and best or worst, ascending and worst or best }
+
+local worst, best = key_at(1), key_at(count)
+local sum = tree_key and '0' or false
+if sum and count > 0 then
+  sum = sum_tree_range.sum(board_key, tree_key, tonumber(low), tonumber(high)) or ''
+end
+local reply = { epoch, version or '0', totals, sum, count, ascending and best or worst, ascending and worst or best }
 for i = FIRST_PERCENT, #ARGV do
   local share = tonumber(ARGV[i])
-  if between then
+  if has_two_scores then
     local place = math.floor(share * math.max(count - 1, 0) / WHOLE) + 1
     reply[#reply + 1] = key_at(place)
     reply[#reply + 1] = key_at(math.min(place + 1, count))
   else
     reply[#reply + 1] = key_at(math.max(1, math.floor((share * count + WHOLE - 1) / WHOLE)))
   end
-end
-
--- How many scores lie from `first` up to `next`, that one left out.
-local function count_from(first, next)
-  if ascending then
-    return redis.call('ZCOUNT', board_key, string.format('(%.0f', 0 - next), string.format('%.0f', 0 - first))
-  end
-  return redis.call('ZCOUNT', board_key, string.format('%.0f', first), string.format('(%.0f', next))
 end
 
 if bins > 0 and count > 0 then
@@ -76,9 +76,9 @@ if bins > 0 and count > 0 then
   local step = (width - rest) / bins
   local first = lowest
   for i = 1, bins do
-    local next = lowest + step * i + math.floor(rest * i / bins)
-    reply[#reply + 1], reply[#reply + 2] = string.format('%.0f', first), count_from(first, next)
-    first = next
+    local stop = lowest + step * i + math.floor(rest * i / bins)
+    reply[#reply + 1], reply[#reply + 2] = string.format('%.0f', first), count_from(first, stop)
+    first = stop
   end
 end
 return reply

@@ -51,7 +51,7 @@ class PartitionHead:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_veil`, `key_used`, `not_over` (a seal that
+    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_visibility`, `key_used`, `not_over` (a seal that
     comes too early), or a key of model.errors.OUTCOMES.
     """
 

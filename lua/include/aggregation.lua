@@ -1,10 +1,10 @@
--- How a grant's amount and the score there was make the new one.
+-- How the amount of a grant and the old score make the new score.
 
 local function add(old, amount)
   return old + amount
 end
 
--- The function of an aggregation and an order; `old` is a number. None for `latest`, which goes by times (include/grant_times).
+-- The function of an aggregation and an order; nil for `latest`, which goes by grant times (include/grant_times).
 local function merge_of(aggregation, ascending)
   if aggregation == 'sum' then
     return add

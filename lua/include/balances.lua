@@ -1,90 +1,101 @@
--- Running balances of a user in a namespace: total, count, last granted_at, seq of the last change, then per category
--- (`c:…`) and source (`s:…`); of hidden users also their scores on boards (`h:…`, include/boards). `at`: when the score on
--- the `all` board last changed (µs); it is written and never read here. `corrected`: the seq of the last change that was no
--- grant, there once there was one; include/compute reads it.
--- A user's `fields` are those that this batch may touch, `held` their values in that order (false: none), `at` the
--- places of the labels among them; `dates` are the days that it may touch (include/days).
+-- Balances of a user in a namespace: total, count and last granted_at of live grants, the seq of the user's last change, and
+-- a balance for each category and source. The same hash holds, by other includes, hidden scores, velocities and grant times.
+--   user.fields  the fields that this batch may touch; user.dates: the days
+--   user.index   label -> its place among the fields; a day's place is its label
+--   user.values  the values by place, false for none; the first four are TOTAL, COUNT, LAST and SEQ
+-- Two fields are written and not read with the others: when the score on the `all` board changed last (µs), and the seq of
+-- the last change that was no grant (include/compute reads it).
 --
 --- @include "include/days"
+--- @include "include/fields"
 --- @include "include/replies"
 
-local call, sub = redis.call, string.sub
+local call, sub, integer = redis.call, string.sub, replies.integer
 
--- The user has lists of their own.
-local function own_lists(user)
-  local at = {}
-  for known, place in pairs(user.at) do
-    at[known] = place
-  end
-  user.owns, user.fields, user.dates, user.at = true, { unpack(user.fields) }, { unpack(user.dates) }, at
+local TOTAL, COUNT, LAST, SEQ = 1, 2, 3, 4
+
+-- The fields that every user has, in the order of their places.
+local function first_fields()
+  return { fields.TOTAL, fields.COUNT, fields.LAST, fields.SEQ }
 end
 
--- The user meets a shape of labels: the first one's lists are shared, with a label beyond them the user gets its own.
-local function want(user, label_set)
+-- Gives a user lists of their own instead of those of a label set.
+local function copy_lists(user)
+  local index = {}
+  for label, place in pairs(user.index) do
+    index[label] = place
+  end
+  user.owns_lists, user.fields, user.dates, user.index = true, { unpack(user.fields) }, { unpack(user.dates) }, index
+end
+
+-- Adds the labels of a label set to a user's lists. The user shares the lists of the first set until another set brings a
+-- further label.
+local function add_labels(user, label_set)
   if not user.fields then
-    user.fields, user.dates, user.at = label_set.fields, label_set.dates, label_set.at
+    user.fields, user.dates, user.index = label_set.fields, label_set.dates, label_set.index
     return
   end
   for _, label in ipairs(label_set.labels) do
-    if not user.at[label] then
-      if not user.owns then
-        own_lists(user)
+    if not user.index[label] then
+      if not user.owns_lists then
+        copy_lists(user)
       end
       if sub(label, 1, 2) == 'd:' then
-        user.dates[#user.dates + 1], user.at[label] = label, label
+        user.dates[#user.dates + 1], user.index[label] = label, label
       else
-        user.fields[#user.fields + 1], user.at[label] = label, #user.fields + 1
+        user.fields[#user.fields + 1], user.index[label] = label, #user.fields + 1
       end
     end
   end
 end
 
--- Fills user.held; user.fault names a key that holds something else.
+-- Fills user.values. user.fault says what could not be read.
 local function read(user)
-  local fields = user.fields
-  local held, err = replies.try('HMGET', user.key, unpack(fields))
-  if not held then
+  local names = user.fields
+  local values, err = replies.try('HMGET', user.key, unpack(names))
+  if not values then
     user.fault = user.key .. ': ' .. err
     return
   end
-  for i = 1, #fields do
-    if held[i] then
-      held[i] = replies.integer(held[i])
-      if not held[i] then
-        user.fault = user.key .. ': ' .. fields[i] .. ' is not an integer'
+  for i = 1, #names do
+    if values[i] then
+      values[i] = integer(values[i])
+      if not values[i] then
+        user.fault = user.key .. ': ' .. names[i] .. ' is not an integer'
         return
       end
     end
   end
-  user.values = held
+  user.values = values
   if user.dates[1] then
     days.read(user)
   end
 end
 
--- `scratch`: a table to be used again, for there are as many of these calls as entries.
-local function write(user, scratch)
-  local fields, held, n, lost = user.fields, user.values, 0, {}
-  for i = 1, #fields do
-    if held[i] then
-      scratch[n + 1], scratch[n + 2], n = fields[i], held[i], n + 2
+-- Writes a user's values. args: a table that all calls share, because there are as many calls as entries.
+local function write(user, args)
+  local names, values, n, deleted = user.fields, user.values, 0, {}
+  for i = 1, #names do
+    if values[i] then
+      args[n + 1], args[n + 2], n = names[i], values[i], n + 2
     elseif user.loses_fields then
-      lost[#lost + 1] = fields[i]
+      deleted[#deleted + 1] = names[i]
     end
   end
   if user.changed_at then
-    scratch[n + 1], scratch[n + 2], n = 'at', user.changed_at, n + 2
+    args[n + 1], args[n + 2], n = fields.CHANGED_AT, user.changed_at, n + 2
   end
-  if user.corrected then
-    scratch[n + 1], scratch[n + 2], n = 'corrected', user.corrected, n + 2
+  if user.corrected_seq then
+    args[n + 1], args[n + 2], n = fields.CORRECTED, user.corrected_seq, n + 2
   end
-  call('HSET', user.key, unpack(scratch, 1, n))
+  call('HSET', user.key, unpack(args, 1, n))
   if user.dates[1] then
     days.write(user)
   end
-  if lost[1] then
-    call('HDEL', user.key, unpack(lost))
+  if deleted[1] then
+    call('HDEL', user.key, unpack(deleted))
   end
 end
 
-return { want = want, read = read, write = write }
+return { TOTAL = TOTAL, COUNT = COUNT, LAST = LAST, SEQ = SEQ, first_fields = first_fields, add_labels = add_labels,
+         read = read, write = write }

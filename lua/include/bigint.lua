@@ -1,15 +1,17 @@
--- Exact integers of any length: text in decimal, or limbs of six digits each, the lowest first. A limb may be signed and
--- longer while it is added to: some thousand products of integers up to ±2·10^15 fit in doubles.
+-- Exact integers of any length. Outside they are decimal text. Inside they are limbs of six digits, the lowest first. A limb
+-- may be negative and longer than six digits while numbers are added: some thousand products of integers within ±2·10^15
+-- fit into doubles.
 
 local format, sub = string.format, string.sub
 
 local LIMB = 1000000
 
+-- Limbs that hold 0.
 local function new()
   return { 0, 0, 0, 0, 0 }
 end
 
--- Three limbs; the last is signed.
+-- A number as three limbs; the last may be negative.
 local function split(number)
   local low = number % LIMB
   local rest = (number - low) / LIMB
@@ -17,6 +19,7 @@ local function split(number)
   return low, middle, (rest - middle) / LIMB
 end
 
+-- Adds a · b.
 local function add_product(limbs, a, b)
   local a0, a1, a2 = split(a)
   local b0, b1, b2 = split(b)
@@ -27,6 +30,7 @@ local function add_product(limbs, a, b)
   limbs[5] = limbs[5] + a2 * b2
 end
 
+-- Adds the integer in a text.
 local function add_text(limbs, text)
   local first, sign = 1, 1
   if sub(text, 1, 1) == '-' then
@@ -39,20 +43,20 @@ local function add_text(limbs, text)
   end
 end
 
--- The text of limbs, which are used up. What is carried out of a negative number is −1 for ever.
-local function long_text(limbs)
+-- The text of limbs. Consumes them. A negative total leaves a carry of -1: then all limbs are negated, and '-' stands in front.
+local function text_of(limbs)
   local carry, i = 0, 1
   while limbs[i] or (carry ~= 0 and carry ~= -1) do
-    local held = (limbs[i] or 0) + carry
-    limbs[i] = held % LIMB
-    carry, i = (held - limbs[i]) / LIMB, i + 1
+    local limb = (limbs[i] or 0) + carry
+    limbs[i] = limb % LIMB
+    carry, i = (limb - limbs[i]) / LIMB, i + 1
   end
   if carry == -1 then
     limbs[i] = -1
     for k = 1, i do
       limbs[k] = 0 - limbs[k]
     end
-    return '-' .. long_text(limbs)
+    return '-' .. text_of(limbs)
   end
   local parts = {}
   for k = i - 1, 1, -1 do
@@ -62,15 +66,15 @@ local function long_text(limbs)
   return text == '' and '0' or text
 end
 
--- text + plain + limbs (nil: none) as text; plain: within ±4·10^15.
-local function sum(text, plain, limbs)
+-- The text of text + number + limbs. number: within ±4·10^15; limbs: nil for none.
+local function sum(text, number, limbs)
   if not limbs and #text < 16 then
-    return format('%.0f', tonumber(text) + plain)
+    return format('%.0f', tonumber(text) + number)
   end
   limbs = limbs or new()
-  add_product(limbs, plain, 1)
+  add_product(limbs, number, 1)
   add_text(limbs, text)
-  return long_text(limbs)
+  return text_of(limbs)
 end
 
 return { new = new, add_product = add_product, add_text = add_text, sum = sum }

@@ -1,36 +1,37 @@
--- Statistics of boards, where their namespace keeps them: the exact sum of a board's scores and that of their squares,
--- `<sum> <squares>` in the namespace's hash (`t:<board>`; none: both are 0). Who is not shown is in neither. How many
--- stand on a board, the lowest and the highest, its sorted set tells.
--- A board's tally holds what this batch adds: `sum` and `squares` while doubles add up exactly, limbs beyond.
+-- Totals of boards, where their namespace keeps statistics: the exact sum of a board's scores and of their squares. They
+-- are a field of the namespace, `<sum> <squares>`; a missing field means two zeros. Only visible users count.
+-- board.totals holds what this batch adds: `sum` and `squares` while doubles are exact, limbs (include/bigint) beyond.
 --
 --- @include "include/bigint"
+--- @include "include/fields"
 --- @include "include/replies"
 --- @include "include/sum_tree_changes"
 --- @include "include/visibility"
 
-local match = string.match
+local match, is_visible, FIELDS_A_CALL_MAX = string.match, visibility.is_visible, replies.FIELDS_A_CALL_MAX
 
-local PLAIN_MAX = 6000000000000 -- the changes of 512 users add up within ±4·10^15
+-- A change that stays a double: those of 512 users add up to no more than ±4·10^15.
+local PLAIN_MAX = 6000000000000
 
--- Fills the tallies of a space's boards; board.fault names one that is no such thing, space.fault a key.
+-- Reads the totals of a namespace's boards. board.fault or namespace.fault says what could not be read.
 local function read(namespace)
   local boards = namespace.boards_with_totals
-  for first = 1, #boards, replies.FIELDS_A_CALL_MAX do
-    local fields = {}
-    for i = first, math.min(first + replies.FIELDS_A_CALL_MAX - 1, #boards) do
-      fields[#fields + 1] = 't:' .. boards[i].name
+  for first = 1, #boards, FIELDS_A_CALL_MAX do
+    local names = {}
+    for i = first, math.min(first + FIELDS_A_CALL_MAX - 1, #boards) do
+      names[#names + 1] = fields.BOARD_TOTALS .. boards[i].name
     end
-    local found, err = replies.try('HMGET', namespace.key, unpack(fields))
-    if not found then
+    local values, err = replies.try('HMGET', namespace.key, unpack(names))
+    if not values then
       namespace.fault = namespace.key .. ': ' .. err
       return
     end
-    for i = 1, #fields do
-      local board, text = boards[first + i - 1], found[i] or '0 0'
+    for i = 1, #names do
+      local board, text = boards[first + i - 1], values[i] or '0 0'
       local totals = board.totals
       totals.stored_sum, totals.stored_squares = match(text, '^(-?%d+) (%d+)$')
       if not totals.stored_sum or #text > 128 then
-        board.fault = namespace.key .. ': ' .. fields[i] .. ' is not a sum and a sum of squares'
+        board.fault = namespace.key .. ': ' .. names[i] .. ' is not a sum and a sum of squares'
       end
     end
   end
@@ -48,26 +49,28 @@ local function add_change(totals, old, new)
   bigint.add_product(totals.squares_limbs, change, both)
 end
 
--- From the scores that users had on a board to those that they come to: a user who comes with two targets counts once.
+-- Adds what users' scores have changed to a board's totals and sum tree. A user of two board sets counts once: their new
+-- score becomes the old one.
 local function add_changes(board, users)
-  local was, scores, totals, sums = board.old_scores, board.scores, board.totals, board.sums
+  local old_scores, scores, totals, tree = board.old_scores, board.scores, board.totals, board.sum_tree
   for i = 1, #users do
     local user = users[i]
     local number = user.number
-    local old, new = was[number], visibility.is_visible(user) and scores[number]
+    local old, new = old_scores[number], is_visible(user) and scores[number]
     if old ~= new then
       if totals then
         add_change(totals, old or 0, new or 0)
-        totals.changed = true
+        totals.has_changed = true
       end
-      if sums then
-        sum_tree_changes.move_score(sums, old, new, board.namespace.ascending)
+      if tree then
+        sum_tree_changes.move_score(tree, old, new, board.namespace.ascending)
       end
-      was[number] = new
+      old_scores[number] = new
     end
   end
 end
 
+-- The field's new value.
 local function text(totals)
   return bigint.sum(totals.stored_sum, totals.sum, totals.sum_limbs)
     .. ' ' .. bigint.sum(totals.stored_squares, totals.squares, totals.squares_limbs)

@@ -1,57 +1,41 @@
--- What the numbers that an entry touches will be: worked out before it is judged, taken over when it is applied.
+-- Computes the new values of what an entry touches, before it is decided whether the entry applies.
 --
--- A grant moves every board of its target and its labels by the space's merge. A correction says what is to become of
--- each: `<what><place><how><number>` …, what: w (the target's board at that place) or l (the shape's label), how: = (is
--- to be), + (moves by) or x (is gone); where times are kept (include/grant_times) `@<time>` follows a number that is to be, where
--- the line goes by moments (include/tie_break) `~<digits>` a score. a=… is the last granted_at (ax: none), a+… one that it is at
--- least, `@<moment>` behind a=… the one that it was; u=… the seq of the user's last change that it was planned upon, f= that
--- this is the entry right before it. g=… is less: grants may have come after that seq, but nothing else; it stands where no
--- number is to go, and where what is moved by a sum is moved alike whatever else was granted. A t in front marks what takes a
--- duplicate back; b alone is a grant that an admin lets in behind a seal, s… a seal (include/closed_windows); `h` and a
--- version shows, hides or erases a user (include/visibility): both move no number.
+-- A grant changes each board of its board set, and each of its labels, by the namespace's aggregation. A correction says by
+-- its ops what becomes of each: `<what><place><how><number>`, one after the other.
+--   what    w: the board at that place in the board set; l: the label at that place in the label set
+--   how     =: becomes the number; +: changes by it; x: is deleted
+--   @<µs>   behind a number: its grant time (include/grant_times)
+--   ~<d>    behind that: its prefix, where ties go by granted_at (include/tie_break)
+--   a=<µs>  the user's last granted_at (ax: none); a+<µs>: at least that; @<µs> behind it: what it was, else it stays
+-- The ops also say for which state of the user the correction was planned:
+--   u=<seq>  the user's last change has this seq
+--   f=       the user's last change is the entry just before this one
+--   g=<seq>  only grants came after this seq. It is used where nothing is deleted, and where the change of a sum is the same
+--            whatever else was granted
+-- Ops of other entries: `b` is a backfill, which counts as a grant; `t…` is a heal, which goes on as a correction does; a seal
+-- (`s…`, include/closed_windows) and a visibility entry (`h…`, include/visibility) change no values.
 --
+--- @include "include/balances"
+--- @include "include/fields"
 --- @include "include/replies"
 --- @include "include/tie_break"
 
-local call = redis.call
+local call, integer, LAST, SEQ = redis.call, replies.integer, balances.LAST, balances.SEQ
 
-local after = { scores = {}, times = {}, prefixes = {}, labels = {}, label_times = {}, last = false }
+local VALUE_MAX = 999999999999999 -- up to it, sums of two values are exact, and Redis prints all digits
 
-local function moved(old, how, number)
+local function value_after(old, how, number)
   if how == '+' then
     return (old or 0) + number
   end
   return how == '=' and number
 end
 
--- The times as they are, of boards and labels.
-local function keep_times(entry)
-  local number, held, boards, at = entry.user.number, entry.user.values, entry.board_set.boards, entry.user.at
-  for i = 1, #boards do
-    after.times[i] = boards[i].times[number]
-  end
-  for i, field in ipairs(entry.label_set.timed.times) do
-    after.label_times[i] = field and held[at[field]]
-  end
+local function time_after(how, time, old)
+  return how ~= 'x' and (tonumber(time) or old)
 end
 
--- The user's last change that was no grant; 0 where there was none.
-local function corrected_at(user)
-  return user.corrected or replies.integer(call('HGET', user.key, 'corrected'), 0)
-end
-
--- Whether a plan that was made upon `seq` holds although there may be grants since. was: the last granted_at as it was
--- then, where it falls: who granted at that moment or before it since would not be seen.
-local function holds_loosely(user, seq, was)
-  local changed = user.values[4] or 0
-  if changed <= seq then
-    return changed > 0
-  end
-  local corrected = corrected_at(user)
-  return corrected and corrected <= seq and not (was and user.values[3] == was)
-end
-
--- The last granted_at after an `a`.
+-- The user's last granted_at after an `a`.
 local function last_after(last, how, moment, was)
   if how == '+' then
     return last and math.max(last, moment) or moment
@@ -61,58 +45,70 @@ local function last_after(last, how, moment, was)
   return how == '=' and moment
 end
 
-local function time_after(how, time, held)
-  return how ~= 'x' and (tonumber(time) or held)
+-- Whether only grants changed the user after `seq`. was: the last granted_at when the correction was planned, where it goes
+-- back: a later grant of the same moment, or an earlier one, would not be seen in it, so it must have changed.
+local function has_only_grants_since(user, seq, was)
+  local last_seq = user.values[SEQ] or 0
+  if last_seq <= seq then
+    return last_seq > 0
+  end
+  local corrected_seq = user.corrected_seq or integer(call('HGET', user.key, fields.CORRECTED), 0)
+  return corrected_seq and corrected_seq <= seq and not (was and user.values[LAST] == was)
 end
 
--- 'stale_user' where the user has changed since the plan, else nil.
-local function work_out_moves(entry)
-  local number, held, boards, labels = entry.user.number, entry.user.values, entry.board_set.boards, entry.label_set.labels
+-- The values as they are.
+local function copy_old_values(entry, new)
+  local number, values, boards, index = entry.user.number, entry.user.values, entry.board_set.boards, entry.user.index
+  local labels, namespace = entry.label_set.labels, entry.board_set.namespace
   for i = 1, #boards do
-    after.scores[i] = boards[i].scores[number]
+    new.scores[i] = boards[i].scores[number]
+    new.times[i] = namespace.latest and boards[i].times[number]
+    new.prefixes[i] = namespace.by_granted_at and (boards[i].prefixes[number] or false)
   end
   for i = 1, #labels do
-    after.labels[i] = held[entry.user.at[labels[i]]]
+    new.labels[i] = values[index[labels[i]]]
   end
-  after.last = held[3]
-  local timed = entry.board_set.namespace.latest
-  if timed then
-    keep_times(entry)
+  for i, field in ipairs(namespace.latest and entry.label_set.timed.time_fields or {}) do
+    new.label_times[i] = field and values[index[field]]
   end
-  local by_granted_at, was = entry.board_set.namespace.by_granted_at, nil
-  for i = 1, by_granted_at and #boards or 0 do
-    after.prefixes[i] = boards[i].prefixes[number] or false
-  end
-  for what, place, how, value, time, prefix in
+  new.last = values[LAST]
+end
+
+-- Computes by ops. nil, or 'stale_user' where the user has changed since the ops were planned.
+local function run_ops(entry, new)
+  local user, namespace = entry.user, entry.board_set.namespace
+  local values, latest, by_granted_at, was = user.values, namespace.latest, namespace.by_granted_at, nil
+  copy_old_values(entry, new)
+  for what, place, how, number, time, prefix in
     string.gmatch(entry.ops, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)~?(%d*)') do
-    place, value = tonumber(place), tonumber(value)
+    place, number = tonumber(place), tonumber(number)
     if what == 'w' then
-      after.scores[place] = moved(after.scores[place], how, value)
-      after.times[place] = timed and time_after(how, time, after.times[place])
-      after.prefixes[place] = by_granted_at and how ~= 'x' and (prefix ~= '' and prefix or after.prefixes[place])
+      new.scores[place] = value_after(new.scores[place], how, number)
+      new.times[place] = latest and time_after(how, time, new.times[place])
+      new.prefixes[place] = by_granted_at and how ~= 'x' and (prefix ~= '' and prefix or new.prefixes[place])
     elseif what == 'l' then
-      after.labels[place] = moved(after.labels[place], how, value)
-      after.label_times[place] = timed and time_after(how, time, after.label_times[place])
+      new.labels[place] = value_after(new.labels[place], how, number)
+      new.label_times[place] = latest and time_after(how, time, new.label_times[place])
     elseif what == 'a' then
       was = tonumber(time)
-      after.last = last_after(held[3], how, value, was)
+      new.last = last_after(values[LAST], how, number, was)
     elseif what == 'f' then
-      if entry.user.last_entry ~= entry.number - 1 then
+      if user.last_entry ~= entry.number - 1 then
         return 'stale_user'
       end
     elseif what == 'g' then
-      if not holds_loosely(entry.user, value, was) then
+      if not has_only_grants_since(user, number, was) then
         return 'stale_user'
       end
-    elseif (held[4] or 0) ~= value then
+    elseif (values[SEQ] or 0) ~= number then
       return 'stale_user'
     end
   end
   return nil
 end
 
--- A number and its time after a grant. A number whose time is lost is held to be of the last grant there was.
-local function newer(entry, old, time, last)
+-- A value and its time after a grant. A value whose time is lost counts as the user's last grant.
+local function latest_of(entry, old, time, last)
   time = time or last
   if old and time and entry.granted_at < time then
     return old, time
@@ -120,73 +116,83 @@ local function newer(entry, old, time, last)
   return entry.amount, entry.granted_at
 end
 
-local function work_out_latest(entry)
+local function add_latest_grant(entry, new)
   local user, number, label_set = entry.user, entry.user.number, entry.label_set
-  local held, at, boards, labels, last = user.values, user.at, entry.board_set.boards, label_set.labels, user.values[3]
+  local values, index, boards, labels, last = user.values, user.index, entry.board_set.boards, label_set.labels, user.values[LAST]
   for i = 1, #boards do
-    after.scores[i], after.times[i] = newer(entry, boards[i].scores[number], boards[i].times[number], last)
+    new.scores[i], new.times[i] = latest_of(entry, boards[i].scores[number], boards[i].times[number], last)
   end
   for i = 1, #labels do
-    local old, field = held[at[labels[i]]], label_set.timed.times[i]
+    local field = label_set.timed.time_fields[i]
     if field then
-      after.labels[i], after.label_times[i] = newer(entry, old, held[at[field]], last)
+      new.labels[i], new.label_times[i] = latest_of(entry, values[index[labels[i]]], values[index[field]], last)
     else
-      after.labels[i] = 1
+      new.labels[i] = 1
     end
   end
 end
 
-local function line_up(entry)
+local function set_prefixes(entry, new)
   local number, boards = entry.user.number, entry.board_set.boards
   local own = tie_break.grant_prefix(entry.granted_at, entry.seq)
   for i = 1, #boards do
-    local board, is_latest = boards[i], after.times[i] == entry.granted_at
-    after.prefixes[i] =
-      tie_break.prefix_after(entry, own, board.prefixes[number], board.scores[number], after.scores[i], is_latest)
+    local board, is_latest = boards[i], new.times[i] == entry.granted_at
+    new.prefixes[i] =
+      tie_break.prefix_after(entry, own, board.prefixes[number], board.scores[number], new.scores[i], is_latest)
   end
 end
 
-local function work_out_grant(entry)
+local function add_grant(entry, new)
   local user, amount, namespace = entry.user, entry.amount, entry.board_set.namespace
-  local number, held, boards, labels = user.number, user.values, entry.board_set.boards, entry.label_set.labels
-  after.last = held[3]
-  if not after.last or entry.granted_at > after.last then
-    after.last = entry.granted_at
+  local number, values, index = user.number, user.values, user.index
+  local boards, labels = entry.board_set.boards, entry.label_set.labels
+  new.last = values[LAST]
+  if not new.last or entry.granted_at > new.last then
+    new.last = entry.granted_at
   end
   if namespace.latest then
-    work_out_latest(entry)
-    return namespace.by_granted_at and line_up(entry)
+    add_latest_grant(entry, new)
+  else
+    local merge, is_day, scores, label_values = namespace.merge, entry.label_set.is_day, new.scores, new.labels
+    for i = 1, #boards do
+      local old = boards[i].scores[number]
+      scores[i] = old and merge(old, amount) or amount
+    end
+    for i = 1, #labels do
+      local old = values[index[labels[i]]]
+      label_values[i] = is_day[i] and 1 or old and merge(old, amount) or amount
+    end
   end
-  local merge, days, scores = namespace.merge, entry.label_set.days, after.scores
-  for i = 1, #boards do
-    local old = boards[i].scores[number]
-    scores[i] = old and merge(old, amount) or amount
+  if namespace.by_granted_at then
+    set_prefixes(entry, new)
   end
-  for i = 1, #labels do
-    local old = held[user.at[labels[i]]]
-    after.labels[i] = days[i] and 1 or old and merge(old, amount) or amount
-  end
-  return namespace.by_granted_at and line_up(entry)
 end
 
-local function run(entry)
-  local ops = entry.ops
-  return ((ops == '' or ops == 'b') and work_out_grant or work_out_moves)(entry)
-end
-
-local function all_in_bounds(numbers, count)
+local function all_fit(values, count)
   for i = 1, count do
-    local number = numbers[i]
-    if number and (number > 999999999999999 or number < -999999999999999) then
+    local value = values[i]
+    if value and (value > VALUE_MAX or value < -VALUE_MAX) then
       return false
     end
   end
   return true
 end
 
--- Whether every number that was worked out stays within ±(10^15 − 1), where doubles are exact.
-local function fits(entry)
-  return all_in_bounds(after.scores, #entry.board_set.boards) and all_in_bounds(after.labels, #entry.label_set.labels)
+-- Fills `new` with the values after an entry: scores, times and prefixes by board, labels and label_times by label, last. nil,
+-- or the code of a refusal.
+local function compute(entry, new)
+  if entry.ops == '' or entry.ops == 'b' then
+    add_grant(entry, new)
+  else
+    local refusal = run_ops(entry, new)
+    if refusal then
+      return refusal
+    end
+  end
+  if all_fit(new.scores, #entry.board_set.boards) and all_fit(new.labels, #entry.label_set.labels) then
+    return nil
+  end
+  return 'score_overflow'
 end
 
-return { result = after, run = run, fits = fits }
+return compute

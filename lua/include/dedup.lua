@@ -1,55 +1,55 @@
--- Idempotency: which ids this partition has counted, with what content, at which seq. A correction with an Idempotency-Key
--- also claims the key: an id of its own, whose content is what was asked.
+-- Deduplication: the ids that this partition has counted, each with the digest of its content and its position. A
+-- correction with an Idempotency-Key also claims the key: that is an id of its own, and its digest is the request's.
+-- A value is 16 bytes of digest and `<epoch>-<seq>`. Ids stand in generations, one hash each.
 --
 --- @include "include/replies"
 
 local call, format, match, sub = redis.call, string.format, string.match, string.sub
 
--- By position in `ids`: content digest .. "<epoch>-<seq>" where counted; or nil and a refusal.
-local function read(seen_keys, ids)
-  local seen = {}
-  for _, key in ipairs(seen_keys) do
-    local hits, err = replies.try('HMGET', key, unpack(ids))
-    if not hits then
+-- The values of ids, by their position in `ids`; or nil and a refusal.
+local function read(dedup_keys, ids)
+  local values = {}
+  for _, key in ipairs(dedup_keys) do
+    local reply, err = replies.try('HMGET', key, unpack(ids))
+    if not reply then
       return nil, { 'corrupt', key .. ': ' .. err }
     end
     for i = 1, #ids do
-      seen[i] = seen[i] or hits[i]
+      values[i] = values[i] or reply[i]
     end
   end
-  return seen
+  return values
 end
 
--- epoch, seq of what was counted, or nil where its content is another.
-local function position_if_same(value, content)
-  if sub(value, 1, 16) ~= content then
+-- The epoch and seq of a value; nil where its digest is another.
+local function position_if_same(value, digest)
+  if sub(value, 1, 16) ~= digest then
     return nil
   end
   local epoch, seq = match(value, '^(%d+)-(%d+)$', 17)
   return tonumber(epoch), tonumber(seq)
 end
 
--- What takes a correction off the boards frees what it had claimed, in whichever generation: its revision, and its key.
--- freed: "<epoch>-<seq>" of that correction, a space, and the ids, 16 bytes each; an id that another entry has claimed by
--- now stays.
-local function free(seen_keys, freed)
-  local place, ids = match(freed, '^(%d+%-%d+) (.*)$')
+-- Frees the ids of a correction that is taken back. claim: `<epoch>-<seq>` of the correction, a space, and its ids of 16
+-- bytes each. An id that another entry has claimed since then stays.
+local function free(dedup_keys, claim)
+  local position, ids = match(claim, '^(%d+%-%d+) (.*)$')
   for first = 1, #(ids or ''), 16 do
     local id = sub(ids, first, first + 15)
-    for _, key in ipairs(seen_keys) do
-      local held = call('HGET', key, id)
-      if held and sub(held, 17) == place then
+    for _, key in ipairs(dedup_keys) do
+      local value = call('HGET', key, id)
+      if value and sub(value, 17) == position then
         call('HDEL', key, id)
       end
     end
   end
 end
 
--- The code, score and previous score (false: none) that the log recorded for an entry of the caller's own resend.
+-- The code, the score and the previous score (false: none) that the log recorded for an entry.
 local function read_outcome(log_key, epoch, seq)
-  local id = format('%d-%d', epoch, seq)
-  local found = call('XRANGE', log_key, id, id)
-  local score, previous, mark = match(found[1] and found[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)( ?q?)$')
+  local position = format('%d-%d', epoch, seq)
+  local entries = call('XRANGE', log_key, position, position)
+  local score, previous, mark = match(entries[1] and entries[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)( ?q?)$')
   return mark == ' q' and 'quarantined' or 'applied', tonumber(score) or false, tonumber(previous) or false
 end
 

@@ -1,21 +1,22 @@
--- Times, where the aggregation is `latest`: of each user's number the granted_at (µs) of the grant that it is. A grant that
--- is not older takes its place; among equals that is the later entry. A hash beside each board holds the times of its
--- users, also of those who are hidden; beside the balance of a label stands the field `g<label>` (`gc:…`, `gs:…`).
+-- Grant times, where the aggregation is `latest`: for each number of a user, the granted_at (µs) of the grant it comes from.
+-- A grant replaces a number unless it is older; of equal times the later entry wins. The times of scores stand in a hash
+-- beside the board, also those of hidden users. The time of a label stands beside its balance, in a field with a `g` in front.
 --
+--- @include "include/fields"
 --- @include "include/replies"
 
 local call = redis.call
 
--- Fills board.times, by the number of the user; board.fault names a key or a value that is no such thing.
+-- Fills board.times by the users' numbers. board.fault says what could not be read.
 local function read(board, users, names)
-  local found, err = replies.try('HMGET', board.times_key, unpack(names))
-  if not found then
+  local values, err = replies.try('HMGET', board.times_key, unpack(names))
+  if not values then
     board.fault = board.times_key .. ': ' .. err
     return
   end
   for i = 1, #users do
-    local time = found[i] and replies.integer(found[i])
-    if found[i] and not time then
+    local time = values[i] and replies.integer(values[i])
+    if values[i] and not time then
       board.fault = board.times_key .. ': a time is not an integer'
       return
     end
@@ -23,46 +24,46 @@ local function read(board, users, names)
   end
 end
 
--- A board's time becomes another one; false or nil: the user has no number there any more.
+-- Sets a user's time on a board; false or nil: the user has no score there any more.
 local function set(board, number, time)
   if board.times[number] ~= (time or nil) then
-    board.times[number], board.retimed[number] = time or nil, true
+    board.times[number], board.has_new_time[number] = time or nil, true
   end
 end
 
--- The times that have changed; those of a user who is being erased go.
+-- Writes the times that have changed, and deletes those of users who are being erased.
 local function write(board, users)
-  local args, n, gone = {}, 0, {}
+  local args, n, deleted = {}, 0, {}
   for i = 1, #users do
     local user = users[i]
     local time = user.visibility ~= 'erasing' and board.times[user.number]
-    if user.visibility == 'erasing' or (board.retimed[user.number] and not time) then
-      gone[#gone + 1] = user.name
-    elseif board.retimed[user.number] then
+    if user.visibility == 'erasing' or (board.has_new_time[user.number] and not time) then
+      deleted[#deleted + 1] = user.name
+    elseif board.has_new_time[user.number] then
       args[n + 1], args[n + 2], n = user.name, time, n + 2
     end
-    board.retimed[user.number] = nil
+    board.has_new_time[user.number] = nil
   end
   if n > 0 then
     call('HSET', board.times_key, unpack(args))
   end
-  if gone[1] then
-    call('HDEL', board.times_key, unpack(gone))
+  if deleted[1] then
+    call('HDEL', board.times_key, unpack(deleted))
   end
 end
 
--- A shape of labels with their times as further fields. `times`: the field of each label, false of a day's.
+-- A label set with the times of its labels as further labels. time_fields: the field of each label's time; false for a day.
 local function with_times(label_set)
-  local timed = { labels = {}, dates = label_set.dates, fields = { unpack(label_set.fields) }, at = {}, times = {} }
+  local timed = { labels = {}, dates = label_set.dates, fields = { unpack(label_set.fields) }, index = {}, time_fields = {} }
   for i, label in ipairs(label_set.labels) do
-    timed.labels[i], timed.at[label] = label, label_set.at[label]
+    timed.labels[i], timed.index[label] = label, label_set.index[label]
   end
   for i, label in ipairs(label_set.labels) do
-    local field = not label_set.days[i] and 'g' .. label
-    timed.times[i] = field
+    local field = not label_set.is_day[i] and fields.TIME .. label
+    timed.time_fields[i] = field
     if field then
       timed.labels[#timed.labels + 1], timed.fields[#timed.fields + 1] = field, field
-      timed.at[field] = #timed.fields
+      timed.index[field] = #timed.fields
     end
   end
   return timed

@@ -1,20 +1,19 @@
--- Users' names out of the members of a board.
+-- Members of a board: names of users, behind a prefix where there is a tie-break (include/tie_break).
 
-local DIGITS = { none = 0, earliest = 16, granted_at = 33 } -- in front of a name, by tie-break (include/tie_break)
+local PREFIX_BYTES = { none = 0, earliest = 16, granted_at = 33 }
 
-local function user_of(member, tie_break)
-  return string.sub(member, DIGITS[tie_break] + 1)
-end
-
--- Members of a board: users, or users behind the digits that the board's orders tell (include/tie_break).
-
--- The member under which a user stands; '' where orders are kept and the user has none.
+-- The member of a user; '' where the board has prefixes and none for the user.
 local function member_of(user, prefix_key, tie_break)
   if tie_break == 'none' then
     return user
   end
   local prefix = redis.call('HGET', prefix_key, user)
   return prefix and prefix .. user or ''
+end
+
+-- The user of a member.
+local function user_of(member, tie_break)
+  return string.sub(member, PREFIX_BYTES[tie_break] + 1)
 end
 
 return { member_of = member_of, user_of = user_of }

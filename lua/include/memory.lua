@@ -1,7 +1,7 @@
--- Writes while Redis is full. A full Redis (maxmemory) refuses a command that may need memory, unless the script has
--- already written. A script that frees memory calls `make_room` first: what it has to record is then taken, too.
+-- Writes while Redis is full. A full Redis (maxmemory) refuses commands that may need memory, but not in a script that has
+-- written before. So scripts that free memory begin with a write that needs none: what they have to record is then accepted.
 
--- key: a hash. Fields may be names of users or namespaces: none of them is empty, so nothing changes.
+-- Changes nothing: the name of a user or of a namespace, and so a field of the hash, is never empty.
 local function allow_writes(key)
   redis.call('HDEL', key, '')
 end

@@ -1,58 +1,64 @@
--- What is kept once a namespace: the version of each board (`v:…`), its sums (`t:…`, include/board_totals), which windows are
--- closed (`x:…`: `s`, or `a` and the version of an archived window's boards), its distinct categories and sources (`c:…`,
--- `s:…`), at most 1,000 of each, and how many there are (`#c`, `#s`); `#h` while somebody is hidden in it (include/visibility); what
--- its quotas count (`#u`, `#b`, `#l`, include/quotas).
+-- What Redis keeps once for each namespace, in one hash: the version of each board and its totals (include/board_totals), the
+-- state of each closed window (include/closed_windows), the categories and sources that exist and how many there are, a mark
+-- while somebody is hidden, and the counts of quotas (include/quotas).
 --
+--- @include "include/fields"
 --- @include "include/replies"
 
-local sub = string.sub
+local sub, integer = string.sub, replies.integer
 
-local FIRST_LABEL = 6 -- of the fields that are read: counts and the mark stand before
+local LABELS_MAX = 1000 -- categories, and sources, of a namespace
+local FIRST_FIELDS = 6 -- fields that are always read: counts and the mark
 
+-- Fills what a batch needs to know of a namespace. namespace.fault says what could not be read.
 local function read(namespace)
-  local fields = { '#c', '#s', '#h', '#u', '#b', '#l', unpack(namespace.labels) }
+  local names = { fields.CATEGORY_COUNT, fields.SOURCE_COUNT, fields.HIDDEN_MARK, fields.USER_COUNT, fields.BOARD_COUNT,
+                  fields.LOG_COUNT, unpack(namespace.labels) }
+  local labels = #namespace.labels
   for i, window in ipairs(namespace.windows) do
-    fields[FIRST_LABEL + #namespace.labels + i] = 'x:' .. window
+    names[FIRST_FIELDS + labels + i] = fields.WINDOW_STATE .. window
   end
-  local found, err = replies.try('HMGET', namespace.key, unpack(fields))
-  if not found then
+  local values, err = replies.try('HMGET', namespace.key, unpack(names))
+  if not values then
     namespace.fault = namespace.key .. ': ' .. err
     return
   end
-  namespace.count = { c = replies.integer(found[1], 0), s = replies.integer(found[2], 0) }
-  if not (namespace.count.c and namespace.count.s) then
+  namespace.label_counts = { c = integer(values[1], 0), s = integer(values[2], 0) }
+  if not (namespace.label_counts.c and namespace.label_counts.s) then
     namespace.fault = namespace.key .. ': a count is not an integer'
     return
   end
-  namespace.has_hidden = found[3]
-  namespace.counts = { found[4], found[5], found[6] }
+  namespace.has_hidden = values[3]
+  namespace.quota_fields = { values[4], values[5], values[6] }
   for i, label in ipairs(namespace.labels) do
-    namespace.known[label] = found[FIRST_LABEL + i]
+    namespace.has_label[label] = values[FIRST_FIELDS + i]
   end
   for i, window in ipairs(namespace.windows) do
-    local closed = found[FIRST_LABEL + #namespace.labels + i]
-    namespace.window_states[window] = closed and sub(closed, 1, 1)
+    local state = values[FIRST_FIELDS + labels + i]
+    namespace.window_states[window] = state and sub(state, 1, 1)
   end
 end
 
+-- Sets a field when the batch is written.
 local function set(namespace, field, value)
   local n = #namespace.changed_fields
   namespace.changed_fields[n + 1], namespace.changed_fields[n + 2] = field, value
 end
 
--- Whether the namespace has room for `label`: `c:…` or `s:…`; days are not counted.
+-- Whether the namespace has room for a label, `c:…` or `s:…`. Days have no limit.
 local function has_room(namespace, label)
-  local count = namespace.count[sub(label, 1, 1)]
-  return not count or namespace.known[label] or count < 1000
+  local count = namespace.label_counts[sub(label, 1, 1)]
+  return not count or namespace.has_label[label] or count < LABELS_MAX
 end
 
+-- Adds a label that the namespace may not have had.
 local function add_label(namespace, label)
   local kind = sub(label, 1, 1)
-  if namespace.count[kind] and not namespace.known[label] then
-    namespace.known[label] = true
-    namespace.count[kind] = namespace.count[kind] + 1
+  local count = namespace.label_counts[kind]
+  if count and not namespace.has_label[label] then
+    namespace.has_label[label], namespace.label_counts[kind] = true, count + 1
     set(namespace, label, 1)
-    set(namespace, '#' .. kind, namespace.count[kind])
+    set(namespace, kind == 'c' and fields.CATEGORY_COUNT or fields.SOURCE_COUNT, count + 1)
   end
 end
 

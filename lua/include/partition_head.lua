@@ -1,31 +1,33 @@
--- The head of a partition: where its log stands and which seen generations it keeps.
+-- The head of a partition: where its log ends, what the ledger holds of it, and which dedup generations exist.
 --
+--- @include "include/fields"
 --- @include "include/replies"
 
-local match = string.match
+local match, integer = string.match, replies.integer
 
--- {epoch, seq, at, flushed_epoch, flushed_seq, generations, veils}, or nil and a refusal.
+-- {epoch, seq, clock, flushed_epoch, flushed_seq, generations, has_hidden}; or nil and a refusal.
 local function read(meta_key)
-  local raw, err = replies.try('HMGET', meta_key, 'epoch', 'seq', 'at', 'flushed', 'generations', 'veils')
-  if not raw then
+  local values, err = replies.try('HMGET', meta_key, fields.EPOCH, fields.SEQ, fields.CLOCK, fields.FLUSHED,
+    fields.GENERATIONS, fields.HAS_HIDDEN)
+  if not values then
     return nil, { 'corrupt', meta_key .. ': ' .. err }
   end
-  if not (raw[1] and raw[2]) then
+  if not (values[1] and values[2]) then
     return nil, { 'unopened', meta_key }
   end
-  local flushed_epoch, flushed_seq = match(raw[4] or '', '^(%d+)-(%d+)$')
+  local flushed_epoch, flushed_seq = match(values[4] or '', '^(%d+)-(%d+)$')
   local head = {
-    epoch = replies.integer(raw[1]), seq = replies.integer(raw[2]), at = replies.integer(raw[3], 0),
-    flushed_epoch = tonumber(flushed_epoch), flushed_seq = tonumber(flushed_seq), generations = raw[5],
-    veils = raw[6],
+    epoch = integer(values[1]), seq = integer(values[2]), clock = integer(values[3], 0),
+    flushed_epoch = tonumber(flushed_epoch), flushed_seq = tonumber(flushed_seq), generations = values[5],
+    has_hidden = values[6],
   }
-  if not (head.epoch and head.seq and head.at and head.flushed_seq and head.generations) then
+  if not (head.epoch and head.seq and head.clock and head.flushed_seq and head.generations) then
     return nil, { 'corrupt', meta_key .. ': a field is not what it should be' }
   end
   return head
 end
 
--- Whether (epoch, seq) a comes after b.
+-- Whether position (epoch, seq) a is after b.
 local function is_after(epoch_a, seq_a, epoch_b, seq_b)
   return epoch_a > epoch_b or (epoch_a == epoch_b and seq_a > seq_b)
 end

@@ -1,6 +1,6 @@
--- Where a score and a member stand on a board, or would stand.
+-- Positions of scores and members that may not be on a board.
 
--- Byte by byte, as a sorted set orders its members; `<` would go by the locale.
+-- Compares byte by byte, as a sorted set orders its members; `>` would go by the locale.
 local function is_above(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -11,7 +11,7 @@ local function is_above(a, b)
   return #a > #b
 end
 
--- How many stand above (score, member), whether it still stands there or not. O(log² n).
+-- How many entries of a board are above (score, member), which may or may not be on it. O(log² n).
 local function count_above(board_key, score, member)
   local low = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
   local high = low + redis.call('ZCOUNT', board_key, score, score)

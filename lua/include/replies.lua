@@ -1,10 +1,11 @@
--- Reads that may meet a key of another type or content: nothing raises, the caller decides.
+-- Replies of commands that may meet a key of another type, or a value that is not what it should be.
 
 local pcall = redis.pcall
 
-local FIELDS_A_CALL_MAX = 2000 -- of a hash, at most: Lua unpacks no more than some thousand arguments
+-- Fields of a hash in one command: Lua unpacks no more than some thousand arguments.
+local FIELDS_A_CALL_MAX = 2000
 
--- The reply, or nil and the error's text.
+-- Runs a command. The reply, or nil and the error's text.
 local function try(...)
   local reply = pcall(...)
   if type(reply) == 'table' and reply.err then
@@ -13,12 +14,12 @@ local function try(...)
   return reply
 end
 
--- An integer held as text within a double's exact range; `default` where there is none; nil for anything else.
-local function integer(held, default)
-  if not held then
+-- The integer in a text, within a double's exact range. `default` for a missing text, nil for any other text.
+local function integer(text, default)
+  if not text then
     return default
   end
-  local number = tonumber(held)
+  local number = tonumber(text)
   if number and number % 1 == 0 and number <= 9007199254740991 and number >= -9007199254740991 then
     return number
   end

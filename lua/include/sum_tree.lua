@@ -1,16 +1,16 @@
--- A tree of sums beside a board, where its namespace keeps bounded sums: how much the keys of the board (its scores, as it
--- keeps them) add up to in each stretch of keys. A stretch of level 0 holds 8 keys side by side, each above it 64 stretches
--- of the level below; level 7 reaches over every key there is. The hash holds those that do not add up to 0: a node's
--- number → the sum as decimal text; `broken` is there where one was found that was no sum.
+-- The sum tree of a board, where its namespace keeps bounded sums. Keys are the scores as the board keeps them. Level 0 has
+-- a node for each 8 neighbouring keys; a node of a level above covers 64 nodes of the level below; a node of level 7 covers
+-- half of all keys there may be. A node's sum is the sum of the keys on the board below it. The hash holds node number ->
+-- sum, as decimal text, for sums that are not 0; the field `broken` says that a node held something else.
 
 local LEAF, FAN, TOP = 8, 64, 7
 
--- Whether what a node holds is a sum: an integer as it is written here, and not 0.
-local function is_sum(held)
-  return #held <= 64 and string.match(held, '^-?[1-9]%d*$') ~= nil
+-- Whether a text is a sum as nodes hold it: a plain integer that is not 0.
+local function is_sum(text)
+  return #text <= 64 and string.match(text, '^-?[1-9]%d*$') ~= nil
 end
 
--- As numbers, which Redis turns into text faster than Lua does.
+-- The number of a node. It stays a number: Redis makes text of it faster than Lua does.
 local function node_of(level, index)
   return index * 8 + level
 end

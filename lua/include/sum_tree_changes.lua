@@ -1,59 +1,63 @@
--- How a batch moves a board's tree of sums (include/sum_tree). Its changes are gathered in the leaves, `low` and, for keys
--- beyond what doubles add up exactly, millions in `high`; they climb the tree when they are written.
+-- The changes of a batch to a board's sum tree (include/sum_tree). They are gathered at the leaves, in `low` and, for keys
+-- that doubles could not add up exactly, in `high`, which counts millions. They climb the tree when they are written.
 --
 --- @include "include/bigint"
+--- @include "include/fields"
 --- @include "include/replies"
 --- @include "include/sum_tree"
 
-local call = redis.call
+local call, LEAF, FAN = redis.call, sum_tree.LEAF, sum_tree.FAN
 
 local MILLION = 1000000
-local LOW_MAX = 3000000000000 -- the keys that 512 users leave and come to add up within ±3.1·10^15
-local MILLIONS_MAX = 4000000000 -- with them, and fifteen digits that are held, within ±8.1·10^15
+-- Keys in `low`: those that 512 users leave and reach add up to no more than ±3.1·10^15.
+local LOW_MAX = 3000000000000
+-- Millions that stay a double: with `low` and a sum of fifteen digits they add up to no more than ±8.1·10^15.
+local MILLIONS_MAX = 4000000000
 
 local function new(key)
   return { key = key, low = {}, high = {} }
 end
 
--- A key joins its stretch (times 1) or leaves it (times −1).
-local function move_key(sums, key, times)
-  local leaf = math.floor(key / sum_tree.LEAF)
+-- Adds a key to its leaf (times: 1) or takes it away (times: -1).
+local function move_key(changes, key, times)
+  local leaf = math.floor(key / LEAF)
   local low = key
   if key > LOW_MAX or key < -LOW_MAX then
     low = key % MILLION
-    sums.high[leaf] = (sums.high[leaf] or 0) + times * (key - low) / MILLION
+    changes.high[leaf] = (changes.high[leaf] or 0) + times * (key - low) / MILLION
   end
-  sums.low[leaf] = (sums.low[leaf] or 0) + times * low
+  changes.low[leaf] = (changes.low[leaf] or 0) + times * low
 end
 
--- From one score, or none, to another.
-local function move_score(sums, old, new, ascending)
+-- Moves a user from one score to another; false or nil: from or to none.
+local function move_score(changes, old, new_score, ascending)
   if old then
-    move_key(sums, ascending and 0 - old or old, -1)
+    move_key(changes, ascending and 0 - old or old, -1)
   end
-  if new then
-    move_key(sums, ascending and 0 - new or new, 1)
+  if new_score then
+    move_key(changes, ascending and 0 - new_score or new_score, 1)
   end
 end
 
-local function climb(changes)
+-- The changes of the level above.
+local function climb(level_changes)
   local parents = {}
-  for index, change in pairs(changes) do
-    local parent = math.floor(index / sum_tree.FAN)
+  for index, change in pairs(level_changes) do
+    local parent = math.floor(index / FAN)
     parents[parent] = (parents[parent] or 0) + change
   end
   return parents
 end
 
--- What a node comes to: a number while it is exact, text beyond. The tree of one that held no sum is broken: it tells
--- none until it is made anew.
-local function raised(sums, held, low, millions)
-  if held and not sum_tree.is_sum(held) then
-    sums.broken = true
+-- The new sum of a node: a number while that is exact, else text. A node that held no sum breaks the tree, which then gives
+-- no sums until it is rebuilt.
+local function new_sum(changes, text, low, millions)
+  if text and not sum_tree.is_sum(text) then
+    changes.is_broken = true
     return 0
   end
-  if not held or #held < 16 then
-    local number = tonumber(held or 0)
+  if not text or #text < 16 then
+    local number = tonumber(text or 0)
     if not millions then
       return number + low
     elseif millions <= MILLIONS_MAX and millions >= -MILLIONS_MAX then
@@ -62,55 +66,55 @@ local function raised(sums, held, low, millions)
   end
   local limbs = bigint.new()
   bigint.add_product(limbs, millions or 0, MILLION)
-  return bigint.sum(held or '0', low, limbs)
+  return bigint.sum(text or '0', low, limbs)
 end
 
--- Writes some nodes, whose changes are given beside them.
-local function write_nodes(sums, nodes, lows, highs)
-  local held, kept, n, gone = call('HMGET', sums.key, unpack(nodes)), {}, 0, {}
+-- Writes nodes whose changes stand beside them.
+local function write_nodes(changes, nodes, lows, highs)
+  local texts, sums, n, zeros = call('HMGET', changes.key, unpack(nodes)), {}, 0, {}
   for i = 1, #nodes do
-    local total = raised(sums, held[i], lows[i], highs[i])
-    if total == 0 or total == '0' then
-      gone[#gone + 1] = nodes[i]
+    local sum = new_sum(changes, texts[i], lows[i], highs[i])
+    if sum == 0 or sum == '0' then
+      zeros[#zeros + 1] = nodes[i]
     else
-      kept[n + 1], kept[n + 2], n = nodes[i], total, n + 2
+      sums[n + 1], sums[n + 2], n = nodes[i], sum, n + 2
     end
   end
   if n > 0 then
-    call('HSET', sums.key, unpack(kept))
+    call('HSET', changes.key, unpack(sums))
   end
-  if gone[1] then
-    call('HDEL', sums.key, unpack(gone))
+  if zeros[1] then
+    call('HDEL', changes.key, unpack(zeros))
   end
 end
 
--- Gathers the nodes of one level; what is gathered is written some at a time. pending: { nodes, lows, highs, n }.
-local function write_level(sums, level, low, high, pending)
+-- Gathers the nodes of a level, and writes them whenever a call is full. pending: { nodes, lows, highs, n }.
+local function write_level(changes, level, low, high, pending)
   for index, change in pairs(low) do
     local millions = high[index] or false
     if change ~= 0 or (millions and millions ~= 0) then
       local n = pending.n + 1
       pending.n, pending.nodes[n], pending.lows[n], pending.highs[n] = n, sum_tree.node_of(level, index), change, millions
       if n == replies.FIELDS_A_CALL_MAX then
-        write_nodes(sums, pending.nodes, pending.lows, pending.highs)
+        write_nodes(changes, pending.nodes, pending.lows, pending.highs)
         pending.n, pending.nodes, pending.lows, pending.highs = 0, {}, {}, {}
       end
     end
   end
 end
 
--- All levels together: few nodes a level would be a pair of calls each.
-local function write(sums)
-  local low, high, pending = sums.low, sums.high, { n = 0, nodes = {}, lows = {}, highs = {} }
+-- Writes all levels together: each level has few nodes, and a pair of calls for each would cost more.
+local function write(changes)
+  local low, high, pending = changes.low, changes.high, { n = 0, nodes = {}, lows = {}, highs = {} }
   for level = 0, sum_tree.TOP do
-    write_level(sums, level, low, high, pending)
+    write_level(changes, level, low, high, pending)
     low, high = climb(low), climb(high)
   end
   if pending.n > 0 then
-    write_nodes(sums, pending.nodes, pending.lows, pending.highs)
+    write_nodes(changes, pending.nodes, pending.lows, pending.highs)
   end
-  if sums.broken then
-    call('HSET', sums.key, 'broken', 1)
+  if changes.is_broken then
+    call('HSET', changes.key, fields.BROKEN, 1)
   end
 end
 

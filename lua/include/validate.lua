@@ -1,4 +1,4 @@
--- The verdict on an entry whose id is unseen, with what the entries before it will have changed in view.
+-- Decides whether an entry applies whose id is new. What the entries before it will change is taken into account.
 --
 --- @include "include/closed_windows"
 --- @include "include/compute"
@@ -9,56 +9,85 @@
 
 local sub = string.sub
 
--- 'applied', 'quarantined', or the code of a refusal and a detail.
+-- The first refusal of what every entry needs: room in the log, readable keys, an open window, and labels that fit.
 --
--- full: as many entries wait for the ledger as the caller lets wait. Everything that would append is then refused: grants,
--- what goes into quarantine, corrections, hides. A duplicate and a refusal append nothing. The persister gives no bound for
--- its own entries, of which a pass makes few: heals (100 a partition; without them a score stays wrong), hides that a
--- server could not finish (a user must not stay visible), and seals (they free memory).
-local function validate(entry, at, full, limits)
-  local namespace = entry.board_set.namespace
-  if namespace.current ~= namespace.version then
-    return 'stale_rules'
+-- A full log refuses everything that it would have to take: grants, also those that go into quarantine, corrections and
+-- visibility entries. The persister sets no limit for its own entries, which are few: heals (without them a score stays
+-- wrong), visibility entries that a server could not finish (a user must not stay visible), and seals (they free memory).
+local function check_state(entry, batch)
+  local namespace, board_set = entry.board_set.namespace, entry.board_set
+  if #batch.applied >= batch.capacity then
+    return 'log_full'
   end
-  if entry.verdict ~= '' then
-    if entry.verdict ~= 'quarantined' then
-      return entry.verdict
-    end
-    return (full and 'log_full') or quotas.check_log_share(entry, limits) or visibility.check(entry) or 'quarantined'
-  end
-  local refusal, detail = full and 'log_full' or quotas.check_log_share(entry, limits), nil
+  local refusal = quotas.check_log_share(entry, batch.quotas)
   if refusal then
     return refusal
   end
-  local fault = entry.board_set.fault or entry.user.fault
+  local fault = board_set.fault or entry.user.fault
   if fault then
     return 'corrupt', fault
   end
-  if closed_windows.is_seal(entry) then
-    return (entry.board_set.closed and 'window_closed') or (closed_windows.is_over(entry) and 'applied') or 'not_over'
-  elseif entry.board_set.closed and not closed_windows.may_pass(entry) then
+  if board_set.is_closed and not closed_windows.may_pass(entry) then
     return 'window_closed'
   end
-  for _, label in ipairs(entry.label_set.labels) do
-    if not namespaces.has_room(namespace, label) then
-      return sub(label, 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'
+  local labels = entry.label_set.labels
+  for i = 1, #labels do
+    if not namespaces.has_room(namespace, labels[i]) then
+      return sub(labels[i], 1, 1) == 'c' and 'too_many_categories' or 'too_many_sources'
     end
   end
-  local is_plain = entry.ops == '' and not entry.user.visibility
-  refusal = (not is_plain and visibility.check(entry)) or compute.run(entry) or (not compute.fits(entry) and 'score_overflow')
-  if not refusal and (entry.ops == '' or entry.ops == 'b') then
-    refusal, detail = quotas.check_growth(entry, limits)
+  return nil
+end
+
+-- A grant that the caller wants in quarantine moves nothing.
+local function validate_quarantine(entry, batch)
+  return #batch.applied >= batch.capacity and 'log_full' or quotas.check_log_share(entry, batch.quotas)
+    or visibility.check(entry) or 'quarantined'
+end
+
+local function validate_seal(entry)
+  return entry.board_set.is_closed and 'window_closed' or closed_windows.is_over(entry) and 'applied' or 'not_over'
+end
+
+-- Checks a grant against velocities, and counts it there.
+local function check_velocity(entry, now)
+  local namespace = entry.board_set.namespace
+  local limits = namespace.velocity_limits
+  if not velocity.is_within(limits, entry.user, entry.amount, now) then
+    return namespace.quarantines and 'quarantined' or 'velocity'
+  end
+  velocity.count(limits, entry.user, entry.amount)
+  return 'applied'
+end
+
+-- 'applied', 'quarantined', or the code of a refusal and its detail. Leaves the new values in batch.new_values.
+local function validate(entry, batch)
+  local namespace, ops = entry.board_set.namespace, entry.ops
+  if namespace.current_version ~= namespace.version then
+    return 'stale_rules'
+  end
+  if entry.verdict ~= '' then
+    return entry.verdict == 'quarantined' and validate_quarantine(entry, batch) or entry.verdict
+  end
+  local refusal, detail = check_state(entry, batch)
+  if refusal then
+    return refusal, detail
+  end
+  if closed_windows.is_seal(entry) then
+    return validate_seal(entry)
+  end
+  local is_plain = ops == ''
+  if not is_plain or entry.user.visibility then
+    refusal = visibility.check(entry)
+  end
+  refusal = refusal or compute(entry, batch.new_values)
+  if not refusal and (is_plain or ops == 'b') then
+    refusal, detail = quotas.check_growth(entry, batch.quotas)
   end
   if refusal then
     return refusal, detail
   end
-  if namespace.velocity_limits and entry.ops == '' then
-    if not velocity.is_within(namespace.velocity_limits, entry.user, entry.amount, at) then
-      return namespace.quarantines and 'quarantined' or 'velocity'
-    end
-    velocity.count(namespace.velocity_limits, entry.user, entry.amount)
-  end
-  return 'applied'
+  return is_plain and namespace.velocity_limits and check_velocity(entry, batch.now) or 'applied'
 end
 
 return validate

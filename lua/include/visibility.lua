@@ -1,29 +1,31 @@
--- Users who are off the boards. A veil is what a hash of hidden users says of one, `<version> <state>`: `hidden` (their
--- scores stand among their balances), `back` (they come back: a score may stand in either place) or `erasing` (they leave
--- both, and nothing is granted to them). Who has a veil is looked for in both places and put where it says.
--- There is a hash of the whole deployment and one of each namespace. Of two veils the one that hides more holds; of one who
--- is being erased no other counts.
+-- Visibility of users. A hash holds `<version> <state>` for each user who has a state:
+--   hidden     the user is on no board; their scores are kept among their balances
+--   returning  the user comes back: some scores may still be among the balances
+--   erasing    the user is being erased: scores leave both places, and nothing is granted
+-- A user with a state is looked for on the board and among the balances, and put where the state says.
+-- The deployment has such a hash, and each namespace has one. The state that hides more wins; beside `erasing` no other counts.
 --
 --- @include "include/replies"
 
 local match, sub = string.match, string.sub
 
-local STRENGTH = { back = 1, hidden = 2, erasing = 3 }
+local STRENGTH = { returning = 1, hidden = 2, erasing = 3 }
 
--- nil, or a refusal. Fills user.veil, and the versions of the veils of those who have one; the deployment's come first.
+-- Fills user.visibility, and user.visibility_versions: the versions of all states of the user. Call it for the deployment
+-- first. nil, or a refusal.
 local function read(hidden_key, users)
   local names = {}
   for i = 1, #users do
     names[i] = users[i].name
   end
-  local held, err = replies.try('HMGET', hidden_key, unpack(names))
-  if not held then
+  local values, err = replies.try('HMGET', hidden_key, unpack(names))
+  if not values then
     return { 'corrupt', hidden_key .. ': ' .. err }
   end
   for i = 1, #names do
-    if held[i] then
+    if values[i] then
       local user = users[i]
-      local version, state = match(held[i], '^(%d+) (%l+)$')
+      local version, state = match(values[i], '^(%d+) (%l+)$')
       if not STRENGTH[state] then
         return { 'corrupt', hidden_key .. ': a state is not what it should be' }
       end
@@ -39,7 +41,7 @@ local function read(hidden_key, users)
   return nil
 end
 
--- nil, or a refusal. The veils of a batch's users in their own namespaces, where anybody is hidden there.
+-- The same for the namespaces of a batch in which somebody is hidden. nil, or a refusal.
 local function read_in_namespaces(batch)
   for _, namespace in ipairs(batch.namespaces) do
     if namespace.has_hidden then
@@ -58,20 +60,20 @@ local function read_in_namespaces(batch)
   return nil
 end
 
--- Whether a user may stand on boards.
+-- Whether a user may be on boards.
 local function is_visible(user)
-  return not user.visibility or user.visibility == 'back'
+  return not user.visibility or user.visibility == 'returning'
 end
 
--- The code of a refusal, or nil. What moves a user (moves: `h<version>`) is taken under the very veil it was made for; of
--- one who is being erased nothing else is taken, but for what takes a duplicate back (`t…`).
+-- The code of a refusal, or nil. A visibility entry (ops: `h<version>`) applies only at the state version it was planned
+-- for. For a user who is being erased, only heals pass (ops: `t…`).
 local function check(entry)
-  local user, first = entry.user, sub(entry.ops, 1, 1)
-  if first == 'h' then
+  local user, kind = entry.user, sub(entry.ops, 1, 1)
+  if kind == 'h' then
     local versions = user.visibility_versions
-    return not (versions and versions[sub(entry.ops, 2)]) and 'stale_veil' or nil
+    return not (versions and versions[sub(entry.ops, 2)]) and 'stale_visibility' or nil
   end
-  return user.visibility == 'erasing' and first ~= 't' and 'user_erasing' or nil
+  return user.visibility == 'erasing' and kind ~= 't' and 'user_erasing' or nil
 end
 
 return { read = read, read_in_namespaces = read_in_namespaces, is_visible = is_visible, check = check }

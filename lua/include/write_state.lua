@@ -1,65 +1,47 @@
--- The write pass. Only the first XADD may fail (Redis full or read-only), and then nothing has been written.
+-- Writes what a batch has changed. Only the first XADD may fail (Redis is full or read-only); then nothing has been written.
 --
 --- @include "include/balances"
 --- @include "include/board_totals"
 --- @include "include/boards"
 --- @include "include/dedup"
+--- @include "include/fields"
 --- @include "include/namespaces"
 --- @include "include/quotas"
 --- @include "include/replies"
 --- @include "include/sum_tree_changes"
 --- @include "include/velocity"
 
-local call, pcall, format = redis.call, redis.pcall, string.format
+local call, pcall, format, FIELDS_A_CALL_MAX = redis.call, redis.pcall, string.format, replies.FIELDS_A_CALL_MAX
 
-local function append(log_key, entry)
-  return pcall('XADD', log_key, entry.stream_id, 'd', entry.digest, 'e', entry.body, 'r', entry.result)
+-- nil, or a refusal.
+local function write_log(log_key, entries)
+  for i, entry in ipairs(entries) do
+    local reply = pcall('XADD', log_key, entry.position, 'd', entry.digest, 'e', entry.body, 'r', entry.result)
+    if i == 1 and type(reply) == 'table' and reply.err then
+      return { 'unwritable', tostring(reply.err) }
+    end
+  end
+  return nil
 end
 
-local function mark_seen(seen_keys, applied)
+local function write_dedup(dedup_keys, entries)
   local args, n = {}, 0
-  for _, entry in ipairs(applied) do
-    args[n + 1], args[n + 2], n = entry.id, entry.digest .. entry.stream_id, n + 2
+  for _, entry in ipairs(entries) do
+    args[n + 1], args[n + 2], n = entry.id, entry.digest .. entry.position, n + 2
     if entry.claim then
-      args[n + 1], args[n + 2], n = entry.claim, entry.request_digest .. entry.stream_id, n + 2
+      args[n + 1], args[n + 2], n = entry.claim, entry.request_digest .. entry.position, n + 2
     end
   end
-  call('HSET', seen_keys[1], unpack(args))
-  for _, entry in ipairs(applied) do
+  call('HSET', dedup_keys[1], unpack(args))
+  for _, entry in ipairs(entries) do
     if entry.freed then
-      dedup.free(seen_keys, entry.freed)
+      dedup.free(dedup_keys, entry.freed)
     end
   end
 end
 
--- Boards of one archived window have one version.
-local function raise_archived(board)
-  local raised = board.namespace.archived_versions
-  if board.version > (raised[board.window] or 0) then
-    raised[board.window] = board.version
-    namespaces.set(board.namespace, 'x:' .. board.window, format('a %d', board.version))
-  end
-end
-
--- How many fields are new.
-local function write_fields(namespace, fields)
-  local added = 0
-  for first = 1, #fields, replies.FIELDS_A_CALL_MAX do
-    added = added + call('HSET', namespace.key, unpack(fields, first, math.min(first + replies.FIELDS_A_CALL_MAX - 1, #fields)))
-  end
-  return added
-end
-
--- nil, or a refusal where nothing could be written.
-local function write_state(batch, seq, log_key, meta_key, seen_keys)
-  for i, entry in ipairs(batch.applied) do
-    local added = append(log_key, entry)
-    if i == 1 and type(added) == 'table' and added.err then
-      return { 'unwritable', tostring(added.err) }
-    end
-  end
-  mark_seen(seen_keys, batch.applied)
-  for _, board_set in ipairs(batch.board_sets) do
+local function write_boards(board_sets)
+  for _, board_set in ipairs(board_sets) do
     if board_set.changed_users[1] then
       for _, board in ipairs(board_set.boards) do
         if board.is_changed then
@@ -68,34 +50,72 @@ local function write_state(batch, seq, log_key, meta_key, seen_keys)
       end
     end
   end
-  for _, board in ipairs(batch.boards) do
-    if board.version and board.closed == 'a' then
-      raise_archived(board)
+end
+
+-- The boards of an archived window have one version: the highest.
+local function set_archived_version(board)
+  local versions = board.namespace.archived_versions
+  if board.version > (versions[board.window] or 0) then
+    versions[board.window] = board.version
+    namespaces.set(board.namespace, fields.WINDOW_STATE .. board.window, format('a %d', board.version))
+  end
+end
+
+local function write_versions_and_sums(all_boards)
+  for _, board in ipairs(all_boards) do
+    local namespace = board.namespace
+    if board.version and board.window_state == 'a' then
+      set_archived_version(board)
     elseif board.version then
-      local fields = board.may_be_new and board.namespace.version_fields or board.namespace.changed_fields
-      fields[#fields + 1], fields[#fields + 2] = 'v:' .. board.name, board.version
+      local changed = board.may_be_new and namespace.version_fields or namespace.changed_fields
+      changed[#changed + 1], changed[#changed + 2] = fields.BOARD_VERSION .. board.name, board.version
     end
-    if board.totals and board.totals.changed then
-      namespaces.set(board.namespace, 't:' .. board.name, board_totals.text(board.totals))
+    if board.totals and board.totals.has_changed then
+      namespaces.set(namespace, fields.BOARD_TOTALS .. board.name, board_totals.text(board.totals))
     end
-    if board.sums and next(board.sums.low) then
-      sum_tree_changes.write(board.sums)
+    if board.sum_tree and next(board.sum_tree.low) then
+      sum_tree_changes.write(board.sum_tree)
     end
   end
-  local scratch = {}
-  for _, user in ipairs(batch.users) do
+end
+
+local function write_users(users)
+  local args = {}
+  for _, user in ipairs(users) do
     if user.is_changed then
-      balances.write(user, scratch)
+      balances.write(user, args)
       if user.velocity_limits then
         velocity.write(user)
       end
     end
   end
+end
+
+-- How many of the fields are new.
+local function write_fields(namespace, pairs_of_fields)
+  local added = 0
+  for first = 1, #pairs_of_fields, FIELDS_A_CALL_MAX do
+    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #pairs_of_fields)
+    added = added + call('HSET', namespace.key, unpack(pairs_of_fields, first, last))
+  end
+  return added
+end
+
+-- nil, or a refusal where nothing could be written. seq: that of the last entry.
+local function write_state(batch, seq, log_key, meta_key, dedup_keys)
+  local refusal = write_log(log_key, batch.applied)
+  if refusal then
+    return refusal
+  end
+  write_dedup(dedup_keys, batch.applied)
+  write_boards(batch.board_sets)
+  write_versions_and_sums(batch.boards)
+  write_users(batch.users)
   for _, namespace in ipairs(batch.namespaces) do
     quotas.write_counts(namespace, write_fields(namespace, namespace.version_fields))
     write_fields(namespace, namespace.changed_fields)
   end
-  call('HSET', meta_key, 'seq', seq, 'at', batch.at)
+  call('HSET', meta_key, fields.SEQ, seq, fields.CLOCK, batch.now)
   return nil
 end
 

@@ -143,7 +143,7 @@ def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, h
     late = hand.entries(old)
     hand.do(UNHIDE)
     before = partition.dump()
-    assert partition.codes(*late) == ["stale_veil", "stale_veil"]
+    assert partition.codes(*late) == ["stale_visibility", "stale_veil"]
     assert hand.run(state_call(P, old)) == 0
     assert partition.dump() == before, "an earlier state that comes late takes no later one's place"
     hand.run(clear_state_call(P, old))
@@ -151,7 +151,7 @@ def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, h
     hand.run(clear_state_call(P, old._replace(version=2)))
     assert not partition.store.exists(keys.hidden(P))
     assert not partition.store.hexists(keys.meta(P), "veils")
-    assert partition.codes(*late) == ["stale_veil", "stale_veil"]
+    assert partition.codes(*late) == ["stale_visibility", "stale_veil"]
     assert hand.run(state_call(P, old)) == -1, "a server that slept must not bring an erased name back"
     assert not partition.store.exists(keys.hidden(P))
     assert hand.run(state_call(P, old, sure=True)) == 1
@@ -281,7 +281,7 @@ def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: H
     partition.call(partition.entry("g1"))
     late = hand.entries(hand.desired_state(HIDE, ns=7))
     erase = hand.desired_state(ERASE)
-    assert partition.codes(*late) == ["stale_veil", "stale_veil"], "it would name the user behind the last entry"
+    assert partition.codes(*late) == ["stale_visibility", "stale_veil"], "it would name the user behind the last entry"
     assert partition.codes(*hand.entries(erase)) == ["applied", "applied"]
     assert partition.codes(partition.entry("g2")) == ["user_erasing"]
     assert (hand.board(), hand.kept()) == ([], None)

@@ -9,7 +9,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused
 from ..model.profile import NamespaceProfile, fold_name
 from ..settings import Settings
-from ..store import keys
+from ..store import fields, keys
 from ..store.changes import BUMP, NAME
 from ..store.namespace_cache import PUBLISH, namespace_from_row, publish_calls
 from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
@@ -130,7 +130,7 @@ async def _publish_states(postgres: Postgres, link: RedisConnection, partitions:
 
 
 async def _check_opened(link: RedisConnection, opened: list[int]) -> None:
-    replies = await link.run([("HMGET", keys.meta(p), "epoch", "seq") for p in opened])
+    replies = await link.run([("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ) for p in opened])
     lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
     if lost:
         raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: recover them")

@@ -27,7 +27,7 @@ from ..model.namespace import (
     rule_locked,
 )
 from ..model.text import check_namespace_name
-from ..store import keys
+from ..store import fields, keys
 from ..store.changes import Changed
 from ..store.log import has_entries
 from ..store.namespace_cache import (
@@ -165,11 +165,11 @@ class NamespaceHandlers:
         return await has_entries(self._batcher, self._postgres, namespace.partition, namespace.id)
 
     async def _drop_sums(self, namespace: Namespace) -> None:
-        """Nobody writes trees of sums any more: what they were kept by is an older version. The next change does what
-        broke off."""
+        """Deletes the sum trees once bounded_sums is off. Writers with older rules are already refused; a retry of PUT
+        finishes an interrupted deletion."""
         p, ns = namespace.partition, namespace.id
-        fields = await self._batcher.call(("HKEYS", keys.space(p, ns)))
-        trees = [keys.sums(p, ns, field[2:].decode()) for field in fields if field[:2] == b"v:"]
+        names = [name.decode() for name in await self._batcher.call(("HKEYS", keys.namespace(p, ns)))]
+        trees = [keys.sum_tree(p, ns, name[2:]) for name in names if name.startswith(fields.BOARD_VERSION)]
         for first in range(0, len(trees), _KEYS_A_CALL):
             await self._batcher.call(("UNLINK", *trees[first : first + _KEYS_A_CALL]))
 
@@ -178,7 +178,7 @@ class NamespaceHandlers:
         try:
             # No plan by earlier rules lands behind the version, and none by these before the directory tells them.
             await self._batcher.call(version_call(namespace.partition, namespace.id, namespace.version))
-            seq = await self._batcher.call(("HGET", keys.meta(namespace.partition), "seq"))
+            seq = await self._batcher.call(("HGET", keys.meta(namespace.partition), fields.SEQ))
             since = None if seq is None else int(seq)
             known = msgspec.structs.replace(namespace, rules_from_seq=since)
             await self._publish(namespace.name, publish_calls(known))

@@ -15,8 +15,7 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
-from ..store import keys
-from ..store.changes import PROFILES_FIELD
+from ..store import fields, keys
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import name_call, own_name_call, tell_named
 from ..store.read_batcher import ReadBatcher
@@ -65,7 +64,7 @@ class ProfileHandlers:
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
         await self._show(name_call(user, row["version"], profile))
         # A round tells the number as it was when the round began: this server drops what it kept before it answers.
-        await self._batcher.call(("HGET", keys.DEPLOYMENT, PROFILES_FIELD))
+        await self._batcher.call(("HGET", keys.DEPLOYMENT, fields.PROFILES))
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 

@@ -4,7 +4,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings
-from ..store import keys
+from ..store import fields, keys
 from ..store.apply import CallRefused
 from ..store.partitions import read_deployment, read_head
 
@@ -38,7 +38,7 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
         head = await read_head(link, p)
     except CallRefused as refusal:
         return f"Redis lost its head ({refusal}): its boards are not to be believed"
-    (last,) = await link.run([("HGET", keys.meta(p), "seq")])
+    (last,) = await link.run([("HGET", keys.meta(p), fields.SEQ)])
     if (head.epoch, int(last)) < (epoch, seq):
         return f"Redis ends at {head.epoch}-{int(last)}, the ledger at {epoch}-{seq}: Redis lost entries"
     if seq == 0:

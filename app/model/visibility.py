@@ -14,7 +14,7 @@ ERASE = "erase"
 RELEASE = "release"  # the state goes from Redis: nothing hangs on it any more
 
 # A wish → the state that the script reads of its user.
-STATES = {HIDE: "hidden", UNHIDE: "back", ERASE: "erasing"}
+STATES = {HIDE: "hidden", UNHIDE: "returning", ERASE: "erasing"}
 
 #: Boards that one entry takes a user off: each is a move in one call, and others wait for that call.
 BOARDS_AN_ENTRY_MAX = 100

@@ -15,7 +15,7 @@ from ..drivers.scripts import load
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, place_from_digits
-from ..store import keys
+from ..store import fields, keys
 from ..store.namespace_cache import namespace_from_row
 from ..store.namespace_fields import boards_of_window
 from .faults import ARCHIVE as ARCHIVE_FAILS
@@ -232,12 +232,12 @@ async def _publish(
 ) -> None:
     """From here on the window is read in its archive: at the highest version that one of its boards had, or has now."""
     p, ns = namespace.partition, namespace.id
-    times = [keys.times] if namespace.rules.aggregation == "latest" else []
-    kinds = (keys.board, keys.orders, keys.scores, keys.sums, *times)
+    times = [keys.grant_times] if namespace.rules.aggregation == "latest" else []
+    kinds = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree, *times)
     gone = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden]
     told = [part for entry in versions.items() for part in entry]
-    await _ask(link, evalsha(ARCHIVE, [keys.space(p, ns), *gone, *balances], [window, len(gone), *told]))
+    await _ask(link, evalsha(ARCHIVE, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *told]))
 
 
 async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:
@@ -279,8 +279,8 @@ async def _hidden_entries(
     p, ns, found = namespace.partition, namespace.id, []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]
-        kept: list[Call] = [("HGET", keys.balances(p, ns) + user, f"h:{board}") for user in group]
-        *scores, orders = await link.run([*kept, ("HMGET", keys.orders(p, ns, board), *group)])
+        kept: list[Call] = [("HGET", keys.balances(p, ns) + user, fields.HIDDEN_SCORE + board) for user in group]
+        *scores, orders = await link.run([*kept, ("HMGET", keys.tie_prefixes(p, ns, board), *group)])
         for user, score, digits in zip(group, scores, orders, strict=True):
             if isinstance(score, bytes):
                 since = place_from_digits(digits or b"", namespace.rules.tie_break) or 0

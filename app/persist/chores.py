@@ -4,7 +4,7 @@ from ..drivers.redis import Call, RedisConnection, ask, evalsha
 from ..drivers.scripts import load
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
-from ..store import keys
+from ..store import fields, keys
 from ..store.partitions import read_head
 from .ledger_session import LedgerOffset
 
@@ -17,8 +17,8 @@ async def maintain(link: RedisConnection, p: int, offset: LedgerOffset, settings
     newest, _, _ = head.generations.partition(",")
     oldest = head.generations.rpartition(",")[2]
     generation_us = settings.seen_generation_s * 1_000_000
-    names = [keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)]
+    names = [keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)]
     bounds: Call = [head.epoch, head.generations, generation_us, settings.seen_generation_entries_max]
     await ask(link, evalsha(ROTATE, names, bounds))
-    seq = await ask(link, ("HGET", keys.meta(p), "seq"))
+    seq = await ask(link, ("HGET", keys.meta(p), fields.SEQ))
     PERSIST_LAG.labels(str(p)).set(int(seq) - offset.seq)

@@ -15,7 +15,7 @@ from ..model.correction import state_from_entry
 from ..model.entry import GRANT, HEAL, SEAL, PlannedEntry, entry_id
 from ..model.namespace import Namespace
 from ..model.visibility import ERASE, HIDE, UNHIDE
-from ..store import apply, keys
+from ..store import apply, fields, keys
 from ..store.partitions import read_head
 from .faults import HEAL as HEAL_FAILS
 from .faults import Faults, WorkUnit, is_lost
@@ -87,7 +87,7 @@ async def _heal_user(
 ) -> None:
     """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
-    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
+    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
     version, seq = await link.run(calls)
     for reply in (version, seq):
         if isinstance(reply, Exception):

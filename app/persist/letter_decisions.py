@@ -15,7 +15,7 @@ from ..model.cell_ops import CellOps, cells_of, plan_ops
 from ..model.correction import GrantState, state_from_entry
 from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, LogEntry, PlannedEntry, entry_id, freed_by
 from ..model.namespace import Namespace
-from ..store import apply, keys
+from ..store import apply, fields, keys
 from ..store.partitions import read_head
 from .faults import DEAD_LETTER, Faults, WorkUnit
 from .ledger_row import unpack
@@ -66,7 +66,7 @@ async def _carry_out(
 ) -> None:
     """Where the user has changed since the ledger's last entry, it is for a later pass."""
     namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
-    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, "seq"))
+    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
     version, seq = await link.run(calls)
     for reply in (version, seq):
         if isinstance(reply, Exception):

@@ -60,7 +60,7 @@ class NamespaceDropper:
         due = [held for held in found if self._faults.is_due(_unit(*held[:2]))]
         for p, namespace_id, version in due:
             await _run(link, version_call(p, namespace_id, version))
-            await _run(link, ("HDEL", keys.NAMED, str(namespace_id)))
+            await _run(link, ("HDEL", keys.NAMESPACES_WITH_PROFILES, str(namespace_id)))
         self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
         self._cursor, self._scanned = b"0", False
 

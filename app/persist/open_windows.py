@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from ..drivers.redis import RedisConnection, RedisRefused, evalsha
 from ..drivers.scripts import load
 from ..model.namespace import Namespace
-from ..store import keys
+from ..store import fields, keys
 from ..store.boards import base_of
 from ..store.namespace_fields import fields_of
 from .ledger_row import LedgerRow
@@ -68,16 +68,16 @@ async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
     """The windows with a board that are not closed. What an earlier version left of archived windows goes."""
     boards: dict[str, list[str]] = defaultdict(list)
     closed: dict[str, str] = {}
-    async for field, value in fields_of(link, namespace):
-        if field.startswith("v:"):
-            boards[base_of(field[2:])].append(field[2:])
-        elif field.startswith("x:"):
-            closed[field[2:]] = value
+    async for name, value in fields_of(link, namespace):
+        if name.startswith(fields.BOARD_VERSION):
+            boards[base_of(name[2:])].append(name[2:])
+        elif name.startswith(fields.WINDOW_STATE):
+            closed[name[2:]] = value
     left = [window for window in boards if closed.get(window, "").startswith("a")]
     for window in left:
         names = [part for board in boards[window] for part in (board, 0)]
-        space = keys.space(namespace.partition, namespace.id)
-        (reply,) = await link.run([evalsha(ARCHIVE, [space], [window, 0, *names])])
+        namespace_key = keys.namespace(namespace.partition, namespace.id)
+        (reply,) = await link.run([evalsha(ARCHIVE, [namespace_key], [window, 0, *names])])
         if isinstance(reply, Exception):
             raise RedisRefused(str(reply))
     return boards.keys() - closed.keys()

@@ -10,7 +10,7 @@ from typing import Any
 from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
 from ..model.entry import GRANT, PlannedEntry
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
-from ..store import apply, keys
+from ..store import apply, fields, keys
 from ..store.apply import CallRefused, Outcome
 from ..store.partitions import read_head
 from ..store.profile_cache import forget_name_call, forget_own_name_call
@@ -71,7 +71,7 @@ class VisibilityWorker:
         at = (intent.version, p)
         if at not in self._marks:
             # Whatever was applied before the state was there is in the ledger from this seq on.
-            self._marks[at] = int(await self._call(("HGET", keys.meta(p), "seq")))
+            self._marks[at] = int(await self._call(("HGET", keys.meta(p), fields.SEQ)))
         if offset.seq < self._marks[at]:
             return False
 
@@ -103,7 +103,7 @@ class VisibilityWorker:
         if await session.deleted_namespaces([p]):
             return False  # Their keys go first.
         for ns in {entry.namespace.id for entry in entries}:
-            gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.space(p, ns)]
+            gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.namespace(p, ns)]
             await self._call(evalsha(FORGET, gone, []))
         return True
 

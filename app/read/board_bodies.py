@@ -14,6 +14,7 @@ from ..model.score import UNITS_MAX
 from ..model.stats import band_of
 from ..model.streak import Days, streak_of
 from ..model.windows import Window
+from ..store import fields
 from ..store.boards import BoardPage, BoardRow, ScoreRank, UserRank
 from ..store.profile_cache import NO_PROFILE, DisplayProfile
 
@@ -87,11 +88,11 @@ def totals_body(namespace: Namespace, user: str, balances: dict[str, int]) -> di
     """What a user has in a namespace."""
     return {
         "user_id": user,
-        "score": namespace.number(balances.get("total", 0)),
-        "grants": balances.get("count", 0),
-        "categories": _by_label(namespace, balances, "c:"),
-        "sources": _by_label(namespace, balances, "s:"),
-        "last_granted_at": rfc3339(balances.get("last")),
+        "score": namespace.number(balances.get(fields.TOTAL, 0)),
+        "grants": balances.get(fields.COUNT, 0),
+        "categories": _by_label(namespace, balances, fields.CATEGORY),
+        "sources": _by_label(namespace, balances, fields.SOURCE),
+        "last_granted_at": rfc3339(balances.get(fields.LAST)),
     }
 
 

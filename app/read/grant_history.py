@@ -17,7 +17,7 @@ from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
 from ..model.visibility import visible_name
 from ..model.windows import Window
-from ..store import keys
+from ..store import fields, keys
 from ..store.log import counted_at, lag_behind
 from ..store.read_batcher import ReadBatcher
 
@@ -83,7 +83,7 @@ class GrantHistory:
     async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
         """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
         balances = keys.balances(namespace.partition, namespace.id) + user
-        last, pauses = int(await self._batcher.call(("HGET", balances, "seq")) or 0), Pauses(COUNTED_S_MAX)
+        last, pauses = int(await self._batcher.call(("HGET", balances, fields.SEQ)) or 0), Pauses(COUNTED_S_MAX)
         while True:
             offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
             if (offset is not None and offset["seq"] >= last) or pauses.are_over:

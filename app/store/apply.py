@@ -51,8 +51,8 @@ class PartitionHead:
 class Outcome:
     """One entry's outcome. Scores in units.
 
-    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_visibility`, `key_used`, `not_over` (a seal that
-    comes too early), or a key of model.errors.OUTCOMES.
+    `code` is `applied`, `quarantined`, `duplicate`, `stale_user`, `stale_visibility`, `key_used`, `not_over` (a seal
+    that comes too early), or a key of model.errors.OUTCOMES.
     """
 
     code: str
@@ -125,8 +125,8 @@ def pack(
             keys.meta(p),
             keys.rules(p),
             keys.hidden(p),
-            *(keys.seen(p, generation) for generation in generations),
-            *(key for ns in spaces for key in (keys.space(p, ns), keys.hidden_in(p, ns))),
+            *(keys.dedup(p, generation) for generation in generations),
+            *(key for ns in spaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
             *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),
             *(_with_days(p, users, user_spaces, user_names) if with_days else users),
         ],
@@ -174,13 +174,13 @@ def _text(bound: int | None) -> str:
 def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
     yield keys.board(p, namespace.id, window)
     if namespace.rules.tie_break != "none":
-        yield keys.orders(p, namespace.id, window)
+        yield keys.tie_prefixes(p, namespace.id, window)
     if namespace.rules.ranking == "dense":
-        yield keys.scores(p, namespace.id, window)
+        yield keys.distinct_scores(p, namespace.id, window)
     if namespace.rules.bounded_sums:
-        yield keys.sums(p, namespace.id, window)
+        yield keys.sum_tree(p, namespace.id, window)
     if namespace.rules.aggregation == "latest":
-        yield keys.times(p, namespace.id, window)
+        yield keys.grant_times(p, namespace.id, window)
 
 
 def read(reply: Any) -> list[Outcome]:

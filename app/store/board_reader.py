@@ -13,7 +13,7 @@ from ..model.percentile import position_of
 from ..model.sample import draw_sample
 from ..model.stats import ranks_within
 from ..model.tie_break import DIGITS, member_of, place_from_digits
-from . import keys
+from . import fields, keys
 from .boards import BoardPage, BoardRow, ScoreRank, board_call, is_archived, read_board, read_score
 from .read_batcher import ReadBatcher
 
@@ -79,7 +79,7 @@ class BoardReader:
         if shown.places:
             return shown.places[0].units
         kept = keys.balances(namespace.partition, namespace.id) + user
-        held = await self._batcher.call(("HGET", kept, f"h:{board}"))
+        held = await self._batcher.call(("HGET", kept, fields.HIDDEN_SCORE + board))
         if held is not None:
             return int(held)
         rows = await self._postgres.fetch("get_archive_rows_by_name", namespace.id, board, [user])

@@ -9,7 +9,7 @@ from ..drivers.scripts import load
 from ..model.errors import Invalid, Recovering
 from ..model.namespace import Namespace
 from ..model.streak import Days, days_of
-from . import keys
+from . import fields, keys
 
 BOARD = load("read_board")
 PICK = load("read_board_sample")
@@ -19,6 +19,8 @@ STANDING = load("read_user_ranks")
 TOTALS = load("read_user_totals")
 USERS = load("read_user_activity")
 VERSIONS = load("read_board_versions")
+#: Beginnings of a user's fields that are no balances.
+_NO_BALANCES = (fields.VELOCITY, fields.HIDDEN_SCORE, fields.TIME)
 READS = (BOARD, PICK, PLACE, SCORE, STANDING, TOTALS, USERS, VERSIONS)
 
 
@@ -78,7 +80,7 @@ def board_call(
     ten-thousandths of a percent, random and a fraction an entry, bands and the shares up to which they go; behind a
     page's limit may stand the lowest and highest key. O(log n + entries). ranking: another than the namespace's own."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
+    names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     kept = int(rules.ranking == "dense")
     script = PICK if view[0] in ("percentile", "random", "bands") else BOARD
     return evalsha(script, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
@@ -87,14 +89,14 @@ def board_call(
 def score_call(namespace: Namespace, window: str, units: int, ranking: str | None = None) -> Call:
     """Where a score stands on a board, or would stand. O(log n). ranking: another than the namespace's own."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    names = (keys.board(p, ns, window), keys.space(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
+    names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     return evalsha(
         SCORE, names, [window, ranking or rules.ranking, int(rules.ranking == "dense"), namespace.sign * units]
     )
 
 
 def _extra_keys(p: int, ns: int, window: str) -> tuple[str, str]:
-    return keys.orders(p, ns, window), keys.scores(p, ns, window)
+    return keys.tie_prefixes(p, ns, window), keys.distinct_scores(p, ns, window)
 
 
 def is_archived(reply: Any) -> bool:
@@ -138,7 +140,7 @@ def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
     args: list[str | int] = []
     for namespace_id, run in groupby(boards, lambda board: board[0]):
         windows = [window for _, window in run]
-        spaces.append(keys.space(partition, namespace_id))
+        spaces.append(keys.namespace(partition, namespace_id))
         args += [len(windows), *windows]
     return evalsha(VERSIONS, [keys.meta(partition), *spaces], args)
 
@@ -163,7 +165,11 @@ def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, li
     check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
-    balances = {field.decode(): int(value) for field, value in pairs if not field.startswith((b"v:", b"h:", b"g"))}
+    balances = {
+        name: int(value)
+        for name, value in ((raw.decode(), value) for raw, value in pairs)
+        if not name.startswith(_NO_BALANCES)
+    }
     flat = iter(reply[4:])
     ranks = [
         None

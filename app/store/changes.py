@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 
 from ..drivers.redis import Call, evalsha
 from ..drivers.scripts import load
-from . import keys
+from . import fields, keys
 
 #: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
 KEPT_MAX = 512
 
 BUMP = load("bump_counter")
 NAME = load("write_profile")
-PROFILES_FIELD = "profiles"
 #: A change without a name: every process drops all that it keeps of namespaces and keys.
-ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], ["changes"])
+ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], [fields.CHANGES])
 
 _NAMESPACE, _KEY = "n", "k"
 
@@ -63,7 +62,7 @@ def key_changed(key_id: str) -> Call:
 
 
 def _changed(what: str) -> Call:
-    return evalsha(BUMP, [keys.DEPLOYMENT], ["changes", KEPT_MAX, what])
+    return evalsha(BUMP, [keys.DEPLOYMENT], [fields.CHANGES, KEPT_MAX, what])
 
 
 def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
@@ -73,7 +72,7 @@ def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes,
     return evalsha(NAME, [key, counted_in], [user, value, field, KEPT_MAX, erased])
 
 
-def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = "changes") -> Call | None:
+def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = fields.CHANGES) -> Call | None:
     """The call that asks what changed between two values of a counter; None where that is not kept any more."""
     if before < 0 or not 0 < now - before <= KEPT_MAX:
         return None

@@ -8,7 +8,7 @@ import msgspec
 
 from ..drivers.postgres import Postgres
 from ..model.errors import Recovering, StoreUnavailable
-from . import keys
+from . import fields, keys
 from .read_batcher import ReadBatcher
 
 #: Entries behind the ledger that one question looks through: 3 MB of plain ones, a second's work of a busy partition.
@@ -53,16 +53,16 @@ def _place(hit: bytes) -> tuple[int, int]:
 
 async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
     """What each generation that is kept holds of some ids."""
-    generations = await batcher.call(("HGET", keys.meta(p), "generations"))
+    generations = await batcher.call(("HGET", keys.meta(p), fields.GENERATIONS))
     if generations is None:
         raise Recovering(f"partition {p} lost its head")
     kept = generations.decode().split(",")
-    return list(await asyncio.gather(*(batcher.call(("HMGET", keys.seen(p, held), *names)) for held in kept)))
+    return list(await asyncio.gather(*(batcher.call(("HMGET", keys.dedup(p, held), *names)) for held in kept)))
 
 
 async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:
     """Entries that the ledger lacked when `offset` was read: before what is answered, so that 0 means complete."""
-    seq = await batcher.call(("HGET", keys.meta(p), "seq"))
+    seq = await batcher.call(("HGET", keys.meta(p), fields.SEQ))
     return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
 

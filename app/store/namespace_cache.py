@@ -12,7 +12,7 @@ from ..drivers.scripts import load
 from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace, Rules
 from ..model.text import NAMESPACE_NAME
-from . import keys
+from . import fields, keys
 from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_changed
 
 PUBLISH = load("set_if_newer")
@@ -106,7 +106,7 @@ class NamespaceCache:
     async def refresh(self) -> None:
         """Makes sure that the caches hold nothing that had changed by now. Many who ask at once share one call.
         StoreUnavailable."""
-        await self.call(("HGET", keys.DEPLOYMENT, "changes"))
+        await self.call(("HGET", keys.DEPLOYMENT, fields.CHANGES))
 
     def cached(self, name: str) -> Namespace | None:
         """A namespace where it is known already; no wait."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from ..drivers.redis import Call, RedisConnection, ask
 from ..model.namespace import Namespace
-from . import keys
+from . import fields, keys
 from .boards import base_of
 
 #: Fields that one call may go through: some hundred µs.
@@ -16,7 +16,7 @@ _GLOB = re.compile(r"([*?\[\]\\])")
 async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
     """Fields with a beginning, and their values. Those that are there all the time are told; O(the hash), in pieces.
     Refused."""
-    key, cursor = keys.space(namespace.partition, namespace.id), b"0"
+    key, cursor = keys.namespace(namespace.partition, namespace.id), b"0"
     match: Call = ("MATCH", _GLOB.sub(r"\\\1", beginning) + "*") if beginning else ()
     while True:
         cursor, flat = await ask(link, ("HSCAN", key, cursor, *match, "COUNT", FIELDS_A_CALL_MAX))
@@ -28,5 +28,6 @@ async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str 
 
 async def boards_of_window(link: RedisConnection, namespace: Namespace, window: str) -> list[str]:
     """The window's boards that ever stood in Redis, until it is archived. Refused."""
-    fields = fields_of(link, namespace, f"v:{window}")
-    return sorted({field[2:] async for field, _ in fields if base_of(field[2:]) == window})
+    found = fields_of(link, namespace, fields.BOARD_VERSION + window)
+    boards = {name.removeprefix(fields.BOARD_VERSION) async for name, _ in found}
+    return sorted(board for board in boards if base_of(board) == window)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from ..drivers.redis import RedisConnection, RedisRefused, evalsha
 from ..drivers.scripts import load
-from . import keys
+from . import fields, keys
 from .apply import CallRefused, PartitionHead
 
 OPEN = load("init_partition")
 PROBE = load("check_acl")
-#: How Redis is laid out; 2: a user's days stand in a key of their own.
-FORMAT = 2
+#: How Redis is laid out. 3: fields and keys have the names in fields.py and keys.py.
+FORMAT = 3
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
 _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
@@ -30,13 +30,13 @@ async def read_head(link: RedisConnection, p: int) -> PartitionHead:
     (raw,) = await link.run([("HGETALL", keys.meta(p))])
     if isinstance(raw, Exception):
         raise CallRefused("corrupt", f"{keys.meta(p)}: {raw}")
-    fields = dict(zip(raw[::2], raw[1::2], strict=True))
-    if b"epoch" not in fields or b"seq" not in fields:
+    values = {name.decode(): value for name, value in zip(raw[::2], raw[1::2], strict=True)}
+    if fields.EPOCH not in values or fields.SEQ not in values:
         raise CallRefused("unopened", keys.meta(p))
     try:
-        generations = fields[b"generations"].decode()
-        oldest = int(fields[b"g:" + generations.rpartition(",")[2].encode()])
-        return PartitionHead(int(fields[b"epoch"]), generations, oldest, (0, 0, b""))
+        generations = values[fields.GENERATIONS].decode()
+        oldest = int(values[fields.COMPLETE_SINCE + generations.rpartition(",")[2]])
+        return PartitionHead(int(values[fields.EPOCH]), generations, oldest, (0, 0, b""))
     except (KeyError, ValueError):
         raise CallRefused("corrupt", f"{keys.meta(p)}: a field is not what it should be") from None
 
@@ -44,7 +44,7 @@ async def read_head(link: RedisConnection, p: int) -> PartitionHead:
 async def read_deployment(link: RedisConnection) -> Deployment | None:
     """What this Redis was migrated for, or None for one that never was (or lost everything). RedisRefused where another
     release laid it out in another way: its numbers would be read wrong."""
-    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, "id", "partitions", "format")])
+    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, fields.ID, fields.PARTITIONS, fields.FORMAT)])
     if isinstance(raw, Exception):
         raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
     _check_format(raw[2])
@@ -61,9 +61,8 @@ def _check_format(held: bytes | None) -> None:
 
 async def write_deployment(link: RedisConnection, deployment: Deployment) -> None:
     """Records the deployment in Redis."""
-    (reply,) = await link.run(
-        [("HSET", keys.DEPLOYMENT, "id", deployment.id, "partitions", deployment.partitions, "format", FORMAT)]
-    )
+    values = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
+    (reply,) = await link.run([("HSET", keys.DEPLOYMENT, *values)])
     if isinstance(reply, Exception):
         raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {reply}")
 
@@ -80,7 +79,7 @@ async def check_store(link: RedisConnection, durability: str) -> None:
     durable than `durability` (always, everysec, none)."""
     await _check_version(link)
     await _check_one_node(link)
-    (held,) = await link.run([("HGET", keys.DEPLOYMENT, "format")])
+    (held,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
     if not isinstance(held, Exception):  # what an ACL denies is told by the probe
         _check_format(held)
     wanted = ("maxmemory-policy", "appendonly", "appendfsync")
@@ -141,8 +140,8 @@ async def probe(link: RedisConnection, partitions: int) -> None:
 
 def _probe_keys(p: int) -> list[str]:
     return [
-        *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p), keys.seen(p, 0)),
-        *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.space(p, 0), keys.hidden_in(p, 0)),
+        *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p), keys.dedup(p, 0)),
+        *(keys.board(p, 0, "probe"), keys.balances(p, 0) + "probe", keys.namespace(p, 0), keys.hidden_in(p, 0)),
         keys.days(p, 0) + "probe",
     ]
 

@@ -16,8 +16,8 @@ import msgspec
 from ..drivers.redis import Call
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile
-from . import keys
-from .changes import ALL_CHANGED, PROFILES_FIELD, Changed, missed_call, name_changed, read_missed_users
+from . import fields, keys
+from .changes import ALL_CHANGED, Changed, missed_call, name_changed, read_missed_users
 from .recent_changes import RecentChanges
 
 #: Names of users that a process remembers; beyond them all are forgotten and read from Redis again.
@@ -121,7 +121,7 @@ class ProfileCache:
         found = await self.of(users)
         if not users or self.known_version(namespace) is not None or not await self._is_named(namespace):
             return found
-        raw = await self.call(("HMGET", keys.names_in(namespace.partition, namespace.id), *users))
+        raw = await self.call(("HMGET", keys.profiles_in(namespace.partition, namespace.id), *users))
         assert isinstance(raw, list)
         own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
         return {**found, **{user: _merged(name, found.get(user, NO_PROFILE)) for user, name in own.items()}}
@@ -160,7 +160,7 @@ class ProfileCache:
         before = recent.number
         if number == before:
             return recent.position
-        key = keys.names_in(namespace.partition, namespace.id)
+        key = keys.profiles_in(namespace.partition, namespace.id)
         call = missed_call(before, number, key, CHANGES_FIELD)
         reply = None if call is None else await self.call(call)
         if recent.number == before:
@@ -173,21 +173,21 @@ class ProfileCache:
         """How often the namespace's own names have changed. StoreUnavailable."""
         if not await self._is_named(namespace):
             return 0
-        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), CHANGES_FIELD))
+        raw = await self.call(("HGET", keys.profiles_in(namespace.partition, namespace.id), CHANGES_FIELD))
         return int(raw) if isinstance(raw, bytes) else 0
 
     async def profile_in(self, namespace: Namespace, user: str) -> NamespaceProfile | None:
         """A user's profile of a namespace. StoreUnavailable."""
         if not await self._is_named(namespace):
             return None
-        raw = await self.call(("HGET", keys.names_in(namespace.partition, namespace.id), user))
+        raw = await self.call(("HGET", keys.profiles_in(namespace.partition, namespace.id), user))
         return _decode_own(raw.partition(b" ")[2]) if isinstance(raw, bytes) else None
 
     async def _is_named(self, namespace: Namespace) -> bool:
         named = self._named
         if named is None:
             forgotten = self._forgotten
-            raw = await self.call(("HKEYS", keys.NAMED))
+            raw = await self.call(("HKEYS", keys.NAMESPACES_WITH_PROFILES))
             assert isinstance(raw, list)
             named = frozenset(map(int, raw))
             if forgotten == self._forgotten:
@@ -238,37 +238,37 @@ def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Cal
     """The call that writes a user's name and counts it; a later version stays. erased: what `erased_call` told before
     the profile was read; −1 is answered where the user may have been erased since."""
     value = f"{version} ".encode() + _encode(profile)
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, value, erased)
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, value, erased)
 
 
 def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0) -> Call:
     """The call that writes a user's name of a namespace and counts it there, as `name_call` does."""
-    key = keys.names_in(p, ns)
+    key = keys.profiles_in(p, ns)
     return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile), erased)
 
 
 def forget_name_call(user: str, version: int) -> Call:
     """The call that takes an erased user's name away; what is written by a profile up to a version is refused then."""
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, PROFILES_FIELD, user, b"", version)
+    return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, b"", version)
 
 
 def forget_own_name_call(p: int, namespace_id: int, user: str, version: int) -> Call:
     """The call that takes an erased user's name of a namespace away, as `forget_name_call` does."""
-    key = keys.names_in(p, namespace_id)
+    key = keys.profiles_in(p, namespace_id)
     return name_changed(key, key, CHANGES_FIELD, user, b"", version)
 
 
 def erased_call() -> Call:
     """The call that tells the latest version with which a name was taken away, if any; of the deployment's names, which
     are taken away first and with the same one as those of namespaces."""
-    return ("HGET", keys.DEPLOYMENT, f"{PROFILES_FIELD}:erased")
+    return ("HGET", keys.DEPLOYMENT, fields.PROFILES_ERASED)
 
 
 async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
     """Has every process know that a namespace calls users by names of its own. Where that broke off the next one finds
     a 0, and does it again. StoreUnavailable."""
-    if await call(("HGET", keys.NAMED, str(namespace_id))) == b"1":
+    if await call(("HGET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))) == b"1":
         return
-    for step in (("HSET", keys.NAMED, str(namespace_id), "0"), ALL_CHANGED):
+    for step in (("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "0"), ALL_CHANGED):
         await call(step)
-    await call(("HSET", keys.NAMED, str(namespace_id), "1"))
+    await call(("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "1"))

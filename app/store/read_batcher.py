@@ -10,8 +10,8 @@ from ..drivers.caller import CALLER, is_stranger
 from ..drivers.fair_queue import FairQueue
 from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, unavailable
 from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
-from . import keys
-from .changes import EVERYTHING, PROFILES_FIELD, Changed, missed_call, read_missed, read_missed_users
+from . import fields, keys
+from .changes import EVERYTHING, Changed, missed_call, read_missed, read_missed_users
 
 #: Calls of one round: some ms of Redis. One that asks for much counts as several, here and in all bounds below.
 ROUND_CALLS_MAX = 256
@@ -28,7 +28,7 @@ WAIT_S_MAX = 2.0
 #: Seconds between two looks for calls that have waited too long.
 SWEEP_S = 0.25
 
-_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, "id", "changes", PROFILES_FIELD)
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHANGES, fields.PROFILES)
 
 
 class ReadCall:
@@ -186,7 +186,7 @@ class ReadBatcher:
     async def _follow(self, changes: int, profiles: int) -> None:
         """Tells what has changed, of both numbers by one round trip; where that cannot be known, that anything may
         have."""
-        calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=PROFILES_FIELD)
+        calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=fields.PROFILES)
         wanted = [call for call in calls if call is not None]
         try:
             replies = iter(await self._link.run(wanted) if wanted else ())

@@ -119,9 +119,9 @@ def stats_call(
 ) -> Call:
     """The statistics of an open board."""
     p, ns = namespace.partition, namespace.id
-    names = [keys.board(p, ns, board), keys.space(p, ns), keys.meta(p)]
+    names = [keys.board(p, ns, board), keys.namespace(p, ns), keys.meta(p)]
     if _adds_up(namespace, bounds):
-        names.append(keys.sums(p, ns, board))
+        names.append(keys.sum_tree(p, ns, board))
     how = (namespace.rules.order, int(percents.between), *percents.shares)
     return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, *how])
 

@@ -55,7 +55,7 @@ def clear_state_call(p: int, intent: VisibilityIntent) -> Call:
 
 def _state_keys(p: int, intent: VisibilityIntent) -> list[str]:
     ns = intent.namespace_id
-    return [keys.hidden_in(p, ns), keys.meta(p), keys.space(p, ns)] if ns else [keys.hidden(p), keys.meta(p)]
+    return [keys.hidden_in(p, ns), keys.meta(p), keys.namespace(p, ns)] if ns else [keys.hidden(p), keys.meta(p)]
 
 
 async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]) -> dict[int, list[PlannedEntry]]:

@@ -7,8 +7,8 @@ from .redis_values import read_board_names
 
 #: Boards whose keys one call asks for: four or five questions each, some ms of Redis.
 _BOARDS_A_CALL = 1_000
-_TYPES = {keys.board: b"zset", keys.orders: b"hash", keys.scores: b"zset", keys.sums: b"hash"}
-_TIMED = {**_TYPES, keys.times: b"hash"}
+_TYPES = {keys.board: b"zset", keys.tie_prefixes: b"hash", keys.distinct_scores: b"zset", keys.sum_tree: b"hash"}
+_TIMED = {**_TYPES, keys.grant_times: b"hash"}
 
 
 async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:

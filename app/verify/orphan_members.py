@@ -7,7 +7,7 @@ from typing import Any
 from ..drivers.redis import Call, ask, transact
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, describe_place, place_from_digits
-from ..store import keys
+from ..store import fields, keys
 from ..store.sum_tree import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .connections import StoreConnections
 from .redis_values import score_of
@@ -39,7 +39,7 @@ async def orphan_members(stores: StoreConnections, namespace: Namespace, board: 
 
 async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable[str]) -> set[str]:
     """Those of some names who have an entry in the ledger, once it holds all that was applied."""
-    seq = await ask(stores.link, ("HGET", keys.meta(namespace.partition), "seq"))
+    seq = await ask(stores.link, ("HGET", keys.meta(namespace.partition), fields.SEQ))
     await stores.flushed(namespace.partition, int(seq or 0))
     return {row["name"] for row in await stores.fetch("find_known_users", namespace.id, list(names))}
 
@@ -51,7 +51,7 @@ async def _out_of_order(
     p, ns = namespace.partition, namespace.id
     if not members:
         return []
-    calls: list[Call] = [("HMGET", keys.orders(p, ns, board), *members.values())]
+    calls: list[Call] = [("HMGET", keys.tie_prefixes(p, ns, board), *members.values())]
     calls.append(("ZMSCORE", keys.board(p, ns, board), *members))
     digits, scores = await transact(stores.link, calls)
     return [
@@ -68,7 +68,7 @@ async def _scores(stores: StoreConnections, key: str, members: Sequence[bytes]) 
 async def orphan_scores(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Scores that dense ranks are counted by and nobody has, each looked for at one instant. O(scores × log n)."""
     p, ns, found, cursor = namespace.partition, namespace.id, [], b"0"
-    kept, key = keys.scores(p, ns, board), keys.board(p, ns, board)
+    kept, key = keys.distinct_scores(p, ns, board), keys.board(p, ns, board)
     while True:
         cursor, flat = await ask(stores.link, ("ZSCAN", kept, cursor, "COUNT", _A_CALL))
         names = flat[::2]
@@ -98,7 +98,7 @@ def _since(member: bytes, tie_break: str) -> str:
 async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
     it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
-    key, cursor = keys.sums(namespace.partition, namespace.id, board), b"0"
+    key, cursor = keys.sum_tree(namespace.partition, namespace.id, board), b"0"
     found: dict[int, str] = {}
     others: list[str] = []
     while True:

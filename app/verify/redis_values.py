@@ -16,7 +16,7 @@ from ..model.namespace import Namespace
 from ..model.stats import ScoreSums
 from ..model.streak import days_of
 from ..model.tie_break import place_from_digits
-from ..store import keys
+from ..store import fields, keys
 from ..store.boards import base_of
 from ..store.stats_reader import kept_sums
 from ..store.sum_tree import TOP_NODES, integer_of
@@ -29,7 +29,9 @@ ROUNDS_MAX = 20
 _LOOKUPS_A_CALL = 20_000
 #: Users of one call, however few boards there are.
 _USERS_A_CALL = 500
-_BALANCES = ("total", "count", "last")
+_BALANCES = (fields.TOTAL, fields.COUNT, fields.LAST)
+_LABELS = (fields.CATEGORY, fields.SOURCE)
+_TIMES = tuple(fields.TIME + label for label in _LABELS)
 
 
 class BoardNames(NamedTuple):
@@ -66,11 +68,11 @@ def score_of(text: bytes) -> int | None:
     return int(number) if number.is_integer() else None
 
 
-def board_names_of(fields: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
+def board_names_of(raw: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
     """Out of the names in a namespace's hash, but for spoilt boards; of sealed windows the archives are compared."""
-    names = [name.decode(errors="replace") for name in fields]
-    closed = frozenset(name[2:] for name in names if name.startswith("x:"))
-    boards = (name[2:] for name in names if name.startswith("v:"))
+    names = [name.decode(errors="replace") for name in raw]
+    closed = frozenset(name[2:] for name in names if name.startswith(fields.WINDOW_STATE))
+    boards = (name[2:] for name in names if name.startswith(fields.BOARD_VERSION))
     return BoardNames(tuple(name for name in boards if base_of(name) not in closed and name not in spoilt), closed)
 
 
@@ -78,7 +80,7 @@ async def read_board_names(
     link: RedisConnection, namespace: Namespace, spoilt: frozenset[str] = frozenset()
 ) -> BoardNames:
     """Which boards a namespace has now, but for those that cannot be read."""
-    return board_names_of(await ask(link, ("HKEYS", keys.space(namespace.partition, namespace.id))), spoilt)
+    return board_names_of(await ask(link, ("HKEYS", keys.namespace(namespace.partition, namespace.id))), spoilt)
 
 
 async def read_values(
@@ -110,8 +112,8 @@ def values_call(namespace: Namespace, kept: BoardNames, names: Sequence[str]) ->
     """The call that reads all that is held of some users."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
-    kinds = [keys.board, *([keys.orders] if dated else []), *([keys.scores] if dense else [])]
-    kinds += [keys.times] if timed else []
+    kinds = [keys.board, *([keys.tie_prefixes] if dated else []), *([keys.distinct_scores] if dense else [])]
+    kinds += [keys.grant_times] if timed else []
     boards = [name(p, ns, board) for board in kept.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
     users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
@@ -154,11 +156,11 @@ def parse_values(namespace: Namespace, kept: BoardNames, count: int, reply: list
 def _balances(user: UserValues, flat: Sequence[bytes], boards: frozenset[str]) -> None:
     for raw, value in zip(flat[::2], flat[1::2], strict=True):
         name, number = raw.decode(errors="replace"), integer_of(value)
-        kind = name[:2]
-        if name in _BALANCES or kind in ("c:", "s:") or name[:3] in ("gc:", "gs:"):
-            if number != 0 or kind in ("c:", "s:", "gc", "gs") or name == "last":
+        is_label = name.startswith(_LABELS) or name.startswith(_TIMES)
+        if name in _BALANCES or is_label:
+            if number != 0 or is_label or name == fields.LAST:
                 user.put(name, number, value)
-        elif kind == "h:" and name[2:] in boards:
+        elif name.startswith(fields.HIDDEN_SCORE) and name[2:] in boards:
             if number is None:
                 user.put(f"b:{name[2:]}", None, value)
             else:
@@ -208,28 +210,35 @@ async def read_namespace_state(
     dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
     kept = await read_board_names(link, namespace, spoilt)
-    calls: list[Call] = [("HGET", keys.meta(p), "seq"), ("HGETALL", keys.space(p, ns))]
+    calls: list[Call] = [("HGET", keys.meta(p), fields.SEQ), ("HGETALL", keys.namespace(p, ns))]
     calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
-    calls += [("HLEN", keys.orders(p, ns, board)) for board in kept.boards if dated]
-    calls += [("HLEN", keys.times(p, ns, board)) for board in kept.boards if timed]
-    calls += [("HMGET", keys.sums(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
+    calls += [("HLEN", keys.tie_prefixes(p, ns, board)) for board in kept.boards if dated]
+    calls += [("HLEN", keys.grant_times(p, ns, board)) for board in kept.boards if timed]
+    calls += [("HMGET", keys.sum_tree(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
     calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
-    seq, fields, *rest = await transact(link, calls)
-    now = board_names_of(fields[::2], spoilt)
+    seq, flat_fields, *rest = await transact(link, calls)
+    now = board_names_of(flat_fields[::2], spoilt)
     if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
         return None
-    told = dict(zip(fields[::2], fields[1::2], strict=True))
-    count, standing = len(kept.boards), sum(name.startswith(b"v:") for name in told)
+    values = {
+        name.decode(errors="replace"): value for name, value in zip(flat_fields[::2], flat_fields[1::2], strict=True)
+    }
+    count, standing = len(kept.boards), sum(name.startswith(fields.BOARD_VERSION) for name in values)
     each = iter(rest)
     counts = list(islice(each, count))
     orders = list(islice(each, count)) if dated else [None] * count
     times = list(islice(each, count)) if timed else [None] * count
     tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
     boards = {
-        board: BoardState(users, known, timed_users, kept_sums(told.get(f"t:{board}".encode())) if sums else None, top)
+        board: BoardState(
+            users, known, timed_users, kept_sums(values.get(fields.BOARD_TOTALS + board)) if sums else None, top
+        )
         for board, users, known, timed_users, top in zip(kept.boards, counts, orders, times, tops, strict=True)
     }
     off: set[tuple[int, str]] = set()
+    hidden_score = fields.HIDDEN_SCORE.encode()
     for (number, _), flat in zip(users, each, strict=True):
-        off.update((number, field[2:].decode()) for field in flat[::2] if field.startswith(b"h:"))
-    return NamespaceState(int(seq or 0), boards, off, standing, (told.get(b"#b"), told.get(b"#u")))
+        off.update((number, name[2:].decode()) for name in flat[::2] if name.startswith(hidden_score))
+    return NamespaceState(
+        int(seq or 0), boards, off, standing, (values.get(fields.BOARD_COUNT), values.get(fields.USER_COUNT))
+    )

@@ -76,7 +76,7 @@ class Verifier:
                 self.report.note(namespace.name, what)
             await self._compare_boards(namespace, frozenset(strange))
         except RedisRefused as error:
-            key = keys.space(namespace.partition, namespace.id)
+            key = keys.namespace(namespace.partition, namespace.id)
             self.report.note(namespace.name, f"the rest is not verified, by what {key} tells of it: {error}")
         except LedgerBehind as error:
             self._behind[p] = str(error)

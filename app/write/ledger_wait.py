@@ -9,7 +9,7 @@ from ..model.correction import GrantState
 from ..model.entry import CORRECTION, GRANT, entry_id
 from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
-from ..store import keys
+from ..store import fields, keys
 from ..store.ledger import Ledger
 from ..store.log import counted_places
 from ..store.read_batcher import ReadBatcher
@@ -103,7 +103,7 @@ class LedgerWait:
 
     async def _changes(self, namespace: Namespace, user: str) -> "_Changes":
         key = keys.balances(namespace.partition, namespace.id) + user
-        last, corrected = await self._batcher.call(("HMGET", key, "seq", "corrected"))
+        last, corrected = await self._batcher.call(("HMGET", key, fields.SEQ, fields.CORRECTED))
         return _Changes(int(last or 0), int(corrected or 0))
 
     async def _flushed(self, namespace: Namespace, seq: int, waiting: Deadline) -> int:

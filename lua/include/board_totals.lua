@@ -10,8 +10,7 @@
 
 local match, is_visible, FIELDS_A_CALL_MAX = string.match, visibility.is_visible, replies.FIELDS_A_CALL_MAX
 
--- A change that stays a double: those of 512 users add up to no more than ±4·10^15.
-local PLAIN_MAX = 6000000000000
+local PLAIN_MAX = 6000000000000 -- a change that is added as a double: those of 512 users add up within ±4·10^15
 
 -- Reads the totals of a namespace's boards. board.fault or namespace.fault says what could not be read.
 local function read(namespace)

@@ -2,8 +2,7 @@
 
 local pcall = redis.pcall
 
--- Fields of a hash in one command: Lua unpacks no more than some thousand arguments.
-local FIELDS_A_CALL_MAX = 2000
+local FIELDS_A_CALL_MAX = 2000 -- fields of a hash in one command: Lua unpacks no more than some thousand arguments
 
 -- Runs a command. The reply, or nil and the error's text.
 local function try(...)

@@ -9,10 +9,8 @@
 local call, LEAF, FAN = redis.call, sum_tree.LEAF, sum_tree.FAN
 
 local MILLION = 1000000
--- Keys in `low`: those that 512 users leave and reach add up to no more than ±3.1·10^15.
-local LOW_MAX = 3000000000000
--- Millions that stay a double: with `low` and a sum of fifteen digits they add up to no more than ±8.1·10^15.
-local MILLIONS_MAX = 4000000000
+local LOW_MAX = 3000000000000 -- a key in `low`: those that 512 users leave and reach add up within ±3.1·10^15
+local MILLIONS_MAX = 4000000000 -- with `low` and a stored sum of fifteen digits they add up within ±8.1·10^15
 
 local function new(key)
   return { key = key, low = {}, high = {} }

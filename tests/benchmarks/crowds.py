@@ -114,14 +114,14 @@ def _write(store: Any, crowd: Crowd, p: int, space: int) -> None:
     store.connection_pool.release(connection)
     assert store.zcard(board) == crowd.size
     assert store.copy(board, other)
-    board, other = (keys.sums(p, space, window) for window in WINDOWS)
+    board, other = (keys.sum_tree(p, space, window) for window in WINDOWS)
     _write_sums(store, board, crowd.size)
     assert store.copy(board, other)
     seq = int(store.hget(keys.meta(p), "seq"))
     fields = {
         f"{kind}:{window}": text for window in WINDOWS for kind, text in (("t", f"{total} {squares}"), ("v", seq))
     }
-    store.hset(keys.space(p, space), mapping=fields)
+    store.hset(keys.namespace(p, space), mapping=fields)
     with store.pipeline(transaction=False) as pipeline:
         for number, score in zip(range(0, crowd.size, crowd.step), asked, strict=True):
             fields = {"total": score, "count": 1, "last": to_micros(OLD), "seq": seq, "at": to_micros(OLD)}

@@ -55,7 +55,7 @@ class Bench:
 
     def bytes_of_times(self, space: Namespace) -> float:
         """Bytes that the times of the latest take, a user and board."""
-        names = list(self.store.scan_iter(match=keys.times(P, space.id, "*"), count=10_000))
+        names = list(self.store.scan_iter(match=keys.grant_times(P, space.id, "*"), count=10_000))
         held = sum(self.store.memory_usage(name, samples=1000) for name in names)
         return float(held / sum(self.store.hlen(name) for name in names))
 
@@ -75,7 +75,7 @@ class Bench:
 
     def bytes_of_sums(self, space: Namespace) -> float:
         """Bytes that the trees of sums take, a user and board."""
-        names = list(self.store.scan_iter(match=keys.sums(P, space.id, "*"), count=10_000))
+        names = list(self.store.scan_iter(match=keys.sum_tree(P, space.id, "*"), count=10_000))
         held = sum(self.store.memory_usage(name, samples=1000) for name in names)
         return float(held / sum(self.store.zcard(name.replace(b":bt:", b":b:")) for name in names))
 

@@ -30,7 +30,7 @@ from app.model.windows import Season
 from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
 from app.read.stats import BINS_MAX
 from app.read.totals import FIELDS_A_CALL_MAX, USERS_A_CALL_MAX
-from app.store import apply, keys
+from app.store import apply, fields, keys
 from app.store.apply import APPLY, PartitionHead
 from app.store.boards import READS, activity_call, board_call, totals_call, user_ranks_call
 from app.store.call_cost import CALL_ENTRIES_MAX, portions, write_cost
@@ -51,7 +51,7 @@ HEAVY: dict[str, Any] = {
     "seasons": SEASONS,
 }
 #: The keys of a board beside the sorted set itself, by the heaviest rules.
-_KINDS = (keys.board, keys.orders, keys.scores, keys.sums)
+_KINDS = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree)
 
 Made = list[PlannedEntry]
 
@@ -120,9 +120,9 @@ def fill(store: Store, space: Namespace) -> None:
         for kind in _KINDS:
             store.direct.copy(kind(P, space.id, "all"), kind(P, space.id, window))
         for field in ("t", "v"):
-            held = store.direct.hget(keys.space(P, space.id), f"{field}:all")
+            held = store.direct.hget(keys.namespace(P, space.id), f"{field}:all")
             if held is not None:
-                store.direct.hset(keys.space(P, space.id), f"{field}:{window}", held)
+                store.direct.hset(keys.namespace(P, space.id), f"{field}:{window}", held)
 
 
 def randoms() -> Iterator[int]:
@@ -168,7 +168,7 @@ class Veils:
         self._version += 1
         desired_state = HIDE if self._version % 2 else UNHIDE
         self._store.direct.hset(keys.hidden(P), "user-7", f"{self._version} {STATES[desired_state]}")
-        self._store.direct.hset(keys.meta(P), "veils", 1)
+        self._store.direct.hset(keys.meta(P), fields.HAS_HIDDEN, 1)
         intent = VisibilityIntent(7, "user-7", self._version, desired_state, "bench")
         first, *others = visibility_entries(self._space, intent, self._boards)
         self._store.run([first])

@@ -93,7 +93,7 @@ def test_a_duplicate_counts_in_no_range_and_its_healing_takes_nothing_out(own_st
         grant = {"grant_id": "g1", "user_id": "otter", "amount": 5}
         client.post(f"{PATH}/grants", json=grant).raise_for_status()
         own_stack.wait_flushed()
-        direct.delete(keys.seen(partition_of("crash", None, 16), 1))
+        direct.delete(keys.dedup(partition_of("crash", None, 16), 1))
         client.post(f"{PATH}/grants", json=grant).raise_for_status()
         deadline = time.monotonic() + 30
         with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:

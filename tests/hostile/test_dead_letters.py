@@ -33,7 +33,7 @@ def boards(iso: Isolation, space: str) -> Any:
     """All that Redis holds of a namespace's scores, but for when it was written."""
     ((number,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
     found: dict[bytes, Any] = {}
-    for kind in ("b", "bo", "bs", "bt", "u"):
+    for kind in ("b", "bp", "bs", "bt", "u"):
         for key in iso.direct.keys(f"lb:*:{kind}:{number}:*"):
             if iso.direct.type(key) == b"zset":
                 found[key] = iso.direct.zrange(key, 0, -1, withscores=True)
@@ -115,7 +115,7 @@ def test_a_letter_is_taken_off_the_boards(iso: Isolation, rules: dict[str, Any])
     )
     assert iso.client.get(f"/v1/namespaces/{space}/grants/bad1").json()["code"] == "grant_not_found"
     after = boards(iso, space)
-    board = {key: after[key] for key in after if b":bo:" not in key and b":b:" not in key and b"otter" not in key}
+    board = {key: after[key] for key in after if b":bp:" not in key and b":b:" not in key and b"otter" not in key}
     assert board == {key: before[key] for key in board}
     shown = iso.client.get(f"/v1/namespaces/{space}/boards/all").json()["entries"]
     assert [(entry["user_id"], entry["score"]) for entry in shown] == [("bob", 3)]

@@ -62,7 +62,7 @@ def rotate(iso: Isolation, p: int) -> None:
     while set(held.split(b",")) & set((now := iso.direct.hget(keys.meta(p), "generations")).split(b",")):
         newest, oldest = now.split(b",")[0].decode(), now.split(b",")[-1].decode()
         epoch = iso.direct.hget(keys.meta(p), "epoch")
-        assert script(keys=[keys.meta(p), keys.seen(p, newest), keys.seen(p, oldest)], args=[epoch, now, 0, 0]) == 1
+        assert script(keys=[keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)], args=[epoch, now, 0, 0]) == 1
 
 
 @pytest.mark.parametrize("rules", RULES)

@@ -40,7 +40,7 @@ def test_a_heal_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
         iso.grant(iso.sick, grant_id, user=user)
     iso.stack.wait_flushed()
     iso.stack.stop("persist")
-    iso.direct.delete(*iso.direct.keys(f"lb:{{{iso.p}}}:seen:*"))
+    iso.direct.delete(*iso.direct.keys(f"lb:{{{iso.p}}}:dedup:*"))
     for grant_id, user in (("twice", "poison"), ("again", "fine")):
         iso.grant(iso.sick, grant_id, user=user)
     balances = keys.balances(iso.p, number(iso, iso.sick)) + "poison"
@@ -115,7 +115,7 @@ def test_a_seal_and_a_head_that_fail_keep_nobody_waiting(iso: Isolation) -> None
     assert iso.client.put(f"/v1/namespaces/{spoilt}", json={"group": iso.sick}).status_code == 200
     iso.grant(beside, "g1", **OLD)
     iso.stack.wait_flushed()
-    space = keys.space(iso.p, number(iso, spoilt))
+    space = keys.namespace(iso.p, number(iso, spoilt))
     meta = iso.direct.dump(keys.meta(p))
     iso.stack.stop("persist")  # which may have read the hash already, and reads it once
     iso.direct.set(space, "spoilt")

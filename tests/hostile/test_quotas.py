@@ -139,7 +139,7 @@ def test_boards_without_end(pair: Pair) -> None:
     assert (error["code"], error["status"], error["field"], error["retryable"]) == ("quota_exceeded", 422, "$", False)
     assert f"{BOARDS} (LEADERBOARD_NAMESPACE_BOARDS_MAX)" in error["detail"]
     with redis.Redis.from_url(pair.stack.valkey.url) as direct:
-        row = direct.keys(f"lb:{{*}}:s:{number_of(pair, pair.hog)}")
+        row = direct.keys(f"lb:{{*}}:ns:{number_of(pair, pair.hog)}")
         fields = direct.hkeys(row[0])
         assert sum(field.startswith(b"v:") for field in fields) <= BOARDS
         assert not direct.keys(f"lb:{{*}}:b:{number_of(pair, pair.hog)}:*:c8"), "nothing of a refused grant is there"

@@ -10,7 +10,7 @@ import psycopg
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.store import keys
+from app.store import fields, keys
 
 NOW = datetime.now(UTC)
 DAY = f"{NOW:%Y-%m-%d}"
@@ -76,7 +76,7 @@ class Checked:
         return int(self.of_sql("SELECT number FROM users WHERE name = %s", user))
 
     def member(self, user: str, board: str = "all") -> bytes:
-        digits: bytes = self.direct.hget(keys.orders(self.p, 1, board), user)
+        digits: bytes = self.direct.hget(keys.tie_prefixes(self.p, 1, board), user)
         return digits + user.encode()
 
     def key(self, kind: Callable[[int, int, str], str], board: str = "all") -> str:
@@ -124,7 +124,7 @@ def count_board(c: Checked) -> str:
 def change_digits(c: Checked) -> str:
     """The hash and the member agree, on a seq that is not that of the last change."""
     c.direct.zrem(c.key(keys.board), c.member("ann"))
-    c.direct.hset(c.key(keys.orders), "ann", b"8999999999999999")
+    c.direct.hset(c.key(keys.tie_prefixes), "ann", b"8999999999999999")
     c.direct.zadd(c.key(keys.board), {c.member("ann"): 7})
     return "n: 'ann', order on board all: 1 in Redis, 3 by the ledger"
 
@@ -138,68 +138,68 @@ def change_member_digits(c: Checked) -> str:
 
 
 def lose_orders(c: Checked) -> str:
-    c.direct.hdel(c.key(keys.orders, DAY), "bob")
+    c.direct.hdel(c.key(keys.tie_prefixes, DAY), "bob")
     return f"n: board {DAY}, orders: 5 in Redis, 6 by the ledger"
 
 
 def lose_dense_score(c: Checked) -> str:
-    c.direct.zrem(c.key(keys.scores), "7")
+    c.direct.zrem(c.key(keys.distinct_scores), "7")
     return "n: 'ann', board all: 7 is not among the scores that dense ranks are counted by"
 
 
 def add_dense_score(c: Checked) -> str:
-    c.direct.zadd(c.key(keys.scores), {"9": 9})
+    c.direct.zadd(c.key(keys.distinct_scores), {"9": 9})
     return "n: board all: dense ranks count the score 9, which nobody has"
 
 
 def change_sum(c: Checked) -> str:
-    c.direct.hset(keys.space(c.p, 1), "t:all", "22 111")
+    c.direct.hset(keys.namespace(c.p, 1), "t:all", "22 111")
     return "n: board all, sum of scores: 22 in Redis, 21 by the ledger"
 
 
 def change_squares(c: Checked) -> str:
-    c.direct.hset(keys.space(c.p, 1), f"t:{DAY}:red", "5 26")
+    c.direct.hset(keys.namespace(c.p, 1), f"t:{DAY}:red", "5 26")
     return f"n: board {DAY}:red, sum of squares: 26 in Redis, 25 by the ledger"
 
 
 def change_bounded_sum(c: Checked) -> str:
-    c.direct.hset(c.key(keys.sums), "0", 22)
+    c.direct.hset(c.key(keys.sum_tree), "0", 22)
     return "n: board all: the sum of scores from 0 to 7 is 22, what lies there comes to 21"
 
 
 def lose_bounded_sum(c: Checked) -> str:
-    c.direct.hdel(c.key(keys.sums), "2")
+    c.direct.hdel(c.key(keys.sum_tree), "2")
     return "n: board all: the sum of scores from 0 to 32767 is 0, what lies there comes to 21"
 
 
 def spoil_bounded_sum(c: Checked) -> str:
-    c.direct.hset(c.key(keys.sums), "1", "abc")
+    c.direct.hset(c.key(keys.sum_tree), "1", "abc")
     return "n: board all: the sum of scores from 0 to 511 is 'abc', what lies there comes to 21"
 
 
 def add_bounded_sum(c: Checked) -> str:
-    c.direct.hset(c.key(keys.sums), "-8", -5)
+    c.direct.hset(c.key(keys.sum_tree), "-8", -5)
     return "n: board all: the sum of scores from -8 to -1 is -5, what lies there comes to 0"
 
 
 def add_strange_sum(c: Checked) -> str:
     """So far out that a double cannot count there."""
-    c.direct.hset(c.key(keys.sums), "99999999999999999999", 1)
+    c.direct.hset(c.key(keys.sum_tree), "99999999999999999999", 1)
     return "n: board all: its bounded sums hold '99999999999999999999', which is no stretch"
 
 
 def write_sum_otherwise(c: Checked) -> str:
-    c.direct.hset(c.key(keys.sums), "1", "0021")
+    c.direct.hset(c.key(keys.sum_tree), "1", "0021")
     return "n: board all: the sum of scores from 0 to 511 is '0021', what lies there comes to 21"
 
 
 def lose_bounded_sums(c: Checked) -> str:
-    c.direct.delete(c.key(keys.sums, DAY))
+    c.direct.delete(c.key(keys.sum_tree, DAY))
     return f"n: board {DAY}, bounded sums together: 0 in Redis, 21 by the ledger"
 
 
 def mark_bounded_sums(c: Checked) -> str:
-    c.direct.hset(c.key(keys.sums), mapping={"broken": 1, "x": 2})
+    c.direct.hset(c.key(keys.sum_tree), mapping={"broken": 1, "x": 2})
     return "n: board all: its bounded sums are marked as damaged"
 
 
@@ -275,7 +275,7 @@ def spoil_stray(c: Checked) -> str:
 
 
 def spoil_digits(c: Checked) -> str:
-    c.direct.hset(c.key(keys.orders), "ann", "abc")
+    c.direct.hset(c.key(keys.tie_prefixes), "ann", "abc")
     return "n: 'ann', order on board all: 'abc' in Redis, 3 by the ledger"
 
 
@@ -309,16 +309,16 @@ def spoil_board(c: Checked) -> str:
 
 
 def spoil_orders(c: Checked) -> str:
-    return spoil_kind(keys.orders, c, "hash")
+    return spoil_kind(keys.tie_prefixes, c, "hash")
 
 
 def spoil_dense_scores(c: Checked) -> str:
-    return spoil_kind(keys.scores, c, "zset")
+    return spoil_kind(keys.distinct_scores, c, "zset")
 
 
 def spoil_bounded_sums(c: Checked) -> str:
     """And what is wrong elsewhere is told, too."""
-    spoil_kind(keys.sums, c, "hash")
+    spoil_kind(keys.sum_tree, c, "hash")
     return spoil_total(c)
 
 
@@ -384,17 +384,17 @@ def change_minute(c: Checked) -> str:
 
 
 def change_count_of_boards(c: Checked) -> str:
-    c.direct.hincrby(keys.space(c.p, 1), "#b", 2)
+    c.direct.hincrby(keys.namespace(c.p, 1), fields.BOARD_COUNT, 2)
     return "n: open boards as its quota counts them: 14 in Redis, of which 12 are there"
 
 
 def change_count_of_users(c: Checked) -> str:
-    c.direct.hincrby(keys.space(c.p, 1), "#u", -1)
+    c.direct.hincrby(keys.namespace(c.p, 1), fields.USER_COUNT, -1)
     return "n: users as its quota counts them: 6 in Redis, 7 by the ledger"
 
 
 def spoil_count_of_users(c: Checked) -> str:
-    c.direct.hset(keys.space(c.p, 1), "#u", "many")
+    c.direct.hset(keys.namespace(c.p, 1), fields.USER_COUNT, "many")
     return "n: users as its quota counts them: 'many' in Redis, 7 by the ledger"
 
 

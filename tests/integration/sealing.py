@@ -70,7 +70,7 @@ class Space:
         return int(found)
 
     def keys_of(self, direct: Any, window: str) -> list[bytes]:
-        return [key for kind in ("b", "bo", "bs", "bg") for key in direct.keys(f"lb:*:{kind}:{self.id}:{window}*")]
+        return [key for kind in ("b", "bp", "bs", "bg") for key in direct.keys(f"lb:*:{kind}:{self.id}:{window}*")]
 
     def wait_for(self, window: str, wanted: dict[str, int], query: str = "limit=1000") -> None:
         until(lambda: self.scores(window, query) == wanted, f"{self.scores(window, query)} is not {wanted}")

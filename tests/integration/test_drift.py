@@ -94,7 +94,7 @@ def fill(client: httpx.Client, name: str, **rules: Any) -> None:
 
 
 def partition(direct: Any, namespace_id: int) -> int:
-    (key,) = direct.keys(f"lb:*:s:{namespace_id}")
+    (key,) = direct.keys(f"lb:*:ns:{namespace_id}")
     return int(key.split(b"}")[0].split(b"{")[1])
 
 
@@ -106,7 +106,7 @@ def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: An
     assert client.post("/v1/users/bob/hide").status_code in (200, 204)
     watched.look_again(4)
     assert watched.drifting == 0
-    space = keys.space(partition(direct, 1), 1)
+    space = keys.namespace(partition(direct, 1), 1)
     right = direct.hget(space, "t:all")
     assert right == b"5 13"
     for wrong in (b"6 13", b"5 14", b"no sums"):
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_keeps_nobody_from_looking_elsewhere(
 ) -> None:
     fill(client, "spoilt")
     fill(client, "other")
-    spoilt, other = (keys.space(partition(direct, number), number) for number in (1, 2))
+    spoilt, other = (keys.namespace(partition(direct, number), number) for number in (1, 2))
     version, right = direct.hget(spoilt, "v:all"), direct.hget(other, "t:all")
     direct.hset(spoilt, "v:all", "abc")
 
@@ -170,7 +170,7 @@ def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, cli
     own_stack.wait_flushed()
     p = partition(direct, 1)
     own_stack.stop("persist")
-    direct.hset(keys.space(p, 1), "t:all", "9 9")
+    direct.hset(keys.namespace(p, 1), "t:all", "9 9")
     drift = DriftCheck(read_settings(own_stack.environment), Broken({p: None}))
 
     async def look() -> None:

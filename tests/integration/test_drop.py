@@ -72,11 +72,11 @@ class Store:
         with self.client.pipeline() as pipe:
             for name in NAMES:
                 pipe.zadd(keys.board(p, namespace_id, name), {"u": 1})
-                pipe.zadd(keys.scores(p, namespace_id, name), {"1": 1})
-                pipe.hset(keys.orders(p, namespace_id, name), "u", "1")
-                pipe.hset(keys.times(p, namespace_id, name), "u", "1")
+                pipe.zadd(keys.distinct_scores(p, namespace_id, name), {"1": 1})
+                pipe.hset(keys.tie_prefixes(p, namespace_id, name), "u", "1")
+                pipe.hset(keys.grant_times(p, namespace_id, name), "u", "1")
                 pipe.hset(keys.balances(p, namespace_id) + name, "total", 1)
-            pipe.hset(keys.space(p, namespace_id), "v:all", 1)
+            pipe.hset(keys.namespace(p, namespace_id), "v:all", 1)
             pipe.hset(keys.rules(p), str(namespace_id), "1")
             pipe.execute()
         return {key for key in self.held() if keys.namespace_of(key) == (p, namespace_id)}

@@ -92,7 +92,7 @@ def fill(stack: Stack, api: httpx.Client) -> None:
     # What counted twice: the seen generation forgot it, and only the ledger knew.
     with redis.Redis.from_url(stack.valkey.url) as direct:
         for p in range(16):
-            direct.delete(keys.seen(p, 1))
+            direct.delete(keys.dedup(p, 1))
     api.post("/v1/namespaces/race/grants", json=body("z0", category="red", meta={"pet": SECRET})).raise_for_status()
     api.post("/v1/namespaces/laps/grants", json=body("z9", amount=1)).raise_for_status()
     stack.wait_flushed()

@@ -323,7 +323,7 @@ def test_a_duplicate_and_its_healing_are_told(own_stack: Any) -> None:
         space = Space(own_stack, api)
         space.grant("g1")
         own_stack.wait_flushed()
-        direct.delete(keys.seen(partition_of(space.name, None, 16), 1))
+        direct.delete(keys.dedup(partition_of(space.name, None, 16), 1))
         space.grant("g1")
         deadline = time.monotonic() + 30
         while len(space.ask(type="healed")["events"]) == 0:

@@ -38,7 +38,7 @@ class Healing:
 
     def forget(self) -> None:
         self.stack.wait_flushed()
-        assert self.direct.delete(*(keys.seen(p, 1) for p in range(16))) > 0
+        assert self.direct.delete(*(keys.dedup(p, 1) for p in range(16))) > 0
 
     def wait_healed(self, duplicates: int) -> None:
         def done() -> bool:
@@ -57,7 +57,7 @@ class Healing:
     def held(self) -> dict[bytes, Any]:
         """All that Redis holds of scores, but for when it was written."""
         found: dict[bytes, Any] = {}
-        for kind in ("b", "bo", "bs", "bt", "bg", "u"):
+        for kind in ("b", "bp", "bs", "bt", "bg", "u"):
             for key in self.direct.keys(f"lb:*:{kind}:*"):
                 if self.direct.type(key) == b"zset":
                     found[key] = self.direct.zrange(key, 0, -1, withscores=True)
@@ -109,7 +109,7 @@ def test_the_last_grant_is_again_the_last_that_counts(healing: Healing) -> None:
     for space in spaces:
         assert space.user()["last_granted_at"] == EARLY
     # Since when a score stands is told by the entry that brought it back.
-    boards = {key: held for key, held in healing.held().items() if b":b:" not in key and b":bo:" not in key}
+    boards = {key: held for key, held in healing.held().items() if b":b:" not in key and b":bp:" not in key}
     assert boards == {key: held for key, held in before.items() if key in boards}
     healing.verify()
 

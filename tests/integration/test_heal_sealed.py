@@ -52,7 +52,7 @@ class Sealed(Space):
     def forget(self, grant_id: str) -> None:
         """Redis forgets that it has seen one grant."""
         seen = entry_id(GRANT, self.id, grant_id, 1)
-        assert sum(self.direct.hdel(keys.seen(p, 1), seen) for p in range(16)) == 1
+        assert sum(self.direct.hdel(keys.dedup(p, 1), seen) for p in range(16)) == 1
 
     def is_closed(self) -> bool:
         return bool(self.sql('SELECT 1 FROM seals WHERE namespace_id = %s AND "window" = %s', self.id, DAY))

@@ -107,7 +107,7 @@ def planted(own_stack: Any) -> Iterator[Planted]:
 def test_verify_names_each_time_that_is_not_the_ledgers(planted: Planted) -> None:
     assert planted.verify() == []
     direct, p, name = planted.direct, planted.p, planted.name
-    times, otter, at = keys.times(p, 1, "all"), keys.balances(p, 1) + "otter", 1_714_694_400_000_000
+    times, otter, at = keys.grant_times(p, 1, "all"), keys.balances(p, 1) + "otter", 1_714_694_400_000_000
 
     def changed(key: str, field: str, value: str | None) -> list[str]:
         held = direct.hget(key, field)

@@ -134,7 +134,7 @@ def test_a_tick_costs_what_changed_not_what_is_watched(
         assert namespace is not None
         at = namespace.partition, namespace.id
         with store.monitor() as reads, store.monitor() as questions:
-            ticks = [tick or 0 for tick in islice(calls(questions, VERSIONS, keys.space(*at)), 10)]
+            ticks = [tick or 0 for tick in islice(calls(questions, VERSIONS, keys.namespace(*at)), 10)]
             # The next tick begins so long after the answer to the last: whatever else the machine does, no earlier.
             assert min(after - before for before, after in pairwise(ticks)) > 0.9 * TICK_S, "one question a tick"
             store.echo("unchanged")
@@ -158,7 +158,7 @@ def test_a_board_that_cannot_be_read_keeps_its_subscriptions_and_stops_no_other(
     with redis.Redis.from_url(live_server.valkey.url) as store:
         namespace = parse_published(store.hget(keys.DIRECTORY, broken))
         assert namespace is not None
-        held = keys.space(namespace.partition, namespace.id)
+        held = keys.namespace(namespace.partition, namespace.id)
         store.set(held, "not a hash")
         grant(api, space, "g", "a", 1)
         assert hear(socket)["id"] == 1

@@ -105,7 +105,7 @@ def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, s
         (found,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
 
         def held() -> list[bytes]:
-            return [*direct.keys(f"lb:*:[bsu]:{found}"), *direct.keys(f"lb:*:[bsu]:{found}:*")]
+            return [*direct.keys(f"lb:*:ns:{found}"), *direct.keys(f"lb:*:[bu]:{found}:*")]
 
         assert len(held()) == 6  # four boards, the balances of one user, the counters
         assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204

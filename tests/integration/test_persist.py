@@ -15,7 +15,7 @@ import redis
 
 from app.embedded import free_port
 from app.persist.ledger_row import unpack
-from app.store import keys
+from app.store import fields, keys
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: http
     assert grant(client, "g1").status_code == 201
     own_stack.wait_flushed()
     p = partition(direct)
-    direct.delete(keys.seen(p, 1))
+    direct.delete(keys.dedup(p, 1))
     assert grant(client, "g1").json()["score"] == 10
     grant(client, "g2", amount=1)
     until(lambda: score(client) == 6, "the duplicate is not taken back")
@@ -85,9 +85,9 @@ def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
     p = partition(direct)
     for _ in range(3):
         before = direct.hget(keys.meta(p), "generations")
-        direct.hset(keys.meta(p), "began", 1)
+        direct.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
         until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
-    assert not direct.exists(keys.seen(p, 1))
+    assert not direct.exists(keys.dedup(p, 1))
     assert len(direct.hget(keys.meta(p), "generations").split(b",")) == 2
     again = grant(client, "g1", **old)
     assert (again.status_code, again.json()["status"], again.json()["seq"], again.json()["score"]) == (
@@ -104,21 +104,21 @@ def test_a_grant_ahead_of_its_time_is_looked_up_by_the_rules_it_came_under(
     own_stack: Any, client: httpx.Client, direct: Any
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(seconds=8)
-    fields = {"granted_at": ahead.isoformat()}
-    assert grant(client, "g1", **fields).status_code == 201
+    body = {"granted_at": ahead.isoformat()}
+    assert grant(client, "g1", **body).status_code == 201
     own_stack.wait_flushed()
     p = partition(direct)
-    while direct.exists(keys.seen(p, 1)):
+    while direct.exists(keys.dedup(p, 1)):
         before = direct.hget(keys.meta(p), "generations")
-        direct.hset(keys.meta(p), "began", 1)
+        direct.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
         until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
     assert datetime.now(UTC) < ahead, "the generations took too long to be of use here"
     assert client.put("/v1/namespaces/n", json={"accept_past": None, "accept_future": "PT0S"}).status_code == 200
     until(lambda: datetime.now(UTC) > ahead + timedelta(seconds=0.1), "the moment does not come")
     # By the rules of now it cannot have come before its moment, which all generations know.
-    again = grant(client, "g1", **fields).json()
+    again = grant(client, "g1", **body).json()
     assert (again["status"], again["seq"], again["score"]) == ("duplicate", 1, 5)
-    assert grant(client, "g1", amount=6, **fields).json()["code"] == "grant_conflict"
+    assert grant(client, "g1", amount=6, **body).json()["code"] == "grant_conflict"
     with psycopg.connect(own_stack.postgres.url) as db:
         (kept,) = db.execute("SELECT accept_future_max FROM namespaces").fetchone() or (None,)
     assert kept == 300_000_000
@@ -185,8 +185,8 @@ DENIED = [
     (f"{ACL} -zadd", "ZADD"),
     (f"{ACL} -xadd", "XADD"),
     (f"{ACL} -evalsha", "EVALSHA"),
-    ("resetkeys ~lb:{*}:meta ~lb:{*}:log ~lb:{*}:rules ~lb:{*}:seen:* ~lb:{*}:s:* ~lb:{*}:u:* +@all", ":b:0:probe"),
-    ("resetkeys ~lb:{*}:meta ~lb:{*}:rules ~lb:{*}:seen:* ~lb:{*}:s:* ~lb:{*}:u:* ~lb:{*}:b:* +@all", ":log"),
+    ("resetkeys ~lb:{*}:meta ~lb:{*}:log ~lb:{*}:rules ~lb:{*}:dedup:* ~lb:{*}:ns:* ~lb:{*}:u:* +@all", ":b:0:probe"),
+    ("resetkeys ~lb:{*}:meta ~lb:{*}:rules ~lb:{*}:dedup:* ~lb:{*}:ns:* ~lb:{*}:u:* ~lb:{*}:b:* +@all", ":log"),
 ]
 
 
@@ -229,7 +229,7 @@ def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client:
     own_stack.wait_flushed()
     p = partition(direct)
     own_stack.kill("persist")
-    direct.delete(keys.seen(p, 1))
+    direct.delete(keys.dedup(p, 1))
     assert grant(client, "g1").json()["status"] == "applied"
     ((_, fields),) = direct.xrange(keys.log(p), "1-1", "1-1")
     poison = msgspec.structs.replace(unpack(fields[b"e"]), grant_id="g2", meta=rb'{"a":"\u0000"}')

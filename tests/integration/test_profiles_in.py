@@ -146,7 +146,7 @@ def test_a_restart_forgets_none(own_stack: Stack) -> None:
         put(here, "ann", display_name="Queen", opt_out=True)
         put(here, "ann", display_name="Queen", opt_out=False)
         with redis.Redis.from_url(own_stack.valkey.url) as direct:
-            direct.delete(keys.NAMED, *direct.keys("lb:*names*"))
+            direct.delete(keys.NAMESPACES_WITH_PROFILES, *direct.keys("lb:*:profiles:*"))
         assert own_stack.run("migrate").returncode == 0
         assert names(here)["ann"] == ("Queen", None)
         own_stack.restart()
@@ -159,12 +159,14 @@ def test_erasure_and_deletion_forget_it(live_server: Stack, api: httpx.Client, h
     put(here, "ann", display_name="Queen")
     put(here, "bob", display_name="Bishop")
     assert api.delete(path(here.user("ann"))).status_code == 204
-    held = [name for name in direct.scan_iter("lb:*names:*") if here.user("ann").encode() in direct.hkeys(name)]
+    held = [name for name in direct.scan_iter("lb:*:profiles:*") if here.user("ann").encode() in direct.hkeys(name)]
     assert held == []
     here.grants(ann=3)
     assert names(here) == {"ann": (None, None), "bob": ("Bishop", None)}
-    (kept,) = [name for name in direct.scan_iter("lb:*names:*") if here.user("bob").encode() in direct.hkeys(name)]
+    (kept,) = [name for name in direct.scan_iter("lb:*:profiles:*") if here.user("bob").encode() in direct.hkeys(name)]
     number = kept.rpartition(b":")[2]
-    assert direct.hget(keys.NAMED, number) == b"1"
+    assert direct.hget(keys.NAMESPACES_WITH_PROFILES, number) == b"1"
     assert api.delete(here.url, params={"confirm": here.name}).status_code == 204
-    until(lambda: not direct.exists(kept) and not direct.hexists(keys.NAMED, number), "it is gone", 30)
+    until(
+        lambda: not direct.exists(kept) and not direct.hexists(keys.NAMESPACES_WITH_PROFILES, number), "it is gone", 30
+    )

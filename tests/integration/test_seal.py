@@ -174,7 +174,7 @@ def test_a_duplicate_that_was_sealed_in_is_taken_out_again(
     (key,) = [key for key in space.keys_of(direct, DAY) if b":b:" in key]
     p = int(key.split(b"}")[0].split(b"{")[1])
     for generation in direct.hget(keys.meta(p), "generations").decode().split(","):
-        direct.delete(keys.seen(p, generation))
+        direct.delete(keys.dedup(p, generation))
     space.count = 0
     assert space.grant("ann", 5).json()["score"] == 10
     space.seal(DAY)
@@ -283,7 +283,7 @@ def test_what_is_open_is_asked_of_redis_once(live_server: Any, api: httpx.Client
     first, second = (Space(live_server, api, names.fresh(), periods=["all", "day"]) for _ in range(2))
     first.grant("ann", 5)
     first.seal(DAY)
-    fields = direct.hgetall(keys.space(partition_of(first.name, None, 16), first.id))
+    fields = direct.hgetall(keys.namespace(partition_of(first.name, None, 16), first.id))
     assert [name for name in fields if DAY.encode() in name] == [f"x:{DAY}".encode()]
 
     # Windows that open later are told by the ledger's rows; each round of chores looks at every namespace.

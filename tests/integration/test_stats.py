@@ -191,7 +191,7 @@ def test_damaged_statistics_are_refused_and_only_they(own_stack: Any) -> None:
         for name in ("damaged", "whole"):
             assert api.put(f"/v1/namespaces/{name}", json={}).status_code == 201
             post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
-        (key,) = direct.keys("lb:*:s:1")
+        (key,) = direct.keys("lb:*:ns:1")
         asked = {"boards": [{"namespace": "damaged"}, {"namespace": "whole"}]}
         for field, planted in (("t:all", "abc"), ("t:all", "10 2"), ("t:all", ""), ("v:all", "abc")):
             held = direct.hget(key, field)

@@ -203,7 +203,7 @@ def planted(own_stack: Any) -> Iterator[Planted]:
 
 def test_verify_names_who_stands_elsewhere_in_line(planted: Planted) -> None:
     direct, p, name = planted.direct, planted.p, planted.name
-    board, orders = keys.board(p, 1, "all"), keys.orders(p, 1, "all")
+    board, orders = keys.board(p, 1, "all"), keys.tie_prefixes(p, 1, "all")
     assert verify(planted.stack) == (0, [])
     digits = direct.hget(orders, "ann")
     place = place_from_digits(digits, "granted_at")

@@ -67,7 +67,7 @@ def test_open_heals_are_named_and_nothing_else_for_them(own_stack: Any, checked:
         body = {"grant_id": f"z{i}", "user_id": "zoe", "amount": 1}
         assert checked.client.post("/v1/namespaces/n/grants", json=body).status_code == 201
         own_stack.wait_flushed()
-    checked.direct.delete(keys.seen(checked.p, 1))
+    checked.direct.delete(keys.dedup(checked.p, 1))
     body = {"grant_id": "g4", "user_id": "dora", "amount": 4, "source": "race", "granted_at": SINCE}
     again = checked.client.post("/v1/namespaces/n/grants", json=body).json()
     assert (again["status"], again["score"]) == ("applied", 8)

@@ -94,7 +94,7 @@ def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
         race.grants(ann=9)
         race.veil("hide", "ann")
         race.veil("unhide", "ann")
-        assert all(direct.hget(keys.hidden(p), race.user("ann")).endswith(b" back") for p in range(16))
+        assert all(direct.hget(keys.hidden(p), race.user("ann")).endswith(b" returning") for p in range(16))
         with psycopg.connect(own_stack.postgres.url) as db:
             db.execute("UPDATE intents SET asked_at = now() - interval '2 hours'")
         own_stack.kill("persist")

@@ -4,7 +4,7 @@ import pytest
 
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
-from app.store import keys
+from app.store import fields, keys
 from app.store.apply import CallRefused, PartitionHead
 
 P = 3
@@ -16,13 +16,13 @@ def test_a_grant_moves_every_board_and_balance(partition: Any) -> None:
     assert (outcome.code, outcome.epoch, outcome.seq, outcome.score, outcome.previous) == ("applied", 1, 1, 5, None)
     for window in ("all", "2023-11", "2023-W46", "2023-11-14"):
         assert partition.store.zscore(keys.board(P, 7, window), "otter") == 5
-        assert partition.store.hget(keys.space(P, 7), f"v:{window}") == b"1"
+        assert partition.store.hget(keys.namespace(P, 7), f"v:{window}") == b"1"
     assert partition.store.hgetall(keys.balances(P, 7) + "otter") == {
         b"total": b"5",
         b"count": b"1",
         b"last": str(NOW).encode(),
         b"seq": b"1",
-        b"at": partition.store.hget(keys.meta(P), "at"),
+        b"at": partition.store.hget(keys.meta(P), fields.CLOCK),
         b"c:red": b"5",
         b"s:race": b"5",
     }
@@ -152,9 +152,9 @@ KEYS_TO_SPOIL = [
     (keys.board(P, 7, "all"), "zset"),
     (keys.board(P, 7, "2023-11-14"), "zset"),
     (keys.balances(P, 7) + "victim", "hash"),
-    (keys.space(P, 7), "hash"),
+    (keys.namespace(P, 7), "hash"),
     (keys.rules(P), "hash"),
-    (keys.seen(P, 1), "hash"),
+    (keys.dedup(P, 1), "hash"),
     (keys.log(P), "stream"),
     (keys.meta(P), "hash"),
 ]
@@ -168,7 +168,7 @@ def test_a_planted_wrong_type_makes_no_half_write(partition: Any, key: str, kind
     partition.store.set(key, "not what it should be")
     before = partition.dump()
     batch = [partition.entry(f"g{i}", user="victim" if i == place else f"u{i}") for i in range(3)]
-    if key in (keys.rules(P), keys.seen(P, 1), keys.log(P), keys.meta(P)):
+    if key in (keys.rules(P), keys.dedup(P, 1), keys.log(P), keys.meta(P)):
         with pytest.raises(CallRefused, match="corrupt"):
             partition.call(*batch)
         assert partition.dump() == before

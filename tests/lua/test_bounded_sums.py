@@ -30,7 +30,7 @@ RULES: list[dict[str, Any]] = [
 
 
 def tree(partition: Any, board: str) -> dict[str, int]:
-    held = partition.store.hgetall(keys.sums(P, 7, board))
+    held = partition.store.hgetall(keys.sum_tree(P, 7, board))
     return {node.decode(): int(total) for node, total in held.items()}
 
 
@@ -108,7 +108,7 @@ def test_a_namespace_does_without_unless_it_asks(partition: Any) -> None:
 def test_a_tree_that_holds_no_sum_tells_none_and_stops_nobody(partition: Any, planted: str) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
     partition.call(partition.entry("g1"), partition.entry("g2", user="heron", amount=900))
-    partition.store.hset(keys.sums(P, 7, "all"), "0", planted)
+    partition.store.hset(keys.sum_tree(P, 7, "all"), "0", planted)
     assert stats(partition, bounds=ScoreBounds(3, 7)).sums == ScoreSums(5, None), "no stretch is needed here"
     if planted not in ("0", "9" * 65):
         with pytest.raises(Recovering):
@@ -124,7 +124,7 @@ def test_a_tree_that_holds_no_sum_tells_none_and_stops_nobody(partition: Any, pl
 @pytest.mark.parametrize("window", ["all", DAY])
 def test_a_key_of_another_type_is_met_before_the_first_write(partition: Any, window: str) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
-    partition.store.set(keys.sums(P, 7, window), "x")
+    partition.store.set(keys.sum_tree(P, 7, window), "x")
     before = partition.dump()
     assert partition.codes(partition.entry("g1"), partition.entry("g2", user="heron")) == ["corrupt", "corrupt"]
     assert partition.dump() == before
@@ -137,7 +137,7 @@ def test_an_archived_board_leaves_its_tree(partition: Any) -> None:
     back = replace(partition.entry("back", amount=-2), ops="tw1+-2w2+-2w3+-2w4+-2")
     assert partition.codes(back) == ["applied"]
     assert tree(partition, DAY) == planted_tree([3], 1)
-    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores, keys.sums)]
-    assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree)]
+    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     partition.call(replace(partition.entry("more"), ops="b"))
     assert (tree(partition, DAY), tree(partition, "all")) == ({}, planted_tree([8], 1))

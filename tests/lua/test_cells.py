@@ -15,7 +15,7 @@ RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ra
 
 
 def read(partition: Any, *names: str) -> list[UserValues]:
-    fields = partition.store.hgetall(keys.space(P, 7))
+    fields = partition.store.hgetall(keys.namespace(P, 7))
     kept = board_names_of(list(fields), frozenset())
     call: list[Any] = list(values_call(partition.space, kept, names))
     reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
@@ -45,7 +45,7 @@ def test_all_that_is_held_of_a_user_is_read(partition: Any, rules: dict[str, Any
 def test_scores_that_dense_ranks_lack_are_told(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(periods=("all",), ranking="dense"))
     assert partition.codes(partition.entry("g1"), partition.entry("g2", "bear", 3)) == ["applied"] * 2
-    partition.store.zrem(keys.scores(P, 7, "all"), "3")
+    partition.store.zrem(keys.distinct_scores(P, 7, "all"), "3")
     otter, bear = read(partition, "otter", "bear")
     assert (otter.lacking, bear.lacking) == ([], ["all"])
 
@@ -54,7 +54,7 @@ def test_a_reply_is_of_what_users_have_and_not_of_what_there_is(partition: Any) 
     """A user is read with all boards there are: whatever else were read with them would be read as often."""
     partition.call(partition.entry("g1"))
     boards = tuple(f"all:c{i}" for i in range(500))
-    partition.store.hset(keys.space(P, 7), mapping={f"v:{board}": 1 for board in boards})
+    partition.store.hset(keys.namespace(P, 7), mapping={f"v:{board}": 1 for board in boards})
     call: list[Any] = list(values_call(partition.space, BoardNames(("all", *boards), frozenset()), ["otter"]))
     reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
     assert count(reply) < 50

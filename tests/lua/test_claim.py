@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from app.model.entry import CORRECTION, PlannedEntry, claim_of, entry_id
-from app.store import keys
+from app.store import fields, keys
 from tests.lua.conftest import P
 
 EDIT, OTHER = b"e" * 16, b"o" * 16
@@ -57,7 +57,7 @@ def test_what_is_refused_claims_no_key(partition: Any, grants: list[PlannedEntry
 def test_a_claim_is_known_while_its_generation_is_kept(partition: Any, grants: list[PlannedEntry]) -> None:
     partition.codes(correction(grants[0], "k", EDIT))
     partition.head.generations = "2,1"
-    partition.store.hset(keys.meta(P), mapping={"generations": "2,1", "g:2": 1})
+    partition.store.hset(keys.meta(P), mapping={"generations": "2,1", fields.COMPLETE_SINCE + "2": 1})
     assert partition.codes(correction(grants[1], "k", OTHER)) == ["key_conflict"]
     assert partition.codes(correction(grants[1], "free", OTHER)) == ["applied"]
 

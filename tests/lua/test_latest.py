@@ -27,7 +27,7 @@ def latest(partition: Any, **rules: Any) -> None:
 def held(partition: Any, user: str) -> dict[str, tuple[int, int]]:
     """By board and label: the number and its time, of one who is shown."""
     sign, found = partition.space.sign, {}
-    for key in partition.store.keys(keys.times(P, 7, "*")):
+    for key in partition.store.keys(keys.grant_times(P, 7, "*")):
         board = key.decode().split(":", 4)[4]
         time = partition.store.hget(key, user)
         score = partition.store.zscore(keys.board(P, 7, board), user)
@@ -83,7 +83,7 @@ def test_moments_before_1970_and_far_ahead_are_told_apart(partition: Any) -> Non
     for amount, (at, score) in enumerate(((ago, 0), (-1, 1), (-2, 1), (far - 1, 3), (far, 4), (far - 1, 4))):
         (outcome,) = partition.call(partition.entry(f"g{amount}", amount=amount, at=at))
         assert (outcome.code, outcome.score) == ("applied", score), at
-    assert partition.store.hget(keys.times(P, 7, "all"), "otter") == b"8993000000000000"
+    assert partition.store.hget(keys.grant_times(P, 7, "all"), "otter") == b"8993000000000000"
 
 
 def test_a_correction_carries_values_and_times(partition: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_correction_carries_values_and_times(partition: Any) -> None:
 def test_times_stay_while_a_user_is_hidden_and_go_with_an_erased_one(partition: Any) -> None:
     latest(partition, tie_break="earliest", ranking="dense")
     partition.call(partition.entry("g1", amount=5), partition.entry("g2", "hare", 3))
-    times = keys.times(P, 7, "all")
+    times = keys.grant_times(P, 7, "all")
     veil(partition, 1, "otter", HIDE)
     assert int(partition.store.hget(times, "otter")) == NOW
     (late,) = partition.call(partition.entry("g3", amount=9, at=NOW - 1))
@@ -120,7 +120,7 @@ def test_times_stay_while_a_user_is_hidden_and_go_with_an_erased_one(partition: 
     assert late.score == 2
     veil(partition, 3, "otter", ERASE)
     for board in ("all", "2023-11", "2023-W46", DAY):
-        assert partition.store.hkeys(keys.times(P, 7, board)) == [b"hare"]
+        assert partition.store.hkeys(keys.grant_times(P, 7, board)) == [b"hare"]
     back = replace(partition.entry("heal", amount=0), ops=f"tw1=4@{NOW}")
     assert partition.codes(back) == ["applied"]
     assert partition.store.hkeys(times) == [b"hare"]
@@ -131,18 +131,18 @@ def test_behind_a_seal_each_open_board_goes_by_its_own_time(partition: Any) -> N
     partition.call(
         partition.entry("g1", amount=5), seal_entry(partition.space, partition.space.calendar.find(DAY, NOW))
     )
-    sealed = partition.store.hgetall(keys.times(P, 7, DAY))
+    sealed = partition.store.hgetall(keys.grant_times(P, 7, DAY))
     partition.call(partition.entry("g2", amount=8, at=NOW - 30 * 24 * HOUR))
     late = replace(partition.entry("g3", amount=9, at=NOW - 1), ops="b")
     newer = replace(partition.entry("g4", amount=6, at=NOW + 1), ops="b")
     assert [(o.code, o.score) for o in partition.call(late, newer)] == [("applied", 5), ("applied", 6)]
     assert held(partition, "otter")["2023-11"] == (6, NOW + 1)
     assert held(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
-    assert partition.store.hgetall(keys.times(P, 7, DAY)) == sealed
-    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores, keys.times)]
-    assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert partition.store.hgetall(keys.grant_times(P, 7, DAY)) == sealed
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.grant_times)]
+    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), ops="b"))
-    assert not partition.store.exists(keys.times(P, 7, DAY))
+    assert not partition.store.exists(keys.grant_times(P, 7, DAY))
     assert held(partition, "otter")["all"] == (7, NOW + 2)
 
 
@@ -151,10 +151,10 @@ def test_a_time_that_is_none_is_met_before_the_first_write(partition: Any, plant
     latest(partition)
     partition.call(partition.entry("g1", category="red"))
     if planted == "type":
-        partition.store.delete(keys.times(P, 7, DAY))
-        partition.store.set(keys.times(P, 7, DAY), "x")
+        partition.store.delete(keys.grant_times(P, 7, DAY))
+        partition.store.set(keys.grant_times(P, 7, DAY), "x")
     elif planted == "board":
-        partition.store.hset(keys.times(P, 7, DAY), "otter", "1.5")
+        partition.store.hset(keys.grant_times(P, 7, DAY), "otter", "1.5")
     else:
         partition.store.hset(keys.balances(P, 7) + "otter", "gc:red", "x")
     before = partition.dump()
@@ -166,7 +166,7 @@ def test_a_time_that_is_lost_is_no_newer_than_the_last_grant(partition: Any) -> 
     """`verify` names it; until then nothing older than everything takes the place of what counts."""
     latest(partition)
     partition.call(partition.entry("g1", amount=5))
-    partition.store.delete(keys.times(P, 7, "all"))
+    partition.store.delete(keys.grant_times(P, 7, "all"))
     (late,) = partition.call(partition.entry("g2", amount=9, at=NOW - 1))
     assert (late.code, late.score) == ("applied", 5)
     (newer,) = partition.call(partition.entry("g3", amount=7, at=NOW))
@@ -177,5 +177,5 @@ def test_a_time_that_is_lost_is_no_newer_than_the_last_grant(partition: Any) -> 
 def test_no_other_aggregation_has_times(partition: Any, aggregation: str) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(aggregation=aggregation))  # type: ignore[arg-type]
     partition.call(partition.entry("g1", category="red"), partition.entry("g2", at=NOW - 1))
-    assert partition.store.keys(keys.times(P, 7, "*")) == []
+    assert partition.store.keys(keys.grant_times(P, 7, "*")) == []
     assert not any(name.startswith(b"g") for name in partition.store.hkeys(keys.balances(P, 7) + "otter"))

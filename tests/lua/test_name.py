@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.model.profile import NamespaceProfile, Profile
-from app.store import keys
-from app.store.changes import BUMP, KEPT_MAX, NAME, PROFILES_FIELD, missed_call, read_missed_users
+from app.store import fields, keys
+from app.store.changes import BUMP, KEPT_MAX, NAME, missed_call, read_missed_users
 from app.store.profile_cache import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
 from tests.lua.test_room import full
 
@@ -29,8 +29,8 @@ def test_each_change_tells_whose_it_is(partition: Any) -> None:
     changed = ["ann", "a b:ü", "ann", "\U0001f469", "profiles", "changes:1"]
     for version, user in enumerate(changed, 1):
         assert run(partition, name_call(user, version, Profile(display_name=f"n{version}"))) == version
-    assert users_since(partition, 0, 6, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(changed)
-    assert users_since(partition, 3, 5, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(changed[3:5])
+    assert users_since(partition, 0, 6, keys.DEPLOYMENT, fields.PROFILES) == tuple(changed)
+    assert users_since(partition, 3, 5, keys.DEPLOYMENT, fields.PROFILES) == tuple(changed[3:5])
     assert partition.store.hget(keys.PROFILES, "ann").startswith(b"3 {")
 
 
@@ -43,7 +43,7 @@ def test_a_later_version_stays_and_is_counted(partition: Any) -> None:
 
 
 def test_a_namespace_counts_its_own(partition: Any) -> None:
-    key = keys.names_in(P, NS)
+    key = keys.profiles_in(P, NS)
     run(partition, own_name_call(NS, P, "ann", 1, NamespaceProfile(display_name="Queen")))
     run(partition, own_name_call(NS, P, "bob", 2, NamespaceProfile(display_name="King")))
     assert run(partition, forget_own_name_call(P, NS, "ann", 3)) == 3
@@ -55,17 +55,17 @@ def test_a_namespace_counts_its_own(partition: Any) -> None:
 
 def test_what_is_counted_by_an_older_server_has_no_name(partition: Any) -> None:
     run(partition, name_call("ann", 1, Profile()))
-    partition.eval(BUMP, [keys.DEPLOYMENT], [PROFILES_FIELD])
+    partition.eval(BUMP, [keys.DEPLOYMENT], [fields.PROFILES])
     run(partition, name_call("bob", 2, Profile()))
-    assert users_since(partition, 0, 3, keys.DEPLOYMENT, PROFILES_FIELD) is None
-    assert users_since(partition, 2, 3, keys.DEPLOYMENT, PROFILES_FIELD) == ("bob",)
+    assert users_since(partition, 0, 3, keys.DEPLOYMENT, fields.PROFILES) is None
+    assert users_since(partition, 2, 3, keys.DEPLOYMENT, fields.PROFILES) == ("bob",)
 
 
 def test_the_latest_are_kept_and_no_more(partition: Any) -> None:
     for version in range(1, KEPT_MAX + 3):
         run(partition, name_call(f"u{version}", version, Profile()))
     assert missed_call(0, KEPT_MAX + 2) is None
-    assert users_since(partition, 2, KEPT_MAX + 2, keys.DEPLOYMENT, PROFILES_FIELD) == tuple(
+    assert users_since(partition, 2, KEPT_MAX + 2, keys.DEPLOYMENT, fields.PROFILES) == tuple(
         f"u{version}" for version in range(3, KEPT_MAX + 3)
     )
     assert partition.store.hlen(keys.DEPLOYMENT) == KEPT_MAX + 1
@@ -80,10 +80,10 @@ def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(par
         if bounded:
             with pytest.raises(Exception, match="maxmemory"):
                 run(partition, name_call("cid", 5, Profile(display_name="Cid")))
-    assert partition.store.hget(keys.DEPLOYMENT, PROFILES_FIELD) == b"4"
+    assert partition.store.hget(keys.DEPLOYMENT, fields.PROFILES) == b"4"
     assert partition.store.hkeys(keys.PROFILES) == [b"ann"]
-    assert users_since(partition, 2, 3, keys.DEPLOYMENT, PROFILES_FIELD) == ("ann",)
-    assert users_since(partition, 3, 4, keys.DEPLOYMENT, PROFILES_FIELD) is None
+    assert users_since(partition, 2, 3, keys.DEPLOYMENT, fields.PROFILES) == ("ann",)
+    assert users_since(partition, 3, 4, keys.DEPLOYMENT, fields.PROFILES) is None
 
 
 def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
@@ -93,7 +93,7 @@ def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
     told = partition.store.hgetall(keys.DEPLOYMENT)
     assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c", b"profiles:erased": b"5"}
     assert run(partition, name_call("b", 6, Profile(display_name="Another"))) == 6
-    assert users_since(partition, 4, 6, keys.DEPLOYMENT, PROFILES_FIELD) is None, "what was taken away has no name"
+    assert users_since(partition, 4, 6, keys.DEPLOYMENT, fields.PROFILES) is None, "what was taken away has no name"
 
 
 def test_a_profile_of_before_an_erasure_is_not_written_behind_it(partition: Any) -> None:

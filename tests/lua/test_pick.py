@@ -110,7 +110,7 @@ def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partiti
 def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
     space = partition.space
     call = board_call(space, "all", ["percentile", 1]) if script is PICK else score_call(space, "all", 1)
-    partition.store.hset(keys.space(P, 7), "x:all", "a")
+    partition.store.hset(keys.namespace(P, 7), "x:all", "a")
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
     partition.store.delete(keys.meta(P))
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"unopened"]

@@ -8,7 +8,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
 from app.persist.archivist import ARCHIVE
 from app.persist.flusher import FLUSH
-from app.store import keys
+from app.store import fields, keys
 from app.store.visibility import FORGET
 
 P = 3
@@ -17,11 +17,11 @@ DAY_US = 86_400_000_000
 
 
 def count(partition: Any, field: str, ns: int = 7) -> int:
-    return int(partition.store.hget(keys.space(P, ns), field) or 0)
+    return int(partition.store.hget(keys.namespace(P, ns), field) or 0)
 
 
 def versions(partition: Any) -> int:
-    return sum(name.startswith(b"v:") for name in partition.store.hkeys(keys.space(P, 7)))
+    return sum(name.startswith(b"v:") for name in partition.store.hkeys(keys.namespace(P, 7)))
 
 
 def another(partition: Any, name: str = "other", ns: int = 8) -> Namespace:
@@ -43,55 +43,55 @@ def test_a_namespace_takes_so_many_users_and_no_more(partition: Any) -> None:
     assert partition.dump() == before
     assert partition.codes(partition.entry("g0", user="u0"), users=2) == ["duplicate"]
     assert partition.codes(partition.entry("more", user="u9"), users=3) == ["applied"]
-    assert count(partition, "#u") == 3
+    assert count(partition, fields.USER_COUNT) == 3
 
 
 def test_users_of_before_they_were_counted_are_those_on_the_board(partition: Any) -> None:
     partition.call(*(partition.entry(f"g{i}", user=f"u{i}") for i in range(3)))
-    partition.store.hdel(keys.space(P, 7), "#u", "#b")
+    partition.store.hdel(keys.namespace(P, 7), fields.USER_COUNT, fields.BOARD_COUNT)
     assert partition.codes(partition.entry("x", user="u9"), users=3) == ["too_many_users"]
     assert partition.codes(partition.entry("y", user="u1", at=NOW - DAY_US), users=3, boards=9) == ["applied"]
-    assert count(partition, "#b") == versions(partition) == 5
+    assert count(partition, fields.BOARD_COUNT) == versions(partition) == 5
     assert partition.codes(partition.entry("x", user="u9"), users=4) == ["applied"]
-    assert count(partition, "#u") == 4
+    assert count(partition, fields.USER_COUNT) == 4
 
 
 def test_a_user_who_is_forgotten_gives_room_back(partition: Any) -> None:
     partition.call(partition.entry("g1", user="ann"), partition.entry("g2", user="bob"))
-    names = [keys.balances(P, 7) + "ann", keys.days(P, 7) + "ann", keys.space(P, 7)]
+    names = [keys.balances(P, 7) + "ann", keys.days(P, 7) + "ann", keys.namespace(P, 7)]
     assert [partition.eval(FORGET, names, []) for _ in range(2)] == [1, 0]
-    assert count(partition, "#u") == 1
+    assert count(partition, fields.USER_COUNT) == 1
     assert partition.codes(partition.entry("g3", user="cleo"), users=2) == ["applied"]
 
 
 def test_a_namespace_opens_so_many_boards_and_no_more(partition: Any) -> None:
     today, before_that = partition.entry("g1"), partition.entry("g2", at=NOW - DAY_US)
     assert partition.codes(today, before_that, boards=4) == ["applied", "too_many_boards"]
-    assert count(partition, "#b") == versions(partition) == 4
+    assert count(partition, fields.BOARD_COUNT) == versions(partition) == 4
     before = partition.dump()
     (refused,) = partition.call(before_that, boards=4)
     assert (refused.code, refused.detail) == ("too_many_boards", "4 (LEADERBOARD_NAMESPACE_BOARDS_MAX)")
     assert partition.dump() == before
     assert partition.codes(partition.entry("g3", user="heron"), boards=4) == ["applied"]
     assert partition.codes(before_that, boards=5) == ["applied"]
-    assert count(partition, "#b") == versions(partition) == 5
+    assert count(partition, fields.BOARD_COUNT) == versions(partition) == 5
 
 
 def test_within_one_call_boards_are_counted_too(partition: Any) -> None:
     days = [partition.entry(f"g{i}", at=NOW - i * DAY_US) for i in (0, 1, 0, 2)]
     days[2] = partition.entry("again", user="heron")
     assert partition.codes(*days, boards=5) == ["applied", "applied", "applied", "too_many_boards"]
-    assert count(partition, "#b") == versions(partition) == 5
+    assert count(partition, fields.BOARD_COUNT) == versions(partition) == 5
 
 
 def test_an_archived_window_gives_room_back(partition: Any) -> None:
     window = partition.space.calendar.find("2023-11-14", NOW)
     partition.call(partition.entry("g1"), seal_entry(partition.space, window))
-    assert count(partition, "#b") == 4
+    assert count(partition, fields.BOARD_COUNT) == 4
     for _ in range(2):
         args = ["2023-11-14", 1, "2023-11-14", 0]
-        assert partition.eval(ARCHIVE, [keys.space(P, 7), keys.board(P, 7, "2023-11-14")], args) == 1
-        assert count(partition, "#b") == versions(partition) == 3
+        assert partition.eval(ARCHIVE, [keys.namespace(P, 7), keys.board(P, 7, "2023-11-14")], args) == 1
+        assert count(partition, fields.BOARD_COUNT) == versions(partition) == 3
     assert partition.codes(partition.entry("g2", at=NOW - DAY_US), boards=4) == ["applied"]
 
 
@@ -150,9 +150,9 @@ def test_the_share_holds_for_quarantine_too_and_for_no_seal(partition: Any) -> N
     assert partition.codes(seal_entry(partition.space, window), users=1, boards=1, **bounds) == ["applied"]
 
 
-@pytest.mark.parametrize("field", ["#u", "#b"])
+@pytest.mark.parametrize("field", [fields.USER_COUNT, fields.BOARD_COUNT])
 def test_a_count_that_is_none_is_met_before_the_first_write(partition: Any, field: str) -> None:
-    partition.store.hset(keys.space(P, 7), field, "abc")
+    partition.store.hset(keys.namespace(P, 7), field, "abc")
     before = partition.dump()
     assert partition.codes(partition.entry("g1")) == ["corrupt"]
     assert partition.dump() == before

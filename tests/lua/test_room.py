@@ -10,7 +10,7 @@ from app.model.seal import seal_entry
 from app.persist.archivist import ARCHIVE
 from app.persist.chores import ROTATE
 from app.persist.flusher import FLUSH
-from app.store import keys
+from app.store import fields, keys
 from app.store.apply import CallRefused
 from app.store.changes import BUMP
 from app.store.namespace_cache import PUBLISH
@@ -63,9 +63,9 @@ def test_a_flush_records_and_trims(partition: Any) -> None:
 def test_a_sealed_window_leaves_a_full_store(partition: Any) -> None:
     window = partition.space.calendar.find(DAY, NOW)
     partition.call(partition.entry("g1"), seal_entry(partition.space, window))
-    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores)]
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
     with full(partition.store):
-        assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 9]) == 1
+        assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 9]) == 1
     assert not partition.store.exists(names[0])
     assert partition.store.exists(keys.board(P, 7, "all"))
 
@@ -75,22 +75,22 @@ def test_seen_generations_leave_a_full_store(partition: Any) -> None:
     flush(partition, 1, 0)
     held = "1"
     for newest in (2, 3):
-        partition.store.hset(keys.meta(P), "began", 1)
+        partition.store.hset(keys.meta(P), fields.NEWEST_BEGAN, 1)
         args = [1, held, DAY_US, 1_000_000]
         with full(partition.store):
-            assert partition.eval(ROTATE, [keys.meta(P), keys.seen(P, newest - 1), keys.seen(P, 1)], args) == 1
+            assert partition.eval(ROTATE, [keys.meta(P), keys.dedup(P, newest - 1), keys.dedup(P, 1)], args) == 1
         held = partition.store.hget(keys.meta(P), "generations").decode()
     assert held == "3,2"
-    assert not partition.store.exists(keys.seen(P, 1))
+    assert not partition.store.exists(keys.dedup(P, 1))
 
 
 def test_a_generation_never_begins_before_the_entries_that_are_there(partition: Any) -> None:
     """A clock that was put back would make grants look younger than the oldest generation, and count them twice."""
     at = NOW * 2
-    partition.store.hset(keys.meta(P), mapping={"at": at, "began": 1})
+    partition.store.hset(keys.meta(P), mapping={fields.CLOCK: at, fields.NEWEST_BEGAN: 1})
     args = [1, "1", DAY_US, 1_000_000]
-    assert partition.eval(ROTATE, [keys.meta(P), keys.seen(P, 1), keys.seen(P, 1)], args) == 1
-    assert int(float(partition.store.hget(keys.meta(P), "g:2"))) == at
+    assert partition.eval(ROTATE, [keys.meta(P), keys.dedup(P, 1), keys.dedup(P, 1)], args) == 1
+    assert int(float(partition.store.hget(keys.meta(P), fields.COMPLETE_SINCE + "2"))) == at
 
 
 def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
@@ -113,9 +113,9 @@ def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
 def test_making_room_takes_away_nothing_of_anybody(partition: Any) -> None:
     """Namespaces and users may be called as they like; one is never called by the empty text."""
     store = partition.store
-    for key in (keys.DIRECTORY, keys.PROFILES, keys.names_in(P, 7)):
+    for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         store.hset(key, mapping={"probe": "1 {}", "race": "3 {}"})
         assert partition.eval(PUBLISH, [key], ["race", "4 {}"]) == 1
-    partition.eval(BUMP, [keys.names_in(P, 7)], ["\x01"])
-    for key in (keys.DIRECTORY, keys.PROFILES, keys.names_in(P, 7)):
+    partition.eval(BUMP, [keys.profiles_in(P, 7)], ["\x01"])
+    for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         assert store.hget(key, "probe") == b"1 {}"

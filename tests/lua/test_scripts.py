@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from lupa.lua51 import LuaRuntime
 
 from app.drivers.scripts import folder, join
+from app.store import fields
 from tests.support.bytecode import compile_script
 
 ROOT = folder()
@@ -64,11 +66,23 @@ def test_an_include_brings_what_others_use(path: Path) -> None:
     code, name = code_of(path), path.stem
     others = "\n".join(code_of(other) for other in (*COMMANDS, *INCLUDES) if name in included(other))
     assert others, "nobody includes it"
-    brought = set(re.findall(r"(\w+) = \w+", code[code.rindex("\nreturn ") :]))
+    brought = set(re.findall(r"(\w+) = ", code[code.rindex("\nreturn ") :]))
     assert brought or code.endswith(f"\nreturn {name}\n")
     assert {one for one in brought if not re.search(rf"(?<![\w.]){name}\.{one}\b", others)} == set()
     declared = set(re.findall(r"^local function (\w+)", code, re.MULTILINE))
     assert {one for one in declared if len(re.findall(rf"(?<![\w.]){one}\b", code)) < 2} == set()
+
+
+def test_fields_have_the_same_names_here_and_there() -> None:
+    scripts = LuaRuntime().execute((ROOT / "include/fields.lua").read_text())
+    assert {name: scripts[name] for name in scripts} == {name: vars(fields).get(name) for name in scripts}
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, *INCLUDES], ids=lambda path: path.name)
+def test_a_field_is_named_by_its_constant(path: Path) -> None:
+    """`probe` is the field of the script that tries commands, '' the one of no hash."""
+    commands = r"'H(?:GET|MGET|SET|SETNX|DEL|EXISTS|INCRBY)', [\w.]+(?:\[\d\])?, '(\w[^']*)'"
+    assert set(re.findall(commands, path.read_text())) <= ({"probe", "0"} if path.stem == "check_acl" else set())
 
 
 def test_an_include_that_includes_itself_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_sealed_window_takes_no_grant(partition: Any) -> None:
     partition.call(partition.entry("g1"))
     (outcome,) = partition.call(seal(partition))
     assert (outcome.code, outcome.seq, outcome.score) == ("applied", 2, None)
-    assert partition.store.hget(keys.space(P, 7), f"x:{DAY}") == b"s"
+    assert partition.store.hget(keys.namespace(P, 7), f"x:{DAY}") == b"s"
     before = partition.dump()
     assert partition.codes(partition.entry("g2")) == ["window_closed"]
     assert partition.dump() == before
@@ -54,8 +54,8 @@ def test_a_sealed_window_takes_no_grant(partition: Any) -> None:
 def test_a_window_is_closed_once_also_where_its_seal_is_forgotten(partition: Any, mark: bytes) -> None:
     """Else an archived board would be looked for in Redis again, where nothing of it stands."""
     partition.call(partition.entry("g1"), seal(partition))
-    partition.store.hset(keys.space(P, 7), f"x:{DAY}", mark)
-    partition.store.delete(keys.seen(P, 1))
+    partition.store.hset(keys.namespace(P, 7), f"x:{DAY}", mark)
+    partition.store.delete(keys.dedup(P, 1))
     before = partition.dump()
     assert partition.codes(seal(partition)) == ["window_closed"]
     assert partition.dump() == before
@@ -81,7 +81,9 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
     partition.space = Namespace(7, "race", P, 1, Rules(category_boards=True, **rules))
     partition.call(partition.entry("g1", category="red"), seal(partition))
     closed = [
-        name for kind in (keys.board, keys.orders, keys.scores) for name in (kind(P, 7, DAY), kind(P, 7, f"{DAY}:red"))
+        name
+        for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)
+        for name in (kind(P, 7, DAY), kind(P, 7, f"{DAY}:red"))
     ]
     before, version = [partition.dump().get(name.encode()) for name in closed], f"v:{DAY}"
     corrected = replace(partition.entry("g2", category="red"), ops="w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
@@ -89,8 +91,8 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
     late = plan(again, partition.space, NOW, backfill=True)
     assert partition.codes(corrected, late) == ["applied", "applied"]
     assert [partition.dump().get(name.encode()) for name in closed] == before
-    assert partition.store.hget(keys.space(P, 7), version) == b"1"
-    assert partition.store.hget(keys.space(P, 7), "v:all") == b"4"
+    assert partition.store.hget(keys.namespace(P, 7), version) == b"1"
+    assert partition.store.hget(keys.namespace(P, 7), "v:all") == b"4"
     assert partition.store.hget(keys.balances(P, 7) + "otter", "total") == b"13"
 
 
@@ -104,17 +106,17 @@ def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> No
 
 
 def archive(partition: Any, window: str = DAY, *versions: str | int) -> Any:
-    names = [kind(P, 7, window) for kind in (keys.board, keys.orders, keys.scores)]
-    return partition.eval(ARCHIVE, [keys.space(P, 7), *names], [window, len(names), *versions])
+    names = [kind(P, 7, window) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
+    return partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [window, len(names), *versions])
 
 
 def read(partition: Any, window: str) -> list[Any]:
     names = [
         keys.board(P, 7, window),
-        keys.space(P, 7),
+        keys.namespace(P, 7),
         keys.meta(P),
-        keys.orders(P, 7, window),
-        keys.scores(P, 7, window),
+        keys.tie_prefixes(P, 7, window),
+        keys.distinct_scores(P, 7, window),
     ]
     return list(partition.eval(BOARD, names, [window, "competition", "none", "0", "page", 0, 10]))
 
@@ -143,7 +145,7 @@ def test_a_season_is_a_window_of_its_own(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, convert({"seasons": [season], "category_boards": True}, Rules))
     partition.call(partition.entry("g1", category="red"))
     assert partition.codes(seal(partition, "season:s")) == ["applied"]
-    assert partition.store.hget(keys.space(P, 7), "x:season:s") == b"s"
+    assert partition.store.hget(keys.namespace(P, 7), "x:season:s") == b"s"
     assert partition.codes(partition.entry("g2"), partition.entry("g3", category="red")) == ["window_closed"] * 2
 
 
@@ -154,11 +156,13 @@ def test_an_archived_window_leaves_one_field(partition: Any) -> None:
         partition.call(partition.entry(f"g-{category}", category=category))
     partition.call(seal(partition))
     boards = [DAY, f"{DAY}:red", f"{DAY}:blue"]
-    assert partition.eval(ARCHIVE, [keys.space(P, 7)], [DAY, 0, *(part for name in boards for part in (name, 0))]) == 1
-    fields = partition.store.hgetall(keys.space(P, 7))
+    assert (
+        partition.eval(ARCHIVE, [keys.namespace(P, 7)], [DAY, 0, *(part for name in boards for part in (name, 0))]) == 1
+    )
+    fields = partition.store.hgetall(keys.namespace(P, 7))
     assert {name: value for name, value in fields.items() if DAY.encode() in name} == {f"x:{DAY}".encode(): b"a 2"}
     asked = [DAY, f"{DAY}:red", MONTH, "2030"]
-    reply = partition.eval(VERSIONS, [keys.meta(P), keys.space(P, 7)], [len(asked), *asked])
+    reply = partition.eval(VERSIONS, [keys.meta(P), keys.namespace(P, 7)], [len(asked), *asked])
     assert reply == [b"1", b"2", b"2", b"2", b"0"]
     # Who is hidden is on no board of it any more: its answers are others from then on.
     hide = state_call(P, VisibilityIntent(1, "otter", 1, HIDE, None))
@@ -168,4 +172,4 @@ def test_an_archived_window_leaves_one_field(partition: Any) -> None:
     seq = partition.store.hget(keys.meta(P), "seq")
     assert read(partition, f"{DAY}:blue") == [b"archived", b"1", seq]
     assert partition.codes(partition.entry("g2")) == ["window_closed"]
-    assert not partition.store.hexists(keys.space(P, 7), f"v:{DAY}")
+    assert not partition.store.hexists(keys.namespace(P, 7), f"v:{DAY}")

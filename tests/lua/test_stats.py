@@ -103,7 +103,7 @@ def test_sums_are_those_of_the_scores_whatever_happens(partition: Any, rules: di
 def test_a_namespace_may_do_without(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(statistics=False))
     partition.call(partition.entry("g1"))
-    assert [field for field in partition.store.hkeys(keys.space(P, 7)) if field.startswith(b"t:")] == []
+    assert [field for field in partition.store.hkeys(keys.namespace(P, 7)) if field.startswith(b"t:")] == []
     assert stats(partition)[3:] == (1, 5, 5, (5, 5, 5), ())
 
 
@@ -111,8 +111,8 @@ def test_a_namespace_may_do_without(partition: Any) -> None:
 def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     """Two hundred of the greatest scores there are, on top of a board that holds billions of them already."""
     held = 10**10 * UNITS_MAX
-    partition.store.hset(keys.space(P, 7), "t:all", f"{sign * held} {held * UNITS_MAX}")
-    before = partition.store.hget(keys.space(P, 7), "t:all")
+    partition.store.hset(keys.namespace(P, 7), "t:all", f"{sign * held} {held * UNITS_MAX}")
+    before = partition.store.hget(keys.namespace(P, 7), "t:all")
     batch = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*batch)) == {"applied"}
     added = [sign * (UNITS_MAX - i) for i in range(200)]
@@ -120,13 +120,13 @@ def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     assert stats(partition).sums == ScoreSums(sign * held + sum(added), squares)
     back = [partition.entry(f"h{i}", user=f"u{i}", amount=-sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*back)) == {"applied"}
-    assert partition.store.hget(keys.space(P, 7), "t:all") == before
+    assert partition.store.hget(keys.namespace(P, 7), "t:all") == before
 
 
 @pytest.mark.parametrize("held", [-(10**15), -1, 0, 999_999, 10**6, 10**12, 10**15 - 1, 10**15, 10**16, -(10**24)])
 @pytest.mark.parametrize("amount", [-UNITS_MAX, -7, 7, UNITS_MAX])
 def test_a_sum_may_have_any_length(partition: Any, held: int, amount: int) -> None:
-    partition.store.hset(keys.space(P, 7), "t:all", f"{held} {held * held}")
+    partition.store.hset(keys.namespace(P, 7), "t:all", f"{held} {held * held}")
     partition.call(partition.entry("g1", amount=amount))
     assert stats(partition).sums == ScoreSums(held + amount, held * held + amount * amount)
 
@@ -134,7 +134,7 @@ def test_a_sum_may_have_any_length(partition: Any, held: int, amount: int) -> No
 @pytest.mark.parametrize("planted", ["abc", "5", "5 -25", "1.5 2", "5 25 ", "1e3 5", "9" * 200 + " 1"])
 @pytest.mark.parametrize("window", ["all", "2023-11"])
 def test_planted_sums_that_are_none_are_met_before_the_first_write(partition: Any, planted: str, window: str) -> None:
-    partition.store.hset(keys.space(P, 7), f"t:{window}", planted)
+    partition.store.hset(keys.namespace(P, 7), f"t:{window}", planted)
     before = partition.dump()
     assert partition.codes(partition.entry("g1"), partition.entry("g2", user="heron")) == ["corrupt", "corrupt"]
     assert partition.dump() == before
@@ -148,7 +148,7 @@ def test_so_many_boards_at_once(partition: Any) -> None:
     assert set(partition.codes(*batch)) == {"applied"}
     assert stats(partition).sums == ScoreSums(25, 125)
     assert stats(partition, "season:s999:c4").sums == ScoreSums(5, 25)
-    assert partition.store.hget(keys.space(P, 7), "v:season:s999:c4") == b"5"
+    assert partition.store.hget(keys.namespace(P, 7), "v:season:s999:c4") == b"5"
 
 
 def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
@@ -160,12 +160,12 @@ def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
     passes = replace(partition.entry("behind", amount=4), ops="b")
     assert partition.codes(back, passes) == ["applied", "applied"]
     assert (stats(partition, DAY).sums, stats(partition).sums) == (ScoreSums(3, 9), ScoreSums(7, 49))
-    names = [kind(P, 7, DAY) for kind in (keys.board, keys.orders, keys.scores)]
-    assert partition.eval(ARCHIVE, [keys.space(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
-    assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
-    assert partition.store.hexists(keys.space(P, 7), "t:all")
+    names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
+    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert not partition.store.hexists(keys.namespace(P, 7), f"t:{DAY}")
+    assert partition.store.hexists(keys.namespace(P, 7), "t:all")
     partition.call(replace(partition.entry("more"), ops="b"))
-    assert not partition.store.hexists(keys.space(P, 7), f"t:{DAY}")
+    assert not partition.store.hexists(keys.namespace(P, 7), f"t:{DAY}")
 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])

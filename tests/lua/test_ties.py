@@ -29,7 +29,7 @@ def line(partition: Any, board: str = "all") -> list[tuple[str, int, str]]:
     """User, score and digits, in the board's order; the hash of orders tells the same digits."""
     held = partition.store.zrevrange(keys.board(P, 7, board), 0, -1, withscores=True)
     found = [(member[33:].decode(), int(score) * partition.space.sign, member[:33].decode()) for member, score in held]
-    orders = partition.store.hgetall(keys.orders(P, 7, board))
+    orders = partition.store.hgetall(keys.tie_prefixes(P, 7, board))
     assert {user.encode(): digits.encode() for user, _, digits in found}.items() <= orders.items()
     return found
 
@@ -104,7 +104,7 @@ def test_a_correction_carries_digits_and_leaves_those_that_it_does_not_name(part
     assert partition.codes(changed) == ["applied"]
     assert line(partition) == [("bob", 5, place), ("ann", 5, tie_digits(tie_place(NOW - 9, 1)))]
     assert [user for user, _, _ in line(partition, "2023-11")] == ["ann"]
-    assert not partition.store.hexists(keys.orders(P, 7, "2023-11"), "bob")
+    assert not partition.store.hexists(keys.tie_prefixes(P, 7, "2023-11"), "bob")
     week = line(partition, "2023-W46")
     assert week == [("ann", 5, tie_digits(tie_place(NOW - 9, 1))), ("bob", 5, tie_digits(tie_place(NOW, 2)))]
 

@@ -7,7 +7,7 @@ import pytest
 from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
-from app.store import keys
+from app.store import fields, keys
 from app.store.apply import CallRefused
 from app.store.visibility import CLEAR_STATE, SET_STATE, clear_state_call, state_call
 
@@ -54,7 +54,7 @@ class Hand:
         return found
 
     def scores(self, window: str = "all") -> list[bytes]:
-        found: list[bytes] = self.partition.store.zrange(keys.scores(P, 7, window), 0, -1)
+        found: list[bytes] = self.partition.store.zrange(keys.distinct_scores(P, 7, window), 0, -1)
         return found
 
 
@@ -72,7 +72,7 @@ def test_who_is_hidden_keeps_score_and_place_in_line(partition: Any, hand: Hand)
     for window in WINDOWS:
         assert hand.board(window) == [(b"hare", 3)]
         assert hand.kept(window) == b"5"
-        assert int(partition.store.hget(keys.space(P, 7), f"v:{window}")) == 4
+        assert int(partition.store.hget(keys.namespace(P, 7), f"v:{window}")) == 4
     held = partition.store.hgetall(keys.balances(P, 7) + "otter")
     kept = {b"h:" + window.encode(): b"5" for window in WINDOWS}
     assert held == balances | {b"seq": b"4", b"corrected": b"4"} | kept
@@ -143,15 +143,15 @@ def test_an_entry_is_taken_only_under_the_veil_it_was_made_for(partition: Any, h
     late = hand.entries(old)
     hand.do(UNHIDE)
     before = partition.dump()
-    assert partition.codes(*late) == ["stale_visibility", "stale_veil"]
+    assert partition.codes(*late) == ["stale_visibility", "stale_visibility"]
     assert hand.run(state_call(P, old)) == 0
     assert partition.dump() == before, "an earlier state that comes late takes no later one's place"
     hand.run(clear_state_call(P, old))
     assert partition.dump() == before
     hand.run(clear_state_call(P, old._replace(version=2)))
     assert not partition.store.exists(keys.hidden(P))
-    assert not partition.store.hexists(keys.meta(P), "veils")
-    assert partition.codes(*late) == ["stale_visibility", "stale_veil"]
+    assert not partition.store.hexists(keys.meta(P), fields.HAS_HIDDEN)
+    assert partition.codes(*late) == ["stale_visibility", "stale_visibility"]
     assert hand.run(state_call(P, old)) == -1, "a server that slept must not bring an erased name back"
     assert not partition.store.exists(keys.hidden(P))
     assert hand.run(state_call(P, old, sure=True)) == 1
@@ -169,7 +169,7 @@ def test_the_same_wish_counts_once_and_moves_what_is_found_later(partition: Any,
 def test_a_board_without_the_user_keeps_its_version(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1"))
     hand.do(HIDE, boards=(*WINDOWS, "2030-01"))
-    assert partition.store.hget(keys.space(P, 7), "v:2030-01") is None
+    assert partition.store.hget(keys.namespace(P, 7), "v:2030-01") is None
 
 
 def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, hand: Hand) -> None:
@@ -187,7 +187,7 @@ def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, 
     for window in WINDOWS:
         assert [member[16:] for member, _ in hand.board(window)] == [b"hare"]
         assert hand.scores(window) == [b"8"]
-        assert partition.store.hkeys(keys.orders(P, 7, window)) == [b"hare"]
+        assert partition.store.hkeys(keys.tie_prefixes(P, 7, window)) == [b"hare"]
     assert not any(hand.kept(window) for window in WINDOWS)
 
 
@@ -263,25 +263,27 @@ def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) 
     assert partition.codes(here, partition.entry("g1")) == ["applied", "applied"]
     assert (hand.board(), hand.kept()) == ([], b"5")
     assert partition.store.zscore(keys.board(P, 8, "all"), "otter") == 5
-    assert not partition.store.hexists(keys.meta(P), "veils"), "nobody is hidden in the deployment"
+    assert not partition.store.hexists(keys.meta(P), fields.HAS_HIDDEN), "nobody is hidden in the deployment"
 
 
 def test_a_namespace_in_which_nobody_is_hidden_is_marked_so(partition: Any, hand: Hand) -> None:
-    hidden, mark = keys.hidden_in(P, 7), (keys.space(P, 7), "#h")
+    hidden, mark = keys.hidden_in(P, 7), (keys.namespace(P, 7), fields.HIDDEN_MARK)
     intent = hand.desired_state(HIDE, ns=7)
     assert (partition.store.hgetall(hidden), partition.store.hget(*mark)) == ({b"otter": b"1 hidden"}, b"1")
     hand.run(clear_state_call(P, intent))
     assert not partition.store.exists(hidden)
     assert not partition.store.hexists(*mark)
     assert hand.run(state_call(P, intent)) == -1, "a server that slept must not bring an erased name back"
-    assert partition.store.hget(keys.meta(P), "unveiled") == b"1"
+    assert partition.store.hget(keys.meta(P), fields.CLEARED_VERSION) == b"1"
 
 
 def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: Hand) -> None:
     partition.call(partition.entry("g1"))
     late = hand.entries(hand.desired_state(HIDE, ns=7))
     erase = hand.desired_state(ERASE)
-    assert partition.codes(*late) == ["stale_visibility", "stale_veil"], "it would name the user behind the last entry"
+    assert partition.codes(*late) == ["stale_visibility", "stale_visibility"], (
+        "it would name the user behind the last entry"
+    )
     assert partition.codes(*hand.entries(erase)) == ["applied", "applied"]
     assert partition.codes(partition.entry("g2")) == ["user_erasing"]
     assert (hand.board(), hand.kept()) == ([], None)
@@ -290,4 +292,4 @@ def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: H
 def test_a_namespace_whose_head_was_lost_is_not_marked(partition: Any, hand: Hand) -> None:
     partition.store.delete(keys.meta(P))
     hand.desired_state(HIDE, ns=7)
-    assert not partition.store.exists(keys.space(P, 7))
+    assert not partition.store.exists(keys.namespace(P, 7))

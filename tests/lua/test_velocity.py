@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.model.namespace import Namespace, Rules, Velocity
-from app.store import keys
+from app.store import fields, keys
 from tests.lua.conftest import P
 
 PER = timedelta(seconds=10)
@@ -22,10 +22,10 @@ def under(partition: Any, *limits: Velocity, version: int = 1, **rules: Any) -> 
     partition.store.hset(keys.rules(P), "7", str(version))
 
 
-def at(partition: Any, moment: int, *grant_ids: str, **fields: Any) -> list[str]:
+def at(partition: Any, moment: int, *grant_ids: str, **options: Any) -> list[str]:
     """What becomes of some grants at an instant: the log's last entry says from when on the script's time is."""
-    partition.store.hset(keys.meta(P), "at", moment)
-    return list(partition.codes(*(partition.entry(grant_id, **fields) for grant_id in grant_ids)))
+    partition.store.hset(keys.meta(P), fields.CLOCK, moment)
+    return list(partition.codes(*(partition.entry(grant_id, **options) for grant_id in grant_ids)))
 
 
 def seconds(count: float) -> int:
@@ -34,7 +34,7 @@ def seconds(count: float) -> int:
 
 def fields_of(partition: Any, user: str = "otter") -> dict[bytes, bytes]:
     held = partition.store.hgetall(keys.balances(P, 7) + user)
-    return {name: value for name, value in held.items() if name.startswith(b"v:")}
+    return {name: value for name, value in held.items() if name.startswith(b"r:")}
 
 
 def test_a_grant_is_taken_once_the_stretch_since_the_one_before_is_over(partition: Any) -> None:
@@ -77,7 +77,7 @@ def test_a_change_of_rules_keeps_what_still_holds(partition: Any) -> None:
     under(partition, Velocity(minute, 5), version=5)
     assert at(partition, seconds(71.9), "h") == ["velocity"]
     assert at(partition, seconds(73), *(f"i{i}" for i in range(6))) == ["applied"] * 5 + ["velocity"]
-    assert set(fields_of(partition)) == {b"v:60000000:t", b"v:10000000:t"}
+    assert set(fields_of(partition)) == {b"r:60000000:t", b"r:10000000:t"}
 
 
 def test_two_limits_of_one_stretch_are_the_stricter_of_each(partition: Any) -> None:
@@ -91,7 +91,7 @@ def test_what_a_limit_keeps_stays_small(partition: Any) -> None:
     for i in range(200):
         assert at(partition, seconds(i / 5), f"g{i}", amount=10**12) == ["applied"]
     sizes = {name: len(value) for name, value in fields_of(partition).items()}
-    assert sizes[b"v:10000000:t"] == 64 * 7 - 14 * 7  # 50 in ten seconds: no older one is worth a byte
+    assert sizes[b"r:10000000:t"] == 64 * 7 - 14 * 7  # 50 in ten seconds: no older one is worth a byte
     assert max(sizes.values()) == 67 * 7
 
 
@@ -112,7 +112,7 @@ def test_random_times_against_a_plain_log(partition: Any, limit: tuple[int | Non
             for i in range(8)
         ]
         sent += len(members)
-        partition.store.hset(keys.meta(P), "at", moment)
+        partition.store.hset(keys.meta(P), fields.CLOCK, moment)
         entries = [partition.entry(f"{user}-{grant_id}", user, points) for user, grant_id, points in members]
         for (user, _, points), code in zip(members, partition.codes(*entries), strict=True):
             if code in ("duplicate", "grant_conflict"):

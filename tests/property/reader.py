@@ -105,7 +105,9 @@ class Reader(RuleBasedStateMachine):
         ((number, p),) = self._sql("SELECT id, partition FROM namespaces WHERE name = %s")
         with redis.Redis.from_url(self.stack.valkey.url, decode_responses=True) as direct:
             for window, category in self.book.boards():
-                held = direct.hgetall(keys.times(p, number, window if category is None else f"{window}:{category}"))
+                held = direct.hgetall(
+                    keys.grant_times(p, number, window if category is None else f"{window}:{category}")
+                )
                 wanted = self.book.times(window, category) if is_latest and window not in self.closed else {}
                 assert held == {user: str(to_micros(at)) for user, at in wanted.items()}, (window, category)
             for user in {f.user for f in self.book.facts.values()}:

@@ -19,9 +19,9 @@ from app.model.namespace import Namespace, Rules
 from app.model.profile import NamespaceProfile, Profile
 from app.read.board_bodies import BoardEntry
 from app.read.response_cache import CachedQuery, CacheMiss, ResponseCache
-from app.store import keys
+from app.store import fields, keys
 from app.store.boards import board_call
-from app.store.changes import BUMP, NAME, PROFILES_FIELD
+from app.store.changes import BUMP, NAME
 from app.store.namespace_cache import PUBLISH, NamespaceCache
 from app.store.profile_cache import (
     NO_PROFILE,
@@ -115,7 +115,7 @@ class World:
                 self.run(("HSET", keys.PROFILES, user, f'{self.version} {{"display_name":"{name}"}}'))
                 self.wide.write(user, self.version, name, counted=False)
             case "old count":
-                self.run(("HINCRBY", keys.DEPLOYMENT, PROFILES_FIELD, 1))
+                self.run(("HINCRBY", keys.DEPLOYMENT, fields.PROFILES, 1))
                 self.wide.count_all()
             case "erase":
                 self.run(forget_name_call(user, self.version))
@@ -126,7 +126,7 @@ class World:
                 self.own.versions[user] = 0
                 self.own.write(user, 0, None)
             case "forget":  # What changed is not told any more.
-                for key, field in ((keys.DEPLOYMENT, PROFILES_FIELD), (keys.names_in(3, 7), "\x01")):
+                for key, field in ((keys.DEPLOYMENT, fields.PROFILES), (keys.profiles_in(3, 7), "\x01")):
                     self.run(("HDEL", key, *(f"{field}:{n}" for n in range(4))))
 
     def put(self, user: str, version: int) -> None:

@@ -59,7 +59,7 @@ class Store:
         if call[:2] == ("HMGET", keys.PROFILES):
             found = map(self.profiles.get, call[2:])
             return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
-        if call == ("HKEYS", keys.NAMED):
+        if call == ("HKEYS", keys.NAMESPACES_WITH_PROFILES):
             self.asked.pop()
             return []
         if call[:2] == ("HGET", keys.DIRECTORY):

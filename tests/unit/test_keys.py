@@ -20,7 +20,7 @@ def names_of(kind: str) -> list[str]:
     wanted = list(inspect.signature(make).parameters)
     if wanted == ["p", "namespace_id"]:
         return [make(3, 7) + name for name in NAMES] if make(3, 7).endswith(":") else [make(3, 7)]
-    assert wanted == ["p", "namespace_id", "window"], f"{kind}: say here how its names are made"
+    assert wanted == ["p", "namespace_id", "name"], f"{kind}: say here how its names are made"
     return [make(3, 7, name) for name in NAMES]
 
 
@@ -30,7 +30,7 @@ def test_a_namespaces_key_is_told_from_every_other(kind: str) -> None:
 
 
 def test_what_belongs_to_no_namespace_is_nobodys() -> None:
-    shared = [keys.log(3), keys.meta(3), keys.seen(3, 7), keys.rules(3)]
+    shared = [keys.log(3), keys.meta(3), keys.dedup(3, 7), keys.rules(3)]
     shared += [keys.DIRECTORY, keys.API_KEYS, keys.DEPLOYMENT, keys.PROFILES]
     strange = ["", "other", "lb:{3}:b:x:all", "lb:{3}:b:7x", "lb:{x}:b:7:all", " lb:{3}:b:7:all", "lb:{3}:q:7:all"]
     assert {keys.namespace_of(name.encode()) for name in (*shared, *strange)} == {None}

@@ -99,7 +99,7 @@ def test_a_zone_is_told_of_those_who_have_one() -> None:
 
 
 class Space:
-    """`lb:named` and one namespace's names, and how often either was asked."""
+    """`lb:profiles:namespaces` and one namespace's names, and how often either was asked."""
 
     def __init__(self, named: bool, **own: str) -> None:
         self.own, self.asked = own, list[str]()
@@ -116,11 +116,11 @@ class Space:
 
     async def call(self, call: Sequence[Any]) -> Any:
         self.asked.append(call[1])
-        if call[1] == keys.NAMED:
+        if call[1] == keys.NAMESPACES_WITH_PROFILES:
             return self.named
         if call[1] == keys.PROFILES:
             return [b'1 {"display_name":"Ann","avatar":"a"}' if user == "ann" else None for user in call[2:]]
-        assert call[1] in (keys.names_in(3, 7), keys.names_in(3, 8))
+        assert call[1] in (keys.profiles_in(3, 7), keys.profiles_in(3, 8))
         if call[2] == CHANGES_FIELD:
             return b"%d" % self.counter
         if call[2].startswith(CHANGES_FIELD):
@@ -143,7 +143,9 @@ def test_a_name_of_the_namespace_wins_and_null_is_the_deployments() -> None:
 def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None:
     space = Space(False)
     assert space.shown("ann") == space.shown("ann") == {"ann": DisplayProfile("Ann", "a")}
-    assert space.asked == [keys.PROFILES, keys.NAMED], "which have any is asked once, until namespaces change"
+    assert space.asked == [keys.PROFILES, keys.NAMESPACES_WITH_PROFILES], (
+        "which have any is asked once, until namespaces change"
+    )
     space.named = [b"7"]
     space.names.forget_named(Changed(frozenset(("another",))))
     assert space.shown("ann") == {"ann": DisplayProfile("Ann", "a")}, "a change with a name is no such change"

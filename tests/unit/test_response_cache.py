@@ -30,7 +30,7 @@ class Store:
         self.names = ProfileCache()
 
     async def call(self, call: Any) -> Any:
-        if call == ("HKEYS", keys.NAMED):
+        if call == ("HKEYS", keys.NAMESPACES_WITH_PROFILES):
             return []
         if call[1] == VERSIONS.sha:
             self.versions_read += 1

@@ -1,0 +1,50 @@
+"""Names of the fields of Redis' hashes. `lua/include/fields.lua` names those that scripts use; a test compares the two.
+
+A name that ends in ':' is the beginning of a field: what follows is the name of a board, a window or a label.
+"""
+
+# A partition's meta: keys.meta.
+EPOCH = "epoch"
+SEQ = "seq"
+CLOCK = "clock"  # time of the latest entry (µs); it never goes back
+FLUSHED = "flushed"  # `<epoch>-<seq>` up to which the ledger has all entries
+GENERATIONS = "generations"  # dedup generations, the newest first
+NEWEST_BEGAN = "newest_began"  # when the newest generation began (µs)
+COMPLETE_SINCE = "complete_since:"  # … a generation: it has every id since then (µs); 0: since ever
+BEGINS_AFTER = "begins_after:"  # … a generation: seq before its first entry
+HAS_HIDDEN = "has_hidden"  # there while some user of the deployment has a state
+CLEARED_VERSION = "cleared_version"  # latest version of a user's state that was removed
+
+# The deployment: keys.DEPLOYMENT. `CHANGES` and `PROFILES` also have `<field>:<n>`, what one of the latest changes was.
+ID = "id"
+PARTITIONS = "partitions"
+FORMAT = "format"  # of a partition's meta, too
+CHANGES = "changes"  # rises with each change of a namespace or an API key
+PROFILES = "profiles"  # rises with each change of a profile
+PROFILES_ERASED = "profiles:erased"  # latest version of a deleted profile
+
+# A namespace: keys.namespace.
+BOARD_VERSION = "v:"
+BOARD_TOTALS = "t:"  # `<sum> <sum of squares>` of a board's scores
+WINDOW_STATE = "x:"  # `s`: sealed; `a <version>`: archived
+CATEGORY_COUNT = "#categories"
+SOURCE_COUNT = "#sources"
+HIDDEN_MARK = "#has_hidden"  # there while some user of the namespace has a state
+USER_COUNT = "#users"  # users with balances
+BOARD_COUNT = "#boards"  # boards with a version
+LOG_COUNT = "#log"  # entries that the ledger lacks: `<seq> <entries behind it> <entries> <last seq>`
+
+# A user's balances: keys.balances. These names are short: there are millions of them. `SEQ` is that of the last change.
+TOTAL = "total"
+COUNT = "count"
+LAST = "last"  # latest granted_at (µs)
+CHANGED_AT = "at"  # when the score on the `all` board changed last (µs)
+CORRECTED = "corrected"  # seq of the last change that was no grant
+CATEGORY = "c:"  # of a namespace, too: the categories there are
+SOURCE = "s:"
+HIDDEN_SCORE = "h:"  # score on a board, of a hidden user
+VELOCITY = "r:"  # `<µs>:<kind>`: what was granted in a stretch of time
+TIME = "g"  # in front of a label's field: granted_at (µs) of the grant that its balance is
+
+# A board's sum tree: keys.sum_tree. Other fields are numbers of nodes.
+BROKEN = "broken"  # there where a node held no sum

@@ -298,8 +298,8 @@ def test_what_is_open_is_asked_of_redis_once(live_server: Any, api: httpx.Client
         told = (line["command"].upper() for line in seen.listen())
         commands = list(iter(lambda: next(told), "ECHO THE END"))
     reads = [command.split()[:2] for command in commands if command.startswith(("HKEYS", "HSCAN"))]
-    reads = [read for read in reads if ":S:" in read[1]]
+    reads = [read for read in reads if ":NS:" in read[1]]
     assert [name for name, _ in reads].count("HKEYS") <= 3, "by the three changes of rules alone"
     reads = [read for read in reads if read[0] == "HSCAN"]
-    counts = [sum(key.endswith(f":S:{space.id}") for _, key in reads) for space in (first, second)]
+    counts = [sum(key.endswith(f":NS:{space.id}") for _, key in reads) for space in (first, second)]
     assert counts == [1, 2], "once for a window that is archived, and once to know what is open"

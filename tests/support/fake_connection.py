@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.drivers.redis import Call
-from app.store import keys
+from app.store import fields, keys
 
 
 class SentCall(NamedTuple):
@@ -38,9 +38,14 @@ class Partition:
 
     def head(self) -> list[bytes]:
         """What HGETALL answers."""
-        oldest = "g:" + self.generations.rpartition(",")[2]
-        fields = {"epoch": self.epoch, "seq": self.seq, "generations": self.generations, oldest: 0}
-        return [str(part).encode() for pair in fields.items() for part in pair] if self.is_open else []
+        oldest = fields.COMPLETE_SINCE + self.generations.rpartition(",")[2]
+        values = {
+            fields.EPOCH: self.epoch,
+            fields.SEQ: self.seq,
+            fields.GENERATIONS: self.generations,
+            oldest: 0,
+        }
+        return [str(part).encode() for pair in values.items() for part in pair] if self.is_open else []
 
     def apply(self, sent: SentCall) -> Any:
         """What the script answers: five values an entry."""

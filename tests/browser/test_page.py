@@ -206,3 +206,27 @@ def test_the_page_comes_back_after_a_restart(own_stack: Any, page: Page, watched
         give(client, "board", "otter", 6)
         shown(page, ("1", "otter", "10"), ("2", "heron", "6"))
     watched.forgive("WebSocket connection to", "ERR_CONNECTION_REFUSED")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_period_has_its_place(
+    live_server: Any, api: httpx.Client, board: str, open_page: Open, width: int
+) -> None:
+    name = f"{board}-periods"
+    periods = ["all", "year", "quarter", "month", "week", "day", "hour"]
+    rules = {"visibility": "public", "periods": periods, "day_starts": "04:00", "timezone": "Europe/Berlin"}
+    assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+    give(api, name, "otter", 9)
+    page = open_page(width)
+    page.goto(f"{live_server.url}/#/{name}/hour")
+    shown(page, ("1", "otter", "9"))
+    labels = page.locator("#windows label")
+    expect(labels).to_have_text(["All time", "Year", "Quarter", "Month", "Week", "Day", "Hour"])
+    frame = page.locator("#windows").bounding_box()
+    assert frame is not None
+    for box in (label.bounding_box() for label in labels.all()):
+        assert box is not None
+        assert frame["x"] <= box["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+    page.get_by_text("Day", exact=True).click()
+    expect(page.locator("#meta")).to_contain_text("4:00 AM")

@@ -9,9 +9,9 @@ import msgspec
 from app.model.cell_ops import Cell
 from app.model.correction import CorrectionRequest, Edit, GrantState
 from app.model.entry import PlannedEntry
+from app.model.micros import from_micros
 from app.model.namespace import Namespace
 from app.model.tie_break import latest_place, line_key, tie_place
-from app.model.windows import from_micros
 
 DAY_US = 86_400_000_000
 _CELL = re.compile(r"([wl])(\d+)(x|[=+]-?\d+(?:@-?\d+)?)(?:~(\d+))?")

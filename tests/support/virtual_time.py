@@ -17,37 +17,34 @@ _STARTED_S = 1.0
 class _Impatient(selectors.DefaultSelector):
     """Waits for nothing: the clock goes on instead."""
 
-    passed_s = 0.0
+    def __init__(self, time: "VirtualTime") -> None:
+        super().__init__()
+        self._time = time
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
             assert timeout is not None, "every task waits, and none for a time"
-            self.passed_s += timeout
+            self._time.passed_s += timeout
         return ready
 
 
 class VirtualTime:
     """The clock of a machine that was started just before the test. `run` runs a coroutine by it; the modules of `app`
-    read it as `monotonic`."""
+    read it as `monotonic`. passed_s: seconds since the test began."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._selector = _Impatient()
+        self.passed_s = 0.0
         for name, module in list(sys.modules.items()):
             if name.startswith("app.") and getattr(module, "monotonic", None) is time.monotonic:
                 monkeypatch.setattr(module, "monotonic", self)
 
-    @property
-    def passed_s(self) -> float:
-        """Seconds since the test began."""
-        return self._selector.passed_s
-
     def __call__(self) -> float:
-        return _STARTED_S + self._selector.passed_s
+        return _STARTED_S + self.passed_s
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result."""
-        loop = asyncio.SelectorEventLoop(self._selector)
+        loop = asyncio.SelectorEventLoop(_Impatient(self))
         loop.time = self  # type: ignore[method-assign]
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             return runner.run(main)

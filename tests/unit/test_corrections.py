@@ -1,0 +1,307 @@
+"""Corrections planned by a ledger in memory and handed to a committer that answers as a test says."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.model.correction import CorrectionRequest, GrantState
+from app.model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable
+from app.model.namespace import Namespace, Rules
+from app.model.visibility import erased_name
+from app.store.call_cost import portions
+from app.write import corrections
+from app.write.corrections import CHAIN_S_MAX, LIFT_AFTER_S, Corrector
+from app.write.ledger_wait import WAIT_S_MAX
+from app.write.receipts import CorrectionReceipt
+from tests.support.fake_ledger import Answer, FakeCommitter, FakeLedger, FakeRedis
+from tests.support.grant_history import edit, grant, moves_of, restore, void
+from tests.support.virtual_time import VirtualTime
+
+A, B, C = grant("a", 5, 10), grant("b", 9, 20), grant("c", 2, 30)
+
+
+class Services:
+    """What a corrector asks of the rest. refreshed, released: how often rules were read again, and their lock freed."""
+
+    def __init__(self) -> None:
+        self.rules = Namespace(3, "race", 0, 1, Rules())
+        self.refreshed = self.released = 0
+
+    async def namespace(self, name: str) -> Namespace:
+        return self.rules
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    async def release_stale(self, name: str) -> None:
+        self.released += 1
+
+    async def score_of(self, namespace: Namespace, board: str, user: str) -> int:
+        return 14
+
+    async def zones_of(self, users: list[str]) -> dict[str, str]:
+        return {}
+
+
+class Bench:
+    """A corrector with a ledger that holds some grants."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.time = time
+        self.services = Services()
+        self.ledger, self.redis = FakeLedger(), FakeRedis()
+        self.committer = FakeCommitter(self.ledger, self.redis)
+        parts: dict[str, Any] = {"committer": self.committer, "batcher": self.redis, "ledger": self.ledger}
+        parts |= dict.fromkeys(("namespace_cache", "boards", "rules_lock", "names"), self.services)
+        self.corrector = Corrector(**parts, clock=lambda: 100, ack="fsync")
+
+    @property
+    def namespace(self) -> Namespace:
+        """Its rules as they are now."""
+        return self.services.rules
+
+    def hold(self, *grants: GrantState) -> None:
+        """The ledger holds these, and Redis counted no more than them."""
+        for one in grants:
+            self.ledger.grants[one.grant_id] = one
+            self.ledger.recorded_seq += 1
+            for revision in range(1, one.revision + 1):
+                self.redis.count(self.namespace, one.grant_id, revision, self.ledger.recorded_seq)
+            self.redis.changes[one.user] = self.ledger.recorded_seq, 0
+
+    def correct(self, *asks: CorrectionRequest) -> list[str]:
+        """What becomes of each ask: its status and revision, or its problem's code."""
+        told = self.time.run(self.corrector.correct_all(self.namespace, asks))
+        return [one.code if isinstance(one, Problem) else f"{one.status} {one.revision}" for one in told]
+
+    def correct_one(self, ask: CorrectionRequest) -> CorrectionReceipt:
+        """Its receipt."""
+        return self.time.run(self.corrector.correct(self.namespace, ask))
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(VirtualTime(monkeypatch))
+
+
+def test_a_receipt_tells_what_the_script_did(bench: Bench) -> None:
+    bench.hold(A, B)
+    told = bench.correct_one(edit("a", amount=8))
+    assert msgspec.to_builtins(told) == {
+        "status": "applied",
+        "grant_id": "a",
+        "namespace": "race",
+        "user_id": "otter",
+        "score": 30,
+        "previous_score": 3,
+        "seq": 3,
+        "epoch": 1,
+        "ack": "fsync",
+        "revision": 2,
+    }
+
+
+def test_what_is_done_already_tells_the_score_of_now(bench: Bench) -> None:
+    bench.hold(A)
+    told = bench.correct_one(edit("a", amount=5))
+    assert (told.status, told.score, told.previous_score, told.seq, told.revision) == ("duplicate", 14, 14, None, 1)
+    assert bench.committer.calls == []
+
+
+EDITS = [edit("a", amount=8), edit("b", amount=8)]
+OUTCOMES: list[tuple[str, list[CorrectionRequest], list[Answer], list[str], int]] = [
+    ("it counts", [edit("a", amount=8)], ["applied"], ["applied 2"], 1),
+    ("the user changed meanwhile", [void("a")], ["stale_user"], ["applied 2"], 2),
+    ("another correction was faster", [void("a")], ["grant_conflict"], ["applied 2"], 2),
+    ("its key was used meanwhile", [void("a", key="k")], ["key_used"], ["applied 2"], 2),
+    ("the rules changed meanwhile", [edit("a", amount=8)], ["stale_rules"], ["applied 2"], 2),
+    ("the script takes none of it", [edit("a", amount=8)], ["velocity"], ["velocity"], 1),
+    ("Redis is away", [edit("a", amount=8)], [StoreUnavailable("away")], ["store_unavailable"], 1),
+    (
+        "each stands for itself",
+        [edit("a", amount=8), edit("b", amount=8)],
+        ["score_overflow"],
+        ["score_overflow", "applied 2"],
+        1,
+    ),
+    (
+        "one of its own is planned again",
+        [edit("a", amount=8), edit("b", amount=8)],
+        ["stale_user"],
+        ["applied 2"] * 2,
+        2,
+    ),
+    ("a chain", [void("a"), restore("a"), void("b")], [], ["applied 2", "applied 3", "applied 2"], 1),
+    ("a chain breaks at its first", [void("a"), void("b")], ["stale_user", "stale_user"], ["applied 2"] * 2, 2),
+    ("a chain breaks further on", [void("a"), void("b")], ["applied", "stale_user"], ["applied 2"] * 2, 2),
+    (
+        "one of a chain is refused",
+        [void("a"), void("b"), void("c")],
+        ["applied", "score_overflow", "stale_user"],
+        ["applied 2", "score_overflow", "applied 2"],
+        2,
+    ),
+    (
+        "the second of one grant is refused",
+        [edit("a", amount=8), edit("a", amount=9)],
+        ["applied", "score_overflow"],
+        ["applied 2", "score_overflow"],
+        1,
+    ),
+    ("a grant that is none", [edit("a", amount=8), void("nothing")], [], ["applied 2", "grant_not_found"], 1),
+]
+
+
+@pytest.mark.parametrize(("asks", "answers", "told", "calls"), [pytest.param(*row[1:], id=row[0]) for row in OUTCOMES])
+def test_what_the_script_answers_is_told_or_planned_again(
+    bench: Bench, asks: list[CorrectionRequest], answers: list[Answer], told: list[str], calls: int
+) -> None:
+    bench.hold(A, B, C)
+    bench.committer.answers = list(answers)
+    assert bench.correct(*asks) == told
+    assert len(bench.committer.calls) == calls
+
+
+def test_who_was_erased_keeps_their_grants(bench: Bench) -> None:
+    gone = grant("x", 1, 40, user=erased_name(1))
+    bench.hold(A, gone)
+    assert bench.correct(void("x"), edit("a", amount=8)) == ["user_erased", "applied 2"]
+
+
+@pytest.mark.parametrize("code", ["stale_user", "stale_rules", "grant_conflict", "key_used"])
+def test_what_is_stale_for_ever_ends_at_the_deadline(bench: Bench, code: str) -> None:
+    bench.hold(A, B)
+    bench.committer.answers = [code] * 1_000
+    assert bench.correct(void("a")) == ["store_unavailable"]
+    assert WAIT_S_MAX <= bench.time.passed_s <= 1.5 * WAIT_S_MAX
+    assert len(bench.committer.calls) < 20
+
+
+def test_a_chain_that_gets_on_slowly_ends_at_a_deadline_of_its_own(bench: Bench) -> None:
+    """Each round brings one correction to an end, and each takes a second: some are done, and the rest is refused."""
+    grants = [grant(f"g{i}", 1, i) for i in range(1, 31)]
+    bench.hold(*grants)
+    bench.committer.answers = [code for left in range(29, -1, -1) for code in ("applied", *["stale_user"] * left)]
+    ledger_reads = bench.ledger.held
+
+    async def slow(namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
+        await asyncio.sleep(0.5)
+        return await ledger_reads(namespace, grant_ids)
+
+    bench.ledger.held = slow  # type: ignore[method-assign]
+    told = bench.correct(*(void(one.grant_id) for one in grants))
+    done = told.count("applied 2")
+    assert told == ["applied 2"] * done + ["store_unavailable"] * (30 - done)
+    assert 5 < done < 30
+    assert CHAIN_S_MAX <= bench.time.passed_s <= CHAIN_S_MAX + 3
+
+
+@pytest.mark.parametrize(("rounds", "released"), [(1, 0), (8, 1)])
+def test_rules_that_stay_stale_are_freed_after_a_moment(bench: Bench, rounds: int, released: int) -> None:
+    """A change of rules under way is only waited for; one that was broken off is ended."""
+    bench.hold(A)
+    bench.committer.answers = ["stale_rules"] * rounds
+    assert bench.correct(edit("a", amount=8)) == ["applied 2"]
+    assert bench.services.refreshed == rounds
+    assert (bench.services.released > 0) is (released > 0)
+    assert (bench.time.passed_s > LIFT_AFTER_S) is (released > 0)
+
+
+def test_a_correction_is_planned_again_by_the_rules_of_now(bench: Bench) -> None:
+    bench.hold(A, B)
+    bench.committer.answers = ["stale_rules"]
+
+    def change() -> None:
+        bench.services.rules = Namespace(3, "race", 0, 2, Rules(aggregation="best"))
+
+    bench.committer.meanwhile = change
+    assert bench.correct(void("b")) == ["applied 2"]
+    assert [moves_of(call[0])["all"] for call in bench.committer.calls] == ["+-9", "=5"]
+
+
+def test_a_plan_stands_on_what_the_user_has_at_that_moment(bench: Bench) -> None:
+    """Planned again it takes in the grant that came meanwhile."""
+    bench.services.rules = Namespace(3, "race", 0, 1, Rules(aggregation="best"))
+    bench.hold(A, B)
+    bench.committer.answers = ["stale_user"]
+    bench.committer.meanwhile = lambda: bench.hold(grant("d", 7, 40)) if len(bench.committer.calls) == 1 else None
+    assert bench.correct(void("b")) == ["applied 2"]
+    assert [moves_of(call[0]) for call in bench.committer.calls] == [
+        {"all": "=5", "last": "=10", "on": "u=2"},
+        {"all": "=7", "last": "=40", "on": "u=3"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "on"), [(Rules(), "g=2"), (Rules(aggregation="latest"), "u=2"), (Rules(tie_break="granted_at"), "u=2")]
+)
+def test_a_plan_is_a_loose_one_where_scores_are_sums(bench: Bench, rules: Rules, on: str) -> None:
+    bench.services.rules = Namespace(3, "race", 0, 1, rules)
+    bench.hold(A, B)
+    assert bench.correct(void("a")) == ["applied 2"]
+    (ops,) = bench.committer.ops
+    assert ops[0].endswith(on)
+
+
+def test_where_nothing_is_left_the_plan_is_strict(bench: Bench) -> None:
+    bench.hold(A)
+    assert bench.correct(void("a")) == ["applied 2"]
+    assert bench.committer.ops == [["w1xaxu=1"]]
+
+
+def test_corrections_that_stand_on_each_other_go_call_by_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a call stands on the seq of the last one of the call before it."""
+    grants = [grant(f"g{i}", 1, i) for i in range(1, 7)]
+    bench.hold(*grants)
+    monkeypatch.setattr(corrections, "portions", lambda entries: portions(entries, us_max=1))
+    assert bench.correct(*(void(one.grant_id) for one in grants[:3])) == ["applied 2"] * 3
+    assert [[moves_of(entry)["on"] for entry in call] for call in bench.committer.calls] == [["g=6"], ["g=7"], ["g=8"]]
+
+
+def test_of_a_chain_whose_later_call_fails_the_rest_is_told_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    grants = [grant(f"g{i}", 1, i) for i in range(1, 7)]
+    bench.hold(*grants)
+    monkeypatch.setattr(corrections, "portions", lambda entries: portions(entries, us_max=1))
+    bench.committer.answers = ["applied", StoreUnavailable("away")]
+    told = bench.correct(*(void(one.grant_id) for one in grants[:3]))
+    assert told == ["applied 2", "store_unavailable", "store_unavailable"]
+
+
+def test_users_go_their_own_ways(bench: Bench) -> None:
+    bench.hold(A, grant("z", 3, 40, user="heron"))
+    assert bench.correct(edit("a", amount=8), void("z"), edit("a", amount=9)) == ["applied 2", "applied 2", "applied 3"]
+    users = sorted(tuple(entry.body.user for entry in call) for call in bench.committer.calls)
+    assert users == [("heron",), ("otter", "otter")]
+
+
+def test_a_grant_that_counted_just_now_is_waited_for(bench: Bench) -> None:
+    bench.hold(A)
+    bench.redis.count(bench.namespace, "new", 1, 2)
+    bench.ledger.before_read = lambda reads: bench.hold(grant("new", 1, 50)) if reads == 6 else None
+    assert bench.correct(edit("new", amount=8)) == ["applied 2"]
+
+
+@pytest.mark.parametrize(("letters", "code"), [({}, "store_unavailable"), ({(1, 2): False}, "store_unavailable")])
+def test_a_grant_that_the_ledger_never_gets_holds_up_no_other(
+    bench: Bench, letters: dict[tuple[int, int], bool], code: str
+) -> None:
+    """One that could not be recorded is told at once: waiting does not help."""
+    bench.hold(A)
+    bench.redis.count(bench.namespace, "lost", 1, 2)
+    bench.ledger.dead = letters
+    assert bench.correct(void("lost"), edit("a", amount=8)) == [code, "applied 2"]
+    assert (bench.time.passed_s < WAIT_S_MAX) is bool(letters)
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_would(bench: Bench) -> None:
+    bench.hold(A, B)
+    with pytest.raises(GrantNotFound):
+        bench.time.run(bench.corrector.preview(bench.namespace, void("nothing")))
+    told = bench.time.run(bench.corrector.preview(bench.namespace, edit("a", amount=5)))
+    assert told == {"status": "dry_run", "grant_id": "a", "revision": 1, "moves": []}
+    with pytest.raises(RevisionConflict):
+        bench.time.run(bench.corrector.preview(bench.namespace, edit("a", amount=6, revision=2)))
+    assert bench.committer.calls == []

@@ -1,23 +1,21 @@
 """What stands before Starlette, and what it makes of exceptions."""
 
 import re
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .endpoints import as_asgi
+from .handlers import Handlers
 from .http.bodies import problem_response
 from .model.errors import BadRequest, Internal, Invalid, MethodNotAllowed, NotFound, Problem, TooLarge
-from .read.board_handlers import BoardHandlers
-from .write.grant_handlers import GrantHandlers
+from .routes import ROUTES
 
 log = structlog.get_logger()
 
@@ -27,48 +25,29 @@ QUERY_FIELDS_MAX = 550
 _PATHS_MAX = 1_024
 #: Characters of a path that is remembered; longer ones than names and windows allow take the common way.
 _PATH_CHARACTERS_MAX = 400
-
-
-class IdConvertor(Convertor[str]):
-    """A path segment as sent, percent-decoded only after the path is split: an id may hold a slash."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        """BadRequest for what is not UTF-8."""
-        if "%" not in value:
-            return value
-        try:
-            return unquote_to_bytes(value).decode()
-        except UnicodeDecodeError:
-            raise BadRequest("the path is not UTF-8") from None
-
-    def to_string(self, value: str) -> str:
-        """Unused: no URL is built here."""
-        raise NotImplementedError
-
-
-register_url_convertor("id", IdConvertor())
-
-
-def by_method(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> Route:
-    """A path with an endpoint a method. One Route, since of several Starlette's `Allow` would name but the first's."""
-
-    async def endpoint(request: Request) -> Response:
-        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
-
-    return Route(path, endpoint, methods=list(endpoints))
+_HOT = tuple((route.method, route.path, route.path.split("/"), route.handler) for route in ROUTES if route.is_hot)
 
 
 @lru_cache(maxsize=_PATHS_MAX)
-def _hot_path(method: str, path: str) -> tuple[str, str | None] | None:
-    """The namespace of a path to one of the two busiest routes, and where it is a board's the window."""
-    match path.split("/"):
-        case ["", "v1", "namespaces", name, "grants"] if name and method == "POST":
-            return name, None
-        case ["", "v1", "namespaces", name, "boards", window] if name and window and method == "GET":
-            return name, window
+def _hot_route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """The path in the table and the parameters, where a hot route answers. O(hot routes)."""
+    segments = path.split("/")
+    for hot_method, hot_path, pattern, _ in _HOT:
+        if hot_method == method and (parameters := _match(pattern, segments)) is not None:
+            return hot_path, parameters
     return None
+
+
+def _match(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    parameters = {}
+    for part, segment in zip(pattern, segments, strict=True):
+        if part.startswith("{") and segment:
+            parameters[part[1:-1]] = segment
+        elif part != segment:
+            return None
+    return parameters
 
 
 class FastPath:
@@ -78,10 +57,9 @@ class FastPath:
     segment.
     """
 
-    def __init__(self, app: ASGIApp, writer: GrantHandlers, reader: BoardHandlers) -> None:
+    def __init__(self, app: ASGIApp, handlers: Handlers) -> None:
         self._app = app
-        self._writer = writer
-        self._reader = reader
+        self._endpoints = {path: as_asgi(handler(handlers)) for _, path, _, handler in _HOT}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the two busiest routes, passes on everything else."""
@@ -108,19 +86,12 @@ class FastPath:
             scope["path"] = scope["raw_path"].decode("latin-1")
             return self._app
         path: str = scope["path"]
-        found = _hot_path(scope["method"], path) if len(path) <= _PATH_CHARACTERS_MAX else None
-        if found is None:
+        hot = _hot_route(scope["method"], path) if len(path) <= _PATH_CHARACTERS_MAX else None
+        if hot is None:
             return self._app
-        namespace, window = found
-        if window is None:
-            scope["path_params"] = {"namespace": namespace}
-            return self._writer
-        scope["path_params"] = {"namespace": namespace, "window": window}
-        return self._board
-
-    async def _board(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._reader.board_of(scope)
-        await response(scope, receive, send)
+        pattern, parameters = hot
+        scope["path_params"] = parameters.copy()
+        return self._endpoints[pattern]
 
 
 def _wrong_query(query: bytes) -> Problem | None:

@@ -61,12 +61,8 @@ class BoardHandlers:
         self._stats = stats
         self._clock = clock
 
-    async def board(self, request: Request) -> Response:
-        """`GET /v1/namespaces/{ns}/boards/{window}`."""
-        return await self.board_of(request.scope)
-
     async def board_of(self, scope: Scope) -> Response:
-        """The same, of a request's scope with its `path_params`."""
+        """`GET /v1/namespaces/{ns}/boards/{window}`, of a request's scope with its `path_params`."""
         asked = board_query(scope["query_string"])
         if asked.is_past:
             return await self._past_board(Request(scope), asked)

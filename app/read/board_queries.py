@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..http.bodies import answer, check_query, query_int
 from ..model.errors import Invalid, UserNotFound
@@ -57,16 +56,6 @@ class BoardQueries:
         self._names = names
         self._clock = clock
         self._chance = Random()
-
-    def routes(self, board: str) -> list[Route]:
-        """Below a board's path."""
-        return [
-            Route(f"{board}/count", self.count),
-            Route(f"{board}/random", self.random),
-            Route(f"{board}/at/{{position:id}}", self.at),
-            Route(f"{board}/percentile/{{percentile:id}}", self.percentile),
-            Route(f"{board}/rank-of/{{score:id}}", self.rank_of),
-        ]
 
     async def at(self, request: Request) -> Response:
         """`GET …/boards/{window}/at/{position}`: and the entry there. UserNotFound behind the end."""

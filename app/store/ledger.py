@@ -19,6 +19,11 @@ class Ledger:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
+    async def offsets(self) -> dict[int, tuple[int, int, bytes]]:
+        """Up to where the ledger holds each partition's log: epoch, seq and digest of the last entry. O(partitions)."""
+        rows = await self._postgres.fetch("get_offsets")
+        return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
+
     async def seq(self, p: int) -> int:
         """Up to where the ledger holds a partition's log."""
         row = await self._postgres.fetch_one("get_offset", p)

@@ -58,11 +58,11 @@ class ChangeWatch:
 class NamespaceCache:
     """This process's view. `changes` is the number its caches stand at; what changes is dropped from them.
 
-    on_change: called with what was dropped.
+    call: reads Redis. on_change: called with what was dropped.
     """
 
-    def __init__(self) -> None:
-        self.call: CallRedis
+    def __init__(self, call: CallRedis) -> None:
+        self.call = call
         self.changes = -1
         self._namespaces: dict[str, Namespace] = {}
         self._unknown: dict[str, None] = {}

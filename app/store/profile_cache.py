@@ -64,8 +64,8 @@ _decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 class ProfileCache:
     """This process's view: what changes is dropped from its cache."""
 
-    def __init__(self) -> None:
-        self.call: Callable[[Call], Awaitable[object]]
+    def __init__(self, call: Callable[[Call], Awaitable[object]]) -> None:
+        self.call = call
         self._recent = RecentChanges()
         self._own: dict[int, RecentChanges] = {}
         self._own_begin = 0

@@ -67,15 +67,10 @@ class ReadBatcher:
     order (None: anybody), before the round's answers are given out.
     """
 
-    def __init__(
-        self,
-        link: RedisConnection,
-        on_changes: Callable[[int, Changed], None],
-        on_profiles: Callable[[int, tuple[str, ...] | None], None],
-    ) -> None:
-        self._link = link
-        self._on_changes = on_changes
-        self._on_profiles = on_profiles
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+        self.on_changes: list[Callable[[int, Changed], None]] = []
+        self.on_profiles: list[Callable[[int, tuple[str, ...] | None], None]] = []
         self._asked: dict[Hashable, ReadCall] = {}
         self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
@@ -167,11 +162,11 @@ class ReadBatcher:
     async def _round(self, calls: list[Call]) -> list[Any]:
         """A read may go again: one retry on a fresh connection hides a restart. A Redis that hangs goes on hanging."""
         try:
-            changes, *replies = await self._link.run([_CHANGES, *calls])
+            changes, *replies = await self._connection.run([_CHANGES, *calls])
         except TimeoutError:
             raise
         except REDIS_ERRORS:
-            changes, *replies = await self._link.run([_CHANGES, *calls])
+            changes, *replies = await self._connection.run([_CHANGES, *calls])
         if isinstance(changes, Exception):
             return [changes] * len(calls)
         if changes[0] is None:
@@ -189,18 +184,20 @@ class ReadBatcher:
         calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=fields.PROFILES)
         wanted = [call for call in calls if call is not None]
         try:
-            replies = iter(await self._link.run(wanted) if wanted else ())
+            replies = iter(await self._connection.run(wanted) if wanted else ())
         except REDIS_ERRORS:
             replies = iter([None] * len(wanted))
         told, told_users = (None if call is None else next(replies) for call in calls)
         if changes != self._changes:
             changed = EVERYTHING if told is None else read_missed(told, self._changes)
             self._changes = changes
-            self._on_changes(changes, changed)
+            for on_changes in self.on_changes:
+                on_changes(changes, changed)
         if profiles != self._profiles:
             users = read_missed_users(told_users, self._profiles)
             self._profiles = profiles
-            self._on_profiles(profiles, users)
+            for on_profiles in self.on_profiles:
+                on_profiles(profiles, users)
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that nobody else is to wait for it."""

@@ -29,7 +29,6 @@ from ..model.errors import (
     AmountRange,
     AmountScale,
     Invalid,
-    MethodNotAllowed,
     Problem,
     StoreUnavailable,
     TooLarge,
@@ -93,9 +92,6 @@ class GrantHandlers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
-        if scope["method"] != "POST":
-            is_listed = "namespace" in scope["path_params"]
-            raise MethodNotAllowed("POST grants here", headers={"Allow": "GET, HEAD, POST" if is_listed else "POST"})
         wanted = read_options(scope)
         name: str | None = scope["path_params"].get("namespace")
         if wanted.atomic and name is not None:

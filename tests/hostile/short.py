@@ -11,6 +11,7 @@ from app.http.connections import ConnectionLimits
 from app.live.socket import LiveLimits
 from app.logs import configure
 from app.server import UVICORN, Server
+from app.services import build_services
 from app.settings import read_settings
 
 LIMITS = ConnectionLimits(
@@ -37,7 +38,7 @@ def build() -> ASGIApp:
     configure(settings.log_level)
     with ThreadPoolExecutor(1) as threads:
         partitions = threads.submit(asyncio.run, find_partitions(settings)).result()
-    return Server(settings, partitions, limits=LIMITS, live_limits=LIVE_LIMITS).app()
+    return Server(build_services(settings, partitions, limits=LIMITS, live_limits=LIVE_LIMITS)).app()
 
 
 if __name__ == "__main__":

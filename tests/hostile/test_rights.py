@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from app.access.route_rights import ROUTES, RouteRight
+from app.routes import ROUTES, Route
 from tests.conftest import Names, Stack
 from tests.integration.sockets import hear, key, say
 
@@ -27,7 +27,7 @@ VIEWS: tuple[dict[str, Any], ...] = (
     {"kind": "users", "users": ["ann"]},
     {"kind": "stats"},
 )
-OF_ONE = [access for access in ROUTES if access.over == "name" and access.scope is not None]
+OF_ONE = [route for route in ROUTES if route.required.over == "name" and route.required.scope is not None]
 
 
 class Caller(NamedTuple):
@@ -83,21 +83,21 @@ def client(world: World, caller: Caller) -> Iterator[httpx.Client]:
         yield held
 
 
-def ask(client: httpx.Client, access: RouteRight, space: str) -> httpx.Response:
+def ask(client: httpx.Client, route: Route, space: str) -> httpx.Response:
     """The call in a form that changes nothing, whoever makes it: what is to be written cannot be read."""
-    path = access.path.format(
+    path = route.path.format(
         namespace=space, window="all", position=1, percentile=50, score=1, user="ann", grant_id="none"
     )
     body: bytes | None = None
-    if access.method == "POST" and access.scope == "read":
+    if route.method == "POST" and route.required.scope == "read":
         body = json.dumps({"users": ["ann"]}).encode()
-    elif access.method in ("POST", "PUT", "PATCH"):
+    elif route.method in ("POST", "PUT", "PATCH"):
         body = b"{"
     query = {"q": "ann"} if path.endswith("/users") else None
-    if (access.method, access.path) == ("GET", "/v1/namespaces/{namespace}/grants"):
+    if (route.method, route.path) == ("GET", "/v1/namespaces/{namespace}/grants"):
         query = {"state": "quarantined"}
     headers = {"content-type": "application/json"}
-    return client.request(access.method, path, params=query, content=body, headers=headers)
+    return client.request(route.method, path, params=query, content=body, headers=headers)
 
 
 def wanted(caller: Caller, scope: str, public: bool, kind: str, space: str) -> int | None:
@@ -117,31 +117,31 @@ def wanted(caller: Caller, scope: str, public: bool, kind: str, space: str) -> i
 
 def test_each_route_judges_by_the_name(world: World, caller: Caller, client: httpx.Client) -> None:
     wrong = []
-    for access in OF_ONE:
+    for route in OF_ONE:
         for kind, space in world.spaces.items():
-            told = ask(client, access, space)
-            expected = wanted(caller, str(access.scope), access.public, kind, space)
-            if expected == 404 and (access.path.endswith(("{namespace}", "/events")) or told.status_code == 400):
-                expected = 404 if access.method == "GET" and told.status_code != 200 else None
+            told = ask(client, route, space)
+            expected = wanted(caller, str(route.required.scope), route.required.is_public, kind, space)
+            if expected == 404 and (route.path.endswith(("{namespace}", "/events")) or told.status_code == 400):
+                expected = 404 if route.method == "GET" and told.status_code != 200 else None
             code = told.json()["code"] if told.status_code >= 400 else ""
             held = {"unauthorized": 401, "forbidden": 403, "namespace_not_found": 404}.get(code)
             if held != expected or told.status_code >= 500:
-                wrong.append((access.method, access.path, kind, told.status_code, code, expected))
+                wrong.append((route.method, route.path, kind, told.status_code, code, expected))
     assert wrong == []
 
 
-@pytest.mark.parametrize("access", OF_ONE, ids=lambda access: f"{access.method} {access.path}")
-def test_a_refusal_does_not_tell_what_is_there(world: World, access: RouteRight) -> None:
+@pytest.mark.parametrize("route", OF_ONE, ids=lambda route: f"{route.method} {route.path}")
+def test_a_refusal_does_not_tell_what_is_there(world: World, route: Route) -> None:
     for name in ("nobody", "narrow"):
         with world.stack.client(world.callers[name].token) as client:
             told = {
-                kind: ask(client, access, space).text.replace(space, "…")
+                kind: ask(client, route, space).text.replace(space, "…")
                 for kind, space in world.spaces.items()
                 if kind != "public"
             }
             assert len(set(told.values())) == 1, told
             named = json.loads(told["missing"])["detail"]
-            assert name == "nobody" or f"{access.scope}:…" in named, "the scope and the pattern are named"
+            assert name == "nobody" or f"{route.required.scope}:…" in named, "the scope and the pattern are named"
 
 
 @pytest.mark.parametrize(("path", "member"), [("/v1/boards", {}), ("/v1/stats", {"window": "all"})])
@@ -204,14 +204,16 @@ def test_every_view_is_judged_as_a_board_is(world: World, caller: Caller) -> Non
 
 
 @pytest.mark.parametrize(
-    "access", [access for access in ROUTES if access.over == "all"], ids=lambda access: f"{access.method} {access.path}"
+    "route",
+    [route for route in ROUTES if route.required.over == "all"],
+    ids=lambda route: f"{route.method} {route.path}",
 )
-def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, access: RouteRight) -> None:
+def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, route: Route) -> None:
     statuses = {}
     for caller in world.callers.values():
         with world.stack.client(caller.token) as client:
             told = {
-                user: client.request(access.method, access.path.format(user=user), content=b"{").text
+                user: client.request(route.method, route.path.format(user=user), content=b"{").text
                 for user in ("ann", "nobody-of-that-name")
             }
         assert len(set(told.values())) == 1, "it does not tell that a user exists"

@@ -10,6 +10,7 @@ import httpx
 
 from app.model.micros import from_micros, now_micros
 from app.server import Server
+from app.services import build_services
 from app.settings import Settings
 from tests.conftest import KEY
 
@@ -20,7 +21,7 @@ HEAD = {"authorization": f"Bearer {KEY}"}
 async def server(stack: Any, ahead_s: float) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process whose own clock is ahead by so many seconds."""
     settings = Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url, api_key=KEY)
-    held = Server(settings, 16, lambda: now_micros() + round(ahead_s * 1_000_000))
+    held = Server(build_services(settings, 16, clock=lambda: now_micros() + round(ahead_s * 1_000_000)))
     app = held.app()
     async with held.lifespan(app):  # type: ignore[arg-type]  # of no use to it
         transport = httpx.ASGITransport(app)

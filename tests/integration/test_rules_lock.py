@@ -15,7 +15,7 @@ from app.access.keys import Keyring, Principal
 from app.admin.namespace_handlers import NamespaceHandlers
 from app.model.errors import RuleLocked
 from app.model.namespace import Namespace, Rules, partition_of
-from app.server import Server
+from app.services import Services, build_services
 from app.settings import Settings
 from app.store import keys
 from app.store.rules_lock import RulesLock, release_stale
@@ -104,23 +104,24 @@ def test_migrate_opens_it_too(fenced: Fenced) -> None:
 
 def test_what_is_open_stays_as_it_is(fenced: Fenced) -> None:
     before = fenced.versions(), fenced.direct.hget(keys.DEPLOYMENT, "changes")
-    with_server(fenced.stack, lambda server: RulesLock(server.postgres, server.batcher.call).release_stale(fenced.name))
+    with_services(
+        fenced.stack, lambda services: RulesLock(services.postgres, services.batcher.call).release_stale(fenced.name)
+    )
     assert (fenced.versions(), fenced.direct.hget(keys.DEPLOYMENT, "changes")) == before
 
 
-def with_server(stack: Any, work: Callable[[Server], Any]) -> Any:
+def with_services(stack: Any, work: Callable[[Services], Any]) -> Any:
     """Some work with a server's own parts, in a loop of their own."""
 
     async def run() -> Any:
-        server = Server(Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url), PARTITIONS)
-        loop = asyncio.create_task(server.batcher.run())
+        services = build_services(Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url), PARTITIONS)
+        loop = asyncio.create_task(services.batcher.run())
         try:
-            return await work(server)
+            return await work(services)
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
-            await server._read_link.close()
-            await server.postgres.close()
+            await services.close()
 
     return asyncio.run(run())
 
@@ -141,10 +142,14 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
                     await asyncio.sleep(0.01)
             return holds
 
-    async def change(server: Server) -> None:
+    async def change(services: Services) -> None:
         slow = Slow(
-            *(server.postgres, server.batcher, server.namespace_cache, Keyring(server.namespace_cache, None)),
-            *(PARTITIONS, lambda: 0),
+            postgres=services.postgres,
+            batcher=services.batcher,
+            namespace_cache=services.namespace_cache,
+            keyring=Keyring(services.namespace_cache, None),
+            partitions=PARTITIONS,
+            clock=lambda: 0,
             key_namespaces_max=None,
         )
         rules = Rules(accept_past=None, scale=2)
@@ -152,22 +157,22 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
             pass
 
     with pytest.raises(RuleLocked):
-        with_server(fenced.stack, change)
+        with_services(fenced.stack, change)
     assert asked == [False, 201, True]
     assert fenced.api.get(fenced.url).json()["scale"] == 0
     assert fenced.grant("g2").json()["score"] == 10
 
 
 def test_a_lift_that_is_overtaken_by_the_change_does_nothing(fenced: Fenced) -> None:
-    async def late(server: Server) -> None:
-        row = await server.postgres.fetch_one("get_namespace", fenced.name)
+    async def late(services: Services) -> None:
+        row = await services.postgres.fetch_one("get_namespace", fenced.name)
         assert row is not None
         rules = msgspec.json.decode(row["rules"], type=Rules)
         held = Namespace(row["id"], fenced.name, row["partition"], row["version"], rules)
         fenced.shut()
         assert fenced.api.put(fenced.url, json={"accept_past": None, "scale": 2}).status_code == 200
-        await release_stale(server.postgres, server.batcher.call, held)
+        await release_stale(services.postgres, services.batcher.call, held)
 
-    with_server(fenced.stack, late)
+    with_services(fenced.stack, late)
     assert fenced.api.get(fenced.url).json()["scale"] == 2
     assert fenced.grant("g1", amount=0.25).json()["score"] == 0.25

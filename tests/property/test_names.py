@@ -141,9 +141,10 @@ class Process:
     def __init__(self, world: World) -> None:
         self.world = world
         self.between: Iterator[Any] = iter(())
-        self.namespace_cache, self.names = NamespaceCache(), ProfileCache()
-        self.batcher = ReadBatcher(self, self.namespace_cache.notice, self.names.notice)  # type: ignore[arg-type]
-        self.namespace_cache.call = self.names.call = self.batcher.call
+        self.batcher = ReadBatcher(self)  # type: ignore[arg-type]
+        self.namespace_cache, self.names = NamespaceCache(self.batcher.call), ProfileCache(self.batcher.call)
+        self.batcher.on_changes.append(self.namespace_cache.notice)
+        self.batcher.on_profiles.append(self.names.notice)
         self.namespace_cache.on_change.append(self.names.forget_named)
         self.answers = ResponseCache(self.batcher, self.names)
 

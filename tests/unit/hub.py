@@ -39,11 +39,9 @@ class Store:
         self.boards: dict[str, tuple[int, list[str]]] = {}
         self.shift = 0  # how many more stand before each, by rank
         self.asked: list[Any] = []
-        self.namespace_cache = NamespaceCache()
-        self.namespace_cache.call = self.call
+        self.namespace_cache = NamespaceCache(self.call)
         self.keyring = Keyring(self.namespace_cache, None)
-        self.names = ProfileCache()
-        self.names.call = self.call
+        self.names = ProfileCache(self.call)
         readers = BoardReader(self, None), StatsReader(self, None)  # type: ignore[arg-type]
         self.hub = Hub(self, *readers, self.namespace_cache, self.names, lambda: self.now)  # type: ignore[arg-type]
 

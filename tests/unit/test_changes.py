@@ -27,9 +27,9 @@ class Store:
         self.ring: dict[int, str] = {}
         self.revoked: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
-        self.namespace_cache = NamespaceCache()
-        self.reader = ReadBatcher(self, self.namespace_cache.notice, lambda changes, users: None)  # type: ignore[arg-type]
-        self.namespace_cache.call = self.reader.call
+        self.reader = ReadBatcher(self)  # type: ignore[arg-type]
+        self.namespace_cache = NamespaceCache(self.reader.call)
+        self.reader.on_changes.append(self.namespace_cache.notice)
         self.keyring = Keyring(self.namespace_cache, None)
 
     def change(self, what: str) -> None:

@@ -25,7 +25,7 @@ class World:
     """A directory of one namespace, and what happens each time it is read."""
 
     def __init__(self, happens: Callable[["World"], None]) -> None:
-        self.namespace_cache = NamespaceCache()
+        self.namespace_cache = NamespaceCache(None)  # type: ignore[arg-type]
         self.keyring = Keyring(self.namespace_cache, None)
         self.visibility: Any = "public"
         self.reads = 0

@@ -17,8 +17,7 @@ class Hash:
         self.fields: dict[str, str] = {}
         self.asked: list[Sequence[Any]] = []
         self.meanwhile: Callable[[], None] = lambda: None
-        self.names = ProfileCache()
-        self.names.call = self.call
+        self.names = ProfileCache(self.call)
 
     async def call(self, call: Sequence[Any]) -> Any:
         assert call[:2] == ("HMGET", keys.PROFILES)
@@ -104,8 +103,7 @@ class Space:
     def __init__(self, named: bool, **own: str) -> None:
         self.own, self.asked = own, list[str]()
         self.named = [b"7"] if named else []
-        self.names = ProfileCache()
-        self.names.call = self.call
+        self.names = ProfileCache(self.call)
         self.names.notice(1)
         self.counter, self.ring = 4, dict[int, str]()
 
@@ -228,14 +226,14 @@ def test_zones_hold_until_one_of_these_users_has_another() -> None:
     zones = {b"a": b"UTC"}
 
     async def act() -> None:
-        names, asked = ProfileCache(), []
+        asked = []
 
         async def call(call: Sequence[Any]) -> Any:
             asked.append(call)
             found = [zones.get(user.encode()) for user in call[2:]]
             return [None if zone is None else b'7 {"timezone":"%s"}' % zone for zone in found]
 
-        names.call = call
+        names = ProfileCache(call)
         names.notice(1)
         read = await names.zones(["a", "b"])
         assert (await names.still_hold(read), len(asked)) == (True, 1)

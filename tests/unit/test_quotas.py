@@ -8,7 +8,8 @@ import pytest
 
 from app.admin.namespace_handlers import CHANGES_BURST_MAX
 from app.admin.user_handlers import USER_CHANGES_BURST_MAX
-from app.server import Server, storage_limits
+from app.server import Server
+from app.services import build_services, storage_limits
 from app.settings import Settings
 from app.store.apply import StorageLimits
 
@@ -20,7 +21,7 @@ def changes(settings: Settings, count: int) -> Counter[int]:
 
     async def ask() -> Counter[int]:
         headers = {"authorization": f"Bearer {KEY}"}
-        transport = httpx.ASGITransport(Server(settings, 1).app())
+        transport = httpx.ASGITransport(Server(build_services(settings, 1)).app())
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
             return Counter([(await client.delete("/v1/namespaces/x?confirm=no")).status_code for _ in range(count)])
 
@@ -52,8 +53,8 @@ def user_changes(settings: Settings, count: int) -> dict[tuple[str, str], Counte
 
     async def ask() -> dict[tuple[str, str], Counter[int]]:
         headers = {"authorization": f"Bearer {KEY}"}
-        server = Server(settings, 1)
-        for pace in (server.people._rate_limit, server.profiles._rate_limit):
+        server = Server(build_services(settings, 1))
+        for pace in (server.handlers.users._rate_limit, server.handlers.profiles._rate_limit):
             if pace is not None:
                 pace._clock = lambda: 0.0
         transport = httpx.ASGITransport(server.app())

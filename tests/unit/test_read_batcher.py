@@ -46,7 +46,7 @@ class Wire:
 def within(act: Any) -> None:
     async def run() -> None:
         wire = Wire()
-        reader = ReadBatcher(wire, lambda changes, changed: None, lambda changes, users: None)  # type: ignore[arg-type]
+        reader = ReadBatcher(wire)  # type: ignore[arg-type]
         loop = asyncio.create_task(reader.run())
         try:
             async with asyncio.timeout(ACT_S_MAX):

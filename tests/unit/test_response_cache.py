@@ -27,7 +27,7 @@ class Store:
         self.version = 5
         self.rows_read = self.versions_read = self.made = 0
         self.users: list[str] = []
-        self.names = ProfileCache()
+        self.names = ProfileCache(self.call)
 
     async def call(self, call: Any) -> Any:
         if call == ("HKEYS", keys.NAMESPACES_WITH_PROFILES):
@@ -48,9 +48,7 @@ class Store:
 
 
 def names_of(store: Store) -> ProfileCache:
-    names = ProfileCache()
-    names.call = store.call
-    return names
+    return ProfileCache(store.call)
 
 
 def ask(store: Store, answers: ResponseCache, tag: bytes = b"", parts: tuple[Any, ...] = ("page",)) -> RenderedAnswer:

@@ -1,0 +1,189 @@
+"""What answers the routes, built over a server's services."""
+
+from dataclasses import dataclass
+
+from .admin.erasures import Erasures
+from .admin.namespace_handlers import NamespaceHandlers
+from .admin.profile_handlers import ProfileHandlers
+from .admin.user_handlers import UserHandlers, user_rate_limit
+from .admin.visibility_intents import VisibilityIntents
+from .endpoints import Endpoint
+from .health import Health
+from .read.activity import ActivityHandlers
+from .read.authorizer import ReadAuthorizer
+from .read.board_handlers import BoardHandlers
+from .read.board_queries import BoardQueries
+from .read.bulk import BulkHandlers
+from .read.events import EventHandlers
+from .read.grant_history import GrantHistory
+from .read.grant_lists import GrantLists
+from .read.historical_boards import HistoricalBoards
+from .read.response_cache import ResponseCache
+from .read.search import UserSearch
+from .read.stats import StatsHandlers
+from .read.user_ranks import UserRankHandlers
+from .services import Services
+from .store.board_reader import BoardReader
+from .store.rules_lock import RulesLock
+from .write.correction_handlers import CorrectionHandlers
+from .write.corrections import Corrector
+from .write.grant_handlers import GrantHandlers
+from .write.ledger_dedup import LedgerDedup
+from .write.receipt_ranks import ReceiptRanks
+from .write.uncounted_grants import UncountedLookup
+
+#: What a receipt says of how safe a grant is in Redis, by LEADERBOARD_REDIS_DURABILITY.
+ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handlers:
+    """What answers the routes."""
+
+    grants: GrantHandlers
+    corrections: CorrectionHandlers
+    boards: BoardHandlers
+    queries: BoardQueries
+    stats: StatsHandlers
+    bulk: BulkHandlers
+    grant_lists: GrantLists
+    user_ranks: UserRankHandlers
+    search: UserSearch
+    activity: ActivityHandlers
+    events: EventHandlers
+    namespaces: NamespaceHandlers
+    profiles: ProfileHandlers
+    users: UserHandlers
+    health: Health
+    openapi: Endpoint
+    page: Endpoint
+
+
+def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> Handlers:
+    """The handlers; those that share more than services share it here. openapi, page: what answers these two paths."""
+    s = services
+    rules_lock = RulesLock(s.postgres.writes, s.batcher.call)
+    authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
+    answers = ResponseCache(s.batcher, s.profile_cache)
+    user_ranks, stats = _user_ranks(s), _stats(s)
+    intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions)
+    rate_limit = user_rate_limit() if s.settings.quotas == "on" else None
+    return Handlers(
+        grants=_grants(s, rules_lock),
+        corrections=_corrections(s, rules_lock),
+        boards=BoardHandlers(
+            batcher=s.batcher,
+            boards=s.boards,
+            authorizer=authorizer,
+            answers=answers,
+            history=GrantHistory(s.postgres, s.batcher, s.clock),
+            standings=user_ranks,
+            names=s.profile_cache,
+            past=HistoricalBoards(s.postgres, s.batcher),
+            stats=stats,
+            clock=s.clock,
+        ),
+        queries=BoardQueries(
+            boards=s.boards,
+            authorizer=authorizer,
+            answers=answers,
+            batcher=s.batcher,
+            names=s.profile_cache,
+            clock=s.clock,
+        ),
+        stats=stats,
+        bulk=BulkHandlers(boards=s.boards, stats=stats, authorizer=authorizer, names=s.profile_cache, clock=s.clock),
+        grant_lists=GrantLists(s.postgres, s.batcher, authorizer),
+        user_ranks=user_ranks,
+        search=UserSearch(s.postgres, authorizer),
+        activity=ActivityHandlers(s.postgres, s.batcher, authorizer),
+        events=EventHandlers(s.postgres, s.batcher, s.keyring),
+        namespaces=_namespaces(s),
+        profiles=ProfileHandlers(
+            postgres=s.postgres,
+            batcher=s.batcher,
+            namespace_cache=s.namespace_cache,
+            keyring=s.keyring,
+            intents=intents,
+            pace=rate_limit,
+        ),
+        users=UserHandlers(
+            intents=intents,
+            erasures=Erasures(s.postgres.writes),
+            namespace_cache=s.namespace_cache,
+            keyring=s.keyring,
+            pace=rate_limit,
+        ),
+        health=_health(s),
+        openapi=openapi,
+        page=page,
+    )
+
+
+def _grants(s: Services, rules_lock: RulesLock) -> GrantHandlers:
+    return GrantHandlers(
+        committer=s.committer,
+        namespace_cache=s.namespace_cache,
+        keyring=s.keyring,
+        memory=LedgerDedup(s.postgres.writes),
+        rules_lock=rules_lock,
+        names=s.profile_cache,
+        places=ReceiptRanks(s.batcher, s.namespace_cache),
+        voided=UncountedLookup(s.batcher, s.ledger),
+        clock=s.clock,
+        ack=ACKS[s.settings.redis_durability],
+    )
+
+
+def _corrections(s: Services, rules_lock: RulesLock) -> CorrectionHandlers:
+    corrector = Corrector(
+        committer=s.committer,
+        namespace_cache=s.namespace_cache,
+        batcher=s.batcher,
+        boards=BoardReader(s.batcher, s.postgres.writes),
+        ledger=s.ledger,
+        rules_lock=rules_lock,
+        names=s.profile_cache,
+        clock=s.clock,
+        ack=ACKS[s.settings.redis_durability],
+    )
+    return CorrectionHandlers(corrector, s.namespace_cache, s.keyring)
+
+
+def _user_ranks(s: Services) -> UserRankHandlers:
+    return UserRankHandlers(
+        postgres=s.postgres,
+        batcher=s.batcher,
+        namespace_cache=s.namespace_cache,
+        keyring=s.keyring,
+        names=s.profile_cache,
+        clock=s.clock,
+    )
+
+
+def _stats(s: Services) -> StatsHandlers:
+    return StatsHandlers(
+        reader=s.stats, boards=s.boards, namespace_cache=s.namespace_cache, keyring=s.keyring, clock=s.clock
+    )
+
+
+def _namespaces(s: Services) -> NamespaceHandlers:
+    return NamespaceHandlers(
+        postgres=s.postgres.writes,
+        batcher=s.batcher,
+        namespace_cache=s.namespace_cache,
+        keyring=s.keyring,
+        partitions=s.partitions,
+        clock=s.clock,
+        key_namespaces_max=s.settings.key_namespaces_max if s.settings.quotas == "on" else None,
+    )
+
+
+def _health(s: Services) -> Health:
+    return Health(
+        committer=s.committer,
+        batcher=s.batcher,
+        postgres=s.postgres.writes,
+        partitions=s.partitions,
+        clock=s.clock,
+    )

@@ -1,0 +1,154 @@
+"""The schemas of requests and answers in OpenAPI: taken from the types that decode and encode, or written here where an
+answer is put together from several."""
+
+from typing import Any
+
+import msgspec
+
+from .model.correction import Edit
+from .model.event import OF_AUDIT, OF_LEDGER
+from .model.grant import Grant, NamedGrant
+from .model.namespace import Rules
+from .model.profile import NamespaceProfile, Profile
+from .read.activity import UserActivityRequest
+from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
+from .read.includes import FullEntry
+from .read.totals import UserList
+from .write.correction_handlers import Correction, VoidRequest
+from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
+
+Schema = dict[str, Any]
+
+_EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
+_READ = (
+    *(FullEntry, UserList, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
+    *(Profile, NamespaceProfile),
+)
+_WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)
+_TYPES = (Rules, *_WRITTEN, *_READ, *_EVENTS)
+_REF = "#/components/schemas/"
+
+
+def ref(kind: type | str) -> Schema:
+    """A reference to a type's schema, or to one in `components` by its name."""
+    return {"$ref": _REF + (kind if isinstance(kind, str) else kind.__name__)}
+
+
+def list_of(schema: Schema) -> Schema:
+    """A list of any length."""
+    return {"type": "array", "items": schema}
+
+
+def batch_of(kind: type) -> Schema:
+    """A list as long as one request may bring."""
+    return {**list_of(ref(kind)), "maxItems": 1000}
+
+
+def one_or_batch(kind: type) -> Schema:
+    """One, or a list of them."""
+    return {"oneOf": [ref(kind), batch_of(kind)]}
+
+
+def object_of(**properties: Schema) -> Schema:
+    """An object of these fields, of which none has to be there."""
+    return {"type": "object", "properties": properties}
+
+
+OBJECT: Schema = {"type": "object"}
+NUMBER: Schema = {"type": "number", "description": "An exact decimal with at most the namespace's scale of places."}
+_MAYBE: Schema = {"type": ["number", "null"]}
+_TEXT: Schema = {"type": "string"}
+_INTEGER: Schema = {"type": "integer"}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_MOMENT: Schema = {"type": "string", "format": "date-time"}
+_MAYBE_MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
+_SUM: Schema = {"type": "number"}
+PROBLEM: Schema = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {**dict.fromkeys(("type", "title", "code", "detail", "field"), _TEXT), "status": _INTEGER},
+}
+BATCH: Schema = {
+    "type": "object",
+    "required": ["applied", "duplicate", "rejected", "results"],
+    "properties": {**dict.fromkeys(("applied", "duplicate", "rejected"), _INTEGER), "results": list_of(OBJECT)},
+}
+BOARD = object_of(
+    **dict.fromkeys(("namespace", "window"), _TEXT),
+    **dict.fromkeys(("epoch", "version", "total", "count"), _INTEGER),
+    **dict.fromkeys(("starts", "ends", "category", "next_cursor"), _MAYBE_TEXT),
+    entries=list_of(ref(FullEntry)),
+    missing=list_of(_TEXT),
+)
+_BIN: Schema = {"type": "object", "properties": {"from": NUMBER, "to": NUMBER, "count": _INTEGER}}
+STATS = object_of(
+    **dict.fromkeys(("namespace", "window"), _TEXT),
+    **dict.fromkeys(("starts", "ends", "category", "band"), _MAYBE_TEXT),
+    **dict.fromkeys(("epoch", "version", "count"), _INTEGER),
+    **dict.fromkeys(("sum", "mean", "stddev", "min", "max"), _MAYBE),
+    percentiles={"type": "object", "additionalProperties": _MAYBE},
+    histogram=list_of(_BIN),
+)
+_BAND = object_of(name=_TEXT, count=_INTEGER, min=_MAYBE, max=_MAYBE)
+BOARD_STATS = object_of(**STATS["properties"], bands=list_of(_BAND))
+RANKED_STATS = object_of(**STATS["properties"], percentile=_MAYBE)
+EVENT_LIST: Schema = {
+    "type": "object",
+    "required": ["events", "next_after", "lag_seq"],
+    "properties": {
+        "events": list_of({"oneOf": [ref(kind) for kind in _EVENTS]}),
+        "next_after": {"type": "string", "description": "Works as `after`, at the end of the stream too."},
+        "lag_seq": {"type": "integer", "description": "Entries of the partition that are not in the ledger yet."},
+    },
+}
+_COUNT: Schema = {
+    "type": "object",
+    "required": ["count", "sum"],
+    "properties": {"user_id": _TEXT, "count": _INTEGER, "sum": _SUM},
+}
+ACTIVITY: Schema = {
+    "type": "object",
+    "required": ["namespace", "since", "until", "by", "lag_seq"],
+    "properties": {
+        "namespace": _TEXT,
+        **dict.fromkeys(("since", "until"), _MAYBE_MOMENT),
+        "by": {"enum": ["granted", "recorded"]},
+        **_COUNT["properties"],
+        "lag_seq": _INTEGER,
+    },
+}
+USERS_ACTIVITY: Schema = {
+    **ACTIVITY,
+    "properties": {
+        **{name: schema for name, schema in ACTIVITY["properties"].items() if name not in _COUNT["properties"]},
+        "users": list_of(_COUNT),
+        "missing": list_of(_TEXT),
+    },
+}
+TRENDS = list_of(
+    {
+        "type": "object",
+        "required": ["at", "grants", "sum", "users", "mean", "board_mean"],
+        "properties": {
+            "at": _MOMENT,
+            **dict.fromkeys(("grants", "users"), _INTEGER),
+            **dict.fromkeys(("sum", "mean"), _SUM),
+            "board_mean": _MAYBE,
+        },
+    }
+)
+RECEIPTS: Schema = {"oneOf": [ref(Receipt), ref(RankedReceipt), ref("Batch")]}
+
+
+def components() -> dict[str, Schema]:
+    """Every schema that has a name."""
+
+    def number(kind: type) -> Schema:
+        if kind is msgspec.Raw:
+            return NUMBER
+        raise NotImplementedError(kind)
+
+    _, schemas = msgspec.json.schema_components(_TYPES, schema_hook=number, ref_template=_REF + "{name}")
+    for kind in (Grant, NamedGrant):
+        schemas[kind.__name__]["properties"]["amount"] = NUMBER
+    return {**schemas, "Problem": PROBLEM, "Batch": BATCH, "Board": BOARD}

@@ -1,0 +1,143 @@
+"""The parts of a server process that its handlers share, built in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .access.client import address_of
+from .access.keys import Keyring
+from .drivers.postgres import Postgres
+from .drivers.redis import RedisConnection
+from .http.connections import ConnectionLimits, Connections
+from .live.hub import Hub
+from .live.socket import LiveLimits, LiveServer
+from .model.micros import now_micros
+from .settings import Settings
+from .store.apply import APPLY, StorageLimits
+from .store.board_reader import BoardReader
+from .store.boards import READS
+from .store.changes import BUMP, NAME
+from .store.clock import StoreClock
+from .store.ledger import Ledger
+from .store.namespace_cache import PUBLISH, NamespaceCache
+from .store.partitions import PROBE, check_store, probe
+from .store.profile_cache import ProfileCache
+from .store.read_batcher import WAIT_S_MAX, ReadBatcher
+from .store.stats_reader import STATS, StatsReader
+from .store.visibility import SET_STATE
+from .write.committer import Committer
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisConnections:
+    """A server's connections to Redis: one for writes, one for reads, one to look at how Redis is set up."""
+
+    writes: RedisConnection
+    reads: RedisConnection
+    checks: RedisConnection
+
+    async def close(self) -> None:
+        """Ends all of them."""
+        for connection in (self.writes, self.reads, self.checks):
+            await connection.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a server has one of. Nothing of it is set later; each part takes what it needs by keyword."""
+
+    settings: Settings
+    partitions: int
+    clock: StoreClock
+    connections: Connections
+    redis: RedisConnections
+    postgres: Postgres
+    batcher: ReadBatcher
+    namespace_cache: NamespaceCache
+    profile_cache: ProfileCache
+    keyring: Keyring
+    ledger: Ledger
+    committer: Committer
+    boards: BoardReader
+    stats: StatsReader
+    hub: Hub
+    live: LiveServer
+
+    async def close(self) -> None:
+        """Ends the connections to both stores."""
+        await self.redis.close()
+        await self.postgres.close()
+
+
+def build_services(
+    settings: Settings,
+    partitions: int,
+    *,
+    clock: Callable[[], int] = now_micros,
+    limits: ConnectionLimits | None = None,
+    live_limits: LiveLimits | None = None,
+) -> Services:
+    """The parts by the settings; no connection is made yet. clock: the process's own, until Redis has told the time."""
+    limits = limits or ConnectionLimits()
+    redis, postgres = _redis_connections(settings, partitions), Postgres(settings.postgres_url)
+    store_clock = StoreClock(clock)
+    batcher = ReadBatcher(redis.reads)
+    namespace_cache, profile_cache = NamespaceCache(batcher.call), ProfileCache(batcher.call)
+    batcher.on_changes.append(namespace_cache.notice)
+    batcher.on_profiles.append(profile_cache.notice)
+    namespace_cache.on_change.append(profile_cache.forget_named)
+    keyring = Keyring(namespace_cache, settings.api_key)
+    ledger = Ledger(postgres.writes)
+    boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)
+    hub = Hub(batcher, boards, stats, namespace_cache, profile_cache, store_clock)
+    return Services(
+        settings=settings,
+        partitions=partitions,
+        clock=store_clock,
+        connections=Connections(limits, address_of),
+        redis=redis,
+        postgres=postgres,
+        batcher=batcher,
+        namespace_cache=namespace_cache,
+        profile_cache=profile_cache,
+        keyring=keyring,
+        ledger=ledger,
+        committer=Committer(redis.writes, ledger.offsets, storage_limits(settings), store_clock),
+        boards=boards,
+        stats=stats,
+        hub=hub,
+        live=LiveServer(hub, keyring, live_limits or _live_limits(settings, limits)),
+    )
+
+
+def _live_limits(settings: Settings, limits: ConnectionLimits) -> LiveLimits:
+    return LiveLimits(
+        key_sockets_max=settings.key_sockets_max,
+        address_sockets_max=settings.address_sockets_max,
+        anonymous_sockets_max=limits.connections_max // 2,
+    )
+
+
+def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
+    async def check(connection: RedisConnection) -> None:
+        await check_store(connection, settings.redis_durability)
+        await probe(connection, partitions)
+
+    reads = [*READS, STATS, PUBLISH, BUMP, NAME, SET_STATE]
+    return RedisConnections(
+        writes=RedisConnection(settings.redis_url, [APPLY, PROBE], check),
+        reads=RedisConnection(settings.redis_url, reads, timeout_s=WAIT_S_MAX),
+        checks=RedisConnection(settings.redis_url, []),
+    )
+
+
+def storage_limits(settings: Settings) -> StorageLimits:
+    """What grants may fill, by the settings."""
+    if settings.quotas == "off":
+        return StorageLimits(settings.log_entries_max)
+    share = settings.namespace_log_share_max
+    return StorageLimits(
+        settings.log_entries_max,
+        settings.namespace_users_max,
+        settings.namespace_boards_max,
+        0 if share == 1 else max(2, int(share * settings.log_entries_max)),
+    )

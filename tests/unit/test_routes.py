@@ -1,0 +1,137 @@
+"""The table of routes, and what is made of it: Starlette's routes, OpenAPI, the fast path."""
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import Route, WebSocketRoute
+
+from app import fast_path
+from app.fast_path import FastPath
+from app.openapi import document
+from app.routes import ROUTES
+from app.server import Server
+from app.services import build_services
+from app.settings import Settings
+
+DOCUMENT = document()
+
+
+def server() -> Server:
+    return Server(build_services(Settings(), 1))
+
+
+def test_every_route_stands_once() -> None:
+    assert len(ROUTES) == len({(route.method, route.path) for route in ROUTES})
+
+
+def test_the_table_is_what_is_served() -> None:
+    served = {
+        (method, route.path.replace(":id}", "}"))
+        for route in server().routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert served == {(route.method, route.path) for route in ROUTES}
+
+
+def test_what_is_watched_is_judged_elsewhere() -> None:
+    """A WebSocket names namespaces in its messages; tests/hostile/test_rights.py asks each of its views."""
+    sockets = [route.path for route in server().routes() if isinstance(route, WebSocketRoute)]
+    assert sockets == ["/v1/live"]
+
+
+def test_nothing_is_written_without_a_key() -> None:
+    assert [route for route in ROUTES if route.required.is_public and route.required.scope != "read"] == []
+
+
+def test_every_route_but_the_pages_is_described() -> None:
+    described = {(path, method.upper()) for path, operations in DOCUMENT["paths"].items() for method in operations}
+    hidden = {("/", "GET"), ("/metrics", "GET"), ("/openapi.json", "GET")}
+    assert {(route.path, route.method) for route in ROUTES} - hidden == described
+
+
+def _references(schema: Any) -> set[str]:
+    if isinstance(schema, dict):
+        inner = (_references(value) for value in schema.values())
+        return set().union(*inner, {schema["$ref"]} if "$ref" in schema else set())
+    return set().union(*(_references(item) for item in schema)) if isinstance(schema, list) else set()
+
+
+def test_every_reference_leads_to_a_schema() -> None:
+    names = {reference.removeprefix("#/components/schemas/") for reference in _references(DOCUMENT)}
+    assert names - DOCUMENT["components"]["schemas"].keys() == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_a_method_that_a_path_does_not_take_is_told_those_it_does(path: str) -> None:
+    taken = {method.upper() for method in DOCUMENT["paths"][path]}
+    taken |= {"HEAD"} if "GET" in taken else set()
+    wrong = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - taken
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(server().app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return [await client.request(method, re.sub(r"{\w+}", "x", path)) for method in wrong]
+
+    told = [(answer.status_code, set(answer.headers["allow"].split(", "))) for answer in asyncio.run(ask())]
+    assert told == [(405, taken)] * len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hot"),
+    [
+        ("POST", "/v1/namespaces/race/grants", ("/v1/namespaces/{namespace}/grants", {"namespace": "race"})),
+        (
+            "GET",
+            "/v1/namespaces/race/boards/day",
+            ("/v1/namespaces/{namespace}/boards/{window}", {"namespace": "race", "window": "day"}),
+        ),
+        ("GET", "/v1/namespaces/race/grants", None),
+        ("HEAD", "/v1/namespaces/race/boards/day", None),
+        ("POST", "/v1/namespaces//grants", None),
+        ("POST", "/v1/namespaces/race/grants/", None),
+        ("GET", "/v1/namespaces/race/boards/day/stats", None),
+        ("GET", "/v2/namespaces/race/boards/day", None),
+        ("POST", "/v1/grants", None),
+    ],
+)
+def test_the_fast_path_takes_hot_routes_alone(method: str, path: str, hot: Any) -> None:
+    """What it answers, with which parameters; everything else goes to the application behind it."""
+    seen: list[Any] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(None)
+
+    def endpoint_of(pattern: str) -> Any:
+        async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+            seen.append((pattern, scope["path_params"]))
+
+        return endpoint
+
+    front = FastPath(behind, server().handlers)
+    front._endpoints = {route.path: endpoint_of(route.path) for route in ROUTES if route.is_hot}
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    for _ in range(2):
+        asyncio.run(front(scope, None, None))  # type: ignore[arg-type]
+    assert seen == [hot, hot]
+
+
+def test_parameters_of_one_request_are_not_those_of_the_next() -> None:
+    first, second = (fast_path._hot_route("POST", "/v1/namespaces/race/grants") for _ in range(2))
+    assert first is second, "the table is asked once for each path"
+    seen = []
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["path_params"]))
+        scope["path_params"]["namespace"] = "spoilt"
+
+    front = FastPath(endpoint, server().handlers)
+    front._endpoints = dict.fromkeys(front._endpoints, endpoint)
+    path = "/v1/namespaces/race/grants"
+    for _ in range(2):
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+        asyncio.run(front(scope, None, None))  # type: ignore[arg-type]
+    assert seen == [{"namespace": "race"}] * 2

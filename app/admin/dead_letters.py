@@ -130,7 +130,7 @@ def _letter(row: asyncpg.Record) -> DeadLetter:
         kind="entry" if entry is None else entry.kind,
         grant_id=None if entry is None else entry.grant_id,
         cause=row["cause"] or "unknown",
-        at=row["set_aside_at"],
+        at=row["created_at"],
         decision=row["decision"],
         attempts=row["attempts"],
         is_readable=entry is not None,

@@ -7,7 +7,7 @@ import asyncpg
 from ..drivers import postgres as schema
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused
-from ..model.profile import NamespaceProfile, fold_name
+from ..model.profile import NamespaceProfile
 from ..settings import Settings
 from ..store import fields, keys
 from ..store.changes import BUMP, NAME
@@ -90,18 +90,10 @@ async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
                 raise RedisRefused(f"Redis refuses a profile: {reply}")
         if -1 in replies:
             continue
-        await _fold(postgres, [row for row in rows if row["folded"] is None and row["display_name"] is not None])
         last = rows[-1]["user_number"], rows[-1]["namespace_id"]
         named |= {row["namespace_id"] for row in rows if row["namespace_id"]}
     for namespace_id in named:
         await tell_named(lambda call: _run(link, call), namespace_id)
-
-
-async def _fold(postgres: Postgres, rows: list[asyncpg.Record]) -> None:
-    """Profiles that were written before users could be searched for."""
-    if rows:
-        columns = [[row[name] for row in rows] for name in ("user_number", "namespace_id", "display_name")]
-        await postgres.fetch("fold_profiles", *columns, [fold_name(name) for name in columns[2]])
 
 
 def _name_call(row: asyncpg.Record, erased: int) -> Call:

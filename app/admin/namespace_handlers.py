@@ -115,9 +115,9 @@ class NamespaceHandlers:
                 )
             )
         old = namespace_from_row(row)
-        if row["people"] and p != old.partition:
+        if row["has_user_data"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
-        reach = max(row["reach"], latest_acceptable_at(old.rules, now))
+        reach = max(row["latest_acceptable_at"], latest_acceptable_at(old.rules, now))
         change = check_change(old.rules, rules, reach)
         if change is not None:
             await self._fence(old)

@@ -108,7 +108,7 @@ class VisibilityIntents:
             plans = await plan(self._postgres.fetch, intent, person.open)
             done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
             rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
-            remaining = int(rows[0]["open"]) if rows else 0
+            remaining = int(rows[0]["pending"]) if rows else 0
         except Problem:
             pass  # It is recorded: the persisters will do it.
         return remaining
@@ -139,7 +139,7 @@ async def _settle(
     if any(causes) == was_hidden:
         return VisibilityRecord(*causes, held.intent, held.open)
     (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor, ns)
-    return VisibilityRecord(*causes, intent_from_row(row), tuple(row["open"]))
+    return VisibilityRecord(*causes, intent_from_row(row), tuple(row["pending_partitions"]))
 
 
 async def hide(
@@ -156,4 +156,6 @@ async def hide(
 def record_from_row(row: asyncpg.Record) -> VisibilityRecord:
     """A person from what is written down."""
     intent = None if row["version"] is None else intent_from_row(row)
-    return VisibilityRecord(bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["open"] or ()))
+    return VisibilityRecord(
+        bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["pending_partitions"] or ())
+    )

@@ -7,19 +7,20 @@ from typing import NamedTuple
 
 
 class ArchivedPosition(NamedTuple):
-    """A place as it was counted. key: the greater the better; better, levels: how many users, and scores, are above."""
+    """A row of an archive, ranks with hidden users in them. sort_key: the greater, the better; better_users,
+    better_scores: how many of each are above."""
 
     position: int
-    key: int
-    better: int
-    levels: int
+    sort_key: int
+    better_users: int
+    better_scores: int
 
 
 class HiddenEntry(NamedTuple):
-    """Who is not shown. peers: how many of the board have this key, this one among them."""
+    """A row of a hidden user. peers: how many rows of the board have this key, this one included."""
 
     position: int
-    key: int
+    sort_key: int
     peers: int
 
 
@@ -29,10 +30,10 @@ class HiddenAdjustment:
     def __init__(self, gone: Iterable[HiddenEntry]) -> None:
         held = sorted(gone)
         self._positions = [one.position for one in held]
-        self._better = sorted(-one.key for one in held)
-        of_key = Counter(one.key for one in held)
+        self._better_users = sorted(-one.sort_key for one in held)
+        of_key = Counter(one.sort_key for one in held)
         # A score that nobody shown has is no level any more.
-        self._levels = sorted({-one.key for one in held if of_key[one.key] == one.peers})
+        self._better_scores = sorted({-one.sort_key for one in held if of_key[one.sort_key] == one.peers})
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -57,7 +58,7 @@ class HiddenAdjustment:
         """A place as it is shown."""
         return ArchivedPosition(
             held.position - bisect_left(self._positions, held.position),
-            held.key,
-            held.better - bisect_left(self._better, -held.key),
-            held.levels - bisect_left(self._levels, -held.key),
+            held.sort_key,
+            held.better_users - bisect_left(self._better_users, -held.sort_key),
+            held.better_scores - bisect_left(self._better_scores, -held.sort_key),
         )

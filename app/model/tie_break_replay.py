@@ -33,10 +33,10 @@ class _Sum:
         self._total = self._count = 0
 
     def put(self, row: ReplayRow) -> None:
-        self._total, self._count = self._total + row["value"], self._count + 1
+        self._total, self._count = self._total + row["amount"], self._count + 1
 
     def take(self, row: ReplayRow) -> None:
-        self._total, self._count = self._total - row["old_value"], self._count - 1
+        self._total, self._count = self._total - row["old_amount"], self._count - 1
 
     def now(self) -> int | None:
         return self._total if self._count else None
@@ -51,7 +51,7 @@ class _Best:
         self._heap: list[tuple[tuple[int, ...], str, int]] = []
 
     def put(self, row: ReplayRow) -> None:
-        value = row["value"]
+        value = row["amount"]
         if self._how == "latest":
             place: tuple[int, ...] = (-to_micros(row["granted_at"]), -row["first_seq"])
         else:

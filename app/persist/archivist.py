@@ -130,7 +130,7 @@ class Archivist:
             async with session.fenced(namespace.partition):
                 for board in boards:
                     async for entries in _entries(link, namespace, board, hidden):
-                        await session.copy("held_here", entries, ("board", "name", "key", "since"))
+                        await session.copy("redis_rows", entries, ("board", "name", "sort_key", "tie_place"))
                 differ = await _compare(session, namespace, row)
                 if differ["differ"] == 0:
                     await _write(session, namespace, window, {window, *boards}, row["seq"], [])
@@ -160,11 +160,11 @@ async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyn
     seq = max(row["seq"] for row in rows)
     async with session.fenced(namespace.partition):
         found = await session.fetch("get_archive_rows_of_users", *_at(rows, users))
-        before = {(row["board"], row["user_number"]): (row["key"], int(row["since"])) for row in found}
+        before = {(row["board"], row["user_number"]): (row["sort_key"], int(row["tie_place"])) for row in found}
         now = await _scored(session, namespace, rows, users, before)
         touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
         fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
-        await session.copy("fresh", fresh, ("board", "user_number", "key", "since"))
+        await session.copy("new_scores", fresh, ("board", "user_number", "sort_key", "tie_place"))
         await _write(session, namespace, window, touched, seq, users)
         archives = await session.fetch("get_archived_boards", namespace.id, window)
     await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
@@ -178,7 +178,7 @@ async def _scored(
     if namespace.rules.tie_break == "earliest":
         return await _dated(session, namespace, rows, before)
     found = await session.fetch(*_scores(namespace, rows[0]["window"], max(row["seq"] for row in rows), users))
-    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["since"])) for row in found}
+    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in found}
 
 
 async def _dated(
@@ -199,8 +199,8 @@ async def _dated(
 
 
 async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
-    """Fills `fresh` from the ledger as of the seal; how many users differ from `held_here`."""
-    await session.fill_fresh(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
+    """Fills `new_scores` from the ledger as of the seal; how many users differ from `redis_rows`."""
+    await session.fill_new_scores(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
     if namespace.rules.tie_break == "earliest":
         await session.execute("copy_tie_places")
     (differ,) = await session.fetch("compare_with_redis", namespace.by_moment)

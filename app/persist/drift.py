@@ -118,7 +118,7 @@ class DriftCheck:
         p = namespace.partition
         desired_states = await _row(connection, "get_intents_mark", p)
         version, held = await _held(link, namespace)
-        if desired_states["open"] or not await _reaches(connection, p, version):
+        if desired_states["is_pending"] or not await _reaches(connection, p, version):
             return
         wanted = await _wanted(connection, link, namespace, version)
         # A lease that went meanwhile took the namespace with it; a wish may have come true in between.

@@ -10,9 +10,11 @@ import msgspec
 from ..model.entry import GRANT, QUARANTINE, LogEntry, marker_entry
 
 COLUMNS = (
-    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
+    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
+    *("entry_amount", "live_delta"),
     *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    *("digest", "change", "value", "voided", "verb", "reason", "actor", "key", "day", "asked", "original_seq"),
+    *("digest", "score_delta", "amount", "voided", "verb", "reason", "actor", "idempotency_key", "day"),
+    *("request_digest", "original_seq"),
 )
 DUPLICATE = "duplicate"
 TOMBSTONE = "tombstone"

@@ -235,10 +235,10 @@ class LedgerSession:
         """A named statement; asyncpg's errors."""
         await self._connection.execute(queries()[query], *args)
 
-    async def fill_fresh(self, sign: int, query: str, *args: Any) -> None:
-        """The scores that a named query tells, as keys, into the table `fresh`."""
+    async def fill_new_scores(self, sign: int, query: str, *args: Any) -> None:
+        """The scores that a named query tells, as keys, into the table `new_scores`."""
         text = queries()[query].removesuffix(";")
-        sql = f"INSERT INTO fresh SELECT board, user_number, {sign:d} * score, since FROM ({text}) AS told"
+        sql = f"INSERT INTO new_scores SELECT board, user_number, {sign:d} * score, tie_place FROM ({text}) AS told"
         await self._connection.execute(sql, *args)
 
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
@@ -297,7 +297,7 @@ class LedgerSession:
 
 def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:
     """A duplicate from its row. msgspec.DecodeError."""
-    return UnhealedDuplicate(row["epoch"], row["seq"], unpack(row["entry"]), row["weight"], row["healed_seq"])
+    return UnhealedDuplicate(row["epoch"], row["seq"], unpack(row["entry"]), row["live_delta"], row["healed_seq"])
 
 
 def _spans(batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> list[list[int]]:

@@ -57,7 +57,7 @@ async def carry_out(
 def _letter(row: asyncpg.Record) -> DecidedLetter:
     claimed = unpack(row["entry"])
     return DecidedLetter(
-        row["epoch"], row["seq"], claimed, row["decision"], row["attempts"], row["recorded_at"], row["weight"]
+        row["epoch"], row["seq"], claimed, row["decision"], row["attempts"], row["recorded_at"], row["live_delta"]
     )
 
 

@@ -25,9 +25,9 @@ async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence
     await connection.execute(queries()["delete_live_grants"], *spans)
     await connection.execute(queries()["add_live_grants"], *spans)
     hours = await connection.fetch(queries()["add_buckets"], *spans, DENSE)
-    if any(hour["fine"] for hour in hours):
+    if any(hour["is_subdivided"] for hour in hours):
         await connection.execute(queries()["add_subdivisions"], *spans)
-    dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["fine"]]
+    dense = [(hour["user_number"], hour["namespace_id"], hour["at"]) for hour in hours if not hour["is_subdivided"]]
     if dense:
         last = [spans[0], spans[4]]
         await connection.execute(queries()["subdivide_hours"], *map(list, zip(*dense, strict=True)), *last)

@@ -44,7 +44,9 @@ class VisibilityWorker:
             self._marks.clear()
         for row in rows:
             intent = intent_from_row(row)
-            done = [p for p in row["open"] if p in offsets and await self._try(session, intent, p, offsets[p])]
+            done = [
+                p for p in row["pending_partitions"] if p in offsets and await self._try(session, intent, p, offsets[p])
+            ]
             if done:
                 await session.fetch("confirm_intent", intent.number, intent.version, done)
         for row in await session.fetch("get_settled_erasures", self._faults.names(EVERYWHERE, ERASURE)):

@@ -189,7 +189,7 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
         # A duplicate's row has a name of its own: the grant that it repeats stands in what was set aside.
         "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
         "amount": namespace.number(row["amount"]),
-        "change": namespace.number(row["change"]),
+        "change": namespace.number(row["score_delta"]),
         "score": namespace.number_or_none(row["score"]),
     }
     same = ("revision", "category", "source", "source_id", "action", "session_id")

@@ -44,7 +44,7 @@ class BoardReader:
         rows, closing = await self._closed_up(namespace, board, view)
         total = rows[0]["total"] - len(closing) if rows else 0
         behind = total if behind is None else behind
-        rows = [row for row in rows if row["position"] is not None and not row["gone"]]
+        rows = [row for row in rows if row["position"] is not None and not row["is_hidden"]]
         if view[0] == "after":
             rows = [row for row in rows if closing.shown(ArchivedPosition(row["position"], 0, 0, 0)).position <= behind]
             rows = rows[: int(view[3])]
@@ -53,9 +53,9 @@ class BoardReader:
             for row in rows
         ]
         how = ranking or namespace.rules.ranking
-        places = [BoardRow(at.position, name, namespace.sign * at.key, _before(at, how)) for at, name in held]
+        places = [BoardRow(at.position, name, namespace.sign * at.sort_key, _before(at, how)) for at, name in held]
         is_page = view[0] in ("page", "after") and places and places[-1].position < behind
-        last = (rows[-1]["key"], _member_of(namespace, rows[-1])) if is_page else None
+        last = (rows[-1]["sort_key"], _member_of(namespace, rows[-1])) if is_page else None
         return BoardPage(int(reply[1]), 0, int(reply[2]), total, places, last, behind - first)
 
     async def _closed_up(
@@ -64,10 +64,10 @@ class BoardReader:
         """The rows that serve a view, and how they close up, of one revision: a new one may come in between."""
         for _ in range(READS_MAX):
             rows = await self._rows(namespace, board, view)
-            if not rows or not rows[0]["veiled"]:
+            if not rows or not rows[0]["has_hidden"]:
                 return rows, HiddenAdjustment(())
             gone = await self._postgres.fetch("get_hidden_archive_rows", namespace.id, board)
-            closing = HiddenAdjustment(HiddenEntry(row["position"], row["key"], row["peers"]) for row in gone)
+            closing = HiddenAdjustment(HiddenEntry(row["position"], row["sort_key"], row["peers"]) for row in gone)
             rows = await self._behind(namespace, board, view, closing, rows)
             if not gone or not rows or gone[0]["revision"] == rows[0]["revision"]:
                 return rows, closing
@@ -83,7 +83,7 @@ class BoardReader:
         if held is not None:
             return int(held)
         rows = await self._postgres.fetch("get_archive_rows_by_name", namespace.id, board, [user])
-        return next((namespace.sign * row["key"] for row in rows if row["key"] is not None), None)
+        return next((namespace.sign * row["sort_key"] for row in rows if row["sort_key"] is not None), None)
 
     async def resolve_score(
         self, namespace: Namespace, board: str, units: int, ranking: str | None, reply: Any
@@ -93,16 +93,21 @@ class BoardReader:
             return read_score(reply)
         key = namespace.sign * units
         total, (at, below) = await self._above(namespace, board, [key, key - 1])
-        before = _before(at._replace(position=at.better + 1), ranking or namespace.rules.ranking)
-        return ScoreRank(int(reply[1]), int(reply[2]), total, at.better, below.better - at.better, before)
+        before = _before(at._replace(position=at.better_users + 1), ranking or namespace.rules.ranking)
+        return ScoreRank(
+            int(reply[1]), int(reply[2]), total, at.better_users, below.better_users - at.better_users, before
+        )
 
     async def _above(self, namespace: Namespace, board: str, wanted: list[int]) -> tuple[int, list[ArchivedPosition]]:
         """How many are shown, and how many users and scores of them stand above each key. O(log n) a key."""
         rows = await self._postgres.fetch("count_archive_rows_above", namespace.id, board, wanted)
         if not rows:
             return 0, [ArchivedPosition(1, key, 0, 0) for key in wanted]
-        closing = await self._closing(namespace, board) if rows[0]["veiled"] else HiddenAdjustment(())
-        held = [closing.shown(ArchivedPosition(1, row["key"], row["better"], row["levels"])) for row in rows]
+        closing = await self._closing(namespace, board) if rows[0]["has_hidden"] else HiddenAdjustment(())
+        held = [
+            closing.shown(ArchivedPosition(1, row["sort_key"], row["better_users"], row["better_scores"]))
+            for row in rows
+        ]
         return rows[0]["total"] - len(closing), held
 
     async def _located(self, namespace: Namespace, board: str, view: BoardView) -> tuple[BoardView, int, int | None]:
@@ -132,20 +137,20 @@ class BoardReader:
         inside = [ranks_within(share, total) for share in shares if total]
         rows, closing = await self._closed_up(namespace, board, ["places", *inside])
         wanted = {closing.counted(place) for place in inside}
-        keys = sorted({row["key"] for row in rows if row["position"] in wanted}, reverse=True)
+        keys = sorted({row["sort_key"] for row in rows if row["position"] in wanted}, reverse=True)
         _, behind = await self._above(namespace, board, [key - 1 for key in keys])
-        last = [at.better for at in behind]
+        last = [at.better_users for at in behind]
         return sorted({*last, *(before + 1 for before in (0, *last[:-1]))} if last else ())
 
     async def _within(self, namespace: Namespace, board: str, low: int, high: int) -> tuple[int, int]:
         """The first place within bounds and the one behind the last, counted from 0. O(log n)."""
         _, (above, behind) = await self._above(namespace, board, [high, low - 1])
-        return above.better, max(above.better, behind.better)
+        return above.better_users, max(above.better_users, behind.better_users)
 
     async def _closing(self, namespace: Namespace, board: str) -> HiddenAdjustment:
         """How a board closes up behind its users who are not shown. O(those)."""
         rows = await self._postgres.fetch("get_hidden_archive_rows", namespace.id, board)
-        return HiddenAdjustment(HiddenEntry(row["position"], row["key"], row["peers"]) for row in rows)
+        return HiddenAdjustment(HiddenEntry(row["position"], row["sort_key"], row["peers"]) for row in rows)
 
     async def _behind(
         self, namespace: Namespace, board: str, view: BoardView, closing: HiddenAdjustment, rows: list[asyncpg.Record]
@@ -197,12 +202,12 @@ class BoardReader:
 
 def _before(at: ArchivedPosition, ranking: str) -> int:
     """One less than the rank."""
-    return {"competition": at.better, "dense": at.levels, "ordinal": at.position - 1}[ranking]
+    return {"competition": at.better_users, "dense": at.better_scores, "ordinal": at.position - 1}[ranking]
 
 
 def _member_of(namespace: Namespace, row: asyncpg.Record) -> bytes:
     """The member that a row would be on a board."""
-    return member_of(row["name"].encode(), int(row["since"]), namespace.rules.tie_break)
+    return member_of(row["name"].encode(), int(row["tie_place"]), namespace.rules.tie_break)
 
 
 def _member(held: Any, tie_break: str) -> tuple[int, str]:

@@ -38,8 +38,10 @@ class Ledger:
         """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
         found: dict[str, list[IdempotencyRecord]] = {}
         for row in await self._postgres.fetch("find_by_idempotency_key", namespace.id, list(keys)) if keys else ():
-            asked = None if row["asked"] is None else bytes(row["asked"])
-            found.setdefault(row["key"], []).append(IdempotencyRecord(row["grant_id"], row["revision"], asked))
+            asked = None if row["request_digest"] is None else bytes(row["request_digest"])
+            found.setdefault(row["idempotency_key"], []).append(
+                IdempotencyRecord(row["grant_id"], row["revision"], asked)
+            )
         return found
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:

@@ -37,7 +37,7 @@ class MoveOutcome(NamedTuple):
 def intent_from_row(row: asyncpg.Record) -> VisibilityIntent:
     """An intent from its row."""
     return VisibilityIntent(
-        *(row[name] for name in ("user_number", "name", "version", "wish", "actor", "namespace_id"))
+        *(row[name] for name in ("user_number", "name", "version", "desired_state", "actor", "namespace_id"))
     )
 
 

@@ -38,12 +38,12 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         archive, ledger = decimal_text(held, scale), decimal_text(wanted, scale)
         yield f"{user_label(row['user'])}: {archive} in the archive, {ledger} by the ledger"
     else:
-        since, ledger = (describe_place(int(row[name])) for name in ("held_since", "wanted_since"))
+        since, ledger = (describe_place(int(row[name])) for name in ("held_tie_place", "wanted_tie_place"))
         yield f"{user_label(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"
 
 
 def _place(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
-    for column, words in (("position", "position"), ("better", "users above"), ("levels", "scores above")):
+    for column, words in (("position", "position"), ("better_users", "users above"), ("better_scores", "scores above")):
         if row[column] != row[f"wanted_{column}"]:
             yield f"{user_label(row['user'])}: {words} {row[column]}, {row[f'wanted_{column}']} by the scores there"
 
@@ -52,7 +52,7 @@ def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
     scale = namespace.rules.scale
     for column, words, sign, places in (
         ("total", "users", 1, 0),
-        ("keys_sum", "sum of scores", namespace.sign, scale),
+        ("sort_keys_sum", "sum of scores", namespace.sign, scale),
         ("squares_sum", "sum of squares", 1, 2 * scale),
     ):
         held, wanted = (sign * int(row[name]) for name in (column, f"wanted_{column}"))
@@ -65,7 +65,7 @@ def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
 
 
 def _veiled(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
-    if row["is_veiled"]:
+    if row["is_marked"]:
         yield f"{user_label(row['user'])} is marked as hidden and is not, or does not stand there"
     else:
         yield f"{user_label(row['user'])} is shown, though hidden"

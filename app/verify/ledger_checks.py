@@ -73,9 +73,11 @@ def day_beginnings(local: LocalDays, first: datetime, last: datetime) -> list[da
 
 def _row(row: asyncpg.Record, scale: int) -> str:
     where = f"{user_label(row['user'])}, seq {row['seq']}"
-    if row["before"] + row["change"] == row["score"]:
-        return f"{where}: granted {decimal_text(row['amount'], scale)}, counts {decimal_text(row['value'], scale)}"
-    before, change, score = (decimal_text(row[column], scale) for column in ("before", "change", "score"))
+    if row["before"] + row["score_delta"] == row["score"]:
+        return (
+            f"{where}: granted {decimal_text(row['entry_amount'], scale)}, counts {decimal_text(row['amount'], scale)}"
+        )
+    before, change, score = (decimal_text(row[column], scale) for column in ("before", "score_delta", "score"))
     return f"{where}: the score goes from {before} by {change} to {score}"
 
 

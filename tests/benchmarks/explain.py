@@ -26,8 +26,9 @@ BEGAN, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 730
 MONTH, SEASON = "2024-11", {"name": "s", "starts": "2024-03-01T12:34:56.789Z", "ends": "2025-06-07T08:09:10.111Z"}
 KINDS: dict[str, dict[str, Any]] = {name: {"aggregation": name} for name in ("sum", "best", "latest")}
 FILL = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-                    granted_at, recorded_at, windows, digest, change, value)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+                    live_delta, score,
+                    granted_at, recorded_at, windows, digest, score_delta, amount)
 SELECT $1::smallint, 1, $2::bigint + i, 'grant', $3::int, 'g' || i, 1, $4::bigint, i % 1000, 1, 1, t.at, now(),
        ARRAY['all', to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM')]
        || CASE WHEN t.at >= $6 AND t.at < $7 THEN ARRAY['season:s'] ELSE '{}' END, '', i % 1000, i % 1000
@@ -35,10 +36,11 @@ FROM generate_series(1, $5::int) AS i
 CROSS JOIN LATERAL (SELECT $8::timestamptz + (i - random()) / $5 * $9::int * interval '1 day' AS at OFFSET 0) AS t
 """
 VOID = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-                    granted_at, recorded_at, windows, digest, change, value, voided, verb)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+                    live_delta, score,
+                    granted_at, recorded_at, windows, digest, score_delta, amount, voided, verb)
 SELECT partition, 1, $2::bigint + row_number() OVER (ORDER BY seq), 'correction', namespace_id, grant_id, 2,
-       user_number, 0, -1, 1, granted_at, now(), windows, '', -value, value, true, 'void'
+       user_number, 0, -1, 1, granted_at, now(), windows, '', -amount, amount, true, 'void'
 FROM ledger WHERE namespace_id = $1 AND kind = 'grant' AND hashtext(grant_id) % 2 = 0
 """
 

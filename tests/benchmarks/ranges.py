@@ -23,8 +23,9 @@ BEGAN = datetime(2023, 1, 1, tzinfo=UTC)
 SPANS = {"granted": 2 * 365 * 24 * 3600.0, "recorded": 60.0}  # seconds
 CALLS = 300
 FILL = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-                    granted_at, recorded_at, windows, digest, change, value)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+                    live_delta, score,
+                    granted_at, recorded_at, windows, digest, score_delta, amount)
 SELECT $1::smallint, 1, $2::bigint + i, 'grant', $3::int, 'g' || i || '-' || $4::bigint, 1, $4::bigint, 1, 1, 1,
        $6::timestamptz + (i - random()) * $7::float8 / $5 * interval '1 second',
        $6::timestamptz + i * 2000::bigint / $5 * interval '30 milliseconds', '{all}', '', 1, 1

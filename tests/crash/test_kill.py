@@ -81,7 +81,7 @@ def check_exactly_once(stack: Any, acknowledged: dict[str, str]) -> None:
             " FROM ledger) steps WHERE step <> 1"
         ).fetchone()
         # One that counted twice and was taken back would leave every sum right.
-        aside = db.execute("SELECT count(*) FROM set_aside").fetchone()
+        aside = db.execute("SELECT count(*) FROM dead_letters").fetchone()
     assert aside == (0,)
     in_ledger: dict[str, str] = dict(rows)
     assert len(in_ledger) == len(rows)

@@ -58,7 +58,7 @@ class Isolation:
     def recorded(self, space: str) -> list[Any]:
         """The ledger's rows of a namespace: kind, grant_id, user, change, score."""
         return self.sql(
-            "SELECT l.kind, l.grant_id, u.name, l.change, l.score FROM ledger l LEFT JOIN users u "
+            "SELECT l.kind, l.grant_id, u.name, l.score_delta, l.score FROM ledger l LEFT JOIN users u "
             "ON u.number = l.user_number JOIN namespaces n ON n.id = l.namespace_id WHERE n.name = %s ORDER BY l.seq",
             space,
         )
@@ -69,7 +69,8 @@ class Isolation:
     def letters(self) -> list[tuple[int, str]]:
         """The dead letters that are open: partition and cause."""
         return self.sql(
-            "SELECT partition, cause FROM set_aside WHERE reason <> 'duplicate' AND healed_seq IS NULL ORDER BY 1, seq"
+            "SELECT partition, cause FROM dead_letters WHERE reason <> 'duplicate' AND healed_seq IS NULL "
+            "ORDER BY 1, seq"
         )
 
     def ready(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class Isolation:
         self.stack.wait_flushed(60)
         for space in self.spaces:
             assert self.client.delete(f"/v1/namespaces/{space}?confirm={space}").status_code in (204, 404)
-        self.sql("UPDATE set_aside SET set_aside_at = NULL, healed_seq = coalesce(healed_seq, seq)")
+        self.sql("UPDATE dead_letters SET created_at = NULL, healed_seq = coalesce(healed_seq, seq)")
 
     def mended(self) -> None:
         """The ledger holds everything, and nothing is told any more."""

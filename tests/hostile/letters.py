@@ -26,7 +26,10 @@ def command(iso: Isolation, *args: str) -> tuple[int, str]:
 
 
 def places(iso: Isolation) -> list[str]:
-    sql = "SELECT partition || ':' || epoch || '-' || seq FROM set_aside WHERE healed_seq IS NULL AND reason = 'poison'"
+    sql = (
+        "SELECT partition || ':' || epoch || '-' || seq FROM dead_letters WHERE healed_seq IS NULL "
+        "AND reason = 'poison'"
+    )
     return [row[0] for row in iso.sql(f"{sql} ORDER BY partition, epoch, seq")]
 
 

@@ -166,7 +166,7 @@ def test_a_decision_survives_everybody(iso: Isolation) -> None:
         iso.stack.wait_flushed()
     (place,) = places(iso)
     iso.stack.kill("persist")
-    iso.sql("UPDATE set_aside SET decision = 'retry' WHERE healed_seq IS NULL")
+    iso.sql("UPDATE dead_letters SET decision = 'retry' WHERE healed_seq IS NULL")
     code, told = command(iso, "drop", place)
     assert (code, told) == (1, f"leaderboard: {place} is to be recorded already\n")
     for _ in range(3):
@@ -190,7 +190,7 @@ def test_an_erased_user_leaves_no_letter(iso: Isolation) -> None:
     (place,) = places(iso)
     assert iso.stack.run("erase", "secret-name").returncode == 0
     assert places(iso) == []
-    assert iso.sql("SELECT seq FROM set_aside WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
+    assert iso.sql("SELECT seq FROM dead_letters WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
     assert command(iso, "retry", place) == (0, f"{place}: nothing is left to do\n")
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")

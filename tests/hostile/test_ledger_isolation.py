@@ -144,7 +144,7 @@ def test_more_than_ten_dead_letters_in_a_minute_stop_the_partition(iso: Isolatio
         assert iso.ready()["lag_seq"] == 5
     # Whoever has looked starts the persister anew; by then the minute is over.
     iso.stack.stop("persist")
-    iso.sql("UPDATE set_aside SET set_aside_at = now() - interval '1 hour'")
+    iso.sql("UPDATE dead_letters SET created_at = now() - interval '1 hour'")
     iso.stack.start("persist")
     iso.mended()
     assert iso.ids(iso.sick) == [f"g{i}" for i in range(10, 15)]

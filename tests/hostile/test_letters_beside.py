@@ -220,7 +220,8 @@ def test_an_entry_that_becomes_a_letter_behind_the_deletion_is_settled(iso: Isol
             iso.stack.start("persist")
         iso.stack.wait_flushed()
         until(
-            lambda: iso.sql("SELECT 1 FROM set_aside WHERE reason = 'poison' AND set_aside_at IS NOT NULL"), "no letter"
+            lambda: iso.sql("SELECT 1 FROM dead_letters WHERE reason = 'poison' AND created_at IS NOT NULL"),
+            "no letter",
         )
         assert "could not be recorded" not in iso.degraded()
     assert command(iso, "list") == (0, "no dead letters\n")
@@ -236,7 +237,7 @@ def test_an_erased_user_with_a_correction_that_is_a_letter(iso: Isolation) -> No
     assert iso.stack.run("erase", "secret-name").returncode == 0
     assert places(iso) == []
     assert command(iso, "drop", place) == (0, f"{place}: nothing is left to do\n")
-    assert iso.sql("SELECT seq FROM set_aside WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
+    assert iso.sql("SELECT seq FROM dead_letters WHERE position('secret-name' IN encode(entry, 'escape')) > 0") == []
     assert iso.client.delete(url(iso.sick, "g1")).status_code in (409, 503)
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")

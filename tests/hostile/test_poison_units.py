@@ -50,7 +50,7 @@ def test_a_heal_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
     iso.stack.start("persist")
     go_on(iso, f"of partition {iso.p} fails")
     healed = (
-        "SELECT u.name FROM set_aside a JOIN ledger l USING (partition, epoch, seq) JOIN users u ON u.number = "
+        "SELECT u.name FROM dead_letters a JOIN ledger l USING (partition, epoch, seq) JOIN users u ON u.number = "
         "l.user_number WHERE a.healed_seq IS NOT NULL AND l.namespace_id = %s"
     )
     until(lambda: iso.sql(healed, number(iso, iso.sick)) == [("fine",)], "the other heal waits")
@@ -71,7 +71,7 @@ def test_a_users_state_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
         assert answer.status_code == 202, answer.text
         go_on(iso, f"of partition {p} fails")
         ((user,),) = iso.sql("SELECT number FROM users WHERE name = 'to-hide'")
-        opened = "SELECT open FROM intents WHERE user_number = %s"
+        opened = "SELECT pending_partitions FROM visibility_intents WHERE user_number = %s"
         until(lambda: iso.sql(opened, user) == [([p],)], "the other partitions wait")
         assert iso.client.post("/v1/users/goes-on/hide").status_code in (200, 202, 204)
     finally:
@@ -96,7 +96,7 @@ def test_an_archive_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
         iso.grant(space, "g1", **OLD)
     iso.stack.wait_flushed()
     poison = number(iso, iso.sick)
-    with iso.raising("XX000", f"new.namespace_id = {poison}", table="archives"):
+    with iso.raising("XX000", f"new.namespace_id = {poison}", table="archived_boards"):
         for space, group in ((iso.sick, None), (beside, iso.sick)):
             rules = {"accept_past": "P7D", "group": group}
             assert iso.client.put(f"/v1/namespaces/{space}", json=rules).status_code == 200
@@ -168,10 +168,10 @@ def test_a_deletion_that_fails_keeps_no_other_waiting(iso: Isolation) -> None:
 def test_counts_that_fail_keep_no_other_partition_waiting(iso: Isolation) -> None:
     iso.stack.wait_flushed()
     poison = number(iso, iso.sick)
-    with iso.raising("22008", f"new.namespace_id = {poison}", table="activity"):
+    with iso.raising("22008", f"new.namespace_id = {poison}", table="user_buckets"):
         iso.grant(iso.sick, "g1")
         go_on(iso, f"counts of partition {iso.p} fails: 22008")
-        counted = "SELECT 1 FROM activity WHERE namespace_id = %s"
+        counted = "SELECT 1 FROM user_buckets WHERE namespace_id = %s"
         until(lambda: iso.sql(counted, number(iso, iso.well)), "another partition is not counted")
     iso.mended()
 
@@ -179,7 +179,7 @@ def test_counts_that_fail_keep_no_other_partition_waiting(iso: Isolation) -> Non
 def test_a_table_that_is_locked_keeps_the_ledger_going(iso: Isolation) -> None:
     """A migration, or a forgotten transaction: everybody's states wait, and no grant does."""
     with psycopg.connect(iso.stack.postgres.url) as db:
-        db.execute("LOCK TABLE intents IN ACCESS EXCLUSIVE MODE")
+        db.execute("LOCK TABLE visibility_intents IN ACCESS EXCLUSIVE MODE")
         go_on(iso, "all states of users fails: 55P03")
     iso.mended()
     until(lambda: "states of users" not in iso.degraded(), "what is mended is told on")

@@ -19,7 +19,7 @@ def busy(url: str, table: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("table", ["archived", "activity", "intents", "seasons_opened"])
+@pytest.mark.parametrize("table", ["archive_rows", "user_buckets", "visibility_intents", "opened_seasons"])
 def test_new_rows_reach_the_ledger_while_chores_wait(
     live_server: Any, api: httpx.Client, names: Any, space: str, table: str
 ) -> None:

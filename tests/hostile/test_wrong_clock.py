@@ -110,7 +110,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
 
 
 SEASONS_OPENED = """
-SELECT o.season FROM seasons_opened o JOIN namespaces n ON n.id = o.namespace_id
+SELECT o.season FROM opened_seasons o JOIN namespaces n ON n.id = o.namespace_id
 WHERE n.name = $1 AND n.deleted_at IS NULL
 """
 

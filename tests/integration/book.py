@@ -44,7 +44,7 @@ class Book:
         self.key, self.rules = int(row[0]), dict[str, Any](row[1])
         self.states = list(states(db, self.key))
         self.users = dict(db.execute("SELECT number, name FROM users").fetchall())
-        self.hidden = {number for (number,) in db.execute("SELECT user_number FROM hidden").fetchall()}
+        self.hidden = {number for (number,) in db.execute("SELECT user_number FROM hidden_users").fetchall()}
         hours, minutes = map(int, self.rules["day_starts"].split(":"))
         self.local = LocalDays(self.rules["timezone"], timedelta(hours=hours, minutes=minutes))
         self.sums = {hour: boards(db, self.key, self.local, hour) for hour in (False, True)}

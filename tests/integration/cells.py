@@ -33,7 +33,9 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def space_of(db: asyncpg.Connection, aggregation: str, order: str, tie_break: str) -> Namespace:
     """A new namespace alone in its tables."""
-    await db.execute("TRUNCATE ledger, live_grants, activity, trends, standings, set_aside, users CASCADE")
+    await db.execute(
+        "TRUNCATE ledger, live_grants, user_buckets, namespace_buckets, standings, dead_letters, users CASCADE"
+    )
     rules = {"aggregation": aggregation, "order": order, "tie_break": tie_break, "category_boards": True}
     held = msgspec.convert(rules | {"timezone": "Europe/Berlin"}, Rules)
     number = await db.fetchval(

@@ -37,7 +37,7 @@ def states(db: psycopg.Connection[Any], namespace: int, until: int = 2**62) -> I
     """Of every entry up to a seq that is one of a grant, in order."""
     first: dict[str, tuple[datetime, int]] = {}
     rows = db.execute(
-        "SELECT grant_id, user_number, granted_at, recorded_at, value, category, seq, voided FROM ledger"
+        "SELECT grant_id, user_number, granted_at, recorded_at, amount, category, seq, voided FROM ledger"
         " WHERE namespace_id = %s AND seq <= %s AND kind IN ('grant', 'correction') ORDER BY seq",
         (namespace, until),
     )
@@ -128,7 +128,7 @@ def cells(grants: list[Live], local: LocalDays, level: int) -> dict[tuple[int, d
 
 def told_cells(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[tuple[int, datetime], list[int]]:
     """The same as Postgres counts it."""
-    sql = """SELECT user_number, at, grants, amount, recorded, recorded_amount FROM activity
+    sql = """SELECT user_number, at, grants, amount, recorded, recorded_amount FROM user_buckets
              WHERE namespace_id = %s AND level = %s AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
     return {(user, at.astimezone(UTC)): held for user, at, *held in db.execute(sql, (namespace, level)).fetchall()}
 
@@ -141,7 +141,7 @@ def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
     last: dict[str, Any] = {}
     first: dict[str, int] = {}
     rows = db.execute(
-        "SELECT grant_id, user_number, granted_at, value, windows, epoch, seq, voided FROM ledger"
+        "SELECT grant_id, user_number, granted_at, amount, windows, epoch, seq, voided FROM ledger"
         " WHERE namespace_id = %s AND seq <= %s AND kind IN ('grant', 'correction') ORDER BY seq",
         (namespace, counted),
     )
@@ -151,7 +151,7 @@ def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
         names = windows if aggregation == "best" else ["all"]
         last[grant_id] = [] if voided else [(user, name, key, granted, number, *place) for name in names]
     wanted = sorted(row for held in last.values() for row in held)
-    columns = 'user_number, "window", key, granted_at, first_seq, epoch, seq'
+    columns = 'user_number, "window", sort_key, granted_at, first_seq, epoch, seq'
     told = f"SELECT {columns} FROM live_grants WHERE namespace_id = %s"
     assert sorted(db.execute(told, (namespace,)).fetchall()) == wanted
 
@@ -162,7 +162,7 @@ def check_counts(db: psycopg.Connection[Any]) -> int:
     for namespace, local in namespaces(db):
         check_live(db, namespace)
         grants = live(db, namespace)
-        fine = "SELECT user_number, at FROM activity WHERE namespace_id = %s AND level = 1 AND fine"
+        fine = "SELECT user_number, at FROM user_buckets WHERE namespace_id = %s AND level = 1 AND is_subdivided"
         dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
         for level in range(4):
             wanted = cells(grants, local, level)
@@ -175,12 +175,12 @@ def check_counts(db: psycopg.Connection[Any]) -> int:
         minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for (_, at), cell in cells(grants, local, 2).items():
             minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
-        sql = """SELECT at, grants, amount, recorded, recorded_amount FROM trends
+        sql = """SELECT at, grants, amount, recorded, recorded_amount FROM namespace_buckets
                  WHERE namespace_id = %s AND level = 2
                  AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
         assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
         for level in (0, 1):
-            sql = """SELECT at, grants, amount, users FROM trends
+            sql = """SELECT at, grants, amount, users FROM namespace_buckets
                      WHERE namespace_id = %s AND level = %s AND grants <> 0"""
             told = db.execute(sql, (namespace, level)).fetchall()
             assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, local, level == 1)

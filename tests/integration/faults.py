@@ -16,7 +16,7 @@ NOW = datetime.now(UTC)
 DAY = f"{NOW:%Y-%m-%d}"
 GRANTS = [("ann", 5, "red"), ("bob", 3, "blue"), ("ann", 2, "blue"), ("cleo", 3, "red"), ("dora", 4, None)]
 GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 and 8
-TABLES = ["ledger", "standings", "activity", "trends", "quarantined"]
+TABLES = ["ledger", "standings", "user_buckets", "namespace_buckets", "quarantined_grants"]
 
 
 def verify(stack: Any) -> tuple[int, list[str]]:
@@ -333,13 +333,16 @@ def lose_last_row(c: Checked) -> str:
 
 
 def change_row(c: Checked) -> str:
-    c.sql(f"UPDATE ledger SET value = 30 WHERE partition = {c.p} AND seq = 7")
+    c.sql(f"UPDATE ledger SET amount = 30 WHERE partition = {c.p} AND seq = 7")
     return "n, ledger: 'finn', seq 7: granted 1, counts 30"
 
 
 def change_whole_row(c: Checked) -> str:
     """The row agrees with itself; the boards say otherwise."""
-    c.sql(f"UPDATE ledger SET amount = 30, value = 30, change = 30, score = 30 WHERE partition = {c.p} AND seq = 7")
+    c.sql(
+        f"UPDATE ledger SET entry_amount = 30, amount = 30, score_delta = 30, score = 30 WHERE partition = "
+        f"{c.p} AND seq = 7"
+    )
     return "n: 'finn', board all: 1 in Redis, 30 by the ledger"
 
 
@@ -359,27 +362,30 @@ def lose_standing(c: Checked) -> str:
 
 
 def change_hour(c: Checked) -> str:
-    c.sql(f"UPDATE activity SET grants = grants + 1 WHERE level = 1 AND user_number = {c.number('ann')}")
+    c.sql(f"UPDATE user_buckets SET grants = grants + 1 WHERE level = 1 AND user_number = {c.number('ann')}")
     return f"n, counts by time: 'ann', the hour of {c.hour}: grants 3, 2 by the ledger"
 
 
 def change_day_of_recording(c: Checked) -> str:
-    c.sql(f"UPDATE activity SET recorded_amount = 8 WHERE level = 0 AND user_number = {c.number('ann')}")
+    c.sql(f"UPDATE user_buckets SET recorded_amount = 8 WHERE level = 0 AND user_number = {c.number('ann')}")
     return f"n, counts by time: 'ann', the day of {DAY}T00:00:00Z: recorded amount 8, 7 by the ledger"
 
 
 def lose_hour(c: Checked) -> str:
-    c.sql(f"DELETE FROM activity WHERE level = 1 AND user_number = {c.number('eve')}")
+    c.sql(f"DELETE FROM user_buckets WHERE level = 1 AND user_number = {c.number('eve')}")
     return f"n, counts by time: 'eve', the hour of {c.hour}: amount 0, 6 by the ledger"
 
 
 def change_trend(c: Checked) -> str:
-    c.sql("UPDATE trends SET users = users - 1 WHERE level = 0")
+    c.sql("UPDATE namespace_buckets SET users = users - 1 WHERE level = 0")
     return f"n, counts by time: all users, the day of {DAY}T00:00:00Z: users 5, 6 by the ledger"
 
 
 def change_minute(c: Checked) -> str:
-    c.sql("UPDATE trends SET grants = grants + 1 WHERE ctid = (SELECT ctid FROM trends WHERE level = 2 LIMIT 1)")
+    c.sql(
+        "UPDATE namespace_buckets SET grants = grants + 1 WHERE ctid = (SELECT ctid FROM "
+        "namespace_buckets WHERE level = 2 LIMIT 1)"
+    )
     return f"n, counts by time: all users, the minutes of the hour of {c.hour}: grants "
 
 
@@ -399,17 +405,17 @@ def spoil_count_of_users(c: Checked) -> str:
 
 
 def lose_quarantined(c: Checked) -> str:
-    c.sql("DELETE FROM quarantined")
+    c.sql("DELETE FROM quarantined_grants")
     return "n, grants in quarantine: 'odd' of seq "
 
 
 def add_quarantined(c: Checked) -> str:
-    c.sql("INSERT INTO quarantined SELECT namespace_id, seq, grant_id FROM ledger WHERE grant_id = 'g4'")
+    c.sql("INSERT INTO quarantined_grants SELECT namespace_id, seq, grant_id FROM ledger WHERE grant_id = 'g4'")
     return "n, grants in quarantine: 'g4' of seq 5 is listed and does not wait so"
 
 
 def change_quarantined(c: Checked) -> str:
-    c.sql("UPDATE quarantined SET source = 'other'")
+    c.sql("UPDATE quarantined_grants SET source = 'other'")
     return "n, grants in quarantine: 'odd' of seq "
 
 

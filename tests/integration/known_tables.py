@@ -22,8 +22,9 @@ BEGAN = "2026-01-01T00:00:00Z"
 
 # Grants of a namespace, a minute apart; the first user has as many as all others together.
 GRANT = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-    category, source, source_id, session_id, actor, granted_at, recorded_at, windows, digest, change, value)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+    live_delta, score, category, source, source_id, session_id, actor, granted_at, recorded_at, windows,
+        digest, score_delta, amount)
 SELECT %(p)s, 1, %(first)s + i, 'grant', %(space)s, 'g' || i, 1,
        CASE WHEN i <= %(heavy)s THEN 1 ELSE 2 + i %% (%(users)s - 1) END, i %% 50, 1, i, 'red', 'race', 's' || i %% 40,
        'session', 'key', t.at, t.at, ARRAY['all', to_char(t.at, 'YYYY-MM'), to_char(t.at, 'YYYY-MM-DD')], 'd', i %% 50,
@@ -33,11 +34,13 @@ CROSS JOIN LATERAL (SELECT %(began)s::timestamptz + i * interval '1 minute' AS a
 """
 # Of every tenth grant a void, of some others an edit.
 CORRECT = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-    category, source, granted_at, recorded_at, windows, digest, change, value, voided, verb, actor, key, asked)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+    live_delta, score, category, source, granted_at, recorded_at, windows, digest, score_delta, amount, voided,
+        verb, actor, idempotency_key,
+    request_digest)
 SELECT l.partition, 1, %(first)s + row_number() OVER (ORDER BY l.seq), 'correction', l.namespace_id, l.grant_id, 2,
        l.user_number, 0, 0, 1, l.category, l.source, l.granted_at, l.recorded_at + interval '1 day', l.windows, 'd', 0,
-       l.value, l.seq %% 2 = 0, CASE WHEN l.seq %% 2 = 0 THEN 'void' ELSE 'edit' END, 'admin', 'k' || l.seq, 'a'
+       l.amount, l.seq %% 2 = 0, CASE WHEN l.seq %% 2 = 0 THEN 'void' ELSE 'edit' END, 'admin', 'k' || l.seq, 'a'
 FROM ledger l WHERE l.namespace_id = %(space)s AND l.seq %% 20 IN (0, 7)
 """
 FILL = f"""
@@ -46,8 +49,8 @@ INSERT INTO partitions (partition) SELECT generate_series(0, 3);
 INSERT INTO users (name) SELECT 'u' || i FROM generate_series(1, {USERS}) AS i;
 INSERT INTO api_keys (id, hash, scopes) SELECT 'k' || i, 'h', '{{read:*}}' FROM generate_series(1, 100) AS i;
 INSERT INTO profiles (user_number, display_name) SELECT i, 'name ' || i FROM generate_series(1, 2000) AS i;
-INSERT INTO hidden (user_number, by_admin) SELECT i * 100, true FROM generate_series(1, 20) AS i;
-INSERT INTO intents (user_number, name, version, wish, open)
+INSERT INTO hidden_users (user_number, by_admin) SELECT i * 100, true FROM generate_series(1, 20) AS i;
+INSERT INTO visibility_intents (user_number, name, version, desired_state, pending_partitions)
     SELECT i * 100, 'u' || i * 100, i, 'hide', '{{}}' FROM generate_series(1, 20) AS i;
 INSERT INTO grant_meta (namespace_id, partition, epoch, seq, meta)
     SELECT namespace_id, partition, epoch, seq, '{{"a": 1}}' FROM ledger WHERE kind = 'grant' AND seq % 3 = 0;
@@ -59,18 +62,18 @@ INSERT INTO audit (namespace_id, type, actor, body) VALUES ({SPACE}, 'namespace_
 INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at, archived_at)
     SELECT {SPACE}, '2026-01-' || lpad(i::text, 2, '0'), 0, 1, 100 + i, now(), CASE WHEN i < 5 THEN now() END
     FROM generate_series(1, 9) AS i;
-INSERT INTO archives (namespace_id, board, "window", total, seq)
+INSERT INTO archived_boards (namespace_id, board, "window", total, seq)
     SELECT {SPACE}, '2026-01-0' || i, '2026-01-0' || i, 3000, 100 FROM generate_series(1, 5) AS i;
-INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
+INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
     SELECT a.id, row_number() OVER w, u.number, 100 - u.number % 3, 0, (rank() OVER k) - 1, (dense_rank() OVER k) - 1
-    FROM archives a CROSS JOIN users u
+    FROM archived_boards a CROSS JOIN users u
     WINDOW w AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC, u.name COLLATE "C" DESC),
            k AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC);
 INSERT INTO archive_revisions (archive_id, revision, seq, total, hash)
-    SELECT id, 1, 100, 3000, '' FROM archives WHERE id < 5;
-INSERT INTO veiled SELECT a.id, h.user_number FROM archives a CROSS JOIN hidden h;
-INSERT INTO archive_todo SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;
-INSERT INTO set_aside (partition, epoch, seq, reason, entry)
+    SELECT id, 1, 100, 3000, '' FROM archived_boards WHERE id < 5;
+INSERT INTO hidden_archive_users SELECT a.id, h.user_number FROM archived_boards a CROSS JOIN hidden_users h;
+INSERT INTO pending_archive_updates SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;
+INSERT INTO dead_letters (partition, epoch, seq, reason, entry)
     SELECT 0, 1, i, 'duplicate', 'u' FROM generate_series(1, 50) AS i;
 """
 

@@ -87,7 +87,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "add_subdivisions": FRESH,
     "subdivide_hours": ([1], [SPACE], ["2026-01-02T05:00:00Z"], [0], [ENDS]),
     "find_unknown_days": FRESH,
-    "add_zone_days": (["Asia/Tokyo"], [0], [86_400_000_000]),
+    "add_zone_days": (["Asia/Tokyo"], ["0"], [0], [86_400_000_000]),
     "get_zones_of_namespaces": ([SPACE, BEST_SPACE],),
     "add_board_sums": ([SPACE], [0], [AT], ["5"], [1]),
     "lock_namespaces": ([SPACE],),
@@ -217,7 +217,6 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "release_leases": (1, [0]),
     "lock_lease": (0, 1),
     "get_current_time": (),
-    "fold_profiles": ([5], [0], ["name 5"], ["name 5"]),
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),
 }

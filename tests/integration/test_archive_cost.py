@@ -3,7 +3,6 @@
 import asyncio
 import json
 from math import isclose
-from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
@@ -16,7 +15,12 @@ from tests.integration.sealing import DAY, Space, until
 
 ELSEWHERE = 20_000
 MANY = 50_000
-UPGRADE = Path("app/store/migrations/0019.archive_sums.sql").read_text()
+ADD_UP = """
+UPDATE archived_boards a SET sort_keys_sum = t.keys, squares_sum = t.squares
+FROM (SELECT archive_id, sum(sort_key) AS keys, sum(sort_key::numeric * sort_key) AS squares FROM archive_rows
+      GROUP BY archive_id) AS t
+WHERE t.archive_id = a.id
+"""
 READS: dict[str, list[Any]] = {
     "get_archive_page": [1, 10],
     "get_archive_rows_at": [[1, 3]],
@@ -52,12 +56,15 @@ def test_who_is_hidden_elsewhere_costs_nothing(own_stack: Any, analysed: bool) -
             for user, amount in (("ann", 5), ("bob", 3), ("cleo", 4)):
                 assert held.grant(user, amount).status_code == 201
             held.seal(DAY)
-        for table in ("users", "hidden", "veiled"):
+        for table in ("users", "hidden_users", "hidden_archive_users"):
             db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         db.execute("INSERT INTO users (name) SELECT 'else-' || i FROM generate_series(1, %s) AS i", (ELSEWHERE,))
-        db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name ^@ 'else-'")
         db.execute(
-            """INSERT INTO veiled SELECT a.id, u.number FROM archives a JOIN users u ON u.name ^@ 'else-'
+            "INSERT INTO hidden_users (user_number, by_admin) SELECT number, true FROM users WHERE name ^@ 'else-'"
+        )
+        db.execute(
+            """INSERT INTO hidden_archive_users SELECT a.id, u.number FROM archived_boards a JOIN users u ON
+                u.name ^@ 'else-'
                WHERE a.namespace_id = %s AND a.board = %s""",
             (other.id, DAY),
         )
@@ -77,16 +84,16 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
         for user in ("ann", "bob"):
             assert space.grant(user, 5).status_code == 201
         space.seal(DAY)
-        db.execute("ALTER TABLE archived SET (autovacuum_enabled = off)")
+        db.execute("ALTER TABLE archive_rows SET (autovacuum_enabled = off)")
         db.execute(
-            """INSERT INTO archived SELECT a.id, 2 + i, 1000000 + i, 5 - i, 0, 1 + i, i
-               FROM archives a, generate_series(1, %s) AS i WHERE a.namespace_id = %s AND a.board = %s""",
+            """INSERT INTO archive_rows SELECT a.id, 2 + i, 1000000 + i, 5 - i, 0, 1 + i, i
+               FROM archived_boards a, generate_series(1, %s) AS i WHERE a.namespace_id = %s AND a.board = %s""",
             (MANY, space.id, DAY),
         )
         held = [5, 5, *(5 - i for i in range(1, MANY + 1))]
         total, keys = len(held), sum(held)
-        db.execute("UPDATE archives SET total = %s", (total,))
-        db.execute(UPGRADE.split(";")[1])
+        db.execute("UPDATE archived_boards SET total = %s", (total,))
+        db.execute(ADD_UP)
         if analysed:
             db.execute("ANALYZE")
         assert (
@@ -119,11 +126,11 @@ def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack:
             assert space.grant(user, amount).status_code == 201
         own_stack.wait_flushed()
         ((number,),) = space.sql("SELECT number FROM users WHERE name = 'bob'")
-        hiding.execute("INSERT INTO hidden (user_number, by_admin) VALUES (%s, true)", (number,))
+        hiding.execute("INSERT INTO hidden_users (user_number, by_admin) VALUES (%s, true)", (number,))
         hiding.execute(queries()["share_hidden_archive_users"])
         hiding.execute(queries()["hide_user_in_archives"].replace("$1", str(number)).replace("$2", "0"))
         space.put(accept_past="P7D")
-        waits = "SELECT 1 FROM pg_locks WHERE relation = 'veiled'::regclass AND NOT granted"
+        waits = "SELECT 1 FROM pg_locks WHERE relation = 'hidden_archive_users'::regclass AND NOT granted"
         until(lambda: space.sql(waits), "the archive does not wait for who is hidden meanwhile")
         hiding.commit()
         space.seal(DAY)

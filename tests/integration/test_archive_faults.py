@@ -9,10 +9,13 @@ import pytest
 from tests.integration.faults import verify
 from tests.integration.sealing import DAY, MONTH, Space, until
 
-IT = f"(SELECT id FROM archives WHERE board = '{DAY}')"
-RED = f"(SELECT id FROM archives WHERE board = '{DAY}:red')"
-TABLES = ["archives", "archived", "veiled", "archive_revisions", "ledger", "archive_todo"]
-ORDER = ["archive_revisions", "archived", "archives"]
+IT = f"(SELECT id FROM archived_boards WHERE board = '{DAY}')"
+RED = f"(SELECT id FROM archived_boards WHERE board = '{DAY}:red')"
+TABLES = [
+    *("archived_boards", "archive_rows", "hidden_archive_users", "archive_revisions", "ledger"),
+    "pending_archive_updates",
+]
+ORDER = ["archive_revisions", "archive_rows", "archived_boards"]
 
 
 def number(user: str) -> str:
@@ -21,52 +24,54 @@ def number(user: str) -> str:
 
 def signed(board: str) -> str:
     """The hash and its record made anew."""
-    rows = "string_agg(user_number || ' ' || -key, E'\n' ORDER BY user_number)"
-    return f"""UPDATE archives SET hash = (SELECT sha256(({rows})::bytea) FROM archived WHERE archive_id = {board})
+    rows = "string_agg(user_number || ' ' || -sort_key, E'\n' ORDER BY user_number)"
+    return f"""UPDATE archived_boards SET hash = (SELECT sha256(({rows})::bytea) FROM archive_rows WHERE
+        archive_id = {board})
                WHERE id = {board};
-               UPDATE archive_revisions r SET hash = a.hash FROM archives a WHERE a.id = r.archive_id"""
+               UPDATE archive_revisions r SET hash = a.hash FROM archived_boards a WHERE a.id = r.archive_id"""
 
 
 # Scores: ann 5, bob 3, cleo 3 and, hidden, dora 4; the order is ascending, so that bob and cleo are the first.
 FAULTS = {
-    f"UPDATE archives SET keys_sum = keys_sum - 1 WHERE id = {IT}": f"{DAY}: sum of scores 16, its rows come to 15",
-    f"UPDATE archives SET squares_sum = 0 WHERE id = {IT}": f"{DAY}: sum of squares 0, its rows come to 59",
-    f"UPDATE archives SET total = 5 WHERE id = {IT}": f"{DAY}: users 5, its rows come to 4",
-    f"UPDATE archives SET hash = '' WHERE id = {IT}": f"{DAY}: it is not what its hash was made of",
+    f"UPDATE archived_boards SET sort_keys_sum = sort_keys_sum - 1 WHERE id = {IT}": f"{DAY}: sum of "
+    f"scores 16, its rows come to 15",
+    f"UPDATE archived_boards SET squares_sum = 0 WHERE id = {IT}": f"{DAY}: sum of squares 0, its rows come to 59",
+    f"UPDATE archived_boards SET total = 5 WHERE id = {IT}": f"{DAY}: users 5, its rows come to 4",
+    f"UPDATE archived_boards SET hash = '' WHERE id = {IT}": f"{DAY}: it is not what its hash was made of",
     f"DELETE FROM archive_revisions WHERE archive_id = {IT}": f"{DAY}: its last revision is not recorded as it is",
-    f"UPDATE archived SET better = 0 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+    f"UPDATE archive_rows SET better_users = 0 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
         f"{DAY}: 'ann': users above 0, 3 by the scores there"
     ),
-    f"UPDATE archived SET levels = 3 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+    f"UPDATE archive_rows SET better_scores = 3 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
         f"{DAY}: 'ann': scores above 3, 2 by the scores there"
     ),
-    f"UPDATE archived SET position = 9 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
+    f"UPDATE archive_rows SET position = 9 WHERE archive_id = {IT} AND user_number = {number('ann')}": (
         f"{DAY}: 'ann': position 9, 4 by the scores there"
     ),
-    f"""UPDATE archived SET position = position + 10 WHERE archive_id = {IT} AND key = -3;
-        UPDATE archived SET position = 13 - position WHERE archive_id = {IT} AND key = -3""": (
+    f"""UPDATE archive_rows SET position = position + 10 WHERE archive_id = {IT} AND sort_key = -3;
+        UPDATE archive_rows SET position = 13 - position WHERE archive_id = {IT} AND sort_key = -3""": (
         f"{DAY}: 'bob': position 1, 2 by the scores there"
     ),
-    f"UPDATE archived SET key = -6 WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
+    f"UPDATE archive_rows SET sort_key = -6 WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
         f"{DAY}: 'ann': 6 in the archive, 5 by the ledger"
     ),
-    f"DELETE FROM archived WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
+    f"DELETE FROM archive_rows WHERE archive_id = {IT} AND user_number = {number('ann')}; {signed(IT)}": (
         f"{DAY}: 'ann': nothing in the archive, 5 by the ledger"
     ),
-    f"DELETE FROM veiled WHERE archive_id = {IT}": f"{DAY}: 'dora' is shown, though hidden",
-    f"INSERT INTO veiled VALUES ({IT}, {number('ann')})": (
+    f"DELETE FROM hidden_archive_users WHERE archive_id = {IT}": f"{DAY}: 'dora' is shown, though hidden",
+    f"INSERT INTO hidden_archive_users VALUES ({IT}, {number('ann')})": (
         f"{DAY}: 'ann' is marked as hidden and is not, or does not stand there"
     ),
-    f"INSERT INTO veiled VALUES ({RED}, {number('dora')})": (
+    f"INSERT INTO hidden_archive_users VALUES ({RED}, {number('dora')})": (
         f"{DAY}:red: 'dora' is marked as hidden and is not, or does not stand there"
     ),
-    "; ".join(f"DELETE FROM {table} WHERE {'id' if table == 'archives' else 'archive_id'} = {IT}" for table in ORDER): (
-        f"{DAY}: it is gone, though its window is sealed"
-    ),
     "; ".join(
-        f"DELETE FROM {table} WHERE {'id' if table == 'archives' else 'archive_id'} = {RED}" for table in ORDER
+        f"DELETE FROM {table} WHERE {'id' if table == 'archived_boards' else 'archive_id'} = {IT}" for table in ORDER
+    ): (f"{DAY}: it is gone, though its window is sealed"),
+    "; ".join(
+        f"DELETE FROM {table} WHERE {'id' if table == 'archived_boards' else 'archive_id'} = {RED}" for table in ORDER
     ): (f"{DAY}:red: it is gone, though its window is sealed"),
-    f"UPDATE ledger SET value = 7 WHERE amount = 5 AND user_number = {number('ann')}": (
+    f"UPDATE ledger SET amount = 7 WHERE entry_amount = 5 AND user_number = {number('ann')}": (
         f"{MONTH}: 'ann': 5 in the archive, 7 by the ledger"
     ),
 }
@@ -109,24 +114,24 @@ def test_each_fault_in_an_archive_is_named(sealed: Space) -> None:
 
 
 def mend(space: Space) -> None:
-    for table in ("archive_revisions", "archived", "veiled", "archives", "ledger"):
+    for table in ("archive_revisions", "archive_rows", "hidden_archive_users", "archived_boards", "ledger"):
         space.sql(f"DELETE FROM {table}")
-    for table in ("archives", "archive_revisions", "archived", "veiled", "ledger"):
+    for table in ("archived_boards", "archive_revisions", "archive_rows", "hidden_archive_users", "ledger"):
         space.sql(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table}")
 
 
 @pytest.mark.timeout(120)
 def test_what_is_still_to_follow_is_no_fault_and_what_was_not_followed_is(sealed: Space) -> None:
     sealed.stack.stop("persist")
-    sealed.sql("UPDATE ledger SET value = 6, amount = 6, change = 6, score = 6 WHERE amount = 5")
+    sealed.sql("UPDATE ledger SET amount = 6, entry_amount = 6, score_delta = 6, score = 6 WHERE entry_amount = 5")
     sealed.sql(
-        f"""INSERT INTO archive_todo SELECT namespace_id, w, user_number, partition, seq
+        f"""INSERT INTO pending_archive_updates SELECT namespace_id, w, user_number, partition, seq
             FROM ledger, unnest(windows) AS w
             WHERE user_number = {number("ann")} AND w IN (SELECT "window" FROM seals)"""
     )
     told = f"n, archive: {DAY}: 'ann': 5 in the archive, 6 by the ledger"
     assert not [line for line in verify(sealed.stack)[1] if line.startswith("n, archive: ")]
-    sealed.sql("DELETE FROM archive_todo")
+    sealed.sql("DELETE FROM pending_archive_updates")
     assert told in verify(sealed.stack)[1]
     sealed.stack.start("persist")
 

@@ -8,13 +8,16 @@ import redis
 from app.store import keys
 from tests.integration.sealing import DAY, MONTH, Space, until
 
-LEFT = ("archives", "archive_todo", "seals", "quarantined")
-ROWS = "SELECT count(*) FROM {} r JOIN archives a ON a.id = r.archive_id WHERE a.namespace_id = %s"
+LEFT = ("archived_boards", "pending_archive_updates", "seals", "quarantined_grants")
+ROWS = "SELECT count(*) FROM {} r JOIN archived_boards a ON a.id = r.archive_id WHERE a.namespace_id = %s"
 
 
 def left(space: Space, number: int) -> dict[str, int]:
     found = {table: space.sql(f"SELECT count(*) FROM {table} WHERE namespace_id = %s", number) for table in LEFT}
-    found |= {table: space.sql(ROWS.format(table), number) for table in ("archived", "archive_revisions", "veiled")}
+    found |= {
+        table: space.sql(ROWS.format(table), number)
+        for table in ("archive_rows", "archive_revisions", "hidden_archive_users")
+    }
     return {table: count for table, ((count,),) in found.items()}
 
 
@@ -32,8 +35,11 @@ def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
         number, before = gone.id, left(kept, kept.id)
         held = left(gone, number)
         assert held == before
-        assert all(held[table] for table in held if table != "archive_todo")
-        todo = "INSERT INTO archive_todo SELECT %s, %s, 1, partition, 99 FROM namespaces WHERE id = %s RETURNING 1"
+        assert all(held[table] for table in held if table != "pending_archive_updates")
+        todo = (
+            "INSERT INTO pending_archive_updates SELECT %s, %s, 1, partition, 99 FROM namespaces "
+            "WHERE id = %s RETURNING 1"
+        )
         own_stack.kill("persist")
         with psycopg.connect(own_stack.postgres.url) as db:
             db.execute(todo, (number, DAY, number))
@@ -44,7 +50,9 @@ def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
         assert gone.sql(entries, number) == [(3,)]
         assert left(kept, kept.id) == before
         assert kept.scores() == {"ann": 5}
-        ((orphans,),) = gone.sql("SELECT count(*) FROM veiled WHERE archive_id NOT IN (SELECT id FROM archives)")
+        ((orphans,),) = gone.sql(
+            "SELECT count(*) FROM hidden_archive_users WHERE archive_id NOT IN (SELECT id FROM archived_boards)"
+        )
         assert orphans == 0
 
 
@@ -60,6 +68,8 @@ def test_nothing_is_healed_in_it(own_stack: Any) -> None:
         with psycopg.connect(own_stack.postgres.url) as db:
             for p, epoch, seq in places:
                 ((_, fields),) = direct.xrange(keys.log(p), f"{epoch}-{seq}", f"{epoch}-{seq}")
-                db.execute("INSERT INTO set_aside VALUES (%s, %s, %s, 'duplicate', %s)", (p, epoch, seq, fields[b"e"]))
+                db.execute(
+                    "INSERT INTO dead_letters VALUES (%s, %s, %s, 'duplicate', %s)", (p, epoch, seq, fields[b"e"])
+                )
         until(lambda: kept.scores("all") == {"ann": 0}, "the duplicate that can be is not taken back")
-        assert kept.sql("SELECT healed_seq IS NULL FROM set_aside ORDER BY seq") == [(True,), (False,)]
+        assert kept.sql("SELECT healed_seq IS NULL FROM dead_letters ORDER BY seq") == [(True,), (False,)]

@@ -235,9 +235,10 @@ def test_a_board_whose_users_are_being_hidden_waits(
     watched.look_again(2)
     own_stack.stop("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
-        db.execute("INSERT INTO hidden (user_number, by_admin) SELECT number, true FROM users WHERE name = 'ann'")
+        db.execute("INSERT INTO hidden_users (user_number, by_admin) SELECT number, true FROM users WHERE name = 'ann'")
         desired_state = (
-            "INSERT INTO intents (user_number, name, version, wish, open) SELECT number, name, 1, 'hide', %s FROM users"
+            "INSERT INTO visibility_intents (user_number, name, version, desired_state, "
+            "pending_partitions) SELECT number, name, 1, 'hide', %s FROM users"
         )
         db.execute(f"{desired_state} WHERE name = 'ann'", ([p],))
         drift = DriftCheck(read_settings({**own_stack.environment, "LEADERBOARD_CHORES_S": "0.1"}), {p: None})
@@ -246,7 +247,7 @@ def test_a_board_whose_users_are_being_hidden_waits(
             task = asyncio.create_task(drift.run())
             await asyncio.sleep(1)
             assert DRIFTING._value.get() == 0
-            db.execute("UPDATE intents SET open = '{}'")
+            db.execute("UPDATE visibility_intents SET pending_partitions = '{}'")
             while DRIFTING._value.get() == 0:
                 await asyncio.sleep(0.05)
             task.cancel()

@@ -66,10 +66,13 @@ def _words() -> list[bytes]:
 def sums(stack: Stack) -> list[Any]:
     with psycopg.connect(stack.postgres.url) as db:
         return [
-            db.execute("SELECT namespace_id, sum(change), sum(weight) FROM ledger GROUP BY 1 ORDER BY 1").fetchall(),
+            db.execute(
+                "SELECT namespace_id, sum(score_delta), sum(live_delta) FROM ledger GROUP BY 1 ORDER BY 1"
+            ).fetchall(),
             db.execute("SELECT namespace_id, sum(score), sum(grants) FROM standings GROUP BY 1 ORDER BY 1").fetchall(),
             db.execute(
-                "SELECT kind, grant_id, user_number, change FROM ledger WHERE kind <> 'erase' ORDER BY seq, partition"
+                "SELECT kind, grant_id, user_number, score_delta FROM ledger WHERE kind <> 'erase' ORDER "
+                "BY seq, partition"
             ).fetchall(),
         ]
 
@@ -207,7 +210,7 @@ def test_whoever_dies_on_the_way_it_is_finished(own_stack: Stack) -> None:
 
 def traces_of_intent(stack: Stack) -> bool:
     with psycopg.connect(stack.postgres.url) as db:
-        return bool(db.execute("SELECT FROM intents").fetchall())
+        return bool(db.execute("SELECT FROM visibility_intents").fetchall())
 
 
 def test_a_profile_that_is_still_to_be_shown_does_not_bring_a_name_back(own_stack: Stack) -> None:
@@ -268,7 +271,7 @@ def test_grants_under_way_are_the_old_users_or_the_new_ones(own_stack: Stack, tu
         own_stack.wait_flushed()
         with psycopg.connect(own_stack.postgres.url) as db:
             found = db.execute(
-                """SELECT u.name, sum(l.change), count(*) FILTER (WHERE kind = 'grant') FROM ledger l
+                """SELECT u.name, sum(l.score_delta), count(*) FILTER (WHERE kind = 'grant') FROM ledger l
                    JOIN users u ON u.number = l.user_number GROUP BY 1 ORDER BY 1"""
             ).fetchall()
         (old, old_sum, old_count), (new, new_sum, new_count) = found

@@ -284,8 +284,8 @@ def full(ledger: Any) -> Any:
     """A ledger of a known size in the place of the real one, for this connection: plans depend on what it holds."""
     ledger.execute("CREATE TEMP TABLE ledger (LIKE public.ledger INCLUDING ALL)")
     ledger.execute(
-        """INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, amount, weight,
-                               granted_at, recorded_at, windows, digest, change, voided, verb, actor, session_id)
+        """INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, entry_amount, live_delta,
+                               granted_at, recorded_at, windows, digest, score_delta, voided, verb, actor, session_id)
            SELECT 0, 1, i, 'correction', 1 + i %% 5, i::text, 1, 0, 0, now(), now(), '{}', '', 0, false,
                   (%s::text[])[1 + i / 5 %% 4], 'actor-' || i / 20 %% 50, 's-' || i / 20 %% 50
            FROM generate_series(1, %s) AS i""",

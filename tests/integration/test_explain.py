@@ -63,7 +63,7 @@ def pages(api: httpx.Client, path: str, window: str, limit: int) -> tuple[Any, l
 
 
 LIVE = """
-SELECT DISTINCT ON (l.grant_id) l.grant_id, l.value, l.granted_at, l.voided, l.windows, f.seq
+SELECT DISTINCT ON (l.grant_id) l.grant_id, l.amount, l.granted_at, l.voided, l.windows, f.seq
 FROM ledger l JOIN ledger f ON f.namespace_id = l.namespace_id AND f.grant_id = l.grant_id AND f.revision = 1
 JOIN namespaces n ON n.id = l.namespace_id JOIN users u ON u.number = l.user_number
 WHERE n.name = %s AND u.name = 'ann' ORDER BY l.grant_id, l.revision DESC

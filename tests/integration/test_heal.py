@@ -43,7 +43,7 @@ class Healing:
     def wait_healed(self, duplicates: int) -> None:
         def done() -> bool:
             with psycopg.connect(self.stack.postgres.url) as db:
-                row = db.execute("SELECT count(*), count(healed_seq) FROM set_aside").fetchone()
+                row = db.execute("SELECT count(*), count(healed_seq) FROM dead_letters").fetchone()
                 return row == (duplicates, duplicates)
 
         self.stack.wait_flushed()

@@ -23,7 +23,7 @@ ASIDE = 100
 HOLD_HEALS = f"""
 CREATE FUNCTION hold_heal() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN NEW.partition := NEW.partition + {ASIDE}; RETURN NEW; END $$;
-CREATE TRIGGER hold_heal BEFORE INSERT ON set_aside FOR EACH ROW EXECUTE FUNCTION hold_heal();
+CREATE TRIGGER hold_heal BEFORE INSERT ON dead_letters FOR EACH ROW EXECUTE FUNCTION hold_heal();
 """
 
 
@@ -96,7 +96,7 @@ def test_what_came_behind_the_seal_is_no_part_of_a_heal(healing: Healing) -> Non
         space.forget("g7")
         space.send("g7", "dora", 2, "?backfill=true")  # a duplicate that the sealed board never counted
     healing.stack.wait_flushed()
-    spaces[0].sql(f"DROP TRIGGER hold_heal ON set_aside; UPDATE set_aside SET partition = partition - {ASIDE}")
+    spaces[0].sql(f"DROP TRIGGER hold_heal ON dead_letters; UPDATE dead_letters SET partition = partition - {ASIDE}")
     healing.wait_healed(3 * len(spaces))
     for space in spaces:
         found = space.scores()
@@ -126,7 +126,7 @@ def test_a_seal_that_is_forgotten_does_not_come_again(healing: Healing) -> None:
         later.send("g1", "ann", 1)
         later.seal(DAY)
     healing.stack.wait_flushed()
-    assert space.sql("SELECT count(*) FROM set_aside") == [(0,)]
+    assert space.sql("SELECT count(*) FROM dead_letters") == [(0,)]
     ((all_of_them, distinct),) = space.sql(seals)
     assert all_of_them == 3 * distinct, "one of each window in each of three namespaces"
     assert space.scores(DAY) == held | {"ann": 7}
@@ -146,6 +146,6 @@ def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
     assert {row[3] for row in found} == {"seal", "hide"}
     for p, epoch, seq, kind, grant_id in found:
         entry = msgspec.msgpack.encode(marker_entry(kind, space.id, grant_id, 0, user="ann" if kind == "hide" else ""))
-        add = "INSERT INTO set_aside (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
+        add = "INSERT INTO dead_letters (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
         space.sql(add, p, epoch, seq, entry)
     healing.wait_healed(len(found))

@@ -12,7 +12,7 @@ from app.drivers.postgres import queries
 
 def reach(stack: Any) -> int:
     with psycopg.connect(stack.postgres.url) as db:
-        ((found,),) = db.execute("SELECT reach FROM namespaces").fetchall()
+        ((found,),) = db.execute("SELECT latest_acceptable_at FROM namespaces").fetchall()
     return int(found)
 
 
@@ -30,7 +30,7 @@ def test_a_grant_that_was_in_the_log_at_the_upgrade_keeps_its_season_from_changi
         assert api.put(url, json={}).status_code == 200
         with psycopg.connect(own_stack.postgres.url) as db:
             # What the migration finds in a ledger that does not hold the grant yet.
-            db.execute("UPDATE namespaces SET reach = 0")
+            db.execute("UPDATE namespaces SET latest_acceptable_at = 0")
         own_stack.start("persist")
         own_stack.wait_flushed()
         assert reach(own_stack) == round(far.timestamp() * 1_000_000)
@@ -66,7 +66,7 @@ def test_a_change_that_was_judged_by_a_shorter_reach_is_judged_anew(own_stack: A
     with own_stack.client() as api:
         assert api.put("/v1/namespaces/n", json={}).status_code == 201
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
-        db.execute("UPDATE namespaces SET reach = 1000")
+        db.execute("UPDATE namespaces SET latest_acceptable_at = 1000")
         ((version,),) = db.execute("SELECT version FROM namespaces").fetchall()
     assert asyncio.run(change(version, 999)) is None
     assert asyncio.run(change(version, 1000)) > version

@@ -78,12 +78,12 @@ def test_writers_of_the_same_rows_leave_them_once(cluster: Cluster) -> None:
     late = [o.get(0) if isinstance(o, dict) else o for o in outcomes if o != {}]
     assert all(isinstance(o, (Superseded, asyncpg.UniqueViolationError)) for o in late)
     with psycopg.connect(cluster.url) as db:
-        assert db.execute("SELECT seq, kind, amount FROM ledger ORDER BY seq").fetchall() == [
+        assert db.execute("SELECT seq, kind, entry_amount FROM ledger ORDER BY seq").fetchall() == [
             *((1, "grant", 5), (2, "grant", 5)),
         ]
         assert db.execute("SELECT score, grants FROM standings").fetchall() == [(10, 2)]
         assert db.execute("SELECT epoch, seq FROM partitions WHERE partition = 0").fetchone() == (1, 2)
-        assert db.execute("SELECT count(*) FROM set_aside").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM dead_letters").fetchone() == (0,)
 
 
 def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -> None:
@@ -93,7 +93,7 @@ def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -
     with psycopg.connect(cluster.url) as db:
         kinds: dict[str, int] = dict(db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall())
         assert kinds == {"grant": 1, "duplicate": WRITERS - 1}
-        assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
+        assert db.execute("SELECT count(*) FROM dead_letters WHERE healed_seq IS NULL").fetchone() == (WRITERS - 1,)
         # The boards counted each of them: so do the standings, until the heals take them back.
         assert db.execute("SELECT sum(score), sum(grants) FROM standings").fetchall() == [(5 * WRITERS, WRITERS)]
 
@@ -179,7 +179,7 @@ def test_days_are_the_calendars_whatever_postgres_reads_in_a_name(cluster: Clust
         asyncio.run(write())
         assert check_counts(db) > 0
         assert [what for what in asyncio.run(verified()) if "counts by time" in what] == []
-        db.execute("UPDATE activity SET at = at + interval '1 hour' WHERE namespace_id = 1 AND level = 0")
+        db.execute("UPDATE user_buckets SET at = at + interval '1 hour' WHERE namespace_id = 1 AND level = 0")
         assert [what for what in asyncio.run(verified()) if "counts by time" in what] != []
 
 
@@ -231,7 +231,7 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
     with psycopg.connect(cluster.url, autocommit=True) as db:
         db.execute("INSERT INTO namespaces (name, partition, rules) VALUES ('n', 0, '{\"timezone\": \"UTC\"}')")
         assert asyncio.run(work(db)) == [(1, 3), (3, 6), (3, 9), (3, 10)]
-        assert db.execute("SELECT sum(grants) FROM trends WHERE level = 0").fetchone() == (10,)
+        assert db.execute("SELECT sum(grants) FROM namespace_buckets WHERE level = 0").fetchone() == (10,)
 
 
 def test_a_migration_gives_up_where_a_lock_does_not_come(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ from tests.support.template import tables_alone
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = (
-    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number", "amount", "weight"),
-    *("score", "category", "source", "day", "granted_at", "recorded_at", "windows", "digest", "change", "value"),
-    *("voided", "verb"),
+    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
+    *("entry_amount", "live_delta", "score", "category", "source", "day", "granted_at", "recorded_at", "windows"),
+    *("digest", "score_delta", "amount", "voided", "verb"),
 )
 
 
@@ -98,7 +98,8 @@ async def put(
     for seq, is_healed in healed.items():
         row = rows[seq - 1]
         await db.execute(
-            "INSERT INTO set_aside (partition, epoch, seq, reason, entry, healed_seq) VALUES (0, 1, $1, $2, 'e', $3)",
+            "INSERT INTO dead_letters (partition, epoch, seq, reason, entry, healed_seq) VALUES (0, 1, "
+            "$1, $2, 'e', $3)",
             *(seq, row.kind, end + seq if is_healed else None),
         )
         if is_healed:

@@ -16,8 +16,8 @@ from tests.integration.cells import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone
 
 MANY = """
-INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score,
-    category, source, day, granted_at, recorded_at, windows, digest, change, value)
+INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount,
+    live_delta, score, category, source, day, granted_at, recorded_at, windows, digest, score_delta, amount)
 SELECT 0, 1, $3::bigint + i, 'grant', $1, 'g' || $3::bigint + i, 1, $2, i % 50, 1, i,
        CASE WHEN i % 20000 = 1 THEN 'rare' ELSE 'red' END, 'race', t.at::date, t.at, t.at,
        ARRAY['all', to_char(t.at, 'YYYY-MM'), to_char(t.at, 'YYYY-MM-DD')], 'd', i % 50, i % 50

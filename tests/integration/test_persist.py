@@ -69,10 +69,10 @@ def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: http
     own_stack.wait_flushed()
     assert client.get("/v1/namespaces/n/users/otter").json()["grants"] == 2
     with psycopg.connect(own_stack.postgres.url) as db:
-        kinds = db.execute("SELECT kind, amount FROM ledger WHERE partition = %s ORDER BY seq", (p,)).fetchall()
+        kinds = db.execute("SELECT kind, entry_amount FROM ledger WHERE partition = %s ORDER BY seq", (p,)).fetchall()
         assert kinds == [("grant", 5), ("duplicate", 5), ("grant", 1), ("heal", -5)]
         assert db.execute("SELECT score, grants FROM standings").fetchall() == [(6, 2)]
-        assert db.execute("SELECT count(*) FROM set_aside WHERE healed_seq IS NULL").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM dead_letters WHERE healed_seq IS NULL").fetchone() == (0,)
 
 
 @pytest.mark.timeout(120)
@@ -160,7 +160,7 @@ def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
     with psycopg.connect(own_stack.postgres.url) as db:
         kinds = db.execute("SELECT seq, kind FROM ledger WHERE partition = %s ORDER BY seq", (p,)).fetchall()
         assert kinds == [(1, "grant"), (2, "tombstone"), (3, "grant")]
-        assert db.execute("SELECT seq, reason FROM set_aside").fetchall() == [(2, "poison")]
+        assert db.execute("SELECT seq, reason FROM dead_letters").fetchall() == [(2, "poison")]
 
 
 @pytest.mark.timeout(120)

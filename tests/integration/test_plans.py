@@ -15,12 +15,14 @@ from tests.support.template import tables_alone
 #: Pages that two plans may differ by, however small both are.
 SLACK_PAGES = 24
 TEMPORARY = """
-INSERT INTO held_here SELECT a.board, u.name, r.key, r.since FROM archived r JOIN archives a ON a.id = r.archive_id
+INSERT INTO redis_rows SELECT a.board, u.name, r.sort_key, r.tie_place FROM archive_rows r JOIN archived_boards
+    a ON a.id = r.archive_id
     JOIN users u ON u.number = r.user_number WHERE r.archive_id = 2;
-INSERT INTO fresh SELECT '2026-01-02', user_number, key, since FROM archived
+INSERT INTO new_scores SELECT '2026-01-02', user_number, sort_key, tie_place FROM archive_rows
     WHERE archive_id = 2 AND user_number IN (5, 6);
-INSERT INTO moved
-    SELECT archive_id, position + 100000, user_number + 100000, key, since, better, levels FROM archived
+INSERT INTO changed_rows
+    SELECT archive_id, position + 100000, user_number + 100000, sort_key, tie_place, better_users,
+        better_scores FROM archive_rows
     WHERE archive_id = 2 AND user_number IN (5, 6);
 """
 
@@ -164,7 +166,7 @@ def test_a_page_of_an_archive_behind_a_cursor_reads_what_it_tells(db: psycopg.Co
     few rows are read: the ends of those who tie, and one each time these are halved."""
     for key, name in ((101, "a"), (100, "u9"), (100, "u2997x"), (99, "u1"), (99, "u1500x"), (98, "u5")):
         plan = plan_of(db, "get_archive_rows_after", (SPACE, "2026-01-02", key, 0, name, 11), mode)
-        assert rows_read(plan, "archived") <= 11 + 20, (key, name)
+        assert rows_read(plan, "archive_rows") <= 11 + 20, (key, name)
 
 
 def test_rare_events_are_found_without_a_walk(db: psycopg.Connection[Any]) -> None:
@@ -178,8 +180,10 @@ def test_rare_events_are_found_without_a_walk(db: psycopg.Connection[Any]) -> No
 
 def test_what_was_decided_costs_the_list_of_quarantine_nothing(db: psycopg.Connection[Any]) -> None:
     """Three thousand grants in quarantine, of which an admin restored all but the last ten."""
-    columns = "partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, amount, weight, score, "
-    columns += "granted_at, recorded_at, windows, digest, change, value, voided, verb"
+    columns = (
+        "partition, epoch, seq, kind, namespace_id, grant_id, revision, user_number, entry_amount, live_delta, score, "
+    )
+    columns += "granted_at, recorded_at, windows, digest, score_delta, amount, voided, verb"
     row = "'q' || i, {}, 1, 5, 0, 1, now(), now(), '{{all}}', 'd', 0, 5, true, {} FROM generate_series(1, {}) AS i"
     add = f"INSERT INTO ledger ({columns}) SELECT 0, 1, {{}} + i, {{}}, {SPACE}, {row}"
     with db.transaction(force_rollback=True):

@@ -63,7 +63,7 @@ def test_only_an_admin_reaches_behind_a_seal(live_server: Any, api: httpx.Client
     assert space.scores("all") == {"bob": 7, "ann": 5}
     space.wait_for(DAY, {"bob": 7, "ann": 5})
     assert api.post(f"{space.url}/grants", json=body).json()["status"] == "duplicate"
-    revisions = """SELECT r.revision, r.total FROM archive_revisions r JOIN archives a ON a.id = archive_id
+    revisions = """SELECT r.revision, r.total FROM archive_revisions r JOIN archived_boards a ON a.id = archive_id
                    WHERE namespace_id = %s AND board = %s ORDER BY r.revision"""
     assert space.sql(revisions, space.id, DAY) == [(1, 1), (2, 2)]
 
@@ -234,7 +234,8 @@ def test_a_revision_writes_what_differs(live_server: Any, api: httpx.Client, nam
     for i in range(40):
         space.grant(f"user-{i:02}", 10 * i, category=f"c{i % 2}")
     space.seal(DAY)
-    sql = """SELECT a.board, u.name, r.ctid::text, a.revision FROM archives a JOIN archived r ON r.archive_id = a.id
+    sql = """SELECT a.board, u.name, r.ctid::text, a.revision FROM archived_boards a JOIN archive_rows r ON
+        r.archive_id = a.id
              JOIN users u ON u.number = r.user_number WHERE a.namespace_id = %s"""
     before = space.sql(sql, space.id)
     assert api.patch(f"{space.url}/grants/g11", json={"amount": 125}).status_code == 200

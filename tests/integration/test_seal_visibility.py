@@ -100,7 +100,7 @@ def test_an_erased_user_is_in_no_archive_and_keeps_no_window_open(
     assert pair.agree() == [5, 5]
     pair.ask("DELETE", "bob")
     assert pair.agree() == [4, 4]
-    sums = "SELECT sum(change) FROM ledger WHERE namespace_id = %s"
+    sums = "SELECT sum(score_delta) FROM ledger WHERE namespace_id = %s"
     assert pair.sealed.sql(sums, pair.sealed.id) == [(sum(amount for _, amount in GRANTS),)]
 
 

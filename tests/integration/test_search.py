@@ -1,7 +1,6 @@
 """Users of a namespace found by the beginning of their id or of the name that it shows."""
 
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -118,16 +117,3 @@ def test_a_page_looks_at_so_many_and_goes_on_behind_them(own_stack: Stack, monke
         assert (first["users"], first["next_cursor"] is None) == ([], False)
         second = api.get("/v1/namespaces/race/users", params={"q": "zz", "cursor": first["next_cursor"]}).json()
         assert ([user["user_id"] for user in second["users"]], second["next_cursor"]) == (["zz-last"], None)
-
-
-def test_profiles_of_before_are_found_once_it_is_migrated(own_stack: Stack) -> None:
-    with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
-        api.put("/v1/namespaces/race", json={})
-        api.post("/v1/namespaces/race/grants", json={"grant_id": "g", "user_id": "x", "amount": 1})
-        api.put("/v1/users/x", json={"display_name": "Émile"})
-        own_stack.wait_flushed()
-        db.execute("UPDATE profiles SET folded = NULL")
-        assert found(api, "race", "émi") == []
-        assert own_stack.run("migrate").returncode == 0
-        assert found(api, "race", "émi") == ["x"]
-        assert found(api, "race", quote("x") + "x") == []

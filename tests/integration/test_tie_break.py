@@ -165,7 +165,7 @@ def test_an_archive_keeps_the_line_and_follows_what_comes_behind_its_seal(own_st
         assert list(space.scores(DAY, f"limit=2&cursor={page['next_cursor']}")) == ["dora", "ann"]
         own_stack.wait_flushed()
         assert verify(own_stack) == (0, [])
-        space.sql("UPDATE archived SET since = since + 1 WHERE position = 1")
+        space.sql("UPDATE archive_rows SET tie_place = tie_place + 1 WHERE position = 1")
         code, lines = verify(own_stack)
         assert code == 1
         assert [line for line in lines if line.startswith(f"n, archive: {DAY}: 'cleo': in line by")] != [], lines

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,12 +10,10 @@ import psycopg
 import pytest
 
 from app.model.local_days import LocalDays
-from app.model.micros import EARLIEST, LATEST, from_micros, to_micros
+from app.model.micros import LATEST
 from tests.integration.correcting import Space
 from tests.integration.counting import between, boards, check_counts, live, trends
-from tests.integration.moments import MICRO, ZONES, some_moment
-
-MIGRATION = Path(__file__).parents[2] / "app" / "store" / "migrations" / "0012.ranges.sql"
+from tests.integration.moments import MICRO, some_moment
 
 
 @pytest.fixture
@@ -97,7 +94,10 @@ def test_a_dense_hour_is_counted_finer_and_as_exactly(
     live_server.wait_flushed()
     assert check_counts(db) > 0
     grants = live(db, number(db, "namespaces", space.name))
-    sql = "SELECT count(*) FILTER (WHERE fine), count(*) FILTER (WHERE level = 3) FROM activity WHERE namespace_id = %s"
+    sql = (
+        "SELECT count(*) FILTER (WHERE is_subdivided), count(*) FILTER (WHERE level = 3) FROM "
+        "user_buckets WHERE namespace_id = %s"
+    )
     fine, hundredths = db.execute(sql, (number(db, "namespaces", space.name),)).fetchone() or (0, 0)
     assert fine >= 2
     assert hundredths > 200
@@ -152,25 +152,6 @@ def test_trends_are_the_brute_force_buckets(
     some = sorted(trends(grants, local, False))[2:5]
     query = {"bucket": "day", "since": some[0].isoformat(), "until": (some[2] - MICRO).isoformat()}
     assert len(api.get(f"{space.url}/trends", params=query).json()) == 2
-
-
-def test_days_begin_in_postgres_where_the_server_has_them(db: psycopg.Connection[Any]) -> None:
-    rng = random.Random(12)
-    zones = (*ZONES, "America/Sao_Paulo", "Pacific/Apia", "Asia/Beirut", "America/St_Johns", "America/Toronto")
-    for zone in zones:
-        moments = [some_moment(rng) for _ in range(50)]
-        moments += [EARLIEST + timedelta(minutes=rng.randrange(60 * 24 * 365 * 140)) for _ in range(50)]
-        for year in (1919, 1987, 2006, 2011, 2018, 2024):
-            for day in range(0, 365, 1):
-                at = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=rng.randrange(1440))
-                moments.append(at)
-        told = db.execute(
-            "SELECT day_begin(at, %s) FROM unnest(%s::timestamptz[]) AS x (at)", (zone, moments)
-        ).fetchall()
-        for moment, (at,) in zip(moments, told, strict=True):
-            wanted = from_micros(LocalDays(zone).begin_of(to_micros(moment)))
-            assert at.astimezone(UTC) == wanted, (zone, moment)
-    assert db.execute("SELECT known_zone('Mars/Olympus'), known_zone('Asia/Tokyo')").fetchone() == ("UTC", "Asia/Tokyo")
 
 
 def test_what_a_correction_moves_leaves_one_bucket_and_enters_another(

@@ -92,7 +92,8 @@ def test_archives_are_compared_and_what_was_sealed_is_not_missed(own_stack: Any)
         done = own_stack.run("verify", "--quiet")
         assert (done.returncode, done.stdout) == (0, "")
         space.sql(
-            "UPDATE archived SET key = key + 1 WHERE position = 1 AND archive_id = (SELECT min(id) FROM archives)"
+            "UPDATE archive_rows SET sort_key = sort_key + 1 WHERE position = 1 AND archive_id = (SELECT "
+            "min(id) FROM archived_boards)"
         )
         done = own_stack.run("verify", "--quiet")
         assert (done.returncode, done.stdout[:12]) == (1, "n, archive: "), done.stdout
@@ -109,7 +110,7 @@ def test_nothing_is_found_under_writes(own_stack: Any) -> None:
     done = own_stack.run("verify", "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     with psycopg.connect(own_stack.postgres.url) as db:
-        told = db.execute("SELECT count(*), max(revision) FROM archives").fetchall()
+        told = db.execute("SELECT count(*), max(revision) FROM archived_boards").fetchall()
     assert told[0][0] > 2, "windows were sealed"
     assert told[0][1] > 2, "their archives followed"
 

@@ -179,7 +179,7 @@ def test_erasure_forgets_it_everywhere(live_server: Stack, api: httpx.Client, pa
     for held in direct.scan_iter("lb:*hidden*"):
         assert name not in direct.hkeys(held), held
     with psycopg.connect(live_server.postgres.url) as db:
-        assert db.execute("SELECT FROM intents WHERE name = %s", (name.decode(),)).fetchall() == []
+        assert db.execute("SELECT FROM visibility_intents WHERE name = %s", (name.decode(),)).fetchall() == []
     pair.here.grants(ann=3)
     assert pair.here.board() == [("bob", 1, 7), ("ann", 2, 3)], "whoever bears the name now is somebody else"
 
@@ -192,8 +192,8 @@ def test_what_a_deleted_namespace_kept_goes_with_it(live_server: Stack, api: htt
     again = Race(api, space)
     again.grants(ann=9)
     assert again.board() == [("ann", 1, 9)]
-    gone = "SELECT FROM hidden h JOIN namespaces n ON n.id = h.namespace_id WHERE n.name = %s"
-    wished = "SELECT FROM intents i JOIN namespaces n ON n.id = i.namespace_id WHERE n.name = %s"
+    gone = "SELECT FROM hidden_users h JOIN namespaces n ON n.id = h.namespace_id WHERE n.name = %s"
+    wished = "SELECT FROM visibility_intents i JOIN namespaces n ON n.id = i.namespace_id WHERE n.name = %s"
     with psycopg.connect(live_server.postgres.url, autocommit=True) as db:
 
         def is_forgotten() -> bool:

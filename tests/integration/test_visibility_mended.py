@@ -35,10 +35,10 @@ def test_what_broke_off_is_mended(own_stack: Stack) -> None:
         race.grant("ann", 1, "unflushed too")
         own_stack.start("persist")
         with psycopg.connect(own_stack.postgres.url) as db:  # a server that died right behind its commit
-            db.execute("DELETE FROM hidden")
+            db.execute("DELETE FROM hidden_users")
             db.execute(
-                """UPDATE intents SET wish = 'unhide', version = nextval('intent_version'),
-                   open = (SELECT array_agg(partition) FROM partitions)"""
+                """UPDATE visibility_intents SET desired_state = 'unhide', version = nextval('visibility_version'),
+                   pending_partitions = (SELECT array_agg(partition) FROM partitions)"""
             )
         _wait_settled(own_stack)
         assert race.board() == [("ann", 1, 11), ("bob", 2, 7)]
@@ -71,7 +71,7 @@ def _looked(stack: Stack) -> list[int]:
         session.terminate()
         await link.close()
         await apply_link.close()
-        return [p for row in rows for p in row["open"]]
+        return [p for row in rows for p in row["pending_partitions"]]
 
     return asyncio.run(look())
 
@@ -96,7 +96,7 @@ def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
         race.veil("unhide", "ann")
         assert all(direct.hget(keys.hidden(p), race.user("ann")).endswith(b" returning") for p in range(16))
         with psycopg.connect(own_stack.postgres.url) as db:
-            db.execute("UPDATE intents SET asked_at = now() - interval '2 hours'")
+            db.execute("UPDATE visibility_intents SET requested_at = now() - interval '2 hours'")
         own_stack.kill("persist")
         own_stack.start("persist")  # it looks at once, then every minute
         _wait_settled(own_stack)
@@ -107,8 +107,11 @@ def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
 
 def _wait_settled(stack: Stack) -> None:
     """Until nothing is open, and what may go is gone."""
-    sql = "SELECT count(*) FROM intents WHERE open <> '{}' OR wish = 'release' OR asked_at < now() - interval '1 hour'"
+    sql = (
+        "SELECT count(*) FROM visibility_intents WHERE pending_partitions <> '{}' OR desired_state "
+        "= 'release' OR requested_at < now() - interval '1 hour'"
+    )
     deadline = datetime.now(UTC) + timedelta(seconds=20)
     with psycopg.connect(stack.postgres.url, autocommit=True) as db:
         while db.execute(sql).fetchone() != (0,):
-            assert datetime.now(UTC) < deadline, db.execute("SELECT * FROM intents").fetchall()
+            assert datetime.now(UTC) < deadline, db.execute("SELECT * FROM visibility_intents").fetchall()

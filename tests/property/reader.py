@@ -135,7 +135,7 @@ class Reader(RuleBasedStateMachine):
             assert found is not None
             sums: dict[str, int] = dict(
                 db.execute(
-                    """SELECT u.name, sum(change)::bigint FROM ledger JOIN users u ON u.number = user_number
+                    """SELECT u.name, sum(score_delta)::bigint FROM ledger JOIN users u ON u.number = user_number
                        WHERE namespace_id = %s GROUP BY u.name""",
                     found,
                 ).fetchall()
@@ -146,7 +146,7 @@ class Reader(RuleBasedStateMachine):
                 found,
             ).fetchall()
             last = db.execute(
-                """SELECT DISTINCT ON (grant_id) grant_id, revision, value, voided, granted_at FROM ledger
+                """SELECT DISTINCT ON (grant_id) grant_id, revision, amount, voided, granted_at FROM ledger
                    WHERE namespace_id = %s AND kind IN ('grant', 'correction') ORDER BY grant_id, revision DESC""",
                 found,
             ).fetchall()

@@ -19,19 +19,19 @@ class Postgres:
         users, revision = REVISIONS[self.revision], self.revision
         if query == "get_hidden_archive_rows":
             self.revision = 2
-            return [{"position": users.index("hid") + 1, "key": 0, "peers": 1, "revision": revision}]
+            return [{"position": users.index("hid") + 1, "sort_key": 0, "peers": 1, "revision": revision}]
         first, last = args[2], args[3]
         return [
             {
                 "total": len(users),
                 "position": place,
                 "name": user,
-                "key": -place,
-                "since": 0,
-                "better": place - 1,
-                "levels": place - 1,
-                "veiled": True,
-                "gone": user == "hid",
+                "sort_key": -place,
+                "tie_place": 0,
+                "better_users": place - 1,
+                "better_scores": place - 1,
+                "has_hidden": True,
+                "is_hidden": user == "hid",
                 "revision": revision,
             }
             for place, user in enumerate(users, 1)

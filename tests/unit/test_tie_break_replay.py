@@ -22,15 +22,15 @@ def events(seed: int, count: int) -> list[dict[str, Any]]:
             "seq": seq,
             "grant_id": old.get("grant_id", f"g{seq}"),
             "first_seq": old.get("first_seq", seq),
-            "value": chance.randrange(-2, 3),
+            "amount": chance.randrange(-2, 3),
             "voided": False,
             "windows": ["all", chance.choice(("mon", "tue"))],
             "category": chance.choice(("red", None)),
             "granted_at": BEGAN + timedelta(days=chance.randrange(3)),
         }
         if old and chance.random() < 0.4:
-            row |= {"voided": True, "value": old["value"], "windows": old["windows"], "category": old["category"]}
-        row |= {f"old_{name}": old.get(name) for name in ("windows", "category", "value", "voided")}
+            row |= {"voided": True, "amount": old["amount"], "windows": old["windows"], "category": old["category"]}
+        row |= {f"old_{name}": old.get(name) for name in ("windows", "category", "amount", "voided")}
         held[row["grant_id"]] = row
         rows.append(row)
     return rows
@@ -44,8 +44,8 @@ def score(held: dict[str, dict[str, Any]], board: str, how: str) -> int | None:
     if not live:
         return None
     if how == "latest":
-        return int(max(live, key=lambda row: (row["granted_at"], row["first_seq"]))["value"])
-    values = [int(row["value"]) for row in live]
+        return int(max(live, key=lambda row: (row["granted_at"], row["first_seq"]))["amount"])
+    values = [int(row["amount"]) for row in live]
     return sum(values) if how == "sum" else max(values) if how == "highest" else min(values)
 
 

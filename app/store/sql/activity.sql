@@ -10,15 +10,15 @@ WITH as_of AS MATERIALIZED (
 SELECT u.name, coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM users u
 CROSS JOIN LATERAL (
-    SELECT FROM standings WHERE user_number = u.number AND namespace_id = $1 AND "window" = 'all' OFFSET 0) AS known
+    SELECT FROM standings WHERE user_number = u.number AND namespace_id = $1 OFFSET 0) AS known
 CROSS JOIN LATERAL (
-    SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+    SELECT (SELECT min(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
           AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS first_hour,
-           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+           (SELECT max(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                  AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS last_hour,
-           (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+           (SELECT min(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                  AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS first_day,
-           (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+           (SELECT max(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                  AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS last_day
     OFFSET 0) AS e
 CROSS JOIN LATERAL (
@@ -28,27 +28,27 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
            CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+    FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
       AND a.level = 0 AND a.at >= e.first_day AND a.at < e.last_day
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+    FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
       AND a.level = 1 AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+    FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
       AND a.level = 1 AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
     SELECT f.grants, f.amount
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
     CROSS JOIN LATERAL (
-        SELECT (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+        SELECT (SELECT min(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
               AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS first_minute,
-               (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+               (SELECT max(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                      AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS last_minute,
-               (SELECT min(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+               (SELECT min(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                      AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS first_hundredth,
-               (SELECT max(at) FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+               (SELECT max(at) FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
                      AND a.level = 3 AND a.at >= hour.since AND a.at < hour.until) AS last_hundredth
         OFFSET 0) AS i
     CROSS JOIN LATERAL (
@@ -59,21 +59,21 @@ LEFT JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
                CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+        FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
           AND a.level = 2 AND a.at >= hour.since AND a.at < inner_edge.minutes
         UNION ALL
         SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+        FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
           AND a.level = 3 AND a.at >= hour.since AND a.at < least(i.first_minute, inner_edge.high_since)
         UNION ALL
         SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-        FROM activity a WHERE a.user_number = u.number AND a.namespace_id = $1
+        FROM user_buckets a WHERE a.user_number = u.number AND a.namespace_id = $1
           AND a.level = 3 AND a.at >= inner_edge.minutes AND a.at < inner_edge.high_since AND i.first_minute IS NOT NULL
         UNION ALL
-        SELECT 1, l.value
+        SELECT 1, l.amount
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
-            SELECT namespace_id, grant_id, revision, value FROM ledger l
+            SELECT namespace_id, grant_id, revision, amount FROM ledger l
             WHERE l.namespace_id = $1 AND l.user_number = u.number
               AND l.granted_at >= cut.since AND l.granted_at < cut.until
               AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
@@ -81,7 +81,7 @@ LEFT JOIN LATERAL (
             SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
             AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= (SELECT seq FROM as_of) OFFSET 0)
         UNION ALL
-        SELECT 1, r.value
+        SELECT 1, r.amount
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
@@ -89,7 +89,7 @@ LEFT JOIN LATERAL (
               AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
               AND l.kind = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         CROSS JOIN LATERAL (
-            SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+            SELECT amount, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
             AND kind IN ('grant', 'correction') AND seq <= (SELECT seq FROM as_of) ORDER BY revision DESC LIMIT 1) AS r
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true
@@ -103,13 +103,13 @@ WITH as_of AS MATERIALIZED (
 SELECT coalesce(sum(p.grants), 0)::bigint AS grants, coalesce(sum(p.amount), 0) AS amount
 FROM (SELECT) AS whole
 CROSS JOIN LATERAL (
-    SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+    SELECT (SELECT min(at) FROM namespace_buckets a WHERE a.namespace_id = $1
           AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS first_hour,
-           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+           (SELECT max(at) FROM namespace_buckets a WHERE a.namespace_id = $1
                  AND a.level = 1 AND a.at >= $2 AND a.at < $3) AS last_hour,
-           (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+           (SELECT min(at) FROM namespace_buckets a WHERE a.namespace_id = $1
                  AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS first_day,
-           (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+           (SELECT max(at) FROM namespace_buckets a WHERE a.namespace_id = $1
                  AND a.level = 0 AND a.at >= $2 AND a.at < $3) AS last_day
     OFFSET 0) AS e
 CROSS JOIN LATERAL (
@@ -119,21 +119,21 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
            CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-    FROM trends a WHERE a.namespace_id = $1 AND a.level = 0 AND a.at >= e.first_day AND a.at < e.last_day
+    FROM namespace_buckets a WHERE a.namespace_id = $1 AND a.level = 0 AND a.at >= e.first_day AND a.at < e.last_day
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM trends a WHERE a.namespace_id = $1
+    FROM namespace_buckets a WHERE a.namespace_id = $1
       AND a.level = 1 AND a.at >= $2 AND a.at < least(e.first_day, edge.high_since)
     UNION ALL
     SELECT CASE WHEN $4 THEN a.recorded ELSE a.grants END, CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END
-    FROM trends a WHERE a.namespace_id = $1 AND a.level = 1 AND a.at >= e.last_day AND a.at < edge.high_since
+    FROM namespace_buckets a WHERE a.namespace_id = $1 AND a.level = 1 AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
     SELECT f.grants, f.amount
     FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
     CROSS JOIN LATERAL (
-        SELECT (SELECT min(at) FROM trends a WHERE a.namespace_id = $1
+        SELECT (SELECT min(at) FROM namespace_buckets a WHERE a.namespace_id = $1
               AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS first_minute,
-               (SELECT max(at) FROM trends a WHERE a.namespace_id = $1
+               (SELECT max(at) FROM namespace_buckets a WHERE a.namespace_id = $1
                      AND a.level = 2 AND a.at >= hour.since AND a.at < hour.until) AS last_minute
         OFFSET 0) AS i
     CROSS JOIN LATERAL (
@@ -143,26 +143,26 @@ LEFT JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT CASE WHEN $4::boolean THEN a.recorded ELSE a.grants END AS grants,
                CASE WHEN $4 THEN a.recorded_amount ELSE a.amount END AS amount
-        FROM trends a WHERE a.namespace_id = $1 AND a.level = 2 AND a.at >= hour.since AND a.at < inner_edge.high_since
+        FROM namespace_buckets a WHERE a.namespace_id = $1 AND a.level = 2 AND a.at >= hour.since AND a.at < inner_edge.high_since
         UNION ALL
-        SELECT 1, l.value
+        SELECT 1, l.amount
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
-            SELECT namespace_id, grant_id, revision, value FROM ledger l
+            SELECT namespace_id, grant_id, revision, amount FROM ledger l
             WHERE l.namespace_id + 0 = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
               AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         WHERE NOT $4 AND NOT EXISTS (
             SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
             AND c.kind = 'correction' AND c.revision > l.revision AND c.seq <= (SELECT seq FROM as_of) OFFSET 0)
         UNION ALL
-        SELECT 1, r.value
+        SELECT 1, r.amount
         FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
             WHERE l.namespace_id + 0 = $1 AND l.recorded_at >= cut.since AND l.recorded_at < cut.until
               AND l.kind || '' = 'grant' AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
         CROSS JOIN LATERAL (
-            SELECT value, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
+            SELECT amount, voided FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id
             AND kind IN ('grant', 'correction') AND seq <= (SELECT seq FROM as_of) ORDER BY revision DESC LIMIT 1) AS r
         WHERE $4 AND NOT r.voided) AS f
 ) AS p ON true;
@@ -171,7 +171,7 @@ LEFT JOIN LATERAL (
 -- Buckets with live grants by granted time, oldest first; the board's scores as the bucket's end found them, by the time of
 -- recording. O(limit × log n).
 SELECT t.at, t.grants, t.amount, t.users, b.score, b.users AS scores
-FROM trends t
+FROM namespace_buckets t
 LEFT JOIN LATERAL (
     SELECT score, users FROM board_sums WHERE namespace_id = t.namespace_id AND level = t.level AND at <= t.at
     ORDER BY at DESC LIMIT 1) AS b ON true

@@ -1,62 +1,62 @@
 -- name: get_archive_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
 -- veiled: whether anybody of it is not shown; gone: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
+SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+FROM archived_boards a LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_rows_at
 -- As archived_page, at these places.
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM archives a LEFT JOIN archived r ON r.archive_id = a.id AND r.position = ANY($3::int[])
+SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+FROM archived_boards a LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: count_archive_rows_above
 -- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
-SELECT a.total, k.key, coalesce(n.better, a.total) AS better,
-       coalesce(n.levels, (SELECT r.levels + 1 FROM archived r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled
-FROM archives a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (key, number)
-LEFT JOIN LATERAL (SELECT r.better, r.levels FROM archived r WHERE r.archive_id = a.id AND r.key <= k.key
-                   ORDER BY r.key DESC LIMIT 1) AS n ON true
+SELECT a.total, k.sort_key, coalesce(n.better_users, a.total) AS better_users,
+       coalesce(n.better_scores, (SELECT r.better_scores + 1 FROM archive_rows r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden
+FROM archived_boards a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (sort_key, number)
+LEFT JOIN LATERAL (SELECT r.better_users, r.better_scores FROM archive_rows r WHERE r.archive_id = a.id AND r.sort_key <= k.sort_key
+                   ORDER BY r.sort_key DESC LIMIT 1) AS n ON true
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: get_archive_rows_by_name
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM archives a LEFT JOIN users u ON u.name = ANY($3::text[])
-LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = u.number
+SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+FROM archived_boards a LEFT JOIN users u ON u.name = ANY($3::text[])
+LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_neighbours
 -- A user's place and as many on each side.
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM archives a
-LEFT JOIN archived o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
-LEFT JOIN archived r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
+SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+FROM archived_boards a
+LEFT JOIN archive_rows o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
+LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_rows_after
 -- The places behind (key, since, name): behind the one who stood there, or where that one would stand. Found by halving the
 -- places of those who tie, for no index knows their names. O(log n + limit).
-WITH RECURSIVE a AS MATERIALIZED (SELECT id, total, revision FROM archives WHERE namespace_id = $1 AND board = $2),
+WITH RECURSIVE a AS MATERIALIZED (SELECT id, total, revision FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 own AS MATERIALIZED (
-    SELECT r.position + 1 AS place FROM archived r
+    SELECT r.position + 1 AS place FROM archive_rows r
     WHERE r.archive_id = (SELECT id FROM a) AND r.user_number = (SELECT number FROM users WHERE name = $5)
-      AND r.key = $3 AND r.since = $4),
+      AND r.sort_key = $3 AND r.tie_place = $4),
 ties AS MATERIALIZED (
-    SELECT (SELECT better + 1 FROM archived WHERE archive_id = a.id AND key = $3 LIMIT 1) AS first,
-           coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key < $3 ORDER BY key DESC LIMIT 1),
+    SELECT (SELECT better_users + 1 FROM archive_rows WHERE archive_id = a.id AND sort_key = $3 LIMIT 1) AS first,
+           coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key < $3 ORDER BY sort_key DESC LIMIT 1),
                     a.total) + 1 AS behind FROM a),
 halves (low, high) AS (
     SELECT coalesce(first, behind), behind FROM ties WHERE NOT EXISTS (SELECT FROM own)
@@ -64,14 +64,14 @@ halves (low, high) AS (
     SELECT CASE WHEN m.is_behind THEN h.low ELSE h.middle + 1 END, CASE WHEN m.is_behind THEN h.middle ELSE h.high END
     FROM (SELECT low, high, (low + high) / 2 AS middle FROM halves WHERE low < high) AS h
     CROSS JOIN LATERAL (
-        SELECT r.since > $4 OR (r.since = $4 AND u.name COLLATE "C" < $5) AS is_behind
-        FROM archived r JOIN users u ON u.number = r.user_number
+        SELECT r.tie_place > $4 OR (r.tie_place = $4 AND u.name COLLATE "C" < $5) AS is_behind
+        FROM archive_rows r JOIN users u ON u.number = r.user_number
         WHERE r.archive_id = (SELECT id FROM a) AND r.position = h.middle OFFSET 0) AS m),
 start AS MATERIALIZED (SELECT coalesce((SELECT place FROM own), (SELECT low FROM halves WHERE low = high)) AS place)
-SELECT a.total, r.position, u.name, r.key, r.since, r.better, r.levels,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id OFFSET 0) AS veiled,
-       EXISTS (SELECT FROM veiled v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS gone, a.revision
-FROM a LEFT JOIN archived r ON r.archive_id = a.id
+SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+FROM a LEFT JOIN archive_rows r ON r.archive_id = a.id
      AND r.position BETWEEN (SELECT place FROM start) AND (SELECT place FROM start) + $6::int - 1
 LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position;
 
@@ -79,35 +79,35 @@ LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position;
 -- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
 -- those who share their scores).
 WITH gone AS MATERIALIZED (
-    SELECT r.archive_id, r.position, r.key, a.revision FROM archives a
-    JOIN veiled v ON v.archive_id = a.id
-    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = a.id AND user_number = v.user_number LIMIT 1) AS r
+    SELECT r.archive_id, r.position, r.sort_key, a.revision FROM archived_boards a
+    JOIN hidden_archive_users v ON v.archive_id = a.id
+    CROSS JOIN LATERAL (SELECT * FROM archive_rows WHERE archive_id = a.id AND user_number = v.user_number LIMIT 1) AS r
     WHERE a.namespace_id = $1 AND a.board = $2),
 peers AS (
-    SELECT k.key, n.peers FROM (SELECT DISTINCT archive_id, key FROM gone) AS k
-    CROSS JOIN LATERAL (SELECT count(*) AS peers FROM archived p WHERE p.archive_id = k.archive_id AND p.key = k.key) AS n)
-SELECT g.position, g.key, p.peers, g.revision FROM gone g JOIN peers p USING (key) ORDER BY g.position;
+    SELECT k.sort_key, n.peers FROM (SELECT DISTINCT archive_id, sort_key FROM gone) AS k
+    CROSS JOIN LATERAL (SELECT count(*) AS peers FROM archive_rows p WHERE p.archive_id = k.archive_id AND p.sort_key = k.sort_key) AS n)
+SELECT g.position, g.sort_key, p.peers, g.revision FROM gone g JOIN peers p USING (sort_key) ORDER BY g.position;
 
 -- name: get_archive_stats
 -- What the scores of an archive's shown users come to, as lua/read_board_stats.lua tells it of a board: keys from $3 to $4, $5 bins,
 -- the keys of percents ($6, in ten-thousandths) by nearest rank, or two a percent where $9; $7: what makes a key a score;
 -- $8: whether a part is added up, in O(those).
 -- All else out of the archive's own sums, places and counts. O((bins + users who are not shown) × log n).
-WITH a AS MATERIALIZED (SELECT id, total, keys_sum, squares_sum FROM archives WHERE namespace_id = $1 AND board = $2),
+WITH a AS MATERIALIZED (SELECT id, total, sort_keys_sum, squares_sum FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 gone AS MATERIALIZED (
-    SELECT r.key, r.position - row_number() OVER (ORDER BY r.position) AS shown_above
-    FROM veiled v
-    CROSS JOIN LATERAL (SELECT * FROM archived WHERE archive_id = v.archive_id AND user_number = v.user_number LIMIT 1) AS r
+    SELECT r.sort_key, r.position - row_number() OVER (ORDER BY r.position) AS shown_above
+    FROM hidden_archive_users v
+    CROSS JOIN LATERAL (SELECT * FROM archive_rows WHERE archive_id = v.archive_id AND user_number = v.user_number LIMIT 1) AS r
     WHERE v.archive_id = (SELECT id FROM a)),
 ends AS MATERIALIZED (
     SELECT min(above) FILTER (WHERE number = 1) AS first, max(above) AS behind
-    FROM a CROSS JOIN (VALUES (1, $4::bigint), (2, $3::bigint - 1)) AS k (number, key)
+    FROM a CROSS JOIN (VALUES (1, $4::bigint), (2, $3::bigint - 1)) AS k (number, sort_key)
     CROSS JOIN LATERAL (
-        SELECT coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key <= k.key ORDER BY key DESC LIMIT 1),
-                        a.total) - (SELECT count(*) FROM gone g WHERE g.key > k.key) AS above) AS n),
+        SELECT coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= k.sort_key ORDER BY sort_key DESC LIMIT 1),
+                        a.total) - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 whole AS MATERIALIZED (SELECT first, behind, greatest(behind - first, 0) AS count FROM ends),
 places AS MATERIALIZED (
-    SELECT p.number, r.key FROM whole
+    SELECT p.number, r.sort_key FROM whole
     CROSS JOIN LATERAL (
         SELECT 2 * p.number AS number, behind + 1 - CASE
                    WHEN $9::bool THEN p.percent * (count - 1) / 1000000 + 1
@@ -117,11 +117,11 @@ places AS MATERIALIZED (
         FROM unnest($6::bigint[]) WITH ORDINALITY AS p (percent, number) WHERE $9
         UNION ALL SELECT 0, behind UNION ALL SELECT -1, first + 1) AS p
     CROSS JOIN LATERAL (
-        SELECT key FROM archived WHERE archive_id = (SELECT id FROM a)
+        SELECT sort_key FROM archive_rows WHERE archive_id = (SELECT id FROM a)
         AND position = p.place + (SELECT count(*) FROM gone WHERE shown_above < p.place) LIMIT 1) AS r
     WHERE count > 0),
 scores AS (
-    SELECT min($7::bigint * key) AS lowest, max($7::bigint * key) AS highest FROM places WHERE number <= 0),
+    SELECT min($7::bigint * sort_key) AS lowest, max($7::bigint * sort_key) AS highest FROM places WHERE number <= 0),
 edges AS MATERIALIZED (
     SELECT i, lowest + width / n * i + width % n * i / n AS begin
     FROM scores, LATERAL (SELECT highest - lowest + 1 AS width) AS w, LATERAL (SELECT least($5::bigint, width) AS n) AS b,
@@ -129,20 +129,20 @@ edges AS MATERIALIZED (
     WHERE lowest IS NOT NULL),
 under AS (
     SELECT i, begin, CASE WHEN $7 > 0 THEN behind - above ELSE above - first END AS under
-    FROM whole, a, edges CROSS JOIN LATERAL (SELECT CASE WHEN $7 > 0 THEN begin - 1 ELSE -begin END AS key) AS k
+    FROM whole, a, edges CROSS JOIN LATERAL (SELECT CASE WHEN $7 > 0 THEN begin - 1 ELSE -begin END AS sort_key) AS k
     CROSS JOIN LATERAL (
-        SELECT coalesce((SELECT better FROM archived WHERE archive_id = a.id AND key <= k.key ORDER BY key DESC LIMIT 1),
-                        a.total) - (SELECT count(*) FROM gone g WHERE g.key > k.key) AS above) AS n),
+        SELECT coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= k.sort_key ORDER BY sort_key DESC LIMIT 1),
+                        a.total) - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 bins AS (
     SELECT i, begin, lead(under, 1, count) OVER (ORDER BY i) - under AS held FROM under, whole),
 sums AS (
     SELECT a.total - (SELECT count(*) FROM gone) = whole.count AS is_whole FROM a, whole)
 SELECT coalesce((SELECT count FROM whole), 0) AS count, scores.*,
-       ($7 * CASE WHEN is_whole THEN (SELECT keys_sum FROM a) - (SELECT coalesce(sum(key), 0) FROM gone)
-                  WHEN $8 THEN (SELECT sum(key) FROM archived WHERE archive_id = (SELECT id FROM a) AND key BETWEEN $3 AND $4)
-                               - (SELECT coalesce(sum(key), 0) FROM gone WHERE key BETWEEN $3 AND $4) END)::text AS sum,
-       CASE WHEN is_whole THEN (SELECT squares_sum FROM a) - (SELECT coalesce(sum(key::numeric * key), 0) FROM gone)
+       ($7 * CASE WHEN is_whole THEN (SELECT sort_keys_sum FROM a) - (SELECT coalesce(sum(sort_key), 0) FROM gone)
+                  WHEN $8 THEN (SELECT sum(sort_key) FROM archive_rows WHERE archive_id = (SELECT id FROM a) AND sort_key BETWEEN $3 AND $4)
+                               - (SELECT coalesce(sum(sort_key), 0) FROM gone WHERE sort_key BETWEEN $3 AND $4) END)::text AS sum,
+       CASE WHEN is_whole THEN (SELECT squares_sum FROM a) - (SELECT coalesce(sum(sort_key::numeric * sort_key), 0) FROM gone)
        END::text AS squares,
-       (SELECT array_agg(key ORDER BY number) FROM places WHERE number > 0) AS percents,
+       (SELECT array_agg(sort_key ORDER BY number) FROM places WHERE number > 0) AS percents,
        (SELECT array_agg(begin ORDER BY i) FROM bins) AS begins, (SELECT array_agg(held ORDER BY i) FROM bins) AS counts
 FROM scores LEFT JOIN sums ON true;

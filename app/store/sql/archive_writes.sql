@@ -1,6 +1,6 @@
 -- name: add_pending_archive_updates
 -- Of entries, given by their places, the closed windows in which their grants lie or lay before. O(entries × log n).
-INSERT INTO archive_todo (namespace_id, "window", user_number, partition, seq)
+INSERT INTO pending_archive_updates (namespace_id, "window", user_number, partition, seq)
 SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq
 FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq)
 JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
@@ -13,12 +13,12 @@ ON CONFLICT DO NOTHING;
 -- name: get_pending_archive_updates
 -- What is to follow in archives that stand, window by window, but for some.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq
-FROM archive_todo t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
+FROM pending_archive_updates t JOIN namespaces n ON n.id = t.namespace_id AND n.deleted_at IS NULL
 JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND s.archived_at IS NOT NULL
 WHERE t.partition = $1 AND NOT n.id || ' ' || t."window" = ANY($2::text[]) ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
 
 -- name: finish_archive_updates
-DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
+DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
 
 -- name: get_window_scores
 -- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. A
@@ -26,7 +26,7 @@ DELETE FROM archive_todo WHERE namespace_id = $1 AND "window" = $2 AND user_numb
 -- of the window lies. since: the place in line where that goes by moments ($9), else 0. O(the window's grants), or of those
 -- users' grants.
 WITH live AS (
-    SELECT l.user_number, l.value, l.granted_at, l.category, coalesce(f.seq, l.original_seq, l.seq) AS first_seq
+    SELECT l.user_number, l.amount, l.granted_at, l.category, coalesce(f.seq, l.original_seq, l.seq) AS first_seq
     FROM ledger l
     LEFT JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
@@ -39,100 +39,100 @@ WITH live AS (
           SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
           AND c.kind = 'correction' AND c.revision > l.revision AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
 SELECT b.board, user_number,
-       CASE $7::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
-            ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
-       tie_of(max(tie_key($7, value, granted_at, first_seq)) FILTER (WHERE $9::boolean)) AS since
+       CASE $7::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(amount) WHEN 'lowest' THEN min(amount)
+            ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
+       tie_of(max(tie_key($7, amount, granted_at, first_seq)) FILTER (WHERE $9::boolean)) AS tie_place
 FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
 
 -- name: create_archive_tables
 -- What an archive is made of: a board as Redis held it, some users' scores as they are to be, and the rows that become others.
-CREATE TEMP TABLE IF NOT EXISTS held_here (board text, name text, key bigint, since numeric) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS fresh (board text, user_number bigint, key bigint, since numeric) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS moved (
-    archive_id integer, position integer, user_number bigint, key bigint, since numeric, better integer, levels integer
+CREATE TEMP TABLE IF NOT EXISTS redis_rows (board text, name text, sort_key bigint, tie_place numeric) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS new_scores (board text, user_number bigint, sort_key bigint, tie_place numeric) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS changed_rows (
+    archive_id integer, position integer, user_number bigint, sort_key bigint, tie_place numeric, better_users integer, better_scores integer
 ) ON COMMIT DELETE ROWS;
 
 -- name: compare_with_redis
 -- How many users differ between a sealed window in Redis and in the ledger, and one of their boards. An erased user's
 -- scores stand in the ledger alone. $1: whether places in line are compared, too.
 SELECT count(*) AS differ, min(coalesce(f.board, h.board)) AS board
-FROM (SELECT fresh.*, u.name FROM fresh JOIN users u ON u.number = fresh.user_number) AS f
-FULL JOIN held_here h ON h.board = f.board AND h.name = f.name
-LEFT JOIN hidden x ON x.user_number = f.user_number AND x.erased
-WHERE (f.key IS DISTINCT FROM h.key OR ($1::boolean AND f.since <> h.since)) AND x.user_number IS NULL;
+FROM (SELECT new_scores.*, u.name FROM new_scores JOIN users u ON u.number = new_scores.user_number) AS f
+FULL JOIN redis_rows h ON h.board = f.board AND h.name = f.name
+LEFT JOIN hidden_users x ON x.user_number = f.user_number AND x.erased
+WHERE (f.sort_key IS DISTINCT FROM h.sort_key OR ($1::boolean AND f.tie_place <> h.tie_place)) AND x.user_number IS NULL;
 
 -- name: copy_tie_places
-UPDATE fresh f SET since = h.since FROM held_here h JOIN users u ON u.name = h.name
+UPDATE new_scores f SET tie_place = h.tie_place FROM redis_rows h JOIN users u ON u.name = h.name
 WHERE h.board = f.board AND u.number = f.user_number;
 
 -- name: put_archived_boards
 -- The archives of the boards named, made where they are missing; a seq only rises.
-INSERT INTO archives (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4
-ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archives.seq, excluded.seq) RETURNING id, board, seq;
+INSERT INTO archived_boards (namespace_id, board, "window", seq) SELECT $1, unnest($2::text[]), $3, $4
+ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archived_boards.seq, excluded.seq) RETURNING id, board, seq;
 
 -- name: find_changed_archive_rows
 -- The rows of archives that become others as some users' scores become those of `fresh`; without a position: who leaves.
 -- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
 WITH held AS (
-    SELECT r.archive_id, r.user_number, r.key, r.since, r.position, r.better, r.levels FROM archived r
+    SELECT r.archive_id, r.user_number, r.sort_key, r.tie_place, r.position, r.better_users, r.better_scores FROM archive_rows r
     WHERE r.archive_id = ANY($2::int[]) AND NOT r.user_number = ANY($3::bigint[])
     UNION ALL
-    SELECT a.id, f.user_number, f.key, f.since, r.position, r.better, r.levels
-    FROM fresh f JOIN archives a ON a.namespace_id = $1 AND a.board = f.board
-    LEFT JOIN archived r ON r.archive_id = a.id AND r.user_number = f.user_number AND r.key = f.key AND r.since = f.since
+    SELECT a.id, f.user_number, f.sort_key, f.tie_place, r.position, r.better_users, r.better_scores
+    FROM new_scores f JOIN archived_boards a ON a.namespace_id = $1 AND a.board = f.board
+    LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.user_number = f.user_number AND r.sort_key = f.sort_key AND r.tie_place = f.tie_place
     WHERE a.id = ANY($2)),
 now AS (
-    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.key DESC, h.since, u.name COLLATE "C" DESC) AS place,
+    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.sort_key DESC, h.tie_place, u.name COLLATE "C" DESC) AS place,
            rank() OVER w - 1 AS above, dense_rank() OVER w - 1 AS steps
-    FROM held h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.key DESC))
-INSERT INTO moved
-SELECT archive_id, place, user_number, key, since, above, steps FROM now
-WHERE (position, better, levels) IS DISTINCT FROM (place::int, above::int, steps::int)
+    FROM held h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.sort_key DESC))
+INSERT INTO changed_rows
+SELECT archive_id, place, user_number, sort_key, tie_place, above, steps FROM now
+WHERE (position, better_users, better_scores) IS DISTINCT FROM (place::int, above::int, steps::int)
 UNION ALL
 SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL
-FROM archives a JOIN archived r ON r.archive_id = a.id
+FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
 WHERE a.id = ANY($2) AND r.user_number = ANY($3)
-  AND NOT EXISTS (SELECT FROM fresh f WHERE f.board = a.board AND f.user_number = r.user_number);
+  AND NOT EXISTS (SELECT FROM new_scores f WHERE f.board = a.board AND f.user_number = r.user_number);
 
 -- name: delete_changed_archive_rows
-DELETE FROM archived r USING moved m WHERE r.archive_id = m.archive_id AND r.user_number = m.user_number;
+DELETE FROM archive_rows r USING changed_rows m WHERE r.archive_id = m.archive_id AND r.user_number = m.user_number;
 
 -- name: insert_changed_archive_rows
-INSERT INTO archived (archive_id, position, user_number, key, since, better, levels)
-SELECT archive_id, position, user_number, key, since, better, levels FROM moved WHERE position IS NOT NULL;
+INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
+SELECT archive_id, position, user_number, sort_key, tie_place, better_users, better_scores FROM changed_rows WHERE position IS NOT NULL;
 
 -- name: lock_hidden_archive_users
 -- Once archives are written and before their users are marked: who is being hidden meanwhile is seen here, or sees them.
-LOCK TABLE veiled IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE hidden_archive_users IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: mark_hidden_archive_users
 -- Marks whoever is hidden among the rows that became others; who stands there no more is marked no more. O(those).
 WITH gone AS (
-    DELETE FROM veiled v USING moved m
+    DELETE FROM hidden_archive_users v USING changed_rows m
     WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)
-INSERT INTO veiled SELECT m.archive_id, m.user_number FROM moved m JOIN archives a ON a.id = m.archive_id
-JOIN hidden h ON h.user_number = m.user_number AND h.namespace_id IN (0, a.namespace_id)
+INSERT INTO hidden_archive_users SELECT m.archive_id, m.user_number FROM changed_rows m JOIN archived_boards a ON a.id = m.archive_id
+JOIN hidden_users h ON h.user_number = m.user_number AND h.namespace_id IN (0, a.namespace_id)
 WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: sign_archives
 -- A new revision: its total, its sums and its hash. sign: what makes a key a score again.
 WITH made AS (
-    UPDATE archives SET revision = revision + 1, total = t.total, hash = t.hash, keys_sum = t.keys, squares_sum = t.squares
+    UPDATE archived_boards SET revision = revision + 1, total = t.total, hash = t.hash, sort_keys_sum = t.keys, squares_sum = t.squares
     FROM (SELECT x.id, count(r.user_number) AS total,
-                 coalesce(sum(r.key), 0) AS keys, coalesce(sum(r.key::numeric * r.key), 0) AS squares,
-                 sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.key, E'\n' ORDER BY r.user_number), '')
+                 coalesce(sum(r.sort_key), 0) AS keys, coalesce(sum(r.sort_key::numeric * r.sort_key), 0) AS squares,
+                 sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.sort_key, E'\n' ORDER BY r.user_number), '')
                         ::bytea) AS hash
           FROM unnest($1::int[]) AS x (id)
           LEFT JOIN LATERAL (
-              SELECT user_number, key FROM archived WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true
+              SELECT user_number, sort_key FROM archive_rows WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true
           GROUP BY x.id) AS t
-    WHERE archives.id = t.id RETURNING archives.id, revision, seq, archives.total, archives.hash)
+    WHERE archived_boards.id = t.id RETURNING archived_boards.id, revision, seq, archived_boards.total, archived_boards.hash)
 INSERT INTO archive_revisions (archive_id, revision, seq, total, hash) SELECT * FROM made;
 
 -- name: get_archived_boards
-SELECT id, board, seq FROM archives WHERE namespace_id = $1 AND "window" = $2;
+SELECT id, board, seq FROM archived_boards WHERE namespace_id = $1 AND "window" = $2;
 
 -- name: get_archive_rows_of_users
-SELECT a.board, r.user_number, r.key, r.since FROM archives a JOIN archived r ON r.archive_id = a.id
+SELECT a.board, r.user_number, r.sort_key, r.tie_place FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
 WHERE a.namespace_id = $1 AND a."window" = $2 AND r.user_number = ANY($3::bigint[]);

@@ -1,21 +1,21 @@
 -- name: add_dead_letter
-INSERT INTO set_aside (partition, epoch, seq, reason, entry, cause) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO dead_letters (partition, epoch, seq, reason, entry, cause) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: count_recent_dead_letters
-SELECT count(*) FROM set_aside
-WHERE partition = $1 AND reason <> 'duplicate' AND set_aside_at > now() - interval '1 minute';
+SELECT count(*) FROM dead_letters
+WHERE partition = $1 AND reason <> 'duplicate' AND created_at > now() - interval '1 minute';
 
 -- name: record_failed_retry
 -- A dead letter that was tried again and could not be recorded again waits for another decision.
-UPDATE set_aside SET attempts = attempts + 1, decision = NULL, cause = $4
+UPDATE dead_letters SET attempts = attempts + 1, decision = NULL, cause = $4
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 
 -- name: settle_dead_letter
-UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
+UPDATE dead_letters SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 
 -- name: get_decided_dead_letters
 -- Dead letters of a partition about which something was decided that is not carried out yet, but for some places.
-SELECT a.epoch, a.seq, a.entry, a.decision, a.attempts, l.recorded_at, l.weight FROM set_aside a
+SELECT a.epoch, a.seq, a.entry, a.decision, a.attempts, l.recorded_at, l.live_delta FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 LEFT JOIN namespaces n ON n.id = l.namespace_id
 WHERE a.partition = $1 AND a.decision IS NOT NULL AND a.healed_seq IS NULL AND n.deleted_at IS NULL
@@ -24,9 +24,9 @@ ORDER BY a.seq LIMIT $3;
 
 -- name: get_dead_letters
 -- Entries that could not be recorded and are neither recorded nor taken off the boards by now; of deleted namespaces none.
-SELECT a.partition, a.epoch, a.seq, a.entry, a.cause, a.set_aside_at, a.decision, a.attempts, n.name AS namespace,
+SELECT a.partition, a.epoch, a.seq, a.entry, a.cause, a.created_at, a.decision, a.attempts, n.name AS namespace,
        u.name AS user
-FROM set_aside a
+FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 LEFT JOIN namespaces n ON n.id = l.namespace_id LEFT JOIN users u ON u.number = l.user_number
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL
@@ -34,18 +34,18 @@ ORDER BY a.partition, a.epoch, a.seq LIMIT $1;
 
 -- name: count_dead_letters
 -- How many `get_dead_letters` lists.
-SELECT count(*) FROM set_aside a
+SELECT count(*) FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 LEFT JOIN namespaces n ON n.id = l.namespace_id
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL;
 
 -- name: get_dead_letter
-SELECT decision, cause, healed_seq FROM set_aside
+SELECT decision, cause, healed_seq FROM dead_letters
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND reason <> 'duplicate';
 
 -- name: find_open_dead_letters
 -- Dead letters of a partition that are not settled and in whose entry a grant_id stands somewhere. O(its open letters).
-SELECT seq, entry FROM set_aside
+SELECT seq, entry FROM dead_letters
 WHERE partition = $1 AND healed_seq IS NULL AND reason <> 'duplicate' AND position(convert_to($2, 'UTF8') IN entry) > 0
 ORDER BY seq;
 
@@ -55,37 +55,37 @@ ORDER BY seq;
 SELECT a.epoch, a.seq, a.healed_seq IS NOT NULL AS is_settled
 FROM unnest($2::bigint[], $3::bigint[]) AS x (epoch, seq)
 CROSS JOIN LATERAL (
-    SELECT epoch, seq, healed_seq FROM set_aside
+    SELECT epoch, seq, healed_seq FROM dead_letters
     WHERE partition = $1 AND epoch = x.epoch AND seq = x.seq AND reason <> 'duplicate' OFFSET 0) AS a;
 
 -- name: decide_dead_letter
 -- What is decided about a dead letter; the first word holds until it is carried out or has failed.
-UPDATE set_aside SET decision = coalesce(decision, $4)
+UPDATE dead_letters SET decision = coalesce(decision, $4)
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL AND reason <> 'duplicate' RETURNING decision;
 
 -- name: settle_dead_letters_of_user
 -- Dead letters of a user who was erased: nothing is left that could be recorded or taken off.
-UPDATE set_aside a SET healed_seq = a.seq FROM ledger l
+UPDATE dead_letters a SET healed_seq = a.seq FROM ledger l
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
   AND l.user_number = $1;
 
 -- name: get_placeless_dead_letters
 -- Open dead letters of a partition of which nothing is known but their place.
-SELECT a.epoch, a.seq, a.cause FROM set_aside a
+SELECT a.epoch, a.seq, a.cause FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 WHERE a.partition = $1 AND l.namespace_id = 0 AND a.healed_seq IS NULL AND a.reason <> 'duplicate' ORDER BY 1, 2 LIMIT $2;
 
 -- name: find_dead_letters_naming
 -- What was set aside and holds a name. O(all that was), which are few.
-SELECT partition, epoch, seq, entry FROM set_aside WHERE position(convert_to($1, 'UTF8') IN entry) > 0;
+SELECT partition, epoch, seq, entry FROM dead_letters WHERE position(convert_to($1, 'UTF8') IN entry) > 0;
 
 -- name: update_dead_letter_entry
-UPDATE set_aside SET entry = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+UPDATE dead_letters SET entry = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: get_dead_letters_of_namespace
 -- What the boards of a namespace counted and the ledger could not hold as what it is: duplicates and dead letters, each
 -- with the seq of the entry that took it back or recorded it after all (null: none yet).
-SELECT a.epoch, a.seq, a.healed_seq, a.reason, a.cause, u.number, u.name FROM set_aside a
+SELECT a.epoch, a.seq, a.healed_seq, a.reason, a.cause, u.number, u.name FROM dead_letters a
 CROSS JOIN LATERAL (
     SELECT user_number FROM ledger
     WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq AND namespace_id + 0 = $2 OFFSET 0) AS l
@@ -95,7 +95,7 @@ WHERE a.partition = $1;
 -- name: get_unhealed_duplicates
 -- Duplicates of a partition that are not taken back yet, but for some places; of deleted namespaces none will be, nor of
 -- corrections, which never count twice.
-SELECT a.epoch, a.seq, a.entry, l.weight, h.seq AS healed_seq FROM set_aside a
+SELECT a.epoch, a.seq, a.entry, l.live_delta, h.seq AS healed_seq FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 LEFT JOIN ledger h ON h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
@@ -105,4 +105,4 @@ WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate' AND l
 ORDER BY a.seq LIMIT $3;
 
 -- name: mark_healed
-UPDATE set_aside SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
+UPDATE dead_letters SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;

@@ -27,10 +27,10 @@ UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND
 AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 
 -- name: count_erasures
-SELECT erasures FROM deployment;
+SELECT erasure_count FROM deployment;
 
 -- name: increment_erasures
-UPDATE deployment SET erasures = erasures + 1;
+UPDATE deployment SET erasure_count = erasure_count + 1;
 
 -- name: get_current_time
 SELECT clock_timestamp() AS now;

@@ -23,15 +23,15 @@ WITH picked AS (
      WHERE l.namespace_id = $1 AND l.session_id = $5 AND l.seq > $2 AND l.seq <= $7 AND ($4::text IS NULL OR l.actor = $4)
        AND coalesce(l.verb, l.kind) = ANY($3) ORDER BY l.seq LIMIT $6))
 SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name AS user,
-       l.grant_id, l.revision, coalesce(l.value, l.amount) AS amount, l.change, l.score, l.category, l.source,
-       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.value AS previous_amount,
+       l.grant_id, l.revision, coalesce(l.amount, l.entry_amount) AS amount, l.score_delta, l.score, l.category, l.source,
+       l.source_id, l.action, l.session_id, l.granted_at, l.actor, l.reason, b.amount AS previous_amount,
        s.entry AS claimed
 FROM (SELECT * FROM picked ORDER BY seq LIMIT $6) AS p
 JOIN ledger l ON l.partition = p.partition AND l.epoch = p.epoch AND l.seq = p.seq
 LEFT JOIN users u ON u.number = l.user_number
 LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
      AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
-LEFT JOIN set_aside s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
+LEFT JOIN dead_letters s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
 ORDER BY l.seq;
 
 -- name: get_audit_events

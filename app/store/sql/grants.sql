@@ -14,7 +14,7 @@ WHERE (namespace_id, kind, grant_id, revision) IN (
 
 -- name: grant_columns
 -- No statement of its own: what lists of grants `l` of users `u` tell, with their meta `m`.
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
 
 -- name: meta_of_grant
@@ -56,14 +56,14 @@ ORDER BY q.seq
 -- name: get_quarantined_grants
 -- Grants in quarantine about which nothing was decided, oldest first, behind a seq. O(log n + limit).
 -- include: grant_columns
-FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS q
+FROM (SELECT seq, grant_id FROM quarantined_grants WHERE namespace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS q
 -- include: grants_in_quarantine
 ;
 
 -- name: get_quarantined_grants_of_source
 -- Of these, those of one source ($4, $5).
 -- include: grant_columns
-FROM (SELECT seq, grant_id FROM quarantined WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND seq > $2
+FROM (SELECT seq, grant_id FROM quarantined_grants WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND seq > $2
       ORDER BY seq LIMIT $3) AS q
 -- include: grants_in_quarantine
 ;
@@ -85,35 +85,35 @@ ORDER BY l.seq;
 -- name: get_live_grants
 -- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
 -- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).
-SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action, l.session_id,
        g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
 -- include: meta_of_grant
-WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.key = 0
+WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.sort_key = 0
   AND g.granted_at >= $5 AND (g.granted_at, g.first_seq) < ($6, $7::bigint) AND l.windows @> ARRAY[$4::text]
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $8;
 
 -- name: get_best_grants
 -- The same where the aggregation is `best`: the live grants that equal the best one of the window, and that one's key.
 WITH best AS MATERIALIZED (
-    SELECT user_number, key FROM live_grants
+    SELECT user_number, sort_key FROM live_grants
     WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = $4
-    ORDER BY key DESC LIMIT 1)
-SELECT l.grant_id, $2 AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action, l.session_id,
+    ORDER BY sort_key DESC LIMIT 1)
+SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action, l.session_id,
        g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
 -- include: meta_of_grant
 WHERE g.user_number = (SELECT user_number FROM best) AND g.namespace_id = $1 AND g."window" = $4
-  AND g.key = (SELECT key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
+  AND g.sort_key = (SELECT sort_key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
 
 -- name: get_revisions
 -- A grant and its corrections, in order.
-SELECT l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
        m.meta::text AS meta
 FROM ledger l
@@ -124,7 +124,7 @@ ORDER BY l.revision;
 
 -- name: get_grants
 -- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
-SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.value AS amount, l.category, l.source, l.source_id, l.action,
+SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
 FROM ledger l
 JOIN users u ON u.number = l.user_number
@@ -136,9 +136,9 @@ ORDER BY l.grant_id, l.revision DESC;
 
 -- name: find_by_idempotency_key
 -- What corrections with these Idempotency-Keys did. O(log n) each.
-SELECT l.key, l.grant_id, l.revision, l.asked
+SELECT l.idempotency_key, l.grant_id, l.revision, l.request_digest
 FROM (SELECT DISTINCT unnest($2::text[]) AS key) AS x
 CROSS JOIN LATERAL (
-    SELECT key, grant_id, revision, asked, seq FROM ledger
-    WHERE namespace_id = $1 AND key = x.key AND kind = 'correction' OFFSET 0) AS l
+    SELECT idempotency_key, grant_id, revision, request_digest, seq FROM ledger
+    WHERE namespace_id = $1 AND idempotency_key = x.key AND kind = 'correction' OFFSET 0) AS l
 ORDER BY l.seq;

@@ -9,16 +9,16 @@ SELECT name, number FROM users WHERE name = ANY($1::text[]);
 -- Not MERGE, which is a sixth cheaper but leaves it to the planner by which index it meets the standings.
 -- Tells who has their first entry in a namespace by it.
 WITH added AS (
-INSERT INTO standings AS s (namespace_id, "window", user_number, score, grants, last_granted_at)
-SELECT l.namespace_id, 'all', l.user_number, sum(l.change)::bigint, sum(l.weight), max(l.granted_at)
+INSERT INTO standings AS s (namespace_id, user_number, score, grants, last_granted_at)
+SELECT l.namespace_id, l.user_number, sum(l.score_delta)::bigint, sum(l.live_delta), max(l.granted_at)
 FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
 CROSS JOIN LATERAL (
-    SELECT namespace_id, user_number, change, weight, granted_at FROM ledger
+    SELECT namespace_id, user_number, score_delta, live_delta, granted_at FROM ledger
     WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
       AND user_number IS NOT NULL) AS l
 GROUP BY l.user_number, l.namespace_id
 ORDER BY l.user_number, l.namespace_id
-ON CONFLICT (user_number, namespace_id, "window") DO UPDATE
+ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET score = s.score + excluded.score, grants = s.grants + excluded.grants,
     last_granted_at = greatest(s.last_granted_at, excluded.last_granted_at)
 RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
@@ -32,9 +32,9 @@ FROM unnest($1::int[], $2::bigint[]) AS x (namespace_id, user_number);
 -- name: record_batches
 INSERT INTO audit (namespace_id, type, actor, body)
 SELECT namespace_id, 'batch_applied', actor, json_build_object(
-    'batch', batch, 'grants', grants, 'change', change, 'first_seq', first_seq, 'last_seq', last_seq)
+    'batch', batch, 'grants', grants, 'change', score_delta, 'first_seq', first_seq, 'last_seq', last_seq)
 FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
-     AS x (namespace_id, batch, actor, grants, change, first_seq, last_seq);
+     AS x (namespace_id, batch, actor, grants, score_delta, first_seq, last_seq);
 
 -- name: open_seasons
 -- Seasons of some partitions' namespaces that have begun by a moment ($2), each once, in the order in which they did; also one that is over
@@ -43,9 +43,9 @@ WITH due AS (
     SELECT n.id, s ->> 'name' AS season, s FROM namespaces n CROSS JOIN LATERAL jsonb_array_elements(n.rules -> 'seasons') AS s
     WHERE n.partition = ANY($1::smallint[]) AND n.deleted_at IS NULL AND n.rules -> 'seasons' <> '[]'
       AND (s ->> 'starts')::timestamptz <= $2
-      AND NOT EXISTS (SELECT FROM seasons_opened o WHERE o.namespace_id = n.id AND o.season = s ->> 'name')
+      AND NOT EXISTS (SELECT FROM opened_seasons o WHERE o.namespace_id = n.id AND o.season = s ->> 'name')
     ORDER BY n.id FOR NO KEY UPDATE OF n),
-opened AS (INSERT INTO seasons_opened SELECT id, season FROM due ON CONFLICT DO NOTHING RETURNING namespace_id, season)
+opened AS (INSERT INTO opened_seasons SELECT id, season FROM due ON CONFLICT DO NOTHING RETURNING namespace_id, season)
 INSERT INTO audit (namespace_id, type, body)
 SELECT d.id, 'season_opened', json_build_object('season', d.season, 'starts', d.s -> 'starts', 'ends', d.s -> 'ends')
 FROM due d JOIN opened o ON o.namespace_id = d.id AND o.season = d.season

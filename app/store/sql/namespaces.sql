@@ -3,7 +3,7 @@ SELECT id, name, partition, version, rules::text, accept_future_max FROM namespa
 WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: get_namespace
-SELECT id, name, partition, version, rules::text, reach, people, accept_future_max FROM namespaces
+SELECT id, name, partition, version, rules::text, latest_acceptable_at, has_user_data, accept_future_max FROM namespaces
 WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
@@ -14,7 +14,7 @@ WITH made AS (
     INSERT INTO namespaces (name, partition, rules, created_by) VALUES ($1, $2, $3::jsonb, $4)
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
 past AS (
-    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    INSERT INTO opened_seasons SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= $6::timestamptz),
 told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
 SELECT id, version, accept_future_max FROM made;
@@ -27,16 +27,16 @@ SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND d
 -- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
 -- it was when they were read; $8: the moment, by the clock of Redis, by which a season is over or yet to come.
 WITH changed AS (
-    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), reach = greatest(reach, $7)
-    WHERE id = $1 AND version = $2 AND reach <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT people)
+    UPDATE namespaces SET rules = $3::jsonb, partition = $4, version = nextval('rules_version'), latest_acceptable_at = greatest(latest_acceptable_at, $7)
+    WHERE id = $1 AND version = $2 AND latest_acceptable_at <= $7 AND deleted_at IS NULL AND (partition = $4 OR NOT has_user_data)
     RETURNING id, version, accept_future_max),
 past AS (
-    INSERT INTO seasons_opened SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    INSERT INTO opened_seasons SELECT id, s ->> 'name' FROM changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= $8::timestamptz
       AND NOT EXISTS (SELECT FROM namespaces n WHERE n.id = changed.id AND n.rules -> 'seasons' @> jsonb_build_array(s))
     ON CONFLICT DO NOTHING),
 coming AS (
-    DELETE FROM seasons_opened o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
+    DELETE FROM opened_seasons o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > $8::timestamptz),
 told AS (
     INSERT INTO audit (namespace_id, type, actor, body)
@@ -55,7 +55,7 @@ WITH deleted AS (
 told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
 settled AS (
     -- Its dead letters: no board is left that they could be taken off.
-    UPDATE set_aside a SET healed_seq = a.seq FROM deleted d, ledger l
+    UPDATE dead_letters a SET healed_seq = a.seq FROM deleted d, ledger l
     WHERE a.partition = d.partition AND a.healed_seq IS NULL AND a.reason <> 'duplicate'
       AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = d.id)
 SELECT id, partition, version FROM deleted;
@@ -76,7 +76,7 @@ SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'da
 FROM namespaces WHERE id = ANY($1::int[]);
 
 -- name: raise_latest_acceptable
-UPDATE namespaces SET reach = $2 WHERE id = $1 AND reach < $2;
+UPDATE namespaces SET latest_acceptable_at = $2 WHERE id = $1 AND latest_acceptable_at < $2;
 
 -- name: get_next_rules_version
 SELECT nextval('rules_version') AS version;
@@ -94,14 +94,14 @@ SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: mark_has_user_data
 -- A namespace that keeps something of users alone stays in its partition from here on.
-UPDATE namespaces SET people = true WHERE id = $1 AND NOT people;
+UPDATE namespaces SET has_user_data = true WHERE id = $1 AND NOT has_user_data;
 
 -- name: get_namespaces_of_user
 -- Where a user has grants, by name, behind a name. O(the user's namespaces).
 SELECT n.id, n.name, n.partition, n.version, n.rules::text
 FROM (
     SELECT namespace_id FROM standings
-    WHERE user_number = (SELECT number FROM users WHERE name = $1) AND "window" = 'all' OFFSET 0) AS s
+    WHERE user_number = (SELECT number FROM users WHERE name = $1) OFFSET 0) AS s
 CROSS JOIN LATERAL (SELECT * FROM namespaces WHERE id = s.namespace_id LIMIT 1) AS n
 WHERE n.deleted_at IS NULL AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
 ORDER BY n.name COLLATE "C";
@@ -131,36 +131,36 @@ WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at 
 
 -- name: delete_archive_rows
 -- Some rows of some deleted namespaces' archives.
-DELETE FROM archived WHERE (archive_id, position) IN (
-    SELECT r.archive_id, r.position FROM archives a
-    CROSS JOIN LATERAL (SELECT archive_id, position FROM archived WHERE archive_id = a.id LIMIT $2) AS r
+DELETE FROM archive_rows WHERE (archive_id, position) IN (
+    SELECT r.archive_id, r.position FROM archived_boards a
+    CROSS JOIN LATERAL (SELECT archive_id, position FROM archive_rows WHERE archive_id = a.id LIMIT $2) AS r
     WHERE a.namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: delete_archived_boards
 -- Some of their archives that have no rows left.
-WITH doomed AS (SELECT id FROM archives WHERE namespace_id = ANY($1::int[]) LIMIT $2),
+WITH doomed AS (SELECT id FROM archived_boards WHERE namespace_id = ANY($1::int[]) LIMIT $2),
 revisions AS (DELETE FROM archive_revisions WHERE archive_id IN (SELECT id FROM doomed)),
-marks AS (DELETE FROM veiled WHERE archive_id IN (SELECT id FROM doomed))
-DELETE FROM archives WHERE id IN (SELECT id FROM doomed);
+marks AS (DELETE FROM hidden_archive_users WHERE archive_id IN (SELECT id FROM doomed))
+DELETE FROM archived_boards WHERE id IN (SELECT id FROM doomed);
 
 -- name: delete_pending_archive_updates
-DELETE FROM archive_todo WHERE (namespace_id, "window", user_number, seq) IN (
-    SELECT namespace_id, "window", user_number, seq FROM archive_todo WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+DELETE FROM pending_archive_updates WHERE (namespace_id, "window", user_number, seq) IN (
+    SELECT namespace_id, "window", user_number, seq FROM pending_archive_updates WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: delete_quarantined_grants
-DELETE FROM quarantined WHERE (namespace_id, seq) IN (
-    SELECT namespace_id, seq FROM quarantined WHERE namespace_id = ANY($1::int[]) LIMIT $2);
+DELETE FROM quarantined_grants WHERE (namespace_id, seq) IN (
+    SELECT namespace_id, seq FROM quarantined_grants WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: delete_seals
 DELETE FROM seals WHERE (namespace_id, "window") IN (
     SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: mark_namespaces_dropped
-WITH forgotten AS (DELETE FROM hidden WHERE namespace_id = ANY($1::int[])),
+WITH forgotten AS (DELETE FROM hidden_users WHERE namespace_id = ANY($1::int[])),
 nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
 settled AS (
     -- Letters that came behind the deletion.
-    UPDATE set_aside a SET healed_seq = a.seq FROM ledger l
+    UPDATE dead_letters a SET healed_seq = a.seq FROM ledger l
     WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate'
       AND l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq AND l.namespace_id + 0 = ANY($1::int[]))
 UPDATE namespaces SET dropped_at = now() WHERE id = ANY($1::int[]);

@@ -15,8 +15,8 @@ SELECT count(*) > $3::int AS has_many FROM (
     WHERE CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
               SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
               AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
-          WHEN 'tombstone' THEN l.revision = 1 AND l.value IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
-              SELECT FROM set_aside a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
+          WHEN 'tombstone' THEN l.revision = 1 AND l.amount IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
+              SELECT FROM dead_letters a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
               AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
               SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
@@ -31,12 +31,12 @@ cells AS (
     UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
     UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL
     UNION ALL SELECT 'd:' || day, * FROM live WHERE day IS NOT NULL)
-SELECT cell, max(value) AS highest, min(value) AS lowest,
-       (array_agg(value ORDER BY granted_at DESC, seq DESC))[1] AS latest,
+SELECT cell, max(amount) AS highest, min(amount) AS lowest,
+       (array_agg(amount ORDER BY granted_at DESC, seq DESC))[1] AS latest,
        (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS latest_at,
        (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
        CASE WHEN $6::text IS NOT NULL
-            THEN tie_of(max(tie_key($6, value, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
+            THEN tie_of(max(tie_key($6, amount, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
 FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 
 -- name: get_cells_of_other_grants
@@ -46,7 +46,7 @@ FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 -- boards since; null: as it stands. O(the user's grants): LIMIT and OFFSET keep each look-up one of the whole key, also
 -- while nothing is known yet of how large the ledger is.
 WITH live AS (
-    SELECT l.value, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
+    SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
     FROM ledger l
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
@@ -58,8 +58,8 @@ WITH live AS (
       AND CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
               SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
               AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
-          WHEN 'tombstone' THEN l.revision = 1 AND l.value IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
-              SELECT FROM set_aside a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
+          WHEN 'tombstone' THEN l.revision = 1 AND l.amount IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
+              SELECT FROM dead_letters a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
               AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
               SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
@@ -71,18 +71,18 @@ cells AS (
     UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
     UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL
     UNION ALL SELECT 'd:' || day, * FROM live WHERE day IS NOT NULL)
-SELECT cell, max(value) AS highest, min(value) AS lowest,
-       (array_agg(value ORDER BY granted_at DESC, seq DESC))[1] AS latest, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS latest_at,
+SELECT cell, max(amount) AS highest, min(amount) AS lowest,
+       (array_agg(amount ORDER BY granted_at DESC, seq DESC))[1] AS latest, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS latest_at,
        (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
        CASE WHEN $6::text IS NOT NULL
-            THEN tie_of(max(tie_key($6, value, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
+            THEN tie_of(max(tie_key($6, amount, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
 FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
 
 -- name: get_cells_of_recent_grants
 -- Of these the grants that the live grants' own table does not hold: those behind the place up to which the partition ($7)
 -- is counted, duplicates and open dead letters. O(rows behind that place + open ones of the partition).
 WITH live AS (
-    SELECT l.value, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
+    SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
     FROM (
         SELECT t.* FROM (
             SELECT p.partition, e.epoch, p.counted_seq FROM partitions p
@@ -92,7 +92,7 @@ WITH live AS (
               AND namespace_id + 0 = $1 AND user_number + 0 = (SELECT number FROM users WHERE name = $2)
               AND kind || '' IN ('grant', 'correction') AND NOT voided OFFSET 0) AS t
         UNION ALL
-        SELECT o.* FROM set_aside a CROSS JOIN LATERAL (
+        SELECT o.* FROM dead_letters a CROSS JOIN LATERAL (
             SELECT * FROM ledger WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS o
         WHERE a.partition = $7 AND a.healed_seq IS NULL AND o.namespace_id = $1
           AND o.user_number = (SELECT number FROM users WHERE name = $2) AND o.kind IN ('duplicate', 'tombstone')
@@ -114,7 +114,7 @@ WITH live AS (
 -- No statement of its own: the row `l` of a live grant `g` that is in a cell `w`, and still its last revision, but for grants
 -- of some ids ($3).
     CROSS JOIN LATERAL (
-        SELECT grant_id, revision, value, windows, category, source, day FROM ledger
+        SELECT grant_id, revision, amount, windows, category, source, day FROM ledger
         WHERE partition = $12 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
     WHERE (w."window" IS NULL OR l.windows @> ARRAY[w."window"]) AND (w.category IS NULL OR l.category = w.category)
       AND (w.source IS NULL OR l.source = w.source) AND (w.day IS NULL OR l.day = w.day) AND l.grant_id <> ALL($3::text[])
@@ -126,25 +126,25 @@ WITH live AS (
 -- The best of a user's live grants in each cell, where the aggregation is `best`; a cell is left out where none is among
 -- the best $13 of its window. $11: whether the place in line is wanted, that of the earliest among equals.
 -- O(cells × (log n + what is passed over)).
-SELECT w.cell, b.value AS highest, b.value AS lowest, b.value AS latest,
+SELECT w.cell, b.amount AS highest, b.amount AS lowest, b.amount AS latest,
        (extract(epoch FROM e.granted_at) * 1000000)::bigint AS latest_at, e.first_seq AS latest_seq,
        CASE WHEN $11::text IS NOT NULL THEN tie_place(e.granted_at, e.first_seq) END AS tie
 -- include: requested_cells
 CROSS JOIN LATERAL (
-    SELECT l.value, g.key, g.granted_at, g.first_seq
-    FROM (SELECT key, granted_at, first_seq, epoch, seq FROM live_grants
+    SELECT l.amount, g.sort_key, g.granted_at, g.first_seq
+    FROM (SELECT sort_key, granted_at, first_seq, epoch, seq FROM live_grants
           WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1
             AND "window" = coalesce(w."window", 'all')
-          ORDER BY key DESC, granted_at DESC, first_seq DESC LIMIT $13::int) AS g
+          ORDER BY sort_key DESC, granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
-    ORDER BY g.key DESC, g.granted_at DESC, g.first_seq DESC LIMIT 1) AS b
+    ORDER BY g.sort_key DESC, g.granted_at DESC, g.first_seq DESC LIMIT 1) AS b
 CROSS JOIN LATERAL (
     SELECT b.granted_at, b.first_seq WHERE $11::text IS NULL
     UNION ALL (
     SELECT g.granted_at, g.first_seq
     FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
           WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1
-            AND "window" = coalesce(w."window", 'all') AND key = b.key AND $11::text IS NOT NULL
+            AND "window" = coalesce(w."window", 'all') AND sort_key = b.sort_key AND $11::text IS NOT NULL
           ORDER BY granted_at, first_seq LIMIT $13::int) AS g
     -- include: grant_of_live
     ORDER BY g.granted_at, g.first_seq LIMIT 1)) AS e;
@@ -153,15 +153,15 @@ CROSS JOIN LATERAL (
 -- The latest of a user's live grants in each cell, where the aggregation is `sum` or `latest`; a cell is left out where none
 -- is among the last $13 of its stretch. tie: of a sum ($11) that of the latest grant that is not 0.
 -- O(cells × (log n + what is passed over)).
-SELECT w.cell, b.value AS highest, b.value AS lowest, b.value AS latest,
+SELECT w.cell, b.amount AS highest, b.amount AS lowest, b.amount AS latest,
        (extract(epoch FROM b.granted_at) * 1000000)::bigint AS latest_at, b.first_seq AS latest_seq,
        CASE WHEN $11::text IS NOT NULL THEN tie_place(t.granted_at, t.first_seq) END AS tie
 -- include: requested_cells
 CROSS JOIN LATERAL (
-    SELECT l.value, g.granted_at, g.first_seq
+    SELECT l.amount, g.granted_at, g.first_seq
     FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
           WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = 'all'
-            AND key = 0 AND granted_at >= x.since AND granted_at < x.until
+            AND sort_key = 0 AND granted_at >= x.since AND granted_at < x.until
           ORDER BY granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
     ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT 1) AS b
@@ -169,27 +169,27 @@ LEFT JOIN LATERAL (
     SELECT g.granted_at, g.first_seq
     FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
           WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = 'all'
-            AND key = 0 AND granted_at >= x.since AND granted_at < x.until AND $11::text IS NOT NULL
+            AND sort_key = 0 AND granted_at >= x.since AND granted_at < x.until AND $11::text IS NOT NULL
           ORDER BY granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
-      AND ($11::text <> 'sum' OR l.value <> 0)
+      AND ($11::text <> 'sum' OR l.amount <> 0)
     ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT 1) AS t ON true;
 
 -- name: get_latest_moments
 -- When the last of a user's live grants in each cell was, where the live grants are not in that order; a cell is left
 -- out where none is among the last $11 rows of its stretch. Behind the last hour with live grants none is looked for.
 -- O(cells × (log n + what is passed over)).
-SELECT w.cell, l.value AS highest, l.value AS lowest, l.value AS latest,
+SELECT w.cell, l.amount AS highest, l.amount AS lowest, l.amount AS latest,
        (extract(epoch FROM l.granted_at) * 1000000)::bigint AS latest_at, 0::bigint AS latest_seq, NULL::numeric AS tie
 -- include: requested_cells
 CROSS JOIN LATERAL (
     SELECT least(x.until, (
-        SELECT at + interval '1 hour' FROM activity
+        SELECT at + interval '1 hour' FROM user_buckets
         WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND level = 1 AND at < x.until
           AND grants > 0 ORDER BY at DESC LIMIT 1)) AS until OFFSET 0) AS h
 CROSS JOIN LATERAL (
-    SELECT r.value, r.granted_at
-    FROM (SELECT value, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision FROM ledger
+    SELECT r.amount, r.granted_at
+    FROM (SELECT amount, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision FROM ledger
           WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
             AND granted_at >= x.since AND granted_at < h.until
           ORDER BY granted_at DESC, seq DESC LIMIT $11::int) AS r
@@ -206,10 +206,10 @@ CROSS JOIN LATERAL (
 -- first are looked at until one is live. $11: how scores count; $12: whether places in line are wanted.
 -- O(the user's rows in that stretch).
 WITH rows AS MATERIALIZED (
-    SELECT l.value, l.granted_at, l.category, l.source, l.windows, l.day, l.grant_id, l.revision,
+    SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, l.grant_id, l.revision,
            coalesce(f.seq, l.own_seq) AS seq,
-           CASE $11::text WHEN 'highest' THEN l.value WHEN 'lowest' THEN -l.value ELSE 0 END AS key
-    FROM (SELECT kind, value, granted_at, category, source, windows, day, grant_id, revision,
+           CASE $11::text WHEN 'highest' THEN l.amount WHEN 'lowest' THEN -l.amount ELSE 0 END AS sort_key
+    FROM (SELECT kind, amount, granted_at, category, source, windows, day, grant_id, revision,
                  coalesce(original_seq, seq) AS own_seq
           FROM ledger
           WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
@@ -225,21 +225,21 @@ WITH rows AS MATERIALIZED (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
         WHERE l.kind = 'correction' AND namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant'
         LIMIT 1) AS f ON true)
-SELECT w.cell, b.value AS highest, b.value AS lowest, m.value AS latest,
+SELECT w.cell, b.amount AS highest, b.amount AS lowest, m.amount AS latest,
        (extract(epoch FROM m.granted_at) * 1000000)::bigint AS latest_at, m.seq AS latest_seq,
        CASE WHEN $12::boolean THEN CASE $11::text
             WHEN 'sum' THEN coalesce(t.place, 0) WHEN 'latest' THEN tie_place(m.granted_at, m.seq)
             ELSE tie_place(b.granted_at, b.seq) END END AS tie
 -- include: requested_cells
 CROSS JOIN LATERAL (
-    SELECT r.value, r.granted_at, r.seq
+    SELECT r.amount, r.granted_at, r.seq
     FROM (SELECT * FROM rows r
           -- include: in_cell
-          ORDER BY key DESC, granted_at, seq OFFSET 0) AS r
+          ORDER BY sort_key DESC, granted_at, seq OFFSET 0) AS r
     -- include: is_last_revision
     LIMIT 1) AS b
 CROSS JOIN LATERAL (
-    SELECT r.value, r.granted_at, r.seq
+    SELECT r.amount, r.granted_at, r.seq
     FROM (SELECT * FROM rows r
           -- include: in_cell
           ORDER BY granted_at DESC, seq DESC OFFSET 0) AS r
@@ -249,7 +249,7 @@ LEFT JOIN LATERAL (
     SELECT tie_place(r.granted_at, r.seq) AS place
     FROM (SELECT * FROM rows r
           -- include: in_cell
-            AND value <> 0 AND $12::boolean AND $11::text = 'sum'
+            AND amount <> 0 AND $12::boolean AND $11::text = 'sum'
           ORDER BY granted_at DESC, seq DESC OFFSET 0) AS r
     -- include: is_last_revision
     LIMIT 1) AS t ON true;

@@ -2,12 +2,12 @@
 INSERT INTO persisters DEFAULT VALUES RETURNING number;
 
 -- name: record_heartbeat
-UPDATE persisters SET beat_at = clock_timestamp() WHERE number = $1 RETURNING number;
+UPDATE persisters SET heartbeat_at = clock_timestamp() WHERE number = $1 RETURNING number;
 
 -- name: get_persisters
 -- Persisters that are connected, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
 -- which a session tells that it is there.
-SELECT number, beat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
+SELECT number, heartbeat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
 WHERE number IN (
     SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
@@ -20,7 +20,7 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- name: delete_stale_persisters
 -- Those that were last heard of long ago. O(them).
-DELETE FROM persisters WHERE beat_at < clock_timestamp() - interval '1 day';
+DELETE FROM persisters WHERE heartbeat_at < clock_timestamp() - interval '1 day';
 
 -- name: create_leases
 INSERT INTO leases (partition) SELECT partition FROM partitions ON CONFLICT DO NOTHING;
@@ -34,7 +34,7 @@ SELECT partition FROM leases WHERE holder = $1;
 WITH free AS (
     SELECT partition FROM leases
     WHERE partition = ANY($2::smallint[]) AND (holder IS NULL OR holder = $1 OR holder <> ALL(ARRAY(
-        SELECT number FROM persisters WHERE beat_at > clock_timestamp() - make_interval(secs => $5) AND number IN (
+        SELECT number FROM persisters WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $5) AND number IN (
             SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $4 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))))
     ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)

@@ -1,19 +1,12 @@
 -- name: put_profile
 -- Replaces a user's profile in a namespace ($2; 0: in the deployment); opt_out: null leaves it as it is. The version is taken
 -- under the row's lock: the last one is the highest.
-INSERT INTO profiles AS p (user_number, namespace_id, display_name, avatar, timezone, opt_out, folded)
+INSERT INTO profiles AS p (user_number, namespace_id, display_name, avatar, timezone, opt_out, folded_name)
 VALUES ($1, $2, $3, $4, $5, coalesce($6::boolean, false), $7)
 ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET version = nextval('profile_version'), display_name = excluded.display_name, avatar = excluded.avatar,
-    timezone = excluded.timezone, opt_out = coalesce($6, p.opt_out), folded = excluded.folded
+    timezone = excluded.timezone, opt_out = coalesce($6, p.opt_out), folded_name = excluded.folded_name
 RETURNING version, opt_out;
-
--- name: fold_profiles
--- Display names without case, of profiles that lack them: as long as they are called so.
-UPDATE profiles p SET folded = f.folded
-FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[]) AS f (user_number, namespace_id, display_name, folded)
-WHERE p.user_number = f.user_number AND p.namespace_id = f.namespace_id AND p.display_name = f.display_name
-  AND p.folded IS NULL;
 
 -- name: search_users
 -- Users of a namespace ($1) whose id begins so ($2 up to $3), or whose display name there does ($4 up to $5, without case),
@@ -26,18 +19,18 @@ WITH looked AS MATERIALIZED (
          WHERE name COLLATE "C" >= $2 AND name COLLATE "C" < $3 AND (name COLLATE "C", number) > ($6, $7)
          ORDER BY name COLLATE "C", number LIMIT $8)
         UNION ALL
-        (SELECT folded, user_number, display_name, 1 FROM profiles
-         WHERE namespace_id = $1 AND folded COLLATE "C" >= $4 AND folded COLLATE "C" < $5
-           AND (folded COLLATE "C", user_number) > ($6, $7) ORDER BY folded COLLATE "C", user_number LIMIT $8)
+        (SELECT folded_name, user_number, display_name, 1 FROM profiles
+         WHERE namespace_id = $1 AND folded_name COLLATE "C" >= $4 AND folded_name COLLATE "C" < $5
+           AND (folded_name COLLATE "C", user_number) > ($6, $7) ORDER BY folded_name COLLATE "C", user_number LIMIT $8)
         UNION ALL
-        (SELECT folded, user_number, display_name, 1 FROM profiles
-         WHERE namespace_id = 0 AND folded COLLATE "C" >= $4 AND folded COLLATE "C" < $5
-           AND (folded COLLATE "C", user_number) > ($6, $7) ORDER BY folded COLLATE "C", user_number LIMIT $8)) AS s
+        (SELECT folded_name, user_number, display_name, 1 FROM profiles
+         WHERE namespace_id = 0 AND folded_name COLLATE "C" >= $4 AND folded_name COLLATE "C" < $5
+           AND (folded_name COLLATE "C", user_number) > ($6, $7) ORDER BY folded_name COLLATE "C", user_number LIMIT $8)) AS s
     ORDER BY key COLLATE "C", number, kind LIMIT $8),
 found AS (
     SELECT DISTINCT ON (l.key COLLATE "C", l.number) l.key, l.number, u.name,
            coalesce(own.display_name, wide.display_name) AS display_name, coalesce(own.avatar, wide.avatar) AS avatar,
-           EXISTS (SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)) AS hidden
+           EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)) AS hidden
     FROM looked l
     CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.number LIMIT 1) AS u
     LEFT JOIN LATERAL (SELECT * FROM profiles WHERE user_number = l.number AND namespace_id = $1 LIMIT 1) AS own ON true
@@ -45,10 +38,10 @@ found AS (
     WHERE (l.display_name IS NULL OR l.display_name = coalesce(own.display_name, wide.display_name)
            AND NOT (u.name COLLATE "C" >= $2 AND u.name COLLATE "C" < $3))
       AND (EXISTS (
-              SELECT FROM standings s WHERE s.user_number = l.number AND s.namespace_id = $1 AND s."window" = 'all' OFFSET 0)
+              SELECT FROM standings s WHERE s.user_number = l.number AND s.namespace_id = $1 OFFSET 0)
            OR $10::boolean AND (own.user_number IS NOT NULL OR EXISTS (
-               SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id = $1)))
-      AND ($10 OR NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)))
+               SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id = $1)))
+      AND ($10 OR NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)))
     ORDER BY l.key COLLATE "C", l.number LIMIT $9)
 SELECT found.*, e.looked, e.last_key, e.last_number
 FROM (SELECT count(*) AS looked, (array_agg(key ORDER BY key COLLATE "C" DESC, number DESC))[1] AS last_key,
@@ -62,8 +55,7 @@ FROM users u LEFT JOIN profiles p ON p.user_number = u.number AND p.namespace_id
 
 -- name: get_profiles
 -- All profiles, page by page, by user and namespace; partition: null of those of the deployment.
-SELECT p.user_number, p.namespace_id, n.partition, u.name, p.version, p.display_name, p.avatar, p.timezone, p.opt_out,
-       p.folded
+SELECT p.user_number, p.namespace_id, n.partition, u.name, p.version, p.display_name, p.avatar, p.timezone, p.opt_out
 FROM profiles p JOIN users u ON u.number = p.user_number LEFT JOIN namespaces n ON n.id = p.namespace_id
 WHERE (p.user_number, p.namespace_id) > ($1, $2) AND n.deleted_at IS NULL ORDER BY 1, 2 LIMIT $3;
 

@@ -2,34 +2,34 @@
 -- No statement of its own: what `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own new rows put into the counts
 -- by time and take out, of each partition those behind the first place up to the last, and where. A correction takes out
 -- what the revision before it put in. No join meets the rows twice, so no plan can go wrong on a young table.
-WITH fresh AS MATERIALIZED (
+WITH new_rows AS MATERIALIZED (
     SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
                     AS x (p, epoch, seq, last_epoch, last_seq)
     CROSS JOIN LATERAL (
-        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, value, voided FROM ledger
+        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided FROM ledger
         WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
           AND kind IN ('grant', 'correction')) AS l),
 zones AS MATERIALIZED (
     SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
     FROM namespaces
-    WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM fresh))),
+    WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM new_rows))),
 moves AS (
-    SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, value FROM fresh WHERE kind = 'grant' AND NOT voided
+    SELECT namespace_id, user_number, granted_at, recorded_at, 1 AS n, amount FROM new_rows WHERE kind = 'grant' AND NOT voided
     UNION ALL
-    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.value
-    FROM fresh c
+    SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.amount
+    FROM new_rows c
     CROSS JOIN LATERAL (
         SELECT recorded_at FROM ledger
         WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
     CROSS JOIN LATERAL (
-        SELECT granted_at, value, voided FROM ledger
+        SELECT granted_at, amount, voided FROM ledger
         WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = c.revision - 1
           AND kind IN ('grant', 'correction') LIMIT 1) AS b
-    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.value, c.voided), (b.granted_at, -1, b.value, b.voided))
-        AS m (granted_at, n, value, voided)
+    CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided), (b.granted_at, -1, b.amount, b.voided))
+        AS m (granted_at, n, amount, voided)
     WHERE c.kind = 'correction' AND NOT m.voided),
 placed AS MATERIALIZED (
-    SELECT m.user_number, m.namespace_id, m.n, m.value, m.granted_at, m.recorded_at, day.granted AS granted_day,
+    SELECT m.user_number, m.namespace_id, m.n, m.amount, m.granted_at, m.recorded_at, day.granted AS granted_day,
            day.recorded AS recorded_day, date_bin('1 hour', m.granted_at, day.granted) AS granted_hour,
            date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
@@ -89,33 +89,33 @@ SELECT counted_epoch AS epoch, counted_seq AS seq FROM partitions WHERE partitio
            sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
     FROM placed p
     CROSS JOIN LATERAL (VALUES
-        (0, p.granted_day, p.n, p.value, 0, 0), (1, p.granted_hour, p.n, p.value, 0, 0),
-        (0, p.recorded_day, 0, 0, p.n, p.value), (1, p.recorded_hour, 0, 0, p.n, p.value)
+        (0, p.granted_day, p.n, p.amount, 0, 0), (1, p.granted_hour, p.n, p.amount, 0, 0),
+        (0, p.recorded_day, 0, 0, p.n, p.amount), (1, p.recorded_hour, 0, 0, p.n, p.amount)
     ) AS c (level, at, grants, amount, recorded, recorded_amount)
     GROUP BY p.user_number, p.namespace_id, c.level, c.at),
 changed AS (
-    INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+    INSERT INTO user_buckets AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
     SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
     ORDER BY user_number, namespace_id, level, at
     ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
     SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount,
         recorded = a.recorded + excluded.recorded, recorded_amount = a.recorded_amount + excluded.recorded_amount,
-        step = excluded.step
-    RETURNING user_number, namespace_id, level, at, grants, recorded, fine,
-              (grants > 0)::int - (grants - step > 0)::int AS users),
+        last_delta = excluded.last_delta
+    RETURNING user_number, namespace_id, level, at, grants, recorded, is_subdivided,
+              (grants > 0)::int - (grants - last_delta > 0)::int AS users),
 told AS (
-    INSERT INTO trends AS t (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
+    INSERT INTO namespace_buckets AS t (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
     SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
     FROM (SELECT namespace_id, level, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells
           UNION ALL SELECT namespace_id, level, at, 0, 0, 0, 0, users FROM changed
-          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, value, 0, 0, 0 FROM placed
-          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', recorded_at, recorded_hour), 0, 0, n, value, 0
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', granted_at, granted_hour), n, amount, 0, 0, 0 FROM placed
+          UNION ALL SELECT namespace_id, 2, date_bin('1 minute', recorded_at, recorded_hour), 0, 0, n, amount, 0
                     FROM placed) AS x
     GROUP BY namespace_id, level, at ORDER BY namespace_id, level, at
     ON CONFLICT (namespace_id, level, at) DO UPDATE
     SET grants = t.grants + excluded.grants, amount = t.amount + excluded.amount, recorded = t.recorded + excluded.recorded,
         recorded_amount = t.recorded_amount + excluded.recorded_amount, users = t.users + excluded.users)
-SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fine OR grants >= $6 OR recorded >= $6);
+SELECT user_number, namespace_id, at, is_subdivided FROM changed WHERE level = 1 AND (is_subdivided OR grants >= $6 OR recorded >= $6);
 
 -- name: add_subdivisions
 -- Behind `bucket_changes`: minutes and hundredths of seconds, in the hours that are counted so.
@@ -125,18 +125,18 @@ SELECT user_number, namespace_id, at, fine FROM changed WHERE level = 1 AND (fin
            sum(c.amount) AS amount, sum(c.recorded) AS recorded, sum(c.recorded_amount) AS recorded_amount
     FROM placed p
     CROSS JOIN LATERAL (VALUES
-        (p.granted_at, p.granted_hour, p.n, p.value, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.value)
+        (p.granted_at, p.granted_hour, p.n, p.amount, 0, 0), (p.recorded_at, p.recorded_hour, 0, 0, p.n, p.amount)
     ) AS c (at, hour, grants, amount, recorded, recorded_amount)
     CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
-    WHERE (SELECT fine FROM activity a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
+    WHERE (SELECT is_subdivided FROM user_buckets a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
            AND a.level = 1 AND a.at = c.hour)
     GROUP BY 1, 2, 3, 4)
-INSERT INTO activity AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+INSERT INTO user_buckets AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
 SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
 ORDER BY user_number, namespace_id, level, at
 ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
 SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, recorded = a.recorded + excluded.recorded,
-    recorded_amount = a.recorded_amount + excluded.recorded_amount, step = excluded.step;
+    recorded_amount = a.recorded_amount + excluded.recorded_amount, last_delta = excluded.last_delta;
 
 -- name: subdivide_hours
 -- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is,
@@ -148,14 +148,14 @@ WITH dense AS MATERIALIZED (
     JOIN namespaces n ON n.id = x.namespace_id
     JOIN unnest($4::smallint[], $5::bigint[]) AS s (partition, last_seq) ON s.partition = n.partition),
 marked AS (
-    UPDATE activity a SET fine = true FROM dense d
+    UPDATE user_buckets a SET is_subdivided = true FROM dense d
     WHERE a.user_number = d.user_number AND a.namespace_id = d.namespace_id AND a.level = 1 AND a.at = d.hour)
-INSERT INTO activity (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, step)
+INSERT INTO user_buckets (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
 SELECT d.user_number, d.namespace_id, l.level, date_bin(l.width, c.at, d.hour), sum(c.grants), sum(c.amount),
        sum(c.recorded), sum(c.recorded_amount), 0
 FROM dense d
 CROSS JOIN LATERAL (
-    SELECT g.granted_at AS at, 1 AS grants, g.value AS amount, 0 AS recorded, 0 AS recorded_amount
+    SELECT g.granted_at AS at, 1 AS grants, g.amount AS amount, 0 AS recorded, 0 AS recorded_amount
     FROM ledger g
     WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
       AND g.granted_at < d.hour + interval '1 hour' AND g.kind IN ('grant', 'correction') AND NOT g.voided
@@ -163,12 +163,12 @@ CROSS JOIN LATERAL (
           SELECT FROM ledger c WHERE c.namespace_id = g.namespace_id AND c.grant_id = g.grant_id
           AND c.kind = 'correction' AND c.revision > g.revision AND c.seq <= d.last_seq OFFSET 0)
     UNION ALL
-    SELECT g.recorded_at, 0, 0, 1, r.value
+    SELECT g.recorded_at, 0, 0, 1, r.amount
     FROM (SELECT grant_id, recorded_at FROM ledger
           WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
             AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
     CROSS JOIN LATERAL (
-        SELECT value, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
+        SELECT amount, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
         AND kind IN ('grant', 'correction') AND seq <= d.last_seq ORDER BY revision DESC LIMIT 1) AS r
     WHERE NOT r.voided) AS c
 CROSS JOIN LATERAL (
@@ -184,9 +184,9 @@ GROUP BY 1, 2, 3, 4;
 -- What entries changed on their namespaces' `all` boards, summed up by bucket, behind what was known: how much, and how
 -- many users came. O(buckets).
 WITH moved AS (
-    SELECT namespace_id, level, at, sum(change::numeric) AS score, sum(came) AS users
+    SELECT namespace_id, level, at, sum(score_delta::numeric) AS score, sum(came) AS users
     FROM unnest($1::int[], $2::smallint[], $3::timestamptz[], $4::text[], $5::int[])
-         AS x (namespace_id, level, at, change, came)
+         AS x (namespace_id, level, at, score_delta, came)
     GROUP BY namespace_id, level, at)
 INSERT INTO board_sums (namespace_id, level, at, score, users)
 SELECT m.namespace_id, m.level, m.at, coalesce(b.score, 0) + sum(m.score) OVER w, coalesce(b.users, 0) + sum(m.users) OVER w

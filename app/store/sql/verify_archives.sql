@@ -1,15 +1,15 @@
 -- name: find_differing_archives
 -- Archives of which the total, the sums, the hash or the last revision's record is not what their rows come to. sign: what
 -- makes a key a score again. O(n log n).
-SELECT a.board, a.total, a.keys_sum, a.squares_sum, t.total AS wanted_total, t.keys AS wanted_keys_sum,
+SELECT a.board, a.total, a.sort_keys_sum, a.squares_sum, t.total AS wanted_total, t.keys AS wanted_sort_keys_sum,
        t.squares AS wanted_squares_sum, a.hash = t.hash AS is_signed,
        (v.seq, v.total, v.hash) IS NOT DISTINCT FROM (a.seq, a.total, a.hash) AS is_recorded
-FROM archives a CROSS JOIN LATERAL (
-    SELECT count(*) AS total, coalesce(sum(key), 0) AS keys, coalesce(sum(key::numeric * key), 0) AS squares,
-           sha256(coalesce(string_agg(user_number || ' ' || $2::int * key, E'\n' ORDER BY user_number), '')::bytea) AS hash
-    FROM archived WHERE archive_id = a.id) AS t
+FROM archived_boards a CROSS JOIN LATERAL (
+    SELECT count(*) AS total, coalesce(sum(sort_key), 0) AS keys, coalesce(sum(sort_key::numeric * sort_key), 0) AS squares,
+           sha256(coalesce(string_agg(user_number || ' ' || $2::int * sort_key, E'\n' ORDER BY user_number), '')::bytea) AS hash
+    FROM archive_rows WHERE archive_id = a.id) AS t
 LEFT JOIN archive_revisions v ON v.archive_id = a.id AND v.revision = a.revision
-WHERE a.namespace_id = $1 AND ((a.total, a.keys_sum, a.squares_sum, a.hash) IS DISTINCT FROM (t.total, t.keys, t.squares, t.hash)
+WHERE a.namespace_id = $1 AND ((a.total, a.sort_keys_sum, a.squares_sum, a.hash) IS DISTINCT FROM (t.total, t.keys, t.squares, t.hash)
     OR (v.seq, v.total, v.hash) IS DISTINCT FROM (a.seq, a.total, a.hash)) ORDER BY 1 LIMIT $3;
 
 -- name: find_differing_archive_scores
@@ -18,37 +18,37 @@ WHERE a.namespace_id = $1 AND ((a.total, a.keys_sum, a.squares_sum, a.hash) IS D
 -- a user: the whole archive is gone.
 WITH closed AS MATERIALIZED (SELECT "window" FROM seals WHERE namespace_id = $1 AND archived_at IS NOT NULL),
 live AS (
-    SELECT user_number, value, granted_at, category, windows, first_seq FROM (
-        SELECT user_number, value, granted_at, category, windows, voided,
+    SELECT user_number, amount, granted_at, category, windows, first_seq FROM (
+        SELECT user_number, amount, granted_at, category, windows, voided,
                min(coalesce(original_seq, seq)) OVER (PARTITION BY grant_id) AS first_seq,
                row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
         FROM ledger WHERE namespace_id = $1 AND kind IN ('grant', 'correction')) AS l
     WHERE place = 1 AND NOT voided),
 wanted AS (
     SELECT c."window", b.board, user_number, $2::int *
-           CASE $3::text WHEN 'sum' THEN sum(value)::bigint WHEN 'highest' THEN max(value) WHEN 'lowest' THEN min(value)
-                ELSE (array_agg(value ORDER BY granted_at DESC, first_seq DESC))[1] END AS key,
-           tie_of(max(tie_key($3, value, granted_at, first_seq)) FILTER (WHERE $6::boolean)) AS since
+           CASE $3::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(amount) WHEN 'lowest' THEN min(amount)
+                ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END AS sort_key,
+           tie_of(max(tie_key($3, amount, granted_at, first_seq)) FILTER (WHERE $6::boolean)) AS tie_place
     FROM live CROSS JOIN LATERAL unnest(windows) AS w (name) JOIN closed c ON c."window" = w.name
     CROSS JOIN LATERAL (VALUES (w.name), (CASE WHEN $4::boolean THEN w.name || ':' || category END)) AS b (board)
     WHERE b.board IS NOT NULL GROUP BY 1, 2, 3),
 held AS (
-    SELECT a."window", a.board, r.user_number, r.key, r.since FROM closed c
-    JOIN archives a ON a.namespace_id = $1 AND a."window" = c."window" JOIN archived r ON r.archive_id = a.id),
+    SELECT a."window", a.board, r.user_number, r.sort_key, r.tie_place FROM closed c
+    JOIN archived_boards a ON a.namespace_id = $1 AND a."window" = c."window" JOIN archive_rows r ON r.archive_id = a.id),
 differing AS (
-    SELECT board, "window", user_number, h.key AS held, w.key AS wanted, h.since AS held_since, w.since AS wanted_since
+    SELECT board, "window", user_number, h.sort_key AS held, w.sort_key AS wanted, h.tie_place AS held_tie_place, w.tie_place AS wanted_tie_place
     FROM held h FULL JOIN wanted w USING ("window", board, user_number)
-    WHERE (h.key IS DISTINCT FROM w.key OR ($6 AND h.since <> w.since)) AND NOT EXISTS (
-        SELECT FROM archive_todo t
+    WHERE (h.sort_key IS DISTINCT FROM w.sort_key OR ($6 AND h.tie_place <> w.tie_place)) AND NOT EXISTS (
+        SELECT FROM pending_archive_updates t
         WHERE t.namespace_id = $1 AND t."window" = coalesce(h."window", w."window")
           AND t.user_number = coalesce(h.user_number, w.user_number)))
 SELECT board, NULL::bigint AS number, NULL::text AS "user", NULL::bigint AS held, NULL::bigint AS wanted,
-       NULL::numeric AS held_since, NULL::numeric AS wanted_since
+       NULL::numeric AS held_tie_place, NULL::numeric AS wanted_tie_place
 FROM (SELECT board FROM differing UNION SELECT "window" FROM closed) AS b
-WHERE NOT EXISTS (SELECT FROM archives a WHERE a.namespace_id = $1 AND a.board = b.board)
+WHERE NOT EXISTS (SELECT FROM archived_boards a WHERE a.namespace_id = $1 AND a.board = b.board)
 UNION ALL
-SELECT d.board, d.user_number, u.name, d.held, d.wanted, d.held_since, d.wanted_since FROM differing d
-JOIN archives a ON a.namespace_id = $1 AND a.board = d.board JOIN users u ON u.number = d.user_number
+SELECT d.board, d.user_number, u.name, d.held, d.wanted, d.held_tie_place, d.wanted_tie_place FROM differing d
+JOIN archived_boards a ON a.namespace_id = $1 AND a.board = d.board JOIN users u ON u.number = d.user_number
 ORDER BY 1, 2 LIMIT $5;
 
 -- name: find_differing_archive_positions
@@ -56,26 +56,26 @@ ORDER BY 1, 2 LIMIT $5;
 -- them, as find_moved has it. A name by which an erased user stood among equals is not known: there any order is right.
 -- O(n log n).
 WITH held AS (
-    SELECT a.id, a.board, u.name, r.position, r.key, r.since, r.better, r.levels,
-           bool_or(coalesce(h.erased, false)) OVER (PARTITION BY a.id, r.key, r.since) AS any_order
-    FROM archives a JOIN archived r ON r.archive_id = a.id JOIN users u ON u.number = r.user_number
-    LEFT JOIN hidden h ON h.user_number = r.user_number AND h.erased WHERE a.namespace_id = $1)
+    SELECT a.id, a.board, u.name, r.position, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+           bool_or(coalesce(h.erased, false)) OVER (PARTITION BY a.id, r.sort_key, r.tie_place) AS any_order
+    FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id JOIN users u ON u.number = r.user_number
+    LEFT JOIN hidden_users h ON h.user_number = r.user_number AND h.erased WHERE a.namespace_id = $1)
 SELECT * FROM (
-    SELECT board, name AS "user", position, better, levels,
-           row_number() OVER (PARTITION BY id ORDER BY key DESC, since, CASE WHEN any_order THEN '' ELSE name END COLLATE "C" DESC,
+    SELECT board, name AS "user", position, better_users, better_scores,
+           row_number() OVER (PARTITION BY id ORDER BY sort_key DESC, tie_place, CASE WHEN any_order THEN '' ELSE name END COLLATE "C" DESC,
                               position) AS wanted_position,
-           rank() OVER w - 1 AS wanted_better, dense_rank() OVER w - 1 AS wanted_levels
-    FROM held WINDOW w AS (PARTITION BY id ORDER BY key DESC)) AS p
-WHERE (position, better, levels) <> (wanted_position, wanted_better, wanted_levels) ORDER BY board, wanted_position LIMIT $2;
+           rank() OVER w - 1 AS wanted_better_users, dense_rank() OVER w - 1 AS wanted_better_scores
+    FROM held WINDOW w AS (PARTITION BY id ORDER BY sort_key DESC)) AS p
+WHERE (position, better_users, better_scores) <> (wanted_position, wanted_better_users, wanted_better_scores) ORDER BY board, wanted_position LIMIT $2;
 
 -- name: find_differing_hidden_archive_users
 -- Who is hidden and stands in an archive without the mark that says so, and marks of those who are not hidden or do not
 -- stand there. O(n log n).
-SELECT a.board, u.name AS "user", v.user_number IS NOT NULL AS is_veiled
-FROM (SELECT DISTINCT r.archive_id, r.user_number FROM archives a JOIN archived r ON r.archive_id = a.id
-      JOIN hidden h ON h.user_number = r.user_number AND h.namespace_id IN (0, $1) WHERE a.namespace_id = $1) AS h
-FULL JOIN (SELECT v.archive_id, v.user_number FROM archives a JOIN veiled v ON v.archive_id = a.id
+SELECT a.board, u.name AS "user", v.user_number IS NOT NULL AS is_marked
+FROM (SELECT DISTINCT r.archive_id, r.user_number FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
+      JOIN hidden_users h ON h.user_number = r.user_number AND h.namespace_id IN (0, $1) WHERE a.namespace_id = $1) AS h
+FULL JOIN (SELECT v.archive_id, v.user_number FROM archived_boards a JOIN hidden_archive_users v ON v.archive_id = a.id
            WHERE a.namespace_id = $1) AS v ON v.archive_id = h.archive_id AND v.user_number = h.user_number
-JOIN archives a ON a.id = coalesce(h.archive_id, v.archive_id)
+JOIN archived_boards a ON a.id = coalesce(h.archive_id, v.archive_id)
 LEFT JOIN users u ON u.number = coalesce(h.user_number, v.user_number)
 WHERE h.user_number IS NULL OR v.user_number IS NULL ORDER BY 1, 2 LIMIT $2;

@@ -6,51 +6,51 @@ WITH head AS MATERIALIZED (SELECT epoch, seq FROM partitions WHERE partition = $
 whole AS (
     SELECT count(*) FILTER (WHERE grants > 0) AS users, coalesce(sum(score), 0)::text AS scores,
            coalesce(sum(score::numeric * score), 0)::text AS squares
-    FROM standings s WHERE namespace_id = $2 AND "window" = 'all'
-    AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = s.user_number AND h.namespace_id IN (0, $2))),
+    FROM standings s WHERE namespace_id = $2
+    AND NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = s.user_number AND h.namespace_id IN (0, $2))),
 tail AS (
-    SELECT count(*) AS rows, coalesce(sum(change), 0)::text AS change,
-           coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - change)::numeric ^ 2), 0)::numeric(60)::text AS squares
+    SELECT count(*) AS rows, coalesce(sum(score_delta), 0)::text AS score_delta,
+           coalesce(sum(coalesce(score, 0)::numeric ^ 2 - (coalesce(score, 0) - score_delta)::numeric ^ 2), 0)::numeric(60)::text AS squares
     FROM head CROSS JOIN generate_series(0, head.epoch) AS e (epoch) CROSS JOIN LATERAL (
-        SELECT change, score, user_number FROM ledger l
+        SELECT score_delta, score, user_number FROM ledger l
         WHERE l.partition = $1 AND l.epoch = e.epoch AND l.seq > $3 AND l.seq <= head.seq AND l.namespace_id + 0 = $2
           AND l.user_number IS NOT NULL AND head.seq - $3 < $4::bigint OFFSET 0) AS l
-    WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number AND h.namespace_id IN (0, $2)))
+    WHERE NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.user_number AND h.namespace_id IN (0, $2)))
 SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS is_near,
-       tail.rows AS later, tail.change AS later_scores, tail.squares AS later_squares
+       tail.rows AS later, tail.score_delta AS later_scores, tail.squares AS later_squares
 FROM head, whole, tail;
 
 -- name: count_quota_users
 -- How many users the quota of a namespace counts as of a seq, by the ledger: those with an entry that was applied, but for
 -- some. O(users × log).
 SELECT count(*) AS users FROM standings s
-WHERE s.namespace_id = $1 AND s."window" = 'all' AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
+WHERE s.namespace_id = $1 AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
     SELECT FROM ledger l WHERE l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
     AND l.verb IS DISTINCT FROM 'quarantine' OFFSET 0);
 
 -- name: count_users_by_namespace
 -- How many users have an entry in each namespace.
 SELECT n.id, count(s.user_number) AS users FROM namespaces n
-LEFT JOIN standings s ON s.namespace_id = n.id AND s."window" = 'all' WHERE n.deleted_at IS NULL GROUP BY n.id;
+LEFT JOIN standings s ON s.namespace_id = n.id WHERE n.deleted_at IS NULL GROUP BY n.id;
 
 -- name: get_users_of_namespace
 -- Who has an entry in a namespace, erased users, too.
 SELECT s.user_number AS number, u.name FROM standings s JOIN users u ON u.number = s.user_number
-WHERE s.namespace_id = $1 AND s."window" = 'all';
+WHERE s.namespace_id = $1;
 
 -- name: find_known_users
 -- Those of some names who have an entry in a namespace. O(log n) each.
 SELECT x.name FROM (SELECT DISTINCT unnest($2::text[]) AS name) AS x
 WHERE EXISTS (
     SELECT FROM standings WHERE user_number = (SELECT number FROM users WHERE name = x.name)
-    AND namespace_id = $1 AND "window" = 'all' OFFSET 0);
+    AND namespace_id = $1 OFFSET 0);
 
 -- name: get_visibility_of_namespace
 -- Who is or was off the boards of a namespace ($3), by its own wish or that of the deployment, and whether what was wished
 -- for last is still open in its partition: of some, or of all.
-SELECT user_number AS number, i.name, i.version, i.wish, coalesce($1::smallint = ANY(i.open), false) AS open,
+SELECT user_number AS number, i.name, i.version, i.desired_state, coalesce($1::smallint = ANY(i.pending_partitions), false) AS is_pending,
        coalesce(h.erased, false) AS erased
-FROM intents i FULL JOIN hidden h USING (user_number, namespace_id)
+FROM visibility_intents i FULL JOIN hidden_users h USING (user_number, namespace_id)
 WHERE namespace_id IN (0, $3::int) AND ($2::bigint[] IS NULL OR user_number = ANY($2)) ORDER BY 1, namespace_id;
 
 -- name: get_expected_cells
@@ -61,23 +61,23 @@ WHERE namespace_id IN (0, $3::int) AND ($2::bigint[] IS NULL OR user_number = AN
 -- moment are summed up before they are spread over their cells. O(those users' grants × log).
 WITH latest AS MATERIALIZED (
     SELECT * FROM (
-        SELECT x.number, l.value, l.granted_at, l.category, l.source, l.day, l.windows, l.voided, l.seq,
+        SELECT x.number, l.amount, l.granted_at, l.category, l.source, l.day, l.windows, l.voided, l.seq,
                row_number() OVER w AS place,
                min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY x.number, l.grant_id) AS first_seq
         FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
         CROSS JOIN LATERAL (
-            SELECT value, granted_at, category, source, day, windows, voided, seq, grant_id, revision, original_seq
+            SELECT amount, granted_at, category, source, day, windows, voided, seq, grant_id, revision, original_seq
             FROM ledger
             WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
               AND kind IN ('grant', 'correction') OFFSET 0) AS l
         WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1),
 alike AS MATERIALIZED (
-    SELECT number, windows, category, source, day, count(*) AS grants, sum(value) AS total, max(value) AS highest,
-           min(value) AS lowest, max(granted_at) AS last,
-           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, value])
+    SELECT number, windows, category, source, day, count(*) AS grants, sum(amount) AS total, max(amount) AS highest,
+           min(amount) AS lowest, max(granted_at) AS last,
+           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, amount])
                FILTER (WHERE $4::text = 'latest') AS latest,
-           max(tie_key($4, value, granted_at, first_seq)) FILTER (WHERE $7::boolean) AS line_key
+           max(tie_key($4, amount, granted_at, first_seq)) FILTER (WHERE $7::boolean) AS line_key
     FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
 SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
        CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
@@ -111,20 +111,20 @@ GROUP BY number;
 -- correction also what the revision before it had put there. A duplicate, or a dead letter that was taken off, is a grant
 -- of its own, which its heal voids: both have the heal's name behind a tab, which no client's grant_id holds. A dead letter
 -- that was recorded after all stands at its own place.
-SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.value, l.voided,
-       l.old_windows, l.old_category, l.old_value, l.old_voided
+SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.amount, l.voided,
+       l.old_windows, l.old_category, l.old_amount, l.old_voided
 FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
 CROSS JOIN LATERAL (
     SELECT *, min(seq) OVER (PARTITION BY grant_id) AS first_seq,
-           lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(value) OVER w AS old_value,
+           lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(amount) OVER w AS old_amount,
            lag(voided) OVER w AS old_voided
-    FROM (SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, value,
+    FROM (SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, amount,
                  kind = 'heal' OR voided AS voided,
                  CASE WHEN kind IN ('duplicate', 'tombstone') THEN E'\theal:' || epoch || '-' || seq
                       WHEN kind = 'heal' THEN E'\t' || grant_id ELSE grant_id END AS grant_id
           FROM ledger l WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
             AND (kind IN ('grant', 'correction', 'duplicate', 'heal')
-                 OR (kind = 'tombstone' AND revision = 1 AND value IS NOT NULL AND EXISTS (
+                 OR (kind = 'tombstone' AND revision = 1 AND amount IS NOT NULL AND EXISTS (
                      SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
                      AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)))) AS named
     WINDOW w AS (PARTITION BY grant_id ORDER BY revision, seq)) AS l

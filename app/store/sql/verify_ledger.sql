@@ -9,23 +9,23 @@ WHERE l.seq <> l.before + 1 ORDER BY l.seq LIMIT 100;
 -- name: find_differing_rows
 -- Rows of a namespace that do not go on from their user's row before: each tells the score that it left and what it
 -- changed. A user who is erased leaves the board without a change. O(n log n).
-SELECT l.epoch, l.seq, u.name AS "user", l.before, l.change, l.score, l.amount, l.value FROM (
-    SELECT epoch, seq, kind, user_number, amount, value, change, coalesce(score, 0) AS score,
+SELECT l.epoch, l.seq, u.name AS "user", l.before, l.score_delta, l.score, l.entry_amount, l.amount FROM (
+    SELECT epoch, seq, kind, user_number, entry_amount, amount, score_delta, coalesce(score, 0) AS score,
            lag(coalesce(score, 0), 1, 0::bigint) OVER (PARTITION BY user_number ORDER BY seq) AS before
     FROM ledger WHERE namespace_id = $1 AND user_number IS NOT NULL) AS l
 JOIN users u ON u.number = l.user_number
-WHERE (l.before + l.change <> l.score OR (l.kind = 'grant' AND l.amount <> l.value))
-  AND NOT EXISTS (SELECT FROM hidden h WHERE h.user_number = l.user_number AND h.erased)
+WHERE (l.before + l.score_delta <> l.score OR (l.kind = 'grant' AND l.entry_amount <> l.amount))
+  AND NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.user_number AND h.erased)
 ORDER BY l.seq LIMIT $2;
 
 -- name: find_differing_standings
 -- Where standings are not what the ledger's rows add up to.
 SELECT u.name AS "user", s.score AS held, l.score AS wanted, s.grants AS held_grants, l.grants AS wanted_grants
-FROM (SELECT user_number, sum(change)::bigint AS score, sum(weight)::bigint AS grants FROM (
-          SELECT user_number, change, weight FROM ledger
+FROM (SELECT user_number, sum(score_delta)::bigint AS score, sum(live_delta)::bigint AS grants FROM (
+          SELECT user_number, score_delta, live_delta FROM ledger
           WHERE namespace_id = $1 AND user_number IS NOT NULL ORDER BY coalesce(verb, kind), seq OFFSET 0) AS r
       GROUP BY user_number) AS l
-FULL JOIN (SELECT * FROM standings WHERE namespace_id = $1 AND "window" = 'all') AS s ON s.user_number = l.user_number
+FULL JOIN (SELECT * FROM standings WHERE namespace_id = $1) AS s ON s.user_number = l.user_number
 LEFT JOIN users u ON u.number = coalesce(s.user_number, l.user_number)
 WHERE (s.score, s.grants) IS DISTINCT FROM (l.score, l.grants) LIMIT $2;
 
@@ -41,8 +41,8 @@ SELECT min(least(granted_at, recorded_at)) AS first, max(greatest(granted_at, re
 -- days are found in an array of their beginnings. user: null of the namespace's own. O(n log n).
 WITH zone AS MATERIALIZED (SELECT partition FROM namespaces WHERE id = $1),
 latest AS MATERIALIZED (
-    SELECT user_number, value, granted_at, first_at FROM (
-        SELECT l.user_number, l.value, l.granted_at, l.voided, row_number() OVER w AS place,
+    SELECT user_number, amount, granted_at, first_at FROM (
+        SELECT l.user_number, l.amount, l.granted_at, l.voided, row_number() OVER w AS place,
                min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
         FROM zone z JOIN partitions p ON p.partition = z.partition
         CROSS JOIN LATERAL (
@@ -56,7 +56,7 @@ hours AS MATERIALIZED (
            sum(recorded) AS recorded, sum(recorded_amount) AS recorded_amount
     FROM (SELECT r.user_number, m.*, d.starts[width_bucket(m.moment, d.starts)] AS day
           FROM latest r CROSS JOIN days d CROSS JOIN LATERAL (
-              VALUES (r.granted_at, 1, r.value, 0, 0), (r.first_at, 0, 0, 1, r.value)
+              VALUES (r.granted_at, 1, r.amount, 0, 0), (r.first_at, 0, 0, 1, r.amount)
           ) AS m (moment, grants, amount, recorded, recorded_amount) OFFSET 0) AS placed
     GROUP BY 1, 2, 3),
 wanted AS MATERIALIZED (
@@ -64,18 +64,18 @@ wanted AS MATERIALIZED (
     UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3),
 held AS MATERIALIZED (
     SELECT a.* FROM standings s
-    CROSS JOIN LATERAL (SELECT * FROM activity WHERE user_number = s.user_number AND namespace_id = $1 OFFSET 0) AS a
-    WHERE s.namespace_id = $1 AND s."window" = 'all'),
-fine AS (
+    CROSS JOIN LATERAL (SELECT * FROM user_buckets WHERE user_number = s.user_number AND namespace_id = $1 OFFSET 0) AS a
+    WHERE s.namespace_id = $1),
+subdivisions AS (
     SELECT f.user_number, f.level, h.at, sum(f.grants) AS grants, sum(f.amount) AS amount, sum(f.recorded) AS recorded,
            sum(f.recorded_amount) AS recorded_amount, min(h.grants) AS hour_grants, min(h.amount) AS hour_amount,
            min(h.recorded) AS hour_recorded, min(h.recorded_amount) AS hour_recorded_amount
-    FROM (SELECT user_number, level, at, grants, amount, recorded, recorded_amount, fine FROM held
-          UNION ALL SELECT NULL, level, at, grants, amount, recorded, recorded_amount, level = 1 FROM trends
+    FROM (SELECT user_number, level, at, grants, amount, recorded, recorded_amount, is_subdivided FROM held
+          UNION ALL SELECT NULL, level, at, grants, amount, recorded, recorded_amount, level = 1 FROM namespace_buckets
                     WHERE namespace_id = $1) AS f
     CROSS JOIN days d
-    JOIN (SELECT user_number, at, grants, amount, recorded, recorded_amount FROM held WHERE level = 1 AND fine
-          UNION ALL SELECT NULL, at, grants, amount, recorded, recorded_amount FROM trends
+    JOIN (SELECT user_number, at, grants, amount, recorded, recorded_amount FROM held WHERE level = 1 AND is_subdivided
+          UNION ALL SELECT NULL, at, grants, amount, recorded, recorded_amount FROM namespace_buckets
                     WHERE namespace_id = $1 AND level = 1) AS h
       ON h.user_number IS NOT DISTINCT FROM f.user_number
          AND h.at = date_bin('1 hour', f.at, d.starts[width_bucket(f.at, d.starts)])
@@ -88,13 +88,13 @@ told AS (
     UNION ALL
     SELECT NULL, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, h.users,
            w.grants, w.amount, w.recorded, w.recorded_amount, w.users
-    FROM (SELECT * FROM trends WHERE namespace_id = $1 AND level < 2) AS h
+    FROM (SELECT * FROM namespace_buckets WHERE namespace_id = $1 AND level < 2) AS h
     FULL JOIN (SELECT level, at, sum(grants) AS grants, sum(amount) AS amount, sum(recorded) AS recorded,
                       sum(recorded_amount) AS recorded_amount, count(*) FILTER (WHERE grants > 0) AS users
                FROM wanted GROUP BY 1, 2) AS w USING (level, at)
     UNION ALL
     SELECT user_number, level, at, grants, amount, recorded, recorded_amount, NULL,
-           hour_grants, hour_amount, hour_recorded, hour_recorded_amount, NULL FROM fine)
+           hour_grants, hour_amount, hour_recorded, hour_recorded_amount, NULL FROM subdivisions)
 SELECT u.name AS "user", t.* FROM told AS t (
     user_number, level, at, grants, amount, recorded, recorded_amount, users,
     wanted_grants, wanted_amount, wanted_recorded, wanted_recorded_amount, wanted_users)
@@ -113,7 +113,7 @@ WITH space AS MATERIALIZED (
     FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1),
 latest AS (
     SELECT * FROM (
-        SELECT l.user_number, l.value, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS place,
+        SELECT l.user_number, l.amount, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS place,
                min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
         FROM space s CROSS JOIN LATERAL (
             SELECT * FROM ledger WHERE namespace_id = $1 AND seq + 0 <= s.counted_seq AND kind || '' IN ('grant', 'correction')
@@ -121,14 +121,14 @@ latest AS (
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1 AND NOT voided),
 wanted AS (
-    SELECT l.user_number, w.name AS "window", CASE WHEN s.best THEN s.sign * l.value ELSE 0 END AS key, l.granted_at,
+    SELECT l.user_number, w.name AS "window", CASE WHEN s.best THEN s.sign * l.amount ELSE 0 END AS sort_key, l.granted_at,
            l.first_seq, l.epoch, l.seq
     FROM latest l CROSS JOIN space s CROSS JOIN LATERAL unnest(CASE WHEN s.best THEN l.windows ELSE '{all}' END) AS w (name)),
 held AS (
     SELECT g.* FROM standings t CROSS JOIN LATERAL (
-        SELECT user_number, "window", key, granted_at, first_seq, epoch, seq FROM live_grants
+        SELECT user_number, "window", sort_key, granted_at, first_seq, epoch, seq FROM live_grants
         WHERE user_number = t.user_number AND namespace_id = $1 OFFSET 0) AS g
-    WHERE t.namespace_id = $1 AND t."window" = 'all')
+    WHERE t.namespace_id = $1)
 SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_held FROM (
     SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
     UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
@@ -142,7 +142,7 @@ WITH wanted AS MATERIALIZED (
     WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = 'quarantine' AND l.kind || '' = 'grant' AND NOT EXISTS (
         SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id AND c.kind = 'correction'
         OFFSET 0)),
-held AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined WHERE namespace_id = $1)
+held AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined_grants WHERE namespace_id = $1)
 SELECT seq, grant_id, is_held FROM (
     SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
     UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d

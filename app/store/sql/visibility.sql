@@ -4,72 +4,72 @@ SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;
 
 -- name: get_user_visibility
 -- Why a user is off the boards of a namespace ($2; 0: of all), and what was wished for last; nulls where neither holds.
-SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.wish, i.actor, i.open, u.namespace_id
+SELECT h.by_admin, h.opted_out, i.user_number, i.name, i.version, i.desired_state, i.actor, i.pending_partitions, u.namespace_id
 FROM (SELECT $1::bigint AS number, $2::int AS namespace_id) u
-LEFT JOIN hidden h ON h.user_number = u.number AND h.namespace_id = u.namespace_id
-LEFT JOIN intents i ON i.user_number = u.number AND i.namespace_id = u.namespace_id;
+LEFT JOIN hidden_users h ON h.user_number = u.number AND h.namespace_id = u.namespace_id
+LEFT JOIN visibility_intents i ON i.user_number = u.number AND i.namespace_id = u.namespace_id;
 
 -- name: put_hidden_user
-INSERT INTO hidden (user_number, namespace_id, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO hidden_users (user_number, namespace_id, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;
 
 -- name: delete_hidden_user
 -- The marks stay where the user is hidden still: in the deployment, or in an archive's namespace.
 WITH shown AS (
-    DELETE FROM veiled v USING archives a
+    DELETE FROM hidden_archive_users v USING archived_boards a
     WHERE v.user_number = $1 AND a.id = v.archive_id AND $2 IN (0, a.namespace_id) AND NOT EXISTS (
-        SELECT FROM hidden h
+        SELECT FROM hidden_users h
         WHERE h.user_number = $1 AND h.namespace_id <> $2 AND h.namespace_id IN (0, a.namespace_id)))
-DELETE FROM hidden WHERE user_number = $1 AND namespace_id = $2::int;
+DELETE FROM hidden_users WHERE user_number = $1 AND namespace_id = $2::int;
 
 -- name: share_hidden_archive_users
 -- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
-LOCK TABLE veiled IN ROW EXCLUSIVE MODE;
+LOCK TABLE hidden_archive_users IN ROW EXCLUSIVE MODE;
 
 -- name: hide_user_in_archives
 -- Marks a user in the archives in which they stand, of one namespace or ($2 = 0) of all. O(archives of the user's
 -- namespaces × log n).
-INSERT INTO veiled
-SELECT a.id, $1 FROM standings s JOIN archives a ON a.namespace_id = s.namespace_id
-CROSS JOIN LATERAL (SELECT FROM archived r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
-WHERE s.user_number = $1 AND s."window" = 'all' AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
+INSERT INTO hidden_archive_users
+SELECT a.id, $1 FROM standings s JOIN archived_boards a ON a.namespace_id = s.namespace_id
+CROSS JOIN LATERAL (SELECT FROM archive_rows r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
+WHERE s.user_number = $1 AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
 
 -- name: put_intent
 -- It takes the place of what was wished before, and is open in every partition, or in that of its namespace ($5).
-INSERT INTO intents (user_number, name, version, wish, actor, namespace_id, open)
-SELECT $1, $2, nextval('intent_version'), $3, $4, $5::int, array_agg(partition) FROM partitions
+INSERT INTO visibility_intents (user_number, name, version, desired_state, actor, namespace_id, pending_partitions)
+SELECT $1, $2, nextval('visibility_version'), $3, $4, $5::int, array_agg(partition) FROM partitions
 WHERE $5 = 0 OR partition = (SELECT partition FROM namespaces WHERE id = $5)
 ON CONFLICT (user_number, namespace_id) DO UPDATE
-SET name = excluded.name, version = excluded.version, wish = excluded.wish, actor = excluded.actor, asked_at = now(),
-    open = excluded.open
-RETURNING user_number, name, version, wish, actor, namespace_id, open;
+SET name = excluded.name, version = excluded.version, desired_state = excluded.desired_state, actor = excluded.actor, requested_at = now(),
+    pending_partitions = excluded.pending_partitions
+RETURNING user_number, name, version, desired_state, actor, namespace_id, pending_partitions;
 
 -- name: confirm_intent
 -- In which partitions it came true, unless something else was wished since.
-UPDATE intents SET open = ARRAY(SELECT unnest(open) EXCEPT SELECT unnest($3::smallint[]))
-WHERE user_number = $1 AND version = $2 RETURNING cardinality(open) AS open;
+UPDATE visibility_intents SET pending_partitions = ARRAY(SELECT unnest(pending_partitions) EXCEPT SELECT unnest($3::smallint[]))
+WHERE user_number = $1 AND version = $2 RETURNING cardinality(pending_partitions) AS pending;
 
 -- name: get_open_intents
 -- What some partitions have not confirmed, by version behind one.
-SELECT user_number, name, version, wish, actor, namespace_id, open FROM intents
-WHERE open <> '{}' AND open && $1::smallint[] AND version > $2 AND NOT EXISTS (
-    SELECT FROM namespaces n WHERE n.id = intents.namespace_id AND n.deleted_at IS NOT NULL)
+SELECT user_number, name, version, desired_state, actor, namespace_id, pending_partitions FROM visibility_intents
+WHERE pending_partitions <> '{}' AND pending_partitions && $1::smallint[] AND version > $2 AND NOT EXISTS (
+    SELECT FROM namespaces n WHERE n.id = visibility_intents.namespace_id AND n.deleted_at IS NOT NULL)
 ORDER BY version LIMIT $3;
 
 -- name: get_hiding_intents
 -- What Redis is to know of everybody who is off the boards, page by page, by version; partition: null of all.
-SELECT i.user_number, i.name, i.version, i.wish, i.actor, i.namespace_id, n.partition
-FROM intents i LEFT JOIN namespaces n ON n.id = i.namespace_id
-WHERE i.wish IN ('hide', 'erase') AND n.deleted_at IS NULL AND i.version > $1 ORDER BY i.version LIMIT $2;
+SELECT i.user_number, i.name, i.version, i.desired_state, i.actor, i.namespace_id, n.partition
+FROM visibility_intents i LEFT JOIN namespaces n ON n.id = i.namespace_id
+WHERE i.desired_state IN ('hide', 'erase') AND n.deleted_at IS NULL AND i.version > $1 ORDER BY i.version LIMIT $2;
 
 -- name: get_intent
 -- Whether anything is still wished for a user, or still to be let go of.
-SELECT version, wish FROM intents WHERE user_number = $1 LIMIT 1;
+SELECT version, desired_state FROM visibility_intents WHERE user_number = $1 LIMIT 1;
 
 -- name: get_intents_mark
 -- A mark that changes with every wish for a user, and whether one is open in a partition.
-SELECT coalesce(sum(version), 0) AS mark, coalesce(bool_or($1::smallint = ANY(open)), false) AS open FROM intents;
+SELECT coalesce(sum(version), 0) AS mark, coalesce(bool_or($1::smallint = ANY(pending_partitions)), false) AS is_pending FROM visibility_intents;
 
 -- name: get_boards_of_user
 -- Where a user may stand in some partitions: the windows of each category in which any entry of theirs ever lay, in one
@@ -79,18 +79,18 @@ FROM standings s JOIN namespaces n ON n.id = s.namespace_id
 CROSS JOIN LATERAL (
     SELECT DISTINCT category, unnest(windows) AS at FROM ledger
     WHERE namespace_id = n.id AND user_number = s.user_number) AS l
-WHERE s.user_number = $1 AND s."window" = 'all' AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
+WHERE s.user_number = $1 AND n.deleted_at IS NULL AND n.partition = ANY($2::smallint[])
   AND $3::int IN (0, n.id)
 GROUP BY n.id, l.category ORDER BY n.id, l.category;
 
 -- name: release_shown_users
 -- Who came back a while ago: nothing that was made before is on its way any more, so the state itself may go.
-UPDATE intents SET wish = 'release', open = (
+UPDATE visibility_intents SET desired_state = 'release', pending_partitions = (
     SELECT array_agg(p.partition) FROM partitions p
     WHERE namespace_id = 0 OR p.partition = (SELECT partition FROM namespaces WHERE id = namespace_id))
-WHERE wish = 'unhide' AND open = '{}' AND asked_at < now() - interval '1 hour';
+WHERE desired_state = 'unhide' AND pending_partitions = '{}' AND requested_at < now() - interval '1 hour';
 
 -- name: delete_released_intents
 -- What was let go of everywhere; and what was wished in a namespace that is deleted, whose keys go by themselves.
-DELETE FROM intents i WHERE (wish = 'release' AND open = '{}') OR namespace_id <> 0 AND EXISTS (
+DELETE FROM visibility_intents i WHERE (desired_state = 'release' AND pending_partitions = '{}') OR namespace_id <> 0 AND EXISTS (
     SELECT FROM namespaces n WHERE n.id = i.namespace_id AND n.deleted_at IS NOT NULL);

@@ -1,0 +1,100 @@
+-- depends:
+
+-- The one row of a deployment. erasure_count: how many users were erased; who keeps users' numbers by name forgets them
+-- when it rises.
+CREATE TABLE deployment (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    id text NOT NULL,
+    partitions smallint NOT NULL,
+    erasure_count bigint NOT NULL DEFAULT 0
+);
+
+-- How far each partition's log is in the ledger (epoch, seq), and how far the ledger is in the buckets and the live grants
+-- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger.
+CREATE TABLE partitions (
+    partition smallint PRIMARY KEY,
+    epoch integer NOT NULL DEFAULT 0,
+    seq bigint NOT NULL DEFAULT 0,
+    digest bytea NOT NULL DEFAULT '',
+    opened_at timestamptz,
+    counted_epoch integer NOT NULL DEFAULT 0,
+    counted_seq bigint NOT NULL DEFAULT 0
+);
+
+CREATE SEQUENCE rules_version;
+
+-- latest_acceptable_at: the latest moment that a grant may have, in microseconds since 1970, by all rules before the present
+-- ones. accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 for one without a bound. A retry
+-- is looked up in the ledger by it, for the grant may have come while that was in force. has_user_data: whether anything was
+-- ever kept of a user in this namespace alone; from then on it stays in its partition, for Redis keeps that beside its
+-- boards. created_by: the API key that made it.
+CREATE TABLE namespaces (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    partition smallint NOT NULL,
+    version bigint NOT NULL DEFAULT nextval('rules_version'),
+    rules jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    deleted_at timestamptz,
+    dropped_at timestamptz,
+    latest_acceptable_at bigint NOT NULL DEFAULT 0,
+    has_user_data boolean NOT NULL DEFAULT false,
+    accept_future_max bigint NOT NULL DEFAULT 0,
+    created_by text
+);
+CREATE UNIQUE INDEX namespaces_name ON namespaces (name) WHERE deleted_at IS NULL;
+-- A name's namespaces, deleted ones too.
+CREATE INDEX namespaces_named ON namespaces (name, id);
+CREATE INDEX namespaces_seasons ON namespaces (partition) WHERE rules -> 'seasons' <> '[]' AND deleted_at IS NULL;
+-- What has changed lately is read again and again, and is a small part of all.
+CREATE INDEX namespaces_version ON namespaces (version);
+CREATE INDEX namespaces_deleted ON namespaces (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX namespaces_created_by ON namespaces (created_by) WHERE deleted_at IS NULL;
+
+CREATE FUNCTION accept_future_of(rules jsonb) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN rules IS NULL THEN 0
+        WHEN NOT rules ? 'accept_future' THEN 300000000
+        ELSE coalesce((extract(epoch FROM (rules ->> 'accept_future')::interval) * 1000000)::bigint, 9007199254740992)
+    END
+$$;
+
+CREATE FUNCTION keep_accept_future_max() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.accept_future_max := greatest(NEW.accept_future_max, accept_future_of(NEW.rules));
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER keep_accept_future_max BEFORE INSERT OR UPDATE OF rules ON namespaces
+FOR EACH ROW EXECUTE FUNCTION keep_accept_future_max();
+
+CREATE TABLE api_keys (
+    id text PRIMARY KEY,
+    hash text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
+
+-- Seasons whose beginning is among the events.
+CREATE TABLE opened_seasons (
+    namespace_id integer NOT NULL,
+    season text NOT NULL,
+    PRIMARY KEY (namespace_id, season)
+);
+
+-- The events of a namespace that are not in the ledger: who did what. `body` holds the event's own fields, as a client reads
+-- them. The statement that makes the change writes the row, behind that row's lock: the ids of one namespace are in the
+-- order of their commits.
+CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    namespace_id integer NOT NULL,
+    type text NOT NULL,
+    actor text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    body json NOT NULL DEFAULT '{}'
+);
+-- Each type of a namespace's events in its own stretch, and each actor's: a rare one is found without a walk.
+CREATE INDEX audit_type ON audit (namespace_id, type, id);
+CREATE INDEX audit_actor ON audit (namespace_id, actor, type, id) WHERE actor IS NOT NULL;

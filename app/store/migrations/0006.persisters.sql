@@ -1,0 +1,45 @@
+-- depends: 0005.visibility
+
+-- Each persister has a number of its own. heartbeat_at: its last sign of life.
+CREATE TABLE persisters (
+    number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The persister that holds a partition: nobody else writes its rows. Null: nobody does.
+CREATE TABLE leases (
+    partition smallint PRIMARY KEY,
+    holder integer,
+    taken_at timestamptz
+);
+
+-- Entries that the boards counted and the ledger could not record as what they are: duplicates, and dead letters in the
+-- narrower sense. reason: `duplicate` or `poison`; cause: why; decision: an operator's, `retry` or `drop`; attempts: how
+-- often a retry failed. healed_seq: the entry that took it off the boards or recorded it after all; null while it is open.
+CREATE TABLE dead_letters (
+    partition smallint NOT NULL,
+    epoch integer NOT NULL,
+    seq bigint NOT NULL,
+    reason text NOT NULL,
+    entry bytea NOT NULL,
+    healed_seq bigint,
+    cause text,
+    created_at timestamptz DEFAULT now(),
+    decision text,
+    attempts integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (partition, epoch, seq)
+);
+CREATE INDEX dead_letters_open ON dead_letters (partition) WHERE healed_seq IS NULL;
+CREATE INDEX dead_letters_recent ON dead_letters (partition, created_at) WHERE reason <> 'duplicate';
+CREATE INDEX dead_letters_decided ON dead_letters (partition, seq) WHERE decision IS NOT NULL AND healed_seq IS NULL;
+
+-- Work of the persisters that fails and is tried again: of one partition's ledger, or of one part of it that the rest does
+-- not wait for.
+CREATE TABLE faults (
+    partition smallint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    cause text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (partition, kind, name)
+);

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from .model.address import parse_networks
+from .model.field_problem import explain
 
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
@@ -20,10 +21,12 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a process is told. Times in seconds, sizes in bytes."""
 
-    redis_url: Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://.+")] = "redis://127.0.0.1:6379/0"
-    postgres_url: Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://.+")] = (
-        "postgresql://postgres@127.0.0.1:5432/leaderboard"
+    redis_url: Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://.+", examples=["redis://127.0.0.1:6379/0"])] = (
+        "redis://127.0.0.1:6379/0"
     )
+    postgres_url: Annotated[
+        str, msgspec.Meta(pattern=r"^postgres(ql)?://.+", examples=["postgresql://postgres@127.0.0.1:5432/leaderboard"])
+    ] = "postgresql://postgres@127.0.0.1:5432/leaderboard"
     redis_durability: Literal["always", "everysec", "none"] = "always"
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
@@ -87,9 +90,8 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _named(message: str) -> str:
-    """msgspec's message with the variable in front: its path `$.port` is LEADERBOARD_PORT."""
-    unknown = re.search(r"unknown field `(\w+)`", message)
-    if unknown:
-        return f"LEADERBOARD_{unknown[1].upper()}: there is no such setting"
-    text, _, path = message.partition(" - at `$.")
-    return f"LEADERBOARD_{path.rstrip('`').upper()}: {text}" if path else message
+    """What is wrong with which variable: the field `$.port` is LEADERBOARD_PORT."""
+    field, detail = explain(message, Settings)
+    known = field.removeprefix("$.") in Settings.__struct_fields__
+    name = f"LEADERBOARD_{field.removeprefix('$.').upper()}"
+    return f"{name}: {detail.removesuffix(' or null')}" if known else f"{name}: there is no such setting"

@@ -118,7 +118,7 @@ class NamespaceHandlers:
         if row["has_user_data"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
         reach = max(row["latest_acceptable_at"], latest_acceptable_at(old.rules, now))
-        change = check_change(old.rules, rules, reach)
+        wanted, change = rules, check_change(old.rules, rules, reach)
         if change is not None:
             await self._fence(old)
             if await self._holds_grants(old):
@@ -135,7 +135,7 @@ class NamespaceHandlers:
         )
         if change is not None and rules == old.rules:
             await self._publish(name, publish_calls(namespace))
-            raise rule_locked(change)
+            raise rule_locked(change, old.rules, wanted)
         return namespace, False
 
     def _take_token(self, principal: Principal) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
+from ..model.field_problem import explain
 from .connections import ANSWER, CONNECTION
 
 JSON = "application/json"
@@ -31,9 +32,7 @@ encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _DIGITS_MAX = 9
 # A Decimal is a number too long for MessagePack's own, which would round it.
 encode_msgpack = msgspec.msgpack.Encoder(decimal_format="string").encode
-_PATH = re.compile(r" - at `(\$[^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_MISSING = re.compile(r"missing required field `([^`]*)`")
+_MALFORMED = re.compile(r"(JSON|MessagePack)(?: data)? is malformed: (.*)", re.DOTALL)
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -157,7 +156,8 @@ def decode(decoder: Any, data: Any) -> Any:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise invalid(str(error)) from None
+        field, detail = explain(str(error), decoder.type)
+        raise Invalid(detail, field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(_unreadable(data, error)) from None
     except RecursionError:
@@ -166,24 +166,16 @@ def decode(decoder: Any, data: Any) -> Any:
         raise Invalid(str(error), field="$") from None
 
 
-def invalid(message: str) -> Invalid:
-    """msgspec's message as a problem; its path is the field."""
-    found = _PATH.search(message)
-    field = found[1] if found else "$"
-    text = _PATH.sub("", message)
-    inner = _UNKNOWN.search(text) or _MISSING.search(text)
-    if inner:
-        field = f"{field}.{inner[1]}"
-        text = "there is no such field" if _UNKNOWN.search(text) else "is required"
-    return Invalid(text.replace("Object contains", "contains"), field=field)
-
-
 def _unreadable(data: Any, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "the body is not UTF-8"
-    if "truncated" in str(error) and b"\\ud" in bytes(data).lower():
-        return "a string holds a lone surrogate"
-    return f"the body cannot be read: {error}"
+    text = str(error)
+    if "truncated" in text:
+        if not bytes(data).strip():
+            return "the body is empty"
+        return "a string holds a lone surrogate" if b"\\ud" in bytes(data).lower() else "the body ends too early"
+    malformed = _MALFORMED.fullmatch(text)
+    return f"the body is not {malformed[1]}: {malformed[2]}" if malformed else f"the body cannot be read: {text}"
 
 
 def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:

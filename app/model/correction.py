@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from .entry import LogEntry, labels_of
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
+from .grant_problem import amount_bound, moment_bound
 from .moment import SentMoment
 from .namespace import Namespace
 from .text import check_label
@@ -111,13 +112,13 @@ def apply_edit(
         changes["amount"] = units = amount_units(edit.amount, namespace.rules.scale)
         low, high = namespace.amount_bounds
         if (low is not None and units < low) or (high is not None and units > high):
-            raise AmountRange("the amount lies outside the namespace's amount_min and amount_max", field="$.amount")
+            raise AmountRange(amount_bound(namespace.rules), field="$.amount")
     if not isinstance(edit.granted_at, UnsetType):
         at = _moment(edit.granted_at)
         past, future = namespace.past_micros, namespace.future_micros
         if at != held.granted_at:
             if (past is not None and at < now - past and not backfill) or (future is not None and at > now + future):
-                raise GrantedAtRange("granted_at lies outside accept_past and accept_future", field="$.granted_at")
+                raise GrantedAtRange(moment_bound(namespace, at, now), field="$.granted_at")
             windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
             changes |= {"granted_at": at, "windows": windows, "day": day}
     return msgspec.structs.replace(held, **changes)

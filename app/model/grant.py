@@ -121,7 +121,7 @@ def _number_text(raw: msgspec.Raw) -> str:
     token = bytes(raw)
     if token.isdigit() or (token[:1] in _BEGINNINGS and _JSON_NUMBER.fullmatch(token.decode())):
         return token.decode()
-    raise Invalid("expected a number", field="$.amount")
+    raise Invalid("must be a number", field="$.amount")
 
 
 def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
@@ -129,7 +129,7 @@ def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
     try:
         return msgspec.Raw(repr(_unpack(raw)).encode())
     except msgspec.DecodeError:
-        raise Invalid("expected a number", field="$.amount") from None
+        raise Invalid("must be a number", field="$.amount") from None
 
 
 def granted_micros(sent: msgspec.Raw | msgspec.UnsetType) -> int | None:

@@ -5,7 +5,7 @@ therefore taken as the bytes that were sent, and read here.
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -80,3 +80,19 @@ def _checked(moment: datetime, field: str) -> datetime:
 
 def _not_a_time(field: str) -> Invalid:
     return Invalid("must be an RFC 3339 time with its zone, such as 2026-11-27T09:00:00Z", field=field)
+
+
+def format_span(span: timedelta | None) -> str | None:
+    """ISO 8601 in the largest whole unit of the day's rest: P35D, PT5M, P1DT90S, PT0.000001S."""
+    if span is None:
+        return None
+    days, micros = span.days, (span - timedelta(days=span.days)) // timedelta(microseconds=1)
+    for size, unit in ((3600, "H"), (60, "M")):
+        if micros % (size * 1_000_000) == 0:
+            rest = f"{micros // (size * 1_000_000)}{unit}"
+            break
+    else:
+        rest = f"{micros // 1_000_000}.{micros % 1_000_000:06}".rstrip("0").rstrip(".") + "S"
+    if micros == 0:
+        return f"P{days}D" if days else "PT0S"
+    return f"P{days}DT{rest}" if days else f"PT{rest}"

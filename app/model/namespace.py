@@ -10,7 +10,7 @@ import msgspec
 from .errors import Invalid, RuleLocked
 from .local_days import LocalDays
 from .micros import EARLIEST, LATEST, to_micros
-from .moment import SentMoment, read_moment
+from .moment import SentMoment, format_span, read_moment
 from .periods import Period, Weekday
 from .score import from_units, to_units
 from .stats import Band, check_bands
@@ -129,7 +129,7 @@ def check_rules(rules: Rules) -> Rules:
     for field in ("accept_past", "accept_future"):
         span: timedelta | None = getattr(rules, field)
         if span is not None and not timedelta() <= span <= timedelta(days=36_500):
-            raise Invalid("must lie between PT0S and 100 years", field=f"$.{field}")
+            raise Invalid("must lie from PT0S to P36500D, such as P35D; null for no bound", field=f"$.{field}")
     bounds = [_bound(rules, "amount_min"), _bound(rules, "amount_max")]
     if bounds[0] is not None and bounds[1] is not None and bounds[0] > bounds[1]:
         raise Invalid("must not lie above amount_max", field="$.amount_min")
@@ -194,9 +194,16 @@ def check_change(old: Rules, new: Rules, reach: int) -> str | None:
     return next((field for field in changed if field not in _KEPT or getattr(new, field)), None)
 
 
-def rule_locked(field: str) -> RuleLocked:
-    """The problem for a change of `field` where grants are held."""
-    return RuleLocked("the namespace holds grants", field=f"$.{field}")
+def rule_locked(field: str, old: Rules, new: Rules) -> RuleLocked:
+    """The problem for a change of `field` where grants are held: which value stays, and which was asked for."""
+    before, after = (Namespace(0, "", 0, 0, rules).body()[field] for rules in (old, new))
+    if field == "seasons":
+        changed = next(one["name"] for one in [*before, *after] if not (one in before and one in after))
+        return RuleLocked(f"grants may lie in season {changed!r}: it stays as it is", field="$.seasons")
+    told, asked = (msgspec.json.encode(value).decode() for value in (before, after))
+    detail = f"the namespace holds grants: {field} stays {told}, and the request would set {asked}"
+    hint = "; a rule that is left out takes its default" if getattr(new, field) == getattr(Rules(), field) else ""
+    return RuleLocked(detail + hint, field=f"$.{field}")
 
 
 def partition_of(name: str, group: str | None, partitions: int) -> int:
@@ -298,33 +305,18 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
     def body(self) -> dict[str, Any]:
         """What a client reads: its name, then every rule."""
         rules = msgspec.to_builtins(self.rules)
-        rules["accept_past"], rules["accept_future"] = map(_span, (self.rules.accept_past, self.rules.accept_future))
+        rules["accept_past"], rules["accept_future"] = map(
+            format_span, (self.rules.accept_past, self.rules.accept_future)
+        )
         if self.rules.velocity is not None:
             for told, limit in zip(rules["velocity"], self.rules.velocity, strict=True):
-                told["per"] = _span(limit.per)
+                told["per"] = format_span(limit.per)
         return {"name": self.name, **rules}
 
     @property
     def is_public(self) -> bool:
         """Whether anyone may read and watch it."""
         return self.rules.visibility == "public"
-
-
-def _span(span: timedelta | None) -> str | None:
-    """ISO 8601 in the largest whole unit of the day's rest: P35D, PT5M, P1DT90S, PT0.000001S."""
-    if span is None:
-        return None
-    days, micros = span.days, _micros(span - timedelta(days=span.days))
-    assert micros is not None
-    for size, unit in ((3600, "H"), (60, "M")):
-        if micros % (size * 1_000_000) == 0:
-            rest = f"{micros // (size * 1_000_000)}{unit}"
-            break
-    else:
-        rest = f"{micros // 1_000_000}.{micros % 1_000_000:06}".rstrip("0").rstrip(".") + "S"
-    if micros == 0:
-        return f"P{days}D" if days else "PT0S"
-    return f"P{days}DT{rest}" if days else f"PT{rest}"
 
 
 def _micros(span: timedelta | None) -> int | None:

@@ -25,7 +25,7 @@ def to_units(number: str, scale: int, field: str = "$.amount") -> int:
         else:
             if -UNITS_MAX <= units <= UNITS_MAX:
                 return units
-            raise AmountRange("the amount is beyond ±(10^15 − 1) scaled units", field=field)
+            raise _too_large(scale, field)
     return _decimal_units(number, scale, field)
 
 
@@ -35,16 +35,16 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
     try:
         sign, digits, exponent = Decimal(number).as_tuple()
     except InvalidOperation:
-        raise Invalid("expected a number", field=field) from None
+        raise Invalid("must be a number", field=field) from None
     if not isinstance(exponent, int):
-        raise Invalid("expected a finite number", field=field)
+        raise Invalid("must be a finite number", field=field)
     plain = "".join(map(str, digits)).lstrip("0")
     if not plain:
         return 0
     shift = exponent + scale
     # Bounded here, so a shift beyond the powers of ten held cannot come.
     if len(plain) + shift > 15:
-        raise AmountRange("the amount is beyond ±(10^15 − 1) scaled units", field=field)
+        raise _too_large(scale, field)
     if shift < 0:
         whole, rest = plain[:shift], plain[shift:]
         if len(plain) < -shift or rest.strip("0"):
@@ -52,6 +52,11 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
         plain, shift = whole or "0", 0
     units = int(plain) * _POWERS[shift]
     return -units if sign else units
+
+
+def _too_large(scale: int, field: str) -> AmountRange:
+    most = f"±{from_units(UNITS_MAX, scale):,}"
+    return AmountRange(f"the number lies beyond {most}, all that is kept exactly at scale {scale}", field=field)
 
 
 def from_units(units: int, scale: int) -> int | float:

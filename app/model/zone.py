@@ -12,7 +12,7 @@ _NO_ZONES = {"localtime", "Factory"}
 def check_zone(value: str, field: str) -> None:
     """Invalid unless `value` is an IANA time zone."""
     if value not in _zones():
-        raise Invalid("is not an IANA time zone", field=field)
+        raise Invalid("must be an IANA time zone such as Europe/Berlin", field=field)
 
 
 def known_zone(value: str) -> str:

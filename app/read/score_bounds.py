@@ -17,10 +17,8 @@ def units_of(namespace: Namespace, text: str, field: str) -> int:
         raise Invalid("must be a number", field=field)
     try:
         return to_units(text, namespace.rules.scale, field)
-    except AmountScale:
-        raise Invalid(f"at most {namespace.rules.scale} decimal places are kept here", field=field) from None
-    except AmountRange:
-        raise Invalid("is beyond ±(10^15 − 1) scaled units", field=field) from None
+    except (AmountScale, AmountRange) as problem:
+        raise Invalid(problem.detail, field=field) from None
 
 
 def score_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:

@@ -23,7 +23,8 @@ from ..model.chain import (
 )
 from ..model.correction import CorrectionRequest, GrantState, apply_correction
 from ..model.entry import PlannedEntry
-from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserIsErased, problem_of
+from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserIsErased
+from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace
 from ..model.visibility import is_erased
 from ..store.apply import STALE_USER, Outcome
@@ -249,7 +250,8 @@ class Corrector:
             else:
                 failed.add(step.ask.grant_id)
                 again = outcome.code in ("stale_rules", "grant_conflict", "stale_user", "key_used")
-                results.append(None if again else problem_of(outcome.code, outcome.detail))
+                problem = None if again else grant_problem(entry, outcome.code, outcome.detail, self._clock())
+                results.append(problem)
         return results
 
     async def preview(self, namespace: Namespace, ask: CorrectionRequest) -> dict[str, Any]:

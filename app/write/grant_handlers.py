@@ -33,9 +33,9 @@ from ..model.errors import (
     StoreUnavailable,
     TooLarge,
     Unauthorized,
-    problem_of,
 )
 from ..model.grant import Grant, NamedGrant, msgpack_number
+from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace
 from ..store.apply import STALE_PLAN, Outcome
 from ..store.call_cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
@@ -186,7 +186,7 @@ class GrantHandlers:
         if outcome.code not in ("applied", "quarantined", "duplicate"):
             if outcome.code == "stale_rules":
                 raise StoreUnavailable("the namespace's rules keep changing")
-            raise problem_of(outcome.code, outcome.detail)
+            raise grant_problem(entry, outcome.code, outcome.detail, self._clock())
         namespace = entry.namespace
         return Receipt(
             outcome.code,

@@ -1,0 +1,117 @@
+"""A field that is refused is told what it must be, never how a decoder names its types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.http.bodies import decode
+from app.live.protocol import Message
+from app.model.errors import BadRequest, Invalid
+from app.model.field_problem import explain
+from app.model.grant import Grant
+from app.model.namespace import SentRules
+from app.settings import SettingsError, read_settings
+from app.write.correction_handlers import Correction
+
+EVERY_RULE = ", ".join(SentRules.__struct_fields__)
+SPAN = "an ISO 8601 duration such as P35D or PT5M"
+VIEW = '{"type":"subscribe","id":1,"namespace":"gp","view":'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field", "detail"),
+    [
+        (SentRules, '{"visibility":"open"}', "$.visibility", "must be private or public"),
+        (SentRules, '{"visibility":5}', "$.visibility", "must be private or public"),
+        (SentRules, '{"mode":"off"}', "$.mode", "must be frozen, live or shadow"),
+        (SentRules, '{"scale":7}', "$.scale", "must be an integer from 0 to 6"),
+        (SentRules, '{"scale":"2"}', "$.scale", "must be an integer from 0 to 6"),
+        (SentRules, '{"scale":1e400}', "$.scale", "must be an integer from 0 to 6; this one is too large"),
+        (SentRules, '{"amount_min":"2"}', "$.amount_min", "must be a number or null"),
+        (SentRules, '{"streaks":1}', "$.streaks", "must be true or false"),
+        (SentRules, '{"display_name":5}', "$.display_name", "must be a string or null"),
+        (SentRules, '{"day_starts":"4"}', "$.day_starts", "must be of the form 04:00"),
+        (SentRules, '{"accept_past":5}', "$.accept_past", f"must be {SPAN} or null"),
+        (
+            SentRules,
+            '{"velocity":[{"per":"1d"}]}',
+            "$.velocity[0].per",
+            f"must be {SPAN}",
+        ),
+        (SentRules, '{"velocity":[{}]}', "$.velocity[0].per", "is required"),
+        (SentRules, '{"seasons":5}', "$.seasons", "must be a list"),
+        (SentRules, '{"size":5}', "$.size", f"there is no such field; there are {EVERY_RULE}"),
+        (SentRules, '{"aggregate":5}', "$.aggregate", "there is no such field; did you mean aggregation?"),
+        (SentRules, "[]", "$", "must be an object"),
+        (Grant, '{"grant_id":"a","user_id":"b","amount":1,"meta":[]}', "$.meta", "must be an object or null"),
+        (Grant, '{"grant_id":5}', "$.grant_id", "must be a string"),
+        (list[Correction], '[{"grant_id":"a","op":"undo"}]', "$[0].op", "must be edit, restore or void"),
+        (list[Correction], '[{"grant_id":"a"}]', "$[0].op", "is required: edit, restore or void"),
+        (list[Correction], "{}", "$", "must be a list"),
+        (Message, '{"type":"watch"}', "$.type", "must be auth, subscribe, unsubscribe or ping"),
+        (Message, "{}", "$.type", "is required: auth, subscribe, unsubscribe or ping"),
+        (Message, VIEW + '{"kind":"all"}}', "$.view.kind", "must be top, around, users or stats"),
+        (Message, VIEW + '{"kind":"top","limit":0}}', "$.view.limit", "must be an integer from 1 to 100"),
+        (
+            Message,
+            VIEW + '{"kind":"users","users":[]}}',
+            "$.view.users",
+            "must be a list of 1 to 50 members",
+        ),
+    ],
+)
+def test_says_what_a_field_must_be(kind: Any, body: str, field: str, detail: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        decode(msgspec.json.Decoder(kind), body.encode())
+    assert (refused.value.field, refused.value.detail) == (field, detail)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b'{"grant_id":', "the body ends too early"),
+        (b'{"grant_id":"\\ud800', "a string holds a lone surrogate"),
+        (b"{grant_id}", "the body is not JSON: object keys must be strings (byte 1)"),
+        (b'{"grant_id":"\xff"}', "the body is not UTF-8"),
+    ],
+)
+def test_says_why_a_body_cannot_be_read(body: bytes, detail: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        decode(msgspec.json.Decoder(Grant), body)
+    assert refused.value.detail == detail
+
+
+def test_says_that_a_body_is_no_messagepack() -> None:
+    with pytest.raises(BadRequest, match="the body is not MessagePack: invalid opcode"):
+        decode(msgspec.msgpack.Decoder(Grant), b"\xc1")
+
+
+def test_a_message_about_what_no_type_tells_stays() -> None:
+    assert explain("Number out of range - at `$.odd`", Grant) == ("$.odd", "Number out of range")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        ("PORT", "abc", "must be an integer from 0 to 65535"),
+        ("PORT", "65536", "must be an integer from 0 to 65535"),
+        ("WORKERS", "0", "must be an integer from 1 to 256"),
+        ("SEEN_GENERATION_S", "x", "must be an integer of at least 60"),
+        ("NAMESPACE_LOG_SHARE_MAX", "2", "must be a number above 0, at most 1"),
+        ("CHORES_S", "often", "must be a number from 0.1 to 3600"),
+        ("QUOTAS", "maybe", "must be off or on"),
+        ("METRICS_PORT", "abc", "must be an integer from 0 to 65535"),
+        ("REDIS_URL", "localhost", "must be of the form redis://127.0.0.1:6379/0"),
+        ("POSTGRES_URL", "me:secret@db", "must be of the form postgresql://postgres@127.0.0.1:5432/leaderboard"),
+        ("REDIS_URI", "redis://x", "there is no such setting"),
+    ],
+)
+def test_a_setting_is_told_what_it_must_be(name: str, value: str, detail: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({f"LEADERBOARD_{name}": value})
+    assert str(refused.value) == f"LEADERBOARD_{name}: {detail}"

@@ -27,7 +27,7 @@ from .persist.task_end import cancel_and_wait
 from .persist.worker import Worker
 from .server import UVICORN, from_environment
 from .settings import Settings, SettingsError, read_settings
-from .store.changes import BUMP
+from .store.changes import BUMP_COUNTER
 from .store.namespace_cache import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
 from .tune_gc import tune_gc
@@ -221,7 +221,7 @@ def create_key(
     settings = read_settings()
 
     async def create() -> None:
-        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [BUMP])
+        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [BUMP_COUNTER])
         await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
         await _tell(link, publish_key_calls(record))
 
@@ -244,7 +244,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     settings = read_settings()
 
     async def revoke() -> bool:
-        link = RedisConnection(settings.redis_url, [BUMP])
+        link = RedisConnection(settings.redis_url, [BUMP_COUNTER])
         found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
         await _tell(link, retract_key_calls(key_id))
         return found is not None

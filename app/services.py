@@ -15,15 +15,15 @@ from .settings import Settings
 from .store.apply import APPLY, StorageLimits
 from .store.board_reader import BoardReader
 from .store.boards import READS
-from .store.changes import BUMP, NAME
+from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.ledger import Ledger
-from .store.namespace_cache import PUBLISH, NamespaceCache
-from .store.partitions import PROBE, check_store, probe
+from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
+from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
 from .store.read_batcher import WAIT_S_MAX, ReadBatcher
-from .store.stats_reader import STATS, StatsReader
-from .store.visibility import SET_STATE
+from .store.stats_reader import READ_BOARD_STATS, StatsReader
+from .store.visibility import SET_USER_STATE
 from .write.committer import Committer
 
 
@@ -122,9 +122,9 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         await check_store(connection, settings.redis_durability)
         await probe(connection, partitions)
 
-    reads = [*READS, STATS, PUBLISH, BUMP, NAME, SET_STATE]
+    reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE]
     return RedisConnections(
-        writes=RedisConnection(settings.redis_url, [APPLY, PROBE], check),
+        writes=RedisConnection(settings.redis_url, [APPLY, CHECK_ACL], check),
         reads=RedisConnection(settings.redis_url, reads, timeout_s=WAIT_S_MAX),
         checks=RedisConnection(settings.redis_url, []),
     )

@@ -10,12 +10,12 @@ from ..drivers.redis import Call, RedisConnection, RedisRefused
 from ..model.profile import NamespaceProfile
 from ..settings import Settings
 from ..store import fields, keys
-from ..store.changes import BUMP, NAME
-from ..store.namespace_cache import PUBLISH, namespace_from_row, publish_calls
-from ..store.partitions import OPEN, Deployment, open_partitions, read_deployment, write_deployment
+from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
+from ..store.namespace_cache import SET_IF_NEWER, namespace_from_row, publish_calls
+from ..store.partitions import INIT_PARTITION, Deployment, open_partitions, read_deployment, write_deployment
 from ..store.profile_cache import erased_call, name_call, own_name_call, tell_named
 from ..store.rules_lock import release_stale
-from ..store.visibility import SET_STATE, intent_from_row, state_call
+from ..store.visibility import SET_USER_STATE, intent_from_row, state_call
 from .profile_handlers import profile_from_row
 
 #: Profiles that are sent to Redis at a time: some ms of it.
@@ -29,7 +29,9 @@ async def migrate(settings: Settings) -> int:
     schema.migrate(settings.postgres_url)
     postgres, link = (
         Postgres(settings.postgres_url),
-        RedisConnection(settings.redis_url, [OPEN, PUBLISH, BUMP, NAME, SET_STATE]),
+        RedisConnection(
+            settings.redis_url, [INIT_PARTITION, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE]
+        ),
     )
     try:
         deployment = await _agree(postgres, link, settings)

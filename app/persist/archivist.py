@@ -25,7 +25,7 @@ from .ledger_session import LedgerOffset, LedgerSession
 
 log = structlog.get_logger()
 
-ARCHIVE = load("evict_archived_window")
+EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 #: Seconds that one pass over a partition's archives may take: then the next has its turn.
 PASS_S = 0.5
 #: Seconds between two looks for archives that are to be made or to follow.
@@ -237,7 +237,9 @@ async def _publish(
     gone = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden]
     told = [part for entry in versions.items() for part in entry]
-    await _ask(link, evalsha(ARCHIVE, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *told]))
+    await _ask(
+        link, evalsha(EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *told])
+    )
 
 
 async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:

@@ -8,7 +8,7 @@ from ..store import fields, keys
 from ..store.partitions import read_head
 from .ledger_session import LedgerOffset
 
-ROTATE = load("rotate_dedup")
+ROTATE_DEDUP = load("rotate_dedup")
 
 
 async def maintain(link: RedisConnection, p: int, offset: LedgerOffset, settings: Settings) -> None:
@@ -19,6 +19,6 @@ async def maintain(link: RedisConnection, p: int, offset: LedgerOffset, settings
     generation_us = settings.seen_generation_s * 1_000_000
     names = [keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)]
     bounds: Call = [head.epoch, head.generations, generation_us, settings.seen_generation_entries_max]
-    await ask(link, evalsha(ROTATE, names, bounds))
+    await ask(link, evalsha(ROTATE_DEDUP, names, bounds))
     seq = await ask(link, ("HGET", keys.meta(p), fields.SEQ))
     PERSIST_LAG.labels(str(p)).set(int(seq) - offset.seq)

@@ -17,7 +17,7 @@ from .lease import Lease
 
 log = structlog.get_logger()
 
-FLUSH = load("advance_flushed")
+ADVANCE_FLUSHED = load("advance_flushed")
 #: Seconds after which a partition without new rows is told again: a refused telling costs writers no more than that.
 TELL_S = 1.0
 
@@ -44,7 +44,7 @@ class Flusher:
         calls = []
         for p, lease in told.items():
             args = [lease.offset.epoch, lease.offset.seq, *lease.tail_begin(self._tail_s)]
-            calls.append(evalsha(FLUSH, [keys.meta(p), keys.log(p)], args))
+            calls.append(evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], args))
         for (p, lease), reply in zip(told.items(), await self._link.run(calls), strict=True):
             if isinstance(reply, Exception):
                 self._refuse(p, str(reply))

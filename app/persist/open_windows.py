@@ -11,7 +11,7 @@ from ..store.boards import base_of
 from ..store.namespace_fields import fields_of
 from .ledger_row import LedgerRow
 
-ARCHIVE = load("evict_archived_window")
+EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 
 #: Windows that are kept in mind, some 100 MB: beyond them all are forgotten and asked for anew.
 WINDOWS_MAX = 1_000_000
@@ -77,7 +77,7 @@ async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
     for window in left:
         names = [part for board in boards[window] for part in (board, 0)]
         namespace_key = keys.namespace(namespace.partition, namespace.id)
-        (reply,) = await link.run([evalsha(ARCHIVE, [namespace_key], [window, 0, *names])])
+        (reply,) = await link.run([evalsha(EVICT_ARCHIVED_WINDOW, [namespace_key], [window, 0, *names])])
         if isinstance(reply, Exception):
             raise RedisRefused(str(reply))
     return boards.keys() - closed.keys()

@@ -14,7 +14,7 @@ from ..store import apply, fields, keys
 from ..store.apply import CallRefused, Outcome
 from ..store.partitions import read_head
 from ..store.profile_cache import forget_name_call, forget_own_name_call
-from ..store.visibility import FORGET, clear_state_call, intent_from_row, move, plan, state_call
+from ..store.visibility import DELETE_USER_VALUES, clear_state_call, intent_from_row, move, plan, state_call
 from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
 from .ledger_session import LedgerOffset, LedgerSession
@@ -106,7 +106,7 @@ class VisibilityWorker:
             return False  # Their keys go first.
         for ns in {entry.namespace.id for entry in entries}:
             gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.namespace(p, ns)]
-            await self._call(evalsha(FORGET, gone, []))
+            await self._call(evalsha(DELETE_USER_VALUES, gone, []))
         return True
 
     async def _submit(self, p: int, entries: list[PlannedEntry], offset: LedgerOffset) -> list[Outcome]:

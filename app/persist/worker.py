@@ -13,17 +13,17 @@ from ..drivers.scripts import Script
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import APPLY, CallRefused
-from ..store.changes import BUMP, NAME
-from ..store.namespace_cache import PUBLISH
+from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
+from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import read_head
-from ..store.visibility import CLEAR_STATE, FORGET, SET_STATE
-from .archivist import ARCHIVE, Archivist
+from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
+from .archivist import EVICT_ARCHIVED_WINDOW, Archivist
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .bucket_schedule import BucketSchedule
-from .chores import ROTATE
+from .chores import ROTATE_DEDUP
 from .drift import DriftCheck
 from .faults import EVERYWHERE, LEDGER, LOG, Faults, WorkUnit
-from .flusher import FLUSH, Flusher
+from .flusher import ADVANCE_FLUSHED, Flusher
 from .heartbeat import beat
 from .lease import Lease
 from .leases import Superseded
@@ -38,7 +38,16 @@ from .task_end import cancel_and_wait
 
 log = structlog.get_logger()
 
-SCRIPTS: Sequence[Script] = (ROTATE, PUBLISH, BUMP, NAME, SET_STATE, CLEAR_STATE, FORGET, ARCHIVE)
+SCRIPTS: Sequence[Script] = (
+    ROTATE_DEDUP,
+    SET_IF_NEWER,
+    BUMP_COUNTER,
+    WRITE_PROFILE,
+    SET_USER_STATE,
+    CLEAR_USER_STATE,
+    DELETE_USER_VALUES,
+    EVICT_ARCHIVED_WINDOW,
+)
 
 #: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
 BLOCK_MS = 1_000
@@ -81,7 +90,9 @@ class Worker:
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
-        self._links = [connect(scripts) for scripts in ([], [FLUSH], SCRIPTS, [APPLY], [ARCHIVE])]
+        self._links = [
+            connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW])
+        ]
         self._log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
         self._partitions = partitions
         self._leases: dict[int, Lease] = {}

@@ -11,17 +11,26 @@ from ..model.namespace import Namespace
 from ..model.streak import Days, days_of
 from . import fields, keys
 
-BOARD = load("read_board")
-PICK = load("read_board_sample")
-PLACE = load("project_rank")
-SCORE = load("rank_score")
-STANDING = load("read_user_ranks")
-TOTALS = load("read_user_totals")
-USERS = load("read_user_activity")
-VERSIONS = load("read_board_versions")
+READ_BOARD = load("read_board")
+READ_BOARD_SAMPLE = load("read_board_sample")
+PROJECT_RANK = load("project_rank")
+RANK_SCORE = load("rank_score")
+READ_USER_RANKS = load("read_user_ranks")
+READ_USER_TOTALS = load("read_user_totals")
+READ_USER_ACTIVITY = load("read_user_activity")
+READ_BOARD_VERSIONS = load("read_board_versions")
 #: Beginnings of a user's fields that are no balances.
 _NO_BALANCES = (fields.VELOCITY, fields.HIDDEN_SCORE, fields.TIME)
-READS = (BOARD, PICK, PLACE, SCORE, STANDING, TOTALS, USERS, VERSIONS)
+READS = (
+    READ_BOARD,
+    READ_BOARD_SAMPLE,
+    PROJECT_RANK,
+    RANK_SCORE,
+    READ_USER_RANKS,
+    READ_USER_TOTALS,
+    READ_USER_ACTIVITY,
+    READ_BOARD_VERSIONS,
+)
 
 
 def base_of(board: str) -> str:
@@ -82,7 +91,7 @@ def board_call(
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     kept = int(rules.ranking == "dense")
-    script = PICK if view[0] in ("percentile", "random", "bands") else BOARD
+    script = READ_BOARD_SAMPLE if view[0] in ("percentile", "random", "bands") else READ_BOARD
     return evalsha(script, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
 
 
@@ -91,7 +100,7 @@ def score_call(namespace: Namespace, window: str, units: int, ranking: str | Non
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
     return evalsha(
-        SCORE, names, [window, ranking or rules.ranking, int(rules.ranking == "dense"), namespace.sign * units]
+        RANK_SCORE, names, [window, ranking or rules.ranking, int(rules.ranking == "dense"), namespace.sign * units]
     )
 
 
@@ -142,7 +151,7 @@ def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
         windows = [window for _, window in run]
         spaces.append(keys.namespace(partition, namespace_id))
         args += [len(windows), *windows]
-    return evalsha(VERSIONS, [keys.meta(partition), *spaces], args)
+    return evalsha(READ_BOARD_VERSIONS, [keys.meta(partition), *spaces], args)
 
 
 def read_versions(reply: Any) -> tuple[int, list[int]]:
@@ -157,7 +166,7 @@ def user_ranks_call(namespace: Namespace, user: str, windows: Sequence[str]) -> 
     p, ns = namespace.partition, namespace.id
     boards = (key for window in windows for key in (keys.board(p, ns, window), *_extra_keys(p, ns, window)))
     names = (keys.balances(p, ns) + user, keys.days(p, ns) + user, keys.meta(p), *boards)
-    return evalsha(STANDING, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
+    return evalsha(READ_USER_RANKS, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
 
 
 def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[UserRank | None]]:
@@ -183,7 +192,7 @@ def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, li
 def totals_call(namespace: Namespace, users: Sequence[str], fields_max: int) -> Call:
     """What many users have, of as many as have so many fields together, at least one. O(fields)."""
     p, prefix = namespace.partition, keys.balances(namespace.partition, namespace.id)
-    return evalsha(TOTALS, [keys.meta(p), *(prefix + user for user in users)], [fields_max])
+    return evalsha(READ_USER_TOTALS, [keys.meta(p), *(prefix + user for user in users)], [fields_max])
 
 
 def read_totals(reply: Any) -> list[dict[str, int]]:
@@ -197,7 +206,9 @@ def project_ranks_call(namespace: Namespace, user: str, units: Sequence[int]) ->
     """The ranks that some scores have for a user, or would have, on the `all` board. O(log² n) each."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, "all"), keys.meta(p), *_extra_keys(p, ns, "all"))
-    return evalsha(PLACE, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)])
+    return evalsha(
+        PROJECT_RANK, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)]
+    )
 
 
 def read_projected_ranks(reply: Any) -> list[int]:
@@ -217,7 +228,9 @@ def activity_call(namespace: Namespace, users: Sequence[str], days: bool) -> Cal
     """Many users' activity, with or without days. O(users), with days O(their years)."""
     p, ns = namespace.partition, namespace.id
     prefixes = (keys.balances(p, ns), keys.days(p, ns)) if days else (keys.balances(p, ns),)
-    return evalsha(USERS, [keys.meta(p), *(prefix + user for prefix in prefixes for user in users)], [int(days)])
+    return evalsha(
+        READ_USER_ACTIVITY, [keys.meta(p), *(prefix + user for prefix in prefixes for user in users)], [int(days)]
+    )
 
 
 def read_activity(reply: Any) -> list[Activity]:

@@ -16,10 +16,10 @@ from . import fields, keys
 #: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
 KEPT_MAX = 512
 
-BUMP = load("bump_counter")
-NAME = load("write_profile")
+BUMP_COUNTER = load("bump_counter")
+WRITE_PROFILE = load("write_profile")
 #: A change without a name: every process drops all that it keeps of namespaces and keys.
-ALL_CHANGED: Call = evalsha(BUMP, [keys.DEPLOYMENT], [fields.CHANGES])
+ALL_CHANGED: Call = evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES])
 
 _NAMESPACE, _KEY = "n", "k"
 
@@ -62,14 +62,14 @@ def key_changed(key_id: str) -> Call:
 
 
 def _changed(what: str) -> Call:
-    return evalsha(BUMP, [keys.DEPLOYMENT], [fields.CHANGES, KEPT_MAX, what])
+    return evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES, KEPT_MAX, what])
 
 
 def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
     """The call that writes what a user is called, and tells every process of it: both or neither. value: `<version>`
     and a profile; empty: it is taken away. erased: with which version; of a profile, up to which one the caller knew of
     erasures before it read that. It answers −1 where the user may have been erased since."""
-    return evalsha(NAME, [key, counted_in], [user, value, field, KEPT_MAX, erased])
+    return evalsha(WRITE_PROFILE, [key, counted_in], [user, value, field, KEPT_MAX, erased])
 
 
 def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = fields.CHANGES) -> Call | None:

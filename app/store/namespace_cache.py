@@ -15,7 +15,7 @@ from ..model.text import NAMESPACE_NAME
 from . import fields, keys
 from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_changed
 
-PUBLISH = load("set_if_newer")
+SET_IF_NEWER = load("set_if_newer")
 #: Namespaces, and API keys, that a process keeps.
 CACHED_MAX = 50_000
 #: Names that a process keeps of which there is no namespace.
@@ -194,7 +194,7 @@ def publish_calls(namespace: Namespace) -> list[Call]:
     """The calls that make a namespace known to every process; a later version stays."""
     text = f"{namespace.version} ".encode() + _encode(namespace)
     return [
-        evalsha(PUBLISH, [keys.DIRECTORY], [namespace.name, text]),
+        evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, text]),
         version_call(namespace.partition, namespace.id, namespace.version),
         namespace_changed(namespace.name),
     ]
@@ -202,13 +202,13 @@ def publish_calls(namespace: Namespace) -> list[Call]:
 
 def version_call(partition: int, namespace_id: int, version: int) -> Call:
     """The call from which on a partition takes plans by this version of a namespace's rules alone."""
-    return evalsha(PUBLISH, [keys.rules(partition)], [str(namespace_id), str(version)])
+    return evalsha(SET_IF_NEWER, [keys.rules(partition)], [str(namespace_id), str(version)])
 
 
 def retract_calls(name: str, namespace_id: int, partition: int, version: int) -> list[Call]:
     """The calls that make a deleted namespace unknown: plans made for it are refused."""
     return [
-        evalsha(PUBLISH, [keys.DIRECTORY], [name, f"{version} null"]),
+        evalsha(SET_IF_NEWER, [keys.DIRECTORY], [name, f"{version} null"]),
         version_call(partition, namespace_id, version),
         namespace_changed(name),
     ]

@@ -8,8 +8,8 @@ from ..drivers.scripts import load
 from . import fields, keys
 from .apply import CallRefused, PartitionHead
 
-OPEN = load("init_partition")
-PROBE = load("check_acl")
+INIT_PARTITION = load("init_partition")
+CHECK_ACL = load("check_acl")
 #: How Redis is laid out. 3: fields and keys have the names in fields.py and keys.py.
 FORMAT = 3
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
@@ -69,7 +69,7 @@ async def write_deployment(link: RedisConnection, deployment: Deployment) -> Non
 
 async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:
     """Creates the heads of partitions that have none; one that has stays as it is."""
-    for reply in await link.run([evalsha(OPEN, [keys.meta(p)], [FORMAT]) for p in partitions]):
+    for reply in await link.run([evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]):
         if isinstance(reply, Exception):
             raise RedisRefused(f"Redis refuses to open a partition: {reply}")
 
@@ -131,7 +131,7 @@ async def _check_info(link: RedisConnection, durability: str) -> None:
 async def probe(link: RedisConnection, partitions: int) -> None:
     """Runs every command of the scripts on every kind of key; RedisRefused names what an ACL denies."""
     named = [_probe_keys(p) for p in range(partitions)]
-    for names, reply in zip(named, await link.run([evalsha(PROBE, names, []) for names in named]), strict=True):
+    for names, reply in zip(named, await link.run([evalsha(CHECK_ACL, names, []) for names in named]), strict=True):
         if isinstance(reply, Exception):
             raise RedisRefused(f"Redis refuses EVALSHA on {await _denied(link, names)}: {reply}")
         if reply != b"ok":

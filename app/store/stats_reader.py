@@ -14,7 +14,7 @@ from . import keys
 from .boards import check_opened, is_archived
 from .read_batcher import ReadBatcher
 
-STATS = load("read_board_stats")
+READ_BOARD_STATS = load("read_board_stats")
 
 #: Sums over archives that run at a time, for others need Postgres, too; and those that wait, as many as two requests
 #: may ask for.
@@ -123,7 +123,7 @@ def stats_call(
     if _adds_up(namespace, bounds):
         names.append(keys.sum_tree(p, ns, board))
     how = (namespace.rules.order, int(percents.between), *percents.shares)
-    return evalsha(STATS, names, [board, *_keys(namespace, bounds), bins, *how])
+    return evalsha(READ_BOARD_STATS, names, [board, *_keys(namespace, bounds), bins, *how])
 
 
 def _has_both(namespace: Namespace, bounds: ScoreBounds) -> bool:

@@ -9,7 +9,7 @@ from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX
 from . import fields, keys
 
-TREE = load("check_sum_tree")
+CHECK_SUM_TREE = load("check_sum_tree")
 
 BROKEN = fields.BROKEN.encode()
 LEAF, FAN, LEVELS = 8, 64, 8
@@ -46,4 +46,4 @@ def keys_of(node: int) -> tuple[int, int]:
 def tree_call(namespace: Namespace, board: str, nodes: Iterable[int]) -> Call:
     """Those of some nodes that are not what lies below them: node, sum, what it should be. O(nodes × log n)."""
     p, ns = namespace.partition, namespace.id
-    return evalsha(TREE, [keys.board(p, ns, board), keys.sum_tree(p, ns, board)], list(nodes))
+    return evalsha(CHECK_SUM_TREE, [keys.board(p, ns, board), keys.sum_tree(p, ns, board)], list(nodes))

@@ -21,7 +21,9 @@ from .apply import Outcome
 from .call_cost import portions
 from .namespace_cache import namespace_from_row
 
-SET_STATE, CLEAR_STATE, FORGET = load("set_user_state"), load("clear_user_state"), load("delete_user_values")
+SET_USER_STATE = load("set_user_state")
+CLEAR_USER_STATE = load("clear_user_state")
+DELETE_USER_VALUES = load("delete_user_values")
 
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 Submit = Callable[[int, list[PlannedEntry]], Awaitable[list[Outcome]]]
@@ -45,12 +47,12 @@ def state_call(p: int, intent: VisibilityIntent, sure: bool = False) -> Call:
     """The call from which on a partition knows; a later state stays. sure: the caller just read that this is wished;
     else −1 is answered where it may be a wish of before the partition let go of somebody: an erased name stays away."""
     args: Call = [intent.name, intent.version, STATES[intent.desired_state], int(sure)]
-    return evalsha(SET_STATE, _state_keys(p, intent), args)
+    return evalsha(SET_USER_STATE, _state_keys(p, intent), args)
 
 
 def clear_state_call(p: int, intent: VisibilityIntent) -> Call:
     """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
-    return evalsha(CLEAR_STATE, _state_keys(p, intent), [intent.name, intent.version])
+    return evalsha(CLEAR_USER_STATE, _state_keys(p, intent), [intent.name, intent.version])
 
 
 def _state_keys(p: int, intent: VisibilityIntent) -> list[str]:

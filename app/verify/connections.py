@@ -10,8 +10,8 @@ import asyncpg
 
 from ..drivers.postgres import connect, queries
 from ..drivers.redis import RedisConnection
-from ..store.sum_tree import TREE
-from .redis_values import CELLS
+from ..store.sum_tree import CHECK_SUM_TREE
+from .redis_values import DUMP_USERS
 
 #: Seconds that a verification waits for a partition's ledger to reach a seq; after them it tells that no persister
 #: follows.
@@ -40,7 +40,7 @@ class StoreConnections:
         """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
         settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
         connection = await connect(postgres_url, QUERY_S_MAX, settings, QUERY_S_MAX)
-        return cls(connection, RedisConnection(redis_url, [CELLS, TREE], timeout_s=REDIS_S_MAX))
+        return cls(connection, RedisConnection(redis_url, [DUMP_USERS, CHECK_SUM_TREE], timeout_s=REDIS_S_MAX))
 
     async def close(self) -> None:
         """Drops both."""

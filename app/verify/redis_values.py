@@ -21,7 +21,7 @@ from ..store.boards import base_of
 from ..store.stats_reader import kept_sums
 from ..store.sum_tree import TOP_NODES, integer_of
 
-CELLS = load("dump_users")
+DUMP_USERS = load("dump_users")
 
 #: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
 ROUNDS_MAX = 20
@@ -118,7 +118,7 @@ def values_call(namespace: Namespace, kept: BoardNames, names: Sequence[str]) ->
     users = [keys.balances(p, ns) + name for name in names]
     users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
     has = [int(dated), int(dense), int(timed), int(rules.streaks)]
-    return evalsha(CELLS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
+    return evalsha(DUMP_USERS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
 
 
 def parse_values(namespace: Namespace, kept: BoardNames, count: int, reply: list[Any]) -> list[UserValues]:

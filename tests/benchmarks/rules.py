@@ -18,7 +18,7 @@ from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.store import apply, keys
 from app.store.apply import APPLY, PartitionHead
-from app.store.partitions import OPEN
+from app.store.partitions import INIT_PARTITION
 
 USERS = 100_000
 BATCH = 500
@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self, valkey: ValkeyProcess) -> None:
         self.store: Any = redis.Redis.from_url(valkey.url)
-        self.store.eval(OPEN.source, 1, keys.meta(P), 1)
+        self.store.eval(INIT_PARTITION.source, 1, keys.meta(P), 1)
         self._sha = self.store.script_load(APPLY.source)
         self._seq = 0
         self._ids = 0

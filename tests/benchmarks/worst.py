@@ -34,8 +34,8 @@ from app.store import apply, fields, keys
 from app.store.apply import APPLY, PartitionHead
 from app.store.boards import READS, activity_call, board_call, totals_call, user_ranks_call
 from app.store.call_cost import CALL_ENTRIES_MAX, portions, write_cost
-from app.store.partitions import OPEN
-from app.store.stats_reader import STATS, ScoreBounds, stats_call
+from app.store.partitions import INIT_PARTITION
+from app.store.stats_reader import READ_BOARD_STATS, ScoreBounds, stats_call
 
 USERS = 100_000
 TIMES = 20
@@ -61,7 +61,7 @@ class Store:
 
     def __init__(self, valkey: ValkeyProcess) -> None:
         self.direct: Any = redis.Redis.from_url(valkey.url, socket_timeout=120)
-        self.direct.eval(OPEN.source, 1, keys.meta(P), 1)
+        self.direct.eval(INIT_PARTITION.source, 1, keys.meta(P), 1)
         self._sha = self.direct.script_load(APPLY.source)
         self._pid = self.direct.info("server")["process_id"]
         self._spaces = self._ids = 0
@@ -255,7 +255,7 @@ def main() -> None:
                     pairs.append(store.run(entries, atomic))
                 wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
                 told.append((median(wall), max(wall), median(cpu), median(sizes), median(costs) / 1_000, name))
-            for script in (*READS, STATS):
+            for script in (*READS, READ_BOARD_STATS):
                 store.direct.script_load(script.source)
             for name, make_call in reads(plain, heavy).items():
                 pairs = [store.read(make_call()) for _ in range(TIMES)]

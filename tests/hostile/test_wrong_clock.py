@@ -17,7 +17,7 @@ from app.drivers.postgres import Postgres, queries
 from app.drivers.redis import RedisConnection
 from app.model.micros import from_micros, now_micros
 from app.model.namespace import SentRules, read_rules
-from app.persist.archivist import ARCHIVE
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.persist.bucket_schedule import BucketSchedule
 from app.persist.clocks import ClockSkewed
 from app.persist.faults import Faults
@@ -46,7 +46,7 @@ def test_no_running_window_is_sealed_by_a_clock_that_is_ahead(live_server: Any, 
 
     async def seal() -> None:
         session = await LedgerSession.connect(live_server.postgres.url)
-        link = RedisConnection(live_server.valkey.url, [APPLY, ARCHIVE])
+        link = RedisConnection(live_server.valkey.url, [APPLY, EVICT_ARCHIVED_WINDOW])
         try:
             sealer = WindowCloser(OpenWindows())
             offsets = {p: await session.offset(p) for p in range(16)}
@@ -85,7 +85,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
 
     async def work() -> None:
         session = await LedgerSession.connect(live_server.postgres.url)
-        link = RedisConnection(live_server.valkey.url, [APPLY, ARCHIVE])
+        link = RedisConnection(live_server.valkey.url, [APPLY, EVICT_ARCHIVED_WINDOW])
         faults, name = Faults(), f"clock of persister {session.leases.number} "
 
         async def clocked(ahead_s: int) -> list[str]:

@@ -14,7 +14,7 @@ from app.embedded import ValkeyProcess, free_port
 from app.persist import namespace_dropper
 from app.persist.namespace_dropper import NamespaceDropper
 from app.store import keys
-from app.store.namespace_cache import PUBLISH
+from app.store.namespace_cache import SET_IF_NEWER
 
 NAMES = ["otter", "a:b", "*", "[x]?", "b:8:all", "7", "d/é"]
 
@@ -57,7 +57,7 @@ class Store:
 
     def __init__(self, client: redis.Redis, url: str) -> None:
         self.client = client
-        self.link = RedisConnection(url, [PUBLISH])
+        self.link = RedisConnection(url, [SET_IF_NEWER])
         self.calls: list[Any] = []
         run = self.link.run
 

@@ -15,7 +15,7 @@ import redis
 from app.drivers.redis import Call, RedisConnection
 from app.model.profile import NamespaceProfile, Profile
 from app.store import keys
-from app.store.changes import NAME as NAME_SCRIPT
+from app.store.changes import WRITE_PROFILE
 from app.store.profile_cache import name_call, own_name_call
 from tests.conftest import Stack
 
@@ -234,7 +234,7 @@ def test_a_profile_that_is_still_to_be_shown_does_not_bring_a_name_back(own_stac
         ]
 
         async def write() -> list[Any]:
-            link = RedisConnection(own_stack.valkey.url, [NAME_SCRIPT])
+            link = RedisConnection(own_stack.valkey.url, [WRITE_PROFILE])
             try:
                 return await link.run(late)
             finally:

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.drivers.scripts import Script
 from app.live.hub import TICK_S
 from app.store import keys
-from app.store.boards import BOARD, VERSIONS
+from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.namespace_cache import parse_published
 from tests.integration.sockets import closed, grant, hear, hear_nothing, key, public, say, subscribe, unpacked
 
@@ -134,7 +134,7 @@ def test_a_tick_costs_what_changed_not_what_is_watched(
         assert namespace is not None
         at = namespace.partition, namespace.id
         with store.monitor() as reads, store.monitor() as questions:
-            ticks = [tick or 0 for tick in islice(calls(questions, VERSIONS, keys.namespace(*at)), 10)]
+            ticks = [tick or 0 for tick in islice(calls(questions, READ_BOARD_VERSIONS, keys.namespace(*at)), 10)]
             # The next tick begins so long after the answer to the last: whatever else the machine does, no earlier.
             assert min(after - before for before, after in pairwise(ticks)) > 0.9 * TICK_S, "one question a tick"
             store.echo("unchanged")
@@ -142,7 +142,7 @@ def test_a_tick_costs_what_changed_not_what_is_watched(
             for _ in range(40):
                 assert hear(socket)["type"] == "delta"
             store.echo("changed")
-            read = calls(reads, BOARD, keys.board(*at, "all"))
+            read = calls(reads, READ_BOARD, keys.board(*at, "all"))
             assert list(takewhile(bool, read)) == [], "an unchanged board is not read"
             assert len(list(takewhile(bool, read))) == 1, "one read at the largest limit"
 

@@ -10,7 +10,7 @@ import pytest
 from app.model.namespace import Namespace
 from app.read.totals import FIELDS_A_CALL_MAX, totals_of
 from app.store import keys
-from app.store.boards import TOTALS
+from app.store.boards import READ_USER_TOTALS
 from app.store.namespace_cache import parse_published
 
 
@@ -62,7 +62,7 @@ class Counting:
     def __init__(self, direct: Any) -> None:
         self._direct = direct
         self.told: list[int] = []
-        direct.script_load(TOTALS.source)
+        direct.script_load(READ_USER_TOTALS.source)
 
     async def call(self, call: Any, weight: int = 1) -> Any:
         reply = self._direct.execute_command(*call)

@@ -19,7 +19,7 @@ from app.model.micros import from_micros
 from app.model.namespace import Namespace, Rules
 from app.store import apply, keys
 from app.store.apply import Outcome, PartitionHead, StorageLimits
-from app.store.partitions import OPEN
+from app.store.partitions import INIT_PARTITION
 
 NOW = 1_700_000_000_000_000
 P = 3
@@ -36,7 +36,7 @@ class Partition:
         self.space = Namespace(7, "race", P, 1, Rules())
         self.head = PartitionHead(1, "1", 0, (0, 0, b""))
         store.hset(keys.rules(P), "7", "1")
-        self.eval(OPEN, [keys.meta(P)], [1])
+        self.eval(INIT_PARTITION, [keys.meta(P)], [1])
 
     def eval(self, script: Script, names: list[str], args: list[Any]) -> Any:
         return self.store.eval(script.source, len(names), *names, *args)

@@ -14,7 +14,7 @@ from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
 from app.model.stats import ScoreSums
 from app.model.visibility import ERASE, HIDE, UNHIDE
-from app.persist.archivist import ARCHIVE
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.stats_reader import ALL_SCORES, ScoreBounds
 from app.store.sum_tree import FAN, LEAF, LEVELS
@@ -138,6 +138,6 @@ def test_an_archived_board_leaves_its_tree(partition: Any) -> None:
     assert partition.codes(back) == ["applied"]
     assert tree(partition, DAY) == planted_tree([3], 1)
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree)]
-    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     partition.call(replace(partition.entry("more"), ops="b"))
     assert (tree(partition, DAY), tree(partition, "all")) == ({}, planted_tree([8], 1))

@@ -15,10 +15,10 @@ from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
 from app.model.stats import PERCENTS, Percentiles, ScoreSums, Statistics, parse_percentile_list
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
-from app.persist.archivist import ARCHIVE
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
-from app.store.stats_reader import ALL_SCORES, STATS, ScoreBounds, read_stats, stats_call
-from app.store.visibility import SET_STATE, state_call
+from app.store.stats_reader import ALL_SCORES, READ_BOARD_STATS, ScoreBounds, read_stats, stats_call
+from app.store.visibility import SET_USER_STATE, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -35,7 +35,9 @@ def stats(
     percents: Percentiles = PERCENTS,
 ) -> Statistics:
     call: list[Any] = list(stats_call(partition.space, board, bounds, bins, percents))
-    return read_stats(partition.eval(STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign, percents)
+    return read_stats(
+        partition.eval(READ_BOARD_STATS, call[3 : 3 + call[2]], call[3 + call[2] :]), partition.space.sign, percents
+    )
 
 
 def scores(partition: Any, board: str = "all") -> list[int]:
@@ -49,7 +51,7 @@ def sums(held: list[int]) -> ScoreSums:
 
 def veil(partition: Any, version: int, user: str, desired_state: str) -> None:
     call: list[Any] = list(state_call(P, VisibilityIntent(1, user, version, desired_state, None)))
-    partition.eval(SET_STATE, call[3 : 3 + call[2]], call[3 + call[2] :])
+    partition.eval(SET_USER_STATE, call[3 : 3 + call[2]], call[3 + call[2] :])
     entries = list(
         visibility_entries(partition.space, VisibilityIntent(1, user, version, desired_state, None), WINDOWS)
     )
@@ -161,7 +163,7 @@ def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
     assert partition.codes(back, passes) == ["applied", "applied"]
     assert (stats(partition, DAY).sums, stats(partition).sums) == (ScoreSums(3, 9), ScoreSums(7, 49))
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
-    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     assert not partition.store.hexists(keys.namespace(P, 7), f"t:{DAY}")
     assert partition.store.hexists(keys.namespace(P, 7), "t:all")
     partition.call(replace(partition.entry("more"), ops="b"))

@@ -21,8 +21,8 @@ from app.read.board_bodies import BoardEntry
 from app.read.response_cache import CachedQuery, CacheMiss, ResponseCache
 from app.store import fields, keys
 from app.store.boards import board_call
-from app.store.changes import BUMP, NAME
-from app.store.namespace_cache import PUBLISH, NamespaceCache
+from app.store.changes import BUMP_COUNTER, WRITE_PROFILE
+from app.store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from app.store.profile_cache import (
     NO_PROFILE,
     ProfileCache,
@@ -37,7 +37,7 @@ from app.store.read_batcher import ReadBatcher
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
 BOARD = board_call(SPACE, "all", ["page", 0, 10])
-SOURCES = {script.sha: script.source for script in (BUMP, NAME, PUBLISH)}
+SOURCES = {script.sha: script.source for script in (BUMP_COUNTER, WRITE_PROFILE, SET_IF_NEWER)}
 
 changes = st.tuples(
     st.sampled_from(["put", "own", "lost", "late", "old put", "old count", "erase", "erase own", "forget"]),

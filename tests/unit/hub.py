@@ -15,7 +15,7 @@ from app.model.errors import StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.store import keys
 from app.store.board_reader import BoardReader
-from app.store.boards import BOARD, VERSIONS
+from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.namespace_cache import KeyRecord, NamespaceCache
 from app.store.profile_cache import ProfileCache
 from app.store.stats_reader import StatsReader
@@ -65,10 +65,10 @@ class Store:
             return None if held is None else b"1 " + msgspec.json.encode(held)
         if call[:2] == ("HGET", keys.API_KEYS):
             return msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
-        if call[1] == VERSIONS.sha:
+        if call[1] == READ_BOARD_VERSIONS.sha:
             names = [arg for arg in call[3 + call[2] :] if isinstance(arg, str)]
             return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]
-        assert call[1] == BOARD.sha
+        assert call[1] == READ_BOARD.sha
         version, users = self.boards.get(call[8], (0, []))
         rows = [cell for i, user in enumerate(users) for cell in (i + 1, user.encode(), b"1", i + self.shift)]
         return [b"1", b"9", b"%d" % version, len(users), None, None, None, *rows]
@@ -85,7 +85,7 @@ class Store:
 
     def reads(self) -> list[Any]:
         """The views read since asked last."""
-        found = [call[12:] for call in self.asked if call[1] == BOARD.sha]
+        found = [call[12:] for call in self.asked if call[1] == READ_BOARD.sha]
         self.asked.clear()
         return found
 

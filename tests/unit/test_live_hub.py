@@ -10,7 +10,7 @@ from app.live.views import AroundView, TopView
 from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.boards import BOARD, VERSIONS
+from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from tests.unit.hub import DAY, TOKEN, Store, taken, within
 
 HOUR = 3_600_000_000
@@ -65,7 +65,7 @@ def test_who_comes_while_a_board_is_read_is_served_by_a_later_read() -> None:
     async def act(store: Store) -> None:
         first = await store.watch("race")
         ticking = asyncio.ensure_future(store.tick())
-        while not any(call[1] == BOARD.sha for call in store.asked):
+        while not any(call[1] == READ_BOARD.sha for call in store.asked):
             await asyncio.sleep(0)
         second = await store.watch("race")
         await ticking
@@ -209,7 +209,7 @@ def test_newcomers_are_told_when_a_store_is_away_and_the_others_keep_what_they_h
         await store.tick()
         taken(old)
         new = await store.watch("race")
-        for lost in (VERSIONS.sha, BOARD.sha):
+        for lost in (READ_BOARD_VERSIONS.sha, READ_BOARD.sha):
             store.away = {lost}
             await store.tick()
             assert (taken(old), taken(new)) == (None, "store_unavailable")
@@ -283,7 +283,7 @@ def test_a_change_while_a_board_is_read_is_heeded_before_it_is_shown() -> None:
         taken(watching)
         store.boards["all"] = (1, ["a"])
         ticking = asyncio.ensure_future(store.tick())
-        while not any(call[1] == VERSIONS.sha for call in store.asked[-1:]):
+        while not any(call[1] == READ_BOARD_VERSIONS.sha for call in store.asked[-1:]):
             await asyncio.sleep(0)
         store.spaces["race"] = Namespace(1, "race", 0, 2, Rules())
         store.changes = 2

@@ -13,7 +13,7 @@ from app.read.board_bodies import BoardEntry
 from app.read.conditional import RenderedAnswer
 from app.read.response_cache import CachedQuery, CachedResponse, CacheMiss, ResponseCache, ResponseShelf
 from app.store import keys
-from app.store.boards import VERSIONS, board_call
+from app.store.boards import READ_BOARD_VERSIONS, board_call
 from app.store.profile_cache import NO_PROFILE, ProfileCache, ProfilesVersion
 from tests.unit.test_profile_cache import Hash
 
@@ -32,7 +32,7 @@ class Store:
     async def call(self, call: Any) -> Any:
         if call == ("HKEYS", keys.NAMESPACES_WITH_PROFILES):
             return []
-        if call[1] == VERSIONS.sha:
+        if call[1] == READ_BOARD_VERSIONS.sha:
             self.versions_read += 1
             return [b"1", b"%d" % self.version]
         self.rows_read += 1

@@ -7,7 +7,7 @@ import pytest
 
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.boards import BOARD, PLACE, board_call, project_ranks_call, read_board, read_projected_ranks
+from app.store.boards import PROJECT_RANK, READ_BOARD, board_call, project_ranks_call, read_board, read_projected_ranks
 
 P = 3
 USERS = ["ann", "bob", "cleo", "d/é", "zoë", "Ann", "a"]
@@ -24,13 +24,13 @@ def board(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 def ranks(partition: Any) -> dict[str, int]:
     """As the board itself tells them."""
-    reply = partition.store.eval(BOARD.source, *list(board_call(partition.space, "all", ["page", 0, 100]))[2:])
+    reply = partition.store.eval(READ_BOARD.source, *list(board_call(partition.space, "all", ["page", 0, 100]))[2:])
     return {place.user: place.rank0 + 1 for place in read_board(reply, partition.space.sign).places}
 
 
 def place(partition: Any, user: str, *units: int) -> list[int]:
     return read_projected_ranks(
-        partition.store.eval(PLACE.source, *list(project_ranks_call(partition.space, user, units))[2:])
+        partition.store.eval(PROJECT_RANK.source, *list(project_ranks_call(partition.space, user, units))[2:])
     )
 
 
@@ -63,5 +63,5 @@ def test_a_score_has_the_rank_that_the_board_would_tell(
 
 def test_a_partition_without_its_head_is_told(partition: Any) -> None:
     partition.store.delete(keys.meta(P))
-    reply = partition.store.eval(PLACE.source, *list(project_ranks_call(partition.space, "otter", [1]))[2:])
+    reply = partition.store.eval(PROJECT_RANK.source, *list(project_ranks_call(partition.space, "otter", [1]))[2:])
     assert reply == [b"unopened"]

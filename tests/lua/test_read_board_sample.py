@@ -11,7 +11,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.percentile import parse_percentile
 from app.model.sample import draw_sample
 from app.store import keys
-from app.store.boards import BOARD, PICK, SCORE, board_call, read_board, read_score, score_call
+from app.store.boards import RANK_SCORE, READ_BOARD, READ_BOARD_SAMPLE, board_call, read_board, read_score, score_call
 
 P = 3
 USERS = ["ann", "bob", "cleo", "d/é", "zoë", "Ann", "a", "m1", "m2"]
@@ -33,7 +33,7 @@ def fill(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 
 def view(partition: Any, ranking: str | None, *words: Any) -> Any:
-    script = PICK if words[0] in ("percentile", "random", "bands") else BOARD
+    script = READ_BOARD_SAMPLE if words[0] in ("percentile", "random", "bands") else READ_BOARD
     reply = partition.store.eval(script.source, *list(board_call(partition.space, "all", words, ranking))[2:])
     return read_board(reply, partition.space.sign)
 
@@ -73,7 +73,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             assert follow == (within[offset + limit :] if page.last else [])
             assert view(partition, asked, "page", 0, 0, low, high).places == []
         for units in range(-3, 4):
-            reply = partition.store.eval(SCORE.source, *list(score_call(partition.space, "all", units, asked))[2:])
+            reply = partition.store.eval(RANK_SCORE.source, *list(score_call(partition.space, "all", units, asked))[2:])
             told = read_score(reply)
             better = [at for at in whole if sign * at.units > sign * units]
             equal = sum(at.units == units for at in whole)
@@ -106,10 +106,10 @@ def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partiti
     ]
 
 
-@pytest.mark.parametrize("script", [PICK, SCORE], ids=lambda script: script.name)
+@pytest.mark.parametrize("script", [READ_BOARD_SAMPLE, RANK_SCORE], ids=lambda script: script.name)
 def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
     space = partition.space
-    call = board_call(space, "all", ["percentile", 1]) if script is PICK else score_call(space, "all", 1)
+    call = board_call(space, "all", ["percentile", 1]) if script is READ_BOARD_SAMPLE else score_call(space, "all", 1)
     partition.store.hset(keys.namespace(P, 7), "x:all", "a")
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
     partition.store.delete(keys.meta(P))

@@ -6,10 +6,10 @@ import pytest
 
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.persist.archivist import ARCHIVE
-from app.persist.flusher import FLUSH
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
+from app.persist.flusher import ADVANCE_FLUSHED
 from app.store import fields, keys
-from app.store.visibility import FORGET
+from app.store.visibility import DELETE_USER_VALUES
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -59,7 +59,7 @@ def test_users_of_before_they_were_counted_are_those_on_the_board(partition: Any
 def test_a_user_who_is_forgotten_gives_room_back(partition: Any) -> None:
     partition.call(partition.entry("g1", user="ann"), partition.entry("g2", user="bob"))
     names = [keys.balances(P, 7) + "ann", keys.days(P, 7) + "ann", keys.namespace(P, 7)]
-    assert [partition.eval(FORGET, names, []) for _ in range(2)] == [1, 0]
+    assert [partition.eval(DELETE_USER_VALUES, names, []) for _ in range(2)] == [1, 0]
     assert count(partition, fields.USER_COUNT) == 1
     assert partition.codes(partition.entry("g3", user="cleo"), users=2) == ["applied"]
 
@@ -90,7 +90,7 @@ def test_an_archived_window_gives_room_back(partition: Any) -> None:
     assert count(partition, fields.BOARD_COUNT) == 4
     for _ in range(2):
         args = ["2023-11-14", 1, "2023-11-14", 0]
-        assert partition.eval(ARCHIVE, [keys.namespace(P, 7), keys.board(P, 7, "2023-11-14")], args) == 1
+        assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), keys.board(P, 7, "2023-11-14")], args) == 1
         assert count(partition, fields.BOARD_COUNT) == versions(partition) == 3
     assert partition.codes(partition.entry("g2", at=NOW - DAY_US), boards=4) == ["applied"]
 
@@ -109,9 +109,9 @@ def test_one_namespace_leaves_room_in_the_log_for_the_others(partition: Any) -> 
     assert partition.codes(*(partition.entry(f"h{i}") for i in range(9)), **bounds) == ["applied"] * 9
     partition.space = hog
     assert partition.codes(partition.entry("more"), **bounds) == ["log_share"]
-    assert partition.eval(FLUSH, [keys.meta(P), keys.log(P)], [1, 20, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 20, 0, 0]) == 1
     assert partition.codes(partition.entry("more"), **bounds) == ["applied"], "less than half a share waits"
-    assert partition.eval(FLUSH, [keys.meta(P), keys.log(P)], [1, 30, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 30, 0, 0]) == 1
     assert [partition.codes(partition.entry(f"k{i}"), **bounds)[0] for i in range(21)] == [
         *["applied"] * 20,
         "log_share",
@@ -128,7 +128,7 @@ def test_a_namespace_that_waits_for_others_entries_is_not_refused_for_its_own_of
         partition.call(partition.entry(f"o{i}"), **bounds)
     seq = int(partition.store.hget(keys.meta(P), "seq"))
     flushed = seq - 9
-    assert partition.eval(FLUSH, [keys.meta(P), keys.log(P)], [1, flushed, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, flushed, 0, 0]) == 1
     partition.call(*(partition.entry(f"p{i}") for i in range(9)), **bounds)
     partition.space = hog
     assert partition.codes(partition.entry("now"), **bounds) == ["applied"], "all of its own are in the ledger"

@@ -9,7 +9,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
 from app.store import fields, keys
 from app.store.apply import CallRefused
-from app.store.visibility import CLEAR_STATE, SET_STATE, clear_state_call, state_call
+from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -33,7 +33,7 @@ class Hand:
         return intent
 
     def run(self, call: Any) -> Any:
-        script = {held.sha: held for held in (SET_STATE, CLEAR_STATE)}[call[1]]
+        script = {held.sha: held for held in (SET_USER_STATE, CLEAR_USER_STATE)}[call[1]]
         count = call[2]
         return self.partition.eval(script, list(call[3 : 3 + count]), list(call[3 + count :]))
 

@@ -11,10 +11,10 @@ from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
 from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
-from app.persist.archivist import ARCHIVE
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
-from app.store.boards import BOARD, VERSIONS
-from app.store.visibility import SET_STATE, state_call
+from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
+from app.store.visibility import SET_USER_STATE, state_call
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
@@ -107,7 +107,7 @@ def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> No
 
 def archive(partition: Any, window: str = DAY, *versions: str | int) -> Any:
     names = [kind(P, 7, window) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
-    return partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [window, len(names), *versions])
+    return partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [window, len(names), *versions])
 
 
 def read(partition: Any, window: str) -> list[Any]:
@@ -118,7 +118,7 @@ def read(partition: Any, window: str) -> list[Any]:
         keys.tie_prefixes(P, 7, window),
         keys.distinct_scores(P, 7, window),
     ]
-    return list(partition.eval(BOARD, names, [window, "competition", "none", "0", "page", 0, 10]))
+    return list(partition.eval(READ_BOARD, names, [window, "competition", "none", "0", "page", 0, 10]))
 
 
 def test_an_archived_window_is_told_so(partition: Any) -> None:
@@ -157,16 +157,19 @@ def test_an_archived_window_leaves_one_field(partition: Any) -> None:
     partition.call(seal(partition))
     boards = [DAY, f"{DAY}:red", f"{DAY}:blue"]
     assert (
-        partition.eval(ARCHIVE, [keys.namespace(P, 7)], [DAY, 0, *(part for name in boards for part in (name, 0))]) == 1
+        partition.eval(
+            EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7)], [DAY, 0, *(part for name in boards for part in (name, 0))]
+        )
+        == 1
     )
     fields = partition.store.hgetall(keys.namespace(P, 7))
     assert {name: value for name, value in fields.items() if DAY.encode() in name} == {f"x:{DAY}".encode(): b"a 2"}
     asked = [DAY, f"{DAY}:red", MONTH, "2030"]
-    reply = partition.eval(VERSIONS, [keys.meta(P), keys.namespace(P, 7)], [len(asked), *asked])
+    reply = partition.eval(READ_BOARD_VERSIONS, [keys.meta(P), keys.namespace(P, 7)], [len(asked), *asked])
     assert reply == [b"1", b"2", b"2", b"2", b"0"]
     # Who is hidden is on no board of it any more: its answers are others from then on.
     hide = state_call(P, VisibilityIntent(1, "otter", 1, HIDE, None))
-    partition.eval(SET_STATE, list(hide[3:5]), list(hide[5:]))
+    partition.eval(SET_USER_STATE, list(hide[3:5]), list(hide[5:]))
     entries = visibility_entries(partition.space, VisibilityIntent(1, "otter", 1, HIDE, None), [*boards, "all"])
     assert {outcome.code for outcome in partition.call(*entries)} == {"applied"}
     seq = partition.store.hget(keys.meta(P), "seq")

@@ -7,16 +7,16 @@ import pytest
 
 from app.model.profile import NamespaceProfile, Profile
 from app.store import fields, keys
-from app.store.changes import BUMP, KEPT_MAX, NAME, missed_call, read_missed_users
+from app.store.changes import BUMP_COUNTER, KEPT_MAX, WRITE_PROFILE, missed_call, read_missed_users
 from app.store.profile_cache import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
-from tests.lua.test_room import full
+from tests.lua.test_full_memory import full
 
 P, NS = 3, 7
 
 
 def run(partition: Any, call: Any) -> int:
     """A call of write_profile.lua; the store has no script by its name."""
-    return int(partition.store.eval(NAME.source, *call[2:]))
+    return int(partition.store.eval(WRITE_PROFILE.source, *call[2:]))
 
 
 def users_since(partition: Any, before: int, now: int, key: str, field: str) -> Any:
@@ -55,7 +55,7 @@ def test_a_namespace_counts_its_own(partition: Any) -> None:
 
 def test_what_is_counted_by_an_older_server_has_no_name(partition: Any) -> None:
     run(partition, name_call("ann", 1, Profile()))
-    partition.eval(BUMP, [keys.DEPLOYMENT], [fields.PROFILES])
+    partition.eval(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.PROFILES])
     run(partition, name_call("bob", 2, Profile()))
     assert users_since(partition, 0, 3, keys.DEPLOYMENT, fields.PROFILES) is None
     assert users_since(partition, 2, 3, keys.DEPLOYMENT, fields.PROFILES) == ("bob",)

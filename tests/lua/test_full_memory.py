@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from app.model.seal import seal_entry
-from app.persist.archivist import ARCHIVE
-from app.persist.chores import ROTATE
-from app.persist.flusher import FLUSH
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
+from app.persist.chores import ROTATE_DEDUP
+from app.persist.flusher import ADVANCE_FLUSHED
 from app.store import fields, keys
 from app.store.apply import CallRefused
-from app.store.changes import BUMP
-from app.store.namespace_cache import PUBLISH
-from app.store.visibility import CLEAR_STATE, SET_STATE
+from app.store.changes import BUMP_COUNTER
+from app.store.namespace_cache import SET_IF_NEWER
+from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
@@ -36,7 +36,7 @@ def full(store: Any) -> Iterator[bool]:
 
 
 def flush(partition: Any, seq: int, keep_seq: int) -> Any:
-    return partition.eval(FLUSH, [keys.meta(P), keys.log(P)], [1, seq, 1 if keep_seq else 0, keep_seq])
+    return partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, seq, 1 if keep_seq else 0, keep_seq])
 
 
 def log(partition: Any) -> list[bytes]:
@@ -65,7 +65,7 @@ def test_a_sealed_window_leaves_a_full_store(partition: Any) -> None:
     partition.call(partition.entry("g1"), seal_entry(partition.space, window))
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
     with full(partition.store):
-        assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 9]) == 1
+        assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 9]) == 1
     assert not partition.store.exists(names[0])
     assert partition.store.exists(keys.board(P, 7, "all"))
 
@@ -78,7 +78,7 @@ def test_seen_generations_leave_a_full_store(partition: Any) -> None:
         partition.store.hset(keys.meta(P), fields.NEWEST_BEGAN, 1)
         args = [1, held, DAY_US, 1_000_000]
         with full(partition.store):
-            assert partition.eval(ROTATE, [keys.meta(P), keys.dedup(P, newest - 1), keys.dedup(P, 1)], args) == 1
+            assert partition.eval(ROTATE_DEDUP, [keys.meta(P), keys.dedup(P, newest - 1), keys.dedup(P, 1)], args) == 1
         held = partition.store.hget(keys.meta(P), "generations").decode()
     assert held == "3,2"
     assert not partition.store.exists(keys.dedup(P, 1))
@@ -89,7 +89,7 @@ def test_a_generation_never_begins_before_the_entries_that_are_there(partition: 
     at = NOW * 2
     partition.store.hset(keys.meta(P), mapping={fields.CLOCK: at, fields.NEWEST_BEGAN: 1})
     args = [1, "1", DAY_US, 1_000_000]
-    assert partition.eval(ROTATE, [keys.meta(P), keys.dedup(P, 1), keys.dedup(P, 1)], args) == 1
+    assert partition.eval(ROTATE_DEDUP, [keys.meta(P), keys.dedup(P, 1), keys.dedup(P, 1)], args) == 1
     assert int(float(partition.store.hget(keys.meta(P), fields.COMPLETE_SINCE + "2"))) == at
 
 
@@ -97,15 +97,15 @@ def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
     store = partition.store
     store.hset(keys.DIRECTORY, "race", "3 {}")
     user = "otter"
-    partition.eval(SET_STATE, [keys.hidden(P), keys.meta(P)], [user, 5, "hidden", 1])
+    partition.eval(SET_USER_STATE, [keys.hidden(P), keys.meta(P)], [user, 5, "hidden", 1])
     with full(store) as bounded:
-        assert partition.eval(PUBLISH, [keys.DIRECTORY], ["race", "4 null"]) == 1
-        assert partition.eval(PUBLISH, [keys.rules(P)], ["7", "9"]) == 1
-        assert partition.eval(BUMP, [keys.DEPLOYMENT], ["changes"]) == 1
-        assert partition.eval(CLEAR_STATE, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
+        assert partition.eval(SET_IF_NEWER, [keys.DIRECTORY], ["race", "4 null"]) == 1
+        assert partition.eval(SET_IF_NEWER, [keys.rules(P)], ["7", "9"]) == 1
+        assert partition.eval(BUMP_COUNTER, [keys.DEPLOYMENT], ["changes"]) == 1
+        assert partition.eval(CLEAR_USER_STATE, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
         if bounded:
             with pytest.raises(Exception, match="maxmemory"):
-                partition.eval(PUBLISH, [keys.DIRECTORY], ["other", "1 {}"])
+                partition.eval(SET_IF_NEWER, [keys.DIRECTORY], ["other", "1 {}"])
     assert store.hgetall(keys.DIRECTORY) == {b"race": b"4 null"}
     assert partition.codes(partition.entry("g1")) == ["stale_rules"]
 
@@ -115,7 +115,7 @@ def test_making_room_takes_away_nothing_of_anybody(partition: Any) -> None:
     store = partition.store
     for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         store.hset(key, mapping={"probe": "1 {}", "race": "3 {}"})
-        assert partition.eval(PUBLISH, [key], ["race", "4 {}"]) == 1
-    partition.eval(BUMP, [keys.profiles_in(P, 7)], ["\x01"])
+        assert partition.eval(SET_IF_NEWER, [key], ["race", "4 {}"]) == 1
+    partition.eval(BUMP_COUNTER, [keys.profiles_in(P, 7)], ["\x01"])
     for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         assert store.hget(key, "probe") == b"1 {}"

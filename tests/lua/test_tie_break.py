@@ -12,7 +12,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.tie_break import NO_MOMENT, latest_place, line_key, tie_digits, tie_place
 from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
-from app.store.boards import BOARD, PICK, PLACE, board_call, project_ranks_call
+from app.store.boards import PROJECT_RANK, READ_BOARD, READ_BOARD_SAMPLE, board_call, project_ranks_call
 from tests.lua.conftest import NOW, P
 from tests.lua.test_stats import veil
 
@@ -122,8 +122,8 @@ def test_every_way_to_read_takes_the_name_out_of_its_member(partition: Any) -> N
     views: list[list[Any]] = [["page", 0, 9], ["around", "bob", 9], ["users", *USERS], ["random", 0.1, 0.2, 0.3, 0.4]]
     for view in views:
         call: list[Any] = list(board_call(partition.space, "all", view))
-        script = PICK if view[0] == "random" else BOARD
+        script = READ_BOARD_SAMPLE if view[0] == "random" else READ_BOARD
         reply = partition.eval(script, call[3 : 3 + call[2]], call[3 + call[2] :])
         assert [user.decode() for user in reply[8::4]] == USERS[::-1], view
     call = list(project_ranks_call(partition.space, "bob", [5, 6]))
-    assert partition.eval(PLACE, call[3 : 3 + call[2]], call[3 + call[2] :]) == [2, 0]
+    assert partition.eval(PROJECT_RANK, call[3 : 3 + call[2]], call[3 + call[2] :]) == [2, 0]

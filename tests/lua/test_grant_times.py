@@ -11,7 +11,7 @@ from app.model.entry import PlannedEntry
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
 from app.model.visibility import ERASE, HIDE, UNHIDE
-from app.persist.archivist import ARCHIVE
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from tests.lua.conftest import NOW, P
 from tests.lua.test_stats import veil
@@ -140,7 +140,7 @@ def test_behind_a_seal_each_open_board_goes_by_its_own_time(partition: Any) -> N
     assert held(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
     assert partition.store.hgetall(keys.grant_times(P, 7, DAY)) == sealed
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.grant_times)]
-    assert partition.eval(ARCHIVE, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
+    assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), ops="b"))
     assert not partition.store.exists(keys.grant_times(P, 7, DAY))
     assert held(partition, "otter")["all"] == (7, NOW + 2)

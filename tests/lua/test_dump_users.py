@@ -7,8 +7,8 @@ import pytest
 from app.model.namespace import Namespace, Rules
 from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
 from app.store import keys
-from app.store.visibility import SET_STATE, state_call
-from app.verify.redis_values import CELLS, BoardNames, UserValues, board_names_of, parse_values, values_call
+from app.store.visibility import SET_USER_STATE, state_call
+from app.verify.redis_values import DUMP_USERS, BoardNames, UserValues, board_names_of, parse_values, values_call
 
 P = 3
 RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ranking": "dense"}]
@@ -18,7 +18,7 @@ def read(partition: Any, *names: str) -> list[UserValues]:
     fields = partition.store.hgetall(keys.namespace(P, 7))
     kept = board_names_of(list(fields), frozenset())
     call: list[Any] = list(values_call(partition.space, kept, names))
-    reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
+    reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
     return parse_values(partition.space, kept, len(names), reply)
 
 
@@ -28,7 +28,7 @@ def test_all_that_is_held_of_a_user_is_read(partition: Any, rules: dict[str, Any
     assert partition.codes(partition.entry("g1"), partition.entry("g2", "bear", 3, source="quiz")) == ["applied"] * 2
     intent = VisibilityIntent(1, "bear", 1, HIDE, None)
     call: list[Any] = list(state_call(P, intent))
-    partition.eval(SET_STATE, call[3 : 3 + call[2]], call[3 + call[2] :])
+    partition.eval(SET_USER_STATE, call[3 : 3 + call[2]], call[3 + call[2] :])
     assert set(partition.codes(*visibility_entries(partition.space, intent, ("all", "2023-11")))) == {"applied"}
     otter, bear, nobody = read(partition, "otter", "bear", "nobody")
     assert {otter.seq, bear.seq, nobody.seq} == {4}
@@ -56,7 +56,7 @@ def test_a_reply_is_of_what_users_have_and_not_of_what_there_is(partition: Any) 
     boards = tuple(f"all:c{i}" for i in range(500))
     partition.store.hset(keys.namespace(P, 7), mapping={f"v:{board}": 1 for board in boards})
     call: list[Any] = list(values_call(partition.space, BoardNames(("all", *boards), frozenset()), ["otter"]))
-    reply = partition.eval(CELLS, call[3 : 3 + call[2]], call[3 + call[2] :])
+    reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
     assert count(reply) < 50
     (held,) = parse_values(partition.space, BoardNames(("all", *boards), frozenset()), 1, reply)
     assert held.cells["b:all"] == 5

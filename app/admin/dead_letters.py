@@ -15,7 +15,8 @@ import asyncpg
 import msgspec
 
 from ..drivers.postgres import Postgres
-from ..model.entry import CORRECTION, GRANT, LogEntry
+from ..model.entry import LogEntry
+from ..model.entry_kinds import kind_of
 from ..model.visibility import visible_name
 
 #: Seconds that a command waits for the persister to carry a decision out: it looks every 5.
@@ -58,7 +59,7 @@ class DeadLetter(NamedTuple):
         """Why it cannot be taken off the boards, if so."""
         if not self.is_readable:
             return "this version cannot read it"
-        return None if self.kind in (GRANT, CORRECTION) else f"it is a {self.kind}: only a grant or a correction is"
+        return None if kind_of(self.kind).is_revision else f"it is a {self.kind}: only a grant or a correction is"
 
 
 class DecisionError(Exception):

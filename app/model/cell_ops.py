@@ -1,7 +1,7 @@
-"""What a correction makes of every number of its user.
+"""What a correction does to every cell of its user.
 
-A number is a cell: the user's score on one board, or the balance of one label. What a correction makes of it depends on
-the user's other live grants, which the ledger knows; a plan holds as long as the user has not changed since.
+A cell is one number: the user's score on one board, or the balance of one label. What a correction makes of it depends
+on the user's other live grants, which the ledger knows; so a plan holds as long as the user has not changed since.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,9 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from .correction import CorrectionRequest, GrantState
-from .entry import CORRECTION, LogEntry, PlannedEntry, claim_of, entry_id
+from .entry import LogEntry, PlannedEntry, key_claim
+from .entry_kinds import CORRECTION
+from .entry_names import entry_id
+from .labels import is_day
 from .namespace import Namespace
-from .tie_break import latest_place, line_key, tie_digits, tie_place
+from .ops import AddToCell, CellOp, CellOps, DeleteCell, Hold, LastGrantedAt, SetCell
+from .tie_break import latest_place, line_key, tie_place
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -38,12 +42,12 @@ class Cell(NamedTuple):
         return line_key(how, {"highest": self.highest, "lowest": self.lowest}.get(how, self.tie), self.tie)
 
 
-class CellOps(NamedTuple):
-    """What an entry moves: the boards and labels in the order of the places that `text` names."""
+class CellPlan(NamedTuple):
+    """What an entry does to cells: the boards and labels to which its ops refer by number, and the ops."""
 
     boards: tuple[str, ...]
     labels: tuple[str, ...]
-    text: str
+    ops: CellOps
 
 
 def cells_of(
@@ -56,52 +60,67 @@ def cells_of(
     return tuple(boards), tuple(labels)
 
 
-def plan_ops(
+def plan_cells(
     namespace: Namespace,
     before: GrantState | None,
     after: GrantState | None,
     others: Mapping[str, Cell],
-    hold: str = "",
+    *,
+    hold: Hold | None = None,
     loose: bool = False,
-    kept: Collection[str] = (),
-) -> CellOps:
-    """What becomes of each cell. others: by board, and by label, of the user's other live grants; O(cells).
+    sealed: Collection[str] = (),
+) -> CellPlan:
+    """What becomes of each cell when a grant changes. O(cells).
 
-    kept: boards that stay as they are, where the change hangs on the user's other grants.
-    hold: by what `others` are complete, as lua/include/compute.lua reads it. A sum that grows or shrinks in place needs
-    no such hold. loose: the user may get grants meanwhile, so that the last granted_at is told as they may raise it.
+    before, after: the grant where it counts, None where it does not. others: by board and by label, what the user's
+    other live grants make of it. hold: the condition under which `others` are complete. loose: the user may get grants
+    meanwhile, which may raise the last granted_at. sealed: boards that never counted the grant, and stay.
     """
     boards, labels = cells_of(namespace, before, after)
-    if before is None and after is None:
-        return CellOps((), (), f"-{hold}")
     if not needs_other_grants(namespace, before, after):
-        assert before is not None
-        assert after is not None
-        by = after.amount - before.amount
-        moved = [(place, name) for place, name in enumerate(labels, 1) if not name.startswith("d:")]
-        text = [f"w{i}+{by}" for i in range(1, len(boards) + 1)] + [f"l{place}+{by}" for place, _ in moved]
-        return CellOps(boards, labels, "".join(text) + hold)
-    text = []
+        if before is None or after is None:
+            return CellPlan(boards, labels, CellOps(hold=hold))
+        return CellPlan(boards, labels, _sum_ops(boards, labels, after.amount - before.amount, hold))
+    board_ops: list[CellOp] = []
     was_in, is_in = (_cells_counted(namespace, side) for side in (before, after))
-    for what, names in (("w", boards), ("l", labels)):
-        for i, name in enumerate(names, 1):
-            if name in kept:
-                continue
-            was, will = before if name in was_in else None, after if name in is_in else None
-            if name.startswith("d:"):
-                text.append(f"{what}{i}{'x' if will is None and name not in others else '=1'}")
-            else:
-                text.append(f"{what}{i}{_op(namespace, was, will, others.get(name))}")
-                if what == "w" and namespace.by_moment and text[-1][-1] != "x":
-                    text.append(f"~{tie_digits(_place(namespace, will, others.get(name)))}")
-    moments = [cell.latest_at for cell in (others.get("all"),) if cell] + ([after.granted_at] if after else [])
-    if not loose or not moments:
-        text.append(f"a={max(moments)}" if moments else "ax")
-    elif before is None or before.granted_at <= max(moments):
-        text.append(f"a+{max(moments)}")
-    else:
-        text.append(f"a={max(moments)}@{before.granted_at}")
-    return CellOps(boards, labels, "".join(text) + hold)
+    for i, name in enumerate(boards, 1):
+        if name not in sealed:
+            sides = before if name in was_in else None, after if name in is_in else None
+            board_ops.append(_score_op(namespace, i, *sides, others.get(name)))
+    label_ops: list[CellOp] = []
+    for i, name in enumerate(labels, 1):
+        sides = before if name in was_in else None, after if name in is_in else None
+        if is_day(name):
+            goes = sides[1] is None and name not in others
+            label_ops.append(DeleteCell(i) if goes else SetCell(i, 1))
+        else:
+            label_ops.append(_number_op(namespace, i, *sides, others.get(name)))
+    last = _last_granted_at(before, after, others.get("all"), may_rise=loose)
+    return CellPlan(boards, labels, CellOps(tuple(board_ops), tuple(label_ops), last, hold))
+
+
+def _sum_ops(boards: tuple[str, ...], labels: tuple[str, ...], by: int, hold: Hold | None) -> CellOps:
+    """Sums grow or shrink in place, whatever the user's other grants are; days stay."""
+    return CellOps(
+        boards=tuple(AddToCell(i, by) for i in range(1, len(boards) + 1)),
+        labels=tuple(AddToCell(i, by) for i, name in enumerate(labels, 1) if not is_day(name)),
+        hold=hold,
+    )
+
+
+def _last_granted_at(
+    before: GrantState | None, after: GrantState | None, others: Cell | None, *, may_rise: bool
+) -> LastGrantedAt:
+    """may_rise: grants that the plan does not know of may have raised it."""
+    moments = ([] if others is None else [others.latest_at]) + ([] if after is None else [after.granted_at])
+    if not moments:
+        return LastGrantedAt(None)
+    last = max(moments)
+    if not may_rise:
+        return LastGrantedAt(last)
+    if before is None or before.granted_at <= last:
+        return LastGrantedAt(last, is_least=True)
+    return LastGrantedAt(last, before=before.granted_at)
 
 
 def _cells_counted(namespace: Namespace, side: GrantState | None) -> frozenset[str]:
@@ -110,33 +129,45 @@ def _cells_counted(namespace: Namespace, side: GrantState | None) -> frozenset[s
 
 
 def needs_other_grants(namespace: Namespace, before: GrantState | None, after: GrantState | None) -> bool:
-    """Whether what becomes of the cells hangs on the user's other grants; not where a sum changes in place, unless a
-    place in line hangs on them."""
+    """Whether what becomes of the cells depends on the user's other grants; not where a sum changes in place, unless a
+    place in line depends on them."""
     if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
         return before is not None or after is not None
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
 
 
-def _op(namespace: Namespace, before: GrantState | None, after: GrantState | None, others: Cell | None) -> str:
-    """One cell's move: by how much for a sum, else to what; where the latest counts, its time, too
-    (`=<number>@<time>`). `x` where nothing is left in the cell."""
+def _number_op(
+    namespace: Namespace, i: int, before: GrantState | None, after: GrantState | None, others: Cell | None
+) -> CellOp:
+    """One cell's op: how much to add to a sum, else what it becomes."""
     if after is None and others is None:
-        return "x"
-    if namespace.rules.aggregation == "sum":
-        return f"+{(after.amount if after else 0) - (before.amount if before else 0)}"
-    if namespace.rules.aggregation == "latest":
+        return DeleteCell(i)
+    aggregation = namespace.rules.aggregation
+    if aggregation == "sum":
+        return AddToCell(i, (after.amount if after else 0) - (before.amount if before else 0))
+    if aggregation == "latest":
         if after is not None and (others is None or (after.granted_at, after.seq) > others[3:5]):
-            return f"={after.amount}@{after.granted_at}"
+            return SetCell(i, after.amount, after.granted_at)
         assert others is not None
-        return f"={others.latest}@{others.latest_at}"
+        return SetCell(i, others.latest, others.latest_at)
     if others is None:
         assert after is not None
-        return f"={after.amount}"
+        return SetCell(i, after.amount)
     ascending = namespace.rules.order == "asc"
     best = others.lowest if ascending else others.highest
     if after is None:
-        return f"={best}"
-    return f"={min(best, after.amount) if ascending else max(best, after.amount)}"
+        return SetCell(i, best)
+    return SetCell(i, min(best, after.amount) if ascending else max(best, after.amount))
+
+
+def _score_op(
+    namespace: Namespace, i: int, before: GrantState | None, after: GrantState | None, others: Cell | None
+) -> CellOp:
+    """The op of a board's score, with its place in line where that goes by moments."""
+    op = _number_op(namespace, i, before, after, others)
+    if isinstance(op, DeleteCell) or not namespace.by_moment:
+        return op
+    return op._replace(tie_place=_place(namespace, after, others))
 
 
 def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
@@ -148,28 +179,29 @@ def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) 
 
 def correction_entry(
     namespace: Namespace,
-    ask: CorrectionRequest,
+    request: CorrectionRequest,
     before: GrantState,
     after: GrantState,
     others: Mapping[str, Cell],
-    hold: str = "",
-    asked: bytes | None = None,
+    *,
+    hold: Hold | None = None,
     loose: bool = False,
+    request_digest: bytes | None = None,
 ) -> PlannedEntry:
-    """The entry that claims the grant's next revision. `after.voided` tells whether it counts from then on.
+    """The entry that claims the grant's next revision. `after.voided` says whether the grant counts from then on.
 
-    hold, loose: as `plan_ops` takes them."""
-    live = tuple(None if side.voided else side for side in (before, after))
-    ops = plan_ops(namespace, live[0], live[1], others, hold, loose)
-    revision = before.revision + 1
+    others, hold, loose: as `plan_cells` takes them. request_digest: None without an Idempotency-Key.
+    """
+    plan = plan_cells(namespace, before.live, after.live, others, hold=hold, loose=loose)
+    revision, key = before.revision + 1, request.key
     body = LogEntry(
-        kind=CORRECTION,
+        kind=CORRECTION.name,
         namespace_id=namespace.id,
         user=before.user,
         grant_id=before.grant_id,
         revision=revision,
         amount=0,
-        weight=int(not after.voided) - int(not before.voided),
+        live_delta=int(not after.voided) - int(not before.voided),
         category=after.category,
         source=after.source,
         source_id=after.source_id,
@@ -179,21 +211,22 @@ def correction_entry(
         windows=after.windows,
         meta=None,
         day=after.day,
-        value=after.amount,
+        new_amount=after.amount,
         voided=after.voided,
-        verb=ask.verb,
-        reason=ask.edit.reason,
-        actor=ask.actor,
-        key=ask.key,
-        asked=asked,
+        verb=request.verb,
+        reason=request.edit.reason,
+        actor=request.actor,
+        idempotency_key=key,
+        request_digest=request_digest,
     )
     return PlannedEntry(
+        kind=CORRECTION,
         namespace=namespace,
         body=body,
         id=entry_id(CORRECTION, namespace.id, before.grant_id, revision),
-        content=blake2b(_pack((ask.verb, after, ask.edit.reason, ask.key)), digest_size=16).digest(),
-        boards=ops.boards,
-        labels=ops.labels,
-        ops=ops.text,
-        claim=b"" if ask.key is None or asked is None else claim_of(namespace.id, ask.key, asked),
+        content=blake2b(_pack((request.verb, after, request.edit.reason, key)), digest_size=16).digest(),
+        boards=plan.boards,
+        labels=plan.labels,
+        ops=plan.ops,
+        claim=b"" if key is None or request_digest is None else key_claim(namespace.id, key, request_digest),
     )

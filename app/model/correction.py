@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .entry import LogEntry, labels_of
+from .entry import LogEntry
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .grant_problem import amount_bound, moment_bound
+from .labels import labels_of
 from .moment import SentMoment
 from .namespace import Namespace
 from .text import check_label
@@ -71,6 +72,11 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     day: str | None = None
 
     @property
+    def live(self) -> "GrantState | None":
+        """The grant where it counts; None where it is voided."""
+        return None if self.voided else self
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The balances it is counted in."""
         return labels_of(self.category, self.source, self.day)
@@ -87,19 +93,19 @@ def state_from_entry(body: LogEntry, seq: int) -> GrantState:
 
 
 class IdempotencyRecord(NamedTuple):
-    """A correction that was made with an Idempotency-Key. asked: None where that was not recorded yet."""
+    """A correction that was made with an Idempotency-Key. request_digest: None where the ledger does not have it."""
 
     grant_id: str
     revision: int
-    asked: bytes | None
+    request_digest: bytes | None
 
 
 def apply_edit(
-    namespace: Namespace, held: GrantState, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
+    namespace: Namespace, grant: GrantState, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
 ) -> GrantState:
     """The grant after an edit; zone: the user's own; backfill: granted_at may be however old. Invalid, AmountScale,
     AmountRange, GrantedAtRange."""
-    if held.quarantined:
+    if grant.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
     changes: dict[str, object] = {}
     for field in _PLAIN:
@@ -116,12 +122,12 @@ def apply_edit(
     if not isinstance(edit.granted_at, UnsetType):
         at = _moment(edit.granted_at)
         past, future = namespace.past_micros, namespace.future_micros
-        if at != held.granted_at:
+        if at != grant.granted_at:
             if (past is not None and at < now - past and not backfill) or (future is not None and at > now + future):
                 raise GrantedAtRange(moment_bound(namespace, at, now), field="$.granted_at")
             windows, day = namespace.calendar.names_at(at), namespace.day_at(at, zone)
             changes |= {"granted_at": at, "windows": windows, "day": day}
-    return msgspec.structs.replace(held, **changes)
+    return msgspec.structs.replace(grant, **changes)
 
 
 def _moment(sent: msgspec.Raw) -> int:
@@ -133,37 +139,41 @@ def _moment(sent: msgspec.Raw) -> int:
 
 
 def apply_correction(
-    namespace: Namespace, held: GrantState, ask: CorrectionRequest, now: int, zone: str | None = None
+    namespace: Namespace, grant: GrantState, request: CorrectionRequest, now: int, zone: str | None = None
 ) -> GrantState:
-    """The grant as a caller wants it; zone: the user's own. Forbidden, and an edit's own problems."""
-    if ask.verb == "edit":
-        return apply_edit(namespace, held, ask.edit, now, zone, backfill=ask.backfill)
-    if held.quarantined and not ask.admin:
+    """The grant as a caller wants it; zone: the user's own. Forbidden, and the problems of an edit."""
+    if request.verb == "edit":
+        return apply_edit(namespace, grant, request.edit, now, zone, backfill=request.backfill)
+    if grant.quarantined and not request.admin:
         raise Forbidden("only an admin's key decides about a grant in quarantine")
-    return msgspec.structs.replace(held, voided=ask.verb == "void", quarantined=False)
+    return msgspec.structs.replace(grant, voided=request.verb == "void", quarantined=False)
 
 
-def request_digest(namespace: Namespace, ask: CorrectionRequest) -> bytes:
+def digest_request(namespace: Namespace, request: CorrectionRequest) -> bytes:
     """16 bytes over what is to be done to which grant and why, normalised; `revision` is a condition and no part of it.
 
     Invalid, AmountScale, AmountRange.
     """
-    edit = ask.edit
+    edit = request.edit
     changes: dict[str, object] = {name: value for name in _PLAIN if (value := getattr(edit, name)) is not UNSET}
     if not isinstance(edit.amount, UnsetType):
         changes["amount"] = amount_units(edit.amount, namespace.rules.scale)
     if not isinstance(edit.granted_at, UnsetType):
         changes["granted_at"] = _moment(edit.granted_at)
-    return blake2b(_pack((ask.grant_id, ask.verb, sorted(changes.items()), edit.reason)), digest_size=16).digest()
+    content = request.grant_id, request.verb, sorted(changes.items()), edit.reason
+    return blake2b(_pack(content), digest_size=16).digest()
 
 
-def revision_by_key(keyed: Sequence[IdempotencyRecord], grant_id: str, asked: bytes) -> int | None:
-    """The revision that this very ask made with its key, None where the key is unused. KeyConflict."""
-    mine = next((held for held in keyed if held.grant_id == grant_id), None)
+def revision_by_key(records: Sequence[IdempotencyRecord], grant_id: str, request_digest: bytes) -> int | None:
+    """The revision that this very request made with its key, None where the key is unused. KeyConflict.
+
+    records: the corrections that were made with the key.
+    """
+    mine = next((record for record in records if record.grant_id == grant_id), None)
     if mine is None:
-        if keyed:
+        if records:
             raise KeyConflict("this Idempotency-Key was used to correct another grant", field="Idempotency-Key")
         return None
-    if mine.asked not in (None, asked):
+    if mine.request_digest not in (None, request_digest):
         raise KeyConflict("this Idempotency-Key was used for another correction", field="Idempotency-Key")
     return mine.revision

@@ -1,18 +1,11 @@
 """An entry: one change of scores on its way through the log into the ledger."""
 
-from hashlib import blake2b
-
 import msgspec
 
+from .entry_kinds import CORRECTION, EntryKind, kind_of
+from .entry_names import entry_id, idempotency_id
 from .namespace import Namespace
-
-GRANT = "grant"
-CORRECTION = "correction"
-HEAL = "heal"
-SEAL = "seal"
-QUARANTINE = "quarantine"  # the verb of a grant that waits for an admin's word
-
-IDEMPOTENCY_KEY = "key"
+from .ops import Ops
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -20,16 +13,16 @@ _pack = msgspec.msgpack.Encoder().encode
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
     """What the log carries of an entry: positional MessagePack, so fields are only ever added at the end.
 
-    amount: scaled units added to the score. weight: live grants added (1, 0 or −1). granted_at: microseconds since
-    1970 UTC. windows: those it lands in, so that nobody recomputes them with other time zones. meta: canonical JSON.
+    kind: a name of model/entry_kinds. amount: scaled units added to the score. live_delta: live grants added (1, 0 or
+    −1). granted_at: microseconds since 1970 UTC. windows: those it lands in, so that nobody computes them again with
+    other time zones. meta: canonical JSON.
 
-    A correction carries the grant as it is from then on: `value` is its amount, `voided` whether it counts, `verb` what
-    was done; `amount` is then of no meaning, and `windows` are those of the grant. `key`: the caller's Idempotency-Key.
-    `batch`: the request that it came in with others.
-    `asked`: with a key, the digest of what was asked.
-    `original`: epoch, seq and moment of recording (microseconds) of the entry that counted, where this one only records
+    A correction carries the grant as it is from then on: new_amount is its amount, voided whether it counts, verb what
+    was done; amount has no meaning then, and windows are those of the grant. idempotency_key: the caller's, and
+    request_digest what was asked with it. batch: the request in which it came with others.
+    original: epoch, seq and moment of recording (microseconds) of the entry that counted, where this one only records
     it: that one is a dead letter.
-    `day`: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
+    day: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
     """
 
     kind: str
@@ -38,7 +31,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     grant_id: str
     revision: int
     amount: int
-    weight: int
+    live_delta: int
     category: str | None
     source: str | None
     source_id: str | None
@@ -47,20 +40,25 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     granted_at: int
     windows: tuple[str, ...]
     meta: bytes | None
-    value: int | None = None
+    new_amount: int | None = None
     voided: bool = False
     verb: str | None = None
     reason: str | None = None
     actor: str | None = None
-    key: str | None = None
+    idempotency_key: str | None = None
     day: str | None = None
-    asked: bytes | None = None
+    request_digest: bytes | None = None
     batch: str | None = None
     original: tuple[int, int, int] | None = None
 
+    @property
+    def grant_amount(self) -> int | None:
+        """The grant's amount from here on, in scaled units; None where the entry carries none."""
+        return self.amount if kind_of(self.kind).is_first else self.new_amount
+
 
 def marker_entry(
-    kind: str,
+    kind: EntryKind,
     namespace_id: int,
     name: str,
     granted_at: int,
@@ -70,15 +68,15 @@ def marker_entry(
     verb: str | None = None,
     actor: str | None = None,
 ) -> LogEntry:
-    """An entry that adds to no score: it says that something is so from here on. name: its grant_id."""
+    """An entry that adds to no score: it says that something holds from here on. name: its grant_id."""
     return LogEntry(
-        kind=kind,
+        kind=kind.name,
         namespace_id=namespace_id,
         user=user,
         grant_id=name,
         revision=1,
         amount=0,
-        weight=0,
+        live_delta=0,
         category=None,
         source=None,
         source_id=None,
@@ -92,19 +90,19 @@ def marker_entry(
     )
 
 
-class PlannedEntry(msgspec.Struct):
-    """A planned entry. `id` and `content` are 16 bytes; a `verdict` is answered only if the id is unseen.
+class PlannedEntry(msgspec.Struct, kw_only=True):
+    """An entry as it is to be applied. id and content: 16 bytes; verdict: answered only if the id is unseen.
 
-    `generations`: the seen generations by which it was judged; "" where that does not matter.
+    generations: the seen generations by which it was judged; "" where that does not matter.
     boards: names of the boards that it moves, `all` first (`<window>:<category>` for those of a category); labels: the
-    balances besides the total, `c:…` and `s:…`, and the day, `d:…`; ops: what becomes of each, as
-    lua/include/compute.lua reads it; "": the aggregation decides.
+    balances besides the total, `c:…` and `s:…`, and the day, `d:…`; ops: what becomes of each.
     known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
-    claim: of a correction with an Idempotency-Key, 16 bytes that name the key and 16 over what was asked; the script
-    lets a key be claimed once. b"": none.
-    freed: of a heal that takes a correction off the boards, what nobody has claimed from then on (`freed_by`).
+    claim: of a correction with an Idempotency-Key, `key_claim`; the script lets a key be claimed once. b"": none.
+    release: of a heal that takes a correction off the boards, `claims_of`. b"": none.
+    log_bytes: the body as the log keeps it.
     """
 
+    kind: EntryKind
     namespace: Namespace
     body: LogEntry
     id: bytes
@@ -114,38 +112,25 @@ class PlannedEntry(msgspec.Struct):
     generations: str = ""
     boards: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    ops: str = ""
+    ops: Ops = None
     claim: bytes = b""
-    freed: bytes = b""
-    packed: bytes = b""
+    release: bytes = b""
+    log_bytes: bytes = b""
 
     def __post_init__(self) -> None:
-        self.packed = _pack(self.body)
+        self.log_bytes = _pack(self.body)
         self.boards = self.boards or self.body.windows
 
 
-def labels_of(category: str | None, source: str | None, day: str | None = None) -> tuple[str, ...]:
-    """The balances that a category and a source are counted in, and the day that has a live grant."""
-    found: tuple[str, ...] = () if category is None else (f"c:{category}",)
-    if source is not None:
-        found = (*found, f"s:{source}")
-    return found if day is None else (*found, f"d:{day}")
+def key_claim(namespace_id: int, key: str, request_digest: bytes) -> bytes:
+    """What a correction claims by its Idempotency-Key: 16 bytes that name the key, and 16 over what was asked."""
+    return idempotency_id(namespace_id, key) + request_digest
 
 
-def claim_of(namespace_id: int, key: str, asked: bytes) -> bytes:
-    """What a correction claims by its Idempotency-Key: 16 bytes for the key, and those of what was asked."""
-    return entry_id(IDEMPOTENCY_KEY, namespace_id, key, 0) + asked
-
-
-def freed_by(correction: LogEntry, epoch: int, seq: int) -> bytes:
-    """What is free again once a correction is taken off the boards: its place in the log, a space, and 16 bytes each
-    for its revision and its Idempotency-Key."""
+def claims_of(correction: LogEntry, epoch: int, seq: int) -> bytes:
+    """What another correction may claim again once this one is taken off the boards: its place in the log, a space, and
+    16 bytes each for its revision and its Idempotency-Key. lua/include/dedup.lua reads it."""
     ids = [entry_id(CORRECTION, correction.namespace_id, correction.grant_id, correction.revision)]
-    if correction.key is not None:
-        ids.append(entry_id(IDEMPOTENCY_KEY, correction.namespace_id, correction.key, 0))
+    if correction.idempotency_key is not None:
+        ids.append(idempotency_id(correction.namespace_id, correction.idempotency_key))
     return f"{epoch}-{seq} ".encode() + b"".join(ids)
-
-
-def entry_id(kind: str, namespace_id: int, grant_id: str, revision: int) -> bytes:
-    """16 bytes that name an entry: BLAKE2b of the length-prefixed (kind, namespace id, grant_id, revision)."""
-    return blake2b(_pack((kind, namespace_id, grant_id, revision)), digest_size=16).digest()

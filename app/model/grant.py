@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 
-from .entry import GRANT, LogEntry, PlannedEntry, entry_id, labels_of
+from .entry import LogEntry, PlannedEntry
+from .entry_kinds import BACKFILL, GRANT
+from .entry_names import entry_id
 from .errors import Invalid
+from .labels import labels_of
 from .meta import meta_text
 from .micros import to_micros
 from .moment import SentMoment, read_moment
@@ -55,14 +58,53 @@ def plan(
 ) -> PlannedEntry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
-    backfill: an admin lets it in however old it is, behind seals too, and at any pace.
+    backfill: an admin lets it in however old it is, behind seals too, and whatever the velocity.
 
-    Raises the problems that no rule can change (Invalid, AmountScale, AmountRange). What hangs on time or rules
+    Raises the problems that no rule can change (Invalid, AmountScale, AmountRange). What depends on time or rules
     travels as the entry's verdict: a retry that counted is a duplicate, whatever changed since.
     """
+    _check_texts(grant)
+    units = amount_units(grant.amount, namespace.rules.scale)
+    sent_at = granted_micros(grant.granted_at)
+    granted_at = now if sent_at is None else sent_at
+    windows, day = namespace.calendar.names_at(granted_at), namespace.day_at(granted_at, zone)
+    body = LogEntry(
+        kind=GRANT.name,
+        namespace_id=namespace.id,
+        user=grant.user_id,
+        grant_id=grant.grant_id,
+        revision=1,
+        amount=units,
+        live_delta=1,
+        category=grant.category,
+        source=grant.source,
+        source_id=grant.source_id,
+        action=grant.action,
+        session_id=grant.session_id,
+        granted_at=granted_at,
+        windows=windows,
+        meta=None if grant.meta is None else meta_text(grant.meta),
+        day=day,
+        actor=actor,
+        batch=batch,
+    )
+    return PlannedEntry(
+        kind=BACKFILL if backfill else GRANT,
+        namespace=namespace,
+        body=body,
+        id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
+        content=_content(body, sent_at),
+        verdict=_verdict(namespace, units, granted_at, now, backfill),
+        known_since=_known_since(namespace, sent_at, now),
+        boards=namespace.boards_of(windows, grant.category),
+        labels=labels_of(grant.category, grant.source, day),
+    )
+
+
+def _check_texts(grant: Grant) -> None:
+    """One by one: a loop over them took a twentieth of the plan."""
     check_text(grant.grant_id, "$.grant_id", ID_BYTES_MAX)
     check_text(grant.user_id, "$.user_id", ID_BYTES_MAX)
-    # One by one: a loop over them took a twentieth of the plan.
     if grant.category is not None:
         check_label(grant.category, "$.category")
     if grant.source is not None:
@@ -73,42 +115,6 @@ def plan(
         check_label(grant.action, "$.action")
     if grant.session_id is not None:
         check_label(grant.session_id, "$.session_id")
-    units = amount_units(grant.amount, namespace.rules.scale)
-    meta = None if grant.meta is None else meta_text(grant.meta)
-    sent_at = granted_micros(grant.granted_at)
-    granted_at = now if sent_at is None else sent_at
-    windows = namespace.calendar.names_at(granted_at)
-    body = LogEntry(
-        kind=GRANT,
-        namespace_id=namespace.id,
-        user=grant.user_id,
-        grant_id=grant.grant_id,
-        revision=1,
-        amount=units,
-        weight=1,
-        category=grant.category,
-        source=grant.source,
-        source_id=grant.source_id,
-        action=grant.action,
-        session_id=grant.session_id,
-        granted_at=granted_at,
-        windows=windows,
-        meta=meta,
-        day=namespace.day_at(granted_at, zone),
-        actor=actor,
-        batch=batch,
-    )
-    return PlannedEntry(
-        namespace=namespace,
-        body=body,
-        id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
-        content=_content(body, sent_at),
-        verdict=_verdict(namespace, units, granted_at, now, backfill),
-        known_since=_known_since(namespace, sent_at, now),
-        boards=namespace.boards_of(windows, grant.category),
-        labels=labels_of(grant.category, grant.source, body.day),
-        ops="b" if backfill else "",
-    )
 
 
 def amount_units(raw: msgspec.Raw, scale: int) -> int:
@@ -173,9 +179,9 @@ def _verdict(namespace: Namespace, units: int, granted_at: int, now: int, backfi
 def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | None:
     """The earliest moment at which this grant may have come before; None: there is no telling.
 
-    It was acceptable no earlier than accept_future before its granted_at, by the largest one ever in force: it may have
-    come while that was. One without granted_at took the moment of
-    its first arrival: only the seen generations know it, and what comes after those is healed from the ledger.
+    It was acceptable no earlier than accept_future before its granted_at, by the largest accept_future ever in force.
+    One without granted_at took the moment of its first arrival: only the seen generations know it, and what comes after
+    those is healed from the ledger.
     """
     if namespace.future_micros is None:
         return None

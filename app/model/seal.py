@@ -1,9 +1,10 @@
-"""Sealing: a window is closed by an entry of the log once no grant that is accepted can reach it."""
+"""Sealing: an entry of the log closes a window once no grant that is accepted can reach it."""
 
-from hashlib import blake2b
-
-from .entry import SEAL, PlannedEntry, entry_id, marker_entry
+from .entry import PlannedEntry, marker_entry
+from .entry_kinds import SEAL
+from .entry_names import digest_of, entry_id
 from .namespace import MARGIN_MICROS, Namespace
+from .ops import SealOps
 from .windows import Window
 
 
@@ -19,14 +20,14 @@ def _reachable_until(namespace: Namespace, ends: int) -> int:
 
 
 def seal_entry(namespace: Namespace, window: Window) -> PlannedEntry:
-    """The entry that closes a window: of no user, its grant_id the window's name, so that each is closed once. It says
-    from when on that may be, for the script takes it by Redis's clock alone."""
+    """The entry that closes a window. It belongs to no user, and its grant_id is the window's name, so each window
+    closes once. It says from when on that may be: the script goes by Redis's clock alone."""
     assert window.ends is not None
-    body = marker_entry(SEAL, namespace.id, window.name, window.ends, windows=(window.name,))
     return PlannedEntry(
+        kind=SEAL,
         namespace=namespace,
-        body=body,
+        body=marker_entry(SEAL, namespace.id, window.name, window.ends, windows=(window.name,)),
         id=entry_id(SEAL, namespace.id, window.name, 1),
-        content=blake2b(window.name.encode(), digest_size=16).digest(),
-        ops=f"s{_reachable_until(namespace, window.ends)}",
+        content=digest_of(window.name),
+        ops=SealOps(earliest_at=_reachable_until(namespace, window.ends)),
     )

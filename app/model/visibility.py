@@ -1,24 +1,27 @@
-"""Who is off the boards: what is wished for a user, and the entries that carry it out."""
+"""Who is off the boards: the state that is desired for a user, and the entries that bring it about."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .entry import PlannedEntry, entry_id, marker_entry
+from . import entry_kinds
+from .entry import PlannedEntry, marker_entry
+from .entry_kinds import KINDS, MOVE_ONLY_VERB
+from .entry_names import digest_of, entry_id
 from .micros import EARLIEST, to_micros
 from .namespace import Namespace
+from .ops import VisibilityOps
 
-HIDE = "hide"
-UNHIDE = "unhide"
-ERASE = "erase"
+HIDE = entry_kinds.HIDE.name
+UNHIDE = entry_kinds.UNHIDE.name
+ERASE = entry_kinds.ERASE.name
 RELEASE = "release"  # the state goes from Redis: nothing hangs on it any more
 
-# A wish → the state that the script reads of its user.
+# A desired state → the state that the script reads of its user.
 STATES = {HIDE: "hidden", UNHIDE: "returning", ERASE: "erasing"}
 
 #: Boards that one entry takes a user off: each is a move in one call, and others wait for that call.
 BOARDS_AN_ENTRY_MAX = 100
-MOVE_ONLY = "moved"  # the verb of entries that only move further boards: one of each wish tells of it
 _ERASED = "\x01"
 
 
@@ -52,8 +55,8 @@ def visible_name(name: str) -> str | None:
 def visibility_entries(namespace: Namespace, intent: VisibilityIntent, boards: Sequence[str]) -> Iterator[PlannedEntry]:
     """The entries that move a user on boards of a namespace, `all` first; the boards besides it in their order.
 
-    One of each wish moves `all` alone, under an id of its own: it is applied once, whatever boards are found by whoever
-    carries the wish out. Each of the others is named by the boards that it moves.
+    The first entry moves `all` alone and has an id of its own: it is applied once, whatever boards somebody finds who
+    carries the intent out. Each of the others is named by the boards that it moves.
     """
     name = f"{intent.desired_state}:{intent.version}"
     yield _entry(namespace, intent, name, ("all",), None)
@@ -61,22 +64,20 @@ def visibility_entries(namespace: Namespace, intent: VisibilityIntent, boards: S
     for start in range(0, len(others), BOARDS_AN_ENTRY_MAX):
         chunk = ("all", *others[start : start + BOARDS_AN_ENTRY_MAX])
         digest = blake2b("\n".join(chunk).encode(), digest_size=8).hexdigest()
-        yield _entry(namespace, intent, f"{name}:{digest}", chunk, MOVE_ONLY)
+        yield _entry(namespace, intent, f"{name}:{digest}", chunk, MOVE_ONLY_VERB)
 
 
 def _entry(
     namespace: Namespace, intent: VisibilityIntent, grant_id: str, boards: tuple[str, ...], verb: str | None
 ) -> PlannedEntry:
     """It moves no number, lands in no window and lies before every grant."""
-    at = to_micros(EARLIEST)
-    body = marker_entry(
-        intent.desired_state, namespace.id, grant_id, at, user=intent.name, verb=verb, actor=intent.actor
-    )
+    kind, at = KINDS[intent.desired_state], to_micros(EARLIEST)
     return PlannedEntry(
+        kind=kind,
         namespace=namespace,
-        body=body,
-        id=entry_id(intent.desired_state, namespace.id, grant_id, 1),
-        content=blake2b(grant_id.encode(), digest_size=16).digest(),
+        body=marker_entry(kind, namespace.id, grant_id, at, user=intent.name, verb=verb, actor=intent.actor),
+        id=entry_id(kind, namespace.id, grant_id, 1),
+        content=digest_of(grant_id),
         boards=boards,
-        ops=f"h{intent.version}",
+        ops=VisibilityOps(intent.version),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from ..drivers.postgres import queries
-from ..model.entry import GRANT
+from ..model.entry_kinds import kind_of
 from .ledger_row import LedgerRow
 
 
@@ -31,7 +31,13 @@ async def record_audit(
     batches: dict[tuple[int, str], BatchSummary] = {}
     for row in rows:
         entry = row.entry
-        if entry is None or entry.batch is None or row.fault is not None or entry.kind != GRANT or row.quarantined:
+        if (
+            entry is None
+            or entry.batch is None
+            or row.fault is not None
+            or not kind_of(entry.kind).is_first
+            or row.quarantined
+        ):
             continue
         held = batches.setdefault((entry.namespace_id, entry.batch), BatchSummary(entry.actor, row.seq, row.seq))
         held.grants, held.change, held.last_seq = held.grants + 1, held.change + row.change, row.seq

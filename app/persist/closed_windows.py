@@ -6,7 +6,8 @@ from sys import intern
 import asyncpg
 
 from ..drivers.postgres import queries
-from ..model.entry import CORRECTION, GRANT, SEAL, LogEntry
+from ..model.entry import LogEntry
+from ..model.entry_kinds import kind_of
 from .ledger_row import LedgerRow
 
 #: Closed windows of a namespace whose names are kept, the latest: days, weeks and months of some 50 days, which is more
@@ -67,7 +68,7 @@ class ClosedWindows:
             entry = row.entry
             if entry is None or row.fault is not None:
                 continue
-            if entry.kind == SEAL:
+            if kind_of(entry.kind).closes_window:
                 epoch, seq, at = row.original or (row.epoch, row.seq, row.recorded_at)
                 seals.append((entry.namespace_id, entry.grant_id, row.partition, epoch, seq, at))
                 self._add(row.partition, entry.namespace_id, entry.grant_id, at)
@@ -82,8 +83,8 @@ class ClosedWindows:
 
     def _may_lie_behind(self, p: int, entry: LogEntry) -> bool:
         """A correction may have left a closed window that it no longer names."""
-        closed = self._closed.get(p, {}).get(entry.namespace_id)
-        return closed is not None and (entry.kind == CORRECTION or (entry.kind == GRANT and closed.may_hold(entry)))
+        closed, kind = self._closed.get(p, {}).get(entry.namespace_id), kind_of(entry.kind)
+        return closed is not None and kind.is_revision and (not kind.is_first or closed.may_hold(entry))
 
     async def _add_todo(self, rows: Iterable[LedgerRow]) -> None:
         places = [(row.partition, row.epoch, row.seq) for row in rows]

@@ -3,21 +3,20 @@
 A duplicate is taken back by itself. A dead letter waits for an operator: recorded after all, or taken off the boards.
 """
 
-import re
 from collections.abc import Sequence
 
 import asyncpg
 
 from ..drivers.postgres import queries
 from ..metrics import DUPLICATES_HEALED, POISON
-from ..model.entry import HEAL, LogEntry
+from ..model.entry import LogEntry
+from ..model.entry_kinds import DUPLICATE, kind_of
+from ..model.entry_names import parse_heal_name
 from .failure import TooManyDeadLetters
-from .ledger_row import BARE, DUPLICATE, LedgerRow
+from .ledger_row import BARE, LedgerRow
 
 #: Dead letters of a partition in a minute: more are hardly the fault of each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
-
-_HEAL_NAME = re.compile(r"heal:(\d+)-(\d+)\Z")
 
 
 async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[LedgerRow]) -> None:
@@ -57,12 +56,12 @@ async def _check_rate(connection: asyncpg.Connection, letters: Sequence[LedgerRo
 
 def _is_odd(entry: LogEntry) -> bool:
     """Whether it may settle something: nearly all entries are grants, of which this is asked."""
-    return entry.original is not None or entry.kind == HEAL
+    return entry.original is not None or kind_of(entry.kind).settles
 
 
 def _is_told_by_its_tombstone(row: LedgerRow) -> bool:
     """A heal is nothing but what it moved and whose it is."""
-    return row.is_dead and row.tombstone != BARE and row.entry is not None and row.entry.kind == HEAL
+    return row.is_dead and row.tombstone != BARE and row.entry is not None and kind_of(row.entry.kind).settles
 
 
 def _place(row: LedgerRow) -> tuple[int, int, int]:
@@ -73,7 +72,7 @@ def _settles(row: LedgerRow) -> tuple[int, int, int, int] | None:
     """The place of what was set aside and is recorded or taken back by this row, and the row's own seq."""
     if row.original is not None:
         return row.partition, *row.original[:2], row.seq
-    if row.entry is not None and row.entry.kind == HEAL:
-        found = _HEAL_NAME.match(row.entry.grant_id)
-        return (row.partition, int(found[1]), int(found[2]), row.seq) if found else None
+    if row.entry is not None and kind_of(row.entry.kind).settles:
+        place = parse_heal_name(row.entry.grant_id)
+        return None if place is None else (row.partition, *place, row.seq)
     return None

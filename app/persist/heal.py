@@ -4,17 +4,17 @@ Until then a duplicate is one more grant of its user to whoever plans by the led
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 
 import msgspec
 
 from ..drivers.redis import RedisConnection, RedisRefused
-from ..model.cell_ops import CellOps, cells_of, plan_ops
-from ..model.chain import FOLLOWS
+from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import state_from_entry
-from ..model.entry import GRANT, HEAL, SEAL, PlannedEntry, entry_id
+from ..model.entry import PlannedEntry
+from ..model.entry_kinds import HEAL, Repeat, kind_of
+from ..model.entry_names import digest_of, entry_id, heal_name
 from ..model.namespace import Namespace
-from ..model.visibility import ERASE, HIDE, UNHIDE
+from ..model.ops import AFTER_PREVIOUS, Hold, unchanged_since
 from ..store import apply, fields, keys
 from ..store.partitions import read_head
 from .faults import HEAL as HEAL_FAILS
@@ -25,8 +25,6 @@ from .other_grants import other_grants_of
 #: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
 HEALS_A_PASS_MAX = 100
 
-#: Kinds of entry that leave things as they are when they come again: nothing is to be taken back.
-_HARMLESS = frozenset((SEAL, HIDE, UNHIDE, ERASE))
 # The user, or the rules, changed in between: a later pass plans anew.
 _COME_AGAIN = ("stale_user", "stale_rules", "log_full")
 
@@ -41,17 +39,17 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
         except msgspec.DecodeError as error:
             faults.note(_unit(p, row["epoch"], row["seq"]), error)
             continue
+        repeat = kind_of(stray.claimed.kind).repeat
         if stray.healed_seq is not None:
             await session.close_heal(p, stray, stray.healed_seq)
-        elif stray.claimed.kind == GRANT:
+        elif repeat is Repeat.HEAL:
             users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
-        elif stray.claimed.kind in _HARMLESS:
+        elif repeat is Repeat.IGNORE:
             await session.close_heal(p, stray, stray.seq)
         else:
-            # A heal stands on the ledger's last word of its user, so it cannot come twice; if one does, it is told.
-            faults.note(
-                _unit(p, stray.epoch, stray.seq), RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
-            )
+            # A heal is planned by the ledger's last word of its user, so it cannot come twice. If one does, we say so.
+            twice = RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
+            faults.note(_unit(p, stray.epoch, stray.seq), twice)
     for strays in users.values():
         await _try_user(session, link, p, offset, strays, faults)
 
@@ -97,7 +95,7 @@ async def _heal_user(
     namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))
     entries = []
     for i in range(len(strays)):
-        hold = FOLLOWS if i else f"u={int(seq or 0)}"
+        hold = AFTER_PREVIOUS if i else unchanged_since(int(seq or 0))
         entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
     head = await read_head(link, p)
     head.known = (offset.epoch, offset.seq, offset.digest)
@@ -110,31 +108,38 @@ async def _heal_user(
 
 
 async def _plan(
-    session: LedgerSession, namespace: Namespace, strays: Sequence[UnhealedDuplicate], hold: str
-) -> CellOps:
+    session: LedgerSession, namespace: Namespace, strays: Sequence[UnhealedDuplicate], hold: Hold
+) -> CellPlan:
     """What becomes of each number without the last of some duplicates, where those before it are taken back already."""
     stray = strays[-1]
     # One that went into quarantine, as its grant had, moved nothing.
-    before = state_from_entry(stray.claimed, stray.seq) if stray.weight else None
-    windows, labels = cells_of(namespace, before, None)
-    gone = [stray.seq for stray in strays]
-    user = stray.claimed.user
-    others = await other_grants_of(session, namespace, user, stray.seq, [], windows, labels, gone)
-    return plan_ops(namespace, before, None, others.cells, hold, kept=others.kept)
+    before = state_from_entry(stray.claimed, stray.seq) if stray.live_delta else None
+    boards, labels = cells_of(namespace, before, None)
+    others = await other_grants_of(
+        session,
+        namespace,
+        stray.claimed.user,
+        stray.seq,
+        grant_ids=[],
+        boards=boards,
+        labels=labels,
+        without=[stray.seq for stray in strays],
+    )
+    return plan_cells(namespace, before, None, others.cells, hold=hold, sealed=others.sealed)
 
 
-def _entry(namespace: Namespace, stray: UnhealedDuplicate, ops: CellOps) -> PlannedEntry:
-    """`heal:<epoch>-<seq>` is its grant_id, so that each counts once."""
-    name, claimed = f"heal:{stray.epoch}-{stray.seq}", stray.claimed
+def _entry(namespace: Namespace, stray: UnhealedDuplicate, plan: CellPlan) -> PlannedEntry:
+    name, claimed = heal_name(stray.epoch, stray.seq), stray.claimed
     body = msgspec.structs.replace(
-        claimed, kind=HEAL, grant_id=name, amount=-claimed.amount, weight=-stray.weight, meta=None
+        claimed, kind=HEAL.name, grant_id=name, amount=-claimed.amount, live_delta=-stray.live_delta, meta=None
     )
     return PlannedEntry(
-        namespace,
-        body,
+        kind=HEAL,
+        namespace=namespace,
+        body=body,
         id=entry_id(HEAL, namespace.id, name, 1),
-        content=blake2b(f"{name} {body.amount}".encode(), digest_size=16).digest(),
-        boards=ops.boards,
-        labels=ops.labels,
-        ops="t" + ops.text,
+        content=digest_of(f"{name} {body.amount}"),
+        boards=plan.boards,
+        labels=plan.labels,
+        ops=plan.ops,
     )

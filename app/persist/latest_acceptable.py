@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from ..drivers.postgres import queries
-from ..model.entry import CORRECTION, GRANT
+from ..model.entry_kinds import kind_of
 from ..model.namespace import MARGIN_MICROS, Rules, latest_acceptable_at
 from .ledger_row import LedgerRow
 
@@ -20,7 +20,7 @@ async def note_latest_acceptable(connection: asyncpg.Connection, rows: Iterable[
     ahead: dict[int, tuple[int, int]] = {}
     for row in rows:
         entry = row.entry
-        if entry is None or not row.counts or entry.kind not in (GRANT, CORRECTION):
+        if entry is None or not row.counts or not kind_of(entry.kind).is_revision:
             continue
         if entry.granted_at > row.recorded_at + MARGIN_MICROS:
             # Each one's own moment does not matter: the farthest, by the rules as of the earliest, is never too near.

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..model.entry import GRANT, QUARANTINE, LogEntry, marker_entry
+from ..model.entry import LogEntry, marker_entry
+from ..model.entry_kinds import DUPLICATE, QUARANTINE_VERB, TOMBSTONE, kind_of
+from ..model.entry_names import duplicate_name, tombstone_name
 
 COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
@@ -16,8 +18,6 @@ COLUMNS = (
     *("digest", "score_delta", "amount", "voided", "verb", "reason", "actor", "idempotency_key", "day"),
     *("request_digest", "original_seq"),
 )
-DUPLICATE = "duplicate"
-TOMBSTONE = "tombstone"
 
 # How much of a dead letter its tombstone tells: all that a score is made of, whose it is and what it moved, or its
 # place alone. The first that Postgres takes.
@@ -97,8 +97,8 @@ def _owner_of(packed: bytes) -> LogEntry | None:
         parts = msgspec.msgpack.decode(packed)
         kind, namespace_id, user, grant_id, _, _, weight = parts[:7]
         weight = weight if weight in (-1, 0, 1) else 0
-        body = marker_entry(kind, namespace_id, grant_id, 0, user=user)
-        return msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(body, weight=weight)), LogEntry)
+        body = marker_entry(kind_of(kind), namespace_id, grant_id, 0, user=user)
+        return msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(body, live_delta=weight)), LogEntry)
     except (msgspec.MsgspecError, ValueError, TypeError):
         return None
 
@@ -110,7 +110,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         return _tombstone(row, numbers)
     # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
     name = (
-        (DUPLICATE, f"{DUPLICATE}:{row.partition}:{row.epoch}-{row.seq}")
+        (DUPLICATE, duplicate_name(row.partition, row.epoch, row.seq))
         if row.fault == DUPLICATE
         else (entry.kind, entry.grant_id)
     )
@@ -119,42 +119,46 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         *(
             numbers.get(entry.user),
             entry.amount,
-            0 if row.quarantined else entry.weight,
+            0 if row.quarantined else entry.live_delta,
             row.score,
             entry.category,
             entry.source,
             entry.source_id,
         ),
         *(entry.action, entry.session_id, entry.granted_at, entry.original[2] if entry.original else row.recorded_at),
-        *(entry.windows, row.digest, row.change, entry.amount if entry.kind == GRANT else entry.value),
-        *(entry.voided or row.quarantined, QUARANTINE if row.quarantined else entry.verb),
-        *(entry.reason, entry.actor, entry.key, None if entry.day is None else date.fromisoformat(entry.day)),
-        *(entry.asked, entry.original[1] if entry.original else None),
+        *(entry.windows, row.digest, row.change, entry.grant_amount),
+        *(entry.voided or row.quarantined, QUARANTINE_VERB if row.quarantined else entry.verb),
+        *(
+            entry.reason,
+            entry.actor,
+            entry.idempotency_key,
+            None if entry.day is None else date.fromisoformat(entry.day),
+        ),
+        *(entry.request_digest, entry.original[1] if entry.original else None),
     )
 
 
 def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     """A row in a dead letter's place. What the boards counted by it is in the ledger's sums, and a grant is one more
     live grant of its user to whoever plans by the ledger, until it is recorded or taken back."""
-    name, entry = f"{TOMBSTONE}:{row.partition}:{row.epoch}-{row.seq}", row.entry
+    name, entry = tombstone_name(row.partition, row.epoch, row.seq), row.entry
     place = row.partition, row.epoch, row.seq, TOMBSTONE
     if entry is None or row.tombstone == BARE:
         return (
             *(*place, 0, name, 1, None, 0, 0, row.score, None, None, None, None, None, row.recorded_at),
             *(row.recorded_at, [], row.digest, 0, None, False, None, None, None, None, None, None, None),
         )
-    weight = 0 if row.quarantined else entry.weight
+    weight = 0 if row.quarantined else entry.live_delta
     if row.tombstone == OWNER or entry.original is not None or row.code == "unreadable":
         return (
             *(*place, entry.namespace_id, name, 1, numbers.get(entry.user), 0, weight, row.score),
             *(None, None, None, None, None, row.recorded_at),
             *(row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, None, None, None),
         )
-    value = entry.amount if entry.kind == GRANT else entry.value
     return (
         *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user), entry.amount, weight, row.score),
         *(entry.category, entry.source, None, None, None),
-        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, value),
+        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, entry.grant_amount),
         *(entry.voided or row.quarantined, None, None, None, None),
         *(None if entry.day is None else date.fromisoformat(entry.day), None, None),
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from ..drivers.postgres import connect, queries
 from ..model.entry import LogEntry
+from ..model.entry_kinds import DUPLICATE
 from ..model.namespace import Rules
 from .audit import record_audit
 from .closed_windows import ClosedWindows
@@ -17,7 +18,7 @@ from .dead_letters import note_dead_letters
 from .failure import cause_of, code_of, is_bisected, is_of_row
 from .latest_acceptable import note_latest_acceptable
 from .leases import Leases, Superseded
-from .ledger_row import BARE, COLUMNS, DUPLICATE, FULL, OWNER, LedgerRow, row_values, unpack
+from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpack
 from .time_buckets import add_board_sums, count_in_time
 
 #: Users whose numbers are kept in mind; beyond them all are forgotten and asked for anew.
@@ -41,13 +42,13 @@ class LedgerOffset:
 
 
 class UnhealedDuplicate(NamedTuple):
-    """A duplicate that is not taken back yet, with what it claimed. weight: live grants that it added; healed_seq: that
-    of the entry that took it back without anybody noting it."""
+    """A duplicate that is not taken back yet, with what it claimed. live_delta: live grants that it added; healed_seq:
+    that of the entry that took it back without anybody noting it."""
 
     epoch: int
     seq: int
     claimed: LogEntry
-    weight: int
+    live_delta: int
     healed_seq: int | None
 
 

@@ -4,17 +4,19 @@ A letter is settled by the row of that entry, in its transaction; until then the
 script takes it once. Nothing that was written is changed.
 """
 
-from hashlib import blake2b
 from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from ..drivers.redis import RedisConnection, RedisRefused
-from ..model.cell_ops import CellOps, cells_of, plan_ops
+from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import GrantState, state_from_entry
-from ..model.entry import CORRECTION, GRANT, HEAL, QUARANTINE, LogEntry, PlannedEntry, entry_id, freed_by
+from ..model.entry import LogEntry, PlannedEntry, claims_of
+from ..model.entry_kinds import CORRECTION, HEAL, QUARANTINE_VERB, RETRY, kind_of
+from ..model.entry_names import decision_id, digest_of, heal_name, retry_name
 from ..model.namespace import Namespace
+from ..model.ops import CellOps, Hold, unchanged_since
 from ..store import apply, fields, keys
 from ..store.partitions import read_head
 from .faults import DEAD_LETTER, Faults, WorkUnit
@@ -22,13 +24,13 @@ from .ledger_row import unpack
 from .ledger_session import LedgerOffset, LedgerSession
 from .other_grants import other_grants_of
 
-RETRY, DROP = "retry", "drop"
+TO_RETRY, TO_DROP = "retry", "drop"
 #: Letters that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
 DECIDED_A_PASS_MAX = 50
 
 
 class DecidedLetter(NamedTuple):
-    """A dead letter about which something was decided. recorded_at: microseconds; weight: live grants that it added."""
+    """A dead letter about which something was decided. recorded_at: microseconds; live_delta: live grants it added."""
 
     epoch: int
     seq: int
@@ -36,12 +38,18 @@ class DecidedLetter(NamedTuple):
     decision: str
     attempts: int
     recorded_at: int
-    weight: int
+    live_delta: int
 
     @property
     def quarantined(self) -> bool:
         """Whether it is a grant that moved nothing."""
-        return self.claimed.kind == GRANT and self.weight == 0
+        return kind_of(self.claimed.kind).is_first and self.live_delta == 0
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it is a later revision of a grant."""
+        kind = kind_of(self.claimed.kind)
+        return kind.is_revision and not kind.is_first
 
 
 async def carry_out(
@@ -57,7 +65,13 @@ async def carry_out(
 def _letter(row: asyncpg.Record) -> DecidedLetter:
     claimed = unpack(row["entry"])
     return DecidedLetter(
-        row["epoch"], row["seq"], claimed, row["decision"], row["attempts"], row["recorded_at"], row["live_delta"]
+        epoch=row["epoch"],
+        seq=row["seq"],
+        claimed=claimed,
+        decision=row["decision"],
+        attempts=row["attempts"],
+        recorded_at=row["recorded_at"],
+        live_delta=row["live_delta"],
     )
 
 
@@ -74,11 +88,11 @@ async def _carry_out(
     if version is None or int(seq or 0) > offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))
-    hold = f"u={int(seq or 0)}"
-    entry = retry_entry(namespace, letter, hold) if letter.decision == RETRY else None
+    hold = unchanged_since(int(seq or 0))
+    entry = retry_entry(namespace, letter, hold) if letter.decision == TO_RETRY else None
     if entry is None:
-        ops, weight = await _plan(session, namespace, letter, hold)
-        entry = drop_entry(namespace, letter, ops, weight)
+        plan, live_delta = await _plan(session, namespace, letter, hold)
+        entry = drop_entry(namespace, letter, plan, live_delta)
     head = await read_head(link, p)
     head.known = (offset.epoch, offset.seq, offset.digest)
     (reply,) = await link.run([apply.pack(p, [entry], head)])
@@ -87,72 +101,84 @@ async def _carry_out(
         raise RedisRefused(f"{outcome.code} {outcome.detail or ''}".strip())
 
 
-def retry_entry(namespace: Namespace, letter: DecidedLetter, hold: str) -> PlannedEntry:
+def retry_entry(namespace: Namespace, letter: DecidedLetter, hold: Hold) -> PlannedEntry:
     """An entry that moves no number and whose row is what the letter claimed. Each attempt counts once."""
-    name = f"retry:{letter.epoch}-{letter.seq}"
-    body = msgspec.structs.replace(letter.claimed, weight=0, original=(letter.epoch, letter.seq, letter.recorded_at))
+    original = letter.epoch, letter.seq, letter.recorded_at
+    body = msgspec.structs.replace(letter.claimed, live_delta=0, original=original)
     if letter.quarantined:
-        body = msgspec.structs.replace(body, voided=True, verb=QUARANTINE)
+        body = msgspec.structs.replace(body, voided=True, verb=QUARANTINE_VERB)
     return PlannedEntry(
-        namespace,
-        body,
-        id=entry_id(DEAD_LETTER, namespace.id, name, letter.attempts + 1),
-        content=blake2b(name.encode(), digest_size=16).digest(),
+        kind=RETRY,
+        namespace=namespace,
+        body=body,
+        id=decision_id(namespace.id, letter.epoch, letter.seq, letter.attempts),
+        content=digest_of(retry_name(letter.epoch, letter.seq)),
         boards=("all",),
-        ops=f"-{hold}",
+        ops=CellOps(hold=hold),
     )
 
 
-def drop_entry(namespace: Namespace, letter: DecidedLetter, ops: CellOps, weight: int) -> PlannedEntry:
-    """The heal that takes a letter off the boards. Its id is one for all that is decided, so a letter that is being
-    recorded cannot be taken off at the same time. The revision of a correction, and its key, are free for another."""
-    claimed, name = letter.claimed, f"heal:{letter.epoch}-{letter.seq}"
+def drop_entry(namespace: Namespace, letter: DecidedLetter, plan: CellPlan, live_delta: int) -> PlannedEntry:
+    """The heal that takes a letter off the boards. Another correction may then claim the revision of a correction, and
+    its key."""
+    claimed, name = letter.claimed, heal_name(letter.epoch, letter.seq)
     body = msgspec.structs.replace(
         claimed,
-        kind=HEAL,
+        kind=HEAL.name,
         grant_id=name,
         revision=1,
-        amount=-claimed.amount if claimed.kind == GRANT else 0,
-        weight=weight,
+        amount=0 if letter.corrects else -claimed.amount,
+        live_delta=live_delta,
         meta=None,
-        value=None,
+        new_amount=None,
         voided=False,
         verb=None,
         reason=None,
-        key=None,
-        asked=None,
+        idempotency_key=None,
+        request_digest=None,
         batch=None,
     )
     return PlannedEntry(
-        namespace,
-        body,
-        id=entry_id(DEAD_LETTER, namespace.id, f"retry:{letter.epoch}-{letter.seq}", letter.attempts + 1),
-        content=blake2b(name.encode(), digest_size=16).digest(),
-        boards=ops.boards or ("all",),
-        labels=ops.labels,
-        ops="t" + ops.text,
-        freed=freed_by(claimed, letter.epoch, letter.seq) if claimed.kind == CORRECTION else b"",
+        kind=HEAL,
+        namespace=namespace,
+        body=body,
+        id=decision_id(namespace.id, letter.epoch, letter.seq, letter.attempts),
+        content=digest_of(name),
+        boards=plan.boards or ("all",),
+        labels=plan.labels,
+        ops=plan.ops,
+        release=claims_of(claimed, letter.epoch, letter.seq) if letter.corrects else b"",
     )
 
 
-async def _plan(session: LedgerSession, namespace: Namespace, letter: DecidedLetter, hold: str) -> tuple[CellOps, int]:
+async def _plan(
+    session: LedgerSession, namespace: Namespace, letter: DecidedLetter, hold: Hold
+) -> tuple[CellPlan, int]:
     """What becomes of each number without the letter, and of the count of live grants: a grant is gone, a correction's
     grant is as it was before. Nothing moves where a later correction counts, recorded or a letter itself."""
     claimed = letter.claimed
     is_live = not (letter.quarantined or claimed.voided)
     before = _claimed(claimed, letter.seq) if is_live else None
     after: GrantState | None = None
-    if claimed.kind == CORRECTION:
+    if letter.corrects:
         others_by_revision = await _other_revisions(session, namespace, letter)
         last = max(others_by_revision, default=0)
         after = others_by_revision.get(last)
         if last > claimed.revision:
             before = after = None
     boards, labels = cells_of(namespace, before, after)
-    own = [claimed.grant_id] if claimed.kind == CORRECTION else []
-    others = await other_grants_of(session, namespace, claimed.user, letter.seq, own, boards, labels, [letter.seq])
-    ops = plan_ops(namespace, before, after, others.cells, hold, kept=others.kept)
-    return ops, (after is not None) - (before is not None)
+    others = await other_grants_of(
+        session,
+        namespace,
+        claimed.user,
+        letter.seq,
+        grant_ids=[claimed.grant_id] if letter.corrects else [],
+        boards=boards,
+        labels=labels,
+        without=[letter.seq],
+    )
+    plan = plan_cells(namespace, before, after, others.cells, hold=hold, sealed=others.sealed)
+    return plan, (after is not None) - (before is not None)
 
 
 async def _other_revisions(
@@ -176,7 +202,7 @@ def _corrections_of(packed: bytes, claimed: LogEntry) -> LogEntry | None:
         other = unpack(packed)
     except msgspec.DecodeError:
         return None
-    same = (CORRECTION, claimed.namespace_id, claimed.grant_id)
+    same = (CORRECTION.name, claimed.namespace_id, claimed.grant_id)
     return other if (other.kind, other.namespace_id, other.grant_id) == same else None
 
 
@@ -192,5 +218,4 @@ def _held(row: asyncpg.Record) -> GrantState:
 
 
 def _claimed(claimed: LogEntry, seq: int) -> GrantState:
-    body = claimed if claimed.kind == GRANT else msgspec.structs.replace(claimed, amount=claimed.value or 0)
-    return state_from_entry(body, seq)
+    return state_from_entry(msgspec.structs.replace(claimed, amount=claimed.grant_amount or 0), seq)

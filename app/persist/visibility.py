@@ -8,7 +8,8 @@ from time import monotonic
 from typing import Any
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
-from ..model.entry import GRANT, PlannedEntry
+from ..model.entry import PlannedEntry
+from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
 from ..store import apply, fields, keys
 from ..store.apply import CallRefused, Outcome
@@ -99,7 +100,8 @@ class VisibilityWorker:
     ) -> bool:
         """Whether the ledger holds all that names the user in a partition; their balances and days go."""
         if any(
-            stray.claimed.kind == GRANT and stray.claimed.user == intent.name for stray in await session.open_heals(p)
+            kind_of(stray.claimed.kind).is_first and stray.claimed.user == intent.name
+            for stray in await session.open_heals(p)
         ):
             return False
         if await session.deleted_namespaces([p]):

@@ -9,7 +9,8 @@ import asyncpg
 
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
-from ..model.entry import CORRECTION, GRANT, QUARANTINE, entry_id
+from ..model.entry_kinds import CORRECTION, GRANT, QUARANTINE_VERB
+from ..model.entry_names import entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
 from ..model.meta import read_meta
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
@@ -160,7 +161,7 @@ def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
         "granted_at": row["granted_at"],
         "recorded_at": row["recorded_at"],
         "voided": row["voided"],
-        "quarantined": row["verb"] == QUARANTINE,
+        "quarantined": row["verb"] == QUARANTINE_VERB,
         "revision": row["revision"],
         "epoch": row["epoch"],
         "seq": row["seq"],

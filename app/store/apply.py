@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from ..drivers.redis import Call, evalsha
 from ..drivers.scripts import load
 from ..model.entry import PlannedEntry
+from ..model.labels import is_day
 from ..model.namespace import Namespace
+from ..model.ops import render_ops
 from . import keys
 from .call_cost import CALL_ENTRIES_MAX
 
@@ -77,6 +79,22 @@ class CallRefused(Exception):
         self.detail = detail
 
 
+class _CallTables(NamedTuple):
+    """What entries of a call share, each numbered from 1 in the order in which it is first met, so that every thing
+    travels once. namespaces: by id, number and namespace. boards: by namespace id and name. board_sets: by namespace id
+    and names. users: by the key of their balances. label_sets: by labels."""
+
+    namespaces: dict[int, tuple[int, Namespace]]
+    boards: dict[tuple[int, str], int]
+    board_sets: dict[tuple[int, tuple[str, ...]], int]
+    users: dict[str, int]
+    label_sets: dict[tuple[str, ...], int]
+    board_set_args: list[str]
+    user_names: list[str]
+    user_namespaces: list[int]
+    entry_args: list[bytes | str | int]
+
+
 def pack(
     p: int,
     entries: Sequence[PlannedEntry],
@@ -86,101 +104,108 @@ def pack(
     bounds: StorageLimits = NO_LIMITS,
 ) -> Call:
     """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
-    spaces: dict[int, tuple[int, Namespace]] = {}
-    boards: dict[tuple[int, str], int] = {}
-    targets: dict[tuple[int, tuple[str, ...]], int] = {}
-    users: dict[str, int] = {}
-    shapes: dict[tuple[str, ...], int] = {}
-    prefixes: dict[int, str] = {}
-    target_args: list[str] = []
-    user_names: list[str] = []
-    user_spaces: list[int] = []
-    entry_args: list[bytes | str | int | float] = []
+    tables = _tables(p, entries)
+    generations = head.generations.split(",")
+    epoch, seq, digest = head.known
+    has_days = any(is_day(label) for labels in tables.label_sets for label in labels)
+    counts = (len(generations), len(tables.boards), len(tables.users), len(tables.namespaces), len(tables.board_sets))
+    return evalsha(
+        APPLY,
+        [
+            *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p)),
+            *(keys.dedup(p, generation) for generation in generations),
+            *(key for ns in tables.namespaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
+            *(key for ns, board in tables.boards for key in _board_keys(p, tables.namespaces[ns][1], board)),
+            *(_user_keys(p, tables) if has_days else tables.users),
+        ],
+        [
+            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
+            *(*counts, len(tables.label_sets), len(entries), int(has_days)),
+            *(part for _, namespace in tables.namespaces.values() for part in _namespace_args(namespace)),
+            *(part for ns, board in tables.boards for part in (tables.namespaces[ns][0], board)),
+            *tables.user_names,
+            *tables.board_set_args,
+            *_label_set_args(tables.label_sets),
+            *tables.entry_args,
+        ],
+    )
+
+
+def _tables(p: int, entries: Sequence[PlannedEntry]) -> _CallTables:
+    """O(entries + boards). A loop of plain names: it runs for every grant."""
+    tables = _CallTables({}, {}, {}, {}, {}, [], [], [], [])
+    _, _, board_sets, users, label_sets, _, user_names, user_namespaces, args = tables
+    balances: dict[int, str] = {}
     for entry in entries:
-        namespace, body = entry.namespace, entry.body
-        ns = namespace.id
-        target = targets.get((ns, entry.boards))
-        if target is None:
-            spaces.setdefault(ns, (len(spaces) + 1, namespace))
-            prefixes[ns] = keys.balances(p, ns)
-            indexes = [boards.setdefault((ns, board), len(boards) + 1) for board in entry.boards]
-            target = targets[ns, entry.boards] = len(targets) + 1
-            target_args.append(" ".join(map(str, indexes)))
-        key = prefixes[ns] + body.user
+        body, ns = entry.body, entry.namespace.id
+        board_set = board_sets.get((ns, entry.boards)) or _add_board_set(tables, entry)
+        if ns not in balances:
+            balances[ns] = keys.balances(p, ns)
+        key = balances[ns] + body.user
         user = users.get(key)
         if user is None:
             user = users[key] = len(users) + 1
             user_names.append(body.user)
-            user_spaces.append(ns)
-        shape = shapes.setdefault(entry.labels, len(shapes) + 1)
-        entry_args += (entry.id, entry.content, entry.verdict, target, user, shape, body.amount, body.weight)
-        entry_args += (body.granted_at, entry.ops, entry.claim or entry.freed, entry.packed)
-    generations = head.generations.split(",")
-    with_days = any(label.startswith("d:") for shape in shapes for label in shape)
-    epoch, seq, digest = head.known
-    return evalsha(
-        APPLY,
-        [
-            keys.log(p),
-            keys.meta(p),
-            keys.rules(p),
-            keys.hidden(p),
-            *(keys.dedup(p, generation) for generation in generations),
-            *(key for ns in spaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
-            *(key for ns, window in boards for key in _board_keys(p, spaces[ns][1], window)),
-            *(_with_days(p, users, user_spaces, user_names) if with_days else users),
-        ],
-        [
-            *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
-            *(len(generations), len(boards), len(users), len(spaces), len(targets), len(shapes), len(entries)),
-            int(with_days),
-            *(part for _, namespace in spaces.values() for part in _namespace_args(namespace)),
-            *(part for ns, window in boards for part in (spaces[ns][0], window)),
-            *user_names,
-            *target_args,
-            *_label_set_args(shapes),
-            *entry_args,
-        ],
-    )
+            user_namespaces.append(ns)
+        label_set = label_sets.setdefault(entry.labels, len(label_sets) + 1)
+        ops = entry.kind.letter if entry.ops is None else render_ops(entry.kind, entry.ops)
+        args += (entry.id, entry.content, entry.verdict, board_set, user, label_set, body.amount, body.live_delta)
+        args += (body.granted_at, ops, entry.claim or entry.release, entry.log_bytes)
+    return tables
 
 
-def _with_days(p: int, balances: Iterable[str], spaces: Sequence[int], names: Sequence[str]) -> Iterator[str]:
-    """The keys of users, where some have days: of a user who has none the key of their days stays unused."""
-    prefixes = {ns: keys.days(p, ns) for ns in set(spaces)}
-    for key, ns, name in zip(balances, spaces, names, strict=True):
+def _add_board_set(tables: _CallTables, entry: PlannedEntry) -> int:
+    """The number of a set of boards that is new to the call. O(boards)."""
+    ns, boards = entry.namespace.id, tables.boards
+    tables.namespaces.setdefault(ns, (len(tables.namespaces) + 1, entry.namespace))
+    indexes = [boards.setdefault((ns, board), len(boards) + 1) for board in entry.boards]
+    tables.board_set_args.append(" ".join(map(str, indexes)))
+    number = tables.board_sets[ns, entry.boards] = len(tables.board_sets) + 1
+    return number
+
+
+def _user_keys(p: int, tables: _CallTables) -> Iterator[str]:
+    """The keys of balances and days, where some user has days; a user without any does not use the second one."""
+    prefixes = {ns: keys.days(p, ns) for ns in tables.namespaces}
+    for key, ns, name in zip(tables.users, tables.user_namespaces, tables.user_names, strict=True):
         yield key
         yield prefixes[ns] + name
 
 
-def _label_set_args(shapes: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
-    for shape in shapes:
-        yield len(shape)
-        yield from shape
+def _label_set_args(label_sets: Iterable[tuple[str, ...]]) -> Iterator[int | str]:
+    for labels in label_sets:
+        yield len(labels)
+        yield from labels
 
 
 def _namespace_args(namespace: Namespace) -> tuple[int | str, ...]:
     rules = namespace.rules
-    limits = ",".join(f"{per} {_text(grants)} {_text(amount)}" for per, grants, amount in namespace.limits)
     return (
         *(namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking),
-        *(limits, rules.suspicious, int(rules.statistics), int(rules.bounded_sums)),
+        *(_velocity_text(namespace), rules.suspicious, int(rules.statistics), int(rules.bounded_sums)),
     )
 
 
-def _text(bound: int | None) -> str:
+def _velocity_text(namespace: Namespace) -> str:
+    """The limits of a user's velocity as lua/include/velocity.lua reads them: `<per in µs> <grants> <amount>,…`, ""
+    for no bound."""
+    return ",".join(f"{per} {_bound_text(grants)} {_bound_text(amount)}" for per, grants, amount in namespace.limits)
+
+
+def _bound_text(bound: int | None) -> str:
     return "" if bound is None else str(bound)
 
 
-def _board_keys(p: int, namespace: Namespace, window: str) -> Iterator[str]:
-    yield keys.board(p, namespace.id, window)
+def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
+    yield keys.board(p, namespace.id, board)
     if namespace.rules.tie_break != "none":
-        yield keys.tie_prefixes(p, namespace.id, window)
+        yield keys.tie_prefixes(p, namespace.id, board)
     if namespace.rules.ranking == "dense":
-        yield keys.distinct_scores(p, namespace.id, window)
+        yield keys.distinct_scores(p, namespace.id, board)
     if namespace.rules.bounded_sums:
-        yield keys.sum_tree(p, namespace.id, window)
+        yield keys.sum_tree(p, namespace.id, board)
     if namespace.rules.aggregation == "latest":
-        yield keys.grant_times(p, namespace.id, window)
+        yield keys.grant_times(p, namespace.id, board)
 
 
 def read(reply: Any) -> list[Outcome]:

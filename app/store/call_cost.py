@@ -42,8 +42,6 @@ _VISIBILITY_US = 14
 _CORRECTED_US = 3
 #: Answers that are kept of how dear a move is: there are 16 kinds of rules.
 _RATES_CACHED_MAX = 16
-#: Moves of entries that name no board: plain grants, and backfilled ones.
-_UNNAMED = ("", "b")
 
 
 class _Rates(NamedTuple):
@@ -109,7 +107,7 @@ class CallCost:
         if user in target.users:
             total += target.again
         else:
-            corrected = _corrected_cost(entry) if entry.ops else 0
+            corrected = _corrected_cost(entry) if entry.kind.names_cells else 0
             total += target.move + corrected
         if total > us_max:
             return False
@@ -166,16 +164,13 @@ def _entry_cost(namespace: Namespace) -> int:
 
 def _own_cost(entry: PlannedEntry) -> int:
     """What an entry costs by what it carries."""
-    cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.packed) >> 10)
-    if not entry.ops:
-        return cost
-    return cost + _VISIBILITY_US * len(entry.boards) if entry.ops[:1] == "h" else cost
+    cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.log_bytes) >> 10)
+    return cost + _VISIBILITY_US * len(entry.boards) if entry.kind.hides else cost
 
 
 def _corrected_cost(entry: PlannedEntry) -> int:
     """What a user's first correction in a call costs beside its moves."""
-    is_correction = entry.ops not in _UNNAMED and entry.ops[0] != "h"
-    return _CORRECTED_US * (len(entry.boards) + len(entry.labels)) if is_correction else 0
+    return _CORRECTED_US * (len(entry.boards) + len(entry.labels)) if entry.kind.names_cells else 0
 
 
 def entry_cost(entry: PlannedEntry) -> int:
@@ -215,7 +210,7 @@ def portions(entries: Sequence[PlannedEntry], us_max: int = CALL_US_MAX) -> Iter
     """Entries in calls within the bounds, in order; one entry is never divided. O(entries + boards)."""
     first, size, cost = 0, 0, CallCost()
     for i, entry in enumerate(entries):
-        own, count = len(entry.packed), i - first
+        own, count = len(entry.log_bytes), i - first
         is_full = count == CALL_ENTRIES_MAX or size + own > CALL_BYTES_MAX
         if count and (is_full or not cost.add(entry, us_max)):
             yield Portion(entries[first:i], cost)

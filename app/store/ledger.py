@@ -7,7 +7,7 @@ import asyncpg
 from ..drivers.postgres import Postgres
 from ..model.cell_ops import Cell
 from ..model.correction import GrantState, IdempotencyRecord
-from ..model.entry import QUARANTINE
+from ..model.entry_kinds import QUARANTINE_VERB
 from ..model.micros import to_micros
 from ..model.namespace import Namespace
 from .other_grants import other_grants_cells
@@ -38,9 +38,9 @@ class Ledger:
         """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
         found: dict[str, list[IdempotencyRecord]] = {}
         for row in await self._postgres.fetch("find_by_idempotency_key", namespace.id, list(keys)) if keys else ():
-            asked = None if row["request_digest"] is None else bytes(row["request_digest"])
+            digest = None if row["request_digest"] is None else bytes(row["request_digest"])
             found.setdefault(row["idempotency_key"], []).append(
-                IdempotencyRecord(row["grant_id"], row["revision"], asked)
+                IdempotencyRecord(row["grant_id"], row["revision"], digest)
             )
         return found
 
@@ -66,6 +66,6 @@ def _held(row: asyncpg.Record) -> GrantState:
         windows=tuple(row["windows"]),
         voided=row["voided"],
         day=None if row["day"] is None else row["day"].isoformat(),
-        quarantined=row["verb"] == QUARANTINE,
+        quarantined=row["verb"] == QUARANTINE_VERB,
         seq=row["first_seq"],
     )

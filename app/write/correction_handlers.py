@@ -10,6 +10,7 @@ from ..access.guard import principal_of, require_scope
 from ..access.keys import Keyring, Principal
 from ..http.bodies import MSGPACK, answer, check_bodiless, check_query, decode_body, header, media_type
 from ..model.correction import EDITABLE, REASON_BYTES_MAX, CorrectionRequest, Edit, Verb
+from ..model.entry_names import member_key
 from ..model.errors import Invalid, Problem, TooLarge
 from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
@@ -90,8 +91,7 @@ class CorrectionHandlers:
         asks: dict[int, CorrectionRequest] = {}
         for i, member in enumerate(members):
             try:
-                # No client's key holds a line feed: a member's key is its own.
-                asks[i] = self._ask(request, namespace, principal, member, None if key is None else f"{key}\n{i}")
+                asks[i] = self._ask(request, namespace, principal, member, None if key is None else member_key(key, i))
             except Problem as problem:
                 results[i] = refused_member(member.grant_id, problem)
         done = await self._corrector.correct_all(namespace, list(asks.values()))

@@ -8,17 +8,16 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..model.cell_ops import Cell, cells_of, needs_other_grants, plan_ops
+from ..model.cell_ops import Cell, cells_of, needs_other_grants, plan_cells
 from ..model.chain import (
-    LOOSE,
     Step,
-    cells_wanted,
+    cells_to_read,
     changes_of,
     entries_of,
+    hold_since,
     is_loose,
     may_be_loose,
     needs_joint_plan,
-    stand_on,
     steps_of,
 )
 from ..model.correction import CorrectionRequest, GrantState, apply_correction
@@ -26,6 +25,7 @@ from ..model.entry import PlannedEntry
 from ..model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable, UserIsErased
 from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace
+from ..model.ops import CellOps
 from ..model.visibility import is_erased
 from ..store.apply import STALE_USER, Outcome
 from ..store.board_reader import BoardReader
@@ -198,8 +198,8 @@ class Corrector:
         if len(ids) > 1:
             # Each is one of the others to the rest: as of one moment, all of them.
             steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
-        changing = list({step.ask.grant_id for step in changes_of(steps)})
-        return steps, await self._ledger.others(namespace, user, changing, cells_wanted(namespace, steps))
+        changing = list({step.request.grant_id for step in changes_of(steps)})
+        return steps, await self._ledger.others(namespace, user, changing, cells_to_read(namespace, steps))
 
     async def _submit(
         self, namespace: Namespace, entries: list[PlannedEntry], joint: bool
@@ -209,10 +209,10 @@ class Corrector:
         if not joint:
             return (await self._committer.submit(namespace.partition, entries) if entries else []), None
         outcomes: list[Outcome] = []
-        problem, loose = None, LOOSE in entries[0].ops if entries else False
+        problem, loose = None, bool(entries) and _allows_grants(entries[0])
         for part in portions(entries):
             if outcomes:
-                stand_on(part.entries[0], outcomes[-1].seq or 0, loose=loose)
+                hold_since(part.entries[0], outcomes[-1].seq or 0, loose=loose)
             try:
                 outcomes += await self._committer.submit(namespace.partition, list(part.entries), together=True)
             except Problem as error:
@@ -241,14 +241,14 @@ class Corrector:
         failed: set[str] = set()
         for step in steps:
             entry, outcome = next(done) if step.after is not None else (None, None)
-            if failed and (joint or step.ask.grant_id in failed):
+            if failed and (joint or step.request.grant_id in failed):
                 results.append(None)
             elif entry is None or outcome is None:
                 results.append(step.problem or await self._unchanged(namespace, step))
             elif outcome.code in ("applied", "duplicate"):
                 results.append(self._receipt(entry, outcome))
             else:
-                failed.add(step.ask.grant_id)
+                failed.add(step.request.grant_id)
                 again = outcome.code in ("stale_rules", "grant_conflict", "stale_user", "key_used")
                 problem = None if again else grant_problem(entry, outcome.code, outcome.detail, self._clock())
                 results.append(problem)
@@ -264,20 +264,20 @@ class Corrector:
         if ask.edit.revision not in (None, held.revision):
             raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
         after = apply_correction(namespace, held, ask, self._clock())
-        live = [None if side.voided else side for side in (held, after)]
+        live = held.live, after.live
         others: dict[str, Cell] = {}
         if needs_other_grants(namespace, live[0], live[1]):
             await self._ledger_wait.wait_until_flushed(namespace, held.user, waiting)
             windows, labels = cells_of(namespace, live[0], live[1])
             others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
-        ops = plan_ops(namespace, live[0], live[1], others)
+        plan = plan_cells(namespace, live[0], live[1], others)
         reads = ask.admin or namespace.rules.mode != "shadow"
-        told = await self._projection.of(namespace, held.user, ops, ranks=reads) if after != held else []
+        told = await self._projection.of(namespace, held.user, plan, ranks=reads) if after != held else []
         return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
         """The receipt where nothing is to be done, or was done before; its score is that of now."""
-        held, revision = step.before, step.unchanged
+        held, revision = step.before, step.earlier_revision
         assert held is not None
         assert revision is not None
         number = namespace.number_or_none(await self._boards.score_of(namespace, "all", held.user))
@@ -310,6 +310,11 @@ async def _made(entries: Iterator[PlannedEntry]) -> list[PlannedEntry]:
         if len(made) % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
     return made
+
+
+def _allows_grants(entry: PlannedEntry) -> bool:
+    """Whether an entry was planned loosely."""
+    return isinstance(entry.ops, CellOps) and entry.ops.hold is not None and entry.ops.hold.allows_grants
 
 
 def _absent(namespace: Namespace, grant_id: str) -> GrantNotFound:

@@ -57,7 +57,7 @@ def split_submission(work: Submission, us_max: int, *, whole: bool) -> list[Subm
     entries = work.entries
     if len(entries) == 1:
         (entry,) = entries
-        return [SubmissionPart(work, entries, entry_cost(entry), len(entry.packed), None)]
+        return [SubmissionPart(work, entries, entry_cost(entry), len(entry.log_bytes), None)]
     if whole:
         cost = CallCost()
         for entry in entries:
@@ -67,7 +67,7 @@ def split_submission(work: Submission, us_max: int, *, whole: bool) -> list[Subm
 
 
 def _part(work: Submission, entries: Sequence[PlannedEntry], cost: CallCost) -> SubmissionPart:
-    return SubmissionPart(work, entries, cost.total, sum(len(entry.packed) for entry in entries), cost)
+    return SubmissionPart(work, entries, cost.total, sum(len(entry.log_bytes) for entry in entries), cost)
 
 
 class CallBudget:

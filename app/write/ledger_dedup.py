@@ -2,6 +2,7 @@
 
 from ..drivers.postgres import Postgres
 from ..model.entry import PlannedEntry
+from ..model.entry_names import duplicate_verdict
 from ..model.errors import Unavailable
 from ..store.apply import PartitionHead
 from .committer import Committer
@@ -45,7 +46,7 @@ class LedgerDedup:
                 row = held.get(entry.body.grant_id)
                 if row is not None:
                     same = bytes(row["digest"]) == entry.content
-                    entry.verdict = f"duplicate {row['epoch']}-{row['seq']}" if same else "grant_conflict"
+                    entry.verdict = duplicate_verdict(row["epoch"], row["seq"]) if same else "grant_conflict"
 
     async def _contacted(self, p: int, committer: Committer) -> PartitionHead | None:
         """A partition's head, of one too that takes no new grant: it still tells what counted. StoreUnavailable."""

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ..drivers.pauses import Pauses
 from ..model.correction import GrantState
-from ..model.entry import CORRECTION, GRANT, entry_id
+from ..model.entry_kinds import CORRECTION, GRANT
+from ..model.entry_names import entry_id
 from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
 from ..store import fields, keys

@@ -1,18 +1,16 @@
 """What a correction would do to a user's ranks: a dry run tells it, and nothing changes."""
 
 import asyncio
-import re
 from typing import Any
 
-from ..model.cell_ops import CellOps
+from ..model.cell_ops import CellPlan
 from ..model.namespace import Namespace
-from ..model.tie_break import LAST_AMONG_EQUALS
+from ..model.ops import AddToCell, CellOp, DeleteCell, SetCell
+from ..model.tie_break import LAST_AMONG_EQUALS, tie_digits
 from ..store.board_reader import BoardReader
 from ..store.boards import BoardRow, ScoreRank, base_of, score_call
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import is_hidden
-
-_SCORE_MOVE = re.compile(r"w(\d+)([=+x])(-?\d*)(?:@-?\d+)?(?:~(\d+))?")
 
 
 class RankProjection:
@@ -22,27 +20,23 @@ class RankProjection:
         self._batcher = batcher
         self._boards = boards
 
-    async def of(self, namespace: Namespace, user: str, ops: CellOps, *, ranks: bool) -> list[dict[str, Any]]:
+    async def of(self, namespace: Namespace, user: str, plan: CellPlan, *, ranks: bool) -> list[dict[str, Any]]:
         """What becomes of the user on each board that a correction moves: O(log n) each, at a moment of its own.
 
         ranks: whether the caller may read the boards; else ranks are None.
         """
         hidden = not ranks or await is_hidden(self._batcher.call, namespace, user)
-        found = _SCORE_MOVE.findall(ops.text)
         return await asyncio.gather(
-            *(
-                self._on_board(namespace, user, ops.boards[int(place) - 1], how, number, digits.encode(), hidden)
-                for place, how, number, digits in found
-            )
+            *(self._on_board(namespace, user, plan.boards[op.cell - 1], op, hidden) for op in plan.ops.boards)
         )
 
-    async def _on_board(
-        self, namespace: Namespace, user: str, board: str, how: str, number: str, digits: bytes, hidden: bool
-    ) -> dict[str, Any]:
+    async def _on_board(self, namespace: Namespace, user: str, board: str, op: CellOp, hidden: bool) -> dict[str, Any]:
         previous = await self._boards.score_of(namespace, board, user)
-        score = None if how == "x" else int(number) + (previous or 0 if how == "+" else 0)
+        score = _score_after(op, previous)
         own = None if hidden else await self._place(namespace, board, user)
-        member = (LAST_AMONG_EQUALS if namespace.rules.tie_break == "earliest" else digits) + user.encode()
+        rank = None
+        if score is not None and not hidden:
+            rank = await self._rank(namespace, board, _member_after(namespace, op, user), score, own)
         window, category = _parts_of(board)
         return {
             "window": window,
@@ -51,7 +45,7 @@ class RankProjection:
             "previous_score": namespace.number_or_none(previous),
             "score": namespace.number_or_none(score),
             "previous_rank": None if own is None else own.rank0 + 1,
-            "rank": None if hidden or score is None else await self._rank(namespace, board, member, score, own),
+            "rank": rank,
         }
 
     async def _place(self, namespace: Namespace, board: str, user: str) -> BoardRow | None:
@@ -89,6 +83,25 @@ class RankProjection:
     async def _scored(self, namespace: Namespace, board: str, score: int) -> ScoreRank:
         reply = await self._batcher.call(score_call(namespace, board, score))
         return await self._boards.resolve_score(namespace, board, score, None, reply)
+
+
+def _score_after(op: CellOp, score: int | None) -> int | None:
+    match op:
+        case AddToCell(_, by):
+            return (score or 0) + by
+        case SetCell(_, number):
+            return number
+        case DeleteCell():
+            return None
+
+
+def _member_after(namespace: Namespace, op: CellOp, user: str) -> bytes:
+    """The board's member once the op is done: a user who comes to a score stands last among equals."""
+    if namespace.rules.tie_break == "earliest":
+        return LAST_AMONG_EQUALS + user.encode()
+    if isinstance(op, DeleteCell) or op.tie_place is None:
+        return user.encode()
+    return tie_digits(op.tie_place).encode() + user.encode()
 
 
 def _parts_of(board: str) -> tuple[str, str | None]:

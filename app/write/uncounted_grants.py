@@ -4,7 +4,9 @@ explain its score."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..model.entry import CORRECTION, PlannedEntry, entry_id
+from ..model.entry import PlannedEntry
+from ..model.entry_kinds import CORRECTION
+from ..model.entry_names import entry_id, is_duplicate_verdict
 from ..model.errors import Unavailable
 from ..store.ledger import Ledger
 from ..store.log import are_counted
@@ -50,7 +52,7 @@ class UncountedLookup:
             corrected = {
                 entry.body.grant_id
                 for entry, is_corrected in pairs
-                if is_corrected or entry.verdict.startswith("duplicate")
+                if is_corrected or is_duplicate_verdict(entry.verdict)
             }
             held = {**(await self._ledger_wait.known(namespace, corrected, waiting)).grants} if corrected else {}
             others = {entry.body.grant_id for entry, _ in pairs} - corrected

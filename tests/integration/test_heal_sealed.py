@@ -7,7 +7,9 @@ import msgspec
 import pytest
 import redis
 
-from app.model.entry import GRANT, entry_id, marker_entry
+from app.model.entry import marker_entry
+from app.model.entry_kinds import GRANT, KINDS
+from app.model.entry_names import entry_id
 from app.store import keys
 from tests.integration.sealing import DAY, Space, until
 from tests.integration.test_heal import Healing
@@ -145,7 +147,9 @@ def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
     found = space.sql(rows)
     assert {row[3] for row in found} == {"seal", "hide"}
     for p, epoch, seq, kind, grant_id in found:
-        entry = msgspec.msgpack.encode(marker_entry(kind, space.id, grant_id, 0, user="ann" if kind == "hide" else ""))
+        entry = msgspec.msgpack.encode(
+            marker_entry(KINDS[kind], space.id, grant_id, 0, user="ann" if kind == "hide" else "")
+        )
         add = "INSERT INTO dead_letters (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
         space.sql(add, p, epoch, seq, entry)
     healing.wait_healed(len(found))

@@ -14,7 +14,7 @@ import pytest
 
 from app.drivers.postgres import Postgres, migrate, queries
 from app.embedded.postgres import PostgresProcess as Cluster
-from app.model.entry import GRANT
+from app.model.entry_kinds import GRANT
 from app.model.errors import StoreUnavailable
 from app.model.micros import to_micros
 from app.model.namespace import Namespace, Rules
@@ -48,7 +48,7 @@ def row(
 ) -> LedgerRow:
     """A grant at the moment at which it is recorded. result: that moment, the score after it and before it."""
     at = int(result.split(" ")[0])
-    entry = (GRANT, space, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
+    entry = (GRANT.name, space, user, grant_id, 1, amount, 1, None, None, None, None, None, at, ("all",), None)
     fields = (b"d", b"digest", b"e", msgspec.msgpack.encode(entry), b"r", result.encode())
     return read_row(p, f"1-{seq}".encode(), fields)
 

@@ -5,10 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model.entry import CORRECTION, PlannedEntry, entry_id
+from app.model.entry import PlannedEntry
+from app.model.entry_kinds import CORRECTION
+from app.model.entry_names import entry_id
 from app.model.namespace import Namespace, Rules
 from app.store import keys
 from tests.lua.conftest import NOW, P
+from tests.lua.ops import cell_ops
 
 DAY = 86_400_000_000
 
@@ -30,12 +33,16 @@ def logged_at(partition: Any, seq: int) -> bytes:
     return bytes(fields[b"r"].split(b" ")[0])
 
 
-def correction(entry: PlannedEntry, ops: str, revision: int = 2, weight: int = 0) -> PlannedEntry:
-    body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=weight)
+def correction(entry: PlannedEntry, ops: str, revision: int = 2, live_delta: int = 0) -> PlannedEntry:
+    body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, amount=0, live_delta=live_delta)
     return PlannedEntry(
-        *(entry.namespace, body, entry_id(CORRECTION, 7, body.grant_id, revision), f"{ops:>16}"[:16].encode()),
+        kind=CORRECTION,
+        namespace=entry.namespace,
+        body=body,
+        id=entry_id(CORRECTION, 7, body.grant_id, revision),
+        content=f"{ops:>16}"[:16].encode(),
         labels=entry.labels,
-        ops=ops,
+        ops=cell_ops(ops),
     )
 
 
@@ -79,14 +86,14 @@ def test_moves_add_set_and_take_away(partition: Any) -> None:
 
 def test_a_user_without_live_grants_leaves_the_boards_and_comes_back(partition: Any) -> None:
     grant = partition.entry("g1", category="red")
-    (gone,) = (partition.call(grant), partition.call(correction(grant, "w1xw2xw3xw4xl1xaxu=1", weight=-1)))[1]
+    (gone,) = (partition.call(grant), partition.call(correction(grant, "w1xw2xw3xw4xl1xaxu=1", live_delta=-1)))[1]
     assert (gone.code, gone.score, gone.previous) == ("applied", None, 5)
     assert scores(partition) == {}
     held = partition.store.hgetall(keys.balances(P, 7) + "otter")
     assert held == {b"total": b"0", b"count": b"0", b"seq": b"2", b"at": logged_at(partition, 2), b"corrected": b"2"}
-    back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, weight=1)
-    again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, weight=-1)
-    third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, weight=1)
+    back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, live_delta=1)
+    again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, live_delta=-1)
+    third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, live_delta=1)
     outcomes = partition.call(back, again, third)
     assert {o.code for o in outcomes} == {"applied"}
     assert [(o.score, o.previous) for o in outcomes] == [(5, None), (None, 5), (5, None)]
@@ -106,22 +113,23 @@ def test_a_loose_plan_stands_while_grants_come_and_nothing_else(partition: Any) 
     assert partition.codes(first, second, partition.entry("g3", amount=2)) == ["applied"] * 3
     # Planned upon 2: a grant came since. In the call before it, too.
     minus = "w1-5w2-5w3-5w4-5".replace("-", "+-")
-    void = correction(first, f"{minus}a+{NOW}g=2", weight=-1)
+    void = correction(first, f"{minus}a+{NOW}g=2", live_delta=-1)
     assert partition.codes(partition.entry("g4", amount=1), void) == ["applied"] * 2
     assert scores(partition)["all"] == 6
     # Another correction came since, which one that is planned upon 2 does not know of; upon 5 it does.
-    other = correction(second, f"w1+-3w2+-3w3+-3w4+-3a+{NOW}g=2", weight=-1)
+    other = correction(second, f"w1+-3w2+-3w3+-3w4+-3a+{NOW}g=2", live_delta=-1)
     assert partition.codes(other) == ["stale_user"]
     assert (
-        partition.codes(partition.entry("g5", amount=1), correction(second, "w1+-3g=5", weight=-1)) == ["applied"] * 2
+        partition.codes(partition.entry("g5", amount=1), correction(second, "w1+-3g=5", live_delta=-1))
+        == ["applied"] * 2
     )
-    assert partition.codes(correction(partition.entry("g3", amount=2), "w1+-2g=6", weight=-1)) == ["stale_user"]
+    assert partition.codes(correction(partition.entry("g3", amount=2), "w1+-2g=6", live_delta=-1)) == ["stale_user"]
     # In one call: the plan of the second does not know of the first.
-    pair = [correction(partition.entry(f"g{i}", amount=1), "w1+-1g=7", weight=-1) for i in (4, 5)]
+    pair = [correction(partition.entry(f"g{i}", amount=1), "w1+-1g=7", live_delta=-1) for i in (4, 5)]
     assert partition.codes(*pair) == ["applied", "stale_user"]
     # A user of whom nothing is kept any more has no plan.
     partition.store.delete(keys.balances(P, 7) + "otter")
-    assert partition.codes(correction(partition.entry("g9"), "w1+-1g=99", weight=-1)) == ["stale_user"]
+    assert partition.codes(correction(partition.entry("g9"), "w1+-1g=99", live_delta=-1)) == ["stale_user"]
 
 
 def test_the_last_moment_of_a_loose_plan(partition: Any) -> None:
@@ -133,16 +141,16 @@ def test_the_last_moment_of_a_loose_plan(partition: Any) -> None:
         return int(partition.store.hget(name, "last"))
 
     # Nothing came since: it falls, as planned.
-    assert partition.codes(correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=2", weight=-1)) == ["applied"]
+    assert partition.codes(correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=2", live_delta=-1)) == ["applied"]
     assert last() == NOW
-    back = correction(grants[1], f"w1+5a+{NOW + 1}g=3", revision=3, weight=1)
+    back = correction(grants[1], f"w1+5a+{NOW + 1}g=3", revision=3, live_delta=1)
     assert (partition.codes(back), last()) == (["applied"], NOW + 1)
     # A later one came since: it is the last.
-    fall = correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=4", revision=4, weight=-1)
+    fall = correction(grants[1], f"w1+-5a={NOW}@{NOW + 1}g=4", revision=4, live_delta=-1)
     assert (partition.codes(grants[2], fall), last()) == (["applied"] * 2, NOW + 2)
     # One came since that may be the last by now, or not.
     early = partition.entry("early", at=NOW + 1)
-    fall = correction(grants[2], f"w1+-5a={NOW}@{NOW + 2}g=6", revision=2, weight=-1)
+    fall = correction(grants[2], f"w1+-5a={NOW}@{NOW + 2}g=6", revision=2, live_delta=-1)
     assert partition.codes(early, fall) == ["applied", "stale_user"]
     rise = correction(grants[0], f"w1+0a+{NOW + 1}g=6", revision=2)
     assert (partition.codes(rise), last()) == (["applied"], NOW + 2)
@@ -156,7 +164,7 @@ def test_a_plan_upon_the_entry_before_it_takes_no_other(partition: Any) -> None:
     assert partition.codes(others[0]) == ["stale_user"]
     assert partition.codes(correction(grants[4], "w1+1w2+1w3+1w4+1u=5"), others[0]) == ["applied", "stale_user"]
     # A chain goes on to the first that is refused; a second plan upon the same user is refused whole.
-    stale = msgspec.structs.replace(others[1], content=b"other content 16", ops="w1x")
+    stale = msgspec.structs.replace(others[1], content=b"other content 16", ops=cell_ops("w1x"))
     codes = partition.codes(correction(grants[0], first), *others[:2], correction(grants[0], first, 3), others[2])
     assert codes == ["applied", "applied", "applied", "stale_user", "stale_user"]
     assert partition.codes(stale, others[2]) == ["grant_conflict", "stale_user"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from app.model.entry_kinds import BACKFILL, HEAL
 from app.model.errors import Recovering
 from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
@@ -18,6 +19,7 @@ from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.stats_reader import ALL_SCORES, ScoreBounds
 from app.store.sum_tree import FAN, LEAF, LEVELS
+from tests.lua.ops import cell_ops
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil
 
 RULES: list[dict[str, Any]] = [
@@ -134,10 +136,10 @@ def test_an_archived_board_leaves_its_tree(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
     partition.call(partition.entry("g1"))
     partition.call(seal_entry(partition.space, partition.space.calendar.find(DAY, NOW)))
-    back = replace(partition.entry("back", amount=-2), ops="tw1+-2w2+-2w3+-2w4+-2")
+    back = replace(partition.entry("back", amount=-2), kind=HEAL, ops=cell_ops("w1+-2w2+-2w3+-2w4+-2"))
     assert partition.codes(back) == ["applied"]
     assert tree(partition, DAY) == planted_tree([3], 1)
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree)]
     assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
-    partition.call(replace(partition.entry("more"), ops="b"))
+    partition.call(replace(partition.entry("more"), kind=BACKFILL))
     assert (tree(partition, DAY), tree(partition, "all")) == ({}, planted_tree([8], 1))

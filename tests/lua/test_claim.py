@@ -5,7 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model.entry import CORRECTION, PlannedEntry, claim_of, entry_id
+from app.model.entry import PlannedEntry, key_claim
+from app.model.entry_kinds import CORRECTION
+from app.model.entry_names import entry_id
+from app.model.ops import AddToCell, CellOps
 from app.store import fields, keys
 from tests.lua.conftest import P
 
@@ -13,10 +16,16 @@ EDIT, OTHER = b"e" * 16, b"o" * 16
 
 
 def correction(entry: PlannedEntry, key: str, asked: bytes, revision: int = 2, by: int = 1) -> PlannedEntry:
-    body = msgspec.structs.replace(entry.body, kind=CORRECTION, revision=revision, amount=0, weight=0)
-    name = entry_id(CORRECTION, 7, body.grant_id, revision)
-    ops = "".join(f"w{i}+{by}" for i in range(1, 5))
-    return PlannedEntry(entry.namespace, body, name, asked[::-1], ops=ops, claim=claim_of(7, key, asked))
+    body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, amount=0, live_delta=0)
+    return PlannedEntry(
+        kind=CORRECTION,
+        namespace=entry.namespace,
+        body=body,
+        id=entry_id(CORRECTION, 7, body.grant_id, revision),
+        content=asked[::-1],
+        ops=CellOps(tuple(AddToCell(i, by) for i in range(1, 5))),
+        claim=key_claim(7, key, asked),
+    )
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ def test_a_claim_is_known_while_its_generation_is_kept(partition: Any, grants: l
 def test_a_key_belongs_to_its_namespace(partition: Any, grants: list[PlannedEntry]) -> None:
     partition.codes(correction(grants[0], "k", EDIT))
     other = correction(grants[1], "k", OTHER)
-    other.claim = claim_of(8, "k", OTHER)
+    other.claim = key_claim(8, "k", OTHER)
     assert partition.codes(other) == ["applied"]
 
 

@@ -7,18 +7,21 @@ from msgspec import Raw, convert
 from msgspec.structs import replace
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import BACKFILL, CORRECTION, HEAL
 from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
+from app.model.ops import SealOps
 from app.model.seal import seal_entry
 from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.visibility import SET_USER_STATE, state_call
+from tests.lua.ops import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14
-BACK = "tw1+-5w2+-5w3+-5w4+-5"
+BACK = cell_ops("w1+-5w2+-5w3+-5w4+-5")
 DAY, WEEK, MONTH = "2023-11-14", "2023-W46", "2023-11"
 
 
@@ -31,7 +34,7 @@ def seal(partition: Any, window: str = DAY) -> PlannedEntry:
 
 
 def backfilled(partition: Any, grant_id: str, amount: int = 5) -> PlannedEntry:
-    entry: PlannedEntry = replace(partition.entry(grant_id, amount=amount), ops="b")
+    entry: PlannedEntry = replace(partition.entry(grant_id, amount=amount), kind=BACKFILL)
     return entry
 
 
@@ -65,7 +68,7 @@ def test_a_window_is_closed_by_the_stores_own_clock(partition: Any) -> None:
     """Whoever submits a seal may have a clock that is ahead; it cannot be taken back."""
     partition.call(partition.entry("g1"))
     before = partition.dump()
-    assert partition.codes(replace(seal(partition), ops=f"s{10**16}")) == ["not_over"]
+    assert partition.codes(replace(seal(partition), ops=SealOps(10**16))) == ["not_over"]
     assert partition.dump() == before
     assert partition.codes(partition.entry("g2"), seal(partition)) == ["applied", "applied"]
 
@@ -86,7 +89,8 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
         for name in (kind(P, 7, DAY), kind(P, 7, f"{DAY}:red"))
     ]
     before, version = [partition.dump().get(name.encode()) for name in closed], f"v:{DAY}"
-    corrected = replace(partition.entry("g2", category="red"), ops="w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
+    ops = cell_ops("w1+3w2+3w3+3w4+3w5+3w6+3w7+3w8+3l1+3")
+    corrected = replace(partition.entry("g2", category="red"), kind=CORRECTION, ops=ops)
     again = Grant("g3", "otter", Raw(b"5"), category="red")
     late = plan(again, partition.space, NOW, backfill=True)
     assert partition.codes(corrected, late) == ["applied", "applied"]
@@ -98,10 +102,10 @@ def test_backfill_and_corrections_pass_a_closed_board_by(partition: Any, rules: 
 
 def test_a_heal_takes_back_what_a_sealed_board_still_holds(partition: Any) -> None:
     partition.call(partition.entry("g1"), partition.entry("g2"), seal(partition))
-    assert partition.codes(replace(partition.entry("h", amount=-5), ops=BACK)) == ["applied"]
+    assert partition.codes(replace(partition.entry("h", amount=-5), kind=HEAL, ops=BACK)) == ["applied"]
     assert board(partition, DAY) == board(partition, "all") == 5
     archive(partition)
-    assert partition.codes(replace(partition.entry("i", amount=-5), ops=BACK)) == ["applied"]
+    assert partition.codes(replace(partition.entry("i", amount=-5), kind=HEAL, ops=BACK)) == ["applied"]
     assert (board(partition, DAY), board(partition, "all")) == (None, 0)
 
 

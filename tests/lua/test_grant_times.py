@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import BACKFILL, CORRECTION, HEAL
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
 from app.model.visibility import ERASE, HIDE, UNHIDE
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from tests.lua.conftest import NOW, P
+from tests.lua.ops import cell_ops
 from tests.lua.test_stats import veil
 
 DAY, HOUR = "2023-11-14", 3_600_000_000
@@ -91,7 +93,7 @@ def test_a_correction_carries_values_and_times(partition: Any) -> None:
     grant = partition.entry("g1", category="red", source="race")
     partition.call(grant, partition.entry("g2", "hare", 3))
     ops = f"w1=2@{NOW - 9}w2=2@{NOW - 9}w3=9@-5w4xl1=4@{NOW - 3}l2xa={NOW - 9}"
-    changed = replace(partition.entry("x", amount=0), labels=grant.labels, ops=ops)
+    changed = replace(partition.entry("x", amount=0), kind=CORRECTION, labels=grant.labels, ops=cell_ops(ops))
     assert partition.codes(changed) == ["applied"]
     assert held(partition, "otter") == {
         "all": (2, NOW - 9),
@@ -121,7 +123,7 @@ def test_times_stay_while_a_user_is_hidden_and_go_with_an_erased_one(partition: 
     veil(partition, 3, "otter", ERASE)
     for board in ("all", "2023-11", "2023-W46", DAY):
         assert partition.store.hkeys(keys.grant_times(P, 7, board)) == [b"hare"]
-    back = replace(partition.entry("heal", amount=0), ops=f"tw1=4@{NOW}")
+    back = replace(partition.entry("heal", amount=0), kind=HEAL, ops=cell_ops(f"w1=4@{NOW}"))
     assert partition.codes(back) == ["applied"]
     assert partition.store.hkeys(times) == [b"hare"]
 
@@ -133,15 +135,15 @@ def test_behind_a_seal_each_open_board_goes_by_its_own_time(partition: Any) -> N
     )
     sealed = partition.store.hgetall(keys.grant_times(P, 7, DAY))
     partition.call(partition.entry("g2", amount=8, at=NOW - 30 * 24 * HOUR))
-    late = replace(partition.entry("g3", amount=9, at=NOW - 1), ops="b")
-    newer = replace(partition.entry("g4", amount=6, at=NOW + 1), ops="b")
+    late = replace(partition.entry("g3", amount=9, at=NOW - 1), kind=BACKFILL)
+    newer = replace(partition.entry("g4", amount=6, at=NOW + 1), kind=BACKFILL)
     assert [(o.code, o.score) for o in partition.call(late, newer)] == [("applied", 5), ("applied", 6)]
     assert held(partition, "otter")["2023-11"] == (6, NOW + 1)
     assert held(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
     assert partition.store.hgetall(keys.grant_times(P, 7, DAY)) == sealed
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.grant_times)]
     assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
-    partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), ops="b"))
+    partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), kind=BACKFILL))
     assert not partition.store.exists(keys.grant_times(P, 7, DAY))
     assert held(partition, "otter")["all"] == (7, NOW + 2)
 

@@ -9,8 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import BACKFILL, CORRECTION, HEAL
 from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
+from app.model.ops import CellOps, DeleteCell, SetCell
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
 from app.model.stats import PERCENTS, Percentiles, ScoreSums, Statistics, parse_percentile_list
@@ -19,6 +21,7 @@ from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.stats_reader import ALL_SCORES, READ_BOARD_STATS, ScoreBounds, read_stats, stats_call
 from app.store.visibility import SET_USER_STATE, state_call
+from tests.lua.ops import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -66,10 +69,12 @@ def some_entries(partition: Any, random: Random, tag: str, most: int) -> list[Pl
         entry = partition.entry(f"{tag}-{i}", user=user, amount=amount, category=random.choice(["red", None]))
         if random.random() < 0.3:
             gone = random.random() < 0.3
-            entry.ops = " ".join(f"w{k}x" if gone else f"w{k}={amount}" for k in range(1, len(entry.boards) + 1))
+            places = range(1, len(entry.boards) + 1)
+            entry.kind = CORRECTION
+            entry.ops = CellOps(tuple(DeleteCell(k) if gone else SetCell(k, amount) for k in places))
         if random.random() < 0.3:
             entry.boards = ("all",)  # a user comes with two targets
-            entry.ops = "" if entry.ops == "" else f"w1={amount}"
+            entry.ops = None if entry.ops is None else CellOps((SetCell(1, amount),))
         batch.append(entry)
     return batch
 
@@ -158,15 +163,15 @@ def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
     window = partition.space.calendar.find(DAY, NOW)
     partition.call(seal_entry(partition.space, window))
     assert stats(partition, DAY).sums == ScoreSums(5, 25), "sealed, and here"
-    back = replace(partition.entry("back", amount=-2), ops="tw1+-2w2+-2w3+-2w4+-2")
-    passes = replace(partition.entry("behind", amount=4), ops="b")
+    back = replace(partition.entry("back", amount=-2), kind=HEAL, ops=cell_ops("w1+-2w2+-2w3+-2w4+-2"))
+    passes = replace(partition.entry("behind", amount=4), kind=BACKFILL)
     assert partition.codes(back, passes) == ["applied", "applied"]
     assert (stats(partition, DAY).sums, stats(partition).sums) == (ScoreSums(3, 9), ScoreSums(7, 49))
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores)]
     assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     assert not partition.store.hexists(keys.namespace(P, 7), f"t:{DAY}")
     assert partition.store.hexists(keys.namespace(P, 7), "t:all")
-    partition.call(replace(partition.entry("more"), ops="b"))
+    partition.call(replace(partition.entry("more"), kind=BACKFILL))
     assert not partition.store.hexists(keys.namespace(P, 7), f"t:{DAY}")
 
 

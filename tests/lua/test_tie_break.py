@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import CORRECTION
 from app.model.namespace import Namespace, Rules
 from app.model.tie_break import NO_MOMENT, latest_place, line_key, tie_digits, tie_place
 from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
 from app.store.boards import PROJECT_RANK, READ_BOARD, READ_BOARD_SAMPLE, board_call, project_ranks_call
 from tests.lua.conftest import NOW, P
+from tests.lua.ops import cell_ops
 from tests.lua.test_stats import veil
 
 MINUTE = 60_000_000
@@ -100,7 +102,7 @@ def test_a_correction_carries_digits_and_leaves_those_that_it_does_not_name(part
     first, second = partition.entry("g1", "ann", 5, NOW - 9), partition.entry("g2", "bob", 7, NOW)
     partition.call(first, second)
     place = tie_digits(tie_place(NOW - 20, 1))
-    changed = replace(partition.entry("x", "bob", 0), ops=f"w1+-2~{place}w2xw3+-2w4+0")
+    changed = replace(partition.entry("x", "bob", 0), kind=CORRECTION, ops=cell_ops(f"w1+-2~{place}w2xw3+-2w4+0"))
     assert partition.codes(changed) == ["applied"]
     assert line(partition) == [("bob", 5, place), ("ann", 5, tie_digits(tie_place(NOW - 9, 1)))]
     assert [user for user, _, _ in line(partition, "2023-11")] == ["ann"]

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import HEAL
 from app.model.namespace import Namespace, Rules
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
 from app.store import fields, keys
 from app.store.apply import CallRefused
 from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, state_call
+from tests.lua.ops import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000
@@ -226,7 +228,7 @@ def test_what_takes_a_duplicate_back_is_taken_of_a_user_who_is_being_erased(part
     partition.call(partition.entry("g1", amount=5))
     hand.desired_state(ERASE)
     back = partition.entry("heal", amount=-5)
-    back.ops = "tw1+-5"
+    back.kind, back.ops = HEAL, cell_ops("w1+-5")
     (outcome,) = partition.call(back)
     assert (outcome.code, outcome.score, outcome.previous) == ("applied", 0, 5)
     assert (hand.board(), hand.kept()) == ([], None)

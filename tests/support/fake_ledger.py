@@ -9,9 +9,12 @@ import msgspec
 from app.drivers.redis import Call
 from app.model.cell_ops import Cell
 from app.model.correction import GrantState, IdempotencyRecord, state_from_entry
-from app.model.entry import CORRECTION, GRANT, PlannedEntry, entry_id
+from app.model.entry import PlannedEntry
+from app.model.entry_kinds import CORRECTION, GRANT
+from app.model.entry_names import entry_id
 from app.model.errors import Problem
 from app.model.namespace import Namespace
+from app.model.ops import render_ops
 from app.store.apply import Outcome
 from tests.support.grant_history import cells_made_by
 
@@ -106,7 +109,7 @@ class FakeCommitter:
     ) -> list[Outcome]:
         """The outcomes, in order; what follows one that stands on others and was refused is stale."""
         self.calls.append(entries)
-        self.ops.append([entry.ops for entry in entries])
+        self.ops.append([render_ops(entry.kind, entry.ops) for entry in entries])
         self.meanwhile()
         if self.answers and isinstance(self.answers[0], Problem):
             problem = self.answers.pop(0)
@@ -125,8 +128,9 @@ class FakeCommitter:
         self._redis.count(entry.namespace, body.grant_id, body.revision, seq)
         self._redis.changes[body.user] = seq, seq
         before = ledger.grants[body.grant_id]
-        after = msgspec.structs.replace(state_from_entry(body, before.seq), amount=body.value, voided=body.voided)
+        after = msgspec.structs.replace(state_from_entry(body, before.seq), amount=body.new_amount, voided=body.voided)
         ledger.grants[body.grant_id] = after
-        if body.key is not None:
-            ledger.records.setdefault(body.key, []).append(IdempotencyRecord(body.grant_id, body.revision, body.asked))
+        if body.idempotency_key is not None:
+            record = IdempotencyRecord(body.grant_id, body.revision, body.request_digest)
+            ledger.records.setdefault(body.idempotency_key, []).append(record)
         return Outcome("applied", 1, seq, seq * 10, seq, None)

@@ -11,6 +11,7 @@ from app.model.correction import CorrectionRequest, Edit, GrantState
 from app.model.entry import PlannedEntry
 from app.model.micros import from_micros
 from app.model.namespace import Namespace
+from app.model.ops import render_ops
 from app.model.tie_break import latest_place, line_key, tie_place
 
 DAY_US = 86_400_000_000
@@ -77,7 +78,7 @@ def _cell(namespace: Namespace, grants: list[GrantState]) -> Cell:
 def moves_of(entry: PlannedEntry) -> dict[str, str]:
     """What an entry does to each board and label, by name: `+3`, `=5`, `=5@20` (a time beside it), `x` (gone). `last`:
     the moment of the last grant; `on`: what the plan stands on. The place in line among equals is left out."""
-    text, told = entry.ops, dict[str, str]()
+    text, told = render_ops(entry.kind, entry.ops).removeprefix(entry.kind.letter), dict[str, str]()
     while (match := _CELL.match(text)) is not None:
         kind, place, what, _ = match.groups()
         told[(entry.boards if kind == "w" else entry.labels)[int(place) - 1]] = what

@@ -7,9 +7,11 @@ from typing import Any
 from msgspec import Raw
 
 from app.model.entry import PlannedEntry
+from app.model.entry_kinds import BACKFILL, CORRECTION, GRANT
 from app.model.grant import Grant, plan
 from app.model.micros import EARLIEST, LATEST
 from app.model.namespace import Namespace, Rules, Velocity
+from app.model.ops import AddToCell, CellOps
 from app.model.windows import Season
 from app.store.call_cost import (
     CALL_BYTES_MAX,
@@ -76,7 +78,7 @@ def test_what_entries_share_is_counted_once() -> None:
 
 def test_a_call_takes_so_many_bytes_and_entries() -> None:
     large = entries(300, meta={"text": "x" * 2_000})
-    assert all(sum(len(entry.packed) for entry in part.entries) <= CALL_BYTES_MAX for part in portions(large))
+    assert all(sum(len(entry.log_bytes) for entry in part.entries) <= CALL_BYTES_MAX for part in portions(large))
     assert sizes(large)[0] < 150
     assert sizes(entries(1_030, users=1)) == [CALL_ENTRIES_MAX, CALL_ENTRIES_MAX, 30]
 
@@ -117,6 +119,7 @@ def mixed() -> list[PlannedEntry]:
 
 
 LABELS = ("red", "blue")
+ADDS = CellOps(tuple(AddToCell(i, 5) for i in range(1, 5)), tuple(AddToCell(i, 5) for i in range(1, 3)))
 
 
 def test_what_one_entry_costs_alone() -> None:
@@ -141,17 +144,17 @@ def test_two_calls_in_one_cost_what_their_entries_cost() -> None:
 def test_a_correction_weighs_more_than_a_grant_by_what_it_names() -> None:
     grants, corrections = entries(100), entries(100)
     for correction in corrections:
-        correction.ops = "".join(f"w{i}+5" for i in range(1, 5)) + "l1+5l2+5"
+        correction.kind, correction.ops = CORRECTION, ADDS
     assert write_cost(corrections) > 1.25 * write_cost(grants)
     for backfilled in corrections:
-        backfilled.ops = "b"
+        backfilled.kind, backfilled.ops = BACKFILL, None
     assert write_cost(corrections) == write_cost(grants)
 
 
 def test_the_first_correction_of_a_user_weighs_more_once_in_a_call_of_two_parts() -> None:
     both = [*entries(60, users=4), *entries(40, users=6, source="raid")]
     for i, entry in enumerate(both):
-        entry.ops = "w1+5w2+5w3+5w4+5l1+5l2+5" if i % 3 else ""
+        entry.kind, entry.ops = (CORRECTION, ADDS) if i % 3 else (GRANT, None)
     for at in range(len(both)):
         ours, theirs = CallCost(), CallCost()
         assert all(cost.add(entry) for cost, part in ((ours, both[:at]), (theirs, both[at:])) for entry in part)

@@ -2,7 +2,8 @@
 
 import random
 
-from app.model.entry import GRANT, LogEntry
+from app.model.entry import LogEntry
+from app.model.entry_kinds import GRANT
 from app.persist.closed_windows import NAMES_MAX, NamespaceClosures
 
 DAY_US = 86_400_000_000
@@ -11,13 +12,13 @@ DAY_US = 86_400_000_000
 def grant(day: int) -> LogEntry:
     names = ("all", f"day {day}", f"week {day // 7}")
     return LogEntry(
-        kind=GRANT,
+        kind=GRANT.name,
         namespace_id=7,
         user="otter",
         grant_id="g",
         revision=1,
         amount=1,
-        weight=1,
+        live_delta=1,
         category=None,
         source=None,
         source_id=None,

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.model.chain import cells_wanted, changes_of, entries_of, is_loose, needs_joint_plan, stand_on, steps_of
-from app.model.correction import CorrectionRequest, GrantState, request_digest
-from app.model.entry import CORRECTION, claim_of, entry_id
+from app.model.chain import cells_to_read, changes_of, entries_of, hold_since, is_loose, needs_joint_plan, steps_of
+from app.model.correction import CorrectionRequest, GrantState, digest_request
+from app.model.entry import key_claim
+from app.model.entry_kinds import CORRECTION
+from app.model.entry_names import entry_id
 from app.model.namespace import Namespace, Rules
+from app.model.ops import render_ops
 from app.model.tie_break import tie_digits, tie_place
 from tests.support.grant_history import DAY_US, cells_made_by, edit, grant, moves_of, restore, void
 
@@ -27,10 +30,10 @@ def plans(
 ) -> list[Any]:
     """The entries of some asks upon a history, as they are planned where the ledger holds all of it."""
     steps = steps_of(namespace, asks, {one.grant_id: one for one in history}, {}, NOW, None)
-    changing = {step.ask.grant_id for step in changes_of(steps)}
+    changing = {step.request.grant_id for step in changes_of(steps)}
     rest = cells_made_by(namespace, [one for one in history if one.grant_id not in changing])
     joint = needs_joint_plan(namespace, steps)
-    wanted = set(cells_wanted(namespace, steps))
+    wanted = set(cells_to_read(namespace, steps))
     known = {cell: made for cell, made in rest.items() if cell in wanted} if joint else None
     return list(entries_of(namespace, steps, known, USER_SEQ, loose=loose))
 
@@ -88,7 +91,7 @@ SUMS: list[tuple[str, list[GrantState], CorrectionRequest, Moves, int]] = [
         {"all": "+0", "1970-01-01": "+-5", "1970-01-02": "+5", "last": f"={DAY_US}", "on": "u=7"},
         0,
     ),
-    ("a voided grant is edited", [grant("a", 5, 10, **VOIDED)], edit("a", amount=8), {"on": "-"}, 0),
+    ("a voided grant is edited", [grant("a", 5, 10, **VOIDED)], edit("a", amount=8), {}, 0),
 ]
 
 BEST: list[tuple[str, list[GrantState], CorrectionRequest, Moves, int]] = [
@@ -154,14 +157,14 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("rules", "history", "ask", "moves", "weight"), ROWS)
+@pytest.mark.parametrize(("rules", "history", "ask", "moves", "live_delta"), ROWS)
 def test_one_correction_moves_what_it_must(
-    rules: str, history: list[GrantState], ask: CorrectionRequest, moves: Moves, weight: int
+    rules: str, history: list[GrantState], ask: CorrectionRequest, moves: Moves, live_delta: int
 ) -> None:
     namespace = space(**RULES[rules])
     (entry,) = plans(namespace, history, ask)
     assert moves_of(entry) == moves
-    assert entry.body.weight == weight
+    assert entry.body.live_delta == live_delta
 
 
 def test_its_entry_tells_the_grant_as_it_is_from_then_on() -> None:
@@ -170,11 +173,17 @@ def test_its_entry_tells_the_grant_as_it_is_from_then_on() -> None:
     ask = edit("a", amount=8, category="blue", reason="a photo", key="k1")
     (entry,) = plans(namespace, [held], ask)
     body = entry.body
-    assert (body.kind, body.namespace_id, body.user, body.grant_id, body.revision) == (CORRECTION, 3, "otter", "a", 5)
-    assert (body.value, body.category, body.source, body.windows, body.voided) == (8, "blue", "lap", ("all",), False)
-    assert (body.verb, body.reason, body.actor, body.key) == ("edit", "a photo", "admin", "k1")
-    digest = request_digest(namespace, ask)
-    assert (body.asked, entry.claim) == (digest, claim_of(3, "k1", digest))
+    assert (body.kind, body.namespace_id, body.user, body.grant_id, body.revision) == ("correction", 3, "otter", "a", 5)
+    assert (body.new_amount, body.category, body.source, body.windows, body.voided) == (
+        8,
+        "blue",
+        "lap",
+        ("all",),
+        False,
+    )
+    assert (body.verb, body.reason, body.actor, body.idempotency_key) == ("edit", "a photo", "admin", "k1")
+    digest = digest_request(namespace, ask)
+    assert (body.request_digest, entry.claim) == (digest, key_claim(3, "k1", digest))
     assert entry.id == entry_id(CORRECTION, 3, "a", 5)
     assert (entry.boards, entry.labels) == (("all", "all:red", "all:blue"), ("c:red", "s:lap", "c:blue"))
 
@@ -214,7 +223,7 @@ def test_the_place_in_line_is_that_of_the_grant_that_made_the_score(
     rules: dict[str, Any], ask: CorrectionRequest, first: GrantState
 ) -> None:
     (entry,) = plans(space(tie_break="granted_at", **rules), [A, B], ask)
-    assert f"~{tie_digits(tie_place(first.granted_at, first.seq))}" in entry.ops
+    assert f"~{tie_digits(tie_place(first.granted_at, first.seq))}" in render_ops(entry.kind, entry.ops)
 
 
 CHAINS: list[tuple[str, dict[str, Any], list[GrantState], list[CorrectionRequest], list[Moves]]] = [
@@ -280,7 +289,7 @@ def test_corrections_in_one_go_know_what_those_before_them_do(
 def test_each_correction_of_one_grant_claims_the_next_revision() -> None:
     entries = plans(space(), [grant("a", 5, 10, revision=3)], edit("a", amount=8), edit("a", amount=2), void("a"))
     assert [entry.body.revision for entry in entries] == [4, 5, 6]
-    assert [entry.body.value for entry in entries] == [8, 2, 2]
+    assert [entry.body.new_amount for entry in entries] == [8, 2, 2]
 
 
 LOOSE: list[tuple[str, list[GrantState], list[CorrectionRequest], list[Moves], bool]] = [
@@ -325,6 +334,6 @@ def test_the_first_of_a_later_call_stands_on_what_the_call_before_did(loose: boo
     first, second = plans(space(), [A, B, C], void("a"), void("b"), loose=loose)
     before = moves_of(first)
     for entry in (first, second):
-        stand_on(entry, 12, loose=loose)
+        hold_since(entry, 12, loose=loose)
     assert moves_of(first) == before
     assert moves_of(second)["on"] == on

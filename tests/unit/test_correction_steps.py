@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.model.chain import cells_wanted, changes_of, entries_of, needs_joint_plan, steps_of
-from app.model.correction import CorrectionRequest, GrantState, IdempotencyRecord, request_digest
+from app.model.chain import cells_to_read, changes_of, entries_of, needs_joint_plan, steps_of
+from app.model.correction import CorrectionRequest, GrantState, IdempotencyRecord, digest_request
 from app.model.errors import Problem
 from app.model.namespace import Namespace, Rules
 from tests.support.grant_history import DAY_US, edit, grant, moves_of, restore, void
@@ -49,7 +49,7 @@ def test_the_cells_to_be_known_are_those_of_every_change() -> None:
     namespace = space(category_boards=True, periods=("all", "day"))
     history = {"a": grant("a", 5, 10, windows=DAY_0, category="red", source="lap"), "b": B}
     asks = [edit("a", granted_at=DAY_US, category="blue"), edit("b", amount=9)]
-    assert set(cells_wanted(namespace, steps_of(namespace, asks, history, {}, 2 * DAY_US, None))) == {
+    assert set(cells_to_read(namespace, steps_of(namespace, asks, history, {}, 2 * DAY_US, None))) == {
         *DAY_0,
         *DAY_1,
         *(f"{window}:red" for window in DAY_0),
@@ -58,7 +58,7 @@ def test_the_cells_to_be_known_are_those_of_every_change() -> None:
     }
 
 
-DIGEST = request_digest(space(), void("a"))
+DIGEST = digest_request(space(), void("a"))
 PROBLEMS: list[tuple[str, dict[str, Any], list[GrantState], CorrectionRequest, list[IdempotencyRecord], str, str]] = [
     ("no such grant", {}, [], void("a"), [], "grant_not_found", "no grant 'a'"),
     ("another revision", {}, [A], edit("a", amount=8, revision=2), [], "revision_conflict", "at revision 1"),
@@ -161,16 +161,16 @@ def test_what_is_done_already_names_its_revision_and_brings_no_entry(
 ) -> None:
     namespace = space(**rules)
     (step,) = steps_of(namespace, [ask], {"a": held}, {"k": keyed}, NOW, None)
-    assert (step.unchanged, step.problem, step.after) == (revision, None, None)
+    assert (step.earlier_revision, step.problem, step.after) == (revision, None, None)
     assert list(entries_of(namespace, [step], None, 0)) == []
 
 
-@pytest.mark.parametrize(("ask", "weight"), [(restore("a", admin=True), 1), (void("a", admin=True), 0)])
-def test_an_admin_decides_about_a_grant_in_quarantine(ask: CorrectionRequest, weight: int) -> None:
+@pytest.mark.parametrize(("ask", "live_delta"), [(restore("a", admin=True), 1), (void("a", admin=True), 0)])
+def test_an_admin_decides_about_a_grant_in_quarantine(ask: CorrectionRequest, live_delta: int) -> None:
     steps = steps_of(space(), [ask], {"a": QUARANTINED}, {}, NOW, None)
     (entry,) = entries_of(space(), steps, {}, 7)
-    assert entry.body.weight == weight
-    assert ("all" in moves_of(entry)) is (weight == 1)
+    assert entry.body.live_delta == live_delta
+    assert ("all" in moves_of(entry)) is (live_delta == 1)
 
 
 def test_an_admin_moves_a_grant_however_far_back() -> None:

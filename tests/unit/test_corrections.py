@@ -249,7 +249,7 @@ def test_a_plan_is_a_loose_one_where_scores_are_sums(bench: Bench, rules: Rules,
 def test_where_nothing_is_left_the_plan_is_strict(bench: Bench) -> None:
     bench.hold(A)
     assert bench.correct(void("a")) == ["applied 2"]
-    assert bench.committer.ops == [["w1xaxu=1"]]
+    assert bench.committer.ops == [["cw1xaxu=1"]]
 
 
 def test_corrections_that_stand_on_each_other_go_call_by_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""The kinds of entry, and in one table how each behaves. lua/include/entry_kinds.lua is the script's half of it.
+
+Code asks a row of the table and compares no kind by name. A new kind is a row here and one in the script's table, ops
+of its own where it needs them (model/ops), and its event (model/event).
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Repeat(Enum):
+    """What becomes of an entry that counted twice, where only the ledger recognised it."""
+
+    HEAL = "a heal takes it back"
+    IGNORE = "it leaves things as they are: nothing is to be done"
+    REPORT = "it cannot come twice; if one does, it is a fault"
+
+
+class EntryKind(NamedTuple):
+    """How entries of a kind behave.
+
+    name: in the log and in the ledger. letter: in front of its ops, so that the script knows it; "": a plain grant.
+    verbs: what the ledger tells of it beside its name; each verb is an event of its own, unless it is silent.
+    is_revision: it carries a grant as that is from then on, so it can be recorded later or taken off the boards, and
+    may lie behind a seal. is_first: the grant comes into being by it, and its amount is the grant's. settles: it takes
+    back what its name tells. closes_window: its grant_id is a window's name.
+    names_cells: its ops say what becomes of each cell. hides: it moves a user's scores between boards and hidden ones.
+    """
+
+    name: str
+    letter: str
+    repeat: Repeat
+    verbs: tuple[str, ...] = ()
+    is_revision: bool = False
+    is_first: bool = False
+    settles: bool = False
+    closes_window: bool = False
+    names_cells: bool = False
+    hides: bool = False
+
+
+#: The verb of a grant that waits for an admin's decision.
+QUARANTINE_VERB = "quarantine"
+#: The verb of entries that only move a user on further boards: they make no event, for another entry makes one.
+MOVE_ONLY_VERB = "moved"
+
+GRANT = EntryKind("grant", "", Repeat.HEAL, verbs=(QUARANTINE_VERB,), is_revision=True, is_first=True)
+CORRECTION = EntryKind(
+    "correction", "c", Repeat.REPORT, verbs=("edit", "void", "restore"), is_revision=True, names_cells=True
+)
+HEAL = EntryKind("heal", "t", Repeat.REPORT, settles=True, names_cells=True)
+SEAL = EntryKind("seal", "s", Repeat.IGNORE, closes_window=True)
+HIDE = EntryKind("hide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
+UNHIDE = EntryKind("unhide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
+ERASE = EntryKind("erase", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
+
+#: By the name that stands in the log.
+KINDS = {kind.name: kind for kind in (GRANT, CORRECTION, HEAL, SEAL, HIDE, UNHIDE, ERASE)}
+
+
+def kind_of(name: str) -> EntryKind:
+    """The row of a kind by its name in the log; of a kind that a later version wrote, one that promises nothing."""
+    return KINDS.get(name) or EntryKind(name, "", Repeat.REPORT)
+
+
+#: A grant that an admin lets in behind a seal; the log has it as a grant.
+BACKFILL = GRANT._replace(letter="b")
+#: The second recording of a dead letter, which moves nothing; the log has it as what the letter was.
+RETRY = EntryKind("retry", "r", Repeat.REPORT, names_cells=True)
+
+#: Kinds of row that only the ledger has, in place of an entry that it held already or could not record.
+DUPLICATE, TOMBSTONE = "duplicate", "tombstone"

@@ -1,0 +1,82 @@
+"""How entries are named: their ids in Redis, and the texts that name one entry by where it stands in the log.
+
+Each text has one function that writes it and, where somebody reads it, one that reads it.
+"""
+
+import re
+from hashlib import blake2b
+
+import msgspec
+
+from .entry_kinds import EntryKind
+
+_KEY = "key"
+_LETTER = "dead letter"
+_HEAL = re.compile(r"heal:(\d+)-(\d+)\Z")
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def entry_id(kind: EntryKind, namespace_id: int, grant_id: str, revision: int) -> bytes:
+    """16 bytes that name an entry: BLAKE2b of the length-prefixed (kind, namespace id, grant_id, revision)."""
+    return _id(kind.name, namespace_id, grant_id, revision)
+
+
+def idempotency_id(namespace_id: int, key: str) -> bytes:
+    """16 bytes that name an Idempotency-Key."""
+    return _id(_KEY, namespace_id, key, 0)
+
+
+def decision_id(namespace_id: int, epoch: int, seq: int, attempts: int) -> bytes:
+    """The id of the entry that carries out what was decided about a dead letter: one for all decisions, so a letter
+    that is being recorded cannot be taken off the boards at the same time. attempts: how often recording it failed."""
+    return _id(_LETTER, namespace_id, retry_name(epoch, seq), attempts + 1)
+
+
+def _id(kind: str, namespace_id: int, name: str, number: int) -> bytes:
+    return blake2b(_pack((kind, namespace_id, name, number)), digest_size=16).digest()
+
+
+def digest_of(text: str) -> bytes:
+    """16 bytes over a text: the content of an entry that says no more than its name."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def heal_name(epoch: int, seq: int) -> str:
+    """The grant_id of the heal that takes an entry back, so that each is taken back once."""
+    return f"heal:{epoch}-{seq}"
+
+
+def parse_heal_name(grant_id: str) -> tuple[int, int] | None:
+    """Epoch and seq of the entry that a heal takes back; None where it is no heal's name."""
+    found = _HEAL.match(grant_id)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def retry_name(epoch: int, seq: int) -> str:
+    """The name of a dead letter's second recording."""
+    return f"retry:{epoch}-{seq}"
+
+
+def duplicate_name(p: int, epoch: int, seq: int) -> str:
+    """The grant_id of a ledger row that the ledger held already under its own name."""
+    return f"duplicate:{p}:{epoch}-{seq}"
+
+
+def tombstone_name(p: int, epoch: int, seq: int) -> str:
+    """The grant_id of the row in a dead letter's place."""
+    return f"tombstone:{p}:{epoch}-{seq}"
+
+
+def member_key(key: str, index: int) -> str:
+    """The Idempotency-Key of one member of a request of many. No client's key holds a line feed."""
+    return f"{key}\n{index}"
+
+
+def duplicate_verdict(epoch: int, seq: int) -> str:
+    """The verdict on an entry that the ledger holds already: lua/include/process_entry.lua reads it."""
+    return f"duplicate {epoch}-{seq}"
+
+
+def is_duplicate_verdict(verdict: str) -> bool:
+    """Whether a verdict is `duplicate_verdict`."""
+    return verdict.startswith("duplicate ")

@@ -7,6 +7,10 @@ from hashlib import sha1
 from pathlib import Path
 
 _INCLUDE = re.compile(r'--- @include "(.+)"')
+#: The include of names of hash fields. They are put in as texts: a table of them would be made each time a script runs.
+_FIELDS = "include/fields"
+_FIELD = re.compile(r"\b([A-Z_]+) = ('[^']*')")
+_FIELD_USE = re.compile(r"(?<![\w.])fields\.([A-Z_]+)\b")
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -37,8 +41,9 @@ def join(name: str, root: Path) -> str:
     which holds what the file returns; what it includes itself stands before it."""
     modules: dict[str, str] = {}
     source = _read(name, root, (), modules)
-    parts = [f"local {path.rpartition('/')[2]} = (function()\n{text}\nend)()" for path, text in modules.items()]
-    return "\n".join([*parts, source])
+    fields = dict(_FIELD.findall(modules.pop(_FIELDS, "")))
+    parts = [_block(path.rpartition("/")[2], text) for path, text in modules.items()]
+    return _FIELD_USE.sub(lambda use: fields[use[1]], "\n".join([*parts, source]))
 
 
 def _read(name: str, root: Path, path: tuple[str, ...], modules: dict[str, str]) -> str:
@@ -57,3 +62,13 @@ def _read(name: str, root: Path, path: tuple[str, ...], modules: dict[str, str])
         elif include[1] not in modules:
             modules[include[1]] = _read(include[1], root, (*path, name), modules)
     return "\n".join(kept)
+
+
+def _block(name: str, text: str) -> str:
+    """An include as a block that sets the local of its name to what its last statement returns. A function around it
+    would do the same, but Redis would make and call it each time a script runs."""
+    body, _, value = text.rpartition("\nreturn ")
+    if value.strip() == name:
+        body = body.replace(f"local function {name}(", f"function {name}(")
+        return f"local {name}\ndo\n{body}\nend"
+    return f"local {name}\ndo\n{body}\n{name} = {value}\nend"

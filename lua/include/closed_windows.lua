@@ -34,7 +34,7 @@ end
 
 -- Whether an entry is a seal. Its ops, `s<µs>`, say when its window may be closed.
 local function is_seal(entry)
-  return sub(entry.ops, 1, 1) == 's'
+  return entry.ops ~= '' and sub(entry.ops, 1, 1) == 's'
 end
 
 -- Whether the window of a seal is over by the clock of Redis. A seal cannot be taken back, so the caller's clock alone does

@@ -1,4 +1,5 @@
 -- Names of the hash fields that scripts read and write. app/store/fields.py has the same names; a test compares them.
+-- The server puts them into the scripts as texts when it joins these.
 -- A name that ends in ':' is the beginning of a field: what follows is the name of a board, a window or a label.
 
 return {

@@ -44,11 +44,11 @@ local function process_new(batch, entry, score, epoch)
   if not code then
     code, detail = validate(entry, batch)
   end
-  local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
-  if ledger_seq then
-    return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score
-  end
   if code ~= 'applied' and code ~= 'quarantined' then
+    local ledger_epoch, ledger_seq = match(code, '^duplicate (%d+)-(%d+)$')
+    if ledger_seq then
+      return 'duplicate', tonumber(ledger_epoch), tonumber(ledger_seq), score, score
+    end
     return code, false, false, score, detail or false
   end
   local previous, position = score, format('%d-%d', epoch, entry.seq)

@@ -92,6 +92,16 @@ def test_an_include_that_includes_itself_is_refused(tmp_path: Path) -> None:
         join("a", tmp_path)
 
 
+def test_names_of_fields_are_put_in_as_texts(tmp_path: Path) -> None:
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include/fields.lua").write_text("return {\n  SEQ = 'seq', BOARD_VERSION = 'v:',\n}")
+    (tmp_path / "a.lua").write_text('--- @include "include/fields"\nreturn fields.BOARD_VERSION .. fields.SEQ')
+    assert join("a", tmp_path) == "return 'v:' .. 'seq'"
+    (tmp_path / "a.lua").write_text('--- @include "include/fields"\nreturn fields.OTHER')
+    with pytest.raises(KeyError, match="OTHER"):
+        join("a", tmp_path)
+
+
 def test_an_include_that_is_missing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.lua").write_text('--- @include "b"\n')
     with pytest.raises(ValueError, match=r"missing script b.lua, needed by a"):
@@ -99,10 +109,10 @@ def test_an_include_that_is_missing_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_include_stands_once_and_before_those_who_need_it(tmp_path: Path) -> None:
-    (tmp_path / "a.lua").write_text('--- @include "b"\n--- @include "c"\nreturn b + c')
-    (tmp_path / "b.lua").write_text('--- @include "c"\nreturn c')
-    (tmp_path / "c.lua").write_text("return 1")
+    (tmp_path / "a.lua").write_text('--- @include "b"\n--- @include "c"\nreturn b() + c.x')
+    (tmp_path / "b.lua").write_text('--- @include "c"\nlocal function b() return c.x end\nreturn b')
+    (tmp_path / "c.lua").write_text("local x = 1\nreturn { x = x }")
     assert join("a", tmp_path).split("\n") == [
-        *("local c = (function()", "return 1", "end)()"),
-        *("local b = (function()", "return c", "end)()", "return b + c"),
+        *("local c", "do", "local x = 1", "c = { x = x }", "end"),
+        *("local b", "do", "function b() return c.x end", "end", "return b() + c.x"),
     ]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fakeredis
 import pytest
 import redis
 from msgspec import Raw
@@ -20,6 +19,7 @@ from app.model.namespace import Namespace, Rules
 from app.store import apply, keys
 from app.store.apply import Outcome, PartitionHead, StorageLimits
 from app.store.partitions import INIT_PARTITION
+from tests.support.compiled_scripts import fake_redis
 
 NOW = 1_700_000_000_000_000
 P = 3
@@ -75,7 +75,7 @@ class Partition:
 @pytest.fixture(scope="session", params=BACKENDS)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if request.param == "fakeredis":
-        with fakeredis.FakeRedis() as client:
+        with fake_redis() as client:
             yield client
         return
     binary = shutil.which("redis-server") if request.param == "redis" else None

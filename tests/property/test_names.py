@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import fakeredis
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,6 +32,7 @@ from app.store.profile_cache import (
     tell_named,
 )
 from app.store.read_batcher import ReadBatcher
+from tests.support.compiled_scripts import fake_redis
 
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
@@ -76,7 +76,7 @@ class World:
     """A Redis, and what was written to it."""
 
     def __init__(self) -> None:
-        self.redis = fakeredis.FakeRedis()
+        self.redis = fake_redis()
         self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "changes": 1})
         self.wide, self.own = Shown(), Shown()
         self.version = 0

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvicorn
 from prometheus_client import start_http_server
@@ -19,8 +21,9 @@ from .admin.erasures import Erasures
 from .admin.store_agreement import check_together, find_partitions
 from .drivers.postgres import Postgres
 from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
+from .drivers.store_contact import contact, log_outages
 from .logs import configure
-from .model.errors import Problem
+from .model.errors import Problem, StoreUnavailable
 from .model.micros import now_micros
 from .persist.clocks import ClockSkewed
 from .persist.task_end import cancel_and_wait
@@ -33,6 +36,8 @@ from .store.partitions import check_store
 from .tune_gc import tune_gc
 from .verify.connections import StoreConnections, close_all
 from .verify.verifier import LANES, Verifier
+
+log = structlog.get_logger()
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 keys_cli = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -50,10 +55,18 @@ def main() -> None:
         cli()
     except SettingsError as error:
         _fail(str(error), 2)
+    except StoreUnavailable as error:
+        _fail(f"{error}{_dev_hint()}", 1)
     except (FindingError, RedisRefused, Problem, ClockSkewed) as error:
         _fail(str(error), 1)
     except REDIS_ERRORS as error:
-        _fail(f"Redis does not answer: {error}", 1)
+        _fail(f"{contact('Redis', read_settings().redis_url).silence}: {error}{_dev_hint()}", 1)
+
+
+def _dev_hint() -> str:
+    """Where a `leaderboard dev` that runs here tells its stores' addresses."""
+    run = read_settings().data_dir / "run.json"
+    return f"; the stores of the leaderboard dev that runs here: see {run}" if run.exists() else ""
 
 
 def _fail(line: str, code: int) -> None:
@@ -86,7 +99,9 @@ def serve(
     """The server: REST and WebSocket."""
     settings = read_settings(host=host, port=port, workers=workers)
     configure(settings.log_level)
+    _check_port(settings)
     asyncio.run(find_partitions(settings))
+    log.info("serve starts", address=f"{settings.host}:{settings.port}", workers=settings.workers)
     os.environ |= {"LEADERBOARD_HOST": settings.host, "LEADERBOARD_PORT": str(settings.port)}
     uvicorn.run(
         f"{from_environment.__module__}:{from_environment.__name__}",
@@ -98,6 +113,19 @@ def serve(
     )
 
 
+def _check_port(settings: Settings) -> None:
+    """SettingsError where nobody can listen there: uvicorn would tell it by a trace."""
+    try:
+        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)
+        with socket.socket(*found[0][:3]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except OSError as error:
+        where = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        hint = "choose another by --host and --port (LEADERBOARD_HOST, LEADERBOARD_PORT)"
+        raise SettingsError(f"{where}; {hint}, or stop what listens there") from None
+
+
 @cli.command()
 def persist() -> None:
     """The persister: Redis' log into the ledger in Postgres. Several may run."""
@@ -105,6 +133,8 @@ def persist() -> None:
     configure(settings.log_level)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
+    log_outages()
+    log.info("persist starts")
     _run(lambda: _persist(settings))
 
 

@@ -62,7 +62,7 @@ class Health:
         if isinstance(ledger, Problem):
             return refused, [ledger.detail], None
         if isinstance(ledger, TimeoutError):
-            return refused, ["Postgres does not answer"], None
+            return refused, [self._postgres.contact.silence], None
         assert ledger is not None
         raise ledger
 

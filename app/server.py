@@ -19,6 +19,7 @@ from . import openapi
 from .access.client import TRUSTED_PROXIES
 from .admin.store_agreement import find_partitions
 from .drivers.redis import REDIS_ERRORS, RedisRefused
+from .drivers.store_contact import log_outages
 from .endpoints import Endpoint, method_route
 from .fast_path import HANDLERS, FastPath
 from .handlers import build_handlers
@@ -152,6 +153,7 @@ def from_environment() -> ASGIApp:
     """What uvicorn's workers build."""
     settings = read_settings()
     configure(settings.log_level)
+    log_outages()
     # uvicorn calls this inside its loop, so the question is asked in a loop of its own.
     with ThreadPoolExecutor(1) as threads:
         partitions = threads.submit(asyncio.run, find_partitions(settings)).result()

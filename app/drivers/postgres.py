@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +17,7 @@ from ..model.errors import Invalid, StoreUnavailable
 from .caller import CALLER
 from .keepalive import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES_MAX, UNACKNOWLEDGED_MS_MAX, keep_alive
 from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
+from .store_contact import contact
 
 _HERE = Path(__file__).parent.parent / "store"
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
@@ -72,9 +74,16 @@ async def connect(
     url: str, statement_s: float, plans: Mapping[str, str] = PLANNER_SETTINGS, idle_s: float = IDLE_TRANSACTION_S_MAX
 ) -> asyncpg.Connection:
     """A connection on which each statement, BEGIN and COMMIT too, may take `statement_s` seconds. asyncpg's errors."""
-    connection = await asyncpg.connect(
-        url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
-    )
+    store, asked_s = contact("Postgres", url), monotonic()
+    try:
+        connection = await asyncpg.connect(
+            url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
+        )
+    except POSTGRES_ERRORS as error:
+        if is_silence(error):
+            store.note_silence(error, asked_s)
+        raise
+    store.note_answer()
     await watch(connection)
     return connection
 
@@ -128,6 +137,7 @@ class Postgres:
 
     def __init__(self, url: str, timeout_s: float = 3) -> None:
         self._timeout_s = timeout_s
+        self.contact = contact("Postgres", url)
         settings = session(timeout_s)
         self._pools = {lane: Pool(url, size, timeout_s, settings, watch) for lane, size in CONNECTIONS_MAX.items()}
         self._lane: PoolName | None = None
@@ -174,14 +184,23 @@ class Postgres:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
-        caller = CALLER.get()
+        caller, asked_s = CALLER.get(), monotonic()
         try:
             async with self._pools[self._lane or pool_of(caller)].connection(caller) as connection:
                 yield connection
         except POSTGRES_ERRORS as error:
-            raise StoreUnavailable("Postgres does not answer") from error
+            if is_silence(error):
+                self.contact.note_silence(error, asked_s)
+            raise StoreUnavailable(self.contact.silence) from error
         except asyncpg.DataError as error:
             raise Invalid("holds a value that cannot be kept", field="$") from error
+        else:
+            self.contact.note_answer()
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether it is no answer at all, rather than one that a statement has to wait or to be asked again."""
+    return isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError))
 
 
 def migrate(url: str) -> list[str]:
@@ -200,7 +219,8 @@ def migrate(url: str) -> list[str]:
     try:
         backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"Postgres does not answer: {str(error).strip().splitlines()[0]}") from None
+        cause = str(error).strip().splitlines()[0]
+        raise StoreUnavailable(f"{contact('Postgres', url).silence}: {cause}") from None
     try:
         with backend.lock():
             missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))

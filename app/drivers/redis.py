@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import hiredis
@@ -14,6 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from ..model.errors import StoreUnavailable
 from .keepalive import keepalive_options
 from .scripts import Script
+from .store_contact import StoreContact, contact
 
 Call = Sequence[bytes | str | int | float]
 OnConnect = Callable[["RedisConnection"], Awaitable[None]]
@@ -44,6 +46,7 @@ class RedisConnection:
         self._scripts = scripts
         self._greet = greet
         self._timeout_s = timeout_s
+        self.contact = contact("Redis", url)
         self._pool = ConnectionPool.from_url(
             url,
             socket_timeout=timeout_s,
@@ -64,6 +67,7 @@ class RedisConnection:
         """Connects, loads the scripts and greets, unless that is done. ConnectionError, TimeoutError, RedisRefused."""
         if self._connection is not None:
             return
+        asked_s = monotonic()
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -75,6 +79,8 @@ class RedisConnection:
         except BaseException as error:
             self._connection = None
             await _drop(connection)
+            if isinstance(error, (RedisError, OSError)):
+                self.contact.note_silence(error, asked_s)
             if isinstance(error, RedisError):
                 raise _plain(error) from error
             raise
@@ -82,7 +88,7 @@ class RedisConnection:
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
         """The replies, in order; an error reply is an exception in its place. Connects where there is no connection."""
         await self.connect()
-        connection = self._connection
+        connection, asked_s = self._connection, monotonic()
         assert connection is not None
         try:
             replies = await self._exchange(connection, calls, timeout_s or self._timeout_s)
@@ -96,9 +102,12 @@ class RedisConnection:
             # A reply may still be on its way: this connection can never be trusted again.
             self._connection = None
             await _drop(connection)
+            if isinstance(error, (RedisError, OSError)):
+                self.contact.note_silence(error, asked_s)
             if isinstance(error, RedisError):
                 raise _plain(error) from error
             raise
+        self.contact.note_answer()
         return replies
 
     async def close(self) -> None:
@@ -164,6 +173,6 @@ async def transact(link: RedisConnection, calls: Sequence[Call]) -> list[Any]:
 REDIS_ERRORS = (ConnectionError, TimeoutError, OSError, RedisError, RedisRefused)
 
 
-def unavailable(error: Exception) -> StoreUnavailable:
+def unavailable(error: Exception, contact: StoreContact) -> StoreUnavailable:
     """The problem for a Redis that does not answer; a refusal is told by name."""
-    return StoreUnavailable(str(error) if isinstance(error, RedisRefused) else "Redis does not answer")
+    return StoreUnavailable(str(error) if isinstance(error, RedisRefused) else contact.silence)

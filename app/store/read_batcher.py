@@ -93,7 +93,7 @@ class ReadBatcher:
         ticket = self._asked.get(key)
         if ticket is None:
             if self._is_hung():
-                raise unavailable(TimeoutError())
+                raise unavailable(TimeoutError(), self._connection.contact)
             turns, shares = self._class_of(caller)
             shares.take(caller, weight)
             ticket = self._asked[key] = ReadCall(call, key, caller, shares, weight)
@@ -123,7 +123,7 @@ class ReadBatcher:
                 replies = await self._round([ticket.call for ticket in taken])
                 self._silent_since = None
             except REDIS_ERRORS as error:
-                replies = [unavailable(error)] * len(taken)
+                replies = [unavailable(error, self._connection.contact)] * len(taken)
                 if not isinstance(error, TimeoutError):
                     self._silent_since = None  # it is gone rather than silent: asking costs no time
             for ticket, reply in zip(taken, replies, strict=True):
@@ -214,10 +214,10 @@ class ReadBatcher:
         now, is_hung = monotonic(), self._is_hung()
         for ticket in self._sent:
             if is_hung or now - ticket.arrived >= WAIT_S_MAX:
-                ticket.answer(unavailable(TimeoutError()))
-        problem: Problem = (
-            unavailable(TimeoutError()) if is_hung else Overloaded("the reads before this one take too long")
-        )
+                ticket.answer(unavailable(TimeoutError(), self._connection.contact))
+        problem: Problem = Overloaded("the reads before this one take too long")
+        if is_hung:
+            problem = unavailable(TimeoutError(), self._connection.contact)
         for turns in (self._known, self._strangers):
             for ticket in turns.remove(lambda held: is_hung or now - held.arrived >= WAIT_S_MAX):
                 if not ticket.taken:

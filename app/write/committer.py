@@ -291,7 +291,7 @@ class Committer:
 
         A Redis that is refused by name will not do better soon: what was never sent is refused at once.
         """
-        problem = unavailable(error)
+        problem = unavailable(error, self._link.contact)
         if self.refused is None:
             log.warning("redis lost", error=str(error))
         self.refused = problem
@@ -312,13 +312,13 @@ class Committer:
     def _check(self) -> None:
         self._clock.check()
         if self._is_hung():
-            raise self.refused or unavailable(TimeoutError())
+            raise self.refused or unavailable(TimeoutError(), self._link.contact)
 
     def _sweep(self) -> None:
         """Nobody waits longer than promised, whatever the round under way does: UNSENT_S_MAX for what was not sent,
         UNKNOWN_S_MAX for what was. O(jobs that wait)."""
         now, is_hung = monotonic(), self._is_hung()
-        problem = self.refused or unavailable(TimeoutError())
+        problem = self.refused or unavailable(TimeoutError(), self._link.contact)
         for flight in self._flights.values():
             is_unknown = flight.sent and bool(flight.entries)
             if now - flight.started >= UNKNOWN_S_MAX if is_unknown else is_hung:

@@ -162,5 +162,5 @@ def test_a_postgres_that_is_away_is_one_line(own_stack: Any) -> None:
     for command in (["migrate"], ["verify"], ["checkconfig"], ["keys", "list"], ["dead-letters", "list"]):
         done = own_stack.run(*command)
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done
-        assert done.stderr.startswith("leaderboard: Postgres does not answer")
+        assert done.stderr.startswith("leaderboard: Postgres does not answer at 127.0.0.1:1 (LEADERBOARD_POSTGRES_URL)")
         assert "canary" not in done.stderr

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.drivers.store_contact import contact
 from app.model.namespace import Namespace, Rules
 from app.model.profile import NamespaceProfile, Profile
 from app.read.board_bodies import BoardEntry
@@ -137,6 +138,8 @@ class World:
 
 class Process:
     """The parts of a server that know names. between: what changes before its next calls, one each."""
+
+    contact = contact("Redis", "redis://here:1")
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.drivers.redis import Call
+from app.drivers.store_contact import contact
 from app.store import fields, keys
 
 
@@ -98,6 +99,7 @@ class FakeConnection:
         self.ids = set(ids)
         self.partitions: dict[int, Partition] = {}
         self.connected = False
+        self.contact = contact("Redis", "redis://here:1")
         self.away: Exception | None = None
         self.rounds: deque[Round] = deque()
         self.sent: list[list[SentCall]] = []

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from app.access.keys import Keyring, hash_key
+from app.drivers.store_contact import contact
 from app.model.errors import NamespaceNotFound, Unauthorized
 from app.model.namespace import Namespace, Rules
 from app.store import keys
@@ -20,6 +21,8 @@ TOKENS = {name: f"lb_{name}_0123456789abcdef" for name in ("k", "other")}
 
 class Store:
     """A Redis with its counter and its list of changes; calls are answered through a Gatherer."""
+
+    contact = contact("Redis", "redis://here:1")
 
     def __init__(self) -> None:
         self.changes = 0

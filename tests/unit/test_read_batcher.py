@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.drivers.caller import CALLER, stranger
+from app.drivers.store_contact import contact
 from app.model.errors import Overloaded, Problem, RateLimited, StoreUnavailable
 from app.store import keys, read_batcher
 from app.store.read_batcher import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX, ReadBatcher
@@ -23,6 +24,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class Wire:
     """Rounds as they were asked for; each waits until it is let go."""
+
+    contact = contact("Redis", "redis://here:1")
 
     def __init__(self) -> None:
         self.rounds: list[list[Any]] = []

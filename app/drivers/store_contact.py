@@ -1,0 +1,67 @@
+"""Whether a store answers: where it is looked for, and one line in the log when it goes away and when it is back."""
+
+from functools import cache
+from time import monotonic
+from urllib.parse import urlsplit
+
+import structlog
+
+log = structlog.get_logger()
+
+_SETTINGS = {"Redis": "LEADERBOARD_REDIS_URL", "Postgres": "LEADERBOARD_POSTGRES_URL"}
+
+
+class StoreContact:
+    """What a process knows of one store. Every connection to it notes here what came of its calls."""
+
+    #: Whether outages are told in the log: by what runs on through them, not by a command that ends with them.
+    is_logged = False
+
+    def __init__(self, store: str, url: str) -> None:
+        self._store = store
+        self._address = address_of(url)
+        self._setting = _SETTINGS[store]
+        self._answered_s = -1.0
+        self._away_since_s: float | None = None
+
+    @property
+    def silence(self) -> str:
+        """That it does not answer: where it is looked for, and which setting says so."""
+        return f"{self._store} does not answer at {self._address} ({self._setting})"
+
+    def note_answer(self) -> None:
+        """It answered. O(1): each call ends here."""
+        self._answered_s = now = monotonic()
+        if self._away_since_s is not None:
+            after_s, self._away_since_s = round(now - self._away_since_s, 1), None
+            self._log("info", "is back", address=self._address, away_s=after_s)
+
+    def note_silence(self, error: BaseException, asked_s: float) -> None:
+        """A call that began at `asked_s` was not answered. One that others overtook says nothing about the store."""
+        if self._away_since_s is None and self._answered_s <= asked_s:
+            self._away_since_s = asked_s
+            words = f"{type(error).__name__}: {error}".rstrip(": ")
+            self._log("warning", "is away", address=self._address, setting=self._setting, error=words)
+
+    def _log(self, level: str, event: str, **words: object) -> None:
+        if StoreContact.is_logged:
+            getattr(log, level)(f"{self._store} {event}", **words)
+
+
+def log_outages() -> None:
+    """Has this process tell in its log when a store goes away and when it is back."""
+    StoreContact.is_logged = True
+
+
+@cache
+def contact(store: str, url: str) -> StoreContact:
+    """The one contact of this process with a store: `Redis` or `Postgres`."""
+    return StoreContact(store, url)
+
+
+def address_of(url: str) -> str:
+    """Host and port, or the path of a socket; never a name or a password."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    return parts.netloc.rpartition("@")[2] or "the local socket"

@@ -67,10 +67,11 @@ class FakeLedger:
 @dataclass
 class FakeRedis:
     """What corrections read of Redis. counted: by entry id, epoch and seq; changes: by user, the seqs of the last
-    change and of the last that was no grant."""
+    change and of the last that was no grant; generations: None where the partition lost its head."""
 
     counted: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     changes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    generations: bytes | None = b"1"
 
     def count(self, namespace: Namespace, grant_id: str, revision: int, seq: int) -> None:
         """A revision of a grant counts, at a seq of epoch 1."""
@@ -81,7 +82,7 @@ class FakeRedis:
         """One reply."""
         match call:
             case ("HGET", _, "generations"):
-                return b"1"
+                return self.generations
             case ("HMGET", key, "seq", "corrected"):
                 return self.changes.get(str(key).rpartition(":")[2], (None, None))
             case ("HMGET", _, *names):

@@ -97,14 +97,14 @@ def test_what_the_ledger_recorded_meanwhile_is_told_as_it_counted(bench: Committ
     entries = bench.entries("a")
 
     async def steps() -> None:
-        bench.redis.rounds.append(REPLY_LOST)
+        bench.redis.rounds += [REPLY_LOST, REPLY_LOST]
         waiting = bench.submit(entries)
         await asyncio.sleep(RETRY_PAUSE_S / 2)
         bench.offsets = {0: (1, 1, entries[0].content)}
         assert await codes(waiting) == ["applied"]
 
     bench.run(steps())
-    assert [(call.known[1], call.resend_after) for (call,) in bench.redis.sent] == [(0, -1), (1, 0)]
+    assert [(call.known[1], call.resend_after) for (call,) in bench.redis.sent] == [(0, -1), (1, 0), (1, 0)]
 
 
 def test_a_redis_that_hangs_makes_nobody_else_wait(bench: CommitterBench) -> None:
@@ -195,11 +195,13 @@ def test_what_the_ledger_holds_is_known_from_the_start(bench: CommitterBench) ->
 
     async def steps() -> None:
         await bench.submit(entries)
+        await bench.submit(bench.entries("elsewhere", partition=1))
+        assert bench.offsets_asked == 1
         bench.redis.connected = False
         await bench.submit(later)
 
     bench.run(steps())
-    assert [call.known[:2] for (call,) in bench.redis.sent] == [(1, 7), (1, 9)]
+    assert [call.known[:2] for (call,) in bench.redis.sent] == [(1, 7), (0, 0), (1, 9)]
     assert bench.offsets_asked == 2, "once a connection"
 
 

@@ -199,6 +199,37 @@ def test_a_chain_that_gets_on_slowly_ends_at_a_deadline_of_its_own(bench: Bench)
     assert CHAIN_S_MAX <= bench.time.passed_s <= CHAIN_S_MAX + 3
 
 
+def test_a_chain_that_gets_on_waits_anew(bench: Bench) -> None:
+    bench.hold(A, B)
+    stale = ["stale_user"] * 9
+    bench.committer.answers = [*stale, *stale, "applied", "stale_user", *stale, "applied"]
+    assert bench.correct(void("a"), void("b")) == ["applied 2", "applied 2"]
+    assert bench.time.passed_s > WAIT_S_MAX
+
+
+def test_what_counted_is_told_though_the_rules_cannot_be_read_afterwards(bench: Bench) -> None:
+    bench.hold(A)
+
+    async def away(name: str) -> Namespace:
+        raise StoreUnavailable("away")
+
+    bench.services.namespace = away  # type: ignore[method-assign]
+    assert bench.correct(edit("a", amount=8)) == ["applied 2"]
+
+
+def test_a_grant_whose_last_revision_the_ledger_never_gets_is_not_taken_for_absent(bench: Bench) -> None:
+    bench.hold(A)
+    bench.redis.count(bench.namespace, "a", 2, 9)
+    assert bench.correct(void("a")) == ["store_unavailable"]
+    assert bench.committer.calls == []
+
+
+def test_each_is_told_where_redis_lost_the_partition(bench: Bench) -> None:
+    bench.hold(A)
+    bench.redis.generations = None
+    assert bench.correct(void("a"), void("new")) == ["recovering", "recovering"]
+
+
 @pytest.mark.parametrize(("rounds", "released"), [(1, 0), (8, 1)])
 def test_rules_that_stay_stale_are_freed_after_a_moment(bench: Bench, rounds: int, released: int) -> None:
     """A change of rules under way is only waited for; one that was broken off is ended."""

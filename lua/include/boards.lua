@@ -52,7 +52,9 @@ local function read(board, users, names)
     end
   end
   local values, err = try('ZMSCORE', board.key, unpack(members))
-  err = err or check_other_keys(board)
+  if board.scores_key or board.sum_tree then
+    err = err or check_other_keys(board)
+  end
   if err then
     board.fault = board.key .. ': ' .. err
     return

@@ -46,7 +46,10 @@ end
 -- Reads the velocities of a board set's users. A user here belongs to one namespace.
 local function read_velocities(board_set)
   local limits = board_set.namespace.velocity_limits
-  for _, user in ipairs(limits and board_set.users or {}) do
+  if not limits then
+    return
+  end
+  for _, user in ipairs(board_set.users) do
     if not user.velocity then
       velocity.read(user, limits)
     end

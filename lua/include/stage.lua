@@ -16,14 +16,13 @@ local function set_prefix(board, number, prefix)
   end
 end
 
-local function stage_score(board, i, number, new, seq)
-  local score = new.scores[i]
+-- What stands beside a score that changes: its prefix and its grant time.
+local function stage_beside(board, i, number, new, seq)
   if board.namespace.by_granted_at then
     set_prefix(board, number, new.prefixes[i])
-  elseif board.new_prefixes and board.scores[number] ~= score then
+  elseif board.new_prefixes and board.scores[number] ~= new.scores[i] then
     board.new_prefixes[number] = tie_break.seq_prefix(seq)
   end
-  board.scores[number], board.is_changed = score, true
   if board.times then
     grant_times.set(board, number, new.times[i])
   end
@@ -39,7 +38,10 @@ local function stage_boards(entry, new, seq)
     local board = boards[i]
     local is_moved, is_first = not board.window_state or closed_windows.moves_board(entry, board), not board.scores[number]
     if is_moved then
-      stage_score(board, i, number, new, seq)
+      if board.new_prefixes or board.times then
+        stage_beside(board, i, number, new, seq)
+      end
+      board.scores[number], board.is_changed = new.scores[i], true
     end
     if changes_visibility and (new.scores[i] or board.window_state == 'a') or is_moved and not changes_visibility then
       board.version = seq

@@ -95,6 +95,34 @@ def test_a_grant_is_corrected_after_its_correction_was_dropped(
     assert verify(iso) == (0, "")
 
 
+@pytest.mark.parametrize("rules", [ADDS, {"aggregation": "best"}, LATEST])
+@pytest.mark.parametrize("decisions", ["drop retry", "retry drop", "retry retry"])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_grant_of_which_two_corrections_could_not_be_recorded(
+    iso: Isolation, rules: dict[str, Any], decisions: str, newest_first: bool
+) -> None:
+    """The ledger may lack a revision, or get it behind a later one: buckets and live grants follow what counts."""
+    space = iso.space(**rules)
+    for grant_id, amount in (("g1", 3), ("g2", 4)):
+        iso.grant(space, grant_id, amount, category="red", granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        results = many(iso, space, ("edit", "g1", 8), ("edit", "g1", 9))
+        assert [result["revision"] for result in results] == [2, 3], results
+        iso.stack.wait_flushed()
+    letters = places(iso)
+    assert len(letters) == 2
+    for place, decision in zip(letters[::-1] if newest_first else letters, decisions.split(), strict=True):
+        assert command(iso, decision, place)[0] == 0
+        iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+    assert edit(iso, space, "g1", 6).status_code == 200
+    iso.stack.wait_flushed()
+    assert iso.client.delete(url(space, "g1")).status_code == 200
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+
+
 def test_a_dropped_correction_does_not_free_what_another_has_claimed_since(iso: Isolation) -> None:
     """The correction was forgotten, and another one was made in its place before it was dropped."""
     iso.grant(iso.sick, "g1", 3, granted_at=AT)

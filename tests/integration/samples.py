@@ -23,7 +23,8 @@ WITHOUT_PLAN = {"create_archive_tables", "lock_hidden_archive_users", "share_hid
 #: No statements of their own: others begin with them, or include them.
 FRAGMENTS = {
     *("cells_of_live", "grant_columns", "grant_of_live", "grants_in_quarantine", "in_cell", "is_last_revision"),
-    *("live_of_rows", "meta_of_grant", "bucket_changes", "requested_cells"),
+    *("live_of_rows", "meta_of_grant", "bucket_changes", "requested_cells", "replaced_revision", "replaced_by_row"),
+    "is_no_later_one_counted",
 }
 
 SAMPLES: dict[str, tuple[Any, ...]] = {

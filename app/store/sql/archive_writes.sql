@@ -4,8 +4,7 @@ INSERT INTO pending_archive_updates (namespace_id, "window", user_number, partit
 SELECT s.namespace_id, s."window", l.user_number, l.partition, l.seq
 FROM unnest($1::smallint[], $2::int[], $3::bigint[]) AS x (p, epoch, seq)
 JOIN ledger l ON l.partition = x.p AND l.epoch = x.epoch AND l.seq = x.seq
-LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
-     AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
+-- include: replaced_by_row
 JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window" = ANY(l.windows || b.windows)
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;

@@ -29,8 +29,7 @@ SELECT coalesce(l.verb, l.kind) AS kind, l.epoch, l.seq, l.recorded_at, u.name A
 FROM (SELECT * FROM picked ORDER BY seq LIMIT $6) AS p
 JOIN ledger l ON l.partition = p.partition AND l.epoch = p.epoch AND l.seq = p.seq
 LEFT JOIN users u ON u.number = l.user_number
-LEFT JOIN ledger b ON l.kind = 'correction' AND b.namespace_id = l.namespace_id AND b.grant_id = l.grant_id
-     AND b.revision = l.revision - 1 AND b.kind IN ('grant', 'correction')
+-- include: replaced_by_row
 LEFT JOIN dead_letters s ON l.kind = 'duplicate' AND s.partition = l.partition AND s.epoch = l.epoch AND s.seq = l.seq
 ORDER BY l.seq;
 

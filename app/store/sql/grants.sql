@@ -28,6 +28,28 @@ LEFT JOIN LATERAL (
     SELECT meta FROM grant_meta
     WHERE partition = l.partition AND epoch = coalesce(f.epoch, l.epoch) AND seq = coalesce(f.seq, l.seq) LIMIT 1) AS m ON true
 
+-- name: replaced_revision
+-- No statement of its own: the revision `b` that a correction `c` replaced. It is the greatest one below its own that was
+-- recorded before: the one below may be a dead letter, dropped or not retried yet. O(log n).
+CROSS JOIN LATERAL (
+    SELECT user_number, granted_at, amount, windows, voided FROM ledger
+    WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision < c.revision
+      AND kind IN ('grant', 'correction') AND seq < c.seq ORDER BY revision DESC LIMIT 1) AS b
+
+-- name: replaced_by_row
+-- No statement of its own: the same of a row `l`, null where that is no correction.
+LEFT JOIN LATERAL (
+    SELECT amount, windows FROM ledger
+    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision < l.revision
+      AND kind IN ('grant', 'correction') AND seq < l.seq ORDER BY revision DESC LIMIT 1) AS b ON true
+
+-- name: is_no_later_one_counted
+-- No statement of its own: that a correction `c` replaced anything. One that was a dead letter may be recorded behind a later
+-- revision of its grant, and then changes nothing.
+AND (c.original_seq IS NULL OR NOT EXISTS (
+    SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id AND n.kind = 'correction'
+      AND n.revision > c.revision AND n.seq < c.seq OFFSET 0))
+
 -- name: get_grant_history
 -- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
 -- O(log n + limit + corrections).

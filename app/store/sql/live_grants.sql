@@ -2,24 +2,24 @@
 -- What corrections among the ledger's own new rows took out of the live grants: of each partition those behind the first
 -- place, up to the last. O(corrections × log n).
 DELETE FROM live_grants g USING (
-    SELECT b.user_number, l.namespace_id, w.name,
+    SELECT b.user_number, c.namespace_id, w.name,
            CASE WHEN n.best THEN n.sign * b.amount ELSE 0 END AS sort_key, b.granted_at, f.seq
     FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
     CROSS JOIN LATERAL (
-        SELECT namespace_id, grant_id, revision FROM ledger
+        SELECT namespace_id, grant_id, revision, seq, original_seq FROM ledger
         WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
-          AND kind = 'correction' OFFSET 0) AS l
-    CROSS JOIN LATERAL (
-        SELECT user_number, granted_at, amount, windows FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = l.revision - 1
-          AND kind IN ('grant', 'correction') AND NOT voided LIMIT 1) AS b
+          AND kind = 'correction' OFFSET 0) AS c
+    -- include: replaced_revision
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
     CROSS JOIN LATERAL (
         SELECT rules ->> 'aggregation' = 'best' AS best, CASE rules ->> 'order' WHEN 'asc' THEN -1 ELSE 1 END AS sign
-        FROM namespaces WHERE id = l.namespace_id LIMIT 1) AS n
-    CROSS JOIN LATERAL unnest(CASE WHEN n.best THEN b.windows ELSE '{all}' END) AS w (name)) AS b
+        FROM namespaces WHERE id = c.namespace_id LIMIT 1) AS n
+    CROSS JOIN LATERAL unnest(CASE WHEN n.best THEN b.windows ELSE '{all}' END) AS w (name)
+    WHERE NOT b.voided
+      -- include: is_no_later_one_counted
+) AS b
 WHERE g.user_number = b.user_number AND g.namespace_id = b.namespace_id AND g."window" = b.name AND g.sort_key = b.sort_key
   AND g.granted_at = b.granted_at AND g.first_seq = b.seq;
 

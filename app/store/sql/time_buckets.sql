@@ -1,12 +1,14 @@
 -- name: bucket_changes
--- No statement of its own: what `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own new rows put into the counts
--- by time and take out, of each partition those behind the first place up to the last, and where. A correction takes out
--- what the revision before it put in. No join meets the rows twice, so no plan can go wrong on a young table.
+-- No statement of its own: what `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own
+-- new rows put into the counts by time and take out, and where: of each partition the rows behind the first place up to the
+-- last. A correction takes out
+-- what the revision that it replaced put in. No join meets the rows twice, so no plan can go wrong on a young table.
 WITH new_rows AS MATERIALIZED (
     SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
                     AS x (p, epoch, seq, last_epoch, last_seq)
     CROSS JOIN LATERAL (
-        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided FROM ledger
+        SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided, seq, original_seq
+        FROM ledger
         WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
           AND kind IN ('grant', 'correction')) AS l),
 zones AS MATERIALIZED (
@@ -21,13 +23,12 @@ moves AS (
     CROSS JOIN LATERAL (
         SELECT recorded_at FROM ledger
         WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
-    CROSS JOIN LATERAL (
-        SELECT granted_at, amount, voided FROM ledger
-        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = c.revision - 1
-          AND kind IN ('grant', 'correction') LIMIT 1) AS b
+    -- include: replaced_revision
     CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided), (b.granted_at, -1, b.amount, b.voided))
         AS m (granted_at, n, amount, voided)
-    WHERE c.kind = 'correction' AND NOT m.voided),
+    WHERE c.kind = 'correction' AND NOT m.voided
+      -- include: is_no_later_one_counted
+),
 placed AS MATERIALIZED (
     SELECT m.user_number, m.namespace_id, m.n, m.amount, m.granted_at, m.recorded_at, day.granted AS granted_day,
            day.recorded AS recorded_day, date_bin('1 hour', m.granted_at, day.granted) AS granted_hour,

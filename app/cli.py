@@ -19,7 +19,7 @@ from .admin import migrate as migration
 from .admin.dead_letter_commands import letters_cli
 from .admin.erasures import Erasures
 from .admin.store_agreement import check_together, find_partitions
-from .drivers.postgres import Postgres
+from .drivers.postgres import FormatRefused, Postgres
 from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
 from .drivers.store_contact import contact, log_outages
 from .logs import configure
@@ -57,7 +57,7 @@ def main() -> None:
         _fail(str(error), 2)
     except StoreUnavailable as error:
         _fail(f"{error}{_dev_hint()}", 1)
-    except (FindingError, RedisRefused, Problem, ClockSkewed) as error:
+    except (FindingError, RedisRefused, FormatRefused, Problem, ClockSkewed) as error:
         _fail(str(error), 1)
     except REDIS_ERRORS as error:
         _fail(f"{contact('Redis', read_settings().redis_url).silence}: {error}{_dev_hint()}", 1)
@@ -81,13 +81,15 @@ def dev(
     data_dir: Annotated[Path | None, typer.Option(help="Where Valkey and Postgres keep their data.")] = None,
     api_key: Annotated[str | None, typer.Option(help="Admin key, lb_<id>_<16+ characters>.")] = None,
     demo: Annotated[bool, typer.Option(help="A demonstration that keeps scores moving.")] = True,
+    reset: Annotated[bool, typer.Option("--reset", help="Deletes what the data folder holds, then starts.")] = False,
 ) -> None:
     """Everything in one: Valkey, Postgres, server and persister, embedded."""
     from .embedded import run_dev
 
     settings = read_settings(port=port, data_dir=data_dir)
     api_key = settings.api_key if api_key is None else api_key
-    sys.exit(run_dev(host=host, port=settings.port, data_dir=settings.data_dir, api_key=api_key, demo=demo))
+    folder = settings.data_dir
+    sys.exit(run_dev(host=host, port=settings.port, data_dir=folder, api_key=api_key, demo=demo, reset=reset))
 
 
 @cli.command()

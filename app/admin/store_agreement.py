@@ -1,6 +1,10 @@
 """Do Redis and Postgres belong together, and does Redis reach what the ledger holds?"""
 
-from ..drivers.postgres import Postgres
+from contextlib import suppress
+
+import asyncpg
+
+from ..drivers.postgres import Postgres, check_format
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings
@@ -12,8 +16,9 @@ from ..store.partitions import read_deployment, read_head
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
     """What is wrong, by partition: those of which no board may be believed. O(partitions × log n).
 
-    RedisRefused where the two are not of one deployment, or nothing was migrated; StoreUnavailable.
+    RedisRefused where the two are not of one deployment, or nothing was migrated; FormatRefused; StoreUnavailable.
     """
+    await _check_format(postgres)
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
@@ -30,6 +35,15 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         if what is not None:
             wrong[offset["partition"]] = what
     return wrong
+
+
+async def _check_format(postgres: Postgres) -> None:
+    """FormatRefused where the tables are not those of this release. StoreUnavailable."""
+    try:
+        rows = await postgres.fetch("get_migrations")
+    except asyncpg.UndefinedTableError:
+        return  # Nothing was migrated, which is said elsewhere.
+    check_format([row["migration_id"] for row in rows])
 
 
 async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: bytes) -> str | None:
@@ -53,9 +67,12 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
 
 
 async def find_partitions(settings: Settings) -> int:
-    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; waits for nothing."""
+    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; FormatRefused where Postgres
+    answers and its tables are of another format; without Postgres a server starts all the same."""
     link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     try:
+        with suppress(StoreUnavailable):
+            await _check_format(postgres)
         try:
             deployment = await read_deployment(link)
         except REDIS_ERRORS:

@@ -1,7 +1,7 @@
 """Postgres: named queries, small pools to ask them, migrations."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import cache
@@ -126,6 +126,21 @@ def read_queries(folder: Path) -> dict[str, str]:
     return {name: complete(name) for name in texts}
 
 
+class FormatRefused(Exception):
+    """The tables in Postgres are of another format than this release reads; its text names what was found."""
+
+
+def check_format(applied: Collection[str]) -> None:
+    """FormatRefused where a migration was applied that this release does not have. applied: their names."""
+    foreign = sorted(set(applied) - {file.stem for file in (_HERE / "migrations").glob("*.sql")})
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise FormatRefused(
+            f"Postgres holds tables of another format (made by {foreign[0]}{more}), which this release cannot read: "
+            "start afresh with leaderboard dev --reset, or with an empty Postgres and an empty Redis"
+        )
+
+
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 
@@ -204,8 +219,8 @@ def is_silence(error: BaseException) -> bool:
 
 
 def migrate(url: str) -> list[str]:
-    """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; psycopg's errors once it is
-    connected."""
+    """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; FormatRefused; psycopg's
+    errors once it is connected."""
     # Here, where alone they are needed: a tenth of a second of every other command's start.
     import psycopg
     import yoyo
@@ -224,6 +239,8 @@ def migrate(url: str) -> list[str]:
     try:
         with backend.lock():
             missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))
+            # to_apply has made the table of what was applied, if there was none.
+            check_format([found[0] for found in backend.execute(queries()["get_migrations"]).fetchall()])
             backend.apply_migrations(missing)
             return [migration.id for migration in missing]
     finally:

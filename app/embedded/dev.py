@@ -15,7 +15,7 @@ from typing import Self, TextIO
 from ..settings import API_KEY
 from .child import Child, EmbeddedError, free_port
 from .demo import Demo
-from .folder import DataFolder, FolderError
+from .folder import DataFolder, FolderError, check_ours
 from .postgres import PostgresProcess
 from .supervisor import StopRequestedError, Supervisor
 from .valkey import ValkeyProcess
@@ -65,18 +65,30 @@ class StopSignals:
 
 
 def run_dev(
-    *, host: str, port: int, data_dir: Path, api_key: str | None, demo: bool, program: Sequence[str] = PROGRAM
+    *,
+    host: str,
+    port: int,
+    data_dir: Path,
+    api_key: str | None,
+    demo: bool,
+    reset: bool = False,
+    program: Sequence[str] = PROGRAM,
 ) -> int:
     """Run all parts until SIGTERM or Ctrl-C; call it from the main thread.
 
-    `port` 0 takes a free one; `program` is what `serve`, `persist` and `migrate` are verbs of. Answers the exit code:
+    `port` 0 takes a free one; `reset` deletes what an earlier run left in the folder, for good; `program` is what
+    `serve`, `persist` and `migrate` are verbs of. Answers the exit code:
     0 stopped, 1 a part could not be kept running, 2 refused before anything was started.
     """
     try:
         if api_key is not None and not API_KEY.fullmatch(api_key):
             raise UsageError("--api-key (LEADERBOARD_API_KEY): must be lb_<id>_<secret of 16 or more characters>")
+        if reset:
+            check_ours(data_dir)
         with StopSignals() as signals, DataFolder(data_dir) as folder:
             port = _claim(host, port)
+            if reset:
+                folder.reset()
             dev = Dev(folder, signals, host=host, port=port, api_key=api_key or folder.api_key(), program=program)
             return dev.run(demo=demo)
     except (UsageError, FolderError, EmbeddedError, OSError) as error:

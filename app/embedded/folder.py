@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,10 @@ from typing import Self
 LOCK_S_MAX = 3.0
 #: Seconds between two tries to lock the folder meanwhile.
 _POLL_S = 0.05
+
+
+#: What a run leaves in its folder, but for the lock and the key. Nothing else is ever deleted.
+REMAINS = ("postgres", "postgres.password", "redis", "logs", "run.json")
 
 
 class FolderError(Exception):
@@ -48,6 +53,18 @@ class DataFolder:
         self.forget_run()
         os.ftruncate(self.lock_fd, 0)
         os.close(self.lock_fd)
+
+    def reset(self) -> None:
+        """Deletes what earlier runs left here, for good: scores, ledger, logs. The key stays. FolderError."""
+        for name in REMAINS:
+            path = self.path / name
+            try:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                raise FolderError(f"cannot delete {path}: {error.strerror}") from None
 
     def api_key(self) -> str:
         """The key kept in the folder; the first call makes it."""
@@ -92,6 +109,12 @@ class DataFolder:
             target.flush()
             os.fsync(target.fileno())
         new.replace(file)
+
+
+def check_ours(path: Path) -> None:
+    """FolderError where a folder holds anything, and no lock of a `leaderboard dev`: it is another's."""
+    if path.is_dir() and any(path.iterdir()) and not (path / "lock").is_file():
+        raise FolderError(f"{path.absolute()} is not the data folder of a leaderboard dev: nothing was deleted")
 
 
 def _alive(pid: str) -> bool:

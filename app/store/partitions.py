@@ -55,7 +55,8 @@ def _check_format(held: bytes | None) -> None:
     if held not in (None, b"%d" % FORMAT):
         raise RedisRefused(
             f"this Redis holds format {held.decode(errors='replace')}, this release needs format {FORMAT}: "
-            "use the release that wrote it, or begin with an empty Redis and an empty Postgres"
+            "use the release that wrote it, or start afresh with leaderboard dev --reset, or with an empty Redis and "
+            "an empty Postgres"
         )
 
 

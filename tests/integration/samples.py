@@ -29,6 +29,7 @@ FRAGMENTS = {
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_offsets": (),
+    "get_migrations": (),
     "get_deployment": (),
     "create_deployment": ("other", 4),
     "create_partitions": (4,),

@@ -243,3 +243,47 @@ def test_runs_as_a_plain_user() -> None:
             assert other.ends() == 0
     finally:
         shutil.rmtree(home)
+
+
+def test_data_of_another_format_are_refused_by_name_and_a_reset_starts_afresh(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with dev(folder) as running:
+        run = running.ready().run
+        put_marks(run["redis"], run["postgres"])
+        with psycopg.connect(run["postgres"]) as db:
+            db.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '0012.ranges')")
+        environment = os.environ | {
+            "LEADERBOARD_REDIS_URL": run["redis"],
+            "LEADERBOARD_POSTGRES_URL": run["postgres"],
+            "LEADERBOARD_API_KEY": run["api_key"],
+        }
+        for verb in (["migrate"], ["persist"], ["serve", "--port", str(free_port())]):
+            ended = subprocess.run(
+                [*DEV[:-1], *verb], env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert ended.returncode == 1, (verb, ended.stderr)
+            assert "tables of another format (made by 0012.ranges)" in ended.stderr, (verb, ended.stderr)
+            assert "leaderboard dev --reset" in ended.stderr, (verb, ended.stderr)
+        assert "in use by another leaderboard dev" in refused("--data-dir", str(folder), "--reset")
+        assert marks(run["redis"], run["postgres"]) == ["kept", "kept"]
+        assert running.ends() == 0
+    (folder / "mine").write_text("kept")
+    with dev(folder) as running:
+        assert running.process.wait(60) == 1
+    with dev(folder, "--reset") as running:
+        fresh = running.ready().run
+        assert fresh["api_key"] == run["api_key"]
+        with redis.Redis.from_url(fresh["redis"]) as store, psycopg.connect(fresh["postgres"]) as ledger:
+            assert store.get("mark") is None
+            assert ledger.execute("SELECT to_regclass('mark')").fetchone() == (None,)
+        assert running.ends() == 0
+    assert (folder / "mine").read_text() == "kept"
+
+
+def test_a_reset_deletes_nothing_of_a_folder_that_is_no_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "mine").write_text("kept")
+    told = refused("--port", str(free_port()), "--data-dir", str(tmp_path), "--reset")
+    assert f"{tmp_path} is not the data folder of a leaderboard dev: nothing was deleted" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["redis"]
+    assert (tmp_path / "redis" / "mine").read_text() == "kept"

@@ -1,3 +1,7 @@
+-- name: get_migrations
+-- The names of the migrations that made the tables.
+SELECT migration_id FROM _yoyo_migration;
+
 -- name: get_deployment
 SELECT id, partitions FROM deployment;
 

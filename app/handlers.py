@@ -29,6 +29,7 @@ from .write.correction_handlers import CorrectionHandlers
 from .write.corrections import Corrector
 from .write.grant_handlers import GrantHandlers
 from .write.ledger_dedup import LedgerDedup
+from .write.plan_attempts import RulesReader
 from .write.receipt_ranks import ReceiptRanks
 from .write.uncounted_grants import UncountedLookup
 
@@ -125,11 +126,11 @@ def _grants(s: Services, rules_lock: RulesLock) -> GrantHandlers:
         committer=s.committer,
         namespace_cache=s.namespace_cache,
         keyring=s.keyring,
-        memory=LedgerDedup(s.postgres.writes),
-        rules_lock=rules_lock,
-        names=s.profile_cache,
-        places=ReceiptRanks(s.batcher, s.namespace_cache),
-        voided=UncountedLookup(s.batcher, s.ledger),
+        dedup=LedgerDedup(s.postgres.writes),
+        rules=RulesReader(s.namespace_cache, rules_lock),
+        profiles=s.profile_cache,
+        ranks=ReceiptRanks(s.batcher, s.namespace_cache),
+        uncounted=UncountedLookup(s.batcher, s.ledger),
         clock=s.clock,
         ack=ACKS[s.settings.redis_durability],
     )
@@ -142,8 +143,8 @@ def _corrections(s: Services, rules_lock: RulesLock) -> CorrectionHandlers:
         batcher=s.batcher,
         boards=BoardReader(s.batcher, s.postgres.writes),
         ledger=s.ledger,
-        rules_lock=rules_lock,
-        names=s.profile_cache,
+        rules=RulesReader(s.namespace_cache, rules_lock),
+        profiles=s.profile_cache,
         clock=s.clock,
         ack=ACKS[s.settings.redis_durability],
     )

@@ -300,7 +300,7 @@ class UserErasing(Unavailable):
 
 
 # Outcome of lua/apply.lua for one entry → problem, detail, field. `applied` and `duplicate` are receipts, and
-# `stale_rules` never reaches a client: the entry is planned again.
+# `stale_rules` and `stale_plan` never reach a client: the entry is planned again.
 OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "grant_conflict": (GrantConflict, "this grant_id was used for a grant with other content", "$.grant_id"),
     "key_conflict": (

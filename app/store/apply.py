@@ -64,8 +64,15 @@ class Outcome:
     previous: int | None
     detail: str | None
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the entry is to be planned again by rules, generations and zones as they are now."""
+        return self.code in ("stale_rules", "stale_plan")
 
-STALE_PLAN = Outcome("stale_rules", None, None, None, None, None)
+
+#: What an entry was judged by has changed, and nobody sent it: it is to be planned again.
+STALE_PLAN = Outcome("stale_plan", None, None, None, None, None)
+#: The entry before it was not applied, upon which this one is valid.
 STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 

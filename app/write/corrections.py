@@ -34,9 +34,9 @@ from ..store.ledger import Ledger
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import ProfileCache
 from ..store.read_batcher import ReadBatcher
-from ..store.rules_lock import RulesLock
 from .committer import Committer
-from .ledger_wait import Deadline, GrantLookup, LedgerWait
+from .ledger_wait import LEDGER_BEHIND, Deadline, GrantLookup, LedgerWait
+from .plan_attempts import PlanAttempts, RulesReader
 from .rank_projection import RankProjection
 from .receipts import CorrectionReceipt
 
@@ -44,8 +44,6 @@ from .receipts import CorrectionReceipt
 CHAIN_S_MAX = 10.0
 #: Seconds that a user's corrections wait for those of others in the same request to be done, before they are begun.
 TURN_S_MAX = 20.0
-#: Seconds after which a change of rules that shuts the partition counts as broken off: it takes some ms.
-LIFT_AFTER_S = 0.15
 #: Users of a request whose corrections run at a time: each reads the ledger, and others need Postgres, too.
 _AT_ONCE = 16
 #: Entries that are made before others have their turn on the event loop.
@@ -64,8 +62,8 @@ class Corrector:
         batcher: ReadBatcher,
         boards: BoardReader,
         ledger: Ledger,
-        rules_lock: RulesLock,
-        names: ProfileCache,
+        rules: RulesReader,
+        profiles: ProfileCache,
         clock: Callable[[], int],
         ack: str,
     ) -> None:
@@ -76,128 +74,131 @@ class Corrector:
         self._ledger = ledger
         self._ledger_wait = LedgerWait(batcher, ledger)
         self._projection = RankProjection(batcher, boards)
-        self._rules_lock = rules_lock
-        self._names = names
+        self._rules = rules
+        self._profiles = profiles
         self._clock = clock
         self._ack = ack
 
-    async def correct(self, namespace: Namespace, ask: CorrectionRequest) -> CorrectionReceipt:
+    async def correct(self, namespace: Namespace, request: CorrectionRequest) -> CorrectionReceipt:
         """Applies one correction. GrantNotFound, RevisionConflict, KeyConflict, StoreUnavailable, an edit's own."""
-        (told,) = await self.correct_all(namespace, [ask])
-        if isinstance(told, Problem):
-            raise told
-        return told
+        (result,) = await self.correct_all(namespace, [request])
+        if isinstance(result, Problem):
+            raise result
+        return result
 
-    async def correct_all(self, namespace: Namespace, asks: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
-        """What becomes of each ask. Those of one user's grants are done in their order, and planned in one go; users go
-        their own ways, some at a time."""
-        grants, lacking = await self._ledger.held(namespace, list({ask.grant_id for ask in asks})), None
+    async def correct_all(self, namespace: Namespace, requests: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
+        """What becomes of each request. Those of one user's grants are planned together and done in their order; users
+        do not wait for each other, and some are served at a time."""
+        grants, lacking = await self._ledger.held(namespace, list({request.grant_id for request in requests})), None
         try:
-            fresh = {ask.grant_id for ask in asks} - grants.keys()
+            fresh = {request.grant_id for request in requests} - grants.keys()
             known = await self._ledger_wait.known(namespace, fresh, Deadline())
         except Problem as problem:
             known, lacking = GrantLookup({}, {}), problem
         grants |= known.grants
-        told: list[CorrectionResult] = [
-            lacking or known.problems.get(ask.grant_id) or _absent(namespace, ask.grant_id) for ask in asks
+        results: list[CorrectionResult] = [
+            lacking or known.problems.get(request.grant_id) or _absent(namespace, request.grant_id)
+            for request in requests
         ]
         chains: dict[str, list[int]] = {}
-        for i, ask in enumerate(asks):
-            held = grants.get(ask.grant_id)
-            if held is not None and is_erased(held.user):
-                told[i] = UserIsErased("it stays as it is")
-            elif held is not None:
-                chains.setdefault(held.user, []).append(i)
+        for i, request in enumerate(requests):
+            grant = grants.get(request.grant_id)
+            if grant is not None and is_erased(grant.user):
+                results[i] = UserIsErased("it stays as it is")
+            elif grant is not None:
+                chains.setdefault(grant.user, []).append(i)
         gate, until = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time() + TURN_S_MAX
 
         async def run(user: str, places: list[int]) -> None:
-            results: Sequence[CorrectionResult]
+            chain: Sequence[CorrectionResult]
             try:
                 async with asyncio.timeout_at(until):
                     await gate.acquire()
             except TimeoutError:
-                results = [StoreUnavailable("the corrections before this one take too long") for _ in places]
+                chain = [StoreUnavailable("the corrections before this one take too long") for _ in places]
             else:
                 try:
-                    results = await self._chain(namespace, user, [asks[i] for i in places])
+                    chain = await self._chain(namespace, user, [requests[i] for i in places])
                 finally:
                     gate.release()
-            for i, result in zip(places, results, strict=True):
-                told[i] = result
+            for i, result in zip(places, chain, strict=True):
+                results[i] = result
 
         await asyncio.gather(*(run(user, places) for user, places in chains.items()))
-        return told
+        return results
 
     async def _chain(
-        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest]
+        self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest]
     ) -> list[CorrectionResult]:
-        """Asks of one user's grants, round by round, as long as each brings some of them to an end."""
-        told: list[CorrectionResult | None] = [None] * len(asks)
-        waiting, whole = Deadline(), Deadline(CHAIN_S_MAX)
-        while due := [i for i, result in enumerate(told) if result is None]:
+        """Corrections of one user's grants, round by round, as long as each round finishes some of them."""
+        results: list[CorrectionResult | None] = [None] * len(requests)
+        attempts = PlanAttempts(self._rules, LEDGER_BEHIND, CHAIN_S_MAX)
+        while due := [i for i, result in enumerate(results) if result is None]:
             try:
-                whole.check()
-                results = await self._round(namespace, user, [asks[i] for i in due], waiting)
-                if any(results):
-                    waiting = Deadline()
-                else:
-                    await waiting.pause()
-                for i, result in zip(due, results, strict=True):
-                    told[i] = result
-                namespace = await self._namespace_cache.namespace(namespace.name)
+                done, is_stale = await self._round(namespace, user, [requests[i] for i in due], attempts.waiting)
+                for i, result in zip(due, done, strict=True):
+                    results[i] = result
+                if None in done:
+                    await attempts.again({namespace.name} if is_stale else (), progress=any(done))
+                    namespace = await self._namespace_cache.namespace(namespace.name)
             except Problem as problem:
                 for i in due:
-                    told[i] = told[i] or problem
-        return [result for result in told if result is not None]
+                    results[i] = results[i] or problem
+        return [result for result in results if result is not None]
 
     async def _round(
-        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], waiting: Deadline
-    ) -> list[CorrectionResult | None]:
-        """Plans all of them upon one state of the ledger, and submits them; None: to be planned again."""
-        ids = list(dict.fromkeys(ask.grant_id for ask in asks))
+        self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], waiting: Deadline
+    ) -> tuple[list[CorrectionResult | None], bool]:
+        """Plans all of them upon one state of the ledger, and submits them; None: to be planned again. And whether the
+        rules were stale."""
+        ids = list(dict.fromkeys(request.grant_id for request in requests))
         known = await self._ledger_wait.known(namespace, ids, waiting)
         if known.problems:
-            return [known.problems.get(ask.grant_id) for ask in asks]
-        steps = await self._steps(namespace, user, asks, known.grants)
+            return [known.problems.get(request.grant_id) for request in requests], False
+        steps = await self._steps(namespace, user, requests, known.grants)
         joint = needs_joint_plan(namespace, steps)
         if joint:
-            steps, entries = await self._joint_plan(namespace, user, asks, steps, waiting)
+            steps, entries = await self._joint_plan(namespace, user, requests, steps, waiting)
         else:
             entries = await _made(entries_of(namespace, steps, None, 0))
         outcomes, problem = await self._submit(namespace, entries, joint)
-        if any(outcome.code == "stale_rules" for outcome in outcomes):
-            if waiting.spent_s > LIFT_AFTER_S:
-                await self._rules_lock.release_stale(namespace.name)
-            await self._namespace_cache.refresh()
         results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), joint)
-        return [problem if result is None else result for result in results]
+        is_stale = any(outcome.is_stale for outcome in outcomes)
+        return [problem if result is None else result for result in results], is_stale
 
     async def _joint_plan(
-        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], steps: list[Step], waiting: Deadline
+        self,
+        namespace: Namespace,
+        user: str,
+        requests: Sequence[CorrectionRequest],
+        steps: list[Step],
+        waiting: Deadline,
     ) -> tuple[list[Step], list[PlannedEntry]]:
-        """The steps and entries of asks that hang on the user's other grants. The plan is a loose one where that does:
-        who gets grants all the time is hardly ever at rest. Else it waits until the ledger holds the user's last
-        change."""
+        """The steps and entries of requests that depend on the user's other grants.
+
+        The plan is a loose one where that is enough: a user who gets grants all the time is hardly ever at rest. Else
+        it waits until the ledger holds the user's last change.
+        """
         if may_be_loose(namespace):
             seq, flushed = await self._ledger_wait.wait_until_corrected(namespace, user, waiting)
-            steps, rest = await self._with_others(namespace, user, asks, steps)
+            steps, rest = await self._with_others(namespace, user, requests, steps)
             entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
-            if seq and is_loose(entries):  # Of whom nothing was ever counted, the script knows nothing to hold it by.
+            if seq and is_loose(entries):  # Where nothing of a user ever counted, the script cannot check the hold.
                 return steps, entries
             if flushed >= seq:
                 return steps, await _made(entries_of(namespace, steps, rest, seq))
         seq = await self._ledger_wait.wait_until_unchanged(namespace, user, waiting)
-        steps, rest = await self._with_others(namespace, user, asks, steps)
+        steps, rest = await self._with_others(namespace, user, requests, steps)
         return steps, await _made(entries_of(namespace, steps, rest, seq))
 
     async def _with_others(
-        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], steps: list[Step]
+        self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], steps: list[Step]
     ) -> tuple[list[Step], dict[str, Cell]]:
         """The steps, and what the user's grants that none of them changes make of each cell."""
-        ids = list(dict.fromkeys(ask.grant_id for ask in asks))
+        ids = list(dict.fromkeys(request.grant_id for request in requests))
         if len(ids) > 1:
             # Each is one of the others to the rest: as of one moment, all of them.
-            steps = await self._steps(namespace, user, asks, await self._ledger.held(namespace, ids))
+            steps = await self._steps(namespace, user, requests, await self._ledger.held(namespace, ids))
         changing = list({step.request.grant_id for step in changes_of(steps)})
         return steps, await self._ledger.others(namespace, user, changing, cells_to_read(namespace, steps))
 
@@ -225,18 +226,19 @@ class Corrector:
         return outcomes + [STALE_USER] * (len(entries) - len(outcomes)), problem
 
     async def _steps(
-        self, namespace: Namespace, user: str, asks: Sequence[CorrectionRequest], grants: dict[str, GrantState]
+        self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], grants: dict[str, GrantState]
     ) -> list[Step]:
-        """Keys are looked for after the grants were read: whatever used one has left its revision there."""
-        keyed = await self._ledger.keyed(namespace, [ask.key for ask in asks if ask.key is not None])
-        zones = await self._names.zones_of([user]) if namespace.rules.streaks else {}
-        return steps_of(namespace, asks, grants, keyed, self._clock(), zones.get(user))
+        """Reads the keys after the grants: a correction that used one has left its revision there."""
+        used_keys = [request.key for request in requests if request.key is not None]
+        key_records = await self._ledger.keyed(namespace, used_keys)
+        zones = await self._profiles.zones_of([user]) if namespace.rules.streaks else {}
+        return steps_of(namespace, requests, grants, key_records, self._clock(), zones.get(user))
 
     async def _results(
         self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[PlannedEntry, Outcome]], joint: bool
     ) -> list[CorrectionResult | None]:
-        """What came of each step. One that stood on another that failed is none yet: of the same grant, or all that
-        follow where they were planned jointly."""
+        """What came of each step; None: to be planned again. That holds too for a step behind one that failed, of the
+        same grant or of the same joint plan."""
         results: list[CorrectionResult | None] = []
         failed: set[str] = set()
         for step in steps:
@@ -249,55 +251,63 @@ class Corrector:
                 results.append(self._receipt(entry, outcome))
             else:
                 failed.add(step.request.grant_id)
-                again = outcome.code in ("stale_rules", "grant_conflict", "stale_user", "key_used")
+                again = outcome.is_stale or outcome.code in ("grant_conflict", "stale_user", "key_used")
                 problem = None if again else grant_problem(entry, outcome.code, outcome.detail, self._clock())
                 results.append(problem)
         return results
 
-    async def preview(self, namespace: Namespace, ask: CorrectionRequest) -> dict[str, Any]:
+    async def preview(self, namespace: Namespace, request: CorrectionRequest) -> dict[str, Any]:
         """Who would move, and to where; changes nothing."""
-        waiting, grant_id = Deadline(), ask.grant_id
+        waiting, grant_id = Deadline(), request.grant_id
         known = await self._ledger_wait.known(namespace, [grant_id], waiting)
-        held = known.grants.get(grant_id)
-        if held is None:
+        before = known.grants.get(grant_id)
+        if before is None:
             raise known.problems.get(grant_id) or _absent(namespace, grant_id)
-        if ask.edit.revision not in (None, held.revision):
-            raise RevisionConflict(f"the grant is at revision {held.revision}", field="$.revision")
-        after = apply_correction(namespace, held, ask, self._clock())
-        live = held.live, after.live
+        if request.edit.revision not in (None, before.revision):
+            raise RevisionConflict(f"the grant is at revision {before.revision}", field="$.revision")
+        after = apply_correction(namespace, before, request, self._clock())
+        live = before.live, after.live
         others: dict[str, Cell] = {}
         if needs_other_grants(namespace, live[0], live[1]):
-            await self._ledger_wait.wait_until_flushed(namespace, held.user, waiting)
-            windows, labels = cells_of(namespace, live[0], live[1])
-            others = await self._ledger.others(namespace, held.user, [grant_id], ("all", *windows, *labels))
+            await self._ledger_wait.wait_until_flushed(namespace, before.user, waiting)
+            boards, labels = cells_of(namespace, live[0], live[1])
+            others = await self._ledger.others(namespace, before.user, [grant_id], ("all", *boards, *labels))
         plan = plan_cells(namespace, live[0], live[1], others)
-        reads = ask.admin or namespace.rules.mode != "shadow"
-        told = await self._projection.of(namespace, held.user, plan, ranks=reads) if after != held else []
-        return {"status": "dry_run", "grant_id": grant_id, "revision": held.revision, "moves": told}
+        reads = request.admin or namespace.rules.mode != "shadow"
+        moves = await self._projection.of(namespace, before.user, plan, ranks=reads) if after != before else []
+        return {"status": "dry_run", "grant_id": grant_id, "revision": before.revision, "moves": moves}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
         """The receipt where nothing is to be done, or was done before; its score is that of now."""
-        held, revision = step.before, step.earlier_revision
-        assert held is not None
+        grant, revision = step.before, step.earlier_revision
+        assert grant is not None
         assert revision is not None
-        number = namespace.number_or_none(await self._boards.score_of(namespace, "all", held.user))
+        number = namespace.number_or_none(await self._boards.score_of(namespace, "all", grant.user))
         return CorrectionReceipt(
-            *("duplicate", held.grant_id, namespace.name, held.user),
-            number,
-            number,
-            None,
-            None,
-            self._ack,
+            status="duplicate",
+            grant_id=grant.grant_id,
+            namespace=namespace.name,
+            user_id=grant.user,
+            score=number,
+            previous_score=number,
+            seq=None,
+            epoch=None,
+            ack=self._ack,
             revision=revision,
         )
 
     def _receipt(self, entry: PlannedEntry, outcome: Outcome) -> CorrectionReceipt:
         namespace, body = entry.namespace, entry.body
         return CorrectionReceipt(
-            *(outcome.code, body.grant_id, namespace.name, body.user),
-            namespace.number_or_none(outcome.score),
-            namespace.number_or_none(outcome.previous),
-            *(outcome.seq, outcome.epoch, self._ack),
+            status=outcome.code,
+            grant_id=body.grant_id,
+            namespace=namespace.name,
+            user_id=body.user,
+            score=namespace.number_or_none(outcome.score),
+            previous_score=namespace.number_or_none(outcome.previous),
+            seq=outcome.seq,
+            epoch=outcome.epoch,
+            ack=self._ack,
             revision=body.revision,
         )
 

@@ -17,12 +17,15 @@ from ..store.read_batcher import ReadBatcher
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
+LEDGER_BEHIND = "the ledger has not caught up with this grant or its user; try again"
 
 
 class Deadline:
     """How long a request waits for the ledger to catch up, or for others to leave a grant alone."""
 
-    def __init__(self, wait_s: float = WAIT_S_MAX) -> None:
+    def __init__(self, wait_s: float = WAIT_S_MAX, detail: str = LEDGER_BEHIND) -> None:
+        """detail: what the client is told once that was enough."""
+        self._detail = detail
         self._began = monotonic()
         self._pauses = Pauses(wait_s)
 
@@ -39,7 +42,7 @@ class Deadline:
     def check(self) -> None:
         """StoreUnavailable once that was enough."""
         if self._pauses.are_over:
-            raise StoreUnavailable("the ledger has not caught up with this grant or its user; try again")
+            raise StoreUnavailable(self._detail)
 
 
 class GrantLookup(NamedTuple):

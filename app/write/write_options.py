@@ -1,25 +1,27 @@
 """How a request's grants are to be taken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..access.guard import require_scope
 from ..access.keys import Principal
 from ..model.entry import PlannedEntry
+from ..model.errors import Invalid, TooLarge
 from ..model.grant import Grant, plan
 from ..model.namespace import Namespace
+from ..store.call_cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
 from .receipt_ranks import RanksBefore
 
 
 class WriteOptions(NamedTuple):
     """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch: a name for a
-    request of many; held: takes where its users stood before, where ranks are to be told."""
+    request of many; ranks_before: collects where its users stood before, where the answer has ranks."""
 
     principal: Principal
     atomic: bool = False
     backfill: bool = False
     batch: str | None = None
-    held: RanksBefore | None = None
+    ranks_before: RanksBefore | None = None
 
     def check(self, name: str) -> None:
         """Unauthorized, Forbidden unless the principal may have grants taken so by a namespace of this name."""
@@ -29,3 +31,17 @@ class WriteOptions(NamedTuple):
         """The plan of a grant, or what `model.grant.plan` raises. now: microseconds; zones: of users, for streaks."""
         actor, zone = self.principal.id, zones.get(grant.user_id)
         return plan(grant, namespace, now, actor, zone, backfill=self.backfill, batch=self.batch)
+
+
+def check_atomic(parts: Sequence[Sequence[PlannedEntry]]) -> None:
+    """Invalid, TooLarge where the entries of an atomic request do not fit into one call. parts: one a partition."""
+    namespaces = [entry.namespace for part in parts for entry in part]
+    if len({namespace.rules.group or namespace.name for namespace in namespaces}) > 1:
+        raise Invalid("an atomic request needs namespaces of one group", field="$")
+    for part in parts:
+        for what, size, bound in (
+            ("grants", len(part), CALL_ENTRIES_MAX),
+            ("weight", write_cost(part), CALL_US_MAX),
+        ):
+            if size > bound:
+                raise TooLarge(f"an atomic request is too large: {what} {size:,}, at most {bound:,}")

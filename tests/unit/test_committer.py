@@ -122,7 +122,7 @@ def test_a_partition_that_has_changed_sends_its_entries_back_to_be_planned(
         await bench.submit(first)
         for name, value in change.items():
             setattr(bench.redis.partition(), name, value)
-        assert await codes(bench.submit(entries)) == ["stale_rules"] * 2
+        assert await codes(bench.submit(entries)) == ["stale_plan"] * 2
         assert await codes(bench.submit(entries)) == ["applied"] * 2
         head = bench.committer.head(0)
         assert head is not None
@@ -138,7 +138,7 @@ def test_entries_judged_by_generations_that_are_gone_are_not_sent(bench: Committ
     old[0].generations, current[0].generations = "1", "2,1"
 
     async def steps() -> None:
-        assert await codes(bench.submit(old)) == ["stale_rules"]
+        assert await codes(bench.submit(old)) == ["stale_plan"]
         assert await codes(bench.submit(current)) == ["applied"]
         assert await codes(bench.submit(any_time)) == ["applied"]
 

@@ -168,7 +168,7 @@ def test_a_call_that_was_lost_before_a_change_is_not_taken_for_done(bench: Commi
         waiting = bench.submit(entries)
         await asyncio.sleep(RETRY_PAUSE_S / 2)
         bench.redis.partition().generations = "2,1"
-        assert await codes(waiting) in (["stale_rules"], ["applied"])
+        assert await codes(waiting) in (["stale_plan"], ["applied"])
         assert await codes(bench.submit(entries)) == ["duplicate"]
 
     bench.run(steps())

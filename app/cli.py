@@ -20,7 +20,7 @@ from .admin.dead_letter_commands import letters_cli
 from .admin.erasures import Erasures
 from .admin.store_agreement import check_together, find_partitions
 from .drivers.postgres import FormatRefused, Postgres
-from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused
+from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused, ask_all
 from .drivers.store_contact import contact, log_outages
 from .logs import configure
 from .model.errors import Problem, StoreUnavailable
@@ -288,9 +288,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 async def _tell(link: RedisConnection, calls: Sequence[Call]) -> None:
     try:
-        for reply in await link.run(calls):
-            if isinstance(reply, Exception):
-                raise RedisRefused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
+        await ask_all(link, calls, what="it, so the servers do not know yet; try again")
     finally:
         await link.close()
 

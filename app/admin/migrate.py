@@ -6,7 +6,7 @@ import asyncpg
 
 from ..drivers import postgres as schema
 from ..drivers.postgres import Postgres
-from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all
 from ..model.profile import NamespaceProfile
 from ..settings import Settings
 from ..store import fields, keys
@@ -70,10 +70,7 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
 
 
 async def _run(link: RedisConnection, call: Call) -> object:
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise RedisRefused(f"Redis refuses a namespace: {reply}")
-    return reply
+    return await ask(link, call, what="a namespace")
 
 
 async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
@@ -86,10 +83,7 @@ async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
         rows = await postgres.fetch("get_profiles", *last, PROFILES_A_CALL_MAX)
         if not rows:
             break
-        replies = await link.run([_name_call(row, erased) for row in rows])
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise RedisRefused(f"Redis refuses a profile: {reply}")
+        replies = await ask_all(link, [_name_call(row, erased) for row in rows], what="a profile")
         if -1 in replies:
             continue
         last = rows[-1]["user_number"], rows[-1]["namespace_id"]
@@ -111,15 +105,12 @@ async def _publish_states(postgres: Postgres, link: RedisConnection, partitions:
     while rows := await postgres.fetch("get_hiding_intents", last, STATES_A_CALL_MAX):
         intents = [intent_from_row(row) for row in rows]
         states = zip(intents, (row["partition"] for row in rows), strict=True)
-        for reply in await link.run(
-            [
-                state_call(p, intent, sure=True)
-                for intent, own in states
-                for p in (range(partitions) if own is None else [own])
-            ]
-        ):
-            if isinstance(reply, Exception):
-                raise RedisRefused(f"Redis refuses a hidden user: {reply}")
+        calls = [
+            state_call(p, intent, sure=True)
+            for intent, own in states
+            for p in (range(partitions) if own is None else [own])
+        ]
+        await ask_all(link, calls, what="a hidden user")
         last = rows[-1]["version"]
 
 

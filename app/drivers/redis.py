@@ -153,20 +153,28 @@ def evalsha(script: Script, keys: Sequence[str], args: Call) -> Call:
     return ("EVALSHA", script.sha, len(keys), *keys, *args)
 
 
-async def ask(link: RedisConnection, call: Call) -> Any:
-    """The reply to one call. RedisRefused where Redis says no."""
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise RedisRefused(str(reply))
+async def ask(connection: RedisConnection, call: Call, what: str = "") -> Any:
+    """The reply to one call. RedisRefused for an error reply."""
+    (reply,) = await ask_all(connection, [call], what)
     return reply
 
 
-async def transact(link: RedisConnection, calls: Sequence[Call]) -> list[Any]:
-    """The replies to calls of one partition that nothing comes between. RedisRefused where Redis says no to one."""
-    replies = (await link.run([("MULTI",), *calls, ("EXEC",)]))[-1]
-    for reply in [replies] if isinstance(replies, Exception) else replies:
+async def ask_all(connection: RedisConnection, calls: Sequence[Call], what: str = "") -> list[Any]:
+    """The replies to calls of one pipeline, in order. RedisRefused for the first error reply; `what` says what Redis
+    refuses."""
+    return _checked(await connection.run(calls), what)
+
+
+async def transact(connection: RedisConnection, calls: Sequence[Call]) -> list[Any]:
+    """The replies to calls of one partition that no other call comes between. RedisRefused for an error reply."""
+    (replies,) = _checked((await connection.run([("MULTI",), *calls, ("EXEC",)]))[-1:])
+    return _checked(replies)
+
+
+def _checked(replies: Sequence[Any], what: str = "") -> list[Any]:
+    for reply in replies:
         if isinstance(reply, Exception):
-            raise RedisRefused(str(reply))
+            raise RedisRefused(f"Redis refuses {what}: {reply}" if what else str(reply))
     return list(replies)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..drivers.redis import RedisConnection, RedisRefused
+from ..drivers.redis import RedisConnection, RedisRefused, ask_all
 from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import state_from_entry
 from ..model.entry import PlannedEntry
@@ -86,10 +86,7 @@ async def _heal_user(
     """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
     calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
-    version, seq = await link.run(calls)
-    for reply in (version, seq):
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply))
+    version, seq = await ask_all(link, calls)
     if version is None or int(seq or 0) > offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))

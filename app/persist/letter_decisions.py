@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from ..drivers.redis import RedisConnection, RedisRefused
+from ..drivers.redis import RedisConnection, RedisRefused, ask_all
 from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import GrantState, state_from_entry
 from ..model.entry import LogEntry, PlannedEntry, claims_of
@@ -81,10 +81,7 @@ async def _carry_out(
     """Where the user has changed since the ledger's last entry, it is for a later pass."""
     namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
     calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
-    version, seq = await link.run(calls)
-    for reply in (version, seq):
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply))
+    version, seq = await ask_all(link, calls)
     if version is None or int(seq or 0) > offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))

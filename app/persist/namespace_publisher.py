@@ -9,7 +9,7 @@ from collections.abc import Collection
 import asyncpg
 import msgspec
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..drivers.redis import Call, RedisConnection, ask_all
 from ..store import keys
 from ..store.namespace_cache import namespace_from_row, parse_published, publish_calls, retract_calls
 from .faults import PUBLISH as PUBLISH_FAILS
@@ -56,7 +56,7 @@ class NamespacePublisher:
             with faults.guard(_unit(row)):
                 known = parse_published(reply) if isinstance(reply, bytes) else None
                 if known is not None and known.id == row["id"]:
-                    await _run(link, retract_calls(row["name"], row["id"], row["partition"], row["version"]))
+                    await ask_all(link, retract_calls(row["name"], row["id"], row["partition"], row["version"]))
 
 
 def _unit(row: asyncpg.Record) -> WorkUnit:
@@ -100,10 +100,4 @@ async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.R
         if not renewed:
             return  # somebody was faster
         namespace = msgspec.structs.replace(namespace, version=renewed[0]["version"])
-    await _run(link, publish_calls(namespace))
-
-
-async def _run(link: RedisConnection, calls: list[Call]) -> None:
-    for reply in await link.run(calls):
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply))
+    await ask_all(link, publish_calls(namespace))

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from ..drivers.redis import RedisConnection, RedisRefused, evalsha
+from ..drivers.redis import RedisConnection, ask, evalsha
 from ..drivers.scripts import load
 from ..model.namespace import Namespace
 from ..store import fields, keys
@@ -77,7 +77,5 @@ async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
     for window in left:
         names = [part for board in boards[window] for part in (board, 0)]
         namespace_key = keys.namespace(namespace.partition, namespace.id)
-        (reply,) = await link.run([evalsha(EVICT_ARCHIVED_WINDOW, [namespace_key], [window, 0, *names])])
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply))
+        await ask(link, evalsha(EVICT_ARCHIVED_WINDOW, [namespace_key], [window, 0, *names]))
     return boards.keys() - closed.keys()

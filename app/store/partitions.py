@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ..drivers.redis import RedisConnection, RedisRefused, evalsha
+from ..drivers.redis import RedisConnection, RedisRefused, ask, ask_all, evalsha
 from ..drivers.scripts import load
 from . import fields, keys
 from .apply import CallRefused, PartitionHead
@@ -44,9 +44,8 @@ async def read_head(link: RedisConnection, p: int) -> PartitionHead:
 async def read_deployment(link: RedisConnection) -> Deployment | None:
     """What this Redis was migrated for, or None for one that never was (or lost everything). RedisRefused where another
     release laid it out in another way: its numbers would be read wrong."""
-    (raw,) = await link.run([("HMGET", keys.DEPLOYMENT, fields.ID, fields.PARTITIONS, fields.FORMAT)])
-    if isinstance(raw, Exception):
-        raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {raw}")
+    names = fields.ID, fields.PARTITIONS, fields.FORMAT
+    raw = await ask(link, ("HMGET", keys.DEPLOYMENT, *names), what=keys.DEPLOYMENT)
     _check_format(raw[2])
     return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
 
@@ -63,16 +62,13 @@ def _check_format(held: bytes | None) -> None:
 async def write_deployment(link: RedisConnection, deployment: Deployment) -> None:
     """Records the deployment in Redis."""
     values = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
-    (reply,) = await link.run([("HSET", keys.DEPLOYMENT, *values)])
-    if isinstance(reply, Exception):
-        raise RedisRefused(f"Redis refuses {keys.DEPLOYMENT}: {reply}")
+    await ask(link, ("HSET", keys.DEPLOYMENT, *values), what=keys.DEPLOYMENT)
 
 
 async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:
     """Creates the heads of partitions that have none; one that has stays as it is."""
-    for reply in await link.run([evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]):
-        if isinstance(reply, Exception):
-            raise RedisRefused(f"Redis refuses to open a partition: {reply}")
+    calls = [evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]
+    await ask_all(link, calls, what="to open a partition")
 
 
 async def check_store(link: RedisConnection, durability: str) -> None:

@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from app.routes import ROUTES
+
 ROOT = Path(__file__).parents[1]
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 _HANDS_MAX = 8  #: Through so many parameters and attributes a callable is followed.
@@ -223,9 +225,9 @@ class Scope:
         self.module = code.modules[code.module_of[function]]
         self.locals: dict[str, str] = {}  # a local name's class
         for node in _own_nodes(code.functions[function]):
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                if cls := self.class_of(node.value):
-                    self.locals[node.targets[0].id] = cls
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                cls = self.class_of(node.value)
+                self.locals |= {node.targets[0].id: cls} if cls else {}
 
     def _enclosing(self) -> Iterator[str]:
         """This function and those around it, the inner one first."""
@@ -355,17 +357,16 @@ def _modules(root: Path, package: str) -> Iterator[tuple[str, Module]]:
 def board_handlers(code: Code) -> Iterator[tuple[str, str]]:
     """The routes below a board's path in the table of routes, each with its handler's dotted name."""
     handlers = code.attributes(code.by_class_name["Handlers"])
-    for node in ast.walk(code.modules["app.routes"].tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Route":
-            path, handler = node.args[1], node.args[3]
-            assert isinstance(handler, ast.Lambda)
-            if "_BOARD" not in ast.unparse(path):
-                continue
-            body = handler.body.args[0] if isinstance(handler.body, ast.Call) else handler.body
-            assert isinstance(body, ast.Attribute)
-            assert isinstance(body.value, ast.Attribute)
-            cls = code.class_in(handlers[body.value.attr])
-            yield eval(ast.unparse(path), {"_BOARD": "…/boards/{window}"}), f"{cls}.{body.attr}"
+    calls = (node for node in ast.walk(code.modules["app.routes"].tree) if isinstance(node, ast.Call))
+    rows = (call for call in calls if ast.unparse(call.func) == "Route")
+    for route, row in zip(ROUTES, rows, strict=True):
+        handler = row.args[3]
+        assert isinstance(handler, ast.Lambda)
+        endpoint = handler.body.args[0] if isinstance(handler.body, ast.Call) else handler.body
+        if "/boards/" in route.path:
+            assert isinstance(endpoint, ast.Attribute)
+            assert isinstance(endpoint.value, ast.Attribute)
+            yield route.path, f"{code.class_in(handlers[endpoint.value.attr])}.{endpoint.attr}"
 
 
 def main() -> None:
@@ -377,10 +378,9 @@ def main() -> None:
     for name, handler in [(asked, asked)] if asked else board_handlers(code):
         reached, callbacks = code.reached(handler)
         climbs = sorted(callback for callback in callbacks if callback.is_climb)
-        modules = len({code.module_of[function] for function in reached})
-        print(
-            f"{len(reached)} functions in {modules} modules, {len(callbacks)} callbacks, {len(climbs)} climbs: {name}"
-        )
+        modules = {code.module_of[function] for function in reached}
+        print(f"{len(climbs)} climbs of {len(callbacks)} callbacks,", end=" ")
+        print(f"{len(reached)} functions in {len(modules)} modules: {name}")
         for climb in climbs:
             print(f"    {climb.caller} calls {climb.value}: {climb.target}")
         if asked:

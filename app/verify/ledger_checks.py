@@ -53,10 +53,10 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
     await check_archives(stores, namespace, report)
     for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
         if row["healed_seq"] is None:
-            report.note(name, _set_aside(row))
+            report.note(name, _dead_letter(row))
 
 
-def _set_aside(row: asyncpg.Record) -> str:
+def _dead_letter(row: asyncpg.Record) -> str:
     place = f"{row['epoch']}-{row['seq']}"
     if row["reason"] == "duplicate":
         return f"the duplicate {place} of {row['name']!r} is not taken back yet"

@@ -1,6 +1,7 @@
 -- name: get_archive_page
 -- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
--- veiled: whether anybody of it is not shown; gone: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
+-- has_hidden: whether any user of the board is hidden; is_hidden: whether this one is. Each OFFSET 0 keeps that a look-up of
+-- its key.
 SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision

@@ -71,7 +71,7 @@ INSERT INTO archived_boards (namespace_id, board, "window", seq) SELECT $1, unne
 ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archived_boards.seq, excluded.seq) RETURNING id, board, seq;
 
 -- name: find_changed_archive_rows
--- The rows of archives that become others as some users' scores become those of `fresh`; without a position: who leaves.
+-- The rows of archives to rewrite once some users' scores are those of `new_scores`; a null position: delete the row.
 -- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
 WITH held AS (
     SELECT r.archive_id, r.user_number, r.sort_key, r.tie_place, r.position, r.better_users, r.better_scores FROM archive_rows r

@@ -21,6 +21,7 @@ from .read.historical_boards import HistoricalBoards
 from .read.response_cache import ResponseCache
 from .read.search import UserSearch
 from .read.stats import StatsHandlers
+from .read.totals import TotalsHandlers
 from .read.user_ranks import UserRankHandlers
 from .services import Services
 from .store.board_reader import BoardReader
@@ -47,6 +48,8 @@ class Handlers:
     queries: BoardQueries
     stats: StatsHandlers
     bulk: BulkHandlers
+    totals: TotalsHandlers
+    grant_history: GrantHistory
     grant_lists: GrantLists
     user_ranks: UserRankHandlers
     search: UserSearch
@@ -65,8 +68,8 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.batcher.call)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
-    answers = ResponseCache(s.batcher, s.profile_cache)
-    user_ranks, stats = _user_ranks(s), _stats(s)
+    cache = ResponseCache(s.batcher, s.profile_cache)
+    stats = _stats(s, authorizer)
     intents = VisibilityIntents(s.postgres.writes, s.batcher.call, s.committer.submit, s.partitions)
     rate_limit = user_rate_limit() if s.settings.quotas == "on" else None
     return Handlers(
@@ -75,27 +78,21 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         boards=BoardHandlers(
             batcher=s.batcher,
             boards=s.boards,
+            historical_boards=HistoricalBoards(s.postgres, s.batcher),
             authorizer=authorizer,
-            answers=answers,
-            history=GrantHistory(s.postgres, s.batcher, s.clock),
-            standings=user_ranks,
-            names=s.profile_cache,
-            past=HistoricalBoards(s.postgres, s.batcher),
-            stats=stats,
+            cache=cache,
+            profiles=s.profile_cache,
             clock=s.clock,
         ),
         queries=BoardQueries(
-            boards=s.boards,
-            authorizer=authorizer,
-            answers=answers,
-            batcher=s.batcher,
-            names=s.profile_cache,
-            clock=s.clock,
+            boards=s.boards, authorizer=authorizer, cache=cache, profiles=s.profile_cache, clock=s.clock
         ),
         stats=stats,
-        bulk=BulkHandlers(boards=s.boards, stats=stats, authorizer=authorizer, names=s.profile_cache, clock=s.clock),
+        bulk=BulkHandlers(boards=s.boards, stats=stats, authorizer=authorizer, profiles=s.profile_cache, clock=s.clock),
+        totals=TotalsHandlers(s.batcher, authorizer),
+        grant_history=GrantHistory(postgres=s.postgres, batcher=s.batcher, authorizer=authorizer, clock=s.clock),
         grant_lists=GrantLists(s.postgres, s.batcher, authorizer),
-        user_ranks=user_ranks,
+        user_ranks=_user_ranks(s, authorizer),
         search=UserSearch(s.postgres, authorizer),
         activity=ActivityHandlers(s.postgres, s.batcher, authorizer),
         events=EventHandlers(s.postgres, s.batcher, s.keyring),
@@ -151,20 +148,15 @@ def _corrections(s: Services, rules_lock: RulesLock) -> CorrectionHandlers:
     return CorrectionHandlers(corrector, s.namespace_cache, s.keyring)
 
 
-def _user_ranks(s: Services) -> UserRankHandlers:
+def _user_ranks(s: Services, authorizer: ReadAuthorizer) -> UserRankHandlers:
     return UserRankHandlers(
-        postgres=s.postgres,
-        batcher=s.batcher,
-        namespace_cache=s.namespace_cache,
-        keyring=s.keyring,
-        names=s.profile_cache,
-        clock=s.clock,
+        postgres=s.postgres, batcher=s.batcher, authorizer=authorizer, profiles=s.profile_cache, clock=s.clock
     )
 
 
-def _stats(s: Services) -> StatsHandlers:
+def _stats(s: Services, authorizer: ReadAuthorizer) -> StatsHandlers:
     return StatsHandlers(
-        reader=s.stats, boards=s.boards, namespace_cache=s.namespace_cache, keyring=s.keyring, clock=s.clock
+        reader=s.stats, boards=s.boards, namespace_cache=s.namespace_cache, authorizer=authorizer, clock=s.clock
     )
 
 

@@ -16,7 +16,7 @@ from .read.activity import UserActivityRequest
 from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
 from .read.includes import FullEntry
 from .read.score_bounds import BOUNDS
-from .read.totals import UserList
+from .read.totals import UsersRequest
 from .schemas import (
     ACTIVITY,
     BOARD_STATS,
@@ -108,14 +108,14 @@ ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true
           "Grant points", query=("rank", "backfill"), body=one_or_batch(Grant), answer=RECEIPTS,
           statuses=_CREATED, is_hot=True),
-    Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.board_of),
+    Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
           "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
           "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE)),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
           "Grant across namespaces", query=("atomic", "rank", "backfill"),
           body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),
-    Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.boards.stats,
+    Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
           "Its statistics", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
           answer=BOARD_STATS, has_etag=True),
     Route("GET", "/v1/stats", _PUBLIC_EACH, lambda h: h.stats.everywhere,
@@ -133,21 +133,22 @@ ROUTES = (
           "The score there", query=_ONE, has_etag=True),
     Route("GET", f"{_BOARD}/rank-of/{{score}}", _PUBLIC, lambda h: h.queries.rank_of,
           "A score's rank", query=_ONE, has_etag=True),
-    Route("POST", f"{_NAMESPACE}/totals", _PUBLIC, lambda h: h.boards.totals,
-          "What many users have", body=ref(UserList)),
+    Route("POST", f"{_NAMESPACE}/totals", _PUBLIC, lambda h: h.totals.get,
+          "What many users have", body=ref(UsersRequest)),
     Route("POST", f"{_NAMESPACE}/ranks", _PUBLIC, lambda h: h.bulk.ranks,
           "Many users on many boards", body=ref(RanksRequest), answer=_BOARDS),
     Route("POST", "/v1/boards", _PUBLIC_EACH, lambda h: h.bulk.boards,
           "Stretches of many boards", body=ref(BoardsRequest), answer=_BOARDS),
     Route("GET", f"{_NAMESPACE}/users", _PUBLIC, lambda h: h.search.get,
           "Users by the beginning of an id or a name", query=("q", *_PAGE)),
-    Route("GET", _USER, _PUBLIC, lambda h: h.boards.standing, "Where a user stands", has_etag=True),
+    Route("GET", _USER, _PUBLIC, lambda h: h.user_ranks.get, "Where a user stands", has_etag=True),
     Route("PUT", _USER, _WRITE, lambda h: h.profiles.put_in,
           "What they are called there", body=ref(NamespaceProfile), statuses=_CHANGED),
     Route("POST", f"{_USER}/hide", _ADMIN, lambda h: h.users.hide_in, "Take a user off its boards", statuses=_CHANGED),
     Route("POST", f"{_USER}/unhide", _ADMIN, lambda h: h.users.unhide_in, "Show them there again", statuses=_CHANGED),
-    Route("GET", f"{_USER}/grants", _READ, lambda h: h.boards.grants, "A user's grants", query=(*_RANGE, *_PAGE)),
-    Route("GET", f"{_USER}/explain", _READ, lambda h: h.boards.explain,
+    Route("GET", f"{_USER}/grants", _READ, lambda h: h.grant_history.of_user,
+          "A user's grants", query=(*_RANGE, *_PAGE)),
+    Route("GET", f"{_USER}/explain", _READ, lambda h: h.grant_history.explain,
           "Why a score is what it is", query=("window", *_PAGE)),
     Route("GET", f"{_USER}/activity", _PUBLIC, lambda h: h.activity.of_user,
           "Their grants by time", query=(*_RANGE, "by"), answer=ACTIVITY),
@@ -157,7 +158,7 @@ ROUTES = (
           "Many users' grants by time", body=ref(UserActivityRequest), answer=USERS_ACTIVITY),
     Route("GET", f"{_NAMESPACE}/trends", _PUBLIC, lambda h: h.activity.trends,
           "Hours or days, bucket by bucket", query=("bucket", *_RANGE, "limit", "cursor"), answer=TRENDS),
-    Route("GET", _GRANT, _READ, lambda h: h.boards.grant, "One grant, from the ledger"),
+    Route("GET", _GRANT, _READ, lambda h: h.grant_history.get, "One grant, from the ledger"),
     Route("PATCH", _GRANT, _WRITE, lambda h: h.corrections.patch,  # `admin` with ?backfill=true
           "Edit it", query=("dry_run", "backfill"), body=ref(Edit), answer=ref(CorrectionReceipt)),
     Route("DELETE", _GRANT, _WRITE, lambda h: h.corrections.delete,

@@ -13,7 +13,7 @@ from .model.profile import NamespaceProfile, Profile
 from .read.activity import UserActivityRequest
 from .read.bulk import BoardsRequest, BulkStatsRequest, RanksRequest
 from .read.includes import FullEntry
-from .read.totals import UserList
+from .read.totals import UsersRequest
 from .write.correction_handlers import Correction, VoidRequest
 from .write.receipts import CorrectionReceipt, RankedReceipt, Receipt
 
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 
 _EVENTS = (*OF_LEDGER.values(), *OF_AUDIT.values())
 _READ = (
-    *(FullEntry, UserList, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
+    *(FullEntry, UsersRequest, UserActivityRequest, RanksRequest, BoardsRequest, BulkStatsRequest),
     *(Profile, NamespaceProfile),
 )
 _WRITTEN = (Grant, NamedGrant, Receipt, RankedReceipt, CorrectionReceipt, Edit, VoidRequest, Correction)

@@ -43,7 +43,7 @@ ANONYMOUS = Principal("", ())
 class Keyring:
     """Tokens to principals. Keys are random and long, so one SHA-256 is their hash.
 
-    forgets: rises whenever a principal may have become another one.
+    changes: rises whenever a principal may have become another one.
     """
 
     def __init__(self, namespace_cache: NamespaceCache, bootstrap: str | None) -> None:
@@ -51,12 +51,12 @@ class Keyring:
         self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
         self._known: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
-        self.forgets = 0
+        self.changes = 0
         namespace_cache.on_change.append(self._forget)
 
     def _forget(self, changed: Changed) -> None:
         """Drops the keys that may have changed."""
-        self.forgets += 1
+        self.changes += 1
         if changed.is_all:
             self._known.clear()
             self._tokens.clear()
@@ -64,8 +64,8 @@ class Keyring:
             for token in self._tokens.pop(key_id, ()):
                 self._known.pop(token, None)
 
-    def holds(self, principal: Principal) -> bool:
-        """Whether nothing is known by which a principal would be another one by now. O(tokens of its key)."""
+    def is_current(self, principal: Principal) -> bool:
+        """Whether a principal is still its token's, as far as this process knows. O(tokens of its key)."""
         if principal is ANONYMOUS:
             return True
         return any(self._known.get(token) is principal for token in self._tokens.get(principal.id, ()))

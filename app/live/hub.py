@@ -1,33 +1,34 @@
 """The hub: once a tick it asks which watched boards changed, reads those, diffs, encodes once, and fills every outbox.
 
-A tick costs what the boards watched and changed cost, not what grants or readers do. Nobody waits for a client: a
-subscriber whose outbox is still full gets the newest state next, as a snapshot.
+A tick costs as much as the watched boards that changed; the number of grants and of subscribers does not matter. Nobody
+waits for a client: a subscriber whose outbox is still full gets the newest state next, as a snapshot.
 
-Who may watch is asked again whenever the directory's number of changes moves. What is published was read before that
-answer came, so nobody gets what was there only after their right had gone.
+Whenever namespaces or keys change, the hub checks again who may watch. It reads a board before it checks and publishes
+after it: nobody gets a state that is newer than their right.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
+from ..model.stats import Statistics
 from ..store.board_reader import BoardReader
-from ..store.boards import read_versions, versions_call
+from ..store.boards import BoardPage, read_versions, versions_call
 from ..store.changes import NOTHING, Changed
 from ..store.namespace_cache import NamespaceCache
-from ..store.profile_cache import ProfileCache, ProfilesVersion
+from ..store.profile_cache import DisplayProfile, ProfileCache, ProfilesVersion
 from ..store.read_batcher import ReadBatcher
 from ..store.stats_reader import StatsReader
 from .client_quota import ClientQuota
 from .fair_round import fair_round
 from .protocol import Stamp
 from .subscriber import Subscriber, Viewer
-from .views import StatsView, View, read_arguments
+from .views import LiveView, StatsView
 from .watched_board import BoardRead, WatchedBoard, WatchedView, publish, publish_stats
 
 log = structlog.get_logger()
@@ -58,8 +59,15 @@ CALLS_MAX = 256
 FIND_S_MAX = 6.0
 
 
+class NamedPage(NamedTuple):
+    """A page of a board with the names of its users, of those who have a profile."""
+
+    page: BoardPage
+    names: Mapping[str, DisplayProfile]
+
+
 class Hub:
-    """Every watched board of a process. `viewers`: of every open connection, kept by the connections."""
+    """Every watched board of a process. viewers: those of all open connections, which add and remove them."""
 
     def __init__(
         self,
@@ -94,18 +102,18 @@ class Hub:
         self.viewers: set[Viewer] = set()
         namespace_cache.on_change.append(self._note_change)
 
-    async def subscribe(self, subscriber: Subscriber, name: str, asked: str, view: View) -> None:
-        """Begins to watch; the first frame comes with the next tick. The problems of a board read, and Overloaded."""
+    async def subscribe(self, subscriber: Subscriber, name: str, window_name: str, view: LiveView) -> None:
+        """Begins to watch; the first frame comes with the next tick. The problems of a board read; Overloaded."""
         try:
             async with asyncio.timeout(FIND_S_MAX), self._calls:
                 await subscriber.viewer.renew()
                 namespace = await subscriber.viewer.find(self._namespace_cache, name)
         except TimeoutError:
             raise Overloaded("the subscriptions before this one take too long") from None
-        _check_kept(namespace, asked)
-        # Whoever stands on it is read from here on.
+        _check_window(namespace, window_name)
+        # Users on it are read from here on: earlier changes of names do not matter.
         names = ProfilesVersion(self._names.changes, 0)
-        board = self._boards.get((namespace.id, asked)) or WatchedBoard(namespace, asked, names)
+        board = self._boards.get((namespace.id, window_name)) or WatchedBoard(namespace, window_name, names)
         watched = board.views.get(view)
         if watched is None or subscriber.owner not in watched.owners:
             self._shares.take(subscriber.owner)
@@ -159,12 +167,12 @@ class Hub:
             await asyncio.sleep(0 if self._is_behind else TICK_S)
 
     async def _tick(self) -> Problem | None:
-        """One look at every watched board, and one round of reads; one of the problems met, if any.
+        """Asks for the versions of all watched boards and does one round of reads. Returns one of the problems, if any.
 
-        Where more is due than a round reads, the next round follows at once. A lap is what is otherwise a tick: in it
-        each view is read once.
+        If more reads are due than a round takes, the next round follows at once. All rounds that follow each other so
+        are one lap: each view is read once in it.
 
-        What passes ends the subscriptions of newcomers alone: the others keep what they hold until it can be known.
+        A passing problem ends the subscriptions of newcomers only: the others keep their state until it is over.
         """
         now = monotonic()
         if not self._is_behind or now - self._lap_began_s >= TICK_S:
@@ -175,21 +183,21 @@ class Hub:
         for reading in readings:
             for watched, _ in reading.served:
                 watched.lap = self._lap
-        found = await self._gather(map(self._read, readings))
+        results = await self._gather(map(self._read, readings))
         if self._stale:
             try:
                 await self._review()
             except Problem as problem:
                 self._end((newcomer for reading in readings for newcomer in reading.arrived()), problem)
                 return problem
-        for count, (reading, read) in enumerate(zip(readings, found, strict=True), 1):
-            trouble = self._publish(reading, read) or trouble
+        for count, (reading, result) in enumerate(zip(readings, results, strict=True), 1):
+            trouble = self._publish(reading, result) or trouble
             if count % _PUBLISHED_MAX == 0:
                 await asyncio.sleep(0)
         return trouble
 
     async def _look(self) -> tuple[list[BoardRead], Problem | None]:
-        """The reads that are due: of boards that changed, and of those that somebody came to."""
+        """The reads that are due: of boards that changed, and of views with newcomers."""
         now, trouble = self._clock(), None
         readings: list[BoardRead] = []
         groups = [[(board, board.window(now)) for board in group] for group in _groups(self._boards.values())]
@@ -212,8 +220,8 @@ class Hub:
         return readings, trouble
 
     async def _note_names(self) -> None:
-        """Has boards read again on which somebody's name has changed, twice a second at most. How often the names of
-        watched namespaces' own have changed is asked as seldom. What cannot be asked stays as it was."""
+        """Marks the boards on which a user's name has changed, at most twice a second; they are read again. As often it
+        asks watched namespaces for changes of their own names. Where that fails, nothing is marked."""
         now, is_due = monotonic(), False
         if self._names.changes != self._names_changes and now >= self._names_due_s:
             self._names_changes, self._names_due_s, is_due = self._names.changes, now + NAMES_S, True
@@ -230,34 +238,37 @@ class Hub:
             if count % _NAMED_MAX == 0:
                 await asyncio.sleep(0)
 
-    async def _read(self, reading: BoardRead) -> Callable[[], None]:
-        """Reads a board and the names on it, or its statistics; what gives them out. The problems of all."""
-        if reading.ask == read_arguments(StatsView(), 0):
-            found = await self._stats_reader.read(reading.namespace, reading.window.name)
-            return lambda: publish_stats(reading, found)
-        board = await self._board_reader.read(reading.namespace, reading.window.name, reading.ask)
-        names = await self._names.shown(reading.namespace, [place.user for place in board.places])
-        return lambda: publish(reading, board, names)
+    async def _read(self, reading: BoardRead) -> Statistics | NamedPage:
+        """A board's page with the names of its users, or its statistics. The problems of a board read."""
+        if isinstance(reading.view, StatsView):
+            return await self._stats_reader.read(reading.namespace, reading.window.name)
+        page = await self._board_reader.read(reading.namespace, reading.window.name, reading.view)
+        return NamedPage(page, await self._names.shown(reading.namespace, [row.user for row in page.rows]))
 
-    def _publish(self, reading: BoardRead, read: Any) -> Problem | None:
-        """What a read brought, to those whom it serves; what is wrong with one board stays with that board."""
+    def _publish(self, reading: BoardRead, result: Any) -> Problem | None:
+        """Gives the result of a read, or its exception, to the views that it serves. A fault of one board ends the
+        subscriptions of that board only."""
         board = reading.board
         if self._boards.get(board.key) is not board or board.namespace is not reading.namespace:
             return None  # It ended, or has other rules now, by which the next tick reads it.
         try:
-            _raised(read)()
+            if isinstance(_raised(result), Statistics):
+                publish_stats(reading, result)
+            else:
+                publish(reading, result.page, result.names)
         except Problem as problem:
             self._end(reading.arrived(), problem)
             return problem
         except Exception:
-            log.exception("a watched board failed", namespace=board.namespace.name, window=board.asked)
+            log.exception("a watched board failed", namespace=board.namespace.name, window=board.window_name)
             self._end(board.everyone(), Internal("it is logged"))
         return None
 
     async def _review(self) -> None:
-        """Asks again who may watch what, and whether it is there. The problem of a store that is away: nothing ends.
+        """Checks again who may watch which namespaces, and whether these still exist. While a store is away nothing
+        ends: its problem is raised.
 
-        O(tokens + namespaces that changed) look-ups; O(subscribers) checks, of those boards alone unless a key changed.
+        O(tokens + namespaces that changed) look-ups; O(subscribers) checks, only of those boards unless a key changed.
         """
         stale, self._stale = self._stale, NOTHING
         boards = list(self._boards.values())
@@ -275,13 +286,13 @@ class Hub:
                 self._admit(board, by_name.get(board.namespace.name, board.namespace))
 
     def _admit(self, board: WatchedBoard, found: Namespace | NamespaceNotFound) -> None:
-        """Ends what may no longer be watched, for all or for some."""
+        """Ends the subscriptions that are not allowed any more."""
         try:
             if isinstance(found, NamespaceNotFound):
                 raise found
             if found.id != board.namespace.id:
                 raise NamespaceNotFound(f"{found.name!r} was deleted and made anew")
-            _check_kept(found, board.asked)
+            _check_window(found, board.window_name)
         except Problem as problem:
             self._end(board.everyone(), problem)
             return
@@ -299,7 +310,7 @@ class Hub:
                 subscriber.fail(problem)
 
     async def _gather(self, work: Iterable[Awaitable[Any]]) -> list[Any]:
-        """What each brings, or its exception in its place."""
+        """The result of each, or its exception."""
 
         async def bounded(one: Awaitable[Any]) -> Any:
             async with self._calls:
@@ -312,19 +323,19 @@ class Hub:
         self._wake.set()
 
 
-def _check_kept(namespace: Namespace, asked: str) -> None:
-    if namespace.calendar.find(asked, 0) is None:
-        raise BoardNotFound(f"{namespace.name!r} keeps no board {asked!r}")
+def _check_window(namespace: Namespace, name: str) -> None:
+    if namespace.calendar.find(name, 0) is None:
+        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}")
 
 
 def _groups(boards: Iterable[WatchedBoard]) -> Iterator[list[WatchedBoard]]:
-    """The boards of each partition, not too many at a time for one call."""
+    """The boards of each partition, in groups for one call each."""
     by_partition: dict[int, list[WatchedBoard]] = {}
     for board in boards:
         by_partition.setdefault(board.namespace.partition, []).append(board)
-    for held in by_partition.values():
-        for first in range(0, len(held), BOARDS_A_CALL_MAX):
-            yield held[first : first + BOARDS_A_CALL_MAX]
+    for group in by_partition.values():
+        for first in range(0, len(group), BOARDS_A_CALL_MAX):
+            yield group[first : first + BOARDS_A_CALL_MAX]
 
 
 def _raised(reply: Any) -> Any:

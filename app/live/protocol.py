@@ -8,7 +8,8 @@ import msgspec
 from ..http.bodies import decode as decode_as
 from ..http.bodies import encode_json, encode_msgpack
 from ..model.errors import Problem
-from .views import TopView, View
+from ..model.views import Top
+from .views import LiveView
 
 JSON = "leaderboard.v1"
 MSGPACK = "leaderboard.v1.msgpack"
@@ -37,14 +38,14 @@ class Auth(msgspec.Struct, tag="auth", forbid_unknown_fields=True):
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
-    """Watch a board; epoch and version where the client holds a state of it, and resume_window, the name of the window
-    that it is of: `day` means another one by tomorrow."""
+    """Watch a board. A client that has a state of it from before gives its epoch and version, and in resume_window the
+    name of its window: `day` is another window by tomorrow."""
 
     id: Number
     namespace: Annotated[str, msgspec.Meta(max_length=64)]
     window: Annotated[str, msgspec.Meta(max_length=80)] = "all"
     category: None = None
-    view: View = TopView()
+    view: LiveView = Top()
     epoch: int | None = None
     version: int | None = None
     resume_window: Annotated[str, msgspec.Meta(max_length=80)] | None = None
@@ -64,7 +65,7 @@ Message = Auth | Subscribe | Unsubscribe | Ping
 
 
 class MessageHead(msgspec.Struct):
-    """What tells whose fault a message that cannot be taken is."""
+    """The fields of a message that tell whose fault it is: the connection's, or that of one subscription."""
 
     type: Literal["auth", "subscribe", "unsubscribe", "ping"]
     id: Number | None = None
@@ -75,7 +76,7 @@ _msgpack = msgspec.msgpack.Decoder(Message), msgspec.msgpack.Decoder(MessageHead
 
 
 class RefusedMessage(NamedTuple):
-    """A message that names a subscription, which is all that suffers from what is wrong with it."""
+    """A wrong message of one subscription: the connection and the other subscriptions go on."""
 
     id: int
     problem: Problem
@@ -107,8 +108,8 @@ class FrameEntry(msgspec.Struct, frozen=True):
 
 
 class Stamp(NamedTuple):
-    """What tells whether a view may have changed: its board's epoch, window and version, the version of the rules by
-    which it was read, and how often names of those whom it shows have changed."""
+    """A view changes only where its stamp does. epoch, window, version: those of its board; rules: the version of the
+    rules; names: how often the names of its users have changed."""
 
     epoch: int
     window: str
@@ -120,9 +121,9 @@ class Stamp(NamedTuple):
 class State(msgspec.Struct, frozen=True):
     """A view at one version; frames are made of one or two of them.
 
-    rules: the version of the rules by which it was read; rules_from_seq: of the namespace. names: so many changes of
-    its users' names it holds at least. named: whether somebody in it has a profile. stats: the figures of a view
-    `stats`, which has no entries.
+    rules: the version of the rules by which it was read; rules_from_seq: that of the namespace. names: how many changes
+    of its users' names it contains at least. has_profiles: whether a user in it has a profile. stats: those of a
+    view `stats`, which has no entries.
     """
 
     window: str
@@ -135,7 +136,7 @@ class State(msgspec.Struct, frozen=True):
     rules: int = 0
     rules_from_seq: int | None = None
     names: int = 0
-    named: bool = False
+    has_profiles: bool = False
     stats: dict[str, Any] | None = None
 
     @property
@@ -143,25 +144,25 @@ class State(msgspec.Struct, frozen=True):
         """Equal stamps, equal states."""
         return Stamp(self.epoch, self.window, self.version, self.rules, self.names)
 
-    def differs(self, held: "State") -> bool:
-        """Whether a client that holds the other has something to hear of this one."""
+    def differs(self, other: "State") -> bool:
+        """Whether a client that has the other state needs a frame of this one."""
         return (
-            self.stamp[:3] != held.stamp[:3]
-            or self.entries != held.entries
-            or (self.total, self.starts, self.ends, self.stats) != (held.total, held.starts, held.ends, held.stats)
+            self.stamp[:3] != other.stamp[:3]
+            or self.entries != other.entries
+            or (self.total, self.starts, self.ends, self.stats) != (other.total, other.starts, other.ends, other.stats)
         )
 
-    def follows(self, held: "State") -> bool:
-        """Whether a change leads here from an older state; else it takes a snapshot. Names and rules change at one
-        version."""
-        return (self.epoch, self.window) == (held.epoch, held.window) and self.version >= held.version
+    def follows(self, older: "State") -> bool:
+        """Whether a delta leads here from an older state; else the client needs a snapshot. Names and rules may change
+        at one version."""
+        return (self.epoch, self.window) == (older.epoch, older.window) and self.version >= older.version
 
-    def is_held_by(self, resume: "Resume", asked: str) -> bool:
-        """Whether a client holds this very state. Where it does not say of which window its state is, that must follow
-        from the window it asked for; and its version must be one that only these rules have had."""
+    def is_same_as(self, resume: "Resume", window_name: str) -> bool:
+        """Whether a client has this state from before. If the client does not name its window, the window that it
+        subscribes to counts: `day` is another one by tomorrow. The version must be one that only these rules had."""
         return (
             (resume.epoch, resume.version) == (self.epoch, self.version)
-            and (resume.window or asked) == self.window
+            and (resume.window or window_name) == self.window
             and self.rules_from_seq is not None
             and self.version > self.rules_from_seq
         )
@@ -176,7 +177,7 @@ class Resume(NamedTuple):
 
 
 def snapshot(state: State) -> dict[str, Any]:
-    """The whole state; a subscriber's id goes in front."""
+    """The frame of a whole state. The subscription's id comes with the encoding."""
     return {
         "type": "snapshot",
         "window": state.window,
@@ -191,9 +192,9 @@ def snapshot(state: State) -> dict[str, Any]:
 
 
 def delta(old: State, new: State) -> dict[str, Any]:
-    """What leads from one state to the next."""
-    held = {entry.user_id: entry for entry in old.entries}
-    now = {entry.user_id for entry in new.entries}
+    """The frame that leads from one state to the next."""
+    before = {entry.user_id: entry for entry in old.entries}
+    users = {entry.user_id for entry in new.entries}
     return {
         "type": "delta",
         "window": new.window,
@@ -202,30 +203,30 @@ def delta(old: State, new: State) -> dict[str, Any]:
         "from": old.version,
         "version": new.version,
         "total": new.total,
-        "upsert": [entry for entry in new.entries if held.get(entry.user_id) != entry],
-        "remove": [user for user in held if user not in now],
+        "upsert": [entry for entry in new.entries if before.get(entry.user_id) != entry],
+        "remove": [user for user in before if user not in users],
         **_stats(new),
     }
 
 
 def _stats(state: State) -> dict[str, Any]:
-    """Whole in each frame: a client takes the newest."""
+    """All of them are in each frame: the newest count."""
     return {} if state.stats is None else {"stats": state.stats}
 
 
 def uptodate(state: State) -> dict[str, Any]:
-    """For a client that holds the state already."""
+    """The frame for a client that has the state already."""
     return {"type": "uptodate", "window": state.window, "version": state.version}
 
 
 def error(number: int | None, problem: Problem) -> dict[str, Any]:
-    """A fault that leaves the connection open: a subscription's, or an `auth` that no store answered."""
-    told = {"type": "error", "id": number, "code": problem.code, "detail": problem.detail}
-    return told if problem.field is None else told | {"field": problem.field}
+    """The frame of an error that leaves the connection open: of a subscription, or of `auth` while a store is away."""
+    frame = {"type": "error", "id": number, "code": problem.code, "detail": problem.detail}
+    return frame if problem.field is None else frame | {"field": problem.field}
 
 
 class Frame:
-    """A frame without its subscription's id: encoded once in each format, whoever gets it."""
+    """A frame for all subscriptions of a view: encoded once in each format, without their ids."""
 
     __slots__ = ("_json", "_msgpack", "body")
 
@@ -241,7 +242,7 @@ class Frame:
         return (b'{"id":%d,' % number + self._json[1:]).decode()
 
     def msgpack(self, number: int) -> bytes:
-        """The binary frame for one subscription: the map with one member more."""
+        """The binary frame for one subscription: the map with one more member."""
         if self._msgpack is None:
             self._msgpack = encode_msgpack(self.body)
         return bytes([self._msgpack[0] + 1]) + encode_msgpack("id") + encode_msgpack(number) + self._msgpack[1:]

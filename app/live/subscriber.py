@@ -1,4 +1,4 @@
-"""Who watches: a connection's viewer, and its subscriptions with an outbox of one slot each."""
+"""The viewer behind a connection, and its subscriptions. The outbox of each is one slot."""
 
 import asyncio
 
@@ -14,7 +14,8 @@ from .protocol import Frame, Resume, State
 
 
 class Viewer:
-    """Who is behind a connection, and what wakes its sender. `revoked`: the token that was accepted is no more."""
+    """Who watches by one connection. revoked: the token was accepted and is not valid any more; wake: wakes the
+    connection's sender."""
 
     def __init__(self, keyring: Keyring, address: str = UNKNOWN) -> None:
         self._keyring = keyring
@@ -31,7 +32,7 @@ class Viewer:
 
     @property
     def owner(self) -> Owner:
-        """Whose share this connection takes: a key's, or its address's."""
+        """Who the connection counts for: its key, else its address."""
         return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
 
     @property
@@ -40,12 +41,12 @@ class Viewer:
         return self._principal.id
 
     async def enter(self, token: str) -> None:
-        """Shows a token. Unauthorized, StoreUnavailable. From here on this task's work is that of its key."""
+        """Accepts a token. From here on the task works for the token's key. Unauthorized, StoreUnavailable."""
         self._principal, self._token = await self._keyring.principal(token), token
         CALLER.set(self._principal.id)
 
     async def renew(self) -> None:
-        """Sees what the token allows by now. StoreUnavailable; a token that is no more is told by `revoked`."""
+        """Reads what the token allows now; sets `revoked` where it is not valid any more. StoreUnavailable."""
         if self._token is None:
             return
         try:
@@ -55,7 +56,7 @@ class Viewer:
             self.wake.set()
 
     async def find(self, namespace_cache: NamespaceCache, name: str) -> Namespace:
-        """The namespace of a name, where this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
+        """The namespace of a name, if this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable."""
         namespace = await readable_namespace(self._principal, namespace_cache, name)
         self.check(namespace)
@@ -69,30 +70,31 @@ class Viewer:
 
 
 class Subscriber:
-    """One subscription to the window `asked`, which counts for its owner as of its begin.
+    """One subscription. It counts for the owner that it has at its begin.
 
-    resume: the state that the client holds from before, if any.
+    window_name: as the client names it. resume: the state that the client has from before, if any.
     """
 
-    def __init__(self, number: int, viewer: Viewer, asked: str, resume: Resume) -> None:
+    def __init__(self, number: int, viewer: Viewer, window_name: str, resume: Resume) -> None:
         self.number = number
         self.viewer = viewer
         self.owner = viewer.owner
         self.slot: Frame | None = None
         self.fault: Problem | None = None
-        self._asked = asked
+        self._window_name = window_name
         self._resume = resume
 
     def start(self, whole: Frame, same: Frame, state: State) -> None:
-        """The first frame. The version that a client holds does not tell which names it holds: they come anew."""
-        self._put(same if state.is_held_by(self._resume, self._asked) and not state.named else whole)
+        """The first frame. A client's version does not tell which names it has: a state with profiles is sent again."""
+        self._put(same if state.is_same_as(self._resume, self._window_name) and not state.has_profiles else whole)
 
     def offer(self, whole: Frame, change: Frame | None) -> None:
-        """Puts the change in the slot, and the whole where the slot is still full: states are skipped, never order."""
+        """Puts the change in the slot. Where the slot is still full, the whole state replaces it: a slow client skips
+        states and never sees them out of order."""
         self._put(change if change is not None and self.slot is None else whole)
 
     def fail(self, problem: Problem) -> None:
-        """Ends the subscription: an error frame is all that its client still gets."""
+        """Ends the subscription: its client gets an error frame and nothing else."""
         self.slot, self.fault = None, problem
         self.viewer.wake.set()
 

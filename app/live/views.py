@@ -1,68 +1,60 @@
-"""What of a board is watched. Equal views of one board are one view, whoever watches."""
+"""Views that clients may watch, and their bounds. Equal views of one board are one view, whoever watches."""
 
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from ..model.errors import Invalid
 from ..model.text import ID_BYTES_MAX, check_text
+from ..model.views import Around, BoardView, Top, Users
+
+#: Entries of a view `top`: as many as a person looks through; each frame may carry all of them.
+TOP_MAX = 100
+#: Neighbours of a user on each side: a page of 51 in all.
+RADIUS_MAX = 25
+#: Users of a view `users`: a person's friends, each a look-up in each read.
+USERS_MAX = 50
 
 RowType = TypeVar("RowType")
 
 
-class TopView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="top"):
-    """The first entries."""
-
-    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-
-
-class AroundView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="around"):
-    """A user and the neighbours above and below; no entries while the user is not on the board."""
-
-    user: str
-    radius: Annotated[int, msgspec.Meta(ge=0, le=25)] = 5
-
-
-class UsersView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="users"):
-    """Some users, those who are on the board."""
-
-    users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=50)]
-
-
 class StatsView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stats"):
-    """What the board's scores come to; no entries."""
+    """A board's statistics; no entries."""
 
 
-View = TopView | AroundView | UsersView | StatsView
+LiveView = Top | Around | Users | StatsView
 
 
-def check_view(view: View) -> View:
+def check_view(view: LiveView) -> LiveView:
     """A view in its normal form: users by name, each once. Invalid, naming the field."""
     match view:
-        case TopView() | StatsView():
-            pass
-        case AroundView():
+        case Top():
+            _check_range(view.limit, 1, TOP_MAX, "$.view.limit")
+        case Around():
             check_text(view.user, "$.view.user", ID_BYTES_MAX)
-        case UsersView():
+            _check_range(view.radius, 0, RADIUS_MAX, "$.view.radius")
+        case Users():
+            if not 1 <= len(view.users) <= USERS_MAX:
+                raise Invalid(f"must name 1 to {USERS_MAX} users", field="$.view.users")
             for user in view.users:
                 check_text(user, "$.view.users", ID_BYTES_MAX)
-            return UsersView(tuple(sorted(set(view.users))))
+            return Users(tuple(sorted(set(view.users))))
+        case StatsView():
+            pass
     return view
 
 
-def read_arguments(view: View, limit: int) -> tuple[str | int, ...]:
-    """The board read that serves a view; every `top` is cut out of one read at the largest limit."""
-    match view:
-        case TopView():
-            return ("page", 0, limit)
-        case AroundView():
-            return ("around", view.user, view.radius)
-        case UsersView():
-            return ("users", *view.users)
-        case StatsView():
-            return ("stats",)
+def read_view(view: LiveView, limit: int) -> BoardView | StatsView:
+    """The view that is read for a watched one: each `top` is cut out of one read with the largest limit."""
+    return Top(limit) if isinstance(view, Top) else view
 
 
-def cut_rows(view: View, rows: Sequence[RowType]) -> tuple[RowType, ...]:
-    """A view's share of what its read found."""
-    return tuple(rows[: view.limit] if isinstance(view, TopView) else rows)
+def cut_rows(view: LiveView, rows: Sequence[RowType]) -> tuple[RowType, ...]:
+    """The rows of a watched view, out of those that were read for it."""
+    return tuple(rows[: view.limit] if isinstance(view, Top) else rows)
+
+
+def _check_range(number: int, low: int, high: int, field: str) -> None:
+    if not low <= number <= high:
+        raise Invalid(f"must be an integer from {low} to {high}", field=field)

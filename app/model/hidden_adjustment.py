@@ -1,4 +1,4 @@
-"""Ranks close up behind users who are not shown, on a board whose places were counted with them."""
+"""Positions and ranks on an archived board without its hidden users: they were counted with them."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 
 class ArchivedPosition(NamedTuple):
-    """A row of an archive, ranks with hidden users in them. sort_key: the greater, the better; better_users,
-    better_scores: how many of each are above."""
+    """A row of an archive; hidden users count in it. sort_key: the greater, the better; better_users, better_scores:
+    how many of each are above."""
 
     position: int
     sort_key: int
@@ -25,40 +25,40 @@ class HiddenEntry(NamedTuple):
 
 
 class HiddenAdjustment:
-    """What the places of a board become without some of its users. O(log n) a place."""
+    """Takes hidden users out of the positions of a board. O(log n) a position."""
 
-    def __init__(self, gone: Iterable[HiddenEntry]) -> None:
-        held = sorted(gone)
-        self._positions = [one.position for one in held]
-        self._better_users = sorted(-one.sort_key for one in held)
-        of_key = Counter(one.sort_key for one in held)
-        # A score that nobody shown has is no level any more.
-        self._better_scores = sorted({-one.sort_key for one in held if of_key[one.sort_key] == one.peers})
+    def __init__(self, entries: Iterable[HiddenEntry]) -> None:
+        hidden = sorted(entries)
+        self._positions = [entry.position for entry in hidden]
+        self._better_users = sorted(-entry.sort_key for entry in hidden)
+        of_key = Counter(entry.sort_key for entry in hidden)
+        # A score that only hidden users have is not above anybody.
+        self._better_scores = sorted({-entry.sort_key for entry in hidden if of_key[entry.sort_key] == entry.peers})
 
     def __len__(self) -> int:
         return len(self._positions)
 
     def hides(self, position: int) -> bool:
-        """Whether who stands there is not shown."""
+        """Whether the user at an archived position is hidden."""
         place = bisect_left(self._positions, position)
         return place < len(self._positions) and self._positions[place] == position
 
-    def counted(self, shown: int) -> int:
-        """Where the one who is shown at a place was counted; behind the end, a place behind the end."""
-        low, high = shown, shown + len(self._positions)
+    def archived_position(self, position: int) -> int:
+        """The archived position of the entry that is shown at a position; behind the end, one behind the end."""
+        low, high = position, position + len(self._positions)
         while low < high:
             middle = (low + high) // 2
-            if middle - bisect_right(self._positions, middle) >= shown:
+            if middle - bisect_right(self._positions, middle) >= position:
                 high = middle
             else:
                 low = middle + 1
         return low
 
-    def shown(self, held: ArchivedPosition) -> ArchivedPosition:
-        """A place as it is shown."""
+    def adjust(self, at: ArchivedPosition) -> ArchivedPosition:
+        """A position as it is shown."""
         return ArchivedPosition(
-            held.position - bisect_left(self._positions, held.position),
-            held.sort_key,
-            held.better_users - bisect_left(self._better_users, -held.sort_key),
-            held.better_scores - bisect_left(self._better_scores, -held.sort_key),
+            at.position - bisect_left(self._positions, at.position),
+            at.sort_key,
+            at.better_users - bisect_left(self._better_users, -at.sort_key),
+            at.better_scores - bisect_left(self._better_scores, -at.sort_key),
         )

@@ -22,7 +22,7 @@ from ..model.namespace import Namespace
 from ..settings import Settings
 from ..store import fields, keys
 from ..store.namespace_cache import namespace_from_row
-from ..store.stats_reader import kept_sums
+from ..store.stats_reader import parse_sums
 
 log = structlog.get_logger()
 
@@ -194,7 +194,7 @@ async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, Board
     (version, text), users = await transact(link, calls)
     if not namespace.rules.statistics:
         return _version(version), BoardTotals(users, None, None)
-    return _version(version), BoardTotals(users, *kept_sums(text))
+    return _version(version), BoardTotals(users, *parse_sums(text))
 
 
 async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:

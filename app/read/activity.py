@@ -1,10 +1,10 @@
-"""GET activity and trends: what was granted in any stretch of time, out of the ledger's own counts."""
+"""Activity and trends: what was granted in a stretch of time, out of the ledger's counts."""
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import asyncpg
@@ -22,25 +22,23 @@ from ..model.moment import SentMoment, read_moment
 from ..model.namespace import Namespace
 from ..model.score import sum_of
 from ..model.text import ID_BYTES_MAX, check_text
-from ..store import keys
+from ..store.boards import user_exists_call
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import hidden_among
 from .authorizer import ReadAuthorizer
 from .conditional import answer_with_etag
 from .grant_history import moment_of
-from .totals import USERS_BYTES_MAX, USERS_MAX, UserList, check_users
+from .totals import USERS_BYTES_MAX, USERS_MAX, check_users
 
 #: Buckets of a page: six weeks of hours. A client turns the page for more.
 LIMIT_MAX = 1_000
 LAG_HEADER = "Lag-Seq"
 _RANGE = ("since", "until", "by")
 
-T = TypeVar("T")
-
 
 class UserActivityRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose activity is asked for, and when: `since` ≤ t < `until`, each open where it is absent."""
+    """Users and a stretch of time, `since` ≤ t < `until`; an absent bound is open."""
 
     users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=USERS_MAX)]
     since: SentMoment | UnsetType = UNSET
@@ -49,7 +47,8 @@ class UserActivityRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 
 class TimeRange(msgspec.Struct, frozen=True):
-    """A stretch of time, `since` ≤ t < `until`; None: open. by: which time of a grant is meant."""
+    """A stretch of time, `since` ≤ t < `until`; None: open. by: the time of a grant that counts, `granted` or
+    `recorded`."""
 
     since: datetime | None
     until: datetime | None
@@ -57,12 +56,12 @@ class TimeRange(msgspec.Struct, frozen=True):
 
     @property
     def arguments(self) -> tuple[datetime, datetime, bool]:
-        """The bounds as the ledger is asked for them, and whether the time of recording is meant."""
+        """The bounds as arguments of a query, and whether the time of recording counts."""
         return self.since or EARLIEST, self.until or LATEST, self.by == "recorded"
 
 
 class ActivityHandlers:
-    """Counts and sums of live grants by time. What comes from the ledger carries lag_seq. StoreUnavailable."""
+    """Counts and sums of live grants by time. `lag_seq`: entries that the ledger lacks. StoreUnavailable."""
 
     def __init__(self, postgres: Postgres, batcher: ReadBatcher, authorizer: ReadAuthorizer) -> None:
         self._postgres = postgres
@@ -70,96 +69,87 @@ class ActivityHandlers:
         self._authorizer = authorizer
 
     async def of_user(self, request: Request) -> Response:
-        """`GET /v1/namespaces/{ns}/users/{user}/activity`. UserNotFound, of who is hidden from the caller too."""
-        asked = _range(request)
+        """`GET /v1/namespaces/{ns}/users/{user}/activity`. UserNotFound, also for a user who is hidden from the
+        caller."""
+        time_range = _range(request)
         user = request.path_params["user"]
         check_text(user, "{user}", ID_BYTES_MAX)
-
-        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
-            found, lag = await self._fetch(namespace, "get_user_activity", *asked.arguments, [user])
-            is_known = bool(found) or await self._is_known(namespace, user)
-            if not is_known or await self._hidden_from(principal, namespace, [user]):
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
+            namespace = admission.namespace
+            rows, lag = await self._fetch(namespace, "get_user_activity", *time_range.arguments, [user])
+            is_known = bool(rows) or await self._is_known(namespace, user)
+            if not is_known or await self._hidden_from(admission.principal, namespace, [user]):
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            counted = _count_body(namespace, found[0] if found else None)
-            return _range_body(namespace, asked) | {"user_id": user} | counted | {"lag_seq": lag}
-
-        return answer_with_etag(request, None, await self._read(request, read))
+            count = _count_body(namespace, rows[0] if rows else None)
+            body = _range_body(namespace, time_range) | {"user_id": user} | count | {"lag_seq": lag}
+        return answer_with_etag(request, None, body)
 
     async def of_users(self, request: Request) -> Response:
-        """`POST /v1/namespaces/{ns}/activity`: many users' at once, in the order asked; `missing`: those without a
-        grant in the ledger, for a caller without the scope `read` those who are hidden, too."""
+        """`POST /v1/namespaces/{ns}/activity`: many users at once, in their order; `missing`: users without a grant in
+        the ledger, and for a caller without the scope `read` hidden users."""
         check_query(request)
-        await self._authorizer.admit(request.scope, request.path_params["namespace"])
-        body = await decode_body(request, UserActivityRequest, bytes_max=USERS_BYTES_MAX)
-        users = check_users(UserList(body.users))
-        since, until = (_moment(getattr(body, name), name) for name in ("since", "until"))
-        asked = _time_range(since, until, body.by, "$.")
-
-        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
-            rows, lag = await self._fetch(namespace, "get_user_activity", *asked.arguments, users)
-            hidden = await self._hidden_from(principal, namespace, users)
-            found = {row["name"]: row for row in rows if row["name"] not in hidden}
-            return _range_body(namespace, asked) | {
-                "users": [{"user_id": user, **_count_body(namespace, found[user])} for user in users if user in found],
-                "missing": [user for user in users if user not in found],
+        name = request.path_params["namespace"]
+        await self._authorizer.check(request.scope, name)
+        sent = await decode_body(request, UserActivityRequest, bytes_max=USERS_BYTES_MAX)
+        users = check_users(sent.users)
+        time_range = _time_range(_moment(sent.since, "since"), _moment(sent.until, "until"), sent.by, "$.")
+        async for admission in self._authorizer.admissions(request.scope, name):
+            namespace = admission.namespace
+            rows, lag = await self._fetch(namespace, "get_user_activity", *time_range.arguments, users)
+            hidden = await self._hidden_from(admission.principal, namespace, users)
+            counts = {row["name"]: _count_body(namespace, row) for row in rows if row["name"] not in hidden}
+            body = _range_body(namespace, time_range) | {
+                "users": [{"user_id": user, **counts[user]} for user in users if user in counts],
+                "missing": [user for user in users if user not in counts],
                 "lag_seq": lag,
             }
-
-        return answer(request, await self._read(request, read))
+        return answer(request, body)
 
     async def of_all(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/activity`: all of its users together."""
-        asked = _range(request)
-
-        async def read(namespace: Namespace, _: Principal) -> dict[str, Any]:
-            (row,), lag = await self._fetch(namespace, "get_namespace_activity", *asked.arguments)
-            return _range_body(namespace, asked) | _count_body(namespace, row) | {"lag_seq": lag}
-
-        return answer_with_etag(request, None, await self._read(request, read))
+        time_range = _range(request)
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
+            namespace = admission.namespace
+            (row,), lag = await self._fetch(namespace, "get_namespace_activity", *time_range.arguments)
+            body = _range_body(namespace, time_range) | _count_body(namespace, row) | {"lag_seq": lag}
+        return answer_with_etag(request, None, body)
 
     async def trends(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and hold live grants, oldest
-        first. A list: what else there is to say stands in the headers `Lag-Seq` and `Link`."""
+        first. The body is a list; the headers `Lag-Seq` and `Link` have the rest."""
         check_query(request, "bucket", "since", "until", "limit", "cursor")
         query, bucket = request.query_params, request.query_params.get("bucket", "day")
         if bucket not in ("hour", "day"):
             raise Invalid("must be hour or day", field="?bucket")
         limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
-        asked = _time_range(moment_of(query, "since"), moment_of(query, "until"), "granted", "?")
-        since, until, _ = asked.arguments
+        time_range = _time_range(moment_of(query, "since"), moment_of(query, "until"), "granted", "?")
+        since, until, _ = time_range.arguments
         if "cursor" in query:
             since = max(since, _parse_cursor(query["cursor"]))
-
-        async def read(namespace: Namespace, _: Principal) -> tuple[list[dict[str, Any]], str | None, int]:
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
+            namespace = admission.namespace
             rows, lag = await self._fetch(namespace, "get_trends", int(bucket == "hour"), since, until, limit + 1)
-            cursor = _cursor(rows[limit]["at"]) if len(rows) > limit else None
-            return [_bucket(namespace, row) for row in rows[:limit]], cursor, lag
-
-        buckets, cursor, lag = await self._read(request, read)
+            buckets = [_bucket(namespace, row) for row in rows[:limit]]
         headers = {LAG_HEADER: str(lag)}
-        if cursor is not None:
-            following = urlencode({**query, "cursor": cursor})
-            headers["Link"] = f'<?{following}>; rel="next"'
+        if len(rows) > limit:
+            next_query = urlencode({**query, "cursor": _cursor(rows[limit]["at"])})
+            headers["Link"] = f'<?{next_query}>; rel="next"'
         return answer_with_etag(request, None, buckets, is_heavy=not lag, headers=headers)
 
     async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
-        """The rows of a named query about a namespace, and the entries that were not counted before it."""
+        """The rows of a named query about a namespace, and how many entries were not counted when it began."""
         offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
         rows = await self._postgres.fetch(query, namespace.id, *args)
         return rows, await lag_behind(self._batcher, namespace.partition, offset)
 
     async def _is_known(self, namespace: Namespace, user: str) -> bool:
-        balances = keys.balances(namespace.partition, namespace.id) + user
-        return bool(await self._batcher.call(("EXISTS", balances)))
+        return bool(await self._batcher.call(user_exists_call(namespace, user)))
 
     async def _hidden_from(self, principal: Principal, namespace: Namespace, users: list[str]) -> set[str]:
-        """Those of some users of whom a principal is told nothing."""
+        """Those of the users who are hidden from a principal."""
         if principal.may("read", namespace.name):
             return set()
         return await hidden_among(self._batcher.call, namespace, users)
-
-    async def _read(self, request: Request, read: Callable[[Namespace, Principal], Awaitable[T]]) -> T:
-        return await self._authorizer.read_as(request.scope, request.path_params["namespace"], read)
 
 
 def _range(request: Request) -> TimeRange:
@@ -176,14 +166,15 @@ def _moment(sent: msgspec.Raw | UnsetType, name: str) -> datetime | None:
 
 
 def _time_range(since: datetime | None, until: datetime | None, by: str, where: str) -> TimeRange:
-    """Invalid for an end before its beginning."""
+    """Invalid where the end lies before the beginning."""
     if since is not None and until is not None and since > until:
         raise Invalid("must not lie behind until", field=f"{where}since")
     return TimeRange(since, until, by)
 
 
-def _range_body(namespace: Namespace, asked: TimeRange) -> dict[str, Any]:
-    return {"namespace": namespace.name, "since": _utc(asked.since), "until": _utc(asked.until), "by": asked.by}
+def _range_body(namespace: Namespace, time_range: TimeRange) -> dict[str, Any]:
+    since, until = _utc(time_range.since), _utc(time_range.until)
+    return {"namespace": namespace.name, "since": since, "until": until, "by": time_range.by}
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -208,7 +199,7 @@ def _bucket(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
 
 
 def _mean(namespace: Namespace, units: Decimal | None, count: int | None) -> float | None:
-    """None of nothing."""
+    """The mean as a client reads it; None where there is nothing to average."""
     return float(units.scaleb(-namespace.rules.scale) / count) if units is not None and count else None
 
 

@@ -1,7 +1,7 @@
-"""Reads by the rules and rights in force."""
+"""Reads by the rules and rights in force. Where they change during a read, it is done again by the new ones."""
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from starlette.types import Scope
 
@@ -10,18 +10,30 @@ from ..access.keys import Keyring, Principal
 from ..model.namespace import Namespace
 from ..store.namespace_cache import NamespaceCache
 
-#: Reads of a question while its namespace's rules change under it; the last read is the answer.
-READS_MAX = 4
-
-T = TypeVar("T")
+#: Attempts at one answer while rules or rights change; the last one is answered.
+ATTEMPTS_MAX = 4
 
 
 class Admission(NamedTuple):
-    """A read under way. forgets: the keyring's number when it began."""
+    """Leave to read a namespace. key_changes: the keyring's number when it was given."""
 
     namespace: Namespace
     principal: Principal
-    forgets: int
+    key_changes: int
+
+
+class Survey:
+    """Leave to read many namespaces, each of which is checked by itself. position: the namespace cache's when it was
+    given."""
+
+    def __init__(self, principal: Principal, position: int) -> None:
+        self.principal = principal
+        self.position = position
+        self.namespaces: list[Namespace] = []
+
+    def add(self, namespaces: Iterable[Namespace]) -> None:
+        """Names namespaces that the answer depends on."""
+        self.namespaces += namespaces
 
 
 class ReadAuthorizer:
@@ -32,62 +44,102 @@ class ReadAuthorizer:
         self._keyring = keyring
 
     async def check_key(self, scope: Scope) -> None:
-        """Unauthorized where a request's key is unknown: that is no fault of one board of many. StoreUnavailable."""
+        """Unauthorized where a request's key is unknown: that fails the request, not one board of many.
+        StoreUnavailable."""
         await principal_of(scope, self._keyring)
 
-    async def admit(self, scope: Scope, name: str) -> None:
+    async def check(self, scope: Scope, name: str) -> None:
         """Whether a request may read a namespace, before its body is read. Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable."""
         await readable_namespace(await principal_of(scope, self._keyring), self._namespace_cache, name)
 
-    async def read(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
-        """Reads what a public namespace shows to everybody, as `read_as` does."""
-        return await self.read_as(scope, name, lambda namespace, _: read(namespace))
+    def admissions(self, scope: Scope, name: str, required: Literal["read", "write"] | None = None) -> "Admissions":
+        """The attempts at a read of one namespace: `async for admission in …:` reads and keeps the last answer.
 
-    async def read_as(
-        self, scope: Scope, name: str, read: Callable[[Namespace, Principal], Awaitable[T]], *, by_key: bool = False
-    ) -> T:
-        """Reads a namespace by the rules in force: where they changed meanwhile, once more by the new ones.
+        required: a scope that the key must have for the name. None: anybody reads a public namespace. `write`: for what
+        only writers see, of a namespace in the shadow too.
 
-        by_key: only with the scope `read` for the name, of a public namespace too.
-
-        Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
+        Each attempt raises Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
-        for _ in range(READS_MAX):
-            visit = await self.enter(scope, name, by_key=by_key)
-            result = await read(visit.namespace, visit.principal)
-            if self.holds(visit):
-                break
-        return result
+        return Admissions(self._namespace_cache, self._keyring, scope, name, required)
 
-    async def enter(self, scope: Scope, name: str, *, by_key: bool = False) -> Admission:
-        """A namespace and who reads it, as `read_as` does."""
-        forgets = self._keyring.forgets
-        principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
-        if by_key:
-            require_scope(principal, "read", name)
-        namespace = self._namespace_cache.cached(name)
-        if namespace is None:
-            namespace = await readable_namespace(principal, self._namespace_cache, name)
+    def surveys(self, scope: Scope) -> "Surveys":
+        """The attempts at a read of many namespaces: `async for survey in …:` adds the namespaces that it reads to the
+        survey, and keeps the last answer. Each attempt raises Unauthorized, StoreUnavailable."""
+        return Surveys(self._namespace_cache, self._keyring, scope)
+
+
+class Admissions:
+    """See `ReadAuthorizer.admissions`."""
+
+    def __init__(
+        self,
+        namespace_cache: NamespaceCache,
+        keyring: Keyring,
+        scope: Scope,
+        name: str,
+        required: Literal["read", "write"] | None,
+    ) -> None:
+        self._namespace_cache = namespace_cache
+        self._keyring = keyring
+        self._scope = scope
+        self._name = name
+        self._required = required
+        self._admission: Admission | None = None
+        self._attempts = 0
+
+    def __aiter__(self) -> "Admissions":
+        return self
+
+    async def __anext__(self) -> Admission:
+        admission = self._admission
+        if admission is not None and (self._attempts == ATTEMPTS_MAX or self._is_current(admission)):
+            raise StopAsyncIteration
+        self._attempts += 1
+        key_changes = self._keyring.changes
+        principal = known_principal(self._scope, self._keyring) or await principal_of(self._scope, self._keyring)
+        if self._required is not None:
+            require_scope(principal, self._required, self._name)
+        namespace = self._namespace_cache.cached(self._name)
+        if self._required == "write":
+            namespace = namespace or await self._namespace_cache.namespace(self._name)
+        elif namespace is None:
+            namespace = await readable_namespace(principal, self._namespace_cache, self._name)
         else:
             check_reader(principal, namespace)
-        return Admission(namespace, principal, forgets)
+        self._admission = admission = Admission(namespace, principal, key_changes)
+        return admission
 
-    def holds(self, visit: Admission) -> bool:
-        """Whether rules and rights are still those that a visit began with; else what was read is read again."""
-        is_same_key = visit.forgets == self._keyring.forgets or self._keyring.holds(visit.principal)
-        return is_same_key and self._namespace_cache.cached(visit.namespace.name) is visit.namespace
+    def _is_current(self, admission: Admission) -> bool:
+        """Whether rules and rights are still those of an attempt."""
+        is_same_key = admission.key_changes == self._keyring.changes or self._keyring.is_current(admission.principal)
+        return is_same_key and self._namespace_cache.cached(self._name) is admission.namespace
 
-    async def read_as_writer(self, scope: Scope, name: str, read: Callable[[Namespace], Awaitable[T]]) -> T:
-        """Reads what only they see who write: with the scope `write` for the name, by the rules in force.
 
-        Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
-        """
-        for _ in range(READS_MAX):
-            principal = await principal_of(scope, self._keyring)
-            require_scope(principal, "write", name)
-            namespace = await self._namespace_cache.namespace(name)
-            result = await read(namespace)
-            if self._namespace_cache.cached(namespace.name) is namespace and self._keyring.holds(principal):
-                break
-        return result
+class Surveys:
+    """See `ReadAuthorizer.surveys`."""
+
+    def __init__(self, namespace_cache: NamespaceCache, keyring: Keyring, scope: Scope) -> None:
+        self._namespace_cache = namespace_cache
+        self._keyring = keyring
+        self._scope = scope
+        self._survey: Survey | None = None
+        self._attempts = 0
+
+    def __aiter__(self) -> "Surveys":
+        return self
+
+    async def __anext__(self) -> Survey:
+        if self._survey is not None and (self._attempts == ATTEMPTS_MAX or self._is_current(self._survey)):
+            raise StopAsyncIteration
+        self._attempts += 1
+        position = self._namespace_cache.position
+        self._survey = Survey(await principal_of(self._scope, self._keyring), position)
+        return self._survey
+
+    def _is_current(self, survey: Survey) -> bool:
+        """Whether neither the key nor one of the namespaces may have changed."""
+        changed = self._namespace_cache.changed_since(survey.position)
+        return not changed.has_key(survey.principal.id) and not any(
+            changed.has_namespace(namespace.name) for namespace in survey.namespaces
+        )

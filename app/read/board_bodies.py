@@ -1,4 +1,4 @@
-"""Boards and standings as a client reads them."""
+"""Bodies of boards, totals and ranks, as a client reads them."""
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ from ..model.percentile import percentile_of
 from ..model.score import UNITS_MAX
 from ..model.stats import band_of
 from ..model.streak import Days, streak_of
-from ..model.windows import Window
+from ..model.views import After, BoardView, Page, Users
 from ..store import fields
 from ..store.boards import BoardPage, BoardRow, ScoreRank, UserRank
 from ..store.profile_cache import NO_PROFILE, DisplayProfile
+from .board_ref import BoardRef
 
 
 class BoardEntry(msgspec.Struct, frozen=True):
@@ -30,51 +31,52 @@ class BoardEntry(msgspec.Struct, frozen=True):
     avatar: str | None = None
 
 
-def entry_body(namespace: Namespace, place: BoardRow, name: DisplayProfile) -> BoardEntry:
-    """A row."""
-    score = namespace.number(place.units)
-    return BoardEntry(place.position, place.rank0 + 1, place.user, score, name.display_name, name.avatar)
+def entry_body(namespace: Namespace, row: BoardRow, name: DisplayProfile) -> BoardEntry:
+    """A row with its user's name."""
+    return BoardEntry(
+        row.position, row.rank0 + 1, row.user, namespace.number(row.units), name.display_name, name.avatar
+    )
 
 
-def board_head(namespace: Namespace, window: Window, board: BoardPage | ScoreRank) -> dict[str, Any]:
-    """What every answer about a board tells of it."""
+def board_head(board: BoardRef, read: BoardPage | ScoreRank) -> dict[str, Any]:
+    """What every answer about a board begins with. read: what was read of it, at one version."""
     return {
-        "namespace": namespace.name,
-        "window": window.name,
-        "starts": rfc3339(window.starts),
-        "ends": rfc3339(window.ends),
-        "category": None,
-        "epoch": board.epoch,
-        "version": board.version,
-        "total": board.total,
+        "namespace": board.namespace.name,
+        "window": board.window.name,
+        "starts": rfc3339(board.window.starts),
+        "ends": rfc3339(board.window.ends),
+        "category": board.category,
+        "epoch": read.epoch,
+        "version": read.version,
+        "total": read.total,
     }
 
 
 def board_body(
-    namespace: Namespace,
-    window: Window,
-    board: BoardPage,
-    names: Mapping[str, DisplayProfile],
-    missing: list[str] | None = None,
+    board: BoardRef, view: BoardView, page: BoardPage, names: Mapping[str, DisplayProfile]
 ) -> dict[str, Any]:
-    """A board's answer. names: of those who have a profile."""
+    """The answer to a view of a board; with the `missing` of a list of users, and the `count` of a page in bounds.
+    names: of the users who have a profile."""
     body: dict[str, Any] = {
-        **board_head(namespace, window, board),
-        "next_cursor": None if board.last is None else cursor_of(*board.last),
-        "entries": [entry_body(namespace, place, names.get(place.user, NO_PROFILE)) for place in sorted(board.places)],
+        **board_head(board, page),
+        "next_cursor": None if page.last is None else cursor_of(*page.last),
+        "entries": [entry_body(board.namespace, row, names.get(row.user, NO_PROFILE)) for row in sorted(page.rows)],
     }
-    if missing is not None:
-        body["missing"] = missing
+    if isinstance(view, Users):
+        users = {row.user for row in page.rows}
+        body["missing"] = [user for user in view.users if user not in users]
+    elif isinstance(view, Page | After) and view.bounds is not None:
+        body["count"] = page.in_bounds
     return body
 
 
 def cursor_of(key: int, member: bytes) -> str:
-    """Where a board's page ended: everybody behind it comes next, whatever happens to those before it."""
+    """The end of a board's page. The next page begins behind it, whatever happens to the entries before it."""
     return urlsafe_b64encode(b"%d " % key + member).decode().rstrip("=")
 
 
 def parse_cursor(text: str) -> tuple[int, bytes]:
-    """Key and member. Invalid."""
+    """A cursor's key and member. Invalid."""
     try:
         key, _, member = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
         if abs(int(key)) > UNITS_MAX:

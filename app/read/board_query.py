@@ -1,30 +1,34 @@
-"""What a request asks of a board, read from its query alone."""
+"""The question to a board in a request's query, as far as the query alone tells."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from ..http.bodies import check_names, int_of
 from ..model.errors import Invalid
+from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
+from ..model.views import After, Around, BoardView, Page, Users
 from .board_bodies import parse_cursor
 from .historical_boards import parse_history_cursor
 from .includes import parse_include
-from .score_bounds import BOUNDS
+from .score_bounds import BOUNDS, key_bounds
 
 #: Entries of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
 #: Users whom one question may name in its address: with ids of 128 bytes that is as long as an address may be.
 USERS_MAX = 500
-#: Places on each side of a user: a page of them in all.
+#: Neighbours on each side of a user: a page of them in all.
 RADIUS_MAX = 500
-#: Queries that a process keeps as it read them: a board is asked for in the same few ways, and its pages in some more.
+#: Queries that a process keeps in parsed form: clients ask for boards in the same few ways, and for some pages more.
 _QUERIES_MAX = 1_024
-#: Bytes of a query that is kept; longer ones name many users, and hardly twice the same.
+#: Bytes of a query that is kept; longer ones name many users and hardly come twice.
 _QUERY_BYTES_MAX = 200
-_PAST = ("as_of", "compare_to")
-_EVERYWHERE = ("ranking", "category", "include", *_PAST)
+_HISTORICAL = ("as_of", "compare_to")
+_EVERYWHERE = ("ranking", "category", "include", *_HISTORICAL)
 _KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
 _VIEWS = {
     "user": {"user"},
@@ -33,30 +37,36 @@ _VIEWS = {
     "offset": {"offset", "limit", *BOUNDS},
 }
 
-ReadArguments = tuple[str | int | bytes, ...]
 Params = Mapping[str, str]
 
 
 class BoardQuery(NamedTuple):
-    """The question. bounds: where scores bound a page; is_past: a moment of before is named. Their values hang on the
-    namespace, and stand in `params`."""
+    """The question. is_historical: it names a moment of the past. What depends on the namespace's rules, as bounds and
+    moments do, is in `params`."""
 
-    view: ReadArguments
+    view: BoardView
     ranking: str | None
     category: str | None
     include: frozenset[str]
     has_bounds: bool
-    is_past: bool
+    is_historical: bool
     params: Params
+
+    def view_in(self, namespace: Namespace) -> BoardView:
+        """The view with its bounds, in the namespace's units. Invalid."""
+        view = self.view
+        if self.has_bounds and isinstance(view, Page | After):
+            return replace(view, bounds=key_bounds(self.params, namespace))
+        return view
 
 
 def board_query(query_string: bytes) -> BoardQuery:
-    """The question that a query asks. Invalid."""
+    """The question in a query. Invalid."""
     return _read(query_string) if len(query_string) > _QUERY_BYTES_MAX else _parsed(query_string)
 
 
 def category_of(params: Params) -> str | None:
-    """The category asked for. Invalid."""
+    """The category in a query. Invalid."""
     category = params.get("category")
     if category is not None:
         check_label(category, "?category")
@@ -64,11 +74,11 @@ def category_of(params: Params) -> str | None:
 
 
 def ranking_of(params: Params) -> str | None:
-    """The ranking asked for. Invalid."""
-    asked = params.get("ranking")
-    if asked not in (None, "competition", "dense", "ordinal"):
+    """The ranking in a query. Invalid."""
+    ranking = params.get("ranking")
+    if ranking not in (None, "competition", "dense", "ordinal"):
         raise Invalid("must be competition, dense or ordinal", field="?ranking")
-    return asked
+    return ranking
 
 
 def _read(query_string: bytes) -> BoardQuery:
@@ -79,16 +89,16 @@ def _read(query_string: bytes) -> BoardQuery:
     include = parse_include([value for name, value in pairs if name == "include"])
     category = category_of(params)
     bounds = [name for name in BOUNDS if name in params]
-    is_past = any(name in params for name in _PAST)
-    if bounds and is_past:
+    is_historical = any(name in params for name in _HISTORICAL)
+    if bounds and is_historical:
         raise Invalid("cannot be combined with as_of and compare_to", field=f"?{min(bounds)}")
-    return BoardQuery(view, ranking, category, include, bool(bounds), is_past, params)
+    return BoardQuery(view, ranking, category, include, bool(bounds), is_historical, params)
 
 
 _parsed = lru_cache(maxsize=_QUERIES_MAX)(_read)
 
 
-def _view(params: Params, users: list[str]) -> ReadArguments:
+def _view(params: Params, users: list[str]) -> BoardView:
     kind = next((name for name in ("user", "around", "cursor") if name in params), "offset")
     for name in params:
         if name not in _VIEWS[kind] and name not in _EVERYWHERE:
@@ -98,13 +108,13 @@ def _view(params: Params, users: list[str]) -> ReadArguments:
             raise Invalid(f"at most {USERS_MAX} users", field="?user")
         for user in users:
             check_text(user, "?user", ID_BYTES_MAX)
-        return "users", *dict.fromkeys(users)
+        return Users(tuple(dict.fromkeys(users)))
     if "around" in params:
         check_text(params["around"], "?around", ID_BYTES_MAX)
-        return "around", params["around"], int_of(params, "radius", 5, 0, RADIUS_MAX)
+        return Around(params["around"], int_of(params, "radius", 5, 0, RADIUS_MAX))
     limit = int_of(params, "limit", 10, 1, LIMIT_MAX)
     if "cursor" in params and "as_of" in params:
-        return "page", parse_history_cursor(params["cursor"]), limit
+        return Page(parse_history_cursor(params["cursor"]), limit)
     if "cursor" in params:
-        return "after", *parse_cursor(params["cursor"]), limit
-    return "page", int_of(params, "offset", 0, 0, 999_999_999), limit
+        return After(*parse_cursor(params["cursor"]), limit)
+    return Page(int_of(params, "offset", 0, 0, 999_999_999), limit)

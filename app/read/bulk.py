@@ -1,8 +1,8 @@
-"""Many boards, or many users on many boards, in one call: all of it travels in a round or two."""
+"""POST ranks, boards, stats: many boards in one request. All of their calls travel in a round or two."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -12,29 +12,29 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import Problem
 from ..model.namespace import Namespace, Number
 from ..model.text import check_label
-from ..model.windows import Window
+from ..model.views import BoardView, Page, Users
 from ..store.board_reader import BoardReader
 from ..store.profile_cache import ProfileCache
 from .authorizer import ReadAuthorizer
 from .board_bodies import board_body
-from .board_handlers import board_name, window_in
+from .board_ref import BoardRef, find_board
 from .stats import StatsHandlers
-from .totals import USERS_BYTES_MAX, UserList, check_users
+from .totals import USERS_BYTES_MAX, UsersRequest, check_users
 
-#: Windows of a question about ranks: 500 users in 20 windows are 10,000 ranks.
+#: Windows of a request for ranks: 500 users in 20 windows are 10,000 ranks.
 WINDOWS_MAX = 20
-#: Boards of one question: each is a call to Redis or two, and a round takes 256.
+#: Boards of one request: each is a call to Redis or two, and a round takes 256.
 BOARDS_MAX = 100
 #: Entries of each board: 100 boards of 100 are 10,000 rows in an answer.
 LIMIT_MAX = 100
-#: Places that may be passed over: more users than any board has.
+#: Entries that a page may skip: more than any board has.
 OFFSET_MAX = 10**9
 
 Ranking = Annotated[str, msgspec.Meta(pattern="^(competition|dense|ordinal)$")]
 
 
-class RanksRequest(UserList, frozen=True, forbid_unknown_fields=True):
-    """Whose ranks are asked for, and on which boards."""
+class RanksRequest(UsersRequest, frozen=True, forbid_unknown_fields=True):
+    """Users, and the boards on which to rank them."""
 
     windows: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=WINDOWS_MAX)] = ("all",)
     category: str | None = None
@@ -59,7 +59,7 @@ class BoardsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one board comes to, of the scores within bounds."""
+    """The statistics of one board, of the scores within bounds."""
 
     namespace: str
     window: str = "all"
@@ -70,132 +70,116 @@ class StatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def query(self) -> dict[str, str]:
         """As `GET …/stats` takes it."""
-        told = {"min_score": self.min_score, "max_score": self.max_score}
-        query = {name: repr(score) for name, score in told.items() if score is not None}
+        scores = {"min_score": self.min_score, "max_score": self.max_score}
+        query = {name: repr(score) for name, score in scores.items() if score is not None}
         return query | ({"exclusive": ",".join(self.exclusive)} if self.exclusive else {})
 
 
 class BulkStatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What many boards come to."""
+    """The statistics of many boards."""
 
     boards: Annotated[tuple[StatsRequest, ...], msgspec.Meta(min_length=1, max_length=BOARDS_MAX)]
 
 
-OneRequest = TypeVar("OneRequest", BoardRequest, StatsRequest)
-
-
 class BulkHandlers:
-    """Each board is of one moment and says by its version of which; several may lie milliseconds apart."""
+    """Each board is of one moment, which its version tells; several may lie milliseconds apart."""
 
     def __init__(
         self,
+        *,
         boards: BoardReader,
         stats: StatsHandlers,
         authorizer: ReadAuthorizer,
-        names: ProfileCache,
+        profiles: ProfileCache,
         clock: Callable[[], int],
     ) -> None:
         self._boards = boards
         self._stats = stats
         self._authorizer = authorizer
-        self._names = names
+        self._profiles = profiles
         self._clock = clock
 
     async def ranks(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/ranks`: `{"users":[…], "windows":[…]}`, at most 500 and 20 →
-        `{"namespace", "boards":[…]}`, a board a window in the order asked: as `GET …/boards/{window}?user=…` answers.
+        `{"namespace", "boards":[…]}`, a board for each window, in their order: as `GET …/boards/{window}?user=…`.
 
         O(windows × users × log n). BoardNotFound, Invalid, StoreUnavailable, Recovering.
         """
         check_query(request)
-        await self._authorizer.admit(request.scope, request.path_params["namespace"])
-        asked = await decode_body(request, RanksRequest, bytes_max=USERS_BYTES_MAX)
-        users = check_users(asked)
-        _check_category(asked.category, "$.category")
-
-        async def read(namespace: Namespace) -> dict[str, Any]:
-            view, category = ("users", *users), asked.category
-            windows = {
-                name: self._window(namespace, name, category, f"$.windows[{i}]") for i, name in enumerate(asked.windows)
-            }
-            reads = (self._board(namespace, window, category, view, asked.ranking) for window in windows.values())
-            return {"namespace": namespace.name, "boards": await asyncio.gather(*reads)}
-
         name = request.path_params["namespace"]
-        return answer(request, await self._authorizer.read(request.scope, name, read))
+        await self._authorizer.check(request.scope, name)
+        body = await decode_body(request, RanksRequest, bytes_max=USERS_BYTES_MAX)
+        view = Users(tuple(check_users(body.users)))
+        _check_category(body.category)
+        async for admission in self._authorizer.admissions(request.scope, name):
+            boards = {
+                window: self._find(admission.namespace, window, body.category, f"$.windows[{i}]")
+                for i, window in enumerate(body.windows)
+            }
+            reads = (self._board_body(board, view, body.ranking) for board in boards.values())
+            ranks = {"namespace": name, "boards": await asyncio.gather(*reads)}
+        return answer(request, ranks)
 
     async def boards(self, request: Request) -> Response:
         """`POST /v1/boards`: `{"boards":[{"namespace", "window", "category", "offset", "limit", "ranking"} …]}`, at
-        most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}` answers, or what was asked for
-        and its `error`. Who may read none of them is answered, too."""
+        most 100 → `{"boards":[…]}` in their order: each as `GET …/boards/{window}` answers, or its request's names and
+        its `error`. A caller who may read none of them gets an answer, too."""
         check_query(request)
         await self._authorizer.check_key(request.scope)
-        asked = await decode_body(request, BoardsRequest, bytes_max=USERS_BYTES_MAX)
-
-        async def read(namespace: Namespace, one: BoardRequest) -> dict[str, Any]:
-            window, view = self._window(namespace, one.window, one.category), ("page", one.offset, one.limit)
-            return await self._board(namespace, window, one.category, view, one.ranking)
-
-        return answer(request, {"boards": await self._each(request, asked.boards, read)})
+        body = await decode_body(request, BoardsRequest, bytes_max=USERS_BYTES_MAX)
+        answers = await asyncio.gather(*(self._board_or_error(request, one) for one in body.boards))
+        return answer(request, {"boards": answers})
 
     async def stats(self, request: Request) -> Response:
         """`POST /v1/stats`: `{"boards":[{"namespace", "window", "category", "min_score", "max_score", "exclusive"}
-        …]}`, at most 100 → `{"boards":[…]}` in the order asked: each as `GET …/boards/{window}/stats` answers, or what
-        was asked for and its `error`."""
+        …]}`, at most 100 → `{"boards":[…]}` in their order: each as `GET …/boards/{window}/stats` answers, or its
+        request's names and its `error`."""
         check_query(request)
         await self._authorizer.check_key(request.scope)
-        asked = await decode_body(request, BulkStatsRequest, bytes_max=USERS_BYTES_MAX)
+        body = await decode_body(request, BulkStatsRequest, bytes_max=USERS_BYTES_MAX)
+        answers = await asyncio.gather(*(self._stats_or_error(request, one) for one in body.boards))
+        return answer(request, {"boards": answers})
 
-        async def read(namespace: Namespace, one: StatsRequest) -> dict[str, Any]:
-            window = self._window(namespace, one.window, one.category)
-            return await self._stats.of(namespace, window, one.category, one.query(), 0)
+    async def _board_or_error(self, request: Request, one: BoardRequest) -> dict[str, Any]:
+        """One board by its own rights."""
+        try:
+            async for admission in self._authorizer.admissions(request.scope, one.namespace):
+                _check_category(one.category)
+                board = self._find(admission.namespace, one.window, one.category)
+                body = await self._board_body(board, Page(one.offset, one.limit), one.ranking)
+        except Problem as problem:
+            return _error_body(one, problem)
+        return body
 
-        return answer(request, {"boards": await self._each(request, asked.boards, read)})
+    async def _stats_or_error(self, request: Request, one: StatsRequest) -> dict[str, Any]:
+        """One board's statistics by its own rights."""
+        try:
+            async for admission in self._authorizer.admissions(request.scope, one.namespace):
+                _check_category(one.category)
+                board = self._find(admission.namespace, one.window, one.category)
+                body = await self._stats.read(board, one.query(), 0)
+        except Problem as problem:
+            return _error_body(one, problem)
+        return body
 
-    async def _each(
-        self,
-        request: Request,
-        asked: Sequence[OneRequest],
-        read: Callable[[Namespace, OneRequest], Awaitable[dict[str, Any]]],
-    ) -> list[dict[str, Any]]:
-        """Every one by its own rights, and refused on its own."""
+    def _find(self, namespace: Namespace, window_name: str, category: str | None, field: str = "$.window") -> BoardRef:
+        """The board that a body names. BoardNotFound, Invalid."""
+        return find_board(namespace, window_name, category, self._clock(), (field, "$.category"))
 
-        async def told(one: OneRequest) -> dict[str, Any]:
-            async def of(namespace: Namespace) -> dict[str, Any]:
-                _check_category(one.category, "$.category")
-                return await read(namespace, one)
-
-            try:
-                return await self._authorizer.read(request.scope, one.namespace, of)
-            except Problem as problem:
-                error = {**problem.body(), "retryable": problem.retryable}
-                if error.get("field", "").startswith("?"):
-                    error["field"] = f"$.{error['field'][1:]}"  # what is a query elsewhere stands in the body here
-                return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
-
-        return await asyncio.gather(*map(told, asked))
-
-    def _window(self, namespace: Namespace, name: str, category: str | None, field: str = "$.window") -> Window:
-        """As the body names it. BoardNotFound, Invalid."""
-        return window_in(namespace, name, category, self._clock(), (field, "$.category"))
-
-    async def _board(
-        self,
-        namespace: Namespace,
-        window: Window,
-        category: str | None,
-        view: tuple[str | int, ...],
-        ranking: str | None,
-    ) -> dict[str, Any]:
-        board = await self._boards.read(namespace, board_name(window, category), view, ranking)
-        names = await self._names.shown(namespace, [place.user for place in board.places])
-        missing = None
-        if view[0] == "users":
-            found = {place.user for place in board.places}
-            missing = [str(user) for user in view[1:] if user not in found]
-        return {**board_body(namespace, window, board, names, missing), "category": category}
+    async def _board_body(self, board: BoardRef, view: BoardView, ranking: str | None) -> dict[str, Any]:
+        page = await self._boards.read(board.namespace, board.name, view, ranking)
+        names = await self._profiles.shown(board.namespace, [row.user for row in page.rows])
+        return board_body(board, view, page, names)
 
 
-def _check_category(category: str | None, field: str) -> None:
+def _error_body(one: BoardRequest | StatsRequest, problem: Problem) -> dict[str, Any]:
+    """What a failed request of one board is answered."""
+    error = {**problem.body(), "retryable": problem.retryable}
+    if error.get("field", "").startswith("?"):
+        error["field"] = f"$.{error['field'][1:]}"  # A parameter elsewhere is a field of the body here.
+    return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
+
+
+def _check_category(category: str | None) -> None:
     if category is not None:
-        check_label(category, field)
+        check_label(category, "$.category")

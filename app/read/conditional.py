@@ -1,4 +1,4 @@
-"""How a client keeps an answer: ETag, If-None-Match and Cache-Control."""
+"""Answers that clients may cache: ETag, If-None-Match and Cache-Control."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from ..http.bodies import encode, header, send_whole
 from ..model.namespace import Namespace
 
 _OF_ARCHIVES = "a"
-#: Seconds for which a client or a proxy may take a costly answer as fresh, and then for how many it may show the old
-#: one while it asks again.
-_ALIKE_S, _STALE_S = 5, 30
+#: Seconds for which a client or a proxy may use a costly answer without asking, and further seconds for which it may
+#: show the old answer while it asks again.
+_FRESH_S, _STALE_S = 5, 30
 
 
 class RenderedAnswer(NamedTuple):
-    """An answer as it leaves: its body, in the client's format, and its head. fields: the header fields in one piece,
-    of an answer that may be given again."""
+    """An answer as it is sent: its body in the client's format, and its head. fields: the header fields as one text, of
+    an answer that is cached."""
 
     body: bytes
     headers: list[tuple[bytes, bytes]]
@@ -29,7 +29,7 @@ class RenderedAnswer(NamedTuple):
 
 
 class RenderedResponse(Response):
-    """A response whose head is made already: making one is a twentieth of a board's answer."""
+    """A response with a head that exists already: to make one costs a twentieth of a board's answer."""
 
     def __init__(self, render: RenderedAnswer) -> None:
         self.status_code = render.status
@@ -47,34 +47,34 @@ class RenderedResponse(Response):
 
 
 def digest(data: bytes) -> str:
-    """A short name for bytes."""
+    """A short text that stands for bytes."""
     return urlsafe_b64encode(blake2b(data, digest_size=12).digest()).decode()
 
 
 def tag_of(question: str, epoch: int, version: int, is_archived: bool) -> str:
-    """The ETag of what a question is answered at a board's version; an archive's tells that it is one."""
+    """The ETag of the answer to a question at a board's version. question: its digest. An archive's tag differs."""
     return f'"{epoch}-{version}-{question}{_OF_ARCHIVES if is_archived else ""}"'
 
 
-def matches(wanted: str, tag: str) -> bool:
-    """Whether an If-None-Match holds a tag. `*` holds none: what is there is not known before it is read."""
-    return any(held.strip().removeprefix("W/") == tag for held in wanted.split(","))
+def matches(if_none_match: str, tag: str) -> bool:
+    """Whether an If-None-Match names a tag. `*` names none: the board is not known before it is read."""
+    return any(one.strip().removeprefix("W/") == tag for one in if_none_match.split(","))
 
 
 def _head(namespace: Namespace | None, tag: str, is_heavy: bool) -> list[tuple[bytes, bytes]]:
     who = "public" if namespace is not None and namespace.is_public and namespace.rules.mode != "shadow" else "private"
-    how = f"max-age={_ALIKE_S}, stale-while-revalidate={_STALE_S}" if is_heavy else "no-cache"
+    how = f"max-age={_FRESH_S}, stale-while-revalidate={_STALE_S}" if is_heavy else "no-cache"
     return [(b"etag", tag.encode()), (b"cache-control", f"{who}, {how}".encode()), (b"vary", b"Accept")]
 
 
 def render(namespace: Namespace | None, tag: str, is_heavy: bool, body: bytes, media: str) -> RenderedAnswer:
-    """An answer with its tag. is_heavy: it costs much to make, and a cache may give it for some seconds unasked."""
+    """An answer with its tag. is_heavy: it is costly to make, and caches may use it for some seconds without asking."""
     head = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode()), *_head(namespace, tag, is_heavy)]
     return RenderedAnswer(body, head, fields=b"".join([b"%b: %b\r\n" % field for field in head]))
 
 
 def not_modified(namespace: Namespace | None, tag: str, is_heavy: bool) -> RenderedAnswer:
-    """304: the client holds it already."""
+    """304: the client has the answer already."""
     return RenderedAnswer(b"", _head(namespace, tag, is_heavy), 304)
 
 
@@ -85,13 +85,13 @@ def answer_with_etag(
     is_heavy: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A response whose tag is the body's own digest, for what no version tells; 304 where the client holds it. headers:
-    more of them, with either."""
+    """A response whose tag is the digest of its body, for what has no version; 304 where the client has it. headers:
+    further ones."""
     data, media = encode(request.scope, body)
     tag = f'"{digest(data)}"'
     if matches(header(request.scope, b"if-none-match"), tag):
-        found = not_modified(namespace, tag, is_heavy)
+        rendered = not_modified(namespace, tag, is_heavy)
     else:
-        found = render(namespace, tag, is_heavy, data, media)
+        rendered = render(namespace, tag, is_heavy, data, media)
     more = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    return RenderedResponse(found._replace(headers=[*found.headers, *more], fields=b"") if more else found)
+    return RenderedResponse(rendered._replace(headers=[*rendered.headers, *more], fields=b"") if more else rendered)

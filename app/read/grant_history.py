@@ -1,4 +1,4 @@
-"""History out of the ledger."""
+"""GET grants: one with its revisions, a user's, and those that make a score."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
+from ..http.bodies import answer, check_query, query_int
 from ..model.entry_kinds import CORRECTION, GRANT, QUARANTINE_VERB
 from ..model.entry_names import entry_id
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
@@ -16,16 +19,22 @@ from ..model.meta import read_meta
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import parse_moment
 from ..model.namespace import COUNTED, Namespace
+from ..model.text import ID_BYTES_MAX, check_text
 from ..model.visibility import visible_name
 from ..model.windows import Window
 from ..store import fields, keys
+from ..store.boards import user_exists_call
 from ..store.log import counted_at, lag_behind
 from ..store.read_batcher import ReadBatcher
+from .authorizer import ReadAuthorizer
+from .board_ref import find_window
 
+#: Grants of a page; a client turns the page for more.
+LIMIT_MAX = 1_000
 #: Seconds that a read waits for a fresh grant to reach the ledger; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
-#: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them it tells what it
-#: lacks. Counting follows the rows within half a second, later where much comes.
+#: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them its `lag_seq` says
+#: what is lacking. Counting follows the rows within half a second, later under load.
 COUNTED_S_MAX = 1.0
 
 PageKey = tuple[datetime, int]  # of a grant among a user's: granted_at and seq
@@ -33,78 +42,54 @@ _FIRST: PageKey = (LATEST, 0)  # before which all lie
 
 
 class GrantHistory:
-    """Grants as the ledger holds them. What comes from it carries lag_seq, the entries it lacks."""
+    """Grants as the ledger has them. `lag_seq`: entries that it lacks.
 
-    def __init__(self, postgres: Postgres, batcher: ReadBatcher, clock: Callable[[], int]) -> None:
+    A grant tells more than a board: its `meta`, who acted and why; of hidden users and in quarantine, too. Each read
+    needs a key with the scope `read`, in a public namespace too.
+    """
+
+    def __init__(
+        self,
+        *,
+        postgres: Postgres,
+        batcher: ReadBatcher,
+        authorizer: ReadAuthorizer,
+        clock: Callable[[], int],
+    ) -> None:
         self._postgres = postgres
         self._batcher = batcher
+        self._authorizer = authorizer
         self._clock = clock
 
-    async def of_user(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
-        """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
-        since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
-        before = min(_parse_cursor(query.get("cursor")), (until, 0))
-        offset = await self._postgres.fetch_one("get_offset", namespace.partition)
-        rows = await self._postgres.fetch("get_grant_history", namespace.id, user, since, *before, limit + 1)
-        if not rows and not await self._is_known(namespace, user):
-            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-        more, rows = len(rows) > limit, rows[:limit]
-        return {
-            "grants": [grant_body(namespace, row) for row in rows],
-            "next_cursor": _cursor(rows[-1]) if more else None,
-            "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
-        }
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/grants/{grant_id}`."""
+        check_query(request)
+        grant_id = _path_id(request, "grant_id")
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
+            body = await self.read_grant(admission.namespace, grant_id)
+        return answer(request, body)
 
-    async def explain(
-        self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
-    ) -> dict[str, Any]:
-        """The live grants that a score is made of, newest first, and the score that they come to: of the best and of
-        the latest the one that counts (or those that equal it). Both are of one seq, that up to which the ledger is
-        counted by time; the user's last change is waited for, and lag_seq is what it lacks all the same. UserNotFound;
-        O(log n + limit + days with grants in the window)."""
-        before = _parse_cursor(query.get("cursor"))
-        await self._wait_until_counted(namespace, user)
-        async with self._postgres.snapshot() as fetch:
-            (offset,) = await fetch("get_counted_offset", namespace.partition)
-            units, rows = await _explain(fetch, namespace, user, window, before, limit + 1)
-        lag = await lag_behind(self._batcher, namespace.partition, offset)
-        if units is None and not await self._is_known(namespace, user):
-            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-        more, rows = len(rows) > limit, rows[:limit]
-        return {
-            "namespace": namespace.name,
-            "user_id": user,
-            "window": window.name,
-            "score": None if units is None else namespace.number(units),
-            "grants": [grant_body(namespace, row) for row in rows],
-            "next_cursor": _cursor(rows[-1]) if more else None,
-            "lag_seq": lag,
-        }
+    async def of_user(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}/grants`."""
+        check_query(request, "since", "until", "cursor", "limit")
+        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        user = _path_id(request, "user")
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
+            body = await self._page(admission.namespace, user, request.query_params, limit)
+        return answer(request, body)
 
-    async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
-        """Waits for what Redis has counted of a user by now, at most COUNTED_S_MAX."""
-        balances = keys.balances(namespace.partition, namespace.id) + user
-        last, pauses = int(await self._batcher.call(("HGET", balances, fields.SEQ)) or 0), Pauses(COUNTED_S_MAX)
-        while True:
-            offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
-            if (offset is not None and offset["seq"] >= last) or pauses.are_over:
-                return
-            await pauses.next()
+    async def explain(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/users/{user}/explain`: why a score is what it is."""
+        check_query(request, "window", "cursor", "limit")
+        limit = query_int(request, "limit", LIMIT_MAX, 1, LIMIT_MAX)
+        user, query = _path_id(request, "user"), request.query_params
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
+            window = find_window(admission.namespace, query.get("window", "all"), self._clock(), "?window")
+            body = await self._explanation(admission.namespace, user, window, query, limit)
+        return answer(request, body)
 
-    async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
-        """Whether what counted at a place was taken off the boards, because it could not be recorded. StoreUnavailable
-        where nobody has decided about it."""
-        letter = await self._postgres.fetch_one("get_dead_letter", p, *place)
-        if letter is not None and letter["healed_seq"] is None:
-            raise not_recorded()
-        return letter is not None
-
-    async def _is_known(self, namespace: Namespace, user: str) -> bool:
-        balances = keys.balances(namespace.partition, namespace.id) + user
-        return bool(await self._batcher.call(("EXISTS", balances)))
-
-    async def grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
-        """One grant with its revisions. What is fresh and not in the ledger yet is waited for. GrantNotFound,
+    async def read_grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
+        """One grant with its revisions. It waits for a fresh grant to reach the ledger. GrantNotFound,
         StoreUnavailable."""
         pauses = Pauses(WAIT_S_MAX)
         while True:
@@ -116,17 +101,79 @@ class GrantHistory:
             if place is None or (is_late and await self._is_dropped(namespace.partition, place)):
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
-                revisions = [_revision(namespace, row) for row in rows]
+                revisions = [_revision_body(namespace, row) for row in rows]
                 return {**grant_body(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
             if is_late:
                 raise StoreUnavailable("the grant is not in the ledger yet")
             await pauses.next()
 
+    async def _page(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+        """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
+        since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
+        before = min(_parse_cursor(query.get("cursor")), (until, 0))
+        offset = await self._postgres.fetch_one("get_offset", namespace.partition)
+        rows = await self._postgres.fetch("get_grant_history", namespace.id, user, since, *before, limit + 1)
+        if not rows and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        has_more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "grants": [grant_body(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if has_more else None,
+            "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
+        }
+
+    async def _explanation(
+        self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
+    ) -> dict[str, Any]:
+        """The live grants that make a user's score, newest first, and the score. Where one grant decides, only that one
+        and its equals. Both are of one seq: the one up to which the ledger is counted by time. It waits for the user's
+        last change, and lag_seq is what is still lacking. UserNotFound; O(log n + limit + days with grants in the
+        window)."""
+        before = _parse_cursor(query.get("cursor"))
+        await self._wait_until_counted(namespace, user)
+        async with self._postgres.snapshot() as fetch:
+            (offset,) = await fetch("get_counted_offset", namespace.partition)
+            units, rows = await _explain(fetch, namespace, user, window, before, limit + 1)
+        lag = await lag_behind(self._batcher, namespace.partition, offset)
+        if units is None and not await self._is_known(namespace, user):
+            raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
+        has_more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "namespace": namespace.name,
+            "user_id": user,
+            "window": window.name,
+            "score": None if units is None else namespace.number(units),
+            "grants": [grant_body(namespace, row) for row in rows],
+            "next_cursor": _cursor(rows[-1]) if has_more else None,
+            "lag_seq": lag,
+        }
+
+    async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
+        """Waits until the ledger is counted up to the user's last change, at most COUNTED_S_MAX."""
+        balances = keys.balances(namespace.partition, namespace.id) + user
+        last, pauses = int(await self._batcher.call(("HGET", balances, fields.SEQ)) or 0), Pauses(COUNTED_S_MAX)
+        while True:
+            offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
+            if (offset is not None and offset["seq"] >= last) or pauses.are_over:
+                return
+            await pauses.next()
+
+    async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
+        """Whether the entry at a place in the log could not be recorded and was taken off the boards. StoreUnavailable
+        while nobody has decided about it."""
+        letter = await self._postgres.fetch_one("get_dead_letter", p, *place)
+        if letter is not None and letter["healed_seq"] is None:
+            raise not_recorded()
+        return letter is not None
+
+    async def _is_known(self, namespace: Namespace, user: str) -> bool:
+        return bool(await self._batcher.call(user_exists_call(namespace, user)))
+
 
 async def _explain(
     fetch: Fetch, namespace: Namespace, user: str, window: Window, before: PageKey, limit: int
 ) -> tuple[int | None, list[asyncpg.Record]]:
-    """A score, in scaled units, and the grants behind a place that it is made of; None where there are none at all."""
+    """A score in scaled units, and those of its grants that come behind a place; None without any grant."""
     how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
     at = namespace.id, user, namespace.partition, window.name
     if how in ("highest", "lowest"):
@@ -148,7 +195,7 @@ def _place(row: asyncpg.Record) -> PageKey:
 
 
 def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
-    """A grant as the lists of grants tell it."""
+    """A grant as a list of grants shows it."""
     return {
         "grant_id": row["grant_id"],
         "user_id": visible_name(row["user"]),
@@ -169,14 +216,21 @@ def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-def _revision(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
-    """One of a grant's revisions: the grant as it was from then on, and what was done, why and by whose key."""
-    told = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
-    return {**grant_body(namespace, row), **told}
+def _revision_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
+    """One revision: the grant as it was from then on, and what was done, why, and by which key."""
+    change = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
+    return {**grant_body(namespace, row), **change}
+
+
+def _path_id(request: Request, name: str) -> str:
+    """An id in the path. Invalid for one that no client could have written."""
+    value: str = request.path_params[name]
+    check_text(value, f"{{{name}}}", ID_BYTES_MAX)
+    return value
 
 
 def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
-    """A time in a query. Invalid, naming it."""
+    """A moment in a query; None where it is absent. Invalid, naming it."""
     text = query.get(name)
     if text is None:
         return None
@@ -189,7 +243,7 @@ def _cursor(row: asyncpg.Record) -> str:
 
 
 def _parse_cursor(text: str | None) -> PageKey:
-    """Where a page ended: what comes next lies before it. Invalid."""
+    """The end of a page: the next one begins before it. Invalid."""
     if text is None:
         return _FIRST
     try:

@@ -1,7 +1,6 @@
-"""GET grants of a namespace: those in quarantine about which nothing was decided, and those of one source."""
+"""GET grants of a namespace: those that wait in quarantine, and those of one source."""
 
 import base64
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +8,6 @@ from starlette.responses import Response
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
 from ..model.errors import Invalid
-from ..model.namespace import Namespace
 from ..model.text import check_label
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
@@ -32,8 +30,8 @@ class GrantLists:
         """`GET /v1/namespaces/{ns}/grants?state=quarantined&source=&source_id=&cursor&limit`: `{"grants":[…],
         "next_cursor", "lag_seq"}`, each grant as it is now.
 
-        With `state` those that wait for a decision, with `source` and `source_id` those that have both. In the order in
-        which the entries were recorded that made them so. Invalid, Unauthorized, Forbidden, NamespaceNotFound,
+        `state`: grants that wait for a decision; `source` and `source_id`: grants that have both. In the order of the
+        entries that put them there. Invalid, Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable. O(log n + limit), and O(corrections) of a source's grants.
         """
         check_query(request, "state", "source", "source_id", "cursor", "limit")
@@ -49,18 +47,16 @@ class GrantLists:
         if state is not None and source is not None:
             name = "get_quarantined_grants_of_source"
 
-        async def read(namespace: Namespace) -> dict[str, Any]:
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "write"):
+            namespace = admission.namespace
             offset = await self._postgres.fetch_one("get_offset", namespace.partition)
             rows = await self._postgres.fetch(name, namespace.id, after, limit + 1, *(source or ()))
-            return {
+            body = {
                 "grants": [grant_body(namespace, row) for row in rows[:limit]],
                 "next_cursor": _cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None,
                 "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
             }
-
-        return answer(
-            request, await self._authorizer.read_as_writer(request.scope, request.path_params["namespace"], read)
-        )
+        return answer(request, body)
 
 
 def _source_of(source: str | None, source_id: str | None) -> tuple[str, str] | None:
@@ -81,7 +77,7 @@ def _cursor(seq: int) -> str:
 
 
 def _parse_cursor(text: str | None) -> int:
-    """The seq behind which it goes on. Invalid."""
+    """The seq behind which the next page begins. Invalid."""
     if text is None:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""Answers about boards: kept by the version that they were given at, and not given twice to whoever holds them."""
+"""Cached answers about boards, by the version of the board. A client that has the answer gets 304."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from ..store.profile_cache import NO_PROFILE, DisplayProfile, ProfileCache, Prof
 from ..store.read_batcher import ReadBatcher
 from .conditional import RenderedAnswer, digest, matches, not_modified, render, tag_of
 
-#: Bytes of memory for answers that clients with a key asked for, and as much for those asked for without one.
+#: Bytes of memory for answers to requests with a key, and as many for answers to requests without one.
 BYTES_MAX = 16 * 1024 * 1024
-#: Bytes of memory that an answer takes beside its body and its users: its head, its key, its place (measured).
+#: Bytes of memory that an answer takes besides its body and its users: its head and its key (measured).
 _ANSWER_BYTES = 2_000
 #: Bytes of memory of each user whose name an answer shows (measured, for an id of the longest).
 _USER_BYTES = 240
 
 
 class CachedQuery(NamedTuple):
-    """What is asked of a board. parts: what makes its answer another one at the same version of the board and of the
-    rules."""
+    """A question to a board. parts: what distinguishes its answer from others at the same version of the board and of
+    the rules."""
 
     board: str
     parts: tuple[Any, ...]
@@ -34,171 +34,177 @@ class CachedQuery(NamedTuple):
 
 
 class CacheMiss(NamedTuple):
-    """A question without an answer here: what Redis replied to it, at which version, and the changes of names up to
-    which those that are read from here on are known. wanted: the client's If-None-Match."""
+    """A question whose answer is not cached: the reply of Redis, and the version that it has. if_none_match: the
+    client's. profiles_version: names that are read from now on include all changes up to it."""
 
     namespace: Namespace
     key: tuple[Any, ...]
-    wanted: str
+    if_none_match: str
     reply: Any
     epoch: int
     version: int
     is_heavy: bool
-    names_version: ProfilesVersion
+    profiles_version: ProfilesVersion
 
 
 @dataclass(slots=True)
 class CachedResponse:
-    """A kept answer: the version it was given at, the users whose names it shows, and the changes of names up to which
-    these are known to be as shown."""
+    """An answer and the version of its board. users: whose names it shows; names: a digest of them, which is
+    right up to `profiles_version`."""
 
-    kept: RenderedAnswer
+    rendered: RenderedAnswer
     tag: str
     epoch: int
     version: int
     is_heavy: bool
     users: tuple[str, ...]
     names: str
-    names_version: ProfilesVersion
+    profiles_version: ProfilesVersion
 
     @property
     def bytes(self) -> int:
         """About how much memory it takes."""
-        return _ANSWER_BYTES + len(self.kept.body) + _USER_BYTES * len(self.users)
+        return _ANSWER_BYTES + len(self.rendered.body) + _USER_BYTES * len(self.users)
 
 
 class ResponseShelf:
-    """Answers in at most `bytes_max`; the one that was asked for least recently goes first. One for each question."""
+    """Answers, one for each question, in at most `bytes_max`. The one that was used least recently is dropped first."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._held: OrderedDict[tuple[Any, ...], CachedResponse] = OrderedDict()
+        self._responses: OrderedDict[tuple[Any, ...], CachedResponse] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._responses)
 
     def get(self, key: tuple[Any, ...]) -> CachedResponse | None:
         """The answer to a question, whatever its version. O(1)."""
-        found = self._held.get(key)
-        if found is not None:
-            self._held.move_to_end(key)
-        return found
+        response = self._responses.get(key)
+        if response is not None:
+            self._responses.move_to_end(key)
+        return response
 
-    def put(self, key: tuple[Any, ...], answer: CachedResponse) -> None:
-        """Keeps the newest answer to a question. O(1), and of what has to go for it."""
+    def put(self, key: tuple[Any, ...], response: CachedResponse) -> None:
+        """Keeps the newest answer to a question. O(1) and O(answers that it pushes out)."""
         self.drop(key)
-        self._held[key] = answer
-        self._bytes += answer.bytes
+        self._responses[key] = response
+        self._bytes += response.bytes
         while self._bytes > self._bytes_max:
-            _, gone = self._held.popitem(last=False)
-            self._bytes -= gone.bytes
+            _, oldest = self._responses.popitem(last=False)
+            self._bytes -= oldest.bytes
 
     def drop(self, key: tuple[Any, ...]) -> None:
         """Forgets the answer to a question."""
-        gone = self._held.pop(key, None)
-        if gone is not None:
-            self._bytes -= gone.bytes
+        response = self._responses.pop(key, None)
+        if response is not None:
+            self._bytes -= response.bytes
 
 
 class ResponseCache:
-    """This process's answers. Those asked for without a key push out none of those asked for with one."""
+    """This process's answers. Those for requests without a key never push out those for requests with one."""
 
-    def __init__(self, batcher: ReadBatcher, names: ProfileCache) -> None:
+    def __init__(self, batcher: ReadBatcher, profiles: ProfileCache) -> None:
         self._batcher = batcher
-        self._names = names
+        self._profiles = profiles
         self._shelves = ResponseShelf(BYTES_MAX), ResponseShelf(BYTES_MAX)
 
-    async def look(self, scope: Scope, namespace: Namespace, question: CachedQuery) -> RenderedAnswer | CacheMiss:
-        """The answer at the version that the board has now; 304 where the client holds it, by the version alone if this
-        process does, too. Lacking: it is to be made of the reply, and handed to `keep`."""
-        key = (namespace.id, namespace.version, wants_msgpack(scope), question.board, question.parts)
-        wanted = header(scope, b"if-none-match")
-        if wanted and await self._is_unchanged(namespace, question.board, key, wanted):
-            held = self._find(key)
-            assert held is not None
-            return not_modified(namespace, held.tag, held.is_heavy)
-        reply = await self._batcher.call(question.call)
+    async def look(self, scope: Scope, namespace: Namespace, query: CachedQuery) -> RenderedAnswer | CacheMiss:
+        """The answer at the board's current version; 304 where the client has it. If the client and this process have
+        the same answer, Redis is asked for the version only. CacheMiss: make the answer from its reply and hand it to
+        `keep`."""
+        key = (namespace.id, namespace.version, wants_msgpack(scope), query.board, query.parts)
+        if_none_match = header(scope, b"if-none-match")
+        if if_none_match:
+            unchanged = await self._unchanged(namespace, query.board, key, if_none_match)
+            if unchanged is not None:
+                return not_modified(namespace, unchanged.tag, unchanged.is_heavy)
+        reply = await self._batcher.call(query.call)
         epoch, version = version_of(reply)
         is_heavy = is_archived(reply)
-        held = self._find(key)
-        is_same = held is not None and held.version == version and held.epoch == epoch and held.is_heavy == is_heavy
-        if held is None or not is_same or not await self._shows_names_of_now(namespace, held):
-            # Names read from here on hold these changes at least.
-            names_version = await self._names.version_in(namespace)
-            return CacheMiss(namespace, key, wanted, reply, epoch, version, is_heavy, names_version)
-        return _respond(wanted, namespace, held)
+        cached = self._find(key)
+        if (
+            cached is None
+            or (cached.epoch, cached.version, cached.is_heavy) != (epoch, version, is_heavy)
+            or not await self._has_current_names(namespace, cached)
+        ):
+            # Names that are read from here on include these changes at least.
+            profiles_version = await self._profiles.version_in(namespace)
+            return CacheMiss(namespace, key, if_none_match, reply, epoch, version, is_heavy, profiles_version)
+        return _respond(if_none_match, namespace, cached)
 
-    def keep(self, scope: Scope, lacking: CacheMiss, body: Mapping[str, Any]) -> RenderedAnswer:
-        """Keeps what was lacking and answers it; 304 where the client holds it."""
-        namespace, key = lacking.namespace, lacking.key
+    def keep(self, scope: Scope, miss: CacheMiss, body: Mapping[str, Any]) -> RenderedAnswer:
+        """Renders and caches the answer to a miss; 304 where the client has it."""
+        namespace, key = miss.namespace, miss.key
         names = _names_in(body)
-        shown = _digest_of(names)
-        tag = tag_of(digest(repr((key, shown)).encode()), lacking.epoch, lacking.version, lacking.is_heavy)
+        names_digest = _digest_of(names)
+        tag = tag_of(digest(repr((key, names_digest)).encode()), miss.epoch, miss.version, miss.is_heavy)
         data, media = encode(scope, body)
-        held = CachedResponse(
-            render(namespace, tag, lacking.is_heavy, data, media),
-            tag,
-            lacking.epoch,
-            lacking.version,
-            lacking.is_heavy,
-            tuple(names),
-            shown,
-            lacking.names_version,
+        response = CachedResponse(
+            rendered=render(namespace, tag, miss.is_heavy, data, media),
+            tag=tag,
+            epoch=miss.epoch,
+            version=miss.version,
+            is_heavy=miss.is_heavy,
+            users=tuple(names),
+            names=names_digest,
+            profiles_version=miss.profiles_version,
         )
-        self._keep(key, held)
-        return _respond(lacking.wanted, namespace, held)
+        self._put(key, response)
+        return _respond(miss.if_none_match, namespace, response)
 
-    async def _is_unchanged(self, namespace: Namespace, board: str, key: tuple[Any, ...], wanted: str) -> bool:
-        """Whether the client holds the answer that this process holds, at the board's version. O(1): no row is read."""
-        held = self._find(key)
-        if held is None or not matches(wanted, held.tag):
-            return False
+    async def _unchanged(
+        self, namespace: Namespace, board: str, key: tuple[Any, ...], if_none_match: str
+    ) -> CachedResponse | None:
+        """The cached answer, if the client has it and the board is still at its version. O(1): no row is read."""
+        cached = self._find(key)
+        if cached is None or not matches(if_none_match, cached.tag):
+            return None
         call = versions_call(namespace.partition, [(namespace.id, board)])
         epoch, (version,) = read_versions(await self._batcher.call(call))
-        if (held.epoch, held.version) != (epoch, version) or not await self._shows_names_of_now(namespace, held):
-            return False
-        return self._find(key) is held
+        if (cached.epoch, cached.version) != (epoch, version) or not await self._has_current_names(namespace, cached):
+            return None
+        return cached if self._find(key) is cached else None
 
-    async def _shows_names_of_now(self, namespace: Namespace, held: CachedResponse) -> bool:
-        """Whether the names in an answer are still those of its users. They are read only where one of theirs may have
-        changed."""
-        now = self._names.known_version(namespace)
-        if now is None:
-            now = await self._names.version_in(namespace)
-        if held.names_version != now:
-            if self._names.has_changed(namespace, held.users, held.names_version):
-                names = await self._names.shown(namespace, held.users)
-                if _digest_of({user: names.get(user, NO_PROFILE) for user in held.users}) != held.names:
+    async def _has_current_names(self, namespace: Namespace, cached: CachedResponse) -> bool:
+        """Whether the users in an answer still have the names that it shows. Names are read only where one of them may
+        have changed."""
+        version = self._profiles.known_version(namespace)
+        if version is None:
+            version = await self._profiles.version_in(namespace)
+        if cached.profiles_version != version:
+            if self._profiles.has_changed(namespace, cached.users, cached.profiles_version):
+                names = await self._profiles.shown(namespace, cached.users)
+                if _digest_of({user: names.get(user, NO_PROFILE) for user in cached.users}) != cached.names:
                     return False
-            held.names_version = now
+            cached.profiles_version = version
         return True
 
     def _find(self, key: tuple[Any, ...]) -> CachedResponse | None:
         return self._shelves[0].get(key) or self._shelves[1].get(key)
 
-    def _keep(self, key: tuple[Any, ...], held: CachedResponse) -> None:
-        """The newest answer takes the place of the one before, on whichever shelf that stood."""
-        mine = is_stranger(CALLER.get())
-        self._shelves[not mine].drop(key)
-        self._shelves[mine].put(key, held)
+    def _put(self, key: tuple[Any, ...], response: CachedResponse) -> None:
+        """Puts an answer on the caller's shelf and takes the older one from the other shelf."""
+        shelf = is_stranger(CALLER.get())
+        self._shelves[not shelf].drop(key)
+        self._shelves[shelf].put(key, response)
 
 
-def _respond(wanted: str, namespace: Namespace, held: CachedResponse) -> RenderedAnswer:
-    """An answer for a client that holds the tags `wanted`."""
-    if wanted and matches(wanted, held.tag):
-        return not_modified(namespace, held.tag, held.is_heavy)
-    return held.kept
+def _respond(if_none_match: str, namespace: Namespace, response: CachedResponse) -> RenderedAnswer:
+    """The answer; 304 for a client that has it."""
+    if if_none_match and matches(if_none_match, response.tag):
+        return not_modified(namespace, response.tag, response.is_heavy)
+    return response.rendered
 
 
 def _names_in(body: Mapping[str, Any]) -> dict[str, DisplayProfile]:
-    """The users whom a body shows, each by the name that it shows."""
+    """The names in a body, by user."""
     if "user_id" in body:
         return {body["user_id"]: DisplayProfile(body["display_name"], body["avatar"])}
     return {entry.user_id: DisplayProfile(entry.display_name, entry.avatar) for entry in body.get("entries", ())}
 
 
 def _digest_of(names: Mapping[str, DisplayProfile]) -> str:
-    """A short name for what users are called; empty while none of them has a name."""
-    told = [(user, name.display_name, name.avatar) for user, name in names.items() if name.display_name or name.avatar]
-    return digest(repr(told).encode()) if told else ""
+    """A digest of users' names; empty where no user has one."""
+    shown = [(user, name.display_name, name.avatar) for user, name in names.items() if name.display_name or name.avatar]
+    return digest(repr(shown).encode()) if shown else ""

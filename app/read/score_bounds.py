@@ -1,4 +1,4 @@
-"""Scores in a path or a query, and the bounds that they make."""
+"""Scores in a path or a query, and bounds of scores."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ..model.errors import AmountRange, AmountScale, Invalid
 from ..model.namespace import Namespace
 from ..model.score import UNITS_MAX, to_units
+from ..model.views import KeyBounds, ScoreBounds
 
 BOUNDS = ("min_score", "max_score", "exclusive")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
@@ -21,9 +22,9 @@ def units_of(namespace: Namespace, text: str, field: str) -> int:
         raise Invalid(problem.detail, field=field) from None
 
 
-def score_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
-    """The lowest and the highest score that are asked for, both included, in scaled units. Scores are whole numbers of
-    those, so an exclusive bound is the inclusive one beside it; where they cross so, none is left. Invalid."""
+def score_bounds(query: Mapping[str, str], namespace: Namespace) -> ScoreBounds:
+    """The bounds of scores in a query. Scores are whole numbers of scaled units: an exclusive bound is the inclusive
+    one beside it. Bounds that cross have no score between them. Invalid."""
     exclusive = _exclusive(query)
     low, high = -UNITS_MAX, UNITS_MAX
     if "min_score" in query:
@@ -32,22 +33,21 @@ def score_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, i
         high = units_of(namespace, query["max_score"], "?max_score")
     if low > high:
         raise Invalid("must not lie above max_score", field="?min_score")
-    return low + ("min" in exclusive), high - ("max" in exclusive)
+    return ScoreBounds(low + ("min" in exclusive), high - ("max" in exclusive))
 
 
-def key_bounds(query: Mapping[str, str], namespace: Namespace) -> tuple[int, int]:
-    """The same as the lowest and the highest key that a board may show. Invalid."""
-    low, high = score_bounds(query, namespace)
-    return (low, high) if namespace.sign > 0 else (-high, -low)
+def key_bounds(query: Mapping[str, str], namespace: Namespace) -> KeyBounds:
+    """The same bounds for the keys of a board. Invalid."""
+    return score_bounds(query, namespace).keys(namespace.sign)
 
 
 def _exclusive(query: Mapping[str, str]) -> list[str]:
     if "exclusive" not in query:
         return []
-    named = query["exclusive"].split(",")
-    for name in named:
+    names = query["exclusive"].split(",")
+    for name in names:
         if name not in ("min", "max"):
             raise Invalid("knows min and max, separated by a comma", field="?exclusive")
         if f"{name}_score" not in query:
             raise Invalid(f"needs {name}_score", field="?exclusive")
-    return named
+    return names

@@ -1,4 +1,4 @@
-"""GET users of a namespace by the beginning of their id or of the name that is shown there."""
+"""GET users of a namespace by the beginning of their id or of the name that its boards show."""
 
 import base64
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.keys import Principal
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
 from ..model.errors import Invalid
@@ -15,11 +14,11 @@ from ..model.profile import fold_name
 from ..model.text import NAME_CHARS_MAX, check_chars
 from .authorizer import ReadAuthorizer
 
-#: Characters of a beginning at least: one alone begins half of all names.
+#: Characters to search for, at least: half of all names begin with one of a few characters.
 Q_CHARS_MIN = 2
 #: Users on a page: as many as a person looks through; a longer list is turned by its cursor.
 LIMIT_MAX = 50
-#: Users that one page looks at: those of other namespaces begin alike, too. Some ms of index look-ups.
+#: Users that one page looks at: users of other namespaces match, too. Some ms of index look-ups.
 LOOKED_AT_MAX = 1_000
 _HIGHEST = "\U0010ffff"  # behind every character, in the order of the bytes too
 
@@ -33,11 +32,11 @@ class UserSearch:
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users?q=&limit&cursor`: `{"users":[{"user_id", "display_name", "avatar"}],
-        "next_cursor"}`, in the order of what was found, by its bytes.
+        "next_cursor"}`, in the order of the ids and names that match, by their bytes.
 
-        The id as it is written, the name that the namespace's boards show whatever its case. Those who have a grant and
-        are shown; for a key with `write` also who is hidden, and who has no grant but a profile of this namespace or is
-        hidden in it, each with `hidden`. A page may be shorter than `limit` though others follow: the cursor tells.
+        An id matches as it is written, a name that the namespace's boards show in upper and lower case. Users with a
+        grant who are not hidden; for a key with `write` all users of whom the namespace has a grant, a profile or a
+        state, each with `hidden`. A page may be shorter than `limit` while others follow: the cursor tells.
         Invalid. O(LOOKED_AT_MAX × log n).
         """
         check_query(request, "q", "limit", "cursor")
@@ -47,12 +46,12 @@ class UserSearch:
         check_chars(q, "?q", NAME_CHARS_MAX)
         after = _parse_cursor(request.query_params.get("cursor"))
 
-        async def read(namespace: Namespace, principal: Principal) -> dict[str, Any]:
-            return await self._found(namespace, q, after, limit, principal.may("write", namespace.name))
+        async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
+            is_writer = admission.principal.may("write", admission.namespace.name)
+            body = await self._page(admission.namespace, q, after, limit, is_writer)
+        return answer(request, body)
 
-        return answer(request, await self._authorizer.read_as(request.scope, request.path_params["namespace"], read))
-
-    async def _found(
+    async def _page(
         self, namespace: Namespace, q: str, after: tuple[str, int], limit: int, is_writer: bool
     ) -> dict[str, Any]:
         name = fold_name(q)
@@ -60,18 +59,18 @@ class UserSearch:
             "search_users",
             *(namespace.id, q, q + _HIGHEST, name, name + _HIGHEST, *after, LOOKED_AT_MAX, limit + 1, is_writer),
         )
-        found = [row for row in rows if row["number"] is not None]
+        users = [row for row in rows if row["number"] is not None]
         cursor = None
-        if len(found) > limit:
-            cursor = _cursor(found[limit - 1]["key"], found[limit - 1]["number"])
+        if len(users) > limit:
+            cursor = _cursor(users[limit - 1]["key"], users[limit - 1]["number"])
         elif rows[0]["looked"] == LOOKED_AT_MAX:
             cursor = _cursor(rows[0]["last_key"], rows[0]["last_number"])
-        users = [
+        bodies = [
             {"user_id": row["name"], "display_name": row["display_name"], "avatar": row["avatar"]}
             | ({"hidden": row["hidden"]} if is_writer else {})
-            for row in found[:limit]
+            for row in users[:limit]
         ]
-        return {"users": users, "next_cursor": cursor}
+        return {"users": bodies, "next_cursor": cursor}
 
 
 def _cursor(key: str, number: int) -> str:
@@ -79,7 +78,7 @@ def _cursor(key: str, number: int) -> str:
 
 
 def _parse_cursor(text: str | None) -> tuple[str, int]:
-    """A key and a number behind which it goes on. Invalid."""
+    """The key and the number behind which the next page begins. Invalid."""
     if text is None:
         return "", 0
     try:

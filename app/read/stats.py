@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..access.guard import may_read, principal_of
-from ..access.keys import Keyring, Principal
-from ..http.bodies import check_query
+from ..access.guard import may_read
+from ..access.keys import Principal
+from ..http.bodies import check_query, query_int
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.stats import (
@@ -23,20 +23,23 @@ from ..model.stats import (
     parse_percentile_list,
     statistics_body,
 )
-from ..model.windows import Window
+from ..model.views import BandEdges
 from ..store.board_reader import BoardReader
 from ..store.namespace_cache import NamespaceCache
-from ..store.stats_reader import ScoreBounds, StatsReader
+from ..store.stats_reader import StatsReader
+from .authorizer import ReadAuthorizer
 from .board_bodies import rfc3339
+from .board_query import category_of
+from .board_ref import BoardRef, find_board
 from .conditional import answer_with_etag
-from .score_bounds import score_bounds
+from .score_bounds import BOUNDS, score_bounds
 
 #: Bins of a histogram: each is a look-up in the board.
 BINS_MAX = 100
-#: Namespaces of one comparison: each is a call to Redis; a client narrows the prefix where there are more.
+#: Namespaces of one comparison: each is a call to Redis; a client with more names a longer prefix.
 NAMESPACES_MAX = 2_000
-#: Reads of statistics while the board, the rules or the rights change under them; the last read is the answer.
-_READS_MAX = 4
+#: Reads of statistics and bands while the board changes between the two; the last ones are answered.
+READS_MAX = 4
 
 
 class StatsHandlers:
@@ -44,50 +47,60 @@ class StatsHandlers:
 
     def __init__(
         self,
+        *,
         reader: StatsReader,
         boards: BoardReader,
         namespace_cache: NamespaceCache,
-        keyring: Keyring,
+        authorizer: ReadAuthorizer,
         clock: Callable[[], int],
     ) -> None:
         self._reader = reader
         self._boards = boards
         self._namespace_cache = namespace_cache
-        self._keyring = keyring
+        self._authorizer = authorizer
         self._clock = clock
 
-    async def of(
-        self, namespace: Namespace, window: Window, category: str | None, query: Mapping[str, str], bins: int
-    ) -> dict[str, Any]:
-        """One board's answer, of the scores within the query's bounds; bins: 0 for no histogram. Its bands are those of
-        the whole board, at the same version unless that keeps changing. Invalid."""
-        board = window.name if category is None else f"{window.name}:{category}"
-        bounds = ScoreBounds(*score_bounds(query, namespace))
-        percents = parse_percentile_list(query.get("percentiles"), query.get("interpolate"))
-        for _ in range(_READS_MAX):
-            found, (version, bands) = await asyncio.gather(
-                self._reader.read(namespace, board, bounds, bins, percents), self._bands(namespace, board)
-            )
-            if version in (None, found.version):
-                break
-        body = stats_body(namespace, window, category, found, percents) | {"bands": bands}
-        return body | {"histogram": _histogram(namespace, found)} if bins else body
+    async def get(self, request: Request) -> Response:
+        """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
+        check_query(request, "category", *BOUNDS, "histogram", "percentiles", "interpolate")
+        query, params = request.query_params, request.path_params
+        category, bins = category_of(query), query_int(request, "histogram", 0, 1, BINS_MAX)
+        async for admission in self._authorizer.admissions(request.scope, params["namespace"]):
+            board = find_board(admission.namespace, params["window"], category, self._clock())
+            response = answer_with_etag(request, board.namespace, await self.read(board, query, bins))
+        return response
 
-    async def _bands(self, namespace: Namespace, board: str) -> tuple[int | None, list[dict[str, Any]]]:
-        """A board's version and bands; none where the rules name none. O(bands × log n)."""
+    async def read(self, board: BoardRef, query: Mapping[str, str], bins: int) -> dict[str, Any]:
+        """The statistics of a board, of the scores within the query's bounds, with the bands of the whole board: at one
+        version, unless that keeps changing. bins: of a histogram, 0 for none. Invalid."""
+        bounds = score_bounds(query, board.namespace)
+        percents = parse_percentile_list(query.get("percentiles"), query.get("interpolate"))
+        for _ in range(READS_MAX):
+            statistics, (version, bands) = await asyncio.gather(
+                self._reader.read(board.namespace, board.name, bounds, bins, percents), self._bands(board)
+            )
+            if version in (None, statistics.version):
+                break
+        body = stats_body(board, statistics, percents) | {"bands": bands}
+        return body | {"histogram": _histogram(board.namespace, statistics)} if bins else body
+
+    async def _bands(self, board: BoardRef) -> tuple[int | None, list[dict[str, Any]]]:
+        """A board's version and its bands; None and no bands where the rules have none. O(bands × log n)."""
+        namespace = board.namespace
         bands = namespace.rules.bands
         if not bands:
             return None, []
-        held = await self._boards.read(namespace, board, ["bands", *(band.up_to for band in bands)], "competition")
-        edges = [Edge(place.position, place.rank0, place.units) for place in held.places]
-        return held.version, [
+        view = BandEdges(tuple(band.up_to for band in bands))
+        page = await self._boards.read(namespace, board.name, view, "competition")
+        edges = [Edge(row.position, row.rank0, row.units) for row in page.rows]
+        return page.version, [
             {
                 "name": band.name,
                 "count": band.users,
                 "min": namespace.number_or_none(band.lowest),
                 "max": namespace.number_or_none(band.highest),
             }
-            for band in band_ranges(bands, edges, held.total)
+            for band in band_ranges(bands, edges, page.total)
         ]
 
     async def everywhere(self, request: Request) -> Response:
@@ -99,65 +112,65 @@ class StatsHandlers:
         """
         check_query(request, "prefix", "window", "band")
         query = request.query_params
-        for _ in range(_READS_MAX):
-            with self._namespace_cache.watching() as watch:
-                principal = await principal_of(request.scope, self._keyring)
-                spaces = await self._readable(principal, query.get("prefix", ""))
-                held = [(space, space.calendar.find(query.get("window", "all"), self._clock())) for space in spaces]
-                kept = [(space, window) for space, window in held if window is not None]
-                found = await asyncio.gather(*(self._reader.read(space, window.name) for space, window in kept))
-            # By the rules and rights in force: where they changed meanwhile, once more by the new ones.
-            if not watch.concerns(principal.id, spaces):
-                break
-        bodies = [stats_body(space, window, None, told) for (space, window), told in zip(kept, found, strict=True)]
-        ranked = _ranked([space for space, _ in kept], bodies)
-        named = [body for body in ranked if query.get("band") in (None, body["band"])]
-        return answer_with_etag(request, None, {"namespaces": named}, is_heavy=True)
+        async for survey in self._authorizer.surveys(request.scope):
+            namespaces = await self._readable(survey.principal, query.get("prefix", ""))
+            survey.add(namespaces)
+            boards = self._boards_of(namespaces, query.get("window", "all"))
+            read = await asyncio.gather(*(self._reader.read(board.namespace, board.name) for board in boards))
+        bodies = [stats_body(board, statistics) for board, statistics in zip(boards, read, strict=True)]
+        bodies = _ranked([board.namespace for board in boards], bodies)
+        in_band = [body for body in bodies if query.get("band") in (None, body["band"])]
+        return answer_with_etag(request, None, {"namespaces": in_band}, is_heavy=True)
 
     async def _readable(self, principal: Principal, prefix: str) -> list[Namespace]:
-        found = [
+        """The namespaces that a principal may read and whose names begin so. Invalid for too many."""
+        namespaces = [
             namespace
             for namespace in await self._namespace_cache.all()
             if namespace.name.startswith(prefix) and may_read(principal, namespace)
         ]
-        if len(found) > NAMESPACES_MAX:
+        if len(namespaces) > NAMESPACES_MAX:
             raise Invalid(f"more than {NAMESPACES_MAX} namespaces begin so", field="?prefix")
-        return found
+        return namespaces
+
+    def _boards_of(self, namespaces: Sequence[Namespace], window_name: str) -> list[BoardRef]:
+        """The boards of a window, of those namespaces that keep it."""
+        now = self._clock()
+        windows = ((namespace, namespace.calendar.find(window_name, now)) for namespace in namespaces)
+        return [BoardRef(namespace, window) for namespace, window in windows if window is not None]
 
 
-def stats_body(
-    namespace: Namespace, window: Window, category: str | None, found: Statistics, percents: Percentiles = PERCENTS
-) -> dict[str, Any]:
+def stats_body(board: BoardRef, statistics: Statistics, percents: Percentiles = PERCENTS) -> dict[str, Any]:
     """A board's statistics as a client reads them."""
     return {
-        "namespace": namespace.name,
-        "window": window.name,
-        "starts": rfc3339(window.starts),
-        "ends": rfc3339(window.ends),
-        "category": category,
-        "epoch": found.epoch,
-        "version": found.version,
-        **statistics_body(found, namespace.rules.scale, percents),
+        "namespace": board.namespace.name,
+        "window": board.window.name,
+        "starts": rfc3339(board.window.starts),
+        "ends": rfc3339(board.window.ends),
+        "category": board.category,
+        "epoch": statistics.epoch,
+        "version": statistics.version,
+        **statistics_body(statistics, board.namespace.rules.scale, percents),
         "band": None,
     }
 
 
-def _histogram(namespace: Namespace, found: Statistics) -> list[dict[str, Any]]:
-    """Bins that reach from the lowest to the highest score; the last one holds both its ends."""
-    edges = [*(begin for begin, _ in found.bins), found.highest]
+def _histogram(namespace: Namespace, statistics: Statistics) -> list[dict[str, Any]]:
+    """Bins from the lowest to the highest score. Each begins at `from`; the last one includes its end."""
+    edges = [*(begin for begin, _ in statistics.bins), statistics.highest]
     return [
         {"from": namespace.number_or_none(begin), "to": namespace.number_or_none(end), "count": count}
-        for begin, end, (_, count) in zip(edges, edges[1:], found.bins, strict=False)
+        for begin, end, (_, count) in zip(edges, edges[1:], statistics.bins, strict=False)
     ]
 
 
-def _ranked(spaces: Sequence[Namespace], bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With percentile and band, in their order."""
+def _ranked(namespaces: Sequence[Namespace], bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The bodies with their percentiles and bands, in order."""
     means = sorted(body["mean"] for body in bodies if body["mean"] is not None)
-    for space, body in zip(spaces, bodies, strict=True):
+    for namespace, body in zip(namespaces, bodies, strict=True):
         mean = body["mean"]
         body["percentile"] = None
         if mean is not None:
             body["percentile"] = round(100 * bisect_right(means, mean) / len(means), 4)
-            body["band"] = band_of(space.rules.bands, len(means) - bisect_right(means, mean), len(means))
+            body["band"] = band_of(namespace.rules.bands, len(means) - bisect_right(means, mean), len(means))
     return sorted(bodies, key=lambda body: (body["mean"] is None, -(body["mean"] or 0), body["namespace"]))

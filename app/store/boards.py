@@ -1,4 +1,4 @@
-"""Boards as they are read: the calls, and their replies as entries."""
+"""Reads of boards: the calls, and what their replies hold."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,6 +9,7 @@ from ..drivers.scripts import load
 from ..model.errors import Invalid, Recovering
 from ..model.namespace import Namespace
 from ..model.streak import Days, days_of
+from ..model.views import BoardView
 from . import fields, keys
 
 READ_BOARD = load("read_board")
@@ -32,15 +33,18 @@ READS = (
     READ_BOARD_VERSIONS,
 )
 
+_SCRIPTS = {script.name: script for script in (READ_BOARD, READ_BOARD_SAMPLE)}
+
 
 def base_of(board: str) -> str:
-    """The window of a board's name: `<window>:<category>` is a category's, `season:<name>` a season's window."""
+    """The window in a board's name: `<window>:<category>` is a category's board, `season:<name>` a season's window."""
     parts = board.split(":", 2)
     return ":".join(parts[:2]) if parts[0] == "season" else parts[0]
 
 
 class BoardRow(NamedTuple):
-    """One user's place: `position` is unique and orders the list, `before` is one less than the rank."""
+    """One user's place on a board. position: unique, from 1, it orders the rows; units: the score in scaled units;
+    rank0: one less than the rank."""
 
     position: int
     user: str
@@ -49,20 +53,24 @@ class BoardRow(NamedTuple):
 
 
 class BoardPage(NamedTuple):
-    """A stretch of a board at one version. last: key and member of a page's last entry, where others follow; within:
-    how many have a score within a page's bounds."""
+    """The rows of one view, at one version of a board.
+
+    total: users on the board. last: key and member of the last row of a page, where others follow it; the next page
+    begins behind them. in_bounds: users whose score lies within the bounds of a page.
+    """
 
     epoch: int
     seq: int
     version: int
     total: int
-    places: list[BoardRow]
+    rows: list[BoardRow]
     last: tuple[int, bytes] | None = None
-    within: int | None = None
+    in_bounds: int | None = None
 
 
 class ScoreRank(NamedTuple):
-    """Where a score stands, or would stand. `before` is one less than the rank of the first who has it."""
+    """Where a score stands on a board, or would stand. better, equal: users with a better score, and with this one;
+    rank0: one less than its rank."""
 
     epoch: int
     version: int
@@ -73,7 +81,8 @@ class ScoreRank(NamedTuple):
 
 
 class UserRank(NamedTuple):
-    """One user's place on one board: `before` is one less than the rank, `above` the next better score."""
+    """One user's rank on one board. rank0: one less than the rank; not_better: users whose score is no better; above:
+    the next better score."""
 
     total: int
     units: int
@@ -82,59 +91,56 @@ class UserRank(NamedTuple):
     above: int | None
 
 
-def board_call(
-    namespace: Namespace, window: str, view: Sequence[str | int | bytes | float], ranking: str | None = None
-) -> Call:
-    """`view`: page offset limit, after score member limit, around user radius, users and their names, percentile and
-    ten-thousandths of a percent, random and a fraction an entry, bands and the shares up to which they go; behind a
-    page's limit may stand the lowest and highest key. O(log n + entries). ranking: another than the namespace's own."""
+def board_call(namespace: Namespace, board: str, view: BoardView, ranking: str | None = None) -> Call:
+    """The call that reads a view of a board. ranking: another than the namespace's. O(log n + entries)."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
-    kept = int(rules.ranking == "dense")
-    script = READ_BOARD_SAMPLE if view[0] in ("percentile", "random", "bands") else READ_BOARD
-    return evalsha(script, names, [window, ranking or rules.ranking, rules.tie_break, kept, *view])
+    names = (keys.board(p, ns, board), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, board))
+    has_distinct_scores = int(rules.ranking == "dense")
+    shared = (board, ranking or rules.ranking, rules.tie_break, has_distinct_scores)
+    return evalsha(_SCRIPTS[view.script], names, [*shared, *view.arguments()])
 
 
-def score_call(namespace: Namespace, window: str, units: int, ranking: str | None = None) -> Call:
-    """Where a score stands on a board, or would stand. O(log n). ranking: another than the namespace's own."""
+def score_call(namespace: Namespace, board: str, units: int, ranking: str | None = None) -> Call:
+    """The call that reads where a score stands, or would stand. ranking: another than the namespace's. O(log n)."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    names = (keys.board(p, ns, window), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, window))
-    return evalsha(
-        RANK_SCORE, names, [window, ranking or rules.ranking, int(rules.ranking == "dense"), namespace.sign * units]
-    )
+    names = (keys.board(p, ns, board), keys.namespace(p, ns), keys.meta(p), *_extra_keys(p, ns, board))
+    has_distinct_scores = int(rules.ranking == "dense")
+    return evalsha(RANK_SCORE, names, [board, ranking or rules.ranking, has_distinct_scores, namespace.sign * units])
 
 
-def _extra_keys(p: int, ns: int, window: str) -> tuple[str, str]:
-    return keys.tie_prefixes(p, ns, window), keys.distinct_scores(p, ns, window)
+def _extra_keys(p: int, ns: int, board: str) -> tuple[str, str]:
+    return keys.tie_prefixes(p, ns, board), keys.distinct_scores(p, ns, board)
 
 
 def is_archived(reply: Any) -> bool:
-    """Whether a board call was told that the board stands in the archive, not here."""
+    """Whether the reply of a board call says that the board is in the archive."""
     return bool(reply[0] == b"archived")
 
 
 def read_board(reply: Any, sign: int = 1) -> BoardPage:
-    """The reply of a board call; `sign`: the namespace's. Recovering where the partition's head is gone."""
+    """The page in the reply of a board call. sign: the namespace's. Recovering where the partition's head is lost;
+    Invalid for dense ranks too far down."""
     check_opened(reply)
     _check_depth(reply)
     flat = iter(reply[7:])
-    places = [
+    rows = [
         BoardRow(int(position), user.decode(), sign * int(float(score)), rank0)
         for position, user, score, rank0 in zip(flat, flat, flat, flat, strict=True)
     ]
     last = None if reply[5] is None else (int(float(reply[5])), reply[6])
-    return BoardPage(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], places, last, reply[4])
+    return BoardPage(int(reply[0]), int(reply[1]), int(reply[2]), reply[3], rows, last, reply[4])
 
 
 def read_score(reply: Any) -> ScoreRank:
-    """The reply of a score call. Recovering where the partition's head is gone."""
+    """The rank in the reply of a score call. Recovering and Invalid as `read_board`."""
     check_opened(reply)
     _check_depth(reply)
     return ScoreRank(int(reply[0]), int(reply[2]), *reply[3:])
 
 
 def version_of(reply: Any) -> tuple[int, int]:
-    """Epoch and version that a board's or a score's reply tells, wherever the board stands. Recovering."""
+    """The board's epoch and version in the reply of a board call or a score call, in Redis and in the archive alike.
+    Recovering and Invalid as `read_board`."""
     first = reply[0]
     if first.isdigit():
         return int(first), int(reply[2])
@@ -144,33 +150,35 @@ def version_of(reply: Any) -> tuple[int, int]:
 
 
 def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
-    """The versions of boards of one partition, given as namespace id and window. O(boards)."""
-    spaces: list[str] = []
+    """The call that reads the versions of boards of one partition. boards: a namespace's id and a board's name each,
+    those of one namespace side by side. O(boards)."""
+    namespaces: list[str] = []
     args: list[str | int] = []
-    for namespace_id, run in groupby(boards, lambda board: board[0]):
-        windows = [window for _, window in run]
-        spaces.append(keys.namespace(partition, namespace_id))
-        args += [len(windows), *windows]
-    return evalsha(READ_BOARD_VERSIONS, [keys.meta(partition), *spaces], args)
+    for namespace_id, group in groupby(boards, lambda board: board[0]):
+        names = [name for _, name in group]
+        namespaces.append(keys.namespace(partition, namespace_id))
+        args += [len(names), *names]
+    return evalsha(READ_BOARD_VERSIONS, [keys.meta(partition), *namespaces], args)
 
 
 def read_versions(reply: Any) -> tuple[int, list[int]]:
-    """The epoch, and the versions in the call's order. Recovering where the partition's head is gone."""
+    """The epoch, and the versions in the order of the call. Recovering where the partition's head is lost."""
     check_opened(reply)
     epoch, *versions = map(int, reply)
     return epoch, versions
 
 
-def user_ranks_call(namespace: Namespace, user: str, windows: Sequence[str]) -> Call:
-    """A user's balances, days and ranks. O(log n) a window."""
+def user_ranks_call(namespace: Namespace, user: str, boards: Sequence[str]) -> Call:
+    """The call that reads a user's balances, days, and ranks on some boards. O(log n) a board."""
     p, ns = namespace.partition, namespace.id
-    boards = (key for window in windows for key in (keys.board(p, ns, window), *_extra_keys(p, ns, window)))
-    names = (keys.balances(p, ns) + user, keys.days(p, ns) + user, keys.meta(p), *boards)
+    board_keys = (key for board in boards for key in (keys.board(p, ns, board), *_extra_keys(p, ns, board)))
+    names = (keys.balances(p, ns) + user, keys.days(p, ns) + user, keys.meta(p), *board_keys)
     return evalsha(READ_USER_RANKS, names, [user, namespace.rules.ranking, namespace.rules.tie_break])
 
 
 def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[UserRank | None]]:
-    """Balances by field, the days with live grants, and a rank a window in the call's order."""
+    """Balances by field, the days with live grants, and a rank a board in the order of the call. sign: the
+    namespace's. Recovering where the partition's head is lost."""
     check_opened(reply)
     raw = reply[2]
     pairs = zip(raw[::2], raw[1::2], strict=True)
@@ -189,43 +197,50 @@ def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, li
     return balances, days_of(reply[3]), ranks
 
 
+def user_exists_call(namespace: Namespace, user: str) -> Call:
+    """The call that answers 1 where a user has balances in a namespace, else 0. O(1)."""
+    return ("EXISTS", keys.balances(namespace.partition, namespace.id) + user)
+
+
 def totals_call(namespace: Namespace, users: Sequence[str], fields_max: int) -> Call:
-    """What many users have, of as many as have so many fields together, at least one. O(fields)."""
+    """The call that reads the balances of users: of the first one, and of as many more as have `fields_max` fields
+    together. O(fields)."""
     p, prefix = namespace.partition, keys.balances(namespace.partition, namespace.id)
     return evalsha(READ_USER_TOTALS, [keys.meta(p), *(prefix + user for user in users)], [fields_max])
 
 
 def read_totals(reply: Any) -> list[dict[str, int]]:
-    """Balances by field, a user, in the call's order; perhaps of the first users alone. Recovering where the
-    partition's head is gone."""
+    """The balances by field of each user, in the order of the call; perhaps of the first users only. Recovering where
+    the partition's head is lost."""
     check_opened(reply)
     return [{field.decode(): int(value) for field, value in zip(flat[::2], flat[1::2], strict=True)} for flat in reply]
 
 
 def project_ranks_call(namespace: Namespace, user: str, units: Sequence[int]) -> Call:
-    """The ranks that some scores have for a user, or would have, on the `all` board. O(log² n) each."""
+    """The call that reads which ranks a user has with some scores, or would have, on the `all` board. units: the
+    scores in scaled units. O(log² n) a score."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     names = (keys.board(p, ns, "all"), keys.meta(p), *_extra_keys(p, ns, "all"))
     return evalsha(
-        PROJECT_RANK, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * held for held in units)]
+        PROJECT_RANK, names, [user, rules.ranking, rules.tie_break, *(namespace.sign * score for score in units)]
     )
 
 
 def read_projected_ranks(reply: Any) -> list[int]:
-    """The ranks in the call's order. Recovering where the partition's head is gone."""
+    """The ranks in the order of the call. Recovering where the partition's head is lost."""
     check_opened(reply)
     return [rank0 + 1 for rank0 in reply]
 
 
 class Activity(NamedTuple):
-    """What a board may tell of a user besides the score. changed_at: when that last changed on `all`, microseconds."""
+    """What rows include of a user on demand. changed_at: when the score on the `all` board changed last (µs)."""
 
     changed_at: int | None
     days: Days
 
 
 def activity_call(namespace: Namespace, users: Sequence[str], days: bool) -> Call:
-    """Many users' activity, with or without days. O(users), with days O(their years)."""
+    """The call that reads the activity of users, with or without their days. O(users); with days O(their years)."""
     p, ns = namespace.partition, namespace.id
     prefixes = (keys.balances(p, ns), keys.days(p, ns)) if days else (keys.balances(p, ns),)
     return evalsha(
@@ -234,9 +249,9 @@ def activity_call(namespace: Namespace, users: Sequence[str], days: bool) -> Cal
 
 
 def read_activity(reply: Any) -> list[Activity]:
-    """One a user, in the call's order. Recovering where the partition's head is gone."""
+    """One for each user, in the order of the call. Recovering where the partition's head is lost."""
     check_opened(reply)
-    return [Activity(None if told[0] is None else int(told[0]), days_of(told[1:])) for told in reply]
+    return [Activity(None if row[0] is None else int(row[0]), days_of(row[1:])) for row in reply]
 
 
 def _check_depth(reply: Any) -> None:
@@ -245,6 +260,6 @@ def _check_depth(reply: Any) -> None:
 
 
 def check_opened(reply: Any) -> None:
-    """Recovering where a reply tells that the partition's head is gone."""
+    """Recovering where a reply says that the partition's head is lost."""
     if reply[0] == b"unopened":
         raise Recovering("this partition lost its head; its boards are not served until it is recovered")

@@ -1,7 +1,9 @@
 """Which namespaces and API keys there are: truth in Postgres, cached in Redis and in every process."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import reduce
+from itertools import islice
 from typing import TypeVar
 
 import asyncpg
@@ -18,8 +20,11 @@ from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_change
 SET_IF_NEWER = load("set_if_newer")
 #: Namespaces, and API keys, that a process keeps.
 CACHED_MAX = 50_000
-#: Names that a process keeps of which there is no namespace.
+#: Names that a process knows to be no namespace.
 UNKNOWN_MAX = 10_000
+
+#: Changes that a process remembers, to know what changed during a read; a read with more of them is done again.
+RECENT_MAX = 512
 
 T = TypeVar("T")
 CallRedis = Callable[[Call], Awaitable[object]]
@@ -40,135 +45,122 @@ class KeyRecord(msgspec.Struct, frozen=True):
 _decode_key = msgspec.json.Decoder(KeyRecord).decode
 
 
-class ChangeWatch:
-    """What changed while something was read."""
-
-    def __init__(self) -> None:
-        self.changed = NOTHING
-
-    def note(self, changed: Changed) -> None:
-        """Takes a change up."""
-        self.changed = self.changed.joined(changed)
-
-    def concerns(self, key_id: str, namespaces: Iterable[Namespace]) -> bool:
-        """Whether a key or one of some namespaces may have changed."""
-        return self.changed.has_key(key_id) or any(self.changed.has_namespace(space.name) for space in namespaces)
-
-
 class NamespaceCache:
-    """This process's view. `changes` is the number its caches stand at; what changes is dropped from them.
+    """The namespaces and keys that this process knows. What changes is dropped.
 
-    call: reads Redis. on_change: called with what was dropped.
+    call: reads Redis. changes: the counter in Redis up to which the caches are current. position: rises with each
+    change that this process learns of or makes. on_change: called with each of them.
     """
 
     def __init__(self, call: CallRedis) -> None:
         self.call = call
         self.changes = -1
+        self.position = 0
+        self._recent: deque[Changed] = deque(maxlen=RECENT_MAX)
         self._namespaces: dict[str, Namespace] = {}
         self._unknown: dict[str, None] = {}
         self._keys: dict[str, KeyRecord | None] = {}
-        # What is asked for right now, by name or id: an answer is kept unless that changed meanwhile.
-        self._asked: dict[str, object] = {}
-        self._asked_keys: dict[str, object] = {}
+        # Reads under way, by name or id: an answer is cached unless a change drops its token meanwhile.
+        self._reads: dict[str, object] = {}
+        self._key_reads: dict[str, object] = {}
         self.on_change: list[Callable[[Changed], None]] = []
 
     def notice(self, changes: int, changed: Changed = EVERYTHING) -> None:
-        """Drops what has changed since the caches were filled."""
+        """Drops what has changed, where the counter of changes has moved."""
         if changes != self.changes:
             self.changes = changes
             self.forget(changed)
 
     def forget(self, changed: Changed = EVERYTHING) -> None:
-        """Drops what has changed from the caches. O(what changed)."""
+        """Drops what has changed. O(what changed)."""
         if changed.is_all:
-            for cache in (self._namespaces, self._unknown, self._keys, self._asked, self._asked_keys):
+            for cache in (self._namespaces, self._unknown, self._keys, self._reads, self._key_reads):
                 cache.clear()
         for name in changed.namespaces:
             self._namespaces.pop(name, None)
             self._unknown.pop(name, None)
-            self._asked.pop(name, None)
+            self._reads.pop(name, None)
         for key_id in changed.keys:
             self._keys.pop(key_id, None)
-            self._asked_keys.pop(key_id, None)
+            self._key_reads.pop(key_id, None)
+        self.position += 1
+        self._recent.append(changed)
         for listener in self.on_change:
             listener(changed)
 
-    @contextmanager
-    def watching(self) -> Iterator["ChangeWatch"]:
-        """What this process learns to have changed in the meantime, also what it changed itself. O(1) a change."""
-        watch = ChangeWatch()
-        self.on_change.append(watch.note)
-        try:
-            yield watch
-        finally:
-            self.on_change.remove(watch.note)
+    def changed_since(self, position: int) -> Changed:
+        """What has changed since a position; everything, where more than RECENT_MAX changes came. O(changes since)."""
+        count = self.position - position
+        if count > len(self._recent):
+            return EVERYTHING
+        return reduce(Changed.joined, islice(reversed(self._recent), count), NOTHING)
 
     async def refresh(self) -> None:
-        """Makes sure that the caches hold nothing that had changed by now. Many who ask at once share one call.
+        """Waits until the caches lack no change that was made before. Many callers share one call of Redis.
         StoreUnavailable."""
         await self.call(("HGET", keys.DEPLOYMENT, fields.CHANGES))
 
     def cached(self, name: str) -> Namespace | None:
-        """A namespace where it is known already; no wait."""
+        """A namespace, if it is cached; no wait."""
         return self._namespaces.get(name)
 
     async def namespace(self, name: str) -> Namespace:
         """A namespace by name. NamespaceNotFound, StoreUnavailable.
 
-        A name that is known to be nobody's costs no call of its own, only that nothing has changed by now.
+        A name that is known to be no namespace costs no look-up, only the question whether anything has changed.
         """
         if name in self._unknown:
             await self.refresh()
-        held = self._namespaces.get(name)
-        if held is not None:
-            return held
+        cached = self._namespaces.get(name)
+        if cached is not None:
+            return cached
         if name in self._unknown or not NAMESPACE_NAME.fullmatch(name):
             raise NamespaceNotFound(f"there is no namespace {name!r}")
-        token = self._asked.setdefault(name, object())
+        token = self._reads.setdefault(name, object())
         try:
             raw = await self.call(("HGET", keys.DIRECTORY, name))
-            is_current = self._asked.get(name) is token
+            is_current = self._reads.get(name) is token
         finally:
-            if self._asked.get(name) is token:
-                del self._asked[name]
-        found = parse_published(raw) if isinstance(raw, bytes) else None
-        if found is None:
+            if self._reads.get(name) is token:
+                del self._reads[name]
+        namespace = parse_published(raw) if isinstance(raw, bytes) else None
+        if namespace is None:
             if is_current:
-                _keep(self._unknown, name, None, UNKNOWN_MAX)
+                _put(self._unknown, name, None, UNKNOWN_MAX)
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         if is_current:
-            _keep(self._namespaces, name, found, CACHED_MAX)
-        return found
+            _put(self._namespaces, name, namespace, CACHED_MAX)
+        return namespace
 
     async def all(self) -> list[Namespace]:
-        """Every namespace, by name."""
+        """Every namespace, by name. StoreUnavailable."""
         raw = await self.call(("HGETALL", keys.DIRECTORY))
         assert isinstance(raw, list)
-        found = (parse_published(value) for value in raw[1::2])
-        return sorted((namespace for namespace in found if namespace is not None), key=lambda held: held.name)
+        namespaces = (parse_published(value) for value in raw[1::2])
+        return sorted((namespace for namespace in namespaces if namespace is not None), key=lambda one: one.name)
 
     async def key(self, key_id: str) -> KeyRecord | None:
-        """An API key that is not revoked, by id."""
+        """An API key by id; None where it does not exist or is revoked. StoreUnavailable."""
         if key_id in self._keys:
             return self._keys[key_id]
-        token = self._asked_keys.setdefault(key_id, object())
+        token = self._key_reads.setdefault(key_id, object())
         try:
             raw = await self.call(("HGET", keys.API_KEYS, key_id))
-            is_current = self._asked_keys.get(key_id) is token
+            is_current = self._key_reads.get(key_id) is token
         finally:
-            if self._asked_keys.get(key_id) is token:
-                del self._asked_keys[key_id]
-        found = _decode_key(raw) if isinstance(raw, bytes) else None
+            if self._key_reads.get(key_id) is token:
+                del self._key_reads[key_id]
+        record = _decode_key(raw) if isinstance(raw, bytes) else None
         if is_current:
-            _keep(self._keys, key_id, found, CACHED_MAX)
-        return found
+            _put(self._keys, key_id, record, CACHED_MAX)
+        return record
 
 
-def _keep(cache: dict[str, T], name: str, found: T, most: int) -> None:
-    """Keeps what was found; beyond the bound the one that was found first goes."""
-    if len(cache) >= most:
+def _put(cache: dict[str, T], name: str, value: T, max_size: int) -> None:
+    """Caches a value; at the bound the oldest one goes."""
+    if len(cache) >= max_size:
         del cache[next(iter(cache))]
-    cache[name] = found
+    cache[name] = value
 
 
 def parse_published(value: bytes) -> Namespace | None:

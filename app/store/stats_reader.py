@@ -1,40 +1,30 @@
 """Statistics of boards: `lua/read_board_stats.lua` reads those of open ones, Postgres those of archived ones."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, evalsha
 from ..drivers.scripts import load
 from ..model.errors import Overloaded, Recovering
 from ..model.namespace import Namespace
-from ..model.score import UNITS_MAX
 from ..model.stats import PERCENTS, Percentiles, ScoreSums, Statistics
+from ..model.views import ALL_SCORES, ScoreBounds
 from . import keys
 from .boards import check_opened, is_archived
 from .read_batcher import ReadBatcher
 
 READ_BOARD_STATS = load("read_board_stats")
 
-#: Sums over archives that run at a time, for others need Postgres, too; and those that wait, as many as two requests
-#: may ask for.
+#: Sums over archives that run at the same time, because others need Postgres, too; and sums that wait: as many as two
+#: requests may ask for.
 _ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200
-#: Seconds that one of them waits for its turn, as everybody waits at most until their request is begun.
+#: Seconds that one of them waits for its turn: as long as any request waits at most until it begins.
 _TURN_S_MAX = 2.0
 
 
-class ScoreBounds(NamedTuple):
-    """The scores that are asked for, both ends included, in scaled units."""
-
-    lowest: int = -UNITS_MAX
-    highest: int = UNITS_MAX
-
-
-ALL_SCORES = ScoreBounds()
-
-
 class StatsReader:
-    """Statistics of boards, wherever they stand."""
+    """Statistics of boards, in Redis or in the archive."""
 
     def __init__(self, batcher: ReadBatcher, postgres: Postgres) -> None:
         self._batcher = batcher
@@ -50,26 +40,27 @@ class StatsReader:
         bins: int = 0,
         percents: Percentiles = PERCENTS,
     ) -> Statistics:
-        """What a board's scores in bounds come to, as far as the namespace keeps it: the squares of a part are not.
+        """The statistics of a board's scores within bounds, as far as the namespace keeps them: never the squares of a
+        part. bins: of a histogram, 0 for none.
 
         O(log n + bins × log n); in an archive the sum of a part is O(users in bounds). StoreUnavailable, Recovering.
         """
         reply = await self._batcher.call(stats_call(namespace, board, bounds, bins, percents))
         if not is_archived(reply):
             try:
-                found = read_stats(reply, namespace.sign, percents)
+                statistics = read_stats(reply, namespace.sign, percents)
             except ValueError:
                 raise Recovering(f"what is kept of the board {board!r} is damaged") from None
         elif _adds_up(namespace, bounds):
-            found = await self._gated(namespace, board, bounds, bins, percents, reply)
+            statistics = await self._gated(namespace, board, bounds, bins, percents, reply)
         else:
-            found = await self._archived(namespace, board, bounds, bins, percents, reply)
-        return found._replace(sums=_kept(namespace, bounds, found))
+            statistics = await self._archived(namespace, board, bounds, bins, percents, reply)
+        return statistics._replace(sums=_sums_by_rules(namespace, bounds, statistics))
 
     async def _gated(
         self, namespace: Namespace, board: str, bounds: ScoreBounds, bins: int, percents: Percentiles, reply: Any
     ) -> Statistics:
-        """A few at a time: others need Postgres, too."""
+        """Reads an archive when its turn comes: few may at a time."""
         if self._waiting >= _WAITING_MAX:
             raise Overloaded("too many ask for the sum of a part of a closed board at once")
         self._waiting += 1
@@ -93,7 +84,7 @@ class StatsReader:
                 "get_archive_stats",
                 namespace.id,
                 board,
-                *_keys(namespace, bounds),
+                *bounds.keys(namespace.sign),
                 bins,
                 percents.shares,
                 namespace.sign,
@@ -101,7 +92,7 @@ class StatsReader:
             *(_adds_up(namespace, bounds), percents.between),
         )
         assert row is not None, "an aggregate is a row"
-        found = [namespace.sign * key for key in row["percents"]] if row["count"] else [None] * _asked(percents)
+        scores = [namespace.sign * key for key in row["percents"]] if row["count"] else [None] * _scores_read(percents)
         return Statistics(
             epoch=int(reply[1]),
             version=int(reply[2]),
@@ -109,7 +100,7 @@ class StatsReader:
             users=row["count"],
             lowest=row["lowest"],
             highest=row["highest"],
-            percents=percents.of(found, row["count"]),
+            percents=percents.of(scores, row["count"]),
             bins=tuple(zip(row["begins"] or (), row["counts"] or (), strict=True)),
         )
 
@@ -117,44 +108,38 @@ class StatsReader:
 def stats_call(
     namespace: Namespace, board: str, bounds: ScoreBounds, bins: int, percents: Percentiles = PERCENTS
 ) -> Call:
-    """The statistics of an open board."""
+    """The call that reads the statistics of a board."""
     p, ns = namespace.partition, namespace.id
     names = [keys.board(p, ns, board), keys.namespace(p, ns), keys.meta(p)]
     if _adds_up(namespace, bounds):
         names.append(keys.sum_tree(p, ns, board))
     how = (namespace.rules.order, int(percents.between), *percents.shares)
-    return evalsha(READ_BOARD_STATS, names, [board, *_keys(namespace, bounds), bins, *how])
+    return evalsha(READ_BOARD_STATS, names, [board, *bounds.keys(namespace.sign), bins, *how])
 
 
-def _has_both(namespace: Namespace, bounds: ScoreBounds) -> bool:
-    """Whether sum and squares of what is asked for are kept."""
+def _has_totals(namespace: Namespace, bounds: ScoreBounds) -> bool:
+    """Whether Redis keeps the sum and the squares of the scores in bounds: only of all scores of a board."""
     return namespace.rules.statistics and bounds == ALL_SCORES
 
 
 def _adds_up(namespace: Namespace, bounds: ScoreBounds) -> bool:
-    """Whether what is asked for is added up out of the board, or of its tree of sums."""
-    return namespace.rules.bounded_sums and not _has_both(namespace, bounds)
+    """Whether the sum of the scores in bounds is read from the board's sum tree, or added up in its archive."""
+    return namespace.rules.bounded_sums and not _has_totals(namespace, bounds)
 
 
-def _kept(namespace: Namespace, bounds: ScoreBounds, found: Statistics) -> ScoreSums | None:
-    """What the namespace keeps of sums, so that an archive tells no more than the board did. Recovering where they are
-    none that so many scores can have."""
-    sums = found.sums
-    if sums is None or not _has_both(namespace, bounds):
+def _sums_by_rules(namespace: Namespace, bounds: ScoreBounds, statistics: Statistics) -> ScoreSums | None:
+    """The sums that the namespace's rules keep: an archive shows no more than its board did. Recovering where so many
+    scores cannot have them."""
+    sums = statistics.sums
+    if sums is None or not _has_totals(namespace, bounds):
         return ScoreSums(sums.scores, None) if sums and namespace.rules.bounded_sums else None
-    if sums.squares is None or found.users * sums.squares < sums.scores**2:
+    if sums.squares is None or statistics.users * sums.squares < sums.scores**2:
         raise Recovering("the sums of this board are damaged; they are not told until they are repaired")
     return sums
 
 
-def _keys(namespace: Namespace, bounds: ScoreBounds) -> tuple[int, int]:
-    """Bounds of scores as bounds of a board's keys."""
-    lowest, highest = bounds
-    return (lowest, highest) if namespace.sign > 0 else (-highest, -lowest)
-
-
-def kept_sums(text: bytes | None) -> ScoreSums:
-    """A board's sums as lua/include/board_totals.lua keeps them; what cannot be read is none that is possible."""
+def parse_sums(text: bytes | None) -> ScoreSums:
+    """A board's sums, as lua/include/board_totals.lua writes them. Any other text gives impossible sums."""
     try:
         scores, squares = (b"0 0" if text is None else text).split(b" ")
         return ScoreSums(int(scores), int(squares))
@@ -163,16 +148,16 @@ def kept_sums(text: bytes | None) -> ScoreSums:
 
 
 def read_stats(reply: Any, sign: int = 1, percents: Percentiles = PERCENTS) -> Statistics:
-    """The reply of a stats call. Recovering where the partition's head is gone."""
+    """The statistics in the reply of a stats call. Recovering where the partition's head is lost."""
     check_opened(reply)
     epoch, version, both, part, count, *rest = reply
-    ends = 2 + _asked(percents)
+    ends = 2 + _scores_read(percents)
     scores = [None if key is None else sign * int(float(key)) for key in rest[:ends]]
     bins = rest[ends:]
     return Statistics(
         epoch=int(epoch),
         version=int(version),
-        sums=kept_sums(both) if part is None else ScoreSums(_part(part, sign), None),
+        sums=parse_sums(both) if part is None else ScoreSums(_part(part, sign), None),
         users=count,
         lowest=scores[0],
         highest=scores[1],
@@ -181,7 +166,7 @@ def read_stats(reply: Any, sign: int = 1, percents: Percentiles = PERCENTS) -> S
     )
 
 
-def _asked(percents: Percentiles) -> int:
+def _scores_read(percents: Percentiles) -> int:
     """How many scores are read for percentiles."""
     return len(percents.shares) * (2 if percents.between else 1)
 

@@ -18,7 +18,7 @@ from ..model.streak import days_of
 from ..model.tie_break import place_from_digits
 from ..store import fields, keys
 from ..store.boards import base_of
-from ..store.stats_reader import kept_sums
+from ..store.stats_reader import parse_sums
 from ..store.sum_tree import TOP_NODES, integer_of
 
 DUMP_USERS = load("dump_users")
@@ -231,7 +231,7 @@ async def read_namespace_state(
     tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
     boards = {
         board: BoardState(
-            users, known, timed_users, kept_sums(values.get(fields.BOARD_TOTALS + board)) if sums else None, top
+            users, known, timed_users, parse_sums(values.get(fields.BOARD_TOTALS + board)) if sums else None, top
         )
         for board, users, known, timed_users, top in zip(kept.boards, counts, orders, times, tops, strict=True)
     }

@@ -7,8 +7,9 @@ from ..model.cell_ops import CellPlan
 from ..model.namespace import Namespace
 from ..model.ops import AddToCell, CellOp, DeleteCell, SetCell
 from ..model.tie_break import LAST_AMONG_EQUALS, tie_digits
+from ..model.views import After, Users
 from ..store.board_reader import BoardReader
-from ..store.boards import BoardRow, ScoreRank, base_of, score_call
+from ..store.boards import BoardRow, ScoreRank, base_of
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import is_hidden
 
@@ -49,7 +50,7 @@ class RankProjection:
         }
 
     async def _place(self, namespace: Namespace, board: str, user: str) -> BoardRow | None:
-        return next(iter((await self._boards.read(namespace, board, ["users", user])).places), None)
+        return next(iter((await self._boards.read(namespace, board, Users((user,)))).rows), None)
 
     async def _rank(self, namespace: Namespace, board: str, member: bytes, score: int, own: BoardRow | None) -> int:
         """The rank of a score among all others, by the namespace's ranking. Where the earliest stands first, whoever
@@ -70,9 +71,8 @@ class RankProjection:
 
     async def _above(self, namespace: Namespace, board: str, member: bytes, score: int) -> int:
         """How many stand above a member who has come to a score, the user's own place among them."""
-        view: list[str | int | bytes | float] = ["after", namespace.sign * score, member, 1]
-        below = await self._boards.read(namespace, board, view)
-        return below.places[0].position - 1 if below.places else below.total
+        below = await self._boards.read(namespace, board, After(namespace.sign * score, member, 1))
+        return below.rows[0].position - 1 if below.rows else below.total
 
     async def _before(self, namespace: Namespace, board: str, score: int) -> int:
         return (await self._scored(namespace, board, score)).rank0
@@ -81,8 +81,7 @@ class RankProjection:
         return (await self._scored(namespace, board, score)).equal == 1
 
     async def _scored(self, namespace: Namespace, board: str, score: int) -> ScoreRank:
-        reply = await self._batcher.call(score_call(namespace, board, score))
-        return await self._boards.resolve_score(namespace, board, score, None, reply)
+        return await self._boards.rank_score(namespace, board, score)
 
 
 def _score_after(op: CellOp, score: int | None) -> int | None:

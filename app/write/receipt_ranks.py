@@ -9,6 +9,7 @@ from ..model.entry import PlannedEntry
 from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace
 from ..model.score import to_units
+from ..model.views import Users
 from ..store.boards import BoardRow, board_call, project_ranks_call, read_board, read_projected_ranks
 from ..store.namespace_cache import NamespaceCache
 from ..store.read_batcher import ReadBatcher
@@ -36,8 +37,8 @@ class ReceiptRanks:
                 users.setdefault(entry.namespace.name, (entry.namespace, set()))[1].add(entry.body.user)
         held: RanksBefore = {}
         for name, (namespace, named) in users.items():
-            reply = await self._batcher.call(board_call(namespace, "all", ["users", *sorted(named)]))
-            held |= {(name, place.user): place for place in read_board(reply, namespace.sign).places}
+            reply = await self._batcher.call(board_call(namespace, "all", Users(tuple(sorted(named)))))
+            held |= {(name, row.user): row for row in read_board(reply, namespace.sign).rows}
         return held
 
     async def added_to(self, answer: Any, principal: Principal, held: RanksBefore) -> Any:

@@ -103,7 +103,7 @@ def read(bench: Bench) -> None:
         return with_includes(direct, direct, space, rows, frozenset({"streak", "updated_at"}), now)  # type: ignore[arg-type]
 
     def totals() -> Any:
-        return totals_of(direct, space, names, shown_alone=False)  # type: ignore[arg-type]
+        return totals_of(direct, space, names, without_hidden=False)  # type: ignore[arg-type]
 
     assert asyncio.run(streaks())[0].streak["best"] == DAYS
     print(f"{'include=streak,updated_at':34} {direct.millis(streaks):10,.2f} ms of Redis, 100 users")

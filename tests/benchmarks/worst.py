@@ -25,6 +25,7 @@ from app.model.grant import Grant, plan
 from app.model.micros import EARLIEST, LATEST
 from app.model.namespace import Namespace, Rules
 from app.model.stats import PERCENTS_MAX, parse_percentile_list
+from app.model.views import Around, BandEdges, KeyBounds, Page, Sample, ScoreBounds, Users
 from app.model.visibility import HIDE, STATES, UNHIDE, VisibilityIntent, visibility_entries
 from app.model.windows import Season
 from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
@@ -35,7 +36,7 @@ from app.store.apply import APPLY, PartitionHead
 from app.store.boards import READS, activity_call, board_call, totals_call, user_ranks_call
 from app.store.call_cost import CALL_ENTRIES_MAX, portions, write_cost
 from app.store.partitions import INIT_PARTITION
-from app.store.stats_reader import READ_BOARD_STATS, ScoreBounds, stats_call
+from app.store.stats_reader import READ_BOARD_STATS, stats_call
 
 USERS = 100_000
 TIMES = 20
@@ -218,15 +219,15 @@ def reads(plain: Namespace, heavy: Namespace) -> dict[str, Callable[[], Call]]:
         def add(what: str, make: Callable[[Namespace], Call], name: str = name, space: Namespace = space) -> None:
             found[f"{what}, {name}"] = lambda: make(space)
 
-        add("page of 1,000, deep", lambda held: board_call(held, "all", ["page", somewhere(), LIMIT_MAX]))
-        add("1,000 around a user", lambda held: board_call(held, "all", ["around", *users(1), RADIUS_MAX]))
-        add("500 users", lambda held: board_call(held, "all", ["users", *users(USERS_MAX)]))
+        add("page of 1,000, deep", lambda held: board_call(held, "all", Page(somewhere(), LIMIT_MAX)))
+        add("1,000 around a user", lambda held: board_call(held, "all", Around(users(1)[0], RADIUS_MAX)))
+        add("500 users", lambda held: board_call(held, "all", Users(tuple(users(USERS_MAX)))))
         add(
             "1,000 by chance",
-            lambda held: board_call(held, "all", ["random", *(random.random() for _ in range(1_000))]),
+            lambda held: board_call(held, "all", Sample(tuple(random.random() for _ in range(1_000)))),
         )
-        add("bands", lambda held: board_call(held, "all", ["bands", *(share / 20 for share in range(1, 20))]))
-        add("a page in bounds", lambda held: board_call(held, "all", ["page", 0, LIMIT_MAX, 1_000, 900_000]))
+        add("bands", lambda held: board_call(held, "all", BandEdges(tuple(share / 20 for share in range(1, 20)))))
+        add("a page in bounds", lambda held: board_call(held, "all", Page(0, LIMIT_MAX, KeyBounds(1_000, 900_000))))
         add("statistics", lambda held: stats_call(held, "all", ScoreBounds(1_000, 900_000), BINS_MAX, percents))
         add("totals of 100 users", lambda held: totals_call(held, users(USERS_A_CALL_MAX), FIELDS_A_CALL_MAX))
         add("streaks of 100 users", lambda held: activity_call(held, users(100), days=True))

@@ -76,7 +76,7 @@ def test_users_with_many_balances_come_in_several_calls(api: httpx.Client, space
     post(api, space, "otter", 5)
     users = [*(f"rich-{i}" for i in range(30)), "otter", "nobody"]
     counting = Counting(direct)
-    told = asyncio.run(totals_of(counting, namespace, users, shown_alone=False))  # type: ignore[arg-type]
+    told = asyncio.run(totals_of(counting, namespace, users, without_hidden=False))  # type: ignore[arg-type]
     assert [held["user_id"] for held in told["totals"]] == users[:-1]
     assert told["missing"] == ["nobody"]
     assert all(len(held["categories"]) == 500 for held in told["totals"][:-1])

@@ -14,10 +14,10 @@ from app.model.namespace import Namespace, Rules
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
 from app.model.stats import ScoreSums
+from app.model.views import ALL_SCORES, ScoreBounds
 from app.model.visibility import ERASE, HIDE, UNHIDE
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
-from app.store.stats_reader import ALL_SCORES, ScoreBounds
 from app.store.sum_tree import FAN, LEAF, LEVELS
 from tests.lua.ops import cell_ops
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.model.namespace import Namespace, Rules
+from app.model.views import Page
 from app.store import keys
 from app.store.boards import PROJECT_RANK, READ_BOARD, board_call, project_ranks_call, read_board, read_projected_ranks
 
@@ -24,8 +25,8 @@ def board(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 def ranks(partition: Any) -> dict[str, int]:
     """As the board itself tells them."""
-    reply = partition.store.eval(READ_BOARD.source, *list(board_call(partition.space, "all", ["page", 0, 100]))[2:])
-    return {place.user: place.rank0 + 1 for place in read_board(reply, partition.space.sign).places}
+    reply = partition.store.eval(READ_BOARD.source, *list(board_call(partition.space, "all", Page(0, 100)))[2:])
+    return {row.user: row.rank0 + 1 for row in read_board(reply, partition.space.sign).rows}
 
 
 def place(partition: Any, user: str, *units: int) -> list[int]:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from app.drivers.scripts import load
 from app.model.errors import Invalid
 from app.model.namespace import Namespace, Rules
 from app.model.percentile import parse_percentile
 from app.model.sample import draw_sample
+from app.model.views import After, BandEdges, BoardView, KeyBounds, Page, Percentile, Sample, Users
 from app.store import keys
-from app.store.boards import RANK_SCORE, READ_BOARD, READ_BOARD_SAMPLE, board_call, read_board, read_score, score_call
+from app.store.boards import RANK_SCORE, READ_BOARD_SAMPLE, board_call, read_board, read_score, score_call
 
 P = 3
 USERS = ["ann", "bob", "cleo", "d/é", "zoë", "Ann", "a", "m1", "m2"]
@@ -32,9 +34,8 @@ def fill(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
         assert set(partition.codes(*entries)) == {"applied"}
 
 
-def view(partition: Any, ranking: str | None, *words: Any) -> Any:
-    script = READ_BOARD_SAMPLE if words[0] in ("percentile", "random", "bands") else READ_BOARD
-    reply = partition.store.eval(script.source, *list(board_call(partition.space, "all", words, ranking))[2:])
+def read(partition: Any, ranking: str | None, view: BoardView) -> Any:
+    reply = partition.store.eval(load(view.script).source, *list(board_call(partition.space, "all", view, ranking))[2:])
     return read_board(reply, partition.space.sign)
 
 
@@ -46,32 +47,36 @@ def test_what_is_picked_stands_so_on_the_whole_board(
     rules = Rules(order=order, tie_break=tie_break, ranking=rule, accept_past=None)
     for size in (0, 1, 3, 9):
         fill(partition, rules, {user: chance.randrange(-2, 3) for user in chance.sample(USERS, size)})
-        sign, whole = partition.space.sign, view(partition, asked, "page", 0, 100).places
+        sign, whole = partition.space.sign, read(partition, asked, Page(0, 100)).rows
         assert len(whole) == size
         for _ in range(6):
             fractions = [chance.random() for _ in range(chance.randrange(1, 12))]
             wanted = [whole[position - 1] for position in draw_sample(fractions, size)]
-            assert view(partition, asked, "random", *fractions).places == wanted
+            assert read(partition, asked, Sample(tuple(fractions))).rows == wanted
         for text in ("0", "0.0001", "11.1111", "25", "33.3333", "33.3334", "50", "66.6667", "99.9999", "100"):
             share = parse_percentile(text, "")
             reach = [at for at in whole if Fraction(size - at.position + 1, size) >= Fraction(2 * share - 1, 2_000_000)]
-            assert view(partition, asked, "percentile", share).places == reach[-1:]
+            assert read(partition, asked, Percentile(share)).rows == reach[-1:]
         for shares in ([1.0], [0.1, 0.3, 1.0], [0.2, 0.4, 0.6, 0.8, 1.0], [0.3333, 0.3334, 1.0], [1e-9, 0.5]):
-            edges = view(partition, "competition", "bands", *shares).places
-            competing = view(partition, "competition", "page", 0, 100).places
+            edges = read(partition, "competition", BandEdges(tuple(shares))).rows
+            competing = read(partition, "competition", Page(0, 100)).rows
             bands = [next((s for s in shares if at.rank0 / size < s), None) for at in competing]
             held = [[at for at, band in zip(competing, bands, strict=True) if band == s] for s in shares]
             assert edges == [at for within in held if within for at in dict.fromkeys((within[0], within[-1]))]
         for low, high in [(chance.randrange(-3, 4), chance.randrange(-3, 4)) for _ in range(8)]:
             within = [at for at in whole if low <= sign * at.units <= high]
             offset, limit = chance.randrange(4), chance.randrange(1, 5)
-            page = view(partition, asked, "page", offset, limit, low, high)
-            assert page.places == within[offset : offset + limit]
-            assert (page.within, page.total) == (len(within), size)
-            assert (page.last is not None) == (page.places != [] and page.places[-1] != within[-1])
-            follow = view(partition, asked, "after", *page.last, 100, low, high).places if page.last else []
+            page = read(partition, asked, Page(offset, limit, KeyBounds(low, high)))
+            assert page.rows == within[offset : offset + limit]
+            assert (page.in_bounds, page.total) == (len(within), size)
+            assert (page.last is not None) == (page.rows != [] and page.rows[-1] != within[-1])
+            follow = (
+                read(partition, asked, After(page.last[0], page.last[1], 100, KeyBounds(low, high))).rows
+                if page.last
+                else []
+            )
             assert follow == (within[offset + limit :] if page.last else [])
-            assert view(partition, asked, "page", 0, 0, low, high).places == []
+            assert read(partition, asked, Page(0, 0, KeyBounds(low, high))).rows == []
         for units in range(-3, 4):
             reply = partition.store.eval(RANK_SCORE.source, *list(score_call(partition.space, "all", units, asked))[2:])
             told = read_score(reply)
@@ -86,7 +91,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 10, 12])
 def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(partition: Any, total: int, n: int) -> None:
     fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(total)})
-    edges = view(partition, "competition", "bands", *(i / n for i in range(1, n + 1))).places
+    edges = read(partition, "competition", BandEdges(tuple(i / n for i in range(1, n + 1)))).rows
     # Of so many users, whoever stands at i is surpassed by i - 1: told in whole numbers, where no share is rounded.
     held = [[at + 1 for at in range(total) if at * n // total == band] for band in range(n)]
     assert [at.position for at in edges] == [at for band in held if band for at in dict.fromkeys((band[0], band[-1]))]
@@ -94,14 +99,14 @@ def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(partition: An
 
 def test_a_cursor_above_the_bounds_begins_within_them(partition: Any) -> None:
     fill(partition, Rules(accept_past=None), {"ann": 9, "bob": 5, "cleo": 3})
-    places = view(partition, None, "after", 9, b"ann", 10, 0, 4).places
-    assert [place.user for place in places] == ["cleo"]
+    rows = read(partition, None, After(9, b"ann", 10, KeyBounds(0, 4))).rows
+    assert [row.user for row in rows] == ["cleo"]
 
 
 def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partition: Any) -> None:
     fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(500)})
     users = [f"u{i}" for i in range(0, 500, 7)]
-    assert [place.rank0 for place in view(partition, "dense", "users", *users).places] == [
+    assert [row.rank0 for row in read(partition, "dense", Users(tuple(users))).rows] == [
         499 - i for i in range(497, -1, -7)
     ]
 
@@ -109,7 +114,7 @@ def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partiti
 @pytest.mark.parametrize("script", [READ_BOARD_SAMPLE, RANK_SCORE], ids=lambda script: script.name)
 def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
     space = partition.space
-    call = board_call(space, "all", ["percentile", 1]) if script is READ_BOARD_SAMPLE else score_call(space, "all", 1)
+    call = board_call(space, "all", Percentile(1)) if script is READ_BOARD_SAMPLE else score_call(space, "all", 1)
     partition.store.hset(keys.namespace(P, 7), "x:all", "a")
     assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
     partition.store.delete(keys.meta(P))
@@ -121,8 +126,8 @@ def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:
         assert set(partition.codes(*(partition.entry(f"g{i}", f"u{i}", i) for i in range(first, first + 400)))) == {
             "applied"
         }
-    assert view(partition, "dense", "page", 1000, 1).places[0].rank0 == 1000
-    for words in (["page", 1001, 1], ["users", "u1199", "u3"], ["random", *[0.5] * 1000]):
+    assert read(partition, "dense", Page(1000, 1)).rows[0].rank0 == 1000
+    for view in (Page(1001, 1), Users(("u1199", "u3")), Sample((0.5,) * 1000)):
         with pytest.raises(Invalid) as refused:
-            view(partition, "dense", *words)
+            read(partition, "dense", view)
         assert refused.value.field == "?ranking"

@@ -16,10 +16,11 @@ from app.model.ops import CellOps, DeleteCell, SetCell
 from app.model.score import UNITS_MAX
 from app.model.seal import seal_entry
 from app.model.stats import PERCENTS, Percentiles, ScoreSums, Statistics, parse_percentile_list
+from app.model.views import ALL_SCORES, ScoreBounds
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
-from app.store.stats_reader import ALL_SCORES, READ_BOARD_STATS, ScoreBounds, read_stats, stats_call
+from app.store.stats_reader import READ_BOARD_STATS, read_stats, stats_call
 from app.store.visibility import SET_USER_STATE, state_call
 from tests.lua.ops import cell_ops
 

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from app.drivers.scripts import load
 from app.model.entry import PlannedEntry
 from app.model.entry_kinds import CORRECTION
 from app.model.namespace import Namespace, Rules
 from app.model.tie_break import NO_MOMENT, latest_place, line_key, tie_digits, tie_place
+from app.model.views import Around, BoardView, Page, Sample, Users
 from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
-from app.store.boards import PROJECT_RANK, READ_BOARD, READ_BOARD_SAMPLE, board_call, project_ranks_call
+from app.store.boards import PROJECT_RANK, board_call, project_ranks_call
 from tests.lua.conftest import NOW, P
 from tests.lua.ops import cell_ops
 from tests.lua.test_stats import veil
@@ -121,11 +123,10 @@ def test_a_score_of_nothing_but_zeros_stands_before_every_moment(partition: Any)
 def test_every_way_to_read_takes_the_name_out_of_its_member(partition: Any) -> None:
     by_moment(partition, ranking="ordinal")
     partition.call(*(partition.entry(f"g{i}", user, 5, NOW - i) for i, user in enumerate(USERS)))
-    views: list[list[Any]] = [["page", 0, 9], ["around", "bob", 9], ["users", *USERS], ["random", 0.1, 0.2, 0.3, 0.4]]
+    views: list[BoardView] = [Page(0, 9), Around("bob", 9), Users(tuple(USERS)), Sample((0.1, 0.2, 0.3, 0.4))]
     for view in views:
         call: list[Any] = list(board_call(partition.space, "all", view))
-        script = READ_BOARD_SAMPLE if view[0] == "random" else READ_BOARD
-        reply = partition.eval(script, call[3 : 3 + call[2]], call[3 + call[2] :])
+        reply = partition.eval(load(view.script), call[3 : 3 + call[2]], call[3 + call[2] :])
         assert [user.decode() for user in reply[8::4]] == USERS[::-1], view
     call = list(project_ranks_call(partition.space, "bob", [5, 6]))
     assert partition.eval(PROJECT_RANK, call[3 : 3 + call[2]], call[3 + call[2] :]) == [2, 0]

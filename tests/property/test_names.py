@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from app.drivers.store_contact import contact
 from app.model.namespace import Namespace, Rules
 from app.model.profile import NamespaceProfile, Profile
+from app.model.views import Page
 from app.read.board_bodies import BoardEntry
 from app.read.response_cache import CachedQuery, CacheMiss, ResponseCache
 from app.store import fields, keys
@@ -37,7 +38,7 @@ from tests.support.compiled_scripts import fake_redis
 
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
-BOARD = board_call(SPACE, "all", ["page", 0, 10])
+BOARD = board_call(SPACE, "all", Page(0, 10))
 SOURCES = {script.sha: script.source for script in (BUMP_COUNTER, WRITE_PROFILE, SET_IF_NEWER)}
 
 changes = st.tuples(

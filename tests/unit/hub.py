@@ -10,9 +10,10 @@ from app.access.keys import Keyring, hash_key
 from app.live.hub import Hub
 from app.live.protocol import Resume
 from app.live.subscriber import Subscriber, Viewer
-from app.live.views import TopView, View
+from app.live.views import LiveView
 from app.model.errors import StoreUnavailable
 from app.model.namespace import Namespace, Rules
+from app.model.views import Top
 from app.store import keys
 from app.store.board_reader import BoardReader
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
@@ -89,7 +90,7 @@ class Store:
         self.asked.clear()
         return found
 
-    async def watch(self, name: str, asked: str = "all", view: View = TopView(), **more: Any) -> Subscriber:  # noqa: B008
+    async def watch(self, name: str, asked: str = "all", view: LiveView = Top(), **more: Any) -> Subscriber:  # noqa: B008
         subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), asked, Resume(*more.get("resume", ())))
         self.hub.viewers.add(subscriber.viewer)
         await self.hub.subscribe(subscriber, name, asked, view)

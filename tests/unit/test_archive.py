@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from app.model.namespace import Namespace, Rules
+from app.model.views import Page
 from app.store.board_reader import BoardReader
 
 REVISIONS = {1: ["ann", "hid", "bob"], 2: ["zed", "ann", "hid", "bob"]}
@@ -42,5 +43,5 @@ class Postgres:
 def test_who_is_hidden_is_not_shown_whatever_comes_in_between() -> None:
     reader = BoardReader(None, Postgres())  # type: ignore[arg-type]
     space = Namespace(1, "n", 0, 1, Rules())
-    board = asyncio.run(reader.resolve(space, "2025-01-01", ["page", 0, 10], None, [b"archived", b"1", b"5"]))
-    assert ([place.user for place in board.places], board.total) == (["zed", "ann", "bob"], 3)
+    board = asyncio.run(reader.resolve(space, "2025-01-01", Page(0, 10), None, [b"archived", b"1", b"5"]))
+    assert ([row.user for row in board.rows], board.total) == (["zed", "ann", "bob"], 3)

@@ -174,8 +174,8 @@ def test_a_revoked_key_is_dropped_alone() -> None:
         store.revoked.add("k")
         store.change("k k")
         await store.namespace_cache.refresh()
-        assert store.keyring.holds(kept)
-        assert not store.keyring.holds(gone)
+        assert store.keyring.is_current(kept)
+        assert not store.keyring.is_current(gone)
         assert store.keyring.cached(TOKENS["k"]) is None
         with pytest.raises(Unauthorized):
             await store.keyring.principal(TOKENS["k"])

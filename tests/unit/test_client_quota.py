@@ -4,8 +4,8 @@ import pytest
 
 from app.live.hub import ADDRESS_VIEWS_MAX, READS_A_ROUND_MAX
 from app.live.subscriber import Viewer
-from app.live.views import AroundView, TopView
 from app.model.errors import Overloaded, RateLimited
+from app.model.views import Around, Top
 from tests.unit.hub import TOKEN, Store, taken, within
 
 
@@ -27,15 +27,15 @@ def test_an_address_watches_so_many_views_and_leaves_room_for_others(monkeypatch
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
         for i in range(ADDRESS_VIEWS_MAX):
-            await store.watch("race", view=AroundView(f"u{i}"), viewer=greedy)
+            await store.watch("race", view=Around(f"u{i}"), viewer=greedy)
         with pytest.raises(RateLimited):
-            await store.watch("race", view=AroundView("one more"), viewer=viewer(store, "10.0.0.1"))
-        again = await store.watch("race", view=AroundView("u0"), viewer=greedy)
-        await store.watch("race", view=AroundView("one more"), viewer=viewer(store, "10.0.0.2"))
-        await store.watch("race", view=AroundView("another"), viewer=await keyed(store))
+            await store.watch("race", view=Around("one more"), viewer=viewer(store, "10.0.0.1"))
+        again = await store.watch("race", view=Around("u0"), viewer=greedy)
+        await store.watch("race", view=Around("one more"), viewer=viewer(store, "10.0.0.2"))
+        await store.watch("race", view=Around("another"), viewer=await keyed(store))
         store.hub.unsubscribe(again)
         with pytest.raises(RateLimited):
-            await store.watch("race", view=AroundView("one more"), viewer=greedy)
+            await store.watch("race", view=Around("one more"), viewer=greedy)
 
     within(act)
 
@@ -45,11 +45,11 @@ def test_what_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
-        held = [await store.watch("race", view=TopView(n), viewer=greedy) for n in (1, 2)]
+        held = [await store.watch("race", view=Top(n), viewer=greedy) for n in (1, 2)]
         store.hub.unsubscribe(held[0])
-        await store.watch("race", view=TopView(3), viewer=greedy)
+        await store.watch("race", view=Top(3), viewer=greedy)
         with pytest.raises(RateLimited):
-            await store.watch("race", view=TopView(4), viewer=greedy)
+            await store.watch("race", view=Top(4), viewer=greedy)
 
     within(act)
 
@@ -60,17 +60,17 @@ def test_views_without_a_key_leave_room_for_keys(monkeypatch: pytest.MonkeyPatch
     async def act(store: Store) -> None:
         with_key = await keyed(store)
         for i in range(3):
-            await store.watch("race", view=AroundView(f"u{i}"), viewer=viewer(store, f"10.0.0.{i}"))
+            await store.watch("race", view=Around(f"u{i}"), viewer=viewer(store, f"10.0.0.{i}"))
         with pytest.raises(Overloaded):
-            await store.watch("race", view=AroundView("x"), viewer=viewer(store, "10.0.1.1"))
+            await store.watch("race", view=Around("x"), viewer=viewer(store, "10.0.1.1"))
         # One view that everybody watches is one view; watched with a key, it is none of the anonymous.
         for i in range(5):
-            await store.watch("race", view=AroundView("u0"), viewer=viewer(store, f"10.0.2.{i}"))
-        shared = await store.watch("race", view=AroundView("u0"), viewer=with_key)
-        await store.watch("race", view=AroundView("y"), viewer=viewer(store, "10.0.1.1"))
+            await store.watch("race", view=Around("u0"), viewer=viewer(store, f"10.0.2.{i}"))
+        shared = await store.watch("race", view=Around("u0"), viewer=with_key)
+        await store.watch("race", view=Around("y"), viewer=viewer(store, "10.0.1.1"))
         store.hub.unsubscribe(shared)
         with pytest.raises(Overloaded):
-            await store.watch("race", view=AroundView("z"), viewer=viewer(store, "10.0.1.1"))
+            await store.watch("race", view=Around("z"), viewer=viewer(store, "10.0.1.1"))
 
     within(act)
 
@@ -78,8 +78,8 @@ def test_views_without_a_key_leave_room_for_keys(monkeypatch: pytest.MonkeyPatch
 def test_a_newcomer_is_served_in_the_next_round_beside_a_thousand_views_of_another() -> None:
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
-        many = [await store.watch("race", view=AroundView(f"u{i}"), viewer=greedy) for i in range(900)]
-        other = await store.watch("race", view=AroundView("late"), viewer=viewer(store, "10.0.0.2"))
+        many = [await store.watch("race", view=Around(f"u{i}"), viewer=greedy) for i in range(900)]
+        other = await store.watch("race", view=Around("late"), viewer=viewer(store, "10.0.0.2"))
         await store.tick()
         assert len(store.reads()) == READS_A_ROUND_MAX
         assert taken(other)["type"] == "snapshot"
@@ -96,8 +96,8 @@ def test_what_changes_all_the_time_is_read_once_a_lap_and_nothing_is_left_out(mo
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
         for i in range(500):
-            await store.watch("race", view=AroundView(f"u{i}"), viewer=greedy)
-        other = await store.watch("race", view=AroundView("late"), viewer=viewer(store, "10.0.0.2"))
+            await store.watch("race", view=Around(f"u{i}"), viewer=greedy)
+        other = await store.watch("race", view=Around("late"), viewer=viewer(store, "10.0.0.2"))
         while is_behind(store) or not store.asked:
             await store.tick()
         store.reads()
@@ -119,8 +119,8 @@ def test_a_view_that_everybody_watches_comes_first() -> None:
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
         for i in range(600):
-            await store.watch("race", view=AroundView(f"u{i}"), viewer=greedy)
-        crowd = [await store.watch("race", view=TopView(10), viewer=viewer(store, f"10.0.1.{i}")) for i in range(20)]
+            await store.watch("race", view=Around(f"u{i}"), viewer=greedy)
+        crowd = [await store.watch("race", view=Top(10), viewer=viewer(store, f"10.0.1.{i}")) for i in range(20)]
         await store.tick()
         assert all(taken(one)["type"] == "snapshot" for one in crowd)
 

@@ -13,6 +13,7 @@ from app.access.keys import Keyring
 from app.model.errors import UserNotFound
 from app.model.namespace import Namespace, Rules
 from app.read import stats, user_ranks
+from app.read.authorizer import ReadAuthorizer
 from app.read.stats import StatsHandlers
 from app.read.user_ranks import UserRankHandlers
 from app.store.changes import Changed
@@ -26,7 +27,7 @@ class World:
 
     def __init__(self, happens: Callable[["World"], None]) -> None:
         self.namespace_cache = NamespaceCache(None)  # type: ignore[arg-type]
-        self.keyring = Keyring(self.namespace_cache, None)
+        self.authorizer = ReadAuthorizer(self.namespace_cache, Keyring(self.namespace_cache, None))
         self.visibility: Any = "public"
         self.reads = 0
         self._happens = happens
@@ -73,8 +74,9 @@ def ask_standings(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(user_ranks, "hidden_among", hidden)
     monkeypatch.setattr(user_ranks, "answer", lambda request, body: told.append(body))
     batcher = SimpleNamespace(call=None)
-    reader: Any = UserRankHandlers(world, batcher, world.namespace_cache, world.keyring, None, lambda: 0)  # type: ignore[arg-type]
-    reader.told_to = world.read
+    parts: dict[str, Any] = {"postgres": world, "batcher": batcher, "profiles": None}
+    reader: Any = UserRankHandlers(authorizer=world.authorizer, clock=lambda: 0, **parts)
+    reader.read = world.read
     try:
         asyncio.run(reader.everywhere(_asked({"user": "ann"})))
     except UserNotFound:
@@ -87,7 +89,8 @@ def ask_stats(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     told: list[Any] = []
     monkeypatch.setattr(stats, "stats_body", lambda *args: {"mean": 1.0, "namespace": NAME, "band": None})
     monkeypatch.setattr(stats, "answer_with_etag", lambda request, etag, body, is_heavy: told.append(body))
-    reader = StatsHandlers(world, None, world.namespace_cache, world.keyring, lambda: 0)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {"reader": world, "boards": None, "namespace_cache": world.namespace_cache}
+    reader = StatsHandlers(authorizer=world.authorizer, clock=lambda: 0, **parts)
     asyncio.run(reader.everywhere(_asked({})))
     return len(told[0]["namespaces"])
 

@@ -27,10 +27,12 @@ def test_places_are_those_of_a_board_without_them(entries: list[tuple[int, bool]
         for at, hides in zip(places, hidden, strict=True)
         if hides
     ]
-    closing = HiddenAdjustment(gone)
+    adjustment = HiddenAdjustment(gone)
     left = [at for at, hides in zip(places, hidden, strict=True) if not hides]
-    assert [closing.shown(at) for at in left] == count([at.sort_key for at in left])
-    assert [closing.counted(shown) for shown in range(1, len(left) + 1)] == [at.position for at in left]
-    assert closing.counted(len(left) + 1) > (left[-1].position if left else 0)
-    assert [at.position for at in places if closing.hides(at.position)] == [one.position for one in gone]
-    assert len(closing) == len(gone)
+    assert [adjustment.adjust(at) for at in left] == count([at.sort_key for at in left])
+    assert [adjustment.archived_position(position) for position in range(1, len(left) + 1)] == [
+        at.position for at in left
+    ]
+    assert adjustment.archived_position(len(left) + 1) > (left[-1].position if left else 0)
+    assert [at.position for at in places if adjustment.hides(at.position)] == [one.position for one in gone]
+    assert len(adjustment) == len(gone)

@@ -6,8 +6,10 @@ import pytest
 
 from app.model.errors import Invalid, Overloaded
 from app.model.namespace import Namespace, Rules
+from app.model.views import Page
 from app.model.windows import ALL
 from app.read import historical_boards as past_boards
+from app.read.board_ref import BoardRef
 from app.read.historical_boards import AT_ONCE_MAX, HistoricalBoards
 
 
@@ -32,14 +34,15 @@ def test_no_more_than_a_few_ask_about_the_past_at_once() -> None:
     async def run() -> None:
         slow = Slow()
         past = HistoricalBoards(slow, slow)  # type: ignore[arg-type]
-        ask = (Namespace(1, "race", 0, 1, Rules()), ALL, None, datetime.now(UTC), "competition")
-        asked = [asyncio.create_task(past.board(*ask)) for _ in range(AT_ONCE_MAX)]
+        board = BoardRef(Namespace(1, "race", 0, 1, Rules()), ALL)
+        ask = (board, Page(0, 2), datetime.now(UTC), "competition")
+        asked = [asyncio.create_task(past.read(*ask)) for _ in range(AT_ONCE_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await past.board(*ask)
+            await past.read(*ask)
         slow.go.set()
         await asyncio.gather(*asked)
-        assert (await past.board(*ask)).total == 0
+        assert (await past.read(*ask)).total == 0
 
     asyncio.run(run())
 
@@ -77,7 +80,7 @@ def ask(ledger: Ledger, rules: Rules | None = None) -> Any:
     """A page of two of the board as it was."""
     past = HistoricalBoards(ledger, ledger)  # type: ignore[arg-type]
     space = Namespace(1, "race", 0, 1, rules or Rules())
-    return asyncio.run(past.board(space, ALL, None, datetime.now(UTC), "competition", limit=2))
+    return asyncio.run(past.read(BoardRef(space, ALL), Page(0, 2), datetime.now(UTC), "competition"))
 
 
 def test_a_board_of_too_many_grants_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +101,7 @@ def test_a_page_of_too_many_equals_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(past_boards, "TIES_MAX", 3)
     line = Rules(tie_break="earliest")
     few = Ledger(1, 1, 3)
-    assert len(ask(few, line).places) == 2
+    assert len(ask(few, line).rows) == 2
     assert few.replayed == [0, 1, 2]
     many = Ledger(1, 1, 4)
     with pytest.raises(Invalid) as refused:
@@ -116,7 +119,7 @@ def test_the_order_of_users_with_very_many_entries_is_refused(monkeypatch: pytes
     line = Rules(tie_break="earliest")
     ledger = Ledger(1, 1, 6)
     ledger.rows = 10
-    assert len(ask(ledger, line).places) == 2
+    assert len(ask(ledger, line).rows) == 2
     assert (ledger.replayed, ledger.steps) == ([0, 1, 2, 3, 4, 5], 3)
     ledger = Ledger(1, 1, 2)
     ledger.rows = 31

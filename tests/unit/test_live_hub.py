@@ -6,9 +6,9 @@ import pytest
 
 from app.live.hub import VIEWS_MAX
 from app.live.subscriber import Viewer
-from app.live.views import AroundView, TopView
 from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
+from app.model.views import Around, Top
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from tests.unit.hub import DAY, TOKEN, Store, taken, within
@@ -50,8 +50,8 @@ def test_a_version_that_fell_back_is_shown_by_a_snapshot() -> None:
 def test_every_top_of_a_board_is_cut_out_of_one_read() -> None:
     async def act(store: Store) -> None:
         store.boards["all"] = (1, ["a", "b", "c"])
-        tops = [await store.watch("race", view=TopView(limit)) for limit in (1, 3, 2)]
-        around = await store.watch("race", view=AroundView("b", 1))
+        tops = [await store.watch("race", view=Top(limit)) for limit in (1, 3, 2)]
+        around = await store.watch("race", view=Around("b", 1))
         await store.tick()
         assert store.reads() == [("page", 0, 3), ("around", "b", 1)]
         assert [len(taken(held)["entries"]) for held in (*tops, around)] == [1, 3, 2, 3]
@@ -239,13 +239,13 @@ def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     assert VIEWS_MAX == 10_000
 
     async def act(store: Store) -> None:
-        first, _ = await store.watch("race", view=TopView(1)), await store.watch("race", view=TopView(2))
-        again = await store.watch("race", view=TopView(1))
+        first, _ = await store.watch("race", view=Top(1)), await store.watch("race", view=Top(2))
+        again = await store.watch("race", view=Top(1))
         with pytest.raises(Overloaded):
-            await store.watch("race", view=TopView(3))
+            await store.watch("race", view=Top(3))
         for held in (first, again):
             store.hub.unsubscribe(held)
-        await store.watch("race", view=TopView(3))
+        await store.watch("race", view=Top(3))
 
     within(act)
 

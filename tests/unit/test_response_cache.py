@@ -9,6 +9,7 @@ import pytest
 
 from app.drivers.caller import CALLER, stranger
 from app.model.namespace import Namespace, Rules
+from app.model.views import Page
 from app.read.board_bodies import BoardEntry
 from app.read.conditional import RenderedAnswer
 from app.read.response_cache import CachedQuery, CachedResponse, CacheMiss, ResponseCache, ResponseShelf
@@ -53,7 +54,7 @@ def names_of(store: Store) -> ProfileCache:
 
 def ask(store: Store, answers: ResponseCache, tag: bytes = b"", parts: tuple[Any, ...] = ("page",)) -> RenderedAnswer:
     scope: Any = {"type": "http", "headers": [(b"if-none-match", tag)] if tag else []}
-    question = CachedQuery("all", parts, board_call(SPACE, "all", ["page", 0, 10]))
+    question = CachedQuery("all", parts, board_call(SPACE, "all", Page(0, 10)))
 
     async def give() -> RenderedAnswer:
         found = await answers.look(scope, SPACE, question)
@@ -124,11 +125,11 @@ def test_what_is_asked_for_without_a_key_pushes_out_nothing_of_a_key(monkeypatch
     store = Store()
     answers = ResponseCache(store, names_of(store))  # type: ignore[arg-type]
     fill(answers, store, 5)
-    mine = [held.kept for held in answers._shelves[0]._held.values()]
+    mine = [held.rendered for held in answers._shelves[0]._responses.values()]
     CALLER.set(stranger("192.0.2.1"))
     for n in range(1_000):
         ask(store, answers, parts=("theirs", n))
-    assert [held.kept for held in answers._shelves[0]._held.values()] == mine
+    assert [held.rendered for held in answers._shelves[0]._responses.values()] == mine
     assert len(answers._shelves[1]) < 50
 
 

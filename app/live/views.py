@@ -36,7 +36,7 @@ def check_view(view: LiveView) -> LiveView:
             _check_range(view.radius, 0, RADIUS_MAX, "$.view.radius")
         case Users():
             if not 1 <= len(view.users) <= USERS_MAX:
-                raise Invalid(f"must name 1 to {USERS_MAX} users", field="$.view.users")
+                raise Invalid(f"must be a list of 1 to {USERS_MAX} members", field="$.view.users")
             for user in view.users:
                 check_text(user, "$.view.users", ID_BYTES_MAX)
             return Users(tuple(sorted(set(view.users))))

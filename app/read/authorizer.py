@@ -40,18 +40,18 @@ class ReadAuthorizer:
     """Who may read which namespace."""
 
     def __init__(self, namespace_cache: NamespaceCache, keyring: Keyring) -> None:
-        self._namespace_cache = namespace_cache
-        self._keyring = keyring
+        self.namespace_cache = namespace_cache
+        self.keyring = keyring
 
     async def check_key(self, scope: Scope) -> None:
         """Unauthorized where a request's key is unknown: that fails the request, not one board of many.
         StoreUnavailable."""
-        await principal_of(scope, self._keyring)
+        await principal_of(scope, self.keyring)
 
     async def check(self, scope: Scope, name: str) -> None:
         """Whether a request may read a namespace, before its body is read. Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable."""
-        await readable_namespace(await principal_of(scope, self._keyring), self._namespace_cache, name)
+        await readable_namespace(await principal_of(scope, self.keyring), self.namespace_cache, name)
 
     def admissions(self, scope: Scope, name: str, required: Literal["read", "write"] | None = None) -> "Admissions":
         """The attempts at a read of one namespace: `async for admission in …:` reads and keeps the last answer.
@@ -61,27 +61,23 @@ class ReadAuthorizer:
 
         Each attempt raises Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """
-        return Admissions(self._namespace_cache, self._keyring, scope, name, required)
+        return Admissions(self, scope, name, required)
 
     def surveys(self, scope: Scope) -> "Surveys":
         """The attempts at a read of many namespaces: `async for survey in …:` adds the namespaces that it reads to the
         survey, and keeps the last answer. Each attempt raises Unauthorized, StoreUnavailable."""
-        return Surveys(self._namespace_cache, self._keyring, scope)
+        return Surveys(self, scope)
 
 
 class Admissions:
     """See `ReadAuthorizer.admissions`."""
 
+    __slots__ = ("_admission", "_attempts", "_authorizer", "_name", "_required", "_scope")
+
     def __init__(
-        self,
-        namespace_cache: NamespaceCache,
-        keyring: Keyring,
-        scope: Scope,
-        name: str,
-        required: Literal["read", "write"] | None,
+        self, authorizer: ReadAuthorizer, scope: Scope, name: str, required: Literal["read", "write"] | None
     ) -> None:
-        self._namespace_cache = namespace_cache
-        self._keyring = keyring
+        self._authorizer = authorizer
         self._scope = scope
         self._name = name
         self._required = required
@@ -96,15 +92,16 @@ class Admissions:
         if admission is not None and (self._attempts == ATTEMPTS_MAX or self._is_current(admission)):
             raise StopAsyncIteration
         self._attempts += 1
-        key_changes = self._keyring.changes
-        principal = known_principal(self._scope, self._keyring) or await principal_of(self._scope, self._keyring)
+        keyring, namespace_cache = self._authorizer.keyring, self._authorizer.namespace_cache
+        key_changes = keyring.changes
+        principal = known_principal(self._scope, keyring) or await principal_of(self._scope, keyring)
         if self._required is not None:
             require_scope(principal, self._required, self._name)
-        namespace = self._namespace_cache.cached(self._name)
+        namespace = namespace_cache.cached(self._name)
         if self._required == "write":
-            namespace = namespace or await self._namespace_cache.namespace(self._name)
+            namespace = namespace or await namespace_cache.namespace(self._name)
         elif namespace is None:
-            namespace = await readable_namespace(principal, self._namespace_cache, self._name)
+            namespace = await readable_namespace(principal, namespace_cache, self._name)
         else:
             check_reader(principal, namespace)
         self._admission = admission = Admission(namespace, principal, key_changes)
@@ -112,16 +109,18 @@ class Admissions:
 
     def _is_current(self, admission: Admission) -> bool:
         """Whether rules and rights are still those of an attempt."""
-        is_same_key = admission.key_changes == self._keyring.changes or self._keyring.is_current(admission.principal)
-        return is_same_key and self._namespace_cache.cached(self._name) is admission.namespace
+        keyring, namespace_cache = self._authorizer.keyring, self._authorizer.namespace_cache
+        is_same_key = admission.key_changes == keyring.changes or keyring.is_current(admission.principal)
+        return is_same_key and namespace_cache.cached(self._name) is admission.namespace
 
 
 class Surveys:
     """See `ReadAuthorizer.surveys`."""
 
-    def __init__(self, namespace_cache: NamespaceCache, keyring: Keyring, scope: Scope) -> None:
-        self._namespace_cache = namespace_cache
-        self._keyring = keyring
+    __slots__ = ("_attempts", "_authorizer", "_scope", "_survey")
+
+    def __init__(self, authorizer: ReadAuthorizer, scope: Scope) -> None:
+        self._authorizer = authorizer
         self._scope = scope
         self._survey: Survey | None = None
         self._attempts = 0
@@ -133,13 +132,13 @@ class Surveys:
         if self._survey is not None and (self._attempts == ATTEMPTS_MAX or self._is_current(self._survey)):
             raise StopAsyncIteration
         self._attempts += 1
-        position = self._namespace_cache.position
-        self._survey = Survey(await principal_of(self._scope, self._keyring), position)
+        position = self._authorizer.namespace_cache.position
+        self._survey = Survey(await principal_of(self._scope, self._authorizer.keyring), position)
         return self._survey
 
     def _is_current(self, survey: Survey) -> bool:
         """Whether neither the key nor one of the namespaces may have changed."""
-        changed = self._namespace_cache.changed_since(survey.position)
+        changed = self._authorizer.namespace_cache.changed_since(survey.position)
         return not changed.has_key(survey.principal.id) and not any(
             changed.has_namespace(namespace.name) for namespace in survey.namespaces
         )

@@ -58,14 +58,14 @@ class BoardHandlers:
         async for admission in self._authorizer.admissions(scope, params["namespace"]):
             namespace = admission.namespace
             board = find_board(namespace, params["window"], query.category, self._clock())
-            view = query.view_in(namespace)
-            call = board_call(namespace, board.name, view, query.ranking)
+            name, view = board.name, query.view_in(namespace)
+            call = board_call(namespace, name, view, query.ranking)
             if query.include:
                 # What is included changes with grants to other boards and with the day: no version covers it.
                 body = await self._body(board, view, query, await self._batcher.call(call))
                 response: Response = answer_with_etag(Request(scope), namespace, body)
                 continue
-            answer = await self._cache.look(scope, namespace, CachedQuery(board.name, (view, query.ranking), call))
+            answer = await self._cache.look(scope, namespace, CachedQuery(name, (view, query.ranking), call))
             if isinstance(answer, CacheMiss):
                 body = await self._body(board, view, query, answer.reply)
                 answer = self._cache.keep(scope, answer, body)

@@ -55,9 +55,10 @@ class BoardQuery(NamedTuple):
     def view_in(self, namespace: Namespace) -> BoardView:
         """The view with its bounds, in the namespace's units. Invalid."""
         view = self.view
-        if self.has_bounds and isinstance(view, Page | After):
-            return replace(view, bounds=key_bounds(self.params, namespace))
-        return view
+        if not self.has_bounds:
+            return view
+        assert isinstance(view, Page | After), "other views are refused with bounds"
+        return replace(view, bounds=key_bounds(self.params, namespace))
 
 
 def board_query(query_string: bytes) -> BoardQuery:

@@ -125,7 +125,9 @@ class ResponseCache:
         cached = self._find(key)
         if (
             cached is None
-            or (cached.epoch, cached.version, cached.is_heavy) != (epoch, version, is_heavy)
+            or cached.version != version
+            or cached.epoch != epoch
+            or cached.is_heavy != is_heavy
             or not await self._has_current_names(namespace, cached)
         ):
             # Names that are read from here on include these changes at least.

@@ -84,7 +84,7 @@ def build_services(
     namespace_cache, profile_cache = NamespaceCache(batcher.call), ProfileCache(batcher.call)
     batcher.on_changes.append(namespace_cache.notice)
     batcher.on_profiles.append(profile_cache.notice)
-    namespace_cache.on_change.append(profile_cache.forget_named)
+    namespace_cache.on_change.append(profile_cache.forget_namespaces)
     keyring = Keyring(namespace_cache, settings.api_key)
     ledger = Ledger(postgres.writes)
     boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)

@@ -1,4 +1,4 @@
-"""The client's address: whose share of the limits a request or a socket takes while no key is known."""
+"""The client's address, for which a request or a socket counts while no key is known."""
 
 from starlette.types import Scope
 
@@ -6,9 +6,9 @@ from ..model.address import Address, Networks, forwarded_for, group_of, is_withi
 
 #: The key in the lifespan's state under which the networks of trusted proxies stand (LEADERBOARD_TRUSTED_PROXIES).
 TRUSTED_PROXIES = "trusted_proxies"
-#: Name of clients whose socket tells no address (it is closed already).
+#: Name of clients whose socket has no address any more because it is closed.
 UNKNOWN = "unknown"
-#: Proxies in a row that are believed; a longer chain is a client's invention.
+#: Proxies in a row that are trusted; a longer chain was made up by a client.
 _HOPS_MAX = 16
 
 
@@ -38,10 +38,10 @@ def _furthest(peer: Address, hosts: list[str], trusted: Networks) -> Address:
     """The first address from the right that is no trusted proxy's; the last that could be read where none is."""
     address = peer
     for host in reversed(hosts[-_HOPS_MAX:]):
-        heard = parse_address(host)
-        if heard is None:
+        parsed = parse_address(host)
+        if parsed is None:
             break
-        address = heard
+        address = parsed
         if not is_within(address, trusted):
             break
     return address

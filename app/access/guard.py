@@ -1,5 +1,5 @@
-"""Who asks, and what that one may do. Every right is judged here, by a namespace's name, before it is looked up: a
-caller without the right learns nothing of what is there."""
+"""Authentication and rights. Every right is checked here, by a namespace's name and before the namespace is looked up:
+a caller without the right does not learn whether it exists."""
 
 from typing import Any, Never
 
@@ -20,7 +20,7 @@ _NO_STATE: dict[str, Any] = {}
 
 
 def known_principal(scope: Scope, keyring: Keyring) -> Principal | None:
-    """Who a request's Authorization header names, as `principal_of` tells; None where it has to look the key up."""
+    """The principal of a request, as `principal_of` gives it; None where the key has to be looked up."""
     value = header(scope, b"authorization")
     if not value:
         CALLER.set(stranger(address_of(scope)))
@@ -32,9 +32,9 @@ def known_principal(scope: Scope, keyring: Keyring) -> Principal | None:
 
 
 async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
-    """Who a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable.
+    """The principal that a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable.
 
-    From here on the request's work is that of its key, or of its address while no key is accepted.
+    From here on the task works for the request's key, or for its address while no key is accepted.
     """
     known = known_principal(scope, keyring)
     if known is not None:
@@ -60,24 +60,25 @@ def require_any_scope(principal: Principal, *scopes: str) -> None:
 
 
 def may_read(principal: Principal, namespace: Namespace) -> bool:
-    """Whether a principal reads the boards of a namespace that is there. Anyone reads a public one; a private one needs
-    the scope `read`, one in the shadow `admin`."""
+    """Whether a principal may read the boards of a namespace. Anybody reads a public one; a private one needs the scope
+    `read`, one in the shadow `admin`."""
     if namespace.rules.mode == "shadow":
         return principal.may("admin", namespace.name)
     return namespace.is_public or principal.may("read", namespace.name)
 
 
 def check_reader(principal: Principal, namespace: Namespace) -> None:
-    """Unauthorized or Forbidden unless a principal may read a namespace: as a namespace that is not there is told."""
+    """Unauthorized or Forbidden unless a principal may read a namespace; with the same words as for one that does not
+    exist."""
     if not may_read(principal, namespace):
-        # Who reads by that name may hear that the namespace is in the shadow; nobody else.
+        # Only a key that reads by that name may learn that the namespace is in the shadow.
         shadow = namespace.rules.mode == "shadow" and principal.may("read", namespace.name)
         _refuse(principal, "admin" if shadow else "read", namespace.name)
 
 
 async def readable_namespace(principal: Principal, namespace_cache: NamespaceCache, name: str) -> Namespace:
-    """The namespace of a name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only
-    for a key that reads by that name; StoreUnavailable where it cannot be known."""
+    """A namespace by name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only for a
+    key that reads by that name; StoreUnavailable."""
     try:
         namespace = await namespace_cache.namespace(name)
     except NamespaceNotFound:
@@ -96,7 +97,7 @@ def _accepted(scope: Scope, principal: Principal) -> Principal:
 
 
 def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
-    """What is told is made of the request and the key alone."""
+    """The words depend on the request and the key only, never on what exists."""
     if principal is ANONYMOUS:
         raise Unauthorized("a key is needed here")
     raise Forbidden(f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it")

@@ -12,22 +12,21 @@ from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
 
 SCOPES = ("read", "write", "admin")
-#: Keys that a process remembers as checked; beyond them all are forgotten, and the next request of each is checked
-#: anew.
+#: Keys that a process remembers as checked; beyond them it forgets all and checks each again at its next request.
 _CACHED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what they may: `<scope>:<namespace pattern>`. `admin` contains the other two."""
+    """A caller and its rights, each `<scope>:<namespace pattern>`. `admin` includes the other two."""
 
     id: str
     scopes: tuple[str, ...]
 
     def may(self, scope: str, namespace: str) -> bool:
         """Whether a scope covers a namespace."""
-        for held in self.scopes:
-            name, _, pattern = held.partition(":")
+        for granted in self.scopes:
+            name, _, pattern = granted.partition(":")
             if name in (scope, "admin") and (pattern == "*" or fnmatchcase(namespace, pattern)):
                 return True
         return False
@@ -41,7 +40,7 @@ ANONYMOUS = Principal("", ())
 
 
 class Keyring:
-    """Tokens to principals. Keys are random and long, so one SHA-256 is their hash.
+    """The principals of tokens. Keys are random and long, so one SHA-256 is hash enough.
 
     changes: rises whenever a principal may have become another one.
     """
@@ -49,7 +48,7 @@ class Keyring:
     def __init__(self, namespace_cache: NamespaceCache, bootstrap: str | None) -> None:
         self._namespace_cache = namespace_cache
         self._bootstrap = None if bootstrap is None else hash_key(bootstrap)
-        self._known: dict[str, Principal] = {}
+        self._principals: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
         self.changes = 0
         namespace_cache.on_change.append(self._forget)
@@ -58,27 +57,27 @@ class Keyring:
         """Drops the keys that may have changed."""
         self.changes += 1
         if changed.is_all:
-            self._known.clear()
+            self._principals.clear()
             self._tokens.clear()
         for key_id in changed.keys:
             for token in self._tokens.pop(key_id, ()):
-                self._known.pop(token, None)
+                self._principals.pop(token, None)
 
     def is_current(self, principal: Principal) -> bool:
         """Whether a principal is still its token's, as far as this process knows. O(tokens of its key)."""
         if principal is ANONYMOUS:
             return True
-        return any(self._known.get(token) is principal for token in self._tokens.get(principal.id, ()))
+        return any(self._principals.get(token) is principal for token in self._tokens.get(principal.id, ()))
 
     def cached(self, token: str) -> Principal | None:
-        """A principal where its token was checked already; no wait."""
-        return self._known.get(token)
+        """The principal of a token that was checked before; no wait."""
+        return self._principals.get(token)
 
     async def principal(self, token: str) -> Principal:
-        """Who holds a token. Unauthorized, StoreUnavailable."""
-        held = self._known.get(token)
-        if held is not None:
-            return held
+        """The principal of a token. Unauthorized, StoreUnavailable."""
+        cached = self._principals.get(token)
+        if cached is not None:
+            return cached
         match = API_KEY.fullmatch(token)
         if match is None:
             raise Unauthorized("the key is not of the form lb_<id>_<secret>")
@@ -91,15 +90,15 @@ class Keyring:
         return self._remember(token, Principal(record.id, record.scopes))
 
     def _remember(self, token: str, principal: Principal) -> Principal:
-        if len(self._known) >= _CACHED_MAX:
+        if len(self._principals) >= _CACHED_MAX:
             self._forget(EVERYTHING)
-        self._known[token] = principal
+        self._principals[token] = principal
         self._tokens.setdefault(principal.id, set()).add(token)
         return principal
 
 
 def hash_key(token: str) -> str:
-    """What is stored of a key."""
+    """The hash of a key, which is what is stored."""
     return sha256(token.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How often one key may do what costs others something: a bucket of tokens for each."""
+"""Rate limits of keys: a bucket of tokens for each key."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from time import monotonic
 
 from ..model.errors import RateLimited
 
-#: Keys whose buckets are kept; the one that was used least recently is full again by then.
+#: Keys whose buckets are remembered; the one that is dropped was used least recently and is full again.
 KEYS_MAX = 10_000
 
 

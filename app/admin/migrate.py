@@ -13,7 +13,7 @@ from ..store import fields, keys
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
 from ..store.namespace_cache import SET_IF_NEWER, namespace_from_row, publish_calls
 from ..store.partitions import INIT_PARTITION, Deployment, open_partitions, read_deployment, write_deployment
-from ..store.profile_cache import erased_call, name_call, own_name_call, tell_named
+from ..store.profile_cache import announce_profiles_in, erased_call, name_call, own_name_call
 from ..store.rules_lock import release_stale
 from ..store.visibility import SET_USER_STATE, intent_from_row, state_call
 from .profile_handlers import profile_from_row
@@ -89,7 +89,7 @@ async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
         last = rows[-1]["user_number"], rows[-1]["namespace_id"]
         named |= {row["namespace_id"] for row in rows if row["namespace_id"]}
     for namespace_id in named:
-        await tell_named(lambda call: _run(link, call), namespace_id)
+        await announce_profiles_in(lambda call: _run(link, call), namespace_id)
 
 
 def _name_call(row: asyncpg.Record, erased: int) -> Call:

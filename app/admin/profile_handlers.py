@@ -17,7 +17,7 @@ from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
 from ..store import fields, keys
 from ..store.namespace_cache import NamespaceCache
-from ..store.profile_cache import name_call, own_name_call, tell_named
+from ..store.profile_cache import announce_profiles_in, name_call, own_name_call
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import Fetch
 from .user_handlers import take_token, user_in
@@ -88,7 +88,7 @@ class ProfileHandlers:
         profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
         call, at = self._batcher.call, (namespace.id, namespace.partition)
         await self._show(own_name_call(*at, user, row["version"], profile))
-        await tell_named(call, namespace.id)
+        await announce_profiles_in(call, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 

@@ -1,4 +1,4 @@
-"""How much of something each client holds: of sockets, of views."""
+"""How many sockets or views each client may have."""
 
 from collections import Counter
 
@@ -7,32 +7,32 @@ from ..model.errors import RateLimited
 
 
 class ClientQuota:
-    """What is held by each key, by each address without one, and by all addresses together. `noun`: for errors."""
+    """Counts for each key, for each address without a key, and for all addresses together. noun: for errors."""
 
     def __init__(self, noun: str, *, key_max: int, address_max: int, anonymous_max: int | None = None) -> None:
         self._noun = noun
         self._key_max = key_max
         self._address_max = address_max
         self._anonymous_max = anonymous_max
-        self._held: Counter[Owner] = Counter()
+        self._counts: Counter[Owner] = Counter()
         self.anonymous = 0
 
     def take(self, owner: Owner) -> None:
         """Counts one more. RateLimited at a bound. O(1)."""
         if owner.is_key:
-            if self._held[owner] >= self._key_max:
+            if self._counts[owner] >= self._key_max:
                 raise RateLimited(f"at most {self._key_max} {self._noun} are taken from one key")
-        elif self._held[owner] >= self._address_max:
+        elif self._counts[owner] >= self._address_max:
             raise RateLimited(f"at most {self._address_max} {self._noun} are taken from one address without a key")
         elif self._anonymous_max is not None and self.anonymous >= self._anonymous_max:
             raise RateLimited(f"at most {self._anonymous_max} {self._noun} are taken without a key")
         else:
             self.anonymous += 1
-        self._held[owner] += 1
+        self._counts[owner] += 1
 
     def give_back(self, owner: Owner) -> None:
         """Counts one less. O(1)."""
         self.anonymous -= not owner.is_key
-        self._held[owner] -= 1
-        if not self._held[owner]:
-            del self._held[owner]
+        self._counts[owner] -= 1
+        if not self._counts[owner]:
+            del self._counts[owner]

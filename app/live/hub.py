@@ -243,7 +243,7 @@ class Hub:
         if isinstance(reading.view, StatsView):
             return await self._stats_reader.read(reading.namespace, reading.window.name)
         page = await self._board_reader.read(reading.namespace, reading.window.name, reading.view)
-        return NamedPage(page, await self._names.shown(reading.namespace, [row.user for row in page.rows]))
+        return NamedPage(page, await self._names.display_profiles(reading.namespace, [row.user for row in page.rows]))
 
     def _publish(self, reading: BoardRead, result: Any) -> Problem | None:
         """Gives the result of a read, or its exception, to the views that it serves. A fault of one board ends the

@@ -98,7 +98,7 @@ class BoardHandlers:
         page = await self._boards.resolve(board.namespace, board.name, view, query.ranking, reply)
         if isinstance(view, Around) and not page.rows:
             raise UserNotFound(f"{view.user!r} is not on this board", field="?around")
-        names = await self._profiles.shown(board.namespace, [row.user for row in page.rows])
+        names = await self._profiles.display_profiles(board.namespace, [row.user for row in page.rows])
         body = board_body(board, view, page, names)
         if query.include:
             body["entries"] = await with_includes(
@@ -111,7 +111,7 @@ class BoardHandlers:
         view = query.view
         assert isinstance(view, Page | Users)
         past = await self._historical_boards.read(board, view, as_of, _ranking(board.namespace, query))
-        names = await self._profiles.shown(board.namespace, [row.user for row in past.rows])
+        names = await self._profiles.display_profiles(board.namespace, [row.user for row in past.rows])
         body = board_body(board, view, BoardPage(0, 0, 0, past.total, past.rows), names)
         body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
         if isinstance(view, Page) and view.offset + view.limit < past.total:

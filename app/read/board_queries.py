@@ -108,7 +108,7 @@ class BoardQueries:
     async def _entry_body(self, board: BoardRef, page: BoardPage) -> dict[str, Any]:
         """The body of a page's one entry."""
         (row,) = page.rows
-        names = await self._profiles.shown(board.namespace, [row.user])
+        names = await self._profiles.display_profiles(board.namespace, [row.user])
         entry = entry_body(board.namespace, row, names.get(row.user, NO_PROFILE))
         return board_head(board, page) | {name: getattr(entry, name) for name in entry.__struct_fields__}
 
@@ -123,7 +123,7 @@ class BoardQueries:
             namespace = admission.namespace
             board = find_board(namespace, request.path_params["window"], category, self._clock())
             page = await self._boards.read(namespace, board.name, view, ranking)
-            names = await self._profiles.shown(namespace, [row.user for row in page.rows])
+            names = await self._profiles.display_profiles(namespace, [row.user for row in page.rows])
             entries = [entry_body(namespace, row, names.get(row.user, NO_PROFILE)) for row in page.rows]
             body = {**board_head(board, page), "entries": entries}
         return answer(request, body, headers=_NO_STORE)

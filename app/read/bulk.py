@@ -168,7 +168,7 @@ class BulkHandlers:
 
     async def _board_body(self, board: BoardRef, view: BoardView, ranking: str | None) -> dict[str, Any]:
         page = await self._boards.read(board.namespace, board.name, view, ranking)
-        names = await self._profiles.shown(board.namespace, [row.user for row in page.rows])
+        names = await self._profiles.display_profiles(board.namespace, [row.user for row in page.rows])
         return board_body(board, view, page, names)
 
 

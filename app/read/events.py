@@ -65,7 +65,7 @@ class Cursor(NamedTuple):
 
 
 class EventQuery(NamedTuple):
-    """What a caller wants: types by their names; actor and session_id narrow them."""
+    """The events of a request: types by name; actor and session_id narrow them."""
 
     types: Sequence[str]
     actor: str | None

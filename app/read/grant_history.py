@@ -24,7 +24,7 @@ from ..model.visibility import visible_name
 from ..model.windows import Window
 from ..store import fields, keys
 from ..store.boards import user_exists_call
-from ..store.log import counted_at, lag_behind
+from ..store.log import entry_place, lag_behind
 from ..store.read_batcher import ReadBatcher
 from .authorizer import ReadAuthorizer
 from .board_ref import find_window
@@ -96,7 +96,7 @@ class GrantHistory:
             rows = await self._postgres.fetch("get_revisions", namespace.id, grant_id)
             kind, revision = (CORRECTION, rows[-1]["revision"] + 1) if rows else (GRANT, 1)
             name = entry_id(kind, namespace.id, grant_id, revision)
-            place = await counted_at(self._batcher, namespace.partition, name)
+            place = await entry_place(self._batcher, namespace.partition, name)
             is_late = pauses.are_over
             if place is None or (is_late and await self._is_dropped(namespace.partition, place)):
                 if not rows:

@@ -176,7 +176,7 @@ class ResponseCache:
             version = await self._profiles.version_in(namespace)
         if cached.profiles_version != version:
             if self._profiles.has_changed(namespace, cached.users, cached.profiles_version):
-                names = await self._profiles.shown(namespace, cached.users)
+                names = await self._profiles.display_profiles(namespace, cached.users)
                 if _digest_of({user: names.get(user, NO_PROFILE) for user in cached.users}) != cached.names:
                     return False
             cached.profiles_version = version

@@ -102,7 +102,7 @@ class UserRankHandlers:
         if without_hidden and await hidden_among(self._batcher.call, namespace, [user]):
             return None
         ranks_by_period = dict(zip((*periods, *seasons), ranks, strict=True))
-        name = (await self._profiles.shown(namespace, [user])).get(user, NO_PROFILE)
+        name = (await self._profiles.display_profiles(namespace, [user])).get(user, NO_PROFILE)
         body = user_ranks_body(namespace, user, balances, days, ranks_by_period, now, name.timezone)
         return {**body, "display_name": name.display_name, "avatar": name.avatar}
 

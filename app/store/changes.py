@@ -1,7 +1,7 @@
-"""Counters in Redis by which every process learns that what it keeps in its caches is old, and what of it.
+"""Counters in Redis that tell every process which of its cached values are old.
 
-`changes` counts those of namespaces and API keys, `profiles` those of what users are called; a namespace that calls
-users by names of its own counts these in a hash of its own. Beside each counter stand its latest changes by name.
+`changes` counts changes of namespaces and API keys, `profiles` those of profiles. A namespace with profiles of its own
+counts their changes in a hash of its own. Beside each counter is a ring of its latest changes, by name.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from ..drivers.redis import Call, evalsha
 from ..drivers.scripts import load
 from . import fields, keys
 
-#: The latest changes whose names are kept. A process that missed more of them drops all of its caches.
-KEPT_MAX = 512
+#: Names in a ring of changes. A process that missed more changes drops all that it has cached.
+RING_MAX = 512
 
 BUMP_COUNTER = load("bump_counter")
 WRITE_PROFILE = load("write_profile")
-#: A change without a name: every process drops all that it keeps of namespaces and keys.
+#: A change without a name: every process drops all cached namespaces and keys.
 ALL_CHANGED: Call = evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES])
 
 _NAMESPACE, _KEY = "n", "k"
 
 
 class Changed(NamedTuple):
-    """What changed: namespaces by name, API keys by id. is_all: more than is known by name."""
+    """What changed: namespaces by name, API keys by id. is_all: anything may have changed."""
 
     namespaces: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -52,35 +52,35 @@ EVERYTHING = Changed(is_all=True)
 
 
 def namespace_changed(name: str) -> Call:
-    """The call that tells every process of a change of a namespace, once it is published."""
+    """The call that announces a change of a namespace to every process; made after the change is published."""
     return _changed(f"{_NAMESPACE} {name}")
 
 
 def key_changed(key_id: str) -> Call:
-    """The call that tells every process of a new or revoked API key, once it is published."""
+    """The call that announces a new or revoked API key to every process; made after it is published."""
     return _changed(f"{_KEY} {key_id}")
 
 
 def _changed(what: str) -> Call:
-    return evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES, KEPT_MAX, what])
+    return evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES, RING_MAX, what])
 
 
 def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
     """The call that writes what a user is called, and tells every process of it: both or neither. value: `<version>`
     and a profile; empty: it is taken away. erased: with which version; of a profile, up to which one the caller knew of
     erasures before it read that. It answers −1 where the user may have been erased since."""
-    return evalsha(WRITE_PROFILE, [key, counted_in], [user, value, field, KEPT_MAX, erased])
+    return evalsha(WRITE_PROFILE, [key, counted_in], [user, value, field, RING_MAX, erased])
 
 
 def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = fields.CHANGES) -> Call | None:
-    """The call that asks what changed between two values of a counter; None where that is not kept any more."""
-    if before < 0 or not 0 < now - before <= KEPT_MAX:
+    """The call that reads what changed between two values of a counter; None where the ring is too short for them."""
+    if before < 0 or not 0 < now - before <= RING_MAX:
         return None
-    return ("HMGET", key, *(f"{field}:{number % KEPT_MAX}" for number in range(before + 1, now + 1)))
+    return ("HMGET", key, *(f"{field}:{number % RING_MAX}" for number in range(before + 1, now + 1)))
 
 
 def read_missed(reply: Any, before: int) -> Changed:
-    """What the reply of that call tells: everything, where a change was overwritten meanwhile or has no name."""
+    """The changes in the reply of that call; everything, where one was overwritten meanwhile or has no name."""
     if not isinstance(reply, list):
         return EVERYTHING
     found: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
@@ -93,7 +93,7 @@ def read_missed(reply: Any, before: int) -> Changed:
 
 
 def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:
-    """The users whose names changed, in the order of their changes; None: anybody's may have."""
+    """The users whose profiles changed, in the order of the changes; None: any user's may have changed."""
     if not isinstance(reply, list):
         return None
     users = tuple(_names_in(reply, before))
@@ -101,7 +101,7 @@ def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:
 
 
 def _names_in(reply: list[bytes | None], before: int) -> Iterator[str | None]:
-    """What each change behind a value of the counter concerns; None where it is not kept, or has no name."""
+    """The name of each change behind a value of the counter; None where it was overwritten, or has no name."""
     for number, raw in enumerate(reply, before + 1):
         counter, _, what = (raw or b"").decode().partition(" ")
         yield what if what and counter == str(number) else None

@@ -1,4 +1,4 @@
-"""What Redis tells of a partition's log to those who read the ledger."""
+"""A partition's log in Redis, for readers of the ledger: which entries exist, and how many the ledger lacks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from ..model.errors import Recovering, StoreUnavailable
 from . import fields, keys
 from .read_batcher import ReadBatcher
 
-#: Entries behind the ledger that one question looks through: 3 MB of plain ones, a second's work of a busy partition.
+#: Entries behind the ledger that one question scans: 3 MB of plain ones, which a busy partition writes in a second.
 LOOKED_THROUGH_ENTRIES_MAX = 20_000
 #: Entries a read of the log: each waits its turn behind everybody else's reads, and may carry 2 KiB of meta.
 PAGE_ENTRIES_MAX = 500
 
 
 class _Owner(msgspec.Struct, array_like=True):
-    """The beginning of every entry; what follows is not looked at."""
+    """The first fields of every entry; the others are skipped."""
 
     kind: str
     namespace_id: int
@@ -27,21 +27,21 @@ class _Owner(msgspec.Struct, array_like=True):
 _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 
 
-async def counted_at(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, int] | None:
+async def entry_place(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, int] | None:
     """Epoch and seq at which an entry id was counted, as a seen generation that is kept tells; None: it was not.
     Recovering, StoreUnavailable; O(1)."""
-    (place,) = await counted_places(batcher, p, [name])
+    (place,) = await entry_places(batcher, p, [name])
     return place
 
 
-async def counted_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
-    """Epoch and seq at which each entry id was counted, as `counted_at`. Recovering, StoreUnavailable; O(names)."""
+async def entry_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
+    """Epoch and seq at which each entry id was counted, as `entry_place`. Recovering, StoreUnavailable; O(names)."""
     found = await _seen(batcher, p, names)
     return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*found, strict=True)]
 
 
 async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[bool]:
-    """Whether each entry id stands in a seen generation that is kept. Recovering, StoreUnavailable; O(names)."""
+    """Whether each entry id is in one of the dedup generations. Recovering, StoreUnavailable; O(names)."""
     found = await _seen(batcher, p, names)
     return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
 
@@ -61,7 +61,8 @@ async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[li
 
 
 async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:
-    """Entries that the ledger lacked when `offset` was read: before what is answered, so that 0 means complete."""
+    """How many entries the ledger lacked when `offset` was read. Read the offset before the answer: then 0 means that
+    the answer is complete."""
     seq = await batcher.call(("HGET", keys.meta(p), fields.SEQ))
     return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
@@ -86,7 +87,7 @@ async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespac
 
 
 def _is_of(fields: Sequence[bytes], namespace_id: int) -> bool:
-    """Whether an entry is of a namespace; one that cannot be read is of none."""
+    """Whether an entry belongs to a namespace; an unreadable one belongs to none."""
     try:
         return _decode_owner(fields[3]).namespace_id == namespace_id
     except (msgspec.DecodeError, IndexError):

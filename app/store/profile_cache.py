@@ -20,9 +20,9 @@ from . import fields, keys
 from .changes import ALL_CHANGED, Changed, missed_call, name_changed, read_missed_users
 from .recent_changes import RecentChanges
 
-#: Names of users that a process remembers; beyond them all are forgotten and read from Redis again.
+#: Names of users that a process remembers; beyond them all are resets and read from Redis again.
 CACHED_MAX = 100_000
-#: Namespaces with names of their own whose latest changes a process remembers: 15 MB, with 512 users each.
+#: Namespaces with own profiles whose latest changes a process remembers: 15 MB, with 512 users each.
 NAMED_MAX = 200
 _STEPS = 1 << 40  # more than the positions of one `RecentChanges`
 CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
@@ -62,64 +62,63 @@ _decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 
 
 class ProfileCache:
-    """This process's view: what changes is dropped from its cache."""
+    """The profiles that this process knows; what changes is dropped."""
 
     def __init__(self, call: Callable[[Call], Awaitable[object]]) -> None:
         self.call = call
         self._recent = RecentChanges()
         self._own: dict[int, RecentChanges] = {}
         self._own_begin = 0
-        self._known: dict[str, DisplayProfile | None] = {}
-        self._named: frozenset[int] | None = None
-        self._forgotten = 0
+        self._profiles: dict[str, DisplayProfile | None] = {}
+        self._namespaces: frozenset[int] | None = None
+        self._resets = 0
 
-    def forget_named(self, changed: Changed) -> None:
-        """Which namespaces call users by names of their own is asked again where that may have changed: it is told as a
-        change without a name."""
+    def forget_namespaces(self, changed: Changed) -> None:
+        """Forgets which namespaces have profiles of their own, if that may have changed: such a change has no name."""
         if changed.is_all:
-            self._named = None
-            self._forgotten += 1
+            self._namespaces = None
+            self._resets += 1
 
     @property
     def changes(self) -> int:
-        """Rises with each change of a profile that this process learns of; 0 while nobody has ever had one."""
+        """Rises with each change of a profile that this process learns of; 0 while there has never been one."""
         return self._recent.position
 
     def notice(self, number: int, users: Sequence[str] | None = None) -> None:
-        """Where the counter of changes has moved to, and whose profiles changed since it was noticed last, in order;
-        None: anybody's may have. O(users)."""
+        """Takes the new counter of changes and the users whose profiles changed since the last call, in order; None:
+        any user's may have changed. O(users)."""
         if number == self._recent.number == 0:
             return
         self._recent.follow(number, users)
         if users is None:
-            self._known.clear()
+            self._profiles.clear()
         else:
             for user in users:
-                self._known.pop(user, None)
+                self._profiles.pop(user, None)
 
     async def of(self, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
-        """The names of those who have a profile, with every change that `changes` counted when this was called.
+        """The profiles of those users who have one. They include every change that `changes` counts at this moment.
 
-        One call for all whom the cache lacks, and none while the whole deployment has no profile. StoreUnavailable.
+        One call for all users that the cache lacks; none while the deployment has no profile. StoreUnavailable.
         """
         changes = self.changes
         if not changes:
             return {}
-        found = {user: self._known[user] for user in users if user in self._known}
+        found = {user: self._profiles[user] for user in users if user in self._profiles}
         lacking = [user for user in users if user not in found]
         if lacking:
             raw = await self.call(("HMGET", keys.PROFILES, *lacking))
             assert isinstance(raw, list)
             read = {user: None if value is None else _parse(value) for user, value in zip(lacking, raw, strict=True)}
             found |= read
-            self._keep(read, changes)
+            self._put(read, changes)
         return {user: name for user, name in found.items() if name is not None}
 
-    async def shown(self, namespace: Namespace, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
-        """What the boards of a namespace show: a name or a picture of its own, else the deployment's. One call more
-        where the namespace has any. StoreUnavailable."""
+    async def display_profiles(self, namespace: Namespace, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
+        """The profiles that a namespace's boards show: its own names and pictures, else the deployment's. One call more
+        where the namespace has its own. StoreUnavailable."""
         found = await self.of(users)
-        if not users or self.known_version(namespace) is not None or not await self._is_named(namespace):
+        if not users or self.known_version(namespace) is not None or not await self._has_own(namespace):
             return found
         raw = await self.call(("HMGET", keys.profiles_in(namespace.partition, namespace.id), *users))
         assert isinstance(raw, list)
@@ -127,28 +126,28 @@ class ProfileCache:
         return {**found, **{user: _merged(name, found.get(user, NO_PROFILE)) for user, name in own.items()}}
 
     def known_version(self, namespace: Namespace) -> ProfilesVersion | None:
-        """What `version_in` would tell, where that needs no call; else None."""
-        named = self._named
+        """The result of `version_in`, if it needs no call; else None."""
+        named = self._namespaces
         return None if named is None or namespace.id in named else ProfilesVersion(self.changes, 0)
 
     async def version_in(self, namespace: Namespace) -> ProfilesVersion:
-        """What changes with each change of a name that a namespace shows: those read from now on hold all that it
-        counts. One call where the namespace has names of its own, and one more after a change. StoreUnavailable."""
+        """The version of the profiles that a namespace shows. Profiles that are read from now on include all changes up
+        to it. One call where the namespace has its own profiles, and one more after a change. StoreUnavailable."""
         own = 0
-        if self.known_version(namespace) is None and await self._is_named(namespace):
+        if self.known_version(namespace) is None and await self._has_own(namespace):
             own = await self._follow_own(namespace)
         return ProfilesVersion(self.changes, own)
 
     def has_changed(self, namespace: Namespace, users: Sequence[str], since: ProfilesVersion) -> bool:
-        """Whether what a namespace calls one of them may have changed since then, as far as this process knows.
-        O(users)."""
+        """Whether a profile of one of the users may have changed in a namespace since a version, as far as this process
+        knows. O(users)."""
         own = self._own.get(namespace.id)
         if self._recent.has_changed(users, since.changes):
             return True
         return own.has_changed(users, since.own) if own is not None else since.own > 0
 
     async def _follow_own(self, namespace: Namespace) -> int:
-        """The position of a namespace's own names, with all that has changed by now. StoreUnavailable."""
+        """Follows the counter of a namespace's own profiles. Returns its position now. StoreUnavailable."""
         number = await self.own_version(namespace)
         recent = self._own.get(namespace.id)
         if recent is None:
@@ -170,55 +169,55 @@ class ProfileCache:
         return recent.position
 
     async def own_version(self, namespace: Namespace) -> int:
-        """How often the namespace's own names have changed. StoreUnavailable."""
-        if not await self._is_named(namespace):
+        """How often the namespace's own profiles have changed. StoreUnavailable."""
+        if not await self._has_own(namespace):
             return 0
         raw = await self.call(("HGET", keys.profiles_in(namespace.partition, namespace.id), CHANGES_FIELD))
         return int(raw) if isinstance(raw, bytes) else 0
 
     async def profile_in(self, namespace: Namespace, user: str) -> NamespaceProfile | None:
-        """A user's profile of a namespace. StoreUnavailable."""
-        if not await self._is_named(namespace):
+        """A user's own profile in a namespace. StoreUnavailable."""
+        if not await self._has_own(namespace):
             return None
         raw = await self.call(("HGET", keys.profiles_in(namespace.partition, namespace.id), user))
         return _decode_own(raw.partition(b" ")[2]) if isinstance(raw, bytes) else None
 
-    async def _is_named(self, namespace: Namespace) -> bool:
-        named = self._named
+    async def _has_own(self, namespace: Namespace) -> bool:
+        named = self._namespaces
         if named is None:
-            forgotten = self._forgotten
+            resets = self._resets
             raw = await self.call(("HKEYS", keys.NAMESPACES_WITH_PROFILES))
             assert isinstance(raw, list)
             named = frozenset(map(int, raw))
-            if forgotten == self._forgotten:
-                self._named = named
+            if resets == self._resets:
+                self._namespaces = named
         return namespace.id in named
 
     async def zones_of(self, users: Sequence[str]) -> Mapping[str, str]:
-        """The time zones of those who have one of their own. StoreUnavailable."""
+        """The time zones of those users who have one. StoreUnavailable."""
         names = await self.of(users)
         return {user: name.timezone for user, name in names.items() if name.timezone is not None}
 
     async def zones(self, users: Sequence[str]) -> UserZones:
-        """The time zones of users, and when that was. StoreUnavailable; no call without users."""
+        """The time zones of users, with the number of changes then. No call without users. StoreUnavailable."""
         changes = self.changes
         return UserZones(changes, users, await self.zones_of(users) if users else {})
 
     async def still_hold(self, zones: UserZones) -> bool:
-        """Whether zones are still what they were read to be. No call where none of these profiles has changed since.
+        """Whether users still have the zones that were read. No call where none of their profiles has changed since.
         StoreUnavailable."""
         if not self._recent.has_changed(zones.users, zones.changes):
             return True
         now = await self.zones_of(zones.users)
         return all(now.get(user) == zones.by_user.get(user) for user in zones.users)
 
-    def _keep(self, read: Mapping[str, DisplayProfile | None], changes: int) -> None:
-        """Kept is whose name has not changed since it was asked for: a later round may have dropped it already."""
+    def _put(self, read: Mapping[str, DisplayProfile | None], changes: int) -> None:
+        """Caches those profiles that have not changed since the call was made: a later round may have dropped them."""
         if changes != self.changes:
             read = {user: name for user, name in read.items() if not self._recent.has_changed((user,), changes)}
-        if len(self._known) + len(read) > CACHED_MAX:
-            self._known.clear()
-        self._known.update(read)
+        if len(self._profiles) + len(read) > CACHED_MAX:
+            self._profiles.clear()
+        self._profiles.update(read)
 
 
 def _parse(value: bytes) -> DisplayProfile:
@@ -264,7 +263,7 @@ def erased_call() -> Call:
     return ("HGET", keys.DEPLOYMENT, fields.PROFILES_ERASED)
 
 
-async def tell_named(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
+async def announce_profiles_in(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
     """Has every process know that a namespace calls users by names of its own. Where that broke off the next one finds
     a 0, and does it again. StoreUnavailable."""
     if await call(("HGET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))) == b"1":

@@ -1,4 +1,4 @@
-"""Reads gathered: calls wait for the round under way and travel together; equal calls of one round share one answer."""
+"""Reads in rounds: calls wait for the round under way and travel together; equal calls of one round share one reply."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -32,7 +32,7 @@ _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHANGES, fields.PR
 
 
 class ReadCall:
-    """One call and those who wait for its reply."""
+    """One call and the futures that wait for its reply."""
 
     __slots__ = ("arrived", "call", "caller", "key", "shares", "taken", "waiters", "weight")
 
@@ -47,13 +47,13 @@ class ReadCall:
         self.taken = False
 
     def join(self) -> "asyncio.Future[Any]":
-        """A future of the reply. Everybody has one of their own: who goes away takes it from nobody else."""
+        """A new future of the reply. Each caller has its own: one that is cancelled does not cancel the others."""
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.waiters.append(waiter)
         return waiter
 
     def answer(self, reply: Any) -> None:
-        """Gives the reply to everybody who waits for it; a Problem or an exception is raised there."""
+        """Gives the reply to all who wait for it; they raise a Problem or an exception."""
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(reply)
@@ -71,7 +71,7 @@ class ReadBatcher:
         self._connection = connection
         self.on_changes: list[Callable[[int, Changed], None]] = []
         self.on_profiles: list[Callable[[int, tuple[str, ...] | None], None]] = []
-        self._asked: dict[Hashable, ReadCall] = {}
+        self._waiting: dict[Hashable, ReadCall] = {}
         self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._known_shares = BacklogShares(BACKLOG_CALLS_MAX, "reads")
@@ -84,19 +84,19 @@ class ReadBatcher:
         self._wake = asyncio.Event()
 
     async def call(self, call: Call, weight: int = 1) -> Any:
-        """The reply within WAIT_S_MAX; an error reply is raised. weight: as how many calls it counts.
+        """The reply within WAIT_S_MAX; an error reply is raised. weight: how many calls it counts as.
 
         StoreUnavailable where Redis does not answer, Overloaded where too much waits, RateLimited where that is this
         client's own.
         """
         key, caller = tuple(call), CALLER.get()
-        ticket = self._asked.get(key)
+        ticket = self._waiting.get(key)
         if ticket is None:
             if self._is_hung():
                 raise unavailable(TimeoutError(), self._connection.contact)
             turns, shares = self._class_of(caller)
             shares.take(caller, weight)
-            ticket = self._asked[key] = ReadCall(call, key, caller, shares, weight)
+            ticket = self._waiting[key] = ReadCall(call, key, caller, shares, weight)
             turns.push(caller, ((weight, ticket),))
             self._begin()
         elif ticket.caller != caller:
@@ -143,7 +143,7 @@ class ReadBatcher:
         return taken
 
     def _take_from(self, turns: FairQueue[ReadCall], taken: list[ReadCall], most: int) -> int:
-        """Takes calls up to a weight, the last one perhaps beyond it; answers how much that is."""
+        """Takes calls up to a weight; the last one may exceed it. Returns their weight."""
         weight = 0
         while turns and weight < most:
             ticket = turns.pop()
@@ -154,13 +154,14 @@ class ReadBatcher:
         return weight
 
     def _leave(self, ticket: ReadCall) -> None:
-        """A call waits no longer."""
+        """Takes a call out of the queue's books: it does not wait any more."""
         ticket.taken = True
         ticket.shares.give(ticket.caller, ticket.weight)
-        del self._asked[ticket.key]
+        del self._waiting[ticket.key]
 
     async def _round(self, calls: list[Call]) -> list[Any]:
-        """A read may go again: one retry on a fresh connection hides a restart. A Redis that hangs goes on hanging."""
+        """Sends one round. It is tried once more on a new connection, which hides a restart; but not after a timeout:
+        a Redis that hangs goes on hanging."""
         try:
             changes, *replies = await self._connection.run([_CHANGES, *calls])
         except TimeoutError:
@@ -182,25 +183,25 @@ class ReadBatcher:
         """Tells what has changed, of both numbers by one round trip; where that cannot be known, that anything may
         have."""
         calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=fields.PROFILES)
-        wanted = [call for call in calls if call is not None]
+        due = [call for call in calls if call is not None]
         try:
-            replies = iter(await self._connection.run(wanted) if wanted else ())
+            replies = iter(await self._connection.run(due) if due else ())
         except REDIS_ERRORS:
-            replies = iter([None] * len(wanted))
-        told, told_users = (None if call is None else next(replies) for call in calls)
+            replies = iter([None] * len(due))
+        reply, users_reply = (None if call is None else next(replies) for call in calls)
         if changes != self._changes:
-            changed = EVERYTHING if told is None else read_missed(told, self._changes)
+            changed = EVERYTHING if reply is None else read_missed(reply, self._changes)
             self._changes = changes
             for on_changes in self.on_changes:
                 on_changes(changes, changed)
         if profiles != self._profiles:
-            users = read_missed_users(told_users, self._profiles)
+            users = read_missed_users(users_reply, self._profiles)
             self._profiles = profiles
             for on_profiles in self.on_profiles:
                 on_profiles(profiles, users)
 
     def _is_hung(self) -> bool:
-        """Whether Redis has been silent for so long that nobody else is to wait for it."""
+        """Whether Redis has been silent for so long that no further call should wait."""
         return self._silent_since is not None and monotonic() - self._silent_since >= WAIT_S_MAX
 
     def _begin(self) -> None:
@@ -210,7 +211,7 @@ class ReadBatcher:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        """Nobody waits longer than WAIT_S_MAX, whatever the round under way does. O(calls that wait)."""
+        """Answers the calls that have waited for WAIT_S_MAX, whatever the round under way does. O(calls that wait)."""
         now, is_hung = monotonic(), self._is_hung()
         for ticket in self._sent:
             if is_hung or now - ticket.arrived >= WAIT_S_MAX:
@@ -223,6 +224,6 @@ class ReadBatcher:
                 if not ticket.taken:
                     self._leave(ticket)
                     ticket.answer(problem)
-        self._is_sweeping = bool(self._sent or self._asked)
+        self._is_sweeping = bool(self._sent or self._waiting)
         if self._is_sweeping:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)

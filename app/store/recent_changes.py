@@ -1,31 +1,31 @@
-"""Whose names changed lately, as one counter tells a process."""
+"""The users whose profiles changed lately, by one counter in Redis."""
 
 from collections.abc import Sequence
 
-#: Users of whom the latest change is remembered; what was read before the oldest of them is compared once more.
+#: Users whose latest change a process remembers. Names that were read before the oldest of them are compared again.
 USERS_MAX = 512
 
 
 class RecentChanges:
-    """Follows one counter. number: where the counter stood when this process looked last.
+    """Follows one counter. number: the counter when this process read it last.
 
-    position: rises with each change that this process learns of, and never falls, whatever became of the counter: of
-    two positions the later one is of more changes. begin: where it starts; nothing is known to hold since before.
+    position: rises with each change that this process learns of. It never falls, even where the counter begins anew.
+    begin: the first position; whatever was read before it may have changed.
     """
 
     def __init__(self, number: int = 0, begin: int = 0) -> None:
         self.number = number
         self.position = begin
-        self._known_since = begin
+        self._complete_since = begin
         self._last: dict[str, int] = {}
 
     def follow(self, number: int, users: Sequence[str] | None) -> None:
-        """Where the counter stands now, and whose names changed since it was followed last, in order; None: anybody's
-        may have. O(users)."""
+        """Takes the counter's new number and the users whose profiles changed since the last call, in order; None: any
+        user's may have changed. O(users)."""
         self.number = number
         if users is None:
             self.position += 1
-            self._known_since = self.position
+            self._complete_since = self.position
             self._last.clear()
             return
         for user in users:
@@ -33,14 +33,14 @@ class RecentChanges:
             self._last.pop(user, None)
             self._last[user] = self.position
         while len(self._last) > USERS_MAX:
-            self._known_since = self._last.pop(next(iter(self._last)))
+            self._complete_since = self._last.pop(next(iter(self._last)))
 
     def has_changed(self, users: Sequence[str], since: int) -> bool:
-        """Whether the name of one of them may have changed since a position. O(users + changes since); O(1) where
-        nobody's has."""
+        """Whether the profile of one of the users may have changed since a position. O(users + changes since); O(1)
+        where none has changed."""
         if since == self.position or not users:
             return False
-        if since < self._known_since:
+        if since < self._complete_since:
             return True
         changed = set()
         for user, position in reversed(self._last.items()):

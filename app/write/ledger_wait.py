@@ -12,7 +12,7 @@ from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
 from ..store import fields, keys
 from ..store.ledger import Ledger
-from ..store.log import counted_places
+from ..store.log import entry_places
 from ..store.read_batcher import ReadBatcher
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
@@ -68,7 +68,7 @@ class LedgerWait:
         while due:
             read = await self._ledger.held(namespace, due)
             names = [_next_name(namespace, grant_id, read.get(grant_id)) for grant_id in due]
-            places = await counted_places(self._batcher, namespace.partition, names)
+            places = await entry_places(self._batcher, namespace.partition, names)
             counted = {grant_id: place for grant_id, place in zip(due, places, strict=True) if place is not None}
             behind = {grant_id: place for grant_id, place in counted.items() if place not in settled}
             known.grants.update((grant_id, held) for grant_id, held in read.items() if grant_id not in behind)

@@ -7,7 +7,7 @@ import pytest
 
 from app.model.profile import NamespaceProfile, Profile
 from app.store import fields, keys
-from app.store.changes import BUMP_COUNTER, KEPT_MAX, WRITE_PROFILE, missed_call, read_missed_users
+from app.store.changes import BUMP_COUNTER, RING_MAX, WRITE_PROFILE, missed_call, read_missed_users
 from app.store.profile_cache import CHANGES_FIELD, forget_name_call, forget_own_name_call, name_call, own_name_call
 from tests.lua.test_full_memory import full
 
@@ -62,13 +62,13 @@ def test_what_is_counted_by_an_older_server_has_no_name(partition: Any) -> None:
 
 
 def test_the_latest_are_kept_and_no_more(partition: Any) -> None:
-    for version in range(1, KEPT_MAX + 3):
+    for version in range(1, RING_MAX + 3):
         run(partition, name_call(f"u{version}", version, Profile()))
-    assert missed_call(0, KEPT_MAX + 2) is None
-    assert users_since(partition, 2, KEPT_MAX + 2, keys.DEPLOYMENT, fields.PROFILES) == tuple(
-        f"u{version}" for version in range(3, KEPT_MAX + 3)
+    assert missed_call(0, RING_MAX + 2) is None
+    assert users_since(partition, 2, RING_MAX + 2, keys.DEPLOYMENT, fields.PROFILES) == tuple(
+        f"u{version}" for version in range(3, RING_MAX + 3)
     )
-    assert partition.store.hlen(keys.DEPLOYMENT) == KEPT_MAX + 1
+    assert partition.store.hlen(keys.DEPLOYMENT) == RING_MAX + 1
 
 
 def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(partition: Any) -> None:

@@ -27,11 +27,11 @@ from app.store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from app.store.profile_cache import (
     NO_PROFILE,
     ProfileCache,
+    announce_profiles_in,
     forget_name_call,
     forget_own_name_call,
     name_call,
     own_name_call,
-    tell_named,
 )
 from app.store.read_batcher import ReadBatcher
 from tests.support.compiled_scripts import fake_redis
@@ -108,7 +108,7 @@ class World:
             case "own":
                 self.run(own_name_call(7, 3, user, self.version, NamespaceProfile(display_name=name)))
                 self.own.write(user, self.version, name)
-                await tell_named(self.call, 7)
+                await announce_profiles_in(self.call, 7)
             case "lost":  # Redis never hears of it, or hears of it late.
                 self.late.append((user, self.version))
             case "late" if self.late:
@@ -149,7 +149,7 @@ class Process:
         self.namespace_cache, self.names = NamespaceCache(self.batcher.call), ProfileCache(self.batcher.call)
         self.batcher.on_changes.append(self.namespace_cache.notice)
         self.batcher.on_profiles.append(self.names.notice)
-        self.namespace_cache.on_change.append(self.names.forget_named)
+        self.namespace_cache.on_change.append(self.names.forget_namespaces)
         self.answers = ResponseCache(self.batcher, self.names)
 
     async def run(self, calls: Sequence[Any]) -> list[Any]:
@@ -177,14 +177,14 @@ class Process:
         return shown
 
     async def shown(self, users: list[str]) -> dict[str, str | None]:
-        names = await self.names.shown(SPACE, users)
+        names = await self.names.display_profiles(SPACE, users)
         return {user: names.get(user, NO_PROFILE).display_name for user in users}
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few changes are told by name that many are missed."""
-    monkeypatch.setattr("app.store.changes.KEPT_MAX", 4)
+    monkeypatch.setattr("app.store.changes.RING_MAX", 4)
     monkeypatch.setattr("app.store.recent_changes.USERS_MAX", 2)
 
 

@@ -12,7 +12,7 @@ from app.drivers.store_contact import contact
 from app.model.errors import NamespaceNotFound, Unauthorized
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.changes import EVERYTHING, KEPT_MAX, Changed, missed_call, read_missed, read_missed_users
+from app.store.changes import EVERYTHING, RING_MAX, Changed, missed_call, read_missed, read_missed_users
 from app.store.namespace_cache import KeyRecord, NamespaceCache
 from app.store.read_batcher import ReadBatcher
 
@@ -37,7 +37,7 @@ class Store:
 
     def change(self, what: str) -> None:
         self.changes += 1
-        self.ring[self.changes % KEPT_MAX] = f"{self.changes} {what}"
+        self.ring[self.changes % RING_MAX] = f"{self.changes} {what}"
 
     def put(self, name: str) -> None:
         self.names[name] = self.names.get(name, 0) + 1
@@ -111,10 +111,10 @@ def test_whoever_missed_more_than_is_kept_drops_everything() -> None:
         store.put("b")
         await store.versions("a", "b")
         store.asked.clear()
-        for _ in range(KEPT_MAX + 1):
+        for _ in range(RING_MAX + 1):
             store.put("b")
         await store.namespace_cache.refresh()
-        assert await store.versions("a", "b") == [1, KEPT_MAX + 2]
+        assert await store.versions("a", "b") == [1, RING_MAX + 2]
         assert len(store.asked) == 2
 
     within(act)

@@ -70,7 +70,7 @@ async def _all_counted(batcher: Any, p: int, names: list[bytes]) -> list[tuple[i
 
 def test_a_fresh_grant_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grant_history, "WAIT_S_MAX", WAIT_S)
-    monkeypatch.setattr(grant_history, "counted_at", _counted)
+    monkeypatch.setattr(grant_history, "entry_place", _counted)
     store: Any = Behind()
     with pytest.raises(StoreUnavailable):
         asyncio.run(_history(store).read_grant(SPACE, "g"))
@@ -85,7 +85,7 @@ def test_an_explanation_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_wait, "counted_places", _all_counted)
+    monkeypatch.setattr(ledger_wait, "entry_places", _all_counted)
     store: Any = Behind()
     ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
     grants, problems = asyncio.run(ledger.known(SPACE, ["g"], Deadline(WAIT_S)))

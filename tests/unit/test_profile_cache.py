@@ -6,7 +6,7 @@ from typing import Any
 
 from app.model.namespace import Namespace, Rules
 from app.store import keys
-from app.store.changes import EVERYTHING, KEPT_MAX, Changed
+from app.store.changes import EVERYTHING, RING_MAX, Changed
 from app.store.profile_cache import CHANGES_FIELD, NO_PROFILE, DisplayProfile, ProfileCache
 
 
@@ -70,7 +70,7 @@ def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
     held.names.notice(1)
     for user in "abc":
         held.of(user)
-    assert len(held.names._known) == 1
+    assert len(held.names._profiles) == 1
     assert held.of("c", "d") == {}
     assert held.asked[-1] == ("d",)
 
@@ -110,7 +110,7 @@ class Space:
     def change(self, user: str) -> None:
         """A name of the namespace's own."""
         self.counter += 1
-        self.ring[self.counter % KEPT_MAX] = f"{self.counter} {user}"
+        self.ring[self.counter % RING_MAX] = f"{self.counter} {user}"
 
     async def call(self, call: Sequence[Any]) -> Any:
         self.asked.append(call[1])
@@ -130,7 +130,7 @@ class Space:
         return dict(asyncio.run(self._shown(users)))
 
     async def _shown(self, users: Sequence[str]) -> Any:
-        return await self.names.shown(Namespace(7, "race", 3, 1, Rules()), users)
+        return await self.names.display_profiles(Namespace(7, "race", 3, 1, Rules()), users)
 
 
 def test_a_name_of_the_namespace_wins_and_null_is_the_deployments() -> None:
@@ -145,9 +145,9 @@ def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None
         "which have any is asked once, until namespaces change"
     )
     space.named = [b"7"]
-    space.names.forget_named(Changed(frozenset(("another",))))
+    space.names.forget_namespaces(Changed(frozenset(("another",))))
     assert space.shown("ann") == {"ann": DisplayProfile("Ann", "a")}, "a change with a name is no such change"
-    space.names.forget_named(EVERYTHING)
+    space.names.forget_namespaces(EVERYTHING)
     space.own = {"ann": '1 {"display_name":"Queen"}'}
     assert space.shown("ann") == {"ann": DisplayProfile("Queen", "a")}
 
@@ -182,7 +182,7 @@ def test_of_a_namespaces_own_names_it_is_told_whose_changed(monkeypatch: Any) ->
     third = asyncio.run(space.names.version_in(here))
     assert space.names.has_changed(here, ["bob"], second)
     monkeypatch.setattr("app.store.profile_cache.NAMED_MAX", 1)
-    space.names._named = frozenset((7, 8))
+    space.names._namespaces = frozenset((7, 8))
     there = Namespace(8, "other", 3, 1, Rules())
     asyncio.run(space.names.version_in(there))
     assert space.names.has_changed(here, ["bob"], third), "it is not followed any more"

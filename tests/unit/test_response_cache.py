@@ -147,7 +147,7 @@ def test_somebody_elses_name_has_no_answer_compared() -> None:
     store.users = ["ann", "bob"]
     profiles.fields = {"ann": "Ann"}
     profiles.names.notice(1)
-    profiles.names._named = frozenset()
+    profiles.names._namespaces = frozenset()
     store.names = profiles.names
     answers = ResponseCache(store, profiles.names)  # type: ignore[arg-type]
     first = ask(store, answers)
@@ -168,7 +168,7 @@ def test_a_name_counts_where_it_is_shown() -> None:
     store.users = ["ann", "bob"]
     profiles.fields = {"ann": "Ann"}
     profiles.names.notice(1)
-    profiles.names._named = frozenset()
+    profiles.names._namespaces = frozenset()
     store.names = profiles.names
     answers = ResponseCache(store, profiles.names)  # type: ignore[arg-type]
     tag = dict(ask(store, answers).headers)[b"etag"]

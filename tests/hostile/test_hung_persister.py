@@ -85,7 +85,7 @@ def test_the_partitions_of_a_frozen_persister_are_taken_over(own_stack: Any) -> 
 
 def hang(db: Any, number: int) -> None:
     """A persister whose heart stopped long ago."""
-    db.execute("UPDATE persisters SET beat_at = beat_at - interval '1 hour' WHERE number = %s", (number,))
+    db.execute("UPDATE persisters SET heartbeat_at = heartbeat_at - interval '1 hour' WHERE number = %s", (number,))
 
 
 def test_what_a_frozen_persister_had_begun_is_undone(live_server: Any) -> None:

@@ -79,6 +79,20 @@ def test_nobody_imports_from_the_package_root() -> None:
     assert inside == []
 
 
+def test_a_read_hands_no_closure_down() -> None:
+    """A handler reads in the loop over its admissions; nothing below it calls back to it."""
+    nested = [
+        f"{path.relative_to(ROOT)}:{inner.lineno}: {inner.name}"
+        for path in APP
+        if path.parent.name == "read"
+        for outer in ast.walk(ast.parse(path.read_text()))
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+        if isinstance(inner, ast.AsyncFunctionDef) and inner is not outer
+    ]
+    assert nested == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 180
 

@@ -206,7 +206,7 @@ class LiveConnection:
             raise CloseConnection(CloseCode.BAD_MESSAGE, problem.detail) from None
 
     async def _handle(self, message: Message | RefusedMessage) -> bool:
-        """False where the server could not do what was asked: the client's time begins anew."""
+        """Handles a message. False where the server could not do it: then the client's time begins anew."""
         match message:
             case Auth():
                 return await self._auth(message.token)
@@ -223,7 +223,7 @@ class LiveConnection:
         return True
 
     async def _auth(self, token: str) -> bool:
-        """Taken until a token was accepted: what a store that is away did not answer may be asked again."""
+        """Accepts one token. While a store is away a client may send it again."""
         if self._viewer.is_known:
             raise CloseConnection(CloseCode.BAD_MESSAGE, "a token was accepted already")
         try:

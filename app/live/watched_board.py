@@ -149,10 +149,18 @@ class WatchedBoard:
             yield BoardRead(self, self.namespace, window, view, stamp.names, arrived)
 
 
-def publish_stats(reading: BoardRead, found: Statistics) -> None:
+def publish_stats(reading: BoardRead, statistics: Statistics) -> None:
     """Gives statistics to all who watch them."""
-    window, body = reading.window, statistics_body(found, reading.namespace.rules.scale)
-    head = (window.name, _moment(window.starts), _moment(window.ends), found.epoch, found.version, found.users, ())
+    window, body = reading.window, statistics_body(statistics, reading.namespace.rules.scale)
+    head = (
+        window.name,
+        _moment(window.starts),
+        _moment(window.ends),
+        statistics.epoch,
+        statistics.version,
+        statistics.users,
+        (),
+    )
     for watched, arrived in reading.served:
         watched.publish(State(*head, *_rules(reading), reading.names, stats=body), arrived)
 

@@ -69,7 +69,7 @@ class GuardedTransport:
             self.transport.write(data)
 
     def close(self) -> None:
-        """Sends what is held and closes; drops the socket where the client does not take all of it in time."""
+        """Sends what is buffered and closes; drops the socket of a client that does not take all of it in time."""
         if self.is_closing():
             return
         self._closing = True

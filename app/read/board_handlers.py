@@ -94,7 +94,7 @@ class BoardHandlers:
         return response
 
     async def _body(self, board: BoardRef, view: BoardView, query: BoardQuery, reply: Any) -> dict[str, Any]:
-        """The board of now, from the reply of its call. UserNotFound where the neighbours of nobody were asked for."""
+        """The board of now, from the reply of its call. UserNotFound for the neighbours of a user who is not on it."""
         page = await self._boards.resolve(board.namespace, board.name, view, query.ranking, reply)
         if isinstance(view, Around) and not page.rows:
             raise UserNotFound(f"{view.user!r} is not on this board", field="?around")

@@ -82,11 +82,11 @@ class BoardQueries:
             board = find_board(namespace, request.path_params["window"], category, self._clock())
             read = view or Page(0, 0, key_bounds(request.query_params, namespace))
             query = CachedQuery(board.name, (question, read, ranking), board_call(namespace, board.name, read, ranking))
-            found = await self._cache.look(request.scope, namespace, query)
-            if isinstance(found, CacheMiss):
-                page = await self._boards.resolve(namespace, board.name, read, ranking, found.reply)
-                found = self._cache.keep(request.scope, found, await self._body(board, question, page))
-            response = RenderedResponse(found)
+            cached = await self._cache.look(request.scope, namespace, query)
+            if isinstance(cached, CacheMiss):
+                page = await self._boards.resolve(namespace, board.name, read, ranking, cached.reply)
+                cached = self._cache.keep(request.scope, cached, await self._body(board, question, page))
+            response = RenderedResponse(cached)
         return response
 
     async def _body(self, board: BoardRef, question: Question, page: BoardPage) -> dict[str, Any]:
@@ -139,11 +139,11 @@ class BoardQueries:
             units = units_of(namespace, request.path_params["score"], "{score}")
             call = score_call(namespace, board.name, units, ranking)
             query = CachedQuery(board.name, ("rank_of", units, ranking), call)
-            found = await self._cache.look(request.scope, namespace, query)
-            if isinstance(found, CacheMiss):
-                rank = await self._boards.resolve_score(namespace, board.name, units, ranking, found.reply)
-                found = self._cache.keep(request.scope, found, _rank_body(board, units, rank))
-            response = RenderedResponse(found)
+            cached = await self._cache.look(request.scope, namespace, query)
+            if isinstance(cached, CacheMiss):
+                rank = await self._boards.resolve_score(namespace, board.name, units, ranking, cached.reply)
+                cached = self._cache.keep(request.scope, cached, _rank_body(board, units, rank))
+            response = RenderedResponse(cached)
         return response
 
 

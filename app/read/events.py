@@ -105,7 +105,7 @@ class EventHandlers:
         require_scope(await principal_of(request.scope, self._keyring), "read", name)
         namespace = await self._named(name, cursor)
         body = await self._read(namespace, cursor or Cursor(namespace.id, 0, 0), ask)
-        # By now this process has heard of keys that were revoked before: reading the lag told it.
+        # The read of the lag also brought this process up to date on keys that were revoked before.
         principal = await principal_of(request.scope, self._keyring)
         require_scope(principal, "read", name)
         check_reader(principal, namespace)

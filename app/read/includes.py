@@ -1,4 +1,4 @@
-"""What a board's rows tell where it is asked for: `include=streak,updated_at`."""
+"""What a board's rows include on demand: `include=streak,updated_at`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ _YIELD_EVERY = 100
 
 
 class FullEntry(BoardEntry, frozen=True, kw_only=True):
-    """A row with what was asked for. streak: null where the namespace keeps none."""
+    """A row with its includes. streak: null where the namespace keeps none."""
 
     streak: dict[str, Any] | UnsetType | None = UNSET
     updated_at: datetime | UnsetType | None = UNSET
 
 
 def parse_include(texts: Sequence[str]) -> frozenset[str]:
-    """What is asked for, by each text once or several times. Invalid."""
-    asked = [name for text in texts for name in text.split(",")]
-    for name in asked:
+    """The includes in the parameters of a query. Invalid."""
+    includes = [name for text in texts for name in text.split(",")]
+    for name in includes:
         if name not in INCLUDES:
             raise Invalid(f"knows {' and '.join(INCLUDES)}, separated by commas", field="?include")
-    return frozenset(asked)
+    return frozenset(includes)
 
 
 async def with_includes(
@@ -45,33 +45,33 @@ async def with_includes(
     names: ProfileCache,
     namespace: Namespace,
     entries: Sequence[BoardEntry],
-    asked: frozenset[str],
+    includes: frozenset[str],
     now: int,
 ) -> list[FullEntry]:
-    """The rows with what is asked for, read right after them: a grant in between shows here and not yet in the score.
+    """The rows with their includes. These are read after the rows: a grant in between is in them and not in the score.
 
     One call for a hundred rows, all of them in a round or two. O(rows), with streaks O(the years of those users).
     """
-    days = "streak" in asked and namespace.rules.streaks
+    days = "streak" in includes and namespace.rules.streaks
     users = [entry.user_id for entry in entries]
     groups = [users[first : first + USERS_A_CALL_MAX] for first in range(0, len(users), USERS_A_CALL_MAX)]
     share = _DAYS_A_WEIGHT if days else _TIMES_A_WEIGHT
     replies = await asyncio.gather(
         *(batcher.call(activity_call(namespace, group, days), 1 + len(group) // share) for group in groups)
     )
-    found = [activity for reply in replies for activity in read_activity(reply)]
+    activities = [activity for reply in replies for activity in read_activity(reply)]
     zones = await names.zones_of(users) if days else {}
 
     def full(entry: BoardEntry, activity: Activity) -> FullEntry:
         more: dict[str, Any] = {}
-        if "streak" in asked:
+        if "streak" in includes:
             more["streak"] = streak_body(namespace, activity.days, now, zones.get(entry.user_id))
-        if "updated_at" in asked:
+        if "updated_at" in includes:
             more["updated_at"] = rfc3339(activity.changed_at)
         return FullEntry(**msgspec.structs.asdict(entry), **more)
 
     rows = []
-    for entry, activity in zip(entries, found, strict=True):
+    for entry, activity in zip(entries, activities, strict=True):
         rows.append(full(entry, activity))
         if len(rows) % _YIELD_EVERY == 0:
             await asyncio.sleep(0)

@@ -30,7 +30,7 @@ ArchiveView = Page | After | Around | Users | Positions
 
 
 class ArchiveQuery(NamedTuple):
-    """A view as the archive is asked for it. It may show the entries behind the first `begin`, up to the first `end` of
+    """A view in terms of the archive. It may show the entries behind the first `begin`, up to the first `end` of
     the board; None: to its end."""
 
     view: ArchiveView

@@ -28,7 +28,7 @@ _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 
 
 async def entry_place(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, int] | None:
-    """Epoch and seq at which an entry id was counted, as a seen generation that is kept tells; None: it was not.
+    """Epoch and seq at which an entry id was counted, by the dedup generations; None: it was not, or is too old.
     Recovering, StoreUnavailable; O(1)."""
     (place,) = await entry_places(batcher, p, [name])
     return place
@@ -52,12 +52,12 @@ def _place(hit: bytes) -> tuple[int, int]:
 
 
 async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
-    """What each generation that is kept holds of some ids."""
+    """For each dedup generation, what it has of some ids."""
     generations = await batcher.call(("HGET", keys.meta(p), fields.GENERATIONS))
     if generations is None:
         raise Recovering(f"partition {p} lost its head")
-    kept = generations.decode().split(",")
-    return list(await asyncio.gather(*(batcher.call(("HMGET", keys.dedup(p, held), *names)) for held in kept)))
+    numbers = generations.decode().split(",")
+    return list(await asyncio.gather(*(batcher.call(("HMGET", keys.dedup(p, number), *names)) for number in numbers)))
 
 
 async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:

@@ -1,6 +1,6 @@
-"""Which boards are read next where more are due than one round reads: each client's in turn.
+"""The boards to read next where more are due than one round takes: clients take turns.
 
-A client that watches a thousand views waits for its own; one that watches two is served in the next round.
+A client with a thousand views waits for its own ones; a client with two is served in the next round.
 """
 
 from collections import deque
@@ -8,7 +8,7 @@ from collections import deque
 from ..http.connections import Owner
 from .watched_board import BoardRead
 
-#: Owners of a view that are looked at one by one; a view of more is everybody's, and is read first.
+#: Owners of a view that take turns; a view with more owners counts for nobody and is read first.
 _OWNERS_MAX = 8
 
 

@@ -1,11 +1,11 @@
-"""What users are called: truth in Postgres, one hash in Redis for all boards, cached in every process.
+"""Profiles of users: truth in Postgres, one hash in Redis for all boards, cached in every process.
 
-`profiles` in `lb:deployment` counts the changes; every round of reads tells that number (decision 8), and where it has
-moved, whose names changed (decision 67). A name is written and counted in one step, so whoever has read the number
-reads every name that it counts.
+`profiles` in `lb:deployment` counts their changes. Every round of reads includes that number (decision 8), and where it
+has moved, the users whose profiles changed (decision 67). One step writes a profile and counts it: a process that has
+read the number then reads every profile that it counts.
 
-A namespace may call users otherwise (decision 27): a hash of its own, with a counter of its own, so that nobody else's
-caches are emptied. Which namespaces do so is told by the directory's changes; of all others nothing is asked.
+A namespace may have profiles of its own (decision 27), in a hash with a counter of its own: their changes empty nobody
+else's caches. The set of such namespaces is cached and is dropped with a change that has no name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -234,38 +234,38 @@ def _merged(own: DisplayProfile, wide: DisplayProfile) -> DisplayProfile:
 
 
 def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Call:
-    """The call that writes a user's name and counts it; a later version stays. erased: what `erased_call` told before
-    the profile was read; −1 is answered where the user may have been erased since."""
+    """The call that writes a user's profile and counts the change; a later version stays. erased: the reply of
+    `erased_call` from before the profile was read. The reply is −1 if the user may have been erased since."""
     value = f"{version} ".encode() + _encode(profile)
     return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, value, erased)
 
 
 def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0) -> Call:
-    """The call that writes a user's name of a namespace and counts it there, as `name_call` does."""
+    """The call that writes a user's own profile in a namespace and counts it there, as `name_call` does."""
     key = keys.profiles_in(p, ns)
     return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile), erased)
 
 
 def forget_name_call(user: str, version: int) -> Call:
-    """The call that takes an erased user's name away; what is written by a profile up to a version is refused then."""
+    """The call that deletes an erased user's profile. Later writes of a profile up to this version are refused."""
     return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, b"", version)
 
 
 def forget_own_name_call(p: int, namespace_id: int, user: str, version: int) -> Call:
-    """The call that takes an erased user's name of a namespace away, as `forget_name_call` does."""
+    """The call that deletes an erased user's own profile in a namespace, as `forget_name_call` does."""
     key = keys.profiles_in(p, namespace_id)
     return name_changed(key, key, CHANGES_FIELD, user, b"", version)
 
 
 def erased_call() -> Call:
-    """The call that tells the latest version with which a name was taken away, if any; of the deployment's names, which
-    are taken away first and with the same one as those of namespaces."""
+    """The call that reads the latest version with which a profile was deleted, if any. It is that of the deployment's
+    profiles: they are deleted before those of namespaces, with the same version."""
     return ("HGET", keys.DEPLOYMENT, fields.PROFILES_ERASED)
 
 
 async def announce_profiles_in(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
-    """Has every process know that a namespace calls users by names of its own. Where that broke off the next one finds
-    a 0, and does it again. StoreUnavailable."""
+    """Announces to every process that a namespace has own profiles. If it breaks off, the field is 0 and the next
+    call does it again. StoreUnavailable."""
     if await call(("HGET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))) == b"1":
         return
     for step in (("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "0"), ALL_CHANGED):

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -62,8 +63,9 @@ def between(grants: list[Live], since: datetime, until: datetime, by: str, user:
     return len(found), sum(found)
 
 
+@lru_cache(maxsize=65_536)
 def bucket(local: LocalDays, hour: bool, moment: datetime) -> datetime:
-    """Where the bucket of an instant begins."""
+    """Where the bucket of an instant begins. Kept: the same instants are asked for at every level."""
     micros = to_micros(moment)
     begins = from_micros(local.begin_of(micros))
     return begins + (moment - begins) // HOUR * HOUR if hour else begins
@@ -81,17 +83,18 @@ def boards(
     db: psycopg.Connection[Any], namespace: int, local: LocalDays, hour: bool
 ) -> dict[datetime, tuple[int, int]]:
     """What the scores of `all` came to, and of how many users, behind the last entry of each bucket."""
-    found, scores = {}, dict[int, int]()
+    found, scores, total = {}, dict[int, int](), 0
     rows = db.execute(
         "SELECT user_number, score, recorded_at FROM ledger"
         " WHERE namespace_id = %s AND user_number IS NOT NULL ORDER BY seq",
         (namespace,),
     )
     for user, score, recorded in rows:
-        scores.pop(user, None)
+        total -= scores.pop(user, 0)
         if score is not None:
             scores[user] = score
-        found[bucket(local, hour, recorded.astimezone(UTC))] = sum(scores.values()), len(scores)
+            total += score
+        found[bucket(local, hour, recorded.astimezone(UTC))] = total, len(scores)
     return found
 
 
@@ -106,10 +109,11 @@ def changes(boards: dict[datetime, tuple[int, int]]) -> dict[datetime, tuple[int
     return found
 
 
-def namespaces(db: psycopg.Connection[Any]) -> Iterator[tuple[int, LocalDays]]:
+def namespaces(db: psycopg.Connection[Any], only: str | None = None) -> Iterator[tuple[int, LocalDays]]:
     """Each namespace's id and when its days begin."""
-    sql = """SELECT id, rules ->> 'timezone', coalesce(rules ->> 'day_starts', '00:00')::interval FROM namespaces"""
-    for namespace, zone, starts_at in db.execute(sql).fetchall():
+    sql = """SELECT id, rules ->> 'timezone', coalesce(rules ->> 'day_starts', '00:00')::interval FROM namespaces
+             WHERE name = coalesce(%s, name)"""
+    for namespace, zone, starts_at in db.execute(sql, (only,)).fetchall():
         yield namespace, LocalDays(zone, starts_at)
 
 
@@ -156,36 +160,40 @@ def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
     assert sorted(db.execute(told, (namespace,)).fetchall()) == wanted
 
 
-def check_counts(db: psycopg.Connection[Any]) -> int:
-    """Every row of every count against the ledger; how many buckets of users that were."""
+def check_counts(db: psycopg.Connection[Any], only: str | None = None) -> int:
+    """Every row of every count against the ledger; how many buckets of users that were. `only`: of the namespace of
+    this name, for a test that shares its stores with others; of every one otherwise."""
+    return sum(_check_namespace(db, namespace, local) for namespace, local in namespaces(db, only))
+
+
+def _check_namespace(db: psycopg.Connection[Any], namespace: int, local: LocalDays) -> int:
+    check_live(db, namespace)
+    grants = live(db, namespace)
+    by_level = [cells(grants, local, level) for level in range(4)]
+    minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for (_, at), cell in by_level[2].items():
+        minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
+    sql = """SELECT at, grants, amount, recorded, recorded_amount FROM namespace_buckets
+             WHERE namespace_id = %s AND level = 2 AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
+    assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
+    fine = "SELECT user_number, at FROM user_buckets WHERE namespace_id = %s AND level = 1 AND is_subdivided"
+    dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
     checked = 0
-    for namespace, local in namespaces(db):
-        check_live(db, namespace)
-        grants = live(db, namespace)
-        fine = "SELECT user_number, at FROM user_buckets WHERE namespace_id = %s AND level = 1 AND is_subdivided"
-        dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
-        for level in range(4):
-            wanted = cells(grants, local, level)
-            if level > 1:
-                wanted = {
-                    (user, at): held for (user, at), held in wanted.items() if (user, bucket(local, True, at)) in dense
-                }
-            assert told_cells(db, namespace, level) == wanted
-            checked += len(wanted)
-        minutes: dict[datetime, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for (_, at), cell in cells(grants, local, 2).items():
-            minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
-        sql = """SELECT at, grants, amount, recorded, recorded_amount FROM namespace_buckets
-                 WHERE namespace_id = %s AND level = 2
-                 AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
-        assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
-        for level in (0, 1):
-            sql = """SELECT at, grants, amount, users FROM namespace_buckets
-                     WHERE namespace_id = %s AND level = %s AND grants <> 0"""
-            told = db.execute(sql, (namespace, level)).fetchall()
-            assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, local, level == 1)
-            sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
-            told = db.execute(sql, (namespace, level)).fetchall()
-            held = {at.astimezone(UTC): (score, n) for at, score, n in told}
-            assert changes(held) == changes(boards(db, namespace, local, level == 1))
+    for level, found in enumerate(by_level):
+        wanted = {
+            (user, at): held
+            for (user, at), held in found.items()
+            if level < 2 or (user, bucket(local, True, at)) in dense
+        }
+        assert told_cells(db, namespace, level) == wanted
+        checked += len(wanted)
+    for level in (0, 1):
+        sql = """SELECT at, grants, amount, users FROM namespace_buckets
+                 WHERE namespace_id = %s AND level = %s AND grants <> 0"""
+        told = db.execute(sql, (namespace, level)).fetchall()
+        assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, local, level == 1)
+        sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
+        told = db.execute(sql, (namespace, level)).fetchall()
+        held = {at.astimezone(UTC): (score, n) for at, score, n in told}
+        assert changes(held) == changes(boards(db, namespace, local, level == 1))
     return checked

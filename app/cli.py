@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +14,14 @@ import typer
 import uvicorn
 from prometheus_client import start_http_server
 
-from .access.keys import SCOPES, new_key
+from .access.keys import SCOPES
 from .admin import migrate as migration
+from .admin.api_keys import create_key, revoke_key
 from .admin.dead_letter_commands import letters_cli
 from .admin.erasures import Erasures
 from .admin.store_agreement import check_together, find_partitions
 from .drivers.postgres import FormatRefused, Postgres
-from .drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisRefused, ask_all
+from .drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from .drivers.store_contact import contact, log_outages
 from .logs import configure
 from .model.errors import Problem, StoreUnavailable
@@ -30,8 +31,6 @@ from .persist.task_end import cancel_and_wait
 from .persist.worker import Worker
 from .server import UVICORN, from_environment
 from .settings import Settings, SettingsError, read_settings
-from .store.changes import BUMP_COUNTER
-from .store.namespace_cache import publish_key_calls, retract_key_calls
 from .store.partitions import check_store
 from .tune_gc import tune_gc
 from .verify.connections import StoreConnections, close_all
@@ -241,7 +240,7 @@ def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
 
 
 @keys_cli.command("create")
-def create_key(
+def create(
     scope: Annotated[list[str], typer.Option(help="read, write or admin, with a namespace pattern: write:f1-*")],
 ) -> None:
     """Makes a key and shows it once."""
@@ -249,16 +248,8 @@ def create_key(
         name, _, pattern = held.partition(":")
         if name not in SCOPES or not pattern:
             raise typer.BadParameter(f"{held!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>", param_hint="--scope")
-    token, record = new_key(tuple(scope))
     settings = read_settings()
-
-    async def create() -> None:
-        postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, [BUMP_COUNTER])
-        await postgres.fetch("create_key", record.id, record.hash, list(record.scopes))
-        await _tell(link, publish_key_calls(record))
-
-    _run(create)
-    print(token)
+    print(_run(lambda: create_key(settings, scope)))
 
 
 @keys_cli.command("list")
@@ -271,26 +262,11 @@ def list_keys() -> None:
 
 
 @keys_cli.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Revokes a key, everywhere."""
     settings = read_settings()
-
-    async def revoke() -> bool:
-        link = RedisConnection(settings.redis_url, [BUMP_COUNTER])
-        found = await Postgres(settings.postgres_url).fetch_one("revoke_key", key_id)
-        await _tell(link, retract_key_calls(key_id))
-        return found is not None
-
-    # Redis is told even of a key that Postgres revoked before: that time may have broken off in between.
-    if not _run(revoke):
+    if not _run(lambda: revoke_key(settings, key_id)):
         raise FindingError(f"there is no active key {key_id!r}")
-
-
-async def _tell(link: RedisConnection, calls: Sequence[Call]) -> None:
-    try:
-        await ask_all(link, calls, what="it, so the servers do not know yet; try again")
-    finally:
-        await link.close()
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

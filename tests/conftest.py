@@ -15,9 +15,11 @@ import httpx
 import psycopg
 import pytest
 
+from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
+from app.settings import read_settings
 from tests.support.launcher import Launched, launcher
-from tests.support.template import fill, migrate_here, template
+from tests.support.template import fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
@@ -63,10 +65,8 @@ class Stack:
         return subprocess.CompletedProcess(verb, code, *told)
 
     def new_key(self, *scopes: str) -> str:
-        """A key that `leaderboard keys create` made."""
-        made = self.run("keys", "create", *(part for scope in scopes for part in ("--scope", scope)))
-        assert made.returncode == 0, made.stderr
-        return made.stdout.strip()
+        """A fresh key, made as `leaderboard keys create` makes it, without a process of its own."""
+        return here(create_key(read_settings(self.environment), scopes))
 
     def up(self) -> None:
         """Starts everything."""

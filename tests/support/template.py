@@ -8,10 +8,11 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from app.drivers import postgres as tables
 from app.embedded import PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 
+T = TypeVar("T")
 #: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
 PARTS = ("postgres", "postgres.password", "redis")
 
@@ -65,13 +67,18 @@ def tables_alone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Post
         shutil.rmtree(postgres.data, ignore_errors=True)  # its orphans take files away meanwhile
 
 
-def migrate_here(environment: dict[str, str]) -> None:
-    """`leaderboard migrate` in this process, where the start of a command would take longer.
+def here(work: Coroutine[Any, Any, T]) -> T:
+    """Runs to its end in this process what would be a command, whose start would take longer.
 
     In a thread, as a browser test has a loop.
     """
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, migrate(read_settings(environment))).result()
+        return pool.submit(asyncio.run, work).result()
+
+
+def migrate_here(environment: dict[str, str]) -> None:
+    """`leaderboard migrate` in this process."""
+    here(migrate(read_settings(environment)))
 
 
 def _make(folder: Path) -> None:

@@ -28,6 +28,8 @@ _MARK = b"\xef\xbb\xbf"
 T = TypeVar("T")
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
+#: Characters of a media type that an error repeats.
+_TYPE_CHARS_MAX = 60
 #: Digits of an integer in a query.
 _DIGITS_MAX = 9
 # A Decimal is a number too long for MessagePack's own, which would round it.
@@ -44,8 +46,11 @@ def header(scope: Scope, name: bytes) -> str:
     return "" if value is None else value.decode("latin-1")
 
 
-def media_type(scope: Scope) -> str:
-    """The body's media type; JSON where none is named. UnsupportedMediaType, of a Content-Encoding, too."""
+def media_type(scope: Scope, *, takes_lines: bool = False) -> str:
+    """The body's media type; JSON where none is named. takes_lines: whether one grant a line is taken, too.
+
+    UnsupportedMediaType, of a Content-Encoding, too.
+    """
     named = header(scope, b"content-type")
     if named != JSON:
         named = named.partition(";")[0].strip().lower()
@@ -57,9 +62,10 @@ def media_type(scope: Scope) -> str:
         return JSON
     if named == MSGPACK:
         return named
-    if named in _LINES:
+    if takes_lines and named in _LINES:
         return NDJSON
-    raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
+    taken = f"{JSON}, {MSGPACK}, or {NDJSON} with one grant a line" if takes_lines else f"{JSON} or {MSGPACK}"
+    raise UnsupportedMediaType(f"{named[:_TYPE_CHARS_MAX]!r} is not taken here; send {taken}", field="Content-Type")
 
 
 def unmarked(body: bytes, media: str) -> bytes:
@@ -141,8 +147,6 @@ async def decode_body(
 ) -> T:
     """The body as `kind`, JSON or MessagePack. BadRequest, Invalid, TooLarge, UnsupportedMediaType."""
     media = media_type(request.scope)
-    if media == NDJSON:
-        raise UnsupportedMediaType(f"send {JSON} or {MSGPACK}", field="Content-Type")
     data = unmarked(await read_body(request.scope, request.receive, bytes_max), media)
     if not data and default is not None:
         media, data = JSON, default

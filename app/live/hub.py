@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from ..model.errors import BoardNotFound, Internal, NamespaceNotFound, Overloaded, Problem
+from ..model.errors import Internal, NamespaceNotFound, Overloaded, Problem
 from ..model.namespace import Namespace
 from ..model.stats import Statistics
+from ..model.window_problem import window_problem
 from ..store.board_reader import BoardReader
 from ..store.boards import BoardPage, read_versions, versions_call
 from ..store.changes import NOTHING, Changed
@@ -325,7 +326,7 @@ class Hub:
 
 def _check_window(namespace: Namespace, name: str) -> None:
     if namespace.calendar.find(name, 0) is None:
-        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}")
+        raise window_problem(namespace, name, "$.window")
 
 
 def _groups(boards: Iterable[WatchedBoard]) -> Iterator[list[WatchedBoard]]:

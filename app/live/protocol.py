@@ -7,7 +7,7 @@ import msgspec
 
 from ..http.bodies import decode as decode_as
 from ..http.bodies import encode_json, encode_msgpack
-from ..model.errors import Problem
+from ..model.errors import Forbidden, NamespaceNotFound, Problem, Unauthorized
 from ..model.views import Top
 from .views import LiveView
 
@@ -28,6 +28,8 @@ class CloseCode(IntEnum):
     DRAIN = 4200
 
 
+# What a subscription may not watch, and what is not there: both are judged by the namespace that it names.
+_ABOUT_NAMESPACE = (Unauthorized, Forbidden, NamespaceNotFound)
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
@@ -222,7 +224,10 @@ def uptodate(state: State) -> dict[str, Any]:
 def error(number: int | None, problem: Problem) -> dict[str, Any]:
     """The frame of an error that leaves the connection open: of a subscription, or of `auth` while a store is away."""
     frame = {"type": "error", "id": number, "code": problem.code, "detail": problem.detail}
-    return frame if problem.field is None else frame | {"field": problem.field}
+    field = problem.field
+    if field is None and number is not None and isinstance(problem, _ABOUT_NAMESPACE):
+        field = "$.namespace"
+    return frame if field is None else frame | {"field": field}
 
 
 class Frame:

@@ -12,7 +12,7 @@ import msgspec
 
 from .local_days import LocalDays, clock_reaches, hour_at
 from .micros import EARLIEST, LATEST, from_micros, to_micros
-from .periods import DayPeriod, Period, Weekday, day_periods, hour_name, parse_hour
+from .periods import PERIODS, WEEKDAYS, DayPeriod, Period, Weekday, day_periods, hour_name, parse_hour
 
 
 class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +149,17 @@ class Calendar:
     def _hour(self, hour: datetime) -> Window:
         starts, ends = (clock_reaches(self.days.zone, shown) for shown in (hour, hour + _ONE_HOUR))
         return Window(hour_name(hour), "hour", starts, ends)
+
+
+def is_window_name(name: str) -> bool:
+    """Whether some namespace could keep a board by this name: a period's, a season's or a window's. O(1)."""
+    if name in ("all", "hour") or name in PERIODS or name.startswith("season:"):
+        return True
+    ways = (*PERIODS.values(), *(day_periods(day)["week"] for day in WEEKDAYS))
+    try:
+        return parse_hour(name) is not None or any(how.parse(name) is not None for how in ways)
+    except ValueError:
+        return False  # A month 13, a February 30.
 
 
 def _is_possible(first: date) -> bool:

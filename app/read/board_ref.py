@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from ..model.errors import BoardNotFound, Invalid
+from ..model.errors import Invalid
 from ..model.namespace import Namespace
+from ..model.window_problem import window_problem
 from ..model.windows import Window
 
 
@@ -30,7 +31,7 @@ def find_board(
     """The board of a window, by the window's name or its period. now: µs. fields: where the request names the window
     and the category. BoardNotFound; Invalid for a category where the namespace keeps no boards of them."""
     if category is not None and not namespace.rules.category_boards:
-        raise Invalid("the namespace keeps no boards of categories", field=fields[1])
+        raise Invalid("the namespace keeps no boards of categories: its category_boards is false", field=fields[1])
     return BoardRef(namespace, find_window(namespace, window_name, now, fields[0]), category)
 
 
@@ -38,5 +39,5 @@ def find_window(namespace: Namespace, name: str, now: int, field: str) -> Window
     """A window by its name or its period. BoardNotFound."""
     window = namespace.calendar.find(name, now)
     if window is None:
-        raise BoardNotFound(f"{namespace.name!r} keeps no board {name!r}", field=field)
+        raise window_problem(namespace, name, field)
     return window

@@ -1,6 +1,6 @@
 """PATCH, DELETE and restore of a grant, and many corrections at once."""
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -8,16 +8,17 @@ from starlette.responses import Response
 
 from ..access.guard import principal_of, require_scope
 from ..access.keys import Keyring, Principal
-from ..http.bodies import MSGPACK, answer, check_bodiless, check_query, decode_body, header, media_type
+from ..http.bodies import JSON, MSGPACK, answer, check_bodiless, check_query, decode, decode_body, header, media_type
 from ..model.correction import EDITABLE, REASON_BYTES_MAX, CorrectionRequest, Edit, Verb
 from ..model.entry_names import member_key
 from ..model.errors import Invalid, Problem, TooLarge
+from ..model.field_problem import either
 from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.namespace_cache import NamespaceCache
 from .corrections import Corrector
-from .receipts import batch_summary, refused_member
+from .receipts import batch_summary, refused_member, unreadable_member
 
 #: Corrections of a body: each is a read of the ledger and an entry in the log.
 CORRECTIONS_MAX = 1_000
@@ -36,7 +37,10 @@ class Correction(Edit, forbid_unknown_fields=True, kw_only=True):
     """One of many: what is to be done to which grant. The fields of an edit are for `edit` alone."""
 
     grant_id: str
-    op: Literal["edit", "void", "restore"]
+    op: Verb
+
+
+_correction = {JSON: msgspec.json.Decoder(Correction), MSGPACK: msgspec.msgpack.Decoder(Correction)}
 
 
 class CorrectionHandlers:
@@ -78,25 +82,23 @@ class CorrectionHandlers:
         """`POST /v1/namespaces/{ns}/corrections`: a result a member, those of one grant in their order."""
         check_query(request)
         namespace, principal = await self._where(request)
-        members = await decode_body(request, list[Correction], bytes_max=CORRECTIONS_BYTES_MAX)
+        members = await decode_body(request, list[msgspec.Raw], bytes_max=CORRECTIONS_BYTES_MAX)
         if len(members) > CORRECTIONS_MAX:
             raise TooLarge(f"at most {CORRECTIONS_MAX} corrections are taken at once")
         if not members:
             raise Invalid("holds no correction", field="$")
-        by_grant: dict[str, list[int]] = {}
-        for i, member in enumerate(members):
-            by_grant.setdefault(member.grant_id, []).append(i)
-        key = _key(request)
+        key, media = _key(request), media_type(request.scope)
         results: list[Any] = [None] * len(members)
         asks: dict[int, CorrectionRequest] = {}
         for i, member in enumerate(members):
+            own_key = None if key is None else member_key(key, i)
             try:
-                asks[i] = self._ask(request, namespace, principal, member, None if key is None else member_key(key, i))
+                asks[i] = self._ask(request, namespace, principal, decode(_correction[media], member), own_key)
             except Problem as problem:
-                results[i] = refused_member(member.grant_id, problem)
+                results[i] = unreadable_member(member, media, problem)
         done = await self._corrector.correct_all(namespace, list(asks.values()))
-        for i, result in zip(asks, done, strict=True):
-            results[i] = refused_member(members[i].grant_id, result) if isinstance(result, Problem) else result
+        for (i, ask), result in zip(asks.items(), done, strict=True):
+            results[i] = refused_member(ask.grant_id, result) if isinstance(result, Problem) else result
         return answer(request, batch_summary(results))
 
     def _ask(
@@ -105,7 +107,7 @@ class CorrectionHandlers:
         edit = _as_json_number(request, member)
         if member.op != "edit" and _changes(edit):
             raise Invalid("is for op edit alone", field=f"$.{_changes(edit)[0]}")
-        _check(member.grant_id, edit)
+        _check(member.grant_id, member.op, edit)
         is_admin = principal.may("admin", namespace.name)
         return CorrectionRequest(member.grant_id, member.op, edit, principal.id, key, is_admin)
 
@@ -119,7 +121,7 @@ class CorrectionHandlers:
         self, request: Request, namespace: Namespace, principal: Principal, verb: Verb, edit: Edit
     ) -> Response:
         grant_id = request.path_params["grant_id"]
-        _check(grant_id, edit)
+        _check(grant_id, verb, edit)
         backfill = _flag(request, "backfill")
         if backfill:
             require_scope(principal, "admin", namespace.name)
@@ -151,10 +153,13 @@ def _changes(edit: Edit) -> list[str]:
     return [name for name in EDITABLE if getattr(edit, name) is not msgspec.UNSET]
 
 
-def _check(grant_id: str, edit: Edit) -> None:
+def _check(grant_id: str, verb: Verb, edit: Edit) -> None:
+    """Invalid, also for an edit that changes nothing: its sender meant something else."""
     check_text(grant_id, "$.grant_id", ID_BYTES_MAX)
     if edit.reason is not None:
         check_text(edit.reason, "$.reason", REASON_BYTES_MAX)
+    if verb == "edit" and not _changes(edit):
+        raise Invalid(f"names nothing to change; an edit changes {either(EDITABLE)}", field="$")
 
 
 def _as_json_number(request: Request, edit: Edit) -> Edit:

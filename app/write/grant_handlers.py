@@ -93,7 +93,7 @@ class GrantHandlers:
         name: str | None = scope["path_params"].get("namespace")
         if parameters.atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
-        media = media_type(scope)
+        media = media_type(scope, takes_lines=True)
         principal = known_principal(scope, self._keyring) or await principal_of(scope, self._keyring)
         options = WriteOptions(
             principal=principal,

@@ -42,6 +42,19 @@ def test_lines_are_for_grants_alone(api: httpx.Client, space: str) -> None:
     headers = {"content-type": "application/x-ndjson"}
     told = api.post(f"/v1/namespaces/{space}/totals", content=b'{"users":["otter"]}', headers=headers)
     assert (told.status_code, told.json()["field"]) == (415, "Content-Type")
+    assert told.json()["detail"] == (
+        "'application/x-ndjson' is not taken here; send application/json or application/msgpack"
+    )
+
+
+def test_another_type_is_refused_with_those_that_are_taken(api: httpx.Client, space: str) -> None:
+    headers = {"content-type": "text/csv; charset=utf-8"}
+    told = api.post(f"/v1/namespaces/{space}/grants", content=b"g,otter,1", headers=headers).json()
+    assert (told["status"], told["field"]) == (415, "Content-Type")
+    assert told["detail"] == (
+        "'text/csv' is not taken here; send application/json, application/msgpack, "
+        "or application/x-ndjson with one grant a line"
+    )
 
 
 def test_a_grant_larger_than_any_is_refused_alone(api: httpx.Client, space: str) -> None:

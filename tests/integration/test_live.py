@@ -64,13 +64,15 @@ def test_a_client_that_holds_the_state_is_up_to_date(
 def test_faults_of_a_subscription_leave_the_connection_open(
     live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
 ) -> None:
-    subscribe(socket, space)
-    assert hear(socket)["code"] == "unauthorized"
-    subscribe(socket, "nowhere")
-    assert hear(socket)["code"] == "unauthorized"
+    for name in (space, "nowhere"):
+        subscribe(socket, name)
+        told = hear(socket)
+        assert (told["code"], told["field"]) == ("unauthorized", "$.namespace")
     api.put(f"/v1/namespaces/{space}", json={"visibility": "public"})
     say(socket, type="subscribe", id=1, namespace=space, window="fortnight")
-    assert hear(socket)["code"] == "board_not_found"
+    told = hear(socket)
+    assert (told["code"], told["field"]) == ("board_not_found", "$.window")
+    assert told["detail"].startswith(f"'{space}' keeps no board 'fortnight': it keeps all, month, week, day; ")
     say(socket, type="subscribe", id=1, namespace=space, view={"kind": "around"})
     assert hear(socket)["code"] == "invalid"
     subscribe(socket, space)

@@ -78,7 +78,8 @@ def test_a_key_without_the_scope_is_told_so(live_server: Any, api: httpx.Client,
     say(socket, type="auth", token=key(live_server, "read:elsewhere"))
     assert hear(socket) == {"type": "ready"}
     subscribe(socket, space)
-    assert hear(socket)["code"] == "forbidden"
+    told = hear(socket)
+    assert (told["code"], told["field"]) == ("forbidden", "$.namespace")
 
 
 def test_what_is_no_more_ends_its_subscriptions_and_no_others(
@@ -92,10 +93,13 @@ def test_what_is_no_more_ends_its_subscriptions_and_no_others(
         assert (hear(socket)["type"], number) == ("snapshot", number)
     api.delete(f"/v1/namespaces/{gone}", params={"confirm": gone})
     told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 2, "namespace_not_found")
+    assert (told["type"], told["id"], told["code"], told["field"]) == (
+        *("error", 2, "namespace_not_found"),
+        "$.namespace",
+    )
     public(api, narrowed, periods=["all"])
     told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 3, "board_not_found")
+    assert (told["type"], told["id"], told["code"], told["field"]) == ("error", 3, "board_not_found", "$.window")
     grant(api, space, "g", "a", 1)
     assert hear(socket)["id"] == 1
     grant(api, narrowed, "g", "a", 1)

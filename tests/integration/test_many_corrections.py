@@ -5,9 +5,14 @@ from time import monotonic
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from tests.integration.correcting import Space
+
+CHANGES_NOTHING = (
+    "names nothing to change; an edit changes amount, granted_at, category, source, source_id, action or session_id"
+)
 
 
 @pytest.fixture
@@ -78,6 +83,46 @@ def test_many_corrections_in_one_call(space: Space) -> None:
     assert [r["status"] for r in told["results"]] == ["applied"] * 3 + ["duplicate", "rejected", "rejected"]
     assert [told["results"][i]["error"]["code"] for i in (4, 5)] == ["grant_not_found", "invalid"]
     assert space.board() == {"otter": 17}
+
+
+def test_a_member_that_cannot_be_read_is_refused_alone(space: Space) -> None:
+    space.grant("g0", 5)
+    members = [
+        *({"op": "erase", "grant_id": "g0"}, {"op": "void"}, {"op": "void", "grant_id": 7}, "g0", None),
+        *({"op": "edit", "grant_id": "g0"}, {"op": "void", "grant_id": "g0", "why": "twice"}),
+        {"op": "edit", "grant_id": "g0", "amount": 6},
+    ]
+    packed = {"Content-Type": "application/msgpack"}
+    for body in ({"json": members}, {"content": msgspec.msgpack.encode(members), "headers": packed}):
+        answer = space.api.post(f"{space.url}/corrections", **body)
+        *refused, last = answer.json()["results"]
+        assert (answer.status_code, answer.json()["rejected"], last["score"]) == (200, 7, 6)
+        assert [(one["grant_id"], one["error"]["field"], one["error"]["detail"]) for one in refused] == [
+            ("g0", "$.op", "must be edit, restore or void"),
+            (None, "$.grant_id", "is required"),
+            (None, "$.grant_id", "must be a string"),
+            (None, "$", "must be an object"),
+            (None, "$", "must be an object"),
+            ("g0", "$", CHANGES_NOTHING),
+            ("g0", "$.why", refused[-1]["error"]["detail"]),
+        ]
+        assert {(one["status"], one["error"]["code"], one["error"]["retryable"]) for one in refused} == {
+            ("rejected", "invalid", False)
+        }
+
+
+def test_an_edit_that_changes_nothing_names_what_may_be_changed(space: Space) -> None:
+    space.grant("g0", 5)
+    for fields in ({}, {"reason": "typing error"}, {"revision": 1}):
+        for query in ("", "?dry_run=true"):
+            told = space.edit("g0", query, **fields).json()
+            assert (told["status"], told["code"], told["field"], told["detail"]) == (
+                422,
+                "invalid",
+                "$",
+                CHANGES_NOTHING,
+            )
+    assert space.told("g0")["revision"] == 1
 
 
 @pytest.mark.parametrize("aggregation", ["sum", "best", "latest"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.drivers.scripts import join
-from tests import limits
+from tests import documents, limits
 
 ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "app").rglob("*.py"))
@@ -95,6 +95,26 @@ def test_a_read_hands_no_closure_down() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 180
+
+
+@pytest.mark.parametrize("page", documents.documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_path_that_a_document_names_is_there(page: Path) -> None:
+    assert documents.dead_paths(page) == []
+
+
+def test_a_dead_path_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("`app/nowhere.py`, `no_such.lua`, [a page](gone.md); `app/server.py`, `apply.lua`, `lua/include/`")
+    assert documents.dead_paths(page) == ["gone.md", "app/nowhere.py", "no_such.lua"]
+
+
+def test_the_walks_of_the_architecture_are_the_code() -> None:
+    page = documents.ARCHITECTURE.read_text()
+    steps = list(documents.steps(page))
+    assert len(steps) > 90, "the rule finds the lines"
+    names = [*(step.name for step in steps), *documents.named_in_prose(page)]
+    assert [name for name in names if not documents.is_there(name)] == []
+    assert [step for step in steps if not documents.is_named_by(step)] == []
 
 
 def test_no_address_of_a_registry_stands_in_the_tree() -> None:

@@ -25,15 +25,7 @@ from ..http.bodies import (
 )
 from ..metrics import GRANTS
 from ..model.entry import PlannedEntry
-from ..model.errors import (
-    AmountRange,
-    AmountScale,
-    Invalid,
-    Problem,
-    StoreUnavailable,
-    TooLarge,
-    Unauthorized,
-)
+from ..model.errors import AmountRange, AmountScale, Invalid, Problem, StoreUnavailable, TooLarge, Unauthorized
 from ..model.grant import Grant, NamedGrant, msgpack_number
 from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.watching import CHROMIUM, FLAGS, HOSTILE, RECORD, Open, Watched, give, publish
+from tests.support.page_view import CHROMIUM, FLAGS, HOSTILE, RECORD, Open, Watched, give, publish
 
 
 @pytest.fixture(scope="module")

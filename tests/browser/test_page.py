@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.watching import CHROMIUM, HOSTILE, LONG, REVERSED, Open, Watched, give, publish, shown, told
+from tests.support.page_view import CHROMIUM, HOSTILE, LONG, REVERSED, Open, Watched, give, publish, shown, told
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 

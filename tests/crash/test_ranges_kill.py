@@ -11,7 +11,7 @@ import redis
 
 from app.model.namespace import partition_of
 from app.store import keys
-from tests.integration.counting import check_counts
+from tests.support.time_counts import check_counts
 
 OLD = "2024-10-27T00:{:02}:00Z"
 PATH = "/v1/namespaces/crash"

@@ -12,7 +12,7 @@ import pytest
 
 from app.embedded import free_port
 from tests.conftest import NO_TLS, running_stack
-from tests.hostile.raw import Raw, wait_until
+from tests.support.raw_clients import Raw, wait_until
 
 
 @dataclass
@@ -38,7 +38,7 @@ def short_server(live_server: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     port, log = free_port(), tmp_path_factory.mktemp("short") / "serve.log"
     environment = live_server.environment | {"LEADERBOARD_PORT": str(port)}
     with log.open("ab") as out:
-        command = [sys.executable, "-m", "tests.hostile.short"]
+        command = [sys.executable, "-m", "tests.support.short_limits"]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
 
     short = Short(port, process.pid, live_server.key)

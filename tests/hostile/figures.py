@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import Stack
-from tests.hostile.raw import Raw, frame, head, resident_bytes, say, upgrade
+from tests.support.raw_clients import Raw, frame, head, resident_bytes, say, upgrade
 
 #: Seconds that each attack lasts.
 ATTACK_S = 5.0

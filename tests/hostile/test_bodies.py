@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.hostile.conftest import Short
-from tests.hostile.raw import Raw, head, resident_bytes
+from tests.support.raw_clients import Raw, head, resident_bytes
 
 MB = 1024 * 1024
 

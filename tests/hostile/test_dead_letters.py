@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.hostile.isolation import Isolation, until
-from tests.hostile.letters import command, places, refusing, verify
+from tests.support.dead_letters import command, places, refusing, verify
+from tests.support.fault_isolation import Isolation, until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.hostile.conftest import Short
-from tests.hostile.raw import Raw, close_code, frame, resident_bytes, say, server_sockets, upgrade, wait_until
-from tests.hostile.short import LIVE_LIMITS
+from tests.support.raw_clients import Raw, close_code, frame, resident_bytes, say, server_sockets, upgrade, wait_until
+from tests.support.short_limits import LIVE_LIMITS
 
 MB = 1024 * 1024
 CONTINUATION, TEXT, PING, PONG = 0, 1, 9, 10

@@ -11,8 +11,8 @@ import pytest
 from app.http.connections import IDLE_S_MAX
 from app.http.protocol import HEADERS_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX, URL_BYTES_MAX
 from tests.hostile.conftest import Short
-from tests.hostile.raw import Raw, head, resident_bytes, server_sockets, wait_until
-from tests.hostile.short import LIMITS
+from tests.support.raw_clients import Raw, head, resident_bytes, server_sockets, wait_until
+from tests.support.short_limits import LIMITS
 
 MB = 1024 * 1024
 

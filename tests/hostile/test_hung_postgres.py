@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.running import descendants
+from tests.support.dev_process import descendants
 
 #: Seconds that a client waits: far less than the minute in which nothing came, far more than the deadlines of one call.
 PATIENCE_S = 30.0

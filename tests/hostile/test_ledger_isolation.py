@@ -10,8 +10,8 @@ import redis
 
 from app.persist.ledger_row import unpack
 from app.store import keys
-from tests.hostile.isolation import Isolation, until
-from tests.integration.faults import verify
+from tests.support.fault_isolation import Isolation, until
+from tests.support.planted_faults import verify
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -9,8 +9,8 @@ import redis
 
 from app.drivers.scripts import load
 from app.store import keys
-from tests.hostile.isolation import Isolation, until
-from tests.hostile.letters import command, places, refusing, verify
+from tests.support.dead_letters import command, places, refusing, verify
+from tests.support.fault_isolation import Isolation, until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.hostile.isolation import Isolation
-from tests.hostile.letters import command, places, refusing, verify
 from tests.hostile.test_letters_beside import AT, RULES, code_of, edit, many, score, url
+from tests.support.dead_letters import command, places, refusing, verify
+from tests.support.fault_isolation import Isolation
 
 pytestmark = pytest.mark.timeout(180)
 

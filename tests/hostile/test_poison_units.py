@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from app.store import keys
-from tests.hostile.isolation import EMPTY, Isolation, until
+from tests.support.fault_isolation import EMPTY, Isolation, until
 
 pytestmark = pytest.mark.timeout(120)
 

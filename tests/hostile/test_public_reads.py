@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import Names, Stack
-from tests.integration.sockets import key
+from tests.support.live_socket import key
 
 
 class Open(NamedTuple):

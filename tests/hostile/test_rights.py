@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from app.routes import ROUTES, Route
 from tests.conftest import Names, Stack
-from tests.integration.sockets import hear, key, say
+from tests.support.live_socket import hear, key, say
 
 KINDS = ("public", "private", "shadow", "public-shadow", "deleted", "missing")
 RULES: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.sealing import DAY, Space
+from tests.support.sealed_namespace import DAY, Space
 
 
 @contextmanager

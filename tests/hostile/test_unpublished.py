@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from app.store import keys
-from tests.hostile.isolation import Isolation, until
+from tests.support.fault_isolation import Isolation, until
 
 pytestmark = pytest.mark.timeout(120)
 

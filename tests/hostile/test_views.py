@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from app.live.hub import ADDRESS_VIEWS_MAX
-from tests.hostile.raw import ANSWER_S_MAX, Raw, frame, say, upgrade
+from tests.support.raw_clients import ANSWER_S_MAX, Raw, frame, say, upgrade
 
 
 def answers(raw: Raw, count: int) -> bytes:

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.faults import verify
-from tests.integration.sealing import DAY, MONTH, Space, until
+from tests.support.planted_faults import verify
+from tests.support.sealed_namespace import DAY, MONTH, Space, until
 
 IT = f"(SELECT id FROM archived_boards WHERE board = '{DAY}')"
 RED = f"(SELECT id FROM archived_boards WHERE board = '{DAY}:red')"

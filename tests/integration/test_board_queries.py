@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.asking import Asker, rows
-from tests.integration.oracle import Oracle
-from tests.integration.sealing import OLD, Space, until
+from tests.support.board_oracle import Oracle
+from tests.support.board_questions import Asker, rows
+from tests.support.sealed_namespace import OLD, Space, until
 
 SIZES = (0, 1, 2, 5, 12)
 DAYS = [OLD + timedelta(days=n) for n in range(len(SIZES))]

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.sealing import DAY, OLD, Space
+from tests.support.sealed_namespace import DAY, OLD, Space
 
 
 @pytest.fixture

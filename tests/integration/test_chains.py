@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.integration.correcting import Space
+from tests.support.correction_driver import Space
 
 SEASONS = [
     {"name": f"s{i}", "starts": "2019-01-01T00:00:00Z", "ends": f"20{20 + i % 10}-01-01T00:00:00Z"} for i in range(100)

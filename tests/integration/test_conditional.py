@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.sealing import DAY, Space
+from tests.support.sealed_namespace import DAY, Space
 
 PATHS = [
     *("boards/all", "boards/all?limit=2&offset=1", "boards/all?around=bob", "boards/all?user=bob&user=nobody"),

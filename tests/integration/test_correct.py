@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.correcting import OLD, Space, _numbers, scores
+from tests.support.correction_driver import OLD, Space, _numbers, scores
 
 
 @pytest.fixture

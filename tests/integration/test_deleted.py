@@ -6,7 +6,7 @@ import psycopg
 import redis
 
 from app.store import keys
-from tests.integration.sealing import DAY, MONTH, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, Space, until
 
 LEFT = ("archived_boards", "pending_archive_updates", "seals", "quarantined_grants")
 ROWS = "SELECT count(*) FROM {} r JOIN archived_boards a ON a.id = r.archive_id WHERE a.namespace_id = %s"

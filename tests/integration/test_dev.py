@@ -21,7 +21,7 @@ import redis
 
 from app.embedded import free_port
 from app.embedded.folder import DataFolder
-from tests.integration.running import DEV, Dev, alive, until
+from tests.support.dev_process import DEV, Dev, alive, until
 
 PARTS = ["redis", "postgres", "serve", "persist"]
 

@@ -24,8 +24,8 @@ from app.persist.drift import DriftCheck
 from app.settings import read_settings
 from app.store import keys
 from app.store.namespace_cache import namespace_from_row
-from tests.integration.sealing import DAY, Space, until
-from tests.integration.writing import Writers
+from tests.support.random_writers import Writers
+from tests.support.sealed_namespace import DAY, Space, until
 
 
 class Watched:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.sealing import DAY, MONTH, OLD, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, OLD, Space, until
 
 USERS = ["ann", "bob", "cleo", "dora", "eve"]
 KINDS = [

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.integration.granting import GOOD, post
+from tests.support.grant_posts import GOOD, post
 
 LONG_AGO = {"accept_past": None, "accept_future": None}
 

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port
-from tests.integration.running import Dev, alive, descendants, until
+from tests.support.dev_process import Dev, alive, descendants, until
 
 DEBIAN = shutil.which("redis-server")
 BUILDS = [None, *([Path(DEBIAN)] if DEBIAN else [])]

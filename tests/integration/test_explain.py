@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.correcting import Space
+from tests.support.correction_driver import Space
 
 SEASON = {"name": "s", "starts": "2031-01-05T01:02:03.000004Z", "ends": "2031-02-03T04:05:06.000007Z"}
 BEGAN = datetime(2031, 1, 1, tzinfo=UTC)

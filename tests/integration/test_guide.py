@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.model.errors import OUTCOMES, Problem
-from tests.integration.guide import BASE, Block, blocks, differences, parse_call, printed
+from tests.support.guide_script import BASE, Block, blocks, differences, parse_call, printed
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 _KEYS = re.compile(r"(\w+)=\$\(leaderboard (.*)\)")

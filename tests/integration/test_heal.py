@@ -11,9 +11,9 @@ import pytest
 import redis
 
 from app.store import keys
-from tests.integration.correcting import Space
-from tests.integration.sealing import DAY, until
-from tests.integration.sealing import Space as Sealed
+from tests.support.correction_driver import Space
+from tests.support.sealed_namespace import DAY, until
+from tests.support.sealed_namespace import Space as Sealed
 
 RULES: list[dict[str, Any]] = [
     {},

@@ -11,8 +11,8 @@ from app.model.entry import marker_entry
 from app.model.entry_kinds import GRANT, KINDS
 from app.model.entry_names import entry_id
 from app.store import keys
-from tests.integration.sealing import DAY, Space, until
 from tests.integration.test_heal import Healing
+from tests.support.sealed_namespace import DAY, Space, until
 
 RULES: list[dict[str, Any]] = [
     {},

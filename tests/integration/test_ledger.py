@@ -24,8 +24,8 @@ from app.persist.ledger_session import LedgerOffset, LedgerSession
 from app.verify.connections import StoreConnections
 from app.verify.ledger_checks import check_namespace
 from app.verify.report import Report
-from tests.integration.counting import check_counts
 from tests.support.template import tables_alone
+from tests.support.time_counts import check_counts
 
 START = LedgerOffset(0, 0, b"")
 WRITERS = 8

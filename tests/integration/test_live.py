@@ -19,7 +19,7 @@ from app.live.hub import TICK_S
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.namespace_cache import parse_published
-from tests.integration.sockets import closed, grant, hear, hear_nothing, key, public, say, subscribe, unpacked
+from tests.support.live_socket import closed, grant, hear, hear_nothing, key, public, say, subscribe, unpacked
 
 
 def test_a_snapshot_then_deltas_that_lead_to_the_board(

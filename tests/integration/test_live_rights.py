@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from tests.integration.sockets import closed, grant, hear, hear_nothing, key, public, say, subscribe
+from tests.support.live_socket import closed, grant, hear, hear_nothing, key, public, say, subscribe
 
 
 def test_a_namespace_made_private_ends_what_anonymous_clients_watch(

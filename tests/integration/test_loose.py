@@ -1,7 +1,7 @@
 """Corrections of a user whose newest grants are not in the ledger yet: of sums, they need not wait for them."""
 
 from tests.conftest import Stack
-from tests.integration.correcting import Space
+from tests.support.correction_driver import Space
 
 
 def test_a_correction_does_not_wait_for_the_grants_that_came_since(own_stack: Stack) -> None:

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.integration.correcting import Space
+from tests.support.correction_driver import Space
 
 CHANGES_NOTHING = (
     "names nothing to change; an edit changes amount, granted_at, category, source, source_id, action or session_id"

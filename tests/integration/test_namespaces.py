@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.integration.granting import GOOD, post, total
+from tests.support.grant_posts import GOOD, post, total
 
 
 def test_unknown_namespace_and_path(api: httpx.Client) -> None:

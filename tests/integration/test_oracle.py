@@ -15,11 +15,11 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.asking import RANKINGS, Asker, rows
-from tests.integration.book import Book
-from tests.integration.oracle import share
-from tests.integration.reading import Reader
-from tests.integration.worlds import World, some_rules
+from tests.support.board_oracle import share
+from tests.support.board_questions import RANKINGS, Asker, rows
+from tests.support.ledger_book import Book
+from tests.support.namespace_questions import Reader
+from tests.support.random_namespaces import World, some_rules
 
 FIRST, LAST = map(int, os.environ.get("ORACLE_SEEDS", "0-5").split("-"))
 SPACES, USERS, QUESTIONS = 5, 14, 80

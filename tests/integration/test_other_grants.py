@@ -16,7 +16,7 @@ from app.model.micros import to_micros
 from app.model.namespace import Namespace
 from app.model.tie_break import latest_place, line_key, tie_place
 from app.store import other_grants
-from tests.integration.cells import KINDS, connected, count, space_of, tables
+from tests.support.lone_namespace import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

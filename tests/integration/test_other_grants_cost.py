@@ -12,7 +12,7 @@ import pytest
 
 from app.drivers.postgres import queries
 from app.store import other_grants
-from tests.integration.cells import KINDS, connected, count, space_of, tables
+from tests.support.lone_namespace import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone
 
 MANY = """

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from app.model.local_days import LocalDays
-from tests.integration.faults import verify
-from tests.integration.sealing import Space as SealedSpace
-from tests.integration.sealing import until
+from tests.support.planted_faults import verify
+from tests.support.sealed_namespace import Space as SealedSpace
+from tests.support.sealed_namespace import until
 
 EVERY = ["all", "year", "quarter", "month", "week", "day", "hour"]
 NIGHTS = {"week_starts": "sunday", "day_starts": "04:00", "timezone": "Europe/Berlin"}

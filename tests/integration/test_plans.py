@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from app.drivers.postgres import PLANNER_SETTINGS, queries
-from tests.integration.known_tables import BEST_SPACE, GRANTS, SPACE, analyse, fill
-from tests.integration.samples import EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
+from tests.support.known_ledger import BEST_SPACE, GRANTS, SPACE, analyse, fill
+from tests.support.query_samples import EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
 from tests.support.template import tables_alone
 
 #: Pages that two plans may differ by, however small both are.

@@ -11,9 +11,9 @@ from websockets.sync.client import connect
 
 from app.store import keys
 from tests.conftest import Stack
-from tests.integration.racing import Race, path
-from tests.integration.running import until
-from tests.integration.sockets import key
+from tests.support.dev_process import until
+from tests.support.live_socket import key
+from tests.support.visibility_race import Race, path
 
 NONE = {"display_name": None, "avatar": None}
 

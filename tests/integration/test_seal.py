@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from app.model.namespace import partition_of
 from app.store import keys
-from tests.integration.sealing import DAY, MONTH, OLD, RULES, TODAY, VIEWS, Space, until
+from tests.support.sealed_namespace import DAY, MONTH, OLD, RULES, TODAY, VIEWS, Space, until
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

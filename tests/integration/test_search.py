@@ -8,7 +8,7 @@ import pytest
 
 from app.read import search
 from tests.conftest import Stack
-from tests.integration.sockets import key
+from tests.support.live_socket import key
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from app.embedded import free_port
 from tests.conftest import KEY
-from tests.integration.racing import other_group
+from tests.support.visibility_race import other_group
 
 HEAD = {"authorization": f"Bearer {KEY}"}
 

@@ -11,9 +11,9 @@ import pytest
 import redis
 from websockets.sync.client import connect
 
-from tests.integration.granting import GOOD, post
-from tests.integration.sealing import DAY, MONTH, RULES, Space, until
-from tests.integration.sockets import grant, hear, public, unpacked
+from tests.support.grant_posts import GOOD, post
+from tests.support.live_socket import grant, hear, public, unpacked
+from tests.support.sealed_namespace import DAY, MONTH, RULES, Space, until
 
 USERS = ["ann", "bob", "cleo", "dora", "eve", "finn", "gina"]
 AMOUNTS = [5, -3, 3, 40, 2, 1, 3]

@@ -9,9 +9,9 @@ import redis
 
 from app.model.tie_break import describe_place, place_from_digits, tie_place
 from app.store import keys
-from tests.integration.correcting import Space, scores
-from tests.integration.faults import verify
-from tests.integration.sealing import Space as Sealed
+from tests.support.correction_driver import Space, scores
+from tests.support.planted_faults import verify
+from tests.support.sealed_namespace import Space as Sealed
 
 DAY = "2024-05-03"
 

@@ -11,9 +11,9 @@ import pytest
 
 from app.model.local_days import LocalDays
 from app.model.micros import LATEST
-from tests.integration.correcting import Space
-from tests.integration.counting import between, boards, check_counts, live, trends
-from tests.integration.moments import MICRO, some_moment
+from tests.support.correction_driver import Space
+from tests.support.moments import MICRO, some_moment
+from tests.support.time_counts import between, boards, check_counts, live, trends
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import redis
 from app.embedded import ValkeyProcess, free_port
 from app.model.score import UNITS_MAX
 from app.store import keys
-from tests.integration.faults import FAULTS, Checked
-from tests.integration.sealing import DAY as SEALED
-from tests.integration.sealing import Space, until
-from tests.integration.writing import Writers
+from tests.support.planted_faults import FAULTS, Checked
+from tests.support.random_writers import Writers
+from tests.support.sealed_namespace import DAY as SEALED
+from tests.support.sealed_namespace import Space, until
 
 SINCE = datetime.now(UTC).isoformat()
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.conftest import Stack
-from tests.integration.racing import AT, RULES, WINDOWS, Race, path
+from tests.support.visibility_race import AT, RULES, WINDOWS, Race, path
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.conftest import Stack
-from tests.integration.racing import WINDOWS, Race, other_group, path
-from tests.integration.running import until
-from tests.integration.sealing import DAY, Space
-from tests.integration.sockets import key
+from tests.support.dev_process import until
+from tests.support.live_socket import key
+from tests.support.sealed_namespace import DAY, Space
+from tests.support.visibility_race import WINDOWS, Race, other_group, path
 
 
 class Pair:

@@ -13,7 +13,7 @@ from app.persist.worker import SCRIPTS
 from app.store import keys
 from app.store.apply import APPLY
 from tests.conftest import Stack
-from tests.integration.racing import Race, path
+from tests.support.visibility_race import Race, path
 
 
 def test_what_broke_off_is_mended(own_stack: Stack) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import free_port
-from tests.integration.running import Dev
+from tests.support.dev_process import Dev
 
 ROOT = Path(__file__).parents[2]
 # What another package named `app` holds.

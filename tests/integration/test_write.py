@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.integration.granting import GOOD, post, total
+from tests.support.grant_posts import GOOD, post, total
 
 
 def test_a_grant_a_retry_and_a_conflict(api: httpx.Client, space: str) -> None:

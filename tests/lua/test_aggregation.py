@@ -11,7 +11,7 @@ from app.model.entry_names import entry_id
 from app.model.namespace import Namespace, Rules
 from app.store import keys
 from tests.lua.conftest import NOW, P
-from tests.lua.ops import cell_ops
+from tests.support.ops_text import cell_ops
 
 DAY = 86_400_000_000
 

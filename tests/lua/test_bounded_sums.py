@@ -19,8 +19,8 @@ from app.model.visibility import ERASE, HIDE, UNHIDE
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.sum_tree import FAN, LEAF, LEVELS
-from tests.lua.ops import cell_ops
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil
+from tests.support.ops_text import cell_ops
 
 RULES: list[dict[str, Any]] = [
     {},

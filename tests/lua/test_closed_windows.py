@@ -17,7 +17,7 @@ from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.visibility import SET_USER_STATE, state_call
-from tests.lua.ops import cell_ops
+from tests.support.ops_text import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000  # 2023-11-14

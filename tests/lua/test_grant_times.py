@@ -15,8 +15,8 @@ from app.model.visibility import ERASE, HIDE, UNHIDE
 from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from tests.lua.conftest import NOW, P
-from tests.lua.ops import cell_ops
 from tests.lua.test_stats import veil
+from tests.support.ops_text import cell_ops
 
 DAY, HOUR = "2023-11-14", 3_600_000_000
 LABELS = {b"c": "category", b"s": "source"}

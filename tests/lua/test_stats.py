@@ -22,7 +22,7 @@ from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
 from app.store.stats_reader import READ_BOARD_STATS, read_stats, stats_call
 from app.store.visibility import SET_USER_STATE, state_call
-from tests.lua.ops import cell_ops
+from tests.support.ops_text import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000

@@ -17,8 +17,8 @@ from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
 from app.store.boards import PROJECT_RANK, board_call, project_ranks_call
 from tests.lua.conftest import NOW, P
-from tests.lua.ops import cell_ops
 from tests.lua.test_stats import veil
+from tests.support.ops_text import cell_ops
 
 MINUTE = 60_000_000
 USERS = ["ann", "bob", "cleo", "d/é"]

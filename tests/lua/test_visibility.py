@@ -11,7 +11,7 @@ from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibili
 from app.store import fields, keys
 from app.store.apply import CallRefused
 from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, state_call
-from tests.lua.ops import cell_ops
+from tests.support.ops_text import cell_ops
 
 P = 3
 NOW = 1_700_000_000_000_000

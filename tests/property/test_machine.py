@@ -24,8 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.model import SEASONS, UTC_ZONE, ZONES, Book, Fact, has_ended
-from tests.property.reader import Reader
+from tests.support.model_reader import Reader
+from tests.support.plain_model import SEASONS, UTC_ZONE, ZONES, Book, Fact, has_ended
 
 USERS = ["ann", "bob", "cleo", "d/é"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -13,9 +13,7 @@ from app.model.grant import Grant, plan
 from app.model.namespace import Namespace, Rules
 from app.store.apply import StorageLimits
 from app.store.clock import StoreClock
-from app.write.committer import (
-    Committer,
-)
+from app.write.committer import Committer
 from tests.support.fake_connection import FakeConnection
 from tests.support.virtual_time import VirtualTime
 

@@ -6,7 +6,7 @@ from app.live.hub import ADDRESS_VIEWS_MAX, READS_A_ROUND_MAX
 from app.live.subscriber import Viewer
 from app.model.errors import Overloaded, RateLimited
 from app.model.views import Around, Top
-from tests.unit.hub import TOKEN, Store, taken, within
+from tests.support.hub_store import TOKEN, Store, taken, within
 
 
 def viewer(store: Store, address: str) -> Viewer:

@@ -7,13 +7,7 @@ from redis.exceptions import ResponseError
 
 from app.drivers.redis import RedisRefused
 from app.model.errors import Overloaded, Problem, Recovering, StoreUnavailable
-from app.write.committer import (
-    OFFSETS_PAUSE_S,
-    RETRY_PAUSE_S,
-    SWEEP_S,
-    UNKNOWN_S_MAX,
-    UNSENT_S_MAX,
-)
+from app.write.committer import OFFSETS_PAUSE_S, RETRY_PAUSE_S, SWEEP_S, UNKNOWN_S_MAX, UNSENT_S_MAX
 from tests.support.committer_bench import CommitterBench, codes, failure, ids
 from tests.support.fake_connection import LOST, REPLY_LOST, REQUEST_LOST, Round
 from tests.support.virtual_time import VirtualTime

@@ -11,7 +11,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.views import Around, Top
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
-from tests.unit.hub import DAY, TOKEN, Store, taken, within
+from tests.support.hub_store import DAY, TOKEN, Store, taken, within
 
 HOUR = 3_600_000_000
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hub import Store, taken, within
+from tests.support.hub_store import Store, taken, within
 
 
 def names_of(frame: Any) -> list[tuple[str, str | None]]:

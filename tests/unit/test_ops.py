@@ -19,7 +19,7 @@ from app.model.ops import (
     uncorrected_since,
 )
 from app.model.tie_break import tie_digits, tie_place
-from tests.lua.ops import cell_ops
+from tests.support.ops_text import cell_ops
 
 PLACE = tie_place(1_700_000_000_000_000, 3)
 DIGITS = tie_digits(PLACE)

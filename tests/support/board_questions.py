@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.integration.oracle import Oracle, Row
+from tests.support.board_oracle import Oracle, Row
 
 RANKINGS = (None, None, "competition", "dense", "ordinal")
 PERCENTILES = ("0", "0.0001", "10", "33.3333", "33.3334", "50", "66.6667", "83.3333", "90", "99.9999", "100")

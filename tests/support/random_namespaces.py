@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.integration.moments import ZONES, some_moment
-from tests.integration.oracle import Oracle
+from tests.support.board_oracle import Oracle
+from tests.support.moments import ZONES, some_moment
 
 KINDS = list(
     product(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.integration.known_tables import BEST, BEST_SPACE, GRANTS, SPACE
+from tests.support.known_ledger import BEST, BEST_SPACE, GRANTS, SPACE
 
 AT = "2026-01-12T00:00:00Z"
 EARLIEST, LATEST = "1900-01-01T00:00:00Z", "2255-01-01T00:00:00Z"

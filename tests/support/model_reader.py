@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from app.model.micros import to_micros
 from app.store import keys
-from tests.property.model import Book, moment
+from tests.support.plain_model import Book, moment
 
 
 class Reader(RuleBasedStateMachine):

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.asking import RANKINGS, Asker, rows
-from tests.integration.book import WEEKDAYS, Book
-from tests.integration.counting import between, bucket, trends
-from tests.integration.moments import MICRO, some_moment
-from tests.integration.oracle import Oracle
+from tests.support.board_oracle import Oracle
+from tests.support.board_questions import RANKINGS, Asker, rows
+from tests.support.ledger_book import WEEKDAYS, Book
+from tests.support.moments import MICRO, some_moment
+from tests.support.time_counts import between, bucket, trends
 
 # How the window of each period is named; weeks that begin on another day than Monday: by their first day.
 NAMES = {

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from app.model.local_days import LocalDays
-from tests.integration.counting import Live, boards, states
-from tests.integration.oracle import Oracle
+from tests.support.board_oracle import Oracle
+from tests.support.time_counts import Live, boards, states
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 QUARTER = timedelta(minutes=15)

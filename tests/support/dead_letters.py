@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typer.testing import CliRunner
 
 from app.cli import cli
-from tests.hostile.isolation import Isolation
-from tests.integration.faults import verify as run_verify
+from tests.support.fault_isolation import Isolation
+from tests.support.planted_faults import verify as run_verify
 
 
 @contextmanager

@@ -53,8 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     namespace_log_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     #: Seconds for which a log keeps what the ledger holds already.
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
-    #: Seconds between two rounds of what a persister does from time to time: rotating, comparing, archiving.
-    chores_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
+    #: Seconds between two runs of most chores of a persister: rotating, comparing, archiving. `LEADERBOARD_CHORES_S`.
+    maintenance_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = msgspec.field(
+        default=5.0, name="chores_s"
+    )
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     trusted_proxies: str = ""
     #: WebSockets of a key, in each process; beyond them a new one is refused.
@@ -92,6 +94,6 @@ def _path(kind: type, value: Any) -> Any:
 def _named(message: str) -> str:
     """What is wrong with which variable: the field `$.port` is LEADERBOARD_PORT."""
     field, detail = explain(message, Settings)
-    known = field.removeprefix("$.") in Settings.__struct_fields__
+    known = field.removeprefix("$.") in Settings.__struct_encode_fields__
     name = f"LEADERBOARD_{field.removeprefix('$.').upper()}"
     return f"{name}: {detail.removesuffix(' or null')}" if known else f"{name}: there is no such setting"

@@ -78,8 +78,10 @@ def settings() -> list[Limit]:
     fields = [node for node in _settings_class(path).body if isinstance(node, ast.AnnAssign)]
     found = []
     for node in fields:
-        name = ast.unparse(node.target).upper()
-        value = _value(node.value, path)
+        # A field may have another name in the environment than in the code: `msgspec.field(default=…, name=…)`.
+        given = {part.arg: part.value for part in node.value.keywords} if isinstance(node.value, ast.Call) else {}
+        name = ast.literal_eval(given.get("name", ast.Constant(ast.unparse(node.target)))).upper()
+        value = _value(given.get("default", node.value), path)
         if is_limit(name) and value is not None:
             found.append(Limit("app/settings.py", node.lineno, name, value, _reason(lines, node)))
     return found

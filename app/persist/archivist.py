@@ -1,6 +1,5 @@
 """Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,8 +27,6 @@ log = structlog.get_logger()
 EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 #: Seconds that one pass over a partition's archives may take: then the next has its turn.
 PASS_S = 0.5
-#: Seconds between two looks for archives that are to be made or to follow.
-STEP_S = 0.05
 #: Seconds that one statement may take: the archive of a window of millions.
 STATEMENT_S_MAX = 600.0
 #: Entries of the log that a new revision of an archive takes in: between two of them the pass may end.
@@ -58,9 +55,7 @@ class DifferingWindow:
 class Archivist:
     """Makes archives, and has them follow what comes behind their seals."""
 
-    def __init__(self, chores_s: float) -> None:
-        self._chores_s = chores_s
-        self._looked = 0.0
+    def __init__(self) -> None:
         self._differing: dict[tuple[int, str], DifferingWindow] = {}
         self._after: dict[int, int] = {}
 
@@ -72,9 +67,8 @@ class Archivist:
         pending: set[int],
         faults: Faults,
     ) -> None:
-        """What is due in the partitions that are pending, from time to time in all; then a pause."""
-        everywhere = monotonic() - self._looked >= self._chores_s
-        for p in list(leases if everywhere else pending):
+        """Works on the pending partitions, PASS_S at most in each; those with more to do stay pending."""
+        for p in list(pending):
             pending.discard(p)  # What comes from here on is noted again.
             more, unit = False, WorkUnit(p, ARCHIVES)
             if p in leases and faults.is_due(unit):
@@ -82,9 +76,6 @@ class Archivist:
                     more = await self.work(session, link, p, leases[p].offset, faults)
             if more:
                 pending.add(p)
-        if everywhere:
-            self._looked = monotonic()
-        await asyncio.sleep(STEP_S)
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets what is another persister's to tell from here on."""

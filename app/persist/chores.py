@@ -1,24 +1,174 @@
-"""What is done for each partition from time to time: seen generations go on, and the ledger's lag is told."""
+"""Chores: what a persister does from time to time, besides writing the ledger.
 
-from ..drivers.redis import Call, RedisConnection, ask, evalsha
-from ..drivers.scripts import load
+A new chore is a module and one line of `short_chores` or `archive_chores`. They run on connections of their own, so
+the ledger never waits for them.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from ..drivers.redis import RedisConnection
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
-from ..store import fields, keys
-from ..store.partitions import read_head
-from .ledger_session import LedgerOffset
+from ..store.partitions import read_last_seq
+from .archivist import Archivist
+from .bucket_schedule import BucketSchedule
+from .clocks import Clocks, check_clock
+from .dedup_rotation import DedupRotation
+from .faults import HEALS, LAG, LETTERS, MAINTENANCE, PUBLISHING, SEALING, SEASONS, USERS, Faults, WorkUnit
+from .heal import heal
+from .lease import Lease
+from .ledger_session import LedgerOffset, LedgerSession
+from .letter_decisions import carry_out
+from .namespace_dropper import NamespaceDropper
+from .namespace_publisher import NamespacePublisher
+from .open_windows import OpenWindows
+from .visibility import VisibilityWorker
+from .window_closer import WindowCloser
 
-ROTATE_DEDUP = load("rotate_dedup")
+#: Seconds between two rounds: so late may a chore begin that is due.
+ROUND_PAUSE_S = 0.05
+#: Seconds between two searches for users who are to be hidden, shown or erased.
+USERS_S = 0.25
+#: Seconds between two searches for users whose state no partition needs any more.
+SHOWN_USERS_S = 60.0
+#: Seconds between two steps of clearing deleted namespaces: a step takes a twentieth of that.
+DELETIONS_S = 1.0
+
+Run = Callable[[LedgerSession], Coroutine[Any, Any, None]]
+PartitionRun = Callable[[LedgerSession, int, LedgerOffset], Coroutine[Any, Any, None]]
 
 
-async def maintain(link: RedisConnection, p: int, offset: LedgerOffset, settings: Settings) -> None:
-    """One partition. CallRefused where its head holds nonsense, Refused where Redis says no. O(1)."""
-    head = await read_head(link, p)
-    newest, _, _ = head.generations.partition(",")
-    oldest = head.generations.rpartition(",")[2]
-    generation_us = settings.seen_generation_s * 1_000_000
-    names = [keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)]
-    bounds: Call = [head.epoch, head.generations, generation_us, settings.seen_generation_entries_max]
-    await ask(link, evalsha(ROTATE_DEDUP, names, bounds))
-    seq = await ask(link, ("HGET", keys.meta(p), fields.SEQ))
-    PERSIST_LAG.labels(str(p)).set(int(seq) - offset.seq)
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Work that is due again and again. What `run` raises ends the session it was given.
+
+    interval_s: seconds between the end of a run and the next one; 0: in every round.
+    """
+
+    name: str
+    interval_s: float
+    run: Run
+
+
+class ChoreRound:
+    """Runs the chores of a list that are due, in the list's order."""
+
+    def __init__(self, chores: Sequence[Chore], clock: Callable[[], float] = monotonic) -> None:
+        self._chores = chores
+        self._clock = clock
+        self._due = {chore.name: 0.0 for chore in chores}
+
+    async def step(self, session: LedgerSession) -> None:
+        """One round, and a pause. A chore that raises is due at once in the next round."""
+        for chore in self._chores:
+            if self._due[chore.name] <= self._clock():
+                await chore.run(session)
+                self._due[chore.name] = self._clock() + chore.interval_s
+        await asyncio.sleep(ROUND_PAUSE_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoreServices:
+    """What chores are made of. `link` knows the small scripts, `apply_link` apply.lua, `archive_link`
+    evict_archived_window.lua; nobody else uses them. pending_archives: partitions where an archive is to be written or
+    updated. clock: this machine's, in microseconds."""
+
+    settings: Settings
+    link: RedisConnection
+    apply_link: RedisConnection
+    archive_link: RedisConnection
+    leases: Mapping[int, Lease]
+    buckets: BucketSchedule
+    windows: OpenWindows
+    archivist: Archivist
+    pending_archives: set[int]
+    faults: Faults
+    clock: Callable[[], int]
+
+    def offsets(self) -> dict[int, LedgerOffset]:
+        """How far the ledger of each leased partition is."""
+        return {p: lease.offset for p, lease in self.leases.items()}
+
+    def alone(self, unit: WorkUnit, run: Run) -> Run:
+        """A run whose failure is the fault of one unit: it waits, and the other chores go on."""
+
+        async def guarded(session: LedgerSession) -> None:
+            await self.faults.attempt(unit, run, session)
+
+        return guarded
+
+    def each_partition(self, kind: str, run: PartitionRun) -> Run:
+        """A run over the leased partitions, each a unit of its own."""
+
+        async def over_partitions(session: LedgerSession) -> None:
+            for p in list(self.leases):
+                lease = self.leases.get(p)
+                if lease is not None:
+                    await self.faults.attempt(WorkUnit(p, kind), run, session, p, lease.offset)
+
+        return over_partitions
+
+
+def short_chores(services: ChoreServices) -> Sequence[Chore]:
+    """Chores whose statements take seconds at most."""
+    link, apply_link, faults = services.link, services.apply_link, services.faults
+    interval_s, alone, each = services.settings.maintenance_interval_s, services.alone, services.each_partition
+    clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings)
+    publisher, closer = NamespacePublisher(), WindowCloser(services.windows)
+    users, dropper = VisibilityWorker(link, apply_link, faults), NamespaceDropper(faults=faults)
+
+    async def open_seasons(session: LedgerSession) -> None:
+        async def open_some(partitions: Collection[int]) -> None:
+            await session.execute("open_seasons", partitions, clocks.now)
+
+        await faults.all_or_each(SEASONS, services.offsets(), open_some)
+
+    async def report_lag(session: LedgerSession, p: int, offset: LedgerOffset) -> None:
+        PERSIST_LAG.labels(str(p)).set(await read_last_seq(link, p) - offset.seq)
+
+    async def publish(session: LedgerSession) -> None:
+        await publisher.publish(session, link, services.leases, faults)
+
+    async def seal(session: LedgerSession) -> None:
+        await closer.seal(session, link, apply_link, services.offsets(), clocks.now, faults)
+
+    async def take_back(session: LedgerSession, p: int, offset: LedgerOffset) -> None:
+        await heal(session, apply_link, p, offset, faults)
+
+    async def settle_letters(session: LedgerSession, p: int, offset: LedgerOffset) -> None:
+        await carry_out(session, apply_link, p, offset, faults)
+
+    return (
+        Chore("time buckets", 0, lambda session: services.buckets.step(session, faults)),
+        Chore("clock", interval_s, lambda session: check_clock(clocks, session, link, faults)),
+        Chore("seasons", interval_s, open_seasons),
+        Chore("namespaces", interval_s, alone(PUBLISHING, publish)),
+        Chore("seals", interval_s, alone(SEALING, seal)),
+        Chore("generations", interval_s, each(MAINTENANCE, lambda session, p, offset: rotation.rotate(p))),
+        Chore("lag", interval_s, each(LAG, report_lag)),
+        Chore("heals", interval_s, each(HEALS, take_back)),
+        Chore("dead letters", interval_s, each(LETTERS, settle_letters)),
+        Chore("users", USERS_S, alone(USERS, lambda session: users.apply_intents(session, services.offsets()))),
+        Chore("shown users", SHOWN_USERS_S, alone(USERS, users.release_shown)),
+        Chore("deletions", DELETIONS_S, lambda session: dropper.step(session, link, services.leases)),
+    )
+
+
+def archive_chores(services: ChoreServices) -> Sequence[Chore]:
+    """Chores that write archives: one statement may take minutes."""
+    link, leases, pending = services.archive_link, services.leases, services.pending_archives
+
+    async def find_all(session: LedgerSession) -> None:
+        pending.update(leases)
+
+    async def archive(session: LedgerSession) -> None:
+        await services.archivist.step(session, link, leases, pending, services.faults)
+
+    return (
+        Chore("all archives", services.settings.maintenance_interval_s, find_all),
+        Chore("archives", 0, archive),
+    )

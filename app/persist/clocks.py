@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import structlog
 
-from ..drivers.redis import RedisConnection, ask
+from ..drivers.redis import RedisConnection
 from ..metrics import CLOCK_SKEW
+from ..store.clock import read_redis_time
+from .faults import CLOCK, EVERYWHERE, Faults, WorkUnit
 from .ledger_session import LedgerSession
 
 log = structlog.get_logger()
@@ -53,32 +55,49 @@ class Clocks:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        #: What is to be told of this machine's clock, in whole seconds; None while it is right.
+        #: The moment that both stores agreed had come when they were last read (microseconds).
+        self.now = 0
+        #: What is wrong with this machine's clock, in whole seconds; None while it is right.
         self.problem: str | None = None
 
-    async def now(self, session: LedgerSession, link: RedisConnection) -> int:
-        """The moment that both stores agree has come (microseconds). ClockSkewed; what the stores raise."""
+    async def read(self, session: LedgerSession, link: RedisConnection) -> int:
+        """Reads the clocks; the moment that both stores agree has come (microseconds). ClockSkewed; the stores'
+        errors."""
         before = self._clock()
-        seconds, micros = await ask(link, ("TIME",))
+        redis = await read_redis_time(link)
         (row,) = await session.fetch("get_current_time")
-        reading = ClockReading(before, int(seconds) * 1_000_000 + int(micros), row["now"], self._clock())
+        reading = ClockReading(before, redis, row["now"], self._clock())
         self._judge(reading)
-        return min(reading.redis, reading.postgres)
+        self.now = min(reading.redis, reading.postgres)
+        return self.now
 
     def _judge(self, reading: ClockReading) -> None:
         redis_s, postgres_s = reading.ahead_s(reading.redis), reading.ahead_s(reading.postgres)
         CLOCK_SKEW.labels("redis").set(redis_s)
         CLOCK_SKEW.labels("postgres").set(postgres_s)
-        if reading.own_s > SKEW_S_MAX:
-            raise ClockSkewed(
-                f"this machine's clock differs from Redis's by {-redis_s:+.0f} s and from Postgres's by "
-                f"{-postgres_s:+.0f} s: set it right (NTP), then start again"
-            )
         if max(abs(redis_s), abs(postgres_s), reading.apart_s) <= SKEW_WARN_S:
             self.problem = None
             return
         if self.problem is None:
             log.warning("clocks differ", redis_ahead_s=redis_s, postgres_ahead_s=postgres_s)
-        self.problem = (
-            f"its machine's clock differs from Redis's by {-redis_s:+.0f} s and from Postgres's by {-postgres_s:+.0f} s"
-        )
+        differs = f"clock differs from Redis's by {-redis_s:+.0f} s and from Postgres's by {-postgres_s:+.0f} s"
+        self.problem = f"its machine's {differs}"
+        if reading.own_s > SKEW_S_MAX:
+            self.problem += ": it has stopped; set its clock right (NTP), then start it again"
+            raise ClockSkewed(f"this machine's {differs}: set it right (NTP), then start again")
+
+
+async def check_clock(clocks: Clocks, session: LedgerSession, link: RedisConnection, faults: Faults) -> None:
+    """Reads the clocks and reports what is wrong with this machine's, by the persister's number. ClockSkewed; the
+    stores' errors."""
+    unit = WorkUnit(EVERYWHERE, CLOCK, f"of persister {session.leases.number}")
+    try:
+        await clocks.read(session, link)
+    except ClockSkewed:
+        # The process ends: no later pass reports it.
+        await session.report_fault(*unit, clocks.problem)
+        raise
+    if clocks.problem is None:
+        faults.clear(unit)
+    else:
+        faults.note(unit, ClockSkewed(clocks.problem))

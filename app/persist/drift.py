@@ -73,7 +73,7 @@ class DriftCheck:
                 connection = await _connect(self._settings.postgres_url)
                 while True:
                     await self._round(connection, link)
-                    await asyncio.sleep(self._settings.chores_s)
+                    await asyncio.sleep(self._settings.maintenance_interval_s)
             except (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 log.debug("drift is not looked for", error=f"{type(error).__name__}: {error}")
             except Exception:  # Nobody waits for this task: what ends it would end it silently, and for good.

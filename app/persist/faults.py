@@ -32,10 +32,10 @@ FAULTS_MAX = 10_000
 #: Faults told to Postgres in one pass: each is a statement, and the ledger waits for them.
 TOLD_A_PASS_MAX = 100
 
-LEDGER, LOG, COUNTS, CHORES, SEAL, ARCHIVE = "ledger", "log", "counts", "maintenance", "seal", "archive"
+LEDGER, LOG, COUNTS, MAINTENANCE, SEAL, ARCHIVE = "ledger", "log", "counts", "maintenance", "seal", "archive"
 HEAL, INTENT, ERASURE, DROP = "heal", "state of user", "erasure of user", "deletion"
 SEASONS, DEAD_LETTER, PUBLISH, CLOCK = "seasons", "dead letter", "namespace", "clock"
-HEALS, LETTERS, ARCHIVES = "all heals", "all dead letters", "all archives"
+HEALS, LETTERS, ARCHIVES, LAG = "all heals", "all dead letters", "all archives", "lag"
 #: A partition that stands for all: work that is not of one.
 EVERYWHERE = -1
 

@@ -284,8 +284,8 @@ class LedgerSession:
         """What an earlier holder of a partition told of it."""
         await self._connection.execute(queries()["delete_faults"], p)
 
-    async def tell_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
-        """Records why a unit of work fails; None: it does no more."""
+    async def report_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
+        """Records why a unit of work fails; None: it fails no more."""
         if cause is None:
             await self._connection.execute(queries()["delete_fault"], p, kind, name)
         else:

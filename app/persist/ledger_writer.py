@@ -56,7 +56,7 @@ async def report_faults(faults: Faults, session: LedgerSession) -> None:
     told = faults.take()
     try:
         for unit, cause in told:
-            await session.tell_fault(*unit, cause)
+            await session.report_fault(*unit, cause)
     except asyncpg.PostgresError as error:
         faults.put_back([unit for unit, _ in told])
         log.warning("what fails cannot be told to Postgres", error=f"{type(error).__name__}: {error}")

@@ -12,10 +12,6 @@ from .ledger_session import LedgerSession
 
 #: Seconds that one step of clearing may take, for the ledger waits meanwhile.
 STEP_S = 0.05
-#: Seconds between two steps while something is being cleared.
-REST_S = 1.0
-#: Seconds between two looks for namespaces that were deleted.
-LOOK_S = 5.0
 #: Keys that one call goes through: a ms of Redis or less.
 _KEYS_A_SCAN = 1_000
 #: Rows of an archive that one statement takes away: the ledger waits no longer than that.
@@ -35,16 +31,14 @@ class NamespaceDropper:
     def __init__(self, clock: Callable[[], float] = monotonic, faults: Faults | None = None) -> None:
         self._clock = clock
         self._faults = Faults() if faults is None else faults
-        self._due = 0.0
         self._cursor = b"0"
         self._doomed: frozenset[tuple[int, int]] = frozenset()
         self._scanned = False
 
     async def step(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
-        """At most STEP_S and one call more; nothing before the next step is due. RedisRefused, and what the stores
-        raise."""
+        """Clears for at most STEP_S and one call more. RedisRefused; the stores' errors."""
         now = self._clock()
-        if now < self._due or not self._faults.is_due(_ALL):
+        if not self._faults.is_due(_ALL):
             return
         with self._faults.guard(_ALL):
             if not self._doomed:
@@ -52,7 +46,6 @@ class NamespaceDropper:
             self._scanned = bool(self._doomed) and (self._scanned or await self._scan(link, now + STEP_S))
         if self._scanned:
             await self._clear_all(session, now + STEP_S)
-        self._due = now + (REST_S if self._doomed else LOOK_S)
 
     async def _begin(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
         """The versions go up first, so that no plan made before a deletion can write behind the cursor."""

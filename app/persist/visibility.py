@@ -4,7 +4,6 @@ Each step may be done again; what is remembered here only says how far the ledge
 """
 
 from collections.abc import Mapping
-from time import monotonic
 from typing import Any
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
@@ -22,8 +21,6 @@ from .ledger_session import LedgerOffset, LedgerSession
 
 #: Wishes that are looked at in a pass: each moves a user on boards, and the ledger waits meanwhile.
 INTENTS_MAX = 100
-#: Seconds between two looks for states of users that are not needed any more.
-ENDS_S = 60.0
 
 
 class VisibilityWorker:
@@ -35,9 +32,8 @@ class VisibilityWorker:
         self._apply_link = apply_link
         self._marks: dict[tuple[int, int], int] = {}
         self._after = 0
-        self._ended = 0.0
 
-    async def look(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
+    async def apply_intents(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
         """Does what can be done of what is open; those that have to wait, or fail, are met again the next time."""
         rows = await session.fetch("get_open_intents", list(offsets), self._after, INTENTS_MAX)
         self._after = rows[-1]["version"] if len(rows) == INTENTS_MAX else 0
@@ -54,9 +50,10 @@ class VisibilityWorker:
             with self._faults.guard(WorkUnit(EVERYWHERE, ERASURE, str(row["user_number"]))):
                 await self._erase(session, intent_from_row(row))
         await session.fetch("delete_released_intents")
-        if monotonic() - self._ended >= ENDS_S:
-            await session.fetch("release_shown_users")
-            self._ended = monotonic()
+
+    async def release_shown(self, session: LedgerSession) -> None:
+        """Ends the states of users who are shown everywhere again: no partition needs to know of them."""
+        await session.fetch("release_shown_users")
 
     async def _try(self, session: LedgerSession, intent: VisibilityIntent, p: int, offset: LedgerOffset) -> bool:
         unit = WorkUnit(p, INTENT, f"{intent.number}, intent {intent.version},")

@@ -15,12 +15,12 @@ from ..store import keys
 from ..store.apply import APPLY, CallRefused
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
 from ..store.namespace_cache import SET_IF_NEWER
-from ..store.partitions import read_head
+from ..store.partitions import ROTATE_DEDUP, read_head
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
 from .archivist import EVICT_ARCHIVED_WINDOW, Archivist
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .bucket_schedule import BucketSchedule
-from .chores import ROTATE_DEDUP
+from .chores import ChoreRound, ChoreServices, archive_chores, short_chores
 from .drift import DriftCheck
 from .faults import EVERYWHERE, LEDGER, LOG, Faults, WorkUnit
 from .flusher import ADVANCE_FLUSHED, Flusher
@@ -32,8 +32,6 @@ from .ledger_session import LedgerOffset, LedgerSession
 from .ledger_writer import LedgerWriter, report_faults
 from .maintenance import STORES_LOST, Maintenance
 from .open_windows import OpenWindows
-from .round import STATEMENT_S_MAX as ROUND_STATEMENT_S_MAX
-from .round import ChoreRound
 from .task_end import cancel_and_wait
 
 log = structlog.get_logger()
@@ -59,6 +57,8 @@ LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
 #: Seconds between two looks at which partitions this persister should hold.
 BALANCE_S = 1.0
+#: Seconds that one statement of a chore may take: as long as the history of one user is to read.
+CHORE_STATEMENT_S_MAX = 60.0
 #: Seconds a persister rests that has nothing to read; so long may a partition wait for its new holder.
 IDLE_S = 0.2
 
@@ -108,7 +108,7 @@ class Worker:
         self._clock = clock
         self._counting = BucketSchedule()
         self._windows = OpenWindows()
-        self._archivist = Archivist(settings.chores_s)
+        self._archivist = Archivist()
         self._flusher = Flusher(flush_link, settings.log_tail_s)
         self._drift = DriftCheck(settings, self._leases)
         self._faults = Faults()
@@ -148,23 +148,22 @@ class Worker:
         self._faults.tell_again(EVERYWHERE)
         self._passed = monotonic()
         beside = self._beside = Maintenance(url, session.leases.number)
-        chores = ChoreRound(
-            self._settings,
+        services = ChoreServices(
+            settings=self._settings,
             link=self._chores_link,
             apply_link=self._apply_link,
+            archive_link=self._archive_link,
             leases=self._leases,
-            counting=self._counting,
+            buckets=self._counting,
             windows=self._windows,
+            archivist=self._archivist,
+            pending_archives=session.seals.pending,
             faults=self._faults,
             clock=self._clock,
         )
-
-        async def archive(own: LedgerSession) -> None:
-            await self._archivist.step(own, self._archive_link, self._leases, session.seals.pending, self._faults)
-
         beside.run(beat(url, session.leases.number, lambda: self._passed))
-        beside.repeat("chores", chores.step, ROUND_STATEMENT_S_MAX)
-        beside.repeat("archives", archive, ARCHIVE_STATEMENT_S_MAX)
+        beside.repeat("chores", ChoreRound(short_chores(services)).step, CHORE_STATEMENT_S_MAX)
+        beside.repeat("archives", ChoreRound(archive_chores(services)).step, ARCHIVE_STATEMENT_S_MAX)
         return session
 
     async def _drop(self) -> None:

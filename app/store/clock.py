@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from ..drivers.redis import RedisConnection, ask
 from ..metrics import CLOCK_OFFSET_SECONDS
 from ..model.errors import StoreUnavailable
 
@@ -33,6 +34,12 @@ _MICROS = 1_000_000
 
 #: How Redis is asked, beside the calls of a round.
 TIME = ("TIME",)
+
+
+async def read_redis_time(link: RedisConnection) -> int:
+    """What the clock of Redis says (microseconds). RedisRefused."""
+    seconds, micros = await ask(link, TIME)
+    return int(seconds) * _MICROS + int(micros)
 
 
 class StoreClock:

@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from ..drivers.redis import RedisConnection, RedisRefused, ask, ask_all, evalsha
+from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha
 from ..drivers.scripts import load
 from . import fields, keys
 from .apply import CallRefused, PartitionHead
 
 INIT_PARTITION = load("init_partition")
+ROTATE_DEDUP = load("rotate_dedup")
 CHECK_ACL = load("check_acl")
 #: How Redis is laid out. 3: fields and keys have the names in fields.py and keys.py.
 FORMAT = 3
@@ -63,6 +64,26 @@ async def write_deployment(link: RedisConnection, deployment: Deployment) -> Non
     """Records the deployment in Redis."""
     values = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
     await ask(link, ("HSET", keys.DEPLOYMENT, *values), what=keys.DEPLOYMENT)
+
+
+async def read_last_seq(link: RedisConnection, p: int) -> int:
+    """The seq of a partition's latest entry; 0 where it has no head. RedisRefused."""
+    return int(await ask(link, last_seq_call(p)) or 0)
+
+
+def last_seq_call(p: int) -> Call:
+    """Asks for the seq of a partition's latest entry."""
+    return ("HGET", keys.meta(p), fields.SEQ)
+
+
+async def rotate_generations(
+    link: RedisConnection, p: int, head: PartitionHead, age_micros: int, entries_max: int
+) -> None:
+    """Begins a new dedup generation if the newest is older than `age_micros` or holds more than `entries_max` ids, and
+    drops the oldest of three. O(1). RedisRefused."""
+    newest, oldest = head.generations.partition(",")[0], head.generations.rpartition(",")[2]
+    names = [keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)]
+    await ask(link, evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max]))
 
 
 async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:

@@ -17,14 +17,14 @@ from app.drivers.postgres import Postgres, queries
 from app.drivers.redis import RedisConnection
 from app.model.micros import from_micros, now_micros
 from app.model.namespace import SentRules, read_rules
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
+from app.persist.archivist import EVICT_ARCHIVED_WINDOW, Archivist
 from app.persist.bucket_schedule import BucketSchedule
+from app.persist.chores import ChoreRound, ChoreServices, short_chores
 from app.persist.clocks import ClockSkewed
-from app.persist.faults import Faults
+from app.persist.faults import EVERYWHERE, Faults
 from app.persist.ledger_session import LedgerSession
 from app.persist.ledger_writer import report_faults
 from app.persist.open_windows import OpenWindows
-from app.persist.round import ChoreRound
 from app.persist.window_closer import WindowCloser
 from app.persist.worker import Worker
 from app.settings import read_settings
@@ -63,18 +63,26 @@ def test_no_running_window_is_sealed_by_a_clock_that_is_ahead(live_server: Any, 
 
 
 @pytest.mark.parametrize("ahead", [AHEAD, -AHEAD])
-def test_a_persister_with_a_wrong_clock_ends_by_name(live_server: Any, ahead: int) -> None:
+def test_a_persister_with_a_wrong_clock_ends_and_readyz_tells(live_server: Any, api: httpx.Client, ahead: int) -> None:
     settings = read_settings(live_server.environment)
 
-    async def work() -> None:
+    async def work() -> list[str]:
         worker = Worker(
             settings, lambda scripts: RedisConnection(settings.redis_url, scripts), 16, lambda: now_micros() + ahead
         )
         with pytest.raises(ClockSkewed, match="this machine's clock differs"):
             async with asyncio.timeout(30):
                 await worker.run()
+        ready = await asyncio.to_thread(api.get, "/readyz")
+        # What the next persister does that starts.
+        session = await LedgerSession.connect(live_server.postgres.url)
+        await session.forget_faults(EVERYWHERE)
+        session.terminate()
+        return [line for line in ready.json()["degraded"] if line.startswith("clock of persister ")]
 
-    asyncio.run(work())
+    (line,) = asyncio.run(work())
+    assert f"differs from Redis's by {ahead // 1_000_000:+d} s" in line
+    assert line.endswith("it has stopped; set its clock right (NTP), then start it again")
 
 
 @pytest.mark.parametrize(("ahead_s", "is_told"), [(10, True), (-10, True), (1, False)])
@@ -92,7 +100,20 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
             def clock() -> int:
                 return now_micros() + ahead_s * 1_000_000
 
-            await ChoreRound(settings, link, link, {}, BucketSchedule(), OpenWindows(), faults, clock).step(session)
+            services = ChoreServices(
+                settings=settings,
+                link=link,
+                apply_link=link,
+                archive_link=link,
+                leases={},
+                buckets=BucketSchedule(),
+                windows=OpenWindows(),
+                archivist=Archivist(),
+                pending_archives=set(),
+                faults=faults,
+                clock=clock,
+            )
+            await ChoreRound(short_chores(services)).step(session)
             await report_faults(faults, session)
             ready = await asyncio.to_thread(api.get, "/readyz")
             return [line for line in ready.json()["degraded"] if line.startswith(name)]

@@ -155,14 +155,7 @@ def test_a_step_takes_its_time_and_no_more(store: Store) -> None:
             before = store.scans()
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
             scanned.append(store.scans() - before)
-            time.now += namespace_dropper.REST_S
             steps += 1
-            # A step that is not due does nothing.
-            quiet = store.scans()
-            time.now -= namespace_dropper.REST_S
-            await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
-            assert store.scans() == quiet
-            time.now += namespace_dropper.REST_S
             store.client.hset(keys.balances(3, 8) + f"while{steps}", "total", 1)
 
     run(store, steps_until_done)
@@ -181,7 +174,6 @@ def test_archives_go_in_steps_too_behind_the_keys(store: Store) -> None:
         while not ledger.dropped:
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
             left.append(ledger.archived)
-            time.now += namespace_dropper.REST_S
 
     run(store, steps_until_done)
     assert not any(store.client.exists(key) for key in doomed)
@@ -202,7 +194,6 @@ def test_what_is_deleted_during_a_pass_waits_for_the_next(store: Store) -> None:
         assert ledger.dropped == []
         ledger.deleted.add((3, 9))
         while not ledger.dropped:
-            time.now += namespace_dropper.REST_S
             await dropper.step(ledger, store.link, [3])  # type: ignore[arg-type]
 
     run(store, pass_and_deletion)
@@ -223,7 +214,6 @@ def test_one_that_was_killed_in_the_middle_is_followed_by_a_whole_pass(store: St
         before = store.scans()
         while not ledger.dropped:
             await second.step(ledger, store.link, [3])  # type: ignore[arg-type]
-            time.now += namespace_dropper.REST_S
         assert store.scans() - before >= 4
 
     run(store, killed_and_followed)

@@ -64,9 +64,9 @@ def _looked(stack: Stack) -> list[int]:
     async def look() -> list[int]:
         session = await LedgerSession.connect(stack.postgres.url)
         link, apply_link = RedisConnection(stack.valkey.url, SCRIPTS), RedisConnection(stack.valkey.url, [APPLY])
-        people = VisibilityWorker(link, apply_link)
+        users = VisibilityWorker(link, apply_link)
         for _ in range(3):
-            await people.look(session, {p: await session.offset(p) for p in range(16)})
+            await users.apply_intents(session, {p: await session.offset(p) for p in range(16)})
         rows = await session.fetch("get_open_intents", list(range(16)), 0, 10)
         session.terminate()
         await link.close()

@@ -27,7 +27,7 @@ class Stores:
 
 def now(redis_s: float, postgres_s: float) -> int:
     stores: Any = Stores(redis_s, postgres_s)
-    return asyncio.run(Clocks(lambda: NOW).now(stores, stores))
+    return asyncio.run(Clocks(lambda: NOW).read(stores, stores))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""Rotation of the dedup generations: a full or an old one is followed by a new one, and the oldest is dropped."""
+
+from ..drivers.redis import RedisConnection
+from ..settings import Settings
+from ..store.partitions import read_head, rotate_generations
+
+
+class DedupRotation:
+    """Rotates the generations of one partition after the other. `link` knows rotate_dedup.lua."""
+
+    def __init__(self, link: RedisConnection, settings: Settings) -> None:
+        self._link = link
+        self._age_micros = settings.seen_generation_s * 1_000_000
+        self._entries_max = settings.seen_generation_entries_max
+
+    async def rotate(self, p: int) -> None:
+        """Rotates if the newest generation is full or old. O(1). CallRefused where the partition's head is corrupt,
+        RedisRefused."""
+        await rotate_generations(self._link, p, await read_head(self._link, p), self._age_micros, self._entries_max)

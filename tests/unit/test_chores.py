@@ -1,0 +1,124 @@
+"""The list of a persister's chores: each is due by its own interval, in the list's order."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.persist import chores
+from app.persist.chores import Chore, ChoreRound, ChoreServices, archive_chores, short_chores
+from app.persist.faults import Faults, WorkUnit
+from app.persist.lease import Lease
+from app.persist.ledger_session import LedgerOffset
+from app.settings import Settings
+
+SESSION: Any = object()
+
+
+class Bench:
+    """Chores that note that they ran, and a clock that is set by hand."""
+
+    def __init__(self, **intervals_s: float) -> None:
+        self.now = 1_000.0
+        self.ran: list[str] = []
+        self.takes_s: dict[str, float] = {}
+        self.fails: set[str] = set()
+        self.round = ChoreRound([self._chore(*entry) for entry in intervals_s.items()], lambda: self.now)
+
+    def _chore(self, name: str, interval_s: float) -> Chore:
+        async def run(session: Any) -> None:
+            assert session is SESSION
+            self.ran.append(name)
+            self.now += self.takes_s.get(name, 0)
+            if name in self.fails:
+                raise ConnectionError(name)
+
+        return Chore(name, interval_s, run)
+
+    def step(self, at: float) -> list[str]:
+        """The chores that ran in a round that began at a moment."""
+        self.now, self.ran = at, []
+        asyncio.run(self.round.step(SESSION))
+        return self.ran
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "ROUND_PAUSE_S", 0)
+
+
+def test_each_chore_runs_by_its_own_interval() -> None:
+    bench = Bench(always=0, often=1, rarely=5)
+    assert bench.step(0) == ["always", "often", "rarely"]
+    assert bench.step(0.5) == ["always"]
+    assert bench.step(1) == ["always", "often"]
+    assert bench.step(1.5) == ["always"]
+    assert bench.step(5) == ["always", "often", "rarely"]
+
+
+def test_an_interval_begins_where_a_run_ends() -> None:
+    bench = Bench(slow=1)
+    bench.takes_s["slow"] = 10
+    assert bench.step(0) == ["slow"]
+    assert bench.step(10.5) == []
+    assert bench.step(11) == ["slow"]
+
+
+def test_a_chore_that_raises_ends_the_round_and_is_due_at_once() -> None:
+    bench = Bench(first=5, broken=5, last=5)
+    bench.fails.add("broken")
+    with pytest.raises(ConnectionError):
+        bench.step(0)
+    assert bench.ran == ["first", "broken"]
+    bench.fails.clear()
+    assert bench.step(0.1) == ["broken", "last"]
+
+
+def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreServices:
+    parts = dict.fromkeys(("link", "apply_link", "archive_link", "buckets", "windows", "archivist", "clock"))
+    return ChoreServices(
+        settings=Settings(),
+        leases=leases,
+        faults=faults,
+        pending_archives=set(),
+        **{**parts, **others},
+    )
+
+
+def test_a_partition_that_fails_waits_and_the_others_go_on() -> None:
+    faults, seen, now = Faults(lambda: now[0]), [], [0.0]
+    leases = {p: Lease.taken(LedgerOffset(1, p, b"")) for p in (3, 5, 9)}
+    services = _services(faults, leases)
+
+    async def run(session: Any, p: int, offset: LedgerOffset) -> None:
+        seen.append((p, offset.seq))
+        leases.pop(9, None)  # What is given up meanwhile is not looked at.
+        if p == 3:
+            raise ValueError("not today")
+
+    over = services.each_partition("heals", run)
+    asyncio.run(over(SESSION))
+    asyncio.run(over(SESSION))
+    assert seen == [(3, 3), (5, 5), (5, 5)]
+    assert not faults.is_due(WorkUnit(3, "heals"))
+    now[0] = 1.0
+    asyncio.run(over(SESSION))
+    assert seen[3:] == [(3, 3), (5, 5)]
+
+
+def test_a_failure_everywhere_is_one_unit_and_stops_no_other_chore() -> None:
+    faults, unit = Faults(lambda: 0.0), WorkUnit(-1, "all seals")
+
+    async def fail(session: Any) -> None:
+        raise ValueError("not today")
+
+    asyncio.run(_services(faults, {}).alone(unit, fail)(SESSION))
+    assert not faults.is_due(unit)
+
+
+def test_the_lists_name_each_chore_once() -> None:
+    services = _services(Faults(), {})
+    for make in (short_chores, archive_chores):
+        names = [chore.name for chore in make(services)]
+        assert len(names) == len(set(names))
+        assert names

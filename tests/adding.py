@@ -1,0 +1,67 @@
+"""`python -m tests.adding`: the files that name an example of each thing that a person may add, beside docs/adding.md.
+
+The count is of files in app/ and lua/ whose code names the example: comments and docstrings, tests, documents and
+migrations do not count. What the example needs beside its name, such as a test, is not counted.
+"""
+
+import io
+import re
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/adding.md"
+#: What is added, with an example that is there already and how code names it.
+EXAMPLES = {
+    "A period": r"\"quarter\"|\b_Quarter\b",
+    "An aggregation": r"[\"']latest[\"']",
+    "A question to a board": r"\bPercentile\b|\bqueries\.percentile\b",
+    "A command": r"\bletters_cli\b",
+    "A kind of entry": r"\bWindowSealed\b|\bkind = SEAL\b|\bSEAL = EntryKind\b",
+}
+
+
+def code_of(path: Path) -> str:
+    """A file's text without comments and docstrings."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        return re.sub(r"--.*", "", text)
+    kept, before = [], tokenize.NEWLINE
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        is_docstring = token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT, tokenize.NL)
+        if token.type != tokenize.COMMENT and not is_docstring:
+            kept.append(token.string)
+        before = token.type if token.type != tokenize.COMMENT else before
+    return " ".join(kept).replace(" . ", ".")
+
+
+def files_of(pattern: str) -> list[str]:
+    """The files whose code names an example, by path."""
+    paths = [path for folder, end in (("app", "py"), ("app", "sql"), ("lua", "lua")) for path in _all(folder, end)]
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths if re.search(pattern, code_of(path)))
+
+
+def _all(folder: str, end: str) -> list[Path]:
+    return [path for path in (ROOT / folder).rglob(f"*.{end}") if "migrations" not in path.parts]
+
+
+def listed() -> dict[str, list[str]]:
+    """The files that docs/adding.md lists, by what is added."""
+    found: dict[str, list[str]] = {}
+    for section in PAGE.read_text().split("\n## ")[1:]:
+        found[section.partition("\n")[0]] = re.findall(r"^- `((?:app|lua)/[\w/.]+)`", section, re.MULTILINE)
+    return found
+
+
+def main() -> None:
+    """Prints the counts and the files."""
+    for what, pattern in EXAMPLES.items():
+        files, written = files_of(pattern), listed().get(what, [])
+        print(f"{what}: {len(files)} files name the example, {len(written)} stand in docs/adding.md")
+        for path in sorted({*files, *written}):
+            note = "" if path in written and path in files else "  (page only)" if path in written else "  (code only)"
+            print(f"    {path}{note}")
+
+
+if __name__ == "__main__":
+    main()

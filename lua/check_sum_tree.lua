@@ -9,7 +9,7 @@
 --- @include "include/sum_tree"
 
 local board_key, tree_key = KEYS[1], KEYS[2]
-local LEAF, FAN, TOP = sum_tree.LEAF, sum_tree.FAN, sum_tree.TOP
+local LEAF, FAN, TOP, node_of = sum_tree.LEAF, sum_tree.FAN, sum_tree.TOP, sum_tree.node_of
 
 -- Adds the keys of a leaf, each as often as it is on the board.
 local function add_leaf(limbs, index)
@@ -25,7 +25,7 @@ end
 local function add_children(limbs, level, index)
   local nodes = {}
   for place = 0, FAN - 1 do
-    nodes[place + 1] = sum_tree.node_of(level - 1, index * FAN + place)
+    nodes[place + 1] = node_of(level - 1, index * FAN + place)
   end
   for _, text in ipairs(redis.call('HMGET', tree_key, unpack(nodes))) do
     if text and not sum_tree.is_sum(text) then

@@ -7,6 +7,8 @@ from hashlib import sha1
 from pathlib import Path
 
 _INCLUDE = re.compile(r'--- @include "(.+)"')
+#: The line of an include that is made at its first use. Redis makes all functions of a script anew each time it runs.
+_LAZY = "--- @lazy"
 #: The include of names of hash fields. They are put in as texts: a table of them would be made each time a script runs.
 _FIELDS = "include/fields"
 _FIELD = re.compile(r"\b([A-Z_]+) = ('[^']*')")
@@ -38,12 +40,16 @@ def load(name: str) -> Script:
 
 def join(name: str, root: Path) -> str:
     """The source of `name` below `root`, behind its includes. Each include is a local with the name of its file,
-    which holds what the file returns; what it includes itself stands before it."""
+    which holds what the file returns; what it includes itself stands before it. A lazy include is a function that
+    answers this, and each use of the include calls it."""
     modules: dict[str, str] = {}
     source = _read(name, root, (), modules)
     fields = dict(_FIELD.findall(modules.pop(_FIELDS, "")))
-    parts = [_block(path.rpartition("/")[2], text) for path, text in modules.items()]
-    return _FIELD_USE.sub(lambda use: fields[use[1]], "\n".join([*parts, source]))
+    named = {path.rpartition("/")[2]: text for path, text in modules.items()}
+    lazy = [module for module, text in named.items() if _LAZY in text.splitlines()]
+    blocks = [(_lazy_block if module in lazy else _block)(module, text) for module, text in named.items()]
+    joined = _FIELD_USE.sub(lambda use: fields[use[1]], "\n".join([*blocks, source]))
+    return re.sub(rf"(?<![\w.])({'|'.join(lazy)})\.(?=\w)", r"\1().", joined) if lazy else joined
 
 
 def _read(name: str, root: Path, path: tuple[str, ...], modules: dict[str, str]) -> str:
@@ -72,3 +78,10 @@ def _block(name: str, text: str) -> str:
         body = body.replace(f"local function {name}(", f"function {name}(")
         return f"local {name}\ndo\n{body}\nend"
     return f"local {name}\ndo\n{body}\n{name} = {value}\nend"
+
+
+def _lazy_block(name: str, text: str) -> str:
+    """An include as a function that makes at its first call what the include returns, a table."""
+    body, _, table = text.rpartition("\nreturn ")
+    made = f"if made then\nreturn made\nend\n{body}\nmade = {table}\nreturn made"
+    return f"local {name}\ndo\nlocal made\nfunction {name}()\n{made}\nend\nend"

@@ -18,7 +18,7 @@ local function unpack_namespaces(at, count)
       key = KEYS[at.keys + 1], hidden_key = KEYS[at.keys + 2], id = id, version = version, ascending = ascending,
       adds = aggregated == 'sum', latest = aggregated == 'latest', merge = aggregation.merge_of(aggregated, ascending),
       has_tie_break = tie_break ~= 'none', by_granted_at = tie_break == 'granted_at', dense = ranking == 'dense',
-      velocity_limits = velocity.parse_limits(limits), quarantines = suspicious == 'quarantine',
+      velocity_limits = limits ~= '' and velocity.parse_limits(limits), quarantines = suspicious == 'quarantine',
       has_totals = statistics == '1', has_sum_trees = bounded_sums == '1', boards_with_totals = {}, label_sets = {},
       labels = {}, has_label = {}, windows = {}, window_states = {}, archived_versions = {}, version_fields = {},
       changed_fields = {},

@@ -1,6 +1,8 @@
 -- Exact integers of any length. Outside they are decimal text. Inside they are limbs of six digits, the lowest first. A limb
 -- may be negative and longer than six digits while numbers are added: some thousand products of integers within ±2·10^15
 -- fit into doubles.
+--
+--- @lazy
 
 local format, sub = string.format, string.sub
 
@@ -68,9 +70,6 @@ end
 
 -- The text of text + number + limbs. number: within ±4·10^15; limbs: nil for none.
 local function sum(text, number, limbs)
-  if not limbs and #text < 16 then
-    return format('%.0f', tonumber(text) + number)
-  end
   limbs = limbs or new()
   add_product(limbs, number, 1)
   add_text(limbs, text)

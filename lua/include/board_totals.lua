@@ -8,7 +8,8 @@
 --- @include "include/sum_tree_changes"
 --- @include "include/visibility"
 
-local match, is_visible, FIELDS_A_CALL_MAX = string.match, visibility.is_visible, replies.FIELDS_A_CALL_MAX
+local format, match, is_visible = string.format, string.match, visibility.is_visible
+local FIELDS_A_CALL_MAX = replies.FIELDS_A_CALL_MAX
 
 local PLAIN_MAX = 6000000000000 -- a change that is added as a double: those of 512 users add up within ±4·10^15
 
@@ -69,10 +70,18 @@ local function add_changes(board, users)
   end
 end
 
+-- The text of a stored sum, `change` and limbs (nil for none). change: within ±4·10^15.
+local function sum_text(stored, change, limbs)
+  if not limbs and #stored < 16 then
+    return format('%.0f', tonumber(stored) + change)
+  end
+  return bigint.sum(stored, change, limbs)
+end
+
 -- The field's new value.
 local function text(totals)
-  return bigint.sum(totals.stored_sum, totals.sum, totals.sum_limbs)
-    .. ' ' .. bigint.sum(totals.stored_squares, totals.squares, totals.squares_limbs)
+  return sum_text(totals.stored_sum, totals.sum, totals.sum_limbs)
+    .. ' ' .. sum_text(totals.stored_squares, totals.squares, totals.squares_limbs)
 end
 
 return { read = read, add_changes = add_changes, text = text }

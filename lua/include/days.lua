@@ -2,6 +2,7 @@
 -- `<stretch>` -> its days. A stretch is 512 days; its bits are bytes, the lowest bit first, without empty bytes at the end.
 -- Day 1 is 0001-01-01. Among the values of a user (include/balances) a day stands under its label `d:<date>`: 1 or false.
 --
+--- @lazy
 --- @include "include/replies"
 
 local call, format, match, sub = redis.call, string.format, string.match, string.sub

@@ -2,10 +2,12 @@
 -- A grant replaces a number unless it is older; of equal times the later entry wins. The times of scores stand in a hash
 -- beside the board, also those of hidden users. The time of a label stands beside its balance, in a field with a `g` in front.
 --
+--- @lazy
+--- @include "include/balances"
 --- @include "include/fields"
 --- @include "include/replies"
 
-local call = redis.call
+local call, LAST = redis.call, balances.LAST
 
 -- Fills board.times by the users' numbers. board.fault says what could not be read.
 local function read(board, users, names)
@@ -69,4 +71,30 @@ local function with_times(label_set)
   return timed
 end
 
-return { read = read, set = set, write = write, with_times = with_times }
+-- A value and its time after a grant. A value whose time is lost counts as the user's last grant.
+local function latest_of(entry, old, time, last)
+  time = time or last
+  if old and time and entry.granted_at < time then
+    return old, time
+  end
+  return entry.amount, entry.granted_at
+end
+
+-- Fills the new scores and labels after a grant, and their times.
+local function add_grant(entry, new)
+  local user, number, label_set = entry.user, entry.user.number, entry.label_set
+  local values, index, boards, labels, last = user.values, user.index, entry.board_set.boards, label_set.labels, user.values[LAST]
+  for i = 1, #boards do
+    new.scores[i], new.times[i] = latest_of(entry, boards[i].scores[number], boards[i].times[number], last)
+  end
+  for i = 1, #labels do
+    local field = label_set.timed.time_fields[i]
+    if field then
+      new.labels[i], new.label_times[i] = latest_of(entry, values[index[labels[i]]], values[index[field]], last)
+    else
+      new.labels[i] = 1
+    end
+  end
+end
+
+return { read = read, set = set, write = write, with_times = with_times, add_grant = add_grant }

@@ -2,6 +2,8 @@
 -- a node for each 8 neighbouring keys; a node of a level above covers 64 nodes of the level below; a node of level 7 covers
 -- half of all keys there may be. A node's sum is the sum of the keys on the board below it. The hash holds node number ->
 -- sum, as decimal text, for sums that are not 0; the field `broken` says that a node held something else.
+--
+--- @lazy
 
 local LEAF, FAN, TOP = 8, 64, 7
 

@@ -1,12 +1,13 @@
 -- The changes of a batch to a board's sum tree (include/sum_tree). They are gathered at the leaves, in `low` and, for keys
 -- that doubles could not add up exactly, in `high`, which counts millions. They climb the tree when they are written.
 --
+--- @lazy
 --- @include "include/bigint"
 --- @include "include/fields"
 --- @include "include/replies"
 --- @include "include/sum_tree"
 
-local call, LEAF, FAN = redis.call, sum_tree.LEAF, sum_tree.FAN
+local call, LEAF, FAN, node_of = redis.call, sum_tree.LEAF, sum_tree.FAN, sum_tree.node_of
 
 local MILLION = 1000000
 local LOW_MAX = 3000000000000 -- a key in `low`: those that 512 users leave and reach add up within ±3.1·10^15
@@ -92,7 +93,7 @@ local function write_level(changes, level, low, high, pending)
     local millions = high[index] or false
     if change ~= 0 or (millions and millions ~= 0) then
       local n = pending.n + 1
-      pending.n, pending.nodes[n], pending.lows[n], pending.highs[n] = n, sum_tree.node_of(level, index), change, millions
+      pending.n, pending.nodes[n], pending.lows[n], pending.highs[n] = n, node_of(level, index), change, millions
       if n == replies.FIELDS_A_CALL_MAX then
         write_nodes(changes, pending.nodes, pending.lows, pending.highs)
         pending.n, pending.nodes, pending.lows, pending.highs = 0, {}, {}, {}

@@ -4,7 +4,8 @@
 --- @include "include/fields"
 --- @include "include/sum_tree"
 
-local call, format, LEAF, FAN, TOP = redis.call, string.format, sum_tree.LEAF, sum_tree.FAN, sum_tree.TOP
+local call, format = redis.call, string.format
+local LEAF, FAN, TOP, node_of = sum_tree.LEAF, sum_tree.FAN, sum_tree.TOP, sum_tree.node_of
 
 local PLAIN_DIGITS = 12 -- a thousand sums of so many digits add up exactly in a double
 
@@ -15,13 +16,13 @@ local function nodes_between(first, last)
     local first_parent, last_parent = math.floor(first / FAN), math.floor(last / FAN)
     local is_last_level = first_parent == last_parent or level == TOP
     for index = first + 1, is_last_level and last - 1 or first_parent * FAN + FAN - 1 do
-      nodes[#nodes + 1] = sum_tree.node_of(level, index)
+      nodes[#nodes + 1] = node_of(level, index)
     end
     if is_last_level then
       return nodes
     end
     for index = last_parent * FAN, last - 1 do
-      nodes[#nodes + 1] = sum_tree.node_of(level, index)
+      nodes[#nodes + 1] = node_of(level, index)
     end
     first, last, level = first_parent, last_parent, level + 1
   end

@@ -2,6 +2,8 @@
 -- that fall as time goes on. The digits are called the prefix. Prefixes have equal lengths and compare as text:
 --   earliest    16 digits of the seq of the entry that changed the score last
 --   granted_at  17 digits of the moment (µs) of the grant that completed the score, then 16 digits of its seq
+--
+--- @lazy
 
 local format = string.format
 
@@ -35,4 +37,15 @@ local function prefix_after(entry, own, old_prefix, old, new, is_latest)
   return entry.amount == old and old_prefix < own and own or old_prefix
 end
 
-return { NO_MOMENT = NO_MOMENT, seq_prefix = seq_prefix, grant_prefix = grant_prefix, prefix_after = prefix_after }
+-- Fills the new prefixes after a grant.
+local function set_prefixes(entry, new)
+  local number, boards = entry.user.number, entry.board_set.boards
+  local own = grant_prefix(entry.granted_at, entry.seq)
+  for i = 1, #boards do
+    local board, is_latest = boards[i], new.times[i] == entry.granted_at
+    new.prefixes[i] =
+      prefix_after(entry, own, board.prefixes[number], board.scores[number], new.scores[i], is_latest)
+  end
+end
+
+return { NO_MOMENT = NO_MOMENT, seq_prefix = seq_prefix, set_prefixes = set_prefixes }

@@ -9,6 +9,7 @@
 -- less than 1/64 of the stretch. Numbers are seven bytes each, the highest byte first. A text of parts is: the number of the
 -- newest part, the total of all parts, then the parts from the newest to the oldest.
 --
+--- @lazy
 --- @include "include/fields"
 --- @include "include/replies"
 

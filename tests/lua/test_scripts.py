@@ -13,6 +13,7 @@ from tests.support.bytecode import compile_script
 ROOT = folder()
 COMMANDS = sorted(ROOT.glob("*.lua"))
 INCLUDES = sorted((ROOT / "include").glob("*.lua"))
+LAZY = [path for path in INCLUDES if "--- @lazy" in path.read_text().splitlines()]
 #: Lua 5.1 allows a function 200 locals and 60 upvalues; a script past them does not compile.
 LOCALS_MAX = 60
 UPVALUES_MAX = 30
@@ -106,6 +107,31 @@ def test_an_include_that_is_missing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.lua").write_text('--- @include "b"\n')
     with pytest.raises(ValueError, match=r"missing script b.lua, needed by a"):
         join("a", tmp_path)
+
+
+def test_a_lazy_include_is_made_once_and_not_before_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text('--- @include "b"\nreturn { b.x, b.x, other.b.x, not_b.x }')
+    (tmp_path / "b.lua").write_text("--- @lazy\ntimes = times + 1\nlocal x = 5\nreturn { x = x }")
+    joined = join("a", tmp_path)
+    assert joined.split("\n")[:3] == ["local b", "do", "local made"]
+    lua = LuaRuntime()
+    lua.execute("times, other, not_b = 0, { b = { x = 3 } }, { x = 4 }")
+    assert list(lua.execute(joined).values()) == [5, 5, 3, 4]
+    assert lua.globals().times == 1
+    (tmp_path / "a.lua").write_text('--- @include "b"\nreturn times')
+    assert lua.execute(join("a", tmp_path)) == 1
+
+
+@pytest.mark.parametrize("path", LAZY, ids=lambda path: path.name)
+def test_a_lazy_include_is_a_table_and_nothing_else_is_used_by_its_name(path: Path) -> None:
+    """Each `<name>.` of a joined script becomes a call."""
+    assert re.search(r"\nreturn \{[^}]*\}\n$", path.read_text())
+    for other in (*COMMANDS, *INCLUDES):
+        declared = " ".join(re.findall(r"\b(?:local|function|for)\b([^=\n]*)", code_of(other)))
+        if path.stem not in included(other):
+            assert not re.search(rf"(?<![\w.]){path.stem}\.", code_of(other)), other.name
+        else:
+            assert path.stem not in re.findall(r"\w+", declared), other.name
 
 
 def test_an_include_stands_once_and_before_those_who_need_it(tmp_path: Path) -> None:

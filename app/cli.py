@@ -14,7 +14,7 @@ import typer
 import uvicorn
 from prometheus_client import start_http_server
 
-from .access.keys import SCOPES
+from .access.keys import PATTERN_RULE, SCOPES, can_match
 from .admin import migrate as migration
 from .admin.api_keys import create_key, revoke_key
 from .admin.dead_letter_commands import letters_cli
@@ -248,13 +248,16 @@ def create(
         name, _, pattern = held.partition(":")
         if name not in SCOPES or not pattern:
             raise typer.BadParameter(f"{held!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>", param_hint="--scope")
+        if not can_match(pattern):
+            raise typer.BadParameter(f"no namespace can match {pattern!r}: {PATTERN_RULE}", param_hint="--scope")
     settings = read_settings()
     print(_run(lambda: create_key(settings, scope)))
 
 
 @keys_cli.command("list")
 def list_keys() -> None:
-    """Lists the keys; never their secrets."""
+    """Lists the keys that were created, without their secrets. A bootstrap key is a setting (LEADERBOARD_API_KEY; dev
+    shows its own) and is not listed."""
     rows = _run(lambda: Postgres(read_settings().postgres_url).fetch("get_keys"))
     for row in rows:
         state = "revoked" if row["revoked_at"] else "active"

@@ -1,17 +1,25 @@
 """API keys: `lb_<id>_<secret>`, stored hashed, with scopes `read`, `write`, `admin` on namespace patterns."""
 
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from ..model.errors import Unauthorized
+from ..model.text import NAMESPACE_NAME
 from ..settings import API_KEY
 from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
 
 SCOPES = ("read", "write", "admin")
+#: How patterns are written: of what names are made of.
+PATTERN_RULE = (
+    "a name is 1 to 64 of A-Z a-z 0-9 . _ -; in a pattern * stands for any of them, ? for one, [abc] for one of these"
+)
+# `*`, or what stands for one character of a name.
+_PATTERN_PART = re.compile(r"\*|\?|\[!?[A-Za-z0-9._-]+\]|[A-Za-z0-9._-]", re.ASCII)
 #: Keys that a process remembers as checked; beyond them it forgets all and checks each again at its next request.
 _CACHED_MAX = 10_000
 
@@ -100,6 +108,13 @@ class Keyring:
 def hash_key(token: str) -> str:
     """The hash of a key, which is what is stored."""
     return sha256(token.encode()).hexdigest()
+
+
+def can_match(pattern: str) -> bool:
+    """Whether some namespace's name may match a pattern."""
+    parts = _PATTERN_PART.findall(pattern)
+    shortest = "".join("x" for part in parts if part != "*")
+    return "".join(parts) == pattern and (not shortest or NAMESPACE_NAME.fullmatch(shortest) is not None)
 
 
 def new_key(scopes: tuple[str, ...]) -> tuple[str, KeyRecord]:

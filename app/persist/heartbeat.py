@@ -9,6 +9,7 @@ import structlog
 
 from ..drivers.postgres import connect, queries
 from .leases import LEASE_S, Superseded
+from .maintenance import log_loss
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ async def beat(url: str, number: int, passed: Callable[[], float]) -> None:
                     raise Superseded("this persister was silent for too long")
                 await asyncio.sleep(BEAT_S)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("no heartbeat", error=f"{type(error).__name__}: {error}")
+            log_loss("no heartbeat", error)
         finally:
             if connection is not None:
                 connection.terminate()

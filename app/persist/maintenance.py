@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from logging import DEBUG, WARNING
 from typing import Any
 
 import asyncpg
 import structlog
 
+from ..drivers.postgres import is_silence
 from ..drivers.redis import REDIS_ERRORS
 from .clocks import ClockSkewed
 from .leases import Superseded
@@ -17,8 +19,16 @@ log = structlog.get_logger()
 
 STORES_LOST = (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
+# What asyncpg says of a connection that broke before.
+_IS_CLOSED = "connection is closed"
 #: Seconds before a task that lost a store connects again.
 AGAIN_S = 0.5
+
+
+def log_loss(event: str, error: BaseException, **words: object) -> None:
+    """Logs that a store was lost. A store that is away is debug here: its StoreContact logs that once."""
+    is_away = is_silence(error) or _IS_CLOSED in str(error)
+    log.log(DEBUG if is_away else WARNING, event, error=f"{type(error).__name__}: {error}", **words)
 
 
 class Maintenance:
@@ -56,7 +66,7 @@ class Maintenance:
                 while True:
                     await step(session)
             except STORES_LOST as error:
-                log.warning("store lost", task=name, error=f"{type(error).__name__}: {error}")
+                log_loss("store lost", error, task=name)
             except Superseded as error:
                 log.info("begun for a partition that is another's by now", task=name, error=str(error))
             except ClockSkewed:

@@ -30,7 +30,7 @@ from .leases import Superseded
 from .ledger_row import LedgerRow, read_row
 from .ledger_session import LedgerOffset, LedgerSession
 from .ledger_writer import LedgerWriter, report_faults
-from .maintenance import STORES_LOST, Maintenance
+from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
 from .task_end import cancel_and_wait
 
@@ -135,7 +135,7 @@ class Worker:
                 log.warning("superseded", what=str(error))
                 await self._drop()
             except STORES_LOST as error:
-                log.warning("store lost", error=f"{type(error).__name__}: {error}")
+                log_loss("store lost", error)
                 await self._drop()
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)

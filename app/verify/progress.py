@@ -35,7 +35,8 @@ class NullProgress:
 
 
 class ProgressLines(NullProgress):
-    """A line when it begins, every five seconds and at the end."""
+    """A line when it begins, every five seconds, and at the end if users were compared. The ledger is checked before
+    the first user."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -44,7 +45,8 @@ class ProgressLines(NullProgress):
         self._told = 0.0
 
     def __exit__(self, *_: object) -> None:
-        self._tell()
+        if self._done:
+            self._tell()
 
     def begin(self, users: int) -> None:
         """How many there are."""
@@ -66,7 +68,11 @@ class ProgressLines(NullProgress):
 
     def _tell(self) -> None:
         self._told = monotonic()
-        print(f"{self._done:,} of {self._total:,} users compared, at {self._what}", file=self._out, flush=True)
+        if self._done:
+            line = f"{self._done:,} of {max(self._done, self._total):,} users compared, at {self._what}"
+        else:
+            line = f"checking {self._what}; {self._total:,} users are to be compared"
+        print(line, file=self._out, flush=True)
 
 
 class ProgressBar(NullProgress):

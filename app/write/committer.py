@@ -292,8 +292,8 @@ class Committer:
         A Redis that is refused by name will not do better soon: what was never sent is refused at once.
         """
         problem = unavailable(error, self._link.contact)
-        if self.refused is None:
-            log.warning("redis lost", error=str(error))
+        if self.refused is None and isinstance(error, RedisRefused):
+            log.warning("redis refused", error=str(error))  # One that is away is logged by its StoreContact.
         self.refused = problem
         now = monotonic()
         unsent_s = 0.0 if isinstance(error, RedisRefused) else UNSENT_S_MAX

@@ -31,10 +31,27 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
     out = StringIO()
     walk(ProgressLines(out))
     assert out.getvalue().splitlines() == [
-        "0 of 4,000 users compared, at race",
+        "checking race; 4,000 users are to be compared",
         "3,000 of 4,000 users compared, at race",
         "3,000 of 4,000 users compared, at race",
     ]
+
+
+def test_nothing_is_said_at_the_end_where_nobody_was_compared() -> None:
+    out = StringIO()
+    with ProgressLines(out) as told:
+        told.begin(0)
+        told.at("ledger, partition 0")
+    assert out.getvalue() == "checking ledger, partition 0; 0 users are to be compared\n"
+
+
+def test_users_who_came_meanwhile_are_among_all() -> None:
+    out = StringIO()
+    with ProgressLines(out) as told:
+        told.begin(3)
+        told.at("race")
+        told.step(4)
+    assert out.getvalue().splitlines()[-1] == "4 of 4 users compared, at race"
 
 
 def test_it_is_as_loud_as_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,7 @@ class RedisConnection:
             **({} if url.startswith("unix:") else _KEEPALIVE),
         )
         self._connection: Connection | None = None
+        self._answered_s = 0.0
 
     @property
     def connected(self) -> bool:
@@ -73,6 +74,7 @@ class RedisConnection:
             async with asyncio.timeout(self._timeout_s):
                 await connection.connect()  # type: ignore[no-untyped-call]
                 self._connection = connection
+                self._answered_s = monotonic()
                 await self._load_scripts()
                 if self._greet is not None:
                     await self._greet(self)
@@ -103,11 +105,13 @@ class RedisConnection:
             self._connection = None
             await _drop(connection)
             if isinstance(error, (RedisError, OSError)):
-                self.contact.note_silence(error, asked_s)
+                is_timeout = isinstance(error, (RedisTimeout, TimeoutError))
+                self.contact.note_silence(error, asked_s, None if is_timeout else self._answered_s)
             if isinstance(error, RedisError):
                 raise _plain(error) from error
             raise
         self.contact.note_answer()
+        self._answered_s = monotonic()
         return replies
 
     async def close(self) -> None:

@@ -36,9 +36,13 @@ class StoreContact:
             after_s, self._away_since_s = round(now - self._away_since_s, 1), None
             self._log("info", "is back", address=self._address, away_s=after_s)
 
-    def note_silence(self, error: BaseException, asked_s: float) -> None:
-        """A call that began at `asked_s` was not answered. One that others overtook says nothing about the store."""
-        if self._away_since_s is None and self._answered_s <= asked_s:
+    def note_silence(self, error: BaseException, asked_s: float, lost_after_s: float | None = None) -> None:
+        """A call that began at `asked_s` was not answered. One that others overtook says nothing about the store.
+
+        lost_after_s: when a connection that broke last answered. It may have broken long before the call: if another
+        connection answered since then, the store was away and is back, and a new connection tells what is so now.
+        """
+        if self._away_since_s is None and self._answered_s <= (asked_s if lost_after_s is None else lost_after_s):
             self._away_since_s = asked_s
             words = f"{type(error).__name__}: {error}".rstrip(": ")
             self._log("warning", "is away", address=self._address, setting=self._setting, error=words)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 STORES_LOST = (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-# What asyncpg says of a connection that broke before.
+# What asyncpg says of a connection that broke before; of one that breaks now, it says an InternalClientError.
 _IS_CLOSED = "connection is closed"
 #: Seconds before a task that lost a store connects again.
 AGAIN_S = 0.5
@@ -27,7 +27,7 @@ AGAIN_S = 0.5
 
 def log_loss(event: str, error: BaseException, **words: object) -> None:
     """Logs that a store was lost. A store that is away is debug here: its StoreContact logs that once."""
-    is_away = is_silence(error) or _IS_CLOSED in str(error)
+    is_away = is_silence(error) or isinstance(error, asyncpg.InternalClientError) or _IS_CLOSED in str(error)
     log.log(DEBUG if is_away else WARNING, event, error=f"{type(error).__name__}: {error}", **words)
 
 

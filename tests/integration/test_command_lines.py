@@ -47,7 +47,9 @@ def test_a_redis_that_is_away_is_told_with_its_address_and_without_its_password(
 def test_a_key_for_names_that_cannot_be_is_refused_plainly() -> None:
     code, told, text = run("keys", "create", "--scope", "write:f1/*")
     assert (code, told) == (2, "")
-    assert "no namespace can match 'f1/*': a name is 1 to 64 of A-Z a-z 0-9 . _ -" in " ".join(text.replace("│", " ").split())
+    assert "no namespace can match 'f1/*': a name is 1 to 64 of A-Z a-z 0-9 . _ -" in " ".join(
+        text.replace("│", " ").split()
+    )
 
 
 def test_the_list_of_keys_says_that_a_bootstrap_key_is_not_in_it() -> None:

@@ -58,5 +58,16 @@ def test_one_slow_call_that_others_overtook_is_no_outage() -> None:
     assert lines == []
 
 
+def test_a_connection_that_broke_in_an_outage_before_is_no_new_outage() -> None:
+    store = StoreContact("Redis", "redis://127.0.0.1:6379/0")
+    with capture_logs() as lines:
+        store.note_answer()
+        answered_s = monotonic()
+        store.note_silence(ConnectionResetError(), monotonic(), answered_s)
+        store.note_answer()
+        store.note_silence(ConnectionResetError(), monotonic(), answered_s)
+    assert [line["event"] for line in lines] == ["Redis is away", "Redis is back"]
+
+
 def test_a_process_has_one_contact_for_a_store() -> None:
     assert contact("Redis", "redis://a:1") is contact("Redis", "redis://a:1")

@@ -144,7 +144,11 @@ class Machine(Reader):
             body["granted_at"], fields["at"] = at.isoformat(), at
         if move:
             body["category"] = fields["category"] = category
-        self._correct(grant_id, self.api.patch(f"{self.url}/grants/{grant_id}", json=body), fields)
+        answer = self.api.patch(f"{self.url}/grants/{grant_id}", json=body)
+        if body:
+            self._correct(grant_id, answer, fields)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), voided=st.booleans())

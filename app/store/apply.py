@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ..drivers.redis import Call, evalsha
@@ -87,18 +88,17 @@ class CallRefused(Exception):
 
 
 class _CallTables(NamedTuple):
-    """What entries of a call share, each numbered from 1 in the order in which it is first met, so that every thing
-    travels once. namespaces: by id, number and namespace. boards: by namespace id and name. board_sets: by namespace id
-    and names. users: by the key of their balances. label_sets: by labels."""
+    """What entries of a call share, each numbered from 1 as it is first met, so that it travels once.
+
+    namespaces: by id, number and namespace. boards: by namespace id and name. board_sets: by namespace id and names,
+    number and the numbers of the boards as text. users: by the key of their balances, number, namespace id and name.
+    """
 
     namespaces: dict[int, tuple[int, Namespace]]
     boards: dict[tuple[int, str], int]
-    board_sets: dict[tuple[int, tuple[str, ...]], int]
-    users: dict[str, int]
+    board_sets: dict[tuple[int, tuple[str, ...]], tuple[int, str]]
+    users: dict[str, tuple[int, int, str]]
     label_sets: dict[tuple[str, ...], int]
-    board_set_args: list[str]
-    user_names: list[str]
-    user_namespaces: list[int]
     entry_args: list[bytes | str | int]
 
 
@@ -111,70 +111,65 @@ def pack(
     bounds: StorageLimits = NO_LIMITS,
 ) -> Call:
     """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
-    tables = _tables(p, entries)
+    namespaces, boards, board_sets, users, label_sets, entry_args = _tables(p, entries)
     generations = head.generations.split(",")
     epoch, seq, digest = head.known
-    has_days = any(is_day(label) for labels in tables.label_sets for label in labels)
-    counts = (len(generations), len(tables.boards), len(tables.users), len(tables.namespaces), len(tables.board_sets))
+    has_days = any(map(is_day, chain.from_iterable(label_sets)))
     return evalsha(
         APPLY,
         [
             *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p)),
             *(keys.dedup(p, generation) for generation in generations),
-            *(key for ns in tables.namespaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
-            *(key for ns, board in tables.boards for key in _board_keys(p, tables.namespaces[ns][1], board)),
-            *(_user_keys(p, tables) if has_days else tables.users),
+            *(key for ns in namespaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
+            *(key for ns, board in boards for key in _board_keys(p, namespaces[ns][1], board)),
+            *(_with_days(p, users) if has_days else users),
         ],
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
-            *(*counts, len(tables.label_sets), len(entries), int(has_days)),
-            *(part for _, namespace in tables.namespaces.values() for part in _namespace_args(namespace)),
-            *(part for ns, board in tables.boards for part in (tables.namespaces[ns][0], board)),
-            *tables.user_names,
-            *tables.board_set_args,
-            *_label_set_args(tables.label_sets),
-            *tables.entry_args,
+            *(len(generations), len(boards), len(users), len(namespaces), len(board_sets), len(label_sets)),
+            *(len(entries), int(has_days)),
+            *(part for _, namespace in namespaces.values() for part in _namespace_args(namespace)),
+            *(part for ns, board in boards for part in (namespaces[ns][0], board)),
+            *(name for _, _, name in users.values()),
+            *(indexes for _, indexes in board_sets.values()),
+            *_label_set_args(label_sets),
+            *entry_args,
         ],
     )
 
 
 def _tables(p: int, entries: Sequence[PlannedEntry]) -> _CallTables:
     """O(entries + boards). A loop of plain names: it runs for every grant."""
-    tables = _CallTables({}, {}, {}, {}, {}, [], [], [], [])
-    _, _, board_sets, users, label_sets, _, user_names, user_namespaces, args = tables
+    namespaces: dict[int, tuple[int, Namespace]] = {}
+    boards: dict[tuple[int, str], int] = {}
+    board_sets: dict[tuple[int, tuple[str, ...]], tuple[int, str]] = {}
+    users: dict[str, tuple[int, int, str]] = {}
+    label_sets: dict[tuple[str, ...], int] = {}
     balances: dict[int, str] = {}
+    args: list[bytes | str | int] = []
     for entry in entries:
         body, ns = entry.body, entry.namespace.id
-        board_set = board_sets.get((ns, entry.boards)) or _add_board_set(tables, entry)
-        if ns not in balances:
-            balances[ns] = keys.balances(p, ns)
+        board_set = board_sets.get((ns, entry.boards))
+        if board_set is None:
+            if ns not in namespaces:
+                namespaces[ns], balances[ns] = (len(namespaces) + 1, entry.namespace), keys.balances(p, ns)
+            indexes = [str(boards.setdefault((ns, board), len(boards) + 1)) for board in entry.boards]
+            board_set = board_sets[ns, entry.boards] = len(board_sets) + 1, " ".join(indexes)
         key = balances[ns] + body.user
         user = users.get(key)
         if user is None:
-            user = users[key] = len(users) + 1
-            user_names.append(body.user)
-            user_namespaces.append(ns)
+            user = users[key] = len(users) + 1, ns, body.user
         label_set = label_sets.setdefault(entry.labels, len(label_sets) + 1)
         ops = entry.kind.letter if entry.ops is None else render_ops(entry.kind, entry.ops)
-        args += (entry.id, entry.content, entry.verdict, board_set, user, label_set, body.amount, body.live_delta)
+        args += (entry.id, entry.content, entry.verdict, board_set[0], user[0], label_set, body.amount, body.live_delta)
         args += (body.granted_at, ops, entry.claim or entry.release, entry.log_bytes)
-    return tables
+    return _CallTables(namespaces, boards, board_sets, users, label_sets, args)
 
 
-def _add_board_set(tables: _CallTables, entry: PlannedEntry) -> int:
-    """The number of a set of boards that is new to the call. O(boards)."""
-    ns, boards = entry.namespace.id, tables.boards
-    tables.namespaces.setdefault(ns, (len(tables.namespaces) + 1, entry.namespace))
-    indexes = [boards.setdefault((ns, board), len(boards) + 1) for board in entry.boards]
-    tables.board_set_args.append(" ".join(map(str, indexes)))
-    number = tables.board_sets[ns, entry.boards] = len(tables.board_sets) + 1
-    return number
-
-
-def _user_keys(p: int, tables: _CallTables) -> Iterator[str]:
+def _with_days(p: int, users: dict[str, tuple[int, int, str]]) -> Iterator[str]:
     """The keys of balances and days, where some user has days; a user without any does not use the second one."""
-    prefixes = {ns: keys.days(p, ns) for ns in tables.namespaces}
-    for key, ns, name in zip(tables.users, tables.user_namespaces, tables.user_names, strict=True):
+    prefixes = {ns: keys.days(p, ns) for _, ns, _ in users.values()}
+    for key, (_, ns, name) in users.items():
         yield key
         yield prefixes[ns] + name
 

@@ -3,6 +3,7 @@
 --
 --- @include "include/aggregation"
 --- @include "include/balances"
+--- @include "include/entry_kinds"
 --- @include "include/sum_tree_changes"
 --- @include "include/velocity"
 
@@ -126,10 +127,10 @@ local function unpack_entries(at, count, board_sets, users, label_sets)
     local entry = {
       number = i, id = id, digest = digest, verdict = verdict, board_set = board_sets[tonumber(board_set)],
       user = users[tonumber(user)], label_set = label_sets[tonumber(label_set)], amount = tonumber(amount),
-      live_delta = tonumber(live_delta), granted_at = tonumber(granted_at), ops = ops, body = body,
+      live_delta = tonumber(live_delta), granted_at = tonumber(granted_at), kind = entry_kinds.of(ops), ops = ops, body = body,
     }
     entries[i], ids[i], args = entry, id, args + 12
-    if sub(ops, 1, 1) == 't' then
+    if entry.kind.releases then
       entry.freed = claim
     elseif claim ~= '' then
       claims[#claims + 1] = entry

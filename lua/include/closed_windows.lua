@@ -6,7 +6,7 @@
 --- @include "include/namespaces"
 --- @include "include/windows"
 
-local call, match, sub = redis.call, string.match, string.sub
+local call, sub = redis.call, string.sub
 
 -- Notes the windows of boards, so that their states are read.
 local function add_windows(boards)
@@ -32,26 +32,16 @@ local function mark_boards(batch)
   end
 end
 
--- Whether an entry is a seal. Its ops, `s<µs>`, say when its window may be closed.
-local function is_seal(entry)
-  return entry.ops ~= '' and sub(entry.ops, 1, 1) == 's'
-end
-
--- Whether the window of a seal is over by the clock of Redis. A seal cannot be taken back, so the caller's clock alone does
+-- Whether the window of a seal is over by the clock of Redis: its ops, `s<µs>`, say when it may be closed. A seal cannot be taken back, so the caller's clock alone does
 -- not decide.
 local function is_over(entry)
   local now = call('TIME')
   return tonumber(now[1]) * 1000000 + tonumber(now[2]) > tonumber(sub(entry.ops, 2))
 end
 
--- Whether an entry may name a closed window: all but plain grants.
-local function may_pass(entry)
-  return entry.ops ~= ''
-end
-
--- Whether an entry changes a board of a closed window: heals (ops: `t…`) and visibility entries (`h…`), until it is archived.
+-- Whether an entry changes a board of a closed window.
 local function moves_board(entry, board)
-  return board.window_state == 's' and match(entry.ops, '^[th]') ~= nil
+  return board.window_state == 's' and entry.kind.moves_closed
 end
 
 -- Closes the window of a seal.
@@ -62,5 +52,4 @@ local function close(batch, entry)
   mark_boards(batch)
 end
 
-return { add_windows = add_windows, mark_boards = mark_boards, is_seal = is_seal, is_over = is_over, may_pass = may_pass,
-         moves_board = moves_board, close = close }
+return { add_windows = add_windows, mark_boards = mark_boards, is_over = is_over, moves_board = moves_board, close = close }

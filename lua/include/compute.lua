@@ -1,9 +1,8 @@
 -- Computes the new values of what an entry touches, before it is decided whether the entry applies.
 --
 -- A grant changes each board of its board set, and each of its labels, by the namespace's aggregation. A correction says by
--- its ops what becomes of each (include/cell_ops).
--- Ops of other entries: `b` is a backfill, which counts as a grant; `t…` is a heal, which goes on as a correction does; a seal
--- (`s…`, include/closed_windows) and a visibility entry (`h…`, include/visibility) change no values.
+-- its ops what becomes of each (include/cell_ops). The letter in front of the ops names the kind (include/entry_kinds): heals
+-- and retries go on as corrections do; a seal and a visibility entry change no values. app/model/ops.py writes this text.
 --
 --- @include "include/balances"
 --- @include "include/cell_ops"
@@ -53,7 +52,7 @@ end
 -- Fills `new` with the values after an entry: scores, times and prefixes by board, labels and label_times by label, last. nil,
 -- or the code of a refusal.
 local function compute(entry, new)
-  if entry.ops == '' or entry.ops == 'b' then
+  if entry.kind.is_grant then
     add_grant(entry, new)
   else
     local refusal = cell_ops.run(entry, new)

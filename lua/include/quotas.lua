@@ -81,7 +81,7 @@ end
 -- 'log_share' where a grant's namespace holds its share of the log already; else nil.
 local function check_log_share(entry, quotas)
   local log = entry.board_set.namespace.log_count
-  if log and log.count >= quotas.half_share and (entry.ops == '' or entry.ops == 'b') then
+  if log and log.count >= quotas.half_share and entry.kind.is_grant then
     return 'log_share'
   end
   return nil

@@ -7,7 +7,7 @@
 --- @include "include/quotas"
 --- @include "include/tie_break"
 
-local sub, TOTAL, COUNT, LAST, SEQ = string.sub, balances.TOTAL, balances.COUNT, balances.LAST, balances.SEQ
+local TOTAL, COUNT, LAST, SEQ = balances.TOTAL, balances.COUNT, balances.LAST, balances.SEQ
 
 -- Sets a user's prefix on a board; false: the user leaves it.
 local function set_prefix(board, number, prefix)
@@ -32,7 +32,7 @@ end
 -- hidden.
 local function stage_boards(entry, new, seq)
   local board_set, number = entry.board_set, entry.user.number
-  local changes_visibility = entry.ops ~= '' and sub(entry.ops, 1, 1) == 'h'
+  local changes_visibility = entry.kind.is_visibility
   local boards = board_set.boards
   for i = 1, #boards do
     local board = boards[i]
@@ -73,7 +73,7 @@ end
 
 -- The score on the `all` board after the entry, and before it (false: none).
 local function stage(batch, entry, seq)
-  if closed_windows.is_seal(entry) then
+  if entry.kind.is_seal then
     closed_windows.close(batch, entry)
     return false, false
   end
@@ -89,7 +89,7 @@ local function stage(batch, entry, seq)
     user.changed_at = batch.now
   end
   user.is_changed, user.last_entry = true, entry.number
-  if entry.ops ~= '' and entry.ops ~= 'b' then
+  if not entry.kind.is_grant then
     user.corrected_seq = seq
   end
   return score, previous

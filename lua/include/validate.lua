@@ -27,7 +27,7 @@ local function check_state(entry, batch)
   if fault then
     return 'corrupt', fault
   end
-  if board_set.is_closed and not closed_windows.may_pass(entry) then
+  if board_set.is_closed and not entry.kind.passes_closed then
     return 'window_closed'
   end
   local labels = entry.label_set.labels
@@ -62,7 +62,7 @@ end
 
 -- 'applied', 'quarantined', or the code of a refusal and its detail. Leaves the new values in batch.new_values.
 local function validate(entry, batch)
-  local namespace, ops = entry.board_set.namespace, entry.ops
+  local namespace, kind = entry.board_set.namespace, entry.kind
   if namespace.current_version ~= namespace.version then
     return 'stale_rules'
   end
@@ -73,21 +73,20 @@ local function validate(entry, batch)
   if refusal then
     return refusal, detail
   end
-  if closed_windows.is_seal(entry) then
+  if kind.is_seal then
     return validate_seal(entry)
   end
-  local is_plain = ops == ''
-  if not is_plain or entry.user.visibility then
+  if not kind.has_velocity or entry.user.visibility then
     refusal = visibility.check(entry)
   end
   refusal = refusal or compute(entry, batch.new_values)
-  if not refusal and (is_plain or ops == 'b') then
+  if not refusal and kind.is_grant then
     refusal, detail = quotas.check_growth(entry, batch.quotas)
   end
   if refusal then
     return refusal, detail
   end
-  return is_plain and namespace.velocity_limits and check_velocity(entry, batch.now) or 'applied'
+  return kind.has_velocity and namespace.velocity_limits and check_velocity(entry, batch.now) or 'applied'
 end
 
 return validate

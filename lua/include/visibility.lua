@@ -66,14 +66,14 @@ local function is_visible(user)
 end
 
 -- The code of a refusal, or nil. A visibility entry (ops: `h<version>`) applies only at the state version it was planned
--- for. For a user who is being erased, only heals pass (ops: `t…`).
+-- for. For a user who is being erased, only heals pass.
 local function check(entry)
-  local user, kind = entry.user, sub(entry.ops, 1, 1)
-  if kind == 'h' then
+  local user, kind = entry.user, entry.kind
+  if kind.is_visibility then
     local versions = user.visibility_versions
     return not (versions and versions[sub(entry.ops, 2)]) and 'stale_visibility' or nil
   end
-  return user.visibility == 'erasing' and kind ~= 't' and 'user_erasing' or nil
+  return user.visibility == 'erasing' and not kind.passes_erasing and 'user_erasing' or nil
 end
 
 return { read = read, read_in_namespaces = read_in_namespaces, is_visible = is_visible, check = check }

@@ -1,5 +1,8 @@
 """Ops and the one text in which they travel."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app.model.entry_kinds import BACKFILL, CORRECTION, ERASE, GRANT, HEAL, HIDE, KINDS, RETRY, SEAL, UNHIDE, EntryKind
@@ -75,5 +78,13 @@ def test_every_kind_that_the_log_has_is_an_event() -> None:
 
 
 def test_a_kind_is_known_to_the_script_by_its_letter() -> None:
-    plain = [kind for kind in (*KINDS.values(), BACKFILL, RETRY) if not kind.hides]
-    assert len({kind.letter for kind in plain} | {HIDE.letter}) == len(plain) + 1
+    every = (*KINDS.values(), BACKFILL, RETRY)
+    plain = [kind.letter for kind in every if not kind.hides]
+    assert len({*plain, HIDE.letter}) == len(plain) + 1
+    table = (Path(__file__).parents[2] / "lua/include/entry_kinds.lua").read_text()
+    rows = dict(re.findall(r"^  (\w) = \{ (.*) \},$", table, re.MULTILINE))
+    assert {"", *rows} == {kind.letter for kind in every}
+    for kind in every:
+        row = rows.get(kind.letter, "")
+        assert ("is_seal" in row, "is_visibility" in row) == (kind.closes_window, kind.hides)
+        assert ("releases" in row) is kind.settles

@@ -223,7 +223,7 @@ class NamespaceHandlers:
         check_bodiless(request.scope)
         check_namespace_name(name, "{namespace}")
         if request.query_params.get("confirm") != name:
-            raise Invalid("must repeat the namespace's name", field="?confirm")
+            raise Invalid(f"must repeat the namespace's name: {name}", field="?confirm")
         row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
         row = row or await self._half_deleted(name)
         await self._publish(name, retract_calls(name, row["id"], row["partition"], row["version"]))

@@ -206,7 +206,8 @@ def check_names(params: Mapping[str, str], *known: str) -> None:
     """Invalid for a parameter that is not known."""
     for name in params:
         if name not in known:
-            raise Invalid("there is no such parameter here", field=f"?{name}")
+            hint = f"; there are {', '.join(known)}" if known else ""
+            raise Invalid(f"there is no such parameter here{hint}", field=f"?{name}")
 
 
 async def send_response(scope: Scope, send: Send, status: int, body: bytes, media: bytes) -> None:

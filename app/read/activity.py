@@ -168,7 +168,7 @@ def _moment(sent: msgspec.Raw | UnsetType, name: str) -> datetime | None:
 def _time_range(since: datetime | None, until: datetime | None, by: str, where: str) -> TimeRange:
     """Invalid where the end lies before the beginning."""
     if since is not None and until is not None and since > until:
-        raise Invalid("must not lie behind until", field=f"{where}since")
+        raise Invalid("must not be later than until", field=f"{where}since")
     return TimeRange(since, until, by)
 
 

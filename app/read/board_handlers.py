@@ -76,7 +76,7 @@ class BoardHandlers:
         """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
         as_of, compare_to = (moment_of(query.params, name) for name in ("as_of", "compare_to"))
         if as_of is not None and not isinstance(query.view, Page | Users):
-            raise Invalid("is taken with pages and with users", field="?as_of")
+            raise Invalid("cannot be combined with around; it takes a page or a list of users", field="?as_of")
         if query.include and as_of is not None:
             raise Invalid("cannot be combined with as_of", field="?include")
         params = scope["path_params"]

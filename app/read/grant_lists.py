@@ -39,7 +39,7 @@ class GrantLists:
         source = _source_of(query.get("source"), query.get("source_id"))
         state = query.get("state")
         if state not in (None, "quarantined"):
-            raise Invalid("knows quarantined alone", field="?state")
+            raise Invalid("must be quarantined", field="?state")
         if state is None and source is None:
             raise Invalid("say which grants: state=quarantined, or a source and a source_id", field="?state")
         limit, after = query_int(request, "limit", 100, 1, LIMIT_MAX), _parse_cursor(query.get("cursor"))

@@ -47,7 +47,7 @@ def _exclusive(query: Mapping[str, str]) -> list[str]:
     names = query["exclusive"].split(",")
     for name in names:
         if name not in ("min", "max"):
-            raise Invalid("knows min and max, separated by a comma", field="?exclusive")
+            raise Invalid("must be min, max or min,max", field="?exclusive")
         if f"{name}_score" not in query:
             raise Invalid(f"needs {name}_score", field="?exclusive")
     return names

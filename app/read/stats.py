@@ -130,7 +130,7 @@ class StatsHandlers:
             if namespace.name.startswith(prefix) and may_read(principal, namespace)
         ]
         if len(namespaces) > NAMESPACES_MAX:
-            raise Invalid(f"more than {NAMESPACES_MAX} namespaces begin so", field="?prefix")
+            raise Invalid(f"more than {NAMESPACES_MAX} namespaces begin so; send a longer prefix", field="?prefix")
         return namespaces
 
     def _boards_of(self, namespaces: Sequence[Namespace], window_name: str) -> list[BoardRef]:

@@ -66,7 +66,7 @@ class CorrectionHandlers:
         query = request.query_params
         text = query.get("revision")
         if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise Invalid("must be an integer", field="?revision")
+            raise Invalid("must be an integer from 0 to 999999999", field="?revision")
         edit = Edit(reason=query.get("reason"), revision=None if text is None else int(text))
         return await self._one(request, namespace, principal, "void", edit)
 

@@ -25,13 +25,13 @@ def board(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 def ranks(partition: Any) -> dict[str, int]:
     """As the board itself tells them."""
-    reply = partition.store.eval(READ_BOARD.source, *list(board_call(partition.space, "all", Page(0, 100)))[2:])
+    reply = partition.send(READ_BOARD, list(board_call(partition.space, "all", Page(0, 100)))[2:])
     return {row.user: row.rank0 + 1 for row in read_board(reply, partition.space.sign).rows}
 
 
 def place(partition: Any, user: str, *units: int) -> list[int]:
     return read_projected_ranks(
-        partition.store.eval(PROJECT_RANK.source, *list(project_ranks_call(partition.space, user, units))[2:])
+        partition.send(PROJECT_RANK, list(project_ranks_call(partition.space, user, units))[2:])
     )
 
 
@@ -64,5 +64,5 @@ def test_a_score_has_the_rank_that_the_board_would_tell(
 
 def test_a_partition_without_its_head_is_told(partition: Any) -> None:
     partition.store.delete(keys.meta(P))
-    reply = partition.store.eval(PROJECT_RANK.source, *list(project_ranks_call(partition.space, "otter", [1]))[2:])
+    reply = partition.send(PROJECT_RANK, list(project_ranks_call(partition.space, "otter", [1]))[2:])
     assert reply == [b"unopened"]

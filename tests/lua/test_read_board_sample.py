@@ -35,7 +35,7 @@ def fill(partition: Any, rules: Rules, scores: dict[str, int]) -> None:
 
 
 def read(partition: Any, ranking: str | None, view: BoardView) -> Any:
-    reply = partition.store.eval(load(view.script).source, *list(board_call(partition.space, "all", view, ranking))[2:])
+    reply = partition.send(load(view.script), list(board_call(partition.space, "all", view, ranking))[2:])
     return read_board(reply, partition.space.sign)
 
 
@@ -78,7 +78,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             assert follow == (within[offset + limit :] if page.last else [])
             assert read(partition, asked, Page(0, 0, KeyBounds(low, high))).rows == []
         for units in range(-3, 4):
-            reply = partition.store.eval(RANK_SCORE.source, *list(score_call(partition.space, "all", units, asked))[2:])
+            reply = partition.send(RANK_SCORE, list(score_call(partition.space, "all", units, asked))[2:])
             told = read_score(reply)
             better = [at for at in whole if sign * at.units > sign * units]
             equal = sum(at.units == units for at in whole)
@@ -116,9 +116,9 @@ def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> N
     space = partition.space
     call = board_call(space, "all", Percentile(1)) if script is READ_BOARD_SAMPLE else score_call(space, "all", 1)
     partition.store.hset(keys.namespace(P, 7), "x:all", "a")
-    assert partition.store.eval(script.source, *list(call)[2:]) == [b"archived", b"1", b"0"]
+    assert partition.send(script, list(call)[2:]) == [b"archived", b"1", b"0"]
     partition.store.delete(keys.meta(P))
-    assert partition.store.eval(script.source, *list(call)[2:]) == [b"unopened"]
+    assert partition.send(script, list(call)[2:]) == [b"unopened"]
 
 
 def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:

@@ -16,7 +16,7 @@ P, NS = 3, 7
 
 def run(partition: Any, call: Any) -> int:
     """A call of write_profile.lua; the store has no script by its name."""
-    return int(partition.store.eval(WRITE_PROFILE.source, *call[2:]))
+    return int(partition.send(WRITE_PROFILE, call[2:]))
 
 
 def users_since(partition: Any, before: int, now: int, key: str, field: str) -> Any:

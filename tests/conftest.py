@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 from tests.support.launcher import Launched, launcher
-from tests.support.template import fill, here, migrate_here, template
+from tests.support.template import NO_FSYNC, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
@@ -29,13 +29,15 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 class Stack:
     """All parts as processes of their own. `kill` is kill -9; `start` brings a part back on its port and data."""
 
-    def __init__(self, folder: Path, stores: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, stores: Path | None = None, postgres_options: Mapping[str, str] | None = None
+    ) -> None:
         """`stores`: those to begin with a copy of; without any they are made and migrated."""
         self.key = KEY
         self.folder = folder
         self.stores = stores
         self.valkey = ValkeyProcess(folder, free_port())
-        self.postgres = PostgresProcess(folder, free_port())
+        self.postgres = PostgresProcess(folder, free_port(), options=postgres_options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.extra: dict[str, str] = {}
@@ -197,7 +199,7 @@ def own_stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @contextmanager
 def running_stack(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system in a folder, gone at the end."""
-    stack = Stack(folder, template(factory))
+    stack = Stack(folder, template(factory), NO_FSYNC)
     stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
     try:
         stack.up()

@@ -1,12 +1,14 @@
 """Servers whose own clocks are wrong, over one Redis: what they decide by time, they decide by Redis' clock."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from app.model.micros import from_micros, now_micros
 from app.server import Server
@@ -94,7 +96,10 @@ def test_a_difference_is_told_and_past_a_bound_writes_are_refused(live_server: A
         answer = await post(client, "clock-off", "g1")
         problem = answer.json()
         assert (answer.status_code, problem["code"], answer.headers["retry-after"]) == (503, "store_unavailable", "1")
-        assert "3456000.0 s" in problem["detail"]
+        # Its answer to a question for the time takes longer on a busy machine.
+        offset = re.search(r"([\d.]+) s", problem["detail"])
+        assert offset is not None
+        assert float(offset[1]) == pytest.approx(40 * 86_400, abs=5)
         correction = await client.delete("/v1/namespaces/clock-off/grants/g1")
         assert correction.status_code in (404, 503)
         # What is read goes by Redis' clock: today is today.

@@ -24,6 +24,9 @@ from app.settings import read_settings
 T = TypeVar("T")
 #: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
 PARTS = ("postgres", "postgres.password", "redis")
+#: A Postgres that leaves it to the system when its pages reach the disk. A killed process loses nothing by that, only
+#: a machine without power does; and each commit and each end is 10 to 200 ms shorter.
+NO_FSYNC = {"fsync": "off"}
 
 
 def template(factory: pytest.TempPathFactory) -> Path:
@@ -59,7 +62,7 @@ def fill(source: Path, folder: Path) -> None:
 def tables_alone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
     """A running Postgres with nothing but the schema, killed at the end."""
     fill(template(factory) / "schema", folder)
-    postgres = PostgresProcess(folder, free_port())
+    postgres = PostgresProcess(folder, free_port(), options=NO_FSYNC)
     try:
         yield postgres.start()
     finally:
@@ -82,7 +85,7 @@ def migrate_here(environment: dict[str, str]) -> None:
 
 
 def _make(folder: Path) -> None:
-    postgres, valkey = PostgresProcess(folder, free_port()), ValkeyProcess(folder, free_port())
+    postgres, valkey = PostgresProcess(folder, free_port(), options=NO_FSYNC), ValkeyProcess(folder, free_port())
     try:
         postgres.start()
         tables.migrate(postgres.url)

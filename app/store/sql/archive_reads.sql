@@ -29,6 +29,8 @@ LEFT JOIN LATERAL (SELECT r.better_users, r.better_scores FROM archive_rows r WH
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: get_archive_rows_by_name
+-- Rows of some users ($3: names) on an archived board, each with the board's total and revision, and whether it is hidden.
+-- Where none of them is on the board, the board's own columns come with nulls.
 SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision

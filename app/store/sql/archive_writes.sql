@@ -17,6 +17,7 @@ JOIN seals s ON s.namespace_id = t.namespace_id AND s."window" = t."window" AND 
 WHERE t.partition = $1 AND NOT n.id || ' ' || t."window" = ANY($2::text[]) ORDER BY t.namespace_id, t."window", t.seq LIMIT 10000;
 
 -- name: finish_archive_updates
+-- Updates that the archive of a window has taken in are no longer pending: those of some users, up to a seq.
 DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
 
 -- name: get_window_scores
@@ -62,6 +63,7 @@ LEFT JOIN hidden_users x ON x.user_number = f.user_number AND x.erased
 WHERE (f.sort_key IS DISTINCT FROM h.sort_key OR ($1::boolean AND f.tie_place <> h.tie_place)) AND x.user_number IS NULL;
 
 -- name: copy_tie_places
+-- Takes the places in line of equal scores as Redis holds them.
 UPDATE new_scores f SET tie_place = h.tie_place FROM redis_rows h JOIN users u ON u.name = h.name
 WHERE h.board = f.board AND u.number = f.user_number;
 
@@ -95,9 +97,11 @@ WHERE a.id = ANY($2) AND r.user_number = ANY($3)
   AND NOT EXISTS (SELECT FROM new_scores f WHERE f.board = a.board AND f.user_number = r.user_number);
 
 -- name: delete_changed_archive_rows
+-- Removes the rows that are about to be written anew.
 DELETE FROM archive_rows r USING changed_rows m WHERE r.archive_id = m.archive_id AND r.user_number = m.user_number;
 
 -- name: insert_changed_archive_rows
+-- Writes the changed rows anew. A row without a position has left its board.
 INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
 SELECT archive_id, position, user_number, sort_key, tie_place, better_users, better_scores FROM changed_rows WHERE position IS NOT NULL;
 
@@ -130,8 +134,10 @@ WITH made AS (
 INSERT INTO archive_revisions (archive_id, revision, seq, total, hash) SELECT * FROM made;
 
 -- name: get_archived_boards
+-- The archived boards of a window, each with the seq up to which it counts.
 SELECT id, board, seq FROM archived_boards WHERE namespace_id = $1 AND "window" = $2;
 
 -- name: get_archive_rows_of_users
+-- The archived rows of some users, on all boards of a window.
 SELECT a.board, r.user_number, r.sort_key, r.tie_place FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
 WHERE a.namespace_id = $1 AND a."window" = $2 AND r.user_number = ANY($3::bigint[]);

@@ -1,7 +1,9 @@
 -- name: add_dead_letter
+-- Keeps an entry that the ledger did not take as what it claims.
 INSERT INTO dead_letters (partition, epoch, seq, reason, entry, cause) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: count_recent_dead_letters
+-- How many entries of a partition became dead letters within the last minute, duplicates not counted.
 SELECT count(*) FROM dead_letters
 WHERE partition = $1 AND reason <> 'duplicate' AND created_at > now() - interval '1 minute';
 
@@ -11,6 +13,7 @@ UPDATE dead_letters SET attempts = attempts + 1, decision = NULL, cause = $4
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 
 -- name: settle_dead_letter
+-- A dead letter is recorded or taken off the boards by the entry at $4. The first such entry counts.
 UPDATE dead_letters SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 
 -- name: get_decided_dead_letters
@@ -40,6 +43,7 @@ LEFT JOIN namespaces n ON n.id = l.namespace_id
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL;
 
 -- name: get_dead_letter
+-- One dead letter: what was decided, why it could not be recorded, and the seq of the entry that settled it.
 SELECT decision, cause, healed_seq FROM dead_letters
 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND reason <> 'duplicate';
 
@@ -80,6 +84,7 @@ WHERE a.partition = $1 AND l.namespace_id = 0 AND a.healed_seq IS NULL AND a.rea
 SELECT partition, epoch, seq, entry FROM dead_letters WHERE position(convert_to($1, 'UTF8') IN entry) > 0;
 
 -- name: update_dead_letter_entry
+-- Replaces the text of a dead letter when its user is erased.
 UPDATE dead_letters SET entry = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;
 
 -- name: get_dead_letters_of_namespace
@@ -105,4 +110,5 @@ WHERE a.partition = $1 AND a.healed_seq IS NULL AND a.reason = 'duplicate' AND l
 ORDER BY a.seq LIMIT $3;
 
 -- name: mark_healed
+-- A duplicate is taken off the boards by the entry at $4.
 UPDATE dead_letters SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3;

@@ -3,24 +3,31 @@
 SELECT migration_id FROM _yoyo_migration;
 
 -- name: get_deployment
+-- Which installation this is, and how many partitions it has.
 SELECT id, partitions FROM deployment;
 
 -- name: create_deployment
+-- Fixes the installation's id and its number of partitions, once.
 INSERT INTO deployment (id, partitions) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- name: create_partitions
+-- One row for each partition, numbered from 0.
 INSERT INTO partitions (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING;
 
 -- name: get_opened_partitions
+-- The partitions that were opened in Redis.
 SELECT partition FROM partitions WHERE opened_at IS NOT NULL;
 
 -- name: mark_partitions_opened
+-- All partitions are open in Redis now.
 UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 
 -- name: get_offsets
+-- How far the ledger has come in each partition: place and digest of its last entry.
 SELECT partition, epoch, seq, digest FROM partitions;
 
 -- name: get_offset
+-- How far the ledger has come in one partition.
 SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;
 
 -- name: advance_offset
@@ -31,10 +38,13 @@ UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND
 AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 
 -- name: count_erasures
+-- How many erasures there were.
 SELECT erasure_count FROM deployment;
 
 -- name: increment_erasures
+-- Counts an erasure.
 UPDATE deployment SET erasure_count = erasure_count + 1;
 
 -- name: get_current_time
+-- The clock of Postgres.
 SELECT clock_timestamp() AS now;

@@ -4,6 +4,7 @@ SELECT user_number, name, version, desired_state, actor, namespace_id FROM visib
 WHERE desired_state = 'erase' AND pending_partitions = '{}' AND NOT user_number::text = ANY($1::text[]) ORDER BY version LIMIT 100;
 
 -- name: lock_erasure
+-- Locks the request to erase a user, if all partitions have carried it out and no later one replaced it.
 SELECT FROM visibility_intents WHERE user_number = $1 AND namespace_id = 0 AND version = $2 AND desired_state = 'erase' AND pending_partitions = '{}' FOR UPDATE;
 
 -- name: delete_grant_meta_of_user
@@ -13,6 +14,7 @@ WHERE s.user_number = $1 AND l.namespace_id = s.namespace_id AND l.user_number =
   AND m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq;
 
 -- name: replace_user_name
+-- An erased user goes on under a name that says nothing.
 UPDATE users SET name = $2 WHERE number = $1;
 
 -- name: release_erased_user

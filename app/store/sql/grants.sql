@@ -8,6 +8,7 @@ CROSS JOIN LATERAL (
     WHERE namespace_id = $1 AND grant_id = x.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l;
 
 -- name: find_recorded_entries
+-- Which of some entries the ledger has. O(log n) each.
 SELECT namespace_id, kind, grant_id, revision FROM ledger
 WHERE (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));

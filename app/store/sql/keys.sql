@@ -1,8 +1,11 @@
 -- name: create_key
+-- Keeps the hash of an API key, never the key.
 INSERT INTO api_keys (id, hash, scopes) VALUES ($1, $2, $3);
 
 -- name: get_keys
+-- All API keys, oldest first, revoked ones too.
 SELECT id, hash, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at;
 
 -- name: revoke_key
+-- Revokes an API key. No row where it is unknown or was revoked before.
 UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id;

@@ -1,7 +1,9 @@
 -- name: create_users
+-- Gives a number to each name that has none.
 INSERT INTO users (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
 
 -- name: get_user_numbers
+-- The numbers of some users, by name.
 SELECT name, number FROM users WHERE name = ANY($1::text[]);
 
 -- name: add_standings
@@ -25,11 +27,13 @@ RETURNING s.namespace_id, s.user_number, s.xmax = 0 AS is_new)
 SELECT namespace_id, user_number FROM added WHERE is_new;
 
 -- name: record_registrations
+-- Writes an event for each user who got their first entry in a namespace.
 INSERT INTO audit (namespace_id, type, body)
 SELECT namespace_id, 'user_registered', json_build_object('user_number', user_number)
 FROM unnest($1::int[], $2::bigint[]) AS x (namespace_id, user_number);
 
 -- name: record_batches
+-- Writes an event for each batch that was applied.
 INSERT INTO audit (namespace_id, type, actor, body)
 SELECT namespace_id, 'batch_applied', actor, json_build_object(
     'batch', batch, 'grants', grants, 'change', score_delta, 'first_seq', first_seq, 'last_seq', last_seq)

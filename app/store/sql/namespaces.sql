@@ -65,9 +65,11 @@ SELECT id, partition, version FROM deleted;
 SELECT EXISTS (SELECT FROM ledger WHERE namespace_id = $1) AS has_rows;
 
 -- name: get_rules
+-- The rules of a namespace, deleted or not.
 SELECT rules::text FROM namespaces WHERE id = $1;
 
 -- name: get_rules_of_namespaces
+-- The rules of some namespaces that are not deleted.
 SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
 
 -- name: get_zones_of_namespaces
@@ -76,12 +78,15 @@ SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'da
 FROM namespaces WHERE id = ANY($1::int[]);
 
 -- name: raise_latest_acceptable
+-- The latest granted_at that was ever acceptable never falls.
 UPDATE namespaces SET latest_acceptable_at = $2 WHERE id = $1 AND latest_acceptable_at < $2;
 
 -- name: get_next_rules_version
+-- A version that is greater than all before.
 SELECT nextval('rules_version') AS version;
 
 -- name: is_namespace_alive
+-- A row if a namespace is there and not deleted.
 SELECT FROM namespaces WHERE id = $1 AND deleted_at IS NULL;
 
 -- name: find_namespace_by_name
@@ -90,6 +95,7 @@ SELECT id, name, partition, version, rules::text FROM namespaces
 WHERE name = $1 AND ($2::int IS NULL OR id = $2) ORDER BY id DESC LIMIT 1;
 
 -- name: lock_namespaces
+-- Locks some namespaces in the order of their ids, so that no two transactions wait for each other.
 SELECT FROM namespaces WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: mark_has_user_data
@@ -116,6 +122,7 @@ SELECT id, name, partition, version, rules::text, accept_future_max FROM namespa
 WHERE partition = ANY($1::smallint[]) AND version > $2 AND deleted_at IS NULL ORDER BY version LIMIT $3;
 
 -- name: get_deleted_namespace
+-- A namespace that is deleted, with a rules version for what removes it from Redis.
 SELECT id, partition, nextval('rules_version') AS version FROM namespaces WHERE id = $1 AND deleted_at IS NOT NULL;
 
 -- name: get_recently_deleted_namespaces

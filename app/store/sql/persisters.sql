@@ -1,7 +1,9 @@
 -- name: register_persister
+-- Gives a number to a persister that starts.
 INSERT INTO persisters DEFAULT VALUES RETURNING number;
 
 -- name: record_heartbeat
+-- A persister says that it is alive. No row where it was forgotten.
 UPDATE persisters SET heartbeat_at = clock_timestamp() WHERE number = $1 RETURNING number;
 
 -- name: get_persisters
@@ -23,9 +25,11 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 DELETE FROM persisters WHERE heartbeat_at < clock_timestamp() - interval '1 day';
 
 -- name: create_leases
+-- One lease for each partition.
 INSERT INTO leases (partition) SELECT partition FROM partitions ON CONFLICT DO NOTHING;
 
 -- name: get_leases
+-- The partitions that a persister holds.
 SELECT partition FROM leases WHERE holder = $1;
 
 -- name: take_leases
@@ -53,13 +57,16 @@ UPDATE leases l SET holder = NULL FROM own WHERE l.partition = own.partition RET
 SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
 
 -- name: put_fault
+-- Records what is wrong in a partition, or its newest cause.
 INSERT INTO faults (partition, kind, name, cause) VALUES ($1, $2, $3, $4)
 ON CONFLICT (partition, kind, name) DO UPDATE SET cause = excluded.cause;
 
 -- name: delete_fault
+-- A fault is over.
 DELETE FROM faults WHERE partition = $1 AND kind = $2 AND name = $3;
 
 -- name: delete_faults
+-- All faults of a partition are over.
 DELETE FROM faults WHERE partition = $1;
 
 -- name: get_faults

@@ -60,6 +60,7 @@ FROM profiles p JOIN users u ON u.number = p.user_number LEFT JOIN namespaces n 
 WHERE (p.user_number, p.namespace_id) > ($1, $2) AND n.deleted_at IS NULL ORDER BY 1, 2 LIMIT $3;
 
 -- name: get_next_profile_version
+-- A version that is greater than all before.
 SELECT nextval('profile_version') AS version;
 
 -- name: get_profile_namespaces

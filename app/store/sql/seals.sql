@@ -25,6 +25,7 @@ WHERE s.partition = $1 AND s.archived_at IS NULL AND s.seq > $2 AND s.seq <= $3 
 ORDER BY s.seq LIMIT 1000;
 
 -- name: mark_window_archived
+-- A closed window is in the archive now.
 UPDATE seals SET archived_at = now() WHERE namespace_id = $1 AND "window" = $2;
 
 -- name: get_sealable_namespaces

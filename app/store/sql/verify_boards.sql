@@ -1,7 +1,8 @@
 -- name: get_board_totals
--- What the `all` board of a namespace is to hold: the sums of those who are shown, as far as the ledger has come (seq), and
--- what of it came behind an earlier seq ($3): rows, change, change of the squares; nulls where $4 entries and more lie
--- between. One statement, for all of it is of one moment. O(the namespace's users + entries between).
+-- What the `all` board of a namespace should hold: count and sums of the users who are shown, as far as the ledger has come
+-- (seq). Also what changed after an earlier seq ($3): rows, change, change of the squares. is_near is false where $4 entries
+-- or more came since, and then the changes are not counted. It is one statement so that all numbers are of one moment.
+-- O(the namespace's users + entries since).
 WITH head AS MATERIALIZED (SELECT epoch, seq FROM partitions WHERE partition = $1),
 whole AS (
     SELECT count(*) FILTER (WHERE grants > 0) AS users, coalesce(sum(score), 0)::text AS scores,
@@ -21,8 +22,8 @@ SELECT head.seq, whole.users, whole.scores, whole.squares, head.seq - $3 < $4 AS
 FROM head, whole, tail;
 
 -- name: count_quota_users
--- How many users the quota of a namespace counts as of a seq, by the ledger: those with an entry that was applied, but for
--- some. O(users × log).
+-- How many users the quota of a namespace counts as of a seq ($2), by the ledger: those with an applied entry, except the
+-- users $3. O(users × log).
 SELECT count(*) AS users FROM standings s
 WHERE s.namespace_id = $1 AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
     SELECT FROM ledger l WHERE l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
@@ -34,12 +35,12 @@ SELECT n.id, count(s.user_number) AS users FROM namespaces n
 LEFT JOIN standings s ON s.namespace_id = n.id WHERE n.deleted_at IS NULL GROUP BY n.id;
 
 -- name: get_users_of_namespace
--- Who has an entry in a namespace, erased users, too.
+-- The users who have an entry in a namespace, erased users among them.
 SELECT s.user_number AS number, u.name FROM standings s JOIN users u ON u.number = s.user_number
 WHERE s.namespace_id = $1;
 
 -- name: find_known_users
--- Those of some names who have an entry in a namespace. O(log n) each.
+-- Which of some names ($2) have an entry in a namespace. O(log n) each.
 SELECT x.name FROM (SELECT DISTINCT unnest($2::text[]) AS name) AS x
 WHERE EXISTS (
     SELECT FROM standings WHERE user_number = (SELECT number FROM users WHERE name = x.name)

@@ -1,4 +1,4 @@
-"""The user Postgres runs as where we are root, for it refuses to be root itself."""
+"""The user that Postgres runs as if we are root: Postgres refuses to run as root."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ UNPRIVILEGED = "nobody"
 
 
 class NoAccountError(Exception):
-    """No user to drop to can reach what it needs; its text is for the user."""
+    """No other user can reach the files that Postgres needs. The text is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user to become; `capability` (0: none) is kept to pass folders closed to it, such as /root."""
+    """A user to run as. `capability` (0: none) lets it enter folders that are closed to it, such as /root."""
 
     name: str
     uid: int
@@ -28,25 +28,26 @@ class Account:
 
 
 def choose(owned: Path, executables: Iterable[Path], folder: Path) -> Account | None:
-    """The account for a server whose data lies in `owned`; None where we are not root and need none.
+    """The account for a server with its data in `owned`; None if we are not root, because then none is needed.
 
-    `owned` decides where it exists, so a cluster keeps its user. The account must be able to run `executables` and to
-    enter `folder`; where modes forbid it, one capability that root holds is passed on instead of loosening them.
+    If `owned` exists, its owner is the account, so a cluster keeps its user. The account must be able to run
+    `executables` and to enter `folder`. Where modes forbid that, the account gets one of root's capabilities, and the
+    modes stay as they are. NoAccountError if root has no such capability.
     """
     if os.geteuid() != 0:
         return None
     entry = _owner(owned) or _named(UNPRIVILEGED)
     programs = [path.resolve() for path in executables]
     closed = [
-        path for path in (folder.resolve(), *(program.parent for program in programs)) if not _enters(path, entry)
+        path for path in (folder.resolve(), *(program.parent for program in programs)) if not _can_enter(path, entry)
     ]
     unrunnable = [program for program in programs if not _permits(program, entry, 0o1)]
     if not closed and not unrunnable:
         return entry
-    wanted = (CAP_DAC_OVERRIDE,) if unrunnable else (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE)
-    held = _capabilities()
-    for capability in wanted:
-        if held >> capability & 1:
+    sufficient = (CAP_DAC_OVERRIDE,) if unrunnable else (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE)
+    own_bits = _capabilities()
+    for capability in sufficient:
+        if own_bits >> capability & 1:
             return Account(entry.name, entry.uid, entry.gid, capability)
     raise NoAccountError(
         f"Postgres must run as {entry.name!r} here, who cannot reach {(closed + unrunnable)[0]}: "
@@ -56,8 +57,8 @@ def choose(owned: Path, executables: Iterable[Path], folder: Path) -> Account | 
 
 def _owner(path: Path) -> Account | None:
     try:
-        found = path.stat()
-        return Account(pwd.getpwuid(found.st_uid).pw_name, found.st_uid, found.st_gid) if found.st_uid else None
+        stat = path.stat()
+        return Account(pwd.getpwuid(stat.st_uid).pw_name, stat.st_uid, stat.st_gid) if stat.st_uid else None
     except (OSError, KeyError):
         return None
 
@@ -71,18 +72,18 @@ def _named(name: str) -> Account:
 
 
 def _permits(path: Path, account: Account, bit: int) -> bool:
-    found = path.stat()
-    if found.st_uid == account.uid:
-        return bool(found.st_mode >> 6 & bit)
-    return bool((found.st_mode >> 3 if found.st_gid == account.gid else found.st_mode) & bit)
+    stat = path.stat()
+    if stat.st_uid == account.uid:
+        return bool(stat.st_mode >> 6 & bit)
+    return bool((stat.st_mode >> 3 if stat.st_gid == account.gid else stat.st_mode) & bit)
 
 
-def _enters(folder: Path, account: Account) -> bool:
+def _can_enter(folder: Path, account: Account) -> bool:
     return all(_permits(path, account, 0o1) for path in (folder, *folder.parents))
 
 
 def _capabilities() -> int:
-    """The capabilities this process holds, as bits; 0 where the system does not tell."""
+    """The capabilities of this process, as bits; 0 where the system has no /proc."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

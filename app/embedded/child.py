@@ -1,4 +1,4 @@
-"""One foreground process of ours: spawned, watched and ended, never left behind."""
+"""A child process that runs in the foreground: it is spawned, watched and ended, and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from typing import Self
 from .account import Account
 
 LAUNCH = Path(__file__).with_name("launch.py")
-#: Seconds in which a part has to be ready, or a step of its preparation to end; then it is killed, and the start
-#: fails.
+#: Seconds in which a part must become ready, and in which each step of its preparation must end. After them it is
+#: killed, and the start fails.
 READY_S_MAX = 30.0
-#: Seconds in which a part has to end by itself; then it is killed.
+#: Seconds in which a part must end by itself. After them it is killed.
 STOP_S_MAX = 4.0
-#: Seconds for the end of a process behind SIGKILL; one that hangs in the kernel ends when that lets go of it.
+#: Seconds to wait for the end of a process after SIGKILL. One that hangs in the kernel may end later.
 KILL_S_MAX = 5.0
-#: Seconds between two looks whether a part is ready.
+#: Seconds between two checks whether a part is ready.
 POLL_S = 0.02
-#: Bytes of a log before it is moved to `<log>.1`: a part has two such files at most.
+#: Bytes of a log before it is moved to `<log>.1`. A part has at most two such files.
 LOG_BYTES_MAX = 32 * 1024 * 1024
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class EmbeddedError(Exception):
-    """A part could not be started, kept or ended; its text is for the user."""
+    """A part could not be started, kept running or ended. The text is shown to the user."""
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 nobody listens on.
+    """A TCP port of 127.0.0.1 on which nobody listens. EmbeddedError if none is found.
 
-    It lies below the range that outgoing connections take theirs from: within it, a client that keeps on trying to
-    reach a dead server's port may be given that very port, and the server cannot come back.
+    It lies below the range of ports for outgoing connections. In that range, a client that retries to reach a dead
+    server's port may itself get this port, and then the server cannot listen there again.
     """
     try:
         end = int(EPHEMERAL_PORTS.read_text().split()[0])
@@ -59,10 +59,10 @@ def free_port() -> int:
 
 
 class Child:
-    """A command with a log, dying with its spawner.
+    """A command with a log. It ends when the process that spawned it ends.
 
-    Spawn it from a thread that lives as long as the child should: on Linux the death signal is sent when that thread
-    ends. The child is in a session of its own, so Ctrl-C in a terminal reaches the spawner alone.
+    On Linux the death signal is sent when the spawning thread ends: spawn it from a thread that lives as long as the
+    child should. The child has its own session, so Ctrl-C in a terminal reaches only the spawning process.
     """
 
     stop_signal = signal.SIGTERM
@@ -95,21 +95,21 @@ class Child:
         return dict(os.environ) if self._environment is None else self._environment
 
     def preparation(self) -> Iterator[Child]:
-        """Children that must each end with 0 before this one is spawned; resumed after each."""
+        """Children that must each end with exit code 0 before this one is spawned. It is resumed after each of them."""
         return iter(())
 
     def is_ready(self) -> bool:
-        """Whether it does its work by now; asks at most for about half a second."""
+        """Whether it does its work by now. Takes at most about half a second."""
         return self.returncode is None
 
     @property
     def pid(self) -> int:
-        """The process id, of the last process if there is none now; 0 before the first."""
+        """The id of the process that runs now or ran last; 0 before the first."""
         return self._process.pid if self._process is not None else 0
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs; negative: the signal that ended it (as in subprocess)."""
+        """The exit code. None: it runs. Negative: the signal that ended it, as in subprocess."""
         return self._process.poll() if self._process is not None else 0
 
     def spawn(self) -> None:
@@ -130,14 +130,14 @@ class Child:
             )
 
     def start(self, timeout_s: float = READY_S_MAX) -> Self:
-        """Prepare, spawn and wait until it is ready; raises EmbeddedError with the log's end where it is not."""
+        """Prepare, spawn and wait until it is ready. EmbeddedError with the log's last lines else."""
         for step in self.preparation():
             step.run(timeout_s)
         self.spawn()
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
             if self.returncode is not None:
-                raise EmbeddedError(self.obituary())
+                raise EmbeddedError(self.death_report())
             if time.monotonic() > deadline:
                 self.kill()
                 raise EmbeddedError(f"{self.name} is not ready after {timeout_s:g} s{self.log_end()}")
@@ -145,21 +145,21 @@ class Child:
         return self
 
     def run(self, timeout_s: float = READY_S_MAX) -> None:
-        """Spawn it and wait for its end; raises EmbeddedError unless that is 0."""
+        """Spawn it and wait for its end. EmbeddedError unless it ends in time with exit code 0."""
         self.spawn()
         if self.wait(timeout_s) is None:
             self.kill()
             raise EmbeddedError(f"{self.name} has not ended after {timeout_s:g} s{self.log_end()}")
         if self.returncode != 0:
-            raise EmbeddedError(self.obituary())
+            raise EmbeddedError(self.death_report())
 
     def request_stop(self) -> None:
-        """Ask it to end, once; does not wait."""
+        """Send the stop signal once. Does not wait."""
         if self._process is not None:
             self._process.send_signal(self.stop_signal)
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for its end and reap it; None if it still runs by then."""
+        """Wait for its end and reap it. Returns the exit code, or None if it still runs after `timeout_s`."""
         if self._process is None:
             return 0
         try:
@@ -168,7 +168,7 @@ class Child:
             return None
 
     def stop(self, timeout_s: float = STOP_S_MAX) -> None:
-        """End it in good order, by SIGKILL if it has not ended within `timeout_s`."""
+        """Request its end, and kill it by SIGKILL if it still runs after `timeout_s`."""
         self.request_stop()
         if self.wait(timeout_s) is None:
             self.kill()
@@ -180,13 +180,13 @@ class Child:
             self.wait(KILL_S_MAX)
 
     def rotate_log(self, bytes_max: int = LOG_BYTES_MAX) -> None:
-        """Move a log beyond `bytes_max` to `<log>.1`, in place, for the child writes on to the same open file."""
+        """Copy a log larger than `bytes_max` to `<log>.1` and empty it: the child goes on writing to the open file."""
         if self.log.exists() and self.log.stat().st_size > bytes_max:
             shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
             os.truncate(self.log, 0)
 
     def log_end(self, lines_max: int = 12) -> str:
-        """The log's last lines as the rest of an error's text: `; <log> ends:` and the lines, or where it lies."""
+        """The end of an error's text: `; <log> ends:` and the log's last lines, or only the log's path."""
         try:
             with self.log.open("rb") as log:
                 log.seek(max(0, self.log.stat().st_size - 4096))
@@ -207,6 +207,6 @@ class Child:
         except ValueError:
             return f"was ended by signal {-code}"
 
-    def obituary(self) -> str:
-        """How it ended and what its log says last."""
+    def death_report(self) -> str:
+        """How it ended, and the last lines of its log."""
         return f"{self.name} {self.ending()}{self.log_end()}"

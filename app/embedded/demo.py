@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-#: Seconds that a call may take; a server that is being started again is asked anew.
+#: Seconds that a call may take. After them the call is made again: the server may be restarting.
 TIMEOUT_S = 2.0
-#: Seconds between two grants, by chance: three to eight a second, which an eye can follow.
+#: Seconds between two grants, at random: three to eight grants a second, so that people can follow them.
 PAUSE_S_MIN, PAUSE_S_MAX = 1 / 8, 1 / 3
-#: Seconds before the next try where the server is away: it is being started again.
+#: Seconds before the next try while the server is away, because it restarts.
 RETRY_S = 0.5
-#: Seconds that an end waits for a call under way; the thread ends with the process.
+#: Seconds that `stop` waits for a call under way. The thread ends with the process in any case.
 STOP_S_MAX = 0.5
 PLAYERS = (
     "badger",
@@ -59,7 +59,7 @@ PLAYERS = (
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """A namespace of the demonstration, and what is played in it."""
+    """A namespace of the demonstration, with the categories, sources and amounts of its grants."""
 
     namespace: str
     display_name: str
@@ -75,7 +75,8 @@ GAMES = (
 
 
 class Demo:
-    """Plays from `start` to `stop`; waits while the server is away, ends with a word to `say` if it is refused."""
+    """Sends grants from `start` to `stop`. Waits while the server is away. If the server refuses a call, it ends and
+    is_temporary the reason to `say`."""
 
     def __init__(self, url: str, api_key: str, *, say: Callable[[str], None]) -> None:
         parts = urlsplit(url)
@@ -86,11 +87,11 @@ class Demo:
         self._thread = threading.Thread(target=self._run, name="demo", daemon=True)
 
     def start(self) -> None:
-        """Begin to play."""
+        """Begin to send grants."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Play no more; waits half a second at most for a call under way."""
+        """Send no more grants. Waits at most half a second for a call under way."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(STOP_S_MAX)
@@ -103,23 +104,23 @@ class Demo:
                     self._say(f"the demonstration ended: {refusal}")
                     return
             except (OSError, http.client.HTTPException):
-                pass  # the server is away: it is being started again
+                pass  # The server is away: it restarts.
             finally:
                 connection.close()
             self._stopped.wait(RETRY_S)
 
     def _play(self, connection: http.client.HTTPConnection) -> str:
-        """Play until stopped or interrupted, which answers ""; else why the server refuses."""
+        """Send grants until stopped. Returns why the server refused a call; "" if stopped or to try later."""
         for game in GAMES:
             rules = {"display_name": game.display_name, "visibility": "public"}
             status, text = self._call(connection, "PUT", f"/v1/namespaces/{game.namespace}", rules)
             if status >= 300:
-                return "" if passes(status) else text
+                return "" if is_temporary(status) else text
         while not self._stopped.wait(random.uniform(PAUSE_S_MIN, PAUSE_S_MAX)):
             game = random.choice(GAMES)
             status, text = self._call(connection, "POST", f"/v1/namespaces/{game.namespace}/grants", grant(game))
             if status >= 300:
-                return "" if passes(status) else text
+                return "" if is_temporary(status) else text
         return ""
 
     def _call(
@@ -142,6 +143,6 @@ def grant(game: Game) -> dict[str, object]:
     }
 
 
-def passes(status: int) -> bool:
-    """Whether to come back later: the server is busy or away, or somebody deleted the namespace (made anew)."""
+def is_temporary(status: int) -> bool:
+    """Whether to try again later: the server is busy or away, or somebody deleted the namespace (it is made again)."""
     return status in (404, 408, 429) or status >= 500

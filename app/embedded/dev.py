@@ -23,23 +23,25 @@ from .verbs import PROGRAM, Persist, Serve, Verb
 
 #: Seconds that the migration may take before the start is given up.
 MIGRATE_S_MAX = 120.0
-#: Seconds after a first Ctrl-C from which on another one means to hurry: a terminal may send one twice.
+#: Seconds after the first Ctrl-C within which another one is ignored: a terminal may send one twice. Later ones mean
+#: to hurry.
 HURRY_AFTER_S = 0.5
 
 
 class UsageError(Exception):
-    """What the user gave cannot be used; its text names it."""
+    """An option's value cannot be used. The text names the option."""
 
 
 class StopSignals:
-    """Notes SIGTERM, Ctrl-C and a closed terminal while entered, instead of dying of them.
+    """While entered, SIGTERM, SIGINT and SIGHUP set `should_stop` instead of ending the process.
 
-    One more, half a second or later, is somebody losing patience; sooner it is the first one, passed on by a parent.
+    Another signal more than half a second later sets `should_hurry`. An earlier one counts as the first one, sent twice
+    (a parent may pass on what the terminal sent to all).
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self.hurry = False
+        self.should_stop = False
+        self.should_hurry = False
         self._first_s = 0.0
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
@@ -58,10 +60,10 @@ class StopSignals:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self.asked:
-            self.asked, self._first_s = True, now
+        if not self.should_stop:
+            self.should_stop, self._first_s = True, now
         elif now - self._first_s > HURRY_AFTER_S:
-            self.hurry = True
+            self.should_hurry = True
 
 
 def run_dev(
@@ -76,9 +78,9 @@ def run_dev(
 ) -> int:
     """Run all parts until SIGTERM or Ctrl-C; call it from the main thread.
 
-    `port` 0 takes a free one; `reset` deletes what an earlier run left in the folder, for good; `program` is what
-    `serve`, `persist` and `migrate` are verbs of. Answers the exit code:
-    0 stopped, 1 a part could not be kept running, 2 refused before anything was started.
+    `port` 0 takes a free port. `reset` deletes for good what earlier runs left in the folder. `program` is the command
+    line to which `serve`, `persist` and `migrate` are added. Returns the exit code: 0 if it was stopped, 1 if a part
+    could not be kept running, 2 if it was refused before any part was started.
     """
     try:
         if api_key is not None and not API_KEY.fullmatch(api_key):
@@ -97,14 +99,14 @@ def run_dev(
 
 
 class Dev:
-    """The parts of one run, and its course from the first child to the last."""
+    """The parts of one run: starts them, keeps them running, ends them."""
 
     def __init__(
         self, folder: DataFolder, signals: StopSignals, *, host: str, port: int, api_key: str, program: Sequence[str]
     ) -> None:
         self._folder, self._signals = folder, signals
         self._host, self._port, self._api_key = host, port, api_key
-        # Where the server listens on every address, loopback reaches it.
+        # A server that listens on every address is reached by loopback.
         near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
         self._valkey = ValkeyProcess(folder.path, free_port(), keep_fds=[folder.lock_fd])
@@ -112,12 +114,12 @@ class Dev:
         self._migrate = Verb("migrate", folder.path, self._settings, program)
         self._serve = Serve(folder.path, self._settings, program, address=(near, port))
         self._persist = Persist(folder.path, self._settings, program)
-        self._supervisor = Supervisor(stopping=lambda: signals.asked, say=_warn, adopt_orphans=True)
+        self._supervisor = Supervisor(stopping=lambda: signals.should_stop, say=_warn, adopt_orphans=True)
         self._pids: dict[str, int] = {}  # of the parts that were ready last
         self._demo = Demo(self._url, api_key, say=_warn)
 
     def run(self, *, demo: bool) -> int:
-        """Bring all up, keep it so until a stop is asked for, end all; answers the exit code."""
+        """Start all parts, keep them running until a stop is requested, end them. Returns the exit code."""
         try:
             self._bring_up()
             if demo:
@@ -135,7 +137,7 @@ class Dev:
                 [self._serve],
                 [self._persist],
                 [self._postgres, self._valkey],
-                hurry=lambda: self._signals.hurry,
+                hurry=lambda: self._signals.should_hurry,
             )
 
     def _bring_up(self) -> None:
@@ -145,7 +147,7 @@ class Dev:
         self._supervisor.run(self._migrate, MIGRATE_S_MAX)
         self._supervisor.bring_up(self._serve, self._persist)
         self._write_run((self._valkey, self._postgres, self._serve, self._persist))
-        _tell(sys.stdout, self._banner())
+        _print(sys.stdout, self._banner())
 
     def _settings(self) -> dict[str, str]:
         return {
@@ -181,7 +183,7 @@ class Dev:
 
 
 def _claim(host: str, port: int) -> int:
-    """See that the server will be able to listen there; answers the port, a free one for 0."""
+    """Check that the server can listen there. Returns the port, a free one for 0. UsageError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -194,11 +196,11 @@ def _claim(host: str, port: int) -> int:
 
 
 def _warn(line: str) -> None:
-    _tell(sys.stderr, f"leaderboard dev: {line}")
+    _print(sys.stderr, f"leaderboard dev: {line}")
 
 
-def _tell(stream: TextIO, text: str) -> None:
-    """Write a line; nobody reading it any more is no reason to stop."""
+def _print(stream: TextIO, text: str) -> None:
+    """Write a line. A closed stream is ignored: the run goes on without a reader."""
     try:
         stream.write(text + "\n")
         stream.flush()

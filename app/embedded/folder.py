@@ -12,22 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-#: How long to wait for what a killed predecessor left to die.
+#: Seconds to wait for the lock: children of a killed run may still be ending.
 LOCK_S_MAX = 3.0
-#: Seconds between two tries to lock the folder meanwhile.
+#: Seconds between two tries to lock the folder.
 _POLL_S = 0.05
 
 
-#: What a run leaves in its folder, but for the lock and the key. Nothing else is ever deleted.
+#: Files and folders that a run leaves in its data folder, without the lock and the key. `reset` deletes only these.
 REMAINS = ("postgres", "postgres.password", "redis", "logs", "run.json")
 
 
 class FolderError(Exception):
-    """The data folder cannot be used; its text is for the user."""
+    """The data folder cannot be used. The text is shown to the user."""
 
 
 class DataFolder:
-    """Holds the folder's lock while entered; children that inherit `lock_fd` hold it for as long as they live."""
+    """Holds the folder's lock while entered. Children that inherit `lock_fd` hold it until they end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -67,7 +67,7 @@ class DataFolder:
                 raise FolderError(f"cannot delete {path}: {error.strerror}") from None
 
     def api_key(self) -> str:
-        """The key kept in the folder; the first call makes it."""
+        """The API key stored in the folder. The first call makes it."""
         file = self.path / "api_key"
         try:
             return file.read_text().strip()
@@ -77,7 +77,7 @@ class DataFolder:
             return key
 
     def write_run(self, run: dict[str, object]) -> None:
-        """Put run.json in its place in one piece, readable by its owner alone, for it holds the key."""
+        """Write run.json atomically. Only its owner can read it, because it holds the key."""
         self._write(self.path / "run.json", json.dumps(run, indent=2) + "\n")
 
     def forget_run(self) -> None:
@@ -112,7 +112,7 @@ class DataFolder:
 
 
 def check_ours(path: Path) -> None:
-    """FolderError where a folder holds anything, and no lock of a `leaderboard dev`: it is another's."""
+    """FolderError if a folder is not empty and has no lock file of a `leaderboard dev`: it has another purpose."""
     if path.is_dir() and any(path.iterdir()) and not (path / "lock").is_file():
         raise FolderError(f"{path.absolute()} is not the data folder of a leaderboard dev: nothing was deleted")
 

@@ -1,8 +1,8 @@
-"""Become a command that dies with its parent, perhaps as another user: run by path, `python -I -S launch.py …`.
+"""Executes a command that ends when its parent ends, if wanted as another user. Run it as `python -I -S launch.py …`.
 
-argv: the parent's pid, the signal for its death, `uid:gid` or `-`, a capability to keep or 0, the command and its
-arguments. It replaces itself by exec, so the command keeps this process's pid. It stands alone, without the package:
-`preexec_fn` would do the same between fork and exec, where a process with threads may deadlock.
+argv: the parent's pid, the signal to send when the parent ends, `uid:gid` or `-`, a capability to keep or 0, the
+command and its arguments. It replaces itself by exec, so the command keeps this process's pid. It imports nothing of
+the package. `preexec_fn` would do the same between fork and exec, but there a process with threads may deadlock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def _checked(outcome: int, what: str) -> None:
 
 
 def become(libc: ctypes.CDLL, uid: int, gid: int, capability: int) -> None:
-    """Drop to another user for good; `capability` (a number of capabilities(7), 0: none) survives the coming exec."""
+    """Switch to another user for good. `capability` (a number of capabilities(7), 0: none) is kept over the next exec.
+    OSError if that is refused."""
     if capability:
         _checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
     os.setgroups([])
@@ -31,14 +32,14 @@ def become(libc: ctypes.CDLL, uid: int, gid: int, capability: int) -> None:
     if capability:
         header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
         mask = 1 << capability
-        # Two halves of (effective, permitted, inheritable): one bit of the first half is all that stays.
+        # Two halves of (effective, permitted, inheritable): only one bit of the first half stays.
         sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
         _checked(libc.capset(header, sets), "capset")
         _checked(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl(PR_CAP_AMBIENT)")
 
 
 def main(argv: list[str]) -> None:
-    """Drop, bind this process to its parent's life, and exec; exit 126 where that is refused."""
+    """Switch the user, tie this process to its parent, and exec the command. Exit code 126 if that is refused."""
     parent, death_signal, user, capability, *command = argv
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> None:
             uid, gid = user.split(":")
             become(libc, int(uid), int(gid), int(capability))
         if sys.platform == "linux":
-            # After the change of user, which would clear it.
+            # After the change of user, because that would clear it.
             _checked(libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
         if os.getppid() != int(parent):
             sys.exit(126)  # the parent died before the line above

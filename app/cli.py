@@ -49,7 +49,7 @@ class FindingError(Exception):
 
 
 def main() -> None:
-    """Runs the command; what is expected to go wrong is one line, not a trace."""
+    """Runs the command. An expected error is one line, not a traceback."""
     try:
         cli()
     except SettingsError as error:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _dev_hint() -> str:
-    """Where a `leaderboard dev` that runs here tells its stores' addresses."""
+    """The end of an error's text that names the run.json of a `leaderboard dev` that runs here; else empty."""
     run = read_settings().data_dir / "run.json"
     return f"; the stores of the leaderboard dev that runs here: see {run}" if run.exists() else ""
 
@@ -115,12 +115,12 @@ def serve(
 
 
 def _check_port(settings: Settings) -> None:
-    """SettingsError where nobody can listen there: uvicorn would tell it by a trace."""
+    """SettingsError if the address cannot be listened on: uvicorn would print a traceback."""
     try:
-        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)
-        with socket.socket(*found[0][:3]) as probe:
+        addresses = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)
+        with socket.socket(*addresses[0][:3]) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(found[0][4])
+            probe.bind(addresses[0][4])
     except OSError as error:
         where = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
         hint = "choose another by --host and --port (LEADERBOARD_HOST, LEADERBOARD_PORT)"
@@ -150,7 +150,7 @@ def verify(
 
 
 async def _verify(settings: Settings, quiet: bool) -> None:
-    # Here, where alone it is needed: it draws a bar, and takes a while to import.
+    # Imported here, because it takes a while and no other command draws a progress bar.
     from .verify.progress import progress
 
     partitions = await find_partitions(settings)
@@ -163,8 +163,8 @@ async def _verify(settings: Settings, quiet: bool) -> None:
         await postgres.close()
     lanes = [await StoreConnections.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
     try:
-        with progress(quiet=quiet) as told:
-            verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], told)
+        with progress(quiet=quiet) as bar:
+            verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], bar)
             await verifier.run(partitions, wrong)
     finally:
         await close_all(lanes)
@@ -187,12 +187,12 @@ async def _persist(settings: Settings) -> None:
         settings, lambda scripts: RedisConnection(settings.redis_url, scripts, greet), partitions, now_micros
     )
     tune_gc()
-    task, told = asyncio.ensure_future(worker.run()), asyncio.Event()
+    task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    hearing = asyncio.ensure_future(told.wait())
-    await asyncio.wait({task, hearing}, return_when=asyncio.FIRST_COMPLETED)
-    hearing.cancel()
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
+    stop = asyncio.ensure_future(stop_requested.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
     await cancel_and_wait(task)
     if not task.cancelled():
         task.result()
@@ -244,10 +244,12 @@ def create(
     scope: Annotated[list[str], typer.Option(help="read, write or admin, with a namespace pattern: write:f1-*")],
 ) -> None:
     """Makes a key and shows it once."""
-    for held in scope:
-        name, _, pattern = held.partition(":")
+    for granted in scope:
+        name, _, pattern = granted.partition(":")
         if name not in SCOPES or not pattern:
-            raise typer.BadParameter(f"{held!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>", param_hint="--scope")
+            raise typer.BadParameter(
+                f"{granted!r} is not <{'|'.join(SCOPES)}>:<namespace pattern>", param_hint="--scope"
+            )
         if not can_match(pattern):
             raise typer.BadParameter(f"no namespace can match {pattern!r}: {PATTERN_RULE}", param_hint="--scope")
     settings = read_settings()

@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /metrics: what orchestrators and dashboards ask."""
+"""/healthz, /readyz, /metrics: the routes for orchestrators and dashboards."""
 
 import asyncio
 
@@ -14,14 +14,14 @@ from .store.clock import StoreClock
 from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
 
-#: Seconds for which the answer waits for the ledger: a probe of an orchestrator gives up after a few.
+#: Seconds that an answer waits for the ledger. An orchestrator's probe gives up after a few.
 LAG_S_MAX = 2.0
-#: Lines of /readyz about work that fails: a screen; the log of the persister has all of it.
-FAULTS_TOLD_MAX = 20
+#: Lines of /readyz about failing work: one screen. The persister's log has all of it.
+FAULT_LINES_MAX = 20
 
 
 class Health:
-    """Ready means that writes are taken; a missing Postgres degrades, it does not stop."""
+    """Ready means that writes are taken. Without Postgres the server is degraded and stays ready."""
 
     def __init__(
         self, committer: Committer, batcher: ReadBatcher, postgres: Postgres, partitions: int, clock: StoreClock
@@ -31,17 +31,17 @@ class Health:
         self._batcher = batcher
         self._postgres = postgres
         self._partitions = partitions
-        self._look: asyncio.Task[tuple[list[str], list[str], int | None]] | None = None
+        self._check: asyncio.Task[tuple[list[str], list[str], int | None]] | None = None
 
     async def alive(self, request: Request) -> Response:
         """`GET /healthz`: the process is up."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """`GET /readyz`: 503 only where writes would be refused. Several who ask at once share one look."""
-        if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._looked())
-        refused, degraded, lag = await asyncio.shield(self._look)
+        """`GET /readyz`: 503 only if writes would be refused. Simultaneous requests share one check."""
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._check_stores())
+        refused, degraded, lag = await asyncio.shield(self._check)
         if (clock := self._clock.problem()) is not None and self._clock.refusal() is None:
             degraded = [*degraded, clock]
         if refused:
@@ -50,13 +50,13 @@ class Health:
             )
         return JSONResponse({"status": "ready", "degraded": degraded, "lag_seq": lag})
 
-    async def _looked(self) -> tuple[list[str], list[str], int | None]:
-        """Why grants would be refused, what else is missing, and how far behind the ledger is (None: unknown)."""
+    async def _check_stores(self) -> tuple[list[str], list[str], int | None]:
+        """Why grants would be refused, what else is missing, and the ledger's lag in entries (None: unknown)."""
         contacts = (self._committer.contact(p) for p in range(self._partitions))
-        ledger, *found = await asyncio.gather(
+        ledger, *problems = await asyncio.gather(
             asyncio.wait_for(self._ledger(), LAG_S_MAX), *contacts, return_exceptions=True
         )
-        refused = list(dict.fromkeys(problem.detail for problem in found if isinstance(problem, Problem)))
+        refused = list(dict.fromkeys(problem.detail for problem in problems if isinstance(problem, Problem)))
         if isinstance(ledger, tuple):
             return refused, *ledger
         if isinstance(ledger, Problem):
@@ -67,29 +67,29 @@ class Health:
         raise ledger
 
     async def _ledger(self) -> tuple[list[str], int]:
-        """What the persisters cannot do, and how far behind the ledger is."""
+        """The persisters' failing work, and the ledger's lag in entries."""
         return await self._faults(), await self._lag()
 
     async def _lag(self) -> int:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
-        held = range(self._partitions)
-        seqs = await asyncio.gather(*(self._batcher.call(("HGET", keys.meta(p), fields.SEQ)) for p in held))
-        return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(held, seqs, strict=True))
+        partitions = range(self._partitions)
+        seqs = await asyncio.gather(*(self._batcher.call(("HGET", keys.meta(p), fields.SEQ)) for p in partitions))
+        return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(partitions, seqs, strict=True))
 
     async def _faults(self) -> list[str]:
-        """What the persisters cannot do at present, as they told Postgres: each of it in a line."""
+        """The work that fails now, as the persisters recorded it in Postgres: one line each."""
         (letters,) = await self._postgres.fetch("count_dead_letters")
-        told = [_told(row) for row in await self._postgres.fetch("get_faults", FAULTS_TOLD_MAX)]
+        lines = [_fault_line(row) for row in await self._postgres.fetch("get_faults", FAULT_LINES_MAX)]
         if letters["count"]:
-            told.append(f"{letters['count']} entries could not be recorded: run leaderboard dead-letters list")
-        return told
+            lines.append(f"{letters['count']} entries could not be recorded: run leaderboard dead-letters list")
+        return lines
 
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _told(row: asyncpg.Record) -> str:
+def _fault_line(row: asyncpg.Record) -> str:
     if row["kind"] in ("ledger", "log"):
         return f"the {row['kind']} of partition {row['partition']} stops: {row['cause']}"
     where = "" if row["partition"] < 0 else f" of partition {row['partition']}"

@@ -1,4 +1,5 @@
-"""Settings from LEADERBOARD_* environment variables; a flag beats its variable, a bad one stops the start by name."""
+"""Settings from LEADERBOARD_* environment variables. A flag overrides its variable. A wrong one stops the start, and
+the error names it."""
 
 import os
 import re
@@ -15,11 +16,11 @@ API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the text names it."""
+    """A setting is wrong. The text names it."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a process is told. Times in seconds, sizes in bytes."""
+    """The settings of a process. Times in seconds, sizes in bytes."""
 
     redis_url: Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://.+", examples=["redis://127.0.0.1:6379/0"])] = (
         "redis://127.0.0.1:6379/0"
@@ -35,23 +36,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_dir: Path = Path(".data")
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    #: Seconds after which a new generation of grant ids begins; a partition keeps two or three of them.
+    #: Seconds after which a new generation of grant ids begins. A partition keeps two or three generations.
     seen_generation_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
-    #: Ids after which a new generation begins before its time: so much memory a generation takes.
+    #: Ids after which a new generation begins before its time. This bounds a generation's memory.
     seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     #: Entries that a partition's log may hold in Redis; beyond them grants answer `503 overloaded`.
     log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
-    #: `off`: no quota holds, and a key changes namespaces as often as it likes; so `leaderboard dev` starts.
+    #: `off`: quotas and the rate limit of changes to namespaces are off. `leaderboard dev` starts with `off`.
     quotas: Literal["on", "off"] = "on"
     #: Namespaces that a key may have made, deleted ones not counted; a key with `admin:*` has no such bound.
     key_namespaces_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000
-    #: Users of a namespace; beyond them a grant to a new one is refused. So many take tens of GB.
+    #: Users of a namespace; beyond them a grant to a new one is refused. The default takes tens of GB.
     namespace_users_max: Annotated[int, msgspec.Meta(ge=1)] = 100_000_000
-    #: Boards of a namespace that stand in Redis; beyond them a grant that would open one more is refused.
+    #: Boards of a namespace in Redis; beyond them a grant that would open one more is refused.
     namespace_boards_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
-    #: Share of `LEADERBOARD_LOG_ENTRIES_MAX` that one namespace may hold where its partition has others; 1: all of it.
+    #: Share of `LEADERBOARD_LOG_ENTRIES_MAX` that one namespace may fill if its partition has others; 1: all of it.
     namespace_log_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
-    #: Seconds for which a log keeps what the ledger holds already.
+    #: Seconds for which a log keeps entries that are in the ledger already.
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600
     #: Seconds between two runs of most chores of a persister: rotating, comparing, archiving. `LEADERBOARD_CHORES_S`.
     maintenance_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = msgspec.field(
@@ -68,14 +69,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     """The settings; SettingsError names the variable at fault."""
     environment = os.environ if environment is None else environment
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         name.removeprefix("LEADERBOARD_").lower(): value
         for name, value in environment.items()
         if name.startswith("LEADERBOARD_")
     }
-    given |= {name: value for name, value in flags.items() if value is not None}
+    values |= {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(_named(str(error))) from None
     if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
@@ -92,7 +93,7 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _named(message: str) -> str:
-    """What is wrong with which variable: the field `$.port` is LEADERBOARD_PORT."""
+    """An error's text with the name of the variable: the field `$.port` is LEADERBOARD_PORT."""
     field, detail = explain(message, Settings)
     known = field.removeprefix("$.") in Settings.__struct_encode_fields__
     name = f"LEADERBOARD_{field.removeprefix('$.').upper()}"

@@ -1,5 +1,5 @@
-"""Authentication and rights. Every right is checked here, by a namespace's name and before the namespace is looked up:
-a caller without the right does not learn whether it exists."""
+"""Authentication and rights. Every right is checked here, by a namespace's name, before the namespace is looked up. So
+a caller without the right does not learn whether the namespace exists."""
 
 from typing import Any, Never
 
@@ -20,7 +20,7 @@ _NO_STATE: dict[str, Any] = {}
 
 
 def known_principal(scope: Scope, keyring: Keyring) -> Principal | None:
-    """The principal of a request, as `principal_of` gives it; None where the key has to be looked up."""
+    """The principal of a request, as `principal_of` returns it; None if the key must be looked up first."""
     value = header(scope, b"authorization")
     if not value:
         CALLER.set(stranger(address_of(scope)))
@@ -34,7 +34,7 @@ def known_principal(scope: Scope, keyring: Keyring) -> Principal | None:
 async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
     """The principal that a request's Authorization header names; ANONYMOUS without one. Unauthorized, StoreUnavailable.
 
-    From here on the task works for the request's key, or for its address while no key is accepted.
+    Sets CALLER: from here on the task works for the request's key, or for its address while no key is accepted.
     """
     known = known_principal(scope, keyring)
     if known is not None:
@@ -60,25 +60,25 @@ def require_any_scope(principal: Principal, *scopes: str) -> None:
 
 
 def may_read(principal: Principal, namespace: Namespace) -> bool:
-    """Whether a principal may read the boards of a namespace. Anybody reads a public one; a private one needs the scope
-    `read`, one in the shadow `admin`."""
+    """Whether a principal may read the boards of a namespace. Everybody may read a public one. A private one needs the
+    scope `read`, one in shadow mode the scope `admin`."""
     if namespace.rules.mode == "shadow":
         return principal.may("admin", namespace.name)
     return namespace.is_public or principal.may("read", namespace.name)
 
 
 def check_reader(principal: Principal, namespace: Namespace) -> None:
-    """Unauthorized or Forbidden unless a principal may read a namespace; with the same words as for one that does not
-    exist."""
+    """Unauthorized or Forbidden unless a principal may read a namespace. The text is the same as for a namespace that
+    does not exist."""
     if not may_read(principal, namespace):
-        # Only a key that reads by that name may learn that the namespace is in the shadow.
+        # Only a key that may read this name may learn that the namespace is in shadow mode.
         shadow = namespace.rules.mode == "shadow" and principal.may("read", namespace.name)
         _refuse(principal, "admin" if shadow else "read", namespace.name)
 
 
 async def readable_namespace(principal: Principal, namespace_cache: NamespaceCache, name: str) -> Namespace:
     """A namespace by name, for a principal who reads its boards. Unauthorized, Forbidden; NamespaceNotFound only for a
-    key that reads by that name; StoreUnavailable."""
+    key that may read this name; StoreUnavailable."""
     try:
         namespace = await namespace_cache.namespace(name)
     except NamespaceNotFound:
@@ -97,7 +97,7 @@ def _accepted(scope: Scope, principal: Principal) -> Principal:
 
 
 def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
-    """The words depend on the request and the key only, never on what exists."""
+    """Raises Unauthorized or Forbidden. The text depends only on the request and the key, not on what exists."""
     if principal is ANONYMOUS:
         raise Unauthorized("a key is needed here")
     raise Forbidden(f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it")

@@ -14,13 +14,13 @@ from ..store.changes import EVERYTHING, Changed
 from ..store.namespace_cache import KeyRecord, NamespaceCache
 
 SCOPES = ("read", "write", "admin")
-#: How patterns are written: of what names are made of.
+#: How a pattern of names is written, for errors.
 PATTERN_RULE = (
     "a name is 1 to 64 of A-Z a-z 0-9 . _ -; in a pattern * stands for any of them, ? for one, [abc] for one of these"
 )
-# `*`, or what stands for one character of a name.
+# `*`, or a part that matches one character of a name.
 _PATTERN_PART = re.compile(r"\*|\?|\[!?[A-Za-z0-9._-]+\]|[A-Za-z0-9._-]", re.ASCII)
-#: Keys that a process remembers as checked; beyond them it forgets all and checks each again at its next request.
+#: Checked keys that a process caches. Beyond them it drops all and checks each again at its next request.
 _CACHED_MAX = 10_000
 
 
@@ -48,9 +48,9 @@ ANONYMOUS = Principal("", ())
 
 
 class Keyring:
-    """The principals of tokens. Keys are random and long, so one SHA-256 is hash enough.
+    """The principals of tokens. Keys are long and random, so one SHA-256 is a sufficient hash.
 
-    changes: rises whenever a principal may have become another one.
+    changes: rises whenever a principal may have changed.
     """
 
     def __init__(self, namespace_cache: NamespaceCache, bootstrap: str | None) -> None:
@@ -78,7 +78,7 @@ class Keyring:
         return any(self._principals.get(token) is principal for token in self._tokens.get(principal.id, ()))
 
     def cached(self, token: str) -> Principal | None:
-        """The principal of a token that was checked before; no wait."""
+        """The principal of a token that was checked before, else None. Does not wait."""
         return self._principals.get(token)
 
     async def principal(self, token: str) -> Principal:
@@ -106,12 +106,12 @@ class Keyring:
 
 
 def hash_key(token: str) -> str:
-    """The hash of a key, which is what is stored."""
+    """The hash of a key. Only the hash is stored."""
     return sha256(token.encode()).hexdigest()
 
 
 def can_match(pattern: str) -> bool:
-    """Whether some namespace's name may match a pattern."""
+    """Whether a pattern is well-formed and can match some namespace's name."""
     parts = _PATTERN_PART.findall(pattern)
     shortest = "".join("x" for part in parts if part != "*")
     return "".join(parts) == pattern and (not shortest or NAMESPACE_NAME.fullmatch(shortest) is not None)

@@ -7,12 +7,12 @@ from time import monotonic
 
 from ..model.errors import RateLimited
 
-#: Keys whose buckets are remembered; the one that is dropped was used least recently and is full again.
+#: Keys whose buckets are cached. The one used least recently is dropped; its bucket is full again.
 KEYS_MAX = 10_000
 
 
 class RateLimit:
-    """At most `burst` at once, and `a_second` on average, for each key."""
+    """For each key at most `burst` at once, and `a_second` on average."""
 
     def __init__(self, a_second: float, burst: int, what: str, clock: Callable[[], float] = monotonic) -> None:
         self._a_second = a_second

@@ -1,1 +1,1 @@
-"""Redis and Postgres as they are spoken to: connections, pools, scripts, and fair turns of those who wait."""
+"""How Redis and Postgres are spoken to: connections, pools, scripts, and fair turns for waiting clients."""

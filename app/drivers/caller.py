@@ -1,17 +1,17 @@
-"""Who the work of a task is done for: the name under which it waits for a store and takes its share."""
+"""The client for whom a task works: it waits for a store, and uses a share of it, under this name."""
 
 from contextvars import ContextVar
 
-#: The process itself: the hub, the loops, health. It is nobody's share.
+#: The process itself: the hub, the loops, health. It has no share.
 OWN = ""
 _STRANGER = "~"
 
-#: Set once a request, where its key is judged; tasks that a request starts inherit it.
+#: Set once a request, where its key is checked. Tasks that the request starts inherit it.
 CALLER: ContextVar[str] = ContextVar("caller", default=OWN)
 
 
 def stranger(address: str) -> str:
-    """The name of a client without an accepted key, by its address. Key ids never begin so."""
+    """The name of a client without an accepted key, made of its address. No key id begins with the same character."""
     return _STRANGER + address
 
 

@@ -1,4 +1,4 @@
-"""How long a connection may be silent before it counts as dead: a peer whose machine is gone says nothing."""
+"""How long a connection may be silent before it counts as dead: a peer whose machine failed does not close it."""
 
 import socket
 
@@ -13,20 +13,20 @@ UNACKNOWLEDGED_MS_MAX = 25_000
 
 
 def keepalive_options() -> dict[int, int]:
-    """TCP options, as far as this platform has them."""
-    wanted = {
+    """The TCP options that this platform has."""
+    options = {
         "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
         "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_S,
         "TCP_KEEPCNT": KEEPALIVE_PROBES_MAX,
         "TCP_USER_TIMEOUT": UNACKNOWLEDGED_MS_MAX,
     }
-    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+    return {getattr(socket, name): value for name, value in options.items() if hasattr(socket, name)}
 
 
-def keep_alive(held: socket.socket | None) -> None:
-    """Sets these options on a TCP socket; on any other nothing."""
-    if held is None or held.family not in (socket.AF_INET, socket.AF_INET6):
+def keep_alive(connection: socket.socket | None) -> None:
+    """Sets these options on a TCP socket. Does nothing with any other."""
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in keepalive_options().items():
-        held.setsockopt(socket.IPPROTO_TCP, option, value)
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)

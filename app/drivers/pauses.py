@@ -5,13 +5,13 @@ from time import monotonic
 
 #: Seconds of the first pause: a row stands in the ledger some 50 ms after its grant.
 FIRST_PAUSE_S = 0.02
-#: By what each pause is longer than the one before, because each look is a query: where the ledger lags, every request
-#: that waits would ask it. A request waits at most half as long again as it had to.
+#: Factor by which each pause is longer than the one before. Each look is a query, and while the ledger lags every
+#: waiting request makes them. A request waits at most half as long again as it had to.
 GROWTH = 1.5
 
 
 class Pauses:
-    """The pauses of one wait: O(log wait) looks in all, ten within a second and twelve within two."""
+    """The pauses of one wait. It makes O(log wait) looks: ten within a second, twelve within two."""
 
     def __init__(self, wait_s: float) -> None:
         """wait_s: seconds after which the wait is over."""
@@ -20,10 +20,10 @@ class Pauses:
 
     @property
     def are_over(self) -> bool:
-        """Whether the wait is over: the look that was just made was the last."""
+        """Whether the wait is over. Then the look before was the last."""
         return monotonic() >= self._until
 
     async def next(self) -> None:
-        """Pauses until the next look is due, at most until the wait is over."""
+        """Sleeps until the next look is due, at most until the wait is over."""
         await asyncio.sleep(max(0.0, min(self._pause_s, self._until - monotonic())))
         self._pause_s *= GROWTH

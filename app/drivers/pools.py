@@ -1,4 +1,4 @@
-"""Connections to Postgres, shared out: a pool for each way in, and in each pool a share for each client."""
+"""Connections to Postgres: a pool for each kind of caller, and in each pool a share for each client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -15,21 +15,22 @@ from .caller import OWN, is_stranger
 
 
 class PoolName(StrEnum):
-    """A way in. None takes another's connections."""
+    """A pool by kind of caller. No pool uses the connections of another."""
 
     ANONYMOUS = "anonymous"  # reads without a key
     READS = "reads"  # reads by key
-    WRITES = "writes"  # corrections, look-ups of grants, administration, and what the server asks for itself
+    WRITES = "writes"  # corrections, look-ups of grants, administration, and the server's own queries
 
 
-#: Connections of a lane, of one process: with several workers they multiply, and Postgres has 100 by default.
+#: Connections of a pool, in each process. Several workers have several times as many, and Postgres takes 100 by
+#: default.
 CONNECTIONS_MAX = {PoolName.ANONYMOUS: 2, PoolName.READS: 4, PoolName.WRITES: 4}
-#: Questions of one client that may wait for its share of a lane; a page of the console asks ten at once.
+#: Queries of one client that may wait for its share of a pool. A page of the console makes ten at once.
 WAITING_MAX = 32
 
 
 def pool_of(caller: str) -> PoolName:
-    """By which way a caller reads."""
+    """The pool that a caller's reads use."""
     if caller == OWN:
         return PoolName.WRITES
     return PoolName.ANONYMOUS if is_stranger(caller) else PoolName.READS
@@ -39,7 +40,7 @@ Init = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 class _ClientShare:
-    """What a client has of a pool: connections that it may hold at once, and who waits for them."""
+    """A client's share of a pool. free: connections that it may still use; asking: its queries, with waiting ones."""
 
     def __init__(self, most: int) -> None:
         self.free = asyncio.Semaphore(most)
@@ -47,7 +48,7 @@ class _ClientShare:
 
 
 class Pool:
-    """The connections of one lane. One client may hold all but one of them."""
+    """The connections of one pool. One client may use all but one of them."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self, client: str) -> AsyncIterator[PoolConnectionProxy]:
-        """A connection for a client, within the deadline. Overloaded past its share; TimeoutError, asyncpg's errors."""
+        """A connection for a client within the deadline. Overloaded beyond its share; TimeoutError, asyncpg errors."""
         until = monotonic() + self._timeout_s
         if client == OWN:
             async with (await self._ready()).acquire(timeout=self._timeout_s) as connection:

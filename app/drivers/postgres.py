@@ -1,4 +1,4 @@
-"""Postgres: named queries, small pools to ask them, migrations."""
+"""Postgres: named queries, small pools of connections, migrations."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -22,39 +22,38 @@ from .store_contact import contact
 _HERE = Path(__file__).parent.parent / "store"
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
-# InternalClientError: what asyncpg says when the connection breaks while it hands it back to its pool.
+# InternalClientError: asyncpg raises it when the connection breaks while it is returned to its pool.
 POSTGRES_ERRORS = (
     *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
     *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
-    # A lock that did not come in time, a transaction that Postgres ended: asked again, it goes well.
+    # A lock that was not free in time, a transaction that Postgres ended: a retry succeeds.
     *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.TransactionRollbackError),
 )
 
-# Everything is read by its indexes; a plan made while a table was small, or by figures of then, must not say otherwise.
-# So each call is planned anew (0.1 to 1 ms): a plan that a connection made while the tables were empty takes any index,
-# and is kept until Postgres analyses them.
+# Every query is to use its index. A plan that was made while the tables were empty may use any index, and a connection
+# keeps it until Postgres analyses them. So each call is planned anew (0.1 to 1 ms), without sequential scans.
 PLANNER_SETTINGS = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}
 
-#: Seconds to connect: a host that does not answer by then is away.
+#: Seconds to connect. A host that does not answer by then is away.
 CONNECT_S_MAX = 5.0
-#: Seconds by which Postgres outwaits its client, which gives up first and knows why.
+#: Seconds that Postgres waits longer than its client, so that the client gives up first and knows why.
 GRACE_S = 2.0
-#: Seconds that a statement waits for a lock: what holds one longer (an open transaction, a migration) stops what needs
-#: it, and nothing that comes behind it on the same connection.
+#: Seconds that a statement waits for a lock. If a transaction or a migration holds it longer, this statement fails, and
+#: those behind it on the same connection go on.
 LOCK_S_MAX = 2.0
-#: Seconds that a migration waits for a lock: who comes behind it on the same table waits, too.
+#: Seconds that a migration waits for a lock. Later statements on the same table wait behind it.
 MIGRATION_LOCK_S_MAX = 10.0
 #: Seconds that one statement of a migration may take: an index over a ledger of very many rows.
 MIGRATION_S_MAX = 6 * 3600.0
-#: Seconds that a transaction may stand idle: Postgres then ends one whose client is frozen, and frees its locks.
+#: Seconds that a transaction may be idle. Then its client is frozen, and Postgres ends it and frees its locks.
 IDLE_TRANSACTION_S_MAX = 30.0
 
 
 def session(
     statement_s: float, plans: Mapping[str, str] = PLANNER_SETTINGS, idle_s: float = IDLE_TRANSACTION_S_MAX
 ) -> dict[str, str]:
-    """The settings of a session whose statements may take `statement_s` seconds: the second line behind the client's
-    own deadlines, for a client that is frozen or gone keeps none."""
+    """The settings of a session whose statements may take `statement_s` seconds. They hold when the client is frozen or
+    gone and keeps no deadline of its own."""
     bounds = {
         "statement_timeout": statement_s + GRACE_S,
         "lock_timeout": min(statement_s, LOCK_S_MAX),
@@ -89,7 +88,7 @@ async def connect(
 
 
 async def watch(connection: Any) -> None:
-    """Has the kernel notice a server whose machine is gone."""
+    """Makes the kernel notice when the server's machine fails."""
     keep_alive(connection._transport.get_extra_info("socket"))
 
 
@@ -121,17 +120,17 @@ def read_queries(folder: Path) -> dict[str, str]:
             raise ValueError(f"{including[-1]} includes {name}, which is unknown")
         if name in including:
             raise ValueError(f"{name} includes itself")
-        return _INCLUDE.sub(lambda found: complete(found[1], (*including, name)), texts[name])
+        return _INCLUDE.sub(lambda match: complete(match[1], (*including, name)), texts[name])
 
     return {name: complete(name) for name in texts}
 
 
 class FormatRefused(Exception):
-    """The tables in Postgres are of another format than this release reads; its text names what was found."""
+    """The tables in Postgres have another format than this release reads. The text names the unknown migration."""
 
 
 def check_format(applied: Collection[str]) -> None:
-    """FormatRefused where a migration was applied that this release does not have. applied: their names."""
+    """FormatRefused if a migration was applied that this release does not have. applied: the names of those applied."""
     foreign = sorted(set(applied) - {file.stem for file in (_HERE / "migrations").glob("*.sql")})
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -145,23 +144,23 @@ Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 
 class Postgres:
-    """Pools that connect when they are needed: the server also starts and serves boards while Postgres is away.
+    """Pools that connect when they are needed, so that the server also starts and serves boards while Postgres is away.
 
-    Who asks chooses the pool: reads without a key, reads by key, and all else have connections of their own.
+    The caller decides the pool: reads without a key, reads by key, and everything else have their own connections.
     """
 
     def __init__(self, url: str, timeout_s: float = 3) -> None:
         self._timeout_s = timeout_s
         self.contact = contact("Postgres", url)
         settings = session(timeout_s)
-        self._pools = {lane: Pool(url, size, timeout_s, settings, watch) for lane, size in CONNECTIONS_MAX.items()}
-        self._lane: PoolName | None = None
+        self._pools = {name: Pool(url, size, timeout_s, settings, watch) for name, size in CONNECTIONS_MAX.items()}
+        self._pool_name: PoolName | None = None
 
     @property
     def writes(self) -> "Postgres":
-        """The same stores for what is asked on a write's way, whoever asks."""
+        """The same database, where every caller uses the pool of writes."""
         other = copy(self)
-        other._lane = PoolName.WRITES
+        other._pool_name = PoolName.WRITES
         return other
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
@@ -176,22 +175,22 @@ class Postgres:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Fetch]:
-        """Asks named queries in one transaction; each sees what was committed before. StoreUnavailable, Overloaded."""
+        """Runs named queries in one transaction; each sees what was committed before. StoreUnavailable, Overloaded."""
         async with self._connection() as connection, connection.transaction():
-            yield self._asks(connection)
+            yield self._fetch_on(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Fetch]:
-        """Asks named queries that all see one state of the database. StoreUnavailable, Overloaded."""
-        async with self._connection() as held, held.transaction(isolation="repeatable_read", readonly=True):
-            yield self._asks(held)
+        """Runs named queries that all see one state of the database. StoreUnavailable, Overloaded."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield self._fetch_on(connection)
 
     async def close(self) -> None:
         """Ends the pools' connections."""
         for pool in self._pools.values():
             pool.terminate()
 
-    def _asks(self, connection: PoolConnectionProxy) -> Fetch:
+    def _fetch_on(self, connection: PoolConnectionProxy) -> Fetch:
         async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
             return list(await connection.fetch(queries()[query], *args, timeout=self._timeout_s))
 
@@ -201,7 +200,7 @@ class Postgres:
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
         caller, asked_s = CALLER.get(), monotonic()
         try:
-            async with self._pools[self._lane or pool_of(caller)].connection(caller) as connection:
+            async with self._pools[self._pool_name or pool_of(caller)].connection(caller) as connection:
                 yield connection
         except POSTGRES_ERRORS as error:
             if is_silence(error):
@@ -214,14 +213,14 @@ class Postgres:
 
 
 def is_silence(error: BaseException) -> bool:
-    """Whether it is no answer at all, rather than one that a statement has to wait or to be asked again."""
+    """Whether an error means that Postgres did not answer, rather than that a statement must wait or be retried."""
     return isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError))
 
 
 def migrate(url: str) -> list[str]:
-    """Applies the migrations that are missing, under a lock; their names. StoreUnavailable; FormatRefused; psycopg's
+    """Applies the missing migrations under a lock and returns their names. StoreUnavailable, FormatRefused; psycopg's
     errors once it is connected."""
-    # Here, where alone they are needed: a tenth of a second of every other command's start.
+    # Imported here, because it takes a tenth of a second and no other command needs it.
     import psycopg
     import yoyo
 
@@ -239,8 +238,8 @@ def migrate(url: str) -> list[str]:
     try:
         with backend.lock():
             missing = backend.to_apply(yoyo.read_migrations(str(_HERE / "migrations")))
-            # to_apply has made the table of what was applied, if there was none.
-            check_format([found[0] for found in backend.execute(queries()["get_migrations"]).fetchall()])
+            # to_apply has made the table of applied migrations, if there was none.
+            check_format([row[0] for row in backend.execute(queries()["get_migrations"]).fetchall()])
             backend.apply_migrations(missing)
             return [migration.id for migration in missing]
     finally:

@@ -1,4 +1,4 @@
-"""A connection to Redis on which calls travel as pipelines: one write, one wait, the replies in order."""
+"""A connection to Redis that sends calls as pipelines: one write, one wait, the replies in order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,20 +24,21 @@ OnConnect = Callable[["RedisConnection"], Awaitable[None]]
 _KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
 
 
-#: Seconds for one pipeline of calls, and for a connection with its greeting, where a caller names no other time: each
+#: Seconds for one pipeline of calls, and for a new connection with its checks, unless a caller names another time. Each
 #: call takes some ms, and a restart of Redis less than this.
 CALLS_S_MAX = 5.0
 
 
 class RedisRefused(Exception):
-    """Redis is there but not as it must be; the text says what is wrong, by name."""
+    """Redis answers but is not as it must be. The text says what is wrong."""
 
 
 class RedisConnection:
     """One connection, used by one caller at a time.
 
-    It never sends anything twice by itself: a lost connection raises ConnectionError or TimeoutError, and the caller
-    knows whether its calls may go again. `greet` runs on each new connection and raises RedisRefused to turn it down.
+    It never sends a call twice by itself: a lost connection raises ConnectionError or TimeoutError, and the caller
+    decides whether its calls may be sent again. `greet` runs on each new connection; it raises RedisRefused to refuse
+    it.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class RedisConnection:
 
     @property
     def connected(self) -> bool:
-        """Whether a greeted connection is held."""
+        """Whether there is a connection, and `greet` has accepted it."""
         return self._connection is not None
 
     async def connect(self) -> None:
@@ -88,7 +89,7 @@ class RedisConnection:
             raise
 
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
-        """The replies, in order; an error reply is an exception in its place. Connects where there is no connection."""
+        """The replies, in order; an error reply is an exception in its place. Connects if there is no connection."""
         await self.connect()
         connection, asked_s = self._connection, monotonic()
         assert connection is not None
@@ -101,7 +102,7 @@ class RedisConnection:
                 for i, reply in zip(lost, again, strict=True):
                     replies[i] = reply
         except BaseException as error:
-            # A reply may still be on its way: this connection can never be trusted again.
+            # A reply may still be on its way, and a later call would take it for its own: drop the connection.
             self._connection = None
             await _drop(connection)
             if isinstance(error, (RedisError, OSError)):
@@ -141,7 +142,7 @@ class RedisConnection:
 
 
 def _plain(error: RedisError) -> ConnectionError | TimeoutError:
-    """The same in Python's own words: whether Redis is gone or hangs makes a difference to its callers."""
+    """The same error as Python's own type, because callers distinguish a Redis that is gone from one that hangs."""
     return TimeoutError(str(error)) if isinstance(error, RedisTimeout) else ConnectionError(str(error))
 
 
@@ -170,7 +171,7 @@ async def ask_all(connection: RedisConnection, calls: Sequence[Call], what: str 
 
 
 async def transact(connection: RedisConnection, calls: Sequence[Call]) -> list[Any]:
-    """The replies to calls of one partition that no other call comes between. RedisRefused for an error reply."""
+    """The replies to calls of one partition, with no other call between them. RedisRefused for an error reply."""
     (replies,) = _checked((await connection.run([("MULTI",), *calls, ("EXEC",)]))[-1:])
     return _checked(replies)
 
@@ -186,5 +187,5 @@ REDIS_ERRORS = (ConnectionError, TimeoutError, OSError, RedisError, RedisRefused
 
 
 def unavailable(error: Exception, contact: StoreContact) -> StoreUnavailable:
-    """The problem for a Redis that does not answer; a refusal is told by name."""
+    """The problem for an error of Redis: the refusal's own text, or else that Redis does not answer."""
     return StoreUnavailable(str(error) if isinstance(error, RedisRefused) else contact.silence)

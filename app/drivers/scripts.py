@@ -26,7 +26,7 @@ class Script:
 
 
 def folder() -> Path:
-    """Where the scripts lie: inside the installed package, else beside it in the source tree."""
+    """The folder of the scripts: inside the installed package, else beside it in the source tree."""
     inside = _PACKAGE / "lua"
     return inside if inside.is_dir() else _PACKAGE.parent / "lua"
 
@@ -60,14 +60,14 @@ def _read(name: str, root: Path, path: tuple[str, ...], modules: dict[str, str])
         lines = (root / f"{name}.lua").read_text().splitlines()
     except FileNotFoundError:
         raise ValueError(f"missing script {name}.lua, needed by {path[-1] if path else 'the server'}") from None
-    kept = []
+    own_lines = []
     for line in lines:
         include = _INCLUDE.fullmatch(line)
         if include is None:
-            kept.append(line)
+            own_lines.append(line)
         elif include[1] not in modules:
             modules[include[1]] = _read(include[1], root, (*path, name), modules)
-    return "\n".join(kept)
+    return "\n".join(own_lines)
 
 
 def _block(name: str, text: str) -> str:

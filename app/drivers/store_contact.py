@@ -1,4 +1,4 @@
-"""Whether a store answers: where it is looked for, and one line in the log when it goes away and when it is back."""
+"""Whether a store answers: its address, and one line in the log when it goes away and one when it is back."""
 
 from functools import cache
 from time import monotonic
@@ -12,9 +12,9 @@ _SETTINGS = {"Redis": "LEADERBOARD_REDIS_URL", "Postgres": "LEADERBOARD_POSTGRES
 
 
 class StoreContact:
-    """What a process knows of one store. Every connection to it notes here what came of its calls."""
+    """What a process knows of one store. Every connection to it notes here whether its calls were answered."""
 
-    #: Whether outages are told in the log: by what runs on through them, not by a command that ends with them.
+    #: Whether outages are logged: processes that outlast them do, commands that end with them do not.
     is_logged = False
 
     def __init__(self, store: str, url: str) -> None:
@@ -26,21 +26,22 @@ class StoreContact:
 
     @property
     def silence(self) -> str:
-        """That it does not answer: where it is looked for, and which setting says so."""
+        """The text that it does not answer, with its address and the setting that names the address."""
         return f"{self._store} does not answer at {self._address} ({self._setting})"
 
     def note_answer(self) -> None:
-        """It answered. O(1): each call ends here."""
+        """The store answered. O(1): every call ends here."""
         self._answered_s = now = monotonic()
         if self._away_since_s is not None:
             after_s, self._away_since_s = round(now - self._away_since_s, 1), None
             self._log("info", "is back", address=self._address, away_s=after_s)
 
     def note_silence(self, error: BaseException, asked_s: float, lost_after_s: float | None = None) -> None:
-        """A call that began at `asked_s` was not answered. One that others overtook says nothing about the store.
+        """A call that began at `asked_s` (monotonic) was not answered. It does not count if the store answered another
+        call since then.
 
-        lost_after_s: when a connection that broke last answered. It may have broken long before the call: if another
-        connection answered since then, the store was away and is back, and a new connection tells what is so now.
+        lost_after_s: when the broken connection last got an answer. It may have broken long before the call: if another
+        connection got an answer since then, the store was away and is back, and a new connection shows its state now.
         """
         if self._away_since_s is None and self._answered_s <= (asked_s if lost_after_s is None else lost_after_s):
             self._away_since_s = asked_s
@@ -53,7 +54,7 @@ class StoreContact:
 
 
 def log_outages() -> None:
-    """Has this process tell in its log when a store goes away and when it is back."""
+    """Makes this process log when a store goes away and when it is back."""
     StoreContact.is_logged = True
 
 
@@ -64,7 +65,7 @@ def contact(store: str, url: str) -> StoreContact:
 
 
 def address_of(url: str) -> str:
-    """Host and port, or the path of a socket; never a name or a password."""
+    """Host and port, or the path of a socket; without name and password."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path

@@ -18,11 +18,11 @@ MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
 _LINES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
-#: Bytes of a body that is one object, where nothing else is said: rules, a profile, a correction.
+#: Bytes of a body that is one object, unless a route has its own limit: rules, a profile, a correction.
 BODY_BYTES_MAX = 64 * 1024
-#: Where a request's headers stand by name, once one of them was asked for.
+#: The key in a scope under which the headers are cached by name, from the first look-up on.
 _FIELDS = "leaderboard.headers"
-#: UTF-8's mark of byte order, which some tools write at the beginning of a file; it is skipped.
+#: UTF-8's byte order mark, which some tools write at the beginning of a file. It is skipped.
 _MARK = b"\xef\xbb\xbf"
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ _MALFORMED = re.compile(r"(JSON|MessagePack)(?: data)? is malformed: (.*)", re.D
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """A request header's value, or the empty string; of several the first."""
+    """A request header's value: the first if there are several, the empty string if there is none."""
     fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
     if fields is None:
         fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
@@ -47,9 +47,9 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def media_type(scope: Scope, *, takes_lines: bool = False) -> str:
-    """The body's media type; JSON where none is named. takes_lines: whether one grant a line is taken, too.
+    """The body's media type; JSON if the request names none. takes_lines: whether NDJSON (one grant a line) is taken.
 
-    UnsupportedMediaType, of a Content-Encoding, too.
+    UnsupportedMediaType, also for a Content-Encoding.
     """
     named = header(scope, b"content-type")
     if named != JSON:
@@ -69,12 +69,12 @@ def media_type(scope: Scope, *, takes_lines: bool = False) -> str:
 
 
 def unmarked(body: bytes, media: str) -> bytes:
-    """A text's body without its mark of byte order."""
+    """A text body without its byte order mark."""
     return body if media == MSGPACK else body.removeprefix(_MARK)
 
 
 def wants_msgpack(scope: Scope) -> bool:
-    """Whether the client asked for MessagePack."""
+    """Whether the client accepts MessagePack."""
     return MSGPACK in header(scope, b"accept")
 
 
@@ -101,10 +101,10 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
 
 
 async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
-    """The whole body. TooLarge beyond `bytes_max`, as soon as it is known; the connection reads the rest away.
+    """The whole body. TooLarge as soon as it is known to exceed `bytes_max`; the connection then discards the rest.
 
-    A body that comes in several pieces counts for the key that was accepted, or without one for the client's address,
-    until the request is answered. RateLimited, Overloaded: too much is held already.
+    A body that comes in several pieces counts until its request is answered: for the accepted key, or for the client's
+    address if there is none. RateLimited, Overloaded: too many bytes of bodies are in memory already.
     """
     announced = header(scope, b"content-length")
     if announced.isdigit() and int(announced) > bytes_max:
@@ -133,7 +133,7 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
 
 
 def check_bodiless(scope: Scope) -> None:
-    """Invalid for a body of a request that has none: who put a reason there counts on it."""
+    """Invalid if a request that takes no body has one: a client that puts a reason there expects it to be read."""
     if header(scope, b"content-length") not in ("", "0") or header(scope, b"transfer-encoding"):
         raise Invalid("takes no body; what it takes stands in the query, such as ?reason=", field="$")
 
@@ -156,7 +156,7 @@ async def decode_body(
 
 
 def decode(decoder: Any, data: Any) -> Any:
-    """What a msgspec decoder makes of `data`; its errors as problems that name the field."""
+    """`data` as a msgspec decoder reads it. BadRequest, Invalid: the decoder's errors, with the name of the field."""
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -183,12 +183,12 @@ def _unreadable(data: Any, error: Exception) -> str:
 
 
 def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """An integer query parameter. Invalid, naming it."""
+    """An integer query parameter. Invalid names it."""
     return int_of(request.query_params, name, default, low, high)
 
 
 def int_of(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """An integer among the parameters of a query. Invalid, naming it."""
+    """An integer among the parameters of a query. Invalid names it."""
     text = params.get(name)
     if text is None:
         return default
@@ -198,7 +198,7 @@ def int_of(params: Mapping[str, str], name: str, default: int, low: int, high: i
 
 
 def check_query(request: Request, *known: str) -> None:
-    """Invalid for a query parameter that is not known here: never ignored."""
+    """Invalid for a query parameter that is not known here. None is ignored."""
     check_names(request.query_params, *known)
 
 
@@ -220,6 +220,6 @@ async def send_response(scope: Scope, send: Send, status: int, body: bytes, medi
 
 
 def send_whole(scope: Scope, status: int, fields: bytes, body: bytes) -> bool:
-    """Sends an answer in one go where the connection takes it so; see `Cycle.answer`."""
+    """Sends an answer in one write if the connection can do that, else returns False; see `Cycle.answer`."""
     answer: Callable[[int, bytes, bytes], bool] | None = scope.get(ANSWER)
     return answer is not None and answer(status, fields, body)

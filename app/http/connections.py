@@ -1,7 +1,7 @@
-"""Every connection of a process: how many there are, how long each may wait, and how much of bodies they hold.
+"""All connections of a process: how many there are, how long each may wait, how many bytes of bodies they hold.
 
-A connection stands in one queue at a time, ordered by the moment at which it came there. All connections of a queue
-may stay equally long, so the one that is due first stands in front: a look at the front is all that a sweep costs.
+A connection is in one queue at a time. A queue is ordered by the moment at which its connections entered it, and all
+of them may stay equally long. So the first to expire is in front, and a sweep looks only at the front.
 """
 
 import asyncio
@@ -14,34 +14,35 @@ from typing import Any, NamedTuple, Protocol
 
 from ..model.errors import Overloaded, RateLimited
 
-#: The key in the lifespan's state under which the process's `Connections` stand.
+#: The key in the lifespan's state of the process's `Connections`.
 CONNECTIONS = "connections"
-#: The key in a request's state under which the connection stands that it came by.
+#: The key in a request's state of the connection that it came by.
 CONNECTION = "connection"
-#: The key in a scope under which `Cycle.answer` stands: who has a whole answer need not send it in two messages.
+#: The key in a scope of `Cycle.answer`, which sends a whole answer at once instead of in two messages.
 ANSWER = "leaderboard.answer"
 
 #: Connections of a process; 20,000 idle ones take about 200 MB. Fewer where the process may open fewer files.
 CONNECTIONS_MAX = 20_000
-#: Share of the files that a process may open: the rest is for stores, and for those who come while others are closed.
+#: Connections' share of the files that a process may open. The rest is for stores, and for clients that come while
+#: others are closed.
 _FILES_SHARE_MAX = 0.75
 #: Seconds for the head of a request, from the connection's begin or the head's first byte; a slow phone needs two.
 HEAD_S_MAX = 10.0
 #: Seconds for a whole body. 40 MB in 60 s is 5 Mbit/s.
 BODY_S_MAX = 60.0
-#: Bytes a second that a body brings at least, once `BODY_GRACE_S` is over; a phone at its cell's edge does more.
+#: Bytes a second that a body must bring once `BODY_GRACE_S` is over. A phone with a weak signal is faster.
 BODY_BYTES_A_S_MIN = 1_024
-#: Seconds of a body before its pace counts: a new connection begins slowly.
+#: Seconds of a body before its speed is checked: a new connection begins slowly.
 BODY_GRACE_S = 5.0
 #: Seconds between two requests. Proxies keep connections for 60 s or less.
 IDLE_S_MAX = 60.0
-#: Seconds in which a client that takes its answer takes some of it; less is a client that does not read.
+#: Seconds in which a client must take some of its answer. One that takes none does not read.
 WRITE_S_MAX = 10.0
-#: Seconds in which a client takes the last words, a problem or a close frame, before its socket is dropped.
+#: Seconds that a client has to take a final problem or close frame, before its socket is dropped.
 GOODBYE_S_MAX = 2.0
 #: Seconds between two looks at the clock for all connections.
 _SWEEP_S = 0.1
-#: Connections closed in one look: closing one takes 20 µs, and requests wait meanwhile.
+#: Connections that one sweep closes in each queue: closing one takes 20 µs, and requests wait meanwhile.
 _EXPIRED_A_SWEEP_MAX = 100
 #: Bytes of bodies that are held for all clients together. A batch of 10,000 lines is 40 MB at most.
 BODIES_BYTES_MAX = 256 * 1024 * 1024
@@ -71,25 +72,25 @@ class ConnectionLimits:
 
 
 class TimedConnection(Protocol):
-    """What stands in a queue. `key`: the id of the key that was accepted on it, None without one."""
+    """A connection in a queue. `key`: the id of the key that was accepted on it, None without one."""
 
     key: str | None
 
     def expire(self, queue: "Queue") -> None:
-        """The time in a queue is over; the connection has left it."""
+        """The connection's time in a queue is over. It has left the queue already."""
 
     def check_body(self, now: float, since: float) -> None:
-        """Once a second while a body is read."""
+        """Called once a second while a body is read."""
 
     def drop(self) -> None:
-        """Ends now, without a word."""
+        """Ends the connection at once and sends nothing."""
 
 
 Queue = OrderedDict[TimedConnection, float]
 
 
 class Connections:
-    """The queues. `count`: of all open connections, WebSockets included; `address_of`: the client's, from a scope."""
+    """The queues. `count`: of open connections, with WebSockets; `address_of`: the client's address from a scope."""
 
     def __init__(self, limits: ConnectionLimits, address_of: Callable[[Any], str]) -> None:
         self.limits = limits
@@ -104,34 +105,34 @@ class Connections:
         self.bodies = BodyMemory(self.limits)
 
     def admit(self) -> bool:
-        """Whether one more connection finds room. At the bound the one is dropped that has waited longest without an
-        accepted key: for its next request, for its head, or for its body. O(1), mostly."""
+        """Counts one more connection; False if there is no room for it. At the limit it drops the connection without an
+        accepted key that has waited longest for its next request or its head, or else for its body. O(1), mostly."""
         if self.count >= self.limits.connections_max:
             longest = [*_longest(self.anonymous_idle), *_longest(self.head)] or _longest(self.body)
             if not longest:
                 return False
-            min(longest, key=lambda found: found[1])[0].drop()
+            min(longest, key=lambda waiting: waiting[1])[0].drop()
         self.count += 1
         return True
 
     def leave(self) -> None:
-        """A connection that was admitted is no more."""
+        """Counts one connection less: one that was admitted has ended."""
         self.count -= 1
 
     async def run(self) -> None:
-        """Sweeps, for ever."""
-        looked = 0.0
+        """Sweeps for ever."""
+        checked_at = 0.0
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = monotonic()
             self.sweep(now)
-            if now - looked >= 1:
-                looked = now
+            if now - checked_at >= 1:
+                checked_at = now
                 for connection, since in list(self.body.items()):
                     connection.check_body(now, since)
 
     def sweep(self, now: float) -> None:
-        """Ends what has waited too long. O(ended)."""
+        """Expires the connections that have waited too long. O(expired)."""
         limits = self.limits
         queues = (
             (self.head, limits.head_s_max),
@@ -150,30 +151,30 @@ class Connections:
 
 
 def _longest(queue: Queue) -> list[tuple[TimedConnection, float]]:
-    """The one that has stood in a queue longest without an accepted key, and since when."""
-    return next(([(held, since)] for held, since in queue.items() if held.key is None), [])
+    """The connection without an accepted key that has been in a queue longest, and since when. Empty: there is none."""
+    return next(([(connection, since)] for connection, since in queue.items() if connection.key is None), [])
 
 
 class Owner(NamedTuple):
-    """Whose share something takes: a key's id, or without a key the client's address."""
+    """The client that something counts for: a key's id, or the client's address without a key."""
 
     name: str
     is_key: bool
 
 
 class BodyMemory:
-    """The bytes of bodies that are held: while they come, and while their request is worked on."""
+    """The bytes of bodies in memory: while they come, and until their requests are answered."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._held: dict[Owner, int] = {}
+        self._bytes: dict[Owner, int] = {}
         self.total = 0
         self.anonymous = 0
 
     def take(self, owner: Owner, size: int) -> None:
-        """Counts bytes. RateLimited: the owner holds too much; Overloaded: all together do."""
-        limits, held = self._limits, self._held.get(owner, 0) + size
-        if held > (limits.key_bodies_bytes_max if owner.is_key else limits.address_bodies_bytes_max):
+        """Counts bytes. RateLimited: the owner has too many; Overloaded: all owners together have."""
+        limits, own = self._limits, self._bytes.get(owner, 0) + size
+        if own > (limits.key_bodies_bytes_max if owner.is_key else limits.address_bodies_bytes_max):
             raise RateLimited("too many bytes of this client's bodies are held already")
         if self.total + size > limits.bodies_bytes_max:
             raise Overloaded("too many bytes of bodies are held already")
@@ -182,31 +183,31 @@ class BodyMemory:
                 raise Overloaded("too many bytes of bodies without a key are held already")
             self.anonymous += size
         self.total += size
-        self._held[owner] = held
+        self._bytes[owner] = own
 
     def give_back(self, owner: Owner, size: int) -> None:
-        """What was taken."""
+        """Counts bytes less that were taken before."""
         self.total -= size
         if not owner.is_key:
             self.anonymous -= size
-        held = self._held[owner] - size
-        if held:
-            self._held[owner] = held
+        own = self._bytes[owner] - size
+        if own:
+            self._bytes[owner] = own
         else:
-            del self._held[owner]
+            del self._bytes[owner]
 
 
 def connections_max() -> int:
-    """How many connections this process can hold. Raises its limit of open files as far as it may."""
+    """The number of connections that this process can have. Raises its limit of open files as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = int(CONNECTIONS_MAX / _FILES_SHARE_MAX)
-    if hard == resource.RLIM_INFINITY or hard >= wanted:
-        soft_wanted = max(soft, wanted) if soft != resource.RLIM_INFINITY else soft
+    needed = int(CONNECTIONS_MAX / _FILES_SHARE_MAX)
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        new_soft = max(soft, needed) if soft != resource.RLIM_INFINITY else soft
     else:
-        soft_wanted = hard
-    if soft_wanted != soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft_wanted, hard))
-        soft = soft_wanted
+        new_soft = hard
+    if new_soft != soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_soft, hard))
+        soft = new_soft
     if soft == resource.RLIM_INFINITY:
         return CONNECTIONS_MAX
     return min(CONNECTIONS_MAX, int(soft * _FILES_SHARE_MAX))

@@ -1,6 +1,6 @@
-"""One request and its answer, on uvicorn's terms: head and body leave in one write.
+"""One request and its answer in uvicorn's protocol. Head and body leave in one write.
 
-uvicorn writes them one by one: two system calls, two packets, and a client that wakes twice.
+uvicorn itself writes them one by one: that costs two system calls and two packets, and the client wakes twice.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ _WITHOUT_BODY = frozenset({204, 304})
 
 
 class Cycle(RequestResponseCycle):
-    """What an application receives and sends of one request."""
+    """The ASGI side of one request: what the application receives and sends."""
 
-    # How each begins; uvicorn sets these one by one, a twentieth of a board's answer.
+    # Initial values. uvicorn sets them for each request, which takes a twentieth of the time of a board's answer.
     disconnected = response_started = response_complete = access_log = False
     more_body = True
     chunked_encoding = None
@@ -39,18 +39,18 @@ class Cycle(RequestResponseCycle):
         self.body = bytearray()
 
     async def receive(self) -> Any:
-        """The body, in pieces as they come; then that the client is gone."""
+        """The next piece of the body; after the last one, that the client is gone."""
         if self.more_body or self.disconnected or self.response_complete or self.waiting_for_100_continue:
             return await super().receive()
         if not self.message_event.is_set():
             return await super().receive()
-        # The whole body is there: nothing is waited for.
+        # The whole body is there: no wait.
         self.message_event.clear()
         body, self.body = self.body, bytearray()
         return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     async def send(self, message: Any) -> None:
-        """Takes an answer's head, then its body in one piece or several. RuntimeError for what is no answer."""
+        """Sends an answer's head, then its body in one or more pieces. RuntimeError for any other message."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -67,8 +67,8 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("the answer is complete already")
 
     def answer(self, status: int, fields: bytes, body: bytes) -> bool:
-        """Sends a whole answer at once; False where it is to be sent by `send`, which may have to wait. fields: header
-        fields as they leave, each with its line's end, one of them Content-Length."""
+        """Sends a whole answer at once. False: use `send` instead, which may have to wait. fields: header fields as
+        bytes, each with its line end, one of them Content-Length."""
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
         if self.scope["method"] == "HEAD":
@@ -83,13 +83,13 @@ class Cycle(RequestResponseCycle):
         """The head of an answer."""
         lines = [STATUS_LINE[status]]
         length = None
-        is_told = self.keep_alive  # that the connection is kept is told by saying nothing
+        is_stated = self.keep_alive  # HTTP/1.1 keeps the connection unless the head says otherwise.
         for name, value in headers:
             lines += name, b": ", value, b"\r\n"
             if name == b"content-length":
                 length = int(value)
             elif name == b"connection" and value == b"close":
-                self.keep_alive, is_told = False, True
+                self.keep_alive, is_stated = False, True
         count = len(lines) >> 2
         if self.scope["method"] == "HEAD":
             self.chunked_encoding, length = False, 0
@@ -98,18 +98,18 @@ class Cycle(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked\r\n")
             count += 1
         self.expected_content_length = length or 0
-        if not is_told:
+        if not is_stated:
             lines.append(b"connection: close\r\n")
             count += 1
         lines.append(b"\r\n")
         head = b"".join(lines)
-        # A value with a line's end would begin another field, or another answer.
+        # A value with a line end could begin another field, or another answer.
         if head.count(b"\n") != count + 2 or head.count(b"\r") != count + 2:
             raise RuntimeError("a header field holds a line's end")
         return head
 
     def _go_on(self, body: bytes, more: bool) -> None:
-        """Writes a piece of the body, behind the head where that is still to go."""
+        """Writes a piece of the body, after the head if that is not written yet."""
         if self.scope["method"] == "HEAD":
             data = self._head
         elif self.chunked_encoding:
@@ -128,7 +128,7 @@ class Cycle(RequestResponseCycle):
 
     def _complete(self) -> None:
         self.response_complete = True
-        # Else scope and cycle would hold each other, and each request be left to the garbage collector.
+        # Otherwise scope and cycle would refer to each other, and only the garbage collector could free them.
         self.scope.pop(ANSWER, None)  # type: ignore[misc]
         self.message_event.set()
         if not self.keep_alive:
@@ -137,7 +137,7 @@ class Cycle(RequestResponseCycle):
 
 
 class CycleProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with our cycle."""
+    """uvicorn's HTTP protocol with `Cycle` for its requests."""
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -157,7 +157,7 @@ class CycleProtocol(HttpToolsProtocol):
         }
 
     def on_headers_complete(self) -> None:
-        """The application begins, or waits until the requests before are answered. A WebSocket's begins elsewhere."""
+        """Starts the application, or queues the request until those before it are answered. Leaves WebSockets alone."""
         parser, scope = self.parser, self.scope
         scope["method"] = parser.get_method().decode("ascii")
         version = parser.get_http_version()
@@ -181,7 +181,7 @@ class CycleProtocol(HttpToolsProtocol):
 
 
 def has_path(target: bytes) -> bool:
-    """Whether a target that is no path by itself (`http://host/path`, `*`, `host:port`) holds one."""
+    """Whether a target that does not begin with a path (`http://host/path`, `*`, `host:port`) contains one."""
     try:
         return bool(httptools.parse_url(target).path)
     except httptools.HttpParserError:

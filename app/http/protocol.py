@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with limits.
 
-uvicorn bounds neither a request's head nor its time, nor how long a client may leave its answer unread.
+uvicorn limits neither the size of a request's head, nor the time of a request, nor how long an answer stays unread.
 
-A connection reads one request at a time: nothing yet, its head, its body. The application answers meanwhile. Only the
-client's part is timed: the application has deadlines of its own.
+A connection reads one request at a time: nothing yet, then its head, then its body. The application may answer
+meanwhile. Only the client's part is timed, because the application has its own deadlines.
 """
 
 import asyncio
@@ -25,31 +25,31 @@ from .whole_answer import whole_answer
 
 #: Bytes of a request's path and query: 500 users of 128 bytes each, as `?user=` names them.
 URL_BYTES_MAX = 64 * 1024
-#: Bytes of a request's header fields, names and values: a token is 4 KB at most, cookies of a proxy's domain may come.
+#: Bytes of a request's header fields, names and values. A token has 4 KB at most; a proxy's domain may add cookies.
 HEADERS_BYTES_MAX = 16 * 1024
 #: Header fields of a request; browsers behind two proxies send 40.
 HEADERS_MAX = 100
-#: Requests that wait behind the one that is answered; behind them the connection is closed, and the client sends again.
+#: Requests that may wait on a connection while one is answered. One more closes it, and the client sends them again.
 PIPELINED_MAX = 32
-#: Bytes beside the body (chunk sizes, trailers) that a request may bring, however small its chunks.
+#: Bytes beside the body (chunk sizes, trailers) that a request may always bring, however small its chunks are.
 _FRAMING_BYTES_MAX = 64 * 1024
-#: Bytes of a body that are read away behind its answer, so that a client that sends first hears of it.
+#: Bytes of a body that are read and discarded after its answer, so that a client that sends all first gets the answer.
 _DRAINED_BYTES_MAX = 128 * 1024 * 1024
 #: Bytes by which an unread answer must shrink in `WRITE_S_MAX`.
 _WRITE_BYTES_MIN = 10 * 1024
-#: Bytes that the kernel holds of an answer; it doubles the number. At 100 ms to the client that is 5 MB a second.
+#: Bytes of an answer that the kernel buffers; it doubles the number. At 100 ms to the client that is 5 MB a second.
 SEND_BUFFER_BYTES_MAX = 256 * 1024
 
 # Which part of a request is read. Plain numbers: a member of an Enum costs 0.1 µs, a dozen times a request.
 _NOTHING, _HEAD, _BODY = 0, 1, 2
-_REFUSED = 3  # What comes is thrown away.
+_REFUSED = 3  # Everything that comes is discarded.
 
 
 class HttpProtocol(CycleProtocol):
-    """HTTP/1.1 with answers in one write each and limits on what a client may send, leave out and leave unread.
+    """HTTP/1.1 with one write for each answer, and with limits on what a client sends, how slowly, and what it leaves
+    unread.
 
-    A WebSocket gets the bare transport and takes over the connection's place. `key`: the id of the key that was
-    accepted last.
+    A WebSocket takes over the transport and counts as the same connection. `key`: the id of the last accepted key.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class HttpProtocol(CycleProtocol):
         self._fed_bytes = self._head_bytes = self._raw_bytes = self._body_bytes = 0
         self._unread_bytes = 0
         self._refusal: Problem | None = None
-        self._held: dict[Owner, int] = {}
+        self._body_owners: dict[Owner, int] = {}
 
     # What the event loop calls.
 
@@ -121,16 +121,16 @@ class HttpProtocol(CycleProtocol):
         self._complete()
 
     def pause_writing(self) -> None:
-        """The client takes its answer more slowly than it is written."""
+        """The client reads its answer more slowly than it is written."""
         super().pause_writing()
         self._note_blocked()
 
     def resume_writing(self) -> None:
-        """The client took most of its answer."""
+        """The client has read most of its answer."""
         super().resume_writing()
         self.all.blocked.pop(self, None)
 
-    # What the parser calls; what it raises ends the request.
+    # What the parser calls. An exception from here ends the request.
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -156,8 +156,8 @@ class HttpProtocol(CycleProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The whole head: the application begins, or waits until the requests before are answered."""
-        # Most heads come in one piece that is too small for a look at each field.
+        """The whole head: starts the application, or queues the request until those before it are answered."""
+        # Most heads come in one small piece; then the sizes of the fields need not be added up.
         if self._fed_bytes > HEADERS_BYTES_MAX and sum(map(len, chain(*self.headers))) > HEADERS_BYTES_MAX:
             self._raise(_headers_too_large())
         if len(self.pipeline) >= PIPELINED_MAX:
@@ -181,7 +181,7 @@ class HttpProtocol(CycleProtocol):
     # What the application's side calls.
 
     def accept(self, key: str) -> None:
-        """A key was accepted: the connection is not dropped for another's sake, and bodies count for the key."""
+        """A key was accepted: the connection is not dropped to make room, and bodies count for the key."""
         self.key = key
 
     def hold(self, scope: Any, size: int) -> None:
@@ -190,12 +190,12 @@ class HttpProtocol(CycleProtocol):
             raise BadRequest("the connection was closed")
         owner = Owner(self.key or self.all.address_of(scope), self.key is not None)
         self.all.bodies.take(owner, size)
-        self._held[owner] = self._held.get(owner, 0) + size
+        self._body_owners[owner] = self._body_owners.get(owner, 0) + size
 
     def on_response_complete(self) -> None:
-        """An answer is written: the next request's turn."""
+        """An answer is written: the next request has its turn."""
         self.server_state.total_requests += 1
-        if self._held:
+        if self._body_owners:
             self._release()
         if self.transport.is_closing():
             self._note_blocked()
@@ -212,7 +212,7 @@ class HttpProtocol(CycleProtocol):
             self._complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """The head of a WebSocket is read: it takes over the transport, and the place among all connections."""
+        """The head of a WebSocket is read: it takes over the transport, and counts instead of this connection."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse(BadRequest("a WebSocket begins once all answers before are there"))
             return
@@ -225,7 +225,7 @@ class HttpProtocol(CycleProtocol):
     # What the sweep calls.
 
     def expire(self, queue: Queue) -> None:
-        """The time in a queue is over."""
+        """The connection's time in a queue is over."""
         if queue is self._queue:
             self._queue = None
         if queue is self.all.blocked:
@@ -255,14 +255,14 @@ class HttpProtocol(CycleProtocol):
             self._refuse(RequestTimeout(f"a body brings at least {BODY_BYTES_A_S_MIN} bytes a second"))
 
     def drop(self) -> None:
-        """Ends now: what the client has not taken is thrown away."""
+        """Ends the connection at once. What the client has not taken is discarded."""
         self._enter(None)
         drop(self.transport)
 
     # Between them.
 
     def _check_bytes(self, before: int, size: int) -> None:
-        """A field without an end stays in the parser, and a chunk's frame is part of no body: only their bytes tell."""
+        """Limits what no other check sees: a field without end, which stays in the parser, and the chunks' frames."""
         if self._reading == _HEAD and before == _HEAD:
             self._head_bytes += size
             if self._head_bytes > len(self.url) + HEADERS_BYTES_MAX:
@@ -275,7 +275,7 @@ class HttpProtocol(CycleProtocol):
                 self.drop()
 
     def _complete(self) -> None:
-        """Stands in the queue of what is waited for from the client."""
+        """Enters the queue for what the client has to send next."""
         if self._reading == _HEAD:
             queue: Queue | None = self.all.head
         elif self._reading == _BODY:
@@ -297,15 +297,15 @@ class HttpProtocol(CycleProtocol):
             queue[self] = monotonic()
 
     def _note_blocked(self) -> None:
-        """From here on the client is to take some of what is written."""
+        """Notes that from now on the client has to take some of what is written."""
         if self._counted and (unread := self.transport.get_write_buffer_size()):
             self._unread_bytes = unread
             self.all.blocked[self] = monotonic()
             self.all.blocked.move_to_end(self)
 
     def _release(self) -> None:
-        held, self._held = self._held, {}
-        for owner, size in held.items():
+        owners, self._body_owners = self._body_owners, {}
+        for owner, size in owners.items():
             self.all.bodies.give_back(owner, size)
 
     def _raise(self, problem: Problem) -> None:
@@ -313,7 +313,7 @@ class HttpProtocol(CycleProtocol):
         raise problem
 
     def _refuse(self, problem: Problem) -> None:
-        """Takes nothing more; says why once the requests before are answered, and closes."""
+        """Takes nothing more. Sends the problem once the requests before are answered, and closes."""
         self._refusal = problem
         is_cut = self._reading == _BODY
         self._reading = _REFUSED
@@ -332,8 +332,8 @@ class HttpProtocol(CycleProtocol):
                 self._say_goodbye(problem)
 
     def _say_goodbye(self, problem: Problem | None) -> None:
-        """The last words; None: the request was answered before its body was there. What the client still sends is
-        thrown away a moment long: a socket closed with bytes unread would take the words back."""
+        """Sends the problem and closes. None: the request was answered before its body was complete. What the client
+        still sends is discarded for a moment, because closing a socket with unread bytes would drop the problem."""
         if self.transport.is_closing():
             return
         if problem is not None:

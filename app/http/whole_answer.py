@@ -1,4 +1,4 @@
-"""A problem as a whole HTTP answer, for a connection that ends with it."""
+"""A problem as the bytes of a whole HTTP answer, after which the connection closes."""
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE

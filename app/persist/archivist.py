@@ -9,14 +9,18 @@ from typing import Any
 import asyncpg
 import structlog
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
+from ..drivers.redis import RedisConnection, ask, evalsha
 from ..drivers.scripts import load
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, place_from_digits
-from ..store import fields, keys
+from ..store import keys
+from ..store.board_dump import member_page_call, tie_prefixes_call
+from ..store.boards import user_exists_call
 from ..store.namespace_cache import namespace_from_row
 from ..store.namespace_fields import boards_of_window
+from ..store.user_balances import hidden_score_calls
+from ..store.visibility import read_users_with_state
 from .faults import ARCHIVE as ARCHIVE_FAILS
 from .faults import ARCHIVES, Faults, WorkUnit
 from .lease import Lease
@@ -168,7 +172,9 @@ async def _scored(
     """What some users' scores on a window's boards are behind these entries."""
     if namespace.rules.tie_break == "earliest":
         return await _dated(session, namespace, rows, before)
-    found = await session.fetch(*_scores(namespace, rows[0]["window"], max(row["seq"] for row in rows), users))
+    found = await session.fetch(
+        "get_window_scores", *_scope(namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
+    )
     return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in found}
 
 
@@ -179,7 +185,7 @@ async def _dated(
     held = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
-        scores = await session.fetch(*_scores(namespace, row["window"], seq, [user]))
+        scores = await session.fetch("get_window_scores", *_scope(namespace, row["window"], seq, [user]))
         now = {(found["board"], user): namespace.sign * found["score"] for found in scores}
         for place in [place for place in held if place[1] == user and place not in now]:
             del held[place]
@@ -191,7 +197,7 @@ async def _dated(
 
 async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
     """Fills `new_scores` from the ledger as of the seal; how many users differ from `redis_rows`."""
-    await session.fill_new_scores(namespace.sign, *_scores(namespace, row["window"], row["seq"], None))
+    await session.execute("fill_new_scores", *_scope(namespace, row["window"], row["seq"], None), namespace.sign)
     if namespace.rules.tie_break == "earliest":
         await session.execute("copy_tie_places")
     (differ,) = await session.fetch("compare_with_redis", namespace.by_moment)
@@ -228,19 +234,15 @@ async def _publish(
     gone = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden]
     told = [part for entry in versions.items() for part in entry]
-    await _ask(
+    await ask(
         link, evalsha(EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *told])
     )
 
 
 async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:
     """Who is off the boards of a namespace's partition and has balances there."""
-    p, hashes = (
-        namespace.partition,
-        (keys.hidden(namespace.partition), keys.hidden_in(namespace.partition, namespace.id)),
-    )
-    names = list({name.decode() for held in hashes for name in await _ask(link, ("HKEYS", held))})
-    held = await link.run([("EXISTS", keys.balances(p, namespace.id) + name) for name in names])
+    names = await read_users_with_state(link, namespace)
+    held = await link.run([user_exists_call(namespace, name) for name in names])
     return [name for name, exists in zip(names, held, strict=True) if exists == 1]
 
 
@@ -249,10 +251,9 @@ async def _entries(
 ) -> AsyncIterator[list[tuple[str, str, int, int]]]:
     """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
     yield await _hidden_entries(link, namespace, board, hidden)
-    key, first = keys.board(namespace.partition, namespace.id, board), 0
-    tie_break = namespace.rules.tie_break
+    first, tie_break = 0, namespace.rules.tie_break
     while True:
-        found = await _ask(link, ("ZRANGE", key, first, first + _MEMBERS_A_CALL - 1, "WITHSCORES"))
+        found = await ask(link, member_page_call(namespace, board, first, _MEMBERS_A_CALL))
         yield [
             (
                 *(board, member[DIGITS[tie_break] :].decode(), int(float(score))),
@@ -269,11 +270,11 @@ async def _hidden_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> list[tuple[str, str, int, int]]:
     """The scores kept for those who are off a board."""
-    p, ns, found = namespace.partition, namespace.id, []
+    found = []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]
-        kept: list[Call] = [("HGET", keys.balances(p, ns) + user, fields.HIDDEN_SCORE + board) for user in group]
-        *scores, orders = await link.run([*kept, ("HMGET", keys.tie_prefixes(p, ns, board), *group)])
+        calls = [*hidden_score_calls(namespace, board, group), tie_prefixes_call(namespace, board, group)]
+        *scores, orders = await link.run(calls)
         for user, score, digits in zip(group, scores, orders, strict=True):
             if isinstance(score, bytes):
                 since = place_from_digits(digits or b"", namespace.rules.tie_break) or 0
@@ -285,22 +286,16 @@ def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _scores(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
+def _scope(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
+    """Whose scores of a window, as of a seq: the arguments of `get_window_scores`."""
     found = namespace.calendar.find(window, 0)
     assert found is not None, "a closed window is one of the namespace's"
     assert found.starts is not None, "a closed window begins"
     assert found.ends is not None, "a closed window ends"
     bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
     how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
-    return "get_window_scores", namespace.id, window, *bounds, seq, users, *how
+    return namespace.id, window, *bounds, seq, users, *how
 
 
 def _at(rows: list[asyncpg.Record], users: list[int]) -> tuple[Any, ...]:
     return rows[0]["id"], rows[0]["window"], users
-
-
-async def _ask(link: RedisConnection, call: Call) -> Any:
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise RedisRefused(str(reply))
-    return reply

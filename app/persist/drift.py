@@ -20,8 +20,9 @@ from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused, ask, tr
 from ..metrics import DRIFT_CHECKS, DRIFTING
 from ..model.namespace import Namespace
 from ..settings import Settings
-from ..store import fields, keys
+from ..store.board_dump import user_count_call
 from ..store.namespace_cache import namespace_from_row
+from ..store.namespace_fields import board_version_and_totals_call, board_version_call
 from ..store.stats_reader import parse_sums
 
 log = structlog.get_logger()
@@ -169,9 +170,7 @@ async def _versions(link: RedisConnection, namespaces: list[Namespace]) -> dict[
     found: dict[int, int] = {}
     for first in range(0, len(namespaces), _VERSIONS_A_CALL):
         some = namespaces[first : first + _VERSIONS_A_CALL]
-        replies = await link.run(
-            [("HGET", keys.namespace(n.partition, n.id), fields.BOARD_VERSION + "all") for n in some]
-        )
+        replies = await link.run([board_version_call(namespace, "all") for namespace in some])
         for namespace, reply in zip(some, replies, strict=True):
             found[namespace.id] = int(reply) if isinstance(reply, bytes) and reply.isdigit() else 0
     return found
@@ -186,11 +185,7 @@ def _version(text: bytes | None) -> int:
 
 async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, BoardTotals]:
     """The board's version, and what it comes to in Redis at that very version."""
-    p, ns = namespace.partition, namespace.id
-    calls = [
-        ("HMGET", keys.namespace(p, ns), fields.BOARD_VERSION + "all", fields.BOARD_TOTALS + "all"),
-        ("ZCARD", keys.board(p, ns, "all")),
-    ]
+    calls = [board_version_and_totals_call(namespace, "all"), user_count_call(namespace, "all")]
     (version, text), users = await transact(link, calls)
     if not namespace.rules.statistics:
         return _version(version), BoardTotals(users, None, None)
@@ -212,9 +207,9 @@ async def _wanted(
 ) -> BoardTotals | None:
     """What the board is to come to at a version by the ledger; None where too much came since. The count of users
     cannot be told backwards: of a board that has moved on it is left out."""
-    p, ns = namespace.partition, namespace.id
-    row = await _row(connection, "get_board_totals", p, ns, version, BEHIND_MAX)
-    now = await ask(link, ("HGET", keys.namespace(p, ns), fields.BOARD_VERSION + "all"))
+    at = namespace.partition, namespace.id
+    row = await _row(connection, "get_board_totals", *at, version, BEHIND_MAX)
+    now = await ask(link, board_version_call(namespace, "all"))
     scores, squares = int(row["scores"]), int(row["squares"])
     if _version(now) == version:
         return BoardTotals(row["users"], scores, squares)

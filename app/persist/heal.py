@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..drivers.redis import RedisConnection, RedisRefused, ask_all
+from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import state_from_entry
 from ..model.entry import PlannedEntry
@@ -15,8 +15,9 @@ from ..model.entry_kinds import HEAL, Repeat, kind_of
 from ..model.entry_names import digest_of, entry_id, heal_name
 from ..model.namespace import Namespace
 from ..model.ops import AFTER_PREVIOUS, Hold, unchanged_since
-from ..store import apply, fields, keys
+from ..store import apply
 from ..store.partitions import read_head
+from ..store.user_balances import read_plan_base
 from .faults import HEAL as HEAL_FAILS
 from .faults import Faults, WorkUnit, is_lost
 from .ledger_session import LedgerOffset, LedgerSession, UnhealedDuplicate, duplicate_from_row
@@ -85,14 +86,13 @@ async def _heal_user(
 ) -> None:
     """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
-    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
-    version, seq = await ask_all(link, calls)
-    if version is None or int(seq or 0) > offset.seq:
+    version, seq = await read_plan_base(link, p, namespace_id, user)
+    if version is None or seq > offset.seq:
         return
-    namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))
+    namespace = Namespace(namespace_id, "", p, version, await session.rules(namespace_id))
     entries = []
     for i in range(len(strays)):
-        hold = AFTER_PREVIOUS if i else unchanged_since(int(seq or 0))
+        hold = AFTER_PREVIOUS if i else unchanged_since(seq)
         entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
     head = await read_head(link, p)
     head.known = (offset.epoch, offset.seq, offset.digest)

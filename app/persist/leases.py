@@ -40,7 +40,7 @@ class Leases:
             await connection.execute(queries()["delete_stale_persisters"])
             await connection.execute(queries()["create_leases"])
             number = int(await connection.fetchval(queries()["register_persister"]))
-        await connection.execute(f"SELECT pg_advisory_lock_shared({LOCK_PRESENCE}, {number:d})")
+        await connection.execute(queries()["lock_presence"], LOCK_PRESENCE, number)
         return cls(connection, number)
 
     async def live(self) -> list[int]:

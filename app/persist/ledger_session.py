@@ -236,12 +236,6 @@ class LedgerSession:
         """A named statement; asyncpg's errors."""
         await self._connection.execute(queries()[query], *args)
 
-    async def fill_new_scores(self, sign: int, query: str, *args: Any) -> None:
-        """The scores that a named query tells, as keys, into the table `new_scores`."""
-        text = queries()[query].removesuffix(";")
-        sql = f"INSERT INTO new_scores SELECT board, user_number, {sign:d} * score, tie_place FROM ({text}) AS told"
-        await self._connection.execute(sql, *args)
-
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
         """Rows into a table of this connection's own; asyncpg's errors."""
         await self._connection.copy_records_to_table(table, records=rows, columns=columns)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from ..drivers.redis import RedisConnection, RedisRefused, ask_all
+from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.cell_ops import CellPlan, cells_of, plan_cells
 from ..model.correction import GrantState, state_from_entry
 from ..model.entry import LogEntry, PlannedEntry, claims_of
@@ -17,8 +17,9 @@ from ..model.entry_kinds import CORRECTION, HEAL, QUARANTINE_VERB, RETRY, kind_o
 from ..model.entry_names import decision_id, digest_of, heal_name, retry_name
 from ..model.namespace import Namespace
 from ..model.ops import CellOps, Hold, unchanged_since
-from ..store import apply, fields, keys
+from ..store import apply
 from ..store.partitions import read_head
+from ..store.user_balances import read_plan_base
 from .faults import DEAD_LETTER, Faults, WorkUnit
 from .ledger_row import unpack
 from .ledger_session import LedgerOffset, LedgerSession
@@ -80,12 +81,11 @@ async def _carry_out(
 ) -> None:
     """Where the user has changed since the ledger's last entry, it is for a later pass."""
     namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
-    calls = (("HGET", keys.rules(p), namespace_id), ("HGET", keys.balances(p, namespace_id) + user, fields.SEQ))
-    version, seq = await ask_all(link, calls)
-    if version is None or int(seq or 0) > offset.seq:
+    version, seq = await read_plan_base(link, p, namespace_id, user)
+    if version is None or seq > offset.seq:
         return
-    namespace = Namespace(namespace_id, "", p, int(version), await session.rules(namespace_id))
-    hold = unchanged_since(int(seq or 0))
+    namespace = Namespace(namespace_id, "", p, version, await session.rules(namespace_id))
+    hold = unchanged_since(seq)
     entry = retry_entry(namespace, letter, hold) if letter.decision == TO_RETRY else None
     if entry is None:
         plan, live_delta = await _plan(session, namespace, letter, hold)

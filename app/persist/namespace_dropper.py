@@ -4,9 +4,11 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..drivers.redis import Call, RedisConnection, ask
 from ..store import keys
+from ..store.key_space import delete_call, scan_call
 from ..store.namespace_cache import version_call
+from ..store.profile_cache import forget_profiles_in_call
 from .faults import DROP, EVERYWHERE, Faults, WorkUnit
 from .ledger_session import LedgerSession
 
@@ -53,17 +55,17 @@ class NamespaceDropper:
         due = [held for held in found if self._faults.is_due(_unit(*held[:2]))]
         for p, namespace_id, version in due:
             await _run(link, version_call(p, namespace_id, version))
-            await _run(link, ("HDEL", keys.NAMESPACES_WITH_PROFILES, str(namespace_id)))
+            await _run(link, forget_profiles_in_call(namespace_id))
         self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
         self._cursor, self._scanned = b"0", False
 
     async def _scan(self, link: RedisConnection, until: float) -> bool:
         """Goes on from where the last step stopped; whether the pass came to its end."""
         while True:
-            self._cursor, found = await _run(link, ("SCAN", self._cursor, "COUNT", _KEYS_A_SCAN))
+            self._cursor, found = await _run(link, scan_call(self._cursor, _KEYS_A_SCAN))
             gone = [key for key in found if keys.namespace_of(key) in self._doomed]
             if gone:
-                await _run(link, ("UNLINK", *gone))
+                await _run(link, delete_call(gone))
             if self._cursor == b"0":
                 return True
             if self._clock() >= until:
@@ -94,7 +96,4 @@ def _unit(p: int, namespace_id: int) -> WorkUnit:
 
 
 async def _run(link: RedisConnection, call: Call) -> Any:
-    (reply,) = await link.run([call])
-    if isinstance(reply, Exception):
-        raise RedisRefused(f"Redis refuses to drop a deleted namespace: {reply}")
-    return reply
+    return await ask(link, call, what="to drop a deleted namespace")

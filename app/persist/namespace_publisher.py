@@ -10,8 +10,14 @@ import asyncpg
 import msgspec
 
 from ..drivers.redis import Call, RedisConnection, ask_all
-from ..store import keys
-from ..store.namespace_cache import namespace_from_row, parse_published, publish_calls, retract_calls
+from ..store.namespace_cache import (
+    namespace_from_row,
+    parse_published,
+    publish_calls,
+    published_call,
+    retract_calls,
+    rules_version_call,
+)
 from .faults import PUBLISH as PUBLISH_FAILS
 from .faults import Faults, WorkUnit
 from .ledger_session import LedgerSession
@@ -51,7 +57,7 @@ class NamespacePublisher:
     async def _retract(self, session: LedgerSession, link: RedisConnection, faults: Faults) -> None:
         """Namespaces that were deleted lately and are still known."""
         rows = await session.fetch("get_recently_deleted_namespaces", list(self._partitions), NAMESPACES_A_PASS_MAX)
-        calls: list[Call] = [("HGET", keys.DIRECTORY, row["name"]) for row in rows]
+        calls = [published_call(row["name"]) for row in rows]
         for row, reply in zip(rows, await link.run(calls) if calls else [], strict=True):
             with faults.guard(_unit(row)):
                 known = parse_published(reply) if isinstance(reply, bytes) else None
@@ -78,7 +84,7 @@ async def _held(link: RedisConnection, rows: list[asyncpg.Record]) -> list[int]:
     the partition's where that one is another."""
     calls: list[Call] = []
     for row in rows:
-        calls += [("HGET", keys.DIRECTORY, row["name"]), ("HGET", keys.rules(row["partition"]), str(row["id"]))]
+        calls += [published_call(row["name"]), rules_version_call(row["partition"], row["id"])]
     replies = await link.run(calls) if calls else []
     return [_version(published, rules) for published, rules in zip(replies[::2], replies[1::2], strict=True)]
 

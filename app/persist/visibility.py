@@ -6,13 +6,13 @@ Each step may be done again; what is remembered here only says how far the ledge
 from collections.abc import Mapping
 from typing import Any
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused, evalsha
+from ..drivers.redis import Call, RedisConnection, ask, evalsha
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
-from ..store import apply, fields, keys
+from ..store import apply, keys
 from ..store.apply import CallRefused, Outcome
-from ..store.partitions import read_head
+from ..store.partitions import last_seq_call, read_head
 from ..store.profile_cache import forget_name_call, forget_own_name_call
 from ..store.visibility import DELETE_USER_VALUES, clear_state_call, intent_from_row, move, plan, state_call
 from .erase import finish
@@ -71,7 +71,7 @@ class VisibilityWorker:
         at = (intent.version, p)
         if at not in self._marks:
             # Whatever was applied before the state was there is in the ledger from this seq on.
-            self._marks[at] = int(await self._call(("HGET", keys.meta(p), fields.SEQ)))
+            self._marks[at] = int(await self._call(last_seq_call(p)))
         if offset.seq < self._marks[at]:
             return False
 
@@ -124,7 +124,4 @@ class VisibilityWorker:
         await finish(session, intent)
 
     async def _call(self, call: Call) -> Any:
-        (reply,) = await self._link.run([call])
-        if isinstance(reply, Exception):
-            raise RedisRefused(f"Redis refuses what is wished for a user: {reply}")
-        return reply
+        return await ask(self._link, call, what="what is wished for a user")

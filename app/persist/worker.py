@@ -8,12 +8,13 @@ from typing import Any
 
 import structlog
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused
+from ..drivers.redis import RedisConnection, RedisRefused
 from ..drivers.scripts import Script
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import APPLY, CallRefused
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
+from ..store.log import entry_call, first_entry_call, follow_call
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ROTATE_DEDUP, read_head
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
@@ -256,11 +257,11 @@ class Worker:
         if not leases:
             await asyncio.sleep(IDLE_S)
             return []
-        ids = [f"{lease.read.epoch}-{lease.read.seq}" for lease in leases.values()]
         logs = {keys.log(p): p for p in leases}
         # COUNT is per log: shared out among as many as had rows the last time.
         count = ROWS_MAX // max(1, self._busy)
-        call: Call = ("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *ids)
+        places = {p: (lease.read.epoch, lease.read.seq) for p, lease in leases.items()}
+        call = follow_call(places, count, BLOCK_MS)
         (reply,) = await self._log_link.run([call], timeout_s=BLOCK_MS / 1000 + 5)
         if isinstance(reply, Exception):
             await self._stop_unreadable(leases, str(reply))
@@ -284,8 +285,7 @@ class Worker:
 
     async def _stop_unreadable(self, leases: dict[int, Lease], reason: str) -> None:
         """Logs that Redis does not read, each asked for alone, stop their partitions. RedisRefused where none does."""
-        calls: list[Call] = [("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0") for p in leases]
-        replies = await self._log_link.run(calls)
+        replies = await self._log_link.run([first_entry_call(p) for p in leases])
         refused = {p: reply for p, reply in zip(leases, replies, strict=True) if isinstance(reply, Exception)}
         if not refused:
             raise RedisRefused(reason)
@@ -301,12 +301,11 @@ class Worker:
         try:
             head = await read_head(self._log_link, p)
             if offset.seq:
-                wanted = f"{offset.epoch}-{offset.seq}"
-                (found,) = await self._log_link.run([("XRANGE", keys.log(p), wanted, wanted)])
+                (found,) = await self._log_link.run([entry_call(p, offset.epoch, offset.seq)])
                 if isinstance(found, Exception):
                     raise PartitionStopped(f"the log cannot be read: {found}")
                 if not found or found[0][1][1] != offset.digest:
-                    raise PartitionStopped(f"the log does not hold {wanted} as the ledger does")
+                    raise PartitionStopped(f"the log does not hold {offset.epoch}-{offset.seq} as the ledger does")
             elif head.epoch < offset.epoch:
                 raise PartitionStopped("the log is of an earlier epoch than the ledger")
             lease.checked = True

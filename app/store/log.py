@@ -1,14 +1,17 @@
-"""A partition's log in Redis, for readers of the ledger: which entries exist, and how many the ledger lacks."""
+"""A partition's log in Redis: its entries, for the persister that follows it; for readers of the ledger, which entries
+exist and how many the ledger lacks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
 
 from ..drivers.postgres import Postgres
+from ..drivers.redis import Call
 from ..model.errors import Recovering, StoreUnavailable
 from . import fields, keys
+from .partitions import last_seq_call
 from .read_batcher import ReadBatcher
 
 #: Entries behind the ledger that one question scans: 3 MB of plain ones, which a busy partition writes in a second.
@@ -63,7 +66,7 @@ async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[li
 async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:
     """How many entries the ledger lacked when `offset` was read. Read the offset before the answer: then 0 means that
     the answer is complete."""
-    seq = await batcher.call(("HGET", keys.meta(p), fields.SEQ))
+    seq = await batcher.call(last_seq_call(p))
     return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
 
 
@@ -92,3 +95,21 @@ def _is_of(fields: Sequence[bytes], namespace_id: int) -> bool:
         return _decode_owner(fields[3]).namespace_id == namespace_id
     except (msgspec.DecodeError, IndexError):
         return False
+
+
+def follow_call(places: Mapping[int, tuple[int, int]], entries_max: int, wait_ms: int) -> Call:
+    """Asks for the entries behind a place (epoch, seq) of each partition's log, `entries_max` of each at most; waits
+    for `wait_ms` where there are none. The reply: pairs of a log's key and its entries, or None."""
+    logs, ids = map(keys.log, places), (f"{epoch}-{seq}" for epoch, seq in places.values())
+    return ("XREAD", "COUNT", entries_max, "BLOCK", wait_ms, "STREAMS", *logs, *ids)
+
+
+def first_entry_call(p: int) -> Call:
+    """Asks for the first entry of a partition's log: an error reply where the log cannot be read. O(1)."""
+    return ("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0")
+
+
+def entry_call(p: int, epoch: int, seq: int) -> Call:
+    """Asks for the entry at a place of a partition's log: a list of it alone, or an empty one. O(log n)."""
+    place = f"{epoch}-{seq}"
+    return ("XRANGE", keys.log(p), place, place)

@@ -118,7 +118,7 @@ class NamespaceCache:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         token = self._reads.setdefault(name, object())
         try:
-            raw = await self.call(("HGET", keys.DIRECTORY, name))
+            raw = await self.call(published_call(name))
             is_current = self._reads.get(name) is token
         finally:
             if self._reads.get(name) is token:
@@ -163,6 +163,11 @@ def _put(cache: dict[str, T], name: str, value: T, max_size: int) -> None:
     cache[name] = value
 
 
+def published_call(name: str) -> Call:
+    """The call that reads a namespace as every process knows it; None where none was ever published by this name."""
+    return ("HGET", keys.DIRECTORY, name)
+
+
 def parse_published(value: bytes) -> Namespace | None:
     """A namespace as Redis caches it, `<version> <JSON>`; None for a deleted one."""
     _, _, text = value.partition(b" ")
@@ -195,6 +200,11 @@ def publish_calls(namespace: Namespace) -> list[Call]:
 def version_call(partition: int, namespace_id: int, version: int) -> Call:
     """The call from which on a partition takes plans by this version of a namespace's rules alone."""
     return evalsha(SET_IF_NEWER, [keys.rules(partition)], [str(namespace_id), str(version)])
+
+
+def rules_version_call(partition: int, namespace_id: int) -> Call:
+    """The call that reads by which version of a namespace's rules a partition takes plans; None: by none."""
+    return ("HGET", keys.rules(partition), str(namespace_id))
 
 
 def retract_calls(name: str, namespace_id: int, partition: int, version: int) -> list[Call]:

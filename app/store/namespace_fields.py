@@ -31,3 +31,24 @@ async def boards_of_window(link: RedisConnection, namespace: Namespace, window: 
     found = fields_of(link, namespace, fields.BOARD_VERSION + window)
     boards = {name.removeprefix(fields.BOARD_VERSION) async for name, _ in found}
     return sorted(board for board in boards if base_of(board) == window)
+
+
+def field_names_call(namespace: Namespace) -> Call:
+    """Asks for the names of all fields. O(the hash)."""
+    return ("HKEYS", keys.namespace(namespace.partition, namespace.id))
+
+
+def fields_call(namespace: Namespace) -> Call:
+    """Asks for all fields, each followed by its value. O(the hash)."""
+    return ("HGETALL", keys.namespace(namespace.partition, namespace.id))
+
+
+def board_version_call(namespace: Namespace, board: str) -> Call:
+    """Asks for a board's version; None: nothing was ever written there. O(1)."""
+    return ("HGET", keys.namespace(namespace.partition, namespace.id), fields.BOARD_VERSION + board)
+
+
+def board_version_and_totals_call(namespace: Namespace, board: str) -> Call:
+    """Asks for a board's version and its totals as text, see stats_reader.parse_sums. O(1)."""
+    key = keys.namespace(namespace.partition, namespace.id)
+    return ("HMGET", key, fields.BOARD_VERSION + board, fields.BOARD_TOTALS + board)

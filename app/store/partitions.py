@@ -76,6 +76,11 @@ def last_seq_call(p: int) -> Call:
     return ("HGET", keys.meta(p), fields.SEQ)
 
 
+def last_place_call(p: int) -> Call:
+    """Asks for the epoch and the seq of a partition's latest entry; None for each where the head is lost."""
+    return ("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ)
+
+
 async def rotate_generations(
     link: RedisConnection, p: int, head: PartitionHead, age_micros: int, entries_max: int
 ) -> None:

@@ -263,6 +263,16 @@ def erased_call() -> Call:
     return ("HGET", keys.DEPLOYMENT, fields.PROFILES_ERASED)
 
 
+def profiles_version_call() -> Call:
+    """The call that reads how many changes of the deployment's profiles there were."""
+    return ("HGET", keys.DEPLOYMENT, fields.PROFILES)
+
+
+def forget_profiles_in_call(namespace_id: int) -> Call:
+    """The call that takes a deleted namespace off those that have own profiles."""
+    return ("HDEL", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))
+
+
 async def announce_profiles_in(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
     """Announces to every process that a namespace has own profiles. If it breaks off, the field is 0 and the next
     call does it again. StoreUnavailable."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from ..drivers.redis import Call, evalsha
+from ..drivers.redis import Call, RedisConnection, ask_all, evalsha
 from ..drivers.scripts import load
 from ..model.entry import PlannedEntry
 from ..model.namespace import Namespace
@@ -105,3 +105,16 @@ async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namesp
 async def is_hidden(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, user: str) -> bool:
     """Whether a user stands on no board of a namespace. O(1)."""
     return bool(await hidden_among(call, namespace, [user]))
+
+
+def has_state_call(namespace: Namespace, user: str) -> Call:
+    """Asks whether a user has a state of visibility in a namespace, whichever: 1 or 0. O(1)."""
+    return ("HEXISTS", keys.hidden_in(namespace.partition, namespace.id), user)
+
+
+async def read_users_with_state(link: RedisConnection, namespace: Namespace) -> list[str]:
+    """Users who have a state of visibility in a namespace or in its partition, each once. O(such users).
+    RedisRefused."""
+    p = namespace.partition
+    hashes = await ask_all(link, [("HKEYS", key) for key in (keys.hidden(p), keys.hidden_in(p, namespace.id))])
+    return list({name.decode() for names in hashes for name in names})

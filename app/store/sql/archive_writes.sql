@@ -20,7 +20,7 @@ WHERE t.partition = $1 AND NOT n.id || ' ' || t."window" = ANY($2::text[]) ORDER
 -- Updates that the archive of a window has taken in are no longer pending: those of some users, up to a seq.
 DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
 
--- name: get_window_scores
+-- name: window_scores
 -- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. A
 -- dead letter that was recorded after all counts from its own place on. lowest and highest granted_at: beyond them no grant
 -- of the window lies. since: the place in line where that goes by moments ($9), else 0. O(the window's grants), or of those
@@ -43,7 +43,17 @@ SELECT b.board, user_number,
             ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
        tie_of(max(tie_key($7, amount, granted_at, first_seq)) FILTER (WHERE $9::boolean)) AS tie_place
 FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
-WHERE b.board IS NOT NULL GROUP BY b.board, user_number;
+WHERE b.board IS NOT NULL GROUP BY b.board, user_number
+
+-- name: get_window_scores
+-- include: window_scores
+;
+
+-- name: fill_new_scores
+-- Those scores, as keys (times the sign, $10), into `new_scores`.
+INSERT INTO new_scores SELECT board, user_number, $10::int * score, tie_place FROM (
+-- include: window_scores
+) AS scores;
 
 -- name: create_archive_tables
 -- What an archive is made of: a board as Redis held it, some users' scores as they are to be, and the rows that become others.

@@ -56,6 +56,10 @@ UPDATE leases l SET holder = NULL FROM own WHERE l.partition = own.partition RET
 -- between this and the commit.
 SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
 
+-- name: lock_presence
+-- Marks this session, as long as it lasts, as one of a persister ($2) by an advisory lock of a class ($1).
+SELECT pg_advisory_lock_shared($1, $2);
+
 -- name: put_fault
 -- Records what is wrong in a partition, or its newest cause.
 INSERT INTO faults (partition, kind, name, cause) VALUES ($1, $2, $3, $4)

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from .drivers.postgres import Postgres
 from .model.errors import Problem
-from .store import fields, keys
 from .store.clock import StoreClock
+from .store.partitions import last_seq_call
 from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
 
@@ -73,7 +73,7 @@ class Health:
     async def _lag(self) -> int:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
         partitions = range(self._partitions)
-        seqs = await asyncio.gather(*(self._batcher.call(("HGET", keys.meta(p), fields.SEQ)) for p in partitions))
+        seqs = await asyncio.gather(*(self._batcher.call(last_seq_call(p)) for p in partitions))
         return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(partitions, seqs, strict=True))
 
     async def _faults(self) -> list[str]:

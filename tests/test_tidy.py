@@ -15,6 +15,20 @@ APP = sorted((ROOT / "app").rglob("*.py"))
 LUA = sorted((ROOT / "lua").rglob("*.lua"))
 COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
 BOUND_ARGUMENTS = {"maxsize", "maxlen", "timeout", "timeout_s", "bytes_max"}
+#: Commands of Redis that the code sends, or well may: a tuple or a list that begins with one of them is a call.
+REDIS_COMMANDS = re.compile(
+    r"[BHLSZP]?(GET|SET|ADD|DEL|SCAN|CARD|LEN|MGET|MSET|INCRBY|EXISTS|EXPIRE|REM|POP|PUSH|RANGE|COUNT|SCORE|MSCORE|RANK)"
+    r"|[HZ](KEYS|VALS|GETALL|INCRBY|RANDMEMBER|REVRANGE|REVRANK|RANGEBYSCORE|RANGEBYLEX|LEXCOUNT|REMRANGEBY\w+)"
+    r"|S(MEMBERS|ISMEMBER)|X(ADD|LEN|TRIM|DEL|RANGE|REVRANGE|READ|INFO|GROUP)|INCR|DECR|UNLINK|TYPE|KEYS|RENAME|PERSIST"
+    r"|EVAL|EVALSHA|SCRIPT|FCALL|MULTI|EXEC|WATCH|WAIT|WAITAOF|CONFIG|INFO|CLIENT|COMMAND|MEMORY|OBJECT|DUMP|RESTORE|PING"
+    r"|(UN)?SUBSCRIBE|PUBLISH|FLUSHALL|FLUSHDB|DBSIZE|SELECT|AUTH|ACL|TIME|HELLO|LASTSAVE|BGSAVE|BGREWRITEAOF|SHUTDOWN"
+)
+#: How a statement of SQL begins.
+SQL_STATEMENT = re.compile(
+    r"\s*(SELECT\s|INSERT INTO\s|UPDATE \S+ SET\s|DELETE FROM\s|WITH \S+ AS\s|SET (LOCAL |SESSION )?\w+\s*(=|TO\s)"
+    r"|(CREATE|ALTER|DROP|TRUNCATE|LOCK) (TEMP |UNIQUE )?(TABLE|INDEX|VIEW|FUNCTION|ROLE|DATABASE|SCHEMA)\s|COPY \w+\s"
+    r"|VACUUM\b|ANALYZE\b|EXPLAIN\s|(BEGIN|COMMIT|ROLLBACK)\s*;?\s*\Z|(UN)?LISTEN \w+\s*\Z|NOTIFY \w+\s*(,|\Z))"
+)
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
 
 
@@ -48,6 +62,89 @@ def test_scripts_run_on_every_redis(path: Path) -> None:
 def test_key_names_stand_in_one_file() -> None:
     named = {path.relative_to(ROOT).as_posix() for path in (*APP, *LUA) if re.search(r"[\"']lb:", path.read_text())}
     assert named == {"app/store/keys.py"}
+
+
+def _first_word(node: ast.AST) -> object:
+    """The first element of a tuple or a list, where it is a constant."""
+    first = node.elts[0] if isinstance(node, ast.Tuple | ast.List) and node.elts else None
+    return first.value if isinstance(first, ast.Constant) else None
+
+
+def _store_words_of(source: str) -> list[str]:
+    """Calls of Redis that are written out as a tuple or a list, and statements of SQL: `<line>: <beginning>`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        word = _first_word(node)
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(word, bytes):
+            word = word.decode(errors="replace")
+        if isinstance(word, str) and REDIS_COMMANDS.fullmatch(word):
+            found.append(f"{node.lineno}: {word}")  # type: ignore[attr-defined]
+        if isinstance(text, str) and SQL_STATEMENT.match(text):
+            found.append(f"{node.lineno}: {text[:40]}")  # type: ignore[attr-defined]
+    return found
+
+
+def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
+    """Everybody else calls a function of app/store that says what is asked, or names a query of app/store/sql."""
+    rooms = {"app/store", "app/drivers"}
+    found = [
+        f"{path.relative_to(ROOT)}:{word}"
+        for path in APP
+        if "/".join(path.relative_to(ROOT).parts[:2]) not in rooms
+        for word in _store_words_of(path.read_text())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('call = ("HGET", key, field)', 'await link.run([("XREAD", "COUNT", 1)])', 'calls = [["UNLINK", *names]]'),
+        *(
+            '("ZMSCORE", key, *members)',
+            '(b"HKEYS", key)',
+            '("CONFIG", "GET", name)',
+            '("MULTI",)',
+            'TYPES = ("TYPE", 1)',
+        ),
+        *('text = "SELECT 1"', 'text = f"INSERT INTO t SELECT {sign}"', 'text = """\\n  DELETE FROM t"""'),
+        *(
+            '"UPDATE t SET a = 1"',
+            '"WITH a AS (SELECT)"',
+            '"SET LOCAL lock_timeout = 1"',
+            '"BEGIN"',
+            '"CREATE TABLE t ()"',
+        ),
+    ],
+)
+def test_a_call_or_a_statement_outside_the_store_is_found(line: str) -> None:
+    assert len(_store_words_of(line)) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            'Route("GET", path)',
+            'Route("DELETE", path)',
+            '("PLACE", "NAMESPACE")',
+            '"Set the name"',
+            '"UPDATE 1"',
+            'f("GET")',
+        ),
+        *(
+            '"delete from the board"',
+            '("applied", "duplicate")',
+            '"SETTINGS = 1"',
+            '"with a name as it is"',
+            "()",
+            "[key]",
+        ),
+    ],
+)
+def test_what_is_no_call_and_no_statement_is_not_found(line: str) -> None:
+    assert _store_words_of(line) == []
 
 
 @pytest.mark.parametrize("path", [*APP, *LUA], ids=lambda path: path.relative_to(ROOT).as_posix())

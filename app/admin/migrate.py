@@ -9,10 +9,16 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all
 from ..model.profile import NamespaceProfile
 from ..settings import Settings
-from ..store import fields, keys
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
 from ..store.namespace_cache import SET_IF_NEWER, namespace_from_row, publish_calls
-from ..store.partitions import INIT_PARTITION, Deployment, open_partitions, read_deployment, write_deployment
+from ..store.partitions import (
+    INIT_PARTITION,
+    Deployment,
+    last_place_call,
+    open_partitions,
+    read_deployment,
+    write_deployment,
+)
 from ..store.profile_cache import announce_profiles_in, erased_call, name_call, own_name_call
 from ..store.rules_lock import release_stale
 from ..store.visibility import SET_USER_STATE, intent_from_row, state_call
@@ -115,7 +121,7 @@ async def _publish_states(postgres: Postgres, link: RedisConnection, partitions:
 
 
 async def _check_opened(link: RedisConnection, opened: list[int]) -> None:
-    replies = await link.run([("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ) for p in opened])
+    replies = await link.run([last_place_call(p) for p in opened])
     lost = [p for p, reply in zip(opened, replies, strict=True) if isinstance(reply, Exception) or None in reply]
     if lost:
         raise RedisRefused(f"partitions {lost} were opened and have lost their head in Redis: recover them")

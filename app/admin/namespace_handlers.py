@@ -27,17 +27,21 @@ from ..model.namespace import (
     rule_locked,
 )
 from ..model.text import check_namespace_name
-from ..store import fields, keys
+from ..store import keys
 from ..store.changes import Changed
+from ..store.key_space import delete_call
 from ..store.log import has_entries
 from ..store.namespace_cache import (
     NamespaceCache,
     namespace_from_row,
     parse_published,
     publish_calls,
+    published_call,
     retract_calls,
     version_call,
 )
+from ..store.namespace_fields import boards_in, field_names_call
+from ..store.partitions import last_seq_call
 from ..store.read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
@@ -168,17 +172,17 @@ class NamespaceHandlers:
         """Deletes the sum trees once bounded_sums is off. Writers with older rules are already refused; a retry of PUT
         finishes an interrupted deletion."""
         p, ns = namespace.partition, namespace.id
-        names = [name.decode() for name in await self._batcher.call(("HKEYS", keys.namespace(p, ns)))]
-        trees = [keys.sum_tree(p, ns, name[2:]) for name in names if name.startswith(fields.BOARD_VERSION)]
+        boards = boards_in(await self._batcher.call(field_names_call(namespace)))
+        trees = [keys.sum_tree(p, ns, board) for board in boards]
         for first in range(0, len(trees), _KEYS_A_CALL):
-            await self._batcher.call(("UNLINK", *trees[first : first + _KEYS_A_CALL]))
+            await self._batcher.call(delete_call(trees[first : first + _KEYS_A_CALL]))
 
     async def _make_known(self, namespace: Namespace) -> None:
         """StoreUnavailable says what holds: what Postgres has, a persister publishes sooner or later."""
         try:
             # No plan by earlier rules lands behind the version, and none by these before the directory tells them.
             await self._batcher.call(version_call(namespace.partition, namespace.id, namespace.version))
-            seq = await self._batcher.call(("HGET", keys.meta(namespace.partition), fields.SEQ))
+            seq = await self._batcher.call(last_seq_call(namespace.partition))
             since = None if seq is None else int(seq)
             known = msgspec.structs.replace(namespace, rules_from_seq=since)
             await self._publish(namespace.name, publish_calls(known))
@@ -231,7 +235,7 @@ class NamespaceHandlers:
 
     async def _half_deleted(self, name: str) -> asyncpg.Record:
         """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
-        published = await self._batcher.call(("HGET", keys.DIRECTORY, name))
+        published = await self._batcher.call(published_call(name))
         held = parse_published(published) if isinstance(published, bytes) else None
         row = None if held is None else await self._postgres.fetch_one("get_deleted_namespace", held.id)
         if row is None:

@@ -15,9 +15,8 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
-from ..store import fields, keys
 from ..store.namespace_cache import NamespaceCache
-from ..store.profile_cache import announce_profiles_in, name_call, own_name_call
+from ..store.profile_cache import announce_profiles_in, name_call, own_name_call, profiles_version_call
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import Fetch
 from .user_handlers import take_token, user_in
@@ -64,7 +63,7 @@ class ProfileHandlers:
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
         await self._show(name_call(user, row["version"], profile))
         # A round tells the number as it was when the round began: this server drops what it kept before it answers.
-        await self._batcher.call(("HGET", keys.DEPLOYMENT, fields.PROFILES))
+        await self._batcher.call(profiles_version_call())
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 

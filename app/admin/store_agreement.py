@@ -8,9 +8,10 @@ from ..drivers.postgres import Postgres, check_format
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings
-from ..store import fields, keys
+from ..store import keys
 from ..store.apply import CallRefused
-from ..store.partitions import read_deployment, read_head
+from ..store.log import entry_call
+from ..store.partitions import last_seq_call, read_deployment, read_head
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
@@ -52,13 +53,13 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
         head = await read_head(link, p)
     except CallRefused as refusal:
         return f"Redis lost its head ({refusal}): its boards are not to be believed"
-    (last,) = await link.run([("HGET", keys.meta(p), fields.SEQ)])
+    (last,) = await link.run([last_seq_call(p)])
     if (head.epoch, int(last)) < (epoch, seq):
         return f"Redis ends at {head.epoch}-{int(last)}, the ledger at {epoch}-{seq}: Redis lost entries"
     if seq == 0:
         return None
     place = f"{epoch}-{seq}"
-    (found,) = await link.run([("XRANGE", keys.log(p), place, place)])
+    (found,) = await link.run([entry_call(p, epoch, seq)])
     if isinstance(found, Exception):
         raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {found}")
     if not found or found[0][1][1] != digest:

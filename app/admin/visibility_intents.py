@@ -15,7 +15,7 @@ from ..drivers.redis import Call
 from ..model.errors import Problem, StoreUnavailable, UserErasing, UserNotFound
 from ..model.namespace import Namespace
 from ..model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent
-from ..store import fields, keys
+from ..store.partitions import last_seq_call
 from ..store.visibility import Fetch, Submit, intent_from_row, move, plan, state_call
 
 #: Seconds that a request waits for the ledger to hold what the partitions have applied; after them a persister
@@ -115,7 +115,7 @@ class VisibilityIntents:
 
     async def _caught_up(self, partitions: Sequence[int]) -> None:
         """Waits until the ledger holds what these partitions have applied by now. StoreUnavailable."""
-        raw = await asyncio.gather(*(self._call(("HGET", keys.meta(p), fields.SEQ)) for p in partitions))
+        raw = await asyncio.gather(*(self._call(last_seq_call(p)) for p in partitions))
         marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
         pauses = Pauses(APPLY_S_MAX)
         while True:

@@ -22,10 +22,10 @@ from ..model.namespace import COUNTED, Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..model.visibility import visible_name
 from ..model.windows import Window
-from ..store import fields, keys
 from ..store.boards import user_exists_call
 from ..store.log import entry_place, lag_behind
 from ..store.read_batcher import ReadBatcher
+from ..store.user_balances import last_change_call
 from .authorizer import ReadAuthorizer
 from .board_ref import find_window
 
@@ -150,8 +150,8 @@ class GrantHistory:
 
     async def _wait_until_counted(self, namespace: Namespace, user: str) -> None:
         """Waits until the ledger is counted up to the user's last change, at most COUNTED_S_MAX."""
-        balances = keys.balances(namespace.partition, namespace.id) + user
-        last, pauses = int(await self._batcher.call(("HGET", balances, fields.SEQ)) or 0), Pauses(COUNTED_S_MAX)
+        raw = await self._batcher.call(last_change_call(namespace.partition, namespace.id, user))
+        last, pauses = int(raw or 0), Pauses(COUNTED_S_MAX)
         while True:
             offset = await self._postgres.fetch_one("get_counted_offset", namespace.partition)
             if (offset is not None and offset["seq"] >= last) or pauses.are_over:

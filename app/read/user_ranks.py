@@ -16,12 +16,11 @@ from ..model.errors import UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile
 from ..model.text import ID_BYTES_MAX, check_namespace_name, check_text
-from ..store import keys
 from ..store.boards import read_user_ranks, user_ranks_call
 from ..store.namespace_cache import namespace_from_row
 from ..store.profile_cache import NO_PROFILE, ProfileCache
 from ..store.read_batcher import ReadBatcher
-from ..store.visibility import hidden_among
+from ..store.visibility import has_state_call, hidden_among
 from .authorizer import ReadAuthorizer
 from .board_bodies import user_ranks_body
 from .conditional import answer_with_etag
@@ -73,11 +72,10 @@ class UserRankHandlers:
     async def _body_with_profile(self, namespace: Namespace, user: str) -> dict[str, Any] | None:
         """A user's ranks, their profile of this namespace and whether they are hidden in it. Also of a user without a
         grant who has a profile or a state in the namespace; None for all others. O(log n) a board."""
-        states = keys.hidden_in(namespace.partition, namespace.id)
         profile, hidden, state = await asyncio.gather(
             self._profiles.profile_in(namespace, user),
             hidden_among(self._batcher.call, namespace, [user]),
-            self._batcher.call(("HEXISTS", states, user)),
+            self._batcher.call(has_state_call(namespace, user)),
         )
         # A user who is hidden in the deployment, or has grants elsewhere, is not known here for that reason.
         is_known = bool(state) or profile is not None

@@ -1,7 +1,7 @@
 """What Redis keeps once a namespace, read some fields at a time: it may hold many, and everybody waits meanwhile."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from ..drivers.redis import Call, RedisConnection, ask
 from ..model.namespace import Namespace
@@ -36,6 +36,15 @@ async def boards_of_window(link: RedisConnection, namespace: Namespace, window: 
 def field_names_call(namespace: Namespace) -> Call:
     """Asks for the names of all fields. O(the hash)."""
     return ("HKEYS", keys.namespace(namespace.partition, namespace.id))
+
+
+def boards_in(names: Iterable[bytes]) -> Iterator[str]:
+    """The boards that have a version, out of the names of fields."""
+    return (
+        name.removeprefix(fields.BOARD_VERSION)
+        for name in (raw.decode(errors="replace") for raw in names)
+        if name.startswith(fields.BOARD_VERSION)
+    )
 
 
 def fields_call(namespace: Namespace) -> Call:

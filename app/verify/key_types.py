@@ -3,6 +3,7 @@
 from ..drivers.redis import RedisConnection
 from ..model.namespace import Namespace
 from ..store import keys
+from ..store.key_space import type_call
 from .redis_values import read_board_names
 
 #: Boards whose keys one call asks for: four or five questions each, some ms of Redis.
@@ -19,7 +20,7 @@ async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[s
     for first in range(0, len(boards), _BOARDS_A_CALL):
         places = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]
         names = [kind(namespace.partition, namespace.id, board) for board, kind in places]
-        replies = await link.run([("TYPE", name) for name in names])
+        replies = await link.run([type_call(name) for name in names])
         for (board, kind), name, held in zip(places, names, replies, strict=True):
             if held not in (b"none", types[kind]):
                 found[board] = f"board {board}, {name}: it is of the type {held.decode()}, not {types[kind].decode()}"

@@ -2,12 +2,19 @@
 knows, scores that dense ranks are counted by though nobody has them, and sums of what is not there."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from ..drivers.redis import Call, ask, transact
+from ..drivers.redis import ask, transact
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, describe_place, place_from_digits
-from ..store import fields, keys
+from ..store.board_dump import (
+    distinct_score_calls,
+    distinct_score_scan_call,
+    member_scan_call,
+    member_scores_call,
+    sum_tree_scan_call,
+    tie_prefixes_call,
+)
+from ..store.partitions import read_last_seq
 from ..store.sum_tree import BROKEN, integer_of, keys_of, node_named, parent_of, tree_call
 from .connections import StoreConnections
 from .redis_values import score_of
@@ -19,16 +26,15 @@ _A_CALL = 1_000
 
 async def orphan_members(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Who stands on a board without an entry in the ledger, or not where their orders say. O(the board)."""
-    p, ns, found = namespace.partition, namespace.id, []
-    key, cursor, tie_break = keys.board(p, ns, board), b"0", namespace.rules.tie_break
+    found, cursor, tie_break = [], b"0", namespace.rules.tie_break
     count = DIGITS[tie_break]
     while True:
-        cursor, flat = await ask(stores.link, ("ZSCAN", key, cursor, "COUNT", _A_CALL))
+        cursor, flat = await ask(stores.link, member_scan_call(namespace, board, cursor, _A_CALL))
         members = {member: member[count:].decode(errors="replace") for member in flat[::2]}
         known = await _known(stores, namespace, members.values())
         suspects = [member for member, name in members.items() if name not in known]
         suspects += await _out_of_order(stores, namespace, board, members) if count else []
-        for member, score in zip(suspects, await _scores(stores, key, suspects), strict=True):
+        for member, score in zip(suspects, await _scores(stores, namespace, board, suspects), strict=True):
             if score is not None:
                 since = _since(member, tie_break) if count and members[member] in known else ""
                 held = _describe(namespace, score)
@@ -39,8 +45,7 @@ async def orphan_members(stores: StoreConnections, namespace: Namespace, board: 
 
 async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable[str]) -> set[str]:
     """Those of some names who have an entry in the ledger, once it holds all that was applied."""
-    seq = await ask(stores.link, ("HGET", keys.meta(namespace.partition), fields.SEQ))
-    await stores.flushed(namespace.partition, int(seq or 0))
+    await stores.flushed(namespace.partition, await read_last_seq(stores.link, namespace.partition))
     return {row["name"] for row in await stores.fetch("find_known_users", namespace.id, list(names))}
 
 
@@ -48,11 +53,9 @@ async def _out_of_order(
     stores: StoreConnections, namespace: Namespace, board: str, members: dict[bytes, str]
 ) -> list[bytes]:
     """Members that stand there at the instant at which their user's orders name other digits."""
-    p, ns = namespace.partition, namespace.id
     if not members:
         return []
-    calls: list[Call] = [("HMGET", keys.tie_prefixes(p, ns, board), *members.values())]
-    calls.append(("ZMSCORE", keys.board(p, ns, board), *members))
+    calls = [tie_prefixes_call(namespace, board, members.values()), member_scores_call(namespace, board, members)]
     digits, scores = await transact(stores.link, calls)
     return [
         member
@@ -61,20 +64,19 @@ async def _out_of_order(
     ]
 
 
-async def _scores(stores: StoreConnections, key: str, members: Sequence[bytes]) -> list[Any]:
-    return list(await ask(stores.link, ("ZMSCORE", key, *members))) if members else []
+async def _scores(
+    stores: StoreConnections, namespace: Namespace, board: str, members: Sequence[bytes]
+) -> list[bytes | None]:
+    return list(await ask(stores.link, member_scores_call(namespace, board, members))) if members else []
 
 
 async def orphan_scores(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Scores that dense ranks are counted by and nobody has, each looked for at one instant. O(scores × log n)."""
-    p, ns, found, cursor = namespace.partition, namespace.id, [], b"0"
-    kept, key = keys.distinct_scores(p, ns, board), keys.board(p, ns, board)
+    found, cursor = [], b"0"
     while True:
-        cursor, flat = await ask(stores.link, ("ZSCAN", kept, cursor, "COUNT", _A_CALL))
+        cursor, flat = await ask(stores.link, distinct_score_scan_call(namespace, board, cursor, _A_CALL))
         names = flat[::2]
-        calls: list[Call] = [("ZSCORE", kept, name) for name in names]
-        calls += [("ZCOUNT", key, name, name) for name in names]
-        replies = await transact(stores.link, calls) if names else []
+        replies = await transact(stores.link, distinct_score_calls(namespace, board, names)) if names else []
         for name, score, users in zip(names, replies[: len(names)], replies[len(names) :], strict=True):
             if score is not None and (users == 0 or float(score) != float(name)):
                 held = _describe(namespace, score)
@@ -98,11 +100,11 @@ def _since(member: bytes, tie_break: str) -> str:
 async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
     it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
-    key, cursor = keys.sum_tree(namespace.partition, namespace.id, board), b"0"
+    cursor = b"0"
     found: dict[int, str] = {}
     others: list[str] = []
     while True:
-        cursor, flat = await ask(stores.link, ("HSCAN", key, cursor, "COUNT", _A_CALL))
+        cursor, flat = await ask(stores.link, sum_tree_scan_call(namespace, board, cursor, _A_CALL))
         nodes, strange = _nodes(flat[::2])
         others += [f"board {board}: {what}" for what in strange]
         wrong = await ask(stores.link, tree_call(namespace, board, nodes)) if nodes else []

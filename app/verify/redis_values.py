@@ -17,9 +17,13 @@ from ..model.stats import ScoreSums
 from ..model.streak import days_of
 from ..model.tie_break import place_from_digits
 from ..store import fields, keys
+from ..store.board_dump import grant_time_count_call, tie_prefix_count_call, top_sums_call, user_count_call
 from ..store.boards import base_of
+from ..store.namespace_fields import boards_in, field_names_call, fields_call
+from ..store.partitions import last_seq_call
 from ..store.stats_reader import parse_sums
-from ..store.sum_tree import TOP_NODES, integer_of
+from ..store.sum_tree import integer_of
+from ..store.user_balances import balances_call
 
 DUMP_USERS = load("dump_users")
 
@@ -72,15 +76,16 @@ def board_names_of(raw: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
     """Out of the names in a namespace's hash, but for spoilt boards; of sealed windows the archives are compared."""
     names = [name.decode(errors="replace") for name in raw]
     closed = frozenset(name[2:] for name in names if name.startswith(fields.WINDOW_STATE))
-    boards = (name[2:] for name in names if name.startswith(fields.BOARD_VERSION))
-    return BoardNames(tuple(name for name in boards if base_of(name) not in closed and name not in spoilt), closed)
+    return BoardNames(
+        tuple(name for name in boards_in(raw) if base_of(name) not in closed and name not in spoilt), closed
+    )
 
 
 async def read_board_names(
     link: RedisConnection, namespace: Namespace, spoilt: frozenset[str] = frozenset()
 ) -> BoardNames:
     """Which boards a namespace has now, but for those that cannot be read."""
-    return board_names_of(await ask(link, ("HKEYS", keys.namespace(namespace.partition, namespace.id))), spoilt)
+    return board_names_of(await ask(link, field_names_call(namespace)), spoilt)
 
 
 async def read_values(
@@ -206,16 +211,16 @@ async def read_namespace_state(
     link: RedisConnection, namespace: Namespace, users: Iterable[tuple[int, str]], spoilt: frozenset[str]
 ) -> NamespaceState | None:
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
-    p, ns, users = namespace.partition, namespace.id, list(users)
+    users = list(users)
     dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
     kept = await read_board_names(link, namespace, spoilt)
-    calls: list[Call] = [("HGET", keys.meta(p), fields.SEQ), ("HGETALL", keys.namespace(p, ns))]
-    calls += [("ZCARD", keys.board(p, ns, board)) for board in kept.boards]
-    calls += [("HLEN", keys.tie_prefixes(p, ns, board)) for board in kept.boards if dated]
-    calls += [("HLEN", keys.grant_times(p, ns, board)) for board in kept.boards if timed]
-    calls += [("HMGET", keys.sum_tree(p, ns, board), *TOP_NODES) for board in kept.boards if trees]
-    calls += [("HGETALL", keys.balances(p, ns) + name) for _, name in users]
+    calls: list[Call] = [last_seq_call(namespace.partition), fields_call(namespace)]
+    calls += [user_count_call(namespace, board) for board in kept.boards]
+    calls += [tie_prefix_count_call(namespace, board) for board in kept.boards if dated]
+    calls += [grant_time_count_call(namespace, board) for board in kept.boards if timed]
+    calls += [top_sums_call(namespace, board) for board in kept.boards if trees]
+    calls += [balances_call(namespace, name) for _, name in users]
     seq, flat_fields, *rest = await transact(link, calls)
     now = board_names_of(flat_fields[::2], spoilt)
     if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):

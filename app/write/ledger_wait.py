@@ -10,10 +10,10 @@ from ..model.entry_kinds import CORRECTION, GRANT
 from ..model.entry_names import entry_id
 from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
-from ..store import fields, keys
 from ..store.ledger import Ledger
 from ..store.log import entry_places
 from ..store.read_batcher import ReadBatcher
+from ..store.user_balances import last_changes_call
 
 #: Seconds that a correction waits for the ledger to know the grant; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
@@ -106,8 +106,7 @@ class LedgerWait:
         return changes.last, await self._flushed(namespace, changes.corrected, waiting)
 
     async def _changes(self, namespace: Namespace, user: str) -> "_Changes":
-        key = keys.balances(namespace.partition, namespace.id) + user
-        last, corrected = await self._batcher.call(("HMGET", key, fields.SEQ, fields.CORRECTED))
+        last, corrected = await self._batcher.call(last_changes_call(namespace, user))
         return _Changes(int(last or 0), int(corrected or 0))
 
     async def _flushed(self, namespace: Namespace, seq: int, waiting: Deadline) -> int:

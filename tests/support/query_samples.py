@@ -24,7 +24,7 @@ WITHOUT_PLAN = {"create_archive_tables", "lock_hidden_archive_users", "share_hid
 FRAGMENTS = {
     *("cells_of_live", "grant_columns", "grant_of_live", "grants_in_quarantine", "in_cell", "is_last_revision"),
     *("live_of_rows", "meta_of_grant", "bucket_changes", "requested_cells", "replaced_revision", "replaced_by_row"),
-    "is_no_later_one_counted",
+    *("is_no_later_one_counted", "window_scores"),
 }
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
@@ -119,6 +119,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_sealable_namespaces": ([0, 2], 5, 50),
     "get_windows_to_archive": (0, 0, ENDS, []),
     "get_window_scores": (SPACE, DAY, "2025-12-30T00:00:00Z", "2026-01-05T00:00:00Z", ENDS, NONE, "sum", True, False),
+    "fill_new_scores": (SPACE, DAY, "2025-12-30T00:00:00Z", "2026-01-05T00:00:00Z", ENDS, NONE, "sum", True, False, -1),
     "compare_with_redis": (False,),
     "copy_tie_places": (),
     "put_archived_boards": (SPACE, [DAY, "2026-02-01"], DAY, 10),
@@ -218,6 +219,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "take_leases": (1, [0, 1], 2, 1, 10.0),
     "release_leases": (1, [0]),
     "lock_lease": (0, 1),
+    "lock_presence": (1, 1),
     "get_current_time": (),
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),

@@ -219,7 +219,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "take_leases": (1, [0, 1], 2, 1, 10.0),
     "release_leases": (1, [0]),
     "lock_lease": (0, 1),
-    "lock_presence": (1, 1),
+    "lock_presence": (2, 1),
     "get_current_time": (),
     "search_users": (SPACE, "u1", "u2", "name 1", "name 2", "", 0, 100, 20, False),
     "mark_has_user_data": (SPACE,),

@@ -1,10 +1,10 @@
-"""The hub: once a tick it asks which watched boards changed, reads those, diffs, encodes once, and fills every outbox.
+"""The hub: once a tick it reads the watched boards that changed, diffs, encodes once, and fills each outbox.
 
-A tick costs as much as the watched boards that changed; the number of grants and of subscribers does not matter. Nobody
-waits for a client: a subscriber whose outbox is still full gets the newest state next, as a snapshot.
+The cost of a tick depends on the watched boards that changed, not on the number of grants or subscribers. Nobody waits
+for a client: a subscriber whose outbox is still full gets the newest state next, as a snapshot.
 
-Whenever namespaces or keys change, the hub checks again who may watch. It reads a board before it checks and publishes
-after it: nobody gets a state that is newer than their right.
+When namespaces or keys change, the hub checks again who may watch. It reads a board, then checks, then publishes: so
+nobody gets a state that is newer than their right.
 """
 
 import asyncio
@@ -36,32 +36,32 @@ log = structlog.get_logger()
 
 #: Seconds between two looks at what changed: 10 frames a second are as many as anybody can follow.
 TICK_S = 0.1
-#: Seconds in which changed names are taken up once.
+#: Seconds between two looks at changed names.
 NAMES_S = 0.5
-#: Views that are watched, equal ones once. Each may be a read a tick.
+#: Watched views; equal ones count once. Each may need a read in every tick.
 VIEWS_MAX = 10_000
 #: Views of a key: half of all, so that one key leaves room for others.
 KEY_VIEWS_MAX = 5_000
 #: Views of an address without a key: a school of 1,000 that watch the neighbours of their own ranks.
 ADDRESS_VIEWS_MAX = 1_000
-#: Views that nobody with a key watches: half of all, whatever addresses they come from.
+#: Views that are watched only without a key: half of all, from all addresses together.
 ANONYMOUS_VIEWS_MAX = 5_000
-#: Reads of one round: with what they are made into 20 ms, which a newcomer waits at most.
+#: Reads of one round: with diffs and encoding 20 ms, the longest that a newcomer waits.
 READS_A_ROUND_MAX = 200
-#: Boards published before others go on: 2 ms of the event loop.
+#: Boards that are published before other tasks run: 2 ms of the event loop.
 _PUBLISHED_MAX = 20
-#: Boards whose users are looked for among those whose names changed before others go on: a ms of the event loop.
+#: Boards that are checked for changed names before other tasks run: 1 ms of the event loop.
 _NAMED_MAX = 100
 #: Boards whose versions one call asks for.
 BOARDS_A_CALL_MAX = 1_000
-#: Of the hub's calls so many wait at a time: however many boards are watched, REST's reads find room beside them.
+#: The hub's calls that wait at a time: REST's reads find room beside them, however many boards are watched.
 CALLS_MAX = 256
 #: Seconds that a subscription waits for its turn and its look-ups, each of which waits 2 s at most.
 FIND_S_MAX = 6.0
 
 
 class NamedPage(NamedTuple):
-    """A page of a board with the names of its users, of those who have a profile."""
+    """A page of a board, with the profiles of those of its users who have one."""
 
     page: BoardPage
     names: Mapping[str, DisplayProfile]
@@ -104,7 +104,7 @@ class Hub:
         namespace_cache.on_change.append(self._note_change)
 
     async def subscribe(self, subscriber: Subscriber, name: str, window_name: str, view: LiveView) -> None:
-        """Begins to watch; the first frame comes with the next tick. The problems of a board read; Overloaded."""
+        """Adds a subscriber; its first frame comes with the next tick. The problems of a board read; Overloaded."""
         try:
             async with asyncio.timeout(FIND_S_MAX), self._calls:
                 await subscriber.viewer.renew()
@@ -112,7 +112,7 @@ class Hub:
         except TimeoutError:
             raise Overloaded("the subscriptions before this one take too long") from None
         _check_window(namespace, window_name)
-        # Users on it are read from here on: earlier changes of names do not matter.
+        # The board's users are read after this line, so earlier changes of names do not matter.
         names = ProfilesVersion(self._names.changes, 0)
         board = self._boards.get((namespace.id, window_name)) or WatchedBoard(namespace, window_name, names)
         watched = board.views.get(view)
@@ -140,7 +140,7 @@ class Hub:
             raise Overloaded("too many views are watched here without a key")
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Forgets a subscriber, and what nobody else watches. O(1)."""
+        """Removes a subscriber, and its view and board if nobody else watches them. O(1)."""
         if subscriber not in self._watched:
             return
         board, watched = self._watched.pop(subscriber)
@@ -156,7 +156,7 @@ class Hub:
             del self._boards[board.key]
 
     async def run(self) -> None:
-        """Ticks, for ever; sleeps while nobody watches and nothing changes."""
+        """Ticks for ever. Sleeps while nobody watches and nothing changes."""
         while True:
             if not self._boards and not self._stale:
                 self._wake.clear()
@@ -231,9 +231,9 @@ class Hub:
         self._own_due_s = now + NAMES_S
         spaces = list({board.namespace.id: board.namespace for board in self._boards.values()}.values())
         versions = await self._gather(self._names.version_in(namespace) for namespace in spaces)
-        found = dict(zip((namespace.id for namespace in spaces), versions, strict=True))
+        by_namespace = dict(zip((namespace.id for namespace in spaces), versions, strict=True))
         for count, board in enumerate(list(self._boards.values()), 1):
-            version = found.get(board.namespace.id)
+            version = by_namespace.get(board.namespace.id)
             if isinstance(version, ProfilesVersion):
                 board.note_names(self._names, version)
             if count % _NAMED_MAX == 0:
@@ -276,31 +276,31 @@ class Hub:
         names = list({board.namespace.name for board in boards if stale.has_namespace(board.namespace.name)})
         viewers = [viewer for viewer in self.viewers if viewer.is_known and stale.has_key(viewer.key_id)]
         renewed = await self._gather(viewer.renew() for viewer in viewers)
-        found = await self._gather(self._namespace_cache.namespace(name) for name in names)
-        for answer in (*renewed, *found):
+        namespaces = await self._gather(self._namespace_cache.namespace(name) for name in names)
+        for answer in (*renewed, *namespaces):
             if isinstance(answer, BaseException) and not isinstance(answer, NamespaceNotFound):
                 self._stale = self._stale.joined(stale)
                 raise answer
-        by_name = dict(zip(names, found, strict=True))
+        by_name = dict(zip(names, namespaces, strict=True))
         for board in boards:
             if viewers or board.namespace.name in by_name:
                 self._admit(board, by_name.get(board.namespace.name, board.namespace))
 
-    def _admit(self, board: WatchedBoard, found: Namespace | NamespaceNotFound) -> None:
-        """Ends the subscriptions that are not allowed any more."""
+    def _admit(self, board: WatchedBoard, current: Namespace | NamespaceNotFound) -> None:
+        """Ends the subscriptions that are not allowed any more. current: the namespace that has the name now."""
         try:
-            if isinstance(found, NamespaceNotFound):
-                raise found
-            if found.id != board.namespace.id:
-                raise NamespaceNotFound(f"{found.name!r} was deleted and made anew")
-            _check_window(found, board.window_name)
+            if isinstance(current, NamespaceNotFound):
+                raise current
+            if current.id != board.namespace.id:
+                raise NamespaceNotFound(f"{current.name!r} was deleted and made anew")
+            _check_window(current, board.window_name)
         except Problem as problem:
             self._end(board.everyone(), problem)
             return
-        board.adopt(found)
+        board.adopt(current)
         for subscriber in board.everyone():
             try:
-                subscriber.viewer.check(found)
+                subscriber.viewer.check(current)
             except Problem as problem:
                 self._end([subscriber], problem)
 
@@ -311,7 +311,7 @@ class Hub:
                 subscriber.fail(problem)
 
     async def _gather(self, work: Iterable[Awaitable[Any]]) -> list[Any]:
-        """The result of each, or its exception."""
+        """The result of each awaitable, or its exception, in order."""
 
         async def bounded(one: Awaitable[Any]) -> Any:
             async with self._calls:

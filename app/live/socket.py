@@ -1,4 +1,4 @@
-"""`/v1/live`: one WebSocket, its subscriptions, and a sender that never makes anybody else wait."""
+"""`/v1/live`: one WebSocket, its subscriptions, and a sender that makes nobody else wait."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -25,15 +25,15 @@ from .views import check_view
 FIRST_MESSAGE_S_MAX = 5.0
 #: Seconds until a client is authenticated or watches something.
 BEGIN_S_MAX = 10.0
-#: Seconds of silence before a `ping` is sent: proxies drop what is silent for 30 s or 60 s.
+#: Seconds of silence before a `ping` is sent. Proxies drop connections that are silent for 30 s or 60 s.
 SILENCE_S = 25.0
-#: Seconds for one frame to find room with a client that reads; a client that takes longer is too slow.
+#: Seconds in which a client must take one frame. A client that takes longer is too slow.
 SEND_S_MAX = 10.0
-#: Seconds that a client's connection may take for the close frame; then it is dropped without.
+#: Seconds to send the close frame. After them the connection is dropped without it.
 GOODBYE_S_MAX = 1.0
 #: Subscriptions of a connection.
 SUBSCRIPTIONS_MAX = 50
-#: Replies that wait for a client: as many as it may send messages at once.
+#: Replies that may wait for a client: as many as the messages that it may send at once.
 REPLIES_MAX = 100
 #: Bytes of a client's message: 50 users of 128 bytes each, escaped, and a token of 4 KB.
 MESSAGE_BYTES_MAX = 16 * 1024
@@ -60,7 +60,7 @@ class LiveLimits:
 
 
 class CloseConnection(Exception):
-    """The connection is to be closed with a code."""
+    """Closes the connection with a code."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -104,7 +104,7 @@ class LiveServer:
             self._open.discard(connection)
 
     def drain(self) -> None:
-        """Has every connection tell its client to come back, and close. Waits for none; O(1) when called again."""
+        """Makes every connection send `drain` to its client and close. Does not wait. O(1) when called again."""
         if not self._draining:
             self._draining = True
             for connection in self._open:
@@ -131,7 +131,7 @@ class LiveConnection:
         self._counted_as: Owner | None = None
 
     async def serve(self) -> None:
-        """Reads and sends until one of the two ends."""
+        """Receives and sends until one of the two ends."""
         self._hub.viewers.add(self._viewer)
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -157,12 +157,12 @@ class LiveConnection:
                 self._sockets.give_back(self._counted_as)
 
     def drain(self, retry_ms: int) -> None:
-        """Has the sender say goodbye and close."""
+        """Makes the sender send `drain` and close."""
         self._goodbye = {"type": "drain", "retry_ms": retry_ms}
         self._wake.set()
 
     def _count(self) -> None:
-        """Counts the socket for whom it is now: an address, then a key."""
+        """Counts the socket for its owner: at first for an address, then for a key."""
         owner, before = self._viewer.owner, self._counted_as
         try:
             self._sockets.take(owner)
@@ -181,20 +181,20 @@ class LiveConnection:
 
     async def _receive(self) -> None:
         loop = asyncio.get_running_loop()
-        limits, since, is_heard = self._limits, loop.time(), False
+        limits, since, has_message = self._limits, loop.time(), False
         while True:
-            waits = limits.begin_s_max if is_heard else limits.first_message_s_max
+            waits = limits.begin_s_max if has_message else limits.first_message_s_max
             left = None if self._has_begun else max(0.0, since + waits - loop.time())
             try:
                 message = await asyncio.wait_for(self._socket.receive(), left)
             except TimeoutError:
-                late = "nothing was watched" if is_heard else "nothing came"
+                late = "nothing was watched" if has_message else "nothing came"
                 raise CloseConnection(CloseCode.NO_AUTH, f"{late} within {waits:g} s") from None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             if not await self._handle(self._decode(message)):
                 since = loop.time()
-            is_heard = True
+            has_message = True
 
     def _decode(self, message: Any) -> Message | RefusedMessage:
         data = message.get("bytes") if message.get("bytes") is not None else message.get("text")
@@ -206,7 +206,7 @@ class LiveConnection:
             raise CloseConnection(CloseCode.BAD_MESSAGE, problem.detail) from None
 
     async def _handle(self, message: Message | RefusedMessage) -> bool:
-        """Handles a message. False where the server could not do it: then the client's time begins anew."""
+        """Handles a message. False if the server could not do it; then the client's time begins anew."""
         match message:
             case Auth():
                 return await self._auth(message.token)
@@ -295,7 +295,7 @@ class LiveConnection:
             await self._within(self._write_frame(frame, subscriber.number))
 
     async def _within(self, sending: Coroutine[Any, Any, None]) -> None:
-        """TimeoutError for a client that does not read."""
+        """Sends. TimeoutError if the client does not read in time."""
         await asyncio.wait_for(sending, self._limits.send_s_max)
 
     async def _write(self, body: dict[str, Any]) -> None:

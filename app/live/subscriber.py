@@ -14,7 +14,7 @@ from .protocol import Frame, Resume, State
 
 
 class Viewer:
-    """Who watches by one connection. revoked: the token was accepted and is not valid any more; wake: wakes the
+    """The client of one connection. revoked: its token was accepted and is not valid any more; wake: wakes the
     connection's sender."""
 
     def __init__(self, keyring: Keyring, address: str = UNKNOWN) -> None:
@@ -32,7 +32,7 @@ class Viewer:
 
     @property
     def owner(self) -> Owner:
-        """Who the connection counts for: its key, else its address."""
+        """The client that the connection counts for: its key, else its address."""
         return Owner(self._principal.id, True) if self.is_known else Owner(self._address, False)
 
     @property
@@ -46,7 +46,7 @@ class Viewer:
         CALLER.set(self._principal.id)
 
     async def renew(self) -> None:
-        """Reads what the token allows now; sets `revoked` where it is not valid any more. StoreUnavailable."""
+        """Updates the rights of the token; sets `revoked` if it is not valid any more. StoreUnavailable."""
         if self._token is None:
             return
         try:
@@ -70,7 +70,7 @@ class Viewer:
 
 
 class Subscriber:
-    """One subscription. It counts for the owner that it has at its begin.
+    """One subscription. It counts for the viewer's owner at its start.
 
     window_name: as the client names it. resume: the state that the client has from before, if any.
     """
@@ -85,7 +85,8 @@ class Subscriber:
         self._resume = resume
 
     def start(self, whole: Frame, same: Frame, state: State) -> None:
-        """The first frame. A client's version does not tell which names it has: a state with profiles is sent again."""
+        """Puts the first frame in the slot: `same` if the client has this state already, else `whole`. A client's
+        version does not say which profiles it has, so a state with profiles is always sent whole."""
         self._put(same if state.is_same_as(self._resume, self._window_name) and not state.has_profiles else whole)
 
     def offer(self, whole: Frame, change: Frame | None) -> None:

@@ -1,4 +1,4 @@
-"""A watched board: its views, the reads that they need, and the states that the reads make."""
+"""A watched board: its views, the reads that they need, and the states made from these reads."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,7 +71,7 @@ class WatchedView:
 
 
 class BoardRead(NamedTuple):
-    """One read of a board, and the views that it serves, each with the newcomers who were there before the read."""
+    """One read of a board, and the views that it serves, each with the newcomers that came before the read."""
 
     board: "WatchedBoard"
     namespace: Namespace
@@ -81,7 +81,7 @@ class BoardRead(NamedTuple):
     served: list[tuple[WatchedView, tuple[Subscriber, ...]]]
 
     def arrived(self) -> Iterator[Subscriber]:
-        """All newcomers who wait for it."""
+        """All newcomers that wait for this read."""
         for _, newcomers in self.served:
             yield from newcomers
 
@@ -102,7 +102,7 @@ class WatchedBoard:
 
     @property
     def key(self) -> tuple[int, str]:
-        """A namespace that was deleted and created again has another key."""
+        """Namespace id and window. A namespace that was deleted and created again has another id."""
         return self.namespace.id, self.window_name
 
     def window(self, now: int) -> Window:
@@ -114,7 +114,7 @@ class WatchedBoard:
         return window
 
     def adopt(self, namespace: Namespace) -> None:
-        """Takes the rules in force, if they changed."""
+        """Takes a namespace's current rules, if they changed."""
         if namespace.version != self.namespace.version:
             self.namespace, self._window = namespace, None
 
@@ -150,7 +150,7 @@ class WatchedBoard:
 
 
 def publish_stats(reading: BoardRead, statistics: Statistics) -> None:
-    """Gives statistics to all who watch them."""
+    """Gives statistics to all their subscribers."""
     window, body = reading.window, statistics_body(statistics, reading.namespace.rules.scale)
     head = (
         window.name,
@@ -188,7 +188,7 @@ def _rules(reading: BoardRead) -> tuple[int, int | None]:
 
 
 def _contains(window: Window, now: int) -> bool:
-    """Both ends count: a clock may be set back."""
+    """Whether a moment is in a window. The start is checked too, because a clock may be set back."""
     return (window.starts is None or window.starts <= now) and (window.ends is None or now < window.ends)
 
 

@@ -1,8 +1,8 @@
-"""uvicorn's WebSocket protocol with limits below the message, which says goodbye in the words of the live protocol.
+"""uvicorn's WebSocket protocol with limits on frames, which closes with the codes of the live protocol.
 
-A message is made of frames, and pings, pongs and empty fragments are frames that no application hears of: what a client
-may send is counted here. Who does not read is not read from, and a socket whose client does not take the close frame is
-dropped.
+A message is made of frames, and the application does not see pings, pongs and empty fragments. So frames are counted
+here. The server does not read from a client that does not read. If a client does not take the close frame, its socket
+is dropped.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from .protocol import CloseCode
 
 DRAIN = "drain"  # in the lifespan's state: what uvicorn's shutdown calls instead of closing an open WebSocket
 
-#: Frames a second that a client may send, whatever they are.
+#: Frames a second that a client may send, of all kinds.
 FRAMES_A_S_MAX = 50
 #: Frames at once: a client that comes back sends `auth` and its 50 subscriptions.
 FRAMES_BURST_MAX = 100
 #: Bytes a second, and at once: as many frames as a second takes, each of the largest message.
 FRAME_BYTES_A_S_MAX = FRAMES_A_S_MAX * 16 * 1024
-#: Fragments of one message; a message that never ends is no message.
+#: Fragments of one message. It bounds a message that never ends.
 FRAGMENTS_MAX = 64
 #: Bytes parsed before frames are counted again: 170 empty frames, 2 ms of the event loop.
 _PIECE_BYTES_MAX = 1_024
-#: Bytes that the kernel holds for a client that does not read; it doubles the number. A snapshot of 100 rows is 12 KB.
+#: Bytes that the kernel buffers for a client that does not read; it doubles that. A snapshot of 100 rows is 12 KB.
 SEND_BUFFER_BYTES_MAX = 64 * 1024
 
 
 class GuardedTransport:
-    """A transport that is read from only while nobody objects, and whose close has an end."""
+    """A transport that reads only while no reason to pause is set, and that closes within a deadline."""
 
     def __init__(self, transport: asyncio.Transport, goodbye_s_max: float) -> None:
         self.transport = transport
@@ -48,13 +48,13 @@ class GuardedTransport:
         return getattr(self.transport, name)
 
     def pause_reading(self, reason: str = "queue") -> None:
-        """Reads nothing more until this reason is gone."""
+        """Reads nothing more until this reason is removed by `resume_reading`."""
         self._paused.add(reason)
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_reading(self, reason: str = "queue") -> None:
-        """This reason is gone."""
+        """Removes a reason to pause, and reads on if there is no other."""
         self._paused.discard(reason)
         if not self._paused and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -81,15 +81,16 @@ class GuardedTransport:
         self.transport.resume_reading()  # The client's own end is what it waits for.
 
     def drop(self) -> None:
-        """Ends now. Nothing happens where the connection is gone."""
+        """Ends the connection at once, if it is not gone already."""
         if not self.transport.is_closing():
             drop(self.transport)
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
-    """Left to itself uvicorn closes every WebSocket with 1012 before the application hears of its end.
+    """A WebSocket with limits, and a shutdown that the application controls.
 
-    Every worker's server asks its own connections to shut down, so this holds with any number of workers.
+    uvicorn itself closes every WebSocket with 1012 before the application learns of the shutdown. Each worker shuts
+    down its own connections, so this works with any number of workers.
     """
 
     def __init__(
@@ -106,14 +107,14 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self._frames: float = FRAMES_BURST_MAX
         self._bytes: float = FRAME_BYTES_A_S_MAX
         self._counted_at = monotonic()
-        self._deaf = False
+        self._ignores_input = False
 
     def accept(self, key: str) -> None:
         """A key was accepted."""
         self.key = key
 
     def connection_made(self, transport: Any) -> None:
-        """The HTTP protocol hands its transport over, and with it the connection's place among all."""
+        """The HTTP protocol hands over its transport; this counts as the same connection."""
         set_option(transport.get_extra_info("socket"), socket.SO_SNDBUF, SEND_BUFFER_BYTES_MAX)
         super().connection_made(GuardedTransport(transport, self._all.limits.goodbye_s_max))  # type: ignore[arg-type]
 
@@ -124,19 +125,19 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.app_state = {}
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: first the head, whole, as the HTTP protocol read it; then frames."""
+        """Bytes came: first the whole head, as the HTTP protocol read it, then frames."""
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
                 self._refuse_head()
             return
         for begin in range(0, len(data), _PIECE_BYTES_MAX):
-            if self._deaf or self.transport.is_closing():
+            if self._ignores_input or self.transport.is_closing():
                 return
             piece = data[begin : begin + _PIECE_BYTES_MAX]
             self.conn.receive_data(piece)
             if self.conn.parser_exc is not None:
-                self._deaf = True
+                self._ignores_input = True
                 self.handle_parser_exception()
             elif not self._take(len(self.conn.events), len(piece)):
                 self._fail(CloseCode.TOO_MANY, "too many messages")
@@ -174,7 +175,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         return self.transport
 
     def _take(self, frames: int, size: int) -> bool:
-        """Whether so much may come now. What was not used comes back with time, up to a burst."""
+        """Takes frames and bytes off the client's allowance; False if it is used up. It refills up to a burst."""
         now = monotonic()
         spent, self._counted_at = now - self._counted_at, now
         self._frames = min(FRAMES_BURST_MAX, self._frames + spent * FRAMES_A_S_MAX) - frames
@@ -182,8 +183,8 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         return self._frames >= 0 and self._bytes >= 0
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        """Takes nothing more. The client has a moment for the close frame: what it sends meanwhile is thrown away."""
-        self._deaf = True
+        """Takes nothing more. The client has a moment to take the close frame; what it sends meanwhile is discarded."""
+        self._ignores_input = True
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason})
         if self.handshake_complete and not self.close_sent:
@@ -195,8 +196,8 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self._guarded.resume_reading("queue")
 
     def _refuse_head(self) -> None:
-        """websockets could not read the head, and says nothing about it."""
-        self._deaf = True
+        """Answers 400 for a head that websockets could not read."""
+        self._ignores_input = True
         self.handshake_complete = self.close_sent = True
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()

@@ -1,8 +1,8 @@
-"""Drift: whether the `all` boards in Redis are still what the ledger says, looked at in the background, one by one.
+"""Drift: checks in the background, one by one, whether the `all` boards in Redis still agree with the ledger.
 
-It asks on connections of its own, so that the ledger never waits for it, and rests much longer than each look
-took. What is compared is of one version: the ledger's sums, less what came behind the board's last change. Where that
-cannot be told (users are being hidden, the ledger is far behind, too much came since) it is looked at another time.
+It has its own connections, so that the ledger never waits for it, and rests much longer than each check takes. It
+compares one version: the ledger's sums, less the entries after the board's last change. If these cannot be known (users
+are being hidden, the ledger is far behind, too many entries came since), the board is checked another time.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from ..store.stats_reader import parse_sums
 
 log = structlog.get_logger()
 
-#: So many times as long as a look took: a twenty-fifth of one connection, whatever there is to look at. One that had to
-#: wait cost less than it took.
+#: The rest after a check, as a multiple of the check's duration (so checks take at most 4 % of one connection), and the
+#: seconds of the longest rest, because a check that mostly waited cost little.
 REST, REST_S_MAX = 24.0, 5.0
-#: Seconds that a look waits for the ledger to reach what Redis has; after them the look is given up.
+#: Seconds that a check waits for the ledger to reach Redis. After them the check is given up.
 PATIENCE_S = 2.0
 #: Entries that may have come since Redis was read: they are taken off the ledger's sums one by one.
 BEHIND_MAX = 20_000
-#: Seconds before the search begins anew that lost a store or broke off.
+#: Seconds before the checks begin anew after a store was lost or an error ended them.
 _AGAIN_S = 1.0
 #: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.05
@@ -45,7 +45,7 @@ _QUERY_S_MAX = 60.0
 
 
 class BoardTotals(NamedTuple):
-    """What a board comes to; None: not to be told."""
+    """The number of users, sum of scores and sum of squares of a board; None: unknown."""
 
     users: int | None
     scores: int | None
@@ -53,7 +53,7 @@ class BoardTotals(NamedTuple):
 
 
 class DriftCheck:
-    """One persister's share: the namespaces of the partitions it holds, the changed ones first."""
+    """One persister's checks: of the namespaces of its partitions, the changed ones first."""
 
     def __init__(self, settings: Settings, leases: Mapping[int, Any]) -> None:
         self._settings = settings
@@ -62,12 +62,12 @@ class DriftCheck:
         self._drifting: dict[int, int] = {}
 
     def keep(self, partitions: Collection[int]) -> None:
-        """Forgets what is another persister's to tell from here on."""
+        """Forgets the namespaces that another persister reports from now on."""
         self._drifting = {ns: p for ns, p in self._drifting.items() if p in partitions}
         DRIFTING.set(len(self._drifting))
 
     async def run(self) -> None:
-        """Rounds, for ever; whatever is lost is connected to again."""
+        """Makes rounds for ever. Connects again when a store was lost."""
         while True:
             link, connection = RedisConnection(self._settings.redis_url, []), None
             try:
@@ -86,7 +86,7 @@ class DriftCheck:
             await asyncio.sleep(_AGAIN_S)
 
     async def _round(self, connection: asyncpg.Connection, link: RedisConnection) -> None:
-        """Looks at every namespace once."""
+        """Checks every namespace once."""
         rows = await connection.fetch(queries()["get_namespaces_of_partitions"], list(self._leases))
         namespaces = [namespace for row in rows if (namespace := _readable(row)) is not None]
         self._forget_all_but({namespace.id for namespace in namespaces})
@@ -118,21 +118,25 @@ class DriftCheck:
     async def _look(self, connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace) -> None:
         p = namespace.partition
         desired_states = await _row(connection, "get_intents_mark", p)
-        version, held = await _held(link, namespace)
+        version, in_redis = await _redis_totals(link, namespace)
         if desired_states["is_pending"] or not await _reaches(connection, p, version):
             return
-        wanted = await _wanted(connection, link, namespace, version)
-        # A lease that went meanwhile took the namespace with it; a wish may have come true in between.
-        if wanted is None or p not in self._leases or await _row(connection, "get_intents_mark", p) != desired_states:
+        by_ledger = await _ledger_totals(connection, link, namespace, version)
+        # The lease may be gone meanwhile, and an intent may have been carried out in between.
+        if (
+            by_ledger is None
+            or p not in self._leases
+            or await _row(connection, "get_intents_mark", p) != desired_states
+        ):
             return
-        differs = any(None not in pair and pair[0] != pair[1] for pair in zip(held, wanted, strict=True))
-        # Deleted since the list was read: its boards are on their way out.
+        differs = any(None not in pair and pair[0] != pair[1] for pair in zip(in_redis, by_ledger, strict=True))
+        # If the namespace was deleted since the list was read, its boards are being removed.
         if differs and not await connection.fetch(queries()["is_namespace_alive"], namespace.id):
             return
         DRIFT_CHECKS.inc()
-        self._tell(namespace, held, wanted, differs)
+        self._report(namespace, in_redis, by_ledger, differs)
 
-    def _tell(self, namespace: Namespace, held: BoardTotals, wanted: BoardTotals, differs: bool) -> None:
+    def _report(self, namespace: Namespace, in_redis: BoardTotals, by_ledger: BoardTotals, differs: bool) -> None:
         was_known = namespace.id in self._drifting
         if differs:
             self._drifting[namespace.id] = namespace.partition
@@ -140,14 +144,14 @@ class DriftCheck:
             self._drifting.pop(namespace.id, None)
         DRIFTING.set(len(self._drifting))
         if differs and not was_known:
-            told = {"in_redis": held._asdict(), "by_ledger": wanted._asdict()}
-            log.error("a board differs from the ledger: run verify", namespace=namespace.name, **told)
+            totals = {"in_redis": in_redis._asdict(), "by_ledger": by_ledger._asdict()}
+            log.error("a board differs from the ledger: run verify", namespace=namespace.name, **totals)
         elif was_known and not differs:
             log.info("a board agrees with the ledger again", namespace=namespace.name)
 
 
 def _readable(row: asyncpg.Record) -> Namespace | None:
-    """A namespace; None for one whose rules are of a later version: another persister looks at it."""
+    """A namespace; None if its rules have a format of a later release: a persister of that release checks it."""
     try:
         return namespace_from_row(row)
     except msgspec.DecodeError:
@@ -155,7 +159,7 @@ def _readable(row: asyncpg.Record) -> Namespace | None:
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    # As the session's: a plan made while the ledger was small must not walk through all of it.
+    # With the settings of a session: a plan made while the ledger was small must not scan all of it.
     return await connect(url, _QUERY_S_MAX)
 
 
@@ -177,14 +181,14 @@ async def _versions(link: RedisConnection, namespaces: list[Namespace]) -> dict[
 
 
 def _version(text: bytes | None) -> int:
-    """A board's version; none: nothing was ever written there. RedisRefused."""
+    """A board's version; 0 if nothing was ever written there. RedisRefused if it is no number."""
     if text is not None and not text.isdigit():
         raise RedisRefused(f"its version is {text.decode(errors='replace')!r}")
     return int(text or 0)
 
 
-async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, BoardTotals]:
-    """The board's version, and what it comes to in Redis at that very version."""
+async def _redis_totals(link: RedisConnection, namespace: Namespace) -> tuple[int, BoardTotals]:
+    """The `all` board's version, and its totals in Redis at that version."""
     calls = [board_version_and_totals_call(namespace, "all"), user_count_call(namespace, "all")]
     (version, text), users = await transact(link, calls)
     if not namespace.rules.statistics:
@@ -193,7 +197,7 @@ async def _held(link: RedisConnection, namespace: Namespace) -> tuple[int, Board
 
 
 async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
-    """Whether the ledger holds a seq, before long."""
+    """Whether the ledger reaches a seq within PATIENCE_S."""
     until = monotonic() + PATIENCE_S
     while (await _row(connection, "get_offset", p))["seq"] < seq:
         if monotonic() > until:
@@ -202,11 +206,11 @@ async def _reaches(connection: asyncpg.Connection, p: int, seq: int) -> bool:
     return True
 
 
-async def _wanted(
+async def _ledger_totals(
     connection: asyncpg.Connection, link: RedisConnection, namespace: Namespace, version: int
 ) -> BoardTotals | None:
-    """What the board is to come to at a version by the ledger; None where too much came since. The count of users
-    cannot be told backwards: of a board that has moved on it is left out."""
+    """The board's totals at a version, by the ledger; None if too many entries came since. The number of users cannot
+    be computed for an earlier version: it is None if the board has changed since."""
     at = namespace.partition, namespace.id
     row = await _row(connection, "get_board_totals", *at, version, BEHIND_MAX)
     now = await ask(link, board_version_call(namespace, "all"))

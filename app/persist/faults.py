@@ -1,8 +1,8 @@
 """Work that fails and is tried again later, while everything else goes on.
 
 A unit of work is the smallest part that can fail alone: the ledger of a partition, a window's archive, a user's heal.
-A unit that failed waits, twice as long each time. What fails is told in the log, as a metric, and in Postgres, where
-servers read it for /readyz.
+A unit that failed waits, twice as long each time. Failures are reported in the log, as a metric, and in Postgres, from
+where servers read them for /readyz.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -23,20 +23,20 @@ log = structlog.get_logger()
 
 #: Seconds a unit waits after its first failure; a deadlock or a failover passes in less.
 FIRST_PAUSE_S = 0.5
-#: Seconds between two tries at most: what is mended goes on soon, and what is not costs little.
+#: Longest pause between two tries: a repaired unit goes on soon, and one that still fails costs little.
 PAUSE_S_MAX = 15.0
-#: Seconds a partition waits that had too many dead letters: long enough for somebody to look before more are set aside.
+#: Seconds that a partition with too many dead letters waits, so that somebody can look before there are more.
 DEAD_LETTERS_PAUSE_S = 600.0
-#: Units that are remembered; beyond, a failing one is tried again at once and told in the log alone.
+#: Failing units that are remembered. Beyond them, one is tried again at once and reported only in the log.
 FAULTS_MAX = 10_000
-#: Faults told to Postgres in one pass: each is a statement, and the ledger waits for them.
-TOLD_A_PASS_MAX = 100
+#: Faults that one pass records in Postgres: each is a statement, and the ledger waits for them.
+RECORDED_A_PASS_MAX = 100
 
 LEDGER, LOG, COUNTS, MAINTENANCE, SEAL, ARCHIVE = "ledger", "log", "counts", "maintenance", "seal", "archive"
 HEAL, INTENT, ERASURE, DROP = "heal", "state of user", "erasure of user", "deletion"
 SEASONS, DEAD_LETTER, PUBLISH, CLOCK = "seasons", "dead letter", "namespace", "clock"
 HEALS, LETTERS, ARCHIVES, LAG = "all heals", "all dead letters", "all archives", "lag"
-#: A partition that stands for all: work that is not of one.
+#: The partition of work that belongs to no partition.
 EVERYWHERE = -1
 
 
@@ -64,28 +64,28 @@ class Fault:
 
 
 class Faults:
-    """What fails at present in one persister. O(1) a question."""
+    """The units of one persister that fail now. Each call is O(1), those that list units are O(units)."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._held: dict[WorkUnit, Fault] = {}
-        self._untold: dict[WorkUnit, None] = {}
+        self._faults: dict[WorkUnit, Fault] = {}
+        self._unrecorded: dict[WorkUnit, None] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._faults)
 
     def is_due(self, unit: WorkUnit) -> bool:
         """Whether a unit may be tried now."""
-        held = self._held.get(unit)
+        held = self._faults.get(unit)
         return held is None or held.due <= self._clock()
 
     def names(self, partition: int, kind: str) -> list[str]:
         """The names of the units of a kind that are not due."""
-        return [unit.name for unit in self._held if unit[:2] == (partition, kind) and not self.is_due(unit)]
+        return [unit.name for unit in self._faults if unit[:2] == (partition, kind) and not self.is_due(unit)]
 
     def note(self, unit: WorkUnit, error: Exception) -> None:
         """A unit failed: it waits, twice as long as the last time."""
-        held = self._held.get(unit)
+        held = self._faults.get(unit)
         first = DEAD_LETTERS_PAUSE_S if isinstance(error, TooManyDeadLetters) else FIRST_PAUSE_S
         pause = first if held is None else max(first, min(PAUSE_S_MAX, held.pause_s * 2))
         cause, code = public_cause(error), code_of(error)
@@ -93,31 +93,31 @@ class Faults:
             log.error("work fails", what=unit.kind, partition=unit.partition, name=unit.name, cause=cause)
         if held is not None:
             self._gauge(unit, held.code, -1)
-        elif len(self._held) >= FAULTS_MAX:
+        elif len(self._faults) >= FAULTS_MAX:
             return
         if held is None or held.cause != cause:
-            self._untold[unit] = None
-        self._held[unit] = Fault(cause, code, pause, self._clock() + pause)
+            self._unrecorded[unit] = None
+        self._faults[unit] = Fault(cause, code, pause, self._clock() + pause)
         self._gauge(unit, code, 1)
 
     def clear(self, unit: WorkUnit) -> None:
         """A unit succeeded."""
-        held = self._held.pop(unit, None)
+        held = self._faults.pop(unit, None)
         if held is not None:
-            self._untold[unit] = None
+            self._unrecorded[unit] = None
             self._gauge(unit, held.code, -1)
             log.info("work goes on", what=unit.kind, partition=unit.partition, name=unit.name)
 
     def keep(self, partitions: Collection[int]) -> None:
-        """Forgets what is another persister's to tell; that one tells it anew."""
-        for unit in [unit for unit in self._held if unit.partition not in partitions and unit.partition >= 0]:
-            self._gauge(unit, self._held.pop(unit).code, -1)
-            self._untold.pop(unit, None)
+        """Forgets the units of partitions that another persister has now; it reports them anew."""
+        for unit in [unit for unit in self._faults if unit.partition not in partitions and unit.partition >= 0]:
+            self._gauge(unit, self._faults.pop(unit).code, -1)
+            self._unrecorded.pop(unit, None)
 
     @contextmanager
     def guard(self, unit: WorkUnit) -> Iterator[None]:
-        """Whatever fails within is this unit's alone. Where the connection to a store was lost it is raised on, and the
-        unit waits all the same: if it was what broke the connection, the others come first the next time."""
+        """Notes an error inside as this unit's fault. If the connection to a store was lost, it also raises it on. The
+        unit waits in that case too: it may have broken the connection, so the others come first the next time."""
         try:
             yield
         except Superseded:
@@ -130,7 +130,7 @@ class Faults:
             self.clear(unit)
 
     async def attempt(self, unit: WorkUnit, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Does a unit's work if it is due; what fails is this unit's alone. What `guard` raises."""
+        """Does a unit's work if it is due, in its `guard`. Raises what `guard` raises."""
         if self.is_due(unit):
             with self.guard(unit):
                 await work(*args)
@@ -138,7 +138,7 @@ class Faults:
     async def all_or_each(
         self, kind: str, partitions: Collection[int], work: Callable[[list[int]], Awaitable[None]]
     ) -> None:
-        """Work that is one for some partitions: at once, and where that fails for each alone."""
+        """Does work for some partitions at once; if that fails, for each partition alone."""
         due = [p for p in partitions if self.is_due(WorkUnit(p, kind))]
         if not due:
             return
@@ -155,19 +155,19 @@ class Faults:
                 self.clear(WorkUnit(p, kind))
 
     def take(self) -> list[tuple[WorkUnit, str | None]]:
-        """What Postgres does not know yet: units and why they fail, None where they do no more."""
-        taken = list(self._untold)[:TOLD_A_PASS_MAX]
+        """Changes to record in Postgres: units, each with the cause of its failure, or None if it works again."""
+        taken = list(self._unrecorded)[:RECORDED_A_PASS_MAX]
         for unit in taken:
-            del self._untold[unit]
-        return [(unit, self._held[unit].cause if unit in self._held else None) for unit in taken]
+            del self._unrecorded[unit]
+        return [(unit, self._faults[unit].cause if unit in self._faults else None) for unit in taken]
 
     def put_back(self, units: Collection[WorkUnit]) -> None:
-        """These could not be told."""
-        self._untold.update(dict.fromkeys(units))
+        """Puts back units whose change could not be recorded."""
+        self._unrecorded.update(dict.fromkeys(units))
 
     def tell_again(self, partition: int) -> None:
-        """All that is known of a partition is to be told."""
-        self._untold.update(dict.fromkeys(unit for unit in self._held if unit.partition == partition))
+        """Marks all faults of a partition to be recorded again."""
+        self._unrecorded.update(dict.fromkeys(unit for unit in self._faults if unit.partition == partition))
 
     @staticmethod
     def _gauge(unit: WorkUnit, code: str, step: int) -> None:
@@ -175,7 +175,7 @@ class Faults:
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether a connection is gone: nothing that is asked on it tells whose fault anything is."""
+    """Whether the connection is gone. Then an error does not say which unit is at fault."""
     if isinstance(error, RedisRefused):
         return False
     if isinstance(error, Superseded):

@@ -1,4 +1,4 @@
-"""The heartbeat of a persister: that its process runs and its passes end, told to Postgres again and again."""
+"""The heartbeat of a persister: it records in Postgres, every second, that its process runs and its passes end."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,16 +15,16 @@ log = structlog.get_logger()
 
 #: Seconds between two beats; a tenth of what a lease lasts.
 BEAT_S = 1.0
-#: Seconds that a beat may take: a slower one is begun anew on another connection, before the lease is over.
+#: Seconds that a beat may take. A slower one is sent anew on another connection, before the lease is over.
 BEAT_S_MAX = LEASE_S / 4
-#: Seconds that one pass over the logs may take, longer than any that makes progress. Then the heart stops on purpose,
-#: and another persister takes over.
+#: Seconds that one pass over the logs may take, longer than any that makes progress. After them the heartbeat stops on
+#: purpose, and another persister takes over.
 PASS_S_MAX = 300.0
 
 
 async def beat(url: str, number: int, passed: Callable[[], float]) -> None:
-    """Beats for persister `number`, for ever, on a connection of its own. passed: when its last pass ended (monotonic).
-    Superseded where nobody knows it any more."""
+    """Sends heartbeats of persister `number` for ever, on its own connection. passed: when its last pass ended
+    (monotonic). Superseded if it is not registered any more."""
     while True:
         connection = None
         try:

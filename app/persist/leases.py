@@ -1,9 +1,9 @@
-"""Which persister holds which partition: rows in Postgres, heartbeats by its clock, sessions that tell who is there.
+"""Which persister has which partition: rows in Postgres, heartbeats by its clock, and a lock in each session.
 
-A persister that ended leaves no session behind: its partitions are free at once. One that hangs (SIGSTOP, a machine
-that swaps) keeps its sessions and their locks: once its heart has not beaten for LEASE_S, another ends these and takes
-its partitions. What it still wants to commit when it wakes up is refused: the ledger's rows by `advance`, everything
-else by `fence`.
+A persister that ends leaves no session behind, and its partitions are free at once. One that hangs (SIGSTOP, a machine
+that swaps) keeps its sessions and their locks. When it has sent no heartbeat for LEASE_S, another persister ends these
+sessions and takes its partitions. If it wakes up and tries to commit, that is refused: the ledger's rows by `advance`,
+everything else by `fence`.
 """
 
 from collections.abc import Collection
@@ -15,27 +15,28 @@ from ..drivers.postgres import queries
 
 log = structlog.get_logger()
 
-#: Class of the advisory locks by which a session tells which persister it belongs to.
+#: Class of the advisory locks that say which persister a session belongs to.
 LOCK_PRESENCE = 0x6C62_0002
 #: Seconds without a heartbeat after which a persister counts as hung: ten beats, so that a busy machine is no hung one.
 LEASE_S = 10.0
 
 
 class Superseded(Exception):
-    """Another persister holds the partition or moved its offset: this one woke up late, and nothing was written."""
+    """Another persister has the partition or moved its offset: this one woke up late, and nothing was written."""
 
 
 class Leases:
-    """The leases as one session of a persister asks for them. number: the persister's, anew for each session."""
+    """The leases of a persister, as one of its sessions reads and takes them. number: the persister's."""
 
     def __init__(self, connection: asyncpg.Connection, number: int) -> None:
         self._connection = connection
         self.number = number
-        self._hung: set[int] = set()  # whose sessions this one has ended, or may not end
+        self._hung: set[int] = set()  # persisters whose sessions this one has ended, or may not end
 
     @classmethod
     async def register(cls, connection: asyncpg.Connection, number: int | None = None) -> "Leases":
-        """A persister's first connection draws its number, its others are told it. asyncpg's errors."""
+        """Registers a session. number: the persister's; None for its first connection, which draws one. asyncpg's
+        errors."""
         if number is None:
             await connection.execute(queries()["delete_stale_persisters"])
             await connection.execute(queries()["create_leases"])
@@ -44,7 +45,7 @@ class Leases:
         return cls(connection, number)
 
     async def live(self) -> list[int]:
-        """The persisters that are connected and beat, this one always; the sessions of those that hang are ended."""
+        """The numbers of live persisters, with this one, in order. Ends the sessions of those that hang."""
         rows = await self._connection.fetch(queries()["get_persisters"], LOCK_PRESENCE, LEASE_S)
         for row in rows:
             if not row["is_live"] and row["number"] != self.number:
@@ -68,17 +69,17 @@ class Leases:
         return {row["partition"] for row in rows}
 
     async def take(self, partitions: Collection[int], most: int) -> list[int]:
-        """Takes partitions that no live persister holds, `most` of them; which."""
+        """Takes at most `most` of the partitions that no live persister has. Returns those taken, in order."""
         bounds = most, LOCK_PRESENCE, LEASE_S
         rows = await self._connection.fetch(queries()["take_leases"], self.number, list(partitions), *bounds)
         return sorted(row["partition"] for row in rows)
 
     async def release(self, partitions: Collection[int]) -> set[int]:
-        """Gives partitions up; those that are given up by now."""
+        """Gives up partitions. Returns those that were given up."""
         rows = await self._connection.fetch(queries()["release_leases"], self.number, list(partitions))
         return {row["partition"] for row in rows}
 
     async def fence(self, p: int) -> None:
-        """Ends a transaction that may only hold while the partition is this persister's. Superseded."""
+        """The last statement of a transaction: keeps the lease locked until the commit. Superseded if it is lost."""
         if not await self._connection.fetch(queries()["lock_lease"], p, self.number):
             raise Superseded(f"partition {p} is another persister's")

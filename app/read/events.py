@@ -1,4 +1,4 @@
-"""GET events: what happened in a namespace, from two sources that each are read in the order of their commits."""
+"""GET events: what happened in a namespace, from two sources. Each is read in the order of its commits."""
 
 import re
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from ..store.read_batcher import ReadBatcher
 
 #: Events of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
-#: Entries of an actor or a session that one page looks through for the types asked: a look-up each, some 10 ms in all.
+#: Entries of an actor or a session that one page scans for the requested types: a look-up each, some 10 ms in all.
 LOOK_ENTRIES_MAX = 2_000
-#: The largest seq that Postgres keeps: a cursor beyond it is none of ours.
+#: The largest seq that Postgres can store.
 _SEQ_MAX = 2**63 - 1
 
 _CURSOR = re.compile(r"\d{1,19}\.\d{1,19}\.\d{1,19}", re.ASCII)
@@ -38,7 +38,7 @@ _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 
 class Cursor(NamedTuple):
-    """How far each source was read: a seq of the ledger, an id of the audit. Both belong to one namespace's id."""
+    """How far each source was read: a seq of the ledger and an id of the audit, both of one namespace."""
 
     namespace_id: int
     seq: int
@@ -46,7 +46,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """What str() made. Invalid."""
+        """The cursor that str() wrote. Invalid."""
         if _CURSOR.fullmatch(text) is not None:
             cursor = cls(*map(int, text.split(".")))
             if cursor.namespace_id < 2**31 and max(cursor) < 2**63:
@@ -57,7 +57,7 @@ class Cursor(NamedTuple):
         return f"{self.namespace_id}.{self.seq}.{self.audit_id}"
 
     def past(self, event: Event) -> "Cursor":
-        """The cursor behind one event more."""
+        """The cursor behind an event."""
         if isinstance(event, LedgerEvent):
             return self._replace(seq=event.seq)
         assert isinstance(event, AuditEvent)
@@ -105,14 +105,15 @@ class EventHandlers:
         require_scope(await principal_of(request.scope, self._keyring), "read", name)
         namespace = await self._named(name, cursor)
         body = await self._read(namespace, cursor or Cursor(namespace.id, 0, 0), ask)
-        # The read of the lag also brought this process up to date on keys that were revoked before.
+        # The read of the lag has also updated this process about revoked keys, so rights are checked again.
         principal = await principal_of(request.scope, self._keyring)
         require_scope(principal, "read", name)
         check_reader(principal, namespace)
         return answer(request, body)
 
     async def _named(self, name: str, cursor: Cursor | None) -> Namespace:
-        """The namespace that bears a name or bore it last, or the one that a cursor belongs to."""
+        """The namespace that has a name or had it last, or the one that a cursor belongs to. Invalid,
+        NamespaceNotFound."""
         check_text(name, "{namespace}", ID_BYTES_MAX)
         row = await self._postgres.fetch_one(
             "find_namespace_by_name", name, None if cursor is None else cursor.namespace_id
@@ -124,29 +125,33 @@ class EventHandlers:
         raise NamespaceNotFound(f"there is no namespace {name!r}")
 
     async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> dict[str, Any]:
-        """Events behind a cursor, and the cursor behind the last of them: at the end it waits for what is to come.
+        """Events behind a cursor, and the cursor behind the last of them, from which later events are read.
 
-        Each source is taken from its front, whatever the clocks say: nothing that is committed late is skipped. `at`
-        only tells how the two are laid side by side. A page may be short or empty and its cursor be further on: so much
-        was looked through.
+        Each source is read in its own order, not by clock, so that no event that is committed late is skipped. `at`
+        only decides how the two sources are merged. A page may be short or empty and its cursor still move on, by the
+        entries that were scanned.
         """
         offset = await self._postgres.fetch_one("get_offset", namespace.partition)
-        looked = await self._looked(cursor, ask)
-        of_ledger = await self._of_ledger(namespace, cursor, ask, looked)
+        scan_end = await self._scan_end(cursor, ask)
+        of_ledger = await self._of_ledger(namespace, cursor, ask, scan_end)
         of_audit = await self._of_audit(namespace, cursor, ask)
         events = list(merge(of_ledger, of_audit, key=lambda event: event.at))[: ask.limit]
         for event in events:
             cursor = cursor.past(event)
-        if looked is not None and len(of_ledger) < ask.limit and cursor.seq >= (of_ledger[-1].seq if of_ledger else 0):
-            cursor = cursor._replace(seq=looked)
+        if (
+            scan_end is not None
+            and len(of_ledger) < ask.limit
+            and cursor.seq >= (of_ledger[-1].seq if of_ledger else 0)
+        ):
+            cursor = cursor._replace(seq=scan_end)
         return {
             "events": events,
             "next_after": str(cursor),
             "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
         }
 
-    async def _looked(self, cursor: Cursor, ask: EventQuery) -> int | None:
-        """Up to which seq a page looks through an actor's or a session's entries, where more lie behind; None: all."""
+    async def _scan_end(self, cursor: Cursor, ask: EventQuery) -> int | None:
+        """The last seq that a page scans of an actor's or a session's entries, if more follow; None: it scans all."""
         if (ask.actor is None and ask.session_id is None) or not set(ask.types) & _KINDS.keys():
             return None
         narrowed = (ask.actor, ask.session_id, LOOK_ENTRIES_MAX)
@@ -154,12 +159,12 @@ class EventHandlers:
         return int(row["seq"]) if row["entries"] == LOOK_ENTRIES_MAX else None
 
     async def _of_ledger(
-        self, namespace: Namespace, cursor: Cursor, ask: EventQuery, looked: int | None
+        self, namespace: Namespace, cursor: Cursor, ask: EventQuery, scan_end: int | None
     ) -> list[LedgerEvent]:
         kinds = [_KINDS[name] for name in ask.types if name in _KINDS]
         if not kinds:
             return []
-        narrowed = (ask.actor, ask.session_id, ask.limit, _SEQ_MAX if looked is None else looked)
+        narrowed = (ask.actor, ask.session_id, ask.limit, _SEQ_MAX if scan_end is None else scan_end)
         rows = await self._postgres.fetch("get_ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
         return [_ledger_event(namespace, row) for row in rows]
 

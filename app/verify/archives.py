@@ -1,5 +1,5 @@
-"""Archives compared with the ledger, with themselves, and with who is hidden. Each question is one statement, so that
-whatever is written meanwhile is seen whole or not at all."""
+"""Compares archives with the ledger, with themselves, and with the hidden users. Each comparison is one statement, so
+that it sees each concurrent write whole or not at all."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from .report import FINDINGS_MAX, Report, decimal_text, user_label
 
 
 async def check_archives(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
-    """Scores, places, sums and hashes, and who is not shown. O(n log n)."""
+    """Checks scores, positions, sums, hashes and hidden users. O(n log n)."""
     ns, rules = namespace.id, namespace.rules
     how = COUNTED[rules.aggregation, rules.order]
     scores = namespace.sign, how, rules.category_boards

@@ -1,4 +1,4 @@
-"""A pair of connections on which one part of a verification asks, one question at a time."""
+"""A pair of connections, to Redis and to the ledger, for one part of a verification. It makes one call at a time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from ..drivers.redis import RedisConnection
 from ..store.sum_tree import CHECK_SUM_TREE
 from .redis_values import DUMP_USERS
 
-#: Seconds that a verification waits for a partition's ledger to reach a seq; after them it tells that no persister
-#: follows.
+#: Seconds that a verification waits for a partition's ledger to reach a seq. After them it reports that the ledger does
+#: not follow.
 FLUSH_S_MAX = 60.0
 #: Seconds that one statement of a verification may take: it reads a whole ledger.
 QUERY_S_MAX = 600.0
-#: Seconds that one call of a verification may take of Redis: it walks through parts of a board, and others have turns.
+#: Seconds that one call of a verification to Redis may take: it reads a part of a board, and waits behind other calls.
 REDIS_S_MAX = 60.0
 #: Seconds between two looks at how far the ledger is.
 _POLL_S = 0.05
 
 
 class LedgerBehind(Exception):
-    """A partition's ledger does not follow its log: what Redis holds cannot be compared."""
+    """A partition's ledger does not follow its log, so Redis cannot be compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class StoreConnections:
 
     @classmethod
     async def open(cls, redis_url: str, postgres_url: str, *, by_index: bool) -> "StoreConnections":
-        """by_index: for look-ups alone, of which no plan made for a young table may make a walk through all of it."""
+        """Connects to both. by_index: for look-ups only; no plan made for a small table may scan all of a large one."""
         settings = {"jit": "off", "work_mem": "64MB", **({"enable_seqscan": "off"} if by_index else {})}
         connection = await connect(postgres_url, QUERY_S_MAX, settings, QUERY_S_MAX)
         return cls(connection, RedisConnection(redis_url, [DUMP_USERS, CHECK_SUM_TREE], timeout_s=REDIS_S_MAX))
 
     async def close(self) -> None:
-        """Drops both."""
+        """Closes both."""
         self.connection.terminate()
         await self.link.close()
 
@@ -52,11 +52,11 @@ class StoreConnections:
         return list(await self.connection.fetch(queries()[query], *args, timeout=QUERY_S_MAX))
 
     async def rows(self, query: str, *args: Any) -> list[Any]:
-        """The same as tuples."""
+        """The rows of a named query, as tuples."""
         return [tuple(row) for row in await self.fetch(query, *args)]
 
     async def flushed(self, p: int, seq: int) -> None:
-        """Waits until the ledger holds a seq. LedgerBehind."""
+        """Waits until the ledger has reached a seq. LedgerBehind."""
         until = monotonic() + FLUSH_S_MAX
         while (await self.fetch("get_offset", p))[0]["seq"] < seq:
             if monotonic() > until:
@@ -66,6 +66,6 @@ class StoreConnections:
 
 
 async def close_all(all_stores: Sequence[StoreConnections]) -> None:
-    """Drops some."""
+    """Closes all of them."""
     for lane in all_stores:
         await lane.close()

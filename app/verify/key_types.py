@@ -1,4 +1,4 @@
-"""Keys of a namespace's boards that are of another type than they must be: nothing else is asked of these boards."""
+"""Keys of a namespace's boards that have a wrong type. These boards are not compared further."""
 
 from ..drivers.redis import RedisConnection
 from ..model.namespace import Namespace
@@ -13,7 +13,7 @@ _TIMED = {**_TYPES, keys.grant_times: b"hash"}
 
 
 async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:
-    """What is wrong, in words, by board. O(boards)."""
+    """By board, a sentence about its key of a wrong type. O(boards)."""
     found: dict[str, str] = {}
     types = _TIMED if namespace.rules.aggregation == "latest" else _TYPES
     boards = (await read_board_names(link, namespace)).boards

@@ -1,4 +1,4 @@
-"""The ledger compared with itself: no gaps, rows that go on from each other, and all that is kept beside them."""
+"""Compares the ledger with itself: its rows have no gaps, follow from each other, and agree with all derived tables."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ _SPANS = ("the day of", "the hour of", "the minutes of the hour of", "the hundre
 
 
 async def check_partition(stores: StoreConnections, p: int, report: Report) -> None:
-    """seq goes on by one, up to the offset; dead letters of which no more is known than their place. O(rows)."""
+    """Checks that seq rises by one up to the offset, and reports dead letters whose namespace is unknown. O(rows)."""
     for row in await stores.fetch("find_ledger_gaps", p):
         what = f"it ends at seq {row['before']}" if row["is_end"] else f"seq {row['seq']} follows {row['before']}"
         report.note(f"ledger, partition {p}", f"{what}: rows are missing")
@@ -27,15 +27,16 @@ async def check_partition(stores: StoreConnections, p: int, report: Report) -> N
 
 
 async def check_namespace(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
-    """Rows, standings, counts by time, archives, and what the boards counted that is not recorded. O(n log n)."""
+    """Checks rows, standings, counts by time and archives, and reports entries that the boards counted but the ledger
+    could not record. O(n log n)."""
     name, scale = namespace.name, namespace.rules.scale
     for row in await stores.fetch("find_differing_rows", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
     for row in await stores.fetch("find_differing_standings", namespace.id, FINDINGS_MAX):
         score, grants = decimal_text(row["held"], scale), decimal_text(row["held_grants"])
-        held = f"{user_label(row['user'])} has {score} in {grants} grants"
-        wanted = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
-        report.note(f"{name}, standings", f"{held}, {wanted}")
+        stored = f"{user_label(row['user'])} has {score} in {grants} grants"
+        expected = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
+        report.note(f"{name}, standings", f"{stored}, {expected}")
     (span,) = await stores.fetch("get_moment_bounds", namespace.id)
     days = day_beginnings(namespace.days, span["first"], span["last"]) if span["first"] else []
     for row in await stores.fetch("find_differing_buckets", namespace.id, FINDINGS_MAX, days):
@@ -65,7 +66,7 @@ def _dead_letter(row: asyncpg.Record) -> str:
 
 
 def day_beginnings(local: LocalDays, first: datetime, last: datetime) -> list[datetime]:
-    """Where each local day begins from before one moment until behind another. O(days)."""
+    """The beginnings of the local days from shortly before `first` until shortly after `last`, in order. O(days)."""
     one, known = timedelta(days=1), local._replace(zone=known_zone(local.zone))
     days = (first.astimezone(UTC).date() + (i - 2) * one for i in range((last - first).days + 6))
     return [from_micros(starts) for starts in sorted({known.begins(day) for day in days})]
@@ -82,7 +83,7 @@ def _row(row: asyncpg.Record, scale: int) -> str:
 
 
 def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
-    """What differs in one stretch of time of a user, or of the whole namespace."""
+    """A sentence for each difference in one bucket of a user or of the whole namespace."""
     at: datetime = row["at"]
     who = "all users" if row["user"] is None else user_label(row["user"])
     for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):

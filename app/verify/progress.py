@@ -1,4 +1,4 @@
-"""How far a verification has come: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a verification: a bar on a terminal, else a line from time to time."""
 
 import sys
 from time import monotonic
@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Columns
 
-#: Seconds between two lines about how far a verification is, where there is no terminal.
+#: Seconds between two lines about a verification's progress, without a terminal.
 LINE_S = 5.0
 
 
 class NullProgress:
-    """Nobody is told."""
+    """Shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,11 +42,11 @@ class ProgressLines(NullProgress):
         self._out = out
         self._total = self._done = 0
         self._what = ""
-        self._told = 0.0
+        self._printed_at = 0.0
 
     def __exit__(self, *_: object) -> None:
         if self._done:
-            self._tell()
+            self._print()
 
     def begin(self, users: int) -> None:
         """How many there are."""
@@ -55,19 +55,19 @@ class ProgressLines(NullProgress):
     def at(self, what: str) -> None:
         """What is looked at now."""
         self._what = what
-        self._tell_sometimes()
+        self._print_if_due()
 
     def step(self, users: int) -> None:
         """So many more are compared."""
         self._done += users
-        self._tell_sometimes()
+        self._print_if_due()
 
-    def _tell_sometimes(self) -> None:
-        if monotonic() >= self._told + LINE_S:
-            self._tell()
+    def _print_if_due(self) -> None:
+        if monotonic() >= self._printed_at + LINE_S:
+            self._print()
 
-    def _tell(self) -> None:
-        self._told = monotonic()
+    def _print(self) -> None:
+        self._printed_at = monotonic()
         if self._done:
             line = f"{self._done:,} of {max(self._done, self._total):,} users compared, at {self._what}"
         else:
@@ -79,8 +79,8 @@ class ProgressBar(NullProgress):
     """A bar that fills with the users compared."""
 
     def __init__(self, console: Console) -> None:
-        told = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("users"))
-        self._columns = Columns(*told, TimeElapsedColumn(), console=console, transient=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("users"))
+        self._columns = Columns(*columns, TimeElapsedColumn(), console=console, transient=True)
         self._task = self._columns.add_task("", total=None)
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class ProgressBar(NullProgress):
 
 
 def progress(*, quiet: bool) -> NullProgress:
-    """What suits stderr."""
+    """The progress display for stderr: none if quiet, a bar on a terminal, else lines."""
     if quiet:
         return NullProgress()
     return ProgressBar(Console(stderr=True)) if sys.stderr.isatty() else ProgressLines(sys.stderr)

@@ -1,7 +1,7 @@
 """Verification: is every number in Redis what the ledger says, and is the ledger whole?
 
-Nothing stops meanwhile. What is read of Redis is read at one instant, whose seq is known; the ledger tells what it
-said at that very seq, however late it is asked. So nobody has to stand still, and no difference is one of time.
+Writes go on meanwhile. Each read of Redis is of one instant, whose seq is known, and the ledger can tell its state at
+that seq later. So no difference comes from reading the two at different times.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from .report import Progress, Report
 from .user_values import UserComparison
 
 LANES = 2
-#: Users that are compared in one step, in which the memory stays small.
+#: Users that are compared in one step. It bounds the memory.
 USERS_A_STEP = 1_000
 #: Look-ups of one step, users by boards: all of it is done again where a board came meanwhile.
 LOOKUPS_A_STEP = 1_000_000
@@ -45,8 +45,8 @@ class Verifier:
         self._behind: dict[int, str] = {}
 
     async def run(self, partitions: int, wrong: Mapping[int, str]) -> None:
-        """Looks at every partition's ledger, then at every namespace. wrong: of partitions that Redis does not hold as
-        the ledger does; nothing of these is compared."""
+        """Checks every partition's ledger, then every namespace. wrong: partitions whose Redis does not belong to this
+        ledger, and why; their boards are not compared."""
         for p, what in wrong.items():
             self.report.note(f"partition {p}", what)
         users = await self._aside.fetch("count_users_by_namespace")
@@ -64,8 +64,8 @@ class Verifier:
             self.report.namespaces += 1
 
     async def _compare(self, namespace: Namespace) -> None:
-        """What cannot be read is told, and the rest compared. A ledger that is behind is waited for once: one partition
-        that stops keeps nobody from verifying the others."""
+        """Compares what can be read, and reports the rest. It waits only once for a partition whose ledger is behind,
+        so that one stopped partition does not keep the others from being verified."""
         p = namespace.partition
         if p in self._behind:
             self.report.note(namespace.name, f"not verified: {self._behind[p]}")
@@ -88,7 +88,7 @@ class Verifier:
         if cut is None:
             self.report.note(namespace.name, "who is hidden changed all the time: its boards' sums are not verified")
         elif await self._counts_twice(stores, namespace, cut):
-            cut = None  # That is told by itself; what it moved is in the sums.
+            cut = None  # The duplicate is reported by itself, and its amount is in the sums.
         comparison = UserComparison(namespace, cut, self.report, spoilt)
         boards = len((await read_board_names(stores.link, namespace, spoilt)).boards)
         await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
@@ -106,7 +106,7 @@ class Verifier:
         return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
 
     async def _walk_users(self, namespace: Namespace, comparison: UserComparison, count: int) -> None:
-        """All users whom the ledger knew when the walk began, some at a time, on every lane."""
+        """Compares all users whom the ledger knew when the walk began, some at a time, on every pair of connections."""
         async with self._walk.connection.transaction():
             cursor = await self._walk.connection.cursor(queries()["get_users_of_namespace"], namespace.id)
             turn = asyncio.Lock()
@@ -116,7 +116,7 @@ class Verifier:
                     return {row["number"]: row["name"] for row in await cursor.fetch(count)}
 
             work = (self._work(stores, some, comparison) for stores in self._stores)
-            # Every lane comes to its end before one is used again.
+            # All must end before one of their connections is used again.
             for error in await asyncio.gather(*work, return_exceptions=True):
                 if error is not None:
                     raise error
@@ -131,7 +131,8 @@ class Verifier:
     async def _look_for_strays(
         self, stores: StoreConnections, namespace: Namespace, doubtful: set[str], spoilt: frozenset[str]
     ) -> None:
-        """A board on which everybody known stands, and as many as there are, holds nobody else."""
+        """Reports members, scores and sums that belong to nobody. If all known users are on a board and the counts
+        match, it has no extra members, so only doubtful boards are scanned for these."""
         kept = await read_board_names(stores.link, namespace, spoilt)
         for board in kept.boards:
             found = await orphan_members(stores, namespace, board) if board in doubtful else []

@@ -1,4 +1,4 @@
-"""Who must stand on boards and who must not: by what is wished for each in Postgres, which knows before Redis does."""
+"""Which users boards must show: by their visibility intents in Postgres, which are recorded before Redis changes."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -11,7 +11,7 @@ from .connections import StoreConnections
 
 
 class Presence(Enum):
-    """Where a user's scores are to be."""
+    """Where a user's scores must be."""
 
     SHOWN = "on the boards"
     OFF = "off the boards"
@@ -20,8 +20,8 @@ class Presence(Enum):
 
 
 class DesiredState(NamedTuple):
-    """What was wished for last of a user, in the whole deployment or in one namespace (None: it is settled), and
-    whether that is open in the partition."""
+    """The last intent for a user, of the whole deployment or of one namespace (None: it is done). open: whether the
+    partition has still to carry it out."""
 
     name: str | None
     version: int | None
@@ -31,7 +31,7 @@ class DesiredState(NamedTuple):
 
     @property
     def place(self) -> Presence:
-        """As long as this is wished."""
+        """The presence that this intent requires."""
         if self.erased or self.desired_state == ERASE:
             return Presence.GONE
         if self.open and self.desired_state in (HIDE, UNHIDE):
@@ -40,14 +40,14 @@ class DesiredState(NamedTuple):
 
 
 class UserVisibility(NamedTuple):
-    """What is wished for a user in a namespace: by the deployment, by the namespace, or by both."""
+    """A user's intents in a namespace: of the deployment, of the namespace, or of both."""
 
     number: int
     desired_states: tuple[DesiredState, ...]
 
     @property
     def place(self) -> Presence:
-        """The one that hides more holds."""
+        """The presence that all intents together require: the one that hides most."""
         places = {desired_state.place for desired_state in self.desired_states}
         return next(
             place for place in (Presence.GONE, Presence.OFF, Presence.MOVING, Presence.SHOWN) if place in places
@@ -55,12 +55,12 @@ class UserVisibility(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The user's, where a wish still knows it."""
+        """The user's name if an intent still has it, else empty."""
         return next((desired_state.name for desired_state in self.desired_states if desired_state.name is not None), "")
 
     @property
     def is_erasing(self) -> bool:
-        """Whether an erasure is under way here."""
+        """Whether an erasure of the user is under way in the partition."""
         return any(desired_state.open and desired_state.desired_state == ERASE for desired_state in self.desired_states)
 
 
@@ -70,14 +70,14 @@ Visibilities = dict[int, UserVisibility]
 async def read_visibilities(
     stores: StoreConnections, namespace: Namespace, numbers: Sequence[int] | None = None
 ) -> Visibilities:
-    """The veils in a namespace: of some users, or of all who have one."""
+    """The visibilities in a namespace, by user number: of some users, or of all who have an intent."""
     rows = await stores.rows("get_visibility_of_namespace", namespace.partition, numbers, namespace.id)
     grouped = groupby(rows, key=lambda row: int(row[0]))
-    return {number: UserVisibility(number, tuple(DesiredState(*row[1:]) for row in held)) for number, held in grouped}
+    return {number: UserVisibility(number, tuple(DesiredState(*row[1:]) for row in group)) for number, group in grouped}
 
 
 def presence_between(before: UserVisibility | None, after: UserVisibility | None) -> Presence:
-    """Where a user was to be at an instant between two readings."""
+    """Where a user's scores must have been at an instant between two reads of the intents."""
     places = {visibility.place if visibility else Presence.SHOWN for visibility in (before, after)}
     if Presence.GONE in places:
         return Presence.GONE

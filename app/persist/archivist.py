@@ -1,4 +1,4 @@
-"""Archives: the boards of closed windows, from the ledger into tables, and out of Redis once both agree."""
+"""Archives: writes closed windows' boards from the ledger into tables, and removes them from Redis if both agree."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ from .ledger_session import LedgerOffset, LedgerSession
 log = structlog.get_logger()
 
 EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
-#: Seconds that one pass over a partition's archives may take: then the next has its turn.
+#: Seconds that one pass over a partition's archives may take. Then the next partition has its turn.
 PASS_S = 0.5
 #: Seconds that one statement may take: the archive of a window of millions.
 STATEMENT_S_MAX = 600.0
 #: Entries of the log that a new revision of an archive takes in: between two of them the pass may end.
 ENTRIES_A_REVISION = 200
-#: Members of a board that one call to Redis reads: some ms, in which everybody else waits.
+#: Members of a board that one call to Redis reads: some ms, in which all other calls wait.
 _MEMBERS_A_CALL = 5_000
 #: Users off a board whose scores one call asks for: some hundred Âµs of Redis each.
 _USERS_A_CALL = 500
@@ -49,7 +49,7 @@ KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number â†
 
 @dataclass(slots=True)
 class DifferingWindow:
-    """A closed window whose board in Redis is not what the ledger says: it stays there, and is looked at again."""
+    """A closed window whose board in Redis differs from the ledger. It stays in Redis and is compared again later."""
 
     partition: int
     since: float
@@ -57,7 +57,7 @@ class DifferingWindow:
 
 
 class Archivist:
-    """Makes archives, and has them follow what comes behind their seals."""
+    """Makes archives, and updates them with the entries that come after their seals."""
 
     def __init__(self) -> None:
         self._differing: dict[tuple[int, str], DifferingWindow] = {}
@@ -82,14 +82,14 @@ class Archivist:
                 pending.add(p)
 
     def keep(self, partitions: Collection[int]) -> None:
-        """Forgets what is another persister's to tell from here on."""
-        self._differing = {place: held for place, held in self._differing.items() if held.partition in partitions}
+        """Forgets the windows that another persister reports from now on."""
+        self._differing = {key: window for key, window in self._differing.items() if window.partition in partitions}
         SEALS_DIFFERING.set(len(self._differing))
 
     async def work(
         self, session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults
     ) -> bool:
-        """What is to be done in a partition, for some time; whether there is more of it. A window that fails waits, and
+        """Does a partition's work for some time. Returns whether there is more of it. A window that fails waits, and
         the others go on.
 
         O(users of a window), for each window.
@@ -113,11 +113,11 @@ class Archivist:
         return False
 
     async def _leave(self, session: LedgerSession, link: RedisConnection, row: asyncpg.Record) -> None:
-        """One window's boards from Redis into the archive; they stay where they differ from the ledger."""
+        """Archives one window's boards and removes them from Redis. If they differ from the ledger, they stay there."""
         namespace, window = namespace_from_row(row), row["window"]
         place = namespace.id, window
-        held = self._differing.get(place)
-        if held is not None and monotonic() < held.since + held.pause:
+        before = self._differing.get(place)
+        if before is not None and monotonic() < before.since + before.pause:
             return
         boards = await boards_of_window(link, namespace, window)
         hidden = await _hidden(link, namespace)
@@ -130,7 +130,7 @@ class Archivist:
                 if differ["differ"] == 0:
                     await _write(session, namespace, window, {window, *boards}, row["seq"], [])
             if differ["differ"]:
-                pause = _AGAIN_S if held is None else min(_AGAIN_S_MAX, held.pause * 2)
+                pause = _AGAIN_S if before is None else min(_AGAIN_S_MAX, before.pause * 2)
                 self._differing[place] = DifferingWindow(namespace.partition, monotonic(), pause)
                 SEALS_DIFFERING.set(len(self._differing))
                 log.error("a sealed board differs from the ledger", namespace=namespace.name, **dict(differ))
@@ -146,9 +146,10 @@ def _unit(p: int, row: asyncpg.Record) -> WorkUnit:
 
 
 async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyncpg.Record]) -> None:
-    """A new revision of those of a window's archives that change: its users' scores as the ledger has them now.
+    """Writes a new revision of a window's archives that change: with its users' scores as they are in the ledger now.
 
-    What is to follow is done once it is published, too: whoever dies before does all of it again, and changes nothing.
+    The pending updates are finished after the revision is published. A persister that ends before that does all of it
+    again, which changes nothing.
     """
     namespace, window = namespace_from_row(rows[0]), rows[0]["window"]
     users = sorted({row["user_number"] for row in rows})
@@ -169,7 +170,7 @@ async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyn
 async def _scored(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], users: list[int], before: KeysAndTies
 ) -> KeysAndTies:
-    """What some users' scores on a window's boards are behind these entries."""
+    """Some users' scores on a window's boards after these entries."""
     if namespace.rules.tie_break == "earliest":
         return await _dated(session, namespace, rows, before)
     found = await session.fetch(
@@ -181,22 +182,23 @@ async def _scored(
 async def _dated(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], before: KeysAndTies
 ) -> KeysAndTies:
-    """Where the earlier of equals stands first: entry by entry, for each dates the scores that it changed."""
-    held = dict(before)
+    """The same with the earliest first among equal scores: goes through the entries, each sets the seq of the scores
+    that it changed."""
+    scored = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
         scores = await session.fetch("get_window_scores", *_scope(namespace, row["window"], seq, [user]))
         now = {(found["board"], user): namespace.sign * found["score"] for found in scores}
-        for place in [place for place in held if place[1] == user and place not in now]:
-            del held[place]
+        for place in [place for place in scored if place[1] == user and place not in now]:
+            del scored[place]
         for place, key in now.items():
-            if place not in held or held[place][0] != key:
-                held[place] = key, seq
-    return held
+            if place not in scored or scored[place][0] != key:
+                scored[place] = key, seq
+    return scored
 
 
 async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
-    """Fills `new_scores` from the ledger as of the seal; how many users differ from `redis_rows`."""
+    """Fills `new_scores` from the ledger as of the seal. Returns how many users differ from `redis_rows`."""
     await session.execute("fill_new_scores", *_scope(namespace, row["window"], row["seq"], None), namespace.sign)
     if namespace.rules.tie_break == "earliest":
         await session.execute("copy_tie_places")
@@ -207,8 +209,8 @@ async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Re
 async def _write(
     session: LedgerSession, namespace: Namespace, window: str, boards: Iterable[str], seq: int, users: list[int]
 ) -> None:
-    """A new revision of these boards' archives: some users' scores are those of `fresh`, and whatever moves by that
-    is written. O(n log n) to find out what, and O(n) for the hash."""
+    """Writes a new revision of these boards' archives: some users' scores are those of `new_scores`, and all rows that
+    change by that are written. O(n log n) to find these rows, and O(n) for the hash."""
     archives = await session.fetch("put_archived_boards", namespace.id, sorted(boards), window, seq)
     ids = [archive["id"] for archive in archives]
     await session.execute("find_changed_archive_rows", namespace.id, ids, users)
@@ -227,7 +229,7 @@ async def _publish(
     boards: list[str],
     hidden: list[str],
 ) -> None:
-    """From here on the window is read in its archive: at the highest version that one of its boards had, or has now."""
+    """From now on reads of the window use its archive, at the highest version that one of its boards had or has."""
     p, ns = namespace.partition, namespace.id
     times = [keys.grant_times] if namespace.rules.aggregation == "latest" else []
     kinds = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree, *times)
@@ -240,7 +242,7 @@ async def _publish(
 
 
 async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:
-    """Who is off the boards of a namespace's partition and has balances there."""
+    """The users who are hidden in a namespace and have balances there."""
     names = await read_users_with_state(link, namespace)
     held = await link.run([user_exists_call(namespace, name) for name in names])
     return [name for name, exists in zip(names, held, strict=True) if exists == 1]
@@ -269,7 +271,7 @@ async def _entries(
 async def _hidden_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> list[tuple[str, str, int, int]]:
-    """The scores kept for those who are off a board."""
+    """The scores on a board of hidden users, as rows of `_entries`."""
     found = []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]

@@ -19,8 +19,8 @@ COLUMNS = (
     *("request_digest", "original_seq"),
 )
 
-# How much of a dead letter its tombstone tells: all that a score is made of, whose it is and what it moved, or its
-# place alone. The first that Postgres takes.
+# How much of a dead letter its tombstone records: all that a score is made of; its user and what it changed; or only
+# its place. The first of these that Postgres takes is used.
 FULL, OWNER, BARE = range(3)
 
 unpack = msgspec.msgpack.Decoder(LogEntry).decode
@@ -28,11 +28,11 @@ unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 @dataclass(slots=True)
 class LedgerRow:
-    """One log entry on its way into the ledger. `fault`: why it cannot be recorded as what it claims (code: the
-    SQLSTATE or the kind of error), `tombstone`: how much of it is recorded instead.
+    """One log entry as it will be in the ledger. fault: why it cannot be recorded as it is (code: the SQLSTATE or the
+    kind of error); tombstone: how much of it is recorded instead.
 
-    recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None where the user left it; change:
-    what it moved there; came: 1 where the user was not on it before, −1 where they left it.
+    recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None if the user left the board;
+    change: of this score; came: 1 if the user was not on the board before, −1 if they left it.
     """
 
     partition: int
@@ -57,17 +57,17 @@ class LedgerRow:
 
     @property
     def counts(self) -> bool:
-        """Whether the boards counted it as far as the ledger can tell; a duplicate and a dead letter did."""
+        """Whether the boards counted it, as far as the ledger knows. Duplicates and dead letters were counted."""
         return self.entry is not None and not (self.is_dead and self.tombstone == BARE)
 
     @property
     def original(self) -> tuple[int, int, int] | None:
-        """The entry that this one records, if it is one of that kind: epoch, seq, moment of recording."""
+        """The entry that this one records anew (epoch, seq, moment of recording); None for all other kinds."""
         return None if self.entry is None else self.entry.original
 
     @property
     def key(self) -> tuple[int, str, str, int]:
-        """What the ledger holds once."""
+        """The key that is unique in the ledger."""
         assert self.entry is not None
         return self.entry.namespace_id, self.entry.kind, self.entry.grant_id, self.entry.revision
 
@@ -91,8 +91,8 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> LedgerRow:
 
 
 def _owner_of(packed: bytes) -> LogEntry | None:
-    """What an entry that cannot be read tells at its beginning, where every version has it: the namespace, the user,
-    the grant_id and the weight; None where not even that."""
+    """What can be read of a broken entry's first fields, which are the same in every version: namespace, user, grant_id
+    and weight. None if even these cannot be read."""
     try:
         parts = msgspec.msgpack.decode(packed)
         kind, namespace_id, user, grant_id, _, _, weight = parts[:7]
@@ -104,11 +104,11 @@ def _owner_of(packed: bytes) -> LogEntry | None:
 
 
 def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
-    """The row's values in the order of COLUMNS. numbers: the users'; a seal is of no user."""
+    """The row's values in the order of COLUMNS. numbers: by user name; a seal has no user."""
     entry = row.entry
     if row.is_dead or entry is None:
         return _tombstone(row, numbers)
-    # A duplicate keeps what it claimed: the boards counted it, so the ledger's sums must, until its heal takes it back.
+    # A duplicate keeps its amounts: the boards counted it, so the ledger's sums must too, until its heal takes it back.
     name = (
         (DUPLICATE, duplicate_name(row.partition, row.epoch, row.seq))
         if row.fault == DUPLICATE
@@ -139,8 +139,8 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
 
 
 def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
-    """A row in a dead letter's place. What the boards counted by it is in the ledger's sums, and a grant is one more
-    live grant of its user to whoever plans by the ledger, until it is recorded or taken back."""
+    """The row that takes a dead letter's place. In the ledger's sums it keeps what the boards counted. A grant is
+    a live grant of its user in plans made from the ledger, until it is recorded or taken back."""
     name, entry = tombstone_name(row.partition, row.epoch, row.seq), row.entry
     place = row.partition, row.epoch, row.seq, TOMBSTONE
     if entry is None or row.tombstone == BARE:

@@ -21,20 +21,20 @@ from .leases import Leases, Superseded
 from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpack
 from .time_buckets import add_board_sums, count_in_time
 
-#: Users whose numbers are kept in mind; beyond them all are forgotten and asked for anew.
+#: Users whose numbers are cached. Beyond them the cache is cleared, and numbers are read again.
 USERS_KEPT_MAX = 1_000_000
 #: Duplicates of a partition that are looked through for a user who is being erased.
 STRAYS_MAX = 10_000
 #: Seconds that a statement of the writing connection may take: a transaction takes 10,000 rows in less than one.
 STATEMENT_S_MAX = 30.0
-#: Rows that are counted by time in one transaction: a tenth of a second, so that whoever waits for it waits no longer.
+#: Rows that are counted by time in one transaction: a tenth of a second, so that others wait for it no longer.
 COUNT_ROWS_MAX = 5_000
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerOffset:
-    """How far a partition's log is in the ledger, and the digest of that last entry."""
+    """How far a partition's log is in the ledger, and the digest of the last entry there."""
 
     epoch: int
     seq: int
@@ -53,7 +53,7 @@ class UnhealedDuplicate(NamedTuple):
 
 
 class LedgerSession:
-    """One raw connection. On any doubt it is terminated, and what it had begun is undone."""
+    """One raw connection. On any doubt it is terminated, and its open transaction is rolled back."""
 
     def __init__(self, connection: asyncpg.Connection, leases: Leases) -> None:
         self._connection = connection
@@ -90,10 +90,11 @@ class LedgerSession:
         return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
 
     async def write(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
-        """Rows, standings and offsets of some partitions in one transaction; which partitions have to wait, by what is
-        wrong with the store. Superseded, or asyncpg's errors where the connection is gone.
+        """Writes rows, standings and offsets of some partitions in one transaction. Returns the partitions that must
+        wait because the store cannot take them now, each with its error. Superseded; asyncpg's errors if the connection
+        is gone.
 
-        The common case is one COPY; only where that fails are the partitions, and their rows, looked at one by one.
+        The common case is one COPY. Only if it fails are the partitions, and then their rows, written one by one.
         """
         try:
             await self._transaction(batches)
@@ -116,8 +117,8 @@ class LedgerSession:
             raise error
 
     async def _isolate(self, p: int, offset: LedgerOffset, rows: list[LedgerRow]) -> None:
-        """Marks what the ledger holds already; halves a batch that Postgres cannot take until the row at fault stands
-        alone, and sets that aside."""
+        """Marks the rows that the ledger has already. Halves a batch that Postgres cannot take until the wrong row is
+        alone, and makes that one a dead letter."""
         try:
             await self._mark_duplicates({p: (offset, rows)})
             await self._transaction({p: (offset, rows)})

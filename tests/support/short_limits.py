@@ -43,4 +43,4 @@ def build() -> ASGIApp:
 
 if __name__ == "__main__":
     settings = read_settings()
-    uvicorn.run(f"{__package__}.short:build", factory=True, host="127.0.0.1", port=settings.port, **UVICORN)
+    uvicorn.run(f"{__package__}.short_limits:build", factory=True, host="127.0.0.1", port=settings.port, **UVICORN)

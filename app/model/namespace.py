@@ -33,6 +33,8 @@ class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 MARGIN_MICROS = 60_000_000
 #: Seasons of a namespace: each grant is compared with all of them when its windows are looked up.
 SEASONS_MAX = 100
+#: Periods and seasons of a namespace: with categories, a grant in all of them costs what one script call may cost.
+WINDOWS_MAX = 104
 #: Limits of a user's velocity: each is a piece of the user's history in Redis, and work for each grant.
 LIMITS_MAX = 4
 
@@ -133,10 +135,14 @@ def check_rules(rules: Rules) -> Rules:
     bounds = [_bound(rules, "amount_min"), _bound(rules, "amount_max")]
     if bounds[0] is not None and bounds[1] is not None and bounds[0] > bounds[1]:
         raise Invalid("must not lie above amount_max", field="$.amount_min")
+    periods = tuple(dict.fromkeys(("all", *rules.periods)))
     _check_seasons(rules.seasons)
+    if len(periods) + len(rules.seasons) > WINDOWS_MAX:
+        seasons = f"at most {WINDOWS_MAX - len(periods)} seasons beside {len(periods)} periods"
+        raise Invalid(seasons, field="$.seasons")
     _check_velocity(rules)
     check_bands(rules.bands)
-    return msgspec.structs.replace(rules, periods=tuple(dict.fromkeys(("all", *rules.periods))))
+    return msgspec.structs.replace(rules, periods=periods)
 
 
 def _check_velocity(rules: Rules) -> None:

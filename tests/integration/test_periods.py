@@ -138,6 +138,16 @@ def test_beginnings_that_are_none(api: httpx.Client, field: str, value: Any) -> 
     assert answer.json()["field"].startswith(f"$.{field}")
 
 
+def test_windows_are_bounded_in_all(api: httpx.Client) -> None:
+    moments = {"starts": "2026-01-01T00:00:00Z", "ends": "2026-02-01T00:00:00Z"}
+    seasons = [{"name": f"s{i}", **moments} for i in range(98)]
+    url = f"/v1/namespaces/many-{next(_numbers)}"
+    answer = api.put(url, json={"periods": EVERY, "seasons": seasons})
+    assert (answer.status_code, answer.json()["field"]) == (422, "$.seasons")
+    assert answer.json()["detail"] == "at most 97 seasons beside 7 periods"
+    assert api.put(url, json={"periods": EVERY, "seasons": seasons[:97]}).status_code == 201
+
+
 def test_a_correction_moves_a_grant_between_windows(space: Space) -> None:
     grant_id = space.grant("2025-10-26T02:30:00Z", amount=7)  # 3:30, the day before
     answer = space.api.patch(f"{space.url}/grants/{grant_id}", json={"granted_at": "2025-10-26T03:00:00Z"})

@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
+import pytest
 from msgspec import Raw
 
 from app.model.entry import PlannedEntry
 from app.model.entry_kinds import BACKFILL, CORRECTION, GRANT
 from app.model.grant import Grant, plan
 from app.model.micros import EARLIEST, LATEST
-from app.model.namespace import Namespace, Rules, Velocity
+from app.model.namespace import WINDOWS_MAX, Namespace, Rules, Velocity
 from app.model.ops import AddToCell, CellOps
+from app.model.periods import Period
 from app.model.windows import Season
 from app.store.call_cost import (
     CALL_BYTES_MAX,
@@ -89,11 +91,13 @@ def test_an_entry_that_costs_more_goes_alone() -> None:
     assert sizes([other, one, other]) == [1, 1, 1]
 
 
-def test_the_heaviest_grant_that_rules_allow_fits_into_a_call() -> None:
+@pytest.mark.parametrize("periods", [("all", "month", "week", "day"), get_args(Period)])
+def test_the_heaviest_grant_that_rules_allow_fits_into_a_call(periods: tuple[Period, ...]) -> None:
     rules: dict[str, Any] = {"tie_break": "earliest", "ranking": "dense", "bounded_sums": True, "streaks": True}
-    where = space(seasons=seasons(100), category_boards=True, aggregation="latest", **rules)
+    some = seasons(WINDOWS_MAX - len(periods))
+    where = space(periods=periods, seasons=some, category_boards=True, aggregation="latest", **rules)
     (grant,) = entries(1, where=where, meta={"text": "x" * 2_000}, source_id="s" * 64)
-    assert len(grant.boards) == 208
+    assert len(grant.boards) == 2 * WINDOWS_MAX
     assert write_cost([grant]) <= CALL_US_MAX
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..access.guard import may_read, principal_of, readable_namespace, require_scope
 from ..access.keys import Keyring, Principal
 from ..access.rate_limit import RateLimit
-from ..drivers.postgres import Postgres
+from ..drivers.postgres import Fetch, Postgres
 from ..drivers.redis import Call
 from ..http.bodies import answer, check_bodiless, check_query, decode_body
 from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
@@ -107,17 +107,8 @@ class NamespaceHandlers:
         now = self._clock()
         row = await self._postgres.fetch_one("get_namespace", name)
         if row is None:
-            await self._check_quota(principal)
-            fields = _encode({"rules": _rules_body(rules)}).decode()
-            made = await self._postgres.fetch_one("create_namespace", name, p, text, actor, fields, from_micros(now))
-            return (
-                None
-                if made is None
-                else (
-                    Namespace(made["id"], name, p, made["version"], rules, accept_future_max=made["accept_future_max"]),
-                    True,
-                )
-            )
+            made = await self._create(principal, name, p, rules, now)
+            return None if made is None else (made, True)
         old = namespace_from_row(row)
         if row["has_user_data"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
@@ -146,16 +137,25 @@ class NamespaceHandlers:
         if self._key_namespaces_max is not None:
             self._rate_limit.take(principal.id)
 
-    async def _check_quota(self, principal: Principal) -> None:
-        """QuotaExceeded where a key has made as many namespaces as it may. An admin of all makes keys, too: no bound of
-        one key would hold it. Requests under way at the same time may pass together, some more than the bound."""
+    async def _create(self, principal: Principal, name: str, p: int, rules: Rules, now: int) -> Namespace | None:
+        """A new namespace; None where somebody else was faster. QuotaExceeded where the key has made as many as it may.
+
+        An admin of all has no such bound: it makes keys, too.
+        """
+        event = _encode({"rules": _rules_body(rules)}).decode()
+        record = name, p, _encode(rules).decode(), principal.id, event, from_micros(now)
         bound = self._key_namespaces_max
         if bound is None or principal.may_all("admin"):
-            return
-        row = await self._postgres.fetch_one("count_namespaces_of_key", principal.id, bound)
-        if row is not None and row["made"] >= bound:
-            what = "this key has made as many namespaces as a key may have"
-            raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
+            made = await self._postgres.fetch_one("create_namespace", *record)
+        else:
+            async with self._postgres.transaction() as fetch:
+                # Requests of one key take turns here, so that each counts what those before it have made.
+                await fetch("lock_key", principal.id)
+                await _check_quota(fetch, principal, bound)
+                made = next(iter(await fetch("create_namespace", *record)), None)
+        if made is None:
+            return None
+        return Namespace(made["id"], name, p, made["version"], rules, accept_future_max=made["accept_future_max"])
 
     async def _fence(self, namespace: Namespace) -> None:
         """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
@@ -241,6 +241,13 @@ class NamespaceHandlers:
         if row is None:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         return row
+
+
+async def _check_quota(fetch: Fetch, principal: Principal, bound: int) -> None:
+    (row,) = await fetch("count_namespaces_of_key", principal.id, bound)
+    if row["made"] >= bound:
+        what = "this key has made as many namespaces as a key may have"
+        raise QuotaExceeded(f"{what}: {bound} (LEADERBOARD_KEY_NAMESPACES_MAX)", field="{namespace}")
 
 
 def _rules_body(rules: Rules) -> dict[str, Any]:

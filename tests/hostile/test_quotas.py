@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -203,6 +204,28 @@ def test_namespaces_without_end(tight: Stack) -> None:
         assert mine.delete("/v1/namespaces/mine-1?confirm=mine-1").status_code == 204
         assert mine.put("/v1/namespaces/mine-more", json={}).status_code == 201
         assert refusal(mine.put("/v1/namespaces/mine-1", json={})) == (422, "quota_exceeded", "{namespace}")
+
+
+def test_namespaces_that_are_made_at_the_same_time(tight: Stack) -> None:
+    """Requests of one key that arrive together make no more namespaces than those that come in turn."""
+    made = tight.run("keys", "create", "--scope", "admin:crowd-*")
+    assert made.returncode == 0, made.stderr
+    with tight.client(made.stdout.strip()) as crowd, ThreadPoolExecutor(12) as threads:
+
+        def put(name: str) -> httpx.Response:
+            return crowd.put(f"/v1/namespaces/{name}", json={})
+
+        for attempt in range(3):
+            names = [f"crowd-{attempt}-{i}" for i in range(6 * SPACES)]
+            answers = list(threads.map(put, names))
+            statuses = Counter(answer.status_code for answer in answers)
+            assert statuses == {201: SPACES, 422: 5 * SPACES}, [answer.text for answer in answers]
+            assert {refusal(answer) for answer in answers if answer.status_code == 422} == {
+                (422, "quota_exceeded", "{namespace}")
+            }
+            for name, answer in zip(names, answers, strict=True):
+                if answer.status_code == 201:
+                    assert crowd.delete(f"/v1/namespaces/{name}?confirm={name}").status_code == 204
 
 
 def test_quotas_that_are_off_bound_nothing(tight: Stack) -> None:

@@ -51,6 +51,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "create_key": ("new", "h", ["read:*"]),
     "get_keys": (),
     "revoke_key": ("k1",),
+    "lock_key": ("k1",),
     "find_recorded_grants": (SPACE, ["g5", "g6", "none"]),
     "get_grant_history": (SPACE, "u1", EARLIEST, "2026-01-05T00:00:00Z", 100, 101),
     "get_next_profile_version": (),

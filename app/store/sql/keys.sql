@@ -9,3 +9,7 @@ SELECT id, hash, scopes, created_at, revoked_at FROM api_keys ORDER BY created_a
 -- name: revoke_key
 -- Revokes an API key. No row where it is unknown or was revoked before.
 UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id;
+
+-- name: lock_key
+-- Locks an API key's row up to the end of the transaction. O(log n).
+SELECT FROM api_keys WHERE id = $1 FOR NO KEY UPDATE;

@@ -133,3 +133,9 @@ def test_the_table_of_errors_is_the_errors() -> None:
     assert {(code, int(status)) for code, status in rows} == set(_refusals(Problem))
     assert len(rows) == len(set(rows))
     assert {problem.code for problem, _, _ in OUTCOMES.values()} <= {code for code, _ in rows}
+
+
+def test_the_codes_of_error_frames_are_in_the_table_of_errors() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \| (?:`\$|–)", GUIDE, re.MULTILINE))
+    assert {"unauthorized", "forbidden", "namespace_not_found", "board_not_found", "rate_limited"} < rows
+    assert rows <= {code for code, _ in _refusals(Problem)}

@@ -121,9 +121,9 @@ class Server:
 
     async def _ask_time(self) -> None:
         """Learns what Redis' clock says; while Redis is away the last answer holds."""
-        asked = self.services.clock.elapsed()
+        start = self.services.clock.elapsed()
         try:
-            self.services.clock.learn(await asyncio.wait_for(self.services.batcher.call(TIME), TIME_S_MAX), asked)
+            self.services.clock.learn(await asyncio.wait_for(self.services.batcher.call(TIME), TIME_S_MAX), start)
         except (Problem, TimeoutError):
             pass
 

@@ -31,6 +31,9 @@ SQL_STATEMENT = re.compile(
 )
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
 
+#: Participles that say nothing of what a name stands for: `held` by whom, `found` where? A noun says it.
+PARTICIPLES = {"held", "found", "wanted", "told", "kept", "asked"}
+
 
 def tracked() -> list[Path]:
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
@@ -145,6 +148,56 @@ def test_a_call_or_a_statement_outside_the_store_is_found(line: str) -> None:
 )
 def test_what_is_no_call_and_no_statement_is_not_found(line: str) -> None:
     assert _store_words_of(line) == []
+
+
+def _names_given_in(source: str) -> list[tuple[int, str]]:
+    """Line and name of all that Python code gives a name to: variables, parameters, fields, functions, classes."""
+    names: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names.append((node.lineno, name))
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append((node.lineno, name))
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
+                names.append((node.lineno, name))
+            case ast.alias(asname=str(name)):
+                names.append((node.lineno, name))
+    return names
+
+
+def _participles_in(source: str) -> list[str]:
+    return [f"{line}: {name}" for line, name in _names_given_in(source) if PARTICIPLES & set(name.lower().split("_"))]
+
+
+def test_names_are_nouns() -> None:
+    names = {path.relative_to(ROOT).as_posix(): _participles_in(path.read_text()) for path in APP}
+    assert {path: found for path, found in names.items() if found} == {}
+
+
+NAMED_BY_PARTICIPLES = (
+    *(
+        "held = 1",
+        "self.found_at = 1",
+        "_ASKED_MAX = 1",
+        "[0 for wanted in x]",
+        "import a as held",
+        "f = lambda kept: 1",
+    ),
+    *("def told(): ...", "async def f(held): ...", "class Held: ..."),
+    *("try: ...\nexcept E as found: ...", "match x:\n  case kept: ...", "match x:\n  case [*told]: ..."),
+)
+USES_OF_PARTICIPLES = ("row = held", "withheld = 1", "class NotFound: ...", "f(found=1)", "x = row.kept", "import held")
+
+
+@pytest.mark.parametrize("line", NAMED_BY_PARTICIPLES)
+def test_a_participle_that_names_something_is_found(line: str) -> None:
+    assert len(_participles_in(line)) == 1
+
+
+@pytest.mark.parametrize("line", USES_OF_PARTICIPLES)
+def test_what_uses_a_name_gives_none(line: str) -> None:
+    assert _participles_in(line) == []
 
 
 @pytest.mark.parametrize("path", [*APP, *LUA], ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -22,8 +22,8 @@ _All = Annotated[bool, typer.Option("--all", help="Every one that is listed.")]
 @letters_cli.command("list")
 def list_letters() -> None:
     """Lists them: place, namespace, user, grant, since when, why."""
-    found = _run(lambda letters: letters.open())
-    for line in table(found) if found else ["no dead letters"]:
+    open_letters = _run(lambda letters: letters.open())
+    for line in table(open_letters) if open_letters else ["no dead letters"]:
         typer.echo(line)
 
 
@@ -48,23 +48,23 @@ def _decide(decision: str, texts: list[str], everything: bool) -> None:
         raise typer.BadParameter(str(error), param_hint="PLACE") from None
 
     async def work(letters: DeadLetters) -> int:
-        found = {letter.place: letter for letter in await letters.open()}
-        return await _carry_out(letters, decision, list(found) if everything else places, found)
+        open_letters = {letter.place: letter for letter in await letters.open()}
+        return await _carry_out(letters, decision, list(open_letters) if everything else places, open_letters)
 
     if _run(work):
         raise typer.Exit(1)
 
 
 async def _carry_out(
-    letters: DeadLetters, decision: str, places: list[LetterPosition], found: dict[LetterPosition, DeadLetter]
+    letters: DeadLetters, decision: str, places: list[LetterPosition], open_letters: dict[LetterPosition, DeadLetter]
 ) -> int:
     """All are written down before any is waited for; how many are left as they were."""
     left, waiting = 0, []
     for place in places:
         try:
-            if place in found:
-                await letters.decide(found[place], decision)
-                waiting.append(found[place])
+            if place in open_letters:
+                await letters.decide(open_letters[place], decision)
+                waiting.append(open_letters[place])
             elif await letters.is_settled(place):
                 typer.echo(f"{place}: nothing is left to do")
             else:

@@ -68,10 +68,10 @@ class DecisionError(Exception):
 
 def parse_position(text: str) -> LetterPosition:
     """A place as `list` prints it. ValueError."""
-    found = _PLACE.match(text)
-    if found is None:
+    match = _PLACE.match(text)
+    if match is None:
         raise ValueError(f"{text!r} is not <partition>:<epoch>-<seq>, as list prints it")
-    return LetterPosition(*map(int, found.groups()))
+    return LetterPosition(*map(int, match.groups()))
 
 
 class DeadLetters:

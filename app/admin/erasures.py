@@ -26,10 +26,10 @@ class Erasures:
             if not rows:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             number = rows[0]["number"]
-            held = record_from_row((await fetch("get_user_visibility", number, 0))[0])
-            if held.intent is not None and held.intent.desired_state == ERASE:
-                return held.intent
-            await hide(fetch, number, 0, held, held.by_admin, held.opted_out, erased=True)
+            record = record_from_row((await fetch("get_user_visibility", number, 0))[0])
+            if record.intent is not None and record.intent.desired_state == ERASE:
+                return record.intent
+            await hide(fetch, number, 0, record, record.by_admin, record.opted_out, erased=True)
             return intent_from_row((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
 
     async def erased(self, intent: VisibilityIntent, seconds: float) -> bool:

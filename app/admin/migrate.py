@@ -61,18 +61,18 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
     await postgres.fetch("create_deployment", uuid4().hex, settings.partitions)
     row = await postgres.fetch_one("get_deployment")
     assert row is not None
-    wanted = Deployment(row["id"], row["partitions"])
-    await postgres.fetch("create_partitions", wanted.partitions)
-    held = await read_deployment(link)
-    if held is not None and held != wanted:
-        raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {wanted.id}")
-    if held is None:
+    deployment = Deployment(row["id"], row["partitions"])
+    await postgres.fetch("create_partitions", deployment.partitions)
+    redis_deployment = await read_deployment(link)
+    if redis_deployment is not None and redis_deployment != deployment:
+        raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {deployment.id}")
+    if redis_deployment is None:
         if await postgres.fetch("get_opened_partitions"):
             raise RedisRefused(
                 "Postgres was opened with a Redis that held its boards, and this one is empty: recover it"
             )
-        await write_deployment(link, wanted)
-    return wanted
+        await write_deployment(link, deployment)
+    return deployment
 
 
 async def _run(link: RedisConnection, call: Call) -> object:
@@ -84,8 +84,8 @@ async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
     again where somebody was erased meanwhile."""
     last, named = (0, -1), set[int]()
     while True:
-        held = await _run(link, erased_call())
-        erased = int(held) if isinstance(held, bytes) else 0
+        reply = await _run(link, erased_call())
+        erased = int(reply) if isinstance(reply, bytes) else 0
         rows = await postgres.fetch("get_profiles", *last, PROFILES_A_CALL_MAX)
         if not rows:
             break

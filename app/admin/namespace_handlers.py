@@ -92,9 +92,9 @@ class NamespaceHandlers:
         check_namespace_name(name, "{namespace}")
         rules = read_rules(await decode_body(request, SentRules, b"{}"))
         for _ in range(_TRIES_MAX):
-            found = await self._put(name, rules, principal)
-            if found is not None:
-                namespace, created = found
+            result = await self._put(name, rules, principal)
+            if result is not None:
+                namespace, created = result
                 await self._make_known(namespace)
                 if not created and not namespace.rules.bounded_sums:
                     await self._drop_sums(namespace)
@@ -113,7 +113,7 @@ class NamespaceHandlers:
         if row["has_user_data"] and p != old.partition:
             raise RuleLocked("the namespace keeps users of its own", field="$.group")
         reach = max(row["latest_acceptable_at"], latest_acceptable_at(old.rules, now))
-        wanted, change = rules, check_change(old.rules, rules, reach)
+        new_rules, change = rules, check_change(old.rules, rules, reach)
         if change is not None:
             await self._fence(old)
             if await self._holds_grants(old):
@@ -121,8 +121,8 @@ class NamespaceHandlers:
         # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
         event = {"previous_rules": _rules_body(old.rules), "rules": _rules_body(rules)}
         body = None if rules == old.rules else _encode(event).decode()
-        told = actor, body, reach, from_micros(now)
-        changed = await self._postgres.fetch_one("update_namespace", old.id, old.version, text, p, *told)
+        update = actor, body, reach, from_micros(now)
+        changed = await self._postgres.fetch_one("update_namespace", old.id, old.version, text, p, *update)
         if changed is None:
             return None
         namespace = Namespace(
@@ -130,7 +130,7 @@ class NamespaceHandlers:
         )
         if change is not None and rules == old.rules:
             await self._publish(name, publish_calls(namespace))
-            raise rule_locked(change, old.rules, wanted)
+            raise rule_locked(change, old.rules, new_rules)
         return namespace, False
 
     def _take_token(self, principal: Principal) -> None:
@@ -236,8 +236,8 @@ class NamespaceHandlers:
     async def _half_deleted(self, name: str) -> asyncpg.Record:
         """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
         published = await self._batcher.call(published_call(name))
-        held = parse_published(published) if isinstance(published, bytes) else None
-        row = None if held is None else await self._postgres.fetch_one("get_deleted_namespace", held.id)
+        namespace = parse_published(published) if isinstance(published, bytes) else None
+        row = None if namespace is None else await self._postgres.fetch_one("get_deleted_namespace", namespace.id)
         if row is None:
             raise NamespaceNotFound(f"there is no namespace {name!r}")
         return row

@@ -112,8 +112,8 @@ class ProfileHandlers:
 
         async def put(fetch: Fetch, number: int) -> None:
             shown = profile.display_name, profile.avatar
-            found_by = None if profile.display_name is None else fold_name(profile.display_name)
-            rows.extend(await fetch("put_profile", number, ns, *shown, timezone, opt_out, found_by))
+            search_name = None if profile.display_name is None else fold_name(profile.display_name)
+            rows.extend(await fetch("put_profile", number, ns, *shown, timezone, opt_out, search_name))
 
         person = await self._intents.change(user, actor, opted_out=opt_out, first=put, namespace=namespace)
         return rows[-1], person

@@ -23,13 +23,13 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
     row = await postgres.fetch_one("get_deployment")
     if row is None:
         raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
-    held = await read_deployment(link)
-    if held is None:
+    redis_deployment = await read_deployment(link)
+    if redis_deployment is None:
         raise RedisRefused(
             "Redis lost its deployment, or is another one: Postgres was opened with a Redis that held boards"
         )
-    if held.id != row["id"]:
-        raise RedisRefused(f"this Redis belongs to deployment {held.id}, this Postgres to {row['id']}")
+    if redis_deployment.id != row["id"]:
+        raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
     wrong = {}
     for offset in await postgres.fetch("get_offsets"):
         what = await _behind(link, offset["partition"], offset["epoch"], offset["seq"], bytes(offset["digest"]))
@@ -59,10 +59,10 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
     if seq == 0:
         return None
     place = f"{epoch}-{seq}"
-    (found,) = await link.run([entry_call(p, epoch, seq)])
-    if isinstance(found, Exception):
-        raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {found}")
-    if not found or found[0][1][1] != digest:
+    (reply,) = await link.run([entry_call(p, epoch, seq)])
+    if isinstance(reply, Exception):
+        raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {reply}")
+    if not reply or reply[0][1][1] != digest:
         return f"its log in Redis does not hold {place} as the ledger does: one of the two lost entries or is another's"
     return None
 

@@ -69,7 +69,7 @@ class UserHandlers:
         Unauthorized, Forbidden, RateLimited, Invalid, UserErasing, UserNotFound (of `unhide`), StoreUnavailable. O(the
         user's boards).
         """
-        user, principal = await self._asked(request)
+        user, principal = await self._user_and_principal(request)
         return await self._change(request, user, principal, hidden, None)
 
     async def _set_in(self, request: Request, hidden: bool) -> Response:
@@ -94,7 +94,7 @@ class UserHandlers:
 
         Unauthorized, Forbidden, RateLimited, Invalid, UserNotFound, StoreUnavailable.
         """
-        user, principal = await self._asked(request)
+        user, principal = await self._user_and_principal(request)
         check_bodiless(request.scope)
         intent = await self._erasures.erase(user, principal.id)
         try:
@@ -104,7 +104,7 @@ class UserHandlers:
             done = False  # It is recorded.
         return Response(status_code=204) if done else answer(request, {"user_id": user, "status": "erasing"}, 202)
 
-    async def _asked(self, request: Request) -> tuple[str, Principal]:
+    async def _user_and_principal(self, request: Request) -> tuple[str, Principal]:
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
         require_any_scope(principal, "admin")

@@ -67,22 +67,22 @@ class VisibilityIntents:
                 rows = await fetch("lock_user", user)
                 if rows:
                     number = rows[0]["number"]
-                    held = record_from_row((await fetch("get_user_visibility", number, 0))[0])
-                    if held.intent is not None and held.intent.desired_state == ERASE:
+                    record = record_from_row((await fetch("get_user_visibility", number, 0))[0])
+                    if record.intent is not None and record.intent.desired_state == ERASE:
                         raise UserErasing("nothing is taken until that is done; then the name is a new user's")
                     if namespace is not None:
                         await fetch("mark_has_user_data", ns)
-                        held = record_from_row((await fetch("get_user_visibility", number, ns))[0])
+                        record = record_from_row((await fetch("get_user_visibility", number, ns))[0])
                         # Who is known elsewhere alone is unknown here: an admin of one namespace learns no more.
-                        if by_admin is False and held.is_blank and not await fetch("find_known_users", ns, [user]):
+                        if by_admin is False and record.is_blank and not await fetch("find_known_users", ns, [user]):
                             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
                     if first is not None:
                         await first(fetch, number)
                     causes = (
-                        held.by_admin if by_admin is None else by_admin,
-                        held.opted_out if opted_out is None else opted_out,
+                        record.by_admin if by_admin is None else by_admin,
+                        record.opted_out if opted_out is None else opted_out,
                     )
-                    return await _settle(fetch, number, user, actor, ns, held, causes)
+                    return await _settle(fetch, number, user, actor, ns, record, causes)
             if by_admin is False:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             await self._postgres.fetch("create_users", [user])
@@ -90,8 +90,8 @@ class VisibilityIntents:
     async def tell(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
         """Has every partition where it holds know the state from here on. StoreUnavailable."""
         where = partitions if intent.namespace_id else self._partitions
-        told = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
-        if -1 in told:
+        replies = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
+        if -1 in replies:
             raise StoreUnavailable("it took too long to tell every partition")
 
     async def carry_out(self, person: VisibilityRecord) -> int:
@@ -128,27 +128,27 @@ class VisibilityIntents:
 
 
 async def _settle(
-    fetch: Fetch, number: int, user: str, actor: str, ns: int, held: VisibilityRecord, causes: tuple[bool, bool]
+    fetch: Fetch, number: int, user: str, actor: str, ns: int, record: VisibilityRecord, causes: tuple[bool, bool]
 ) -> VisibilityRecord:
     """Writes the causes down, and what follows from them where that is another than was wished for last."""
     if any(causes):
-        await hide(fetch, number, ns, held, *causes)
-    elif held.by_admin or held.opted_out:
+        await hide(fetch, number, ns, record, *causes)
+    elif record.by_admin or record.opted_out:
         await fetch("delete_hidden_user", number, ns)
-    was_hidden = held.intent is not None and held.intent.desired_state == HIDE
+    was_hidden = record.intent is not None and record.intent.desired_state == HIDE
     if any(causes) == was_hidden:
-        return VisibilityRecord(*causes, held.intent, held.open)
+        return VisibilityRecord(*causes, record.intent, record.open)
     (row,) = await fetch("put_intent", number, user, HIDE if any(causes) else UNHIDE, actor, ns)
     return VisibilityRecord(*causes, intent_from_row(row), tuple(row["pending_partitions"]))
 
 
 async def hide(
-    fetch: Fetch, number: int, ns: int, held: VisibilityRecord, by_admin: bool, opted_out: bool, erased: bool = False
+    fetch: Fetch, number: int, ns: int, record: VisibilityRecord, by_admin: bool, opted_out: bool, erased: bool = False
 ) -> None:
     """Writes down why a user is off the boards of a namespace (0: of all), and marks them in the archives where they
     stand: at once, or whoever is writing these does. O(archives of the user's namespaces)."""
     await fetch("put_hidden_user", number, ns, by_admin, opted_out, erased)
-    if not (held.by_admin or held.opted_out):
+    if not (record.by_admin or record.opted_out):
         await fetch("share_hidden_archive_users")
         await fetch("hide_user_in_archives", number, ns)
 

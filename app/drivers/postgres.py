@@ -73,14 +73,14 @@ async def connect(
     url: str, statement_s: float, plans: Mapping[str, str] = PLANNER_SETTINGS, idle_s: float = IDLE_TRANSACTION_S_MAX
 ) -> asyncpg.Connection:
     """A connection on which each statement, BEGIN and COMMIT too, may take `statement_s` seconds. asyncpg's errors."""
-    store, asked_s = contact("Postgres", url), monotonic()
+    store, start_s = contact("Postgres", url), monotonic()
     try:
         connection = await asyncpg.connect(
             url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
         )
     except POSTGRES_ERRORS as error:
         if is_silence(error):
-            store.note_silence(error, asked_s)
+            store.note_silence(error, start_s)
         raise
     store.note_answer()
     await watch(connection)
@@ -198,13 +198,13 @@ class Postgres:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
-        caller, asked_s = CALLER.get(), monotonic()
+        caller, start_s = CALLER.get(), monotonic()
         try:
             async with self._pools[self._pool_name or pool_of(caller)].connection(caller) as connection:
                 yield connection
         except POSTGRES_ERRORS as error:
             if is_silence(error):
-                self.contact.note_silence(error, asked_s)
+                self.contact.note_silence(error, start_s)
             raise StoreUnavailable(self.contact.silence) from error
         except asyncpg.DataError as error:
             raise Invalid("holds a value that cannot be kept", field="$") from error

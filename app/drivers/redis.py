@@ -69,7 +69,7 @@ class RedisConnection:
         """Connects, loads the scripts and greets, unless that is done. ConnectionError, TimeoutError, RedisRefused."""
         if self._connection is not None:
             return
-        asked_s = monotonic()
+        start_s = monotonic()
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -83,7 +83,7 @@ class RedisConnection:
             self._connection = None
             await _drop(connection)
             if isinstance(error, (RedisError, OSError)):
-                self.contact.note_silence(error, asked_s)
+                self.contact.note_silence(error, start_s)
             if isinstance(error, RedisError):
                 raise _plain(error) from error
             raise
@@ -91,7 +91,7 @@ class RedisConnection:
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
         """The replies, in order; an error reply is an exception in its place. Connects if there is no connection."""
         await self.connect()
-        connection, asked_s = self._connection, monotonic()
+        connection, start_s = self._connection, monotonic()
         assert connection is not None
         try:
             replies = await self._exchange(connection, calls, timeout_s or self._timeout_s)
@@ -107,7 +107,7 @@ class RedisConnection:
             await _drop(connection)
             if isinstance(error, (RedisError, OSError)):
                 is_timeout = isinstance(error, (RedisTimeout, TimeoutError))
-                self.contact.note_silence(error, asked_s, None if is_timeout else self._answered_s)
+                self.contact.note_silence(error, start_s, None if is_timeout else self._answered_s)
             if isinstance(error, RedisError):
                 raise _plain(error) from error
             raise

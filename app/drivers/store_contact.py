@@ -36,15 +36,15 @@ class StoreContact:
             after_s, self._away_since_s = round(now - self._away_since_s, 1), None
             self._log("info", "is back", address=self._address, away_s=after_s)
 
-    def note_silence(self, error: BaseException, asked_s: float, lost_after_s: float | None = None) -> None:
+    def note_silence(self, error: BaseException, start_s: float, lost_after_s: float | None = None) -> None:
         """A call that began at `asked_s` (monotonic) was not answered. It does not count if the store answered another
         call since then.
 
         lost_after_s: when the broken connection last got an answer. It may have broken long before the call: if another
         connection got an answer since then, the store was away and is back, and a new connection shows its state now.
         """
-        if self._away_since_s is None and self._answered_s <= (asked_s if lost_after_s is None else lost_after_s):
-            self._away_since_s = asked_s
+        if self._away_since_s is None and self._answered_s <= (start_s if lost_after_s is None else lost_after_s):
+            self._away_since_s = start_s
             words = f"{type(error).__name__}: {error}".rstrip(": ")
             self._log("warning", "is away", address=self._address, setting=self._setting, error=words)
 

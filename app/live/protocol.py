@@ -91,9 +91,9 @@ def decode(data: str | bytes) -> Message | RefusedMessage:
     try:
         message: Message = decode_as(whole, data)
     except Problem as problem:
-        found: MessageHead = decode_as(head, data)
-        if found.type == "subscribe" and found.id is not None:
-            return RefusedMessage(found.id, problem)
+        envelope: MessageHead = decode_as(head, data)
+        if envelope.type == "subscribe" and envelope.id is not None:
+            return RefusedMessage(envelope.id, problem)
         raise
     return message
 

@@ -222,18 +222,18 @@ class _Cells:
     def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
         """What all grants but one make of some cells; those without any are left out. O(1) each."""
         own, where = self._grants.get(grant_id, (None, {}))
-        found = {}
+        result = {}
         for name in cells:
             excluded = own if name in where else None
             if self._needs_counts_only and name != "all":
                 if self._counts.get(name, 0) > (excluded is not None) or name in self._rest:
-                    found[name] = self._rest.get(name, _SOME)
+                    result[name] = self._rest.get(name, _SOME)
                 continue
             amounts, latest = self._amounts.get(name, []), self._latest.get(name, [])
             cell = _combined(self._rest.get(name), amounts, latest, excluded)
             if cell is not None:
-                found[name] = cell._replace(tie=self._tie(name, excluded)) if self._namespace.by_moment else cell
-        return found
+                result[name] = cell._replace(tie=self._tie(name, excluded)) if self._namespace.by_moment else cell
+        return result
 
     def _count(self, cells: Mapping[str, None], by: int) -> None:
         if self._needs_counts_only:

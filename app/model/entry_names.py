@@ -48,8 +48,8 @@ def heal_name(epoch: int, seq: int) -> str:
 
 def parse_heal_name(grant_id: str) -> tuple[int, int] | None:
     """Epoch and seq of the entry that a heal takes back; None where it is no heal's name."""
-    found = _HEAL.match(grant_id)
-    return None if found is None else (int(found[1]), int(found[2]))
+    match = _HEAL.match(grant_id)
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def retry_name(epoch: int, seq: int) -> str:

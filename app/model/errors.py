@@ -43,7 +43,7 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """Problem details as RFC 9457 names them, `code` being the stable part."""
-        told = {
+        fields = {
             "type": f"urn:leaderboard:problem:{self.code}",
             "title": (self.__doc__ or "").strip(),
             "status": self.status,
@@ -51,8 +51,8 @@ class Problem(Exception):
             "detail": self.detail,
         }
         if self.field is not None:
-            told["field"] = self.field
-        return told
+            fields["field"] = self.field
+        return fields
 
     def at(self, prefix: str) -> "Problem":
         """The same problem with its field seen from further out: `$.amount` at `$[3]` is `$[3].amount`."""

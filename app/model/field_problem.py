@@ -21,8 +21,8 @@ def explain(message: str, kind: Any) -> tuple[str, str]:
 
     `$.scale`, `must be an integer from 0 to 6`. The message stays as it is where the type does not tell.
     """
-    found = _PATH.search(message)
-    field = found[1] if found else "$"
+    match = _PATH.search(message)
+    field = match[1] if match else "$"
     text = _PATH.sub("", message)
     if unknown := _UNKNOWN.search(text):
         return f"{field}.{unknown[1]}", _no_such_field(unknown[1], _types_at(kind, field))

@@ -58,8 +58,8 @@ def _velocity_bound(rules: Rules) -> str:
 
 
 def _most(grants: int | None, amount: float | None) -> list[str]:
-    told = [] if grants is None else [f"{grants} grant{'' if grants == 1 else 's'}"]
-    return told if amount is None else [*told, f"{amount} in amount"]
+    parts = [] if grants is None else [f"{grants} grant{'' if grants == 1 else 's'}"]
+    return parts if amount is None else [*parts, f"{amount} in amount"]
 
 
 def _second(micros: int) -> str:

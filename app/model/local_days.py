@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 from .micros import from_micros, to_micros
 
 #: Moments at which clocks reach something, kept: some 100 days in each of 600 zones, 10 MB.
-_REACHED_KEPT_MAX = 65_536
+_CLOCK_CACHE_MAX = 65_536
 #: No clock is this far from UTC.
 _FROM_UTC_MAX = timedelta(hours=30)
 _NO_SHIFT = timedelta()
 _ONE_DAY = timedelta(days=1)
 
 
-@lru_cache(maxsize=_REACHED_KEPT_MAX)
+@lru_cache(maxsize=_CLOCK_CACHE_MAX)
 def clock_reaches(zone: str, shown: datetime) -> int:
     """The first moment at which clocks in `zone` show `shown` (a datetime without a zone) or later. Microseconds."""
     info = ZoneInfo(zone)

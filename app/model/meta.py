@@ -32,15 +32,15 @@ def meta_text(meta: dict[str, Any]) -> bytes:
 
 def read_meta(text: str | None) -> Any:
     """A meta as the ledger tells it; None without one."""
-    return None if text is None else _told(_read(text))
+    return None if text is None else _restore_numbers(_read(text))
 
 
-def _told(value: Any) -> Any:
+def _restore_numbers(value: Any) -> Any:
     """Postgres writes a double such as 1e300 with all its digits: an integer beyond 64 bits was one."""
     if isinstance(value, dict):
-        return {key: _told(inner) for key, inner in value.items()}
+        return {key: _restore_numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_told(inner) for inner in value]
+        return [_restore_numbers(inner) for inner in value]
     return float(value) if isinstance(value, int) and value not in _INTEGERS else value
 
 

@@ -98,7 +98,7 @@ _LOCKED = (
     *("category_boards", "streaks"),
 )
 # What is kept beside the boards from the first grant on: it may be given up later, and does not come back.
-_KEPT = ("statistics", "bounded_sums")
+_DROPPABLE = ("statistics", "bounded_sums")
 
 
 def read_rules(sent: SentRules) -> Rules:
@@ -196,8 +196,8 @@ def check_change(old: Rules, new: Rules, reach: int) -> str | None:
         return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
         return "ranking"  # dense ranks are kept from the first grant on
-    changed = [field for field in (*_LOCKED, *_KEPT) if getattr(old, field) != getattr(new, field)]
-    return next((field for field in changed if field not in _KEPT or getattr(new, field)), None)
+    changed = [field for field in (*_LOCKED, *_DROPPABLE) if getattr(old, field) != getattr(new, field)]
+    return next((field for field in changed if field not in _DROPPABLE or getattr(new, field)), None)
 
 
 def rule_locked(field: str, old: Rules, new: Rules) -> RuleLocked:
@@ -206,8 +206,8 @@ def rule_locked(field: str, old: Rules, new: Rules) -> RuleLocked:
     if field == "seasons":
         changed = next(one["name"] for one in [*before, *after] if not (one in before and one in after))
         return RuleLocked(f"grants may lie in season {changed!r}: it stays as it is", field="$.seasons")
-    told, asked = (msgspec.json.encode(value).decode() for value in (before, after))
-    detail = f"the namespace holds grants: {field} stays {told}, and the request would set {asked}"
+    old_value, new_value = (msgspec.json.encode(value).decode() for value in (before, after))
+    detail = f"the namespace holds grants: {field} stays {old_value}, and the request would set {new_value}"
     hint = "; a rule that is left out takes its default" if getattr(new, field) == getattr(Rules(), field) else ""
     return RuleLocked(detail + hint, field=f"$.{field}")
 
@@ -315,8 +315,8 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
             format_span, (self.rules.accept_past, self.rules.accept_future)
         )
         if self.rules.velocity is not None:
-            for told, limit in zip(rules["velocity"], self.rules.velocity, strict=True):
-                told["per"] = format_span(limit.per)
+            for limit_body, limit in zip(rules["velocity"], self.rules.velocity, strict=True):
+                limit_body["per"] = format_span(limit.per)
         return {"name": self.name, **rules}
 
     @property

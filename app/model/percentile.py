@@ -24,8 +24,8 @@ def position_of(share: int, total: int) -> int:
 
 def parse_percentile(text: str, field: str) -> int:
     """Shares of a percentile from 0 to 100 with at most four decimals. Invalid."""
-    found = _NUMBER.fullmatch(text)
-    share = SHARES + 1 if found is None else int(found[1]) * 10_000 + int((found[2] or "").ljust(4, "0"))
+    match = _NUMBER.fullmatch(text)
+    share = SHARES + 1 if match is None else int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0"))
     if share > SHARES:
         raise Invalid("must be a number from 0 to 100 with at most four decimal places", field=field)
     return share

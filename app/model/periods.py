@@ -44,8 +44,8 @@ class _Year:
         return f"{first.year:04}"
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        return found and date(int(found[1]), 1, 1)
+        match = self._name.fullmatch(name)
+        return match and date(int(match[1]), 1, 1)
 
 
 class _Quarter:
@@ -61,8 +61,8 @@ class _Quarter:
         return f"{first.year:04}-Q{(first.month + 2) // 3}"
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        return found and date(int(found[1]), int(found[2]) * 3 - 2, 1)
+        match = self._name.fullmatch(name)
+        return match and date(int(match[1]), int(match[2]) * 3 - 2, 1)
 
 
 class _Month:
@@ -78,8 +78,8 @@ class _Month:
         return f"{first.year:04}-{first.month:02}"
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        return found and date(int(found[1]), int(found[2]), 1)
+        match = self._name.fullmatch(name)
+        return match and date(int(match[1]), int(match[2]), 1)
 
 
 class _IsoWeek:
@@ -98,8 +98,8 @@ class _IsoWeek:
         return f"{year:04}-W{week:02}"
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        return found and date.fromisocalendar(int(found[1]), int(found[2]), 1)
+        match = self._name.fullmatch(name)
+        return match and date.fromisocalendar(int(match[1]), int(match[2]), 1)
 
 
 class _Week:
@@ -120,8 +120,8 @@ class _Week:
         return f"W{first.isoformat()}"
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        day = found and date(int(found[1]), int(found[2]), int(found[3]))
+        match = self._name.fullmatch(name)
+        day = match and date(int(match[1]), int(match[2]), int(match[3]))
         return day if day and day.weekday() == self._starts else None
 
 
@@ -138,8 +138,8 @@ class _Day:
         return first.isoformat()
 
     def parse(self, name: str) -> date | None:
-        found = self._name.fullmatch(name)
-        return found and date(int(found[1]), int(found[2]), int(found[3]))
+        match = self._name.fullmatch(name)
+        return match and date(int(match[1]), int(match[2]), int(match[3]))
 
 
 PERIODS: dict[Period, DayPeriod] = {
@@ -168,5 +168,5 @@ def hour_name(hour: datetime) -> str:
 
 def parse_hour(name: str) -> datetime | None:
     """The hour of this name as its first minute; None for any other text. ValueError for one that does not exist."""
-    found = _HOUR.fullmatch(name)
-    return found and datetime(int(found[1]), int(found[2]), int(found[3]), int(found[4]))
+    match = _HOUR.fullmatch(name)
+    return match and datetime(int(match[1]), int(match[2]), int(match[3]), int(match[4]))

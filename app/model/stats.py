@@ -85,9 +85,9 @@ class Statistics(NamedTuple):
     bins: tuple[tuple[int, int], ...]
 
 
-def statistics_body(found: Statistics, scale: int, percents: Percentiles = PERCENTS) -> dict[str, Any]:
+def statistics_body(statistics: Statistics, scale: int, percents: Percentiles = PERCENTS) -> dict[str, Any]:
     """Statistics as a client reads them. A sum of nothing is 0; there is no mean, lowest or highest of nothing."""
-    users, sums = found.users, found.sums if found.users else None
+    users, sums = statistics.users, statistics.sums if statistics.users else None
 
     def number(units: int | Fraction | None) -> int | float | None:
         if units is None:
@@ -99,9 +99,9 @@ def statistics_body(found: Statistics, scale: int, percents: Percentiles = PERCE
         "sum": sum_of(sums.scores, scale) if sums else None if users else 0,
         "mean": None if sums is None else sums.mean(users, scale),
         "stddev": None if sums is None else sums.deviation(users, scale),
-        "min": number(found.lowest),
-        "max": number(found.highest),
-        "percentiles": {name: number(units) for name, units in zip(percents.names, found.percents, strict=True)},
+        "min": number(statistics.lowest),
+        "max": number(statistics.highest),
+        "percentiles": {name: number(units) for name, units in zip(percents.names, statistics.percents, strict=True)},
     }
 
 
@@ -165,10 +165,10 @@ class BandRange(NamedTuple):
 
 def band_ranges(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[BandRange]:
     """What the bands of a board are by the first and the last user of each that anybody is in."""
-    held: dict[str, list[Edge]] = {}
+    edges_by_band: dict[str, list[Edge]] = {}
     for edge in sorted(edges):
-        held.setdefault(band_of(bands, edge.better, total), []).append(edge)
-    return [_range(band.name, held.get(band.name, [])) for band in bands]
+        edges_by_band.setdefault(band_of(bands, edge.better, total), []).append(edge)
+    return [_range(band.name, edges_by_band.get(band.name, [])) for band in bands]
 
 
 def _range(name: str, edges: Sequence[Edge]) -> BandRange:

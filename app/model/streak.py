@@ -37,13 +37,13 @@ class Days(NamedTuple):
 def days_of(flat: Sequence[bytes]) -> Days:
     """The days of a user as Redis holds them: number of a stretch, its days, and so on. ValueError where it is no such
     thing. O(years between them)."""
-    held = {int(number): bits for number, bits in zip(flat[::2], flat[1::2], strict=True)}
-    if not held:
+    parts = {int(number): bits for number, bits in zip(flat[::2], flat[1::2], strict=True)}
+    if not parts:
         return Days(1, 0)
-    if min(held) < 0 or max(held) > _STRETCH_MAX or max(map(len, held.values())) > _STRETCH_BYTES:
+    if min(parts) < 0 or max(parts) > _STRETCH_MAX or max(map(len, parts.values())) > _STRETCH_BYTES:
         raise ValueError("days are kept in stretches of 64 bytes, from 0 to 7,132")
-    first, last = min(held), max(held)
-    stretches = (held.get(number, b"").ljust(_STRETCH_BYTES, b"\0") for number in range(first, last + 1))
+    first, last = min(parts), max(parts)
+    stretches = (parts.get(number, b"").ljust(_STRETCH_BYTES, b"\0") for number in range(first, last + 1))
     return Days(first * STRETCH_DAYS, int.from_bytes(b"".join(stretches), "little"))
 
 

@@ -8,15 +8,15 @@ from .namespace import Namespace
 from .windows import is_window_name
 
 #: Seasons that a message names; a namespace may have more.
-_SEASONS_TOLD_MAX = 10
+_SEASON_NAMES_MAX = 10
 #: The moment whose windows show how windows are named.
 _EXAMPLE = to_micros(datetime(2026, 11, 27, 12, tzinfo=UTC))
 
 
 def window_problem(namespace: Namespace, name: str, field: str) -> BoardNotFound:
     """The problem of a window that a namespace keeps no board of. field: where the request names it."""
-    kept = ", ".join([*namespace.rules.periods, *_seasons(namespace)])
-    detail = f"{namespace.name!r} keeps no board {name!r}: it keeps {kept}"
+    windows = ", ".join([*namespace.rules.periods, *_seasons(namespace)])
+    detail = f"{namespace.name!r} keeps no board {name!r}: it keeps {windows}"
     if not is_window_name(name):
         detail += "; a window is named by one of these" + _examples(namespace)
     return BoardNotFound(detail, field=field)
@@ -24,8 +24,8 @@ def window_problem(namespace: Namespace, name: str, field: str) -> BoardNotFound
 
 def _seasons(namespace: Namespace) -> list[str]:
     names = [f"season:{season.name}" for season in namespace.rules.seasons]
-    more = len(names) - _SEASONS_TOLD_MAX
-    return names if more <= 0 else [*names[:_SEASONS_TOLD_MAX], f"{more} more seasons"]
+    more = len(names) - _SEASON_NAMES_MAX
+    return names if more <= 0 else [*names[:_SEASON_NAMES_MAX], f"{more} more seasons"]
 
 
 def _examples(namespace: Namespace) -> str:

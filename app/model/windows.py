@@ -24,7 +24,7 @@ class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 #: Days whose windows are remembered, eleven years of them; beyond, all are forgotten and worked out anew.
-_DAYS_KEPT_MAX = 4096
+_DAYS_CACHE_MAX = 4096
 _ONE_DAY = timedelta(days=1)
 _ONE_HOUR = timedelta(hours=1)
 
@@ -126,7 +126,7 @@ class Calendar:
         """The windows made of days that a day lies in; `all` and `hour` stand for themselves."""
         names = self._names_of_day.get(day)
         if names is None:
-            if len(self._names_of_day) >= _DAYS_KEPT_MAX:
+            if len(self._names_of_day) >= _DAYS_CACHE_MAX:
                 self._names_of_day.clear()
             how = self._day_periods
             names = tuple(how[one].name(how[one].first(day)) if one in how else one for one in self.periods)

@@ -100,7 +100,7 @@ class Archivist:
             rows = list(grouped)
             with faults.guard(_unit(p, rows[0])):
                 for first in range(0, len(rows), ENTRIES_A_REVISION):
-                    await _follow(session, link, rows[first : first + ENTRIES_A_REVISION])
+                    await _write_revision(session, link, rows[first : first + ENTRIES_A_REVISION])
                     if monotonic() > until:
                         return True
         failing = faults.names(p, ARCHIVE_FAILS)
@@ -120,15 +120,15 @@ class Archivist:
         if before is not None and monotonic() < before.since + before.pause:
             return
         boards = await boards_of_window(link, namespace, window)
-        hidden = await _hidden(link, namespace)
+        hidden = await _hidden_with_balances(link, namespace)
         if not await session.fetch("get_archived_boards", namespace.id, window):
             async with session.fenced(namespace.partition):
                 for board in boards:
-                    async for entries in _entries(link, namespace, board, hidden):
+                    async for entries in _read_entries(link, namespace, board, hidden):
                         await session.copy("redis_rows", entries, ("board", "name", "sort_key", "tie_place"))
-                differ = await _compare(session, namespace, row)
+                differ = await _compare_with_redis(session, namespace, row)
                 if differ["differ"] == 0:
-                    await _write(session, namespace, window, {window, *boards}, row["seq"], [])
+                    await _write_archives(session, namespace, window, {window, *boards}, row["seq"], [])
             if differ["differ"]:
                 pause = _AGAIN_S if before is None else min(_AGAIN_S_MAX, before.pause * 2)
                 self._differing[place] = DifferingWindow(namespace.partition, monotonic(), pause)
@@ -137,7 +137,7 @@ class Archivist:
                 return
         self._differing.pop(place, None)
         SEALS_DIFFERING.set(len(self._differing))
-        await _publish(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
+        await _evict(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
         await session.execute("mark_window_archived", namespace.id, window)
 
 
@@ -145,7 +145,7 @@ def _unit(p: int, row: asyncpg.Record) -> WorkUnit:
     return WorkUnit(p, ARCHIVE_FAILS, f"{row['id']} {row['window']}")
 
 
-async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyncpg.Record]) -> None:
+async def _write_revision(session: LedgerSession, link: RedisConnection, rows: list[asyncpg.Record]) -> None:
     """Writes a new revision of a window's archives that change: with its users' scores as they are in the ledger now.
 
     The pending updates are finished after the revision is published. A persister that ends before that does all of it
@@ -155,31 +155,33 @@ async def _follow(session: LedgerSession, link: RedisConnection, rows: list[asyn
     users = sorted({row["user_number"] for row in rows})
     seq = max(row["seq"] for row in rows)
     async with session.fenced(namespace.partition):
-        found = await session.fetch("get_archive_rows_of_users", *_at(rows, users))
-        before = {(row["board"], row["user_number"]): (row["sort_key"], int(row["tie_place"])) for row in found}
-        now = await _scored(session, namespace, rows, users, before)
+        old_rows = await session.fetch("get_archive_rows_of_users", *_at(rows, users))
+        before = {(row["board"], row["user_number"]): (row["sort_key"], int(row["tie_place"])) for row in old_rows}
+        now = await _ledger_scores(session, namespace, rows, users, before)
         touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
         fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
         await session.copy("new_scores", fresh, ("board", "user_number", "sort_key", "tie_place"))
-        await _write(session, namespace, window, touched, seq, users)
+        await _write_archives(session, namespace, window, touched, seq, users)
         archives = await session.fetch("get_archived_boards", namespace.id, window)
-    await _publish(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
+    await _evict(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
     await session.execute("finish_archive_updates", *_at(rows, users), seq)
 
 
-async def _scored(
+async def _ledger_scores(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], users: list[int], before: KeysAndTies
 ) -> KeysAndTies:
     """Some users' scores on a window's boards after these entries."""
     if namespace.rules.tie_break == "earliest":
-        return await _dated(session, namespace, rows, before)
-    found = await session.fetch(
+        return await _ledger_scores_by_seq(session, namespace, rows, before)
+    scores = await session.fetch(
         "get_window_scores", *_scope(namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
     )
-    return {(row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in found}
+    return {
+        (row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in scores
+    }
 
 
-async def _dated(
+async def _ledger_scores_by_seq(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], before: KeysAndTies
 ) -> KeysAndTies:
     """The same with the earliest first among equal scores: goes through the entries, each sets the seq of the scores
@@ -188,7 +190,7 @@ async def _dated(
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
         scores = await session.fetch("get_window_scores", *_scope(namespace, row["window"], seq, [user]))
-        now = {(found["board"], user): namespace.sign * found["score"] for found in scores}
+        now = {(score_row["board"], user): namespace.sign * score_row["score"] for score_row in scores}
         for place in [place for place in scored if place[1] == user and place not in now]:
             del scored[place]
         for place, key in now.items():
@@ -197,7 +199,7 @@ async def _dated(
     return scored
 
 
-async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
+async def _compare_with_redis(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
     """Fills `new_scores` from the ledger as of the seal. Returns how many users differ from `redis_rows`."""
     await session.execute("fill_new_scores", *_scope(namespace, row["window"], row["seq"], None), namespace.sign)
     if namespace.rules.tie_break == "earliest":
@@ -206,7 +208,7 @@ async def _compare(session: LedgerSession, namespace: Namespace, row: asyncpg.Re
     return differ
 
 
-async def _write(
+async def _write_archives(
     session: LedgerSession, namespace: Namespace, window: str, boards: Iterable[str], seq: int, users: list[int]
 ) -> None:
     """Writes a new revision of these boards' archives: some users' scores are those of `new_scores`, and all rows that
@@ -221,7 +223,7 @@ async def _write(
     await session.execute("mark_hidden_archive_users")
 
 
-async def _publish(
+async def _evict(
     link: RedisConnection,
     namespace: Namespace,
     window: str,
@@ -235,36 +237,37 @@ async def _publish(
     kinds = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree, *times)
     gone = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden]
-    told = [part for entry in versions.items() for part in entry]
+    flat = [part for entry in versions.items() for part in entry]
     await ask(
-        link, evalsha(EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *told])
+        link,
+        evalsha(EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *flat]),
     )
 
 
-async def _hidden(link: RedisConnection, namespace: Namespace) -> list[str]:
+async def _hidden_with_balances(link: RedisConnection, namespace: Namespace) -> list[str]:
     """The users who are hidden in a namespace and have balances there."""
     names = await read_users_with_state(link, namespace)
-    held = await link.run([user_exists_call(namespace, name) for name in names])
-    return [name for name, exists in zip(names, held, strict=True) if exists == 1]
+    replies = await link.run([user_exists_call(namespace, name) for name in names])
+    return [name for name, exists in zip(names, replies, strict=True) if exists == 1]
 
 
-async def _entries(
+async def _read_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> AsyncIterator[list[tuple[str, str, int, int]]]:
     """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
     yield await _hidden_entries(link, namespace, board, hidden)
     first, tie_break = 0, namespace.rules.tie_break
     while True:
-        found = await ask(link, member_page_call(namespace, board, first, _MEMBERS_A_CALL))
+        page = await ask(link, member_page_call(namespace, board, first, _MEMBERS_A_CALL))
         yield [
             (
                 *(board, member[DIGITS[tie_break] :].decode(), int(float(score))),
                 place_from_digits(member, tie_break) or 0,
             )
-            for member, score in _pairs(found)
+            for member, score in _pairs(page)
         ]
         first += _MEMBERS_A_CALL
-        if len(found) < 2 * _MEMBERS_A_CALL:
+        if len(page) < 2 * _MEMBERS_A_CALL:
             return
 
 
@@ -272,7 +275,7 @@ async def _hidden_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> list[tuple[str, str, int, int]]:
     """The scores on a board of hidden users, as rows of `_entries`."""
-    found = []
+    entries = []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]
         calls = [*hidden_score_calls(namespace, board, group), tie_prefixes_call(namespace, board, group)]
@@ -280,8 +283,8 @@ async def _hidden_entries(
         for user, score, digits in zip(group, scores, orders, strict=True):
             if isinstance(score, bytes):
                 since = place_from_digits(digits or b"", namespace.rules.tie_break) or 0
-                found.append((board, user, namespace.sign * int(score), since))
-    return found
+                entries.append((board, user, namespace.sign * int(score), since))
+    return entries
 
 
 def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
@@ -290,11 +293,11 @@ def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
 
 def _scope(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
     """Whose scores of a window, as of a seq: the arguments of `get_window_scores`."""
-    found = namespace.calendar.find(window, 0)
-    assert found is not None, "a closed window is one of the namespace's"
-    assert found.starts is not None, "a closed window begins"
-    assert found.ends is not None, "a closed window ends"
-    bounds = (found.starts - _SLACK_MICROS, found.ends + _SLACK_MICROS)
+    span = namespace.calendar.find(window, 0)
+    assert span is not None, "a closed window is one of the namespace's"
+    assert span.starts is not None, "a closed window begins"
+    assert span.ends is not None, "a closed window ends"
+    bounds = (span.starts - _SLACK_MICROS, span.ends + _SLACK_MICROS)
     how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
     return namespace.id, window, *bounds, seq, users, *how
 

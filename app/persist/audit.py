@@ -39,8 +39,8 @@ async def record_audit(
             or row.quarantined
         ):
             continue
-        held = batches.setdefault((entry.namespace_id, entry.batch), BatchSummary(entry.actor, row.seq, row.seq))
-        held.grants, held.change, held.last_seq = held.grants + 1, held.change + row.change, row.seq
+        summary = batches.setdefault((entry.namespace_id, entry.batch), BatchSummary(entry.actor, row.seq, row.seq))
+        summary.grants, summary.change, summary.last_seq = summary.grants + 1, summary.change + row.change, row.seq
     if not batches and not newcomers:
         return
     spaces = sorted({space for space, _ in batches} | {row["namespace_id"] for row in newcomers})
@@ -49,8 +49,8 @@ async def record_audit(
         columns = [[row[name] for row in newcomers] for name in ("namespace_id", "user_number")]
         await connection.execute(queries()["record_registrations"], *columns)
     if batches:
-        told = [
-            (*place, held.actor, held.grants, held.change, held.first_seq, held.last_seq)
-            for place, held in batches.items()
+        records = [
+            (*place, summary.actor, summary.grants, summary.change, summary.first_seq, summary.last_seq)
+            for place, summary in batches.items()
         ]
-        await connection.execute(queries()["record_batches"], *map(list, zip(*told, strict=True)))
+        await connection.execute(queries()["record_batches"], *map(list, zip(*records, strict=True)))

@@ -56,7 +56,7 @@ class ClosedWindows:
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets partitions that are another persister's by now."""
-        self._closed = {p: held for p, held in self._closed.items() if p in partitions}
+        self._closed = {p: windows for p, windows in self._closed.items() if p in partitions}
 
     def _add(self, p: int, namespace_id: int, window: str, at: int) -> None:
         self._closed.setdefault(p, {}).setdefault(namespace_id, NamespaceClosures()).add(window, at)

@@ -26,7 +26,7 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
         return
     duplicates = [row for row in rows if row.fault == DUPLICATE]
     dead = [row for row in rows if row.is_dead]
-    letters = [row for row in dead if row.original is None and not _is_told_by_its_tombstone(row)]
+    letters = [row for row in dead if row.original is None and not _tombstone_suffices(row)]
     await _check_rate(connection, letters)
     if duplicates or letters:
         aside = [(DUPLICATE, row) for row in duplicates] + [("poison", row) for row in letters]
@@ -35,7 +35,7 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
     failed = [(row.partition, *row.original[:2], row.fault) for row in dead if row.original is not None]
     if failed:
         await connection.executemany(queries()["record_failed_retry"], failed)
-    done = [row for row in rows if row.fault is None or _is_told_by_its_tombstone(row)]
+    done = [row for row in rows if row.fault is None or _tombstone_suffices(row)]
     settled = [place for row in done if (place := _settles(row)) is not None]
     if settled:
         await connection.executemany(queries()["settle_dead_letter"], settled)
@@ -59,7 +59,7 @@ def _is_odd(entry: LogEntry) -> bool:
     return entry.original is not None or kind_of(entry.kind).settles
 
 
-def _is_told_by_its_tombstone(row: LedgerRow) -> bool:
+def _tombstone_suffices(row: LedgerRow) -> bool:
     """A heal is nothing but what it moved and whose it is."""
     return row.is_dead and row.tombstone != BARE and row.entry is not None and kind_of(row.entry.kind).settles
 

@@ -171,13 +171,13 @@ async def _row(connection: asyncpg.Connection, query: str, *args: Any) -> asyncp
 
 async def _versions(link: RedisConnection, namespaces: list[Namespace]) -> dict[int, int]:
     """The versions of the `all` boards."""
-    found: dict[int, int] = {}
+    versions: dict[int, int] = {}
     for first in range(0, len(namespaces), _VERSIONS_A_CALL):
         some = namespaces[first : first + _VERSIONS_A_CALL]
         replies = await link.run([board_version_call(namespace, "all") for namespace in some])
         for namespace, reply in zip(some, replies, strict=True):
-            found[namespace.id] = int(reply) if isinstance(reply, bytes) and reply.isdigit() else 0
-    return found
+            versions[namespace.id] = int(reply) if isinstance(reply, bytes) and reply.isdigit() else 0
+    return versions
 
 
 def _version(text: bytes | None) -> int:

@@ -76,8 +76,8 @@ class Faults:
 
     def is_due(self, unit: WorkUnit) -> bool:
         """Whether a unit may be tried now."""
-        held = self._faults.get(unit)
-        return held is None or held.due <= self._clock()
+        fault = self._faults.get(unit)
+        return fault is None or fault.due <= self._clock()
 
     def names(self, partition: int, kind: str) -> list[str]:
         """The names of the units of a kind that are not due."""
@@ -85,27 +85,27 @@ class Faults:
 
     def note(self, unit: WorkUnit, error: Exception) -> None:
         """A unit failed: it waits, twice as long as the last time."""
-        held = self._faults.get(unit)
+        fault = self._faults.get(unit)
         first = DEAD_LETTERS_PAUSE_S if isinstance(error, TooManyDeadLetters) else FIRST_PAUSE_S
-        pause = first if held is None else max(first, min(PAUSE_S_MAX, held.pause_s * 2))
+        pause = first if fault is None else max(first, min(PAUSE_S_MAX, fault.pause_s * 2))
         cause, code = public_cause(error), code_of(error)
-        if held is None or held.code != code:
+        if fault is None or fault.code != code:
             log.error("work fails", what=unit.kind, partition=unit.partition, name=unit.name, cause=cause)
-        if held is not None:
-            self._gauge(unit, held.code, -1)
+        if fault is not None:
+            self._gauge(unit, fault.code, -1)
         elif len(self._faults) >= FAULTS_MAX:
             return
-        if held is None or held.cause != cause:
+        if fault is None or fault.cause != cause:
             self._unrecorded[unit] = None
         self._faults[unit] = Fault(cause, code, pause, self._clock() + pause)
         self._gauge(unit, code, 1)
 
     def clear(self, unit: WorkUnit) -> None:
         """A unit succeeded."""
-        held = self._faults.pop(unit, None)
-        if held is not None:
+        fault = self._faults.pop(unit, None)
+        if fault is not None:
             self._unrecorded[unit] = None
-            self._gauge(unit, held.code, -1)
+            self._gauge(unit, fault.code, -1)
             log.info("work goes on", what=unit.kind, partition=unit.partition, name=unit.name)
 
     def keep(self, partitions: Collection[int]) -> None:
@@ -161,11 +161,11 @@ class Faults:
             del self._unrecorded[unit]
         return [(unit, self._faults[unit].cause if unit in self._faults else None) for unit in taken]
 
-    def put_back(self, units: Collection[WorkUnit]) -> None:
+    def requeue(self, units: Collection[WorkUnit]) -> None:
         """Puts back units whose change could not be recorded."""
         self._unrecorded.update(dict.fromkeys(units))
 
-    def tell_again(self, partition: int) -> None:
+    def requeue_partition(self, partition: int) -> None:
         """Marks all faults of a partition to be recorded again."""
         self._unrecorded.update(dict.fromkeys(unit for unit in self._faults if unit.partition == partition))
 

@@ -29,23 +29,23 @@ class Flusher:
     def __init__(self, link: RedisConnection, tail_s: float) -> None:
         self._link = link
         self._tail_s = tail_s
-        self._told = 0.0
+        self._all_sent_s = 0.0
         self._refused: set[int] = set()
 
     async def tell(self, leases: Mapping[int, Lease], fresh: Collection[int]) -> None:
         """Tells the offsets of partitions with new rows, from time to time those of all. A refusal is logged, once, and
         told again later; what the link raises is raised. O(partitions)."""
         due: Collection[int] = fresh
-        if monotonic() - self._told >= TELL_S:
-            due, self._told = list(leases), monotonic()
-        told = {p: leases[p] for p in due if p in leases and leases[p].checked}
-        if not told:
+        if monotonic() - self._all_sent_s >= TELL_S:
+            due, self._all_sent_s = list(leases), monotonic()
+        targets = {p: leases[p] for p in due if p in leases and leases[p].checked}
+        if not targets:
             return
         calls = []
-        for p, lease in told.items():
+        for p, lease in targets.items():
             args = [lease.offset.epoch, lease.offset.seq, *lease.tail_begin(self._tail_s)]
             calls.append(evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], args))
-        for (p, lease), reply in zip(told.items(), await self._link.run(calls), strict=True):
+        for (p, lease), reply in zip(targets.items(), await self._link.run(calls), strict=True):
             if isinstance(reply, Exception):
                 self._refuse(p, str(reply))
                 continue

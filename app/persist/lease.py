@@ -36,8 +36,8 @@ class Lease:
 
     def tail_begin(self, tail_s: float) -> tuple[int, int]:
         """Epoch and seq of the oldest entry to keep in the log: the last one of `tail_s` seconds ago; (0, 0): none."""
-        found = (0, 0)
+        begin = (0, 0)
         while self.marks and self.marks[0][0] <= monotonic() - tail_s:
             _, mark = self.marks.popleft()
-            found = (mark.epoch, mark.seq)
-        return found
+            begin = (mark.epoch, mark.seq)
+        return begin

@@ -63,7 +63,7 @@ class Leases:
             # Its transactions end by Postgres's own deadlines instead, and none of them can commit.
             log.warning("its sessions cannot be ended", persister=number, error=str(error))
 
-    async def held(self) -> set[int]:
+    async def get_partitions(self) -> set[int]:
         """The partitions that are this persister's."""
         rows = await self._connection.fetch(queries()["get_leases"], self.number)
         return {row["partition"] for row in rows}

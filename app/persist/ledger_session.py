@@ -22,7 +22,7 @@ from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpac
 from .time_buckets import add_board_sums, count_in_time
 
 #: Users whose numbers are cached. Beyond them the cache is cleared, and numbers are read again.
-USERS_KEPT_MAX = 1_000_000
+USERS_CACHE_MAX = 1_000_000
 #: Duplicates of a partition that are looked through for a user who is being erased.
 STRAYS_MAX = 10_000
 #: Seconds that a statement of the writing connection may take: a transaction takes 10,000 rows in less than one.
@@ -190,7 +190,7 @@ class LedgerSession:
             self._erasures = erasures
         unknown = sorted(names - self._users.keys())
         if unknown:
-            if len(self._users) + len(unknown) > USERS_KEPT_MAX:
+            if len(self._users) + len(unknown) > USERS_CACHE_MAX:
                 self._users.clear()
                 unknown = sorted(names)
             await self._connection.execute(queries()["create_users"], unknown)
@@ -211,7 +211,7 @@ class LedgerSession:
 
     async def _mark_duplicates(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
         """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
-        rows = [row for _, held in batches.values() for row in held if row.fault is None]
+        rows = [row for _, batch_rows in batches.values() for row in batch_rows if row.fault is None]
         keys = [row.key for row in rows]
         columns = [[key[i] for key in keys] for i in range(4)]
         known = {tuple(row) for row in await self._connection.fetch(queries()["find_recorded_entries"], *columns)}
@@ -308,5 +308,5 @@ def _to_postgres(micros: int) -> tuple[int]:
     return (micros - _POSTGRES_EPOCH,)
 
 
-def _from_postgres(held: tuple[int]) -> int:
-    return held[0] + _POSTGRES_EPOCH
+def _from_postgres(fields: tuple[int]) -> int:
+    return fields[0] + _POSTGRES_EPOCH

@@ -53,10 +53,10 @@ class LedgerWriter:
 
 async def report_faults(faults: Faults, session: LedgerSession) -> None:
     """Postgres learns what fails, and servers by it; where it cannot, the log and the metric have told it."""
-    told = faults.take()
+    reports = faults.take()
     try:
-        for unit, cause in told:
+        for unit, cause in reports:
             await session.report_fault(*unit, cause)
     except asyncpg.PostgresError as error:
-        faults.put_back([unit for unit, _ in told])
+        faults.requeue([unit for unit, _ in reports])
         log.warning("what fails cannot be told to Postgres", error=f"{type(error).__name__}: {error}")

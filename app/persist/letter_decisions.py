@@ -183,14 +183,14 @@ async def _other_revisions(
 ) -> dict[int, GrantState | None]:
     """The grant of a correction as its last recorded revision and open letters but this one left it; None: voided."""
     claimed, first = letter.claimed, letter.seq
-    found: dict[int, GrantState | None] = {}
+    states: dict[int, GrantState | None] = {}
     for row in await session.fetch("get_grants", namespace.id, [claimed.grant_id]):
-        found[row["revision"]], first = None if row["voided"] else _held(row), row["first_seq"]
+        states[row["revision"]], first = None if row["voided"] else _state_from_row(row), row["first_seq"]
     for row in await session.fetch("find_open_dead_letters", namespace.partition, claimed.grant_id):
         other = None if row["seq"] == letter.seq else _corrections_of(row["entry"], claimed)
         if other is not None:
-            found[other.revision] = None if other.voided else _claimed(other, first)
-    return found
+            states[other.revision] = None if other.voided else _claimed(other, first)
+    return states
 
 
 def _corrections_of(packed: bytes, claimed: LogEntry) -> LogEntry | None:
@@ -203,7 +203,7 @@ def _corrections_of(packed: bytes, claimed: LogEntry) -> LogEntry | None:
     return other if (other.kind, other.namespace_id, other.grant_id) == same else None
 
 
-def _held(row: asyncpg.Record) -> GrantState:
+def _state_from_row(row: asyncpg.Record) -> GrantState:
     names = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
     day = None if row["day"] is None else row["day"].isoformat()
     return GrantState(

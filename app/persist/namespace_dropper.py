@@ -51,8 +51,8 @@ class NamespaceDropper:
 
     async def _begin(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
         """The versions go up first, so that no plan made before a deletion can write behind the cursor."""
-        found = await session.deleted_namespaces(partitions)
-        due = [held for held in found if self._faults.is_due(_unit(*held[:2]))]
+        deleted = await session.deleted_namespaces(partitions)
+        due = [row for row in deleted if self._faults.is_due(_unit(*row[:2]))]
         for p, namespace_id, version in due:
             await _run(link, version_call(p, namespace_id, version))
             await _run(link, forget_profiles_in_call(namespace_id))
@@ -62,8 +62,8 @@ class NamespaceDropper:
     async def _scan(self, link: RedisConnection, until: float) -> bool:
         """Goes on from where the last step stopped; whether the pass came to its end."""
         while True:
-            self._cursor, found = await _run(link, scan_call(self._cursor, _KEYS_A_SCAN))
-            gone = [key for key in found if keys.namespace_of(key) in self._doomed]
+            self._cursor, page = await _run(link, scan_call(self._cursor, _KEYS_A_SCAN))
+            gone = [key for key in page if keys.namespace_of(key) in self._doomed]
             if gone:
                 await _run(link, delete_call(gone))
             if self._cursor == b"0":

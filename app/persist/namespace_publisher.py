@@ -44,8 +44,8 @@ class NamespacePublisher:
             self._after = 0
         self._partitions = frozenset(partitions)
         rows = await session.fetch("get_changed_namespaces", list(partitions), self._after, NAMESPACES_A_PASS_MAX)
-        held = await _held(link, rows)
-        lacking = [(row, version) for row, version in zip(rows, held, strict=True) if version != row["version"]]
+        versions = await _redis_versions(link, rows)
+        lacking = [(row, version) for row, version in zip(rows, versions, strict=True) if version != row["version"]]
         for row, version in lacking:
             if (row["id"], row["version"]) in self._lacking:
                 with faults.guard(_unit(row)):
@@ -79,7 +79,7 @@ def _go_on(rows: list[asyncpg.Record], lacking: list[tuple[asyncpg.Record, int]]
     return last if len(rows) == NAMESPACES_A_PASS_MAX else max(0, last - VERSIONS_AGAIN_MAX)
 
 
-async def _held(link: RedisConnection, rows: list[asyncpg.Record]) -> list[int]:
+async def _redis_versions(link: RedisConnection, rows: list[asyncpg.Record]) -> list[int]:
     """The versions by which Redis goes: the directory's where the partition has the same, −1 where nothing is known, or
     the partition's where that one is another."""
     calls: list[Call] = []
@@ -98,10 +98,10 @@ def _version(published: bytes | Exception | None, rules: bytes | Exception | Non
     return int(version) if int(version) == int(rules) else int(rules)
 
 
-async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.Record, held: int) -> None:
+async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.Record, redis_version: int) -> None:
     """As a change would end. A fence that was left standing is beyond the version: the rules get a new one."""
     namespace = namespace_from_row(row)
-    if held > namespace.version:
+    if redis_version > namespace.version:
         renewed = await session.fetch("renew_rules_version", namespace.id, namespace.version)
         if not renewed:
             return  # somebody was faster

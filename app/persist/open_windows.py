@@ -21,7 +21,7 @@ class OpenWindows:
     """Those of the namespaces whose windows are closed one day, in the partitions that this persister holds."""
 
     def __init__(self) -> None:
-        self._held: dict[int, set[str]] = {}
+        self._windows: dict[int, set[str]] = {}
         self._partitions: dict[int, int] = {}
 
     def keep(self, partitions: Collection[int]) -> None:
@@ -35,32 +35,32 @@ class OpenWindows:
         for row in rows:
             entry = row.entry
             if entry is not None and not row.quarantined:
-                held = self._held.get(entry.namespace_id)
-                if held is not None:
-                    held.update(map(base_of, entry.windows))
+                windows = self._windows.get(entry.namespace_id)
+                if windows is not None:
+                    windows.update(map(base_of, entry.windows))
 
     async def of(self, link: RedisConnection, namespace: Namespace) -> set[str]:
         """The open windows of a namespace. O(1), and once O(what Redis keeps of it), in pieces. RedisRefused."""
-        held = self._held.get(namespace.id)
-        if held is None:
-            if sum(map(len, self._held.values())) > WINDOWS_MAX:
+        windows = self._windows.get(namespace.id)
+        if windows is None:
+            if sum(map(len, self._windows.values())) > WINDOWS_MAX:
                 self.keep(())
             # Known before Redis is asked: what comes in between is noted.
-            held = self._held[namespace.id] = set()
+            windows = self._windows[namespace.id] = set()
             self._partitions[namespace.id] = namespace.partition
             try:
-                held |= await _ask(link, namespace)
+                windows |= await _ask(link, namespace)
             except BaseException:
                 self._forget(namespace.id)
                 raise
-        return held
+        return windows
 
     def close(self, namespace: Namespace, windows: Iterable[str]) -> None:
         """These are closed by now."""
-        self._held.get(namespace.id, set()).difference_update(windows)
+        self._windows.get(namespace.id, set()).difference_update(windows)
 
     def _forget(self, number: int) -> None:
-        self._held.pop(number, None)
+        self._windows.pop(number, None)
         self._partitions.pop(number, None)
 
 

@@ -68,11 +68,11 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
 
 def _moved(rows: Iterable[LedgerRow]) -> dict[tuple[int, int], tuple[int, int]]:
     """By namespace and minute of recording: what the scores of `all` changed by, and how many users came."""
-    found: dict[tuple[int, int], tuple[int, int]] = {}
+    totals: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
         if not row.counts or row.entry is None or not (row.change or row.came):
             continue
         at = row.entry.namespace_id, row.recorded_at - row.recorded_at % _MINUTE
-        change, came = found.get(at, (0, 0))
-        found[at] = change + row.change, came + row.came
-    return found
+        change, came = totals.get(at, (0, 0))
+        totals[at] = change + row.change, came + row.came
+    return totals

@@ -146,7 +146,7 @@ class Worker:
         url = self._settings.postgres_url
         session = self._session = await LedgerSession.connect(url)
         await session.forget_faults(EVERYWHERE)
-        self._faults.tell_again(EVERYWHERE)
+        self._faults.requeue_partition(EVERYWHERE)
         self._passed = monotonic()
         beside = self._beside = Maintenance(url, session.leases.number)
         services = ChoreServices(
@@ -179,7 +179,7 @@ class Worker:
             self._session.terminate()
         self._session = self._beside = None
         self._leases.clear()
-        self._tell_held()
+        self._forget_other_partitions()
         self._released.clear()
         self._balanced = 0.0
 
@@ -197,13 +197,13 @@ class Worker:
         batches = await (self._ahead or self._read())
         # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
         self._ahead = asyncio.create_task(self._read()) if batches else None
-        held = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
-        for batch in held:
+        recorded = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
+        for batch in recorded:
             last = batch.rows[-1]
             self._windows.note(batch.rows)
             batch.lease.advance(LedgerOffset(last.epoch, last.seq, last.digest))
-        self._counting.note([b.partition for b in held], sum(len(b.rows) for b in held))
-        await self._flusher.tell(self._leases, [b.partition for b in held])
+        self._counting.note([b.partition for b in recorded], sum(len(b.rows) for b in recorded))
+        await self._flusher.tell(self._leases, [b.partition for b in recorded])
         await report_faults(self._faults, session)
 
     async def _write(self, session: LedgerSession, batches: list[RowBatch]) -> list[RowBatch]:
@@ -226,7 +226,7 @@ class Worker:
             self._released.add(p)
         if self._released:
             self._released -= await session.leases.release(self._released)
-        if not self._leases.keys() <= await session.leases.held():
+        if not self._leases.keys() <= await session.leases.get_partitions():
             raise Superseded("another persister took partitions of this one")
         resting = {p for p, until in self._stopped.items() if until >= monotonic()} | self._released
         free = [p for p in range(self._partitions) if p not in self._leases and p not in resting]
@@ -235,13 +235,13 @@ class Worker:
                 await session.seals.load(p)
                 self._leases[p] = Lease.taken(await session.offset(p))
                 await session.forget_faults(p)
-                self._faults.tell_again(p)
+                self._faults.requeue_partition(p)
                 self._counting.note([p], 0)
-        self._tell_held()
+        self._forget_other_partitions()
         session.seals.keep(self._leases)
         self._faults.keep({*self._leases, *self._stopped})
 
-    def _tell_held(self) -> None:
+    def _forget_other_partitions(self) -> None:
         """What is known of partitions that are another's now is that one's to tell."""
         self._archivist.keep(self._leases)
         self._counting.keep(self._leases)
@@ -301,10 +301,10 @@ class Worker:
         try:
             head = await read_head(self._log_link, p)
             if offset.seq:
-                (found,) = await self._log_link.run([entry_call(p, offset.epoch, offset.seq)])
-                if isinstance(found, Exception):
-                    raise PartitionStopped(f"the log cannot be read: {found}")
-                if not found or found[0][1][1] != offset.digest:
+                (reply,) = await self._log_link.run([entry_call(p, offset.epoch, offset.seq)])
+                if isinstance(reply, Exception):
+                    raise PartitionStopped(f"the log cannot be read: {reply}")
+                if not reply or reply[0][1][1] != offset.digest:
                     raise PartitionStopped(f"the log does not hold {offset.epoch}-{offset.seq} as the ledger does")
             elif head.epoch < offset.epoch:
                 raise PartitionStopped("the log is of an earlier epoch than the ledger")
@@ -321,7 +321,7 @@ class Worker:
         del self._leases[p]
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
-        self._tell_held()
+        self._forget_other_partitions()
 
 
 def _rows(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:

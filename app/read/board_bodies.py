@@ -117,8 +117,8 @@ def user_ranks_body(
 
 
 def _by_label(namespace: Namespace, balances: dict[str, int], prefix: str) -> dict[str, int | float]:
-    found = ((field, units) for field, units in sorted(balances.items()) if field.startswith(prefix))
-    return {field.removeprefix(prefix): namespace.number(units) for field, units in found}
+    labels = ((field, units) for field, units in sorted(balances.items()) if field.startswith(prefix))
+    return {field.removeprefix(prefix): namespace.number(units) for field, units in labels}
 
 
 def streak_body(namespace: Namespace, days: Days, now: int, zone: str | None) -> dict[str, Any] | None:

@@ -141,18 +141,18 @@ class CallCost:
     def _target_of(self, entry: PlannedEntry) -> tuple[_BoardSet, int]:
         """A set of boards that is not in the call yet, and the cost of what it would bring."""
         namespace, boards = entry.namespace, entry.boards
-        rates, held = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
+        rates, call_boards = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
         bringing = rates.board * len(boards) + _NAMESPACE_US
-        if held is not None:
-            bringing = rates.board * len(set(boards) - held.names)
+        if call_boards is not None:
+            bringing = rates.board * len(set(boards) - call_boards.names)
         return _BoardSet(_entry_cost(namespace), rates.move * len(boards), _MOVE_AGAIN_US * len(boards)), bringing
 
     def _enter(self, entry: PlannedEntry, target: _BoardSet) -> None:
         namespace, boards = entry.namespace, entry.boards
-        held = self._namespaces.get(namespace.id)
-        if held is None:
-            held = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
-        held.names.update(boards)
+        call_boards = self._namespaces.get(namespace.id)
+        if call_boards is None:
+            call_boards = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
+        call_boards.names.update(boards)
         self._targets[namespace.id, boards] = target
 
 

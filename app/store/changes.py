@@ -83,13 +83,13 @@ def read_missed(reply: Any, before: int) -> Changed:
     """The changes in the reply of that call; everything, where one was overwritten meanwhile or has no name."""
     if not isinstance(reply, list):
         return EVERYTHING
-    found: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
+    names: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
     for what in _names_in(reply, before):
         kind, _, name = (what or "").partition(" ")
-        if kind not in found:
+        if kind not in names:
             return EVERYTHING
-        found[kind].add(name)
-    return Changed(frozenset(found[_NAMESPACE]), frozenset(found[_KEY]))
+        names[kind].add(name)
+    return Changed(frozenset(names[_NAMESPACE]), frozenset(names[_KEY]))
 
 
 def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:

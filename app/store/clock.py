@@ -18,7 +18,7 @@ from ..model.errors import StoreUnavailable
 log = structlog.get_logger()
 
 #: Seconds by which a server's own clock may differ from Redis' without being told: clocks that are kept differ by less.
-TOLD_S = 1.0
+WARNING_S = 1.0
 #: Seconds of difference past which a server takes no writes: nobody knows then which of the two clocks is right.
 WRITES_S_MAX = 30.0
 
@@ -54,7 +54,7 @@ class StoreClock:
         self._own = own
         self._monotonic = monotonic
         self._ahead: int | None = None
-        self._told = False
+        self._has_warned = False
         self._learnt: int | None = None
         self._is_refused = False
         self._last = 0
@@ -75,13 +75,13 @@ class StoreClock:
         """Whether Redis is to be asked with the next round; now: `elapsed()`."""
         return self._learnt is None or now - self._learnt >= ASK_US
 
-    def learn(self, reply: Any, asked: int) -> None:
+    def learn(self, reply: Any, start: int) -> None:
         """Takes the answer to TIME that has just come; asked: `elapsed()` when it was asked. An error is no answer."""
         if isinstance(reply, Exception):
             return
         answered = self._learnt = self.elapsed()
         store = int(reply[0]) * _MICROS + int(reply[1])
-        lowest, highest = store - answered, store - asked
+        lowest, highest = store - answered, store - start
         middle = (lowest + highest) // 2
         self._ahead = middle if self._ahead is None else min(max(self._ahead, lowest), highest)
         self._tell()
@@ -94,7 +94,7 @@ class StoreClock:
     def problem(self) -> str | None:
         """What is to be told of the server's own clock; None while it is right to a second."""
         offset = self.offset_s
-        if abs(offset) <= TOLD_S:
+        if abs(offset) <= WARNING_S:
             return None
         return f"the clock of this server is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} that of Redis"
 
@@ -113,7 +113,7 @@ class StoreClock:
         """Once each time that the clocks begin to differ."""
         CLOCK_OFFSET_SECONDS.set(self.offset_s)
         problem = self.problem()
-        if problem is not None and not self._told:
+        if problem is not None and not self._has_warned:
             log.warning("clock differs", detail=problem)
-        self._told = problem is not None
+        self._has_warned = problem is not None
         self._is_refused = self.refusal() is not None

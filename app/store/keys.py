@@ -95,5 +95,5 @@ _OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns|hidden|profil
 
 def namespace_of(key: bytes) -> tuple[int, int] | None:
     """Partition and namespace id of a key that belongs to one namespace; None for any other. O(1)."""
-    found = _OF_NAMESPACE.match(key)
-    return None if found is None else (int(found[1]), int(found[2]))
+    match = _OF_NAMESPACE.match(key)
+    return None if match is None else (int(match[1]), int(match[2]))

@@ -29,20 +29,22 @@ class Ledger:
         row = await self._postgres.fetch_one("get_offset", p)
         return 0 if row is None else int(row["seq"])
 
-    async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
+    async def get_grants(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
         """Some grants as their last revisions left them, those that there are. O(log n) each."""
         rows = await self._postgres.fetch("get_grants", namespace.id, list(grant_ids))
-        return {row["grant_id"]: _held(row) for row in rows}
+        return {row["grant_id"]: _state_from_row(row) for row in rows}
 
-    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[IdempotencyRecord]]:
+    async def find_by_idempotency_key(
+        self, namespace: Namespace, keys: Sequence[str]
+    ) -> dict[str, list[IdempotencyRecord]]:
         """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
-        found: dict[str, list[IdempotencyRecord]] = {}
+        records: dict[str, list[IdempotencyRecord]] = {}
         for row in await self._postgres.fetch("find_by_idempotency_key", namespace.id, list(keys)) if keys else ():
             digest = None if row["request_digest"] is None else bytes(row["request_digest"])
-            found.setdefault(row["idempotency_key"], []).append(
+            records.setdefault(row["idempotency_key"], []).append(
                 IdempotencyRecord(row["grant_id"], row["revision"], digest)
             )
-        return found
+        return records
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
         """Those of some places (epoch, seq) of a partition that could not be recorded, and whether each is settled by
@@ -58,7 +60,7 @@ class Ledger:
         return await other_grants_cells(self._postgres.fetch, namespace, user, grant_ids, cells)
 
 
-def _held(row: asyncpg.Record) -> GrantState:
+def _state_from_row(row: asyncpg.Record) -> GrantState:
     fields = ("grant_id", "user", "revision", "amount", "category", "source", "source_id", "action", "session_id")
     return GrantState(
         **{field: row[field] for field in fields},

@@ -39,14 +39,14 @@ async def entry_place(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, i
 
 async def entry_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
     """Epoch and seq at which each entry id was counted, as `entry_place`. Recovering, StoreUnavailable; O(names)."""
-    found = await _seen(batcher, p, names)
-    return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*found, strict=True)]
+    replies = await _seen(batcher, p, names)
+    return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
 
 
 async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[bool]:
     """Whether each entry id is in one of the dedup generations. Recovering, StoreUnavailable; O(names)."""
-    found = await _seen(batcher, p, names)
-    return [any(hit is not None for hit in hits) for hits in zip(*found, strict=True)]
+    replies = await _seen(batcher, p, names)
+    return [any(hit is not None for hit in hits) for hits in zip(*replies, strict=True)]
 
 
 def _place(hit: bytes) -> tuple[int, int]:

@@ -28,8 +28,8 @@ async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str 
 
 async def boards_of_window(link: RedisConnection, namespace: Namespace, window: str) -> list[str]:
     """The window's boards that ever stood in Redis, until it is archived. Refused."""
-    found = fields_of(link, namespace, fields.BOARD_VERSION + window)
-    boards = {name.removeprefix(fields.BOARD_VERSION) async for name, _ in found}
+    pairs = fields_of(link, namespace, fields.BOARD_VERSION + window)
+    boards = {name.removeprefix(fields.BOARD_VERSION) async for name, _ in pairs}
     return sorted(board for board in boards if base_of(board) == window)
 
 

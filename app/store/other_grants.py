@@ -64,18 +64,18 @@ async def other_grants_cells(
     recent = {
         row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_recent_grants", *args, namespace.partition)
     }
-    wanted = [_wanted(namespace, name) for name in names]
-    found = await _first_of(fetch, namespace, user, ids, wanted, how)
-    absent = [want for want in wanted if want.cell not in found]
+    cell_queries = [cell_query(namespace, name) for name in names]
+    indexed = await _first_of(fetch, namespace, user, ids, cell_queries, how)
+    absent = [want for want in cell_queries if want.cell not in indexed]
     if absent:
         rows = await fetch(
             "get_sparse_cells", *_args(namespace, user, ids, absent), namespace.counted, namespace.by_moment
         )
-        found |= {row["cell"]: cell_from_row(row) for row in rows}
+        indexed |= {row["cell"]: cell_from_row(row) for row in rows}
     return {
-        name: _joined(namespace, [cell for held in (found, recent) if (cell := held.get(name)) is not None])
+        name: _joined(namespace, [cell for source in (indexed, recent) if (cell := source.get(name)) is not None])
         for name in names
-        if name in found or name in recent
+        if name in indexed or name in recent
     }
 
 
@@ -86,36 +86,36 @@ def cell_from_row(row: asyncpg.Record) -> Cell:
 
 
 async def _first_of(
-    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], wanted: Sequence[CellQuery], how: str | None
+    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], cell_queries: Sequence[CellQuery], how: str | None
 ) -> dict[str, Cell]:
     """The cells of which a grant that decides is found by index."""
     rest = (how, namespace.partition, PASSED_OVER_MAX)
-    days = [want for want in wanted if want.day is not None]
+    days = [want for want in cell_queries if want.day is not None]
     if namespace.counted in ("sum", "latest"):
-        inner = [_inner_day(namespace, want) for want in wanted]
+        inner = [_inner_day(namespace, want) for want in cell_queries]
         rows = await fetch("get_cells_by_moment", *_args(namespace, user, ids, inner), *rest)
-        found = {row["cell"]: cell_from_row(row) for row in rows}
-        return {name: cell for name, cell in found.items() if how is None or cell.tie is not None}
-    others = [want for want in wanted if want.day is None]
+        result = {row["cell"]: cell_from_row(row) for row in rows}
+        return {name: cell for name, cell in result.items() if how is None or cell.tie is not None}
+    others = [want for want in cell_queries if want.day is None]
     rows = await fetch("get_cells_by_amount", *_args(namespace, user, ids, others), *rest)
-    found = {row["cell"]: cell_from_row(row) for row in rows}
-    timed = [want for want in wanted if want.cell == "all"] + [_inner_day(namespace, want) for want in days]
+    result = {row["cell"]: cell_from_row(row) for row in rows}
+    timed = [want for want in cell_queries if want.cell == "all"] + [_inner_day(namespace, want) for want in days]
     rows = await fetch("get_latest_moments", *_args(namespace, user, ids, timed), PASSED_OVER_MAX)
     moments = {row["cell"]: cell_from_row(row) for row in rows}
-    if "all" in found and "all" in moments:
+    if "all" in result and "all" in moments:
         last = moments["all"]
-        found["all"] = found["all"]._replace(latest=last.latest, latest_at=last.latest_at, latest_seq=last.latest_seq)
+        result["all"] = result["all"]._replace(latest=last.latest, latest_at=last.latest_at, latest_seq=last.latest_seq)
     else:
-        found.pop("all", None)
-    return found | {want.cell: moments[want.cell] for want in days if want.cell in moments}
+        result.pop("all", None)
+    return result | {want.cell: moments[want.cell] for want in days if want.cell in moments}
 
 
-def _args(namespace: Namespace, user: str, ids: list[str], wanted: Sequence[CellQuery]) -> tuple[object, ...]:
-    columns = zip(*wanted, strict=True) if wanted else ((),) * len(CellQuery._fields)
+def _args(namespace: Namespace, user: str, ids: list[str], cell_queries: Sequence[CellQuery]) -> tuple[object, ...]:
+    columns = zip(*cell_queries, strict=True) if cell_queries else ((),) * len(CellQuery._fields)
     return (namespace.id, user, ids, *map(list, columns))
 
 
-def _wanted(namespace: Namespace, cell: str) -> CellQuery:
+def cell_query(namespace: Namespace, cell: str) -> CellQuery:
     """What a cell's name says."""
     kind, _, name = cell.partition(":")
     match kind:
@@ -151,7 +151,7 @@ def _micros(span: timedelta) -> int:
 
 def _joined(namespace: Namespace, cells: Iterable[Cell]) -> Cell:
     """One cell of one or two."""
-    held = list(cells)
-    last = max(held, key=lambda cell: (cell.latest_at, cell.latest_seq))
-    tie = latest_place(cell.line_key(namespace.counted) for cell in held) if namespace.by_moment else None
-    return Cell(max(cell.highest for cell in held), min(cell.lowest for cell in held), *last[2:5], tie)
+    parts = list(cells)
+    last = max(parts, key=lambda cell: (cell.latest_at, cell.latest_seq))
+    tie = latest_place(cell.line_key(namespace.counted) for cell in parts) if namespace.by_moment else None
+    return Cell(max(cell.highest for cell in parts), min(cell.lowest for cell in parts), *last[2:5], tie)

@@ -51,10 +51,10 @@ async def read_deployment(link: RedisConnection) -> Deployment | None:
     return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
 
 
-def _check_format(held: bytes | None) -> None:
-    if held not in (None, b"%d" % FORMAT):
+def _check_format(text: bytes | None) -> None:
+    if text not in (None, b"%d" % FORMAT):
         raise RedisRefused(
-            f"this Redis holds format {held.decode(errors='replace')}, this release needs format {FORMAT}: "
+            f"this Redis holds format {text.decode(errors='replace')}, this release needs format {FORMAT}: "
             "use the release that wrote it, or start afresh with leaderboard dev --reset, or with an empty Redis and "
             "an empty Postgres"
         )
@@ -102,11 +102,11 @@ async def check_store(link: RedisConnection, durability: str) -> None:
     durable than `durability` (always, everysec, none)."""
     await _check_version(link)
     await _check_one_node(link)
-    (held,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
-    if not isinstance(held, Exception):  # what an ACL denies is told by the probe
-        _check_format(held)
-    wanted = ("maxmemory-policy", "appendonly", "appendfsync")
-    replies = await link.run([("CONFIG", "GET", name) for name in wanted])
+    (text,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
+    if not isinstance(text, Exception):  # what an ACL denies is told by the probe
+        _check_format(text)
+    settings = ("maxmemory-policy", "appendonly", "appendfsync")
+    replies = await link.run([("CONFIG", "GET", name) for name in settings])
     if any(isinstance(reply, Exception) for reply in replies):
         return await _check_info(link, durability)
     policy, appendonly, appendfsync = (reply[1].decode() if reply else "" for reply in replies)
@@ -126,10 +126,10 @@ async def check_store(link: RedisConnection, durability: str) -> None:
 
 async def _check_version(link: RedisConnection) -> None:
     (info,) = await link.run([("INFO", "server")])
-    found = None if isinstance(info, Exception) else _VERSION.search(info.decode())
-    if found and tuple(map(int, found.groups())) < VERSION_MIN:
+    match = None if isinstance(info, Exception) else _VERSION.search(info.decode())
+    if match and tuple(map(int, match.groups())) < VERSION_MIN:
         raise RedisRefused(
-            f"Redis {found[1]}.{found[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed"
+            f"Redis {match[1]}.{match[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed"
         )
 
 
@@ -144,10 +144,12 @@ async def _check_info(link: RedisConnection, durability: str) -> None:
     (info,) = await link.run([("INFO",)])
     if isinstance(info, Exception):
         raise RedisRefused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
-    told = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-    if told.get("maxmemory_policy", "noeviction") != "noeviction":
-        raise RedisRefused(f"Redis has maxmemory-policy {told['maxmemory_policy']}: it may drop scores; set noeviction")
-    if durability != "none" and told.get("aof_enabled") == "0":
+    lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+    if lines.get("maxmemory_policy", "noeviction") != "noeviction":
+        raise RedisRefused(
+            f"Redis has maxmemory-policy {lines['maxmemory_policy']}: it may drop scores; set noeviction"
+        )
+    if durability != "none" and lines.get("aof_enabled") == "0":
         raise RedisRefused("Redis has appendonly no: nothing would be on disk")
 
 

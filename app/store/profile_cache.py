@@ -104,26 +104,26 @@ class ProfileCache:
         changes = self.changes
         if not changes:
             return {}
-        found = {user: self._profiles[user] for user in users if user in self._profiles}
-        lacking = [user for user in users if user not in found]
+        profiles = {user: self._profiles[user] for user in users if user in self._profiles}
+        lacking = [user for user in users if user not in profiles]
         if lacking:
             raw = await self.call(("HMGET", keys.PROFILES, *lacking))
             assert isinstance(raw, list)
             read = {user: None if value is None else _parse(value) for user, value in zip(lacking, raw, strict=True)}
-            found |= read
+            profiles |= read
             self._put(read, changes)
-        return {user: name for user, name in found.items() if name is not None}
+        return {user: name for user, name in profiles.items() if name is not None}
 
     async def display_profiles(self, namespace: Namespace, users: Sequence[str]) -> Mapping[str, DisplayProfile]:
         """The profiles that a namespace's boards show: its own names and pictures, else the deployment's. One call more
         where the namespace has its own. StoreUnavailable."""
-        found = await self.of(users)
+        profiles = await self.of(users)
         if not users or self.known_version(namespace) is not None or not await self._has_own(namespace):
-            return found
+            return profiles
         raw = await self.call(("HMGET", keys.profiles_in(namespace.partition, namespace.id), *users))
         assert isinstance(raw, list)
         own = {user: _parse(value) for user, value in zip(users, raw, strict=True) if value is not None}
-        return {**found, **{user: _merged(name, found.get(user, NO_PROFILE)) for user, name in own.items()}}
+        return {**profiles, **{user: _merged(name, profiles.get(user, NO_PROFILE)) for user, name in own.items()}}
 
     def known_version(self, namespace: Namespace) -> ProfilesVersion | None:
         """The result of `version_in`, if it needs no call; else None."""

@@ -220,7 +220,7 @@ class ReadBatcher:
         if is_hung:
             problem = unavailable(TimeoutError(), self._connection.contact)
         for turns in (self._known, self._strangers):
-            for ticket in turns.remove(lambda held: is_hung or now - held.arrived >= WAIT_S_MAX):
+            for ticket in turns.remove(lambda waiter: is_hung or now - waiter.arrived >= WAIT_S_MAX):
                 if not ticket.taken:
                     self._leave(ticket)
                     ticket.answer(problem)

@@ -50,10 +50,10 @@ class RulesLock:
 async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespace) -> None:
     """Publishes a namespace as Postgres has it where its partition goes by another version. StoreUnavailable."""
     raw = await call(("HGET", keys.rules(namespace.partition), str(namespace.id)))
-    held = int(raw) if isinstance(raw, bytes) else 0
-    if held == namespace.version:
+    redis_version = int(raw) if isinstance(raw, bytes) else 0
+    if redis_version == namespace.version:
         return
-    if held > namespace.version:
+    if redis_version > namespace.version:
         row = await postgres.fetch_one("renew_rules_version", namespace.id, namespace.version)
         if row is None:
             return  # somebody was faster

@@ -66,8 +66,8 @@ async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]
     boards: dict[int, list[str]] = {}
     spaces = {row["id"]: namespace_from_row(row) for row in rows}
     for row in rows:
-        found = spaces[row["id"]].boards_of(tuple(row["windows"]), row["category"])
-        boards.setdefault(row["id"], []).extend(found)
+        entry_boards = spaces[row["id"]].boards_of(tuple(row["windows"]), row["category"])
+        boards.setdefault(row["id"], []).extend(entry_boards)
     plans: dict[int, list[PlannedEntry]] = {}
     for number, namespace in spaces.items():
         entries = visibility_entries(namespace, intent, list(dict.fromkeys(boards[number])))
@@ -91,12 +91,12 @@ async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namesp
     if not users:
         return set()
     p, shown = namespace.partition, STATES[UNHIDE].encode()
-    found = await asyncio.gather(
+    replies = await asyncio.gather(
         *(call(("HMGET", key, *users)) for key in (keys.hidden(p), keys.hidden_in(p, namespace.id)))
     )
     return {
         user
-        for states in found
+        for states in replies
         for user, state in zip(users, states, strict=True)
         if state is not None and not state.endswith(shown)
     }

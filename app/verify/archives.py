@@ -32,10 +32,10 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
     if row["number"] is None:
         yield "it is gone, though its window is sealed"
         return
-    held, wanted = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
+    actual, expected = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
     scale = namespace.rules.scale
-    if held != wanted:
-        archive, ledger = decimal_text(held, scale), decimal_text(wanted, scale)
+    if actual != expected:
+        archive, ledger = decimal_text(actual, scale), decimal_text(expected, scale)
         yield f"{user_label(row['user'])}: {archive} in the archive, {ledger} by the ledger"
     else:
         since, ledger = (describe_place(int(row[name])) for name in ("held_tie_place", "wanted_tie_place"))
@@ -55,9 +55,9 @@ def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         ("sort_keys_sum", "sum of scores", namespace.sign, scale),
         ("squares_sum", "sum of squares", 1, 2 * scale),
     ):
-        held, wanted = (sign * int(row[name]) for name in (column, f"wanted_{column}"))
-        if held != wanted:
-            yield f"{words} {decimal_text(held, places)}, its rows come to {decimal_text(wanted, places)}"
+        actual, expected = (sign * int(row[name]) for name in (column, f"wanted_{column}"))
+        if actual != expected:
+            yield f"{words} {decimal_text(actual, places)}, its rows come to {decimal_text(expected, places)}"
     if not row["is_signed"]:
         yield "it is not what its hash was made of"
     if not row["is_recorded"]:

@@ -42,7 +42,7 @@ class BoardSnapshot:
         self._space = space
         self._off = {number for number, veil in veils.items() if veil.place in (Presence.OFF, Presence.GONE)}
         self._gone = {number for number, veil in veils.items() if veil.place is Presence.GONE}
-        self._tallies = {board: _LedgerTotals() for board in space.boards}
+        self._totals = {board: _LedgerTotals() for board in space.boards}
 
     @property
     def seq(self) -> int:
@@ -57,7 +57,7 @@ class BoardSnapshot:
         for cell, score in cells.items():
             if cell[:2] != "b:":
                 continue
-            tally = self._tallies.get(cell[2:])
+            tally = self._totals.get(cell[2:])
             if tally is None:
                 continue
             tally.scored += 1
@@ -68,45 +68,45 @@ class BoardSnapshot:
 
     async def differences(self, stores: StoreConnections) -> list[tuple[str, str]]:
         """Boards that are not what the ledger says, and what of them is not; those sealed meanwhile are left out."""
-        kept = await read_board_names(stores.link, self._namespace, self._spoilt)
+        names = await read_board_names(stores.link, self._namespace, self._spoilt)
         return [
             (board, what)
-            for board, held in self._space.boards.items()
-            if board in kept.boards
-            for what in self._of_board(held, self._tallies[board])
+            for board, state in self._space.boards.items()
+            if board in names.boards
+            for what in self._of_board(state, self._totals[board])
         ]
 
     async def counts(self, stores: StoreConnections) -> list[str]:
         """What the namespace's quotas count otherwise than it is. O(users × log)."""
         boards, users = self._space.counted
-        found = []
+        findings = []
         if boards is not None and integer_of(boards) != self._space.open:
-            found.append(f"open boards {_QUOTA}: {_raw(boards)} in Redis, of which {self._space.open} are there")
-        ((wanted,),) = await stores.rows("count_quota_users", self._namespace.id, self._space.seq, sorted(self._gone))
-        if users is not None and integer_of(users) != wanted:
-            found.append(f"users {_QUOTA}: {_raw(users)} in Redis, {wanted} by the ledger")
-        return found
+            findings.append(f"open boards {_QUOTA}: {_raw(boards)} in Redis, of which {self._space.open} are there")
+        ((expected,),) = await stores.rows("count_quota_users", self._namespace.id, self._space.seq, sorted(self._gone))
+        if users is not None and integer_of(users) != expected:
+            findings.append(f"users {_QUOTA}: {_raw(users)} in Redis, {expected} by the ledger")
+        return findings
 
-    def _of_board(self, held: BoardState, wanted: _LedgerTotals) -> Iterator[str]:
+    def _of_board(self, state: BoardState, totals: _LedgerTotals) -> Iterator[str]:
         """Each check of a board as a whole is one line here."""
         scale = self._namespace.rules.scale
-        sums = held.sums or ScoreSums(wanted.scores, wanted.squares)
+        sums = state.sums or ScoreSums(totals.scores, totals.squares)
         for what, in_redis, by_ledger, places in (
-            ("users", held.users, wanted.users, 0),
-            ("orders", wanted.scored if held.orders is None else held.orders, wanted.scored, 0),
-            ("times", wanted.scored if held.times is None else held.times, wanted.scored, 0),
-            ("sum of scores", sums.scores, wanted.scores, scale),
-            ("sum of squares", sums.squares, wanted.squares, 2 * scale),
-            ("bounded sums together", wanted.scores if held.tree is None else held.tree, wanted.scores, scale),
+            ("users", state.users, totals.users, 0),
+            ("orders", totals.scored if state.orders is None else state.orders, totals.scored, 0),
+            ("times", totals.scored if state.times is None else state.times, totals.scored, 0),
+            ("sum of scores", sums.scores, totals.scores, scale),
+            ("sum of squares", sums.squares, totals.squares, 2 * scale),
+            ("bounded sums together", totals.scores if state.tree is None else state.tree, totals.scores, scale),
         ):
             if in_redis != by_ledger:
                 left, right = decimal_text(in_redis, places), decimal_text(by_ledger, places)
                 yield f"{what}: {left} in Redis, {right} by the ledger"
 
 
-def _raw(held: bytes) -> str:
-    number = integer_of(held)
-    return repr(held.decode(errors="replace")) if number is None else str(number)
+def _raw(value: bytes) -> str:
+    number = integer_of(value)
+    return repr(value.decode(errors="replace")) if number is None else str(number)
 
 
 async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: frozenset[str]) -> BoardSnapshot | None:
@@ -122,7 +122,7 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
         if not is_erasing and len(moving) <= _MOVING_MAX:
             space = await read_namespace_state(stores.link, namespace, moving, spoilt)
             if space is not None and veils == await read_visibilities(stores, namespace):
-                await stores.flushed(p, space.seq)
+                await stores.wait_for_ledger(p, space.seq)
                 return BoardSnapshot(namespace, space, veils, spoilt)
         await asyncio.sleep(_PAUSE_S)
     return None

@@ -55,7 +55,7 @@ class StoreConnections:
         """The rows of a named query, as tuples."""
         return [tuple(row) for row in await self.fetch(query, *args)]
 
-    async def flushed(self, p: int, seq: int) -> None:
+    async def wait_for_ledger(self, p: int, seq: int) -> None:
         """Waits until the ledger has reached a seq. LedgerBehind."""
         until = monotonic() + FLUSH_S_MAX
         while (await self.fetch("get_offset", p))[0]["seq"] < seq:

@@ -14,14 +14,16 @@ _TIMED = {**_TYPES, keys.grant_times: b"hash"}
 
 async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:
     """By board, a sentence about its key of a wrong type. O(boards)."""
-    found: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     types = _TIMED if namespace.rules.aggregation == "latest" else _TYPES
     boards = (await read_board_names(link, namespace)).boards
     for first in range(0, len(boards), _BOARDS_A_CALL):
         places = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]
         names = [kind(namespace.partition, namespace.id, board) for board, kind in places]
         replies = await link.run([type_call(name) for name in names])
-        for (board, kind), name, held in zip(places, names, replies, strict=True):
-            if held not in (b"none", types[kind]):
-                found[board] = f"board {board}, {name}: it is of the type {held.decode()}, not {types[kind].decode()}"
-    return found
+        for (board, kind), name, key_type in zip(places, names, replies, strict=True):
+            if key_type not in (b"none", types[kind]):
+                wrong[board] = (
+                    f"board {board}, {name}: it is of the type {key_type.decode()}, not {types[kind].decode()}"
+                )
+    return wrong

@@ -87,10 +87,8 @@ def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
     at: datetime = row["at"]
     who = "all users" if row["user"] is None else user_label(row["user"])
     for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):
-        held, wanted = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
-        if held != wanted:
+        actual, expected = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
+        if actual != expected:
             when = f"{_SPANS[row['level']]} {at:%Y-%m-%dT%H:%M:%SZ}"
-            what = (
-                f"{column.replace('_', ' ')} {decimal_text(held, places)}, {decimal_text(wanted, places)} by the ledger"
-            )
-            yield f"{who}, {when}: {what}"
+            left, right = decimal_text(actual, places), decimal_text(expected, places)
+            yield f"{who}, {when}: {column.replace('_', ' ')} {left}, {right} by the ledger"

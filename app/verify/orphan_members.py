@@ -26,7 +26,7 @@ _A_CALL = 1_000
 
 async def orphan_members(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Who stands on a board without an entry in the ledger, or not where their orders say. O(the board)."""
-    found, cursor, tie_break = [], b"0", namespace.rules.tie_break
+    findings, cursor, tie_break = [], b"0", namespace.rules.tie_break
     count = DIGITS[tie_break]
     while True:
         cursor, flat = await ask(stores.link, member_scan_call(namespace, board, cursor, _A_CALL))
@@ -37,15 +37,15 @@ async def orphan_members(stores: StoreConnections, namespace: Namespace, board: 
         for member, score in zip(suspects, await _scores(stores, namespace, board, suspects), strict=True):
             if score is not None:
                 since = _since(member, tie_break) if count and members[member] in known else ""
-                held = _describe(namespace, score)
-                found.append(f"{members[member]!r}, board {board}: {held}{since} in Redis, nothing by the ledger")
+                text = _describe(namespace, score)
+                findings.append(f"{members[member]!r}, board {board}: {text}{since} in Redis, nothing by the ledger")
         if cursor == b"0":
-            return found
+            return findings
 
 
 async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable[str]) -> set[str]:
     """Those of some names who have an entry in the ledger, once it holds all that was applied."""
-    await stores.flushed(namespace.partition, await read_last_seq(stores.link, namespace.partition))
+    await stores.wait_for_ledger(namespace.partition, await read_last_seq(stores.link, namespace.partition))
     return {row["name"] for row in await stores.fetch("find_known_users", namespace.id, list(names))}
 
 
@@ -72,17 +72,17 @@ async def _scores(
 
 async def orphan_scores(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
     """Scores that dense ranks are counted by and nobody has, each looked for at one instant. O(scores × log n)."""
-    found, cursor = [], b"0"
+    findings, cursor = [], b"0"
     while True:
         cursor, flat = await ask(stores.link, distinct_score_scan_call(namespace, board, cursor, _A_CALL))
         names = flat[::2]
         replies = await transact(stores.link, distinct_score_calls(namespace, board, names)) if names else []
         for name, score, users in zip(names, replies[: len(names)], replies[len(names) :], strict=True):
             if score is not None and (users == 0 or float(score) != float(name)):
-                held = _describe(namespace, score)
-                found.append(f"board {board}: dense ranks count the score {held}, which nobody has")
+                text = _describe(namespace, score)
+                findings.append(f"board {board}: dense ranks count the score {text}, which nobody has")
         if cursor == b"0":
-            return found
+            return findings
 
 
 def _describe(namespace: Namespace, score: bytes) -> str:
@@ -101,17 +101,17 @@ async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str)
     """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
     it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
     cursor = b"0"
-    found: dict[int, str] = {}
+    findings: dict[int, str] = {}
     others: list[str] = []
     while True:
         cursor, flat = await ask(stores.link, sum_tree_scan_call(namespace, board, cursor, _A_CALL))
         nodes, strange = _nodes(flat[::2])
         others += [f"board {board}: {what}" for what in strange]
         wrong = await ask(stores.link, tree_call(namespace, board, nodes)) if nodes else []
-        for node, held, wanted in zip(wrong[::3], wrong[1::3], wrong[2::3], strict=True):
-            found[int(node)] = f"board {board}: {_stretch(namespace, int(node), held, wanted)}"
+        for node, actual, expected in zip(wrong[::3], wrong[1::3], wrong[2::3], strict=True):
+            findings[int(node)] = f"board {board}: {_stretch(namespace, int(node), actual, expected)}"
         if cursor == b"0":
-            return [*others, *found.values()]
+            return [*others, *findings.values()]
 
 
 def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
@@ -127,7 +127,7 @@ def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
     return nodes, strange
 
 
-def _stretch(namespace: Namespace, node: int, held: bytes | None, wanted: bytes | None) -> str:
+def _stretch(namespace: Namespace, node: int, actual: bytes | None, expected: bytes | None) -> str:
     ends = sorted(namespace.sign * key for key in keys_of(node))
     first, last = (decimal_text(end, namespace.rules.scale) for end in ends)
 
@@ -138,6 +138,5 @@ def _stretch(namespace: Namespace, node: int, held: bytes | None, wanted: bytes 
             return repr(text.decode(errors="replace"))
         return decimal_text(namespace.sign * units, namespace.rules.scale)
 
-    return (
-        f"the sum of scores from {first} to {last} is {number(held or b'0')}, what lies there comes to {number(wanted)}"
-    )
+    stored = number(actual or b"0")
+    return f"the sum of scores from {first} to {last} is {stored}, what lies there comes to {number(expected)}"

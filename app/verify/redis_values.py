@@ -96,40 +96,40 @@ async def read_values(
     O(users × boards × log). Which boards there are is asked before and behind: one that comes stays until its window is
     closed, and a closed one stays so, thus what is the same at both ends was the same in between.
     """
-    kept = await read_board_names(link, namespace, spoilt)
+    board_names = await read_board_names(link, namespace, spoilt)
     for _ in range(ROUNDS_MAX):
-        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(kept.boards) or 1)))
+        count = max(1, min(_USERS_A_CALL, _LOOKUPS_A_CALL // (len(board_names.boards) or 1)))
         groups = [names[first : first + count] for first in range(0, len(names), count)]
-        found: list[UserValues] = []
+        values: list[UserValues] = []
         for group in groups:  # one call at a time: each names every board
-            reply = await ask(link, values_call(namespace, kept, group))
+            reply = await ask(link, values_call(namespace, board_names, group))
             if reply[0] == b"unopened":
                 raise RedisRefused(f"{keys.meta(namespace.partition)} is gone")
-            found += parse_values(namespace, kept, len(group), reply)
+            values += parse_values(namespace, board_names, len(group), reply)
         now = await read_board_names(link, namespace, spoilt)
-        if (set(now.boards), now.closed) == (set(kept.boards), kept.closed):
-            return kept, found
-        kept = now
+        if (set(now.boards), now.closed) == (set(board_names.boards), board_names.closed):
+            return board_names, values
+        board_names = now
     return None
 
 
-def values_call(namespace: Namespace, kept: BoardNames, names: Sequence[str]) -> Call:
+def values_call(namespace: Namespace, board_names: BoardNames, names: Sequence[str]) -> Call:
     """The call that reads all that is held of some users."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
     dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
     kinds = [keys.board, *([keys.tie_prefixes] if dated else []), *([keys.distinct_scores] if dense else [])]
     kinds += [keys.grant_times] if timed else []
-    boards = [name(p, ns, board) for board in kept.boards for name in kinds]
+    boards = [name(p, ns, board) for board in board_names.boards for name in kinds]
     users = [keys.balances(p, ns) + name for name in names]
     users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
     has = [int(dated), int(dense), int(timed), int(rules.streaks)]
-    return evalsha(DUMP_USERS, [keys.meta(p), *boards, *users], [len(kept.boards), *has, *names])
+    return evalsha(DUMP_USERS, [keys.meta(p), *boards, *users], [len(board_names.boards), *has, *names])
 
 
-def parse_values(namespace: Namespace, kept: BoardNames, count: int, reply: list[Any]) -> list[UserValues]:
+def parse_values(namespace: Namespace, board_names: BoardNames, count: int, reply: list[Any]) -> list[UserValues]:
     """Its reply, user by user."""
     seq, sign = int(reply[0]), namespace.sign
-    users, here = [UserValues(seq) for _ in range(count)], frozenset(kept.boards)
+    users, here = [UserValues(seq) for _ in range(count)], frozenset(board_names.boards)
     for user, flat in zip(users, reply[1], strict=True):
         if flat is None:
             user.unread = keys.balances(namespace.partition, namespace.id)
@@ -141,7 +141,7 @@ def parse_values(namespace: Namespace, kept: BoardNames, count: int, reply: list
         else:
             _days(user, flat)
     for number, row in zip(reply[3][::2], reply[3][1::2], strict=True):
-        board = kept.boards[number - 1]
+        board = board_names.boards[number - 1]
         score_cell, since_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
         each = iter(row)
         for place, score, digits, time, known in zip(each, each, each, each, each, strict=True):
@@ -204,7 +204,7 @@ class NamespaceState(NamedTuple):
 
 def _sum(nodes: Iterable[bytes | None]) -> int:
     """What the top of a tree comes to; a node that holds no sum is told where the tree is looked through."""
-    return sum(integer_of(held) or 0 for held in nodes if held)
+    return sum(integer_of(node) or 0 for node in nodes if node)
 
 
 async def read_namespace_state(
@@ -214,21 +214,21 @@ async def read_namespace_state(
     users = list(users)
     dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
-    kept = await read_board_names(link, namespace, spoilt)
+    board_names = await read_board_names(link, namespace, spoilt)
     calls: list[Call] = [last_seq_call(namespace.partition), fields_call(namespace)]
-    calls += [user_count_call(namespace, board) for board in kept.boards]
-    calls += [tie_prefix_count_call(namespace, board) for board in kept.boards if dated]
-    calls += [grant_time_count_call(namespace, board) for board in kept.boards if timed]
-    calls += [top_sums_call(namespace, board) for board in kept.boards if trees]
+    calls += [user_count_call(namespace, board) for board in board_names.boards]
+    calls += [tie_prefix_count_call(namespace, board) for board in board_names.boards if dated]
+    calls += [grant_time_count_call(namespace, board) for board in board_names.boards if timed]
+    calls += [top_sums_call(namespace, board) for board in board_names.boards if trees]
     calls += [balances_call(namespace, name) for _, name in users]
     seq, flat_fields, *rest = await transact(link, calls)
     now = board_names_of(flat_fields[::2], spoilt)
-    if (set(now.boards), now.closed) != (set(kept.boards), kept.closed):
+    if (set(now.boards), now.closed) != (set(board_names.boards), board_names.closed):
         return None
     values = {
         name.decode(errors="replace"): value for name, value in zip(flat_fields[::2], flat_fields[1::2], strict=True)
     }
-    count, standing = len(kept.boards), sum(name.startswith(fields.BOARD_VERSION) for name in values)
+    count, standing = len(board_names.boards), sum(name.startswith(fields.BOARD_VERSION) for name in values)
     each = iter(rest)
     counts = list(islice(each, count))
     orders = list(islice(each, count)) if dated else [None] * count
@@ -238,7 +238,7 @@ async def read_namespace_state(
         board: BoardState(
             users, known, timed_users, parse_sums(values.get(fields.BOARD_TOTALS + board)) if sums else None, top
         )
-        for board, users, known, timed_users, top in zip(kept.boards, counts, orders, times, tops, strict=True)
+        for board, users, known, timed_users, top in zip(board_names.boards, counts, orders, times, tops, strict=True)
     }
     off: set[tuple[int, str]] = set()
     hidden_score = fields.HIDDEN_SCORE.encode()

@@ -41,41 +41,41 @@ class UserComparison:
         if snapshot is None:
             self._note(f"boards came and went all the time: {len(users)} users are not verified")
             return
-        kept, held = snapshot
-        await stores.flushed(p, max(user.seq for user in held))
+        board_names, actual = snapshot
+        await stores.wait_for_ledger(p, max(user.seq for user in actual))
         duplicates = await stores.fetch("get_dead_letters_of_namespace", p, self._namespace.id)
-        wanted, last = await self._wanted(stores, numbers, [user.seq for user in held], kept)
-        for number, user in zip(numbers, held, strict=True):
+        expected, last = await self._expected_cells(stores, numbers, [user.seq for user in actual], board_names)
+        for number, user in zip(numbers, actual, strict=True):
             place = presence_between(before.get(number), after.get(number))
             if place is Presence.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
                 continue
-            self._report.numbers += len(wanted[number])
+            self._report.numbers += len(expected[number])
             if user.unread is not None:
                 self._note(f"{users[number]!r}, {user.unread}{users[number]}: it is not of the type hash")
                 continue
-            for what in self._differences(place, user, wanted[number]):
+            for what in self._differences(place, user, expected[number]):
                 self._note(f"{users[number]!r}, {what}")
         if self._cut is not None:
-            await self._count(stores, self._cut, wanted, last, kept)
+            await self._count(stores, self._cut, expected, last, board_names)
 
     async def _count(
         self,
         stores: StoreConnections,
         cut: BoardSnapshot,
-        wanted: dict[int, Cells],
+        expected: dict[int, Cells],
         last: dict[int, int],
-        kept: BoardNames,
+        board_names: BoardNames,
     ) -> None:
         """Adds what these users had on the boards at the instant of the cut, which lies before."""
-        moved = [number for number in wanted if last.get(number, 0) > cut.seq]
+        moved = [number for number in expected if last.get(number, 0) > cut.seq]
         if moved:
-            then, _ = await self._wanted(stores, moved, [cut.seq] * len(moved), kept)
-            wanted = wanted | then
-        for number, cells in wanted.items():
+            then, _ = await self._expected_cells(stores, moved, [cut.seq] * len(moved), board_names)
+            expected = expected | then
+        for number, cells in expected.items():
             cut.add(number, cells)
 
-    async def _wanted(
-        self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int], kept: BoardNames
+    async def _expected_cells(
+        self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int], board_names: BoardNames
     ) -> tuple[dict[int, Cells], dict[int, int]]:
         """What the ledger says of users, each up to a seq, and the seq of the last entry that it says it by."""
         cells: dict[int, Cells] = {number: {} for number in numbers}
@@ -83,7 +83,7 @@ class UserComparison:
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
         by_moment = self._namespace.by_moment
         rows = await stores.fetch(
-            "get_expected_cells", ns, numbers, seqs, self._how, by_category, list(kept.closed), by_moment
+            "get_expected_cells", ns, numbers, seqs, self._how, by_category, list(board_names.closed), by_moment
         )
         for number, cell, value, time, tie in rows:
             if cell == "seq":
@@ -112,20 +112,20 @@ class UserComparison:
                 dating.add(row)
         return dating.since
 
-    def _differences(self, place: Presence, user: UserValues, wanted: Cells) -> Iterator[str]:
+    def _differences(self, place: Presence, user: UserValues, expected: Cells) -> Iterator[str]:
         """What is wrong about a user, in words."""
         is_plain = not (user.aside or user.lacking or user.strange)
-        if place is Presence.SHOWN and user.cells == wanted and is_plain:
+        if place is Presence.SHOWN and user.cells == expected and is_plain:
             return
         yield from self._misplaced(place, user)
         for cell, text in user.strange.items():
-            yield f"{_name(cell)}: {text!r} in Redis, {self._value(cell, wanted)} by the ledger"
-        held = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
-        told_of = (held.keys() | wanted.keys()) - user.strange.keys()
-        for cell in sorted(cell for cell in told_of if held.get(cell) != wanted.get(cell)):
-            if cell not in held and cell[:2] in ("b:", "o:"):
+            yield f"{_name(cell)}: {text!r} in Redis, {self._value(cell, expected)} by the ledger"
+        actual = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
+        compared = (actual.keys() | expected.keys()) - user.strange.keys()
+        for cell in sorted(cell for cell in compared if actual.get(cell) != expected.get(cell)):
+            if cell not in actual and cell[:2] in ("b:", "o:"):
                 self.incomplete.add(cell[2:])
-            yield f"{_name(cell)}: {self._value(cell, held)} in Redis, {self._value(cell, wanted)} by the ledger"
+            yield f"{_name(cell)}: {self._value(cell, actual)} in Redis, {self._value(cell, expected)} by the ledger"
         for board in user.lacking:
             score = self._value(f"b:{board}", user.cells)
             yield f"board {board}: {score} is not among the scores that dense ranks are counted by"

@@ -133,10 +133,10 @@ class Verifier:
     ) -> None:
         """Reports members, scores and sums that belong to nobody. If all known users are on a board and the counts
         match, it has no extra members, so only doubtful boards are scanned for these."""
-        kept = await read_board_names(stores.link, namespace, spoilt)
-        for board in kept.boards:
-            found = await orphan_members(stores, namespace, board) if board in doubtful else []
-            found += await orphan_scores(stores, namespace, board) if namespace.rules.ranking == "dense" else []
-            found += await wrong_sums(stores, namespace, board) if namespace.rules.bounded_sums else []
-            for what in found:
+        board_names = await read_board_names(stores.link, namespace, spoilt)
+        for board in board_names.boards:
+            findings = await orphan_members(stores, namespace, board) if board in doubtful else []
+            findings += await orphan_scores(stores, namespace, board) if namespace.rules.ranking == "dense" else []
+            findings += await wrong_sums(stores, namespace, board) if namespace.rules.bounded_sums else []
+            for what in findings:
                 self.report.note(namespace.name, what)

@@ -73,10 +73,10 @@ class Committer:
         self._heads: dict[int, PartitionHead] = {}
         self._known: dict[int, tuple[int, int, bytes]] = {}
         self._flushed: dict[int, tuple[int, int, bytes]] | None = None
-        self._asked = -inf
+        self._offsets_read_s = -inf
         self._demoted = False
         self._stopped: dict[int, Problem] = {}
-        self._told: dict[int, str] = {}
+        self._logged_refusals: dict[int, str] = {}
         self._silent_since: float | None = None
         self._is_sweeping = False
         self._wake = asyncio.Event()
@@ -170,10 +170,10 @@ class Committer:
         for flight in flights:
             if not flight.sent:
                 flight.sent, flight.first_known = True, self._heads[flight.partition].known[1]
-        started, asked = monotonic(), self._clock.elapsed()
-        if self._clock.is_due(asked):
+        started, clock_start = monotonic(), self._clock.elapsed()
+        if self._clock.is_due(clock_start):
             now, *replies = await self._link.run([TIME, *calls])
-            self._clock.learn(now, asked)
+            self._clock.learn(now, clock_start)
         else:
             replies = await self._link.run(calls)
         COMMIT_SECONDS.observe(monotonic() - started)
@@ -216,11 +216,11 @@ class Committer:
     async def _ledger_offsets(self) -> dict[int, tuple[int, int, bytes]]:
         """Postgres' offsets, asked for once a connection: every round waits for the answer. While Postgres is away,
         what this process acknowledged itself still holds the line, and it is asked again after a while."""
-        if self._flushed is None and monotonic() - self._asked >= OFFSETS_PAUSE_S:
-            self._asked = monotonic()
+        if self._flushed is None and monotonic() - self._offsets_read_s >= OFFSETS_PAUSE_S:
+            self._offsets_read_s = monotonic()
             try:
                 self._flushed = await asyncio.wait_for(self._offsets(), OFFSETS_S_MAX)
-                self._asked = -inf
+                self._offsets_read_s = -inf
             except Exception as error:
                 log.warning("offsets unknown", error=str(error) or type(error).__name__)
         return self._flushed or {}
@@ -248,7 +248,7 @@ class Committer:
             if outcome.code in ("applied", "quarantined") and place > head.known[:2]:
                 head.known = (*place, entry.content)
         self._known[p] = head.known
-        self._told.pop(p, None)
+        self._logged_refusals.pop(p, None)
         self._finish(flight, outcomes)
 
     def _replan_stale(self, flight: InFlightCall) -> None:
@@ -264,8 +264,8 @@ class Committer:
 
     def _refusal(self, p: int, refusal: CallRefused) -> Problem:
         """The problem for a partition that refuses writes. It is logged where the cause is a new one."""
-        if self._told.get(p) != refusal.code:
-            self._told[p] = refusal.code
+        if self._logged_refusals.get(p) != refusal.code:
+            self._logged_refusals[p] = refusal.code
             log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
         return _REFUSALS.get(refusal.code, Recovering)(f"partition {p}: {refusal}")
 

@@ -89,10 +89,11 @@ class Corrector:
     async def correct_all(self, namespace: Namespace, requests: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
         """What becomes of each request. Those of one user's grants are planned together and done in their order; users
         do not wait for each other, and some are served at a time."""
-        grants, lacking = await self._ledger.held(namespace, list({request.grant_id for request in requests})), None
+        ids = {request.grant_id for request in requests}
+        grants, lacking = await self._ledger.get_grants(namespace, list(ids)), None
         try:
-            fresh = {request.grant_id for request in requests} - grants.keys()
-            known = await self._ledger_wait.known(namespace, fresh, Deadline())
+            fresh = ids - grants.keys()
+            known = await self._ledger_wait.wait_for_grants(namespace, fresh, Deadline())
         except Problem as problem:
             known, lacking = GrantLookup({}, {}), problem
         grants |= known.grants
@@ -152,7 +153,7 @@ class Corrector:
         """Plans all of them upon one state of the ledger, and submits them; None: to be planned again. And whether the
         rules were stale."""
         ids = list(dict.fromkeys(request.grant_id for request in requests))
-        known = await self._ledger_wait.known(namespace, ids, waiting)
+        known = await self._ledger_wait.wait_for_grants(namespace, ids, waiting)
         if known.problems:
             return [known.problems.get(request.grant_id) for request in requests], False
         steps = await self._steps(namespace, user, requests, known.grants)
@@ -198,7 +199,7 @@ class Corrector:
         ids = list(dict.fromkeys(request.grant_id for request in requests))
         if len(ids) > 1:
             # Each is one of the others to the rest: as of one moment, all of them.
-            steps = await self._steps(namespace, user, requests, await self._ledger.held(namespace, ids))
+            steps = await self._steps(namespace, user, requests, await self._ledger.get_grants(namespace, ids))
         changing = list({step.request.grant_id for step in changes_of(steps)})
         return steps, await self._ledger.others(namespace, user, changing, cells_to_read(namespace, steps))
 
@@ -230,7 +231,7 @@ class Corrector:
     ) -> list[Step]:
         """Reads the keys after the grants: a correction that used one has left its revision there."""
         used_keys = [request.key for request in requests if request.key is not None]
-        key_records = await self._ledger.keyed(namespace, used_keys)
+        key_records = await self._ledger.find_by_idempotency_key(namespace, used_keys)
         zones = await self._profiles.zones_of([user]) if namespace.rules.streaks else {}
         return steps_of(namespace, requests, grants, key_records, self._clock(), zones.get(user))
 
@@ -259,7 +260,7 @@ class Corrector:
     async def preview(self, namespace: Namespace, request: CorrectionRequest) -> dict[str, Any]:
         """Who would move, and to where; changes nothing."""
         waiting, grant_id = Deadline(), request.grant_id
-        known = await self._ledger_wait.known(namespace, [grant_id], waiting)
+        known = await self._ledger_wait.wait_for_grants(namespace, [grant_id], waiting)
         before = known.grants.get(grant_id)
         if before is None:
             raise known.problems.get(grant_id) or _absent(namespace, grant_id)

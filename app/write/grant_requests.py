@@ -139,11 +139,11 @@ def _pieces(size: int) -> Iterator[tuple[int, int]]:
 
 def _array(body: bytes, media: str) -> list[Any]:
     try:
-        found = decode(_members[media], body)
+        members = decode(_members[media], body)
     except Invalid:
         # Any member fits: an array is refused for its length alone.
         raise _too_many(ARRAY_MAX) from None
-    return [member for member in msgspec.structs.astuple(found) if member is not msgspec.UNSET]
+    return [member for member in msgspec.structs.astuple(members) if member is not msgspec.UNSET]
 
 
 def _too_many(most: int) -> TooLarge:

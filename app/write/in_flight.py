@@ -100,8 +100,8 @@ class CallBudget:
             if at_most <= CALL_US_MAX or not self._parts:
                 return at_most
             self._shared = CallCost()
-            for held in self._parts:
-                self._shared.merge(held.shared())
+            for earlier in self._parts:
+                self._shared.merge(earlier.shared())
         return self._shared.total_with(part.shared())
 
 

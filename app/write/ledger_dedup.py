@@ -28,7 +28,7 @@ class LedgerDedup:
 
     async def check(self, entries: list[PlannedEntry], committer: Committer) -> None:
         """Gives entries that the ledger holds already their verdict. StoreUnavailable where that cannot be known."""
-        asked: dict[int, list[PlannedEntry]] = {}
+        old_entries: dict[int, list[PlannedEntry]] = {}
         for entry in entries:
             head = committer.head(entry.namespace.partition)
             if head is None:
@@ -37,13 +37,13 @@ class LedgerDedup:
                 continue
             entry.generations = head.generations
             if head.oldest_starts and (entry.known_since is None or entry.known_since < head.oldest_starts):
-                asked.setdefault(entry.namespace.id, []).append(entry)
-        for namespace_id, old in asked.items():
+                old_entries.setdefault(entry.namespace.id, []).append(entry)
+        for namespace_id, old in old_entries.items():
             ids = [entry.body.grant_id for entry in old]
             rows = await self._postgres.fetch("find_recorded_grants", namespace_id, ids)
-            held = {row["grant_id"]: row for row in rows}
+            recorded = {row["grant_id"]: row for row in rows}
             for entry in old:
-                row = held.get(entry.body.grant_id)
+                row = recorded.get(entry.body.grant_id)
                 if row is not None:
                     same = bytes(row["digest"]) == entry.content
                     entry.verdict = duplicate_verdict(row["epoch"], row["seq"]) if same else "grant_conflict"

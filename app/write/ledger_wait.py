@@ -60,18 +60,18 @@ class LedgerWait:
         self._batcher = batcher
         self._ledger = ledger
 
-    async def known(self, namespace: Namespace, grant_ids: Collection[str], waiting: Deadline) -> GrantLookup:
+    async def wait_for_grants(self, namespace: Namespace, grant_ids: Collection[str], waiting: Deadline) -> GrantLookup:
         """Some grants, those that there are, with every revision that Redis has counted. One that the ledger lacks has
         a problem of its own and holds up none of the others longer than `waiting`. O(log n) each."""
         known = GrantLookup({}, {})
         due, settled, is_first = list(grant_ids), set[tuple[int, int]](), True
         while due:
-            read = await self._ledger.held(namespace, due)
+            read = await self._ledger.get_grants(namespace, due)
             names = [_next_name(namespace, grant_id, read.get(grant_id)) for grant_id in due]
             places = await entry_places(self._batcher, namespace.partition, names)
             counted = {grant_id: place for grant_id, place in zip(due, places, strict=True) if place is not None}
             behind = {grant_id: place for grant_id, place in counted.items() if place not in settled}
-            known.grants.update((grant_id, held) for grant_id, held in read.items() if grant_id not in behind)
+            known.grants.update((grant_id, grant) for grant_id, grant in read.items() if grant_id not in behind)
             # Nearly all that is behind is only fresh. What is settled is read again: it may have been recorded since.
             letters = {} if is_first else await self._ledger.letters(namespace.partition, list(behind.values()))
             stuck = [grant_id for grant_id, place in behind.items() if not letters.get(place, True)]
@@ -123,7 +123,7 @@ class _Changes(NamedTuple):
     corrected: int
 
 
-def _next_name(namespace: Namespace, grant_id: str, held: GrantState | None) -> bytes:
+def _next_name(namespace: Namespace, grant_id: str, state: GrantState | None) -> bytes:
     """The entry that the ledger lacks if Redis has counted it."""
-    kind, revision = (GRANT, 1) if held is None else (CORRECTION, held.revision + 1)
+    kind, revision = (GRANT, 1) if state is None else (CORRECTION, state.revision + 1)
     return entry_id(kind, namespace.id, grant_id, revision)

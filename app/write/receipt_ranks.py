@@ -35,28 +35,28 @@ class ReceiptRanks:
             rules = entry.namespace.rules
             if rules.ranking == "ordinal" and rules.tie_break != "none":
                 users.setdefault(entry.namespace.name, (entry.namespace, set()))[1].add(entry.body.user)
-        held: RanksBefore = {}
+        ranks_before: RanksBefore = {}
         for name, (namespace, named) in users.items():
             reply = await self._batcher.call(board_call(namespace, "all", Users(tuple(sorted(named)))))
-            held |= {(name, row.user): row for row in read_board(reply, namespace.sign).rows}
-        return held
+            ranks_before |= {(name, row.user): row for row in read_board(reply, namespace.sign).rows}
+        return ranks_before
 
-    async def added_to(self, answer: Any, principal: Principal, held: RanksBefore) -> Any:
+    async def added_to(self, answer: Any, principal: Principal, ranks_before: RanksBefore) -> Any:
         """A receipt, or a batch's answer, with ranks. StoreUnavailable, Recovering: what counted has counted, and the
         same request tells it as a duplicate. O(log n) a receipt."""
         if isinstance(answer, Receipt):
-            return await self._ranked(answer, principal, held)
+            return await self._ranked(answer, principal, ranks_before)
         results = answer["results"]
         receipts = [i for i, result in enumerate(results) if isinstance(result, Receipt)]
-        ranked = await asyncio.gather(*(self._ranked(results[i], principal, held) for i in receipts))
+        ranked = await asyncio.gather(*(self._ranked(results[i], principal, ranks_before) for i in receipts))
         for i, receipt in zip(receipts, ranked, strict=True):
             results[i] = receipt
         return answer
 
-    async def _ranked(self, receipt: Receipt, principal: Principal, held: RanksBefore) -> RankedReceipt:
+    async def _ranked(self, receipt: Receipt, principal: Principal, ranks_before: RanksBefore) -> RankedReceipt:
         fields = {name: getattr(receipt, name) for name in Receipt.__struct_fields__}
         rank, previous = await self._ranks(receipt, principal)
-        place = held.get((receipt.namespace, receipt.user_id))
+        place = ranks_before.get((receipt.namespace, receipt.user_id))
         # In a batch the next entry of the same user comes from another score, which the one before it has just reached.
         if previous is not None and place is not None and receipt.status != "duplicate":
             namespace = await self._namespace_cache.namespace(receipt.namespace)

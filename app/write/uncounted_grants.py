@@ -4,6 +4,7 @@ explain its score."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..model.correction import GrantState
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import CORRECTION
 from ..model.entry_names import entry_id, is_duplicate_verdict
@@ -54,12 +55,14 @@ class UncountedLookup:
                 for entry, is_corrected in pairs
                 if is_corrected or is_duplicate_verdict(entry.verdict)
             }
-            held = {**(await self._ledger_wait.known(namespace, corrected, waiting)).grants} if corrected else {}
+            grants: dict[str, GrantState] = {}
+            if corrected:
+                grants |= (await self._ledger_wait.wait_for_grants(namespace, corrected, waiting)).grants
             others = {entry.body.grant_id for entry, _ in pairs} - corrected
             if others and namespace.rules.suspicious == "quarantine":
-                held |= await self._ledger.held(namespace, list(others))
+                grants |= await self._ledger.get_grants(namespace, list(others))
             for entry, _ in pairs:
-                grant = held.get(entry.body.grant_id)
+                grant = grants.get(entry.body.grant_id)
                 if grant is not None and grant.voided:
                     (quarantined if grant.quarantined else voided).add(entry.id)
         return UncountedGrants(frozenset(voided), frozenset(quarantined))

@@ -39,12 +39,14 @@ class FakeLedger:
         self._read()
         return self.recorded_seq
 
-    async def held(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
+    async def get_grants(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
         """Some grants."""
         self._read()
         return {grant_id: self.grants[grant_id] for grant_id in grant_ids if grant_id in self.grants}
 
-    async def keyed(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, list[IdempotencyRecord]]:
+    async def find_by_idempotency_key(
+        self, namespace: Namespace, keys: Sequence[str]
+    ) -> dict[str, list[IdempotencyRecord]]:
         """What was done with some keys."""
         return {key: self.records[key] for key in keys if key in self.records}
 

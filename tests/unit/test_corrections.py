@@ -190,13 +190,13 @@ def test_a_chain_that_gets_on_slowly_ends_at_a_deadline_of_its_own(bench: Bench)
     grants = [grant(f"g{i}", 1, i) for i in range(1, 31)]
     bench.hold(*grants)
     bench.committer.answers = [code for left in range(29, -1, -1) for code in ("applied", *["stale_user"] * left)]
-    ledger_reads = bench.ledger.held
+    ledger_reads = bench.ledger.get_grants
 
     async def slow(namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
         await asyncio.sleep(0.5)
         return await ledger_reads(namespace, grant_ids)
 
-    bench.ledger.held = slow  # type: ignore[method-assign]
+    bench.ledger.get_grants = slow  # type: ignore[method-assign]
     told = bench.correct(*(void(one.grant_id) for one in grants))
     done = told.count("applied 2")
     assert told == ["applied 2"] * done + ["store_unavailable"] * (30 - done)

@@ -46,7 +46,7 @@ def test_a_grant_is_known_with_every_revision_that_counted(bench: Bench) -> None
             bench.ledger.grants["a"] = grant("a", 6, revision=2)
 
     bench.ledger.before_read = before_read
-    known = bench.time.run(bench.wait.known(SPACE, ["a", "none"], Deadline()))
+    known = bench.time.run(bench.wait.wait_for_grants(SPACE, ["a", "none"], Deadline()))
     assert {grant_id: held.revision for grant_id, held in known.grants.items()} == {"a": 2}
     assert known.problems == {}
     assert bench.ledger.reads == 3
@@ -63,7 +63,7 @@ def test_a_dead_letter_that_is_settled_is_read_again_at_once(bench: Bench) -> No
             bench.ledger.grants["recorded"] = grant("recorded", 5)
 
     bench.ledger.before_read = before_read
-    known = bench.time.run(bench.wait.known(SPACE, ["dropped", "recorded"], Deadline()))
+    known = bench.time.run(bench.wait.wait_for_grants(SPACE, ["dropped", "recorded"], Deadline()))
     assert (list(known.grants), known.problems) == (["recorded"], {})
     assert bench.time.passed_s == pytest.approx(FIRST_PAUSE_S)
 

@@ -43,7 +43,7 @@ class Behind:
     async def letters(self, p: int, places: Any) -> dict[Any, bool]:
         return {}
 
-    async def held(self, namespace: Any, grant_ids: Any) -> dict[str, Any]:
+    async def get_grants(self, namespace: Any, grant_ids: Any) -> dict[str, Any]:
         self.looks += 1
         return {}
 
@@ -88,7 +88,7 @@ def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ledger_wait, "entry_places", _all_counted)
     store: Any = Behind()
     ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
-    grants, problems = asyncio.run(ledger.known(SPACE, ["g"], Deadline(WAIT_S)))
+    grants, problems = asyncio.run(ledger.wait_for_grants(SPACE, ["g"], Deadline(WAIT_S)))
     assert (grants, [type(problem) for problem in problems.values()]) == ({}, [StoreUnavailable])
     assert 2 <= store.looks <= LOOKS_MAX
 

@@ -53,10 +53,10 @@ def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(corrections, "TURN_S_MAX", 0.2)
     monkeypatch.setattr(corrections, "_AT_ONCE", 1)
 
-    async def held(namespace: Any, grant_ids: list[str]) -> dict[str, Any]:
+    async def get_grants(namespace: Any, grant_ids: list[str]) -> dict[str, Any]:
         return {grant_id: SimpleNamespace(user=grant_id) for grant_id in grant_ids}
 
-    async def known(*args: Any) -> GrantLookup:
+    async def wait_for_grants(*args: Any) -> GrantLookup:
         return GrantLookup({}, {})
 
     async def chain(namespace: Any, user: str, asks: list[CorrectionRequest]) -> list[Any]:
@@ -64,7 +64,8 @@ def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.Mo
         return [f"{user} is done" for _ in asks]
 
     corrector: Any = Corrector.__new__(Corrector)
-    corrector._ledger, corrector._ledger_wait = SimpleNamespace(held=held), SimpleNamespace(known=known)
+    corrector._ledger = SimpleNamespace(get_grants=get_grants)
+    corrector._ledger_wait = SimpleNamespace(wait_for_grants=wait_for_grants)
     corrector._chain = chain
     asks: Any = [SimpleNamespace(grant_id=name) for name in ("ann", "bob", "ann")]
     first, second, third = asyncio.run(corrector.correct_all(SimpleNamespace(name="race"), asks))

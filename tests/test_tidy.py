@@ -100,6 +100,19 @@ def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
     assert found == []
 
 
+def test_the_rights_of_an_acl_user_are_the_commands_in_use() -> None:
+    found = {word for path in LUA for word in re.findall(r"['\"]([A-Z]+)['\"]", path.read_text())}
+    for path in (*(ROOT / "app/store").rglob("*.py"), *(ROOT / "app/drivers").rglob("*.py")):
+        found |= {word for node in ast.walk(ast.parse(path.read_text())) if isinstance(word := _first_word(node), str)}
+    used = {word for word in found if REDIS_COMMANDS.fullmatch(word)}
+    rights = re.search(r"An ACL user needs.*?\n\n", (ROOT / "deploy/README.md").read_text(), re.DOTALL)
+    assert rights is not None
+    assert used == {word for word in re.findall(r"\b[A-Z]+\b", rights[0]) if REDIS_COMMANDS.fullmatch(word)} - {
+        "ACL",
+        "GET",
+    }
+
+
 @pytest.mark.parametrize(
     "line",
     [

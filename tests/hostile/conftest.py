@@ -12,6 +12,7 @@ import pytest
 
 from app.embedded import free_port
 from tests.conftest import NO_TLS, running_stack
+from tests.support.fault_isolation import Isolation, isolation
 from tests.support.raw_clients import Raw, wait_until
 
 
@@ -80,6 +81,13 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What a test breaks in it, it mends."""
     with running_stack(tmp_path_factory.mktemp("hostile"), tmp_path_factory) as stack:
         yield stack
+
+
+@pytest.fixture
+def iso(shared_stack: Any) -> Iterator[Isolation]:
+    """Two fresh namespaces of the shared system; the test leaves nothing behind."""
+    with isolation(shared_stack) as iso:
+        yield iso
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """Entries that counted and could not be recorded: what is told of them, and what an operator can do about them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from tests.support.dead_letters import command, places, refusing, verify
 from tests.support.fault_isolation import Isolation, until
+from tests.support.redis_scores import scores_in_redis
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -21,26 +20,10 @@ RULES: list[dict[str, Any]] = [
 AT = {"granted_at": "2024-05-01T10:00:00Z"}
 
 
-@pytest.fixture
-def iso(shared_stack: Any) -> Iterator[Isolation]:
-    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
-        iso = Isolation(shared_stack, client, direct)
-        yield iso
-        iso.leave()
-
-
-def boards(iso: Isolation, space: str) -> Any:
+def boards(iso: Isolation, space: str) -> dict[bytes, Any]:
     """All that Redis holds of a namespace's scores, but for when it was written."""
     ((number,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
-    found: dict[bytes, Any] = {}
-    for kind in ("b", "bp", "bs", "bt", "u"):
-        for key in iso.direct.keys(f"lb:*:{kind}:{number}:*"):
-            if iso.direct.type(key) == b"zset":
-                found[key] = iso.direct.zrange(key, 0, -1, withscores=True)
-            else:
-                held = iso.direct.hgetall(key)
-                found[key] = {name: held[name] for name in held if name not in (b"seq", b"at", b"corrected")}
-    return found
+    return scores_in_redis(iso.direct, number)
 
 
 @pytest.mark.parametrize("rules", RULES)

@@ -1,27 +1,17 @@
 """One row, or one partition, that the ledger cannot take: it is named, and everybody else's grants go on."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
-import redis
 
 from app.persist.ledger_row import unpack
 from app.store import keys
+from tests.support.checked_deployment import verify
 from tests.support.fault_isolation import Isolation, until
-from tests.support.planted_faults import verify
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def iso(shared_stack: Any) -> Iterator[Isolation]:
-    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
-        iso = Isolation(shared_stack, client, direct)
-        yield iso
-        iso.leave()
 
 
 def test_a_column_that_is_renamed_sets_nothing_aside(iso: Isolation) -> None:

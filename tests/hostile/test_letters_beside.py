@@ -1,58 +1,33 @@
 """Grants of which an entry could not be recorded: what can be done with them, and with those beside them."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import redis
 
 from app.drivers.scripts import load
 from app.store import keys
-from tests.support.dead_letters import command, places, refusing, verify
+from tests.support.dead_letters import (
+    AT,
+    code_of,
+    command,
+    edit,
+    letter_of_an_edit,
+    many,
+    places,
+    refusing,
+    score,
+    url,
+    verify,
+)
 from tests.support.fault_isolation import Isolation, until
 
 pytestmark = pytest.mark.timeout(180)
 
-AT = "2024-05-01T10:00:00Z"
 ADDS: dict[str, Any] = {"category_boards": True, "streaks": True}
 BEST: dict[str, Any] = {"aggregation": "best", "tie_break": "earliest"}
 LATEST: dict[str, Any] = {"aggregation": "latest"}
 RULES = [ADDS, BEST, LATEST]
-
-
-@pytest.fixture
-def iso(shared_stack: Any) -> Iterator[Isolation]:
-    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
-        iso = Isolation(shared_stack, client, direct)
-        yield iso
-        iso.leave()
-
-
-def url(space: str, grant_id: str) -> str:
-    return f"/v1/namespaces/{space}/grants/{grant_id}"
-
-
-def edit(iso: Isolation, space: str, grant_id: str, amount: int, key: str | None = None) -> Any:
-    headers = {} if key is None else {"idempotency-key": key}
-    return iso.client.patch(url(space, grant_id), json={"amount": amount}, headers=headers)
-
-
-def many(iso: Isolation, space: str, *asks: tuple[str, str, Any]) -> list[dict[str, Any]]:
-    """Corrections in one request: verb, grant, amount; their results."""
-    body = [{"op": op, "grant_id": g} | ({} if amount is None else {"amount": amount}) for op, g, amount in asks]
-    answer = iso.client.post(f"/v1/namespaces/{space}/corrections", json=body)
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["results"])
-
-
-def code_of(result: dict[str, Any]) -> str:
-    """What became of a member of a batch."""
-    return str(result["error"]["code"] if "error" in result else result["status"])
-
-
-def score(iso: Isolation, space: str, user: str = "otter") -> Any:
-    return iso.client.get(f"/v1/namespaces/{space}/users/{user}").json()["score"]
 
 
 def rotate(iso: Isolation, p: int) -> None:
@@ -125,12 +100,7 @@ def test_a_grant_of_which_two_corrections_could_not_be_recorded(
 
 def test_a_dropped_correction_does_not_free_what_another_has_claimed_since(iso: Isolation) -> None:
     """The correction was forgotten, and another one was made in its place before it was dropped."""
-    iso.grant(iso.sick, "g1", 3, granted_at=AT)
-    iso.stack.wait_flushed()
-    with refusing(iso, "g1"):
-        assert edit(iso, iso.sick, "g1", 8).status_code == 200
-        iso.stack.wait_flushed()
-    (place,) = places(iso)
+    place = letter_of_an_edit(iso)
     assert command(iso, "drop", place)[0] == 0
     assert edit(iso, iso.sick, "g1", 5).json()["revision"] == 2
     iso.stack.wait_flushed()
@@ -256,12 +226,7 @@ def test_an_entry_that_becomes_a_letter_behind_the_deletion_is_settled(iso: Isol
 
 
 def test_an_erased_user_with_a_correction_that_is_a_letter(iso: Isolation) -> None:
-    iso.grant(iso.sick, "g1", 3, user="secret-name", granted_at=AT)
-    iso.stack.wait_flushed()
-    with refusing(iso, "g1"):
-        assert edit(iso, iso.sick, "g1", 8).status_code == 200
-        iso.stack.wait_flushed()
-    (place,) = places(iso)
+    place = letter_of_an_edit(iso, user="secret-name")
     assert iso.stack.run("erase", "secret-name").returncode == 0
     assert places(iso) == []
     assert command(iso, "drop", place) == (0, f"{place}: nothing is left to do\n")
@@ -274,12 +239,7 @@ def test_an_erased_user_with_a_correction_that_is_a_letter(iso: Isolation) -> No
 @pytest.mark.parametrize("first", ["retry", "drop"])
 def test_what_is_settled_stays_settled(iso: Isolation, first: str) -> None:
     """Retried after it was dropped, dropped after it was recorded, and the same twice: nothing moves."""
-    iso.grant(iso.sick, "g1", 3, granted_at=AT)
-    iso.stack.wait_flushed()
-    with refusing(iso, "g1"):
-        assert edit(iso, iso.sick, "g1", 8).status_code == 200
-        iso.stack.wait_flushed()
-    (place,) = places(iso)
+    place = letter_of_an_edit(iso)
     assert command(iso, first, place)[0] == 0
     for decision in ("retry", "drop", first):
         assert command(iso, decision, place) == (0, f"{place}: nothing is left to do\n")
@@ -293,12 +253,7 @@ def test_what_is_settled_stays_settled(iso: Isolation, first: str) -> None:
 
 def test_two_operators_at_once(iso: Isolation) -> None:
     """The first word holds; the other is told it. Either way the grant can be corrected."""
-    iso.grant(iso.sick, "g1", 3, granted_at=AT)
-    iso.stack.wait_flushed()
-    with refusing(iso, "g1"):
-        assert edit(iso, iso.sick, "g1", 8).status_code == 200
-        iso.stack.wait_flushed()
-    (place,) = places(iso)
+    place = letter_of_an_edit(iso)
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda verb: iso.stack.run("dead-letters", verb, place), ("retry", "drop")))
     won = {0: (8, "drop"), 1: (3, "retry")}[done[0].returncode]

@@ -1,24 +1,25 @@
 """Several corrections of one grant that could not be recorded: each can be dropped or recorded, in any order."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
-from tests.hostile.test_letters_beside import AT, RULES, code_of, edit, many, score, url
-from tests.support.dead_letters import command, places, refusing, verify
+from tests.hostile.test_letters_beside import RULES
+from tests.support.dead_letters import (
+    AT,
+    code_of,
+    command,
+    edit,
+    many,
+    places,
+    refusing,
+    score,
+    url,
+    verify,
+)
 from tests.support.fault_isolation import Isolation
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture
-def iso(shared_stack: Any) -> Iterator[Isolation]:
-    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
-        iso = Isolation(shared_stack, client, direct)
-        yield iso
-        iso.leave()
 
 
 @pytest.mark.parametrize("rules", RULES)

@@ -5,20 +5,17 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis
 
 from app.store import keys
-from tests.support.fault_isolation import EMPTY, Isolation, until
+from tests.support.fault_isolation import EMPTY, Isolation, isolation, until
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
 def iso(poisoned_stack: Any) -> Iterator[Isolation]:
-    with poisoned_stack.client() as client, redis.Redis.from_url(poisoned_stack.valkey.url) as direct:
-        iso = Isolation(poisoned_stack, client, direct)
+    with isolation(poisoned_stack) as iso:
         yield iso
-        iso.leave()
 
 
 def number(iso: Isolation, space: str) -> int:

@@ -1,23 +1,11 @@
 """A namespace that Postgres has and Redis was not told of, or is still told of, comes right by itself."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-import redis
 
 from app.store import keys
 from tests.support.fault_isolation import Isolation, until
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def iso(shared_stack: Any) -> Iterator[Isolation]:
-    with shared_stack.client() as client, redis.Redis.from_url(shared_stack.valkey.url) as direct:
-        iso = Isolation(shared_stack, client, direct)
-        yield iso
-        iso.leave()
 
 
 def test_a_namespace_that_redis_had_no_room_for_comes_into_force(iso: Isolation) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.planted_faults import verify
+from tests.support.checked_deployment import verify
 from tests.support.sealed_namespace import DAY, MONTH, Space, until
 
 IT = f"(SELECT id FROM archived_boards WHERE board = '{DAY}')"

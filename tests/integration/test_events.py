@@ -1,11 +1,8 @@
 """Events over HTTP: what is told, in which order, to whom, and that a poller misses nothing."""
 
-import json
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -13,47 +10,9 @@ import psycopg
 import pytest
 import redis
 
-from app.drivers.postgres import queries
 from app.model.namespace import partition_of
 from app.store import keys
-
-_numbers = count()
-
-
-class Space:
-    """A fresh namespace and its events."""
-
-    def __init__(self, stack: Any, api: httpx.Client, name: str | None = None, **rules: Any) -> None:
-        self.stack = stack
-        self.api = api
-        self.name = name or f"events-{next(_numbers)}"
-        self.url = f"/v1/namespaces/{self.name}"
-        assert self.put(**rules).status_code == 201
-
-    def put(self, **rules: Any) -> httpx.Response:
-        return self.api.put(self.url, json={"accept_past": None} | rules)
-
-    def grant(self, grant_id: str, amount: float = 5, user: str = "otter", **fields: Any) -> None:
-        body = {"grant_id": grant_id, "user_id": user, "amount": amount} | fields
-        answer = self.api.post(f"{self.url}/grants", json=body)
-        assert answer.status_code in (200, 201), answer.text
-
-    def ask(self, after: str | None = None, **query: Any) -> dict[str, Any]:
-        self.stack.wait_flushed()
-        return self.page(after, **query)
-
-    def page(self, after: str | None = None, **query: Any) -> dict[str, Any]:
-        answer = self.api.get(f"{self.url}/events", params=query | ({} if after is None else {"after": after}))
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    def told(self, **query: Any) -> list[tuple[str, Any]]:
-        return [(event["type"], event.get("grant_id")) for event in known(self.ask(**query)["events"])]
-
-
-def known(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All but who is new, which every first grant tells a little later."""
-    return [event for event in events if event["type"] != "user_registered"]
+from tests.support.event_space import Space, known
 
 
 @pytest.fixture
@@ -249,13 +208,7 @@ def test_a_poller_beside_writers_misses_nothing(space: Space) -> None:
         assert later["previous_rules"] == earlier["rules"]
 
 
-@pytest.fixture
-def ledger(live_server: Any) -> Iterator[Any]:
-    with psycopg.connect(live_server.postgres.url, autocommit=True) as db:
-        yield db
-
-
-def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, ledger: Any, space: Space) -> None:
+def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, space: Space) -> None:
     """A change that is not yet committed holds back the next one's id: a poller cannot pass it."""
     hold = "UPDATE namespaces SET version = version WHERE name = %s"
     with psycopg.connect(live_server.postgres.url) as slow:
@@ -274,47 +227,6 @@ def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, ledge
         change.join()
     assert told == [200]
     assert [kind for kind, _ in space.told()] == ["namespace_created", "namespace_deleted", "namespace_changed"]
-
-
-KINDS, ENTRIES = ("grant", "edit", "void", "restore"), 20_000
-
-
-@pytest.fixture
-def full(ledger: Any) -> Any:
-    """A ledger of a known size in the place of the real one, for this connection: plans depend on what it holds."""
-    ledger.execute("CREATE TEMP TABLE ledger (LIKE public.ledger INCLUDING ALL)")
-    ledger.execute(
-        """INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, entry_amount, live_delta,
-                               granted_at, recorded_at, windows, digest, score_delta, voided, verb, actor, session_id)
-           SELECT 0, 1, i, 'correction', 1 + i %% 5, i::text, 1, 0, 0, now(), now(), '{}', '', 0, false,
-                  (%s::text[])[1 + i / 5 %% 4], 'actor-' || i / 20 %% 50, 's-' || i / 20 %% 50
-           FROM generate_series(1, %s) AS i""",
-        (list(KINDS), ENTRIES),
-    )
-    ledger.execute("ANALYZE ledger")
-    return ledger
-
-
-@pytest.mark.parametrize(
-    ("actor", "session", "found"), [(None, None, 100), ("actor-7", None, 40), (None, "s-7", 40)], ids=str
-)
-def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, found: int) -> None:
-    """What is read of the ledger is what is told, and for two of four kinds at most twice that."""
-    sql = queries()["get_ledger_events"]
-    for i, value in enumerate(("1", "0", "ARRAY['edit','grant']", actor, session, "100", str(ENTRIES)), 1):
-        sql = sql.replace(f"${i}", "NULL::text" if value is None else value if i in (1, 2, 3, 6, 7) else f"'{value}'")
-    (((told,),),) = full.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()
-    plan = told["Plan"]
-    assert plan["Actual Rows"] == found
-    assert max(read_of(plan)) <= 2 * 100, "more is read than is told"
-
-
-def read_of(plan: dict[str, Any]) -> Iterator[int]:
-    """How many rows each scan of the ledger found in all, those that a filter took out again among them."""
-    if plan.get("Relation Name") == "ledger":
-        yield (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
-    for inner in plan.get("Plans", ()):
-        yield from read_of(inner)
 
 
 @pytest.mark.timeout(120)
@@ -350,49 +262,3 @@ def test_a_batch_and_who_is_new_are_told(space: Space) -> None:
     new = space.ask(type="user_registered")["events"]
     assert [event["user_id"] for event in new] in (["u0", "u1", "otter"], ["u1", "u0", "otter"])
     assert new[-1].keys() == {"type", "at", "actor", "audit_id", "user_id"}
-
-
-def test_a_season_that_begins_is_told_once(live_server: Any, api: httpx.Client) -> None:
-    now = datetime.now(UTC)
-    spans = {"over": (-9, -1), "runs": (-1, 9), "comes": (1, 9)}
-    seasons = [
-        {
-            "name": name,
-            "starts": (now + timedelta(days=first)).isoformat(),
-            "ends": (now + timedelta(days=last)).isoformat(),
-        }
-        for name, (first, last) in spans.items()
-    ]
-    space = Space(live_server, api, seasons=seasons)
-    deadline = time.monotonic() + 20
-    while not (told := space.ask(type="season_opened")["events"]):
-        assert time.monotonic() < deadline, "nobody tells"
-    space.put(seasons=seasons, display_name="again")
-    looked = space.ask()["events"]
-    assert [event["season"] for event in told] == ["runs"]
-    assert datetime.fromisoformat(told[0]["starts"]) == now - timedelta(days=1)
-    assert sum(event["type"] == "season_opened" for event in looked) == 1
-
-
-def test_seasons_that_nobody_saw_begin_are_told_in_order(own_stack: Any) -> None:
-    """Two come and go while no persister runs; they are written of before, and time is moved by hand."""
-    now = datetime.now(UTC)
-
-    def seasons(days: int) -> list[dict[str, str]]:
-        spans = {"second": (20 + days, 25 + days), "first": (10 + days, 15 + days)}
-        times = {name: [f"{now + timedelta(day):%Y-%m-%dT%H:%M:%SZ}" for day in span] for name, span in spans.items()}
-        return [{"name": name, "starts": starts, "ends": ends} for name, (starts, ends) in times.items()]
-
-    with own_stack.client() as api:
-        own_stack.kill("persist")
-        space = Space(own_stack, api, seasons=seasons(0))
-        with psycopg.connect(own_stack.postgres.url) as db:
-            moved = "UPDATE namespaces SET rules = jsonb_set(rules, '{seasons}', %s::jsonb)"
-            db.execute(moved, (json.dumps(seasons(-90)),))
-        # What is changed beside them leaves them to be told.
-        assert space.put(seasons=seasons(-90), display_name="again").status_code == 200
-        own_stack.start("persist")
-        deadline = time.monotonic() + 20
-        while len(told := space.ask(type="season_opened")["events"]) < 2:
-            assert time.monotonic() < deadline, "nobody tells"
-        assert [event["season"] for event in told] == ["first", "second"]

@@ -12,6 +12,7 @@ import redis
 
 from app.store import keys
 from tests.support.correction_driver import Space
+from tests.support.redis_scores import scores_in_redis
 from tests.support.sealed_namespace import DAY, until
 from tests.support.sealed_namespace import Space as Sealed
 
@@ -54,18 +55,6 @@ class Healing:
         done = self.stack.run("verify", "--quiet")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
-    def held(self) -> dict[bytes, Any]:
-        """All that Redis holds of scores, but for when it was written."""
-        found: dict[bytes, Any] = {}
-        for kind in ("b", "bp", "bs", "bt", "bg", "u"):
-            for key in self.direct.keys(f"lb:*:{kind}:*"):
-                if self.direct.type(key) == b"zset":
-                    found[key] = self.direct.zrange(key, 0, -1, withscores=True)
-                else:
-                    hash_ = self.direct.hgetall(key)
-                    found[key] = {name: hash_[name] for name in hash_ if name not in (b"seq", b"at", b"corrected")}
-        return found
-
 
 @pytest.fixture
 def healing(own_stack: Any) -> Iterator[Healing]:
@@ -82,14 +71,14 @@ def test_a_voided_only_grant_that_counted_again_leaves_nothing(healing: Healing)
         space.grant("only", **grant)
         assert space.void("only").status_code == 200
     healing.forget()
-    before = healing.held()
+    before = scores_in_redis(healing.direct)
     assert len(before) > 40
     for space in spaces:
         assert space.grant("only", **grant)["status"] == "applied"
     healing.wait_healed(len(spaces))
     for space in spaces:
         assert space.board() == {"bob": 3}
-    assert healing.held() == before
+    assert scores_in_redis(healing.direct) == before
     healing.verify()
 
 
@@ -101,7 +90,7 @@ def test_the_last_grant_is_again_the_last_that_counts(healing: Healing) -> None:
         space.grant("moved", 5, granted_at=LATER)
         assert space.edit("moved", granted_at="2024-04-01T00:00:00Z", amount=4).status_code == 200
     healing.forget()
-    before = healing.held()
+    before = scores_in_redis(healing.direct)
     for space in spaces:
         assert space.grant("moved", 5, granted_at=LATER)["status"] == "applied"
         assert space.user()["last_granted_at"] == LATER
@@ -109,8 +98,10 @@ def test_the_last_grant_is_again_the_last_that_counts(healing: Healing) -> None:
     for space in spaces:
         assert space.user()["last_granted_at"] == EARLY
     # Since when a score stands is told by the entry that brought it back.
-    boards = {key: held for key, held in healing.held().items() if b":b:" not in key and b":bp:" not in key}
-    assert boards == {key: held for key, held in before.items() if key in boards}
+    boards = {
+        key: value for key, value in scores_in_redis(healing.direct).items() if b":b:" not in key and b":bp:" not in key
+    }
+    assert boards == {key: value for key, value in before.items() if key in boards}
     healing.verify()
 
 
@@ -120,11 +111,11 @@ def test_what_went_into_quarantine_twice_is_taken_back_without_a_trace(healing: 
     space.grant("odd", 50)
     space.grant("fine", 5)
     healing.forget()
-    before = healing.held()
+    before = scores_in_redis(healing.direct)
     assert space.grant("odd", 50)["status"] == "quarantined"
     healing.wait_healed(1)
     assert (space.board(), space.user()["grants"]) == ({"otter": 5}, 1)
-    assert healing.held() == before
+    assert scores_in_redis(healing.direct) == before
     healing.verify()
 
 

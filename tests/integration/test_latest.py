@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from app.store import keys
+from tests.support.checked_deployment import verify
 from tests.support.correction_driver import Space, scores
-from tests.support.planted_faults import verify
 
 SINCE = datetime(2024, 5, 1, tzinfo=UTC)
 

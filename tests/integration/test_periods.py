@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.model.local_days import LocalDays
-from tests.support.planted_faults import verify
+from tests.support.checked_deployment import verify
 from tests.support.sealed_namespace import Space as SealedSpace
 from tests.support.sealed_namespace import until
 

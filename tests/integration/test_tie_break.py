@@ -9,8 +9,8 @@ import redis
 
 from app.model.tie_break import describe_place, place_from_digits, tie_place
 from app.store import keys
+from tests.support.checked_deployment import verify
 from tests.support.correction_driver import Space, scores
-from tests.support.planted_faults import verify
 from tests.support.sealed_namespace import Space as Sealed
 
 DAY = "2024-05-03"

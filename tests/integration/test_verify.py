@@ -12,7 +12,9 @@ import redis
 from app.embedded import ValkeyProcess, free_port
 from app.model.score import UNITS_MAX
 from app.store import keys
-from tests.support.planted_faults import FAULTS, Checked
+from tests.support.checked_deployment import Checked
+from tests.support.planted_ledger_faults import LEDGER_FAULTS
+from tests.support.planted_redis_faults import REDIS_FAULTS
 from tests.support.random_writers import Writers
 from tests.support.sealed_namespace import DAY as SEALED
 from tests.support.sealed_namespace import Space, until
@@ -49,11 +51,11 @@ def test_grants_whose_sum_no_integer_of_64_bits_holds_are_verified(checked: Chec
 @pytest.mark.timeout(300)
 def test_each_planted_fault_is_named(checked: Checked) -> None:
     """One after the other; mended, nothing of it is found any more."""
-    for plant in FAULTS:
-        told = plant(checked)
+    for fault in (*REDIS_FAULTS, *LEDGER_FAULTS):
+        named = fault.plant(checked)
         code, lines = checked.verify()
-        assert code == 1, plant.__name__
-        assert any(line.startswith(told) for line in lines), (plant.__name__, told, lines)
+        assert code == 1, fault.name
+        assert any(line.startswith(named) for line in lines), (fault.name, named, lines)
         checked.mend()
     assert checked.verify() == (0, [])
 

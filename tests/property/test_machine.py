@@ -6,7 +6,6 @@ over the ledger alone. Remove the seen check or the claim of a revision from the
 """
 
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -24,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.model_reader import Reader
+from tests.support.model_driver import Driver, as_logged, segment
 from tests.support.plain_model import SEASONS, UTC_ZONE, ZONES, Book, Fact, has_ended
 
 USERS = ["ann", "bob", "cleo", "d/é"]
@@ -43,7 +42,7 @@ SEALS_MAX = 2  # an example
 EXAMPLES, STEPS = int(os.environ.get("MACHINE_EXAMPLES", "12")), int(os.environ.get("MACHINE_STEPS", "20"))
 
 
-class Machine(Reader):
+class Machine(Driver):
     """One namespace with rules of its own, and the book that says what it should hold."""
 
     compared: ClassVar[int] = 0  # examples that agreed to their end
@@ -58,7 +57,7 @@ class Machine(Reader):
         self.api: httpx.Client = self.stack.client()
         for user in USERS:
             zone = ZONES.get(user)
-            told = self.api.put(f"/v1/users/{_segment(user)}", json={"timezone": zone and zone.key})
+            told = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone and zone.key})
             assert told.status_code == 200
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
@@ -87,42 +86,13 @@ class Machine(Reader):
         backfill=st.booleans(),
     )
     def grant(self, members: Any, backfill: bool) -> None:
-        self._give(members, backfill)
-
-    def _give(self, members: Any, backfill: bool) -> None:
-        bodies, behind = [], set()
-        for user, amount, at, category, source in members:
-            self.grants += 1
-            grant_id = f"g{self.grants}"
-            body = {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": at.isoformat()}
-            body |= {"category": category, "source": source}
-            fact = Fact(grant_id, user, amount, at, category, source, self.grants, zone=self.book.zone(user))
-            bodies.append((body, fact))
-            if fact.windows & self.closed and not backfill:
-                behind.add(grant_id)
-            else:
-                self.sent[grant_id] = body
-        answers = self._post([body for body, _ in bodies], "?backfill=true" if backfill else "")
-        refused = {answer["grant_id"]: answer["error"]["code"] for answer in answers if answer["status"] == "rejected"}
-        assert refused == dict.fromkeys(behind, "window_closed"), answers
-        answers = [answer for answer in answers if answer["grant_id"] not in behind]
-        assert {answer["status"] for answer in answers} <= {"applied"}
-        facts = {body["grant_id"]: fact for body, fact in bodies}
-        assert [answer["seq"] for answer in answers] == sorted(answer["seq"] for answer in answers)
-        for answer in answers:
-            fact = replace(facts[answer["grant_id"]], order=answer["seq"])
-            before = self.book.score(self.book.live(fact.user))
-            self.book.add(fact)
-            self.touched |= fact.boards
-            self.moved |= fact.windows
-            told = (answer["previous_score"], answer["score"])
-            assert told == (before, self.book.score(self.book.live(fact.user)))
+        self.give(members, backfill)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), batch=st.booleans())
     def retry(self, data: Any, batch: bool) -> None:
         body = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
-        twice = self._post([body, body]) if batch else self._post([body])
+        twice = self.post([body, body]) if batch else self.post([body])
         assert {answer["status"] for answer in twice} == {"duplicate"}
 
     @precondition(lambda self: self.sent)
@@ -146,7 +116,7 @@ class Machine(Reader):
             body["category"] = fields["category"] = category
         answer = self.api.patch(f"{self.url}/grants/{grant_id}", json=body)
         if body:
-            self._correct(grant_id, answer, fields)
+            self.correct(grant_id, answer, fields)
         else:
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
@@ -155,7 +125,7 @@ class Machine(Reader):
     def void_or_restore(self, data: Any, voided: bool) -> None:
         grant_id = data.draw(st.sampled_from(sorted(self.sent)))
         url = f"{self.url}/grants/{grant_id}"
-        self._correct(grant_id, self.api.delete(url) if voided else self.api.post(f"{url}/restore"), {"voided": voided})
+        self.correct(grant_id, self.api.delete(url) if voided else self.api.post(f"{url}/restore"), {"voided": voided})
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), ops=st.lists(st.sampled_from(["void", "restore", -3, 1, 5]), min_size=2, max_size=6))
@@ -170,7 +140,7 @@ class Machine(Reader):
         answer = self.api.post(f"{self.url}/corrections", json=asks)
         assert answer.status_code == 200, answer.text
         unchanged = []
-        for ask, told in _as_logged(zip(asks, answer.json()["results"], strict=True)):
+        for ask, told in as_logged(zip(asks, answer.json()["results"], strict=True)):
             fields: dict[str, Any] = {name: ask[name] for name in ("amount", "category") if name in ask}
             if "granted_at" in ask:
                 fields["at"] = datetime.fromisoformat(ask["granted_at"])
@@ -178,7 +148,7 @@ class Machine(Reader):
                 fields = {"voided": ask["op"] == "void"}
             if told["status"] == "duplicate":
                 unchanged.append(told)
-            self._corrected(ask["grant_id"], told, fields, told["status"] == "applied")
+            self.note_correction(ask["grant_id"], told, fields, told["status"] == "applied")
         # What was so already tells the score as it is now.
         for told in unchanged:
             assert told["score"] == self.book.score(self.book.live(told["user_id"]))
@@ -194,12 +164,12 @@ class Machine(Reader):
     @rule(user=st.sampled_from(USERS), zone=st.sampled_from(MOVES), at=times)
     def move(self, user: str, zone: str | None, at: datetime) -> None:
         """The user's days begin elsewhere from now on: the very next grant goes by it."""
-        self._give([(user, 0, at, None, None)], True)
+        self.give([(user, 0, at, None, None)], True)
         opted_out = (user, "opted out") in self.causes
-        told = self.api.put(f"/v1/users/{_segment(user)}", json={"timezone": zone, "opt_out": opted_out})
+        told = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone, "opt_out": opted_out})
         assert told.status_code == 200
         self.book.zones[user] = UTC_ZONE if zone is None else ZoneInfo(zone)
-        self._give([(user, 0, at + timedelta(days=2), None, None)], True)
+        self.give([(user, 0, at + timedelta(days=2), None, None)], True)
 
     @rule(user=st.sampled_from(USERS), at=st.sampled_from(TIMES[:2]), category=labels)
     def quarantine(self, user: str, at: datetime, category: str | None) -> None:
@@ -213,20 +183,20 @@ class Machine(Reader):
         grant_id = f"g{self.grants}"
         body = {"grant_id": grant_id, "user_id": user, "amount": 5, "granted_at": at.isoformat(), "category": category}
         fact = Fact(grant_id, user, 5, at, category, None, self.grants, zone=self.book.zone(user))
-        (told,) = self._post([body], "?backfill=true")
+        (told,) = self.post([body], "?backfill=true")
         assert told["status"] == "quarantined", told
         self.quarantined[grant_id] = body, replace(fact, order=told["seq"])
         for change in ({"scale": 1}, {"group": "elsewhere"}, {"aggregation": self._other()}):
             refused = self.api.put(self.url, json=self.given | change)
             assert (refused.status_code, refused.json()["code"]) == (422, "rule_locked"), change
         assert self.api.put(self.url, json=self.given).status_code == 200
-        (told,) = self._post([body])
+        (told,) = self.post([body])
         assert told["status"] == "duplicate"
 
     @precondition(lambda self: self.quarantined)
     @rule(data=st.data(), restore=st.booleans())
     def decide(self, data: Any, restore: bool) -> None:
-        self._decide(data.draw(st.sampled_from(sorted(self.quarantined))), restore)
+        self.decide_about(data.draw(st.sampled_from(sorted(self.quarantined))), restore)
 
     @precondition(lambda self: self.sent and self.seals < SEALS_MAX)
     @rule()
@@ -243,48 +213,23 @@ class Machine(Reader):
 
     @rule(user=st.sampled_from(USERS), cause=causes)
     def hide(self, user: str, cause: str) -> None:
-        self._veil(user, True, cause)
+        self.set_hidden(user, True, cause)
 
     @precondition(lambda self: self.causes)
     @rule(data=st.data())
     def show(self, data: Any) -> None:
         user, cause = data.draw(st.sampled_from(sorted(self.causes)))
-        self._veil(user, False, cause)
+        self.set_hidden(user, False, cause)
 
     @precondition(lambda self: self.sent)
     @rule(user=st.sampled_from(USERS), cause=st.sampled_from(["hidden", "hidden here"]))
     def hide_and_show(self, user: str, cause: str) -> None:
         for hidden in (True, False):
-            self._veil(user, hidden, cause)
+            self.set_hidden(user, hidden, cause)
             self.boards_agree()
 
     def _other(self) -> str:
         return "best" if self.given["aggregation"] == "sum" else "sum"
-
-    def _decide(self, grant_id: str, restore: bool) -> None:
-        body, fact = self.quarantined.pop(grant_id)
-        url = f"{self.url}/grants/{grant_id}"
-        answer = self.api.post(f"{url}/restore") if restore else self.api.delete(url)
-        assert (answer.status_code, answer.json()["status"]) == (200, "applied"), answer.text
-        self.book.add(replace(fact, voided=not restore, revision=2))
-        self.sent[grant_id] = body
-        self.touched |= fact.boards
-        self.moved |= fact.windows if restore else set()
-
-    def _veil(self, user: str, hidden: bool, cause: str) -> None:
-        """Off the boards while any holds: an admin's word or the user's, for the whole deployment or this namespace."""
-        where = self.url if cause.endswith("here") else "/v1"
-        url = f"{where}/users/{_segment(user)}"
-        if cause.startswith("opted out"):
-            # A profile is put as a whole; a namespace's has no zone.
-            zone = {"timezone": self.book.zone(user).key} if cause == "opted out" else {}
-            told = self.api.put(url, json={"opt_out": hidden} | zone)
-        else:
-            told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
-        assert told.status_code == 200, told.text
-        (self.causes.add if hidden else self.causes.discard)((user, cause))
-        self.book.hidden = {held for held, _ in self.causes}
-        self.touched |= self.book.boards()
 
     @rule(size=st.integers(1, 3), ranking=rankings, user=st.sampled_from(USERS), data=st.data())
     def every_way_to_read_a_board_agrees(self, size: int, ranking: str, user: str, data: Any) -> None:
@@ -320,7 +265,7 @@ class Machine(Reader):
             return
         try:
             for grant_id in sorted(self.quarantined):
-                self._decide(grant_id, False)
+                self.decide_about(grant_id, False)
             self.touched = self.book.boards()
             self.boards_agree()
             self._times_agree()
@@ -328,55 +273,13 @@ class Machine(Reader):
             self.explanations_agree()
             self.the_past_agrees()
             for user, cause in sorted(self.causes):
-                self._veil(user, False, cause)
+                self.set_hidden(user, False, cause)
             self.boards_agree()
             Machine.compared += 1
         finally:
             for user, cause in sorted(self.causes):
-                self._veil(user, False, cause)
+                self.set_hidden(user, False, cause)
             self.api.close()
-
-    def _post(self, bodies: list[dict[str, Any]], query: str = "") -> list[dict[str, Any]]:
-        one = len(bodies) == 1
-        answer = self.api.post(f"{self.url}/grants{query}", json=bodies[0] if one else bodies)
-        if one and answer.status_code == 422:
-            return [{"status": "rejected", "grant_id": bodies[0]["grant_id"], "error": answer.json()}]
-        assert answer.status_code in (200, 201), answer.text
-        return [answer.json()] if one else list(answer.json()["results"])
-
-    def _correct(self, grant_id: str, answer: httpx.Response, fields: dict[str, Any]) -> None:
-        assert answer.status_code == 200, answer.text
-        self._corrected(grant_id, answer.json(), fields)
-
-    def _corrected(self, grant_id: str, told: dict[str, Any], fields: dict[str, Any], then: bool = True) -> None:
-        held = self.book.facts[grant_id]
-        if fields.get("at", held.at) != held.at:
-            fields = fields | {"zone": self.book.zone(held.user)}
-        self.touched |= held.boards
-        before = self.book.score(self.book.live(held.user))
-        changed = self.book.change(grant_id, **fields)
-        new = self.book.facts[grant_id]
-        self.touched |= new.boards
-        self.moved |= new.windows
-        after = self.book.score(self.book.live(held.user))
-        assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
-        if then:
-            assert (told["previous_score"], told["score"]) == (before, after)
-
-
-def _segment(user: str) -> str:
-    """A user in a path."""
-    return user.replace("/", "%2F")
-
-
-def _as_logged(done: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """In the order of the log: users go their own ways. What changed nothing stays behind what came before it."""
-    last: dict[str, int] = {}
-    placed = []
-    for ask, told in done:
-        place = last[told["user_id"]] = told["seq"] or last.get(told["user_id"], 0)
-        placed.append((place, ask, told))
-    return [(ask, told) for _, ask, told in sorted(placed, key=lambda one: one[0])]
 
 
 @pytest.mark.timeout(max(300, EXAMPLES * STEPS * 2))

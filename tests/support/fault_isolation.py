@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import redis
 
 from app.model.namespace import partition_of
 
@@ -120,3 +121,12 @@ class Isolation:
         """The ledger holds everything, and nothing is told any more."""
         self.stack.wait_flushed(60)
         until(lambda: "partition" not in self.degraded(), f"what is mended is told on: {self.degraded()}")
+
+
+@contextmanager
+def isolation(stack: Any) -> Iterator[Isolation]:
+    """Two fresh namespaces of a system; nothing of them is left behind it."""
+    with stack.client() as client, redis.Redis.from_url(stack.valkey.url) as direct:
+        iso = Isolation(stack, client, direct)
+        yield iso
+        iso.leave()

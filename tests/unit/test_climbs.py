@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.climbs import Callback, Code, board_handlers
+from tests.call_graph import Callback, Code
+from tests.climbs import board_handlers
 
 UPPER = """
 from .lower import Reader, count

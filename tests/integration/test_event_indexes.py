@@ -1,0 +1,55 @@
+"""What a page of events reads of the ledger: for each filter there is an index."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.drivers.postgres import queries
+
+KINDS, ENTRIES = ("grant", "edit", "void", "restore"), 20_000
+
+
+@pytest.fixture
+def ledger(live_server: Any) -> Iterator[Any]:
+    with psycopg.connect(live_server.postgres.url, autocommit=True) as db:
+        yield db
+
+
+@pytest.fixture
+def full(ledger: Any) -> Any:
+    """A ledger of a known size in the place of the real one, for this connection: plans depend on what it holds."""
+    ledger.execute("CREATE TEMP TABLE ledger (LIKE public.ledger INCLUDING ALL)")
+    ledger.execute(
+        """INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, entry_amount, live_delta,
+                               granted_at, recorded_at, windows, digest, score_delta, voided, verb, actor, session_id)
+           SELECT 0, 1, i, 'correction', 1 + i %% 5, i::text, 1, 0, 0, now(), now(), '{}', '', 0, false,
+                  (%s::text[])[1 + i / 5 %% 4], 'actor-' || i / 20 %% 50, 's-' || i / 20 %% 50
+           FROM generate_series(1, %s) AS i""",
+        (list(KINDS), ENTRIES),
+    )
+    ledger.execute("ANALYZE ledger")
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("actor", "session", "found"), [(None, None, 100), ("actor-7", None, 40), (None, "s-7", 40)], ids=str
+)
+def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, found: int) -> None:
+    """What is read of the ledger is what is told, and for two of four kinds at most twice that."""
+    sql = queries()["get_ledger_events"]
+    for i, value in enumerate(("1", "0", "ARRAY['edit','grant']", actor, session, "100", str(ENTRIES)), 1):
+        sql = sql.replace(f"${i}", "NULL::text" if value is None else value if i in (1, 2, 3, 6, 7) else f"'{value}'")
+    (((told,),),) = full.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()
+    plan = told["Plan"]
+    assert plan["Actual Rows"] == found
+    assert max(read_of(plan)) <= 2 * 100, "more is read than is told"
+
+
+def read_of(plan: dict[str, Any]) -> Iterator[int]:
+    """How many rows each scan of the ledger found in all, those that a filter took out again among them."""
+    if plan.get("Relation Name") == "ledger":
+        yield (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    for inner in plan.get("Plans", ()):
+        yield from read_of(inner)

@@ -108,10 +108,15 @@ def taken(subscriber: Subscriber) -> Any:
     return None if frame is None else frame.body
 
 
-def within(act: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-    async def run() -> None:
+def within(
+    act: Callable[[Store], Coroutine[Any, Any, None]],
+    run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
+) -> None:
+    """Runs a test with a store that has one public namespace. run: of a loop with a clock of its own."""
+
+    async def acted() -> None:
         store = Store()
         store.space("race", visibility="public")
         await act(store)
 
-    asyncio.run(run())
+    run(acted())

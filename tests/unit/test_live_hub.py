@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.live.hub import VIEWS_MAX
+from app.live.hub import FIND_S_MAX, VIEWS_MAX
 from app.live.subscriber import Viewer
 from app.model.errors import Overloaded, Problem
 from app.model.namespace import Namespace, Rules
@@ -12,6 +12,7 @@ from app.model.views import Around, Top
 from app.store import keys
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from tests.support.hub_store import DAY, TOKEN, Store, taken, within
+from tests.support.virtual_time import VirtualTime
 
 HOUR = 3_600_000_000
 
@@ -251,9 +252,12 @@ def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_subscription_whose_turn_does_not_come_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look-up of the one before it hangs: both are refused, and their turns are others'."""
-    monkeypatch.setattr("app.live.hub.FIND_S_MAX", 0.05)
+    """The look-up of the one before it hangs: both are refused, and their turns are others'.
+
+    By a clock that stands still while tasks run: both begin at one moment, so their times are over at one moment.
+    """
     monkeypatch.setattr("app.live.hub.CALLS_MAX", 1)
+    time = VirtualTime(monkeypatch)
 
     async def act(store: Store) -> None:
         asked, find = [], store.namespace_cache.namespace
@@ -264,16 +268,16 @@ def test_a_subscription_whose_turn_does_not_come_is_refused(monkeypatch: pytest.
             raise AssertionError
 
         store.namespace_cache.namespace = hang  # type: ignore[method-assign]
-        async with asyncio.timeout(5):
-            told = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
+        told = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
         assert [type(problem) for problem in told] == [Overloaded, Overloaded]
+        assert time.passed_s == pytest.approx(FIND_S_MAX)
         assert asked == ["race"], "the second one waited for its turn"
         store.namespace_cache.namespace = find  # type: ignore[method-assign]
         watching = await store.watch("race")
         await store.tick()
         assert taken(watching)["type"] == "snapshot"
 
-    within(act)
+    within(act, time.run)
 
 
 def test_a_change_while_a_board_is_read_is_heeded_before_it_is_shown() -> None:

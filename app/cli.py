@@ -1,4 +1,4 @@
-"""The `leaderboard` command: exit 0 good, 1 finding, 2 usage; one clear line on stderr."""
+"""The `leaderboard` command. Exit codes: 0 good, 1 a finding, 2 wrong usage. An error is one line on stderr."""
 
 import asyncio
 import os
@@ -228,7 +228,8 @@ def checkconfig() -> None:
 
 @cli.command()
 def erase(user: Annotated[str, typer.Argument(metavar="USER")]) -> None:
-    """Erases a user: name, profile and the grants' meta go, every sum stays. Waits for the persister, a minute."""
+    """Erases a user: deletes the name, the profile and the grants' meta, and keeps every sum. Waits a minute at
+    most."""
     settings = read_settings()
 
     async def work() -> bool:

@@ -60,7 +60,7 @@ class MethodEndpoint:
         self._endpoints = {method: as_asgi(endpoint) for method, endpoint in endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request whose method is there; HEAD is GET."""
+        """Answers one request by its method's endpoint; HEAD is GET."""
         method = scope["method"]
         await self._endpoints["GET" if method == "HEAD" else method](scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""What stands before Starlette, and what it makes of exceptions."""
+"""The busiest routes, answered before Starlette, and the answers to exceptions."""
 
 import re
 from functools import lru_cache
@@ -19,18 +19,18 @@ from .routes import ROUTES
 
 log = structlog.get_logger()
 
-#: Parameters of a query: 500 users and every other one. Each costs a microsecond before anybody knows whose it is.
+#: Parameters of a query: 500 users and every other one. Each costs a microsecond before the key is checked.
 QUERY_FIELDS_MAX = 550
-#: Paths whose route is remembered.
+#: Paths whose route is cached.
 _PATHS_MAX = 1_024
-#: Characters of a path that is remembered; longer ones than names and windows allow take the common way.
+#: Characters of a path that is cached. Names and windows are not longer; longer paths go through Starlette.
 _PATH_CHARACTERS_MAX = 400
 _HOT = tuple((route.method, route.path, route.path.split("/"), route.handler) for route in ROUTES if route.is_hot)
 
 
 @lru_cache(maxsize=_PATHS_MAX)
 def _hot_route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """The path in the table and the parameters, where a hot route answers. O(hot routes)."""
+    """The path in the table and its parameters, if a hot route answers it. O(hot routes)."""
     segments = path.split("/")
     for hot_method, hot_path, pattern, _ in _HOT:
         if hot_method == method and (parameters := _match(pattern, segments)) is not None:
@@ -51,10 +51,10 @@ def _match(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
 
 
 class FastPath:
-    """Stands before Starlette: its router, middleware and wrappers would be a tenth of each grant and each board.
+    """Answers the busiest routes without Starlette, whose router, middleware and wrappers take a tenth of such a
+    request.
 
-    Elsewhere it sees to it that Starlette routes by the path as it was sent: an encoded slash stays part of its
-    segment.
+    For all other routes it gives Starlette the path as it was sent, so that an encoded slash stays part of its segment.
     """
 
     def __init__(self, app: ASGIApp, handlers: Handlers) -> None:
@@ -95,7 +95,8 @@ class FastPath:
 
 
 def _wrong_query(query: bytes) -> Problem | None:
-    """What is wrong with a query, whatever it asks: two broken names must not become the same one."""
+    """What makes a query unreadable for every route: invalid UTF-8, which would make two names equal, or too many
+    parameters."""
     if query.count(b"&") >= QUERY_FIELDS_MAX:
         return Invalid(f"at most {QUERY_FIELDS_MAX} parameters are taken", field="?")
     if not query.isascii():

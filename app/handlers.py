@@ -1,4 +1,4 @@
-"""What answers the routes, built over a server's services."""
+"""The handlers of all routes, built from a server's services."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ from .write.plan_attempts import RulesReader
 from .write.receipt_ranks import ReceiptRanks
 from .write.uncounted_grants import UncountedLookup
 
-#: What a receipt says of how safe a grant is in Redis, by LEADERBOARD_REDIS_DURABILITY.
+#: What a receipt says about durability, by LEADERBOARD_REDIS_DURABILITY.
 ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
 
 
@@ -64,7 +64,7 @@ class Handlers:
 
 
 def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> Handlers:
-    """The handlers; those that share more than services share it here. openapi, page: what answers these two paths."""
+    """Builds the handlers, and what several of them share. openapi, page: the handlers of these two paths."""
     s = services
     rules_lock = RulesLock(s.postgres.writes, s.batcher.call)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
@@ -103,14 +103,14 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
             intents=intents,
-            pace=rate_limit,
+            rate_limit=rate_limit,
         ),
         users=UserHandlers(
             intents=intents,
             erasures=Erasures(s.postgres.writes),
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
-            pace=rate_limit,
+            rate_limit=rate_limit,
         ),
         health=_health(s),
         openapi=openapi,

@@ -12,7 +12,7 @@ LOOP_PAUSE_S = 0.1
 
 
 async def forever(loop: Callable[[], Awaitable[None]]) -> None:
-    """Runs a loop again and again. One that fails is a defect: it is told, and goes on."""
+    """Runs a loop again and again. A failure is a defect: it is logged, and the loop goes on."""
     while True:
         try:
             await loop()

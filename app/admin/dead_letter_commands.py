@@ -29,13 +29,15 @@ def list_letters() -> None:
 
 @letters_cli.command("retry")
 def retry(places: _Places = None, everything: _All = False) -> None:
-    """Records them after all, once the cause is mended. No board moves: they have counted since they came."""
+    """Records them in the ledger, once the cause is mended. No board moves, because they have counted since they
+    came."""
     _decide("retry", places or [], everything)
 
 
 @letters_cli.command("drop")
 def drop(places: _Places = None, everything: _All = False) -> None:
-    """Takes them off the boards, by an entry of its own each. A grant is gone; a correction was never made."""
+    """Takes them off the boards, each by an entry of its own. A dropped grant is gone; a dropped correction is
+    undone."""
     _decide("drop", places or [], everything)
 
 
@@ -58,7 +60,7 @@ def _decide(decision: str, texts: list[str], everything: bool) -> None:
 async def _carry_out(
     letters: DeadLetters, decision: str, places: list[LetterPosition], open_letters: dict[LetterPosition, DeadLetter]
 ) -> int:
-    """All are written down before any is waited for; how many are left as they were."""
+    """Records all decisions, then waits for each. Returns how many letters stay as they were."""
     left, waiting = 0, []
     for place in places:
         try:

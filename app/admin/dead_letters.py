@@ -1,4 +1,4 @@
-"""`leaderboard dead-letters`: entries that counted and could not be recorded, and what an operator decides about them.
+"""`leaderboard dead-letters`: entries that counted but could not be recorded, and an operator's decisions about them.
 
 A decision is written to Postgres; the persister that holds the partition carries it out
 (app/persist/letter_decisions.py).
@@ -19,18 +19,18 @@ from ..model.entry import LogEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import visible_name
 
-#: Seconds that a command waits for the persister to carry a decision out: it looks every 5.
+#: Seconds that a command waits until the persister has carried a decision out. The persister looks every 5 s.
 DECIDED_S_MAX = 60.0
-#: Letters that are listed at once.
+#: Letters that one query reads.
 LISTED_MAX = 10_000
-#: Seconds between two looks whether the persister has carried a decision out.
+#: Seconds between two checks whether the persister has carried a decision out.
 _POLL_S = 0.1
 _PLACE = re.compile(r"(\d{1,4}):(\d{1,9})-(\d{1,18})\Z")
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 
 class LetterPosition(NamedTuple):
-    """Which entry, as `list` names it: `<partition>:<epoch>-<seq>`."""
+    """The position of an entry in the logs, as `list` prints it: `<partition>:<epoch>-<seq>`."""
 
     partition: int
     epoch: int
@@ -41,7 +41,8 @@ class LetterPosition(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """An entry that could not be recorded. user: None where it is not known or erased; decision: what is being done."""
+    """An entry that could not be recorded. user: None if unknown or erased; decision: the one that is being carried
+    out."""
 
     place: LetterPosition
     namespace: str | None
@@ -56,18 +57,18 @@ class DeadLetter(NamedTuple):
 
     @property
     def why_not_dropped(self) -> str | None:
-        """Why it cannot be taken off the boards, if so."""
+        """The reason why it cannot be taken off the boards, if there is one."""
         if not self.is_readable:
             return "this version cannot read it"
         return None if kind_of(self.kind).is_revision else f"it is a {self.kind}: only a grant or a correction is"
 
 
 class DecisionError(Exception):
-    """A letter stays as it is; the text says why."""
+    """A letter stays as it is. The text says why."""
 
 
 def parse_position(text: str) -> LetterPosition:
-    """A place as `list` prints it. ValueError."""
+    """Reads a position as `list` prints it. ValueError."""
     match = _PLACE.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not <partition>:<epoch>-<seq>, as list prints it")
@@ -75,17 +76,17 @@ def parse_position(text: str) -> LetterPosition:
 
 
 class DeadLetters:
-    """What Postgres knows of them. StoreUnavailable."""
+    """The dead letters in Postgres. Each method may raise StoreUnavailable."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     async def open(self) -> list[DeadLetter]:
-        """Those about which nothing was decided or done yet, in the order of their places."""
+        """The open ones, without a decision so far, ordered by position."""
         return [_letter(row) for row in await self._postgres.fetch("get_dead_letters", LISTED_MAX)]
 
     async def decide(self, letter: DeadLetter, decision: str) -> None:
-        """Writes a decision down; the same once more changes nothing. DecisionError."""
+        """Records a decision. Recording the same one again changes nothing. DecisionError."""
         if decision == "retry" and not letter.is_readable:
             raise DecisionError(f"{letter.place} cannot be retried: this version cannot read it")
         if decision == "drop" and letter.why_not_dropped:
@@ -95,7 +96,8 @@ class DeadLetters:
             raise DecisionError(f"{letter.place} is to be {_PAST[row['decision']]} already")
 
     async def outcome(self, letter: DeadLetter, decision: str, seconds: float = DECIDED_S_MAX) -> str:
-        """Waits until a decision is carried out; the words for it. DecisionError where it failed, or not yet."""
+        """Waits until a decision is carried out. Returns words for the result. DecisionError if it failed or takes too
+        long."""
         until = monotonic() + seconds
         while True:
             row = await self._postgres.fetch_one("get_dead_letter", *letter.place)
@@ -111,7 +113,8 @@ class DeadLetters:
             await asyncio.sleep(_POLL_S)
 
     async def is_settled(self, place: LetterPosition) -> bool:
-        """Whether a letter was recorded or taken off before. DecisionError where there never was one."""
+        """Whether a letter was already recorded or dropped. DecisionError if there was never a letter at this
+        position."""
         row = await self._postgres.fetch_one("get_dead_letter", *place)
         if row is None:
             raise DecisionError(f"there is no dead letter {place}")
@@ -146,7 +149,7 @@ def _read(packed: bytes) -> LogEntry | None:
 
 
 def table(letters: Sequence[DeadLetter]) -> list[str]:
-    """Lines for a terminal, one a letter, their columns aligned."""
+    """Lines for a terminal: one for each letter, with aligned columns."""
     rows: list[Any] = [("PLACE", "NAMESPACE", "USER", "KIND", "GRANT", "WHEN", "STATE", "CAUSE")]
     for letter in letters:
         state = f"{letter.decision} under way" if letter.decision else "open"

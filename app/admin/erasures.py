@@ -1,4 +1,4 @@
-"""Erasing users: wished for here, carried out by the persisters (app/persist/visibility.py)."""
+"""Erasing users: requested here, carried out by the persisters (app/persist/visibility.py)."""
 
 import asyncio
 from time import monotonic
@@ -9,18 +9,18 @@ from ..model.visibility import ERASE, VisibilityIntent
 from ..store.visibility import intent_from_row
 from .visibility_intents import hide, record_from_row
 
-#: Seconds between two looks whether an erasure is done.
+#: Seconds between two checks whether an erasure is done.
 _POLL_S = 0.1
 
 
 class Erasures:
-    """What is asked of Postgres; a wish that stands there comes true, whoever dies meanwhile."""
+    """Erasures as Postgres records them. A recorded erasure is carried out even if this process ends."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     async def erase(self, user: str, actor: str) -> VisibilityIntent:
-        """Wishes that a user be erased; once that is wished, nothing else is. UserNotFound, StoreUnavailable."""
+        """Records that a user is to be erased. No later intent replaces that. UserNotFound, StoreUnavailable."""
         async with self._postgres.transaction() as fetch:
             rows = await fetch("lock_user", user)
             if not rows:
@@ -33,7 +33,7 @@ class Erasures:
             return intent_from_row((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
 
     async def erased(self, intent: VisibilityIntent, seconds: float) -> bool:
-        """Whether nothing tells of the user any more, waited for so long. StoreUnavailable."""
+        """Waits until the erasure is done, but no longer than given. Returns whether it is done. StoreUnavailable."""
         until = monotonic() + seconds
         while True:
             row = await self._postgres.fetch_one("get_intent", intent.number)

@@ -1,4 +1,4 @@
-"""`leaderboard migrate`: the schema, then Redis and Postgres opened for each other."""
+"""`leaderboard migrate`: creates the schema, then opens Redis and Postgres for each other."""
 
 from uuid import uuid4
 
@@ -24,14 +24,14 @@ from ..store.rules_lock import release_stale
 from ..store.visibility import SET_USER_STATE, intent_from_row, state_call
 from .profile_handlers import profile_from_row
 
-#: Profiles that are sent to Redis at a time: some ms of it.
+#: Profiles that one call sends to Redis: some ms of its time.
 PROFILES_A_CALL_MAX = 1_000
-#: Users off the boards that are sent to Redis at a time: each is a call for every partition.
+#: Users off the boards that are sent to Redis at once: each is one call for every partition.
 STATES_A_CALL_MAX = 50
 
 
 async def migrate(settings: Settings) -> int:
-    """Makes both stores ready; answers how many partitions. RedisRefused where they do not belong together."""
+    """Makes both stores ready. Returns the number of partitions. RedisRefused if the stores do not belong together."""
     schema.migrate(settings.postgres_url)
     postgres, link = (
         Postgres(settings.postgres_url),
@@ -80,8 +80,8 @@ async def _run(link: RedisConnection, call: Call) -> object:
 
 
 async def _publish_names(postgres: Postgres, link: RedisConnection) -> None:
-    """Every profile's name, so many at a time; what Redis lost is there again, a later version stays. They are read
-    again where somebody was erased meanwhile."""
+    """Sends every profile to Redis, some at a time. It restores what Redis lost; later versions in Redis stay. A page
+    is read again if a user was erased meanwhile."""
     last, named = (0, -1), set[int]()
     while True:
         reply = await _run(link, erased_call())
@@ -106,7 +106,8 @@ def _name_call(row: asyncpg.Record, erased: int) -> Call:
 
 
 async def _publish_states(postgres: Postgres, link: RedisConnection, partitions: int) -> None:
-    """Who is off the boards, so many at a time; what Redis lost is there again, a later state stays."""
+    """Sends the state of every user off the boards to Redis, some at a time. It restores what Redis lost; later states
+    stay."""
     last = 0
     while rows := await postgres.fetch("get_hiding_intents", last, STATES_A_CALL_MAX):
         intents = [intent_from_row(row) for row in rows]

@@ -45,21 +45,21 @@ from ..store.partitions import last_seq_call
 from ..store.read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
-#: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little; each
-#: change has every server look something up.
+#: Changes of namespaces that one key may make a second, on average. A script that creates many waits a little. Each
+#: change makes every server look something up.
 CHANGES_A_SECOND_MAX = 50
 #: Changes of namespaces that one key may make at once, if it made none before: a script that sets up a deployment.
 CHANGES_BURST_MAX = 1_000
 #: Tries to write a namespace that others write at the same time; after them it answers `503 store_unavailable`.
 _TRIES_MAX = 3
-#: Keys that one call takes away: a ms of Redis or less, since it frees them later.
+#: Keys that one call unlinks: a ms of Redis or less, because it frees them later.
 _KEYS_A_CALL = 1_000
 
 
 class NamespaceHandlers:
-    """Namespaces as an administrator keeps them: written to Postgres, then published to every process.
+    """Namespaces as administrators manage them: written to Postgres, then published to every process.
 
-    key_namespaces_max: how many one key may have made; None where quotas are off, and changes not counted either.
+    key_namespaces_max: how many one key may have made; None if quotas are off; then changes are not limited either.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class NamespaceHandlers:
         raise StoreUnavailable("the namespace is being changed by others")
 
     async def _put(self, name: str, rules: Rules, principal: Principal) -> tuple[Namespace, bool] | None:
-        """Creates or changes; None where somebody else was faster."""
+        """Creates or changes a namespace. None if another request was faster."""
         actor, text, p = principal.id, _encode(rules).decode(), partition_of(name, rules.group, self._partitions)
         now = self._clock()
         row = await self._postgres.fetch_one("get_namespace", name)
@@ -118,7 +118,7 @@ class NamespaceHandlers:
             await self._fence(old)
             if await self._holds_grants(old):
                 rules, text, p = old.rules, _encode(old.rules).decode(), old.partition
-        # Equal rules get a new version too: a change that broke off behind its fence is mended by the next one.
+        # Equal rules get a new version too: it repairs a change that stopped between its fence and its end.
         event = {"previous_rules": _rules_body(old.rules), "rules": _rules_body(rules)}
         body = None if rules == old.rules else _encode(event).decode()
         update = actor, body, reach, from_micros(now)
@@ -158,14 +158,14 @@ class NamespaceHandlers:
         return Namespace(made["id"], name, p, made["version"], rules, accept_future_max=made["accept_future_max"])
 
     async def _fence(self, namespace: Namespace) -> None:
-        """From here on its partition takes no plan of any version handed out so far, on whatever server it was made:
-        whether it holds grants can be asked, and a namespace that moves leaves a partition that stays shut."""
+        """From here on, its partition refuses plans of all versions so far, from any server. So nothing is written
+        while the log is searched for grants, and after a move nothing is written to the old partition."""
         row = await self._postgres.fetch_one("get_next_rules_version")
         assert row is not None
         await self._publish(namespace.name, [version_call(namespace.partition, namespace.id, row["version"])])
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
-        """Asked of the log and the ledger: a grant in quarantine moves no board and counts all the same."""
+        """Looks into the log and the ledger, because a grant in quarantine is on no board and still counts here."""
         return await has_entries(self._batcher, self._postgres, namespace.partition, namespace.id)
 
     async def _drop_sums(self, namespace: Namespace) -> None:
@@ -178,9 +178,10 @@ class NamespaceHandlers:
             await self._batcher.call(delete_call(trees[first : first + _KEYS_A_CALL]))
 
     async def _make_known(self, namespace: Namespace) -> None:
-        """StoreUnavailable says what holds: what Postgres has, a persister publishes sooner or later."""
+        """Publishes a change. StoreUnavailable: the change is in Postgres, and a persister will publish it later."""
         try:
-            # No plan by earlier rules lands behind the version, and none by these before the directory tells them.
+            # The version goes first: after it no plan by earlier rules is applied. Then the directory makes the rules
+            # known.
             await self._batcher.call(version_call(namespace.partition, namespace.id, namespace.version))
             seq = await self._batcher.call(last_seq_call(namespace.partition))
             since = None if seq is None else int(seq)
@@ -198,14 +199,14 @@ class NamespaceHandlers:
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}`."""
         check_query(request)
-        # What is told is all in the caches: they have to be those of now, rights and rules alike.
+        # The answer comes from the caches, so they must be current first: rights and rules.
         await self._namespace_cache.refresh()
         principal = await principal_of(request.scope, self._keyring)
         namespace = await readable_namespace(principal, self._namespace_cache, request.path_params["namespace"])
         return answer(request, {**namespace.body(), "resets": namespace.calendar.resets(self._clock())})
 
     async def list(self, request: Request) -> Response:
-        """`GET /v1/namespaces?prefix=`: those the key may read; without one the public ones."""
+        """`GET /v1/namespaces?prefix=`: those that the key may read; without a key the public ones."""
         check_query(request, "prefix")
         prefix = request.query_params.get("prefix", "")
         await self._namespace_cache.refresh()
@@ -218,7 +219,7 @@ class NamespaceHandlers:
         return answer(request, {"namespaces": visible})
 
     async def delete(self, request: Request) -> Response:
-        """`DELETE /v1/namespaces/{ns}?confirm={ns}`: its boards go, its ledger rows stay."""
+        """`DELETE /v1/namespaces/{ns}?confirm={ns}`: removes its boards; its ledger rows stay."""
         check_query(request, "confirm")
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
@@ -234,7 +235,7 @@ class NamespaceHandlers:
         return Response(status_code=204)
 
     async def _half_deleted(self, name: str) -> asyncpg.Record:
-        """A namespace that Postgres deleted and Redis was not told of. NamespaceNotFound where there is none."""
+        """A namespace that is deleted in Postgres and still published in Redis. NamespaceNotFound if there is none."""
         published = await self._batcher.call(published_call(name))
         namespace = parse_published(published) if isinstance(published, bytes) else None
         row = None if namespace is None else await self._postgres.fetch_one("get_deleted_namespace", namespace.id)
@@ -251,7 +252,7 @@ async def _check_quota(fetch: Fetch, principal: Principal, bound: int) -> None:
 
 
 def _rules_body(rules: Rules) -> dict[str, Any]:
-    """Rules in an event: as a client reads them today, whatever later versions make of them."""
+    """Rules for an event: as a client reads them now. Later versions do not change recorded events."""
     body = Namespace(0, "", 0, 0, rules).body()
     del body["name"]
     return body

@@ -24,9 +24,9 @@ from .visibility_intents import VisibilityIntents, VisibilityRecord
 
 
 class ProfileHandlers:
-    """Profiles as applications keep them: written to Postgres, then published to every process.
+    """Profiles as applications manage them: written to Postgres, then published to every process.
 
-    pace: of each key, shared with those who hide users; None where quotas are off.
+    rate_limit: of each key, shared with the handlers that hide users; None if quotas are off.
     """
 
     def __init__(
@@ -36,23 +36,24 @@ class ProfileHandlers:
         namespace_cache: NamespaceCache,
         keyring: Keyring,
         intents: VisibilityIntents,
-        pace: RateLimit | None,
+        rate_limit: RateLimit | None,
     ) -> None:
         self._postgres = postgres
         self._intents = intents
         self._namespace_cache = namespace_cache
         self._batcher = batcher
         self._keyring = keyring
-        self._rate_limit = pace
+        self._rate_limit = rate_limit
 
     async def put(self, request: Request) -> Response:
-        """`PUT /v1/users/{user}`: `{"display_name", "avatar", "timezone", "opt_out"}`, what is absent is default; 200.
+        """`PUT /v1/users/{user}`: `{"display_name", "avatar", "timezone", "opt_out"}`, an absent field takes its
+        default; 200.
 
-        It is shown in every namespace, so it takes a key that writes in all of them; of users without a grant too. What
-        was answered stands on every board that is read from then on, on every server; live boards show it within a
-        second. A 503 may come after it was written: the same again mends that. 202: an `opt_out` is recorded and not
-        yet true everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, RateLimited,
-        Invalid, UserErasing, StoreUnavailable.
+        Every namespace shows it, so the key needs the scope to write in all of them. The user need not have a grant.
+        After the answer, every read of a board on any server shows it, and live boards show it within a second. A 503
+        may follow a successful write: send the same request again. 202: an `opt_out` is recorded but not yet in effect
+        everywhere. O(1), and the user's boards where `opt_out` changes. Unauthorized, Forbidden, RateLimited, Invalid,
+        UserErasing, StoreUnavailable.
         """
         check_query(request)
         principal = await principal_of(request.scope, self._keyring)
@@ -62,16 +63,18 @@ class ProfileHandlers:
         profile = check_profile(await decode_body(request, Profile))
         row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
         await self._show(name_call(user, row["version"], profile))
-        # A round tells the number as it was when the round began: this server drops what it kept before it answers.
+        # A round reads the number as it was when the round began, so this server drops its cached profile before it
+        # answers.
         await self._batcher.call(profiles_version_call())
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
     async def put_in(self, request: Request) -> Response:
-        """`PUT /v1/namespaces/{ns}/users/{user}`: `{"display_name", "avatar", "opt_out"}`, for its boards alone. A name
-        or a picture that is null or absent is the deployment's; `opt_out`, absent, stays as it is.
+        """`PUT /v1/namespaces/{ns}/users/{user}`: `{"display_name", "avatar", "opt_out"}`, for its boards alone. If a
+        name or a picture is null or absent, the deployment's is shown. An absent `opt_out` stays as it is.
 
-        As `PUT /v1/users/{user}` else. O(1), and the user's boards there where `opt_out` changes. NamespaceNotFound.
+        Otherwise like `PUT /v1/users/{user}`. O(1), and the user's boards there where `opt_out` changes.
+        NamespaceNotFound.
         """
         check_query(request)
         name = request.path_params["namespace"]
@@ -92,7 +95,7 @@ class ProfileHandlers:
         return answer(request, _body(user, profile), 202 if pending else 200)
 
     async def _show(self, name: Call) -> None:
-        """Has every process know a name. StoreUnavailable where the user may have been erased since it was written."""
+        """Publishes a profile to every process. StoreUnavailable if a user was erased since it was written."""
         if await self._batcher.call(name) == -1:
             raise StoreUnavailable("a user was erased meanwhile: the profile may be recorded, and is not shown yet")
 
@@ -105,8 +108,7 @@ class ProfileHandlers:
         opt_out: bool | None,
         namespace: Namespace | None,
     ) -> tuple[asyncpg.Record, VisibilityRecord]:
-        """The profile as it stands in Postgres now, and what follows for the user's place on boards: both are written
-        or neither is."""
+        """Writes the profile and, if `opt_out` changes, the user's visibility in one transaction. Returns both."""
         rows: list[asyncpg.Record] = []
         ns = 0 if namespace is None else namespace.id
 
@@ -119,10 +121,10 @@ class ProfileHandlers:
         return rows[-1], person
 
     async def get(self, request: Request) -> Response:
-        """`GET /v1/users/{user}`, with a key that reads or writes everywhere, for it tells who is there: the profile,
-        its defaults for a user with grants and none of their own.
+        """`GET /v1/users/{user}`, with a key that reads or writes everywhere, because it reveals who exists. A user
+        with grants and without a profile has the defaults.
 
-        From Postgres, where a user's first grant may take some 50 ms to be known. O(1). Unauthorized, UserNotFound,
+        It reads Postgres, which knows a user some 50 ms after the first grant. O(1). Unauthorized, UserNotFound,
         StoreUnavailable.
         """
         check_query(request)

@@ -1,4 +1,4 @@
-"""Do Redis and Postgres belong together, and does Redis reach what the ledger holds?"""
+"""Checks that Redis and Postgres belong together, and that Redis has everything that the ledger has."""
 
 from contextlib import suppress
 
@@ -15,9 +15,9 @@ from ..store.partitions import last_seq_call, read_deployment, read_head
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
-    """What is wrong, by partition: those of which no board may be believed. O(partitions × log n).
+    """The partitions whose boards cannot be trusted, each with the reason. O(partitions × log n).
 
-    RedisRefused where the two are not of one deployment, or nothing was migrated; FormatRefused; StoreUnavailable.
+    RedisRefused if the two are not of one deployment, or nothing was migrated; FormatRefused; StoreUnavailable.
     """
     await _check_format(postgres)
     row = await postgres.fetch_one("get_deployment")
@@ -39,16 +39,16 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
 
 
 async def _check_format(postgres: Postgres) -> None:
-    """FormatRefused where the tables are not those of this release. StoreUnavailable."""
+    """FormatRefused if the tables are not those of this release. StoreUnavailable."""
     try:
         rows = await postgres.fetch("get_migrations")
     except asyncpg.UndefinedTableError:
-        return  # Nothing was migrated, which is said elsewhere.
+        return  # Nothing was migrated: the caller reports that.
     check_format([row["migration_id"] for row in rows])
 
 
 async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: bytes) -> str | None:
-    """How a partition in Redis falls short of the ledger's last entry; the log keeps that one."""
+    """What a partition in Redis lacks of the ledger. The log always keeps the ledger's last entry."""
     try:
         head = await read_head(link, p)
     except CallRefused as refusal:
@@ -68,8 +68,8 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
 
 
 async def find_partitions(settings: Settings) -> int:
-    """P as Redis has it, else as Postgres does. RedisRefused where neither is migrated; FormatRefused where Postgres
-    answers and its tables are of another format; without Postgres a server starts all the same."""
+    """The number of partitions from Redis, or else from Postgres. RedisRefused if neither is migrated. FormatRefused if
+    Postgres answers and has another format; a server starts without Postgres too."""
     link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     try:
         with suppress(StoreUnavailable):

@@ -16,20 +16,20 @@ from ..store.namespace_cache import NamespaceCache
 from .erasures import Erasures
 from .visibility_intents import VisibilityIntents, VisibilityRecord
 
-#: Seconds that a request waits for an erasure; after them it answers 202, and a persister goes on.
+#: Seconds that a request waits for an erasure; after them it answers 202, and a persister continues.
 ERASE_S_MAX = 5.0
-#: Profiles, and changes of who is seen, that one key may write a second, on average: a large game's logins. Each is a
-#: write of Postgres, and has every server look something up.
+#: Profiles and visibility changes that one key may write a second, on average: a large game's logins. Each is a write
+#: to Postgres, and makes every server look something up.
 USER_CHANGES_A_SECOND_MAX = 200
-#: Of these one key may make so many at once, if it made none before: five seconds' worth.
+#: Such changes that one key may make at once, if it made none before: as many as in five seconds.
 USER_CHANGES_BURST_MAX = 1_000
 
 
 class UserHandlers:
-    """Users as administrators treat them: in one namespace, or in the whole deployment with a key that is admin of it.
-    A user is off the boards of a namespace while either of both hides them.
+    """Hides, shows and erases users: in one namespace, or in the whole deployment with a key that is admin of it. A
+    user is off a namespace's boards while hidden there or in the deployment.
 
-    pace: of each key, shared with those who write profiles; None where quotas are off.
+    rate_limit: of each key, shared with the handlers that write profiles; None if quotas are off.
     """
 
     def __init__(
@@ -38,33 +38,35 @@ class UserHandlers:
         erasures: Erasures,
         namespace_cache: NamespaceCache,
         keyring: Keyring,
-        pace: RateLimit | None,
+        rate_limit: RateLimit | None,
     ) -> None:
         self._intents = intents
         self._erasures = erasures
         self._namespace_cache = namespace_cache
         self._keyring = keyring
-        self._rate_limit = pace
+        self._rate_limit = rate_limit
 
     async def hide(self, request: Request) -> Response:
-        """`POST /v1/users/{user}/hide`: off every board, of users without a grant too; scores are kept."""
+        """`POST /v1/users/{user}/hide`: takes the user off every board. Scores are kept. The user need not have a
+        grant."""
         return await self._set(request, True)
 
     async def unhide(self, request: Request) -> Response:
-        """`POST /v1/users/{user}/unhide`: back where they were, unless they opted out."""
+        """`POST /v1/users/{user}/unhide`: shows the user again, unless they opted out."""
         return await self._set(request, False)
 
     async def hide_in(self, request: Request) -> Response:
-        """`POST /v1/namespaces/{ns}/users/{user}/hide`: off its boards alone."""
+        """`POST /v1/namespaces/{ns}/users/{user}/hide`: takes the user off this namespace's boards."""
         return await self._set_in(request, True)
 
     async def unhide_in(self, request: Request) -> Response:
-        """`POST /v1/namespaces/{ns}/users/{user}/unhide`: back on its boards, unless they opted out there, or are off
-        every board."""
+        """`POST /v1/namespaces/{ns}/users/{user}/unhide`: shows the user on its boards again, unless they opted out
+        there or are hidden everywhere."""
         return await self._set_in(request, False)
 
     async def _set(self, request: Request, hidden: bool) -> Response:
-        """200, or 202 where it is recorded and not yet true in so many partitions: the persisters see to it.
+        """Answers 200, or 202 with the number of partitions where it is recorded but not yet in effect; the persisters
+        complete it.
 
         Unauthorized, Forbidden, RateLimited, Invalid, UserErasing, UserNotFound (of `unhide`), StoreUnavailable. O(the
         user's boards).
@@ -73,7 +75,7 @@ class UserHandlers:
         return await self._change(request, user, principal, hidden, None)
 
     async def _set_in(self, request: Request, hidden: bool) -> Response:
-        """The same in one namespace, whose partition is one. NamespaceNotFound. O(the user's boards there)."""
+        """The same in one namespace, so in one partition. NamespaceNotFound. O(the user's boards there)."""
         check_query(request)
         name = request.path_params["namespace"]
         principal = await principal_of(request.scope, self._keyring)
@@ -90,7 +92,7 @@ class UserHandlers:
         return answer(request, _body(user, person, pending), 202 if pending else 200)
 
     async def erase(self, request: Request) -> Response:
-        """`DELETE /v1/users/{user}`: 204 once nothing tells of them, or 202 where that takes longer than 5 s.
+        """`DELETE /v1/users/{user}`: answers 204 when the erasure is done, or 202 if that takes longer than 5 s.
 
         Unauthorized, Forbidden, RateLimited, Invalid, UserNotFound, StoreUnavailable.
         """
@@ -101,7 +103,7 @@ class UserHandlers:
             await self._intents.tell(intent)
             done = await self._erasures.erased(intent, ERASE_S_MAX)
         except Problem:
-            done = False  # It is recorded.
+            done = False  # It is recorded, so a persister will do it.
         return Response(status_code=204) if done else answer(request, {"user_id": user, "status": "erasing"}, 202)
 
     async def _user_and_principal(self, request: Request) -> tuple[str, Principal]:
@@ -113,14 +115,14 @@ class UserHandlers:
 
 
 def user_rate_limit() -> RateLimit:
-    """How often a key may change something about users."""
+    """The rate limit of changes to users, for each key."""
     return RateLimit(USER_CHANGES_A_SECOND_MAX, USER_CHANGES_BURST_MAX, "changes of users")
 
 
-def take_token(pace: RateLimit | None, principal: Principal) -> None:
+def take_token(rate_limit: RateLimit | None, principal: Principal) -> None:
     """Counts one change of a key. RateLimited."""
-    if pace is not None:
-        pace.take(principal.id)
+    if rate_limit is not None:
+        rate_limit.take(principal.id)
 
 
 def user_in(request: Request) -> str:

@@ -1,6 +1,6 @@
-"""What is wished for a user: recorded in Postgres first, then carried out as far as that goes at once.
+"""Visibility intents: recorded in Postgres first, then carried out as far as possible at once.
 
-Whatever is not done when the answer is due, or when this process dies, the persisters do (app/persist/visibility.py).
+The persisters complete what is not done when the answer is due or this process ends (app/persist/visibility.py).
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from ..model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent
 from ..store.partitions import last_seq_call
 from ..store.visibility import Fetch, Submit, intent_from_row, move, plan, state_call
 
-#: Seconds that a request waits for the ledger to hold what the partitions have applied; after them a persister
-#: carries the wish out.
+#: Seconds that a request waits until the ledger has what the partitions applied; after them a persister carries the
+#: intent out.
 APPLY_S_MAX = 2.0
 
 
 class VisibilityRecord(NamedTuple):
-    """Why a user is off the boards, and what was wished for last, with the partitions that have not confirmed it."""
+    """Why a user is off the boards, and the last intent, with the partitions that have not confirmed it."""
 
     by_admin: bool
     opted_out: bool
@@ -33,12 +33,13 @@ class VisibilityRecord(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was ever wished."""
+        """Whether there was never an intent."""
         return self.intent is None and not (self.by_admin or self.opted_out)
 
 
 class VisibilityIntents:
-    """The wishes of users and admins. call: a gathered read of Redis; submit: hands entries to the committer."""
+    """The visibility intents of users and admins. call: a gathered read of Redis; submit: hands entries to the
+    committer."""
 
     def __init__(
         self, postgres: Postgres, call: Callable[[Call], Awaitable[Any]], submit: Submit, partitions: int
@@ -58,8 +59,8 @@ class VisibilityIntents:
         first: Callable[[Fetch, int], Awaitable[None]] | None = None,
         namespace: Namespace | None = None,
     ) -> VisibilityRecord:
-        """Sets one of the two causes for which a user is off the boards, in one transaction with what `first` does to
-        the user's number. A user whom nobody knew gets one, unless there is nothing to end. namespace: where it holds;
+        """Sets one of the two causes that take a user off the boards. `first` gets the user's number and runs in the
+        same transaction. An unknown user gets a number, unless the request is to unhide. namespace: where it applies;
         None: everywhere. UserErasing, UserNotFound, StoreUnavailable."""
         ns = 0 if namespace is None else namespace.id
         while True:
@@ -73,7 +74,8 @@ class VisibilityIntents:
                     if namespace is not None:
                         await fetch("mark_has_user_data", ns)
                         record = record_from_row((await fetch("get_user_visibility", number, ns))[0])
-                        # Who is known elsewhere alone is unknown here: an admin of one namespace learns no more.
+                        # A user known only in other namespaces counts as unknown: an admin of one namespace must not
+                        # learn of them.
                         if by_admin is False and record.is_blank and not await fetch("find_known_users", ns, [user]):
                             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
                     if first is not None:
@@ -88,16 +90,16 @@ class VisibilityIntents:
             await self._postgres.fetch("create_users", [user])
 
     async def tell(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
-        """Has every partition where it holds know the state from here on. StoreUnavailable."""
+        """Sends the state to every partition where the intent applies. StoreUnavailable."""
         where = partitions if intent.namespace_id else self._partitions
         replies = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
         if -1 in replies:
             raise StoreUnavailable("it took too long to tell every partition")
 
     async def carry_out(self, person: VisibilityRecord) -> int:
-        """Hides or shows a user everywhere, if that is still to be done; in how many partitions it is not done yet.
+        """Hides or shows a user in every partition that has not done so. Returns in how many it is not done yet.
 
-        It takes as long as the ledger needs to hold what was applied before, 2 s at most. O(the user's boards).
+        It waits until the ledger has what was applied before, at most 2 s. O(the user's boards).
         """
         intent, remaining = person.intent, len(person.open)
         if intent is None or intent.desired_state not in (HIDE, UNHIDE) or not person.open:
@@ -110,11 +112,11 @@ class VisibilityIntents:
             rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
             remaining = int(rows[0]["pending"]) if rows else 0
         except Problem:
-            pass  # It is recorded: the persisters will do it.
+            pass  # It is recorded, so the persisters will do it.
         return remaining
 
     async def _caught_up(self, partitions: Sequence[int]) -> None:
-        """Waits until the ledger holds what these partitions have applied by now. StoreUnavailable."""
+        """Waits until the ledger has what these partitions have applied so far. StoreUnavailable."""
         raw = await asyncio.gather(*(self._call(last_seq_call(p)) for p in partitions))
         marks = dict(zip(partitions, map(int, (seq or 0 for seq in raw)), strict=True))
         pauses = Pauses(APPLY_S_MAX)
@@ -130,7 +132,7 @@ class VisibilityIntents:
 async def _settle(
     fetch: Fetch, number: int, user: str, actor: str, ns: int, record: VisibilityRecord, causes: tuple[bool, bool]
 ) -> VisibilityRecord:
-    """Writes the causes down, and what follows from them where that is another than was wished for last."""
+    """Records the causes, and a new intent if they ask for another state than the last one did."""
     if any(causes):
         await hide(fetch, number, ns, record, *causes)
     elif record.by_admin or record.opted_out:
@@ -145,8 +147,8 @@ async def _settle(
 async def hide(
     fetch: Fetch, number: int, ns: int, record: VisibilityRecord, by_admin: bool, opted_out: bool, erased: bool = False
 ) -> None:
-    """Writes down why a user is off the boards of a namespace (0: of all), and marks them in the archives where they
-    stand: at once, or whoever is writing these does. O(archives of the user's namespaces)."""
+    """Records why a user is off the boards of a namespace (0: of all), and marks them in its archives. An archive that
+    is being written now is marked by its writer. O(archives of the user's namespaces)."""
     await fetch("put_hidden_user", number, ns, by_admin, opted_out, erased)
     if not (record.by_admin or record.opted_out):
         await fetch("share_hidden_archive_users")
@@ -154,7 +156,7 @@ async def hide(
 
 
 def record_from_row(row: asyncpg.Record) -> VisibilityRecord:
-    """A person from what is written down."""
+    """A record from its row."""
     intent = None if row["version"] is None else intent_from_row(row)
     return VisibilityRecord(
         bool(row["by_admin"]), bool(row["opted_out"]), intent, tuple(row["pending_partitions"] or ())

@@ -37,7 +37,7 @@ class StoreContact:
             self._log("info", "is back", address=self._address, away_s=after_s)
 
     def note_silence(self, error: BaseException, start_s: float, lost_after_s: float | None = None) -> None:
-        """A call that began at `asked_s` (monotonic) was not answered. It does not count if the store answered another
+        """A call that began at `start_s` (monotonic) was not answered. It does not count if the store answered another
         call since then.
 
         lost_after_s: when the broken connection last got an answer. It may have broken long before the call: if another

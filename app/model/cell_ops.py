@@ -1,7 +1,7 @@
 """What a correction does to every cell of its user.
 
-A cell is one number: the user's score on one board, or the balance of one label. What a correction makes of it depends
-on the user's other live grants, which the ledger knows; so a plan holds as long as the user has not changed since.
+A cell is one number: the user's score on one board, or the balance of one label. A correction's effect on it depends on
+the user's other live grants, which the ledger knows. So a plan is valid only while the user does not change.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,9 +23,10 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Cell(NamedTuple):
-    """What a user's other live grants make of a number. Its order is that of granted_at, then seq.
+    """What a user's other live grants add up to in one cell. They are ordered by granted_at, then seq.
 
-    tie: the place in line of a score that they alone would make (model/tie_break), where that goes by moments.
+    tie: the tie-break place of the score that they alone would make (model/tie_break), if the namespace breaks ties by
+    granted_at.
     """
 
     highest: int
@@ -36,14 +37,14 @@ class Cell(NamedTuple):
     tie: int | None = None
 
     def line_key(self, how: str) -> tuple[int, int] | None:
-        """That of their grant whose place it is, where places are kept."""
+        """The line key of the grant that gives the place, if the namespace has places."""
         if self.tie is None:
             return None
         return line_key(how, {"highest": self.highest, "lowest": self.lowest}.get(how, self.tie), self.tie)
 
 
 class CellPlan(NamedTuple):
-    """What an entry does to cells: the boards and labels to which its ops refer by number, and the ops."""
+    """What an entry does to cells: its boards and labels, and the ops, which refer to these by number."""
 
     boards: tuple[str, ...]
     labels: tuple[str, ...]
@@ -53,7 +54,8 @@ class CellPlan(NamedTuple):
 def cells_of(
     namespace: Namespace, before: GrantState | None, after: GrantState | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The boards (`all` first) and labels in which a grant counted before or counts afterwards (None: not at all)."""
+    """The boards (`all` first) and labels in which a grant counts before or after a correction (None: it does not
+    count)."""
     sides = [side for side in (before, after) if side is not None]
     boards = dict.fromkeys(board for side in sides for board in side.boards(namespace))
     labels = dict.fromkeys(label for side in sides for label in side.labels)
@@ -70,11 +72,11 @@ def plan_cells(
     loose: bool = False,
     sealed: Collection[str] = (),
 ) -> CellPlan:
-    """What becomes of each cell when a grant changes. O(cells).
+    """The op of each cell when a grant changes. O(cells).
 
-    before, after: the grant where it counts, None where it does not. others: by board and by label, what the user's
-    other live grants make of it. hold: the condition under which `others` are complete. loose: the user may get grants
-    meanwhile, which may raise the last granted_at. sealed: boards that never counted the grant, and stay.
+    before, after: the grant, or None if it does not count. others: for each board and label, what the user's other live
+    grants add up to. hold: the condition under which `others` are complete. loose: the user may get more grants
+    meanwhile, which may raise the last granted_at. sealed: boards that never counted the grant and do not change.
     """
     boards, labels = cells_of(namespace, before, after)
     if not needs_other_grants(namespace, before, after):
@@ -100,7 +102,7 @@ def plan_cells(
 
 
 def _sum_ops(boards: tuple[str, ...], labels: tuple[str, ...], by: int, hold: Hold | None) -> CellOps:
-    """Sums grow or shrink in place, whatever the user's other grants are; days stay."""
+    """The ops of sums, which change in place independently of the user's other grants. Days stay."""
     return CellOps(
         boards=tuple(AddToCell(i, by) for i in range(1, len(boards) + 1)),
         labels=tuple(AddToCell(i, by) for i, name in enumerate(labels, 1) if not is_day(name)),
@@ -111,7 +113,7 @@ def _sum_ops(boards: tuple[str, ...], labels: tuple[str, ...], by: int, hold: Ho
 def _last_granted_at(
     before: GrantState | None, after: GrantState | None, others: Cell | None, *, may_rise: bool
 ) -> LastGrantedAt:
-    """may_rise: grants that the plan does not know of may have raised it."""
+    """What becomes of the user's last granted_at. may_rise: grants unknown to the plan may have raised it."""
     moments = ([] if others is None else [others.latest_at]) + ([] if after is None else [after.granted_at])
     if not moments:
         return LastGrantedAt(None)
@@ -129,8 +131,8 @@ def _cells_counted(namespace: Namespace, side: GrantState | None) -> frozenset[s
 
 
 def needs_other_grants(namespace: Namespace, before: GrantState | None, after: GrantState | None) -> bool:
-    """Whether what becomes of the cells depends on the user's other grants; not where a sum changes in place, unless a
-    place in line depends on them."""
+    """Whether the ops depend on the user's other grants. A sum that changes in place does not, unless its tie-break
+    place does."""
     if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
         return before is not None or after is not None
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
@@ -139,7 +141,7 @@ def needs_other_grants(namespace: Namespace, before: GrantState | None, after: G
 def _number_op(
     namespace: Namespace, i: int, before: GrantState | None, after: GrantState | None, others: Cell | None
 ) -> CellOp:
-    """One cell's op: how much to add to a sum, else what it becomes."""
+    """The op of one cell: an amount to add to a sum, or a new number."""
     if after is None and others is None:
         return DeleteCell(i)
     aggregation = namespace.rules.aggregation
@@ -163,7 +165,7 @@ def _number_op(
 def _score_op(
     namespace: Namespace, i: int, before: GrantState | None, after: GrantState | None, others: Cell | None
 ) -> CellOp:
-    """The op of a board's score, with its place in line where that goes by moments."""
+    """The op of a board's score, with its tie-break place if the namespace breaks ties by granted_at."""
     op = _number_op(namespace, i, before, after, others)
     if isinstance(op, DeleteCell) or not namespace.by_moment:
         return op
@@ -171,7 +173,7 @@ def _score_op(
 
 
 def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
-    """The place in line of a score that a grant and the others make."""
+    """The tie-break place of a score made of a grant and the others."""
     how = namespace.counted
     own = None if after is None else line_key(how, after.amount, tie_place(after.granted_at, after.seq))
     return latest_place((own, None if others is None else others.line_key(how)))
@@ -188,7 +190,7 @@ def correction_entry(
     loose: bool = False,
     request_digest: bytes | None = None,
 ) -> PlannedEntry:
-    """The entry that claims the grant's next revision. `after.voided` says whether the grant counts from then on.
+    """The entry that claims the grant's next revision. `after.voided` says whether the grant still counts.
 
     others, hold, loose: as `plan_cells` takes them. request_digest: None without an Idempotency-Key.
     """

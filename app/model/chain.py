@@ -1,8 +1,9 @@
-"""Corrections of one user's grants that are planned together: each knows what those before it will do.
+"""Plans corrections of one user's grants together: each plan includes the effects of those before it.
 
-Where they depend on the user's other grants, or on each other, the first is valid upon the user's last change and each
-other one behind the entry right before it: the script takes all, or those up to the first that it refuses. A loose plan
-lets the user get grants meanwhile: it adds to sums what is right whatever else is granted, and takes no number away.
+If they depend on the user's other grants or on each other, the first entry is valid only after the user's last known
+change, and each other one only after the entry before it. So the script applies all of them, or those before the first
+that it refuses. A loose plan stays valid if the user gets grants meanwhile: it only adds to sums, and deletes no
+number.
 """
 
 from bisect import bisect_left, insort
@@ -26,15 +27,15 @@ from .namespace import Namespace
 from .ops import AFTER_PREVIOUS, CellOps, Hold, unchanged_since, uncorrected_since
 from .tie_break import latest_place, line_key, tie_place
 
-#: Of a cell of which it matters only that somebody is in it.
+#: A cell that has some grant. Nothing else of it is read.
 _SOME = Cell(0, 0, 0, 0, 0)
 
 
 class Step(NamedTuple):
-    """What becomes of one request: the grant before and after it, or the answer instead.
+    """One request of a chain: the grant before and after it, or the answer if nothing is to be done.
 
-    earlier_revision: the revision by which it was done before, so that nothing is to be done. request_digest: of a
-    request with an Idempotency-Key.
+    earlier_revision: the revision that did the same before, so that nothing is to be done. request_digest: of a request
+    with an Idempotency-Key.
     """
 
     request: CorrectionRequest
@@ -46,7 +47,7 @@ class Step(NamedTuple):
 
     @property
     def live(self) -> tuple[GrantState | None, GrantState | None]:
-        """The grant before and after, where it counts."""
+        """The grant before and after; None where it does not count."""
         return (
             None if self.before is None else self.before.live,
             None if self.after is None else self.after.live,
@@ -61,9 +62,9 @@ def steps_of(
     now: int,
     zone: str | None,
 ) -> list[Step]:
-    """A step for each request, upon the grants as those before it leave them.
+    """One step for each request. Each starts from the grants as the steps before it leave them.
 
-    key_records: by Idempotency-Key, what was done with it. now: microseconds. zone: the user's own.
+    key_records: by Idempotency-Key, the corrections made with it. now: microseconds. zone: the user's own.
     """
     current = dict(grants)
     steps = []
@@ -105,7 +106,7 @@ def _step(
 
 
 def changes_of(steps: Sequence[Step]) -> list[Step]:
-    """The steps that bring an entry."""
+    """The steps that make an entry."""
     return [step for step in steps if step.after is not None]
 
 
@@ -118,7 +119,7 @@ def needs_joint_plan(namespace: Namespace, steps: Sequence[Step]) -> bool:
 
 
 def cells_to_read(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
-    """Every cell of which the plan needs the user's other grants."""
+    """The cells for which the plan needs the user's other grants."""
     cells = {"all": None}
     for step in changes_of(steps):
         boards, labels = cells_of(namespace, *step.live)
@@ -127,13 +128,14 @@ def cells_to_read(namespace: Namespace, steps: Sequence[Step]) -> list[str]:
 
 
 def may_be_loose(namespace: Namespace) -> bool:
-    """Whether corrections of a namespace can be planned while their user gets grants: where scores are sums, and the
-    line does not depend on single grants."""
+    """Whether corrections of a namespace can be planned while their user gets grants. That is so if scores are sums and
+    ties do not depend on single grants."""
     return namespace.rules.aggregation == "sum" and not namespace.by_moment
 
 
 def is_loose(entries: Sequence[PlannedEntry]) -> bool:
-    """Whether a loose plan turned out to hold loosely: no number goes, and the last granted_at falls in no chain."""
+    """Whether entries stay valid if the user gets grants meanwhile: they delete no number, and no chain lowers the last
+    granted_at."""
     plans = [entry.ops for entry in entries if isinstance(entry.ops, CellOps)]
     if any(ops.deletes for ops in plans):
         return False
@@ -145,8 +147,8 @@ def entries_of(
 ) -> Iterator[PlannedEntry]:
     """The entries of the steps that change something, in order. O(changes · cells · log changes), mostly.
 
-    rest: what the grants that no step changes make of each cell, complete as of the user's change `user_seq`; None
-    where that is not needed. loose: `user_seq` is any seq as of which they are complete; grants may have come since.
+    rest: for each cell, what the grants that no step changes add up to, complete as of the user's change `user_seq`;
+    None if that is not needed. loose: the rest is complete as of `user_seq`, and grants may have come since.
     """
     cells, hold, next_hold = _Cells(namespace, rest or {}), None, _hold_since(user_seq, loose=loose)
     changes = changes_of(steps)
@@ -178,15 +180,16 @@ def _hold_since(user_seq: int, *, loose: bool) -> Hold:
 
 
 def hold_since(entry: PlannedEntry, user_seq: int, *, loose: bool = False) -> None:
-    """Makes an entry valid upon the user's change `user_seq`, where what it follows went in a call before its own."""
+    """Makes an entry valid after the user's change `user_seq`, because the entry that it follows was in an earlier
+    call."""
     if isinstance(entry.ops, CellOps) and entry.ops.hold == AFTER_PREVIOUS:
         entry.ops = entry.ops._replace(hold=_hold_since(user_seq, loose=loose))
 
 
 class _Cells:
-    """What a user's live grants make of each cell, while some of them change.
+    """What a user's live grants add up to in each cell, while some of them change.
 
-    Each cell has its grants in order; where only a sum matters, a cell beside `all` has only their number.
+    Each cell has its grants in order. If only sums matter, all cells but `all` have only the number of their grants.
     """
 
     def __init__(self, namespace: Namespace, rest: Mapping[str, Cell]) -> None:
@@ -200,7 +203,7 @@ class _Cells:
         self._line: dict[str, list[_LineKey]] = {}  # where the line goes by moments
 
     def put(self, grant_id: str, grant: GrantState | None) -> None:
-        """The grant is like this from here on; None: it does not count. O(log grants) a cell, mostly."""
+        """Sets the state of a grant; None: it does not count. O(log grants) a cell, mostly."""
         before = self._grants.pop(grant_id, None)
         if before is not None:
             self._count(before[1], -1)
@@ -220,7 +223,7 @@ class _Cells:
                     insort(self._line.setdefault(cell, []), key)
 
     def others(self, grant_id: str, cells: Sequence[str]) -> dict[str, Cell]:
-        """What all grants but one make of some cells; those without any are left out. O(1) each."""
+        """What all grants but one add up to in some cells, without cells that have no grant. O(1) each."""
         own, where = self._grants.get(grant_id, (None, {}))
         result = {}
         for name in cells:
@@ -245,13 +248,13 @@ class _Cells:
         return ("all",) if self._needs_counts_only else cells
 
     def _line_key(self, grant: GrantState) -> "_LineKey | None":
-        """None also where the line does not go by moments."""
+        """None also if the namespace does not break ties by granted_at."""
         if not self._namespace.by_moment:
             return None
         return line_key(self._namespace.counted, grant.amount, tie_place(grant.granted_at, grant.seq))
 
     def _tie(self, name: str, own: GrantState | None) -> int:
-        """The place in line of a score on a board that all grants but one make."""
+        """The tie-break place of a board's score made of all grants but one."""
         keys, rest = self._line.get(name, []), self._rest.get(name)
         without = own is not None and keys[-1:] == [self._line_key(own)]
         last = keys[-2:-1] if without else keys[-1:]
@@ -271,7 +274,7 @@ def _remove(ordered: list[Any], value: Any) -> None:
 
 
 def _combined(rest: Cell | None, amounts: list[int], latest: list[_Moment], own: GrantState | None) -> Cell | None:
-    """The cell of the rest and of what stands in order here, without a grant that stands here too."""
+    """Joins the cell of the rest with the ordered grants here, without one of these."""
     if len(amounts) == (own is not None):
         return rest
     high, low, last = amounts[-1], amounts[0], latest[-1]

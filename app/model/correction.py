@@ -16,7 +16,7 @@ from .moment import SentMoment
 from .namespace import Namespace
 from .text import check_label
 
-#: Bytes of the reason that a correction gives: it is a remark, and travels in the log with the correction.
+#: Bytes of the reason that a correction gives: a remark that travels in the log with the correction.
 REASON_BYTES_MAX = 256
 _PLAIN = ("category", "source", "source_id", "action", "session_id")
 EDITABLE = ("amount", "granted_at", *_PLAIN)
@@ -26,7 +26,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Edit(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an edit: what is absent stays; null takes a label away."""
+    """The body of an edit: an absent field stays as it is, and null removes a label."""
 
     amount: msgspec.Raw | UnsetType = UNSET
     granted_at: SentMoment | UnsetType = UNSET
@@ -40,8 +40,8 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class CorrectionRequest(NamedTuple):
-    """What a caller wants of a grant. key: the Idempotency-Key; admin: whether the caller is one here; backfill: an
-    admin may move the grant to any moment, however old."""
+    """A caller's request to change a grant. key: the Idempotency-Key; admin: whether the caller is an admin here;
+    backfill: an admin may move the grant to any moment in the past."""
 
     grant_id: str
     verb: Verb
@@ -73,27 +73,27 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def live(self) -> "GrantState | None":
-        """The grant where it counts; None where it is voided."""
+        """The grant; None if it is voided."""
         return None if self.voided else self
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The balances it is counted in."""
+        """The balances in which it counts."""
         return labels_of(self.category, self.source, self.day)
 
     def boards(self, namespace: Namespace) -> tuple[str, ...]:
-        """The boards it is counted on."""
+        """The boards on which it counts."""
         return namespace.boards_of(self.windows, self.category)
 
 
 def state_from_entry(body: LogEntry, seq: int) -> GrantState:
-    """A grant that counts as its own entry says; seq: where it stands among those of one moment."""
+    """The grant that an entry makes. seq: its order among grants of one moment."""
     names = ("grant_id", "user", "revision", "amount", *_PLAIN, "granted_at", "windows", "day")
     return GrantState(**{name: getattr(body, name) for name in names}, voided=False, seq=seq)
 
 
 class IdempotencyRecord(NamedTuple):
-    """A correction that was made with an Idempotency-Key. request_digest: None where the ledger does not have it."""
+    """A correction made with an Idempotency-Key. request_digest: None if the ledger lacks it."""
 
     grant_id: str
     revision: int
@@ -103,7 +103,7 @@ class IdempotencyRecord(NamedTuple):
 def apply_edit(
     namespace: Namespace, grant: GrantState, edit: Edit, now: int, zone: str | None = None, *, backfill: bool = False
 ) -> GrantState:
-    """The grant after an edit; zone: the user's own; backfill: granted_at may be however old. Invalid, AmountScale,
+    """The grant after an edit; zone: the user's own; backfill: granted_at may be of any age. Invalid, AmountScale,
     AmountRange, GrantedAtRange."""
     if grant.quarantined:
         raise Invalid("the grant is in quarantine: restore or void it first", field="$")
@@ -131,7 +131,7 @@ def apply_edit(
 
 
 def _moment(sent: msgspec.Raw) -> int:
-    """A grant has a granted_at: null is none."""
+    """The granted_at of an edit. Invalid for null, because every grant has one."""
     at = granted_micros(sent)
     if at is None:
         raise Invalid("must not be null", field="$.granted_at")
@@ -141,7 +141,7 @@ def _moment(sent: msgspec.Raw) -> int:
 def apply_correction(
     namespace: Namespace, grant: GrantState, request: CorrectionRequest, now: int, zone: str | None = None
 ) -> GrantState:
-    """The grant as a caller wants it; zone: the user's own. Forbidden, and the problems of an edit."""
+    """The grant after a correction. zone: the user's own. Forbidden, and the problems of an edit."""
     if request.verb == "edit":
         return apply_edit(namespace, grant, request.edit, now, zone, backfill=request.backfill)
     if grant.quarantined and not request.admin:
@@ -150,7 +150,7 @@ def apply_correction(
 
 
 def digest_request(namespace: Namespace, request: CorrectionRequest) -> bytes:
-    """16 bytes over what is to be done to which grant and why, normalised; `revision` is a condition and no part of it.
+    """16 bytes over the normalised request: action, grant and reason. `revision` is a condition and not part of it.
 
     Invalid, AmountScale, AmountRange.
     """
@@ -165,7 +165,7 @@ def digest_request(namespace: Namespace, request: CorrectionRequest) -> bytes:
 
 
 def revision_by_key(records: Sequence[IdempotencyRecord], grant_id: str, request_digest: bytes) -> int | None:
-    """The revision that this very request made with its key, None where the key is unused. KeyConflict.
+    """The revision that the same request made before with its key; None if the key is unused. KeyConflict.
 
     records: the corrections that were made with the key.
     """

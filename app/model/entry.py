@@ -11,18 +11,17 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
-    """What the log carries of an entry: positional MessagePack, so fields are only ever added at the end.
+    """What the log carries of an entry: positional MessagePack, so new fields are only added at the end.
 
     kind: a name of model/entry_kinds. amount: scaled units added to the score. live_delta: live grants added (1, 0 or
-    −1). granted_at: microseconds since 1970 UTC. windows: those it lands in, so that nobody computes them again with
-    other time zones. meta: canonical JSON.
+    −1). granted_at: microseconds since 1970 UTC. windows: those it lands in, recorded so that they do not depend on
+    later time zone data. meta: canonical JSON.
 
-    A correction carries the grant as it is from then on: new_amount is its amount, voided whether it counts, verb what
-    was done; amount has no meaning then, and windows are those of the grant. idempotency_key: the caller's, and
-    request_digest what was asked with it. batch: the request in which it came with others.
-    original: epoch, seq and moment of recording (microseconds) of the entry that counted, where this one only records
-    it: that one is a dead letter.
-    day: where streaks are on, the grant's, in the zone that its user had when it was planned, else the namespace's.
+    A correction carries the grant as it is after it: new_amount, voided, windows; verb says what was done, and amount
+    has no meaning. idempotency_key: the caller's; request_digest: of the request that was made with it. batch: names
+    the request with which it came together with others. original: if this entry only records a dead letter, the dead
+    letter's epoch, seq and moment of recording (microseconds). day: the grant's, if streaks are on, in the user's zone
+    at the time of planning, else in the namespace's.
     """
 
     kind: str
@@ -53,7 +52,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
 
     @property
     def grant_amount(self) -> int | None:
-        """The grant's amount from here on, in scaled units; None where the entry carries none."""
+        """The grant's amount after this entry, in scaled units; None if the entry carries no grant."""
         return self.amount if kind_of(self.kind).is_first else self.new_amount
 
 
@@ -68,7 +67,7 @@ def marker_entry(
     verb: str | None = None,
     actor: str | None = None,
 ) -> LogEntry:
-    """An entry that adds to no score: it says that something holds from here on. name: its grant_id."""
+    """An entry that changes no score and marks a point of the log. name: its grant_id."""
     return LogEntry(
         kind=kind.name,
         namespace_id=namespace_id,
@@ -91,15 +90,14 @@ def marker_entry(
 
 
 class PlannedEntry(msgspec.Struct, kw_only=True):
-    """An entry as it is to be applied. id and content: 16 bytes; verdict: answered only if the id is unseen.
+    """An entry to apply. id and content: 16 bytes; verdict: the outcome if the id is unseen.
 
-    generations: the seen generations by which it was judged; "" where that does not matter.
-    boards: names of the boards that it moves, `all` first (`<window>:<category>` for those of a category); labels: the
-    balances besides the total, `c:…` and `s:…`, and the day, `d:…`; ops: what becomes of each.
-    known_since: the earliest moment (microseconds) at which it may have come before; None: unknown.
-    claim: of a correction with an Idempotency-Key, `key_claim`; the script lets a key be claimed once. b"": none.
-    release: of a heal that takes a correction off the boards, `claims_of`. b"": none.
-    log_bytes: the body as the log keeps it.
+    generations: the dedup generations that the plan looked at; "" if that does not matter. boards: names of the boards
+    that it moves, `all` first (`<window>:<category>` for those of a category); labels: the balances besides the total,
+    `c:…` and `s:…`, and the day, `d:…`; ops: what happens to each. known_since: the earliest moment (microseconds) at
+    which the same entry may have been sent before; None: unknown. claim: `key_claim` of a correction with an
+    Idempotency-Key, else b""; the script accepts a key once. release: `claims_of` of a heal that takes a correction off
+    the boards, else b"". log_bytes: the body as the log keeps it.
     """
 
     kind: EntryKind
@@ -123,12 +121,12 @@ class PlannedEntry(msgspec.Struct, kw_only=True):
 
 
 def key_claim(namespace_id: int, key: str, request_digest: bytes) -> bytes:
-    """What a correction claims by its Idempotency-Key: 16 bytes that name the key, and 16 over what was asked."""
+    """What a correction claims with its Idempotency-Key: 16 bytes that name the key, and 16 over the request."""
     return idempotency_id(namespace_id, key) + request_digest
 
 
 def claims_of(correction: LogEntry, epoch: int, seq: int) -> bytes:
-    """What another correction may claim again once this one is taken off the boards: its place in the log, a space, and
+    """What other corrections may claim again after this one is taken off the boards: its place in the log, a space, and
     16 bytes each for its revision and its Idempotency-Key. lua/include/dedup.lua reads it."""
     ids = [entry_id(CORRECTION, correction.namespace_id, correction.grant_id, correction.revision)]
     if correction.idempotency_key is not None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Repeat(Enum):
-    """What becomes of an entry that counted twice, where only the ledger recognised it."""
+    """What happens to an entry that counted twice and that only the ledger recognised."""
 
     HEAL = "a heal takes it back"
     IGNORE = "it leaves things as they are: nothing is to be done"
@@ -20,11 +20,11 @@ class EntryKind(NamedTuple):
     """How entries of a kind behave.
 
     name: in the log and in the ledger. letter: in front of its ops, so that the script knows it; "": a plain grant.
-    verbs: what the ledger tells of it beside its name; each verb is an event of its own, unless it is silent.
-    is_revision: it carries a grant as that is from then on, so it can be recorded later or taken off the boards, and
-    may lie behind a seal. is_first: the grant comes into being by it, and its amount is the grant's. settles: it takes
-    back what its name tells. closes_window: its grant_id is a window's name.
-    names_cells: its ops say what becomes of each cell. hides: it moves a user's scores between boards and hidden ones.
+    verbs: the values of its `verb` in the ledger; each makes an event of its own, unless it is silent. is_revision: it
+    carries a grant's new state, so it can be recorded later or taken off the boards, and may come after a seal.
+    is_first: it creates the grant, and its amount is the grant's. settles: it takes back the entry in its name.
+    closes_window: its grant_id is a window's name. names_cells: its ops name each cell that changes. hides: it moves a
+    user's scores between the boards and the hidden scores.
     """
 
     name: str
@@ -41,7 +41,7 @@ class EntryKind(NamedTuple):
 
 #: The verb of a grant that waits for an admin's decision.
 QUARANTINE_VERB = "quarantine"
-#: The verb of entries that only move a user on further boards: they make no event, for another entry makes one.
+#: The verb of entries that move a user on further boards. They make no event, because the first entry makes one.
 MOVE_ONLY_VERB = "moved"
 
 GRANT = EntryKind("grant", "", Repeat.HEAL, verbs=(QUARANTINE_VERB,), is_revision=True, is_first=True)
@@ -54,19 +54,20 @@ HIDE = EntryKind("hide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True
 UNHIDE = EntryKind("unhide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
 ERASE = EntryKind("erase", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
 
-#: By the name that stands in the log.
+#: By the name in the log.
 KINDS = {kind.name: kind for kind in (GRANT, CORRECTION, HEAL, SEAL, HIDE, UNHIDE, ERASE)}
 
 
 def kind_of(name: str) -> EntryKind:
-    """The row of a kind by its name in the log; of a kind that a later version wrote, one that promises nothing."""
+    """The row of a kind by its name in the log. An unknown kind, written by a later version, gets a row with no
+    properties."""
     return KINDS.get(name) or EntryKind(name, "", Repeat.REPORT)
 
 
-#: A grant that an admin lets in behind a seal; the log has it as a grant.
+#: A grant that an admin backfills; the log names it `grant`.
 BACKFILL = GRANT._replace(letter="b")
-#: The second recording of a dead letter, which moves nothing; the log has it as what the letter was.
+#: The second recording of a dead letter, which moves nothing; the log gives it the letter's kind.
 RETRY = EntryKind("retry", "r", Repeat.REPORT, names_cells=True)
 
-#: Kinds of row that only the ledger has, in place of an entry that it held already or could not record.
+#: Kinds of row that only the ledger has: for an entry that it already had, or could not record.
 DUPLICATE, TOMBSTONE = "duplicate", "tombstone"

@@ -1,6 +1,6 @@
 """How entries are named: their ids in Redis, and the texts that name one entry by where it stands in the log.
 
-Each text has one function that writes it and, where somebody reads it, one that reads it.
+Each text has one function that writes it and, if it is read, one that reads it.
 """
 
 import re
@@ -27,8 +27,8 @@ def idempotency_id(namespace_id: int, key: str) -> bytes:
 
 
 def decision_id(namespace_id: int, epoch: int, seq: int, attempts: int) -> bytes:
-    """The id of the entry that carries out what was decided about a dead letter: one for all decisions, so a letter
-    that is being recorded cannot be taken off the boards at the same time. attempts: how often recording it failed."""
+    """The id of the entry that carries out a decision about a dead letter. It is the same for all decisions, so a
+    letter cannot be recorded and taken off the boards at the same time. attempts: how often recording it failed."""
     return _id(_LETTER, namespace_id, retry_name(epoch, seq), attempts + 1)
 
 
@@ -37,17 +37,18 @@ def _id(kind: str, namespace_id: int, name: str, number: int) -> bytes:
 
 
 def digest_of(text: str) -> bytes:
-    """16 bytes over a text: the content of an entry that says no more than its name."""
+    """16 bytes over a text: the content of an entry that has only a name."""
     return blake2b(text.encode(), digest_size=16).digest()
 
 
 def heal_name(epoch: int, seq: int) -> str:
-    """The grant_id of the heal that takes an entry back, so that each is taken back once."""
+    """The grant_id of the heal that takes an entry back. There is one name for each entry, so each is taken back
+    once."""
     return f"heal:{epoch}-{seq}"
 
 
 def parse_heal_name(grant_id: str) -> tuple[int, int] | None:
-    """Epoch and seq of the entry that a heal takes back; None where it is no heal's name."""
+    """Epoch and seq of the entry that a heal takes back; None if it is not a heal's name."""
     match = _HEAL.match(grant_id)
     return None if match is None else (int(match[1]), int(match[2]))
 
@@ -58,7 +59,7 @@ def retry_name(epoch: int, seq: int) -> str:
 
 
 def duplicate_name(p: int, epoch: int, seq: int) -> str:
-    """The grant_id of a ledger row that the ledger held already under its own name."""
+    """The grant_id of the ledger row of an entry that the ledger already had under its own name."""
     return f"duplicate:{p}:{epoch}-{seq}"
 
 
@@ -73,7 +74,7 @@ def member_key(key: str, index: int) -> str:
 
 
 def duplicate_verdict(epoch: int, seq: int) -> str:
-    """The verdict on an entry that the ledger holds already: lua/include/process_entry.lua reads it."""
+    """The verdict on an entry that the ledger already has. lua/include/process_entry.lua reads it."""
     return f"duplicate {epoch}-{seq}"
 
 

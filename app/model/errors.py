@@ -1,4 +1,4 @@
-"""Every refusal a client can meet: RFC 9457 problems with one stable code each.
+"""All errors that a client can get: RFC 9457 problems, each with a stable code.
 
 Problem
 ├── BadRequest 400, Unauthorized 401, Forbidden 403, MethodNotAllowed 405, UnsupportedMediaType 415, TooLarge 413
@@ -42,7 +42,7 @@ class Problem(Exception):
         return self.status in (429, 503)
 
     def body(self) -> dict[str, Any]:
-        """Problem details as RFC 9457 names them, `code` being the stable part."""
+        """Problem details as RFC 9457 defines them, with a stable `code`."""
         fields = {
             "type": f"urn:leaderboard:problem:{self.code}",
             "title": (self.__doc__ or "").strip(),
@@ -55,7 +55,7 @@ class Problem(Exception):
         return fields
 
     def at(self, prefix: str) -> "Problem":
-        """The same problem with its field seen from further out: `$.amount` at `$[3]` is `$[3].amount`."""
+        """The same problem with its field's path extended: `$.amount` at `$[3]` is `$[3].amount`."""
         self.field = prefix + (self.field or "$").removeprefix("$")
         return self
 
@@ -283,7 +283,7 @@ class StoreUnavailable(Unavailable):
 
 
 def not_recorded() -> StoreUnavailable:
-    """What is answered about a grant that is, or whose last correction is, a dead letter that nobody has settled."""
+    """The problem of a grant that is an open dead letter, or whose last correction is one."""
     return StoreUnavailable("the grant counts and could not be recorded: an operator has to look at it")
 
 

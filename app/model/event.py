@@ -1,10 +1,10 @@
-"""What happened in a namespace, as an auditor reads it: one struct for each type, told apart by `type`.
+"""Events of a namespace, as an auditor reads them: one struct for each `type`.
 
 Event (at, actor)
-├── LedgerEvent (seq, epoch): out of the ledger. WindowSealed
+├── LedgerEvent (seq, epoch): from the ledger. WindowSealed
 │   ├── GrantEvent (user_id): Granted, Quarantined, Edited, Voided, Restored, Duplicated, Healed
 │   └── UserEvent (user_id): UserHidden, UserUnhidden, UserErased
-└── AuditEvent (audit_id): out of the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
+└── AuditEvent (audit_id): from the audit. NamespaceCreated, NamespaceChanged, NamespaceDeleted, BatchApplied,
     UserRegistered, SeasonOpened
 """
 
@@ -31,14 +31,14 @@ class LedgerEvent(Event, frozen=True, kw_only=True, tag_field="type"):
 
 
 class WindowSealed(LedgerEvent, frozen=True, kw_only=True, tag="window_sealed"):
-    """A window was closed: no grant reaches it any more but by backfill."""
+    """A window was closed. From then on only backfills reach it."""
 
     window: str
 
 
 class GrantEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
-    """A grant as the entry left it. change: what it moved on the `all` board; score: the user's there after it, null
-    where they left it; user_id: null where the user was erased since."""
+    """A grant after an entry. change: of the score on the `all` board; score: the user's there afterwards, null if they
+    left the board; user_id: null if the user was erased since."""
 
     user_id: str | None
     grant_id: str
@@ -59,7 +59,7 @@ class Granted(GrantEvent, frozen=True, kw_only=True, tag="granted"):
 
 
 class Quarantined(GrantEvent, frozen=True, kw_only=True, tag="quarantined"):
-    """A grant was taken and counts nowhere until an admin restores or voids it."""
+    """A grant was recorded and does not count until an admin restores it."""
 
 
 class Edited(GrantEvent, frozen=True, kw_only=True, tag="edited"):
@@ -82,15 +82,15 @@ class Restored(GrantEvent, frozen=True, kw_only=True, tag="restored"):
 
 
 class Duplicated(GrantEvent, frozen=True, kw_only=True, tag="duplicated"):
-    """The boards counted a grant that the ledger held already; `healed` takes it back."""
+    """The boards counted a grant that the ledger already had; `healed` takes it back."""
 
 
 class Healed(GrantEvent, frozen=True, kw_only=True, tag="healed"):
-    """A duplicate was taken back: grant_id `heal:<epoch>-<seq>` names the entry that it was."""
+    """A duplicate was taken back. Its grant_id `heal:<epoch>-<seq>` names that entry."""
 
 
 class UserEvent(LedgerEvent, frozen=True, kw_only=True, tag_field="type"):
-    """Something became of a user. user_id: null where they were erased since."""
+    """A user's visibility changed. user_id: null if they were erased since."""
 
     user_id: str | None
 
@@ -108,7 +108,7 @@ class UserErased(UserEvent, frozen=True, kw_only=True, tag="user_erased"):
 
 
 class AuditEvent(Event, frozen=True, kw_only=True, tag_field="type"):
-    """Something that moved no score."""
+    """An event that changed no score."""
 
     audit_id: int
 
@@ -131,8 +131,8 @@ class NamespaceDeleted(AuditEvent, frozen=True, kw_only=True, tag="namespace_del
 
 
 class BatchApplied(AuditEvent, frozen=True, kw_only=True, tag="batch_applied"):
-    """Grants of one request were counted: how many, what they moved on the `all` board, between which entries. One of
-    more than 512 is told in parts."""
+    """Grants of one request were counted: how many, their change of the `all` board, and their first and last entry. A
+    request of more than 512 makes several events."""
 
     batch: str
     grants: int
@@ -142,7 +142,7 @@ class BatchApplied(AuditEvent, frozen=True, kw_only=True, tag="batch_applied"):
 
 
 class UserRegistered(AuditEvent, frozen=True, kw_only=True, tag="user_registered"):
-    """A user has their first entry in the namespace. user_id: null where they were erased since."""
+    """A user has their first entry in the namespace. user_id: null if they were erased since."""
 
     user_id: str | None
 
@@ -155,7 +155,7 @@ class SeasonOpened(AuditEvent, frozen=True, kw_only=True, tag="season_opened"):
     ends: datetime
 
 
-# What the ledger calls an entry → its type; and the types of the audit by their names.
+# The type of an event by the ledger's name of the entry, or by the audit's name.
 OF_LEDGER: dict[str, type[LedgerEvent]] = {
     "grant": Granted,
     "quarantine": Quarantined,

@@ -1,4 +1,4 @@
-"""What is wrong with a field, in plain words: what it must be, as its type says, instead of msgspec's own message."""
+"""Says in plain words what a field must be, by its type, instead of msgspec's own message."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,14 @@ _PATH = re.compile(r" - at `(\$[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|(\[)")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
-#: An example of each kind of text that has a form of its own.
+#: An example of each kind of text with a fixed form.
 _TIME, _SPAN = "2026-11-27T09:00:00Z", "P35D or PT5M"
 
 
 def explain(message: str, kind: Any) -> tuple[str, str]:
     """The field that a ValidationError of a decoder of `kind` is about, and what is wrong with it.
 
-    `$.scale`, `must be an integer from 0 to 6`. The message stays as it is where the type does not tell.
+    `$.scale`, `must be an integer from 0 to 6`. The message stays as it is if the type does not say.
     """
     match = _PATH.search(message)
     field = match[1] if match else "$"
@@ -49,7 +49,7 @@ def _type_of(kind: Any) -> inspect.Type:
 
 
 def _types_at(kind: Any, path: str) -> list[inspect.Type]:
-    """What may stand at a path: one type for each member of a union; none where the type does not tell."""
+    """The types that a path may have, one for each member of a union; none if they are unknown."""
     types = _alternatives([_type_of(kind)])
     for name, _ in _STEP.findall(path.removeprefix("$")):
         types = _alternatives(inner for outer in types for inner in _within(outer, name))
@@ -76,7 +76,7 @@ def _within(outer: inspect.Type, name: str) -> Iterable[inspect.Type]:
 
 
 def _no_such_field(name: str, types: list[inspect.Type]) -> str:
-    """With the field that was meant, it seems, or with all that there are."""
+    """Suggests the field that was probably meant, or names all fields."""
     objects = [one for one in types if isinstance(one, inspect.StructType)]
     names = [field.encode_name for field in objects[0].fields] if len(objects) == 1 else []
     if not names:
@@ -88,7 +88,7 @@ def _no_such_field(name: str, types: list[inspect.Type]) -> str:
 
 
 def _choices(types: list[inspect.Type]) -> list[str]:
-    """The values of a field that takes some and no other; none for any other field."""
+    """The values of a field that takes only certain values; empty for any other field."""
     literals = [one for one in types if isinstance(one, inspect.LiteralType)]
     return [str(value) for one in literals for value in one.values] if len(literals) == len(types) else []
 

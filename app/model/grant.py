@@ -25,8 +25,8 @@ _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
 
 class Grant(msgspec.Struct, forbid_unknown_fields=True):
-    """One grant's fields as sent. `amount` stays the number's own text, so that no float ever touches it, and
-    `granted_at` the time's, so that nothing rounds it."""
+    """One grant's fields as sent. `amount` stays the number's text, so that it never becomes a float, and `granted_at`
+    the time's text, so that it is not rounded."""
 
     grant_id: str
     user_id: str
@@ -58,10 +58,10 @@ def plan(
 ) -> PlannedEntry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
-    backfill: an admin lets it in however old it is, behind seals too, and whatever the velocity.
+    backfill: an admin lets it in at any age, after seals too, and without a velocity check.
 
-    Raises the problems that no rule can change (Invalid, AmountScale, AmountRange). What depends on time or rules
-    travels as the entry's verdict: a retry that counted is a duplicate, whatever changed since.
+    Raises the problems that do not depend on time or rules (Invalid, AmountScale, AmountRange). All others travel as
+    the entry's verdict, because a retry of a grant that counted is a duplicate, even if the rules changed since.
     """
     _check_texts(grant)
     units = amount_units(grant.amount, namespace.rules.scale)
@@ -102,7 +102,7 @@ def plan(
 
 
 def _check_texts(grant: Grant) -> None:
-    """One by one: a loop over them took a twentieth of the plan."""
+    """Checks them one by one, because a loop over them took a twentieth of the plan."""
     check_text(grant.grant_id, "$.grant_id", ID_BYTES_MAX)
     check_text(grant.user_id, "$.user_id", ID_BYTES_MAX)
     if grant.category is not None:
@@ -118,7 +118,7 @@ def _check_texts(grant: Grant) -> None:
 
 
 def amount_units(raw: msgspec.Raw, scale: int) -> int:
-    """Scaled units of an amount as it was sent. Invalid, AmountScale, AmountRange."""
+    """Scaled units of an amount as sent. Invalid, AmountScale, AmountRange."""
     return to_units(_number_text(raw), scale)
 
 
@@ -139,13 +139,13 @@ def msgpack_number(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def granted_micros(sent: msgspec.Raw | msgspec.UnsetType) -> int | None:
-    """Microseconds of a granted_at; None where none was sent. Invalid."""
+    """Microseconds of a granted_at; None if none was sent. Invalid."""
     moment = None if isinstance(sent, msgspec.UnsetType) else read_moment(sent, "$.granted_at")
     return None if moment is None else to_micros(moment)
 
 
 def _content(body: LogEntry, sent_at: int | None) -> bytes:
-    """16 bytes over the fields as sent, normalised; never over what the server filled in."""
+    """16 bytes over the fields as sent, normalised, without those that the server filled in."""
     sent = (
         body.kind,
         body.namespace_id,
@@ -177,11 +177,11 @@ def _verdict(namespace: Namespace, units: int, granted_at: int, now: int, backfi
 
 
 def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | None:
-    """The earliest moment at which this grant may have come before; None: there is no telling.
+    """The earliest moment at which this grant may have been sent before; None: unknown.
 
-    It was acceptable no earlier than accept_future before its granted_at, by the largest accept_future ever in force.
-    One without granted_at took the moment of its first arrival: only the seen generations know it, and what comes after
-    those is healed from the ledger.
+    It was acceptable from accept_future before its granted_at, by the largest accept_future that was ever in force. A
+    grant without granted_at took the moment of its first arrival: only the dedup generations recognise it, and a later
+    repeat is healed from the ledger.
     """
     if namespace.future_micros is None:
         return None

@@ -1,4 +1,4 @@
-"""Why an entry is refused: the bound that it passes, and the rule that sets the bound."""
+"""Says why an entry is refused: the bound that it exceeds, and the rule that sets the bound."""
 
 from .entry import PlannedEntry
 from .errors import OUTCOMES, Problem, problem_of
@@ -27,7 +27,7 @@ def grant_problem(entry: PlannedEntry, outcome: str, detail: str | None, now: in
 
 
 def moment_bound(namespace: Namespace, granted_at: int, now: int) -> str:
-    """Which bound of time a granted_at passes at `now`; both in microseconds."""
+    """The bound of time that a granted_at exceeds at `now`; both in microseconds."""
     rules, past, future = namespace.rules, namespace.past_micros, namespace.future_micros
     if past is not None and granted_at < now - past:
         return f"granted_at lies before {_second(now - past)}; accept_past is {format_span(rules.accept_past)}"
@@ -50,7 +50,7 @@ def amount_bound(rules: Rules) -> str:
 
 
 def _velocity_bound(rules: Rules) -> str:
-    """Every limit: the script does not tell which one is full."""
+    """Names every limit, because the script does not say which one is used up."""
     return "; ".join(
         f"at most {' and '.join(_most(limit.max_grants, limit.max_amount))} in {format_span(limit.per)}"
         for limit in rules.velocity or ()

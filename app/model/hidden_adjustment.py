@@ -1,4 +1,4 @@
-"""Positions and ranks on an archived board without its hidden users: they were counted with them."""
+"""Takes hidden users out of the positions and ranks of an archived board, which were computed with them."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 
 class ArchivedPosition(NamedTuple):
-    """A row of an archive; hidden users count in it. sort_key: the greater, the better; better_users, better_scores:
-    how many of each are above."""
+    """A row of an archive, which counts hidden users too. sort_key: the greater, the better; better_users,
+    better_scores: the numbers of users and of scores above."""
 
     position: int
     sort_key: int
@@ -32,7 +32,7 @@ class HiddenAdjustment:
         self._positions = [entry.position for entry in hidden]
         self._better_users = sorted(-entry.sort_key for entry in hidden)
         of_key = Counter(entry.sort_key for entry in hidden)
-        # A score that only hidden users have is not above anybody.
+        # A score that only hidden users have does not count as above anybody.
         self._better_scores = sorted({-entry.sort_key for entry in hidden if of_key[entry.sort_key] == entry.peers})
 
     def __len__(self) -> int:
@@ -44,7 +44,8 @@ class HiddenAdjustment:
         return place < len(self._positions) and self._positions[place] == position
 
     def archived_position(self, position: int) -> int:
-        """The archived position of the entry that is shown at a position; behind the end, one behind the end."""
+        """The archived position of the entry that is shown at a position; the one after the last for a position past
+        the end."""
         low, high = position, position + len(self._positions)
         while low < high:
             middle = (low + high) // 2
@@ -55,7 +56,7 @@ class HiddenAdjustment:
         return low
 
     def adjust(self, at: ArchivedPosition) -> ArchivedPosition:
-        """A position as it is shown."""
+        """A position as shown, without hidden users."""
         return ArchivedPosition(
             at.position - bisect_left(self._positions, at.position),
             at.sort_key,

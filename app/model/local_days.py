@@ -1,7 +1,7 @@
 """Local days: when they begin and end in a time zone.
 
-A local day begins at the first moment at which clocks show its beginning or later, whatever daylight saving does around
-it. Clocks that are turned back over the beginning do not bring back the day before.
+A local day begins at the first moment at which clocks show its beginning or later, also where daylight saving begins or
+ends. If clocks are turned back over the beginning, the day before does not return.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from .micros import from_micros, to_micros
 
-#: Moments at which clocks reach something, kept: some 100 days in each of 600 zones, 10 MB.
+#: Results of `clock_reaches` that are cached: some 100 days in each of 600 zones, 10 MB.
 _CLOCK_CACHE_MAX = 65_536
 #: No clock is this far from UTC.
 _FROM_UTC_MAX = timedelta(hours=30)
@@ -50,7 +50,7 @@ class LocalDays(NamedTuple):
     starts_at: timedelta = _NO_SHIFT
 
     def begins(self, day: date) -> int:
-        """The first moment of a day, in microseconds. A day that the zone left out begins where the next one does."""
+        """The first moment of a day, in microseconds. A day that the zone skips begins when the next one does."""
         return clock_reaches(self.zone, datetime(day.year, day.month, day.day) + self.starts_at)
 
     def day_at(self, micros: int) -> date:
@@ -67,8 +67,8 @@ class LocalDays(NamedTuple):
 
 
 def hour_at(zone: str, micros: int) -> datetime:
-    """The hour by the clock in which a moment lies, as its first minute. An hour that clocks show twice is one of two
-    hours; one that they leave out is empty."""
+    """The hour by the clock in which a moment lies, as its first minute. An hour that clocks show twice lasts two
+    hours; one that they skip is empty."""
     hour = clock_at(ZoneInfo(zone), micros).replace(minute=0, second=0, microsecond=0)
     while micros >= clock_reaches(zone, hour + timedelta(hours=1)):
         hour += timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""A grant's `meta`: any JSON object that both JSON and MessagePack can tell."""
+"""A grant's `meta`: any JSON object that both JSON and MessagePack can express."""
 
 import re
 from math import isfinite
@@ -8,9 +8,9 @@ import msgspec
 
 from .errors import Invalid
 
-#: Bytes of JSON: it travels in the log, and stands in the ledger once a grant.
+#: Bytes of JSON: it travels in the log, and the ledger has it once for each grant.
 META_BYTES_MAX = 2048
-#: Levels of arrays and objects: a decoder's stack ends somewhere.
+#: Levels of arrays and objects, because a decoder's stack is limited.
 META_DEPTH_MAX = 32
 
 _INTEGERS = range(-(2**63), 2**64)
@@ -20,7 +20,7 @@ _read = msgspec.json.Decoder().decode
 
 
 def meta_text(meta: dict[str, Any]) -> bytes:
-    """Canonical JSON: members sorted, so that the digest does not hang on their order. Invalid."""
+    """Canonical JSON with sorted members, so that the digest does not depend on their order. Invalid."""
     _check(meta, META_DEPTH_MAX)
     text = _canonical(meta)
     if len(text) > META_BYTES_MAX:
@@ -31,12 +31,12 @@ def meta_text(meta: dict[str, Any]) -> bytes:
 
 
 def read_meta(text: str | None) -> Any:
-    """A meta as the ledger tells it; None without one."""
+    """A meta out of the ledger's text; None if there is none."""
     return None if text is None else _restore_numbers(_read(text))
 
 
 def _restore_numbers(value: Any) -> Any:
-    """Postgres writes a double such as 1e300 with all its digits: an integer beyond 64 bits was one."""
+    """Turns integers beyond 64 bits back into doubles: Postgres writes 1e300 with all its digits."""
     if isinstance(value, dict):
         return {key: _restore_numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def _restore_numbers(value: Any) -> Any:
 
 
 def _check(value: Any, depth: int) -> None:
-    """Invalid for what one of the two formats has no word for, and for what nests too deep to be read back."""
+    """Invalid for values that one of the two formats cannot express, and for too deep nesting."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise Invalid("must have strings as keys", field="$.meta")

@@ -1,7 +1,7 @@
 """Times as clients send them: RFC 3339 with a zone. Digits past the sixth are cut, never rounded.
 
-A decoder of a whole body would round them, and so put a grant of 23:59:59.9999999 into the next day. A time is
-therefore taken as the bytes that were sent, and read here.
+A decoder of a whole body would round them, and would put a grant of 23:59:59.9999999 into the next day. So a time is
+taken as the bytes that were sent, and is read here.
 """
 
 import re
@@ -16,7 +16,7 @@ from .micros import EARLIEST, LATEST, from_micros
 SentMoment = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "string", "format": "date-time"})]
 
 _EXCESS = re.compile(rb"(\.\d{6})\d+", re.ASCII)
-#: Bytes of quotes around 2026-11-27T09:00:00.123456Z: there is no room for a seventh digit, which would be rounded.
+#: Bytes of quotes around 2026-11-27T09:00:00.123456Z: a seventh digit, which would be rounded, makes it longer.
 _SHORT_BYTES_MAX = 29
 _json = msgspec.json.Decoder(datetime).decode
 _json_text = msgspec.json.Decoder(str).decode
@@ -54,7 +54,7 @@ def _read(text: bytes) -> datetime:
 
 
 def _timestamp(token: bytes) -> datetime:
-    """MessagePack's timestamps of 4, 8 and 12 bytes: seconds, and nanoseconds of which whole microseconds are kept."""
+    """Reads MessagePack's timestamps of 4, 8 and 12 bytes: seconds, and nanoseconds that are cut to microseconds."""
     head, body = (token[:3], token[3:]) if token[0] == 0xC7 else (token[:2], token[2:])
     if head == b"\xd6\xff" and len(body) == 4:
         seconds, nanos = int.from_bytes(body, "big"), 0
@@ -83,7 +83,7 @@ def _not_a_time(field: str) -> Invalid:
 
 
 def format_span(span: timedelta | None) -> str | None:
-    """ISO 8601 in the largest whole unit of the day's rest: P35D, PT5M, P1DT90S, PT0.000001S."""
+    """A span in ISO 8601: whole days, and the rest in its largest whole unit: P35D, PT5M, P1DT90S, PT0.000001S."""
     if span is None:
         return None
     days, micros = span.days, (span - timedelta(days=span.days)) // timedelta(microseconds=1)

@@ -29,7 +29,7 @@ class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_amount: Number | None = None
 
 
-#: Beyond a bound of time: for grants that were taken just before it and are on their way, and for clocks that differ.
+#: Time added to a bound: for grants that were accepted just before it and are under way, and for clocks that differ.
 MARGIN_MICROS = 60_000_000
 #: Seasons of a namespace: each grant is compared with all of them when its windows are looked up.
 SEASONS_MAX = 100
@@ -40,7 +40,7 @@ LIMITS_MAX = 4
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules as a client writes and reads them; what is absent is default."""
+    """The rules as a client writes and reads them. An absent rule takes its default."""
 
     display_name: str | None = None
     visibility: Literal["private", "public"] = "private"
@@ -78,7 +78,7 @@ class SentSeason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SentRules(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rules as a client sends them: their times are still what was sent."""
+    """Rules as a client sends them, with times as raw text."""
 
     seasons: tuple[SentSeason, ...] = ()  # type: ignore[assignment]
 
@@ -91,13 +91,13 @@ COUNTED = {
     ("best", "asc"): "lowest",
 }
 
-# Rules that give recorded scores their meaning.
+# Rules that define what recorded scores mean.
 _LOCKED = (
     *("scale", "aggregation", "order", "tie_break", "periods", "timezone", "group"),
     *("week_starts", "day_starts"),
     *("category_boards", "streaks"),
 )
-# What is kept beside the boards from the first grant on: it may be given up later, and does not come back.
+# What is counted beside the boards from the first grant on. It may be switched off later, but not on again.
 _DROPPABLE = ("statistics", "bounded_sums")
 
 
@@ -181,27 +181,29 @@ def _bound(rules: Rules, field: str) -> int | None:
 
 
 def latest_acceptable_at(rules: Rules, now: int) -> int:
-    """How far ahead a grant may lie that these rules let in until now, in microseconds."""
+    """The latest granted_at that these rules have accepted until now, in microseconds."""
     if rules.accept_future is None:
         return to_micros(LATEST)
     return now + rules.accept_future // timedelta(microseconds=1) + MARGIN_MICROS
 
 
 def check_change(old: Rules, new: Rules, reach: int) -> str | None:
-    """The first rule that may change only while a namespace holds no grants, or None.
+    """The first changed rule that may change only while a namespace has no grants, or None.
 
-    A season may come, change or go while no grant can lie in it yet: it begins beyond the reach of all rules so far.
+    A season may be added, changed or removed while no grant can lie in it: while it begins later than any granted_at
+    that the rules so far accept.
     """
     if any(to_micros(season.starts) <= reach for season in set(old.seasons) ^ set(new.seasons)):
         return "seasons"
     if (old.ranking == "dense") != (new.ranking == "dense"):
-        return "ranking"  # dense ranks are kept from the first grant on
+        return "ranking"  # dense ranks are counted from the first grant on
     changed = [field for field in (*_LOCKED, *_DROPPABLE) if getattr(old, field) != getattr(new, field)]
     return next((field for field in changed if field not in _DROPPABLE or getattr(new, field)), None)
 
 
 def rule_locked(field: str, old: Rules, new: Rules) -> RuleLocked:
-    """The problem for a change of `field` where grants are held: which value stays, and which was asked for."""
+    """The problem of a change of `field` in a namespace with grants. It names the value that stays, and the requested
+    one."""
     before, after = (Namespace(0, "", 0, 0, rules).body()[field] for rules in (old, new))
     if field == "seasons":
         changed = next(one["name"] for one in [*before, *after] if not (one in before and one in after))
@@ -218,11 +220,11 @@ def partition_of(name: str, group: str | None, partitions: int) -> int:
 
 
 class Namespace(msgspec.Struct, frozen=True, dict=True):
-    """A namespace as every process holds it. `version` rises with each change of its rules; ids are never reused.
+    """A namespace as every process has it. `version` rises with each change of its rules. Ids are never reused.
 
-    rules_from_seq: where its partition's log stood when these rules came into force; whatever has a later version was
-    read by them. None: not known.
-    accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 for one without a bound.
+    rules_from_seq: its partition's last seq when these rules came into force; a board with a later version was read by
+    them. None: unknown. accept_future_max: the largest accept_future that it ever had, in microseconds; 2^53 if it had
+    no bound.
     """
 
     id: int
@@ -244,12 +246,13 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         return self.days_in(self.rules.timezone)
 
     def days_in(self, zone: str | None) -> LocalDays:
-        """When its days begin in a user's own zone, or in its own for None."""
+        """When its days begin in a user's own zone; in the namespace's zone for None."""
         hours, minutes = self.rules.day_starts.split(":")
         return LocalDays(zone or self.rules.timezone, timedelta(hours=int(hours), minutes=int(minutes)))
 
     def boards_of(self, windows: tuple[str, ...], category: str | None) -> tuple[str, ...]:
-        """The boards that a grant in these windows is counted on: each window's, and its category's if kept."""
+        """The boards on which a grant in these windows counts: each window's, and its category's if there are category
+        boards."""
         if category is None or not self.rules.category_boards:
             return windows
         return windows + tuple(f"{window}:{category}" for window in windows)
@@ -270,22 +273,22 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")
 
     def day_at(self, micros: int, zone: str | None = None) -> str | None:
-        """The day that a grant counts for in a streak, in its user's own zone if any; None where streaks are off."""
+        """The day for which a grant counts in a streak, in its user's own zone if any; None if streaks are off."""
         return self.days_in(zone).day_at(micros).isoformat() if self.rules.streaks else None
 
     @property
     def counted(self) -> str:
-        """Which of a user's grants make the score: `sum`, `highest`, `lowest` or `latest`."""
+        """How a user's grants make the score: `sum`, `highest`, `lowest` or `latest`."""
         return COUNTED[self.rules.aggregation, self.rules.order]
 
     @property
     def by_moment(self) -> bool:
-        """Whether users of equal scores stand in line by the moments of their grants."""
+        """Whether ties are broken by granted_at."""
         return self.rules.tie_break == "granted_at"
 
     @property
     def sign(self) -> int:
-        """What a score is multiplied by to be a board's key: the better one always stands higher."""
+        """The factor from a score to a board's key. A better score always has a greater key."""
         return -1 if self.rules.order == "asc" else 1
 
     @cached_property
@@ -305,7 +308,7 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         return from_units(units, self.rules.scale)
 
     def number_or_none(self, units: int | None) -> Number | None:
-        """A score as its JSON number, where there is one."""
+        """A score as its JSON number; None stays None."""
         return None if units is None else from_units(units, self.rules.scale)
 
     def body(self) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
 from .failure import cause_of, code_of, is_bisected, is_of_row
+from .faults import EVERYWHERE
 from .latest_acceptable import note_latest_acceptable
-from .leases import Leases, Superseded
+from .leases import LOCK_PRESENCE, Leases, Superseded
 from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpack
 from .time_buckets import add_board_sums, count_in_time
 
@@ -276,15 +277,20 @@ class LedgerSession:
         await self._connection.execute(queries()["mark_namespaces_dropped"], namespace_ids)
 
     async def forget_faults(self, p: int) -> None:
-        """What an earlier holder of a partition told of it."""
+        """Deletes what earlier holders of a partition reported of it."""
         await self._connection.execute(queries()["delete_faults"], p)
+
+    async def forget_absent_faults(self, number: int | None) -> None:
+        """Deletes the faults outside partitions that were reported by persisters that are gone, or by the one with a
+        number."""
+        await self._connection.execute(queries()["delete_faults_of_absent"], EVERYWHERE, LOCK_PRESENCE, number)
 
     async def report_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
         """Records why a unit of work fails; None: it fails no more."""
         if cause is None:
-            await self._connection.execute(queries()["delete_fault"], p, kind, name)
+            await self._connection.execute(queries()["delete_fault"], p, kind, name, self.leases.number)
         else:
-            await self._connection.execute(queries()["put_fault"], p, kind, name, cause)
+            await self._connection.execute(queries()["put_fault"], p, kind, name, cause, self.leases.number)
 
     async def close_heal(self, p: int, stray: UnhealedDuplicate, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""

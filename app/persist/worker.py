@@ -100,6 +100,7 @@ class Worker:
         self._stopped: dict[int, float] = {}
         self._released: set[int] = set()
         self._session: LedgerSession | None = None
+        self._number: int | None = None  # as the session before was registered
         self._beside: Maintenance | None = None
         self._ahead: asyncio.Task[list[RowBatch]] | None = None
         self._busy = 1
@@ -145,7 +146,8 @@ class Worker:
         """A new session, with a number of its own, and its tasks."""
         url = self._settings.postgres_url
         session = self._session = await LedgerSession.connect(url)
-        await session.forget_faults(EVERYWHERE)
+        await session.forget_absent_faults(self._number)
+        self._number = session.leases.number
         self._faults.requeue_partition(EVERYWHERE)
         self._passed = monotonic()
         beside = self._beside = Maintenance(url, session.leases.number)

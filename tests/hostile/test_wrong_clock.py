@@ -21,7 +21,7 @@ from app.persist.archivist import EVICT_ARCHIVED_WINDOW, Archivist
 from app.persist.bucket_schedule import BucketSchedule
 from app.persist.chores import ChoreRound, ChoreServices, short_chores
 from app.persist.clocks import ClockSkewed
-from app.persist.faults import EVERYWHERE, Faults
+from app.persist.faults import Faults
 from app.persist.ledger_session import LedgerSession
 from app.persist.ledger_writer import report_faults
 from app.persist.open_windows import OpenWindows
@@ -76,7 +76,7 @@ def test_a_persister_with_a_wrong_clock_ends_and_readyz_tells(live_server: Any, 
         ready = await asyncio.to_thread(api.get, "/readyz")
         # What the next persister does that starts.
         session = await LedgerSession.connect(live_server.postgres.url)
-        await session.forget_faults(EVERYWHERE)
+        await session.forget_absent_faults(None)
         session.terminate()
         return [line for line in ready.json()["degraded"] if line.startswith("clock of persister ")]
 

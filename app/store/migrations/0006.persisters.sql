@@ -34,12 +34,13 @@ CREATE INDEX dead_letters_recent ON dead_letters (partition, created_at) WHERE r
 CREATE INDEX dead_letters_decided ON dead_letters (partition, seq) WHERE decision IS NOT NULL AND healed_seq IS NULL;
 
 -- Work of the persisters that fails and is tried again: of one partition's ledger, or of one part of it that the rest does
--- not wait for.
+-- not wait for. persister: who says so.
 CREATE TABLE faults (
     partition smallint NOT NULL,
     kind text NOT NULL,
     name text NOT NULL,
     cause text NOT NULL,
     since timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (partition, kind, name)
+    persister integer NOT NULL,
+    PRIMARY KEY (partition, kind, name, persister)
 );

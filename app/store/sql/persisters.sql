@@ -61,18 +61,26 @@ SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
 SELECT pg_advisory_lock_shared($1, $2);
 
 -- name: put_fault
--- Records what is wrong in a partition, or its newest cause.
-INSERT INTO faults (partition, kind, name, cause) VALUES ($1, $2, $3, $4)
-ON CONFLICT (partition, kind, name) DO UPDATE SET cause = excluded.cause;
+-- Records what a persister ($5) finds wrong in a partition, or its newest cause.
+INSERT INTO faults (partition, kind, name, cause, persister) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (partition, kind, name, persister) DO UPDATE SET cause = excluded.cause;
 
 -- name: delete_fault
--- A fault is over.
-DELETE FROM faults WHERE partition = $1 AND kind = $2 AND name = $3;
+-- A fault is over for a persister ($4).
+DELETE FROM faults WHERE partition = $1 AND kind = $2 AND name = $3 AND persister = $4;
 
 -- name: delete_faults
 -- All faults of a partition are over.
 DELETE FROM faults WHERE partition = $1;
 
+-- name: delete_faults_of_absent
+-- Deletes the faults of a partition that were reported by persisters that are not connected, or by one of them ($3). $2: the
+-- class of the advisory locks by which a session tells that it is there.
+DELETE FROM faults WHERE partition = $1 AND (persister = $3::int OR persister NOT IN (
+    SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())));
+
 -- name: get_faults
--- What fails, the ledger's first, and how many dead letters wait: at most $1 lines.
-SELECT partition, kind, name, cause FROM faults ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;
+-- What fails, the ledger's first: at most $1 lines. A fault that several persisters report is one line.
+SELECT partition, kind, name, min(cause) AS cause FROM faults
+GROUP BY partition, kind, name ORDER BY kind <> 'ledger', partition, kind, name LIMIT $1;

@@ -1,0 +1,90 @@
+"""What persisters record of failing work: each speaks for itself."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.persist.faults import EVERYWHERE
+from app.persist.heartbeat import beat
+from app.persist.ledger_session import LedgerSession
+from app.persist.task_end import cancel_and_wait
+from tests.conftest import Stack
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def client(own_stack: Stack) -> Iterator[httpx.Client]:
+    with own_stack.client() as client:
+        yield client
+
+
+def until(ask: Callable[[], Any], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_a_persister_that_starts_leaves_the_faults_of_others(own_stack: Stack, client: httpx.Client) -> None:
+    """A fault that belongs to no partition is told until its persister clears it, or is gone and another one starts."""
+
+    def lines() -> list[str]:
+        return [line for line in client.get("/readyz").json()["degraded"] if "planted" in line]
+
+    def persister() -> Any:
+        """The number of the stack's own, once it holds a partition."""
+        with psycopg.connect(own_stack.postgres.url) as db:
+            return db.execute("SELECT max(holder) FROM leases").fetchone()
+
+    async def work() -> None:
+        other = await LedgerSession.connect(own_stack.postgres.url)
+        beats = asyncio.create_task(beat(own_stack.postgres.url, other.leases.number, time.monotonic))
+        try:
+            await other.report_fault(EVERYWHERE, "clock", "", "planted")
+            await other.report_fault(EVERYWHERE, "namespace", "7", "planted too")
+            assert lines() == ["clock fails: planted", "namespace 7 fails: planted too"]
+            first = await asyncio.to_thread(persister)
+            own_stack.stop("persist")
+            own_stack.start("persist")
+            await asyncio.to_thread(until, lambda: persister() not in (None, first), "the persister starts")
+            assert lines() == ["clock fails: planted", "namespace 7 fails: planted too"]
+            await other.report_fault(EVERYWHERE, "clock", "", None)
+            assert lines() == ["namespace 7 fails: planted too"]
+        finally:
+            await cancel_and_wait(beats)
+            other.terminate()
+        assert lines() == ["namespace 7 fails: planted too"], "why a persister ended is told after its end"
+        own_stack.stop("persist")
+        own_stack.start("persist")
+        await asyncio.to_thread(until, lambda: lines() == [], "the next one that starts takes it back")
+
+    asyncio.run(work())
+
+
+def test_one_fault_of_two_persisters_is_told_once(own_stack: Stack, client: httpx.Client) -> None:
+    """It is over when both say so."""
+
+    def lines() -> list[str]:
+        return [line for line in client.get("/readyz").json()["degraded"] if "planted" in line]
+
+    async def work() -> None:
+        one, two = [await LedgerSession.connect(own_stack.postgres.url) for _ in range(2)]
+        try:
+            for session in (one, two):
+                await session.report_fault(EVERYWHERE, "clock", "", "planted")
+            assert lines() == ["clock fails: planted"]
+            await one.report_fault(EVERYWHERE, "clock", "", None)
+            assert lines() == ["clock fails: planted"]
+            await two.report_fault(EVERYWHERE, "clock", "", None)
+            assert lines() == []
+        finally:
+            one.terminate()
+            two.terminate()
+
+    asyncio.run(work())

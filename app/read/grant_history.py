@@ -12,8 +12,7 @@ from starlette.responses import Response
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
 from ..http.bodies import answer, check_query, query_int
-from ..model.entry_kinds import CORRECTION, GRANT, QUARANTINE_VERB
-from ..model.entry_names import entry_id
+from ..model.entry_kinds import QUARANTINE_VERB
 from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
 from ..model.meta import read_meta
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
@@ -23,7 +22,9 @@ from ..model.text import ID_BYTES_MAX, check_text
 from ..model.visibility import visible_name
 from ..model.windows import Window
 from ..store.boards import user_exists_call
-from ..store.log import entry_place, lag_behind
+from ..store.grant_lag import GrantLag
+from ..store.ledger import Ledger
+from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_change_call
 from .authorizer import ReadAuthorizer
@@ -57,6 +58,7 @@ class GrantHistory:
         clock: Callable[[], int],
     ) -> None:
         self._postgres = postgres
+        self._ledger = Ledger(postgres)
         self._batcher = batcher
         self._authorizer = authorizer
         self._clock = clock
@@ -91,21 +93,21 @@ class GrantHistory:
     async def read_grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
         """One grant with its revisions. It waits for a fresh grant to reach the ledger. GrantNotFound,
         StoreUnavailable."""
-        pauses = Pauses(WAIT_S_MAX)
+        pauses, lag = Pauses(WAIT_S_MAX), GrantLag(self._batcher, self._ledger, namespace)
         while True:
             rows = await self._postgres.fetch("get_revisions", namespace.id, grant_id)
-            kind, revision = (CORRECTION, rows[-1]["revision"] + 1) if rows else (GRANT, 1)
-            name = entry_id(kind, namespace.id, grant_id, revision)
-            place = await entry_place(self._batcher, namespace.partition, name)
-            is_late = pauses.are_over
-            if place is None or (is_late and await self._is_dropped(namespace.partition, place)):
+            lacking = await lag.look({grant_id: rows[-1]["revision"] if rows else 0})
+            if lacking.dead:
+                raise not_recorded()
+            if not lacking.behind:
                 if not rows:
                     raise GrantNotFound(f"there is no grant {grant_id!r} in {namespace.name!r}")
                 revisions = [_revision_body(namespace, row) for row in rows]
                 return {**grant_body(namespace, rows[-1]), "meta": revisions[0]["meta"], "revisions": revisions}
-            if is_late:
-                raise StoreUnavailable("the grant is not in the ledger yet")
-            await pauses.next()
+            if not lacking.is_settled:
+                if pauses.are_over:
+                    raise StoreUnavailable("the grant is not in the ledger yet")
+                await pauses.next()
 
     async def _page(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
         """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
@@ -157,14 +159,6 @@ class GrantHistory:
             if (offset is not None and offset["seq"] >= last) or pauses.are_over:
                 return
             await pauses.next()
-
-    async def _is_dropped(self, p: int, place: tuple[int, int]) -> bool:
-        """Whether the entry at a place in the log could not be recorded and was taken off the boards. StoreUnavailable
-        while nobody has decided about it."""
-        letter = await self._postgres.fetch_one("get_dead_letter", p, *place)
-        if letter is not None and letter["healed_seq"] is None:
-            raise not_recorded()
-        return letter is not None
 
     async def _is_known(self, namespace: Namespace, user: str) -> bool:
         return bool(await self._batcher.call(user_exists_call(namespace, user)))

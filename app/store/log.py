@@ -30,15 +30,9 @@ class _Owner(msgspec.Struct, array_like=True):
 _decode_owner = msgspec.msgpack.Decoder(_Owner).decode
 
 
-async def entry_place(batcher: ReadBatcher, p: int, name: bytes) -> tuple[int, int] | None:
-    """Epoch and seq at which an entry id was counted, by the dedup generations; None: it was not, or is too old.
-    Recovering, StoreUnavailable; O(1)."""
-    (place,) = await entry_places(batcher, p, [name])
-    return place
-
-
 async def entry_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[tuple[int, int] | None]:
-    """Epoch and seq at which each entry id was counted, as `entry_place`. Recovering, StoreUnavailable; O(names)."""
+    """Epoch and seq at which each entry id was counted, by the dedup generations; None: it was not, or is too old.
+    Recovering, StoreUnavailable; O(names)."""
     replies = await _seen(batcher, p, names)
     return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
 

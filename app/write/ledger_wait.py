@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 from ..drivers.pauses import Pauses
 from ..model.correction import GrantState
-from ..model.entry_kinds import CORRECTION, GRANT
-from ..model.entry_names import entry_id
 from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
+from ..store.grant_lag import GrantLag
 from ..store.ledger import Ledger
-from ..store.log import entry_places
 from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_changes_call
 
@@ -63,23 +61,16 @@ class LedgerWait:
     async def wait_for_grants(self, namespace: Namespace, grant_ids: Collection[str], waiting: Deadline) -> GrantLookup:
         """Some grants, those that there are, with every revision that Redis has counted. One that the ledger lacks has
         a problem of its own and holds up none of the others longer than `waiting`. O(log n) each."""
-        known = GrantLookup({}, {})
-        due, settled, is_first = list(grant_ids), set[tuple[int, int]](), True
+        known, lag = GrantLookup({}, {}), GrantLag(self._batcher, self._ledger, namespace)
+        due = list(grant_ids)
         while due:
             read = await self._ledger.get_grants(namespace, due)
-            names = [_next_name(namespace, grant_id, read.get(grant_id)) for grant_id in due]
-            places = await entry_places(self._batcher, namespace.partition, names)
-            counted = {grant_id: place for grant_id, place in zip(due, places, strict=True) if place is not None}
-            behind = {grant_id: place for grant_id, place in counted.items() if place not in settled}
-            known.grants.update((grant_id, grant) for grant_id, grant in read.items() if grant_id not in behind)
-            # Nearly all that is behind is only fresh. What is settled is read again: it may have been recorded since.
-            letters = {} if is_first else await self._ledger.letters(namespace.partition, list(behind.values()))
-            stuck = [grant_id for grant_id, place in behind.items() if not letters.get(place, True)]
-            known.problems.update((grant_id, not_recorded()) for grant_id in stuck)
-            due, is_first = [grant_id for grant_id in behind if grant_id not in known.problems], False
-            is_settled = {place for place, settled_now in letters.items() if settled_now}
-            settled |= is_settled
-            if due and not is_settled:
+            lacking = await lag.look({grant_id: read[grant_id].revision if grant_id in read else 0 for grant_id in due})
+            unknown = {*lacking.behind, *lacking.dead}
+            known.grants.update((grant_id, grant) for grant_id, grant in read.items() if grant_id not in unknown)
+            known.problems.update((grant_id, not_recorded()) for grant_id in lacking.dead)
+            due = lacking.behind
+            if due and not lacking.is_settled:
                 try:
                     await waiting.pause()
                 except StoreUnavailable as problem:
@@ -121,9 +112,3 @@ class _Changes(NamedTuple):
 
     last: int
     corrected: int
-
-
-def _next_name(namespace: Namespace, grant_id: str, state: GrantState | None) -> bytes:
-    """The entry that the ledger lacks if Redis has counted it."""
-    kind, revision = (GRANT, 1) if state is None else (CORRECTION, state.revision + 1)
-    return entry_id(kind, namespace.id, grant_id, revision)

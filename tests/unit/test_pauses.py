@@ -11,7 +11,7 @@ from app.admin.visibility_intents import VisibilityIntents
 from app.model.errors import StoreUnavailable
 from app.read import grant_history
 from app.read.grant_history import GrantHistory
-from app.write import ledger_wait
+from app.store import grant_lag
 from app.write.ledger_wait import Deadline, LedgerWait
 
 WAIT_S = 0.4
@@ -27,12 +27,12 @@ class Behind:
         self.looks = 0
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
+        if query == "get_dead_letters_at":
+            return []
         self.looks += 1
         return [{"partition": 0, "seq": 0}] if query == "get_offsets" else []
 
     async def fetch_one(self, query: str, *args: Any) -> Any:
-        if query == "get_dead_letter":
-            return None
         self.looks += 1
         return {"seq": 0}
 
@@ -60,17 +60,13 @@ def _history(store: Any) -> GrantHistory:
     return GrantHistory(clock=lambda: 0, **parts)
 
 
-async def _counted(*args: Any) -> Any:
-    return 1, 9
-
-
 async def _all_counted(batcher: Any, p: int, names: list[bytes]) -> list[tuple[int, int]]:
     return [(1, 9)] * len(names)
 
 
 def test_a_fresh_grant_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grant_history, "WAIT_S_MAX", WAIT_S)
-    monkeypatch.setattr(grant_history, "entry_place", _counted)
+    monkeypatch.setattr(grant_lag, "entry_places", _all_counted)
     store: Any = Behind()
     with pytest.raises(StoreUnavailable):
         asyncio.run(_history(store).read_grant(SPACE, "g"))
@@ -85,7 +81,7 @@ def test_an_explanation_looks_a_few_times(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_correction_looks_a_few_times_for_its_grant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_wait, "entry_places", _all_counted)
+    monkeypatch.setattr(grant_lag, "entry_places", _all_counted)
     store: Any = Behind()
     ledger = LedgerWait(Counted(), store)  # type: ignore[arg-type]
     grants, problems = asyncio.run(ledger.wait_for_grants(SPACE, ["g"], Deadline(WAIT_S)))

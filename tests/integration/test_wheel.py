@@ -67,6 +67,7 @@ def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert "leaderboard_server/lua/apply.lua" in scripts
+    assert "leaderboard_server/py.typed" in held
     assert scripts | package <= held
 
 

@@ -105,6 +105,7 @@ class FakeCommitter:
         self.answers: list[Answer] = []
         self.calls: list[list[PlannedEntry]] = []
         self.ops: list[list[str]] = []
+        self.together: list[bool] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
     async def submit(
@@ -112,6 +113,7 @@ class FakeCommitter:
     ) -> list[Outcome]:
         """The outcomes, in order; what follows one that stands on others and was refused is stale."""
         self.calls.append(entries)
+        self.together.append(together)
         self.ops.append([render_ops(entry.kind, entry.ops) for entry in entries])
         self.meanwhile()
         if self.answers and isinstance(self.answers[0], Problem):

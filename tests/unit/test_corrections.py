@@ -2,89 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import pytest
 
 from app.model.correction import CorrectionRequest, GrantState
-from app.model.errors import GrantNotFound, Problem, RevisionConflict, StoreUnavailable
+from app.model.errors import GrantNotFound, RevisionConflict, StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.model.visibility import erased_name
 from app.store.call_cost import portions
-from app.store.changes import Changed
 from app.write import corrections
-from app.write.corrections import CHAIN_S_MAX, Corrector
+from app.write.corrections import CHAIN_S_MAX
 from app.write.ledger_wait import WAIT_S_MAX
-from app.write.plan_attempts import LOCK_STALE_S, RulesReader
-from app.write.receipts import CorrectionReceipt
-from tests.support.fake_ledger import Answer, FakeCommitter, FakeLedger, FakeRedis
+from app.write.plan_attempts import LOCK_STALE_S
+from tests.support.corrector_bench import Bench
+from tests.support.fake_ledger import Answer
 from tests.support.grant_history import edit, grant, moves_of, restore, void
 from tests.support.virtual_time import VirtualTime
 
 A, B, C = grant("a", 5, 10), grant("b", 9, 20), grant("c", 2, 30)
-
-
-class Services:
-    """What a corrector asks of the rest. refreshed, released: how often rules were read again, and their lock freed."""
-
-    def __init__(self) -> None:
-        self.rules = Namespace(3, "race", 0, 1, Rules())
-        self.refreshed = self.released = 0
-
-    async def namespace(self, name: str) -> Namespace:
-        return self.rules
-
-    def forget(self, changed: Changed) -> None:
-        assert changed.namespaces == {self.rules.name}
-        self.refreshed += 1
-
-    async def release_stale(self, name: str) -> None:
-        self.released += 1
-
-    async def score_of(self, namespace: Namespace, board: str, user: str) -> int:
-        return 14
-
-    async def zones_of(self, users: list[str]) -> dict[str, str]:
-        return {}
-
-
-class Bench:
-    """A corrector with a ledger that holds some grants."""
-
-    def __init__(self, time: VirtualTime) -> None:
-        self.time = time
-        self.services = Services()
-        self.ledger, self.redis = FakeLedger(), FakeRedis()
-        self.committer = FakeCommitter(self.ledger, self.redis)
-        parts: dict[str, Any] = {"committer": self.committer, "batcher": self.redis, "ledger": self.ledger}
-        parts |= dict.fromkeys(("namespace_cache", "boards", "profiles"), self.services)
-        services: Any = self.services
-        parts["rules"] = RulesReader(services, services)
-        self.corrector = Corrector(**parts, clock=lambda: 100, ack="fsync")
-
-    @property
-    def namespace(self) -> Namespace:
-        """Its rules as they are now."""
-        return self.services.rules
-
-    def hold(self, *grants: GrantState) -> None:
-        """The ledger holds these, and Redis counted no more than them."""
-        for one in grants:
-            self.ledger.grants[one.grant_id] = one
-            self.ledger.recorded_seq += 1
-            for revision in range(1, one.revision + 1):
-                self.redis.count(self.namespace, one.grant_id, revision, self.ledger.recorded_seq)
-            self.redis.changes[one.user] = self.ledger.recorded_seq, 0
-
-    def correct(self, *asks: CorrectionRequest) -> list[str]:
-        """What becomes of each ask: its status and revision, or its problem's code."""
-        told = self.time.run(self.corrector.correct_all(self.namespace, asks))
-        return [one.code if isinstance(one, Problem) else f"{one.status} {one.revision}" for one in told]
-
-    def correct_one(self, ask: CorrectionRequest) -> CorrectionReceipt:
-        """Its receipt."""
-        return self.time.run(self.corrector.correct(self.namespace, ask))
 
 
 @pytest.fixture

@@ -1,0 +1,232 @@
+"""The mutants: each breaks one rule by one change of one file, and names the tests that must notice.
+
+A rule belongs here if a wrong number, a lost grant or a refused right would follow from breaking it.
+"""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """rule: what holds, and is broken. path: the file in which `old`, which stands there once, becomes `new`. tests:
+    files or tests, one of which fails then."""
+
+    rule: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+APPLY, VISIBILITY = "tests/lua/test_apply.py", "tests/lua/test_visibility.py"
+CLOSED, QUOTAS = "tests/lua/test_closed_windows.py", "tests/lua/test_quotas.py"
+FULL, CLAIM = "tests/lua/test_full_memory.py", "tests/lua/test_claim.py"
+
+SCRIPTS = [
+    Mutant(
+        "an id counts once",
+        "lua/include/process_entry.lua",
+        "local value = batch.seen[entry.number] or batch.pending[entry.id]",
+        "local value = batch.pending[entry.id]",
+        (APPLY,),
+    ),
+    Mutant(
+        "an id counts once in a call",
+        "lua/include/process_entry.lua",
+        "local value = batch.seen[entry.number] or batch.pending[entry.id]",
+        "local value = batch.seen[entry.number]",
+        (APPLY,),
+    ),
+    Mutant(
+        "an id with other content is a conflict",
+        "lua/include/dedup.lua",
+        "if sub(value, 1, 16) ~= digest then",
+        "if false then",
+        (APPLY,),
+    ),
+    Mutant(
+        "an Idempotency-Key is claimed once",
+        "lua/include/process_entry.lua",
+        "local code, detail = check_claim(batch, entry), nil",
+        "local code, detail = nil, nil",
+        (CLAIM,),
+    ),
+    Mutant(
+        "a log that lost its tail takes nothing",
+        "lua/include/log_check.lua",
+        "elseif is_after(epoch, seq, head.flushed_epoch, head.flushed_seq) then",
+        "elseif false then",
+        (APPLY,),
+    ),
+    Mutant(
+        "a log that holds another entry takes nothing",
+        "lua/include/log_check.lua",
+        "if entries[1][2][2] ~= digest then",
+        "if false then",
+        (APPLY,),
+    ),
+    Mutant(
+        "a plan by old rules is refused",
+        "lua/include/validate.lua",
+        "if namespace.current_version ~= namespace.version then",
+        "if false then",
+        (APPLY,),
+    ),
+    Mutant(
+        "a plan holds only while its user is as it was",
+        "lua/include/cell_ops.lua",
+        "elseif (values[SEQ] or 0) ~= number then",
+        "elseif false then",
+        ("tests/lua",),
+    ),
+    Mutant(
+        "an atomic batch is all or nothing",
+        "lua/apply.lua",
+        "if is_atomic and is_refused then",
+        "if false then",
+        (APPLY,),
+    ),
+    Mutant(
+        "the log has a bound",
+        "lua/include/validate.lua",
+        "  if #batch.applied >= batch.capacity then\n    return 'log_full'\n  end\n",
+        "",
+        ("tests/lua",),
+    ),
+    Mutant(
+        "a closed window takes no grant",
+        "lua/include/validate.lua",
+        "if board_set.is_closed and not entry.kind.passes_closed then",
+        "if false then",
+        (CLOSED,),
+    ),
+    Mutant(
+        "a window closes by the store's own clock",
+        "lua/include/validate.lua",
+        "closed_windows.is_over(entry) and 'applied' or 'not_over'",
+        "'applied'",
+        (CLOSED,),
+    ),
+    Mutant(
+        "velocity bounds a user's grants",
+        "lua/include/validate.lua",
+        "if not velocity.is_within(limits, entry.user, entry.amount, now) then",
+        "if false then",
+        ("tests/lua/test_velocity.py",),
+    ),
+    Mutant(
+        "a namespace's users have a bound",
+        "lua/include/quotas.lua",
+        "users_in(namespace, board_set) >= quotas.users then",
+        "users_in(namespace, board_set) > quotas.users then",
+        (QUOTAS,),
+    ),
+    Mutant(
+        "a hidden user is on no board",
+        "lua/include/boards.lua",
+        "is_visible(users[i]) and board.scores[users[i].number]",
+        "board.scores[users[i].number]",
+        (VISIBILITY,),
+    ),
+    Mutant(
+        "nothing is granted to a user who is being erased",
+        "lua/include/visibility.lua",
+        "return user.visibility == 'erasing' and not kind.passes_erasing and 'user_erasing' or nil",
+        "return nil",
+        (VISIBILITY,),
+    ),
+    Mutant(
+        "the log is trimmed behind the ledger only",
+        "lua/advance_flushed.lua",
+        "if partition_head.is_after(keep_epoch, keep_seq, head.flushed_epoch, head.flushed_seq) then",
+        "if false then",
+        ("tests/lua",),
+    ),
+    Mutant(
+        "a dedup generation goes once the ledger has all of it",
+        "lua/rotate_dedup.lua",
+        "if not partition_head.is_after(head.epoch, last_seq, head.flushed_epoch, head.flushed_seq) then",
+        "if true then",
+        ("tests/lua",),
+    ),
+    Mutant(
+        "a sum tree follows its board",
+        "lua/include/write_state.lua",
+        "if board.sum_tree and next(board.sum_tree.low) then",
+        "if false then",
+        ("tests/lua/test_bounded_sums.py",),
+    ),
+]
+
+MODEL = [
+    Mutant(
+        "an id with another amount is a conflict",
+        "app/model/grant.py",
+        "        body.user,\n        body.amount,\n",
+        "        body.user,\n",
+        ("tests/unit/test_digests.py",),
+    ),
+    Mutant(
+        "an Idempotency-Key stands for one reason",
+        "app/model/correction.py",
+        "sorted(changes.items()), edit.reason",
+        "sorted(changes.items())",
+        ("tests/unit/test_digests.py",),
+    ),
+    Mutant(
+        "of other grants the lowest is the best where lower is better",
+        "app/model/cell_ops.py",
+        "best = others.lowest if ascending else others.highest",
+        "best = others.highest",
+        ("tests/unit/test_correction_plans.py",),
+    ),
+]
+
+PERSISTER = [
+    Mutant(
+        "Redis hears of what is committed, not of what is read",
+        "app/persist/flusher.py",
+        "args = [lease.offset.epoch, lease.offset.seq,",
+        "args = [lease.read.epoch, lease.read.seq,",
+        ("tests/unit/test_flusher.py",),
+    ),
+    Mutant(
+        "a gap in the log stops its partition",
+        "app/persist/worker.py",
+        "        if row.seq != seq:\n",
+        "        if False:\n",
+        ("tests/unit/test_log_rows.py",),
+    ),
+    Mutant(
+        "the log must hold the entry at the ledger's offset",
+        "app/persist/worker.py",
+        "[0][1][1] != offset.digest:",
+        "[0][1][1] == b'':",
+        ("tests/integration/test_persist.py",),
+    ),
+    Mutant(
+        "a persister that lost its lease commits no row",
+        "app/store/sql/deployment.sql",
+        "\nAND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);",
+        ";",
+        ("tests/hostile/test_hung_persister.py",),
+    ),
+]
+
+RIGHTS = [
+    Mutant(
+        "a scope covers names and no others",
+        "app/access/guard.py",
+        "if not principal.may(scope, namespace):",
+        "if False:",
+        ("tests/unit/test_authorizer.py", "tests/hostile/test_rights.py"),
+    ),
+    Mutant(
+        "a key that lost its right watches no more",
+        "app/live/hub.py",
+        "                subscriber.viewer.check(current)\n",
+        "                pass\n",
+        ("tests/unit/test_live_hub.py",),
+    ),
+]
+
+MUTANTS = [*SCRIPTS, *MODEL, *PERSISTER, *RIGHTS]

@@ -1,0 +1,95 @@
+"""What Redis hears of the ledger: what is committed, of partitions whose log was compared with it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.drivers.redis import Call
+from app.persist.flusher import TELL_S, Flusher
+from app.persist.lease import Lease
+from app.persist.ledger_session import LedgerOffset
+from app.store import keys
+from tests.support.virtual_time import VirtualTime
+
+TAIL_S = 10.0
+
+
+class Link:
+    """Notes the offsets that it is sent, by the key of a partition's head, and replies as a test says."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, list[int]]] = []
+        self.reply: Any = 1
+
+    async def run(self, calls: list[Call]) -> list[Any]:
+        self.sent.append({str(call[3]): [int(str(arg)) for arg in call[5:]] for call in calls})
+        return [self.reply for _ in calls]
+
+
+def lease(seq: int, *, read: int = 0, checked: bool = True) -> Lease:
+    """A partition whose ledger ends at a seq, and whose log is read up to a later one."""
+    taken = Lease.taken(LedgerOffset(1, seq, b"d"))
+    taken.read, taken.checked = LedgerOffset(1, max(seq, read), b"d"), checked
+    return taken
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    return VirtualTime(monkeypatch)
+
+
+def test_redis_hears_of_what_is_committed_and_of_nothing_that_is_only_read(time: VirtualTime) -> None:
+    link = Link()
+    time.run(Flusher(link, TAIL_S).tell({3: lease(5, read=9)}, [3]))  # type: ignore[arg-type]
+    assert link.sent == [{keys.meta(3): [1, 5, 0, 0]}]
+
+
+def test_a_log_that_was_not_compared_is_told_nothing(time: VirtualTime) -> None:
+    link = Link()
+    time.run(Flusher(link, TAIL_S).tell({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
+    assert link.sent == []
+
+
+def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
+    """Of entries that the ledger has, those of the last seconds."""
+    link, held = Link(), lease(5)
+    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+
+    async def act() -> None:
+        await asyncio.sleep(TAIL_S)
+        held.advance(LedgerOffset(1, 8, b"e"))
+        await flusher.tell({3: held}, [3])
+        await asyncio.sleep(TAIL_S)
+        await flusher.tell({3: held}, [3])
+
+    time.run(act())
+    assert link.sent == [{keys.meta(3): [1, 8, 1, 5]}, {keys.meta(3): [1, 8, 1, 8]}]
+
+
+def test_partitions_without_new_rows_are_told_from_time_to_time(time: VirtualTime) -> None:
+    link, leases = Link(), {3: lease(5), 4: lease(6)}
+    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+
+    async def act() -> None:
+        for _ in range(2):
+            await flusher.tell(leases, [3])
+        await asyncio.sleep(TELL_S)
+        await flusher.tell(leases, [])
+
+    time.run(act())
+    assert [sorted(sent) for sent in link.sent] == [
+        [keys.meta(3), keys.meta(4)],
+        [keys.meta(3)],
+        [*map(keys.meta, (3, 4))],
+    ]
+
+
+@pytest.mark.parametrize(("reply", "is_checked"), [(1, True), (0, False), (ValueError("OOM"), True)], ids=str)
+def test_where_redis_is_not_where_the_ledger_is_the_log_is_compared_anew(
+    time: VirtualTime, reply: Any, is_checked: bool
+) -> None:
+    link, held = Link(), lease(5)
+    link.reply = reply
+    time.run(Flusher(link, TAIL_S).tell({3: held}, [3]))  # type: ignore[arg-type]
+    assert held.checked is is_checked

@@ -76,7 +76,7 @@ SCRIPTS = [
         "lua/include/cell_ops.lua",
         "elseif (values[SEQ] or 0) ~= number then",
         "elseif false then",
-        ("tests/lua",),
+        ("tests/lua/test_aggregation.py",),
     ),
     Mutant(
         "an atomic batch is all or nothing",
@@ -90,7 +90,7 @@ SCRIPTS = [
         "lua/include/validate.lua",
         "  if #batch.applied >= batch.capacity then\n    return 'log_full'\n  end\n",
         "",
-        ("tests/lua",),
+        (APPLY, QUOTAS),
     ),
     Mutant(
         "a closed window takes no grant",
@@ -139,14 +139,14 @@ SCRIPTS = [
         "lua/advance_flushed.lua",
         "if partition_head.is_after(keep_epoch, keep_seq, head.flushed_epoch, head.flushed_seq) then",
         "if false then",
-        ("tests/lua",),
+        (FULL,),
     ),
     Mutant(
         "a dedup generation goes once the ledger has all of it",
         "lua/rotate_dedup.lua",
         "if not partition_head.is_after(head.epoch, last_seq, head.flushed_epoch, head.flushed_seq) then",
         "if true then",
-        ("tests/lua",),
+        (FULL,),
     ),
     Mutant(
         "a sum tree follows its board",
@@ -177,7 +177,7 @@ MODEL = [
         "app/model/cell_ops.py",
         "best = others.lowest if ascending else others.highest",
         "best = others.highest",
-        ("tests/unit/test_correction_plans.py",),
+        ("tests/unit/test_cell_ops.py",),
     ),
 ]
 

@@ -13,7 +13,7 @@ from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE, kind_of
 from ..model.entry_names import parse_heal_name
 from .failure import TooManyDeadLetters
-from .ledger_row import BARE, LedgerRow
+from .ledger_row import BARE, FULL, LedgerRow
 
 #: Dead letters of a partition in a minute: more are hardly the fault of each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
@@ -30,7 +30,7 @@ async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[Ledge
     await _check_rate(connection, letters)
     if duplicates or letters:
         aside = [(DUPLICATE, row) for row in duplicates] + [("poison", row) for row in letters]
-        records = [(*_place(row), reason, row.packed, row.fault) for reason, row in aside]
+        records = [(*_place(row), reason, row.packed, row.fault, _corrected_grant(row)) for reason, row in aside]
         await connection.executemany(queries()["add_dead_letter"], records)
     failed = [(row.partition, *row.original[:2], row.fault) for row in dead if row.original is not None]
     if failed:
@@ -62,6 +62,14 @@ def _is_odd(entry: LogEntry) -> bool:
 def _tombstone_suffices(row: LedgerRow) -> bool:
     """A heal is nothing but what it moved and whose it is."""
     return row.is_dead and row.tombstone != BARE and row.entry is not None and kind_of(row.entry.kind).settles
+
+
+def _corrected_grant(row: LedgerRow) -> str | None:
+    """The grant that a dead letter corrects, where its tombstone tells what becomes of it."""
+    if row.entry is None or not row.is_dead or row.tombstone != FULL:
+        return None
+    kind = kind_of(row.entry.kind)
+    return row.entry.grant_id if kind.is_revision and not kind.is_first else None
 
 
 def _place(row: LedgerRow) -> tuple[int, int, int]:

@@ -104,7 +104,8 @@ class HistoricalBoards:
         namespace, rules = board.namespace, board.namespace.rules
         replay = TieBreakReplay(COUNTED[rules.aggregation, rules.order], rules.category_boards)
         for some in await self._steps(namespace, numbers):
-            rows = await self._postgres.fetch("get_score_events", namespace.id, some, [last_seq] * len(some))
+            args = namespace.id, some, [last_seq] * len(some), board.window.name
+            rows = await self._postgres.fetch("get_score_events", *args)
             for count, row in enumerate(rows, 1):
                 replay.add(row)
                 if count % _YIELD_EVERY == 0:

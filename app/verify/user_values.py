@@ -107,7 +107,7 @@ class UserComparison:
         async with stores.connection.transaction():
             query = queries()["get_score_events"]
             async for row in stores.connection.cursor(
-                query, self._namespace.id, numbers, seqs, prefetch=_EVENTS_A_FETCH
+                query, self._namespace.id, numbers, seqs, None, prefetch=_EVENTS_A_FETCH
             ):
                 dating.add(row)
         return dating.since

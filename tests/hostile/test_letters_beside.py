@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(180)
 ADDS: dict[str, Any] = {"category_boards": True, "streaks": True}
 BEST: dict[str, Any] = {"aggregation": "best", "tie_break": "earliest"}
 LATEST: dict[str, Any] = {"aggregation": "latest"}
+EARLIEST: dict[str, Any] = {"tie_break": "earliest"}
 RULES = [ADDS, BEST, LATEST]
 
 
@@ -70,7 +71,7 @@ def test_a_grant_is_corrected_after_its_correction_was_dropped(
     assert verify(iso) == (0, "")
 
 
-@pytest.mark.parametrize("rules", [ADDS, {"aggregation": "best"}, LATEST])
+@pytest.mark.parametrize("rules", [*RULES, {"aggregation": "best"}, EARLIEST])
 @pytest.mark.parametrize("decisions", ["drop retry", "retry drop", "retry retry"])
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_a_grant_of_which_two_corrections_could_not_be_recorded(

@@ -16,6 +16,7 @@ CREATE TABLE leases (
 -- Entries that the boards counted and the ledger could not record as what they are: duplicates, and dead letters in the
 -- narrower sense. reason: `duplicate` or `poison`; cause: why; decision: an operator's, `retry` or `drop`; attempts: how
 -- often a retry failed. healed_seq: the entry that took it off the boards or recorded it after all; null while it is open.
+-- grant_id: of a correction, the grant whose revision it is; null where its tombstone does not tell what it claimed.
 CREATE TABLE dead_letters (
     partition smallint NOT NULL,
     epoch integer NOT NULL,
@@ -27,6 +28,7 @@ CREATE TABLE dead_letters (
     created_at timestamptz DEFAULT now(),
     decision text,
     attempts integer NOT NULL DEFAULT 0,
+    grant_id text,
     PRIMARY KEY (partition, epoch, seq)
 );
 CREATE INDEX dead_letters_open ON dead_letters (partition) WHERE healed_seq IS NULL;

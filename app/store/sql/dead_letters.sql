@@ -1,6 +1,6 @@
 -- name: add_dead_letter
 -- Keeps an entry that the ledger did not take as what it claims.
-INSERT INTO dead_letters (partition, epoch, seq, reason, entry, cause) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO dead_letters (partition, epoch, seq, reason, entry, cause, grant_id) VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: count_recent_dead_letters
 -- How many entries of a partition became dead letters within the last minute, duplicates not counted.

@@ -58,10 +58,10 @@ FROM namespace_buckets WHERE namespace_id = $1 AND level = 0;
 -- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked; total
 -- in a row of its own where none is asked for. Among equals by their moments, where the line goes by these ($10), then by
 -- name, as sorted sets list them. $11: with all who share a score with one of those. last_seq: behind it no entry moved the
--- board. O(the namespace's grants).
+-- board, a heal neither. O(the namespace's grants).
 WITH latest AS MATERIALIZED (
     SELECT r.*, coalesce(f.seq, r.own_seq) AS first_seq
-    FROM (SELECT *, coalesce(original_seq, seq) AS own_seq, max(seq) OVER () AS last_seq,
+    FROM (SELECT *, coalesce(original_seq, seq) AS own_seq, max(coalesce(original_seq, seq)) OVER () AS last_seq,
                  row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
           FROM (SELECT kind, user_number, amount, granted_at, category, windows, voided, grant_id, revision, seq, original_seq
                 FROM ledger
@@ -86,7 +86,9 @@ ranked AS (
            dense_rank() OVER (ORDER BY s.score * $6::int DESC) AS dense
     FROM scores s JOIN users u ON u.number = s.user_number)
 SELECT t.total, t.last_seq, r.name, r.number, r.score, r.position, r.competition, r.dense
-FROM (SELECT (SELECT count(*) FROM scores) AS total, (SELECT max(last_seq) FROM latest) AS last_seq) AS t
+FROM (SELECT (SELECT count(*) FROM scores) AS total, greatest((SELECT max(last_seq) FROM latest), (
+          SELECT max(seq) FROM ledger
+          WHERE namespace_id = $1 AND coalesce(verb, kind) IN ('heal', 'tombstone') AND recorded_at <= $4)) AS last_seq) AS t
 LEFT JOIN (
     SELECT *, bool_or(is_requested) OVER (PARTITION BY competition) AS ties FROM (
         SELECT *, coalesce(name = ANY($9::text[]), position BETWEEN $7 AND $8) AS is_requested FROM ranked) AS a) AS r

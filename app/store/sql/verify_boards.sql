@@ -108,25 +108,49 @@ FROM (SELECT x.number FROM unnest($2::bigint[]) AS x (number)
 GROUP BY number;
 
 -- name: get_score_events
--- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of a
--- correction also what the revision before it had put there. A duplicate, or a dead letter that was taken off, is a grant
--- of its own, which its heal voids: both have the heal's name behind a tab, which no client's grant_id holds. A dead letter
--- that was recorded after all stands at its own place.
+-- What each entry of some users put onto boards and took off them, each up to a seq, in the order of the log: of an entry
+-- also what its grant had put there before (`old_…`). A dead letter that was recorded after all stands at its own place.
+-- One that was taken off the boards, and a duplicate, count from their own place to that of the entry that took them off:
+-- it leaves the grant as the last of its other revisions had it, and does nothing where a later one counts. A duplicate, or a
+-- grant that was taken off, is a grant of its own: its name begins with a tab, which no client's grant_id does.
+-- $4: a window, or null; behind its seal no dead letter and no duplicate counts there.
+-- O(those users' entries × log + the namespace's dead letters and duplicates).
+WITH x AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)),
+dropped AS MATERIALIZED (
+    SELECT x.number, l.seq, l.revision, l.windows, l.category, l.granted_at, l.amount, l.voided, a.healed_seq,
+           coalesce(a.grant_id, E'\t' || l.epoch || '-' || l.seq) AS grant_id
+    FROM ledger l JOIN x ON x.number = l.user_number
+    CROSS JOIN LATERAL (
+        SELECT healed_seq, grant_id FROM dead_letters
+        WHERE partition = l.partition AND epoch = l.epoch AND seq = l.seq AND healed_seq > seq AND healed_seq <= x.seq
+          AND (reason = 'duplicate' OR decision = 'drop') OFFSET 0) AS a
+    WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) IN ('duplicate', 'tombstone') AND l.amount IS NOT NULL
+      AND NOT EXISTS (SELECT FROM seals WHERE namespace_id = $1 AND "window" = $4::text AND seq < l.seq OFFSET 0)),
+taken_off AS MATERIALIZED (
+    SELECT d.number, d.healed_seq AS seq, d.grant_id, r.windows, r.category, r.granted_at, r.amount,
+           coalesce(r.voided, true) AS voided
+    FROM dropped d LEFT JOIN LATERAL (
+        SELECT * FROM (
+            SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, amount, voided FROM ledger
+            WHERE namespace_id = $1 AND grant_id = d.grant_id AND kind IN ('grant', 'correction')
+              AND coalesce(original_seq, seq) < d.healed_seq
+            UNION ALL
+            SELECT seq, revision, windows, category, granted_at, amount, voided FROM dropped o
+            WHERE o.grant_id = d.grant_id AND o.seq < d.healed_seq AND o.healed_seq > d.healed_seq) AS counted
+        ORDER BY revision DESC, seq DESC LIMIT 1) AS r ON true
+    WHERE r.revision IS NULL OR (r.revision, r.seq) < (d.revision, d.seq))
 SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.amount, l.voided,
        l.old_windows, l.old_category, l.old_amount, l.old_voided
-FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
-CROSS JOIN LATERAL (
+FROM x CROSS JOIN LATERAL (
     SELECT *, min(seq) OVER (PARTITION BY grant_id) AS first_seq,
            lag(windows) OVER w AS old_windows, lag(category) OVER w AS old_category, lag(amount) OVER w AS old_amount,
            lag(voided) OVER w AS old_voided
-    FROM (SELECT coalesce(original_seq, seq) AS seq, revision, windows, category, granted_at, amount,
-                 kind = 'heal' OR voided AS voided,
-                 CASE WHEN kind IN ('duplicate', 'tombstone') THEN E'\theal:' || epoch || '-' || seq
-                      WHEN kind = 'heal' THEN E'\t' || grant_id ELSE grant_id END AS grant_id
-          FROM ledger l WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
-            AND (kind IN ('grant', 'correction', 'duplicate', 'heal')
-                 OR (kind = 'tombstone' AND revision = 1 AND amount IS NOT NULL AND EXISTS (
-                     SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
-                     AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)))) AS named
-    WINDOW w AS (PARTITION BY grant_id ORDER BY revision, seq)) AS l
+    FROM (SELECT coalesce(original_seq, seq) AS seq, grant_id, windows, category, granted_at, amount, voided FROM ledger
+          WHERE namespace_id = $1 AND user_number = x.number AND kind IN ('grant', 'correction')
+            AND coalesce(original_seq, seq) <= x.seq
+          UNION ALL
+          SELECT seq, grant_id, windows, category, granted_at, amount, voided FROM dropped WHERE number = x.number
+          UNION ALL
+          SELECT seq, grant_id, windows, category, granted_at, amount, voided FROM taken_off WHERE number = x.number) AS named
+    WINDOW w AS (PARTITION BY grant_id ORDER BY seq)) AS l
 ORDER BY x.number, l.seq;

@@ -74,7 +74,7 @@ def _first_word(node: ast.AST) -> object:
 
 
 def _store_words_of(source: str) -> list[str]:
-    """Calls of Redis that are written out as a tuple or a list, and statements of SQL: `<line>: <beginning>`."""
+    """Calls of Redis that are written out, also those of scripts, and statements of SQL: `<line>: <beginning>`."""
     found = []
     for node in ast.walk(ast.parse(source)):
         word = _first_word(node)
@@ -83,6 +83,8 @@ def _store_words_of(source: str) -> list[str]:
             word = word.decode(errors="replace")
         if isinstance(word, str) and REDIS_COMMANDS.fullmatch(word):
             found.append(f"{node.lineno}: {word}")  # type: ignore[attr-defined]
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "evalsha":
+            found.append(f"{node.lineno}: evalsha")
         if isinstance(text, str) and SQL_STATEMENT.match(text):
             found.append(f"{node.lineno}: {text[:40]}")  # type: ignore[attr-defined]
     return found
@@ -123,6 +125,7 @@ def test_the_rights_of_an_acl_user_are_the_commands_in_use() -> None:
             '("CONFIG", "GET", name)',
             '("MULTI",)',
             'TYPES = ("TYPE", 1)',
+            "call = evalsha(SCRIPT, [key], [])",
         ),
         *('text = "SELECT 1"', 'text = f"INSERT INTO t SELECT {sign}"', 'text = """\\n  DELETE FROM t"""'),
         *(

@@ -9,12 +9,11 @@ from typing import Any
 import asyncpg
 import structlog
 
-from ..drivers.redis import RedisConnection, ask, evalsha
-from ..drivers.scripts import load
+from ..drivers.redis import RedisConnection, ask
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import Namespace
 from ..model.tie_break import DIGITS, place_from_digits
-from ..store import keys
+from ..store.archived_windows import evict_call
 from ..store.board_dump import member_page_call, tie_prefixes_call
 from ..store.boards import user_exists_call
 from ..store.namespace_cache import namespace_from_row
@@ -28,7 +27,6 @@ from .ledger_session import LedgerOffset, LedgerSession
 
 log = structlog.get_logger()
 
-EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 #: Seconds that one pass over a partition's archives may take. Then the next partition has its turn.
 PASS_S = 0.5
 #: Seconds that one statement may take: the archive of a window of millions.
@@ -137,7 +135,7 @@ class Archivist:
                 return
         self._differing.pop(place, None)
         SEALS_DIFFERING.set(len(self._differing))
-        await _evict(link, namespace, window, dict.fromkeys(boards, 0), boards, hidden)
+        await ask(link, evict_call(namespace, window, dict.fromkeys(boards, 0), boards=boards, hidden_users=hidden))
         await session.execute("mark_window_archived", namespace.id, window)
 
 
@@ -163,7 +161,7 @@ async def _write_revision(session: LedgerSession, link: RedisConnection, rows: l
         await session.copy("new_scores", fresh, ("board", "user_number", "sort_key", "tie_place"))
         await _write_archives(session, namespace, window, touched, seq, users)
         archives = await session.fetch("get_archived_boards", namespace.id, window)
-    await _evict(link, namespace, window, {archive["board"]: archive["seq"] for archive in archives}, [], [])
+    await ask(link, evict_call(namespace, window, {archive["board"]: archive["seq"] for archive in archives}))
     await session.execute("finish_archive_updates", *_at(rows, users), seq)
 
 
@@ -221,27 +219,6 @@ async def _write_archives(
     await session.execute("sign_archives", ids, namespace.sign)
     await session.execute("lock_hidden_archive_users")
     await session.execute("mark_hidden_archive_users")
-
-
-async def _evict(
-    link: RedisConnection,
-    namespace: Namespace,
-    window: str,
-    versions: dict[str, int],
-    boards: list[str],
-    hidden: list[str],
-) -> None:
-    """From now on reads of the window use its archive, at the highest version that one of its boards had or has."""
-    p, ns = namespace.partition, namespace.id
-    times = [keys.grant_times] if namespace.rules.aggregation == "latest" else []
-    kinds = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree, *times)
-    gone = [name(p, ns, board) for board in boards for name in kinds]
-    balances = [keys.balances(p, ns) + user for user in hidden]
-    flat = [part for entry in versions.items() for part in entry]
-    await ask(
-        link,
-        evalsha(EVICT_ARCHIVED_WINDOW, [keys.namespace(p, ns), *gone, *balances], [window, len(gone), *flat]),
-    )
 
 
 async def _hidden_with_balances(link: RedisConnection, namespace: Namespace) -> list[str]:

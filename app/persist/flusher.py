@@ -9,15 +9,13 @@ from time import monotonic
 
 import structlog
 
-from ..drivers.redis import RedisConnection, evalsha
-from ..drivers.scripts import load
+from ..drivers.redis import RedisConnection
 from ..metrics import FLUSHES_REFUSED
-from ..store import keys
+from ..store.partitions import advance_flushed_call
 from .lease import Lease
 
 log = structlog.get_logger()
 
-ADVANCE_FLUSHED = load("advance_flushed")
 #: Seconds after which a partition without new rows is told again: a refused telling costs writers no more than that.
 TELL_S = 1.0
 
@@ -41,10 +39,10 @@ class Flusher:
         targets = {p: leases[p] for p in due if p in leases and leases[p].checked}
         if not targets:
             return
-        calls = []
-        for p, lease in targets.items():
-            args = [lease.offset.epoch, lease.offset.seq, *lease.tail_begin(self._tail_s)]
-            calls.append(evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], args))
+        calls = [
+            advance_flushed_call(p, (lease.offset.epoch, lease.offset.seq), lease.tail_begin(self._tail_s))
+            for p, lease in targets.items()
+        ]
         for (p, lease), reply in zip(targets.items(), await self._link.run(calls), strict=True):
             if isinstance(reply, Exception):
                 self._refuse(p, str(reply))

@@ -3,15 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from ..drivers.redis import RedisConnection, ask, evalsha
-from ..drivers.scripts import load
+from ..drivers.redis import RedisConnection, ask
 from ..model.namespace import Namespace
-from ..store import fields, keys
+from ..store import fields
+from ..store.archived_windows import evict_call
 from ..store.boards import base_of
 from ..store.namespace_fields import fields_of
 from .ledger_row import LedgerRow
-
-EVICT_ARCHIVED_WINDOW = load("evict_archived_window")
 
 #: Windows that are kept in mind, some 100 MB: beyond them all are forgotten and asked for anew.
 WINDOWS_MAX = 1_000_000
@@ -75,7 +73,5 @@ async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
             closed[name[2:]] = value
     left = [window for window in boards if closed.get(window, "").startswith("a")]
     for window in left:
-        names = [part for board in boards[window] for part in (board, 0)]
-        namespace_key = keys.namespace(namespace.partition, namespace.id)
-        await ask(link, evalsha(EVICT_ARCHIVED_WINDOW, [namespace_key], [window, 0, *names]))
+        await ask(link, evict_call(namespace, window, dict.fromkeys(boards[window], 0)))
     return boards.keys() - closed.keys()

@@ -6,15 +6,15 @@ Each step may be done again; what is remembered here only says how far the ledge
 from collections.abc import Mapping
 from typing import Any
 
-from ..drivers.redis import Call, RedisConnection, ask, evalsha
+from ..drivers.redis import Call, RedisConnection, ask
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
-from ..store import apply, keys
+from ..store import apply
 from ..store.apply import CallRefused, Outcome
 from ..store.partitions import last_seq_call, read_head
 from ..store.profile_cache import forget_name_call, forget_own_name_call
-from ..store.visibility import DELETE_USER_VALUES, clear_state_call, intent_from_row, move, plan, state_call
+from ..store.visibility import clear_state_call, delete_values_call, intent_from_row, move, plan, state_call
 from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
 from .ledger_session import LedgerOffset, LedgerSession
@@ -104,8 +104,7 @@ class VisibilityWorker:
         if await session.deleted_namespaces([p]):
             return False  # Their keys go first.
         for ns in {entry.namespace.id for entry in entries}:
-            gone = [keys.balances(p, ns) + intent.name, keys.days(p, ns) + intent.name, keys.namespace(p, ns)]
-            await self._call(evalsha(DELETE_USER_VALUES, gone, []))
+            await self._call(delete_values_call(p, ns, intent.name))
         return True
 
     async def _submit(self, p: int, entries: list[PlannedEntry], offset: LedgerOffset) -> list[Outcome]:

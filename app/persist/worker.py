@@ -13,18 +13,19 @@ from ..drivers.scripts import Script
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import APPLY, CallRefused
+from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
 from ..store.log import entry_call, first_entry_call, follow_call
 from ..store.namespace_cache import SET_IF_NEWER
-from ..store.partitions import ROTATE_DEDUP, read_head
+from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP, read_head
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
-from .archivist import EVICT_ARCHIVED_WINDOW, Archivist
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
+from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
 from .chores import ChoreRound, ChoreServices, archive_chores, short_chores
 from .drift import DriftCheck
 from .faults import EVERYWHERE, LEDGER, LOG, Faults, WorkUnit
-from .flusher import ADVANCE_FLUSHED, Flusher
+from .flusher import Flusher
 from .heartbeat import beat
 from .lease import Lease
 from .leases import Superseded

@@ -10,6 +10,7 @@ from .apply import CallRefused, PartitionHead
 
 INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
+ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
 #: How Redis is laid out. 3: fields and keys have the names in fields.py and keys.py.
 FORMAT = 3
@@ -79,6 +80,12 @@ def last_seq_call(p: int) -> Call:
 def last_place_call(p: int) -> Call:
     """Asks for the epoch and the seq of a partition's latest entry; None for each where the head is lost."""
     return ("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ)
+
+
+def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int, int]) -> Call:
+    """Tells a partition up to which epoch and seq the ledger holds its log, and trims the log before `keep_from`; with
+    (0, 0) it trims nothing. Reply: 0 where Redis is in another epoch, or not there yet. O(entries that are trimmed)."""
+    return evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], [*flushed, *keep_from])
 
 
 async def rotate_generations(

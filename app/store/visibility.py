@@ -55,6 +55,13 @@ def clear_state_call(p: int, intent: VisibilityIntent) -> Call:
     return evalsha(CLEAR_USER_STATE, _state_keys(p, intent), [intent.name, intent.version])
 
 
+def delete_values_call(p: int, namespace_id: int, user: str) -> Call:
+    """Deletes a user's balances and days in a namespace. O(them)."""
+    prefixes = keys.balances(p, namespace_id), keys.days(p, namespace_id)
+    names = [*(prefix + user for prefix in prefixes), keys.namespace(p, namespace_id)]
+    return evalsha(DELETE_USER_VALUES, names, [])
+
+
 def _state_keys(p: int, intent: VisibilityIntent) -> list[str]:
     ns = intent.namespace_id
     return [keys.hidden_in(p, ns), keys.meta(p), keys.namespace(p, ns)] if ns else [keys.hidden(p), keys.meta(p)]

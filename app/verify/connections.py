@@ -11,7 +11,7 @@ import asyncpg
 from ..drivers.postgres import connect, queries
 from ..drivers.redis import RedisConnection
 from ..store.sum_tree import CHECK_SUM_TREE
-from .redis_values import DUMP_USERS
+from ..store.user_dump import DUMP_USERS
 
 #: Seconds that a verification waits for a partition's ledger to reach a seq. After them it reports that the ledger does
 #: not follow.

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, evalsha, transact
-from ..drivers.scripts import load
+from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, transact
 from ..model.namespace import Namespace
 from ..model.stats import ScoreSums
 from ..model.streak import days_of
@@ -24,8 +23,7 @@ from ..store.partitions import last_seq_call
 from ..store.stats_reader import parse_sums
 from ..store.sum_tree import integer_of
 from ..store.user_balances import balances_call
-
-DUMP_USERS = load("dump_users")
+from ..store.user_dump import dump_users_call
 
 #: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
 ROUNDS_MAX = 20
@@ -102,7 +100,7 @@ async def read_values(
         groups = [names[first : first + count] for first in range(0, len(names), count)]
         values: list[UserValues] = []
         for group in groups:  # one call at a time: each names every board
-            reply = await ask(link, values_call(namespace, board_names, group))
+            reply = await ask(link, dump_users_call(namespace, board_names.boards, group))
             if reply[0] == b"unopened":
                 raise RedisRefused(f"{keys.meta(namespace.partition)} is gone")
             values += parse_values(namespace, board_names, len(group), reply)
@@ -113,21 +111,8 @@ async def read_values(
     return None
 
 
-def values_call(namespace: Namespace, board_names: BoardNames, names: Sequence[str]) -> Call:
-    """The call that reads all that is held of some users."""
-    p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
-    kinds = [keys.board, *([keys.tie_prefixes] if dated else []), *([keys.distinct_scores] if dense else [])]
-    kinds += [keys.grant_times] if timed else []
-    boards = [name(p, ns, board) for board in board_names.boards for name in kinds]
-    users = [keys.balances(p, ns) + name for name in names]
-    users += [keys.days(p, ns) + name for name in names] if rules.streaks else []
-    has = [int(dated), int(dense), int(timed), int(rules.streaks)]
-    return evalsha(DUMP_USERS, [keys.meta(p), *boards, *users], [len(board_names.boards), *has, *names])
-
-
 def parse_values(namespace: Namespace, board_names: BoardNames, count: int, reply: list[Any]) -> list[UserValues]:
-    """Its reply, user by user."""
+    """The reply to `dump_users_call`, user by user."""
     seq, sign = int(reply[0]), namespace.sign
     users, here = [UserValues(seq) for _ in range(count)], frozenset(board_names.boards)
     for user, flat in zip(users, reply[1], strict=True):

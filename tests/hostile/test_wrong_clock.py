@@ -17,7 +17,7 @@ from app.drivers.postgres import Postgres, queries
 from app.drivers.redis import RedisConnection
 from app.model.micros import from_micros, now_micros
 from app.model.namespace import SentRules, read_rules
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW, Archivist
+from app.persist.archivist import Archivist
 from app.persist.bucket_schedule import BucketSchedule
 from app.persist.chores import ChoreRound, ChoreServices, short_chores
 from app.persist.clocks import ClockSkewed
@@ -29,6 +29,7 @@ from app.persist.window_closer import WindowCloser
 from app.persist.worker import Worker
 from app.settings import read_settings
 from app.store.apply import APPLY
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 
 AHEAD = 40 * 86_400_000_000
 

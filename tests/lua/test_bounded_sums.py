@@ -16,8 +16,8 @@ from app.model.seal import seal_entry
 from app.model.stats import ScoreSums
 from app.model.views import ALL_SCORES, ScoreBounds
 from app.model.visibility import ERASE, HIDE, UNHIDE
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 from app.store.sum_tree import FAN, LEAF, LEVELS
 from tests.lua.test_stats import DAY, NOW, USERS, WINDOWS, P, scores, some_entries, stats, veil
 from tests.support.ops_text import cell_ops

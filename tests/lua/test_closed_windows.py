@@ -13,8 +13,8 @@ from app.model.namespace import Namespace, Rules
 from app.model.ops import SealOps
 from app.model.seal import seal_entry
 from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 from app.store.boards import READ_BOARD, READ_BOARD_VERSIONS
 from app.store.visibility import SET_USER_STATE, state_call
 from tests.support.ops_text import cell_ops

@@ -7,8 +7,9 @@ import pytest
 from app.model.namespace import Namespace, Rules
 from app.model.visibility import HIDE, VisibilityIntent, visibility_entries
 from app.store import keys
+from app.store.user_dump import DUMP_USERS, dump_users_call
 from app.store.visibility import SET_USER_STATE, state_call
-from app.verify.redis_values import DUMP_USERS, BoardNames, UserValues, board_names_of, parse_values, values_call
+from app.verify.redis_values import BoardNames, UserValues, board_names_of, parse_values
 
 P = 3
 RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ranking": "dense"}]
@@ -17,7 +18,7 @@ RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ra
 def read(partition: Any, *names: str) -> list[UserValues]:
     fields = partition.store.hgetall(keys.namespace(P, 7))
     kept = board_names_of(list(fields), frozenset())
-    call: list[Any] = list(values_call(partition.space, kept, names))
+    call: list[Any] = list(dump_users_call(partition.space, kept.boards, names))
     reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
     return parse_values(partition.space, kept, len(names), reply)
 
@@ -55,7 +56,7 @@ def test_a_reply_is_of_what_users_have_and_not_of_what_there_is(partition: Any) 
     partition.call(partition.entry("g1"))
     boards = tuple(f"all:c{i}" for i in range(500))
     partition.store.hset(keys.namespace(P, 7), mapping={f"v:{board}": 1 for board in boards})
-    call: list[Any] = list(values_call(partition.space, BoardNames(("all", *boards), frozenset()), ["otter"]))
+    call: list[Any] = list(dump_users_call(partition.space, ("all", *boards), ["otter"]))
     reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
     assert count(reply) < 50
     (held,) = parse_values(partition.space, BoardNames(("all", *boards), frozenset()), 1, reply)

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from app.model.seal import seal_entry
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
-from app.persist.flusher import ADVANCE_FLUSHED
 from app.store import fields, keys
 from app.store.apply import CallRefused
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 from app.store.changes import BUMP_COUNTER
 from app.store.namespace_cache import SET_IF_NEWER
-from app.store.partitions import ROTATE_DEDUP
+from app.store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE
 
 P = 3

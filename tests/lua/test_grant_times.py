@@ -12,8 +12,8 @@ from app.model.entry_kinds import BACKFILL, CORRECTION, HEAL
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
 from app.model.visibility import ERASE, HIDE, UNHIDE
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 from tests.lua.conftest import NOW, P
 from tests.lua.test_stats import veil
 from tests.support.ops_text import cell_ops

@@ -6,9 +6,9 @@ import pytest
 
 from app.model.namespace import Namespace, Rules
 from app.model.seal import seal_entry
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
-from app.persist.flusher import ADVANCE_FLUSHED
 from app.store import fields, keys
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
+from app.store.partitions import ADVANCE_FLUSHED
 from app.store.visibility import DELETE_USER_VALUES
 
 P = 3

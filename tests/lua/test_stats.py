@@ -18,8 +18,8 @@ from app.model.seal import seal_entry
 from app.model.stats import PERCENTS, Percentiles, ScoreSums, Statistics, parse_percentile_list
 from app.model.views import ALL_SCORES, ScoreBounds
 from app.model.visibility import ERASE, HIDE, UNHIDE, VisibilityIntent, visibility_entries
-from app.persist.archivist import EVICT_ARCHIVED_WINDOW
 from app.store import keys
+from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
 from app.store.stats_reader import READ_BOARD_STATS, read_stats, stats_call
 from app.store.visibility import SET_USER_STATE, state_call
 from tests.support.ops_text import cell_ops

@@ -136,7 +136,7 @@ class Code:
             for node in _own_nodes(function):
                 for place, value in self._arguments_of(scope, node) if isinstance(node, ast.Call) else ():
                     if target := scope.function(value):
-                        giver = None if ".__init__." in place or place.rpartition(".")[0] in self.classes else name
+                        giver = None if _is_kept(place) or place.rpartition(".")[0] in self.classes else name
                         found.setdefault(place, set()).add(Value(target, giver))
                     elif origin := scope.value(value):
                         handed.append((place, origin))
@@ -313,6 +313,12 @@ class Scope:
 
 def _is_callable(annotation: ast.expr | None) -> bool:
     return annotation is not None and _CALLABLE.search(ast.unparse(annotation)) is not None
+
+
+def _is_kept(place: str) -> bool:
+    """Whether a parameter is of a function that keeps what it is given: a constructor, or one that takes a listener."""
+    function = place.split(".")[-2]
+    return function == "__init__" or function.startswith("subscribe")
 
 
 def _arguments(function: ast.AST) -> list[ast.arg]:

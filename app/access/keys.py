@@ -59,7 +59,7 @@ class Keyring:
         self._principals: dict[str, Principal] = {}
         self._tokens: dict[str, set[str]] = {}
         self.changes = 0
-        namespace_cache.on_change.append(self._forget)
+        namespace_cache.subscribe(self._forget)
 
     def _forget(self, changed: Changed) -> None:
         """Drops the keys that may have changed."""

@@ -101,7 +101,7 @@ class Hub:
         self._stale = NOTHING
         self._in_trouble = False
         self.viewers: set[Viewer] = set()
-        namespace_cache.on_change.append(self._note_change)
+        namespace_cache.subscribe(self._note_change)
 
     async def subscribe(self, subscriber: Subscriber, name: str, window_name: str, view: LiveView) -> None:
         """Adds a subscriber; its first frame comes with the next tick. The problems of a board read; Overloaded."""

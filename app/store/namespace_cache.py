@@ -49,7 +49,7 @@ class NamespaceCache:
     """The namespaces and keys that this process knows. What changes is dropped.
 
     call: reads Redis. changes: the counter in Redis up to which the caches are current. position: rises with each
-    change that this process learns of or makes. on_change: called with each of them.
+    change that this process learns of or makes.
     """
 
     def __init__(self, call: CallRedis) -> None:
@@ -63,7 +63,12 @@ class NamespaceCache:
         # Reads under way, by name or id: an answer is cached unless a change drops its token meanwhile.
         self._reads: dict[str, object] = {}
         self._key_reads: dict[str, object] = {}
-        self.on_change: list[Callable[[Changed], None]] = []
+        self._listeners: list[Callable[[Changed], None]] = []
+
+    def subscribe(self, listener: Callable[[Changed], None]) -> None:
+        """Calls a listener with each change, once the caches have dropped it. Listeners must not depend on each other's
+        order."""
+        self._listeners.append(listener)
 
     def notice(self, changes: int, changed: Changed = EVERYTHING) -> None:
         """Drops what has changed, where the counter of changes has moved."""
@@ -85,7 +90,7 @@ class NamespaceCache:
             self._key_reads.pop(key_id, None)
         self.position += 1
         self._recent.append(changed)
-        for listener in self.on_change:
+        for listener in self._listeners:
             listener(changed)
 
     def changed_since(self, position: int) -> Changed:

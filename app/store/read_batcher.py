@@ -62,15 +62,13 @@ class ReadCall:
 class ReadBatcher:
     """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
 
-    Clients take turns, those without a key among themselves. on_changes, on_profiles: called where one of these two
-    numbers has moved, with it and with what has changed since they were called before, the second with the users, in
-    order (None: anybody), before the round's answers are given out.
+    Clients take turns, those without a key among themselves.
     """
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self.on_changes: list[Callable[[int, Changed], None]] = []
-        self.on_profiles: list[Callable[[int, tuple[str, ...] | None], None]] = []
+        self._change_listeners: list[Callable[[int, Changed], None]] = []
+        self._profile_listeners: list[Callable[[int, tuple[str, ...] | None], None]] = []
         self._waiting: dict[Hashable, ReadCall] = {}
         self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
@@ -82,6 +80,16 @@ class ReadBatcher:
         self._silent_since: float | None = None
         self._is_sweeping = False
         self._wake = asyncio.Event()
+
+    def subscribe_changes(self, listener: Callable[[int, Changed], None]) -> None:
+        """Calls a listener when the number of changes has moved, before the round's answers are given out. It gets the
+        number, and what has changed since the call before. Listeners must not depend on each other's order."""
+        self._change_listeners.append(listener)
+
+    def subscribe_profiles(self, listener: Callable[[int, tuple[str, ...] | None], None]) -> None:
+        """As `subscribe_changes`, for the number of changed profiles; with the users, in order; None: anybody's may
+        have changed."""
+        self._profile_listeners.append(listener)
 
     async def call(self, call: Call, weight: int = 1) -> Any:
         """The reply within WAIT_S_MAX; an error reply is raised. weight: how many calls it counts as.
@@ -192,13 +200,13 @@ class ReadBatcher:
         if changes != self._changes:
             changed = EVERYTHING if reply is None else read_missed(reply, self._changes)
             self._changes = changes
-            for on_changes in self.on_changes:
-                on_changes(changes, changed)
+            for listener in self._change_listeners:
+                listener(changes, changed)
         if profiles != self._profiles:
             users = read_missed_users(users_reply, self._profiles)
             self._profiles = profiles
-            for on_profiles in self.on_profiles:
-                on_profiles(profiles, users)
+            for profile_listener in self._profile_listeners:
+                profile_listener(profiles, users)
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that no further call should wait."""

@@ -147,9 +147,9 @@ class Process:
         self.between: Iterator[Any] = iter(())
         self.batcher = ReadBatcher(self)  # type: ignore[arg-type]
         self.namespace_cache, self.names = NamespaceCache(self.batcher.call), ProfileCache(self.batcher.call)
-        self.batcher.on_changes.append(self.namespace_cache.notice)
-        self.batcher.on_profiles.append(self.names.notice)
-        self.namespace_cache.on_change.append(self.names.forget_namespaces)
+        self.batcher.subscribe_changes(self.namespace_cache.notice)
+        self.batcher.subscribe_profiles(self.names.notice)
+        self.namespace_cache.subscribe(self.names.forget_namespaces)
         self.answers = ResponseCache(self.batcher, self.names)
 
     async def run(self, calls: Sequence[Any]) -> list[Any]:

@@ -32,7 +32,7 @@ class Store:
         self.asked: list[tuple[Any, ...]] = []
         self.reader = ReadBatcher(self)  # type: ignore[arg-type]
         self.namespace_cache = NamespaceCache(self.reader.call)
-        self.reader.on_changes.append(self.namespace_cache.notice)
+        self.reader.subscribe_changes(self.namespace_cache.notice)
         self.keyring = Keyring(self.namespace_cache, None)
 
     def change(self, what: str) -> None:

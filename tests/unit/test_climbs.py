@@ -26,11 +26,14 @@ class Handler:
 def build() -> Handler:
     reader = Reader(_notice)
     reader.on_change.append(_changed)
+    reader.subscribe(_subscribed)
     return Handler(reader)
 
 def _notice() -> None: ...
 
 def _changed() -> None: ...
+
+def _subscribed() -> None: ...
 """
 LOWER = """
 from collections.abc import Callable
@@ -47,6 +50,9 @@ class Reader:
 
     def _twice(self, work: Callable[[int], int]) -> int:
         return work(1) + work(2)
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        self.on_change.append(listener)
 
     def direct(self) -> int:
         for listener in self.on_change:
@@ -90,6 +96,7 @@ def test_a_callback_within_a_module_is_no_climb(code: Code) -> None:
     assert "small.upper.Handler.get.read" not in reached, "what others hand over is theirs"
     assert callbacks == {
         Callback("small.lower.Reader.direct", "on_change", "small.upper._changed", True),
+        Callback("small.lower.Reader.direct", "on_change", "small.upper._subscribed", True),
         Callback("small.lower.own", "work", "small.lower.Reader._one", False),
     }
 

@@ -15,13 +15,12 @@ from ..model.entry_kinds import HEAL, Repeat, kind_of
 from ..model.entry_names import digest_of, entry_id, heal_name
 from ..model.namespace import Namespace
 from ..model.ops import AFTER_PREVIOUS, Hold, unchanged_since
-from ..store import apply
-from ..store.partitions import read_head
 from ..store.user_balances import read_plan_base
 from .faults import HEAL as HEAL_FAILS
 from .faults import Faults, WorkUnit, is_lost
 from .ledger_session import LedgerOffset, LedgerSession, UnhealedDuplicate, duplicate_from_row
 from .other_grants import other_grants_of
+from .partition_round import PartitionRound
 
 #: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
 HEALS_A_PASS_MAX = 100
@@ -51,22 +50,18 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
             # A heal is planned by the ledger's last word of its user, so it cannot come twice. If one does, we say so.
             twice = RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
             faults.note(_unit(p, stray.epoch, stray.seq), twice)
+    partition_round = PartitionRound(link, p, offset)
     for strays in users.values():
-        await _try_user(session, link, p, offset, strays, faults)
+        await _try_user(session, partition_round, strays, faults)
 
 
 async def _try_user(
-    session: LedgerSession,
-    link: RedisConnection,
-    p: int,
-    offset: LedgerOffset,
-    strays: Sequence[UnhealedDuplicate],
-    faults: Faults,
+    session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate], faults: Faults
 ) -> None:
     """Of one user: whatever fails is theirs alone."""
-    units = [_unit(p, stray.epoch, stray.seq) for stray in strays]
+    units = [_unit(partition_round.partition, stray.epoch, stray.seq) for stray in strays]
     try:
-        await _heal_user(session, link, p, offset, strays)
+        await _heal_user(session, partition_round, strays)
     except Exception as error:
         for unit in units:
             faults.note(unit, error)
@@ -82,22 +77,20 @@ def _unit(p: int, epoch: int, seq: int) -> WorkUnit:
 
 
 async def _heal_user(
-    session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, strays: Sequence[UnhealedDuplicate]
+    session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate]
 ) -> None:
     """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
-    version, seq = await read_plan_base(link, p, namespace_id, user)
-    if version is None or seq > offset.seq:
+    p = partition_round.partition
+    version, seq = await read_plan_base(partition_round.link, p, namespace_id, user)
+    if version is None or seq > partition_round.offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, version, await session.rules(namespace_id))
     entries = []
     for i in range(len(strays)):
         hold = AFTER_PREVIOUS if i else unchanged_since(seq)
         entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
-    head = await read_head(link, p)
-    head.known = (offset.epoch, offset.seq, offset.digest)
-    (reply,) = await link.run([apply.pack(p, entries, head)])
-    for stray, outcome in zip(strays, apply.read(reply), strict=True):
+    for stray, outcome in zip(strays, await partition_round.submit(entries), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
             await session.close_heal(p, stray, outcome.seq)
         elif outcome.code not in _COME_AGAIN:

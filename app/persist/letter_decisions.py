@@ -17,13 +17,12 @@ from ..model.entry_kinds import CORRECTION, HEAL, QUARANTINE_VERB, RETRY, kind_o
 from ..model.entry_names import decision_id, digest_of, heal_name, retry_name
 from ..model.namespace import Namespace
 from ..model.ops import CellOps, Hold, unchanged_since
-from ..store import apply
-from ..store.partitions import read_head
 from ..store.user_balances import read_plan_base
 from .faults import DEAD_LETTER, Faults, WorkUnit
 from .ledger_row import unpack
 from .ledger_session import LedgerOffset, LedgerSession
 from .other_grants import other_grants_of
+from .partition_round import PartitionRound
 
 TO_RETRY, TO_DROP = "retry", "drop"
 #: Letters that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
@@ -58,9 +57,10 @@ async def carry_out(
 ) -> None:
     """Does what was decided about a partition's letters, as far as the ledger holds their users' last changes."""
     rows = await session.fetch("get_decided_dead_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
+    partition_round = PartitionRound(link, p, offset)
     for row in rows:
         with faults.guard(WorkUnit(p, DEAD_LETTER, f"{row['epoch']}-{row['seq']}")):
-            await _carry_out(session, link, p, offset, _letter(row))
+            await _carry_out(session, partition_round, _letter(row))
 
 
 def _letter(row: asyncpg.Record) -> DecidedLetter:
@@ -76,13 +76,12 @@ def _letter(row: asyncpg.Record) -> DecidedLetter:
     )
 
 
-async def _carry_out(
-    session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, letter: DecidedLetter
-) -> None:
+async def _carry_out(session: LedgerSession, partition_round: PartitionRound, letter: DecidedLetter) -> None:
     """Where the user has changed since the ledger's last entry, it is for a later pass."""
     namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
-    version, seq = await read_plan_base(link, p, namespace_id, user)
-    if version is None or seq > offset.seq:
+    p = partition_round.partition
+    version, seq = await read_plan_base(partition_round.link, p, namespace_id, user)
+    if version is None or seq > partition_round.offset.seq:
         return
     namespace = Namespace(namespace_id, "", p, version, await session.rules(namespace_id))
     hold = unchanged_since(seq)
@@ -90,10 +89,7 @@ async def _carry_out(
     if entry is None:
         plan, live_delta = await _plan(session, namespace, letter, hold)
         entry = drop_entry(namespace, letter, plan, live_delta)
-    head = await read_head(link, p)
-    head.known = (offset.epoch, offset.seq, offset.digest)
-    (reply,) = await link.run([apply.pack(p, [entry], head)])
-    (outcome,) = apply.read(reply)
+    (outcome,) = await partition_round.submit([entry])
     if outcome.code not in ("applied", "duplicate", "stale_user", "stale_rules"):
         raise RedisRefused(f"{outcome.code} {outcome.detail or ''}".strip())
 

@@ -10,14 +10,14 @@ from ..drivers.redis import Call, RedisConnection, ask
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
-from ..store import apply
 from ..store.apply import CallRefused, Outcome
-from ..store.partitions import last_seq_call, read_head
+from ..store.partitions import last_seq_call
 from ..store.profile_cache import forget_name_call, forget_own_name_call
 from ..store.visibility import clear_state_call, delete_values_call, intent_from_row, move, plan, state_call
 from .erase import finish
 from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
 from .ledger_session import LedgerOffset, LedgerSession
+from .partition_round import PartitionRound
 
 #: Wishes that are looked at in a pass: each moves a user on boards, and the ledger waits meanwhile.
 INTENTS_MAX = 100
@@ -75,8 +75,10 @@ class VisibilityWorker:
         if offset.seq < self._marks[at]:
             return False
 
+        partition_round = PartitionRound(self._apply_link, p, offset)
+
         async def submit(p: int, entries: list[PlannedEntry]) -> list[Outcome]:
-            return await self._submit(p, entries, offset)
+            return await partition_round.submit(entries)
 
         entries = (await plan(session.fetch, intent, [p])).get(p, [])
         try:
@@ -106,12 +108,6 @@ class VisibilityWorker:
         for ns in {entry.namespace.id for entry in entries}:
             await self._call(delete_values_call(p, ns, intent.name))
         return True
-
-    async def _submit(self, p: int, entries: list[PlannedEntry], offset: LedgerOffset) -> list[Outcome]:
-        head = await read_head(self._apply_link, p)
-        head.known = (offset.epoch, offset.seq, offset.digest)
-        (reply,) = await self._apply_link.run([apply.pack(p, entries, head)])
-        return apply.read(reply)
 
     async def _erase(self, session: LedgerSession, intent: VisibilityIntent) -> None:
         """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""

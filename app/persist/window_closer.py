@@ -6,13 +6,12 @@ from ..drivers.redis import RedisConnection
 from ..model.namespace import Namespace
 from ..model.seal import is_due, seal_entry
 from ..model.windows import Window
-from ..store import apply
-from ..store.apply import CallRefused
+from ..store.apply import ENTRIES_MAX, CallRefused
 from ..store.namespace_cache import namespace_from_row
-from ..store.partitions import read_head
 from .faults import SEAL, Faults, WorkUnit
 from .ledger_session import LedgerOffset, LedgerSession
 from .open_windows import OpenWindows
+from .partition_round import PartitionRound
 
 #: Namespaces whose windows are looked at in a pass: the others have theirs in the next.
 NAMESPACES_A_PASS = 200
@@ -40,38 +39,33 @@ class WindowCloser:
         namespaces looked at). A namespace that cannot be looked at is no other's fault."""
         rows = await session.fetch("get_sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
         self._after = rows[-1]["id"] if len(rows) == NAMESPACES_A_PASS else 0
+        rounds = {p: PartitionRound(apply_link, p, offset) for p, offset in offsets.items()}
         for row in rows:
             unit = WorkUnit(row["partition"], SEAL, f"of namespace {row['id']}")
             if faults.is_due(unit):
                 with faults.guard(unit):
-                    await self._seal(link, apply_link, namespace_from_row(row), offsets[row["partition"]], now)
+                    await self._seal(link, rounds[row["partition"]], namespace_from_row(row), now)
 
     async def _seal(
-        self, link: RedisConnection, apply_link: RedisConnection, namespace: Namespace, offset: LedgerOffset, now: int
+        self, link: RedisConnection, partition_round: PartitionRound, namespace: Namespace, now: int
     ) -> None:
         due = _due(namespace, await self._windows.of(link, namespace), now)
         if due:
-            self._windows.close(namespace, await _submit(apply_link, namespace, due, offset))
+            self._windows.close(namespace, await _submit(partition_round, namespace, due))
 
 
 def _due(namespace: Namespace, open_windows: Iterable[str], now: int) -> list[Window]:
     """The windows that are to be closed now, the earliest first."""
     windows = (namespace.calendar.find(name, now) for name in open_windows)
     due = [window for window in windows if window is not None and is_due(namespace, window, now)]
-    return sorted(due, key=lambda window: (window.ends or 0, window.name))[: apply.ENTRIES_MAX]
+    return sorted(due, key=lambda window: (window.ends or 0, window.name))[:ENTRIES_MAX]
 
 
-async def _submit(
-    link: RedisConnection, namespace: Namespace, windows: list[Window], offset: LedgerOffset
-) -> list[str]:
+async def _submit(partition_round: PartitionRound, namespace: Namespace, windows: list[Window]) -> list[str]:
     """The windows that are closed by now. What is refused (other rules, another head, Redis's clock) is due again at a
     later pass."""
-    p = namespace.partition
     try:
-        head = await read_head(link, p)
-        head.known = (offset.epoch, offset.seq, offset.digest)
-        (reply,) = await link.run([apply.pack(p, [seal_entry(namespace, window) for window in windows], head)])
-        outcomes = apply.read(reply)
+        outcomes = await partition_round.submit([seal_entry(namespace, window) for window in windows])
     except CallRefused:
         return []
     pairs = zip(windows, outcomes, strict=True)

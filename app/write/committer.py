@@ -23,7 +23,7 @@ from ..store import apply
 from ..store.apply import STALE_PLAN, CallRefused, Outcome, PartitionHead, StorageLimits
 from ..store.call_cost import CALL_US_MAX, entries_cost
 from ..store.clock import TIME, StoreClock
-from ..store.partitions import read_head
+from ..store.partitions import read_heads
 from .in_flight import CallBudget, InFlightCall, Submission, SubmissionPart, due_calls, split_submission
 
 log = structlog.get_logger()
@@ -203,12 +203,10 @@ class Committer:
         if not partitions:
             return
         offsets = await self._ledger_offsets()
-        for p in partitions:
+        for p, head in zip(partitions, await read_heads(self._link, partitions), strict=True):
             self._stopped.pop(p, None)
-            try:
-                head = await read_head(self._link, p)
-            except CallRefused as refusal:
-                self._stop(p, refusal)
+            if isinstance(head, CallRefused):
+                self._stop(p, head)
                 continue
             known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
             self._heads[p] = PartitionHead(head.epoch, head.generations, head.oldest_starts, known)

@@ -16,7 +16,7 @@ EXAMPLES = {
     "A period": r"\"quarter\"|\b_Quarter\b",
     "An aggregation": r"[\"']latest[\"']",
     "A question to a board": r"\bPercentile\b|\bqueries\.percentile\b",
-    "A command": r"\bletters_cli\b",
+    "A command": r"\bletter_commands\b",
     "A kind of entry": r"\bWindowSealed\b|\bkind = SEAL\b|\bSEAL = EntryKind\b",
 }
 

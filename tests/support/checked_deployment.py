@@ -21,7 +21,7 @@ TABLES = ["ledger", "standings", "user_buckets", "namespace_buckets", "quarantin
 
 def verify(stack: Any) -> tuple[int, list[str]]:
     """In this process: most of a command's time is its start. Logs stay those of the tests."""
-    with patch("app.cli.configure"):
+    with patch("app.commands.verify.configure"):
         done = CliRunner().invoke(cli, ["verify", "--quiet"], env=stack.environment)
     assert done.exit_code in (0, 1), (done.stderr, done.exception)
     assert done.stderr == ""

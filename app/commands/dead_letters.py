@@ -6,11 +6,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from ..admin.dead_letters import DeadLetter, DeadLetters, DecisionError, LetterPosition, parse_position, table
 from ..drivers.postgres import Postgres
 from ..settings import read_settings
-from .dead_letters import DeadLetter, DeadLetters, DecisionError, LetterPosition, parse_position, table
 
-letters_cli = typer.Typer(
+letter_commands = typer.Typer(
     no_args_is_help=True,
     help="Entries that the boards counted and the ledger could not record: list, record again, or take off the boards.",
 )
@@ -19,7 +19,7 @@ _Places = Annotated[list[str] | None, typer.Argument(metavar="[PLACE]...", help=
 _All = Annotated[bool, typer.Option("--all", help="Every one that is listed.")]
 
 
-@letters_cli.command("list")
+@letter_commands.command("list")
 def list_letters() -> None:
     """Lists them: place, namespace, user, grant, since when, why."""
     open_letters = _run(lambda letters: letters.open())
@@ -27,14 +27,14 @@ def list_letters() -> None:
         typer.echo(line)
 
 
-@letters_cli.command("retry")
+@letter_commands.command("retry")
 def retry(places: _Places = None, everything: _All = False) -> None:
     """Records them in the ledger, once the cause is mended. No board moves, because they have counted since they
     came."""
     _decide("retry", places or [], everything)
 
 
-@letters_cli.command("drop")
+@letter_commands.command("drop")
 def drop(places: _Places = None, everything: _All = False) -> None:
     """Takes them off the boards, each by an entry of its own. A dropped grant is gone; a dropped correction is
     undone."""

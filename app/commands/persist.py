@@ -1,0 +1,51 @@
+"""`leaderboard persist`."""
+
+import asyncio
+import signal
+
+import structlog
+from prometheus_client import start_http_server
+
+from ..admin.store_agreement import find_partitions
+from ..drivers.redis import RedisConnection
+from ..drivers.store_contact import log_outages
+from ..logs import configure
+from ..model.micros import now_micros
+from ..persist.task_end import cancel_and_wait
+from ..persist.worker import Worker
+from ..settings import Settings, read_settings
+from ..store.partitions import check_store
+from ..tune_gc import tune_gc
+
+log = structlog.get_logger()
+
+
+def persist() -> None:
+    """The persister: Redis' log into the ledger in Postgres. Several may run."""
+    settings = read_settings()
+    configure(settings.log_level)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.host)
+    log_outages()
+    log.info("persist starts")
+    asyncio.run(_persist(settings))
+
+
+async def _persist(settings: Settings) -> None:
+    async def greet(link: RedisConnection) -> None:
+        await check_store(link, settings.redis_durability)
+
+    partitions = await find_partitions(settings)
+    worker = Worker(
+        settings, lambda scripts: RedisConnection(settings.redis_url, scripts, greet), partitions, now_micros
+    )
+    tune_gc()
+    task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
+    stop = asyncio.ensure_future(stop_requested.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    await cancel_and_wait(task)
+    if not task.cancelled():
+        task.result()

@@ -1,0 +1,52 @@
+"""`leaderboard verify`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from ..admin.store_agreement import check_together, find_partitions
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection
+from ..logs import configure
+from ..settings import Settings, read_settings
+from ..verify.connections import StoreConnections, close_all
+from ..verify.verifier import LANES, Verifier
+
+
+def verify(
+    quiet: Annotated[bool, typer.Option(help="Nothing but what was found.")] = False,
+) -> None:
+    """Compares Redis with the ledger, and the ledger with itself, while writes go on; exit 1 where they differ."""
+    settings = read_settings()
+    configure(settings.log_level)
+    asyncio.run(_verify(settings, quiet))
+
+
+async def _verify(settings: Settings, quiet: bool) -> None:
+    # Imported here, because it takes a while and no other command draws a progress bar.
+    from ..verify.progress import progress
+
+    partitions = await find_partitions(settings)
+    stores = settings.redis_url, settings.postgres_url
+    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
+    try:
+        wrong = await check_together(link, postgres)
+    finally:
+        await link.close()
+        await postgres.close()
+    lanes = [await StoreConnections.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
+    try:
+        with progress(quiet=quiet) as bar:
+            verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], bar)
+            await verifier.run(partitions, wrong)
+    finally:
+        await close_all(lanes)
+    report = verifier.report
+    for finding in report.findings:
+        print(f"{finding.where}: {finding.what}")
+    if report.findings:
+        raise typer.Exit(1)
+    if not quiet:
+        spaces = "1 namespace" if report.namespaces == 1 else f"{report.namespaces} namespaces"
+        print(f"ok: {report.numbers:,} numbers in {spaces} are what the ledger says")

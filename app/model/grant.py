@@ -50,9 +50,9 @@ def plan(
     grant: Grant,
     namespace: Namespace,
     now: int,
+    *,
     actor: str | None = None,
     zone: str | None = None,
-    *,
     backfill: bool = False,
     batch: str | None = None,
 ) -> PlannedEntry:
@@ -67,8 +67,32 @@ def plan(
     units = amount_units(grant.amount, namespace.rules.scale)
     sent_at = granted_micros(grant.granted_at)
     granted_at = now if sent_at is None else sent_at
-    windows, day = namespace.calendar.names_at(granted_at), namespace.day_at(granted_at, zone)
-    body = LogEntry(
+    body = _log_entry(grant, namespace, units=units, granted_at=granted_at, actor=actor, zone=zone, batch=batch)
+    return PlannedEntry(
+        kind=BACKFILL if backfill else GRANT,
+        namespace=namespace,
+        body=body,
+        id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
+        content=_content(body, sent_at),
+        verdict=_verdict(namespace, units, granted_at=granted_at, now=now, backfill=backfill),
+        known_since=_known_since(namespace, sent_at, now),
+        boards=namespace.boards_of(body.windows, grant.category),
+        labels=labels_of(grant.category, grant.source, body.day),
+    )
+
+
+def _log_entry(
+    grant: Grant,
+    namespace: Namespace,
+    *,
+    units: int,
+    granted_at: int,
+    actor: str | None,
+    zone: str | None,
+    batch: str | None,
+) -> LogEntry:
+    """What the log carries of a grant. Invalid for its meta."""
+    return LogEntry(
         kind=GRANT.name,
         namespace_id=namespace.id,
         user=grant.user_id,
@@ -82,22 +106,11 @@ def plan(
         action=grant.action,
         session_id=grant.session_id,
         granted_at=granted_at,
-        windows=windows,
+        windows=namespace.calendar.names_at(granted_at),
         meta=None if grant.meta is None else meta_text(grant.meta),
-        day=day,
+        day=namespace.day_at(granted_at, zone),
         actor=actor,
         batch=batch,
-    )
-    return PlannedEntry(
-        kind=BACKFILL if backfill else GRANT,
-        namespace=namespace,
-        body=body,
-        id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
-        content=_content(body, sent_at),
-        verdict=_verdict(namespace, units, granted_at, now, backfill),
-        known_since=_known_since(namespace, sent_at, now),
-        boards=namespace.boards_of(windows, grant.category),
-        labels=labels_of(grant.category, grant.source, day),
     )
 
 
@@ -163,7 +176,7 @@ def _content(body: LogEntry, sent_at: int | None) -> bytes:
     return blake2b(_pack(sent), digest_size=16).digest()
 
 
-def _verdict(namespace: Namespace, units: int, granted_at: int, now: int, backfill: bool) -> str:
+def _verdict(namespace: Namespace, units: int, *, granted_at: int, now: int, backfill: bool) -> str:
     if namespace.rules.mode == "frozen":
         return "namespace_frozen"
     past, future = namespace.past_micros, namespace.future_micros
@@ -183,6 +196,5 @@ def _known_since(namespace: Namespace, sent_at: int | None, now: int) -> int | N
     grant without granted_at took the moment of its first arrival: only the dedup generations recognise it, and a later
     repeat is healed from the ledger.
     """
-    if namespace.future_micros is None:
-        return None
-    return (now if sent_at is None else sent_at) - max(namespace.future_micros, namespace.accept_future_max)
+    ahead = namespace.future_micros_max
+    return None if ahead is None else (now if sent_at is None else sent_at) - ahead

@@ -268,6 +268,11 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         return _micros(self.rules.accept_future)
 
     @cached_property
+    def future_micros_max(self) -> int | None:
+        """How far ahead granted_at may have lain at any time, by the rules so far; None: without bound today."""
+        return None if self.future_micros is None else max(self.future_micros, self.accept_future_max)
+
+    @cached_property
     def amount_bounds(self) -> tuple[int | None, int | None]:
         """amount_min and amount_max in scaled units."""
         return _bound(self.rules, "amount_min"), _bound(self.rules, "amount_max")

@@ -30,7 +30,7 @@ class WriteOptions(NamedTuple):
     def plan(self, grant: Grant, namespace: Namespace, now: int, zones: Mapping[str, str]) -> PlannedEntry:
         """The plan of a grant, or what `model.grant.plan` raises. now: microseconds; zones: of users, for streaks."""
         actor, zone = self.principal.id, zones.get(grant.user_id)
-        return plan(grant, namespace, now, actor, zone, backfill=self.backfill, batch=self.batch)
+        return plan(grant, namespace, now, actor=actor, zone=zone, backfill=self.backfill, batch=self.batch)
 
 
 def check_atomic(parts: Sequence[Sequence[PlannedEntry]]) -> None:

@@ -81,8 +81,8 @@ class GrantHandlers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
-        parameters = read_options(scope)
         name: str | None = scope["path_params"].get("namespace")
+        parameters = read_options(scope, in_namespace=name is not None)
         if parameters.atomic and name is not None:
             raise Invalid("only POST /v1/grants can be atomic", field="?atomic")
         media = media_type(scope, takes_lines=True)

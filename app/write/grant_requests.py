@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Scope
 
-from ..http.bodies import JSON, MSGPACK, NDJSON, decode, header
+from ..http.bodies import JSON, MSGPACK, NDJSON, check_names, decode, header
 from ..model.errors import Invalid, TooLarge
 
 #: Grants of an array.
@@ -45,9 +45,10 @@ class RequestOptions(NamedTuple):
 
 
 NOTHING = RequestOptions()
+_NAMES = frozenset(RequestOptions._fields)
 
 
-def read_options(scope: Scope) -> RequestOptions:
+def read_options(scope: Scope, *, in_namespace: bool) -> RequestOptions:
     """A request's parameters. Invalid, also for an Idempotency-Key: whoever sends one counts on it."""
     if header(scope, b"idempotency-key"):
         raise Invalid("a grant is safe to repeat by its own grant_id: send no such key", field="Idempotency-Key")
@@ -55,9 +56,9 @@ def read_options(scope: Scope) -> RequestOptions:
         return NOTHING
     query: str = scope["query_string"].decode("latin-1")
     given = dict(parse_qsl(query, keep_blank_values=True))
+    if not given.keys() <= _NAMES:
+        check_names(given, *(name for name in RequestOptions._fields if name != "atomic" or not in_namespace))
     for name, value in given.items():
-        if name not in RequestOptions._fields:
-            raise Invalid("there is no such parameter here", field=f"?{name}")
         if value not in ("true", "false"):
             raise Invalid("must be true or false", field=f"?{name}")
     return RequestOptions(**{name: value == "true" for name, value in given.items()})

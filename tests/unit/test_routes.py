@@ -65,6 +65,34 @@ def test_every_reference_leads_to_a_schema() -> None:
     assert names - DOCUMENT["components"]["schemas"].keys() == set()
 
 
+#: Of these any query is taken: probes, scrapers and browsers add what they like.
+_ANY_QUERY = {"/", "/healthz", "/readyz", "/metrics", "/openapi.json"}
+
+
+def test_a_parameter_that_the_table_does_not_name_is_refused_by_those_it_does() -> None:
+    """What a handler takes is what OpenAPI says. It is checked before the key is, and without any store."""
+
+    async def ask() -> dict[tuple[str, str], tuple[int, str, set[str]]]:
+        transport = httpx.ASGITransport(server().app())
+        refusals = {}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for route in ROUTES:
+                if route.path not in _ANY_QUERY:
+                    url = re.sub(r"{\w+}", "x", route.path)
+                    answer = (await client.request(route.method, url, params={"no_such": "1"})).json()
+                    hint = answer["detail"].removeprefix("there is no such parameter here").removeprefix("; there are ")
+                    names = set(hint.split(", ")) if hint else set()
+                    refusals[route.method, route.path] = answer["status"], answer["field"], names
+        return refusals
+
+    table = {
+        (route.method, route.path): (422, "?no_such", set(route.query))
+        for route in ROUTES
+        if route.path not in _ANY_QUERY
+    }
+    assert asyncio.run(ask()) == table
+
+
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
 def test_a_method_that_a_path_does_not_take_is_told_those_it_does(path: str) -> None:
     taken = {method.upper() for method in DOCUMENT["paths"][path]}

@@ -14,6 +14,8 @@ from ..store.namespace_cache import NamespaceCache
 from .client import address_of
 from .keys import ANONYMOUS, Keyring, Principal
 
+#: Scopes of a key that a refusal lists: a line of text.
+SCOPES_SHOWN_MAX = 5
 _BEARER = "bearer "
 _BEARER_CHARACTERS = len(_BEARER)
 _NO_STATE: dict[str, Any] = {}
@@ -100,4 +102,10 @@ def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
     """Raises Unauthorized or Forbidden. The text depends only on the request and the key, not on what exists."""
     if principal is ANONYMOUS:
         raise Unauthorized("a key is needed here")
-    raise Forbidden(f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it")
+    needed = f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it"
+    raise Forbidden(f"{needed}; {_scopes_text(principal)}")
+
+
+def _scopes_text(principal: Principal) -> str:
+    more = len(principal.scopes) - SCOPES_SHOWN_MAX
+    return f"it has {', '.join(principal.scopes[:SCOPES_SHOWN_MAX])}" + (f" and {more} more" if more > 0 else "")

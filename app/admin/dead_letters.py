@@ -93,7 +93,9 @@ class DeadLetters:
             raise DecisionError(f"{letter.place} cannot be dropped: {letter.why_not_dropped}")
         row = await self._postgres.fetch_one("decide_dead_letter", *letter.place, decision)
         if row is not None and row["decision"] != decision:
-            raise DecisionError(f"{letter.place} is to be {_PAST[row['decision']]} already")
+            raise DecisionError(
+                f"{letter.place} cannot be {_PAST[decision]}: it is to be {_PAST[row['decision']]} already"
+            )
 
     async def outcome(self, letter: DeadLetter, decision: str, seconds: float = DECIDED_S_MAX) -> str:
         """Waits until a decision is carried out. Returns words for the result. DecisionError if it failed or takes too
@@ -102,14 +104,16 @@ class DeadLetters:
         while True:
             row = await self._postgres.fetch_one("get_dead_letter", *letter.place)
             if row is None:
-                raise DecisionError(f"there is no dead letter {letter.place}")
+                raise _unknown(letter.place)
             if row["healed_seq"] is not None:
                 return f"{_PAST[decision]} by seq {row['healed_seq']}"
             if row["decision"] is None:
                 raise DecisionError(f"{letter.place} cannot be recorded: {row['cause']}")
             if monotonic() > until:
                 what = f"{letter.place} is to be {_PAST[decision]}"
-                raise DecisionError(f"{what} and is not yet: does a persister run, and what does /readyz say?")
+                raise DecisionError(
+                    f"{what} and is not after {seconds:.0f} s: does a persister run, and what does /readyz say?"
+                )
             await asyncio.sleep(_POLL_S)
 
     async def is_settled(self, place: LetterPosition) -> bool:
@@ -117,8 +121,12 @@ class DeadLetters:
         position."""
         row = await self._postgres.fetch_one("get_dead_letter", *place)
         if row is None:
-            raise DecisionError(f"there is no dead letter {place}")
+            raise _unknown(place)
         return row["healed_seq"] is not None
+
+
+def _unknown(place: LetterPosition) -> DecisionError:
+    return DecisionError(f"there is no dead letter {place}: leaderboard dead-letters list shows those there are")
 
 
 _PAST = {"retry": "recorded", "drop": "taken off the boards"}

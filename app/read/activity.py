@@ -16,6 +16,7 @@ from starlette.responses import Response
 from ..access.keys import Principal
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, decode_body, query_int
+from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid, UserNotFound
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import SentMoment, read_moment
@@ -214,4 +215,4 @@ def _parse_cursor(text: str) -> datetime:
             raise ValueError
         return at
     except (ValueError, OverflowError):
-        raise Invalid("is not a cursor of this list", field="?cursor") from None
+        raise cursor_problem(text, "this list") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..model.errors import Invalid
+from ..model.cursor_problem import cursor_problem
 from ..model.micros import from_micros
 from ..model.namespace import Namespace
 from ..model.percentile import percentile_of
@@ -83,7 +83,7 @@ def parse_cursor(text: str) -> tuple[int, bytes]:
             raise ValueError
         return int(key), member
     except ValueError:
-        raise Invalid("is not a cursor of a board", field="?cursor") from None
+        raise cursor_problem(text, "a board") from None
 
 
 def totals_body(namespace: Namespace, user: str, balances: dict[str, int]) -> dict[str, Any]:

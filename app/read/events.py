@@ -14,6 +14,7 @@ from ..access.guard import check_reader, principal_of, require_scope
 from ..access.keys import Keyring
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
+from ..model.cursor_problem import cursor_problem
 from ..model.entry import LogEntry
 from ..model.errors import Invalid, NamespaceNotFound
 from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
@@ -51,7 +52,7 @@ class Cursor(NamedTuple):
             cursor = cls(*map(int, text.split(".")))
             if cursor.namespace_id < 2**31 and max(cursor) < 2**63:
                 return cursor
-        raise Invalid("is not a cursor of this list", field="?after")
+        raise cursor_problem(text, "this list", field="?after", source="next_after")
 
     def __str__(self) -> str:
         return f"{self.namespace_id}.{self.seq}.{self.audit_id}"
@@ -121,7 +122,7 @@ class EventHandlers:
         if row is not None:
             return namespace_from_row(row)
         if cursor is not None:
-            raise Invalid("is not a cursor of this namespace", field="?after")
+            raise cursor_problem(str(cursor), "this namespace", field="?after", source="next_after")
         raise NamespaceNotFound(f"there is no namespace {name!r}")
 
     async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from ..drivers.pauses import Pauses
 from ..drivers.postgres import Fetch, Postgres
 from ..http.bodies import answer, check_query, query_int
+from ..model.cursor_problem import cursor_problem
 from ..model.entry_kinds import QUARANTINE_VERB
-from ..model.errors import GrantNotFound, Invalid, StoreUnavailable, UserNotFound, not_recorded
+from ..model.errors import GrantNotFound, StoreUnavailable, UserNotFound, not_recorded
 from ..model.meta import read_meta
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import parse_moment
@@ -246,4 +247,4 @@ def _parse_cursor(text: str | None) -> PageKey:
             raise ValueError
         return from_micros(int(micros)), int(seq)
     except (ValueError, OverflowError):
-        raise Invalid("is not a cursor of this list", field="?cursor") from None
+        raise cursor_problem(text, "this list") from None

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
+from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid
 from ..model.text import check_label
 from ..store.log import lag_behind
@@ -86,4 +87,4 @@ def _parse_cursor(text: str | None) -> int:
             raise ValueError
         return seq
     except ValueError:
-        raise Invalid("is not a cursor of this list", field="?cursor") from None
+        raise cursor_problem(text, "this list") from None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from ..drivers.postgres import Postgres
+from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid, Overloaded
 from ..model.micros import EARLIEST, LATEST, from_micros
 from ..model.namespace import COUNTED, Namespace
@@ -88,7 +89,9 @@ class HistoricalBoards:
         numbers = [row["number"] for group in groups if len(group) > 1 for row in group]
         if len(numbers) > TIES_MAX:
             raise Invalid(
-                f"more than {TIES_MAX:,} share the scores asked for: who came first is not told", field="?as_of"
+                f"{len(numbers):,} users share the scores of these entries, and who came first is found for at most "
+                f"{TIES_MAX:,}: ask for fewer entries",
+                field="?as_of",
             )
         seqs = await self._seqs_of_scores(board, numbers, rows[0]["last_seq"] if rows else 0)
         entries = []
@@ -119,8 +122,12 @@ class HistoricalBoards:
         for row in await self._postgres.fetch("count_user_rows", namespace.id, numbers, EVENTS_MAX + 1):
             total += row["rows"]
             if total > EVENTS_MAX:
-                detail = f"those who share the scores asked for have more than {EVENTS_MAX:,} grants and corrections"
-                raise Invalid(f"{detail}: who came first is not told", field="?as_of")
+                detail = f"the {len(numbers):,} users who share the scores of these entries have too many grants"
+                raise Invalid(
+                    f"{detail}: who came first is found from at most {EVENTS_MAX:,} grants and corrections of theirs; "
+                    "ask for fewer entries",
+                    field="?as_of",
+                )
             if not steps or size + row["rows"] > EVENTS_A_STEP_MAX:
                 steps.append([])
                 size = 0
@@ -135,7 +142,11 @@ class HistoricalBoards:
         ends = LATEST if window.ends is None else from_micros(window.ends)
         (size,) = await self._postgres.fetch("count_live_grants", board.namespace.id, starts, ends)
         if size["grants_within"] + size["grants"] // SCANNED_A_GRANT > GRANTS_MAX:
-            raise Invalid(f"boards of the past are made of {GRANTS_MAX:,} grants at most", field="{window}")
+            raise Invalid(
+                f"a board of the past is made of {GRANTS_MAX:,} grants at most; {window.name} has "
+                f"{size['grants_within']:,} of {size['grants']:,} in its namespace",
+                field="{window}",
+            )
 
 
 def _shows(view: Page | Users, entry: BoardRow) -> bool:
@@ -162,4 +173,4 @@ def parse_history_cursor(text: str) -> int:
             raise ValueError
         return int(position)
     except ValueError:
-        raise Invalid("is not a cursor of a board as_of a moment", field="?cursor") from None
+        raise cursor_problem(text, "a board as_of a moment") from None

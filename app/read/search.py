@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
+from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid
 from ..model.namespace import Namespace
 from ..model.profile import fold_name
@@ -87,4 +88,4 @@ def _parse_cursor(text: str | None) -> tuple[str, int]:
             raise ValueError
         return key, int(number)
     except ValueError:
-        raise Invalid("is not a cursor of this list", field="?cursor") from None
+        raise cursor_problem(text, "this list") from None

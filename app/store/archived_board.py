@@ -5,7 +5,8 @@ from typing import NamedTuple, assert_never
 import asyncpg
 
 from ..drivers.postgres import Postgres
-from ..model.errors import Invalid, StoreUnavailable
+from ..model.cursor_problem import cursor_problem
+from ..model.errors import StoreUnavailable
 from ..model.hidden_adjustment import ArchivedPosition, HiddenAdjustment, HiddenEntry
 from ..model.namespace import Namespace
 from ..model.percentile import position_of
@@ -216,4 +217,4 @@ def _parse_member(member: bytes, tie_break: str) -> tuple[int, str]:
             return place, member[DIGITS[tie_break] :].decode()
     except ValueError:
         pass
-    raise Invalid("is not a cursor of a board", field="?cursor")
+    raise cursor_problem(None, "this board")

@@ -151,7 +151,7 @@ def test_a_decision_survives_everybody(iso: Isolation) -> None:
     iso.stack.kill("persist")
     iso.sql("UPDATE dead_letters SET decision = 'retry' WHERE healed_seq IS NULL")
     code, told = command(iso, "drop", place)
-    assert (code, told) == (1, f"leaderboard: {place} is to be recorded already\n")
+    assert (code, told) == (1, f"leaderboard: {place} cannot be taken off the boards: it is to be recorded already\n")
     for _ in range(3):
         iso.stack.start("persist")
         until(
@@ -180,5 +180,9 @@ def test_an_erased_user_leaves_no_letter(iso: Isolation) -> None:
 
 
 def test_what_is_no_letter_is_said(iso: Isolation) -> None:
-    assert command(iso, "retry", "0:1-99999") == (1, "leaderboard: there is no dead letter 0:1-99999\n")
+    unknown = "there is no dead letter 0:1-99999: leaderboard dead-letters list shows those there are"
+    assert command(iso, "retry", "0:1-99999") == (
+        1,
+        f"leaderboard: {unknown}\n",
+    )
     assert [command(iso, *args)[0] for args in (("retry",), ("drop", "x"), ("drop", "0:1-1", "--all"))] == [2, 2, 2]

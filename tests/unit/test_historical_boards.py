@@ -93,7 +93,9 @@ def test_a_board_of_too_many_grants_is_refused(monkeypatch: pytest.MonkeyPatch) 
             with pytest.raises(Invalid) as refused:
                 ask(Ledger(within, grants, 2))
             assert refused.value.field == "{window}"
-            assert "10 grants at most" in refused.value.detail
+            assert refused.value.detail == (
+                f"a board of the past is made of 10 grants at most; all has {within} of {grants} in its namespace"
+            )
 
 
 def test_a_page_of_too_many_equals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +109,9 @@ def test_a_page_of_too_many_equals_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Invalid) as refused:
         ask(many, line)
     assert refused.value.field == "?as_of"
-    assert "more than 3 share" in refused.value.detail
+    assert refused.value.detail == (
+        "4 users share the scores of these entries, and who came first is found for at most 3: ask for fewer entries"
+    )
     assert many.replayed == []
     assert ask(many).total == 4
 
@@ -126,4 +130,7 @@ def test_the_order_of_users_with_very_many_entries_is_refused(monkeypatch: pytes
     with pytest.raises(Invalid) as refused:
         ask(ledger, line)
     assert (refused.value.field, ledger.replayed) == ("?as_of", [])
-    assert "more than 60 grants" in refused.value.detail
+    assert refused.value.detail == (
+        "the 2 users who share the scores of these entries have too many grants: who came first is found from at most "
+        "60 grants and corrections of theirs; ask for fewer entries"
+    )

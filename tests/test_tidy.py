@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,44 @@ def test_a_read_hands_no_closure_down() -> None:
         if isinstance(inner, ast.AsyncFunctionDef) and inner is not outer
     ]
     assert nested == []
+
+
+#: Types of which a caller may give one value in place of another, and no type checker sees it.
+PLAIN_TYPES = {"str", "int", "bool", "bytes", "float"}
+#: Positional parameters of one plain type; of more, a call does not show which is which.
+LIKE_PARAMETERS_MAX = 2
+#: The cost of a call is reckoned for every grant: keywords would be a part of it.
+POSITIONAL = {"app/store/call_cost.py"}
+
+
+def _like_parameters_of(source: str) -> list[str]:
+    """Functions with more than LIKE_PARAMETERS_MAX positional parameters of one plain type: `<line>: <name>`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            annotations = [arg.annotation for arg in (*node.args.posonlyargs, *node.args.args) if arg.annotation]
+            types = Counter(ast.unparse(annotation).removesuffix(" | None") for annotation in annotations)
+            if any(types[plain] > LIKE_PARAMETERS_MAX for plain in PLAIN_TYPES):
+                found.append(f"{node.lineno}: {node.name}")
+    return found
+
+
+def test_parameters_that_could_be_swapped_are_given_by_keyword() -> None:
+    found = {path.relative_to(ROOT).as_posix(): _like_parameters_of(path.read_text()) for path in APP}
+    assert {path for path, names in found.items() if names} == POSITIONAL, found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(a: int, b: int, c: int): ...", ["1: f"]),
+        ("async def f(a: str, b: str | None, c: int, d: str): ...", ["1: f"]),
+        ("def f(a: int, b: int, *, c: int): ...", []),
+        ("def f(a: int, b: str, c: bytes, d: int): ...", []),
+    ],
+)
+def test_parameters_of_one_type_are_counted(source: str, found: list[str]) -> None:
+    assert _like_parameters_of(source) == found
 
 
 def test_the_readme_is_short() -> None:

@@ -29,7 +29,15 @@ class Erasures:
             record = record_from_row((await fetch("get_user_visibility", number, 0))[0])
             if record.intent is not None and record.intent.desired_state == ERASE:
                 return record.intent
-            await hide(fetch, number, 0, record, record.by_admin, record.opted_out, erased=True)
+            await hide(
+                fetch,
+                number=number,
+                ns=0,
+                record=record,
+                by_admin=record.by_admin,
+                opted_out=record.opted_out,
+                erased=True,
+            )
             return intent_from_row((await fetch("put_intent", number, user, ERASE, actor, 0))[0])
 
     async def erased(self, intent: VisibilityIntent, seconds: float) -> bool:

@@ -102,7 +102,14 @@ def _name_call(row: asyncpg.Record, erased: int) -> Call:
     if row["partition"] is None:
         return name_call(row["name"], row["version"], profile_from_row(row), erased)
     profile = NamespaceProfile(**{field: row[field] for field in NamespaceProfile.__struct_fields__})
-    return own_name_call(row["namespace_id"], row["partition"], row["name"], row["version"], profile, erased)
+    return own_name_call(
+        row["partition"],
+        namespace_id=row["namespace_id"],
+        user=row["name"],
+        version=row["version"],
+        profile=profile,
+        erased=erased,
+    )
 
 
 async def _publish_states(postgres: Postgres, link: RedisConnection, partitions: int) -> None:

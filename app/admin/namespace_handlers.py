@@ -162,7 +162,9 @@ class NamespaceHandlers:
         while the log is searched for grants, and after a move nothing is written to the old partition."""
         row = await self._postgres.fetch_one("get_next_rules_version")
         assert row is not None
-        await self._publish(namespace.name, [version_call(namespace.partition, namespace.id, row["version"])])
+        await self._publish(
+            namespace.name, [version_call(namespace.partition, namespace_id=namespace.id, version=row["version"])]
+        )
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         """Looks into the log and the ledger, because a grant in quarantine is on no board and still counts here."""
@@ -182,7 +184,9 @@ class NamespaceHandlers:
         try:
             # The version goes first: after it no plan by earlier rules is applied. Then the directory makes the rules
             # known.
-            await self._batcher.call(version_call(namespace.partition, namespace.id, namespace.version))
+            await self._batcher.call(
+                version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version)
+            )
             seq = await self._batcher.call(last_seq_call(namespace.partition))
             since = None if seq is None else int(seq)
             known = msgspec.structs.replace(namespace, rules_from_seq=since)
@@ -231,7 +235,9 @@ class NamespaceHandlers:
             raise Invalid(f"must repeat the namespace's name: {name}", field="?confirm")
         row = await self._postgres.fetch_one("delete_namespace", name, principal.id)
         row = row or await self._half_deleted(name)
-        await self._publish(name, retract_calls(name, row["id"], row["partition"], row["version"]))
+        await self._publish(
+            name, retract_calls(name, namespace_id=row["id"], partition=row["partition"], version=row["version"])
+        )
         return Response(status_code=204)
 
     async def _half_deleted(self, name: str) -> asyncpg.Record:

@@ -61,7 +61,14 @@ class ProfileHandlers:
         take_token(self._rate_limit, principal)
         user = user_in(request)
         profile = check_profile(await decode_body(request, Profile))
-        row, person = await self._write(user, principal.id, profile, profile.timezone, profile.opt_out, None)
+        row, person = await self._write(
+            user,
+            actor=principal.id,
+            profile=profile,
+            timezone=profile.timezone,
+            opt_out=profile.opt_out,
+            namespace=None,
+        )
         await self._show(name_call(user, row["version"], profile))
         # A round reads the number as it was when the round began, so this server drops its cached profile before it
         # answers.
@@ -86,11 +93,16 @@ class ProfileHandlers:
         check_display(profile)
         namespace = await self._namespace_cache.namespace(name)
         opt_out = None if profile.opt_out is UNSET else profile.opt_out
-        row, person = await self._write(user, principal.id, profile, None, opt_out, namespace)
+        row, person = await self._write(
+            user, actor=principal.id, profile=profile, timezone=None, opt_out=opt_out, namespace=namespace
+        )
         profile = msgspec.structs.replace(profile, opt_out=row["opt_out"])
-        call, at = self._batcher.call, (namespace.id, namespace.partition)
-        await self._show(own_name_call(*at, user, row["version"], profile))
-        await announce_profiles_in(call, namespace.id)
+        await self._show(
+            own_name_call(
+                namespace.partition, namespace_id=namespace.id, user=user, version=row["version"], profile=profile
+            )
+        )
+        await announce_profiles_in(self._batcher.call, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
@@ -102,6 +114,7 @@ class ProfileHandlers:
     async def _write(
         self,
         user: str,
+        *,
         actor: str,
         profile: Profile | NamespaceProfile,
         timezone: str | None,

@@ -32,7 +32,9 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
     wrong = {}
     for offset in await postgres.fetch("get_offsets"):
-        what = await _behind(link, offset["partition"], offset["epoch"], offset["seq"], bytes(offset["digest"]))
+        what = await _behind(
+            link, offset["partition"], epoch=offset["epoch"], seq=offset["seq"], digest=bytes(offset["digest"])
+        )
         if what is not None:
             wrong[offset["partition"]] = what
     return wrong
@@ -47,7 +49,7 @@ async def _check_format(postgres: Postgres) -> None:
     check_format([row["migration_id"] for row in rows])
 
 
-async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: bytes) -> str | None:
+async def _behind(link: RedisConnection, p: int, *, epoch: int, seq: int, digest: bytes) -> str | None:
     """What a partition in Redis lacks of the ledger. The log always keeps the ledger's last entry."""
     try:
         head = await read_head(link, p)
@@ -59,7 +61,7 @@ async def _behind(link: RedisConnection, p: int, epoch: int, seq: int, digest: b
     if seq == 0:
         return None
     place = f"{epoch}-{seq}"
-    (reply,) = await link.run([entry_call(p, epoch, seq)])
+    (reply,) = await link.run([entry_call(p, epoch=epoch, seq=seq)])
     if isinstance(reply, Exception):
         raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {reply}")
     if not reply or reply[0][1][1] != digest:

@@ -134,7 +134,8 @@ async def _settle(
 ) -> VisibilityRecord:
     """Records the causes, and a new intent if they ask for another state than the last one did."""
     if any(causes):
-        await hide(fetch, number, ns, record, *causes)
+        by_admin, opted_out = causes
+        await hide(fetch, number=number, ns=ns, record=record, by_admin=by_admin, opted_out=opted_out)
     elif record.by_admin or record.opted_out:
         await fetch("delete_hidden_user", number, ns)
     was_hidden = record.intent is not None and record.intent.desired_state == HIDE
@@ -145,7 +146,14 @@ async def _settle(
 
 
 async def hide(
-    fetch: Fetch, number: int, ns: int, record: VisibilityRecord, by_admin: bool, opted_out: bool, erased: bool = False
+    fetch: Fetch,
+    *,
+    number: int,
+    ns: int,
+    record: VisibilityRecord,
+    by_admin: bool,
+    opted_out: bool,
+    erased: bool = False,
 ) -> None:
     """Records why a user is off the boards of a namespace (0: of all), and marks them in its archives. An archive that
     is being written now is marked by its writer. O(archives of the user's namespaces)."""

@@ -21,7 +21,7 @@ def _checked(outcome: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def become(libc: ctypes.CDLL, uid: int, gid: int, capability: int) -> None:
+def become(libc: ctypes.CDLL, *, uid: int, gid: int, capability: int) -> None:
     """Switch to another user for good. `capability` (a number of capabilities(7), 0: none) is kept over the next exec.
     OSError if that is refused."""
     if capability:
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         if user != "-":
             uid, gid = user.split(":")
-            become(libc, int(uid), int(gid), int(capability))
+            become(libc, uid=int(uid), gid=int(gid), capability=int(capability))
         if sys.platform == "linux":
             # After the change of user, because that would clear it.
             _checked(libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")

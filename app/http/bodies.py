@@ -182,12 +182,12 @@ def _unreadable(data: Any, error: Exception) -> str:
     return f"the body is not {malformed[1]}: {malformed[2]}" if malformed else f"the body cannot be read: {text}"
 
 
-def query_int(request: Request, name: str, default: int, low: int, high: int) -> int:
+def query_int(request: Request, name: str, default: int, *, low: int, high: int) -> int:
     """An integer query parameter. Invalid names it."""
-    return int_of(request.query_params, name, default, low, high)
+    return int_of(request.query_params, name, default, low=low, high=high)
 
 
-def int_of(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def int_of(params: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
     """An integer among the parameters of a query. Invalid names it."""
     text = params.get(name)
     if text is None:

@@ -30,10 +30,10 @@ def check_view(view: LiveView) -> LiveView:
     """A view in its normal form: users by name, each once. Invalid, naming the field."""
     match view:
         case Top():
-            _check_range(view.limit, 1, TOP_MAX, "$.view.limit")
+            _check_range(view.limit, low=1, high=TOP_MAX, field="$.view.limit")
         case Around():
             check_text(view.user, "$.view.user", ID_BYTES_MAX)
-            _check_range(view.radius, 0, RADIUS_MAX, "$.view.radius")
+            _check_range(view.radius, low=0, high=RADIUS_MAX, field="$.view.radius")
         case Users():
             if not 1 <= len(view.users) <= USERS_MAX:
                 raise Invalid(f"must be a list of 1 to {USERS_MAX} members", field="$.view.users")
@@ -55,6 +55,6 @@ def cut_rows(view: LiveView, rows: Sequence[RowType]) -> tuple[RowType, ...]:
     return tuple(rows[: view.limit] if isinstance(view, Top) else rows)
 
 
-def _check_range(number: int, low: int, high: int, field: str) -> None:
+def _check_range(number: int, *, low: int, high: int, field: str) -> None:
     if not low <= number <= high:
         raise Invalid(f"must be an integer from {low} to {high}", field=field)

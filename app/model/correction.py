@@ -79,7 +79,7 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def labels(self) -> tuple[str, ...]:
         """The balances in which it counts."""
-        return labels_of(self.category, self.source, self.day)
+        return labels_of(self.category, self.source, day=self.day)
 
     def boards(self, namespace: Namespace) -> tuple[str, ...]:
         """The boards on which it counts."""

@@ -26,7 +26,7 @@ def idempotency_id(namespace_id: int, key: str) -> bytes:
     return _id(_KEY, namespace_id, key, 0)
 
 
-def decision_id(namespace_id: int, epoch: int, seq: int, attempts: int) -> bytes:
+def decision_id(namespace_id: int, *, epoch: int, seq: int, attempts: int) -> bytes:
     """The id of the entry that carries out a decision about a dead letter. It is the same for all decisions, so a
     letter cannot be recorded and taken off the boards at the same time. attempts: how often recording it failed."""
     return _id(_LETTER, namespace_id, retry_name(epoch, seq), attempts + 1)
@@ -58,12 +58,12 @@ def retry_name(epoch: int, seq: int) -> str:
     return f"retry:{epoch}-{seq}"
 
 
-def duplicate_name(p: int, epoch: int, seq: int) -> str:
+def duplicate_name(p: int, *, epoch: int, seq: int) -> str:
     """The grant_id of the ledger row of an entry that the ledger already had under its own name."""
     return f"duplicate:{p}:{epoch}-{seq}"
 
 
-def tombstone_name(p: int, epoch: int, seq: int) -> str:
+def tombstone_name(p: int, *, epoch: int, seq: int) -> str:
     """The grant_id of the row in a dead letter's place."""
     return f"tombstone:{p}:{epoch}-{seq}"
 

@@ -77,7 +77,7 @@ def plan(
         verdict=_verdict(namespace, units, granted_at=granted_at, now=now, backfill=backfill),
         known_since=_known_since(namespace, sent_at, now),
         boards=namespace.boards_of(body.windows, grant.category),
-        labels=labels_of(grant.category, grant.source, body.day),
+        labels=labels_of(grant.category, grant.source, day=body.day),
     )
 
 

@@ -4,7 +4,7 @@ The Lua of apply.lua reads these names, too; Redis has a user's balances under t
 """
 
 
-def labels_of(category: str | None, source: str | None, day: str | None = None) -> tuple[str, ...]:
+def labels_of(category: str | None, source: str | None, *, day: str | None = None) -> tuple[str, ...]:
     """The balances that a category and a source are counted in, and the day that has a live grant."""
     labels: tuple[str, ...] = () if category is None else (f"c:{category}",)
     if source is not None:

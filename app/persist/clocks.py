@@ -95,7 +95,7 @@ async def check_clock(clocks: Clocks, session: LedgerSession, link: RedisConnect
         await clocks.read(session, link)
     except ClockSkewed:
         # The process ends: no later pass reports it.
-        await session.report_fault(*unit, clocks.problem)
+        await session.report_fault(unit, clocks.problem)
         raise
     if clocks.problem is None:
         faults.clear(unit)

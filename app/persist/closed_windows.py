@@ -51,14 +51,14 @@ class ClosedWindows:
         """Learns a partition's closed windows. O(windows)."""
         self._closed[p] = {}
         for row in await self._connection.fetch(queries()["get_seals"], p, NAMES_MAX + 1):
-            self._add(p, row["namespace_id"], row["window"], row["at"])
+            self._add(p, namespace_id=row["namespace_id"], window=row["window"], at=row["at"])
         self.pending.add(p)
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forgets partitions that are another persister's by now."""
         self._closed = {p: windows for p, windows in self._closed.items() if p in partitions}
 
-    def _add(self, p: int, namespace_id: int, window: str, at: int) -> None:
+    def _add(self, p: int, *, namespace_id: int, window: str, at: int) -> None:
         self._closed.setdefault(p, {}).setdefault(namespace_id, NamespaceClosures()).add(window, at)
 
     async def note(self, rows: Sequence[LedgerRow]) -> None:
@@ -71,7 +71,7 @@ class ClosedWindows:
             if kind_of(entry.kind).closes_window:
                 epoch, seq, at = row.original or (row.epoch, row.seq, row.recorded_at)
                 seals.append((entry.namespace_id, entry.grant_id, row.partition, epoch, seq, at))
-                self._add(row.partition, entry.namespace_id, entry.grant_id, at)
+                self._add(row.partition, namespace_id=entry.namespace_id, window=entry.grant_id, at=at)
             elif self._may_lie_behind(row.partition, entry):
                 behind.append(row)
         if seals:

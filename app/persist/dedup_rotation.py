@@ -16,4 +16,6 @@ class DedupRotation:
     async def rotate(self, p: int) -> None:
         """Rotates if the newest generation is full or old. O(1). CallRefused where the partition's head is corrupt,
         RedisRefused."""
-        await rotate_generations(self._link, p, await read_head(self._link, p), self._age_micros, self._entries_max)
+        await rotate_generations(
+            self._link, p, await read_head(self._link, p), age_micros=self._age_micros, entries_max=self._entries_max
+        )

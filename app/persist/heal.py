@@ -37,7 +37,7 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
         try:
             stray = duplicate_from_row(row)
         except msgspec.DecodeError as error:
-            faults.note(_unit(p, row["epoch"], row["seq"]), error)
+            faults.note(_unit(p, epoch=row["epoch"], seq=row["seq"]), error)
             continue
         repeat = kind_of(stray.claimed.kind).repeat
         if stray.healed_seq is not None:
@@ -49,7 +49,7 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
         else:
             # A heal is planned by the ledger's last word of its user, so it cannot come twice. If one does, we say so.
             twice = RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
-            faults.note(_unit(p, stray.epoch, stray.seq), twice)
+            faults.note(_unit(p, epoch=stray.epoch, seq=stray.seq), twice)
     partition_round = PartitionRound(link, p, offset)
     for strays in users.values():
         await _try_user(session, partition_round, strays, faults)
@@ -59,7 +59,7 @@ async def _try_user(
     session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate], faults: Faults
 ) -> None:
     """Of one user: whatever fails is theirs alone."""
-    units = [_unit(partition_round.partition, stray.epoch, stray.seq) for stray in strays]
+    units = [_unit(partition_round.partition, epoch=stray.epoch, seq=stray.seq) for stray in strays]
     try:
         await _heal_user(session, partition_round, strays)
     except Exception as error:
@@ -72,7 +72,7 @@ async def _try_user(
             faults.clear(unit)
 
 
-def _unit(p: int, epoch: int, seq: int) -> WorkUnit:
+def _unit(p: int, *, epoch: int, seq: int) -> WorkUnit:
     return WorkUnit(p, HEAL_FAILS, f"{epoch}-{seq}")
 
 

@@ -110,7 +110,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         return _tombstone(row, numbers)
     # A duplicate keeps its amounts: the boards counted it, so the ledger's sums must too, until its heal takes it back.
     name = (
-        (DUPLICATE, duplicate_name(row.partition, row.epoch, row.seq))
+        (DUPLICATE, duplicate_name(row.partition, epoch=row.epoch, seq=row.seq))
         if row.fault == DUPLICATE
         else (entry.kind, entry.grant_id)
     )
@@ -141,7 +141,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
 def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     """The row that takes a dead letter's place. In the ledger's sums it keeps what the boards counted. A grant is
     a live grant of its user in plans made from the ledger, until it is recorded or taken back."""
-    name, entry = tombstone_name(row.partition, row.epoch, row.seq), row.entry
+    name, entry = tombstone_name(row.partition, epoch=row.epoch, seq=row.seq), row.entry
     place = row.partition, row.epoch, row.seq, TOMBSTONE
     if entry is None or row.tombstone == BARE:
         return (

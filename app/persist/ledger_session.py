@@ -16,7 +16,7 @@ from .audit import record_audit
 from .closed_windows import ClosedWindows
 from .dead_letters import note_dead_letters
 from .failure import cause_of, code_of, is_bisected, is_of_row
-from .faults import EVERYWHERE
+from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
 from .leases import LOCK_PRESENCE, Leases, Superseded
 from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpack
@@ -285,12 +285,12 @@ class LedgerSession:
         number."""
         await self._connection.execute(queries()["delete_faults_of_absent"], EVERYWHERE, LOCK_PRESENCE, number)
 
-    async def report_fault(self, p: int, kind: str, name: str, cause: str | None) -> None:
+    async def report_fault(self, unit: WorkUnit, cause: str | None) -> None:
         """Records why a unit of work fails; None: it fails no more."""
         if cause is None:
-            await self._connection.execute(queries()["delete_fault"], p, kind, name, self.leases.number)
+            await self._connection.execute(queries()["delete_fault"], *unit, self.leases.number)
         else:
-            await self._connection.execute(queries()["put_fault"], p, kind, name, cause, self.leases.number)
+            await self._connection.execute(queries()["put_fault"], *unit, cause, self.leases.number)
 
     async def close_heal(self, p: int, stray: UnhealedDuplicate, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""

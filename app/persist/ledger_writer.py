@@ -56,7 +56,7 @@ async def report_faults(faults: Faults, session: LedgerSession) -> None:
     reports = faults.take()
     try:
         for unit, cause in reports:
-            await session.report_fault(*unit, cause)
+            await session.report_fault(unit, cause)
     except asyncpg.PostgresError as error:
         faults.requeue([unit for unit, _ in reports])
         log.warning("what fails cannot be told to Postgres", error=f"{type(error).__name__}: {error}")

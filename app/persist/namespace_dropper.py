@@ -54,7 +54,7 @@ class NamespaceDropper:
         deleted = await session.deleted_namespaces(partitions)
         due = [row for row in deleted if self._faults.is_due(_unit(*row[:2]))]
         for p, namespace_id, version in due:
-            await _run(link, version_call(p, namespace_id, version))
+            await _run(link, version_call(p, namespace_id=namespace_id, version=version))
             await _run(link, forget_profiles_in_call(namespace_id))
         self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
         self._cursor, self._scanned = b"0", False

@@ -62,7 +62,12 @@ class NamespacePublisher:
             with faults.guard(_unit(row)):
                 known = parse_published(reply) if isinstance(reply, bytes) else None
                 if known is not None and known.id == row["id"]:
-                    await ask_all(link, retract_calls(row["name"], row["id"], row["partition"], row["version"]))
+                    await ask_all(
+                        link,
+                        retract_calls(
+                            row["name"], namespace_id=row["id"], partition=row["partition"], version=row["version"]
+                        ),
+                    )
 
 
 def _unit(row: asyncpg.Record) -> WorkUnit:

@@ -115,7 +115,11 @@ class VisibilityWorker:
         (latest,) = await session.fetch("get_next_profile_version")
         await self._call(forget_name_call(intent.name, latest["version"]))
         for row in await session.fetch("get_profile_namespaces", intent.number):
-            await self._call(forget_own_name_call(row["partition"], row["id"], intent.name, latest["version"]))
+            await self._call(
+                forget_own_name_call(
+                    row["partition"], namespace_id=row["id"], user=intent.name, version=latest["version"]
+                )
+            )
         await finish(session, intent)
 
     async def _call(self, call: Call) -> Any:

@@ -304,7 +304,7 @@ class Worker:
         try:
             head = await read_head(self._log_link, p)
             if offset.seq:
-                (reply,) = await self._log_link.run([entry_call(p, offset.epoch, offset.seq)])
+                (reply,) = await self._log_link.run([entry_call(p, epoch=offset.epoch, seq=offset.seq)])
                 if isinstance(reply, Exception):
                     raise PartitionStopped(f"the log cannot be read: {reply}")
                 if not reply or reply[0][1][1] != offset.digest:

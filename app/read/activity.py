@@ -122,7 +122,7 @@ class ActivityHandlers:
         query, bucket = request.query_params, request.query_params.get("bucket", "day")
         if bucket not in ("hour", "day"):
             raise Invalid("must be hour or day", field="?bucket")
-        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
         time_range = _time_range(moment_of(query, "since"), moment_of(query, "until"), "granted", "?")
         since, until, _ = time_range.arguments
         if "cursor" in query:

@@ -116,7 +116,7 @@ class BoardQueries:
         """`GET …/boards/{window}/random?n=`: and `entries`, n of them or all, in the order of the board; any n are as
         likely as any others. O(n log total)."""
         check_query(request, "n", "category", "ranking")
-        n = query_int(request, "n", 1, 1, RANDOM_MAX)
+        n = query_int(request, "n", 1, low=1, high=RANDOM_MAX)
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
         view = Sample(tuple(self._chance.random() for _ in range(n)))
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):

@@ -112,10 +112,10 @@ def _view(params: Params, users: list[str]) -> BoardView:
         return Users(tuple(dict.fromkeys(users)))
     if "around" in params:
         check_text(params["around"], "?around", ID_BYTES_MAX)
-        return Around(params["around"], int_of(params, "radius", 5, 0, RADIUS_MAX))
-    limit = int_of(params, "limit", 10, 1, LIMIT_MAX)
+        return Around(params["around"], int_of(params, "radius", 5, low=0, high=RADIUS_MAX))
+    limit = int_of(params, "limit", 10, low=1, high=LIMIT_MAX)
     if "cursor" in params and "as_of" in params:
         return Page(parse_history_cursor(params["cursor"]), limit)
     if "cursor" in params:
         return After(*parse_cursor(params["cursor"]), limit)
-    return Page(int_of(params, "offset", 0, 0, 999_999_999), limit)
+    return Page(int_of(params, "offset", 0, low=0, high=999_999_999), limit)

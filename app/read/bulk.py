@@ -113,7 +113,7 @@ class BulkHandlers:
         _check_category(body.category)
         async for admission in self._authorizer.admissions(request.scope, name):
             boards = {
-                window: self._find(admission.namespace, window, body.category, f"$.windows[{i}]")
+                window: self._find(admission.namespace, window, category=body.category, field=f"$.windows[{i}]")
                 for i, window in enumerate(body.windows)
             }
             reads = (self._board_body(board, view, body.ranking) for board in boards.values())
@@ -145,7 +145,7 @@ class BulkHandlers:
         try:
             async for admission in self._authorizer.admissions(request.scope, one.namespace):
                 _check_category(one.category)
-                board = self._find(admission.namespace, one.window, one.category)
+                board = self._find(admission.namespace, one.window, category=one.category)
                 body = await self._board_body(board, Page(one.offset, one.limit), one.ranking)
         except Problem as problem:
             return _error_body(one, problem)
@@ -156,13 +156,15 @@ class BulkHandlers:
         try:
             async for admission in self._authorizer.admissions(request.scope, one.namespace):
                 _check_category(one.category)
-                board = self._find(admission.namespace, one.window, one.category)
+                board = self._find(admission.namespace, one.window, category=one.category)
                 body = await self._stats.read(board, one.query(), 0)
         except Problem as problem:
             return _error_body(one, problem)
         return body
 
-    def _find(self, namespace: Namespace, window_name: str, category: str | None, field: str = "$.window") -> BoardRef:
+    def _find(
+        self, namespace: Namespace, window_name: str, *, category: str | None, field: str = "$.window"
+    ) -> BoardRef:
         """The board that a body names. BoardNotFound, Invalid."""
         return find_board(namespace, window_name, category, self._clock(), (field, "$.category"))
 

@@ -86,7 +86,7 @@ class EventQuery(NamedTuple):
             check_text(query["actor"], "?actor", ID_BYTES_MAX)
         if "session_id" in query:
             check_label(query["session_id"], "?session_id")
-        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
         return cls(types, query.get("actor"), query.get("session_id"), limit)
 
 

@@ -75,7 +75,7 @@ class GrantHistory:
     async def of_user(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}/grants`."""
         check_query(request, "since", "until", "cursor", "limit")
-        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
         user = _path_id(request, "user")
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
             body = await self._page(admission.namespace, user, request.query_params, limit)
@@ -84,7 +84,7 @@ class GrantHistory:
     async def explain(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/users/{user}/explain`: why a score is what it is."""
         check_query(request, "window", "cursor", "limit")
-        limit = query_int(request, "limit", LIMIT_MAX, 1, LIMIT_MAX)
+        limit = query_int(request, "limit", LIMIT_MAX, low=1, high=LIMIT_MAX)
         user, query = _path_id(request, "user"), request.query_params
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
             window = find_window(admission.namespace, query.get("window", "all"), self._clock(), "?window")

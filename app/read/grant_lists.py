@@ -43,7 +43,7 @@ class GrantLists:
             raise Invalid("must be quarantined", field="?state")
         if state is None and source is None:
             raise Invalid("say which grants: state=quarantined, or a source and a source_id", field="?state")
-        limit, after = query_int(request, "limit", 100, 1, LIMIT_MAX), _parse_cursor(query.get("cursor"))
+        limit, after = query_int(request, "limit", 100, low=1, high=LIMIT_MAX), _parse_cursor(query.get("cursor"))
         name = "get_grants_of_source" if state is None else "get_quarantined_grants"
         if state is not None and source is not None:
             name = "get_quarantined_grants_of_source"

@@ -41,7 +41,7 @@ class UserSearch:
         Invalid. O(LOOKED_AT_MAX × log n).
         """
         check_query(request, "q", "limit", "cursor")
-        q, limit = request.query_params.get("q", ""), query_int(request, "limit", 10, 1, LIMIT_MAX)
+        q, limit = request.query_params.get("q", ""), query_int(request, "limit", 10, low=1, high=LIMIT_MAX)
         if len(q) < Q_CHARS_MIN:
             raise Invalid(f"needs at least {Q_CHARS_MIN} characters", field="?q")
         check_chars(q, "?q", NAME_CHARS_MAX)

@@ -64,7 +64,7 @@ class StatsHandlers:
         """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
         check_query(request, "category", *BOUNDS, "histogram", "percentiles", "interpolate")
         query, params = request.query_params, request.path_params
-        category, bins = category_of(query), query_int(request, "histogram", 0, 1, BINS_MAX)
+        category, bins = category_of(query), query_int(request, "histogram", 0, low=1, high=BINS_MAX)
         async for admission in self._authorizer.admissions(request.scope, params["namespace"]):
             board = find_board(admission.namespace, params["window"], category, self._clock())
             response = answer_with_etag(request, board.namespace, await self.read(board, query, bins))

@@ -114,7 +114,7 @@ class UserRankHandlers:
         while Postgres is away. O(the user's namespaces), and the boards of those on the page.
         """
         check_query(request, "cursor", "limit")
-        limit = query_int(request, "limit", 100, 1, LIMIT_MAX)
+        limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
         user, cursor = request.path_params["user"], request.query_params.get("cursor")
         check_text(user, "{user}", ID_BYTES_MAX)
         if cursor is not None:

@@ -61,7 +61,7 @@ class ArchivedBoard:
         last = (rows[-1]["sort_key"], self._member_in(rows[-1])) if is_page else None
         return BoardPage(epoch, 0, version, total, entries, last, end - query.begin)
 
-    async def rank_score(self, units: int, ranking: str, epoch: int, version: int) -> ScoreRank:
+    async def rank_score(self, units: int, *, ranking: str, epoch: int, version: int) -> ScoreRank:
         """Where a score stands, or would stand. O(log n); StoreUnavailable."""
         key = self._namespace.sign * units
         total, (at, below) = await self._above([key, key - 1])

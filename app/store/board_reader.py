@@ -45,7 +45,10 @@ class BoardReader:
         if not is_archived(reply):
             return read_score(reply)
         archived = ArchivedBoard(self._postgres, namespace, board)
-        return await archived.rank_score(units, ranking or namespace.rules.ranking, *version_of(reply))
+        epoch, version = version_of(reply)
+        return await archived.rank_score(
+            units, ranking=ranking or namespace.rules.ranking, epoch=epoch, version=version
+        )
 
     async def score_of(self, namespace: Namespace, board: str, user: str) -> int | None:
         """A user's score on a board, of a hidden user too. O(log n); StoreUnavailable, Recovering."""

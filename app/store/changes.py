@@ -65,7 +65,7 @@ def _changed(what: str) -> Call:
     return evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES, RING_MAX, what])
 
 
-def name_changed(key: str, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
+def name_changed(key: str, *, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
     """The call that writes what a user is called, and tells every process of it: both or neither. value: `<version>`
     and a profile; empty: it is taken away. erased: with which version; of a profile, up to which one the caller knew of
     erasures before it read that. It answers −1 where the user may have been erased since."""

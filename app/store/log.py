@@ -103,7 +103,7 @@ def first_entry_call(p: int) -> Call:
     return ("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0")
 
 
-def entry_call(p: int, epoch: int, seq: int) -> Call:
+def entry_call(p: int, *, epoch: int, seq: int) -> Call:
     """Asks for the entry at a place of a partition's log: a list of it alone, or an empty one. O(log n)."""
     place = f"{epoch}-{seq}"
     return ("XRANGE", keys.log(p), place, place)

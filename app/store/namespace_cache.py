@@ -197,12 +197,12 @@ def publish_calls(namespace: Namespace) -> list[Call]:
     text = f"{namespace.version} ".encode() + _encode(namespace)
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, text]),
-        version_call(namespace.partition, namespace.id, namespace.version),
+        version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version),
         namespace_changed(namespace.name),
     ]
 
 
-def version_call(partition: int, namespace_id: int, version: int) -> Call:
+def version_call(partition: int, *, namespace_id: int, version: int) -> Call:
     """The call from which on a partition takes plans by this version of a namespace's rules alone."""
     return evalsha(SET_IF_NEWER, [keys.rules(partition)], [str(namespace_id), str(version)])
 
@@ -212,11 +212,11 @@ def rules_version_call(partition: int, namespace_id: int) -> Call:
     return ("HGET", keys.rules(partition), str(namespace_id))
 
 
-def retract_calls(name: str, namespace_id: int, partition: int, version: int) -> list[Call]:
+def retract_calls(name: str, *, namespace_id: int, partition: int, version: int) -> list[Call]:
     """The calls that make a deleted namespace unknown: plans made for it are refused."""
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [name, f"{version} null"]),
-        version_call(partition, namespace_id, version),
+        version_call(partition, namespace_id=namespace_id, version=version),
         namespace_changed(name),
     ]
 

@@ -108,7 +108,7 @@ def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int,
 
 
 async def rotate_generations(
-    link: RedisConnection, p: int, head: PartitionHead, age_micros: int, entries_max: int
+    link: RedisConnection, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
 ) -> None:
     """Begins a new dedup generation if the newest is older than `age_micros` or holds more than `entries_max` ids, and
     drops the oldest of three. O(1). RedisRefused."""

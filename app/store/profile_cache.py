@@ -237,24 +237,37 @@ def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Cal
     """The call that writes a user's profile and counts the change; a later version stays. erased: the reply of
     `erased_call` from before the profile was read. The reply is −1 if the user may have been erased since."""
     value = f"{version} ".encode() + _encode(profile)
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, value, erased)
+    return name_changed(
+        keys.PROFILES, counted_in=keys.DEPLOYMENT, field=fields.PROFILES, user=user, value=value, erased=erased
+    )
 
 
-def own_name_call(ns: int, p: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0) -> Call:
+def own_name_call(
+    p: int, *, namespace_id: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0
+) -> Call:
     """The call that writes a user's own profile in a namespace and counts it there, as `name_call` does."""
-    key = keys.profiles_in(p, ns)
-    return name_changed(key, key, CHANGES_FIELD, user, f"{version} ".encode() + _encode(profile), erased)
+    key = keys.profiles_in(p, namespace_id)
+    return name_changed(
+        key,
+        counted_in=key,
+        field=CHANGES_FIELD,
+        user=user,
+        value=f"{version} ".encode() + _encode(profile),
+        erased=erased,
+    )
 
 
 def forget_name_call(user: str, version: int) -> Call:
     """The call that deletes an erased user's profile. Later writes of a profile up to this version are refused."""
-    return name_changed(keys.PROFILES, keys.DEPLOYMENT, fields.PROFILES, user, b"", version)
+    return name_changed(
+        keys.PROFILES, counted_in=keys.DEPLOYMENT, field=fields.PROFILES, user=user, value=b"", erased=version
+    )
 
 
-def forget_own_name_call(p: int, namespace_id: int, user: str, version: int) -> Call:
+def forget_own_name_call(p: int, *, namespace_id: int, user: str, version: int) -> Call:
     """The call that deletes an erased user's own profile in a namespace, as `forget_name_call` does."""
     key = keys.profiles_in(p, namespace_id)
-    return name_changed(key, key, CHANGES_FIELD, user, b"", version)
+    return name_changed(key, counted_in=key, field=CHANGES_FIELD, user=user, value=b"", erased=version)
 
 
 def erased_call() -> Call:

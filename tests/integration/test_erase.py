@@ -239,7 +239,9 @@ def test_a_profile_that_is_still_to_be_shown_does_not_bring_a_name_back(own_stac
         erase(own_stack, api)
         late: list[Call] = [
             name_call(NAME, wide, Profile(display_name=SECRET)),
-            own_name_call(number, p, NAME, own, NamespaceProfile(display_name=SECRET)),
+            own_name_call(
+                p, namespace_id=number, user=NAME, version=own, profile=NamespaceProfile(display_name=SECRET)
+            ),
         ]
 
         async def write() -> list[Any]:

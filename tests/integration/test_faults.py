@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.persist.faults import EVERYWHERE
+from app.persist.faults import EVERYWHERE, WorkUnit
 from app.persist.heartbeat import beat
 from app.persist.ledger_session import LedgerSession
 from app.persist.task_end import cancel_and_wait
@@ -46,15 +46,15 @@ def test_a_persister_that_starts_leaves_the_faults_of_others(own_stack: Stack, c
         other = await LedgerSession.connect(own_stack.postgres.url)
         beats = asyncio.create_task(beat(own_stack.postgres.url, other.leases.number, time.monotonic))
         try:
-            await other.report_fault(EVERYWHERE, "clock", "", "planted")
-            await other.report_fault(EVERYWHERE, "namespace", "7", "planted too")
+            await other.report_fault(WorkUnit(EVERYWHERE, "clock", ""), "planted")
+            await other.report_fault(WorkUnit(EVERYWHERE, "namespace", "7"), "planted too")
             assert lines() == ["clock fails: planted", "namespace 7 fails: planted too"]
             first = await asyncio.to_thread(persister)
             own_stack.stop("persist")
             own_stack.start("persist")
             await asyncio.to_thread(until, lambda: persister() not in (None, first), "the persister starts")
             assert lines() == ["clock fails: planted", "namespace 7 fails: planted too"]
-            await other.report_fault(EVERYWHERE, "clock", "", None)
+            await other.report_fault(WorkUnit(EVERYWHERE, "clock", ""), None)
             assert lines() == ["namespace 7 fails: planted too"]
         finally:
             await cancel_and_wait(beats)
@@ -77,11 +77,11 @@ def test_one_fault_of_two_persisters_is_told_once(own_stack: Stack, client: http
         one, two = [await LedgerSession.connect(own_stack.postgres.url) for _ in range(2)]
         try:
             for session in (one, two):
-                await session.report_fault(EVERYWHERE, "clock", "", "planted")
+                await session.report_fault(WorkUnit(EVERYWHERE, "clock", ""), "planted")
             assert lines() == ["clock fails: planted"]
-            await one.report_fault(EVERYWHERE, "clock", "", None)
+            await one.report_fault(WorkUnit(EVERYWHERE, "clock", ""), None)
             assert lines() == ["clock fails: planted"]
-            await two.report_fault(EVERYWHERE, "clock", "", None)
+            await two.report_fault(WorkUnit(EVERYWHERE, "clock", ""), None)
             assert lines() == []
         finally:
             one.terminate()

@@ -1,6 +1,5 @@
 """A user's name and its count are written in one step, on every store."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -44,9 +43,15 @@ def test_a_later_version_stays_and_is_counted(partition: Any) -> None:
 
 def test_a_namespace_counts_its_own(partition: Any) -> None:
     key = keys.profiles_in(P, NS)
-    run(partition, own_name_call(NS, P, "ann", 1, NamespaceProfile(display_name="Queen")))
-    run(partition, own_name_call(NS, P, "bob", 2, NamespaceProfile(display_name="King")))
-    assert run(partition, forget_own_name_call(P, NS, "ann", 3)) == 3
+    run(
+        partition,
+        own_name_call(P, namespace_id=NS, user="ann", version=1, profile=NamespaceProfile(display_name="Queen")),
+    )
+    run(
+        partition,
+        own_name_call(P, namespace_id=NS, user="bob", version=2, profile=NamespaceProfile(display_name="King")),
+    )
+    assert run(partition, forget_own_name_call(P, namespace_id=NS, user="ann", version=3)) == 3
     assert users_since(partition, 0, 3, key, CHANGES_FIELD) is None
     assert users_since(partition, 1, 2, key, CHANGES_FIELD) == ("bob",)
     assert not partition.store.hexists(key, "ann")
@@ -96,10 +101,19 @@ def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
     assert users_since(partition, 4, 6, keys.DEPLOYMENT, fields.PROFILES) is None, "what was taken away has no name"
 
 
+def _write_own(user: str, version: int, profile: Profile, erased: int = 0) -> Any:
+    own = NamespaceProfile(display_name=profile.display_name)
+    return own_name_call(P, namespace_id=NS, user=user, version=version, profile=own, erased=erased)
+
+
+def _forget_own(user: str, version: int) -> Any:
+    return forget_own_name_call(P, namespace_id=NS, user=user, version=version)
+
+
 def test_a_profile_of_before_an_erasure_is_not_written_behind_it(partition: Any) -> None:
     """Nor is that of another user who has none yet, unless its writer read it behind the erasure."""
     calls: list[tuple[Any, Any]] = [(name_call, forget_name_call)]
-    calls.append((partial(own_name_call, NS, P), partial(forget_own_name_call, P, NS)))
+    calls.append((_write_own, _forget_own))
     for write, forget in calls:
         run(partition, write("ann", 1, Profile(display_name="Ann")))
         run(partition, write("bob", 2, Profile(display_name="Bob")))

@@ -185,8 +185,8 @@ PERSISTER = [
     Mutant(
         "Redis hears of what is committed, not of what is read",
         "app/persist/flusher.py",
-        "args = [lease.offset.epoch, lease.offset.seq,",
-        "args = [lease.read.epoch, lease.read.seq,",
+        "(p, (lease.offset.epoch, lease.offset.seq),",
+        "(p, (lease.read.epoch, lease.read.seq),",
         ("tests/unit/test_flusher.py",),
     ),
     Mutant(

@@ -106,7 +106,11 @@ class World:
             case "put":
                 self.put(user, self.version)
             case "own":
-                self.run(own_name_call(7, 3, user, self.version, NamespaceProfile(display_name=name)))
+                self.run(
+                    own_name_call(
+                        3, namespace_id=7, user=user, version=self.version, profile=NamespaceProfile(display_name=name)
+                    )
+                )
                 self.own.write(user, self.version, name)
                 await announce_profiles_in(self.call, 7)
             case "lost":  # Redis never hears of it, or hears of it late.
@@ -124,7 +128,7 @@ class World:
                 self.wide.versions[user] = 0
                 self.wide.write(user, 0, None)
             case "erase own":
-                self.run(forget_own_name_call(3, 7, user, self.version))
+                self.run(forget_own_name_call(3, namespace_id=7, user=user, version=self.version))
                 self.own.versions[user] = 0
                 self.own.write(user, 0, None)
             case "forget":  # What changed is not told any more.

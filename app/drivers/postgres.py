@@ -20,8 +20,10 @@ from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
 from .store_contact import contact
 
 _HERE = Path(__file__).parent.parent / "store"
-_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
-_INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
+_HEADING = re.compile(r"^-- (name|fragment): (\w+)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (\w+)(?: \((.+)\))?$", re.MULTILINE)
+_ARGUMENT = re.compile(r"(\w+) = (.+?)(?=, \w+ = |$)")
+_BLANK = re.compile(r"\{\{(\w+)\}\}")
 # InternalClientError: asyncpg raises it when the connection breaks while it is returned to its pool.
 POSTGRES_ERRORS = (
     *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
@@ -101,28 +103,38 @@ def queries() -> Mapping[str, str]:
 def read_queries(folder: Path) -> dict[str, str]:
     """Name → text, from the `.sql` files of a folder.
 
-    `-- name: x` begins a query, up to the next one. A line `-- include: y` stands for the text of `y`, which may be in
-    another file. ValueError: two queries of one name, text before the first name, an include that is unknown or that
-    includes itself.
+    `-- name: x` begins a query, up to the next heading, and `-- fragment: y` a piece of queries. A line
+    `-- include: y (row = l, seq = $5)` stands for the text of the fragment `y`, of any file, with `l` in place of each
+    `{{row}}` and `$5` in place of each `{{seq}}`. ValueError: two texts of one name, text before the first heading, an
+    include of what is no fragment, a fragment that includes itself, arguments that are not the fragment's blanks.
     """
     texts: dict[str, str] = {}
+    names: list[str] = []
     for file in sorted(folder.glob("*.sql")):
-        preamble, *parts = _NAME.split(file.read_text())
+        preamble, *parts = _HEADING.split(file.read_text())
         if preamble.strip():
-            raise ValueError(f"{file.name}: text before the first `-- name:`")
-        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            raise ValueError(f"{file.name}: text before the first heading")
+        for kind, name, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
             if name in texts:
-                raise ValueError(f"{file.name}: there is another query named {name}")
+                raise ValueError(f"{file.name}: there is another query or fragment named {name}")
             texts[name] = text.strip()
+            names += [name] if kind == "name" else []
 
-    def complete(name: str, including: tuple[str, ...] = ()) -> str:
-        if name not in texts:
-            raise ValueError(f"{including[-1]} includes {name}, which is unknown")
-        if name in including:
-            raise ValueError(f"{name} includes itself")
-        return _INCLUDE.sub(lambda match: complete(match[1], (*including, name)), texts[name])
+    def complete(name: str, path: tuple[str, ...]) -> str:
+        def include(match: re.Match[str]) -> str:
+            fragment, arguments = match[1], dict(_ARGUMENT.findall(match[2] or ""))
+            if fragment not in texts or fragment in names:
+                raise ValueError(f"{name} includes {fragment}, which is no fragment")
+            if fragment in path:
+                raise ValueError(f"{fragment} includes itself")
+            text = complete(fragment, (*path, fragment))
+            if arguments.keys() != (blanks := set(_BLANK.findall(text))):
+                raise ValueError(f"{name} includes {fragment} with {sorted(arguments)}, which has {sorted(blanks)}")
+            return _BLANK.sub(lambda blank: arguments[blank[1]], text)
 
-    return {name: complete(name) for name in texts}
+        return _INCLUDE.sub(include, texts[name])
+
+    return {name: complete(name, (name,)) for name in names}
 
 
 class FormatRefused(Exception):

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from app.drivers.postgres import PLANNER_SETTINGS, queries
 from tests.support.known_ledger import BEST_SPACE, GRANTS, SPACE, analyse, fill
-from tests.support.query_samples import EARLIEST, FRAGMENTS, LATEST, SAMPLES, WITHOUT_PLAN
+from tests.support.query_samples import EARLIEST, LATEST, SAMPLES, WITHOUT_PLAN
 from tests.support.template import tables_alone
 
 #: Pages that two plans may differ by, however small both are.
@@ -126,7 +126,7 @@ def rows_read(plan: dict[str, Any], table: str) -> float:
 
 
 def test_every_query_has_a_sample() -> None:
-    assert queries().keys() == SAMPLES.keys() | WITHOUT_PLAN | FRAGMENTS
+    assert queries().keys() == SAMPLES.keys() | WITHOUT_PLAN
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

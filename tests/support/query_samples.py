@@ -20,12 +20,6 @@ CELLS = (
 
 #: Neither planned nor measured: statements without a plan.
 WITHOUT_PLAN = {"create_archive_tables", "lock_hidden_archive_users", "share_hidden_archive_users"}
-#: No statements of their own: others begin with them, or include them.
-FRAGMENTS = {
-    *("cells_of_live", "grant_columns", "grant_of_live", "grants_in_quarantine", "in_cell", "is_last_revision"),
-    *("live_of_rows", "meta_of_grant", "bucket_changes", "requested_cells", "replaced_revision", "replaced_by_row"),
-    *("is_no_later_one_counted", "window_scores"),
-}
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_offsets": (),

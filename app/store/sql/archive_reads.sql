@@ -1,25 +1,35 @@
--- name: get_archive_page
--- A closed window's board by places; `total` stands in a row of its own where no place is found, none where no archive is.
--- has_hidden: whether any user of the board is hidden; is_hidden: whether this one is. Each OFFSET 0 keeps that a look-up of
--- its key.
+-- fragment: archive_columns
+-- The columns of an archived board `a`, of a row `r` there and of its user `u`. has_hidden: whether any user of the board is
+-- hidden; is_hidden: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
 SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden,
+       a.revision
+
+-- fragment: users_above
+-- How many users of an archived board `a` have a key above a given one. O(log n).
+coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= {{key}} ORDER BY sort_key DESC LIMIT 1),
+                        a.total)
+
+-- name: get_archive_page
+-- The rows of an archived board from one position ($3) to another ($4), in the board's order. Where there are none, one row
+-- with the board's own columns and nulls; no row where there is no archive. The next queries answer in the same way.
+-- O(log n + rows).
+-- include: archive_columns
 FROM archived_boards a LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position BETWEEN $3 AND $4
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_rows_at
--- As archived_page, at these places.
-SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+-- The rows of an archived board at some positions ($3), in the board's order. O(log n) each.
+-- include: archive_columns
 FROM archived_boards a LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position = ANY($3::int[])
 LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: count_archive_rows_above
--- How many users, and how many scores, stand above each of some keys, whether anybody has it or not. O(log n) a key.
+-- For each of some keys ($3), in their order: how many users, and how many different scores, are above it. A key need not be
+-- that of a user. O(log n) a key.
 SELECT a.total, k.sort_key, coalesce(n.better_users, a.total) AS better_users,
        coalesce(n.better_scores, (SELECT r.better_scores + 1 FROM archive_rows r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden
@@ -29,20 +39,17 @@ LEFT JOIN LATERAL (SELECT r.better_users, r.better_scores FROM archive_rows r WH
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY k.number;
 
 -- name: get_archive_rows_by_name
--- Rows of some users ($3: names) on an archived board, each with the board's total and revision, and whether it is hidden.
--- Where none of them is on the board, the board's own columns come with nulls.
-SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+-- The rows of some users ($3: names) on an archived board, in the board's order. A user who is not on the board has nulls.
+-- O(log n) a user.
+-- include: archive_columns
 FROM archived_boards a LEFT JOIN users u ON u.name = ANY($3::text[])
 LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.user_number = u.number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_neighbours
--- A user's place and as many on each side.
-SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+-- The row of a user ($3: name) on an archived board, and the $4 rows before and behind it, in the board's order.
+-- O(log n + rows).
+-- include: archive_columns
 FROM archived_boards a
 LEFT JOIN archive_rows o ON o.archive_id = a.id AND o.user_number = (SELECT number FROM users WHERE name = $3)
 LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.position BETWEEN o.position - $4 AND o.position + $4
@@ -50,8 +57,9 @@ LEFT JOIN users u ON u.number = r.user_number
 WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 
 -- name: get_archive_rows_after
--- The places behind (key, since, name): behind the one who stood there, or where that one would stand. Found by halving the
--- places of those who tie, for no index knows their names. O(log n + limit).
+-- The $6 rows of an archived board behind a cursor, in the board's order. The cursor is the key ($3), the tie_place ($4) and
+-- the name ($5) of a user, who need not be on the board any more. Then the query halves the positions of the equal keys until
+-- it finds where the user would be, because no index has their names. O(log n + rows).
 WITH RECURSIVE a AS MATERIALIZED (SELECT id, total, revision FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 own AS MATERIALIZED (
     SELECT r.position + 1 AS place FROM archive_rows r
@@ -59,8 +67,8 @@ own AS MATERIALIZED (
       AND r.sort_key = $3 AND r.tie_place = $4),
 ties AS MATERIALIZED (
     SELECT (SELECT better_users + 1 FROM archive_rows WHERE archive_id = a.id AND sort_key = $3 LIMIT 1) AS first,
-           coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key < $3 ORDER BY sort_key DESC LIMIT 1),
-                    a.total) + 1 AS behind FROM a),
+           -- include: users_above (key = $3::bigint - 1)
+           + 1 AS behind FROM a),
 halves (low, high) AS (
     SELECT coalesce(first, behind), behind FROM ties WHERE NOT EXISTS (SELECT FROM own)
     UNION ALL
@@ -71,16 +79,14 @@ halves (low, high) AS (
         FROM archive_rows r JOIN users u ON u.number = r.user_number
         WHERE r.archive_id = (SELECT id FROM a) AND r.position = h.middle OFFSET 0) AS m),
 start AS MATERIALIZED (SELECT coalesce((SELECT place FROM own), (SELECT low FROM halves WHERE low = high)) AS place)
-SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
-       EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden, a.revision
+-- include: archive_columns
 FROM a LEFT JOIN archive_rows r ON r.archive_id = a.id
      AND r.position BETWEEN (SELECT place FROM start) AND (SELECT place FROM start) + $6::int - 1
 LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position;
 
 -- name: get_hidden_archive_rows
--- Who stands in an archive and is not shown, each with how many share the score. O(users who are not shown × log n, and
--- those who share their scores).
+-- The hidden users of an archived board, in the board's order: position and key of each, and how many users have that key.
+-- O(hidden users × log n + users with their keys).
 WITH gone AS MATERIALIZED (
     SELECT r.archive_id, r.position, r.sort_key, a.revision FROM archived_boards a
     JOIN hidden_archive_users v ON v.archive_id = a.id
@@ -92,10 +98,11 @@ peers AS (
 SELECT g.position, g.sort_key, p.peers, g.revision FROM gone g JOIN peers p USING (sort_key) ORDER BY g.position;
 
 -- name: get_archive_stats
--- What the scores of an archive's shown users come to, as lua/read_board_stats.lua tells it of a board: keys from $3 to $4, $5 bins,
--- the keys of percents ($6, in ten-thousandths) by nearest rank, or two a percent where $9; $7: what makes a key a score;
--- $8: whether a part is added up, in O(those).
--- All else out of the archive's own sums, places and counts. O((bins + users who are not shown) × log n).
+-- The statistics of an archived board without its hidden users, as lua/read_board_stats.lua makes them of a board. $3, $4: the
+-- lowest and the highest key that count. $5: bins of the histogram. $6: percents in ten-thousandths; the answer has the key of
+-- each by nearest rank, or with $9 the two keys between which it lies. $7: 1 or -1, what a key is multiplied by to be a score.
+-- $8: whether the sum of a part of the board is asked for, which is O(its rows). Everything else comes from sums, positions
+-- and counts that the archive keeps: O((bins + percents + hidden users) × log n).
 WITH a AS MATERIALIZED (SELECT id, total, sort_keys_sum, squares_sum FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 gone AS MATERIALIZED (
     SELECT r.sort_key, r.position - row_number() OVER (ORDER BY r.position) AS shown_above
@@ -106,8 +113,9 @@ ends AS MATERIALIZED (
     SELECT min(above) FILTER (WHERE number = 1) AS first, max(above) AS behind
     FROM a CROSS JOIN (VALUES (1, $4::bigint), (2, $3::bigint - 1)) AS k (number, sort_key)
     CROSS JOIN LATERAL (
-        SELECT coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= k.sort_key ORDER BY sort_key DESC LIMIT 1),
-                        a.total) - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
+        SELECT
+        -- include: users_above (key = k.sort_key)
+        - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 whole AS MATERIALIZED (SELECT first, behind, greatest(behind - first, 0) AS count FROM ends),
 places AS MATERIALIZED (
     SELECT p.number, r.sort_key FROM whole
@@ -134,8 +142,9 @@ under AS (
     SELECT i, begin, CASE WHEN $7 > 0 THEN behind - above ELSE above - first END AS under
     FROM whole, a, edges CROSS JOIN LATERAL (SELECT CASE WHEN $7 > 0 THEN begin - 1 ELSE -begin END AS sort_key) AS k
     CROSS JOIN LATERAL (
-        SELECT coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= k.sort_key ORDER BY sort_key DESC LIMIT 1),
-                        a.total) - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
+        SELECT
+        -- include: users_above (key = k.sort_key)
+        - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 bins AS (
     SELECT i, begin, lead(under, 1, count) OVER (ORDER BY i) - under AS held FROM under, whole),
 sums AS (

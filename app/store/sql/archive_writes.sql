@@ -20,37 +20,36 @@ WHERE t.partition = $1 AND NOT n.id || ' ' || t."window" = ANY($2::text[]) ORDER
 -- Updates that the archive of a window has taken in are no longer pending: those of some users, up to a seq.
 DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AND user_number = ANY($3::bigint[]) AND seq <= $4;
 
--- name: window_scores
--- What each user's grants come to on a window's boards, as the log stood at a seq: of all users, or of some. A
--- dead letter that was recorded after all counts from its own place on. lowest and highest granted_at: beyond them no grant
--- of the window lies. since: the place in line where that goes by moments ($9), else 0. O(the window's grants), or of those
--- users' grants.
+-- fragment: window_scores
+-- The score of each user on the boards of a window ($2), by the grants in the log up to a seq ($5): of all users, or of some
+-- ($6). A dead letter that was recorded after all counts from its own place in the log. $3, $4: no grant of the window has a
+-- granted_at before or after these. $7: how grants make a score. $8: whether categories have boards. $9: whether places
+-- among equals go by moments; else tie_place is 0. O(the window's grants × log n), or of those users.
 WITH live AS (
-    SELECT l.user_number, l.amount, l.granted_at, l.category, coalesce(f.seq, l.original_seq, l.seq) AS first_seq
-    FROM ledger l
-    LEFT JOIN LATERAL (
-        SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
-        AND kind = 'grant' LIMIT 1) AS f ON l.kind = 'correction'
-    WHERE l.namespace_id = $1 AND l.kind IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
+    SELECT l.user_number, l.amount, l.granted_at, l.category, coalesce(f.first_seq, l.original_seq, l.seq) AS first_seq
+    FROM grant_revisions l
+    -- include: grant_itself (row = l)
+    WHERE l.namespace_id = $1 AND NOT l.voided AND l.windows @> ARRAY[$2::text]
       AND l.granted_at BETWEEN $3 AND $4 AND coalesce(l.original_seq, l.seq) <= $5
       AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
       AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-          AND c.kind = 'correction' AND c.revision > l.revision AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
+          -- include: later_corrections (row = l)
+          AND coalesce(c.original_seq, c.seq) <= $5 OFFSET 0))
 SELECT b.board, user_number,
-       CASE $7::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(amount) WHEN 'lowest' THEN min(amount)
-            ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END AS score,
-       tie_of(max(tie_key($7, amount, granted_at, first_seq)) FILTER (WHERE $9::boolean)) AS tie_place
+       -- include: score_of_grants (how = $7)
+       AS score,
+       -- include: tie_place_of_grants (how = $7, is_kept = $9)
+       AS tie_place
 FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number
 
 -- name: get_window_scores
+-- The scores of a window's boards, in no order.
 -- include: window_scores
 ;
 
 -- name: fill_new_scores
--- Those scores, as keys (times the sign, $10), into `new_scores`.
+-- Puts those scores into `new_scores` as keys: each is multiplied by the sign ($10).
 INSERT INTO new_scores SELECT board, user_number, $10::int * score, tie_place FROM (
 -- include: window_scores
 ) AS scores;
@@ -128,14 +127,20 @@ INSERT INTO hidden_archive_users SELECT m.archive_id, m.user_number FROM changed
 JOIN hidden_users h ON h.user_number = m.user_number AND h.namespace_id IN (0, a.namespace_id)
 WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 
+-- fragment: archive_signature
+-- What an archive says of its rows `r`: their number, the sums of their keys and of the squares of these, and a hash. sign:
+-- what makes a key a score again.
+count(r.user_number) AS total, coalesce(sum(r.sort_key), 0) AS keys,
+       coalesce(sum(r.sort_key::numeric * r.sort_key), 0) AS squares,
+       sha256(coalesce(string_agg(r.user_number || ' ' || {{sign}}::int * r.sort_key, E'\n' ORDER BY r.user_number), '')
+              ::bytea) AS hash
+
 -- name: sign_archives
 -- A new revision: its total, its sums and its hash. sign: what makes a key a score again.
 WITH made AS (
     UPDATE archived_boards SET revision = revision + 1, total = t.total, hash = t.hash, sort_keys_sum = t.keys, squares_sum = t.squares
-    FROM (SELECT x.id, count(r.user_number) AS total,
-                 coalesce(sum(r.sort_key), 0) AS keys, coalesce(sum(r.sort_key::numeric * r.sort_key), 0) AS squares,
-                 sha256(coalesce(string_agg(r.user_number || ' ' || $2::int * r.sort_key, E'\n' ORDER BY r.user_number), '')
-                        ::bytea) AS hash
+    FROM (SELECT x.id,
+          -- include: archive_signature (sign = $2)
           FROM unnest($1::int[]) AS x (id)
           LEFT JOIN LATERAL (
               SELECT user_number, sort_key FROM archive_rows WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true

@@ -25,22 +25,25 @@ WHERE a.partition = $1 AND a.decision IS NOT NULL AND a.healed_seq IS NULL AND n
   AND NOT a.epoch || '-' || a.seq = ANY($2::text[])
 ORDER BY a.seq LIMIT $3;
 
--- name: get_dead_letters
--- Entries that could not be recorded and are neither recorded nor taken off the boards by now; of deleted namespaces none.
-SELECT a.partition, a.epoch, a.seq, a.entry, a.cause, a.created_at, a.decision, a.attempts, n.name AS namespace,
-       u.name AS user
+-- fragment: open_dead_letters
+-- Dead letters `a` with their rows `l`, namespaces `n` and users `u`, of deleted namespaces none.
 FROM dead_letters a
 JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
 LEFT JOIN namespaces n ON n.id = l.namespace_id LEFT JOIN users u ON u.number = l.user_number
 WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL
+
+-- name: get_dead_letters
+-- Entries that could not be recorded and are neither recorded nor taken off the boards by now; of deleted namespaces none.
+SELECT a.partition, a.epoch, a.seq, a.entry, a.cause, a.created_at, a.decision, a.attempts, n.name AS namespace,
+       u.name AS user
+-- include: open_dead_letters
 ORDER BY a.partition, a.epoch, a.seq LIMIT $1;
 
 -- name: count_dead_letters
 -- How many `get_dead_letters` lists.
-SELECT count(*) FROM dead_letters a
-JOIN ledger l ON l.partition = a.partition AND l.epoch = a.epoch AND l.seq = a.seq
-LEFT JOIN namespaces n ON n.id = l.namespace_id
-WHERE a.healed_seq IS NULL AND a.reason <> 'duplicate' AND n.deleted_at IS NULL;
+SELECT count(*)
+-- include: open_dead_letters
+;
 
 -- name: get_dead_letter
 -- One dead letter: what was decided, why it could not be recorded, and the seq of the entry that settled it.

@@ -13,63 +13,37 @@ SELECT namespace_id, kind, grant_id, revision FROM ledger
 WHERE (namespace_id, kind, grant_id, revision) IN (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[]));
 
--- name: grant_columns
--- No statement of its own: what lists of grants `l` of users `u` tell, with their meta `m`.
+-- fragment: grant_columns
+-- What lists of grants `l` of users `u` tell, with their meta `m`.
 SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, l.seq, m.meta::text AS meta
 
--- name: meta_of_grant
--- No statement of its own: the meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
+-- fragment: meta_of_grant
+-- The meta `m` of a row `l` that may be a correction. It stands with the grant itself (`f`), of the
 -- same partition. LIMIT keeps each look-up one of the whole key, whatever the planner knows of the tables by then.
-LEFT JOIN LATERAL (
-    SELECT epoch, seq FROM ledger
-    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
-      AND kind = 'grant' LIMIT 1) AS f ON true
+-- include: grant_itself (row = l)
 LEFT JOIN LATERAL (
     SELECT meta FROM grant_meta
     WHERE partition = l.partition AND epoch = coalesce(f.epoch, l.epoch) AND seq = coalesce(f.seq, l.seq) LIMIT 1) AS m ON true
-
--- name: replaced_revision
--- No statement of its own: the revision `b` that a correction `c` replaced. It is the greatest one below its own that was
--- recorded before: the one below may be a dead letter, dropped or not retried yet. O(log n).
-CROSS JOIN LATERAL (
-    SELECT user_number, granted_at, amount, windows, voided FROM ledger
-    WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision < c.revision
-      AND kind IN ('grant', 'correction') AND seq < c.seq ORDER BY revision DESC LIMIT 1) AS b
-
--- name: replaced_by_row
--- No statement of its own: the same of a row `l`, null where that is no correction.
-LEFT JOIN LATERAL (
-    SELECT amount, windows FROM ledger
-    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision < l.revision
-      AND kind IN ('grant', 'correction') AND seq < l.seq ORDER BY revision DESC LIMIT 1) AS b ON true
-
--- name: is_no_later_one_counted
--- No statement of its own: that a correction `c` replaced anything. One that was a dead letter may be recorded behind a later
--- revision of its grant, and then changes nothing.
-AND (c.original_seq IS NULL OR NOT EXISTS (
-    SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id AND n.kind = 'correction'
-      AND n.revision > c.revision AND n.seq < c.seq OFFSET 0))
 
 -- name: get_grant_history
 -- A user's grants as their last revisions left them, newest first, after a keyset cursor (granted_at, seq).
 -- O(log n + limit + corrections).
 -- include: grant_columns
 FROM (
-    SELECT * FROM ledger c
-    WHERE namespace_id = $1 AND kind IN ('grant', 'correction')
-      AND user_number = (SELECT number FROM users WHERE name = $2)
+    SELECT * FROM grant_revisions g
+    WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
       AND granted_at >= $3 AND (granted_at, seq) < ($4, $5::bigint)
       AND NOT EXISTS (
-          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
-          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+          -- include: later_corrections (row = g)
+          OFFSET 0)
     ORDER BY granted_at DESC, seq DESC LIMIT $6) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
 -- include: meta_of_grant
 ORDER BY l.granted_at DESC, l.seq DESC;
 
--- name: grants_in_quarantine
--- No statement of its own: the grants of some rows `q` of quarantine, in their order.
+-- fragment: grants_in_quarantine
+-- The grants of some rows `q` of quarantine, in their order.
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE namespace_id = $1 AND grant_id = q.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
@@ -96,24 +70,29 @@ FROM (SELECT seq, grant_id FROM quarantined_grants WHERE namespace_id = $1 AND s
 -- O(log n + limit + corrections).
 -- include: grant_columns
 FROM (
-    SELECT * FROM ledger c WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL
-      AND kind IN ('grant', 'correction') AND seq > $2 AND NOT EXISTS (
-          SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id
-          AND n.kind = 'correction' AND n.revision > c.revision OFFSET 0)
+    SELECT * FROM grant_revisions g
+    WHERE namespace_id = $1 AND source = $4 AND source_id = $5 AND source_id IS NOT NULL AND seq > $2
+      AND NOT EXISTS (
+          -- include: later_corrections (row = g)
+          OFFSET 0)
     ORDER BY seq LIMIT $3) AS l
 CROSS JOIN LATERAL (SELECT name FROM users WHERE number = l.user_number LIMIT 1) AS u
 -- include: meta_of_grant
 ORDER BY l.seq;
 
--- name: get_live_grants
--- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
--- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).
+-- fragment: live_grant_columns
+-- The same of live grants `g` and their rows `l`; granted_at and seq are those of the grant's first entry.
 SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action, l.session_id,
        g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
 FROM live_grants g
 CROSS JOIN LATERAL (
     SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
 -- include: meta_of_grant
+
+-- name: get_live_grants
+-- A user's live grants in one window, newest first, behind a keyset cursor (granted_at, the grant's seq): where the
+-- aggregation is `sum` or `latest`. The moments bound the window. O(log n + limit).
+-- include: live_grant_columns
 WHERE g.user_number = (SELECT number FROM users WHERE name = $2) AND g.namespace_id = $1 AND g."window" = 'all' AND g.sort_key = 0
   AND g.granted_at >= $5 AND (g.granted_at, g.first_seq) < ($6, $7::bigint) AND l.windows @> ARRAY[$4::text]
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $8;
@@ -124,12 +103,7 @@ WITH best AS MATERIALIZED (
     SELECT user_number, sort_key FROM live_grants
     WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = $4
     ORDER BY sort_key DESC LIMIT 1)
-SELECT l.grant_id, $2 AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action, l.session_id,
-       g.granted_at, l.recorded_at, l.voided, l.verb, l.epoch, g.first_seq AS seq, m.meta::text AS meta
-FROM live_grants g
-CROSS JOIN LATERAL (
-    SELECT * FROM ledger WHERE partition = $3 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
--- include: meta_of_grant
+-- include: live_grant_columns
 WHERE g.user_number = (SELECT user_number FROM best) AND g.namespace_id = $1 AND g."window" = $4
   AND g.sort_key = (SELECT sort_key FROM best) AND (g.granted_at, g.first_seq) < ($5, $6::bigint)
 ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
@@ -139,22 +113,20 @@ ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
 SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
        m.meta::text AS meta
-FROM ledger l
+FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
-WHERE l.namespace_id = $1 AND l.grant_id = $2 AND l.kind IN ('grant', 'correction')
+WHERE l.namespace_id = $1 AND l.grant_id = $2
 ORDER BY l.revision;
 
 -- name: get_grants
 -- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
 SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.seq AS first_seq
-FROM ledger l
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.first_seq
+FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
-CROSS JOIN LATERAL (
-    SELECT seq FROM ledger WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant'
-    LIMIT 1) AS f
-WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[]) AND l.kind IN ('grant', 'correction')
+-- include: grant_of_correction (row = l)
+WHERE l.namespace_id = $1 AND l.grant_id = ANY($2::text[])
 ORDER BY l.grant_id, l.revision DESC;
 
 -- name: find_by_idempotency_key

@@ -1,3 +1,11 @@
+-- fragment: spans_of_new_rows
+-- Where the ledger's new rows are: of each partition `p` behind the first place (epoch, seq), up to the last.
+FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
+
+-- fragment: new_rows
+-- The condition that a row is one of the new rows of a span `x`.
+    WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+
 -- name: create_users
 -- Gives a number to each name that has none.
 INSERT INTO users (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
@@ -13,10 +21,10 @@ SELECT name, number FROM users WHERE name = ANY($1::text[]);
 WITH added AS (
 INSERT INTO standings AS s (namespace_id, user_number, score, grants, last_granted_at)
 SELECT l.namespace_id, l.user_number, sum(l.score_delta)::bigint, sum(l.live_delta), max(l.granted_at)
-FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[]) AS x (p, epoch, seq, last_epoch, last_seq)
+-- include: spans_of_new_rows
 CROSS JOIN LATERAL (
     SELECT namespace_id, user_number, score_delta, live_delta, granted_at FROM ledger
-    WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
+    -- include: new_rows
       AND user_number IS NOT NULL) AS l
 GROUP BY l.user_number, l.namespace_id
 ORDER BY l.user_number, l.namespace_id

@@ -1,8 +1,10 @@
 -- name: get_namespaces
+-- All namespaces that are not deleted, by name. O(namespaces).
 SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
 WHERE deleted_at IS NULL ORDER BY name;
 
 -- name: get_namespace
+-- A namespace that is not deleted, by name. No row where there is none. O(log n).
 SELECT id, name, partition, version, rules::text, latest_acceptable_at, has_user_data, accept_future_max FROM namespaces
 WHERE name = $1 AND deleted_at IS NULL;
 
@@ -49,6 +51,8 @@ UPDATE namespaces SET version = nextval('rules_version')
 WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 
 -- name: delete_namespace
+-- Marks a namespace as deleted, with its event. No row where there is none of that name. version: a new version of its rules.
+-- O(log n + open dead letters).
 WITH deleted AS (
     UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
     RETURNING id, partition, nextval('rules_version') AS version),
@@ -72,9 +76,14 @@ SELECT rules::text FROM namespaces WHERE id = $1;
 -- The rules of some namespaces that are not deleted.
 SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
 
+-- fragment: zone_of_rules
+-- The zone of a namespace's rules. starts_at: how long after midnight, by the clock, its days begin.
+coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+
 -- name: get_zones_of_namespaces
--- starts_at: how long after midnight, by the clock, days begin.
-SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+-- The zones of some namespaces, deleted or not. O(log n) each.
+SELECT id,
+-- include: zone_of_rules
 FROM namespaces WHERE id = ANY($1::int[]);
 
 -- name: raise_latest_acceptable
@@ -113,6 +122,7 @@ WHERE n.deleted_at IS NULL AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
 ORDER BY n.name COLLATE "C";
 
 -- name: get_namespaces_of_partitions
+-- The namespaces of some partitions that are not deleted, by id. O(namespaces).
 SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NULL ORDER BY id;
 
@@ -133,6 +143,7 @@ SELECT id, name, partition, nextval('rules_version') AS version FROM (
     ORDER BY deleted_at DESC LIMIT $2) AS lately;
 
 -- name: get_undropped_namespaces
+-- Deleted namespaces of some partitions whose data was not removed yet, each with a new version of its rules. O(namespaces).
 SELECT partition, id, nextval('rules_version') AS version FROM namespaces
 WHERE partition = ANY($1::smallint[]) AND deleted_at IS NOT NULL AND dropped_at IS NULL;
 
@@ -151,18 +162,23 @@ marks AS (DELETE FROM hidden_archive_users WHERE archive_id IN (SELECT id FROM d
 DELETE FROM archived_boards WHERE id IN (SELECT id FROM doomed);
 
 -- name: delete_pending_archive_updates
+-- Deletes up to $2 pending archive updates of some deleted namespaces. O($2 × log n).
 DELETE FROM pending_archive_updates WHERE (namespace_id, "window", user_number, seq) IN (
     SELECT namespace_id, "window", user_number, seq FROM pending_archive_updates WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: delete_quarantined_grants
+-- Deletes up to $2 of their rows of quarantine. O($2 × log n).
 DELETE FROM quarantined_grants WHERE (namespace_id, seq) IN (
     SELECT namespace_id, seq FROM quarantined_grants WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: delete_seals
+-- Deletes up to $2 of their seals. O($2 × log n).
 DELETE FROM seals WHERE (namespace_id, "window") IN (
     SELECT namespace_id, "window" FROM seals WHERE namespace_id = ANY($1::int[]) LIMIT $2);
 
 -- name: mark_namespaces_dropped
+-- Notes that the data of some deleted namespaces is removed. Their hidden users and profiles are deleted here, and their dead
+-- letters settled. O(those).
 WITH forgotten AS (DELETE FROM hidden_users WHERE namespace_id = ANY($1::int[])),
 nameless AS (DELETE FROM profiles WHERE namespace_id = ANY($1)),
 settled AS (

@@ -4,8 +4,8 @@ SELECT count(*) > $3::int AS has_many FROM (
     SELECT FROM ledger WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
     LIMIT $3::int + 1) AS rows;
 
--- name: live_of_rows
--- No statement of its own: the live grants among rows `l`, but for those of some ids ($3). A duplicate that is not taken
+-- fragment: live_of_rows
+-- The live grants among rows `l`, but for those of some ids ($3). A duplicate that is not taken
 -- back and an open dead letter are one more grant, but for those of some seqs ($5). LIMIT and OFFSET keep each look-up one of
 -- the whole key, also while nothing is known yet of how large the ledger is.
     CROSS JOIN LATERAL (
@@ -19,11 +19,11 @@ SELECT count(*) > $3::int AS has_many FROM (
               SELECT FROM dead_letters a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
               AND a.healed_seq IS NULL OFFSET 0)
           ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
-              SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-              AND c.kind = 'correction' AND c.revision > l.revision OFFSET 0) END
+              -- include: later_corrections (row = l)
+              AND ({{seq}}::bigint IS NULL OR coalesce(c.original_seq, c.seq) <= {{seq}}) OFFSET 0) END
 
--- name: cells_of_live
--- No statement of its own: what some live grants (`live`) make of each of the cells $4. tie: where the line goes by moments,
+-- fragment: cells_of_live
+-- What some live grants (`live`) make of each of the cells $4. tie: where the line goes by moments,
 -- the place of the score that is made so ($6), else null.
 cells AS (
     SELECT unnest(windows) AS cell, * FROM live
@@ -37,46 +37,23 @@ SELECT cell, max(amount) AS highest, min(amount) AS lowest,
        (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
        CASE WHEN $6::text IS NOT NULL
             THEN tie_of(max(tie_key($6, amount, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
-FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
+FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell
 
 -- name: get_cells_of_other_grants
--- What a user's live grants other than some make of each window and label asked for; a duplicate that is not taken back
--- and an open dead letter are one more grant, but for those of some seqs ($5). tie: where the line goes by moments, the
--- place of the score that is made so ($6), else null. $7: as the log stood at a seq, but without what was taken off the
--- boards since; null: as it stands. O(the user's grants): LIMIT and OFFSET keep each look-up one of the whole key, also
--- while nothing is known yet of how large the ledger is.
+-- What a user's live grants other than some ($3) make of each window and label asked for ($4). $7: as the log stood at a seq,
+-- but without what was taken off the boards since; null: as it stands. $5, $6: as the fragments take them.
+-- O(the user's grants × log n).
 WITH live AS (
     SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, f.seq
-    FROM ledger l
-    CROSS JOIN LATERAL (
-        SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision = 1
-          AND kind = CASE WHEN l.kind IN ('duplicate', 'tombstone') THEN l.kind ELSE 'grant' END LIMIT 1) AS f
-    WHERE l.namespace_id = $1 AND l.user_number = (SELECT number FROM users WHERE name = $2)
-      AND l.kind IN ('grant', 'correction', 'duplicate', 'tombstone') AND NOT l.voided
-      AND ($7::bigint IS NULL OR coalesce(l.original_seq, l.seq) <= $7)
-      AND CASE l.kind WHEN 'duplicate' THEN l.seq <> ALL($5::bigint[]) AND NOT EXISTS (
-              SELECT FROM ledger h WHERE h.namespace_id = l.namespace_id AND h.kind = 'heal' AND h.revision = 1
-              AND h.grant_id = 'heal:' || l.epoch || '-' || l.seq OFFSET 0)
-          WHEN 'tombstone' THEN l.revision = 1 AND l.amount IS NOT NULL AND l.seq <> ALL($5::bigint[]) AND EXISTS (
-              SELECT FROM dead_letters a WHERE a.partition = l.partition AND a.epoch = l.epoch AND a.seq = l.seq
-              AND a.healed_seq IS NULL OFFSET 0)
-          ELSE l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
-              SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id
-              AND c.kind = 'correction' AND c.revision > l.revision
-              AND ($7::bigint IS NULL OR coalesce(c.original_seq, c.seq) <= $7) OFFSET 0) END),
-cells AS (
-    SELECT unnest(windows) AS cell, * FROM live
-    UNION ALL SELECT unnest(windows) || ':' || category, * FROM live WHERE category IS NOT NULL
-    UNION ALL SELECT 'c:' || category, * FROM live WHERE category IS NOT NULL
-    UNION ALL SELECT 's:' || source, * FROM live WHERE source IS NOT NULL
-    UNION ALL SELECT 'd:' || day, * FROM live WHERE day IS NOT NULL)
-SELECT cell, max(amount) AS highest, min(amount) AS lowest,
-       (array_agg(amount ORDER BY granted_at DESC, seq DESC))[1] AS latest, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS latest_at,
-       (array_agg(seq ORDER BY granted_at DESC, seq DESC))[1] AS latest_seq,
-       CASE WHEN $6::text IS NOT NULL
-            THEN tie_of(max(tie_key($6, amount, granted_at, seq)) FILTER (WHERE $6 IS NOT NULL)) END AS tie
-FROM cells WHERE cell = ANY($4::text[]) GROUP BY cell;
+    FROM (
+        SELECT * FROM ledger
+        WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
+          AND kind IN ('grant', 'correction', 'duplicate', 'tombstone') AND NOT voided
+          AND ($7::bigint IS NULL OR coalesce(original_seq, seq) <= $7)) AS l
+    -- include: live_of_rows (seq = $7)
+),
+-- include: cells_of_live
+;
 
 -- name: get_cells_of_recent_grants
 -- Of these the grants that the live grants' own table does not hold: those behind the place up to which the partition ($7)
@@ -97,12 +74,13 @@ WITH live AS (
         WHERE a.partition = $7 AND a.healed_seq IS NULL AND o.namespace_id = $1
           AND o.user_number = (SELECT number FROM users WHERE name = $2) AND o.kind IN ('duplicate', 'tombstone')
           AND NOT o.voided) AS l
-    -- include: live_of_rows
+    -- include: live_of_rows (seq = NULL)
 ),
 -- include: cells_of_live
+;
 
--- name: requested_cells
--- No statement of its own: the cells asked for, each with what a grant in it has: window, category, source and day, null
+-- fragment: requested_cells
+-- The cells asked for, each with what a grant in it has: window, category, source and day, null
 -- where any will do, and the moments (µs) that bound it.
     FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::bigint[], $10::bigint[])
         AS w (cell, "window", category, source, day, since, until)
@@ -110,17 +88,22 @@ WITH live AS (
         SELECT 'epoch'::timestamptz + w.since * interval '1 microsecond' AS since,
                'epoch'::timestamptz + w.until * interval '1 microsecond' AS until OFFSET 0) AS x
 
--- name: grant_of_live
--- No statement of its own: the row `l` of a live grant `g` that is in a cell `w`, and still its last revision, but for grants
+-- fragment: live_grants_of_cell
+-- A user's ($2) live grants as `live_grants` lists them in a window.
+SELECT sort_key, granted_at, first_seq, epoch, seq FROM live_grants
+          WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = {{window}}
+
+-- fragment: grant_of_live
+-- The row `l` of a live grant `g` that is in a cell `w`, and still its last revision, but for grants
 -- of some ids ($3).
     CROSS JOIN LATERAL (
-        SELECT grant_id, revision, amount, windows, category, source, day FROM ledger
+        SELECT namespace_id, grant_id, revision, amount, windows, category, source, day FROM ledger
         WHERE partition = $12 AND epoch = g.epoch AND seq = g.seq OFFSET 0) AS l
-    WHERE (w."window" IS NULL OR l.windows @> ARRAY[w."window"]) AND (w.category IS NULL OR l.category = w.category)
-      AND (w.source IS NULL OR l.source = w.source) AND (w.day IS NULL OR l.day = w.day) AND l.grant_id <> ALL($3::text[])
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = l.grant_id AND c.kind = 'correction'
-          AND c.revision > l.revision OFFSET 0)
+    WHERE
+    -- include: in_cell (row = l)
+      AND l.grant_id <> ALL($3::text[]) AND NOT EXISTS (
+          -- include: later_corrections (row = l)
+          OFFSET 0)
 
 -- name: get_cells_by_amount
 -- The best of a user's live grants in each cell, where the aggregation is `best`; a cell is left out where none is among
@@ -132,9 +115,8 @@ SELECT w.cell, b.amount AS highest, b.amount AS lowest, b.amount AS latest,
 -- include: requested_cells
 CROSS JOIN LATERAL (
     SELECT l.amount, g.sort_key, g.granted_at, g.first_seq
-    FROM (SELECT sort_key, granted_at, first_seq, epoch, seq FROM live_grants
-          WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1
-            AND "window" = coalesce(w."window", 'all')
+    FROM (
+          -- include: live_grants_of_cell (window = coalesce(w."window", 'all'))
           ORDER BY sort_key DESC, granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
     ORDER BY g.sort_key DESC, g.granted_at DESC, g.first_seq DESC LIMIT 1) AS b
@@ -142,9 +124,9 @@ CROSS JOIN LATERAL (
     SELECT b.granted_at, b.first_seq WHERE $11::text IS NULL
     UNION ALL (
     SELECT g.granted_at, g.first_seq
-    FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
-          WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1
-            AND "window" = coalesce(w."window", 'all') AND sort_key = b.sort_key AND $11::text IS NOT NULL
+    FROM (
+          -- include: live_grants_of_cell (window = coalesce(w."window", 'all'))
+            AND sort_key = b.sort_key AND $11::text IS NOT NULL
           ORDER BY granted_at, first_seq LIMIT $13::int) AS g
     -- include: grant_of_live
     ORDER BY g.granted_at, g.first_seq LIMIT 1)) AS e;
@@ -159,20 +141,21 @@ SELECT w.cell, b.amount AS highest, b.amount AS lowest, b.amount AS latest,
 -- include: requested_cells
 CROSS JOIN LATERAL (
     SELECT l.amount, g.granted_at, g.first_seq
-    FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
-          WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = 'all'
+    FROM (
+          -- include: live_grants_of_cell (window = 'all')
             AND sort_key = 0 AND granted_at >= x.since AND granted_at < x.until
           ORDER BY granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
     ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT 1) AS b
 LEFT JOIN LATERAL (
     SELECT g.granted_at, g.first_seq
-    FROM (SELECT granted_at, first_seq, epoch, seq FROM live_grants
-          WHERE user_number = (SELECT number FROM users WHERE name = $2) AND namespace_id = $1 AND "window" = 'all'
+    FROM (
+          -- include: live_grants_of_cell (window = 'all')
             AND sort_key = 0 AND granted_at >= x.since AND granted_at < x.until AND $11::text IS NOT NULL
           ORDER BY granted_at DESC, first_seq DESC LIMIT $13::int) AS g
     -- include: grant_of_live
-      AND ($11::text <> 'sum' OR l.amount <> 0)
+      AND
+      -- include: decides_tie_place (how = $11, amount = l.amount)
     ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT 1) AS t ON true;
 
 -- name: get_latest_moments
@@ -189,16 +172,16 @@ CROSS JOIN LATERAL (
           AND grants > 0 ORDER BY at DESC LIMIT 1)) AS until OFFSET 0) AS h
 CROSS JOIN LATERAL (
     SELECT r.amount, r.granted_at
-    FROM (SELECT amount, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision FROM ledger
+    FROM (SELECT namespace_id, amount, granted_at, seq, kind, voided, windows, category, source, day, grant_id, revision
+          FROM ledger
           WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
             AND granted_at >= x.since AND granted_at < h.until
           ORDER BY granted_at DESC, seq DESC LIMIT $11::int) AS r
-    WHERE r.kind IN ('grant', 'correction') AND NOT r.voided AND (w."window" IS NULL OR r.windows @> ARRAY[w."window"])
-      AND (w.category IS NULL OR r.category = w.category) AND (w.source IS NULL OR r.source = w.source)
-      AND (w.day IS NULL OR r.day = w.day) AND r.grant_id <> ALL($3::text[])
-      AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = r.grant_id AND c.kind = 'correction'
-          AND c.revision > r.revision OFFSET 0)
+    WHERE r.kind IN ('grant', 'correction') AND NOT r.voided AND
+    -- include: in_cell (row = r)
+      AND r.grant_id <> ALL($3::text[]) AND NOT EXISTS (
+          -- include: later_corrections (row = r)
+          OFFSET 0)
     ORDER BY r.granted_at DESC, r.seq DESC LIMIT 1) AS l;
 
 -- name: get_sparse_cells
@@ -207,61 +190,66 @@ CROSS JOIN LATERAL (
 -- O(the user's rows in that stretch).
 WITH rows AS MATERIALIZED (
     SELECT l.amount, l.granted_at, l.category, l.source, l.windows, l.day, l.grant_id, l.revision,
-           coalesce(f.seq, l.own_seq) AS seq,
-           CASE $11::text WHEN 'highest' THEN l.amount WHEN 'lowest' THEN -l.amount ELSE 0 END AS sort_key
-    FROM (SELECT kind, amount, granted_at, category, source, windows, day, grant_id, revision,
+           l.namespace_id, coalesce(f.first_seq, l.own_seq) AS seq,
+           -- include: order_of_amounts (how = $11, amount = l.amount)
+           AS sort_key
+    FROM (SELECT namespace_id, kind, amount, granted_at, category, source, windows, day, grant_id, revision,
                  coalesce(original_seq, seq) AS own_seq
-          FROM ledger
+          FROM grant_revisions
           WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
             AND granted_at >= 'epoch'::timestamptz + (SELECT min(since) FROM unnest($9::bigint[]) AS since)
                 * interval '1 microsecond'
             AND granted_at < 'epoch'::timestamptz + (SELECT max(until) FROM unnest($10::bigint[]) AS until)
                 * interval '1 microsecond'
-            AND kind IN ('grant', 'correction') AND NOT voided AND grant_id <> ALL($3::text[])
+            AND NOT voided AND grant_id <> ALL($3::text[])
             AND (windows && ARRAY(SELECT "window" FROM unnest($5::text[], $6::text[]) AS c ("window", category)
-                                  WHERE category IS NULL AND "window" IS NOT NULL) OR category = ANY($6::text[]) OR source = ANY($7::text[]) OR day = ANY($8::date[]))
+                                  WHERE category IS NULL AND "window" IS NOT NULL)
+                 OR category = ANY($6::text[]) OR source = ANY($7::text[]) OR day = ANY($8::date[]))
           OFFSET 0) AS l
-    LEFT JOIN LATERAL (
-        SELECT coalesce(original_seq, seq) AS seq FROM ledger
-        WHERE l.kind = 'correction' AND namespace_id = $1 AND grant_id = l.grant_id AND revision = 1 AND kind = 'grant'
-        LIMIT 1) AS f ON true)
+    -- include: grant_itself (row = l)
+)
 SELECT w.cell, b.amount AS highest, b.amount AS lowest, m.amount AS latest,
        (extract(epoch FROM m.granted_at) * 1000000)::bigint AS latest_at, m.seq AS latest_seq,
-       CASE WHEN $12::boolean THEN CASE $11::text
-            WHEN 'sum' THEN coalesce(t.place, 0) WHEN 'latest' THEN tie_place(m.granted_at, m.seq)
-            ELSE tie_place(b.granted_at, b.seq) END END AS tie
+       CASE WHEN $12::boolean THEN
+           -- include: tie_place_of_cell (how = $11)
+       END AS tie
 -- include: requested_cells
 CROSS JOIN LATERAL (
     SELECT r.amount, r.granted_at, r.seq
     FROM (SELECT * FROM rows r
-          -- include: in_cell
+          -- include: in_stretch_of_cell
           ORDER BY sort_key DESC, granted_at, seq OFFSET 0) AS r
-    -- include: is_last_revision
+    -- include: is_current
     LIMIT 1) AS b
 CROSS JOIN LATERAL (
     SELECT r.amount, r.granted_at, r.seq
     FROM (SELECT * FROM rows r
-          -- include: in_cell
+          -- include: in_stretch_of_cell
           ORDER BY granted_at DESC, seq DESC OFFSET 0) AS r
-    -- include: is_last_revision
+    -- include: is_current
     LIMIT 1) AS m
 LEFT JOIN LATERAL (
     SELECT tie_place(r.granted_at, r.seq) AS place
     FROM (SELECT * FROM rows r
-          -- include: in_cell
-            AND amount <> 0 AND $12::boolean AND $11::text = 'sum'
+          -- include: in_stretch_of_cell
+            AND $12::boolean AND
+            -- include: decides_tie_place_of_sum (how = $11, amount = r.amount)
           ORDER BY granted_at DESC, seq DESC OFFSET 0) AS r
-    -- include: is_last_revision
+    -- include: is_current
     LIMIT 1) AS t ON true;
 
--- name: in_cell
--- No statement of its own: that a row `r` is in a cell `w`.
-          WHERE (w."window" IS NULL OR r.windows @> ARRAY[w."window"]) AND (w.category IS NULL OR r.category = w.category)
-            AND (w.source IS NULL OR r.source = w.source) AND (w.day IS NULL OR r.day = w.day)
-            AND r.granted_at >= x.since AND r.granted_at < x.until
+-- fragment: in_cell
+-- That a row is in a requested cell `w`.
+    (w."window" IS NULL OR {{row}}.windows @> ARRAY[w."window"]) AND (w.category IS NULL OR {{row}}.category = w.category)
+      AND (w.source IS NULL OR {{row}}.source = w.source) AND (w.day IS NULL OR {{row}}.day = w.day)
 
--- name: is_last_revision
--- No statement of its own: that a row `r` is the last revision of its grant.
+-- fragment: in_stretch_of_cell
+-- The condition that a row `r` is in a requested cell `w`, and between its moments.
+          WHERE r.granted_at >= x.since AND r.granted_at < x.until AND
+          -- include: in_cell (row = r)
+
+-- fragment: is_current
+-- The condition that a row `r` is the current revision of its grant.
     WHERE NOT EXISTS (
-        SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = r.grant_id AND c.kind = 'correction'
-        AND c.revision > r.revision OFFSET 0)
+        -- include: later_corrections (row = r)
+        OFFSET 0)

@@ -6,19 +6,25 @@ INSERT INTO persisters DEFAULT VALUES RETURNING number;
 -- A persister says that it is alive. No row where it was forgotten.
 UPDATE persisters SET heartbeat_at = clock_timestamp() WHERE number = $1 RETURNING number;
 
+-- fragment: presence_locks
+-- The advisory locks of a class by which sessions of persisters tell that they are connected. objid: the persister's number.
+FROM pg_locks WHERE locktype = 'advisory' AND classid = {{class}} AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
 -- name: get_persisters
 -- Persisters that are connected, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
 -- which a session tells that it is there.
 SELECT number, heartbeat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
 WHERE number IN (
-    SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+    SELECT objid::int
+    -- include: presence_locks (class = $1)
+);
 
 -- name: terminate_persister
 -- Ends the sessions of a persister that hangs: their locks and half-done transactions go.
-SELECT pg_terminate_backend(pid) FROM pg_locks
-WHERE locktype = 'advisory' AND classid = $1 AND objid = $2::int::oid AND granted
-AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+SELECT pg_terminate_backend(pid)
+-- include: presence_locks (class = $1)
+AND objid = $2::int::oid;
 
 -- name: delete_stale_persisters
 -- Those that were last heard of long ago. O(them).
@@ -39,8 +45,9 @@ WITH free AS (
     SELECT partition FROM leases
     WHERE partition = ANY($2::smallint[]) AND (holder IS NULL OR holder = $1 OR holder <> ALL(ARRAY(
         SELECT number FROM persisters WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $5) AND number IN (
-            SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $4 AND granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))))
+            SELECT objid::int
+            -- include: presence_locks (class = $4)
+            ))))
     ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)
 UPDATE leases l SET holder = $1, taken_at = clock_timestamp() FROM free WHERE l.partition = free.partition
 RETURNING l.partition;

@@ -8,6 +8,12 @@ SET version = nextval('profile_version'), display_name = excluded.display_name, 
     timezone = excluded.timezone, opt_out = coalesce($6, p.opt_out), folded_name = excluded.folded_name
 RETURNING version, opt_out;
 
+-- fragment: profiles_by_name
+-- Profiles of a namespace whose display name begins so, as `search_users` takes its arguments. O(log n + $8).
+SELECT folded_name, user_number, display_name, 1 FROM profiles
+         WHERE namespace_id = {{namespace}} AND folded_name COLLATE "C" >= $4 AND folded_name COLLATE "C" < $5
+           AND (folded_name COLLATE "C", user_number) > ($6, $7) ORDER BY folded_name COLLATE "C", user_number LIMIT $8
+
 -- name: search_users
 -- Users of a namespace ($1) whose id begins so ($2 up to $3), or whose display name there does ($4 up to $5, without case),
 -- behind a key and a number ($6, $7), each once: by the id where that matches, too. Looks at $8 of those that begin so
@@ -19,13 +25,13 @@ WITH looked AS MATERIALIZED (
          WHERE name COLLATE "C" >= $2 AND name COLLATE "C" < $3 AND (name COLLATE "C", number) > ($6, $7)
          ORDER BY name COLLATE "C", number LIMIT $8)
         UNION ALL
-        (SELECT folded_name, user_number, display_name, 1 FROM profiles
-         WHERE namespace_id = $1 AND folded_name COLLATE "C" >= $4 AND folded_name COLLATE "C" < $5
-           AND (folded_name COLLATE "C", user_number) > ($6, $7) ORDER BY folded_name COLLATE "C", user_number LIMIT $8)
+        (
+         -- include: profiles_by_name (namespace = $1)
+        )
         UNION ALL
-        (SELECT folded_name, user_number, display_name, 1 FROM profiles
-         WHERE namespace_id = 0 AND folded_name COLLATE "C" >= $4 AND folded_name COLLATE "C" < $5
-           AND (folded_name COLLATE "C", user_number) > ($6, $7) ORDER BY folded_name COLLATE "C", user_number LIMIT $8)) AS s
+        (
+         -- include: profiles_by_name (namespace = 0)
+        )) AS s
     ORDER BY key COLLATE "C", number, kind LIMIT $8),
 found AS (
     SELECT DISTINCT ON (l.key COLLATE "C", l.number) l.key, l.number, u.name,

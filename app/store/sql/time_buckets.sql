@@ -1,18 +1,19 @@
--- name: bucket_changes
--- No statement of its own: what `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own
+-- fragment: bucket_changes
+-- What `add_buckets`, `add_subdivisions` and `find_unknown_days` begin with. What the ledger's own
 -- new rows put into the counts by time and take out, and where: of each partition the rows behind the first place up to the
 -- last. A correction takes out
 -- what the revision that it replaced put in. No join meets the rows twice, so no plan can go wrong on a young table.
 WITH new_rows AS MATERIALIZED (
-    SELECT l.* FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
-                    AS x (p, epoch, seq, last_epoch, last_seq)
+    SELECT l.*
+    -- include: spans_of_new_rows
     CROSS JOIN LATERAL (
         SELECT namespace_id, user_number, kind, grant_id, revision, granted_at, recorded_at, amount, voided, seq, original_seq
-        FROM ledger
-        WHERE partition = x.p AND (epoch, seq) > (x.epoch, x.seq) AND (epoch, seq) <= (x.last_epoch, x.last_seq)
-          AND kind IN ('grant', 'correction')) AS l),
+        FROM grant_revisions
+        -- include: new_rows
+        ) AS l),
 zones AS MATERIALIZED (
-    SELECT id, coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+    SELECT id,
+    -- include: zone_of_rules
     FROM namespaces
     WHERE id = ANY(ARRAY(SELECT DISTINCT namespace_id FROM new_rows))),
 moves AS (
@@ -20,9 +21,7 @@ moves AS (
     UNION ALL
     SELECT c.namespace_id, c.user_number, m.granted_at, f.recorded_at, m.n, m.n * m.amount
     FROM new_rows c
-    CROSS JOIN LATERAL (
-        SELECT recorded_at FROM ledger
-        WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+    -- include: grant_of_correction (row = c)
     -- include: replaced_revision
     CROSS JOIN LATERAL (VALUES (c.granted_at, 1, c.amount, c.voided), (b.granted_at, -1, b.amount, b.voided))
         AS m (granted_at, n, amount, voided)
@@ -35,15 +34,20 @@ placed AS MATERIALIZED (
            date_bin('1 hour', m.recorded_at, day.recorded) AS recorded_hour
     FROM moves m JOIN zones z ON z.id = m.namespace_id
     CROSS JOIN LATERAL (
-        SELECT CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.granted_at - z.starts_at, 'UTC') + z.starts_at ELSE (
-                   SELECT CASE WHEN m.granted_at < ends THEN starts END FROM zone_days
-                   WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= m.granted_at
-                   ORDER BY starts DESC LIMIT 1) END AS granted,
-               CASE z.zone WHEN 'UTC' THEN date_trunc('day', m.recorded_at - z.starts_at, 'UTC') + z.starts_at ELSE (
-                   SELECT CASE WHEN m.recorded_at < ends THEN starts END FROM zone_days
-                   WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= m.recorded_at
-                   ORDER BY starts DESC LIMIT 1) END AS recorded
+        SELECT
+               -- include: begin_of_day (zone = z, at = m.granted_at)
+               AS granted,
+
+               -- include: begin_of_day (zone = z, at = m.recorded_at)
+               AS recorded
         OFFSET 0) AS day)
+
+-- fragment: begin_of_day
+-- When the local day of a moment begins, by a zone and its starts_at; null where `zone_days` does not have the day yet.
+CASE {{zone}}.zone WHEN 'UTC' THEN date_trunc('day', {{at}} - {{zone}}.starts_at, 'UTC') + {{zone}}.starts_at ELSE (
+                   SELECT CASE WHEN {{at}} < ends THEN starts END FROM zone_days
+                   WHERE zone = {{zone}}.zone AND starts_at = {{zone}}.starts_at AND starts <= {{at}}
+                   ORDER BY starts DESC LIMIT 1) END
 
 -- name: find_unknown_days
 -- Behind `bucket_changes`: the days of UTC, by zone, in which moments lie whose local day is not known yet. O(rows × log n).
@@ -81,6 +85,15 @@ WHERE partition = $1 AND counted_epoch = $2 AND counted_seq = $3 RETURNING parti
 -- Up to where a partition is counted by time.
 SELECT counted_epoch AS epoch, counted_seq AS seq FROM partitions WHERE partition = $1;
 
+-- fragment: add_cells
+-- Adds `cells` to the buckets of users. last_delta: the grants that came or went.
+INSERT INTO user_buckets AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
+SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
+ORDER BY user_number, namespace_id, level, at
+ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
+SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, recorded = a.recorded + excluded.recorded,
+    recorded_amount = a.recorded_amount + excluded.recorded_amount, last_delta = excluded.last_delta
+
 -- name: add_buckets
 -- Behind `bucket_changes`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
 -- told by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
@@ -95,13 +108,7 @@ SELECT counted_epoch AS epoch, counted_seq AS seq FROM partitions WHERE partitio
     ) AS c (level, at, grants, amount, recorded, recorded_amount)
     GROUP BY p.user_number, p.namespace_id, c.level, c.at),
 changed AS (
-    INSERT INTO user_buckets AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
-    SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
-    ORDER BY user_number, namespace_id, level, at
-    ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
-    SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount,
-        recorded = a.recorded + excluded.recorded, recorded_amount = a.recorded_amount + excluded.recorded_amount,
-        last_delta = excluded.last_delta
+    -- include: add_cells
     RETURNING user_number, namespace_id, level, at, grants, recorded, is_subdivided,
               (grants > 0)::int - (grants - last_delta > 0)::int AS users),
 told AS (
@@ -132,19 +139,15 @@ SELECT user_number, namespace_id, at, is_subdivided FROM changed WHERE level = 1
     WHERE (SELECT is_subdivided FROM user_buckets a WHERE a.user_number = p.user_number AND a.namespace_id = p.namespace_id
            AND a.level = 1 AND a.at = c.hour)
     GROUP BY 1, 2, 3, 4)
-INSERT INTO user_buckets AS a (user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, last_delta)
-SELECT user_number, namespace_id, level, at, grants, amount, recorded, recorded_amount, grants FROM cells
-ORDER BY user_number, namespace_id, level, at
-ON CONFLICT (user_number, namespace_id, level, at) DO UPDATE
-SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, recorded = a.recorded + excluded.recorded,
-    recorded_amount = a.recorded_amount + excluded.recorded_amount, last_delta = excluded.last_delta;
+-- include: add_cells
+;
 
 -- name: subdivide_hours
 -- From now on some users' hours are counted by minutes and by hundredths of seconds, too: what the ledger holds of them is,
 -- of each partition up to a seq. O(their grants in those hours × log n), once each.
 WITH dense AS MATERIALIZED (
-    SELECT x.*, coalesce(n.rules ->> 'timezone', 'UTC') AS zone,
-           coalesce(n.rules ->> 'day_starts', '00:00')::interval AS starts_at, s.last_seq
+    SELECT x.*, s.last_seq,
+    -- include: zone_of_rules
     FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS x (user_number, namespace_id, hour)
     JOIN namespaces n ON n.id = x.namespace_id
     JOIN unnest($4::smallint[], $5::bigint[]) AS s (partition, last_seq) ON s.partition = n.partition),
@@ -157,26 +160,23 @@ SELECT d.user_number, d.namespace_id, l.level, date_bin(l.width, c.at, d.hour), 
 FROM dense d
 CROSS JOIN LATERAL (
     SELECT g.granted_at AS at, 1 AS grants, g.amount AS amount, 0 AS recorded, 0 AS recorded_amount
-    FROM ledger g
+    FROM grant_revisions g
     WHERE g.namespace_id = d.namespace_id AND g.user_number = d.user_number AND g.granted_at >= d.hour
-      AND g.granted_at < d.hour + interval '1 hour' AND g.kind IN ('grant', 'correction') AND NOT g.voided
+      AND g.granted_at < d.hour + interval '1 hour' AND NOT g.voided
       AND g.seq + 0 <= d.last_seq AND NOT EXISTS (
-          SELECT FROM ledger c WHERE c.namespace_id = g.namespace_id AND c.grant_id = g.grant_id
-          AND c.kind = 'correction' AND c.revision > g.revision AND c.seq <= d.last_seq OFFSET 0)
+          -- include: later_corrections (row = g)
+          AND c.seq <= d.last_seq OFFSET 0)
     UNION ALL
     SELECT g.recorded_at, 0, 0, 1, r.amount
-    FROM (SELECT grant_id, recorded_at FROM ledger
+    FROM (SELECT namespace_id, grant_id, recorded_at FROM ledger
           WHERE namespace_id = d.namespace_id AND user_number = d.user_number AND kind = 'grant'
             AND recorded_at >= d.hour AND recorded_at < d.hour + interval '1 hour' AND seq + 0 <= d.last_seq OFFSET 0) AS g
-    CROSS JOIN LATERAL (
-        SELECT amount, voided FROM ledger WHERE namespace_id = d.namespace_id AND grant_id = g.grant_id
-        AND kind IN ('grant', 'correction') AND seq <= d.last_seq ORDER BY revision DESC LIMIT 1) AS r
+    -- include: revision_at (row = g, seq = d.last_seq)
     WHERE NOT r.voided) AS c
 CROSS JOIN LATERAL (
-    SELECT CASE d.zone WHEN 'UTC' THEN date_trunc('day', c.at - d.starts_at, 'UTC') + d.starts_at ELSE (
-               SELECT CASE WHEN c.at < ends THEN starts END FROM zone_days
-               WHERE zone = d.zone AND starts_at = d.starts_at AND starts <= c.at
-               ORDER BY starts DESC LIMIT 1) END AS begins OFFSET 0) AS day
+    SELECT
+    -- include: begin_of_day (zone = d, at = c.at)
+               AS begins OFFSET 0) AS day
 CROSS JOIN (VALUES (2, interval '1 minute'), (3, interval '10 milliseconds')) AS l (level, width)
 WHERE date_bin('1 hour', c.at, day.begins) = d.hour
 GROUP BY 1, 2, 3, 4;

@@ -5,9 +5,9 @@ SELECT a.board, a.total, a.sort_keys_sum, a.squares_sum, t.total AS wanted_total
        t.squares AS wanted_squares_sum, a.hash = t.hash AS is_signed,
        (v.seq, v.total, v.hash) IS NOT DISTINCT FROM (a.seq, a.total, a.hash) AS is_recorded
 FROM archived_boards a CROSS JOIN LATERAL (
-    SELECT count(*) AS total, coalesce(sum(sort_key), 0) AS keys, coalesce(sum(sort_key::numeric * sort_key), 0) AS squares,
-           sha256(coalesce(string_agg(user_number || ' ' || $2::int * sort_key, E'\n' ORDER BY user_number), '')::bytea) AS hash
-    FROM archive_rows WHERE archive_id = a.id) AS t
+    SELECT
+    -- include: archive_signature (sign = $2)
+    FROM archive_rows r WHERE r.archive_id = a.id) AS t
 LEFT JOIN archive_revisions v ON v.archive_id = a.id AND v.revision = a.revision
 WHERE a.namespace_id = $1 AND ((a.total, a.sort_keys_sum, a.squares_sum, a.hash) IS DISTINCT FROM (t.total, t.keys, t.squares, t.hash)
     OR (v.seq, v.total, v.hash) IS DISTINCT FROM (a.seq, a.total, a.hash)) ORDER BY 1 LIMIT $3;
@@ -22,13 +22,14 @@ live AS (
         SELECT user_number, amount, granted_at, category, windows, voided,
                min(coalesce(original_seq, seq)) OVER (PARTITION BY grant_id) AS first_seq,
                row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
-        FROM ledger WHERE namespace_id = $1 AND kind IN ('grant', 'correction')) AS l
+        FROM grant_revisions WHERE namespace_id = $1) AS l
     WHERE place = 1 AND NOT voided),
 wanted AS (
     SELECT c."window", b.board, user_number, $2::int *
-           CASE $3::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(amount) WHEN 'lowest' THEN min(amount)
-                ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END AS sort_key,
-           tie_of(max(tie_key($3, amount, granted_at, first_seq)) FILTER (WHERE $6::boolean)) AS tie_place
+           -- include: score_of_grants (how = $3)
+           AS sort_key,
+           -- include: tie_place_of_grants (how = $3, is_kept = $6)
+           AS tie_place
     FROM live CROSS JOIN LATERAL unnest(windows) AS w (name) JOIN closed c ON c."window" = w.name
     CROSS JOIN LATERAL (VALUES (w.name), (CASE WHEN $4::boolean THEN w.name || ':' || category END)) AS b (board)
     WHERE b.board IS NOT NULL GROUP BY 1, 2, 3),

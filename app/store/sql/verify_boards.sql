@@ -68,22 +68,16 @@ WITH latest AS MATERIALIZED (
         FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
         CROSS JOIN LATERAL (
             SELECT amount, granted_at, category, source, day, windows, voided, seq, grant_id, revision, original_seq
-            FROM ledger
-            WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq
-              AND kind IN ('grant', 'correction') OFFSET 0) AS l
+            FROM grant_revisions WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq OFFSET 0) AS l
         WINDOW w AS (PARTITION BY x.number, l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1),
 alike AS MATERIALIZED (
-    SELECT number, windows, category, source, day, count(*) AS grants, sum(amount) AS total, max(amount) AS highest,
-           min(amount) AS lowest, max(granted_at) AS last,
-           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, amount])
-               FILTER (WHERE $4::text = 'latest') AS latest,
-           max(tie_key($4, amount, granted_at, first_seq)) FILTER (WHERE $7::boolean) AS line_key
+    SELECT number, windows, category, source, day, count(*) AS grants, max(granted_at) AS last,
+           -- include: parts_of_grants (how = $4, is_kept = $7)
     FROM latest WHERE NOT voided GROUP BY 1, 2, 3, 4, 5)
 SELECT number, CASE WHEN name IS NULL THEN kind ELSE kind || ':' || name END AS cell,
-       CASE $4 WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
-            ELSE (max(latest))[3] END AS value, (max(latest))[1] AS time,
-       CASE WHEN $7 AND kind = 'b' THEN tie_of(max(line_key)) END AS tie
+       -- include: score_of_parts (how = $4)
+       AS value, (max(latest))[1] AS time, CASE WHEN $7 AND kind = 'b' THEN tie_of(max(tie_key)) END AS tie
 FROM alike CROSS JOIN LATERAL (
     SELECT 'b' AS kind, w AS name FROM unnest(windows) AS w WHERE NOT w = ANY($6::text[])
     UNION ALL SELECT 'b', w || ':' || category FROM unnest(windows) AS w

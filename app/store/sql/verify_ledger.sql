@@ -32,8 +32,8 @@ WHERE (s.score, s.grants) IS DISTINCT FROM (l.score, l.grants) LIMIT $2;
 -- name: get_moment_bounds
 -- The first and the last moment of a namespace's grants, by granted time or by that of recording. O(its rows).
 SELECT min(least(granted_at, recorded_at)) AS first, max(greatest(granted_at, recorded_at)) AS last FROM (
-    SELECT granted_at, recorded_at FROM ledger WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction')
-    ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l;
+    -- include: revisions_of_namespace (condition = true)
+) AS l;
 
 -- name: find_differing_buckets
 -- Where the counts by time of a namespace are not what its rows come to, up to the row that they have come to: users' and
@@ -46,8 +46,8 @@ latest AS MATERIALIZED (
                min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
         FROM zone z JOIN partitions p ON p.partition = z.partition
         CROSS JOIN LATERAL (
-            SELECT * FROM ledger WHERE namespace_id = $1 AND seq + 0 <= p.counted_seq AND kind || '' IN ('grant', 'correction')
-            ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
+            -- include: revisions_of_namespace (condition = seq + 0 <= p.counted_seq)
+            ) AS l
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1 AND NOT voided),
 days AS MATERIALIZED (SELECT $3::timestamptz[] AS starts),
@@ -104,34 +104,42 @@ WHERE (coalesce(grants, 0), coalesce(amount, 0), coalesce(recorded, 0), coalesce
        coalesce(wanted_recorded_amount, 0), coalesce(wanted_users, 0))
 ORDER BY at, level, 1 LIMIT $2;
 
+-- fragment: differences
+-- Rows of `held` that are not in `wanted` (is_held), and rows of `wanted` that are not in `held`.
+    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
+    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w
+
 -- name: find_differing_live_grants
 -- Live grants of a namespace that are not what its rows come to, up to the row that they have come to. seq: that of the
 -- revision. O(n log n).
 WITH space AS MATERIALIZED (
-    SELECT n.rules ->> 'aggregation' = 'best' AS best, CASE n.rules ->> 'order' WHEN 'asc' THEN -1 ELSE 1 END AS sign,
-           p.counted_seq
+    SELECT p.counted_seq,
+           -- include: order_of_live_grants
     FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1),
 latest AS (
     SELECT * FROM (
         SELECT l.user_number, l.amount, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS place,
                min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
         FROM space s CROSS JOIN LATERAL (
-            SELECT * FROM ledger WHERE namespace_id = $1 AND seq + 0 <= s.counted_seq AND kind || '' IN ('grant', 'correction')
-            ORDER BY coalesce(verb, kind), seq OFFSET 0) AS l
+            -- include: revisions_of_namespace (condition = seq + 0 <= s.counted_seq)
+            ) AS l
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
     WHERE place = 1 AND NOT voided),
 wanted AS (
-    SELECT l.user_number, w.name AS "window", CASE WHEN s.best THEN s.sign * l.amount ELSE 0 END AS sort_key, l.granted_at,
-           l.first_seq, l.epoch, l.seq
-    FROM latest l CROSS JOIN space s CROSS JOIN LATERAL unnest(CASE WHEN s.best THEN l.windows ELSE '{all}' END) AS w (name)),
+    SELECT l.user_number, w.name AS "window",
+           -- include: sort_key_of_live_grant (order = s, row = l)
+           AS sort_key, l.granted_at, l.first_seq, l.epoch, l.seq
+    FROM latest l CROSS JOIN space s
+    -- include: windows_of_live_grant (order = s, row = l)
+    ),
 held AS (
     SELECT g.* FROM standings t CROSS JOIN LATERAL (
         SELECT user_number, "window", sort_key, granted_at, first_seq, epoch, seq FROM live_grants
         WHERE user_number = t.user_number AND namespace_id = $1 OFFSET 0) AS g
     WHERE t.namespace_id = $1)
 SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_held FROM (
-    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
-    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
+    -- include: differences
+) AS d
 JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_held LIMIT $2;
 
 -- name: find_differing_quarantined
@@ -144,6 +152,6 @@ WITH wanted AS MATERIALIZED (
         OFFSET 0)),
 held AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined_grants WHERE namespace_id = $1)
 SELECT seq, grant_id, is_held FROM (
-    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
-    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w) AS d
+    -- include: differences
+) AS d
 ORDER BY seq, is_held LIMIT $2;

@@ -10,6 +10,7 @@ LEFT JOIN hidden_users h ON h.user_number = u.number AND h.namespace_id = u.name
 LEFT JOIN visibility_intents i ON i.user_number = u.number AND i.namespace_id = u.namespace_id;
 
 -- name: put_hidden_user
+-- Records why a user is hidden in a namespace ($2; 0: everywhere). O(log n).
 INSERT INTO hidden_users (user_number, namespace_id, by_admin, opted_out, erased) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (user_number, namespace_id) DO UPDATE
 SET by_admin = excluded.by_admin, opted_out = excluded.opted_out, erased = excluded.erased;

@@ -1,0 +1,54 @@
+-- fragment: later_corrections
+-- The corrections `c` of the grant of a row that made later revisions. A row without any is its grant's current revision. A
+-- bound may follow: the seq up to which they are looked for. O(log n); OFFSET 0 behind it keeps it one look-up of the whole key.
+SELECT FROM ledger c WHERE c.namespace_id = {{row}}.namespace_id AND c.grant_id = {{row}}.grant_id
+    AND c.kind = 'correction' AND c.revision > {{row}}.revision
+
+-- fragment: grant_itself
+-- The grant `f` of a row that may be a correction; nulls where the row is the grant itself. first_seq: its place in the log.
+-- O(log n): LIMIT keeps it one look-up of the whole key.
+LEFT JOIN LATERAL (
+    SELECT epoch, seq, coalesce(original_seq, seq) AS first_seq FROM ledger
+    WHERE {{row}}.kind = 'correction' AND namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND revision = 1
+      AND kind = 'grant' LIMIT 1) AS f ON true
+
+-- fragment: grant_of_correction
+-- The grant `f` of a correction. O(log n).
+CROSS JOIN LATERAL (
+    SELECT recorded_at, coalesce(original_seq, seq) AS first_seq FROM ledger
+    WHERE namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+
+-- fragment: revision_at
+-- The revision `r` of the grant of a row that was current at a seq. O(log n).
+CROSS JOIN LATERAL (
+    SELECT amount, voided FROM grant_revisions
+    WHERE namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND seq <= {{seq}}
+    ORDER BY revision DESC LIMIT 1) AS r
+
+-- fragment: revisions_of_namespace
+-- All revisions of the grants of a namespace, as far as a condition holds, by the index of events: without + 0 and || '' a
+-- plan may look each up by another one. O(the namespace's grants).
+SELECT * FROM ledger WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correction') AND ({{condition}})
+            ORDER BY coalesce(verb, kind), seq OFFSET 0
+
+-- fragment: replaced_revision
+-- The revision `b` that a correction `c` replaced. It is the greatest one below its own that was
+-- recorded before: the one below may be a dead letter, dropped or not retried yet. O(log n).
+CROSS JOIN LATERAL (
+    SELECT user_number, granted_at, amount, windows, voided FROM grant_revisions
+    WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision < c.revision AND seq < c.seq
+    ORDER BY revision DESC LIMIT 1) AS b
+
+-- fragment: replaced_by_row
+-- The same of a row `l`, null where that is no correction.
+LEFT JOIN LATERAL (
+    SELECT amount, windows FROM grant_revisions
+    WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision < l.revision
+      AND seq < l.seq ORDER BY revision DESC LIMIT 1) AS b ON true
+
+-- fragment: is_no_later_one_counted
+-- That a correction `c` replaced anything. One that was a dead letter may be recorded behind a later
+-- revision of its grant, and then changes nothing.
+AND (c.original_seq IS NULL OR NOT EXISTS (
+    SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id AND n.kind = 'correction'
+      AND n.revision > c.revision AND n.seq < c.seq OFFSET 0))

@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
       AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
     SELECT f.grants, f.amount
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
+    -- include: cut_hours
     CROSS JOIN LATERAL (
         SELECT
            -- include: ends_of_buckets (table = user_buckets, owner = a.user_number = u.number, level = 2, since = hour.since, until = hour.until, name = minute)
@@ -51,11 +51,11 @@ LEFT JOIN LATERAL (
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, amount FROM grant_revisions l
             WHERE l.namespace_id = $1 AND l.user_number = u.number
-              AND l.granted_at >= cut.since AND l.granted_at < cut.until
-              AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
+              AND
+              -- include: is_granted_in_cut
+              OFFSET 0) AS l
         -- include: if_current_and_by_granted_at
-        UNION ALL
-        SELECT 1, r.amount
+        UNION ALL SELECT 1, r.amount
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
@@ -86,7 +86,7 @@ LEFT JOIN LATERAL (
       AND a.at >= e.last_day AND a.at < edge.high_since
     UNION ALL
     SELECT f.grants, f.amount
-    FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
+    -- include: cut_hours
     CROSS JOIN LATERAL (
         SELECT
            -- include: ends_of_buckets (table = namespace_buckets, owner = true, level = 2, since = hour.since, until = hour.until, name = minute)
@@ -103,11 +103,11 @@ LEFT JOIN LATERAL (
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id, revision, amount FROM grant_revisions l
-            WHERE l.namespace_id + 0 = $1 AND l.granted_at >= cut.since AND l.granted_at < cut.until
-              AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of) OFFSET 0) AS l
+            WHERE l.namespace_id + 0 = $1 AND
+              -- include: is_granted_in_cut
+              OFFSET 0) AS l
         -- include: if_current_and_by_granted_at
-        UNION ALL
-        SELECT 1, r.amount
+        UNION ALL SELECT 1, r.amount
         -- include: cuts_of_hour
         CROSS JOIN LATERAL (
             SELECT namespace_id, grant_id FROM ledger l
@@ -127,9 +127,17 @@ LEFT JOIN LATERAL (
     ORDER BY at DESC LIMIT 1) AS b ON true
 WHERE t.namespace_id = $1 AND t.level = $2 AND t.at >= $3 AND t.at < $4 AND t.grants > 0 ORDER BY t.at LIMIT $5;
 
+-- fragment: cut_hours
+-- What lies of the two hours that the bounds cut within these.
+FROM (VALUES ($2, edge.low_until), (edge.high_since, $3)) AS hour (since, until)
+
 -- fragment: cuts_of_hour
 -- The moments of an hour that lie before its first whole bucket and behind its last one.
 FROM (VALUES (hour.since, inner_edge.low_until), (inner_edge.high_since, hour.until)) AS cut (since, until)
+
+-- fragment: is_granted_in_cut
+-- The condition that a revision `l` counts, with a granted_at between two moments, up to the seq that is counted.
+l.granted_at >= cut.since AND l.granted_at < cut.until AND NOT l.voided AND l.seq + 0 <= (SELECT seq FROM as_of)
 
 -- fragment: if_current_and_by_granted_at
 -- The condition that granted time is asked for, and that a row `l` is the current revision of its grant.

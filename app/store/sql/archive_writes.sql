@@ -24,12 +24,12 @@ DELETE FROM pending_archive_updates WHERE namespace_id = $1 AND "window" = $2 AN
 -- The score of each user on the boards of a window ($2), by the grants in the log up to a seq ($5): of all users, or of some
 -- ($6). A dead letter that was recorded after all counts from its own place in the log. $3, $4: no grant of the window has a
 -- granted_at before or after these. $7: how grants make a score. $8: whether categories have boards. $9: whether places
--- among equals go by moments; else tie_place is 0. O(the window's grants × log n), or of those users.
+-- among equals go by moments; else tie_place is 0. || '' keeps it to the index of moments. O(the window's grants × log n), or of those users.
 WITH live AS (
     SELECT l.user_number, l.amount, l.granted_at, l.category, coalesce(f.first_seq, l.original_seq, l.seq) AS first_seq
-    FROM grant_revisions l
+    FROM ledger l
     -- include: grant_itself (row = l)
-    WHERE l.namespace_id = $1 AND NOT l.voided AND l.windows @> ARRAY[$2::text]
+    WHERE l.namespace_id = $1 AND l.kind || '' IN ('grant', 'correction') AND NOT l.voided AND l.windows @> ARRAY[$2::text]
       AND l.granted_at BETWEEN $3 AND $4 AND coalesce(l.original_seq, l.seq) <= $5
       AND ($6::bigint[] IS NULL OR l.user_number = ANY($6))
       AND NOT EXISTS (

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from .aggregation import Aggregation
 from .correction import CorrectionRequest, GrantState
 from .entry import LogEntry, PlannedEntry, key_claim
 from .entry_kinds import CORRECTION
@@ -17,7 +18,7 @@ from .entry_names import entry_id
 from .labels import is_day
 from .namespace import Namespace
 from .ops import AddToCell, CellOp, CellOps, DeleteCell, Hold, LastGrantedAt, SetCell
-from .tie_break import latest_place, line_key, tie_place
+from .tie_break import latest_place, tie_place
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -36,11 +37,9 @@ class Cell(NamedTuple):
     latest_seq: int
     tie: int | None = None
 
-    def line_key(self, how: str) -> tuple[int, int] | None:
-        """The line key of the grant that gives the place, if the namespace has places."""
-        if self.tie is None:
-            return None
-        return line_key(how, {"highest": self.highest, "lowest": self.lowest}.get(how, self.tie), self.tie)
+    def line_key(self, aggregation: Aggregation) -> tuple[int, int] | None:
+        """The key of the grant whose tie-break place their score has; None where places are not kept."""
+        return None if self.tie is None else aggregation.line_key_of_cell(self, self.tie)
 
 
 class CellPlan(NamedTuple):
@@ -133,7 +132,7 @@ def _cells_counted(namespace: Namespace, side: GrantState | None) -> frozenset[s
 def needs_other_grants(namespace: Namespace, before: GrantState | None, after: GrantState | None) -> bool:
     """Whether the ops depend on the user's other grants. A sum that changes in place does not, unless its tie-break
     place does."""
-    if namespace.rules.aggregation != "sum" or namespace.by_moment or before is None or after is None:
+    if not namespace.aggregation.adds or namespace.by_moment or before is None or after is None:
         return before is not None or after is not None
     return (before.windows, before.labels, before.granted_at) != (after.windows, after.labels, after.granted_at)
 
@@ -144,22 +143,7 @@ def _number_op(
     """The op of one cell: an amount to add to a sum, or a new number."""
     if after is None and others is None:
         return DeleteCell(i)
-    aggregation = namespace.rules.aggregation
-    if aggregation == "sum":
-        return AddToCell(i, (after.amount if after else 0) - (before.amount if before else 0))
-    if aggregation == "latest":
-        if after is not None and (others is None or (after.granted_at, after.seq) > others[3:5]):
-            return SetCell(i, after.amount, after.granted_at)
-        assert others is not None
-        return SetCell(i, others.latest, others.latest_at)
-    if others is None:
-        assert after is not None
-        return SetCell(i, after.amount)
-    ascending = namespace.rules.order == "asc"
-    best = others.lowest if ascending else others.highest
-    if after is None:
-        return SetCell(i, best)
-    return SetCell(i, min(best, after.amount) if ascending else max(best, after.amount))
+    return namespace.aggregation.op(i, before, after, others)
 
 
 def _score_op(
@@ -174,9 +158,9 @@ def _score_op(
 
 def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
     """The tie-break place of a score made of a grant and the others."""
-    how = namespace.counted
-    own = None if after is None else line_key(how, after.amount, tie_place(after.granted_at, after.seq))
-    return latest_place((own, None if others is None else others.line_key(how)))
+    aggregation = namespace.aggregation
+    own = None if after is None else aggregation.line_key(after.amount, tie_place(after.granted_at, after.seq))
+    return latest_place((own, None if others is None else others.line_key(aggregation)))
 
 
 def correction_entry(

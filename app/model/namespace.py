@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .aggregation import AGGREGATIONS, Aggregation, AggregationRule, Order
 from .errors import Invalid, RuleLocked
 from .local_days import LocalDays
 from .micros import EARLIEST, LATEST, to_micros
@@ -46,8 +47,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     visibility: Literal["private", "public"] = "private"
     mode: Literal["live", "shadow", "frozen"] = "live"
     group: str | None = None
-    aggregation: Literal["sum", "best", "latest"] = "sum"
-    order: Literal["desc", "asc"] = "desc"
+    aggregation: AggregationRule = "sum"
+    order: Order = "desc"
     scale: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
     ranking: Literal["competition", "dense", "ordinal"] = "competition"
     tie_break: Literal["none", "earliest", "granted_at"] = "none"
@@ -82,14 +83,6 @@ class SentRules(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     seasons: tuple[SentSeason, ...] = ()  # type: ignore[assignment]
 
-
-# Which of a user's grants make the score.
-COUNTED = {
-    **{("sum", order): "sum" for order in ("asc", "desc")},
-    **{("latest", order): "latest" for order in ("asc", "desc")},
-    ("best", "desc"): "highest",
-    ("best", "asc"): "lowest",
-}
 
 # Rules that define what recorded scores mean.
 _LOCKED = (
@@ -281,10 +274,10 @@ class Namespace(msgspec.Struct, frozen=True, dict=True):
         """The day for which a grant counts in a streak, in its user's own zone if any; None if streaks are off."""
         return self.days_in(zone).day_at(micros).isoformat() if self.rules.streaks else None
 
-    @property
-    def counted(self) -> str:
-        """How a user's grants make the score: `sum`, `highest`, `lowest` or `latest`."""
-        return COUNTED[self.rules.aggregation, self.rules.order]
+    @cached_property
+    def aggregation(self) -> Aggregation:
+        """How a user's grants make a score."""
+        return AGGREGATIONS[self.rules.aggregation, self.rules.order]
 
     @property
     def by_moment(self) -> bool:

@@ -74,22 +74,6 @@ def _moment(micros: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def line_key(how: str, amount: int, place: int) -> tuple[int, int] | None:
-    """Of a user's grants on a board the greatest key belongs to the one whose place is the score's; None: it has none.
-
-    how: `sum` (the latest that is not 0), `highest` and `lowest` (the earliest that is it), or `latest`.
-    """
-    match how:
-        case "sum":
-            return (0, place) if amount else None
-        case "highest":
-            return amount, -place
-        case "lowest":
-            return -amount, -place
-        case _:
-            return 0, place
-
-
 def latest_place(keys: Iterable[tuple[int, int] | None]) -> int:
     """The place out of the keys of a user's grants on a board."""
     return abs(max((key for key in keys if key is not None), default=(0, NO_MOMENT))[1])

@@ -7,7 +7,7 @@ changed the score, or was the first.
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from .micros import to_micros
+from .aggregation import Aggregation
 
 
 class ReplayRow(Protocol):
@@ -43,20 +43,16 @@ class _Sum:
 
 
 class _Best:
-    """One of them: the highest, the lowest or the latest. O(log n) an entry."""
+    """One of them, by the key of its aggregation. O(log n) an entry."""
 
-    def __init__(self, how: str) -> None:
-        self._how = how
+    def __init__(self, aggregation: Aggregation) -> None:
+        self._aggregation = aggregation
         self._live: dict[str, tuple[tuple[int, ...], str, int]] = {}
         self._heap: list[tuple[tuple[int, ...], str, int]] = []
 
     def put(self, row: ReplayRow) -> None:
-        value = row["amount"]
-        if self._how == "latest":
-            place: tuple[int, ...] = (-to_micros(row["granted_at"]), -row["first_seq"])
-        else:
-            place = (value if self._how == "lowest" else -value,)
-        self._live[row["grant_id"]] = entry = place, row["grant_id"], value
+        key = self._aggregation.replay_key(row["amount"], row["granted_at"], row["first_seq"])
+        self._live[row["grant_id"]] = entry = key, row["grant_id"], row["amount"]
         heappush(self._heap, entry)
 
     def take(self, row: ReplayRow) -> None:
@@ -71,8 +67,8 @@ class _Best:
 class TieBreakReplay:
     """A replay of some users' entries as the query `score_events` tells them, one user after the other."""
 
-    def __init__(self, how: str, by_category: bool) -> None:
-        self._how = how
+    def __init__(self, aggregation: Aggregation, by_category: bool) -> None:
+        self._aggregation = aggregation
         self._by_category = by_category
         self._user: int | None = None
         self._scores: dict[str, _Score] = {}
@@ -89,7 +85,7 @@ class TieBreakReplay:
             self._scores[board].take(row)
         for board in come:
             if board not in self._scores:
-                self._scores[board] = _Sum() if self._how == "sum" else _Best(self._how)
+                self._scores[board] = _Sum() if self._aggregation.adds else _Best(self._aggregation)
             self._scores[board].put(row)
         for board in {*left, *come}:
             score = self._scores[board].now()

@@ -275,7 +275,7 @@ def _scope(namespace: Namespace, window: str, seq: int, users: list[int] | None)
     assert span.starts is not None, "a closed window begins"
     assert span.ends is not None, "a closed window ends"
     bounds = (span.starts - _SLACK_MICROS, span.ends + _SLACK_MICROS)
-    how = namespace.counted, namespace.rules.category_boards, namespace.by_moment
+    how = namespace.aggregation.name, namespace.rules.category_boards, namespace.by_moment
     return namespace.id, window, *bounds, seq, users, *how
 
 

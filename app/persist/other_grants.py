@@ -48,7 +48,7 @@ async def other_grants_of(
             sealed_before.append(board)
         else:
             by_seal.setdefault(seal, []).append(board)
-    how = namespace.counted if namespace.by_moment else None
+    how = namespace.aggregation.name if namespace.by_moment else None
     cells: dict[str, Cell] = {}
     for seal, names in by_seal.items():
         if seal is None:

@@ -18,7 +18,7 @@ from ..model.errors import GrantNotFound, StoreUnavailable, UserNotFound, not_re
 from ..model.meta import read_meta
 from ..model.micros import EARLIEST, LATEST, from_micros, to_micros
 from ..model.moment import parse_moment
-from ..model.namespace import COUNTED, Namespace
+from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..model.visibility import visible_name
 from ..model.windows import Window
@@ -169,15 +169,15 @@ async def _explain(
     fetch: Fetch, namespace: Namespace, user: str, window: Window, before: PageKey, limit: int
 ) -> tuple[int | None, list[asyncpg.Record]]:
     """A score in scaled units, and those of its grants that come behind a place; None without any grant."""
-    how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
+    shows = namespace.aggregation.shows
     at = namespace.id, user, namespace.partition, window.name
-    if how in ("highest", "lowest"):
+    if shows == "equal":
         rows = await fetch("get_best_grants", *at, *before, limit)
         first = rows or await fetch("get_best_grants", *at, *_FIRST, 1)
         return first[0]["amount"] if first else None, rows
     starts = EARLIEST if window.starts is None else from_micros(window.starts)
     ends = LATEST if window.ends is None else from_micros(window.ends)
-    if how == "latest":
+    if shows == "last":
         rows = await fetch("get_live_grants", *at, starts, ends, 0, 1)
         return rows[0]["amount"] if rows else None, [row for row in rows if _place(row) < before]
     counted = await fetch("get_user_activity", namespace.id, starts, ends, False, [user])

@@ -12,7 +12,7 @@ from ..drivers.postgres import Postgres
 from ..model.cursor_problem import cursor_problem
 from ..model.errors import Invalid, Overloaded
 from ..model.micros import EARLIEST, LATEST, from_micros
-from ..model.namespace import COUNTED, Namespace
+from ..model.namespace import Namespace
 from ..model.tie_break_replay import TieBreakReplay
 from ..model.views import Page, Users
 from ..store.boards import BoardRow
@@ -75,10 +75,9 @@ class HistoricalBoards:
         namespace, rules = board.namespace, board.namespace.rules
         users = list(view.users) if isinstance(view, Users) else None
         first, last = (view.offset + 1, view.offset + view.limit) if isinstance(view, Page) else (1, 0)
-        how = COUNTED[rules.aggregation, rules.order]
         return await self._postgres.fetch(
             "get_historical_board",
-            *(namespace.id, board.window.name, board.category, at, how, namespace.sign),
+            *(namespace.id, board.window.name, board.category, at, namespace.aggregation.name, namespace.sign),
             *(first, last, users, namespace.by_moment, rules.tie_break == "earliest"),
         )
 
@@ -104,8 +103,8 @@ class HistoricalBoards:
         """By user the seq of the entry that made the score, as of `last_seq`."""
         if not numbers:
             return {}
-        namespace, rules = board.namespace, board.namespace.rules
-        replay = TieBreakReplay(COUNTED[rules.aggregation, rules.order], rules.category_boards)
+        namespace = board.namespace
+        replay = TieBreakReplay(namespace.aggregation, namespace.rules.category_boards)
         for some in await self._steps(namespace, numbers):
             args = namespace.id, some, [last_seq] * len(some), board.window.name
             rows = await self._postgres.fetch("get_score_events", *args)

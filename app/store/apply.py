@@ -206,7 +206,7 @@ def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
         yield keys.distinct_scores(p, namespace.id, board)
     if namespace.rules.bounded_sums:
         yield keys.sum_tree(p, namespace.id, board)
-    if namespace.rules.aggregation == "latest":
+    if namespace.aggregation.keeps_times:
         yield keys.grant_times(p, namespace.id, board)
 
 

@@ -24,7 +24,7 @@ def evict_call(
     scores on them are kept aside. Reply: 0 where the window is not sealed there. O(entries of the boards).
     """
     p, ns = namespace.partition, namespace.id
-    times = [keys.grant_times] if namespace.rules.aggregation == "latest" else []
+    times = [keys.grant_times] if namespace.aggregation.keeps_times else []
     kinds = (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.sum_tree, *times)
     board_keys = [name(p, ns, board) for board in boards for name in kinds]
     balances = [keys.balances(p, ns) + user for user in hidden_users]

@@ -9,7 +9,7 @@ from math import inf
 from typing import NamedTuple
 
 from ..model.entry import PlannedEntry
-from ..model.namespace import Namespace, Rules
+from ..model.namespace import Namespace
 
 #: Cost that one call may have: some 500 grants of the default rules. Others of the same Redis wait so long at most.
 CALL_US_MAX = 25_000
@@ -52,15 +52,19 @@ class _Rates(NamedTuple):
 
 
 @lru_cache(maxsize=_RATES_CACHED_MAX)
-def _rates(ordered: bool, dense: bool, bounded: bool, latest: bool) -> _Rates:
-    board = _BOARD_US + 8 * ordered + 12 * dense + 24 * bounded + 5 * latest
-    move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * latest
+def _rates(ordered: bool, dense: bool, bounded: bool, keeps_times: bool) -> _Rates:
+    board = _BOARD_US + 8 * ordered + 12 * dense + 24 * bounded + 5 * keeps_times
+    move = _MOVE_US + 8 * ordered + 12 * dense + 22 * bounded + 2 * keeps_times
     return _Rates(board, move)
 
 
-def _rates_of(rules: Rules) -> _Rates:
+def _rates_of(namespace: Namespace) -> _Rates:
+    rules = namespace.rules
     return _rates(
-        rules.tie_break != "none", rules.ranking == "dense", rules.bounded_sums, rules.aggregation == "latest"
+        rules.tie_break != "none",
+        rules.ranking == "dense",
+        rules.bounded_sums,
+        namespace.aggregation.keeps_times,
     )
 
 
@@ -141,7 +145,7 @@ class CallCost:
     def _target_of(self, entry: PlannedEntry) -> tuple[_BoardSet, int]:
         """A set of boards that is not in the call yet, and the cost of what it would bring."""
         namespace, boards = entry.namespace, entry.boards
-        rates, call_boards = _rates_of(namespace.rules), self._namespaces.get(namespace.id)
+        rates, call_boards = _rates_of(namespace), self._namespaces.get(namespace.id)
         bringing = rates.board * len(boards) + _NAMESPACE_US
         if call_boards is not None:
             bringing = rates.board * len(set(boards) - call_boards.names)
@@ -151,7 +155,7 @@ class CallCost:
         namespace, boards = entry.namespace, entry.boards
         call_boards = self._namespaces.get(namespace.id)
         if call_boards is None:
-            call_boards = self._namespaces[namespace.id] = _Boards(_rates_of(namespace.rules).board)
+            call_boards = self._namespaces[namespace.id] = _Boards(_rates_of(namespace).board)
         call_boards.names.update(boards)
         self._targets[namespace.id, boards] = target
 
@@ -175,7 +179,7 @@ def _corrected_cost(entry: PlannedEntry) -> int:
 
 def entry_cost(entry: PlannedEntry) -> int:
     """The cost of a call that holds one entry alone, in microseconds. O(1)."""
-    namespace, rates = entry.namespace, _rates_of(entry.namespace.rules)
+    namespace, rates = entry.namespace, _rates_of(entry.namespace)
     shared = _NAMESPACE_US + _entry_cost(namespace)
     ops = (rates.board + rates.move) * len(entry.boards) + _corrected_cost(entry)
     return shared + _own_cost(entry) + ops

@@ -54,7 +54,7 @@ async def other_grants_cells(
     O(cells × log n + rows behind the live grants), and O(the user's grants in its stretch) for a cell in which hardly
     any are. Errors are those of `fetch`.
     """
-    how = namespace.counted if namespace.by_moment else None
+    how = namespace.aggregation.name if namespace.by_moment else None
     ids, names = list(grant_ids), list(cells)
     args = (namespace.id, user, ids, names, list(seqs), how)
     ((has_many,),) = await fetch("has_many_rows", namespace.id, user, ROWS_FEW_MAX)
@@ -69,7 +69,10 @@ async def other_grants_cells(
     absent = [want for want in cell_queries if want.cell not in indexed]
     if absent:
         rows = await fetch(
-            "get_sparse_cells", *_args(namespace, user, ids, absent), namespace.counted, namespace.by_moment
+            "get_sparse_cells",
+            *_args(namespace, user, ids, absent),
+            namespace.aggregation.name,
+            namespace.by_moment,
         )
         indexed |= {row["cell"]: cell_from_row(row) for row in rows}
     return {
@@ -91,7 +94,7 @@ async def _first_of(
     """The cells of which a grant that decides is found by index."""
     rest = (how, namespace.partition, PASSED_OVER_MAX)
     days = [want for want in cell_queries if want.day is not None]
-    if namespace.counted in ("sum", "latest"):
+    if not namespace.aggregation.is_by_amount:
         inner = [_inner_day(namespace, want) for want in cell_queries]
         rows = await fetch("get_cells_by_moment", *_args(namespace, user, ids, inner), *rest)
         result = {row["cell"]: cell_from_row(row) for row in rows}
@@ -153,5 +156,5 @@ def _joined(namespace: Namespace, cells: Iterable[Cell]) -> Cell:
     """One cell of one or two."""
     parts = list(cells)
     last = max(parts, key=lambda cell: (cell.latest_at, cell.latest_seq))
-    tie = latest_place(cell.line_key(namespace.counted) for cell in parts) if namespace.by_moment else None
+    tie = latest_place(cell.line_key(namespace.aggregation) for cell in parts) if namespace.by_moment else None
     return Cell(max(cell.highest for cell in parts), min(cell.lowest for cell in parts), *last[2:5], tie)

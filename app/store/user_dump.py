@@ -14,7 +14,7 @@ def dump_users_call(namespace: Namespace, boards: Sequence[str], users: Sequence
     """Asks for what is kept of users on some boards, in their balances and their days; lua/dump_users.lua says how the
     reply is made up. O(users × boards × log)."""
     p, ns, rules = namespace.partition, namespace.id, namespace.rules
-    dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", rules.aggregation == "latest"
+    dated, dense, timed = rules.tie_break != "none", rules.ranking == "dense", namespace.aggregation.keeps_times
     kinds = [keys.board, *([keys.tie_prefixes] if dated else []), *([keys.distinct_scores] if dense else [])]
     kinds += [keys.grant_times] if timed else []
     names = [name(p, ns, board) for board in boards for name in kinds]

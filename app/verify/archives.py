@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from ..model.namespace import COUNTED, Namespace
+from ..model.namespace import Namespace
 from ..model.tie_break import describe_place
 from .connections import StoreConnections
 from .report import FINDINGS_MAX, Report, decimal_text, user_label
@@ -14,8 +14,7 @@ from .report import FINDINGS_MAX, Report, decimal_text, user_label
 async def check_archives(stores: StoreConnections, namespace: Namespace, report: Report) -> None:
     """Checks scores, positions, sums, hashes and hidden users. O(n log n)."""
     ns, rules = namespace.id, namespace.rules
-    how = COUNTED[rules.aggregation, rules.order]
-    scores = namespace.sign, how, rules.category_boards
+    scores = namespace.sign, namespace.aggregation.name, rules.category_boards
     checks = (
         (await stores.fetch("find_differing_archive_scores", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
         (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _place),

@@ -15,7 +15,7 @@ _TIMED = {**_TYPES, keys.grant_times: b"hash"}
 async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:
     """By board, a sentence about its key of a wrong type. O(boards)."""
     wrong: dict[str, str] = {}
-    types = _TIMED if namespace.rules.aggregation == "latest" else _TYPES
+    types = _TIMED if namespace.aggregation.keeps_times else _TYPES
     boards = (await read_board_names(link, namespace)).boards
     for first in range(0, len(boards), _BOARDS_A_CALL):
         places = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]

@@ -198,7 +198,7 @@ async def read_namespace_state(
     """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
     users = list(users)
     dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
-    trees, timed = namespace.rules.bounded_sums, namespace.rules.aggregation == "latest"
+    trees, timed = namespace.rules.bounded_sums, namespace.aggregation.keeps_times
     board_names = await read_board_names(link, namespace, spoilt)
     calls: list[Call] = [last_seq_call(namespace.partition), fields_call(namespace)]
     calls += [user_count_call(namespace, board) for board in board_names.boards]

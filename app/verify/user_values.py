@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import asyncpg
 
 from ..drivers.postgres import queries
-from ..model.namespace import COUNTED, Namespace
+from ..model.namespace import Namespace
 from ..model.tie_break import describe_place
 from ..model.tie_break_replay import TieBreakReplay
 from .board_snapshot import BoardSnapshot
@@ -29,7 +29,6 @@ class UserComparison:
         self._spoilt = spoilt
         self._cut = cut
         self._report = report
-        self._how = COUNTED[namespace.rules.aggregation, namespace.rules.order]
         self.incomplete: set[str] = set()
 
     async def compare(self, stores: StoreConnections, users: Mapping[int, str]) -> None:
@@ -83,7 +82,14 @@ class UserComparison:
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
         by_moment = self._namespace.by_moment
         rows = await stores.fetch(
-            "get_expected_cells", ns, numbers, seqs, self._how, by_category, list(board_names.closed), by_moment
+            "get_expected_cells",
+            ns,
+            numbers,
+            seqs,
+            self._namespace.aggregation.name,
+            by_category,
+            list(board_names.closed),
+            by_moment,
         )
         for number, cell, value, time, tie in rows:
             if cell == "seq":
@@ -103,7 +109,7 @@ class UserComparison:
     async def _dates(
         self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int]
     ) -> dict[tuple[int, str], tuple[int | None, int]]:
-        dating = TieBreakReplay(self._how, self._namespace.rules.category_boards)
+        dating = TieBreakReplay(self._namespace.aggregation, self._namespace.rules.category_boards)
         async with stores.connection.transaction():
             query = queries()["get_score_events"]
             async for row in stores.connection.cursor(

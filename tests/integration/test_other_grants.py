@@ -14,7 +14,7 @@ from app.drivers.postgres import Fetch, queries
 from app.model.cell_ops import Cell
 from app.model.micros import to_micros
 from app.model.namespace import Namespace
-from app.model.tie_break import latest_place, line_key, tie_place
+from app.model.tie_break import latest_place, tie_place
 from app.store import other_grants
 from tests.support.lone_namespace import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone
@@ -130,7 +130,7 @@ def model(
     for cell, grants in cells.items():
         moments = [(to_micros(row.at), seq, row.value) for row, seq in grants]
         at, seq, latest = max(moments)
-        keys = [line_key(namespace.counted, value, tie_place(at, seq)) for at, seq, value in moments]
+        keys = [namespace.aggregation.line_key(value, tie_place(at, seq)) for at, seq, value in moments]
         values = [value for _, _, value in moments]
         tie = latest_place(keys) if namespace.by_moment else None
         found[cell] = Cell(max(values), min(values), latest, at, seq, tie)
@@ -143,7 +143,7 @@ def told(namespace: Namespace, name: str, cell: Cell) -> tuple[Any, ...]:
         return ()
     last = cell.latest_at if name == "all" else None
     tie = None if name[1] == ":" else cell.tie
-    match namespace.counted:
+    match namespace.aggregation.name:
         case "highest":
             return cell.highest, last, tie
         case "lowest":

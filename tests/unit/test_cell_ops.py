@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.model.aggregation import AGGREGATIONS_BY_NAME
 from app.model.cell_ops import Cell, plan_cells
 from app.model.correction import GrantState
 from app.model.namespace import Namespace, Rules
@@ -92,8 +93,9 @@ def test_the_last_granted_at_is_a_bound_only_in_a_loose_plan(loose: dict[str, An
 )
 def test_a_place_in_line_goes_by_the_number_that_counts(how: str, key: tuple[int, int]) -> None:
     cell = Cell(9, 2, 4, 25, 25, tie_place(20, 1))
-    assert cell.line_key(how) == key
-    assert cell._replace(tie=None).line_key(how) is None, "where places in line do not go by moments"
+    aggregation = AGGREGATIONS_BY_NAME[how]
+    assert cell.line_key(aggregation) == key
+    assert cell._replace(tie=None).line_key(aggregation) is None, "where places in line do not go by moments"
 
 
 @pytest.mark.parametrize(

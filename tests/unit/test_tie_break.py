@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
+from app.model.aggregation import AGGREGATIONS_BY_NAME
 from app.model.micros import EARLIEST, LATEST, to_micros
 from app.model.tie_break import (
     NO_MOMENT,
     describe_place,
     latest_place,
-    line_key,
     member_of,
     place_from_digits,
     tie_digits,
@@ -52,5 +52,7 @@ def test_a_place_is_told_by_its_moment() -> None:
 )
 def test_which_grant_a_scores_place_is_of(how: str, wanted: tuple[int, int]) -> None:
     grants = [(3, 20, 1), (5, 10, 2), (5, 10, 3), (5, 30, 4), (0, 40, 5)]
-    assert latest_place(line_key(how, amount, tie_place(at, seq)) for amount, at, seq in grants) == tie_place(*wanted)
-    assert latest_place([]) == latest_place([line_key("sum", 0, tie_place(5, 1))]) == NO_MOMENT
+    assert latest_place(
+        AGGREGATIONS_BY_NAME[how].line_key(amount, tie_place(at, seq)) for amount, at, seq in grants
+    ) == tie_place(*wanted)
+    assert latest_place([]) == latest_place([AGGREGATIONS_BY_NAME["sum"].line_key(0, tie_place(5, 1))]) == NO_MOMENT

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.model.aggregation import AGGREGATIONS_BY_NAME
 from app.model.tie_break_replay import TieBreakReplay
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +55,7 @@ def score(held: dict[str, dict[str, Any]], board: str, how: str) -> int | None:
 def test_a_score_stands_since_it_last_changed(how: str, seed: int) -> None:
     boards = ["all", "mon", "tue", "all:red", "mon:red", "tue:red"]
     wanted: dict[str, tuple[int | None, int]] = dict.fromkeys(boards, (None, 0))
-    dating, held = TieBreakReplay(how, by_category=True), {}
+    dating, held = TieBreakReplay(AGGREGATIONS_BY_NAME[how], by_category=True), {}
     for row in events(seed, 60):
         dating.add(row)  # a record in all but name
         held[row["grant_id"]] = row

@@ -14,7 +14,8 @@ PAGE = ROOT / "docs/adding.md"
 #: What is added, with an example that is there already and how code names it.
 EXAMPLES = {
     "A period": r"\"quarter\"|\b_Quarter\b",
-    "An aggregation": r"[\"']latest[\"']",
+    # Not the column of a row that has this name, of which there is one for each number of a user's other grants.
+    "An aggregation": r"(?<!row \[ )[\"']latest[\"']",
     "A question to a board": r"\bPercentile\b|\bqueries\.percentile\b",
     "A command": r"\bletter_commands\b",
     "A kind of entry": r"\bWindowSealed\b|\bkind = SEAL\b|\bSEAL = EntryKind\b",

@@ -15,9 +15,10 @@ local function unpack_namespaces(at, count)
     local id, version, aggregated, order, tie_break, ranking, limits, suspicious, statistics, bounded_sums =
       unpack(ARGV, at.args + 1, at.args + 10)
     local ascending = order == 'asc'
+    local adds, keeps_times, merge = aggregation.of(aggregated, ascending)
     namespaces[i] = {
       key = KEYS[at.keys + 1], hidden_key = KEYS[at.keys + 2], id = id, version = version, ascending = ascending,
-      adds = aggregated == 'sum', latest = aggregated == 'latest', merge = aggregation.merge_of(aggregated, ascending),
+      adds = adds, keeps_times = keeps_times, merge = merge,
       has_tie_break = tie_break ~= 'none', by_granted_at = tie_break == 'granted_at', dense = ranking == 'dense',
       velocity_limits = limits ~= '' and velocity.parse_limits(limits), quarantines = suspicious == 'quarantine',
       has_totals = statistics == '1', has_sum_trees = bounded_sums == '1', boards_with_totals = {}, label_sets = {},
@@ -43,7 +44,7 @@ local function unpack_board(at, namespaces)
   if namespace.has_sum_trees then
     board.sum_tree, keys = sum_tree_changes.new(KEYS[keys + 1]), keys + 1
   end
-  if namespace.latest then
+  if namespace.keeps_times then
     board.times_key, keys = KEYS[keys + 1], keys + 1
     board.times, board.has_new_time = {}, {}
   end

@@ -70,7 +70,7 @@ local function copy_old_values(entry, new)
   for i = 1, #labels do
     new.labels[i] = values[user.index[labels[i]]]
   end
-  if namespace.latest then
+  if namespace.keeps_times then
     copy_old_times(entry, new)
   end
   for i = 1, namespace.by_granted_at and #boards or 0 do
@@ -82,14 +82,15 @@ end
 -- Computes by ops. nil, or 'stale_user' where the user has changed since the ops were planned.
 local function run_ops(entry, new)
   local user, namespace = entry.user, entry.board_set.namespace
-  local values, scores, latest, by_granted_at, was = user.values, new.scores, namespace.latest, namespace.by_granted_at, nil
+  local values, scores, was = user.values, new.scores, nil
+  local keeps_times, by_granted_at = namespace.keeps_times, namespace.by_granted_at
   copy_old_values(entry, new)
   for what, place, how, number, time, prefix in
     string.gmatch(entry.ops, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)~?(%d*)') do
     place, number = tonumber(place), tonumber(number)
     if what == 'w' then
       scores[place] = value_after(scores[place], how, number)
-      if latest then
+      if keeps_times then
         new.times[place] = time_after(how, time, new.times[place])
       end
       if by_granted_at then
@@ -97,7 +98,7 @@ local function run_ops(entry, new)
       end
     elseif what == 'l' then
       new.labels[place] = value_after(new.labels[place], how, number)
-      if latest then
+      if keeps_times then
         new.label_times[place] = time_after(how, time, new.label_times[place])
       end
     elseif what == 'a' then

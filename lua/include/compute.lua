@@ -21,7 +21,7 @@ local function add_grant(entry, new)
   if not new.last or entry.granted_at > new.last then
     new.last = entry.granted_at
   end
-  if namespace.latest then
+  if namespace.keeps_times then
     grant_times.add_grant(entry, new)
   else
     local merge, is_day, scores, label_values = namespace.merge, entry.label_set.is_day, new.scores, new.labels

@@ -34,10 +34,10 @@ local function add_needs(entry)
     board_set.has_user[user.number], board_set.users[n], board_set.names[n] = true, user, user.name
     user.namespace = namespace
   end
-  if namespace.latest then
+  if namespace.keeps_times then
     label_set.timed = label_set.timed or grant_times.with_times(label_set)
   end
-  balances.add_labels(user, namespace.latest and label_set.timed or label_set)
+  balances.add_labels(user, namespace.keeps_times and label_set.timed or label_set)
   if not namespace.label_sets[label_set] then
     add_labels(namespace, label_set)
   end

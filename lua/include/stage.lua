@@ -56,7 +56,7 @@ end
 local function stage_labels(entry, new)
   local user, labels, namespace = entry.user, entry.label_set.labels, entry.board_set.namespace
   local values, index = user.values, user.index
-  local time_fields = namespace.latest and entry.label_set.timed.time_fields
+  local time_fields = namespace.keeps_times and entry.label_set.timed.time_fields
   for i = 1, #labels do
     local label, value = labels[i], new.labels[i]
     values[index[label]] = value

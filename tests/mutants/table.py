@@ -174,9 +174,9 @@ MODEL = [
     ),
     Mutant(
         "of other grants the lowest is the best where lower is better",
-        "app/model/cell_ops.py",
-        "best = others.lowest if ascending else others.highest",
-        "best = others.highest",
+        "app/model/aggregation.py",
+        "min(_amounts(after, None if others is None else others.lowest))",
+        "min(_amounts(after, None if others is None else others.highest))",
         ("tests/unit/test_cell_ops.py",),
     ),
 ]

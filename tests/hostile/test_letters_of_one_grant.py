@@ -68,3 +68,19 @@ def test_a_void_and_a_restore_that_are_letters(iso: Isolation, order: tuple[int,
         assert command(iso, "retry", place)[0] == 0
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "best", "latest"])
+def test_a_grant_that_was_a_letter_keeps_its_place_among_equals(iso: Isolation, aggregation: str) -> None:
+    """A correction of it goes by the seq that the grant had in the log, not by that of the entry that recorded it."""
+    space = iso.space(tie_break="granted_at", aggregation=aggregation)
+    with refusing(iso, "g1"):
+        iso.grant(space, "g1", 3, granted_at=AT)
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert command(iso, "retry", place)[0] == 0
+    iso.stack.wait_flushed()
+    told = edit(iso, space, "g1", 8)
+    assert (told.status_code, score(iso, space)) == (200, 8), told.text
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")

@@ -1,6 +1,7 @@
 """The committer on a fake connection: what goes into which call, and what each caller is told."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -228,3 +229,22 @@ def test_nothing_is_taken_while_the_clocks_differ(bench: CommitterBench) -> None
 
     bench.run(steps())
     assert bench.redis.calls() == []
+
+
+def test_asking_all_partitions_at_once_is_one_read_of_heads_and_one_call(bench: CommitterBench) -> None:
+    """As /readyz does. Heads that are known are not read again."""
+    trips: list[set[str]] = []
+    run = bench.redis.run
+
+    async def counted(calls: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
+        trips.append({str(call[0]) for call in calls} - {"TIME"})
+        return await run(calls, timeout_s)
+
+    bench.redis.run = counted  # type: ignore[method-assign]
+
+    async def steps() -> None:
+        for _ in range(2):
+            await asyncio.gather(*(bench.committer.contact(p) for p in range(16)))
+
+    bench.run(steps())
+    assert (trips, bench.redis.heads_read) == ([{"HGETALL"}, {"EVALSHA"}, {"EVALSHA"}], 16)

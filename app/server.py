@@ -46,6 +46,10 @@ CHECK_S = 60.0
 FOLLOW_S = 1.0
 #: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
 TIME_S_MAX = 1.0
+#: Seconds in which a worker answers the process that watches all workers. One that does not is killed, and its clients
+#: lose their connections. A worker answers only once it has imported the application: where many start at a time on few
+#: cores, or the machine is busy, that takes longer than uvicorn's own 5 s.
+WORKER_ANSWER_S_MAX = 30
 # What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
@@ -59,6 +63,7 @@ UVICORN: dict[str, Any] = {
     "proxy_headers": False,
     "log_config": None,
     "timeout_graceful_shutdown": 2,
+    "timeout_worker_healthcheck": WORKER_ANSWER_S_MAX,
 }
 _POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "

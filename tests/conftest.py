@@ -144,7 +144,7 @@ class Stack:
         """Asks a part of ours to end."""
         process = self._own.pop(part)
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
     def restart(self) -> None:
         """The server goes and comes back."""

@@ -1,8 +1,8 @@
 """What takes longer than a change may wait for, on real parts: `make test-full`.
 
-Random operations against the plain model, random questions against the ledger, and kill -9 of every part, each again
-and again for so many seconds, and then every other test once. Seeds count up from a first one, which is printed; the
-first failure ends the run and tells the command that repeats it.
+Random operations against the plain model, random questions against the ledger, and kill -9 of every part run again and
+again, each for so many seconds. Then each mutant runs once, and every other test. Seeds count up from a first one,
+which is printed. The first failure ends the run and prints the command that repeats it.
 """
 
 import argparse
@@ -16,42 +16,51 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Seconds for each of the three; with the rest of the tests an hour.
+#: Seconds for each part that has seeds or chances; with the mutants and the rest of the tests an hour and a quarter.
 SECONDS = 900.0
 #: Examples of the model in one run of pytest: some minutes of 50 steps each.
 EXAMPLES, STEPS = 40, 50
+PYTEST = ("pytest", "-q")
 
+#: By seed, the environment of one run and the words behind `python -m`.
 Round = Callable[[int], tuple[dict[str, str], list[str]]]
 
 
 def model(seed: int) -> tuple[dict[str, str], list[str]]:
     """Operations in any order, from one seed."""
     environment = {"MACHINE_EXAMPLES": str(EXAMPLES), "MACHINE_STEPS": str(STEPS)}
-    return environment, ["tests/property", f"--hypothesis-seed={seed}"]
+    return environment, [*PYTEST, "tests/property", f"--hypothesis-seed={seed}"]
 
 
 def oracle(seed: int) -> tuple[dict[str, str], list[str]]:
     """Questions of ten seeds."""
     first = seed * 10
-    return {"ORACLE_SEEDS": f"{first}-{first + 9}"}, ["tests/integration/test_oracle.py"]
+    return {"ORACLE_SEEDS": f"{first}-{first + 9}"}, [*PYTEST, "tests/integration/test_oracle.py"]
 
 
 def kills(_seed: int) -> tuple[dict[str, str], list[str]]:
     """Every part killed under writes; when it dies is the machine's chance, not a seed's."""
-    return {}, ["tests/crash"]
+    return {}, [*PYTEST, "tests/crash"]
 
 
-PARTS: dict[str, Round] = {"model": model, "oracle": oracle, "kills": kills}
+def mutants(_seed: int) -> tuple[dict[str, str], list[str]]:
+    """Every mutant."""
+    return {}, ["tests.mutants"]
+
+
+PARTS: dict[str, Round] = {"model": model, "oracle": oracle, "kills": kills, "mutants": mutants}
+#: Parts that find nothing more when they run again.
+ONCE = {"mutants"}
 
 
 def run(environment: dict[str, str], words: list[str]) -> bool:
-    """One run of pytest; tells how to repeat one that fails."""
-    told = [*(f"{name}={value}" for name, value in environment.items()), "pytest", *words]
-    print(f"-- {shlex.join(told)}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", *words]
+    """One run; prints how to repeat one that fails."""
+    line = shlex.join([*(f"{name}={value}" for name, value in environment.items()), "python", "-m", *words])
+    print(f"-- {line}", flush=True)
+    command = [sys.executable, "-m", *words]
     if subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0:
         return True
-    print(f"failed; to repeat it: {shlex.join(told)}", file=sys.stderr)
+    print(f"failed; to repeat it: {line}", file=sys.stderr)
     return False
 
 
@@ -67,21 +76,21 @@ def loop(part: Round, seed: int, seconds: float) -> int:
 
 def main() -> int:
     """The parts in turn, then the whole suite."""
-    asked = argparse.ArgumentParser(prog="make test-full ARGS=…", description=__doc__)
-    asked.add_argument("--seconds", type=float, default=SECONDS, help="for each part")
-    asked.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="the first one")
-    asked.add_argument("--only", choices=PARTS, help="one part, and not the rest of the tests")
-    given = asked.parse_args()
+    arguments = argparse.ArgumentParser(prog="make test-full ARGS=…", description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=SECONDS, help="for each part that runs again and again")
+    arguments.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="the first one")
+    arguments.add_argument("--only", choices=PARTS, help="one part, and not the rest of the tests")
+    given = arguments.parse_args()
     print(f"-- seed {given.seed}", flush=True)
-    told = []
+    summary = []
     for name in [given.only] if given.only else PARTS:
-        count = loop(PARTS[name], given.seed, given.seconds)
+        count = loop(PARTS[name], given.seed, 0 if name in ONCE else given.seconds)
         if not count:
             return 1
-        told.append(f"{name}: {count} rounds")
-    if not given.only and not run({}, ["-n", "3", "--dist", "worksteal"]):
+        summary.append(f"{name}: {count} rounds")
+    if not given.only and not run({}, [*PYTEST, "-n", "3", "--dist", "worksteal"]):
         return 1
-    print(f"-- seed {given.seed}; " + "; ".join(told))
+    print(f"-- seed {given.seed}; " + "; ".join(summary))
     return 0
 
 

@@ -303,12 +303,12 @@ def test_a_server_that_ends_asks_its_clients_to_come_back(own_stack: Any, worker
         for socket in sockets:
             say(socket, type="auth", token=own_stack.key)
             assert hear(socket) == {"type": "ready"}
-        begun = time.monotonic()
         own_stack.stop("serve")
-        assert time.monotonic() - begun < 3.5
         for socket in sockets:
             assert hear(socket) == {"type": "drain", "retry_ms": 1000}
             assert closed(socket) == 4200
+    # No worker came to the deadline of its end: uvicorn logs that as an error.
+    assert "timeout graceful shutdown exceeded" not in (own_stack.folder / "serve.log").read_text()
 
 
 def test_a_client_that_does_not_read_delays_no_end(own_stack: Any) -> None:

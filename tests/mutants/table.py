@@ -146,7 +146,7 @@ SCRIPTS = [
         "lua/rotate_dedup.lua",
         "if not partition_head.is_after(head.epoch, last_seq, head.flushed_epoch, head.flushed_seq) then",
         "if true then",
-        (FULL,),
+        ("tests/lua/test_rotate_dedup.py",),
     ),
     Mutant(
         "a sum tree follows its board",

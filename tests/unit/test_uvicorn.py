@@ -2,13 +2,19 @@
 
 import inspect
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors.multiprocess import Multiprocess
 from websockets.server import ServerProtocol
 from websockets.version import version as websockets_version
+
+from app.server import UVICORN, WORKER_ANSWER_S_MAX
 
 HTTP_METHODS = {
     *("connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing"),
@@ -53,3 +59,19 @@ def test_what_we_override_and_read_is_there() -> None:
     assert set(dir(WebSocketsSansIOProtocol)) >= SOCKET_METHODS
     assert fields(WebSocketsSansIOProtocol) >= SOCKET_FIELDS
     assert vars(ServerProtocol()).keys() | set(dir(ServerProtocol)) >= CONN
+
+
+def test_a_busy_worker_is_not_killed_before_its_time() -> None:
+    """uvicorn's own bound is 5 s, in which a machine with many workers does not start them."""
+    asked: list[float] = []
+
+    class Worker:
+        def is_alive(self, timeout: float) -> bool:
+            asked.append(timeout)
+            return True
+
+    supervisor: Any = Multiprocess.__new__(Multiprocess)
+    supervisor.config, supervisor.should_exit = Config("app:app", workers=2, **UVICORN), threading.Event()
+    supervisor.processes = [Worker(), Worker()]
+    supervisor.keep_subprocess_alive()
+    assert asked == [WORKER_ANSWER_S_MAX] * 2

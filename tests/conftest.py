@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+import redis
 
 from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
@@ -207,6 +208,20 @@ def running_stack(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Sta
     finally:
         stack.down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def direct(live_server: Stack) -> Iterator[redis.Redis]:
+    """The running system's Redis, past all servers."""
+    with redis.Redis.from_url(live_server.valkey.url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def own_redis(own_stack: Stack) -> Iterator[redis.Redis]:
+    """The Redis of the test's own system, past all servers."""
+    with redis.Redis.from_url(own_stack.valkey.url) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One row, or one partition, that the ledger cannot take: it is named, and everybody else's grants go on."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -146,49 +147,54 @@ STRANGE: list[dict[str, Any]] = [
 ]
 
 
-def test_values_that_postgres_cannot_hold_are_set_aside_each(iso: Isolation) -> None:
-    """Whatever a later version, or a hand, wrote into the log."""
+def write_by_hand(iso: Isolation, strange: Callable[[bytes], Sequence[dict[Any, Any]]]) -> int:
+    """Writes into the log what a later version, or a hand, may write there, between a grant `first` and a grant `last`.
+
+    strange: the log entries, made of the first grant's packed entry. Returns that grant's seq.
+    """
     iso.grant(iso.sick, "first")
     iso.stack.wait_flushed()
     ((_, fields),) = iso.direct.xrevrange(keys.log(iso.p), count=1)
     seq = int(iso.direct.hget(keys.meta(iso.p), "seq"))
+    entries = strange(fields[b"e"])
     iso.stack.stop("persist")
     try:
-        for i, change in enumerate(STRANGE, 1):
-            body = msgspec.structs.replace(unpack(fields[b"e"]), **{"grant_id": f"x{i}"} | change)
-            told = {"d": b"x" * 16, "e": msgspec.msgpack.encode(body), "r": b"1795000000000000 5 5"}
-            iso.direct.xadd(keys.log(iso.p), told, id=f"1-{seq + i}")
-        iso.direct.hset(keys.meta(iso.p), "seq", seq + len(STRANGE))
+        for i, entry in enumerate(entries, 1):
+            iso.direct.xadd(keys.log(iso.p), entry, id=f"1-{seq + i}")
+        iso.direct.hset(keys.meta(iso.p), "seq", seq + len(entries))
     finally:
         iso.stack.start("persist")
     iso.grant(iso.sick, "last")
     iso.stack.wait_flushed()
+    assert len(iso.letters()) == len(entries)
+    return seq
+
+
+def test_values_that_postgres_cannot_hold_are_set_aside_each(iso: Isolation) -> None:
+    def strange(packed: bytes) -> list[dict[Any, Any]]:
+        bodies = (
+            msgspec.structs.replace(unpack(packed), **{"grant_id": f"x{i}"} | change)
+            for i, change in enumerate(STRANGE)
+        )
+        result = b"1795000000000000 5 5"
+        return [{"d": b"x" * 16, "e": msgspec.msgpack.encode(body), "r": result} for body in bodies]
+
+    seq = write_by_hand(iso, strange)
     assert iso.ids(iso.sick) == ["first", "last"]
-    assert len(iso.letters()) == len(STRANGE)
     kept = iso.sql("SELECT count(*) FROM ledger WHERE partition = %s AND seq > %s AND kind = 'tombstone'", iso.p, seq)
     assert kept == [(len(STRANGE),)]
 
 
 def test_a_log_entry_that_cannot_be_taken_apart_is_set_aside(iso: Isolation) -> None:
-    iso.grant(iso.sick, "first")
-    iso.stack.wait_flushed()
-    ((_, fields),) = iso.direct.xrevrange(keys.log(iso.p), count=1)
-    seq = int(iso.direct.hget(keys.meta(iso.p), "seq"))
-    iso.stack.stop("persist")
-    later = [*msgspec.msgpack.decode(fields[b"e"]), *[None] * 12]
-    later[7] = ["of another kind"]
-    strange: list[dict[Any, Any]] = [
-        *({"d": b"", "e": b"\xc1", "r": "soon"}, {"x": "y"}, {"d": b"y" * 16, "e": msgspec.msgpack.encode(later)}),
-        {"d": b"y" * 16, "e": msgspec.msgpack.encode(later), "r": b"1795000000000000 9 5"},
-    ]
-    try:
-        for i, told in enumerate(strange, 1):
-            iso.direct.xadd(keys.log(iso.p), told, id=f"1-{seq + i}")
-        iso.direct.hset(keys.meta(iso.p), "seq", seq + len(strange))
-    finally:
-        iso.stack.start("persist")
-    iso.grant(iso.sick, "last")
-    iso.stack.wait_flushed()
-    assert len(iso.letters()) == len(strange)
+    def strange(packed: bytes) -> list[dict[Any, Any]]:
+        later = [*msgspec.msgpack.decode(packed), *[None] * 12]
+        later[7] = ["of another kind"]
+        body = msgspec.msgpack.encode(later)
+        return [
+            *({"d": b"", "e": b"\xc1", "r": "soon"}, {"x": "y"}, {"d": b"y" * 16, "e": body}),
+            {"d": b"y" * 16, "e": body, "r": b"1795000000000000 9 5"},
+        ]
+
+    write_by_hand(iso, strange)
     # What can be read of it names the user all the same.
     assert [row[2:4] for row in iso.recorded(iso.sick) if row[0] == "tombstone"] == [("otter", 0), ("otter", 4)]

@@ -4,19 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import pytest
-import redis
 
 from app.store import keys
 
 OTHERS = 30
 CHANGES = 40
-
-
-@pytest.fixture
-def direct(live_server: Any) -> Any:
-    with redis.Redis.from_url(live_server.valkey.url) as held:
-        yield held
 
 
 def test_changes_of_one_namespace_make_nobody_look_up_another(

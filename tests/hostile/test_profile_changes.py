@@ -2,19 +2,10 @@
 
 from typing import Any
 
-import pytest
-import redis
-
 from app.store import keys
 
 BOARDS = 10
 CHANGES = 100
-
-
-@pytest.fixture
-def direct(live_server: Any) -> Any:
-    with redis.Redis.from_url(live_server.valkey.url) as held:
-        yield held
 
 
 def test_a_profile_that_changes_has_nobody_elses_name_read_again(

@@ -13,7 +13,6 @@ import asyncpg
 import httpx
 import psycopg
 import pytest
-import redis
 import structlog
 
 from app.drivers.postgres import queries
@@ -75,12 +74,6 @@ def watched(own_stack: Any) -> Watched:
 
 
 @pytest.fixture
-def direct(own_stack: Any) -> Iterator[Any]:
-    with redis.Redis.from_url(own_stack.valkey.url) as held:
-        yield held
-
-
-@pytest.fixture
 def client(own_stack: Any) -> Iterator[httpx.Client]:
     with own_stack.client() as held:
         yield held
@@ -93,31 +86,31 @@ def fill(client: httpx.Client, name: str, **rules: Any) -> None:
         assert client.post(f"/v1/namespaces/{name}/grants", json=body).status_code == 201
 
 
-def partition(direct: Any, namespace_id: int) -> int:
-    (key,) = direct.keys(f"lb:*:ns:{namespace_id}")
+def partition(own_redis: Any, namespace_id: int) -> int:
+    (key,) = own_redis.keys(f"lb:*:ns:{namespace_id}")
     return int(key.split(b"}")[0].split(b"{")[1])
 
 
 @pytest.mark.timeout(120)
-def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: Any, watched: Watched) -> None:
+def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched) -> None:
     """Of sums, of squares, and of users where there are no sums; who is hidden is in none of them."""
     fill(client, "sums")
     fill(client, "counts", statistics=False)
     assert client.post("/v1/users/bob/hide").status_code in (200, 204)
     watched.look_again(4)
     assert watched.drifting == 0
-    space = keys.namespace(partition(direct, 1), 1)
-    right = direct.hget(space, "t:all")
+    space = keys.namespace(partition(own_redis, 1), 1)
+    right = own_redis.hget(space, "t:all")
     assert right == b"5 13"
     for wrong in (b"6 13", b"5 14", b"no sums"):
-        direct.hset(space, "t:all", wrong)
+        own_redis.hset(space, "t:all", wrong)
         until(lambda: watched.drifting == 1, "drift is not told")
-        direct.hset(space, "t:all", right)
+        own_redis.hset(space, "t:all", right)
         until(lambda: watched.drifting == 0, "drift is told for ever")
-    board = keys.board(partition(direct, 2), 2, "all")
-    direct.zadd(board, {"bob": 1})
+    board = keys.board(partition(own_redis, 2), 2, "all")
+    own_redis.zadd(board, {"bob": 1})
     until(lambda: watched.drifting == 1, "drift is not told")
-    direct.zrem(board, "bob")
+    own_redis.zrem(board, "bob")
     until(lambda: watched.drifting == 0, "drift is told for ever")
     said = (own_stack.folder / "persist.log").read_text()
     named = [line for line in said.splitlines() if "differs from the ledger" in line]
@@ -128,25 +121,25 @@ def test_drift_is_told_and_goes(own_stack: Any, client: httpx.Client, direct: An
 
 @pytest.mark.timeout(120)
 def test_what_cannot_be_read_keeps_nobody_from_looking_elsewhere(
-    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+    own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched
 ) -> None:
     fill(client, "spoilt")
     fill(client, "other")
-    spoilt, other = (keys.namespace(partition(direct, number), number) for number in (1, 2))
-    version, right = direct.hget(spoilt, "v:all"), direct.hget(other, "t:all")
-    direct.hset(spoilt, "v:all", "abc")
+    spoilt, other = (keys.namespace(partition(own_redis, number), number) for number in (1, 2))
+    version, right = own_redis.hget(spoilt, "v:all"), own_redis.hget(other, "t:all")
+    own_redis.hset(spoilt, "v:all", "abc")
 
     def is_told() -> bool:
         said = (own_stack.folder / "persist.log").read_text().splitlines()
         return any("cannot be read" in line and "spoilt" in line and "'abc'" in line for line in said)
 
     until(is_told, "what cannot be read is not told")
-    direct.hset(other, "t:all", "6 13")
+    own_redis.hset(other, "t:all", "6 13")
     until(lambda: watched.drifting == 1, "drift is not told beside it")
-    direct.hset(spoilt, "v:all", version)
-    direct.hset(other, "t:all", right)
+    own_redis.hset(spoilt, "v:all", version)
+    own_redis.hset(other, "t:all", right)
     until(lambda: watched.drifting == 0, "drift is told for ever")
-    direct.hset(spoilt, "t:all", "9 9")
+    own_redis.hset(spoilt, "t:all", "9 9")
     until(lambda: watched.drifting == 1, "drift of what was put back is not told")
     named = [line for line in (own_stack.folder / "persist.log").read_text().splitlines() if "differs from" in line]
     assert ["other" in named[0], "spoilt" in named[-1]] == [True, True]
@@ -165,12 +158,14 @@ class Broken(dict[int, None]):
 
 
 @pytest.mark.timeout(60)
-def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+def test_whatever_ends_the_search_is_told_and_it_begins_anew(
+    own_stack: Any, client: httpx.Client, own_redis: Any
+) -> None:
     fill(client, "n")
     own_stack.wait_flushed()
-    p = partition(direct, 1)
+    p = partition(own_redis, 1)
     own_stack.stop("persist")
-    direct.hset(keys.namespace(p, 1), "t:all", "9 9")
+    own_redis.hset(keys.namespace(p, 1), "t:all", "9 9")
     drift = DriftCheck(read_settings(own_stack.environment), Broken({p: None}))
 
     async def look() -> None:
@@ -189,7 +184,9 @@ def test_whatever_ends_the_search_is_told_and_it_begins_anew(own_stack: Any, cli
 
 
 @pytest.mark.timeout(60)
-def test_a_namespace_that_is_deleted_meanwhile_is_not_told(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+def test_a_namespace_that_is_deleted_meanwhile_is_not_told(
+    own_stack: Any, client: httpx.Client, own_redis: Any
+) -> None:
     """It stood in the list; by the time at which it is looked at, its boards are on their way out."""
     fill(client, "n")
     fill(client, "kept")
@@ -202,7 +199,7 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(own_stack: Any, clien
         rows = await connection.fetch(queries()["get_namespaces_of_partitions"], list(range(16)))
         await connection.execute("UPDATE namespaces SET deleted_at = now() WHERE name = 'n'")
         for namespace in map(namespace_from_row, rows):
-            direct.delete(keys.board(namespace.partition, namespace.id, "all"))
+            own_redis.delete(keys.board(namespace.partition, namespace.id, "all"))
             await drift._look(connection, link, namespace)
         connection.terminate()
         await link.close()
@@ -226,12 +223,12 @@ def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None
 
 @pytest.mark.timeout(120)
 def test_a_board_whose_users_are_being_hidden_waits(
-    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+    own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched
 ) -> None:
     """Postgres knows of it before Redis does: until it came true everywhere, nothing is told."""
     fill(client, "n")
     own_stack.wait_flushed()
-    p = partition(direct, 1)
+    p = partition(own_redis, 1)
     watched.look_again(2)
     own_stack.stop("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
@@ -257,7 +254,7 @@ def test_a_board_whose_users_are_being_hidden_waits(
 
 @pytest.mark.timeout(120)
 def test_who_lost_a_partition_tells_nothing_of_it(
-    own_stack: Any, client: httpx.Client, direct: Any, watched: Watched
+    own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched
 ) -> None:
     """Neither of drift nor of sealed windows that differ: the one who has it now does."""
     spaces = [Space(own_stack, client, f"n{number}") for number in range(6)]
@@ -265,9 +262,9 @@ def test_who_lost_a_partition_tells_nothing_of_it(
         assert space.grant("ann", 5).status_code == 201
     own_stack.wait_flushed()
     for space in spaces:
-        p, ns = partition(direct, space.id), space.id
-        direct.zadd(keys.board(p, ns, "all"), {"mallory": 9})
-        direct.zadd(keys.board(p, ns, DAY), {"mallory": 9})
+        p, ns = partition(own_redis, space.id), space.id
+        own_redis.zadd(keys.board(p, ns, "all"), {"mallory": 9})
+        own_redis.zadd(keys.board(p, ns, DAY), {"mallory": 9})
         space.put(accept_past="P7D")
     told = ("drifting_namespaces", "seals_differing")
     until(lambda: [watched.value(name) for name in told] == [6, 6], "not told at all")

@@ -11,17 +11,10 @@ import httpx
 import msgspec
 import psycopg
 import pytest
-import redis
 
 from app.embedded import free_port
 from app.persist.ledger_row import unpack
 from app.store import fields, keys
-
-
-@pytest.fixture
-def direct(own_stack: Any) -> Iterator[Any]:
-    with redis.Redis.from_url(own_stack.valkey.url) as held:
-        yield held
 
 
 @pytest.fixture
@@ -52,17 +45,17 @@ def score(client: httpx.Client) -> int:
     return int(client.get("/v1/namespaces/n/users/otter").json()["score"])
 
 
-def partition(direct: Any) -> int:
-    (held,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in direct.keys("lb:*:b:*")}
+def partition(own_redis: Any) -> int:
+    (held,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in own_redis.keys("lb:*:b:*")}
     return held
 
 
 @pytest.mark.timeout(120)
-def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: httpx.Client, own_redis: Any) -> None:
     assert grant(client, "g1").status_code == 201
     own_stack.wait_flushed()
-    p = partition(direct)
-    direct.delete(keys.dedup(p, 1))
+    p = partition(own_redis)
+    own_redis.delete(keys.dedup(p, 1))
     assert grant(client, "g1").json()["score"] == 10
     grant(client, "g2", amount=1)
     until(lambda: score(client) == 6, "the duplicate is not taken back")
@@ -77,18 +70,18 @@ def test_a_duplicate_that_seen_forgot_is_taken_back(own_stack: Any, client: http
 
 @pytest.mark.timeout(120)
 def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
-    own_stack: Any, client: httpx.Client, direct: Any
+    own_stack: Any, client: httpx.Client, own_redis: Any
 ) -> None:
     old = {"granted_at": "2020-01-01T00:00:00Z"}
     assert grant(client, "g1", **old).status_code == 201
     own_stack.wait_flushed()
-    p = partition(direct)
+    p = partition(own_redis)
     for _ in range(3):
-        before = direct.hget(keys.meta(p), "generations")
-        direct.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
-        until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
-    assert not direct.exists(keys.dedup(p, 1))
-    assert len(direct.hget(keys.meta(p), "generations").split(b",")) == 2
+        before = own_redis.hget(keys.meta(p), "generations")
+        own_redis.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
+        until(lambda held=before: own_redis.hget(keys.meta(p), "generations") != held, "no rotation")
+    assert not own_redis.exists(keys.dedup(p, 1))
+    assert len(own_redis.hget(keys.meta(p), "generations").split(b",")) == 2
     again = grant(client, "g1", **old)
     assert (again.status_code, again.json()["status"], again.json()["seq"], again.json()["score"]) == (
         *(200, "duplicate", 1, 5),
@@ -101,17 +94,17 @@ def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
 
 @pytest.mark.timeout(120)
 def test_a_grant_ahead_of_its_time_is_looked_up_by_the_rules_it_came_under(
-    own_stack: Any, client: httpx.Client, direct: Any
+    own_stack: Any, client: httpx.Client, own_redis: Any
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(seconds=8)
     body = {"granted_at": ahead.isoformat()}
     assert grant(client, "g1", **body).status_code == 201
     own_stack.wait_flushed()
-    p = partition(direct)
-    while direct.exists(keys.dedup(p, 1)):
-        before = direct.hget(keys.meta(p), "generations")
-        direct.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
-        until(lambda held=before: direct.hget(keys.meta(p), "generations") != held, "no rotation")
+    p = partition(own_redis)
+    while own_redis.exists(keys.dedup(p, 1)):
+        before = own_redis.hget(keys.meta(p), "generations")
+        own_redis.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
+        until(lambda held=before: own_redis.hget(keys.meta(p), "generations") != held, "no rotation")
     assert datetime.now(UTC) < ahead, "the generations took too long to be of use here"
     assert client.put("/v1/namespaces/n", json={"accept_past": None, "accept_future": "PT0S"}).status_code == 200
     until(lambda: datetime.now(UTC) > ahead + timedelta(seconds=0.1), "the moment does not come")
@@ -146,14 +139,14 @@ def test_several_persisters_share_and_take_over(own_stack: Any, client: httpx.Cl
 
 @pytest.mark.timeout(120)
 def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
-    own_stack: Any, client: httpx.Client, direct: Any
+    own_stack: Any, client: httpx.Client, own_redis: Any
 ) -> None:
     grant(client, "g1")
     own_stack.wait_flushed()
-    p = partition(direct)
+    p = partition(own_redis)
     own_stack.kill("persist")
-    direct.xadd(keys.log(p), {"d": b"x" * 16, "e": b"\xc1 not an entry", "r": "1700000000000000 5 "}, id="1-2")
-    direct.hset(keys.meta(p), "seq", 2)
+    own_redis.xadd(keys.log(p), {"d": b"x" * 16, "e": b"\xc1 not an entry", "r": "1700000000000000 5 "}, id="1-2")
+    own_redis.hset(keys.meta(p), "seq", 2)
     assert grant(client, "g2").json()["seq"] == 3
     own_stack.start("persist")
     own_stack.wait_flushed()
@@ -165,14 +158,14 @@ def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
 
 @pytest.mark.timeout(120)
 def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
-    own_stack: Any, client: httpx.Client, direct: Any
+    own_stack: Any, client: httpx.Client, own_redis: Any
 ) -> None:
     grant(client, "g1")
     own_stack.wait_flushed()
-    p = partition(direct)
+    p = partition(own_redis)
     own_stack.kill("persist")
-    direct.xdel(keys.log(p), "1-1")
-    direct.xadd(keys.log(p), {"d": b"y" * 16, "e": b"", "r": "1700000000000000 5 "}, id="1-2")
+    own_redis.xdel(keys.log(p), "1-1")
+    own_redis.xadd(keys.log(p), {"d": b"y" * 16, "e": b"", "r": "1700000000000000 5 "}, id="1-2")
     own_stack.start("persist")
     said = own_stack.folder / "persist.log"
     until(lambda: "the log does not hold 1-1" in said.read_text(), "the broken log is not noticed")
@@ -191,16 +184,16 @@ DENIED = [
 
 
 @pytest.mark.timeout(120)
-def test_an_acl_that_denies_something_is_refused_by_name(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+def test_an_acl_that_denies_something_is_refused_by_name(own_stack: Any, client: httpx.Client, own_redis: Any) -> None:
     for rules, named in DENIED:
-        direct.execute_command("ACL", "SETUSER", "default", "on", "nopass", "resetkeys", "+@all", *rules.split())
-        direct.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        own_redis.execute_command("ACL", "SETUSER", "default", "on", "nopass", "resetkeys", "+@all", *rules.split())
+        own_redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         until(lambda: client.get("/readyz").status_code == 503, f"{named} is not refused")
         until(
             lambda want=named: want in client.get("/readyz").text, f"{named} is not named: {client.get('/readyz').text}"
         )
         assert grant(client, "denied").status_code == 503
-        direct.execute_command("ACL", "SETUSER", "default", "on", "nopass", "allkeys", "+@all")
+        own_redis.execute_command("ACL", "SETUSER", "default", "on", "nopass", "allkeys", "+@all")
         own_stack.wait_ready()
     assert grant(client, "denied").status_code == 201
 
@@ -224,18 +217,18 @@ def test_a_persister_tells_its_lag(own_stack: Any, client: httpx.Client) -> None
 
 
 @pytest.mark.timeout(120)
-def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client: httpx.Client, direct: Any) -> None:
+def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client: httpx.Client, own_redis: Any) -> None:
     grant(client, "g1")
     own_stack.wait_flushed()
-    p = partition(direct)
+    p = partition(own_redis)
     own_stack.kill("persist")
-    direct.delete(keys.dedup(p, 1))
+    own_redis.delete(keys.dedup(p, 1))
     assert grant(client, "g1").json()["status"] == "applied"
-    ((_, fields),) = direct.xrange(keys.log(p), "1-1", "1-1")
+    ((_, fields),) = own_redis.xrange(keys.log(p), "1-1", "1-1")
     poison = msgspec.structs.replace(unpack(fields[b"e"]), grant_id="g2", meta=rb'{"a":"\u0000"}')
     packed = msgspec.msgpack.encode(poison)
-    direct.xadd(keys.log(p), {"d": b"z" * 16, "e": packed, "r": b"1795000000000000 15 10"}, id="1-3")
-    direct.hset(keys.meta(p), "seq", 3)
+    own_redis.xadd(keys.log(p), {"d": b"z" * 16, "e": packed, "r": b"1795000000000000 15 10"}, id="1-3")
+    own_redis.hset(keys.meta(p), "seq", 3)
     own_stack.start("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
         kinds = "SELECT kind FROM ledger WHERE partition = %s AND seq <= 3 ORDER BY seq"

@@ -157,15 +157,19 @@ def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("instead", [None, b"z" * 16], ids=["nothing", "another entry"])
 def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
-    own_stack: Any, client: httpx.Client, own_redis: Any
+    own_stack: Any, client: httpx.Client, own_redis: Any, instead: bytes | None
 ) -> None:
+    """instead: the digest of what stands in the place of the ledger's last entry."""
     grant(client, "g1")
     own_stack.wait_flushed()
     p = partition(own_redis)
     own_stack.kill("persist")
-    own_redis.xdel(keys.log(p), "1-1")
-    own_redis.xadd(keys.log(p), {"d": b"y" * 16, "e": b"", "r": "1700000000000000 5 "}, id="1-2")
+    own_redis.delete(keys.log(p))
+    for place, digest in (("1-1", instead), ("1-2", b"y" * 16)):
+        if digest is not None:
+            own_redis.xadd(keys.log(p), {"d": digest, "e": b"", "r": "1700000000000000 5 "}, id=place)
     own_stack.start("persist")
     said = own_stack.folder / "persist.log"
     until(lambda: "the log does not hold 1-1" in said.read_text(), "the broken log is not noticed")

@@ -201,7 +201,7 @@ PERSISTER = [
         "app/persist/worker.py",
         "[0][1][1] != offset.digest:",
         "[0][1][1] == b'':",
-        ("tests/integration/test_persist.py",),
+        ("tests/integration/test_persist.py::test_a_log_that_does_not_continue_its_ledger_stops_the_partition",),
     ),
     Mutant(
         "a persister that lost its lease commits no row",

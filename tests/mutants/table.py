@@ -181,6 +181,30 @@ MODEL = [
     ),
 ]
 
+SERVER = [
+    Mutant(
+        "an entry that is sent again is told its own outcome",
+        "app/write/committer.py",
+        "again = flight.first_known if flight.sent else -1",
+        "again = -1",
+        ("tests/unit/test_committer_faults.py",),
+    ),
+    Mutant(
+        "an entry that was looked up beside other generations is looked up again",
+        "app/write/committer.py",
+        'elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):',
+        "elif False:",
+        ("tests/unit/test_committer.py", "tests/unit/test_committer_faults.py"),
+    ),
+    Mutant(
+        "a private namespace is read by those who may",
+        "app/access/guard.py",
+        'return namespace.is_public or principal.may("read", namespace.name)',
+        "return True",
+        ("tests/unit/test_authorizer.py",),
+    ),
+]
+
 PERSISTER = [
     Mutant(
         "Redis hears of what is committed, not of what is read",
@@ -229,4 +253,4 @@ RIGHTS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *MODEL, *PERSISTER, *RIGHTS]
+MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *RIGHTS]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 
 from ..model.namespace import Namespace
 from ..model.stats import ScoreSums
@@ -12,8 +13,9 @@ from .redis_values import BoardState, NamespaceState, read_board_names, read_nam
 from .report import decimal_text
 from .visibility import Presence, Visibilities, read_visibilities
 
-#: Tries to read boards at one instant while users are being hidden; after them the boards cannot be compared.
-_TRIES_MAX = 100
+#: Seconds in which boards are read at one instant: nobody is being erased, nor hidden or shown during the read.
+#: An erasure takes seconds where the machine is busy, and others may follow. After them the boards cannot be compared.
+INSTANT_S_MAX = 60.0
 #: Seconds between two tries.
 _PAUSE_S = 0.1
 #: Users who are being hidden or shown: all of them are asked for at that instant.
@@ -114,8 +116,8 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
 
     Who is being hidden or shown is asked for at that very instant; an erasure is waited for.
     """
-    p = namespace.partition
-    for _ in range(_TRIES_MAX):
+    p, until = namespace.partition, monotonic() + INSTANT_S_MAX
+    while True:
         veils = await read_visibilities(stores, namespace)
         moving = [(veil.number, veil.name) for veil in veils.values() if veil.place is Presence.MOVING]
         is_erasing = any(veil.is_erasing for veil in veils.values())
@@ -124,5 +126,6 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
             if space is not None and veils == await read_visibilities(stores, namespace):
                 await stores.wait_for_ledger(p, space.seq)
                 return BoardSnapshot(namespace, space, veils, spoilt)
+        if monotonic() > until:
+            return None
         await asyncio.sleep(_PAUSE_S)
-    return None

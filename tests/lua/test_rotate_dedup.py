@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.persist.flusher import ADVANCE_FLUSHED
 from app.store import fields, keys
-from app.store.partitions import ROTATE_DEDUP
+from app.store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 
 P = 3
 DAY_US = 86_400_000_000

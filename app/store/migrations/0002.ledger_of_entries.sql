@@ -63,7 +63,7 @@ CREATE INDEX ledger_session ON ledger (namespace_id, session_id, seq) WHERE sess
 CREATE INDEX ledger_source ON ledger (namespace_id, source, source_id, seq)
 WHERE source_id IS NOT NULL AND kind IN ('grant', 'correction');
 
--- All revisions of grants: the grants themselves and their corrections. A view takes no part in a plan: it is its condition.
+-- All revisions of grants: the grants themselves and their corrections. The planner puts the condition in place of the view.
 CREATE VIEW grant_revisions AS SELECT * FROM ledger WHERE kind IN ('grant', 'correction');
 
 -- What a grant carries, by the grant's own place: a seq alone is that of another grant in another partition.

@@ -13,7 +13,7 @@ LEFT JOIN LATERAL (
       AND kind = 'grant' LIMIT 1) AS f ON true
 
 -- fragment: grant_of_correction
--- The grant `f` of a correction. O(log n).
+-- The grant `f` of a row: the row itself, or the grant that it corrects. O(log n).
 CROSS JOIN LATERAL (
     SELECT recorded_at, coalesce(original_seq, seq) AS first_seq FROM ledger
     WHERE namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
@@ -32,23 +32,23 @@ SELECT * FROM ledger WHERE namespace_id = $1 AND kind || '' IN ('grant', 'correc
             ORDER BY coalesce(verb, kind), seq OFFSET 0
 
 -- fragment: replaced_revision
--- The revision `b` that a correction `c` replaced. It is the greatest one below its own that was
--- recorded before: the one below may be a dead letter, dropped or not retried yet. O(log n).
+-- The revision `b` that a correction `c` replaced: the greatest one below its own that was recorded before. The next one below
+-- may be a dead letter that was dropped or is not retried yet. O(log n).
 CROSS JOIN LATERAL (
     SELECT user_number, granted_at, amount, windows, voided FROM grant_revisions
     WHERE namespace_id = c.namespace_id AND grant_id = c.grant_id AND revision < c.revision AND seq < c.seq
     ORDER BY revision DESC LIMIT 1) AS b
 
 -- fragment: replaced_by_row
--- The same of a row `l`, null where that is no correction.
+-- The same of a row `l`; nulls where the row is no correction.
 LEFT JOIN LATERAL (
     SELECT amount, windows FROM grant_revisions
     WHERE l.kind = 'correction' AND namespace_id = l.namespace_id AND grant_id = l.grant_id AND revision < l.revision
       AND seq < l.seq ORDER BY revision DESC LIMIT 1) AS b ON true
 
 -- fragment: is_no_later_one_counted
--- That a correction `c` replaced anything. One that was a dead letter may be recorded behind a later
--- revision of its grant, and then changes nothing.
+-- The condition that a correction `c` changed something. A dead letter may be recorded behind a later revision of its grant;
+-- then it changes nothing.
 AND (c.original_seq IS NULL OR NOT EXISTS (
     SELECT FROM ledger n WHERE n.namespace_id = c.namespace_id AND n.grant_id = c.grant_id AND n.kind = 'correction'
       AND n.revision > c.revision AND n.seq < c.seq OFFSET 0))

@@ -13,7 +13,7 @@ WHERE a.namespace_id = $1 AND ((a.total, a.sort_keys_sum, a.squares_sum, a.hash)
     OR (v.seq, v.total, v.hash) IS DISTINCT FROM (a.seq, a.total, a.hash)) ORDER BY 1 LIMIT $3;
 
 -- name: find_differing_archive_scores
--- Where archives are not what the grants of their windows come to, as window_scores tells it, by now: what came behind a
+-- Where archives are not what the grants of their windows come to, as window_scores computes it, by now: what came behind a
 -- seal and is still to follow leaves its user out, and nobody else. All windows in one walk: O(the ledger × log n). Without
 -- a user: the whole archive is gone.
 WITH closed AS MATERIALIZED (SELECT "window" FROM seals WHERE namespace_id = $1 AND archived_at IS NOT NULL),
@@ -54,7 +54,7 @@ ORDER BY 1, 2 LIMIT $5;
 
 -- name: find_differing_archive_positions
 -- Rows of archives whose position, count of better users or of better scores is not what their keys, seqs and names make of
--- them, as find_moved has it. A name by which an erased user stood among equals is not known: there any order is right.
+-- them, as find_changed_archive_rows computes them. A name by which an erased user stood among equals is not known: there any order is right.
 -- O(n log n).
 WITH held AS (
     SELECT a.id, a.board, u.name, r.position, r.sort_key, r.tie_place, r.better_users, r.better_scores,

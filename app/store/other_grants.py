@@ -13,9 +13,10 @@ import asyncpg
 
 from ..drivers.postgres import Fetch
 from ..model.cell_ops import Cell
+from ..model.labels import labels_of
 from ..model.micros import EARLIEST, LATEST, to_micros
 from ..model.namespace import Namespace
-from ..model.tie_break import latest_place
+from ..model.tie_break import latest_place, tie_place
 from .boards import base_of
 
 #: Rows of a user up to which all of them are read: that costs as much as the look-ups by index for some 40 boards.
@@ -50,20 +51,40 @@ async def other_grants_cells(
     grants a cell tells no more than what its namespace counts, and the moment of its last grant where it is `all`, or
     scores are not the best.
 
-    A duplicate that is not taken back and an open dead letter count as one more grant, but for those of some seqs.
+    A duplicate that is not taken back and a grant that is an open dead letter count as one more grant, but for those of
+    some seqs; a grant counts as the open dead letter of its last correction has it.
     O(cells × log n + rows behind the live grants), and O(the user's grants in its stretch) for a cell in which hardly
     any are. Errors are those of `fetch`.
     """
+    rows = await fetch("get_open_corrections", namespace.id, user, ROWS_FEW_MAX, namespace.partition)
+    corrected = [row for row in rows if row["grant_id"] is not None and row["grant_id"] not in grant_ids]
+    ids = [*grant_ids, *(row["grant_id"] for row in corrected)]
+    read = _read_many if rows[0]["has_many"] else _read_few
+    made = await read(fetch, namespace, user, ids, list(cells), list(seqs))
+    for row in corrected:
+        for name, cell in _cells_of_correction(namespace, row).items():
+            if name in cells:
+                made.setdefault(name, []).append(cell)
+    return {name: _joined(namespace, parts) for name, parts in made.items()}
+
+
+async def _read_few(
+    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], names: list[str], seqs: list[int]
+) -> dict[str, list[Cell]]:
+    """The cells of a user whose grants are few: out of all of them."""
     how = namespace.aggregation.name if namespace.by_moment else None
-    ids, names = list(grant_ids), list(cells)
-    args = (namespace.id, user, ids, names, list(seqs), how)
-    ((has_many,),) = await fetch("has_many_rows", namespace.id, user, ROWS_FEW_MAX)
-    if not has_many:
-        return {row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_other_grants", *args, None)}
+    rows = await fetch("get_cells_of_other_grants", namespace.id, user, ids, names, seqs, how, None)
+    return {row["cell"]: [cell_from_row(row)] for row in rows}
+
+
+async def _read_many(
+    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], names: list[str], seqs: list[int]
+) -> dict[str, list[Cell]]:
+    """The cells of a user with many grants, in one or two parts each: out of those that decide, and the rows behind."""
+    how = namespace.aggregation.name if namespace.by_moment else None
     # Before the live grants, which may follow in between: a grant found twice does no harm, one found nowhere would.
-    recent = {
-        row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_recent_grants", *args, namespace.partition)
-    }
+    args = namespace.id, user, ids, names, seqs, how, namespace.partition
+    recent = {row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_recent_grants", *args)}
     cell_queries = [cell_query(namespace, name) for name in names]
     indexed = await _first_of(fetch, namespace, user, ids, cell_queries, how)
     absent = [want for want in cell_queries if want.cell not in indexed]
@@ -76,10 +97,23 @@ async def other_grants_cells(
         )
         indexed |= {row["cell"]: cell_from_row(row) for row in rows}
     return {
-        name: _joined(namespace, [cell for source in (indexed, recent) if (cell := source.get(name)) is not None])
+        name: [source[name] for source in (indexed, recent) if name in source]
         for name in names
         if name in indexed or name in recent
     }
+
+
+def _cells_of_correction(namespace: Namespace, row: asyncpg.Record) -> dict[str, Cell]:
+    """What a correction that is an open dead letter makes of each cell in which its grant counts."""
+    if row["voided"]:
+        return {}
+    amount, at, seq = row["amount"], row["granted_at"], row["first_seq"]
+    key = namespace.aggregation.line_key(amount, tie_place(at, seq))
+    cell = Cell(amount, amount, amount, at, seq, latest_place((key,)) if namespace.by_moment else None)
+    day = None if row["day"] is None else row["day"].isoformat()
+    category = row["category"]
+    boards = [*row["windows"], *(f"{window}:{category}" for window in row["windows"] if category is not None)]
+    return dict.fromkeys((*boards, *labels_of(category, row["source"], day)), cell)
 
 
 def cell_from_row(row: asyncpg.Record) -> Cell:

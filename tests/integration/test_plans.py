@@ -31,8 +31,14 @@ INSERT INTO changed_rows
 #: VACUUM each is looked up in the table, too.
 WHOLE = {
     *("find_differing_archive_positions", "find_differing_buckets", "find_differing_hidden_archive_users"),
-    *("find_differing_rows", "find_changed_archive_rows", "find_ledger_gaps", "get_board_totals", "has_many_rows"),
-    *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace"),
+    *(
+        "find_differing_rows",
+        "find_changed_archive_rows",
+        "find_ledger_gaps",
+        "get_board_totals",
+        "get_open_corrections",
+    ),
+    *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_open_corrections"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks
 #: for room in a few more pages.

@@ -66,7 +66,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "find_by_idempotency_key": (SPACE, ["k7", "k20"]),
     "get_cells_of_other_grants": (SPACE, "u5", ["g5"], ["all", "all:red"], [], NONE, NONE),
     "get_unarchived_seals": (SPACE, [DAY, "2026-02-01"]),
-    "has_many_rows": (SPACE, "u1", 500),
+    "get_open_corrections": (SPACE, "u1", 500, 0),
     "get_cells_of_recent_grants": (SPACE, "u1", ["g5"], ["all", "all:red"], [], NONE, 0),
     "get_cells_by_amount": (BEST_SPACE, "u1", ["g5"], *CELLS, NONE, 1, 500),
     "get_cells_by_moment": (SPACE, "u1", ["g5"], *CELLS, "sum", 0, 500),

@@ -1,8 +1,26 @@
--- name: has_many_rows
--- Whether the ledger holds more than $3 rows of a user in a namespace. O(what is counted).
-SELECT count(*) > $3::int AS has_many FROM (
-    SELECT FROM ledger WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
-    LIMIT $3::int + 1) AS rows;
+-- name: get_open_corrections
+-- Whether the ledger holds more than $3 rows of a user in a namespace, in each row; and of each grant of theirs of which the
+-- last revision that counts is an open dead letter, that revision (granted_at: µs) and the seq of the grant itself. One row,
+-- without a grant, where there is none. O(rows that are counted + open dead letters of the partition, $4).
+SELECT r.has_many, o.* FROM (
+    SELECT count(*) > $3::int AS has_many FROM (
+        SELECT FROM ledger WHERE namespace_id = $1 AND user_number = (SELECT number FROM users WHERE name = $2)
+        LIMIT $3::int + 1) AS rows) AS r
+LEFT JOIN (
+    SELECT DISTINCT ON (a.grant_id) a.grant_id, t.amount, (extract(epoch FROM t.granted_at) * 1000000)::bigint AS granted_at,
+           t.windows, t.category, t.source, t.day, t.voided, f.seq AS first_seq
+    FROM dead_letters a
+    CROSS JOIN LATERAL (
+        SELECT * FROM ledger WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS t
+    CROSS JOIN LATERAL (
+        SELECT coalesce(original_seq, seq) AS seq FROM ledger
+        WHERE namespace_id = $1 AND grant_id = a.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
+    WHERE a.partition = $4 AND a.healed_seq IS NULL AND a.grant_id IS NOT NULL AND t.namespace_id = $1
+      AND t.user_number = (SELECT number FROM users WHERE name = $2)
+      AND NOT EXISTS (
+          SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = a.grant_id AND c.kind = 'correction'
+          AND c.revision > t.revision OFFSET 0)
+    ORDER BY a.grant_id, t.revision DESC) AS o ON true;
 
 -- fragment: live_of_rows
 -- The live grants among rows `l`, but for those of some ids ($3). A duplicate that is not taken

@@ -23,11 +23,13 @@ FROM head, whole, tail;
 
 -- name: count_quota_users
 -- How many users the quota of a namespace counts as of a seq ($2), by the ledger: those with an applied entry, except the
--- users $3. O(users × log).
+-- users $3. A grant in quarantine is not applied, whether it is recorded or a dead letter; what settles such a letter is.
+-- O(users × log).
 SELECT count(*) AS users FROM standings s
 WHERE s.namespace_id = $1 AND s.user_number <> ALL($3::bigint[]) AND EXISTS (
     SELECT FROM ledger l WHERE l.namespace_id = $1 AND l.user_number = s.user_number AND l.seq <= $2
-    AND l.verb IS DISTINCT FROM 'quarantine' OFFSET 0);
+    AND (l.verb IS DISTINCT FROM 'quarantine' OR l.original_seq IS NOT NULL)
+    AND NOT (l.kind = 'tombstone' AND l.voided AND l.live_delta = 0) OFFSET 0);
 
 -- name: count_users_by_namespace
 -- How many users have an entry in each namespace.

@@ -77,6 +77,21 @@ def test_who_comes_back_to_a_score_stands_behind_those_who_had_it_meanwhile(
     agree(iso, space)
 
 
+@pytest.mark.parametrize("rules", RULES)
+def test_a_letter_behind_a_seal_that_is_dropped_changes_no_order_there(iso: Isolation, rules: dict[str, Any]) -> None:
+    """The closed day never counted it; the board of all time did."""
+    space = iso.space(**rules)
+    for grant_id, user in (("g1", "otter"), ("g2", "bob")):
+        iso.grant(space, grant_id, 3, user=user, category="red", granted_at=AT)
+    wait_archived(iso, space)
+    with refusing(iso, "g1"):
+        assert edit(iso, space, "g1", 8).status_code == 200
+        iso.stack.wait_flushed()
+    assert command(iso, "drop", *places(iso))[0] == 0
+    assert (listed(iso, space), listed(iso, space, DAY)) == (["bob", "otter"], ["otter", "bob"])
+    agree(iso, space)
+
+
 STEPS: list[tuple[str, Any]] = [("edit", 3), ("edit", 5), ("edit", 8), ("void", None)]
 
 

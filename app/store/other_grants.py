@@ -113,7 +113,7 @@ def _cells_of_correction(namespace: Namespace, row: asyncpg.Record) -> dict[str,
     day = None if row["day"] is None else row["day"].isoformat()
     category = row["category"]
     boards = [*row["windows"], *(f"{window}:{category}" for window in row["windows"] if category is not None)]
-    return dict.fromkeys((*boards, *labels_of(category, row["source"], day)), cell)
+    return dict.fromkeys((*boards, *labels_of(category, row["source"], day=day)), cell)
 
 
 def cell_from_row(row: asyncpg.Record) -> Cell:

@@ -1,4 +1,4 @@
-"""What an entry does to the cells of its user, and the one text in which that travels to `lua/apply.lua`.
+"""What an entry does to its user's cells, and the text that carries it to `lua/apply.lua`.
 
 A cell is one number of a user: the score on one board, or the balance of one label. `render_ops` writes the text,
 lua/include/compute.lua reads it:
@@ -41,7 +41,7 @@ class SetCell(NamedTuple):
 
 
 class DeleteCell(NamedTuple):
-    """A number goes: no live grant is left in the cell. Of a day: no live grant lies on it."""
+    """Deletes a number: no live grant is left in the cell, or on the day."""
 
     cell: int
 

@@ -1,7 +1,7 @@
 """Percentiles: the share of a board, in percent, whose score is no better than a score.
 
-They are told to four decimals, halves up: in shares, ten-thousandths of a percent. The way back goes by the shares as
-they are told, so a percentile leads to the very score that it was told of, on a board of up to a million users.
+They are rounded to four decimals, halves up: to shares, ten-thousandths of a percent. The way back uses the rounded
+shares, so on a board of up to a million users a percentile leads back to the score that it was computed from.
 """
 
 import re

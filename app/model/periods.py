@@ -1,7 +1,7 @@
 """Periods: kinds of window that repeat. One class a period, and one line in `PERIODS`.
 
-A period is made of local days, or of hours by the clock. It knows the first day of the one in which a day lies, the
-first day of the next one, and its windows' names.
+A period is made of local days, or of hours by the clock. It computes the first day of the window that contains a day,
+the first day of the next window, and the windows' names.
 """
 
 import re
@@ -19,16 +19,17 @@ class DayPeriod(Protocol):
     """A period made of days. Each call is O(1)."""
 
     def first(self, day: date) -> date:
-        """The first day of the one in which a day lies."""
+        """The first day of the window that contains a day."""
 
     def after(self, first: date) -> date:
-        """The first day of the next one."""
+        """The first day of the next window."""
 
     def name(self, first: date) -> str:
-        """Its window's name, by its first day."""
+        """The name of a window, by its first day."""
 
     def parse(self, name: str) -> date | None:
-        """The first day of the window of this name; None for any other text. ValueError for a day that is none."""
+        """The first day of the window of this name; None for any other text. ValueError for a day that does not
+        exist."""
 
 
 class _Year:

@@ -1,4 +1,4 @@
-"""Profiles: what a user is called and looks like, in the whole deployment and in one namespace."""
+"""Profiles: a user's display name, picture and settings, in the whole deployment and in one namespace."""
 
 import re
 import unicodedata
@@ -11,13 +11,13 @@ from .errors import Invalid
 from .text import NAME_CHARS_MAX, check_chars, check_text
 from .zone import check_zone
 
-#: Bytes of an avatar's address: it stands in Redis for each user, and in each row of a board that names one.
+#: Bytes of an avatar's address: Redis has it for each user, and each row of a board shows it.
 URL_BYTES_MAX = 512
 _SPACE = re.compile(r"\s")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A profile as a client writes and reads it; what is absent is default."""
+    """A profile as a client writes and reads it. An absent field takes its default."""
 
     display_name: str | None = None
     avatar: str | None = None
@@ -26,7 +26,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class NamespaceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A profile of one namespace. A name or a picture that is null is the deployment's; `opt_out`, absent, stays."""
+    """A profile of one namespace. For a null name or picture the deployment's is shown. An absent `opt_out` stays as it
+    is."""
 
     display_name: str | None = None
     avatar: str | None = None
@@ -34,7 +35,7 @@ class NamespaceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 def check_profile(profile: Profile) -> Profile:
-    """The profile. Invalid, naming the field."""
+    """Checks a profile. Invalid, naming the field."""
     check_display(profile)
     if profile.timezone is not None:
         check_zone(profile.timezone, "$.timezone")
@@ -42,7 +43,7 @@ def check_profile(profile: Profile) -> Profile:
 
 
 def check_display(profile: Profile | NamespaceProfile) -> None:
-    """What boards show of a profile. Invalid, naming the field."""
+    """Checks the name and the picture of a profile. Invalid, naming the field."""
     if profile.display_name is not None:
         check_chars(profile.display_name, "$.display_name", NAME_CHARS_MAX)
     if profile.avatar is not None:
@@ -50,7 +51,7 @@ def check_display(profile: Profile | NamespaceProfile) -> None:
 
 
 def fold_name(name: str) -> str:
-    """A display name as it is searched for: without case, and alike where Unicode has two spellings of one text."""
+    """A display name in the form that is searched: without case, and with one spelling where Unicode has two."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 
 def draw_sample(fractions: Iterable[float], total: int) -> list[int]:
-    """As many of 1 … total as there are fractions (0 ≤ fraction < 1), at most all, rising; every set as likely.
+    """Draws one of 1 … total for each fraction (0 ≤ fraction < 1), at most all, in rising order; every set is equally
+    likely.
 
-    Floyd's way, as `lua/read_board_sample.lua` goes it. O(fractions).
+    Floyd's algorithm, as in `lua/read_board_sample.lua`. O(fractions).
     """
     drawn = list(fractions)[:total]
     taken: set[int] = set()

@@ -1,7 +1,7 @@
 """Amounts and scores: exact decimals with a namespace's scale, held as integers of scaled units.
 
-Doubles tell scaled units apart up to 10^15, and a decimal of 15 digits survives the way through a double, so a
-score leaves as a JSON number and nothing is rounded.
+Doubles hold scaled units up to 10^15 exactly, and a decimal of 15 digits survives the conversion to a double and back.
+So a score leaves as a JSON number without rounding.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -42,7 +42,7 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
     if not plain:
         return 0
     shift = exponent + scale
-    # Bounded here, so a shift beyond the powers of ten held cannot come.
+    # Bounded here, so that the shift stays within the table of powers of ten.
     if len(plain) + shift > 15:
         raise _too_large(scale, field)
     if shift < 0:
@@ -60,7 +60,7 @@ def _too_large(scale: int, field: str) -> AmountRange:
 
 
 def from_units(units: int, scale: int) -> int | float:
-    """The JSON number of scaled units: whole where it is whole, else the double that prints as the exact decimal."""
+    """The JSON number of scaled units: an integer if it is whole, else the double that prints as the exact decimal."""
     if scale == 0:
         return units
     whole, rest = divmod(units, _POWERS[scale])
@@ -68,8 +68,8 @@ def from_units(units: int, scale: int) -> int | float:
 
 
 def sum_of(units: int, scale: int) -> int | float | Decimal:
-    """The number of scaled units added up, which have no bound: exact in every format. Beyond 64 bits, or with decimal
-    places beyond what a double tells apart, it is a Decimal: a JSON number, and text in MessagePack."""
+    """The number of a sum of scaled units, which has no bound; exact in every format. If neither 64 bits nor a double
+    can hold it, it is a Decimal: a number in JSON, text in MessagePack."""
     whole, rest = divmod(units, _POWERS[scale])
     if rest:
         return from_units(units, scale) if abs(units) <= UNITS_MAX else Decimal(f"{units}e-{scale}")

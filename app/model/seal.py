@@ -1,4 +1,4 @@
-"""Sealing: an entry of the log closes a window once no grant that is accepted can reach it."""
+"""Sealing: an entry of the log closes a window when no acceptable grant can reach it any more."""
 
 from .entry import PlannedEntry, marker_entry
 from .entry_kinds import SEAL
@@ -9,7 +9,7 @@ from .windows import Window
 
 
 def is_due(namespace: Namespace, window: Window, now: int) -> bool:
-    """Whether the window may be closed at an instant: never where it has no end or `accept_past` no bound."""
+    """Whether the window may be closed at an instant. Never if it has no end, or `accept_past` has no bound."""
     if window.ends is None or namespace.past_micros is None:
         return False
     return _reachable_until(namespace, window.ends) < now
@@ -20,8 +20,8 @@ def _reachable_until(namespace: Namespace, ends: int) -> int:
 
 
 def seal_entry(namespace: Namespace, window: Window) -> PlannedEntry:
-    """The entry that closes a window. It belongs to no user, and its grant_id is the window's name, so each window
-    closes once. It says from when on that may be: the script goes by Redis's clock alone."""
+    """The entry that closes a window. It belongs to no user. Its grant_id is the window's name, so each window closes
+    once. It carries the earliest time of closing, because the script decides by Redis's clock."""
     assert window.ends is not None
     return PlannedEntry(
         kind=SEAL,

@@ -1,4 +1,4 @@
-"""What the scores of a board come to, and the bands of its users or of a field of many boards."""
+"""Statistics of a board's scores, and the bands of its users or of a field of many boards."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -14,21 +14,21 @@ from .text import check_label
 
 #: Bands of a namespace: each is a look-up in the board when its statistics are read.
 BANDS_MAX = 20
-#: Percentiles that one call may ask for: each is one or two look-ups in the board.
+#: Percentiles of one request: each is one or two look-ups in the board.
 PERCENTS_MAX = 20
 
 
 class Percentiles(NamedTuple):
-    """The percentiles that are asked for: their names, and each in ten-thousandths of a percent. between: the score of
-    each is interpolated linearly between the two users whose places it lies between (the first and the last place are 0
-    and 100 percent), else that of a user by nearest rank."""
+    """The requested percentiles: their names, and each in ten-thousandths of a percent. between: the score of each is
+    interpolated linearly between the two nearest users (the first and the last are at 0 and 100 percent); else it is
+    that of a user by nearest rank."""
 
     names: tuple[str, ...]
     shares: tuple[int, ...]
     between: bool = False
 
     def of(self, keys: Sequence[int | None], users: int) -> tuple[int | Fraction | None, ...]:
-        """The score of each, of those that were found for it: one a percentile, two where they are interpolated."""
+        """The score of each percentile, from one score by nearest rank, or two for interpolation."""
         if not self.between:
             return tuple(keys)
         return tuple(
@@ -41,7 +41,7 @@ PERCENTS = Percentiles(("50", "90", "99"), (500_000, 900_000, 990_000))
 
 
 def parse_percentile_list(named: str | None, interpolate: str | None) -> Percentiles:
-    """`percentiles=25,50,99.9` and `interpolate=true`, each as asked. Invalid."""
+    """Reads `percentiles=25,50,99.9` and `interpolate=true`. Invalid."""
     if interpolate not in (None, "true", "false"):
         raise Invalid("must be true or false", field="?interpolate")
     names = PERCENTS.names if named is None else tuple(dict.fromkeys(named.split(",")))
@@ -52,7 +52,7 @@ def parse_percentile_list(named: str | None, interpolate: str | None) -> Percent
 
 
 class ScoreSums(NamedTuple):
-    """The sum of some scores, and that of their squares (None: not known), in scaled units."""
+    """The sum of some scores and the sum of their squares (None: unknown), in scaled units."""
 
     scores: int
     squares: int | None
@@ -62,17 +62,17 @@ class ScoreSums(NamedTuple):
         return self.scores / (count * int(10**scale))
 
     def deviation(self, count: int, scale: int) -> float | None:
-        """The standard deviation of the population, out of an exact variance; None without squares."""
+        """The standard deviation of the population, from an exact variance; None without squares."""
         if self.squares is None:
             return None
         return sqrt((count * self.squares - self.scores**2) / (count**2 * 100**scale))
 
 
 class Statistics(NamedTuple):
-    """A board's scores within bounds, in scaled units; users: how many they are.
+    """Statistics of a board's scores within bounds, in scaled units. users: the number of scores.
 
-    sums: None where they are not known; lowest, highest and the score of each percent: None without a score; bins:
-    begin and count of each, upwards, each up to the next one's begin.
+    sums: None if unknown; lowest, highest and the score of each percentile: None without a score; bins: begin and count
+    of each, in rising order; a bin ends where the next one begins.
     """
 
     epoch: int
@@ -86,7 +86,7 @@ class Statistics(NamedTuple):
 
 
 def statistics_body(statistics: Statistics, scale: int, percents: Percentiles = PERCENTS) -> dict[str, Any]:
-    """Statistics as a client reads them. A sum of nothing is 0; there is no mean, lowest or highest of nothing."""
+    """Statistics as a client reads them. Without scores the sum is 0, and mean, lowest and highest are null."""
     users, sums = statistics.users, statistics.sums if statistics.users else None
 
     def number(units: int | Fraction | None) -> int | float | None:
@@ -106,7 +106,7 @@ def statistics_body(statistics: Statistics, scale: int, percents: Percentiles = 
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of a field, from where the one before it ends up to a share of all, the greatest first."""
+    """A band of a field: it begins where the one before ends, and ends at a share of all users, best first."""
 
     name: str
     up_to: Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -118,7 +118,7 @@ QUINTILES = tuple(
 
 
 def check_bands(bands: Sequence[Band]) -> None:
-    """Each its own name, shares that rise up to 1. Invalid, naming the field."""
+    """Checks that names are unique and shares rise up to 1. Invalid, naming the field."""
     if len(bands) > BANDS_MAX:
         raise Invalid(f"at most {BANDS_MAX} bands", field="$.bands")
     for i, band in enumerate(bands):
@@ -132,14 +132,13 @@ def check_bands(bands: Sequence[Band]) -> None:
 
 
 def band_of(bands: Sequence[Band], better: int, total: int) -> str:
-    """The band of one whom so many of all surpass; quintiles where none are given."""
+    """The band of a user by the share of users who are better. Without bands: quintiles."""
     share = better / total
     return next(band.name for band in bands or QUINTILES if share < band.up_to)
 
 
 def ranks_within(share: float, total: int) -> int:
-    """How many places begin within a share: whoever stands at one is surpassed by fewer than that share of all. As
-    lua/read_board_sample.lua has it. O(1)."""
+    """The number of positions p with (p − 1) / total < share, as in lua/read_board_sample.lua. O(1)."""
     places = max(0, int(share * total) - 1)
     while places < total and places / total < share:
         places += 1
@@ -147,7 +146,7 @@ def ranks_within(share: float, total: int) -> int:
 
 
 class Edge(NamedTuple):
-    """The first or the last user of a band: their place on the board, how many are better, the score."""
+    """The first or the last user of a band: their position, the number of better users, the score."""
 
     position: int
     better: int
@@ -155,7 +154,7 @@ class Edge(NamedTuple):
 
 
 class BandRange(NamedTuple):
-    """A band of a board: how many users are in it; scores in scaled units, None without any."""
+    """A band of a board: its number of users, and its scores in scaled units, None if it is empty."""
 
     name: str
     users: int
@@ -164,7 +163,7 @@ class BandRange(NamedTuple):
 
 
 def band_ranges(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[BandRange]:
-    """What the bands of a board are by the first and the last user of each that anybody is in."""
+    """The ranges of a board's bands, from the first and the last user of each band that has users."""
     edges_by_band: dict[str, list[Edge]] = {}
     for edge in sorted(edges):
         edges_by_band.setdefault(band_of(bands, edge.better, total), []).append(edge)

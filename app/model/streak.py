@@ -1,21 +1,22 @@
-"""Streaks: runs of days, one after the other, on each of which a user has a live grant."""
+"""Streaks: runs of consecutive days, on each of which a user has a live grant."""
 
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
-#: Days of a stretch, a bit each, as lua/include/days.lua writes them.
+#: Days of a stretch, one bit each, as lua/include/days.lua writes them.
 STRETCH_DAYS = 512
-#: Bytes of a stretch; Redis keeps a small hash in one piece while no value is longer.
+#: Bytes of a stretch: with longer values Redis would store a small hash in a larger form.
 _STRETCH_BYTES = STRETCH_DAYS // 8
-#: Number of the stretch that holds the last day there is.
+#: Number of the stretch of the last possible day.
 _STRETCH_MAX = date.max.toordinal() // STRETCH_DAYS
 _RUN = re.compile("1+")
 
 
 class Streak(NamedTuple):
-    """current: the run that ends today or yesterday (0: none does); best: the longest; last_day: the newest day."""
+    """current: length of the run that ends today or yesterday (0: none); best: of the longest; last_day: the newest
+    day."""
 
     current: int
     best: int
@@ -23,7 +24,7 @@ class Streak(NamedTuple):
 
 
 class Days(NamedTuple):
-    """A set of days. bits: the lowest stands for the day whose ordinal is `first`, each further one for the next."""
+    """A set of days. bits: the lowest is the day with the ordinal `first`, each higher one is the next day."""
 
     first: int
     bits: int
@@ -35,8 +36,8 @@ class Days(NamedTuple):
 
 
 def days_of(flat: Sequence[bytes]) -> Days:
-    """The days of a user as Redis holds them: number of a stretch, its days, and so on. ValueError where it is no such
-    thing. O(years between them)."""
+    """Reads a user's days as Redis has them: number of a stretch, its days, and so on. ValueError for anything else.
+    O(years between them)."""
     parts = {int(number): bits for number, bits in zip(flat[::2], flat[1::2], strict=True)}
     if not parts:
         return Days(1, 0)
@@ -48,7 +49,7 @@ def days_of(flat: Sequence[bytes]) -> Days:
 
 
 def streak_of(days: Days, today: date) -> Streak:
-    """The streaks that some days make, seen from `today`; days to come do not count yet. O(years between them)."""
+    """The streak of some days as of `today`. Later days do not count yet. O(years between them)."""
     now = today.toordinal() - days.first
     bits = days.bits & ((1 << max(0, now + 1)) - 1)
     if not bits:

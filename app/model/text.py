@@ -7,7 +7,7 @@ from .errors import Invalid
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 NAMESPACE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-#: Bytes of an id: it stands in a key or a field of Redis for each user and grant.
+#: Bytes of an id: it is in a key or a field of Redis for each user and grant.
 ID_BYTES_MAX = 128
 #: Characters of a label (category, source …), four bytes each at most: a name in Thai is as long as one in English.
 LABEL_CHARS_MAX = 64

@@ -1,8 +1,7 @@
-"""Who stands first among users of equal scores, where that goes by moments (`tie_break: "granted_at"`).
+"""The order of users with equal scores by the moments of their grants (`tie_break: "granted_at"`).
 
-A place in line is one integer: the moment of a grant, then its seq. The lower one stands first. Redis holds it as
-digits in front of a name (lua/include/tie_break.lua); the ledger works it out by the SQL functions `tie_place` and
-`tie_key`.
+A tie place is one integer: the moment of a grant, then its seq. The lower one comes first. Redis has it as digits
+before a name (lua/include/tie_break.lua); the ledger computes it with the SQL functions `tie_place` and `tie_key`.
 """
 
 from collections.abc import Iterable
@@ -10,19 +9,19 @@ from datetime import datetime
 
 from .micros import from_micros
 
-#: Digits in front of a name, by tie-break: 16 of a seq, behind 17 of a moment.
+#: Digits before a name, by tie break: 16 of a seq, and 17 of a moment before them.
 DIGITS: dict[str, int] = {"none": 0, "earliest": 16, "granted_at": 33}
-#: The place of a sum of nothing but 0: such a score was complete before every moment.
+#: The place of a sum of zeros only: such a score was complete before every moment.
 NO_MOMENT = 0
 
 _SEQS = 10**16
 _SEQ_FIRST = 9_000_000_000_000_000
 _MOMENTS = 10**17
-#: What is added to a moment (µs): with it the year 2255 lies just below 10^17.
+#: Added to a moment (µs), so that the year 2255 is just below 10^17.
 _SHIFT = _MOMENTS - 1 - 9_000_000_000_999_999
 
 
-#: In front of a name where the tie-break is `earliest`: behind every entry that there will be.
+#: Digits before a name with the tie break `earliest`: a place after every possible entry.
 LAST_AMONG_EQUALS = b"0" * DIGITS["earliest"]
 
 
@@ -32,14 +31,14 @@ def tie_place(moment: int, seq: int) -> int:
 
 
 def tie_digits(place: int) -> str:
-    """The 33 digits of a place, which fall as the line goes on."""
+    """The 33 digits of a place. A later place has lower digits."""
     moment, seq = divmod(place, _SEQS)
     return f"{_MOMENTS - 1 - moment:017}{_SEQ_FIRST - seq:016}"
 
 
 def place_from_digits(digits: bytes, tie_break: str) -> int | None:
-    """The place that digits tell, in front of a member or alone; a seq where the tie-break is `earliest`, 0 where there
-    is none. None where these are no such digits."""
+    """The place in the digits of a member, or in digits alone. With the tie break `earliest` it is a seq, without tie
+    break 0. None if these are not such digits."""
     count = DIGITS[tie_break]
     digits = digits[:count]
     if not count:
@@ -51,7 +50,7 @@ def place_from_digits(digits: bytes, tie_break: str) -> int | None:
 
 
 def member_of(name: bytes, place: int, tie_break: str) -> bytes:
-    """A board's member out of a name and its place in line."""
+    """A board's member, from a name and its tie place."""
     if tie_break == "none":
         return name
     digits = f"{_SEQ_FIRST - place:016}" if tie_break == "earliest" else tie_digits(place)
@@ -75,5 +74,5 @@ def _moment(micros: int) -> str:
 
 
 def latest_place(keys: Iterable[tuple[int, int] | None]) -> int:
-    """The place out of the keys of a user's grants on a board."""
+    """The tie place of a score, from the line keys of the user's grants on the board."""
     return abs(max((key for key in keys if key is not None), default=(0, NO_MOMENT))[1])

@@ -1,7 +1,7 @@
-"""Since when a user has the score that they have: a replay of the log, where the earlier of equals stands first.
+"""Finds since when users have their scores, by replaying their entries, for the tie break `earliest`.
 
-Each board of a user is replayed on its own, entry by entry, as lua/include/boards.lua dates it: by the last entry that
-changed the score, or was the first.
+Each board of a user is replayed by itself. As in lua/include/boards.lua, the seq of a score is that of the last entry
+that changed it, or of the first entry.
 """
 
 from heapq import heappop, heappush
@@ -17,7 +17,7 @@ class ReplayRow(Protocol):
 
 
 class _Score(Protocol):
-    """What a user's grants on one board come to."""
+    """A user's score on one board during the replay."""
 
     def put(self, row: ReplayRow) -> None: ...
 
@@ -27,7 +27,7 @@ class _Score(Protocol):
 
 
 class _Sum:
-    """All of them. O(1) an entry, and in memory."""
+    """The sum of the grants. O(1) for an entry, and in memory."""
 
     def __init__(self) -> None:
         self._total = self._count = 0
@@ -65,7 +65,7 @@ class _Best:
 
 
 class TieBreakReplay:
-    """A replay of some users' entries as the query `score_events` tells them, one user after the other."""
+    """Replays some users' entries, the rows of `get_score_events`, one user after the other."""
 
     def __init__(self, aggregation: Aggregation, by_category: bool) -> None:
         self._aggregation = aggregation
@@ -75,7 +75,7 @@ class TieBreakReplay:
         self.since: dict[tuple[int, str], tuple[int | None, int]] = {}  # by user and board: the score, its seq
 
     def add(self, row: ReplayRow) -> None:
-        """The next entry of the user's. O(boards × log n)."""
+        """Adds a user's next entry. O(boards × log n)."""
         if row["number"] != self._user:
             self._user, self._scores = row["number"], {}
         was_there = row["old_windows"] is not None and not row["old_voided"]

@@ -1,7 +1,7 @@
 """Questions about one board, for REST and for live boards alike.
 
-Equal views of one board are one question, whoever asks it. Each view gives the arguments with which its script asks
-Redis; `app/store/board_reader.py` gives the query of an archived board beside it.
+Equal views of one board are the same question, also from different clients. Each view has the arguments of its script
+in Redis; `app/store/archived_board.py` has its query of an archived board.
 """
 
 from typing import ClassVar, NamedTuple
@@ -14,14 +14,14 @@ Arguments = tuple[str | int | bytes | float, ...]
 
 
 class KeyBounds(NamedTuple):
-    """The lowest and the highest key that a view shows, both included. A key is a score as the sorted set orders it."""
+    """The lowest and the highest key in a view, both included. A key is a score as the sorted set orders it."""
 
     low: int
     high: int
 
 
 class ScoreBounds(NamedTuple):
-    """The lowest and the highest score that count, both included, in scaled units."""
+    """The lowest and the highest score within bounds, both included, in scaled units."""
 
     lowest: int = -UNITS_MAX
     highest: int = UNITS_MAX
@@ -55,7 +55,7 @@ class Top(View, frozen=True, tag="top"):
 
 
 class Page(View, frozen=True, tag="page"):
-    """`limit` entries behind the first `offset`, of those whose key lies within `bounds`."""
+    """`limit` entries after the first `offset`, of those whose key is within `bounds`."""
 
     offset: int
     limit: int
@@ -67,8 +67,8 @@ class Page(View, frozen=True, tag="page"):
 
 
 class After(View, frozen=True, tag="after"):
-    """`limit` entries behind one that had this key and this member of the sorted set, whether it still stands there or
-    not; of those whose key lies within `bounds`."""
+    """`limit` entries after a key and member of the sorted set, even if that member is gone; of those whose key is
+    within `bounds`."""
 
     key: int
     member: bytes
@@ -81,7 +81,7 @@ class After(View, frozen=True, tag="after"):
 
 
 class Around(View, frozen=True, tag="around"):
-    """A user and `radius` neighbours above and below; no entry where the user is not on the board."""
+    """A user and `radius` neighbours above and below; no entry if the user is not on the board."""
 
     user: str
     radius: int = 5
@@ -92,7 +92,7 @@ class Around(View, frozen=True, tag="around"):
 
 
 class Users(View, frozen=True, tag="users"):
-    """Some users: those who are on the board, in its order."""
+    """Those of some users who are on the board, in its order."""
 
     users: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Who is off the boards: the state that is desired for a user, and the entries that bring it about."""
+"""Visibility: the desired state of a user, and the entries that carry it out."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
@@ -17,17 +17,17 @@ UNHIDE = entry_kinds.UNHIDE.name
 ERASE = entry_kinds.ERASE.name
 RELEASE = "release"  # the state goes from Redis: nothing hangs on it any more
 
-# A desired state → the state that the script reads of its user.
+# A desired state → the state that the script reads for the user.
 STATES = {HIDE: "hidden", UNHIDE: "returning", ERASE: "erasing"}
 
-#: Boards that one entry takes a user off: each is a move in one call, and others wait for that call.
+#: Boards from which one entry removes a user: each is a move in one call, and other calls wait for it.
 BOARDS_AN_ENTRY_MAX = 100
 _ERASED = "\x01"
 
 
 class VisibilityIntent(NamedTuple):
-    """What was asked for last of a user. number, name: the user's; version: rises with each intent of anybody;
-    namespace_id: where it holds, 0 for the whole deployment."""
+    """The last intent for a user. number, name: the user's; version: rises with each intent of any user; namespace_id:
+    where it applies, 0 for the whole deployment."""
 
     number: int
     name: str
@@ -38,7 +38,7 @@ class VisibilityIntent(NamedTuple):
 
 
 def erased_name(number: int) -> str:
-    """What an erased user is called instead: a name that no client can use."""
+    """The name that replaces an erased user's: no client can use it."""
     return f"{_ERASED}{number}"
 
 
@@ -53,10 +53,10 @@ def visible_name(name: str) -> str | None:
 
 
 def visibility_entries(namespace: Namespace, intent: VisibilityIntent, boards: Sequence[str]) -> Iterator[PlannedEntry]:
-    """The entries that move a user on boards of a namespace, `all` first; the boards besides it in their order.
+    """The entries that move a user on a namespace's boards: `all` first, the other boards in their order.
 
-    The first entry moves `all` alone and has an id of its own: it is applied once, whatever boards somebody finds who
-    carries the intent out. Each of the others is named by the boards that it moves.
+    The first entry moves only `all` and has a fixed id, so it is applied once even if the intent is carried out again
+    with other boards. Each further entry is named by the boards that it moves.
     """
     name = f"{intent.desired_state}:{intent.version}"
     yield _entry(namespace, intent, name, ("all",), None)
@@ -70,7 +70,7 @@ def visibility_entries(namespace: Namespace, intent: VisibilityIntent, boards: S
 def _entry(
     namespace: Namespace, intent: VisibilityIntent, grant_id: str, boards: tuple[str, ...], verb: str | None
 ) -> PlannedEntry:
-    """It moves no number, lands in no window and lies before every grant."""
+    """It changes no number, has no window, and has a moment before every grant."""
     kind, at = KINDS[intent.desired_state], to_micros(EARLIEST)
     return PlannedEntry(
         kind=kind,

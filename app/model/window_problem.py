@@ -1,4 +1,4 @@
-"""Why a namespace has no board of some window: what it keeps, and how windows are named."""
+"""Says why a namespace has no board of a window: which boards it has, and how windows are named."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ _EXAMPLE = to_micros(datetime(2026, 11, 27, 12, tzinfo=UTC))
 
 
 def window_problem(namespace: Namespace, name: str, field: str) -> BoardNotFound:
-    """The problem of a window that a namespace keeps no board of. field: where the request names it."""
+    """The problem of a window without a board in the namespace. field: where the request names it."""
     windows = ", ".join([*namespace.rules.periods, *_seasons(namespace)])
     detail = f"{namespace.name!r} keeps no board {name!r}: it keeps {windows}"
     if not is_window_name(name):
@@ -29,7 +29,7 @@ def _seasons(namespace: Namespace) -> list[str]:
 
 
 def _examples(namespace: Namespace) -> str:
-    """How the windows of each period are named that are not the current ones; nothing where only `all` is kept."""
+    """Examples of window names for each period; empty if the namespace has only `all`."""
     periods = [period for period in namespace.rules.periods if period != "all"]
     names = [f"{namespace.calendar.current(period, _EXAMPLE).name} ({period})" for period in periods]
     return f", or like {', '.join(names)}" if names else ""

@@ -1,7 +1,7 @@
 """Windows: the stretches of time a namespace keeps a board for, by the clock of its own zone.
 
-Days begin as `local_days` says, and all that is made of days begins with them; hours go by the clock. Weeks are ISO
-weeks, so their years are ISO years, unless the namespace lets them begin on another day.
+Days begin as `local_days` says, and so do windows made of days. Hours follow the clock. Weeks are ISO weeks with ISO
+years, unless the namespace lets them begin on another day.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ends: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-#: Days whose windows are remembered, eleven years of them; beyond, all are forgotten and worked out anew.
+#: Days whose windows are cached: eleven years. Beyond them the cache is cleared.
 _DAYS_CACHE_MAX = 4096
 _ONE_DAY = timedelta(days=1)
 _ONE_HOUR = timedelta(hours=1)
@@ -31,7 +31,7 @@ _ONE_HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One stretch: `starts` ≤ instant < `ends`, in microseconds; both None for `all`."""
+    """A stretch of time: `starts` ≤ instant < `ends`, in microseconds; both None for `all`."""
 
     name: str
     period: Period | Literal["season"]
@@ -43,8 +43,8 @@ ALL = Window("all", "all", None, None)
 
 
 class Calendar:
-    """The windows of a namespace. A moment in the same day (or hour, where boards of hours are kept) as the one before
-    costs a comparison, a known day a dictionary look-up."""
+    """The windows of a namespace. For a moment in the same day as the one before (or hour, with hourly boards) a
+    look-up costs one comparison; for a cached day it costs a dictionary look-up."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Calendar:
         self._last: tuple[int, int, tuple[str, ...]] = (1, 0, ())
 
     def names_at(self, micros: int) -> tuple[str, ...]:
-        """The names of the windows that a moment falls into: `all`, the other periods' in their order, seasons."""
+        """The names of the windows that contain a moment: `all`, those of the other periods in their order, seasons."""
         starts, ends, names = self._last
         if starts <= micros < ends:
             return names
@@ -99,7 +99,7 @@ class Calendar:
         return self._of_days(period, how, how.first(self.days.day_at(micros)))
 
     def find(self, name: str, micros: int) -> Window | None:
-        """The window of this name, or the current one of a period's name; None where there is no such board."""
+        """The window of this name, or the current window for a period's name; None if there is no such board."""
         if name == "all":
             return ALL
         if name.startswith("season:"):
@@ -112,18 +112,18 @@ class Calendar:
             return None
 
     def running(self, micros: int) -> list[Window]:
-        """The seasons that a moment falls into."""
+        """The seasons that contain a moment."""
         names = self.names_at(micros)
         return [season for season in self._seasons if season.name in names]
 
     def resets(self, micros: int) -> dict[str, datetime | None]:
-        """When the board of each period, and of each season under way, begins anew or ends; None: never."""
+        """When the board of each period starts again, and when each running season ends; None: never."""
         windows = {period: self.current(period, micros) for period in self.periods}
         ends = {name: window.ends for name, window in windows.items()} | {w.name: w.ends for w in self.running(micros)}
         return {name: None if end is None else from_micros(end) for name, end in ends.items()}
 
     def _names_of(self, day: date) -> tuple[str, ...]:
-        """The windows made of days that a day lies in; `all` and `hour` stand for themselves."""
+        """The windows that contain a day; `all` and `hour` are placeholders."""
         names = self._names_of_day.get(day)
         if names is None:
             if len(self._names_of_day) >= _DAYS_CACHE_MAX:
@@ -163,6 +163,6 @@ def is_window_name(name: str) -> bool:
 
 
 def _is_possible(first: date) -> bool:
-    """A zone's clocks are up to a day off UTC's: the first and the last moment that are taken lie in years beside
-    these."""
+    """Whether a year is within bounds. A zone may differ from UTC by up to a day, so the first and the last year count
+    too."""
     return EARLIEST.year - 1 <= first.year <= LATEST.year

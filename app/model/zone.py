@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from .errors import Invalid
 
-# Names that zoneinfo knows and that mean something else on each machine, or nothing.
+# Names that zoneinfo accepts but whose meaning depends on the machine.
 _NO_ZONES = {"localtime", "Factory"}
 
 
@@ -16,11 +16,11 @@ def check_zone(value: str, field: str) -> None:
 
 
 def known_zone(value: str) -> str:
-    """The zone, or UTC for one that this machine does not know: days of UTC are better than no ledger."""
+    """The zone, or UTC if this machine does not know it: days in UTC are better than a ledger that stops."""
     return value if value in _zones() else "UTC"
 
 
 @cache
 def _zones() -> frozenset[str]:
-    """Found once: zoneinfo walks through its folders each time."""
+    """Computed once, because zoneinfo searches its folders each time."""
     return frozenset(available_timezones() - _NO_ZONES)

@@ -1,4 +1,5 @@
-"""Archives: writes closed windows' boards from the ledger into tables, and removes them from Redis if both agree."""
+"""Archives: writes the boards of closed windows from the ledger into tables, and removes them from Redis if both
+agree."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,12 +38,13 @@ ENTRIES_A_REVISION = 200
 _MEMBERS_A_CALL = 5_000
 #: Users off a board whose scores one call asks for: some hundred µs of Redis each.
 _USERS_A_CALL = 500
-#: Time around a window in which its entries may lie: their windows are those of the zone's rules when they came.
+#: Time before and after a window in which its entries may lie, because an entry's windows follow the time zone data of
+#: its day.
 _SLACK_MICROS = 2 * 86_400_000_000
 #: Seconds before an archive that differs from Redis is compared again, and at most, as each try doubles them.
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
 
-KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and since
+KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and tie place
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Archivist:
         pending: set[int],
         faults: Faults,
     ) -> None:
-        """Works on the pending partitions, PASS_S at most in each; those with more to do stay pending."""
+        """Works on the pending partitions, at most PASS_S in each. Those with more work stay pending."""
         for p in list(pending):
             pending.discard(p)  # What comes from here on is noted again.
             more, unit = False, WorkUnit(p, ARCHIVES)
@@ -144,7 +146,7 @@ def _unit(p: int, row: asyncpg.Record) -> WorkUnit:
 
 
 async def _write_revision(session: LedgerSession, link: RedisConnection, rows: list[asyncpg.Record]) -> None:
-    """Writes a new revision of a window's archives that change: with its users' scores as they are in the ledger now.
+    """Writes a new revision of those archives of a window that change, with the ledger's current scores of these users.
 
     The pending updates are finished after the revision is published. A persister that ends before that does all of it
     again, which changes nothing.
@@ -168,7 +170,7 @@ async def _write_revision(session: LedgerSession, link: RedisConnection, rows: l
 async def _ledger_scores(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], users: list[int], before: KeysAndTies
 ) -> KeysAndTies:
-    """Some users' scores on a window's boards after these entries."""
+    """Some users' scores on a window's boards after these entries, from the ledger."""
     if namespace.rules.tie_break == "earliest":
         return await _ledger_scores_by_seq(session, namespace, rows, before)
     scores = await session.fetch(
@@ -182,8 +184,7 @@ async def _ledger_scores(
 async def _ledger_scores_by_seq(
     session: LedgerSession, namespace: Namespace, rows: list[asyncpg.Record], before: KeysAndTies
 ) -> KeysAndTies:
-    """The same with the earliest first among equal scores: goes through the entries, each sets the seq of the scores
-    that it changed."""
+    """The same for the tie break `earliest`: replays the entries; each sets the seq of the scores that it changes."""
     scored = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
@@ -209,8 +210,8 @@ async def _compare_with_redis(session: LedgerSession, namespace: Namespace, row:
 async def _write_archives(
     session: LedgerSession, namespace: Namespace, window: str, boards: Iterable[str], seq: int, users: list[int]
 ) -> None:
-    """Writes a new revision of these boards' archives: some users' scores are those of `new_scores`, and all rows that
-    change by that are written. O(n log n) to find these rows, and O(n) for the hash."""
+    """Writes a new revision of these boards' archives. Some users' scores come from `new_scores`; all rows that differ
+    are written. O(n log n) to find these rows, and O(n) for the hash."""
     archives = await session.fetch("put_archived_boards", namespace.id, sorted(boards), window, seq)
     ids = [archive["id"] for archive in archives]
     await session.execute("find_changed_archive_rows", namespace.id, ids, users)
@@ -231,7 +232,7 @@ async def _hidden_with_balances(link: RedisConnection, namespace: Namespace) -> 
 async def _read_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> AsyncIterator[list[tuple[str, str, int, int]]]:
-    """A board's entries as Redis holds them, some at a time, of those who are off it too: board, user, key, since."""
+    """Reads a board's entries from Redis, some at a time, with those of hidden users: board, user, key, tie place."""
     yield await _hidden_entries(link, namespace, board, hidden)
     first, tie_break = 0, namespace.rules.tie_break
     while True:
@@ -251,7 +252,7 @@ async def _read_entries(
 async def _hidden_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> list[tuple[str, str, int, int]]:
-    """The scores on a board of hidden users, as rows of `_entries`."""
+    """The scores of hidden users on a board, as rows like those of `_read_entries`."""
     entries = []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]
@@ -269,7 +270,7 @@ def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _scope(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
-    """Whose scores of a window, as of a seq: the arguments of `get_window_scores`."""
+    """The arguments of `get_window_scores`: the scores of some users in a window, as of a seq."""
     span = namespace.calendar.find(window, 0)
     assert span is not None, "a closed window is one of the namespace's"
     assert span.starts is not None, "a closed window begins"

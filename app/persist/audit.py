@@ -1,4 +1,4 @@
-"""What the ledger's writer adds to the audit, in the transaction of the entries that tell it."""
+"""Adds to the audit, in the transaction that writes the entries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .ledger_row import LedgerRow
 
 @dataclass(slots=True)
 class BatchSummary:
-    """The grants of one request that a transaction holds. change: what they moved on the `all` board, in units."""
+    """The grants of one request in a transaction. change: of the scores on the `all` board, in units."""
 
     actor: str | None
     first_seq: int
@@ -24,9 +24,9 @@ class BatchSummary:
 async def record_audit(
     connection: asyncpg.Connection, rows: Iterable[LedgerRow], newcomers: Sequence[asyncpg.Record]
 ) -> None:
-    """Batches that were applied, and users who have their first entry in a namespace. O(rows).
+    """Records batches that were applied, and users with their first entry in a namespace. O(rows).
 
-    The namespaces' rows are locked first: the ids of one namespace's audit are in the order of their commits.
+    The namespaces' rows are locked first, so that the ids of a namespace's audit are in the order of commits.
     """
     batches: dict[tuple[int, str], BatchSummary] = {}
     for row in rows:

@@ -1,4 +1,5 @@
-"""When the counts by time follow the ledger: they wait while many rows come, for the ledger is what others wait for."""
+"""Decides when counts by time follow the ledger: they wait while many rows come, because clients wait for the
+ledger."""
 
 from collections.abc import Iterable
 from time import monotonic
@@ -6,16 +7,16 @@ from time import monotonic
 from .faults import COUNTS, Faults, WorkUnit
 from .ledger_session import COUNT_ROWS_MAX, LedgerSession
 
-#: Rows that a pass brings from which on the ledger counts as busy.
+#: Rows of one pass from which on the ledger counts as busy.
 ROWS_BUSY = 50
-#: Seconds after a busy pass in which the counts still wait.
+#: Seconds for which the counts still wait after a busy pass.
 BUSY_S = 0.1
 #: Seconds that the counts may stay behind a busy ledger.
 COUNT_S_MAX = 30.0
 
 
 class BucketSchedule:
-    """Which partitions are to be counted. Noted by who writes the ledger, done on another connection."""
+    """The partitions that are to be counted. The ledger's writer notes them, and another connection does the work."""
 
     def __init__(self) -> None:
         self._uncounted: set[int] = set()
@@ -23,7 +24,7 @@ class BucketSchedule:
         self._behind_since = 0.0
 
     def note(self, partitions: Iterable[int], rows: int) -> None:
-        """Rows of some partitions are in the ledger."""
+        """Notes that rows of some partitions are in the ledger."""
         if not self._uncounted:
             self._behind_since = monotonic()
         self._uncounted.update(partitions)
@@ -31,7 +32,7 @@ class BucketSchedule:
             self._busy_until = monotonic() + BUSY_S
 
     def keep(self, partitions: Iterable[int]) -> None:
-        """Forgets what is another persister's to count from here on."""
+        """Forgets partitions that belong to another persister now."""
         self._uncounted.intersection_update(partitions)
 
     async def step(self, session: LedgerSession, faults: Faults) -> None:
@@ -43,7 +44,7 @@ class BucketSchedule:
             unit = WorkUnit(p, COUNTS)
             if not faults.is_due(unit):
                 continue
-            self._uncounted.discard(p)  # What comes from here on is noted again.
+            self._uncounted.discard(p)  # Rows that come from here on are noted again.
             counted = COUNT_ROWS_MAX
             try:
                 with faults.guard(unit):

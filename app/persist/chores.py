@@ -1,4 +1,4 @@
-"""Chores: what a persister does from time to time, besides writing the ledger.
+"""Chores: the periodic work of a persister, besides writing the ledger.
 
 A new chore is a module and one line of `short_chores` or `archive_chores`. They run on connections of their own, so
 the ledger never waits for them.
@@ -29,11 +29,11 @@ from .open_windows import OpenWindows
 from .visibility import VisibilityWorker
 from .window_closer import WindowCloser
 
-#: Seconds between two rounds: so late may a chore begin that is due.
+#: Seconds between two rounds: a chore that is due may begin so late.
 ROUND_PAUSE_S = 0.05
 #: Seconds between two searches for users who are to be hidden, shown or erased.
 USERS_S = 0.25
-#: Seconds between two searches for users whose state no partition needs any more.
+#: Seconds between two searches for users whose state is no longer needed.
 SHOWN_USERS_S = 60.0
 #: Seconds between two steps of clearing deleted namespaces: a step takes a twentieth of that.
 DELETIONS_S = 1.0
@@ -73,7 +73,7 @@ class ChoreRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoreServices:
-    """What chores are made of. `link` knows the small scripts, `apply_link` apply.lua, `archive_link`
+    """What chores need. `link` knows the small scripts, `apply_link` apply.lua, `archive_link`
     evict_archived_window.lua; nobody else uses them. pending_archives: partitions where an archive is to be written or
     updated. clock: this machine's, in microseconds."""
 
@@ -94,7 +94,7 @@ class ChoreServices:
         return {p: lease.offset for p, lease in self.leases.items()}
 
     def alone(self, unit: WorkUnit, run: Run) -> Run:
-        """A run whose failure is the fault of one unit: it waits, and the other chores go on."""
+        """A run whose failure concerns one unit: that unit waits, and the other chores go on."""
 
         async def guarded(session: LedgerSession) -> None:
             await self.faults.attempt(unit, run, session)

@@ -1,7 +1,7 @@
-"""Which clock decides what cannot be taken back (a seal, a season that is announced): the slower one of both stores.
+"""The clock that decides irrevocable steps (a seal, the announcement of a season): the slower clock of both stores.
 
-Redis takes a seal only when its own clock allows it. This machine's clock decides nothing; one that is wrong is told,
-and ends the process before anybody trusts it.
+Redis takes a seal only when its own clock allows it. This machine's clock decides nothing. If it is wrong, that is
+reported, and beyond a bound the process ends.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,19 @@ from .ledger_session import LedgerSession
 
 log = structlog.get_logger()
 
-#: Seconds between two clocks from which on that is told: ten times what machines with NTP differ by.
+#: Seconds between two clocks from which on the difference is reported: ten times what machines with NTP differ by.
 SKEW_WARN_S = 5.0
-#: Seconds by which this machine's clock may differ from both stores'; beyond them the process ends. Seals wait 60 more.
+#: Seconds by which this machine's clock may differ from both stores'. Beyond them the process ends. Seals wait for 60 s
+#: more.
 SKEW_S_MAX = 30.0
 
 
 class ClockSkewed(Exception):
-    """This machine's clock is not the stores': the text says by how much."""
+    """This machine's clock differs from both stores'. The text says by how much."""
 
 
 class ClockReading(NamedTuple):
-    """What three clocks said (microseconds): this machine's before and after the stores were asked."""
+    """A reading of three clocks (microseconds): this machine's, before and after reading the stores'."""
 
     before: int
     redis: int
@@ -36,17 +37,17 @@ class ClockReading(NamedTuple):
     after: int
 
     def ahead_s(self, stamp: int) -> float:
-        """How far a store's clock is ahead of this machine's for certain, in seconds; negative: behind."""
+        """The least by which a store's clock is ahead of this machine's, in seconds; negative: behind."""
         return (max(0, stamp - self.after) + min(0, stamp - self.before)) / 1e6
 
     @property
     def own_s(self) -> float:
-        """How far both stores' clocks are from this machine's at least."""
+        """The least difference of both stores' clocks from this machine's, in seconds."""
         return min(abs(self.ahead_s(self.redis)), abs(self.ahead_s(self.postgres)))
 
     @property
     def apart_s(self) -> float:
-        """How far the stores' clocks are from each other at least."""
+        """The least difference between the stores' clocks, in seconds."""
         return max(0, abs(self.redis - self.postgres) - (self.after - self.before)) / 1e6
 
 
@@ -55,14 +56,14 @@ class Clocks:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        #: The moment that both stores agreed had come when they were last read (microseconds).
+        #: The latest moment that both stores' clocks had passed at the last reading (microseconds).
         self.now = 0
-        #: What is wrong with this machine's clock, in whole seconds; None while it is right.
+        #: What is wrong with this machine's clock, in whole seconds; None if nothing is.
         self.problem: str | None = None
 
     async def read(self, session: LedgerSession, link: RedisConnection) -> int:
-        """Reads the clocks; the moment that both stores agree has come (microseconds). ClockSkewed; the stores'
-        errors."""
+        """Reads the clocks. Returns the moment that both stores' clocks have passed (microseconds). ClockSkewed; the
+        stores' errors."""
         before = self._clock()
         redis = await read_redis_time(link)
         (row,) = await session.fetch("get_current_time")

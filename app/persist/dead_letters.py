@@ -1,6 +1,6 @@
-"""Entries that the boards counted and the ledger cannot hold as what they are, in the transaction of their rows.
+"""Records entries that the boards counted but the ledger cannot record as they are, in the transaction of their rows.
 
-A duplicate is taken back by itself. A dead letter waits for an operator: recorded after all, or taken off the boards.
+A duplicate is healed automatically. A dead letter waits for an operator, who has it recorded or taken off the boards.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,14 @@ from ..model.entry_names import parse_heal_name
 from .failure import TooManyDeadLetters
 from .ledger_row import BARE, FULL, LedgerRow
 
-#: Dead letters of a partition in a minute: more are hardly the fault of each row, and the partition stops instead.
+#: Dead letters of a partition in a minute. With more, the fault is hardly in each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
 
 
 async def note_dead_letters(connection: asyncpg.Connection, rows: Sequence[LedgerRow]) -> None:
-    """Sets aside what these rows could not record, and settles what they settle. TooManyDeadLetters; O(rows)."""
-    rows = [row for row in rows if row.fault is not None or row.entry is None or _is_odd(row.entry)]
+    """Records the duplicates and dead letters among these rows, and closes those that these rows settle.
+    TooManyDeadLetters; O(rows)."""
+    rows = [row for row in rows if row.fault is not None or row.entry is None or _may_settle(row.entry)]
     if not rows:
         return
     duplicates = [row for row in rows if row.fault == DUPLICATE]
@@ -54,13 +55,13 @@ async def _check_rate(connection: asyncpg.Connection, letters: Sequence[LedgerRo
             )
 
 
-def _is_odd(entry: LogEntry) -> bool:
-    """Whether it may settle something: nearly all entries are grants, of which this is asked."""
+def _may_settle(entry: LogEntry) -> bool:
+    """Whether an entry may settle something. Nearly all entries are grants and do not."""
     return entry.original is not None or kind_of(entry.kind).settles
 
 
 def _tombstone_suffices(row: LedgerRow) -> bool:
-    """A heal is nothing but what it moved and whose it is."""
+    """Whether a tombstone records all of an entry: a heal has only its user and what it moved."""
     return row.is_dead and row.tombstone != BARE and row.entry is not None and kind_of(row.entry.kind).settles
 
 
@@ -77,7 +78,7 @@ def _place(row: LedgerRow) -> tuple[int, int, int]:
 
 
 def _settles(row: LedgerRow) -> tuple[int, int, int, int] | None:
-    """The place of what was set aside and is recorded or taken back by this row, and the row's own seq."""
+    """The position of the duplicate or dead letter that this row settles, and the row's own seq."""
     if row.original is not None:
         return row.partition, *row.original[:2], row.seq
     if row.entry is not None and kind_of(row.entry.kind).settles:

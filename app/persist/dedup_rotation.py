@@ -1,4 +1,4 @@
-"""Rotation of the dedup generations: a full or an old one is followed by a new one, and the oldest is dropped."""
+"""Rotates the dedup generations: begins a new one when the newest is full or old, and drops the oldest."""
 
 from ..drivers.redis import RedisConnection
 from ..settings import Settings

@@ -32,11 +32,11 @@ log = structlog.get_logger()
 REST, REST_S_MAX = 24.0, 5.0
 #: Seconds that a check waits for the ledger to reach Redis. After them the check is given up.
 PATIENCE_S = 2.0
-#: Entries that may have come since Redis was read: they are taken off the ledger's sums one by one.
+#: Entries that may have come since Redis was read. They are subtracted from the ledger's sums one by one.
 BEHIND_MAX = 20_000
 #: Seconds before the checks begin anew after a store was lost or an error ended them.
 _AGAIN_S = 1.0
-#: Seconds between two looks at how far the ledger is.
+#: Seconds between two checks of how far the ledger is.
 _POLL_S = 0.05
 #: Namespaces whose versions one call asks for: a ms of Redis or less.
 _VERSIONS_A_CALL = 1_000

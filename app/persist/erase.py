@@ -1,7 +1,7 @@
-"""The end of an erasure: what Postgres tells of a user goes, in one transaction, and the name with it.
+"""Completes an erasure: deletes the user's data and name from Postgres in one transaction.
 
-Rows of the ledger hold the user's number and stay as they are, so every sum does. The name becomes one that no client
-can use; whoever bears the old one from then on is a new user.
+The ledger's rows have the user's number and stay, so all sums stay. The name becomes one that no client can use. The
+old name then belongs to a new user.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
-    """Forgets a user whom every partition was cleared of; does nothing where another persister was faster."""
+    """Erases a user who is cleared from every partition. Does nothing if another persister was faster."""
     async with session.transaction():
         if not await session.fetch("lock_erasure", intent.number, intent.version):
             return
@@ -31,7 +31,8 @@ async def finish(session: LedgerSession, intent: VisibilityIntent) -> None:
 
 
 def _without(packed: bytes, user: str, name: str) -> bytes:
-    """An entry without its user's name and meta; one of another user as it is; nothing of one that cannot be read."""
+    """An entry without its user's name and meta. One of another user stays as it is; one that cannot be read becomes
+    empty."""
     try:
         entry = _unpack(packed)
     except msgspec.DecodeError:

@@ -1,21 +1,21 @@
-"""Whose fault a failure is: that of a row, which no store could ever take, or that of the store, which passes."""
+"""Tells a failure of a row, which no store can take, from a failure of the store, which passes."""
 
 import asyncpg
 
 _ROW_CLASSES = ("22", "54")  # data exceptions, limits of the program
 _UNIQUE = "23505"
-#: Characters of a cause that are told: a line on a screen.
+#: Characters of a cause that are shown: a line on a screen.
 CAUSE_CHARACTERS_MAX = 200
 
 
 class TooManyDeadLetters(Exception):
-    """More entries than are set aside by themselves cannot be recorded: that is hardly the fault of each."""
+    """Too many entries cannot be recorded: the fault is hardly in each of them."""
 
 
 def is_of_row(error: Exception) -> bool:
-    """Whether the row is at fault: a value that Postgres does not take or asyncpg cannot encode; a key that is taken,
-    once duplicates are marked. All else (no partition of a table, a missing column, a full disk, a lock, a timeout)
-    is the store's, and nothing is ever set aside for it."""
+    """Whether the row is at fault: a value that Postgres does not take or asyncpg cannot encode, or a key that exists
+    although duplicates are marked. Everything else (no partition of a table, a missing column, a full disk, a lock, a
+    timeout) is the store's fault and makes no dead letter."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state[:2] in _ROW_CLASSES or state == _UNIQUE
@@ -23,12 +23,12 @@ def is_of_row(error: Exception) -> bool:
 
 
 def is_bisected(error: Exception) -> bool:
-    """Whether halving a batch may find out which rows are at fault."""
+    """Whether halving a batch may find the rows at fault."""
     return is_of_row(error) or isinstance(error, TooManyDeadLetters)
 
 
 def code_of(error: Exception) -> str:
-    """A short name of the cause, as metrics label it: the SQLSTATE, or the kind of error."""
+    """A short name of the cause for metrics: the SQLSTATE, or the kind of error."""
     return getattr(error, "sqlstate", None) or type(error).__name__
 
 
@@ -40,7 +40,7 @@ def cause_of(error: Exception) -> str:
 
 
 def public_cause(error: Exception) -> str:
-    """The cause without any value of a client's, for whoever may ask: messages about rows tell them."""
+    """The cause without clients' values, which messages about rows contain. It may be shown to everybody."""
     if is_of_row(error):
         return f"{code_of(error)} {type(error).__name__}"
     return cause_of(error)

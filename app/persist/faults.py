@@ -27,7 +27,7 @@ FIRST_PAUSE_S = 0.5
 PAUSE_S_MAX = 15.0
 #: Seconds that a partition with too many dead letters waits, so that somebody can look before there are more.
 DEAD_LETTERS_PAUSE_S = 600.0
-#: Failing units that are remembered. Beyond them, one is tried again at once and reported only in the log.
+#: Failing units that are remembered. Further ones are tried again at once and reported only in the log.
 FAULTS_MAX = 10_000
 #: Faults that one pass records in Postgres: each is a statement, and the ledger waits for them.
 RECORDED_A_PASS_MAX = 100

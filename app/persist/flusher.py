@@ -1,7 +1,7 @@
-"""Telling Redis how far the ledger is, so that the log is trimmed and takes entries again after it was full.
+"""Sends Redis the ledger's offsets, so that the log is trimmed and takes entries again after it was full.
 
-It is told with every new row, when a partition is taken, and again and again while it is held: a telling that was
-refused must not wait for new rows, for a full log takes none.
+It sends them after new rows, when a partition is taken, and from time to time for all partitions. So an offset that
+Redis refused does not wait for new rows, which a full log does not take.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,13 +16,14 @@ from .lease import Lease
 
 log = structlog.get_logger()
 
-#: Seconds after which a partition without new rows is told again: a refused telling costs writers no more than that.
+#: Seconds after which the offsets of all partitions are sent again: a refused offset delays writers no longer than
+#: that.
 TELL_S = 1.0
 
 
 class Flusher:
-    """One persister's tellings. `link` knows advance_flushed.lua; tail_s: how long a log keeps what the
-    ledger holds."""
+    """Sends the offsets of one persister. `link` has advance_flushed.lua; tail_s: how long a log keeps entries that the
+    ledger has."""
 
     def __init__(self, link: RedisConnection, tail_s: float) -> None:
         self._link = link
@@ -31,8 +32,8 @@ class Flusher:
         self._refused: set[int] = set()
 
     async def tell(self, leases: Mapping[int, Lease], fresh: Collection[int]) -> None:
-        """Tells the offsets of partitions with new rows, from time to time those of all. A refusal is logged, once, and
-        told again later; what the link raises is raised. O(partitions)."""
+        """Sends the offsets of partitions with new rows, and from time to time those of all. A refusal is logged once,
+        and the offset is sent again later. Raises what the link raises. O(partitions)."""
         due: Collection[int] = fresh
         if monotonic() - self._all_sent_s >= TELL_S:
             due, self._all_sent_s = list(leases), monotonic()
@@ -49,7 +50,7 @@ class Flusher:
                 continue
             self._refused.discard(p)
             if reply == 0:
-                # Redis is not where the ledger is: the log is compared with it anew before anything else is read.
+                # Redis is at another place than the ledger: the log is compared again before anything else is read.
                 lease.checked = False
 
     def _refuse(self, p: int, error: str) -> None:

@@ -10,7 +10,7 @@ from ..model.errors import StoreUnavailable
 from ..settings import Settings
 from ..store import keys
 from ..store.apply import CallRefused
-from ..store.log import entry_call
+from ..store.log import digest_in, entry_call
 from ..store.partitions import last_seq_call, read_deployment, read_head
 
 
@@ -64,7 +64,7 @@ async def _behind(link: RedisConnection, p: int, *, epoch: int, seq: int, digest
     (reply,) = await link.run([entry_call(p, epoch=epoch, seq=seq)])
     if isinstance(reply, Exception):
         raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {reply}")
-    if not reply or reply[0][1][1] != digest:
+    if digest_in(reply) != digest:
         return f"its log in Redis does not hold {place} as the ledger does: one of the two lost entries or is another's"
     return None
 

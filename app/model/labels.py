@@ -1,17 +1,40 @@
-"""The balances that a user's grants are counted in beside the total, by name: `c:<category>`, `s:<source>`, `d:<day>`.
+"""The labels in which a user's grants count beside the total: `c:<category>`, `s:<source>`, `d:<day>`.
 
-The Lua of apply.lua reads these names, too; Redis has a user's balances under them.
+apply.lua reads these names, too, and Redis has a user's balances under them.
 """
+
+from typing import NamedTuple
+
+#: How the label of a category, of a source and of a day begins.
+CATEGORY, SOURCE, DAY = "c:", "s:", "d:"
+
+
+class Label(NamedTuple):
+    """What a label names: a category, a source, or a day as `YYYY-MM-DD`. The other two are None."""
+
+    category: str | None = None
+    source: str | None = None
+    day: str | None = None
 
 
 def labels_of(category: str | None, source: str | None, *, day: str | None = None) -> tuple[str, ...]:
-    """The balances that a category and a source are counted in, and the day that has a live grant."""
-    labels: tuple[str, ...] = () if category is None else (f"c:{category}",)
+    """The labels of a grant with a category and a source, and of the day on which it lies."""
+    labels: tuple[str, ...] = () if category is None else (CATEGORY + category,)
     if source is not None:
-        labels = (*labels, f"s:{source}")
-    return labels if day is None else (*labels, f"d:{day}")
+        labels = (*labels, SOURCE + source)
+    return labels if day is None else (*labels, DAY + day)
+
+
+def parse_label(cell: str) -> Label | None:
+    """What a cell's label names; None for a cell that is a board."""
+    kind, name = cell[:2], cell[2:]
+    if kind == CATEGORY:
+        return Label(category=name)
+    if kind == SOURCE:
+        return Label(source=name)
+    return Label(day=name) if kind == DAY else None
 
 
 def is_day(label: str) -> bool:
-    """Whether a label is a day, which is no number: it has a live grant or not."""
-    return label.startswith("d:")
+    """Whether a label is that of a day, which is no number: the day has a live grant or not."""
+    return label.startswith(DAY)

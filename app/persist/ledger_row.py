@@ -10,6 +10,7 @@ import msgspec
 from ..model.entry import LogEntry, marker_entry
 from ..model.entry_kinds import DUPLICATE, QUARANTINE_VERB, TOMBSTONE, kind_of
 from ..model.entry_names import duplicate_name, tombstone_name
+from ..store.log_format import read_fields, read_outcome, read_position
 
 COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
@@ -73,16 +74,14 @@ class LedgerRow:
 
 
 def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> LedgerRow:
-    """A row from a stream entry `d digest e entry r "at score previous"`; one that cannot be read has a fault."""
-    epoch, seq = map(int, stream_id.split(b"-"))
-    named = dict(zip(fields[::2], fields[1::2], strict=False))
-    digest, packed = named.get(b"d", b""), named.get(b"e", b"")
+    """A row from an entry of the stream. An entry that cannot be read gives a row with a fault."""
+    epoch, seq = read_position(stream_id)
+    digest, packed, outcome = read_fields(fields)
     row = LedgerRow(p, epoch, seq, digest, packed, 0, None, 0, False, None)
     try:
-        at, score, previous, *mark = named.get(b"r", b"").split(b" ")
-        row.recorded_at, row.score = int(at), int(score) if score else None
-        row.change, row.came = int(score or 0) - int(previous or 0), bool(score) - bool(previous)
-        row.quarantined = bool(mark)
+        row.recorded_at, row.score, previous, row.quarantined = read_outcome(outcome)
+        row.change = (row.score or 0) - (previous or 0)
+        row.came = (row.score is not None) - (previous is not None)
         row.entry = unpack(packed)
     except (ValueError, msgspec.DecodeError) as error:
         row.fault, row.code = f"it cannot be read: {error}", "unreadable"

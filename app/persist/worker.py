@@ -15,7 +15,7 @@ from ..store import keys
 from ..store.apply import APPLY, CallRefused
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
-from ..store.log import entry_call, first_entry_call, follow_call
+from ..store.log import digest_in, entry_call, first_entry_call, follow_call
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP, read_head
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
@@ -307,7 +307,7 @@ class Worker:
                 (reply,) = await self._log_link.run([entry_call(p, epoch=offset.epoch, seq=offset.seq)])
                 if isinstance(reply, Exception):
                     raise PartitionStopped(f"the log cannot be read: {reply}")
-                if not reply or reply[0][1][1] != offset.digest:
+                if digest_in(reply) != offset.digest:
                     raise PartitionStopped(f"the log does not hold {offset.epoch}-{offset.seq} as the ledger does")
             elif head.epoch < offset.epoch:
                 raise PartitionStopped("the log is of an earlier epoch than the ledger")

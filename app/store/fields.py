@@ -3,6 +3,8 @@
 A name that ends in ':' is the beginning of a field: what follows is the name of a board, a window or a label.
 """
 
+from ..model import labels
+
 # A partition's meta: keys.meta.
 EPOCH = "epoch"
 SEQ = "seq"
@@ -40,8 +42,8 @@ COUNT = "count"
 LAST = "last"  # latest granted_at (µs)
 CHANGED_AT = "at"  # when the score on the `all` board changed last (µs)
 CORRECTED = "corrected"  # seq of the last change that was no grant
-CATEGORY = "c:"  # of a namespace, too: the categories there are
-SOURCE = "s:"
+CATEGORY = labels.CATEGORY  # of a namespace, too: the categories there are
+SOURCE = labels.SOURCE
 HIDDEN_SCORE = "h:"  # score on a board, of a hidden user
 VELOCITY = "r:"  # `<µs>:<kind>`: what was granted in a stretch of time
 TIME = "g"  # in front of a label's field: granted_at (µs) of the grant that its balance is

@@ -3,6 +3,7 @@ exist and how many the ledger lacks."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -11,6 +12,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
 from ..model.errors import Recovering, StoreUnavailable
 from . import fields, keys
+from .log_format import dedup_position, read_fields
 from .partitions import last_seq_call
 from .read_batcher import ReadBatcher
 
@@ -34,18 +36,13 @@ async def entry_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> 
     """Epoch and seq at which each entry id was counted, by the dedup generations; None: it was not, or is too old.
     Recovering, StoreUnavailable; O(names)."""
     replies = await _seen(batcher, p, names)
-    return [next((_place(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
+    return [next((dedup_position(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
 
 
 async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[bool]:
     """Whether each entry id is in one of the dedup generations. Recovering, StoreUnavailable; O(names)."""
     replies = await _seen(batcher, p, names)
     return [any(hit is not None for hit in hits) for hits in zip(*replies, strict=True)]
-
-
-def _place(hit: bytes) -> tuple[int, int]:
-    epoch, _, seq = hit[16:].partition(b"-")
-    return int(epoch), int(seq)
 
 
 async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
@@ -74,7 +71,7 @@ async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespac
     place = f"{offset['epoch']}-{offset['seq']}" if offset else "0-0"
     for _ in range(LOOKED_THROUGH_ENTRIES_MAX // PAGE_ENTRIES_MAX):
         page = await batcher.call(("XRANGE", keys.log(p), f"({place}", "+", "COUNT", PAGE_ENTRIES_MAX))
-        if any(_is_of(fields, namespace_id) for _, fields in page):
+        if any(_is_of(entry, namespace_id) for _, entry in page):
             return True
         if len(page) < PAGE_ENTRIES_MAX:
             row = await postgres.fetch_one("has_ledger_rows", namespace_id)
@@ -83,11 +80,11 @@ async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespac
     raise StoreUnavailable(f"the ledger of partition {p} is too far behind to tell whether the namespace holds grants")
 
 
-def _is_of(fields: Sequence[bytes], namespace_id: int) -> bool:
+def _is_of(entry: Sequence[bytes], namespace_id: int) -> bool:
     """Whether an entry belongs to a namespace; an unreadable one belongs to none."""
     try:
-        return _decode_owner(fields[3]).namespace_id == namespace_id
-    except (msgspec.DecodeError, IndexError):
+        return _decode_owner(read_fields(entry).packed).namespace_id == namespace_id
+    except msgspec.DecodeError:
         return False
 
 
@@ -104,6 +101,11 @@ def first_entry_call(p: int) -> Call:
 
 
 def entry_call(p: int, *, epoch: int, seq: int) -> Call:
-    """Asks for the entry at a place of a partition's log: a list of it alone, or an empty one. O(log n)."""
+    """Asks for the entry at a place of a partition's log: a list with this entry, or an empty one. O(log n)."""
     place = f"{epoch}-{seq}"
     return ("XRANGE", keys.log(p), place, place)
+
+
+def digest_in(reply: Sequence[Any]) -> bytes | None:
+    """The digest of the entry in the reply of `entry_call`; None if there is no such entry."""
+    return read_fields(reply[0][1]).digest if reply else None

@@ -123,7 +123,7 @@ def cell_from_row(row: asyncpg.Record) -> Cell:
 
 
 async def _first_of(
-    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], cell_queries: Sequence[CellQuery], how: str | None
+    fetch: Fetch, namespace: Namespace, user: str, ids: list[str], queries: Sequence[CellQuery], how: str | None
 ) -> dict[str, Cell]:
     """The cells of which a grant that decides is found by index."""
     rest = (how, namespace.partition, PASSED_OVER_MAX)
@@ -133,10 +133,10 @@ async def _first_of(
         rows = await fetch("get_cells_by_moment", *_args(namespace, user, ids, inner), *rest)
         result = {row["cell"]: cell_from_row(row) for row in rows}
         return {name: cell for name, cell in result.items() if how is None or cell.tie is not None}
-    others = [want for want in cell_queries if want.day is None]
+    others = [query for query in queries if query.day is None]
     rows = await fetch("get_cells_by_amount", *_args(namespace, user, ids, others), *rest)
     result = {row["cell"]: cell_from_row(row) for row in rows}
-    timed = [want for want in cell_queries if want.cell == "all"] + [_inner_day(namespace, want) for want in days]
+    timed = [query for query in queries if query.cell == "all"] + [_inner_day(namespace, query) for query in days]
     rows = await fetch("get_latest_moments", *_args(namespace, user, ids, timed), PASSED_OVER_MAX)
     moments = {row["cell"]: cell_from_row(row) for row in rows}
     if "all" in result and "all" in moments:
@@ -144,42 +144,43 @@ async def _first_of(
         result["all"] = result["all"]._replace(latest=last.latest, latest_at=last.latest_at, latest_seq=last.latest_seq)
     else:
         result.pop("all", None)
-    return result | {want.cell: moments[want.cell] for want in days if want.cell in moments}
+    return result | {query.cell: moments[query.cell] for query in days if query.cell in moments}
 
 
-def _args(namespace: Namespace, user: str, ids: list[str], cell_queries: Sequence[CellQuery]) -> tuple[object, ...]:
-    columns = zip(*cell_queries, strict=True) if cell_queries else ((),) * len(CellQuery._fields)
+def _args(namespace: Namespace, user: str, ids: list[str], queries: Sequence[CellQuery]) -> tuple[object, ...]:
+    columns = zip(*queries, strict=True) if queries else ((),) * len(CellQuery._fields)
     return (namespace.id, user, ids, *map(list, columns))
 
 
-def cell_query(namespace: Namespace, cell: str) -> CellQuery:
-    """What a cell's name says."""
-    kind, _, name = cell.partition(":")
-    match kind:
-        case "c":
-            return CellQuery(cell, category=name)
-        case "s":
-            return CellQuery(cell, source=name)
-        case "d":
-            day = date.fromisoformat(name)
-            start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
-            slack = _micros(timedelta(hours=ZONE_HOURS_MAX))
-            until = start + _micros(timedelta(days=1) + namespace.days.starts_at) + slack
-            return CellQuery(cell, day=day, since=start - slack, until=until)
-    base = base_of(cell)
-    want = CellQuery(cell, window=base, category=cell[len(base) + 1 :] or None)
+def _cell_query(namespace: Namespace, cell: str) -> CellQuery:
+    """The query of a cell, by its name."""
+    label = parse_label(cell)
+    if label is None:
+        return _board_query(namespace, cell)
+    if label.day is None:
+        return CellQuery(cell, category=label.category, source=label.source)
+    day = date.fromisoformat(label.day)
+    start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    slack = _micros(timedelta(hours=ZONE_HOURS_MAX))
+    until = start + _micros(timedelta(days=1) + namespace.days.starts_at) + slack
+    return CellQuery(cell, day=day, since=start - slack, until=until)
+
+
+def _board_query(namespace: Namespace, board: str) -> CellQuery:
+    base = base_of(board)
+    query = CellQuery(board, window=base, category=board[len(base) + 1 :] or None)
     window = namespace.calendar.find(base, 0)
     if window is None or window.starts is None or window.ends is None:
-        return want
-    return want._replace(since=window.starts, until=window.ends)
+        return query
+    return query._replace(since=window.starts, until=window.ends)
 
 
-def _inner_day(namespace: Namespace, want: CellQuery) -> CellQuery:
+def _inner_day(namespace: Namespace, query: CellQuery) -> CellQuery:
     """Of a day the stretch that is most likely: the user's own zone may be another."""
-    if want.day is None:
-        return want
+    if query.day is None:
+        return query
     days = namespace.days
-    return want._replace(since=days.begins(want.day), until=days.begins(want.day + timedelta(days=1)))
+    return query._replace(since=days.begins(query.day), until=days.begins(query.day + timedelta(days=1)))
 
 
 def _micros(span: timedelta) -> int:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, transact
+from ..model.labels import DAY
 from ..model.namespace import Namespace
 from ..model.stats import ScoreSums
 from ..model.streak import days_of
@@ -160,9 +161,9 @@ def _balances(user: UserValues, flat: Sequence[bytes], boards: frozenset[str]) -
 def _days(user: UserValues, flat: Sequence[bytes]) -> None:
     for number, bits in zip(flat[::2], flat[1::2], strict=True):
         try:
-            user.cells |= {f"d:{day}": 1 for day in days_of((number, bits)).dates()}
+            user.cells |= {f"{DAY}{day}": 1 for day in days_of((number, bits)).dates()}
         except (ValueError, OverflowError):
-            user.put(f"d:{number.decode(errors='replace')}", None, bits)
+            user.put(f"{DAY}{number.decode(errors='replace')}", None, bits)
 
 
 class BoardState(NamedTuple):

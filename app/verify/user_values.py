@@ -151,8 +151,8 @@ class UserComparison:
     def _value(self, cell: str, cells: Cells) -> str:
         if cell[:2] == "o:" and cell in cells and self._namespace.by_moment:
             return describe_place(cells[cell])
-        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "d:", "gb", "gc", "gs")
-        none = 0 if cell in ("count", "total") or cell[:2] == "d:" else None
+        is_plain = cell in ("count", "last") or cell[:2] in ("o:", "gb", "gc", "gs") or is_day(cell)
+        none = 0 if cell in ("count", "total") or is_day(cell) else None
         return decimal_text(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)
 
     def _note(self, what: str) -> None:

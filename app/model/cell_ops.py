@@ -186,7 +186,7 @@ def correction_entry(
         user=before.user,
         grant_id=before.grant_id,
         revision=revision,
-        amount=0,
+        entry_amount=0,
         live_delta=int(not after.voided) - int(not before.voided),
         category=after.category,
         source=after.source,

@@ -88,8 +88,8 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
 
 def state_from_entry(body: LogEntry, seq: int) -> GrantState:
     """The grant that an entry makes. seq: its order among grants of one moment."""
-    names = ("grant_id", "user", "revision", "amount", *_PLAIN, "granted_at", "windows", "day")
-    return GrantState(**{name: getattr(body, name) for name in names}, voided=False, seq=seq)
+    names = ("grant_id", "user", "revision", *_PLAIN, "granted_at", "windows", "day")
+    return GrantState(**{name: getattr(body, name) for name in names}, amount=body.amount or 0, voided=False, seq=seq)
 
 
 class IdempotencyRecord(NamedTuple):

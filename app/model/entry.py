@@ -13,12 +13,12 @@ _pack = msgspec.msgpack.Encoder().encode
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
     """What the log carries of an entry: positional MessagePack, so new fields are only added at the end.
 
-    kind: a name of model/entry_kinds. amount: scaled units added to the score. live_delta: live grants added (1, 0 or
-    −1). granted_at: microseconds since 1970 UTC. windows: those it lands in, recorded so that they do not depend on
-    later time zone data. meta: canonical JSON.
+    kind: a name of model/entry_kinds. entry_amount: scaled units that the entry itself adds to the score. live_delta:
+    live grants added (1, 0 or −1). granted_at: microseconds since 1970 UTC. windows: those it lands in, recorded so
+    that they do not depend on later time zone data. meta: canonical JSON.
 
-    A correction carries the grant as it is after it: new_amount, voided, windows; verb says what was done, and amount
-    has no meaning. idempotency_key: the caller's; request_digest: of the request that was made with it. batch: names
+    A correction carries the grant as it is after it: new_amount, voided, windows. verb says what was done, and
+    entry_amount is 0. idempotency_key: the caller's; request_digest: of the request that was made with it. batch: names
     the request with which it came together with others. original: if this entry only records a dead letter, the dead
     letter's epoch, seq and moment of recording (microseconds). day: the grant's, if streaks are on, in the user's zone
     at the time of planning, else in the namespace's.
@@ -29,7 +29,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     user: str
     grant_id: str
     revision: int
-    amount: int
+    entry_amount: int
     live_delta: int
     category: str | None
     source: str | None
@@ -51,9 +51,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_
     original: tuple[int, int, int] | None = None
 
     @property
-    def grant_amount(self) -> int | None:
+    def amount(self) -> int | None:
         """The grant's amount after this entry, in scaled units; None if the entry carries no grant."""
-        return self.amount if kind_of(self.kind).is_first else self.new_amount
+        return self.entry_amount if kind_of(self.kind).is_first else self.new_amount
 
 
 def marker_entry(
@@ -74,7 +74,7 @@ def marker_entry(
         user=user,
         grant_id=name,
         revision=1,
-        amount=0,
+        entry_amount=0,
         live_delta=0,
         category=None,
         source=None,

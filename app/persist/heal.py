@@ -121,14 +121,19 @@ async def _plan(
 def _entry(namespace: Namespace, stray: UnhealedDuplicate, plan: CellPlan) -> PlannedEntry:
     name, claimed = heal_name(stray.epoch, stray.seq), stray.claimed
     body = msgspec.structs.replace(
-        claimed, kind=HEAL.name, grant_id=name, amount=-claimed.amount, live_delta=-stray.live_delta, meta=None
+        claimed,
+        kind=HEAL.name,
+        grant_id=name,
+        entry_amount=-claimed.entry_amount,
+        live_delta=-stray.live_delta,
+        meta=None,
     )
     return PlannedEntry(
         kind=HEAL,
         namespace=namespace,
         body=body,
         id=entry_id(HEAL, namespace.id, name, 1),
-        content=digest_of(f"{name} {body.amount}"),
+        content=digest_of(f"{name} {body.entry_amount}"),
         boards=plan.boards,
         labels=plan.labels,
         ops=plan.ops,

@@ -117,7 +117,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
         *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
         *(
             numbers.get(entry.user),
-            entry.amount,
+            entry.entry_amount,
             0 if row.quarantined else entry.live_delta,
             row.score,
             entry.category,
@@ -125,7 +125,7 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
             entry.source_id,
         ),
         *(entry.action, entry.session_id, entry.granted_at, entry.original[2] if entry.original else row.recorded_at),
-        *(entry.windows, row.digest, row.change, entry.grant_amount),
+        *(entry.windows, row.digest, row.change, entry.amount),
         *(entry.voided or row.quarantined, QUARANTINE_VERB if row.quarantined else entry.verb),
         *(
             entry.reason,
@@ -155,9 +155,9 @@ def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
             *(row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, None, None, None),
         )
     return (
-        *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user), entry.amount, weight, row.score),
-        *(entry.category, entry.source, None, None, None),
-        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, entry.grant_amount),
+        *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user)),
+        *(entry.entry_amount, weight, row.score, entry.category, entry.source, None, None, None),
+        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, entry.amount),
         *(entry.voided or row.quarantined, None, None, None, None),
         *(None if entry.day is None else date.fromisoformat(entry.day), None, None),
     )

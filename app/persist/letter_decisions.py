@@ -120,7 +120,7 @@ def drop_entry(namespace: Namespace, letter: DecidedLetter, plan: CellPlan, live
         kind=HEAL.name,
         grant_id=name,
         revision=1,
-        amount=0 if letter.corrects else -claimed.amount,
+        entry_amount=0 if letter.corrects else -claimed.entry_amount,
         live_delta=live_delta,
         meta=None,
         new_amount=None,
@@ -151,7 +151,7 @@ async def _plan(
     grant is as it was before. Nothing moves where a later correction counts, recorded or a letter itself."""
     claimed = letter.claimed
     is_live = not (letter.quarantined or claimed.voided)
-    before = _claimed(claimed, letter.seq) if is_live else None
+    before = state_from_entry(claimed, letter.seq) if is_live else None
     after: GrantState | None = None
     if letter.corrects:
         others_by_revision = await _other_revisions(session, namespace, letter)
@@ -185,7 +185,7 @@ async def _other_revisions(
     for row in await session.fetch("find_open_dead_letters", namespace.partition, claimed.grant_id):
         other = None if row["seq"] == letter.seq else _corrections_of(row["entry"], claimed)
         if other is not None:
-            states[other.revision] = None if other.voided else _claimed(other, first)
+            states[other.revision] = None if other.voided else state_from_entry(other, first)
     return states
 
 
@@ -208,7 +208,3 @@ def _state_from_row(row: asyncpg.Record) -> GrantState:
         day=day,
         seq=row["first_seq"],
     )
-
-
-def _claimed(claimed: LogEntry, seq: int) -> GrantState:
-    return state_from_entry(msgspec.structs.replace(claimed, amount=claimed.grant_amount or 0), seq)

@@ -161,8 +161,9 @@ def _tables(p: int, entries: Sequence[PlannedEntry]) -> _CallTables:
             user = users[key] = len(users) + 1, ns, body.user
         label_set = label_sets.setdefault(entry.labels, len(label_sets) + 1)
         ops = entry.kind.letter if entry.ops is None else render_ops(entry.kind, entry.ops)
-        args += (entry.id, entry.content, entry.verdict, board_set[0], user[0], label_set, body.amount, body.live_delta)
-        args += (body.granted_at, ops, entry.claim or entry.release, entry.log_bytes)
+        args += (entry.id, entry.content, entry.verdict, board_set[0], user[0], label_set)
+        ids = entry.claim or entry.release
+        args += (body.entry_amount, body.live_delta, body.granted_at, ops, ids, entry.log_bytes)
     return _CallTables(namespaces, boards, board_sets, users, label_sets, args)
 
 

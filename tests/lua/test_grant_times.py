@@ -51,7 +51,7 @@ def replayed(entries: list[PlannedEntry]) -> dict[str, tuple[int, int]]:
         labels = [label for label in entry.labels if not label.startswith("d:")]
         for cell in (*entry.boards, *labels):
             if cell not in found or entry.body.granted_at >= found[cell][1]:
-                found[cell] = entry.body.amount, entry.body.granted_at
+                found[cell] = entry.body.entry_amount, entry.body.granted_at
     return found
 
 

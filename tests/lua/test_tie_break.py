@@ -44,7 +44,7 @@ def wanted(space: Namespace, grants: list[tuple[PlannedEntry, int]]) -> list[tup
     for user, held in groupby(
         sorted(grants, key=lambda grant: (grant[0].body.user, grant[1])), lambda g: g[0].body.user
     ):
-        own = [(entry.body.amount, entry.body.granted_at, seq) for entry, seq in held]
+        own = [(entry.body.entry_amount, entry.body.granted_at, seq) for entry, seq in held]
         amounts = [amount for amount, _, _ in own]
         score = {"sum": sum(amounts), "highest": max(amounts), "lowest": min(amounts)}.get(space.aggregation.name)
         score = max(own, key=lambda grant: grant[1:])[0] if score is None else score

@@ -133,7 +133,7 @@ class FakeCommitter:
         self._redis.count(entry.namespace, body.grant_id, body.revision, seq)
         self._redis.changes[body.user] = seq, seq
         before = ledger.grants[body.grant_id]
-        after = msgspec.structs.replace(state_from_entry(body, before.seq), amount=body.new_amount, voided=body.voided)
+        after = msgspec.structs.replace(state_from_entry(body, before.seq), voided=body.voided)
         ledger.grants[body.grant_id] = after
         if body.idempotency_key is not None:
             record = IdempotencyRecord(body.grant_id, body.revision, body.request_digest)

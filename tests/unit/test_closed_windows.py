@@ -17,7 +17,7 @@ def grant(day: int) -> LogEntry:
         user="otter",
         grant_id="g",
         revision=1,
-        amount=1,
+        entry_amount=1,
         live_delta=1,
         category=None,
         source=None,

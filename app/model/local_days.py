@@ -44,18 +44,18 @@ def clock_at(zone: ZoneInfo, micros: int) -> datetime:
 
 
 class LocalDays(NamedTuple):
-    """The days of a zone. starts_at: how long after midnight, by the clock, a day begins."""
+    """The days of a zone. day_offset: how long after midnight, by the clock, a day begins."""
 
     zone: str
-    starts_at: timedelta = _NO_SHIFT
+    day_offset: timedelta = _NO_SHIFT
 
     def begins(self, day: date) -> int:
         """The first moment of a day, in microseconds. A day that the zone skips begins when the next one does."""
-        return clock_reaches(self.zone, datetime(day.year, day.month, day.day) + self.starts_at)
+        return clock_reaches(self.zone, datetime(day.year, day.month, day.day) + self.day_offset)
 
     def day_at(self, micros: int) -> date:
         """The day in which a moment lies."""
-        day = (clock_at(ZoneInfo(self.zone), micros) - self.starts_at).date()
+        day = (clock_at(ZoneInfo(self.zone), micros) - self.day_offset).date()
         # Clocks turned back over the beginning of a day show the day before again: the day that has begun goes on.
         while micros >= self.begins(day + _ONE_DAY):
             day += _ONE_DAY

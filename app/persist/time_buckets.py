@@ -37,10 +37,10 @@ async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int
     """The local days in which the rows' moments lie: worked out here, as boards have them, and nowhere else."""
     unknown = await connection.fetch(queries()["find_unknown_days"], *spans)
     days = {
-        (row["zone"], row["starts_at"], starts, ends)
+        (row["zone"], row["day_offset"], starts, ends)
         for row in unknown
         for around in (-1, 0, 1)
-        for starts, ends in [_bounds(LocalDays(known_zone(row["zone"]), row["starts_at"]), row["day"] + around * _DAY)]
+        for starts, ends in [_bounds(LocalDays(known_zone(row["zone"]), row["day_offset"]), row["day"] + around * _DAY)]
         if starts < ends  # a day that a zone left out has none
     }
     if days:
@@ -57,7 +57,7 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
     if not moved:
         return
     spaces = await connection.fetch(queries()["get_zones_of_namespaces"], list({space for space, _ in moved}))
-    days = {row["id"]: LocalDays(known_zone(row["zone"]), row["starts_at"]) for row in spaces}
+    days = {row["id"]: LocalDays(known_zone(row["zone"]), row["day_offset"]) for row in spaces}
     buckets = []
     for (space, minute), (change, came) in moved.items():
         day = days.get(space, LocalDays("UTC")).begin_of(minute)

@@ -162,7 +162,7 @@ def _cell_query(namespace: Namespace, cell: str) -> CellQuery:
     day = date.fromisoformat(label.day)
     start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
     slack = _micros(timedelta(hours=ZONE_HOURS_MAX))
-    until = start + _micros(timedelta(days=1) + namespace.days.starts_at) + slack
+    until = start + _micros(timedelta(days=1) + namespace.days.day_offset) + slack
     return CellQuery(cell, day=day, since=start - slack, until=until)
 
 

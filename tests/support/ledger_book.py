@@ -21,7 +21,7 @@ def names_at(local: LocalDays, week_starts: str, moment: datetime) -> dict[str, 
     """The window of each period, by what clocks have shown at most in the three hours before."""
     zone = ZoneInfo(local.zone)
     clock = max((moment - back * QUARTER).astimezone(zone).replace(tzinfo=None) for back in range(13))
-    day = (clock - local.starts_at).date()
+    day = (clock - local.day_offset).date()
     year, week, _ = day.isocalendar()
     first = day - timedelta(days=(day.weekday() - WEEKDAYS.index(week_starts)) % 7)
     return {

@@ -113,8 +113,8 @@ def namespaces(db: psycopg.Connection[Any], only: str | None = None) -> Iterator
     """Each namespace's id and when its days begin."""
     sql = """SELECT id, rules ->> 'timezone', coalesce(rules ->> 'day_starts', '00:00')::interval FROM namespaces
              WHERE name = coalesce(%s, name)"""
-    for namespace, zone, starts_at in db.execute(sql, (only,)).fetchall():
-        yield namespace, LocalDays(zone, starts_at)
+    for namespace, zone, day_offset in db.execute(sql, (only,)).fetchall():
+        yield namespace, LocalDays(zone, day_offset)
 
 
 def cells(grants: list[Live], local: LocalDays, level: int) -> dict[tuple[int, datetime], list[int]]:

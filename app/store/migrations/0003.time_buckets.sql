@@ -45,15 +45,15 @@ CREATE TABLE board_sums (
     PRIMARY KEY (namespace_id, level, at)
 ) WITH (fillfactor = 50);
 
--- The local days of zones, as app/model/local_days.py has them: starts ≤ t < ends. starts_at: how long after midnight, by
+-- The local days of zones, as app/model/local_days.py has them: starts ≤ t < ends. day_offset: how long after midnight, by
 -- the clock, a namespace lets its days begin. The persister writes them before it counts what lies in them. Postgres reads
 -- some names (CET, MET, EET, WET) as abbreviations of a fixed offset, so it is not asked.
 CREATE TABLE zone_days (
     zone text NOT NULL,
     starts timestamptz NOT NULL,
     ends timestamptz NOT NULL,
-    starts_at interval NOT NULL,
-    PRIMARY KEY (zone, starts_at, starts)
+    day_offset interval NOT NULL,
+    PRIMARY KEY (zone, day_offset, starts)
 );
 
 -- The grants that count, as the last revision left each, in the order in which a page of them is read. first_seq: the seq of

@@ -52,18 +52,18 @@ CASE {{zone}}.zone WHEN 'UTC' THEN date_trunc('day', {{at}} - {{zone}}.starts_at
 -- name: find_unknown_days
 -- Behind `bucket_changes`: the days of UTC, by zone, in which moments lie whose local day is not known yet. O(rows × log n).
 -- include: bucket_changes
-SELECT DISTINCT z.zone, z.starts_at, ((x.at - z.starts_at) AT TIME ZONE 'UTC')::date AS day
+SELECT DISTINCT z.zone, z.day_offset, ((x.at - z.day_offset) AT TIME ZONE 'UTC')::date AS day
 FROM moves m JOIN zones z ON z.id = m.namespace_id AND z.zone <> 'UTC'
 CROSS JOIN LATERAL (VALUES (m.granted_at), (m.recorded_at)) AS x (at)
-WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND starts_at = z.starts_at AND starts <= x.at
+WHERE (SELECT x.at < ends FROM zone_days WHERE zone = z.zone AND day_offset = z.day_offset AND starts <= x.at
        ORDER BY starts DESC LIMIT 1) IS NOT TRUE;
 
 -- name: add_zone_days
--- starts_at: how long after midnight, by the clock, days begin; bounds are microseconds since 1970.
-INSERT INTO zone_days (zone, starts_at, starts, ends)
-SELECT zone, starts_at, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
+-- day_offset: how long after midnight, by the clock, days begin; bounds are microseconds since 1970.
+INSERT INTO zone_days (zone, day_offset, starts, ends)
+SELECT zone, day_offset, '1970-01-01Z'::timestamptz + starts * interval '1 microsecond',
        '1970-01-01Z'::timestamptz + ends * interval '1 microsecond'
-FROM unnest($1::text[], $2::interval[], $3::bigint[], $4::bigint[]) AS x (zone, starts_at, starts, ends)
+FROM unnest($1::text[], $2::interval[], $3::bigint[], $4::bigint[]) AS x (zone, day_offset, starts, ends)
 ON CONFLICT DO NOTHING;
 
 -- name: get_uncounted_span

@@ -1,4 +1,4 @@
-"""Taking back what counted twice: one compensating entry for each duplicate that only the ledger recognised.
+"""Heals: takes back what counted twice, by one compensating entry for each duplicate that only the ledger recognised.
 
 Until then a duplicate is one more grant of its user to whoever plans by the ledger; its heal is what would void it.
 """
@@ -22,7 +22,7 @@ from .ledger_session import LedgerOffset, LedgerSession, UnhealedDuplicate, dupl
 from .other_grants import other_grants_of
 from .partition_round import PartitionRound
 
-#: Heals that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
+#: Heals of one pass: each reads its user's grants, and the ledger waits meanwhile.
 HEALS_A_PASS_MAX = 100
 
 # The user, or the rules, changed in between: a later pass plans anew.
@@ -30,8 +30,8 @@ _COME_AGAIN = ("stale_user", "stale_rules", "log_full")
 
 
 async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults) -> None:
-    """Applies the open heals of a partition, user by user, some of them a pass: one that fails waits and leaves its
-    place to the others. O(heals × their users' grants)."""
+    """Applies the open heals of a partition, user by user, some in each pass. A heal that fails waits, and others take
+    its turn. O(heals × their users' grants)."""
     users: dict[tuple[int, str], list[UnhealedDuplicate]] = {}
     for row in await session.fetch("get_unhealed_duplicates", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
         try:
@@ -47,7 +47,8 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
         elif repeat is Repeat.IGNORE:
             await session.close_heal(p, stray, stray.seq)
         else:
-            # A heal is planned by the ledger's last word of its user, so it cannot come twice. If one does, we say so.
+            # A heal is planned from the ledger's last entry of its user, so it cannot be a duplicate. If it is, that is
+            # logged.
             twice = RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
             faults.note(_unit(p, epoch=stray.epoch, seq=stray.seq), twice)
     partition_round = PartitionRound(link, p, offset)
@@ -79,7 +80,7 @@ def _unit(p: int, *, epoch: int, seq: int) -> WorkUnit:
 async def _heal_user(
     session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate]
 ) -> None:
-    """Of one user in one namespace. Who has changed since the ledger's last entry comes again at a later pass."""
+    """Heals one user in one namespace. A user who changed since the ledger's last entry waits for a later pass."""
     namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
     p = partition_round.partition
     version, seq = await read_plan_base(partition_round.link, p, namespace_id, user)
@@ -100,9 +101,9 @@ async def _heal_user(
 async def _plan(
     session: LedgerSession, namespace: Namespace, strays: Sequence[UnhealedDuplicate], hold: Hold
 ) -> CellPlan:
-    """What becomes of each number without the last of some duplicates, where those before it are taken back already."""
+    """The plan that takes back the last of some duplicates, after those before it are taken back."""
     stray = strays[-1]
-    # One that went into quarantine, as its grant had, moved nothing.
+    # A duplicate in quarantine moved nothing.
     before = state_from_entry(stray.claimed, stray.seq) if stray.live_delta else None
     boards, labels = cells_of(namespace, before, None)
     others = await other_grants_of(

@@ -1,4 +1,4 @@
-"""The heartbeat of a persister: it records in Postgres, every second, that its process runs and its passes end."""
+"""The heartbeat of a persister: every second it records in Postgres that its process runs and its passes end."""
 
 import asyncio
 from collections.abc import Callable

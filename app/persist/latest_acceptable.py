@@ -1,7 +1,7 @@
-"""How far ahead a namespace ever let grants in, told by its rows where its present rules do not.
+"""The latest granted_at that a namespace ever accepted, where its rows show more than its recorded rules.
 
-Whoever changes rules records their reach. A row tells what was let in by rules of which nobody did, and was still in
-the log when the ledger was looked through for such: the seasons that it lies in stay.
+Each change of rules records how far ahead they accepted grants. A row may show more: it was accepted by rules without
+such a record, and was still in the log when the ledger was searched. The seasons in which it lies must stay.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,16 @@ from .ledger_row import LedgerRow
 
 
 async def note_latest_acceptable(connection: asyncpg.Connection, rows: Iterable[LedgerRow]) -> None:
-    """Raises the reach of namespaces that these rows lie beyond. O(rows), and no question while none lies ahead."""
+    """Raises the latest acceptable moment of namespaces whose rows lie after it. O(rows), and no query if no row lies
+    ahead."""
     ahead: dict[int, tuple[int, int]] = {}
     for row in rows:
         entry = row.entry
         if entry is None or not row.counts or not kind_of(entry.kind).is_revision:
             continue
         if entry.granted_at > row.recorded_at + MARGIN_MICROS:
-            # Each one's own moment does not matter: the farthest, by the rules as of the earliest, is never too near.
+            # One comparison is enough: the latest granted_at against the rules as of the earliest recording never gives
+            # too little.
             furthest, since = ahead.get(entry.namespace_id, (0, row.recorded_at))
             ahead[entry.namespace_id] = max(furthest, entry.granted_at), since
     if not ahead:
@@ -33,6 +35,6 @@ async def note_latest_acceptable(connection: asyncpg.Connection, rows: Iterable[
         try:
             reach = latest_acceptable_at(msgspec.json.decode(text, type=Rules), since)
         except msgspec.DecodeError:
-            reach = 0  # Rules of a later version: what was let in tells how far they reach.
+            reach = 0  # Rules of a later version cannot be read: the rows show what they accepted.
         if furthest > reach:
             await connection.execute(queries()["raise_latest_acceptable"], number, furthest)

@@ -1,4 +1,4 @@
-"""A partition that this persister holds."""
+"""A partition that belongs to this persister."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MARKS_MAX = 10_000
 class Lease:
     """offset: written so far; read: read so far, at most one batch ahead; checked: the log holds the offset's entry.
 
-    marks: when the offset came to be what it was, oldest first (seconds of the monotonic clock).
+    marks: earlier offsets, each with the time at which it was reached (seconds of the monotonic clock), oldest first.
     """
 
     offset: LedgerOffset
@@ -24,11 +24,11 @@ class Lease:
 
     @classmethod
     def taken(cls, offset: LedgerOffset) -> "Lease":
-        """A partition whose ledger stands at `offset`."""
+        """The lease of a partition whose ledger is at `offset`."""
         return cls(offset, offset, marks=deque([(monotonic(), offset)]))
 
     def advance(self, offset: LedgerOffset) -> None:
-        """The ledger has come to `offset`."""
+        """Records that the ledger is at `offset` now."""
         self.offset = offset
         self.marks.append((monotonic(), offset))
         while len(self.marks) > MARKS_MAX:

@@ -64,7 +64,7 @@ class Leases:
             log.warning("its sessions cannot be ended", persister=number, error=str(error))
 
     async def get_partitions(self) -> set[int]:
-        """The partitions that are this persister's."""
+        """The partitions that belong to this persister."""
         rows = await self._connection.fetch(queries()["get_leases"], self.number)
         return {row["partition"] for row in rows}
 
@@ -80,6 +80,7 @@ class Leases:
         return {row["partition"] for row in rows}
 
     async def fence(self, p: int) -> None:
-        """The last statement of a transaction: keeps the lease locked until the commit. Superseded if it is lost."""
+        """Locks the lease until the commit; call it as the last statement of a transaction. Superseded if the lease is
+        lost."""
         if not await self._connection.fetch(queries()["lock_lease"], p, self.number):
             raise Superseded(f"partition {p} is another persister's")

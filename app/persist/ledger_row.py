@@ -30,7 +30,7 @@ unpack = msgspec.msgpack.Decoder(LogEntry).decode
 @dataclass(slots=True)
 class LedgerRow:
     """One log entry as it will be in the ledger. fault: why it cannot be recorded as it is (code: the SQLSTATE or the
-    kind of error); tombstone: how much of it is recorded instead.
+    kind of error); tombstone: how much of it is recorded then.
 
     recorded_at: microseconds since 1970 UTC. score: on the `all` board after it, None if the user left the board;
     change: of this score; came: 1 if the user was not on the board before, −1 if they left it.
@@ -90,8 +90,8 @@ def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> LedgerRow:
 
 
 def _owner_of(packed: bytes) -> LogEntry | None:
-    """What can be read of a broken entry's first fields, which are the same in every version: namespace, user, grant_id
-    and weight. None if even these cannot be read."""
+    """The namespace, user, grant_id and live delta of an entry that cannot be read whole: these first fields are the
+    same in every version. None if they cannot be read either."""
     try:
         parts = msgspec.msgpack.decode(packed)
         kind, namespace_id, user, grant_id, _, _, weight = parts[:7]

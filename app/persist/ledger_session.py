@@ -1,4 +1,4 @@
-"""The ledger's side of the persister: a connection that writes what was read, or does chores beside it."""
+"""The persister's connection to the ledger: it writes rows, or does chores."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -24,7 +24,7 @@ from .time_buckets import add_board_sums, count_in_time
 
 #: Users whose numbers are cached. Beyond them the cache is cleared, and numbers are read again.
 USERS_CACHE_MAX = 1_000_000
-#: Duplicates of a partition that are looked through for a user who is being erased.
+#: Duplicates of a partition that one query reads.
 STRAYS_MAX = 10_000
 #: Seconds that a statement of the writing connection may take: a transaction takes 10,000 rows in less than one.
 STATEMENT_S_MAX = 30.0
@@ -43,8 +43,8 @@ class LedgerOffset:
 
 
 class UnhealedDuplicate(NamedTuple):
-    """A duplicate that is not taken back yet, with what it claimed. live_delta: live grants that it added; healed_seq:
-    that of the entry that took it back without anybody noting it."""
+    """A duplicate that is not taken back yet. claimed: its entry; live_delta: live grants that it added; healed_seq:
+    the seq of the heal, if it exists and is not recorded as such."""
 
     epoch: int
     seq: int
@@ -137,7 +137,7 @@ class LedgerSession:
         await self._isolate(p, LedgerOffset(last.epoch, last.seq, last.digest), rows[half:])
 
     async def _bury(self, p: int, offset: LedgerOffset, row: LedgerRow, cause: Exception) -> None:
-        """A tombstone in the row's place that tells as much of it as Postgres takes."""
+        """Writes a tombstone instead of the row, with as much of it as Postgres takes."""
         row.fault, row.code = cause_of(cause), code_of(cause)
         for row.tombstone in (FULL, OWNER, BARE):
             try:
@@ -171,8 +171,8 @@ class LedgerSession:
                     raise Superseded(f"partition {p}")
 
     async def count(self, p: int) -> int:
-        """Brings a partition's counts by time up to the ledger, or COUNT_ROWS_MAX rows nearer to it, in a transaction
-        of its own; by how many rows. O(rows × log n). Superseded."""
+        """Counts up to COUNT_ROWS_MAX further rows of a partition by time, in a transaction of its own. Returns the
+        number of rows. O(rows × log n). Superseded."""
         async with self.fenced(p):
             rows = await self._connection.fetch(queries()["get_uncounted_span"], p, COUNT_ROWS_MAX)
             for row in rows:
@@ -182,11 +182,12 @@ class LedgerSession:
         return sum(row["seq"] - row["counted_seq"] for row in rows)
 
     async def _numbers(self, names: set[str]) -> Mapping[str, int]:
-        """The users' surrogate numbers. New ones are committed at once: a number without a row harms nobody, and
-        persisters that meet the same new name never wait for each other's long transactions."""
+        """The users' surrogate numbers. New ones are committed at once, so that persisters with the same new name do
+        not wait for each other's long transactions. A number without a row does no harm."""
         erasures = await self._connection.fetchval(queries()["count_erasures"])
         if erasures != self._erasures:
-            # A name that was erased may be a new user's by now; no row of that one was read before this was counted.
+            # An erased name may belong to a new user now. No row of the new user was read before the erasure was
+            # counted.
             self._users.clear()
             self._erasures = erasures
         unknown = sorted(names - self._users.keys())
@@ -211,7 +212,7 @@ class LedgerSession:
             )
 
     async def _mark_duplicates(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
-        """What the ledger holds already, or an earlier row of the batch does, is stored as the duplicate it is."""
+        """Marks as duplicates the rows that the ledger, or an earlier row of the batch, already has."""
         rows = [row for _, batch_rows in batches.values() for row in batch_rows if row.fault is None]
         keys = [row.key for row in rows]
         columns = [[key[i] for key in keys] for i in range(4)]
@@ -222,7 +223,7 @@ class LedgerSession:
             known.add(key)
 
     async def open_heals(self, p: int) -> list[UnhealedDuplicate]:
-        """Duplicates of a partition that are not taken back yet, some of them."""
+        """Some of the duplicates of a partition that are not taken back yet."""
         return [duplicate_from_row(row) for row in await self.fetch("get_unhealed_duplicates", p, [], STRAYS_MAX)]
 
     async def rules(self, namespace_id: int) -> Rules:
@@ -239,17 +240,17 @@ class LedgerSession:
         await self._connection.execute(queries()[query], *args)
 
     async def copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
-        """Rows into a table of this connection's own; asyncpg's errors."""
+        """Copies rows into a temporary table of this connection; asyncpg's errors."""
         await self._connection.copy_records_to_table(table, records=rows, columns=columns)
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """All that is asked within it, or nothing."""
+        """A transaction: all of its statements take effect, or none."""
         transaction: AbstractAsyncContextManager[Any] = self._connection.transaction()
         return transaction
 
     @asynccontextmanager
     async def fenced(self, p: int) -> AsyncIterator[None]:
-        """A transaction that commits only while the partition is this persister's. Superseded."""
+        """A transaction that commits only while the partition belongs to this persister. Superseded."""
         async with self._connection.transaction():
             yield
             await self.leases.fence(p)
@@ -260,7 +261,7 @@ class LedgerSession:
         return [(row["partition"], row["id"], row["version"]) for row in rows]
 
     async def drop_archives(self, namespace_ids: Sequence[int], rows_max: int) -> bool:
-        """Deletes some rows of what deleted namespaces' archives are made of; whether there was anything to delete."""
+        """Deletes some rows of deleted namespaces' archives. Returns whether there were any."""
         for query in (
             "delete_archive_rows",
             "delete_archived_boards",
@@ -303,7 +304,7 @@ def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:
 
 
 def _spans(batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> list[list[int]]:
-    """Columns: each partition, and the places behind which and up to which its rows lie."""
+    """As columns: each partition, and the positions after which and up to which its rows lie."""
     spans = [
         (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
     ]

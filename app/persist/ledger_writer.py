@@ -1,4 +1,4 @@
-"""Writing what was read of several logs so that one partition's fault is no other's."""
+"""Writes rows of several partitions to the ledger, so that a fault of one partition does not stop the others."""
 
 from collections.abc import Mapping
 
@@ -16,15 +16,15 @@ RowsByPartition = Mapping[int, tuple[LedgerOffset, list[LedgerRow]]]
 
 
 class LedgerWriter:
-    """Remembers which partitions have to wait, and in which the connection was lost: those are written alone."""
+    """Remembers which partitions must wait, and with which the connection was lost: those are written alone."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._suspects: set[int] = set()
 
     async def write(self, session: LedgerSession, batches: RowsByPartition) -> set[int]:
-        """Writes the rows of some partitions; those that the store did not take, or not all of: each keeps its place
-        and waits. Superseded, and asyncpg's errors where the connection is gone."""
+        """Writes the rows of some partitions. Returns the partitions whose rows the store did not take, or not all:
+        they stay at their position and wait. Superseded; asyncpg's errors if the connection is gone."""
         failed: set[int] = set()
         alone = sorted(batches.keys() & self._suspects)
         for group in ({p: batches[p] for p in batches if p not in alone}, *({p: batches[p]} for p in alone)):
@@ -52,7 +52,8 @@ class LedgerWriter:
 
 
 async def report_faults(faults: Faults, session: LedgerSession) -> None:
-    """Postgres learns what fails, and servers by it; where it cannot, the log and the metric have told it."""
+    """Records failures in Postgres, where servers read them. If that fails, they are still in the log and the
+    metric."""
     reports = faults.take()
     try:
         for unit, cause in reports:

@@ -1,7 +1,7 @@
-"""What operators decided about dead letters: recorded after all, or taken off the boards. One entry each.
+"""Carries out decisions about dead letters: records them, or takes them off the boards. Each takes one entry.
 
-A letter is settled by the row of that entry, in its transaction; until then the same entry is submitted again, and the
-script takes it once. Nothing that was written is changed.
+The row of that entry settles the letter, in the same transaction. Until then the same entry is submitted again, and the
+script accepts it once. No written row is changed.
 """
 
 from typing import NamedTuple
@@ -25,12 +25,12 @@ from .other_grants import other_grants_of
 from .partition_round import PartitionRound
 
 TO_RETRY, TO_DROP = "retry", "drop"
-#: Letters that are looked at in a pass: each costs its user's grants, and the ledger waits meanwhile.
+#: Letters of one pass: each reads its user's grants, and the ledger waits meanwhile.
 DECIDED_A_PASS_MAX = 50
 
 
 class DecidedLetter(NamedTuple):
-    """A dead letter about which something was decided. recorded_at: microseconds; live_delta: live grants it added."""
+    """A dead letter with a decision. recorded_at: microseconds; live_delta: live grants that it added."""
 
     epoch: int
     seq: int
@@ -55,7 +55,7 @@ class DecidedLetter(NamedTuple):
 async def carry_out(
     session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults
 ) -> None:
-    """Does what was decided about a partition's letters, as far as the ledger holds their users' last changes."""
+    """Carries out the decisions about a partition's letters for users whose last change the ledger has."""
     rows = await session.fetch("get_decided_dead_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
     partition_round = PartitionRound(link, p, offset)
     for row in rows:
@@ -95,7 +95,7 @@ async def _carry_out(session: LedgerSession, partition_round: PartitionRound, le
 
 
 def retry_entry(namespace: Namespace, letter: DecidedLetter, hold: Hold) -> PlannedEntry:
-    """An entry that moves no number and whose row is what the letter claimed. Each attempt counts once."""
+    """An entry that moves no number and whose row records the letter. Each attempt has an id of its own."""
     original = letter.epoch, letter.seq, letter.recorded_at
     body = msgspec.structs.replace(letter.claimed, live_delta=0, original=original)
     if letter.quarantined:
@@ -147,8 +147,8 @@ def drop_entry(namespace: Namespace, letter: DecidedLetter, plan: CellPlan, live
 async def _plan(
     session: LedgerSession, namespace: Namespace, letter: DecidedLetter, hold: Hold
 ) -> tuple[CellPlan, int]:
-    """What becomes of each number without the letter, and of the count of live grants: a grant is gone, a correction's
-    grant is as it was before. Nothing moves where a later correction counts, recorded or a letter itself."""
+    """The plan without the letter, and its live delta. A dropped grant is gone; after a dropped correction the grant is
+    as it was before. If a later correction counts, recorded or a letter itself, nothing moves."""
     claimed = letter.claimed
     is_live = not (letter.quarantined or claimed.voided)
     before = state_from_entry(claimed, letter.seq) if is_live else None
@@ -177,7 +177,8 @@ async def _plan(
 async def _other_revisions(
     session: LedgerSession, namespace: Namespace, letter: DecidedLetter
 ) -> dict[int, GrantState | None]:
-    """The grant of a correction as its last recorded revision and open letters but this one left it; None: voided."""
+    """The states of a correction's grant by revision: the last recorded one, and those of other open letters. None:
+    voided."""
     claimed, first = letter.claimed, letter.seq
     states: dict[int, GrantState | None] = {}
     for row in await session.fetch("get_grants", namespace.id, [claimed.grant_id]):
@@ -190,7 +191,7 @@ async def _other_revisions(
 
 
 def _corrections_of(packed: bytes, claimed: LogEntry) -> LogEntry | None:
-    """An entry, if it is a correction of the same grant."""
+    """The entry, if it is a correction of the same grant."""
     try:
         other = unpack(packed)
     except msgspec.DecodeError:

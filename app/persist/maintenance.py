@@ -1,4 +1,5 @@
-"""What a persister does beside writing the ledger, in tasks with a connection each: the ledger waits for none of it."""
+"""Runs the other work of a persister in tasks with connections of their own, so that the ledger waits for none of
+it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 
 STORES_LOST = (*REDIS_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-# What asyncpg says of a connection that broke before; of one that breaks now, it says an InternalClientError.
+# asyncpg's error for a connection that broke before. If it breaks now, the error is an InternalClientError.
 _IS_CLOSED = "connection is closed"
 #: Seconds before a task that lost a store connects again.
 AGAIN_S = 0.5
@@ -40,16 +41,16 @@ class Maintenance:
         self._tasks: list[asyncio.Task[None]] = []
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Has a task run on its own."""
+        """Starts a task."""
         self._tasks.append(asyncio.create_task(work))
 
     def repeat(self, name: str, step: Callable[[LedgerSession], Awaitable[None]], statement_s: float) -> None:
-        """Takes steps on a connection of their own, again and again; what a store refuses is begun anew on another one.
+        """Repeats steps on a connection of their own. After an error of a store they begin again on a new connection.
         statement_s: what a statement may take."""
         self.run(self._repeat(name, step, statement_s))
 
     def check(self) -> None:
-        """Raises what ended a task: they run for ever."""
+        """Raises the error that ended a task, because tasks run for ever."""
         for task in self._tasks:
             if task.done():
                 task.result()
@@ -71,7 +72,7 @@ class Maintenance:
                 log.info("begun for a partition that is another's by now", task=name, error=str(error))
             except ClockSkewed:
                 raise
-            except Exception:  # It must not end the writing of the ledger, nor itself.
+            except Exception:  # The error must not end the writing of the ledger, nor this task.
                 log.exception("a task broke off, and begins anew", task=name)
             finally:
                 if session is not None:

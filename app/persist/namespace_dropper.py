@@ -1,4 +1,4 @@
-"""Clearing the stores of deleted namespaces: their ids are never used again, so keys and archives only take room."""
+"""Deletes the keys and archives of deleted namespaces. Their ids are never used again, so these only take room."""
 
 from collections.abc import Callable, Collection
 from time import monotonic
@@ -12,22 +12,22 @@ from ..store.profile_cache import forget_profiles_in_call
 from .faults import DROP, EVERYWHERE, Faults, WorkUnit
 from .ledger_session import LedgerSession
 
-#: Seconds that one step of clearing may take, for the ledger waits meanwhile.
+#: Seconds that one step may take, because the ledger waits meanwhile.
 STEP_S = 0.05
-#: Keys that one call goes through: a ms of Redis or less.
+#: Keys that one call scans: a ms of Redis or less.
 _KEYS_A_SCAN = 1_000
-#: Rows of an archive that one statement takes away: the ledger waits no longer than that.
+#: Rows of an archive that one statement deletes: the ledger waits no longer than that.
 _ROWS_A_CALL = 1_000
 
 
 class NamespaceDropper:
-    """Drops the boards, balances, counters and archives of deleted namespaces, a little at a time: the ledger waits
-    meanwhile, and keeps their entries.
+    """Drops the boards, balances, counters and archives of deleted namespaces, a little at a time, because the ledger
+    waits meanwhile. The ledger keeps their entries.
 
-    One pass over all keys of this Redis, and then over the archives, serves every namespace that was deleted when it
-    began; a second is spent on it to a twentieth at most. Where it stands is known here alone: whoever loses the
-    connection begins anew, for a cursor means nothing to another Redis. One whose archives cannot be deleted stops none
-    of the others.
+    One pass over all keys of this Redis, and then over the archives, serves all namespaces that were deleted when it
+    began. It takes at most a twentieth of the time. Its cursor is only in memory: after a lost connection the pass
+    begins again, because a cursor has no meaning for another Redis. An archive that cannot be deleted does not stop the
+    others.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, faults: Faults | None = None) -> None:
@@ -50,7 +50,8 @@ class NamespaceDropper:
             await self._clear_all(session, now + STEP_S)
 
     async def _begin(self, session: LedgerSession, link: RedisConnection, partitions: Collection[int]) -> None:
-        """The versions go up first, so that no plan made before a deletion can write behind the cursor."""
+        """Begins a pass. It raises the versions first, so that no plan from before a deletion writes after the
+        cursor."""
         deleted = await session.deleted_namespaces(partitions)
         due = [row for row in deleted if self._faults.is_due(_unit(*row[:2]))]
         for p, namespace_id, version in due:
@@ -60,7 +61,7 @@ class NamespaceDropper:
         self._cursor, self._scanned = b"0", False
 
     async def _scan(self, link: RedisConnection, until: float) -> bool:
-        """Goes on from where the last step stopped; whether the pass came to its end."""
+        """Continues the scan. Returns whether the pass is complete."""
         while True:
             self._cursor, page = await _run(link, scan_call(self._cursor, _KEYS_A_SCAN))
             gone = [key for key in page if keys.namespace_of(key) in self._doomed]
@@ -81,7 +82,7 @@ class NamespaceDropper:
             self._doomed -= {place}
 
     async def _clear(self, session: LedgerSession, ids: list[int], until: float) -> bool:
-        """Whether none is left of these."""
+        """Deletes some rows. Returns whether none is left."""
         while await session.drop_archives(ids, _ROWS_A_CALL):
             if self._clock() >= until:
                 return False

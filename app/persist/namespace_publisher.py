@@ -1,7 +1,7 @@
-"""Namespaces that Postgres has and Redis was not told of: whoever changed them died in between, or Redis was full.
+"""Publishes namespaces whose change is in Postgres but not in Redis: the server ended in between, or Redis was full.
 
-Only what has changed lately is looked at; what lacks is published once it lacked at two looks, for a change of rules
-is on its way for a moment between the two stores.
+Only recent changes are checked. A change is published if two checks find it missing, because every change is in
+Postgres a moment before it is in Redis.
 """
 
 from collections.abc import Collection
@@ -22,14 +22,14 @@ from .faults import PUBLISH as PUBLISH_FAILS
 from .faults import Faults, WorkUnit
 from .ledger_session import LedgerSession
 
-#: Namespaces that are looked at in a pass: two questions to Redis each.
+#: Namespaces of one pass: two calls to Redis each.
 NAMESPACES_A_PASS_MAX = 500
-#: Versions looked at again and again: those of changes that commit in another order than they drew their versions.
+#: Recent versions that each pass checks again: changes may commit in another order than they got their versions.
 VERSIONS_AGAIN_MAX = 100
 
 
 class NamespacePublisher:
-    """One persister's share. `link` knows the scripts by which namespaces are published."""
+    """Publishes the namespaces of one persister's partitions. `link` has the scripts for that."""
 
     def __init__(self) -> None:
         self._partitions: frozenset[int] = frozenset()
@@ -39,7 +39,7 @@ class NamespacePublisher:
     async def publish(
         self, session: LedgerSession, link: RedisConnection, partitions: Collection[int], faults: Faults
     ) -> None:
-        """Looks at some namespaces. O(those that changed lately)."""
+        """Checks some namespaces, and publishes what is missing. O(recent changes)."""
         if not self._partitions.issuperset(partitions):
             self._after = 0
         self._partitions = frozenset(partitions)
@@ -55,7 +55,7 @@ class NamespacePublisher:
         await self._retract(session, link, faults)
 
     async def _retract(self, session: LedgerSession, link: RedisConnection, faults: Faults) -> None:
-        """Namespaces that were deleted lately and are still known."""
+        """Retracts namespaces that were deleted recently and are still published."""
         rows = await session.fetch("get_recently_deleted_namespaces", list(self._partitions), NAMESPACES_A_PASS_MAX)
         calls = [published_call(row["name"]) for row in rows]
         for row, reply in zip(rows, await link.run(calls) if calls else [], strict=True):
@@ -75,7 +75,7 @@ def _unit(row: asyncpg.Record) -> WorkUnit:
 
 
 def _go_on(rows: list[asyncpg.Record], lacking: list[tuple[asyncpg.Record, int]]) -> int:
-    """The version behind which to look the next time."""
+    """The version after which the next pass begins."""
     if lacking:
         return int(lacking[0][0]["version"]) - 1
     if not rows:
@@ -85,8 +85,8 @@ def _go_on(rows: list[asyncpg.Record], lacking: list[tuple[asyncpg.Record, int]]
 
 
 async def _redis_versions(link: RedisConnection, rows: list[asyncpg.Record]) -> list[int]:
-    """The versions by which Redis goes: the directory's where the partition has the same, −1 where nothing is known, or
-    the partition's where that one is another."""
+    """The versions in Redis: the directory's if the partition has the same, −1 if there is none, else the
+    partition's."""
     calls: list[Call] = []
     for row in rows:
         calls += [published_call(row["name"]), rules_version_call(row["partition"], row["id"])]
@@ -104,11 +104,11 @@ def _version(published: bytes | Exception | None, rules: bytes | Exception | Non
 
 
 async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.Record, redis_version: int) -> None:
-    """As a change would end. A fence that was left standing is beyond the version: the rules get a new one."""
+    """Completes a change. If a fence with a later version was left, the rules get a new version."""
     namespace = namespace_from_row(row)
     if redis_version > namespace.version:
         renewed = await session.fetch("renew_rules_version", namespace.id, namespace.version)
         if not renewed:
-            return  # somebody was faster
+            return  # another process was faster
         namespace = msgspec.structs.replace(namespace, version=renewed[0]["version"])
     await ask_all(link, publish_calls(namespace))

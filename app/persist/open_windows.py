@@ -1,4 +1,4 @@
-"""The windows that are open: asked of Redis once for each namespace, and told by the ledger's rows from then on."""
+"""The open windows of namespaces: read from Redis once, and then followed by the ledger's rows."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -16,20 +16,20 @@ WINDOWS_MAX = 1_000_000
 
 
 class OpenWindows:
-    """Those of the namespaces whose windows are closed one day, in the partitions that this persister holds."""
+    """The open windows of namespaces that close windows, in this persister's partitions."""
 
     def __init__(self) -> None:
         self._windows: dict[int, set[str]] = {}
         self._partitions: dict[int, int] = {}
 
     def keep(self, partitions: Collection[int]) -> None:
-        """Forgets what is another persister's from here on: its rows are not seen any more."""
+        """Forgets partitions that belong to another persister now, because their rows are not seen here any more."""
         for number, p in list(self._partitions.items()):
             if p not in partitions:
                 self._forget(number)
 
     def note(self, rows: Iterable[LedgerRow]) -> None:
-        """Rows that are in the ledger: what they moved lies in these windows. O(rows)."""
+        """Adds the windows of rows that are in the ledger. O(rows)."""
         for row in rows:
             entry = row.entry
             if entry is not None and not row.quarantined:
@@ -38,12 +38,13 @@ class OpenWindows:
                     windows.update(map(base_of, entry.windows))
 
     async def of(self, link: RedisConnection, namespace: Namespace) -> set[str]:
-        """The open windows of a namespace. O(1), and once O(what Redis keeps of it), in pieces. RedisRefused."""
+        """The open windows of a namespace. O(1); the first time O(the namespace's fields in Redis), in pieces.
+        RedisRefused."""
         windows = self._windows.get(namespace.id)
         if windows is None:
             if sum(map(len, self._windows.values())) > WINDOWS_MAX:
                 self.keep(())
-            # Known before Redis is asked: what comes in between is noted.
+            # The set exists before Redis is read, so rows that come meanwhile are added.
             windows = self._windows[namespace.id] = set()
             self._partitions[namespace.id] = namespace.partition
             try:
@@ -54,7 +55,7 @@ class OpenWindows:
         return windows
 
     def close(self, namespace: Namespace, windows: Iterable[str]) -> None:
-        """These are closed by now."""
+        """Removes windows that are closed now."""
         self._windows.get(namespace.id, set()).difference_update(windows)
 
     def _forget(self, number: int) -> None:
@@ -63,7 +64,7 @@ class OpenWindows:
 
 
 async def _ask(link: RedisConnection, namespace: Namespace) -> set[str]:
-    """The windows with a board that are not closed. What an earlier version left of archived windows goes."""
+    """The windows with a board that are not closed. Deletes what an earlier version left of archived windows."""
     boards: dict[str, list[str]] = defaultdict(list)
     closed: dict[str, str] = {}
     async for name, value in fields_of(link, namespace):

@@ -1,7 +1,7 @@
-"""What a user's other grants make of each number, where some of the boards are sealed and still stand in Redis.
+"""What a user's other grants add up to in each cell, for plans with boards that are sealed and still in Redis.
 
-Such a board counts what came before its seal and nothing that came behind it (backfills, corrections): the archive
-takes these in later. So what is taken off it is planned by the ledger as it was at the seal.
+Such a board counts the entries before its seal, and none after it (backfills, corrections), which the archive takes in
+later. So its plan uses the ledger as it was at the seal.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .ledger_session import LedgerSession
 
 
 class OtherGrants(NamedTuple):
-    """cells: by board and by label. sealed: the sealed boards that never counted what is taken back."""
+    """cells: by board and by label. sealed: the sealed boards that never counted the entry that is taken back."""
 
     cells: dict[str, Cell]
     sealed: frozenset[str]
@@ -32,11 +32,11 @@ async def other_grants_of(
     labels: Sequence[str],
     without: list[int],
 ) -> OtherGrants:
-    """A user's live grants but for those of `grant_ids`, and but for the duplicates and dead letters at the seqs
-    `without`, as they make each board and label.
+    """What a user's live grants add up to on each board and label, except the grants `grant_ids` and the duplicates and
+    dead letters at the seqs `without`.
 
-    seq: that of the entry that is taken back. One question to the ledger, and one more for each sealed window.
-    O(the user's grants) for each of these.
+    seq: of the entry that is taken back. One query to the ledger, and one more for each sealed window. O(the user's
+    grants) for each of these.
     """
     windows = list({base_of(board) for board in boards})
     seals = {row["window"]: row["seq"] for row in await session.fetch("get_unarchived_seals", namespace.id, windows)}

@@ -1,4 +1,5 @@
-"""Counts by time: grants and amounts follow the ledger when there is time for it, sums of boards with its rows."""
+"""Counts by time: grants and amounts follow the ledger when it is not busy; sums of boards are written with its
+rows."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -10,16 +11,18 @@ from ..model.local_days import LocalDays
 from ..model.zone import known_zone
 from .ledger_row import LedgerRow
 
-DENSE = 256  # grants of a user in an hour, from which on it is counted by minutes and by hundredths of a second
+DENSE = (
+    256  # grants of a user in an hour from which on the hour is also counted by minutes and by hundredths of seconds
+)
 _MINUTE = 60_000_000
 _HOUR = 60 * _MINUTE
 _DAY = timedelta(days=1)
 
 
 async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
-    """Grants and amounts of the ledger's rows by hours and days, and the live grants themselves.
+    """Counts grants and amounts of the ledger's rows by hours and days, and updates the live grants.
 
-    spans: columns of partition, and the places behind which and up to which the rows lie. O(rows × log n).
+    spans: columns of partition, and the positions after which and up to which the rows lie. O(rows × log n).
     """
     await _add_days(connection, spans)
     await connection.execute(queries()["delete_live_grants"], *spans)
@@ -34,14 +37,14 @@ async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence
 
 
 async def _add_days(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
-    """The local days in which the rows' moments lie: worked out here, as boards have them, and nowhere else."""
+    """Adds the local days in which the rows' moments lie. They are computed only here, as for boards."""
     unknown = await connection.fetch(queries()["find_unknown_days"], *spans)
     days = {
         (row["zone"], row["day_offset"], starts, ends)
         for row in unknown
         for around in (-1, 0, 1)
         for starts, ends in [_bounds(LocalDays(known_zone(row["zone"]), row["day_offset"]), row["day"] + around * _DAY)]
-        if starts < ends  # a day that a zone left out has none
+        if starts < ends  # a day that a zone skips is empty
     }
     if days:
         await connection.execute(queries()["add_zone_days"], *map(list, zip(*sorted(days), strict=True)))
@@ -52,7 +55,8 @@ def _bounds(local: LocalDays, day: date) -> tuple[int, int]:
 
 
 async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRow]) -> None:
-    """What the `all` boards came to, with the rows that tell it; nothing where none moved a score. O(rows)."""
+    """Writes the changes of the `all` boards by minute, in the rows' transaction. Nothing if no score moved.
+    O(rows)."""
     moved = _moved(rows)
     if not moved:
         return
@@ -67,7 +71,7 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
 
 
 def _moved(rows: Iterable[LedgerRow]) -> dict[tuple[int, int], tuple[int, int]]:
-    """By namespace and minute of recording: what the scores of `all` changed by, and how many users came."""
+    """By namespace and minute of recording: the change of the `all` board's scores, and of its number of users."""
     totals: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
         if not row.counts or row.entry is None or not (row.change or row.came):

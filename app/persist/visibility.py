@@ -1,6 +1,6 @@
-"""Wishes that are not true yet, of the partitions that this persister holds: hiding, showing, erasing, letting go.
+"""Carries out visibility intents in this persister's partitions: hiding, showing, erasing, releasing.
 
-Each step may be done again; what is remembered here only says how far the ledger has to be, and is found out anew.
+Each step may be repeated. This process remembers only how far the ledger has to be, and can compute that again.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from .faults import ERASURE, EVERYWHERE, INTENT, Faults, WorkUnit
 from .ledger_session import LedgerOffset, LedgerSession
 from .partition_round import PartitionRound
 
-#: Wishes that are looked at in a pass: each moves a user on boards, and the ledger waits meanwhile.
+#: Intents of one pass: each moves a user on boards, and the ledger waits meanwhile.
 INTENTS_MAX = 100
 
 
 class VisibilityWorker:
-    """One persister's share. `apply_link` knows apply.lua, `link` the small scripts."""
+    """Carries out the intents of one persister's partitions. `apply_link` has apply.lua, `link` the small scripts."""
 
     def __init__(self, link: RedisConnection, apply_link: RedisConnection, faults: Faults | None = None) -> None:
         self._faults = Faults() if faults is None else faults
@@ -34,7 +34,8 @@ class VisibilityWorker:
         self._after = 0
 
     async def apply_intents(self, session: LedgerSession, offsets: Mapping[int, LedgerOffset]) -> None:
-        """Does what can be done of what is open; those that have to wait, or fail, are met again the next time."""
+        """Carries out the open intents that can be carried out now. Those that must wait, or fail, come again in the
+        next pass."""
         rows = await session.fetch("get_open_intents", list(offsets), self._after, INTENTS_MAX)
         self._after = rows[-1]["version"] if len(rows) == INTENTS_MAX else 0
         if not rows:
@@ -52,7 +53,7 @@ class VisibilityWorker:
         await session.fetch("delete_released_intents")
 
     async def release_shown(self, session: LedgerSession) -> None:
-        """Ends the states of users who are shown everywhere again: no partition needs to know of them."""
+        """Releases the states of users who are shown everywhere again, which no partition needs any more."""
         await session.fetch("release_shown_users")
 
     async def _try(self, session: LedgerSession, intent: VisibilityIntent, p: int, offset: LedgerOffset) -> bool:
@@ -70,7 +71,7 @@ class VisibilityWorker:
         await self._call(state_call(p, intent, sure=True))
         at = (intent.version, p)
         if at not in self._marks:
-            # Whatever was applied before the state was there is in the ledger from this seq on.
+            # When the ledger has reached this seq, it has everything that was applied before the state was set.
             self._marks[at] = int(await self._call(last_seq_call(p)))
         if offset.seq < self._marks[at]:
             return False
@@ -90,28 +91,28 @@ class VisibilityWorker:
         if moved.seq > offset.seq:
             return False
         if not await self._is_clear(session, intent, p, entries):
-            del self._marks[at]  # What is taken back meanwhile names the user, too.
+            del self._marks[at]  # A heal that comes meanwhile names the user, too.
             return False
         return True
 
     async def _is_clear(
         self, session: LedgerSession, intent: VisibilityIntent, p: int, entries: list[PlannedEntry]
     ) -> bool:
-        """Whether the ledger holds all that names the user in a partition; their balances and days go."""
+        """Whether nothing in a partition names the user except the ledger. Deletes the user's balances and days."""
         if any(
             kind_of(stray.claimed.kind).is_first and stray.claimed.user == intent.name
             for stray in await session.open_heals(p)
         ):
             return False
         if await session.deleted_namespaces([p]):
-            return False  # Their keys go first.
+            return False  # Their keys must be deleted first.
         for ns in {entry.namespace.id for entry in entries}:
             await self._call(delete_values_call(p, ns, intent.name))
         return True
 
     async def _erase(self, session: LedgerSession, intent: VisibilityIntent) -> None:
-        """The name goes: from the cache of profiles, then from Postgres; then every partition lets go of it."""
-        # A server that wrote the profile to Postgres may write it to Redis yet: it is told that it comes too late.
+        """Erases the name: from the profiles in Redis, then from Postgres; then every partition releases it."""
+        # A server that wrote the profile to Postgres may still write it to Redis: with this version Redis refuses that.
         (latest,) = await session.fetch("get_next_profile_version")
         await self._call(forget_name_call(intent.name, latest["version"]))
         for row in await session.fetch("get_profile_namespaces", intent.number):

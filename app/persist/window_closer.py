@@ -1,4 +1,4 @@
-"""Sealing windows that no grant can reach any more: one log entry each, submitted by who holds the partition."""
+"""Seals windows that no grant can reach any more, by one log entry each."""
 
 from collections.abc import Iterable
 
@@ -13,14 +13,14 @@ from .ledger_session import LedgerOffset, LedgerSession
 from .open_windows import OpenWindows
 from .partition_round import PartitionRound
 
-#: Namespaces whose windows are looked at in a pass: the others have theirs in the next.
+#: Namespaces of one pass; the others follow in the next.
 NAMESPACES_A_PASS = 200
-# A window is closed by now. What came in behind its seal names it, so it is tried again; `seen` may have forgotten it.
+# Outcomes that mean that a window is closed. A later entry may name the window again, and its seal is then tried again.
 _CLOSED = ("applied", "duplicate", "window_closed")
 
 
 class WindowCloser:
-    """Goes round the namespaces of the partitions held, some at a pass, so that no pass takes long."""
+    """Goes through the namespaces of the persister's partitions, some in each pass, so that no pass takes long."""
 
     def __init__(self, windows: OpenWindows) -> None:
         self._windows = windows
@@ -35,8 +35,8 @@ class WindowCloser:
         now: int,
         faults: Faults,
     ) -> None:
-        """Closes the windows that are due at `now` (microseconds) and by the clock of Redis, too. O(open windows of the
-        namespaces looked at). A namespace that cannot be looked at is no other's fault."""
+        """Closes the windows that are due at `now` (microseconds) and by the clock of Redis. A namespace that fails
+        does not stop the others. O(open windows of the namespaces)."""
         rows = await session.fetch("get_sealable_namespaces", list(offsets), self._after, NAMESPACES_A_PASS)
         self._after = rows[-1]["id"] if len(rows) == NAMESPACES_A_PASS else 0
         rounds = {p: PartitionRound(apply_link, p, offset) for p, offset in offsets.items()}
@@ -55,7 +55,7 @@ class WindowCloser:
 
 
 def _due(namespace: Namespace, open_windows: Iterable[str], now: int) -> list[Window]:
-    """The windows that are to be closed now, the earliest first."""
+    """The windows to close now, the earliest first."""
     windows = (namespace.calendar.find(name, now) for name in open_windows)
     due = [window for window in windows if window is not None and is_due(namespace, window, now)]
     return sorted(due, key=lambda window: (window.ends or 0, window.name))[:ENTRIES_MAX]

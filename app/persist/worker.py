@@ -1,4 +1,4 @@
-"""The persister: follows the logs of the partitions it holds and writes them to the ledger, in order and once."""
+"""The persister: follows the logs of its partitions and writes them to the ledger, in order and once."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -49,29 +49,29 @@ SCRIPTS: Sequence[Script] = (
     EVICT_ARCHIVED_WINDOW,
 )
 
-#: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with what else there is to do.
+#: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with its other work.
 BLOCK_MS = 1_000
 #: Rows of one transaction: less than a second of Postgres.
 ROWS_MAX = 10_000
-#: Seconds that a transaction waits for more rows where it has few: a transaction costs as much as 50 rows. An idle
+#: Seconds that a transaction with few rows waits for more, because a transaction costs as much as 50 rows. An idle
 #: ledger adds no wait.
 LINGER_S = 0.05
 ROWS_WORTH_IT = 1_000
-#: Seconds between two looks at which partitions this persister should hold.
+#: Seconds between two checks of which partitions this persister should have.
 BALANCE_S = 1.0
-#: Seconds that one statement of a chore may take: as long as the history of one user is to read.
+#: Seconds that one statement of a chore may take: as long as reading the history of one user.
 CHORE_STATEMENT_S_MAX = 60.0
-#: Seconds a persister rests that has nothing to read; so long may a partition wait for its new holder.
+#: Seconds for which a persister without work rests; a partition may wait so long for its new persister.
 IDLE_S = 0.2
 
 
 class PartitionStopped(Exception):
-    """A partition whose log does not continue its ledger: nothing more is written until somebody has looked."""
+    """A partition's log does not continue its ledger. Nothing more is written until an operator has looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """Rows of one partition that follow its offset without a gap."""
+    """Rows of one partition that follow its offset without gaps."""
 
     partition: int
     lease: Lease
@@ -79,9 +79,9 @@ class RowBatch:
 
 
 class Worker:
-    """One persister process. Several share the partitions; those of a dead or a hung one fall to the others.
+    """One persister process. Several share the partitions, and take over those of a process that ended or hangs.
 
-    connect: makes a connection to Redis that knows some scripts. Each of the tasks has its own, and one to Postgres.
+    connect: makes a connection to Redis with some scripts. Each task has its own connections to Redis and Postgres.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Worker:
         self._writer = LedgerWriter(self._faults)
 
     async def run(self) -> None:
-        """Passes, for ever; whatever is lost is connected to again. Beside them it is looked for drift."""
+        """Makes passes for ever, and connects again to a store that was lost. The drift checks run beside them."""
         drift = asyncio.create_task(self._drift.run())
         try:
             await self._run()
@@ -144,7 +144,7 @@ class Worker:
                 pause = min(2.0, pause * 2)
 
     async def _open(self) -> LedgerSession:
-        """A new session, with a number of its own, and its tasks."""
+        """Opens a new session, with a number of its own, and starts its tasks."""
         url = self._settings.postgres_url
         session = self._session = await LedgerSession.connect(url)
         await session.forget_absent_faults(self._number)
@@ -171,7 +171,7 @@ class Worker:
         return session
 
     async def _drop(self) -> None:
-        """Ends the session: forgets every lease and whatever was read under it."""
+        """Ends the session: forgets all leases and the rows that were read under them."""
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
@@ -198,7 +198,7 @@ class Worker:
             await asyncio.sleep(IDLE_S)
             return
         batches = await (self._ahead or self._read())
-        # The next rows are read while Postgres takes these. A lease given up meanwhile takes its rows with it.
+        # The next rows are read while Postgres takes these. Rows of a lease that is given up meanwhile are dropped.
         self._ahead = asyncio.create_task(self._read()) if batches else None
         recorded = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
         for batch in recorded:
@@ -210,8 +210,8 @@ class Worker:
         await report_faults(self._faults, session)
 
     async def _write(self, session: LedgerSession, batches: list[RowBatch]) -> list[RowBatch]:
-        """What the ledger took. A partition that it did not take keeps its place: some of its rows may be there, and
-        what was read ahead of it goes with its lease."""
+        """Writes batches. Returns those that the ledger took completely. Another partition keeps its offset: some of
+        its rows may be written, and the rows read ahead are dropped with its lease."""
         failed = await self._writer.write(session, {b.partition: (b.lease.offset, b.rows) for b in batches})
         for p in failed:
             offset = await session.offset(p)
@@ -221,7 +221,7 @@ class Worker:
         return [b for b in batches if b.partition not in failed]
 
     async def _balance(self, session: LedgerSession) -> None:
-        """Takes partitions up to a fair share, gives up what is beyond it."""
+        """Takes partitions up to a fair share, and gives up those beyond it."""
         live = await session.leases.live()
         share = -(-self._partitions // len(live))
         for p in list(self._leases)[share:]:
@@ -245,14 +245,14 @@ class Worker:
         self._faults.keep({*self._leases, *self._stopped})
 
     def _forget_other_partitions(self) -> None:
-        """What is known of partitions that are another's now is that one's to tell."""
+        """Forgets partitions that belong to another persister now, which reports on them itself."""
         self._archivist.keep(self._leases)
         self._counting.keep(self._leases)
         self._windows.keep(self._leases)
         self._drift.keep(self._leases)
 
     async def _read(self) -> list[RowBatch]:
-        """What the logs hold behind what was read; blocks a while where that is nothing."""
+        """Reads new entries of the logs. Waits for a while if there are none."""
         for p in [p for p, lease in self._leases.items() if not lease.checked]:
             await self._check(p)
         await asyncio.sleep(self._pause)
@@ -261,7 +261,7 @@ class Worker:
             await asyncio.sleep(IDLE_S)
             return []
         logs = {keys.log(p): p for p in leases}
-        # COUNT is per log: shared out among as many as had rows the last time.
+        # COUNT applies to each log, so it is divided by the number of logs that had rows the last time.
         count = ROWS_MAX // max(1, self._busy)
         places = {p: (lease.read.epoch, lease.read.seq) for p, lease in leases.items()}
         call = follow_call(places, count, BLOCK_MS)
@@ -287,7 +287,7 @@ class Worker:
         return batches
 
     async def _stop_unreadable(self, leases: dict[int, Lease], reason: str) -> None:
-        """Logs that Redis does not read, each asked for alone, stop their partitions. RedisRefused where none does."""
+        """Reads each log alone, and stops the partitions whose logs Redis refuses. RedisRefused if it refuses none."""
         replies = await self._log_link.run([first_entry_call(p) for p in leases])
         refused = {p: reply for p, reply in zip(leases, replies, strict=True) if isinstance(reply, Exception)}
         if not refused:
@@ -296,7 +296,7 @@ class Worker:
             self._stop(p, leases[p], f"the log cannot be read: {reply}")
 
     async def _check(self, p: int) -> None:
-        """Before the first write on a connection: the log must hold the very entry at the offset."""
+        """Checks, before the first write of a session, that the log has the ledger's last entry."""
         lease = self._leases.get(p)
         if lease is None:
             return
@@ -328,7 +328,7 @@ class Worker:
 
 
 def _rows(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:
-    """The stream's entries as rows: contiguous with the offset, or Stopped."""
+    """The stream's entries as rows. PartitionStopped unless they follow the offset without gaps."""
     seq, rows = offset.seq, []
     for stream_id, fields in raw:
         row = read_row(p, stream_id, fields)

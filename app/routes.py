@@ -39,7 +39,7 @@ from .write.receipts import CorrectionReceipt
 
 
 class RequiredScope(NamedTuple):
-    """What a key needs.
+    """The scope that a route needs.
 
     scope: of the key; None: no key is asked for. over: the name that the scope has to cover: `name` the namespace in
     the path, `each` every namespace that the request names or the answer lists, one by one, `all` the whole
@@ -99,10 +99,10 @@ _BOARD_QUERY = (
 )
 _BOARDS = object_of(boards=list_of(ref("Board")))
 _CREATED = ("200", "201")
-# With 202 a change is recorded, and boards follow.
+# 202: a change is recorded, and the boards follow.
 _CHANGED = ("200", "202")
 
-#: Those that are asked for most come first: the router tries them in this order.
+#: The busiest routes come first, because the router tries them in this order.
 # fmt: off
 ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true

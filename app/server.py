@@ -40,11 +40,11 @@ from .tune_gc import tune_gc
 log = structlog.get_logger()
 
 WEB = Path(__file__).parent / "web"
-#: Seconds between two looks at how Redis is set up: somebody may change it while it runs.
+#: Seconds between two checks of Redis' configuration, which may change while it runs.
 CHECK_S = 60.0
-#: Seconds between two looks for changed keys and rules where nobody reads: for so long a revoked key may write on.
+#: Seconds between two checks for changed keys and rules if nobody reads. A revoked key may write for so long.
 FOLLOW_S = 1.0
-#: Seconds that a server waits for Redis to tell the time, also before it serves: then it goes by its own clock.
+#: Seconds that a server waits for Redis' time, also before it serves. After them it uses its own clock.
 TIME_S_MAX = 1.0
 #: Seconds in which a worker answers the process that watches all workers. One that does not is killed, and its clients
 #: lose their connections. A worker answers only once it has imported the application: where many start at a time on few
@@ -114,8 +114,8 @@ class Server:
                 pass
 
     async def _follow(self) -> None:
-        """Every second: a server that gets nothing but writes must hear of revoked keys too, one that gets no writes of
-        the time."""
+        """Every second, asks for changes and the time: a server with only writes must learn of revoked keys, and one
+        without writes of the time."""
         while True:
             await asyncio.sleep(FOLLOW_S)
             await self._ask_time()
@@ -125,7 +125,7 @@ class Server:
                 pass
 
     async def _ask_time(self) -> None:
-        """Learns what Redis' clock says; while Redis is away the last answer holds."""
+        """Reads Redis' clock. While Redis is away, the last answer stays valid."""
         start = self.services.clock.elapsed()
         try:
             self.services.clock.learn(await asyncio.wait_for(self.services.batcher.call(TIME), TIME_S_MAX), start)
@@ -155,7 +155,7 @@ async def _page(request: Request) -> Response:
 
 
 def from_environment() -> ASGIApp:
-    """What uvicorn's workers build."""
+    """Builds the application of one of uvicorn's workers."""
     settings = read_settings()
     configure(settings.log_level)
     log_outages()

@@ -29,7 +29,7 @@ from .write.committer import Committer
 
 @dataclass(frozen=True, kw_only=True)
 class RedisConnections:
-    """A server's connections to Redis: one for writes, one for reads, one to look at how Redis is set up."""
+    """A server's connections to Redis: for writes, for reads, and for checks of its configuration."""
 
     writes: RedisConnection
     reads: RedisConnection
@@ -43,7 +43,7 @@ class RedisConnections:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What a server has one of. Nothing of it is set later; each part takes what it needs by keyword."""
+    """The parts of which a server has one each. Nothing is set later; each handler takes what it needs by keyword."""
 
     settings: Settings
     partitions: int
@@ -76,7 +76,8 @@ def build_services(
     limits: ConnectionLimits | None = None,
     live_limits: LiveLimits | None = None,
 ) -> Services:
-    """The parts by the settings; no connection is made yet. clock: the process's own, until Redis has told the time."""
+    """Builds the parts from the settings, without a connection so far. clock: the process's own, used until Redis' time
+    is known."""
     limits = limits or ConnectionLimits()
     redis, postgres = _redis_connections(settings, partitions), Postgres(settings.postgres_url)
     store_clock = StoreClock(clock)
@@ -131,7 +132,7 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
 
 
 def storage_limits(settings: Settings) -> StorageLimits:
-    """What grants may fill, by the settings."""
+    """The storage that grants may use, from the settings."""
     if settings.quotas == "off":
         return StorageLimits(settings.log_entries_max)
     share = settings.namespace_log_share_max

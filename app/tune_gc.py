@@ -1,4 +1,5 @@
-"""The garbage collector of a process that has started: what is there by now stays, and need not be looked at again."""
+"""Tunes the garbage collector of a process that has started: objects from the start stay, and need no further
+checks."""
 
 import gc
 
@@ -7,7 +8,8 @@ _GENERATIONS = 20
 
 
 def tune_gc() -> None:
-    """Sets what lives aside and looks less often: each pass costs the requests under way, and few leave cycles."""
+    """Excludes existing objects from collection and collects less often, because each pass delays requests and few
+    objects form cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, _GENERATIONS, _GENERATIONS)

@@ -1,4 +1,4 @@
-"""Activity and trends: what was granted in a stretch of time, out of the ledger's counts."""
+"""Activity and trends: grants and amounts in a stretch of time, from the ledger's counts."""
 
 import base64
 from collections.abc import Mapping
@@ -116,8 +116,8 @@ class ActivityHandlers:
         return answer_with_etag(request, None, body)
 
     async def trends(self, request: Request) -> Response:
-        """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and hold live grants, oldest
-        first. The body is a list; the headers `Lag-Seq` and `Link` have the rest."""
+        """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and have live grants, oldest
+        first. The body is a list; `lag_seq` and the link to the next page are in the headers `Lag-Seq` and `Link`."""
         check_query(request, "bucket", "since", "until", "limit", "cursor")
         query, bucket = request.query_params, request.query_params.get("bucket", "day")
         if bucket not in ("hour", "day"):
@@ -167,7 +167,7 @@ def _moment(sent: msgspec.Raw | UnsetType, name: str) -> datetime | None:
 
 
 def _time_range(since: datetime | None, until: datetime | None, by: str, where: str) -> TimeRange:
-    """Invalid where the end lies before the beginning."""
+    """Reads a stretch of time. Invalid if the end lies before the beginning."""
     if since is not None and until is not None and since > until:
         raise Invalid("must not be later than until", field=f"{where}since")
     return TimeRange(since, until, by)
@@ -200,7 +200,7 @@ def _bucket(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
 
 
 def _mean(namespace: Namespace, units: Decimal | None, count: int | None) -> float | None:
-    """The mean as a client reads it; None where there is nothing to average."""
+    """The mean as a client reads it; None without values."""
     return float(units.scaleb(-namespace.rules.scale) / count) if units is not None and count else None
 
 

@@ -1,4 +1,4 @@
-"""Reads by the rules and rights in force. Where they change during a read, it is done again by the new ones."""
+"""Reads with the rules and rights in force. If they change during a read, the read is repeated with the new ones."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ ATTEMPTS_MAX = 4
 
 
 class Admission(NamedTuple):
-    """Leave to read a namespace. key_changes: the keyring's number when it was given."""
+    """Permission to read a namespace. key_changes: the keyring's number when it was given."""
 
     namespace: Namespace
     principal: Principal
@@ -23,8 +23,8 @@ class Admission(NamedTuple):
 
 
 class Survey:
-    """Leave to read many namespaces, each of which is checked by itself. position: the namespace cache's when it was
-    given."""
+    """Permission to read many namespaces, each of which is checked by itself. position: the namespace cache's when it
+    was given."""
 
     def __init__(self, principal: Principal, position: int) -> None:
         self.principal = principal
@@ -37,14 +37,14 @@ class Survey:
 
 
 class ReadAuthorizer:
-    """Who may read which namespace."""
+    """Checks who may read which namespace."""
 
     def __init__(self, namespace_cache: NamespaceCache, keyring: Keyring) -> None:
         self.namespace_cache = namespace_cache
         self.keyring = keyring
 
     async def check_key(self, scope: Scope) -> None:
-        """Unauthorized where a request's key is unknown: that fails the request, not one board of many.
+        """Unauthorized if a request's key is unknown: then the whole request fails, not one board of many.
         StoreUnavailable."""
         await principal_of(scope, self.keyring)
 
@@ -56,8 +56,8 @@ class ReadAuthorizer:
     def admissions(self, scope: Scope, name: str, required: Literal["read", "write"] | None = None) -> "Admissions":
         """The attempts at a read of one namespace: `async for admission in …:` reads and keeps the last answer.
 
-        required: a scope that the key must have for the name. None: anybody reads a public namespace. `write`: for what
-        only writers see, of a namespace in the shadow too.
+        required: a scope that the key must have for the name. None: everybody may read a public namespace. `write`: for
+        answers that only writers see, also of a namespace in shadow mode.
 
         Each attempt raises Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable.
         """

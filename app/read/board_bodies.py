@@ -39,7 +39,7 @@ def entry_body(namespace: Namespace, row: BoardRow, name: DisplayProfile) -> Boa
 
 
 def board_head(board: BoardRef, read: BoardPage | ScoreRank) -> dict[str, Any]:
-    """What every answer about a board begins with. read: what was read of it, at one version."""
+    """The first fields of every answer about a board. read: its rows at one version."""
     return {
         "namespace": board.namespace.name,
         "window": board.window.name,
@@ -71,7 +71,7 @@ def board_body(
 
 
 def cursor_of(key: int, member: bytes) -> str:
-    """The end of a board's page. The next page begins behind it, whatever happens to the entries before it."""
+    """The cursor at the end of a page. The next page begins after it, even if the entries before it change."""
     return urlsafe_b64encode(b"%d " % key + member).decode().rstrip("=")
 
 
@@ -87,7 +87,7 @@ def parse_cursor(text: str) -> tuple[int, bytes]:
 
 
 def totals_body(namespace: Namespace, user: str, balances: dict[str, int]) -> dict[str, Any]:
-    """What a user has in a namespace."""
+    """A user's totals in a namespace."""
     return {
         "user_id": user,
         "score": namespace.number(balances.get(fields.TOTAL, 0)),
@@ -143,5 +143,5 @@ def _rank(namespace: Namespace, rank: UserRank | None) -> dict[str, Any] | None:
 
 
 def rfc3339(micros: int | None) -> Any:
-    """A time as it leaves: RFC 3339 in UTC."""
+    """A time as clients read it: RFC 3339 in UTC."""
     return None if micros is None else from_micros(micros)

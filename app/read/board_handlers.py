@@ -28,7 +28,7 @@ from .response_cache import CachedQuery, CacheMiss, ResponseCache
 
 
 class BoardHandlers:
-    """Boards of now out of Redis or the archive, boards of the past out of the ledger."""
+    """Current boards from Redis or the archive, boards of the past from the ledger."""
 
     def __init__(
         self,
@@ -61,7 +61,8 @@ class BoardHandlers:
             name, view = board.name, query.view_in(namespace)
             call = board_call(namespace, name, view, query.ranking)
             if query.include:
-                # What is included changes with grants to other boards and with the day: no version covers it.
+                # Includes change with grants on other boards and with the day, so the board's version does not cover
+                # them.
                 body = await self._body(board, view, query, await self._batcher.call(call))
                 response: Response = answer_with_etag(Request(scope), namespace, body)
                 continue
@@ -73,7 +74,7 @@ class BoardHandlers:
         return response
 
     async def _get_historical(self, scope: Scope, query: BoardQuery) -> Response:
-        """A board `as_of` a moment, or one of now with the change of each rank since the moment to `compare_to`."""
+        """A board `as_of` a moment, or the current board with the change of each rank since the moment `compare_to`."""
         as_of, compare_to = (moment_of(query.params, name) for name in ("as_of", "compare_to"))
         if as_of is not None and not isinstance(query.view, Page | Users):
             raise Invalid("cannot be combined with around; it takes a page or a list of users", field="?as_of")
@@ -94,7 +95,7 @@ class BoardHandlers:
         return response
 
     async def _body(self, board: BoardRef, view: BoardView, query: BoardQuery, reply: Any) -> dict[str, Any]:
-        """The board of now, from the reply of its call. UserNotFound for the neighbours of a user who is not on it."""
+        """The current board, from the reply of its call. UserNotFound for the neighbours of a user who is not on it."""
         page = await self._boards.resolve(board.namespace, board.name, view, query.ranking, reply)
         if isinstance(view, Around) and not page.rows:
             raise UserNotFound(f"{view.user!r} is not on this board", field="?around")

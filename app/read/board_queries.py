@@ -1,4 +1,5 @@
-"""Single questions to a board: the entry at a position, at a percentile, or by chance; counts and ranks of scores."""
+"""Single questions about a board: the entry at a position, at a percentile, or at random; counts and ranks of
+scores."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from .conditional import RenderedResponse
 from .response_cache import CachedQuery, CacheMiss, ResponseCache
 from .score_bounds import BOUNDS, key_bounds, units_of
 
-#: Entries drawn by chance in one call: as many as a page of a board has.
+#: Random entries of one call: as many as a page of a board has.
 RANDOM_MAX = 1_000
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -31,8 +32,8 @@ Question = Literal["at", "percentile", "count"]
 
 
 class BoardQueries:
-    """Each answers `{"namespace", "window", "starts", "ends", "category", "epoch", "version", "total"}` and
-    what it was asked, in O(log n), of open and archived boards alike. `?ranking=` replaces the namespace's ranking.
+    """Each answer has `{"namespace", "window", "starts", "ends", "category", "epoch", "version", "total"}` and the
+    result, in O(log n), for open and archived boards. `?ranking=` replaces the namespace's ranking.
 
     BoardNotFound, Invalid, StoreUnavailable, Recovering.
     """
@@ -54,7 +55,7 @@ class BoardQueries:
         self._chance = Random()
 
     async def at(self, request: Request) -> Response:
-        """`GET …/boards/{window}/at/{position}`: and the entry there. UserNotFound behind the end."""
+        """`GET …/boards/{window}/at/{position}`: adds the entry there. UserNotFound past the end."""
         check_query(request, "category", "ranking")
         text = request.path_params["position"]
         if not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
@@ -62,14 +63,15 @@ class BoardQueries:
         return await self._answer(request, "at", Page(int(text) - 1, 1))
 
     async def percentile(self, request: Request) -> Response:
-        """`GET …/boards/{window}/percentile/{p}`: and the worst `score` whose percentile, as a user's ranks show it, is
-        at least p, with its `rank` and the `position` of nearest rank. UserNotFound on an empty board."""
+        """`GET …/boards/{window}/percentile/{p}`: adds the worst `score` whose percentile, as a user's ranks show it,
+        is at least p, with its `rank` and the `position` of nearest rank. UserNotFound on an empty board."""
         check_query(request, "category", "ranking")
         share = parse_percentile(request.path_params["percentile"], "{percentile}")
         return await self._answer(request, "percentile", Percentile(share))
 
     async def count(self, request: Request) -> Response:
-        """`GET …/boards/{window}/count?min_score=&max_score=&exclusive=`: and `count`, how many have such a score."""
+        """`GET …/boards/{window}/count?min_score=&max_score=&exclusive=`: adds `count`, the number of users with such a
+        score."""
         check_query(request, "category", *BOUNDS)
         return await self._answer(request, "count", None)
 
@@ -113,8 +115,8 @@ class BoardQueries:
         return board_head(board, page) | {name: getattr(entry, name) for name in entry.__struct_fields__}
 
     async def random(self, request: Request) -> Response:
-        """`GET …/boards/{window}/random?n=`: and `entries`, n of them or all, in the order of the board; any n are as
-        likely as any others. O(n log total)."""
+        """`GET …/boards/{window}/random?n=`: adds `entries`, n of them or all, in the order of the board; each choice
+        of n is equally likely. O(n log total)."""
         check_query(request, "n", "category", "ranking")
         n = query_int(request, "n", 1, low=1, high=RANDOM_MAX)
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
@@ -129,8 +131,8 @@ class BoardQueries:
         return answer(request, body, headers=_NO_STORE)
 
     async def rank_of(self, request: Request) -> Response:
-        """`GET …/boards/{window}/rank-of/{score}`: and the `rank` that a score has, or would have, how many have a
-        `better` one, how many an `equal` one, and its `percentile` (null on an empty board)."""
+        """`GET …/boards/{window}/rank-of/{score}`: adds the `rank` that a score has, or would have, the numbers of
+        users with a `better` and an `equal` score, and its `percentile` (null on an empty board)."""
         check_query(request, "category", "ranking")
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):

@@ -1,4 +1,4 @@
-"""The question to a board in a request's query, as far as the query alone tells."""
+"""A request's question about a board, as far as its query alone defines it."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,13 +19,13 @@ from .score_bounds import BOUNDS, key_bounds
 
 #: Entries of a page; a client turns the page for more.
 LIMIT_MAX = 1_000
-#: Users whom one question may name in its address: with ids of 128 bytes that is as long as an address may be.
+#: Users that one question may name in its address: with ids of 128 bytes the address has its largest length.
 USERS_MAX = 500
 #: Neighbours on each side of a user: a page of them in all.
 RADIUS_MAX = 500
-#: Queries that a process keeps in parsed form: clients ask for boards in the same few ways, and for some pages more.
+#: Parsed queries that a process caches: clients ask for boards in the same few ways, and for some more pages.
 _QUERIES_MAX = 1_024
-#: Bytes of a query that is kept; longer ones name many users and hardly come twice.
+#: Bytes of a query that is cached; longer ones name many users and hardly come twice.
 _QUERY_BYTES_MAX = 200
 _HISTORICAL = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_HISTORICAL)
@@ -41,8 +41,8 @@ Params = Mapping[str, str]
 
 
 class BoardQuery(NamedTuple):
-    """The question. is_historical: it names a moment of the past. What depends on the namespace's rules, as bounds and
-    moments do, is in `params`."""
+    """The question. is_historical: it names a moment of the past. params: parameters whose meaning depends on the
+    namespace's rules, such as bounds and moments."""
 
     view: BoardView
     ranking: str | None

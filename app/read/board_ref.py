@@ -17,7 +17,7 @@ class BoardRef(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As keys and the ledger name it, within its namespace."""
+        """Its name in keys and in the ledger, within its namespace."""
         return self.window.name if self.category is None else f"{self.window.name}:{self.category}"
 
 

@@ -1,4 +1,4 @@
-"""POST ranks, boards, stats: many boards in one request. All of their calls travel in a round or two."""
+"""POST ranks, boards, stats: many boards in one request. Their calls travel in one or two rounds."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class RanksRequest(UsersRequest, frozen=True, forbid_unknown_fields=True):
 
 
 class BoardRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stretch of one board, from its top on."""
+    """A page of one board."""
 
     namespace: str
     window: str = "all"
@@ -53,7 +53,7 @@ class BoardRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BoardsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Stretches of many boards."""
+    """Pages of many boards."""
 
     boards: Annotated[tuple[BoardRequest, ...], msgspec.Meta(min_length=1, max_length=BOARDS_MAX)]
 
@@ -69,7 +69,7 @@ class StatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclusive: tuple[Literal["min", "max"], ...] = ()
 
     def query(self) -> dict[str, str]:
-        """As `GET …/stats` takes it."""
+        """The same query as for `GET …/stats`."""
         scores = {"min_score": self.min_score, "max_score": self.max_score}
         query = {name: repr(score) for name, score in scores.items() if score is not None}
         return query | ({"exclusive": ",".join(self.exclusive)} if self.exclusive else {})
@@ -82,7 +82,7 @@ class BulkStatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BulkHandlers:
-    """Each board is of one moment, which its version tells; several may lie milliseconds apart."""
+    """Each board is read at one moment, named by its version. Several boards may be read some milliseconds apart."""
 
     def __init__(
         self,
@@ -175,10 +175,10 @@ class BulkHandlers:
 
 
 def _error_body(one: BoardRequest | StatsRequest, problem: Problem) -> dict[str, Any]:
-    """What a failed request of one board is answered."""
+    """The answer for one board that failed."""
     error = {**problem.body(), "retryable": problem.retryable}
     if error.get("field", "").startswith("?"):
-        error["field"] = f"$.{error['field'][1:]}"  # A parameter elsewhere is a field of the body here.
+        error["field"] = f"$.{error['field'][1:]}"  # What is a parameter elsewhere is a field of the body here.
     return {"namespace": one.namespace, "window": one.window, "category": one.category, "error": error}
 
 

@@ -19,8 +19,8 @@ _FRESH_S, _STALE_S = 5, 30
 
 
 class RenderedAnswer(NamedTuple):
-    """An answer as it is sent: its body in the client's format, and its head. fields: the header fields as one text, of
-    an answer that is cached."""
+    """An answer as it is sent: its body in the client's format, and its head. fields: the header fields of a cached
+    answer, as one text."""
 
     body: bytes
     headers: list[tuple[bytes, bytes]]
@@ -29,7 +29,7 @@ class RenderedAnswer(NamedTuple):
 
 
 class RenderedResponse(Response):
-    """A response with a head that exists already: to make one costs a twentieth of a board's answer."""
+    """A response with a ready head: making one takes a twentieth of the time of a board's answer."""
 
     def __init__(self, render: RenderedAnswer) -> None:
         self.status_code = render.status
@@ -47,7 +47,7 @@ class RenderedResponse(Response):
 
 
 def digest(data: bytes) -> str:
-    """A short text that stands for bytes."""
+    """A short digest of bytes, as text."""
     return urlsafe_b64encode(blake2b(data, digest_size=12).digest()).decode()
 
 
@@ -85,7 +85,7 @@ def answer_with_etag(
     is_heavy: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A response whose tag is the digest of its body, for what has no version; 304 where the client has it. headers:
+    """A response whose tag is the digest of its body, for answers without a version; 304 if the client has it. headers:
     further ones."""
     data, media = encode(request.scope, body)
     tag = f'"{digest(data)}"'

@@ -113,8 +113,7 @@ class EventHandlers:
         return answer(request, body)
 
     async def _named(self, name: str, cursor: Cursor | None) -> Namespace:
-        """The namespace that has a name or had it last, or the one that a cursor belongs to. Invalid,
-        NamespaceNotFound."""
+        """The namespace that has the name, or had it last, or to which a cursor belongs. Invalid, NamespaceNotFound."""
         check_text(name, "{namespace}", ID_BYTES_MAX)
         row = await self._postgres.fetch_one(
             "find_namespace_by_name", name, None if cursor is None else cursor.namespace_id
@@ -192,7 +191,7 @@ def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     if not issubclass(kind, GrantEvent):
         return kind(**fields)
     fields |= {
-        # A duplicate's row has a name of its own: the grant that it repeats stands in what was set aside.
+        # A duplicate's row has a name of its own. The grant that it repeats is in the dead letters' table.
         "grant_id": row["grant_id"] if row["claimed"] is None else _unpack(row["claimed"]).grant_id,
         "amount": namespace.number(row["amount"]),
         "change": namespace.number(row["score_delta"]),

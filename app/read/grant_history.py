@@ -36,7 +36,7 @@ LIMIT_MAX = 1_000
 #: Seconds that a read waits for a fresh grant to reach the ledger; after them it answers `503 store_unavailable`.
 WAIT_S_MAX = 2.0
 #: Seconds that `explain` waits until the ledger is counted up to the user's last change; after them its `lag_seq` says
-#: what is lacking. Counting follows the rows within half a second, later under load.
+#: how many entries are missing. Counting follows the rows within half a second, later under load.
 COUNTED_S_MAX = 1.0
 
 PageKey = tuple[datetime, int]  # of a grant among a user's: granted_at and seq
@@ -44,10 +44,10 @@ _FIRST: PageKey = (LATEST, 0)  # before which all lie
 
 
 class GrantHistory:
-    """Grants as the ledger has them. `lag_seq`: entries that it lacks.
+    """Grants from the ledger. `lag_seq`: entries that it lacks.
 
-    A grant tells more than a board: its `meta`, who acted and why; of hidden users and in quarantine, too. Each read
-    needs a key with the scope `read`, in a public namespace too.
+    A grant shows more than a board does: its `meta`, who acted and why; also grants of hidden users and in quarantine.
+    So each read needs a key with the scope `read`, also in a public namespace.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class GrantHistory:
         return answer(request, body)
 
     async def explain(self, request: Request) -> Response:
-        """`GET /v1/namespaces/{ns}/users/{user}/explain`: why a score is what it is."""
+        """`GET /v1/namespaces/{ns}/users/{user}/explain`: which grants make a score."""
         check_query(request, "window", "cursor", "limit")
         limit = query_int(request, "limit", LIMIT_MAX, low=1, high=LIMIT_MAX)
         user, query = _path_id(request, "user"), request.query_params
@@ -128,10 +128,10 @@ class GrantHistory:
     async def _explanation(
         self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
     ) -> dict[str, Any]:
-        """The live grants that make a user's score, newest first, and the score. Where one grant decides, only that one
-        and its equals. Both are of one seq: the one up to which the ledger is counted by time. It waits for the user's
-        last change, and lag_seq is what is still lacking. UserNotFound; O(log n + limit + days with grants in the
-        window)."""
+        """The live grants that make a user's score, newest first, and the score. If one grant decides, only that one
+        and its equals. Both are as of the seq up to which the ledger is counted by time. It waits for the user's last
+        change; lag_seq is the number of entries that are still missing. UserNotFound; O(log n + limit + days with
+        grants in the window)."""
         before = _parse_cursor(query.get("cursor"))
         await self._wait_until_counted(namespace, user)
         async with self._postgres.snapshot() as fetch:
@@ -212,20 +212,20 @@ def grant_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
 
 
 def _revision_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
-    """One revision: the grant as it was from then on, and what was done, why, and by which key."""
+    """One revision: the grant after it, and what was done, why, and by which key."""
     change = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
     return {**grant_body(namespace, row), **change}
 
 
 def _path_id(request: Request, name: str) -> str:
-    """An id in the path. Invalid for one that no client could have written."""
+    """An id in the path. Invalid if no client could have written it."""
     value: str = request.path_params[name]
     check_text(value, f"{{{name}}}", ID_BYTES_MAX)
     return value
 
 
 def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
-    """A moment in a query; None where it is absent. Invalid, naming it."""
+    """A moment in a query; None if it is absent. Invalid, naming it."""
     text = query.get(name)
     if text is None:
         return None
@@ -238,7 +238,7 @@ def _cursor(row: asyncpg.Record) -> str:
 
 
 def _parse_cursor(text: str | None) -> PageKey:
-    """The end of a page: the next one begins before it. Invalid."""
+    """The cursor at the end of a page: the next page has older grants. Invalid."""
     if text is None:
         return _FIRST
     try:

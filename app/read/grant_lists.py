@@ -1,4 +1,4 @@
-"""GET grants of a namespace: those that wait in quarantine, and those of one source."""
+"""GET grants of a namespace: those in quarantine, and those of one source."""
 
 import base64
 
@@ -20,7 +20,7 @@ LIMIT_MAX = 1_000
 
 
 class GrantLists:
-    """Out of the ledger, oldest first, for a key with the scope `write`."""
+    """Lists from the ledger, oldest first, for a key with the scope `write`."""
 
     def __init__(self, postgres: Postgres, batcher: ReadBatcher, authorizer: ReadAuthorizer) -> None:
         self._postgres = postgres
@@ -29,11 +29,11 @@ class GrantLists:
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/grants?state=quarantined&source=&source_id=&cursor&limit`: `{"grants":[…],
-        "next_cursor", "lag_seq"}`, each grant as it is now.
+        "next_cursor", "lag_seq"}`, each grant in its current state.
 
         `state`: grants that wait for a decision; `source` and `source_id`: grants that have both. In the order of the
-        entries that put them there. Invalid, Unauthorized, Forbidden, NamespaceNotFound,
-        StoreUnavailable. O(log n + limit), and O(corrections) of a source's grants.
+        entries that put them on the list. Invalid, Unauthorized, Forbidden, NamespaceNotFound, StoreUnavailable. O(log
+        n + limit), and O(corrections) of a source's grants.
         """
         check_query(request, "state", "source", "source_id", "cursor", "limit")
         query = request.query_params
@@ -61,7 +61,7 @@ class GrantLists:
 
 
 def _source_of(source: str | None, source_id: str | None) -> tuple[str, str] | None:
-    """Both or none. Invalid."""
+    """The source and its source_id; both or neither. Invalid."""
     if source is None and source_id is None:
         return None
     for field, text in (("?source", source), ("?source_id", source_id)):

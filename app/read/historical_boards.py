@@ -1,4 +1,4 @@
-"""Boards as they were at any moment, out of the ledger: they are made of the entries that were recorded up to then."""
+"""Boards as they were at any moment, computed from the ledger's entries up to then."""
 
 import asyncio
 from base64 import b64decode, urlsafe_b64encode
@@ -20,17 +20,17 @@ from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
 from .board_ref import BoardRef
 
-#: Boards of the past that a process reads at the same time: each takes a second of one core of Postgres at worst.
+#: Boards of the past that a process reads at the same time: each takes at most a second of one core of Postgres.
 AT_ONCE_MAX = 2
-#: Live grants that such a board may be made of: 300,000 take 2 s, and the deadline is 3.
+#: Live grants of such a board: 300,000 take 2 s, and the deadline is 3 s.
 GRANTS_MAX = 300_000
-#: Users with equal scores whose order is replayed from their entries: a page of more equals is of no use.
+#: Users with equal scores whose order is replayed from their entries. A page of more equals is not useful.
 TIES_MAX = 2_000
 #: Entries of all windows that are replayed for that order: to read and replay so many takes half a second.
 EVENTS_MAX = 50_000
 #: Entries of one query, unless one user has more.
 EVENTS_A_STEP_MAX = 5_000
-#: Entries that are replayed without a pause: 2 ms of the event loop, which others need, too.
+#: Entries that are replayed without a pause: 2 ms of the event loop, which other requests need too.
 _YIELD_EVERY = 500
 #: Grants of other windows that are scanned in the time that one of the window takes.
 SCANNED_A_GRANT = 10
@@ -71,7 +71,7 @@ class HistoricalBoards:
             return HistoricalBoard(rows[0]["total"], entries, lag)
 
     async def _rows(self, board: BoardRef, view: Page | Users, at: datetime) -> list[asyncpg.Record]:
-        """The ledger's rows for a view; where the earliest stands first, with all equals of its rows."""
+        """The ledger's rows for a view; with the tie break `earliest`, also all equals of its rows."""
         namespace, rules = board.namespace, board.namespace.rules
         users = list(view.users) if isinstance(view, Users) else None
         first, last = (view.offset + 1, view.offset + view.limit) if isinstance(view, Page) else (1, 0)
@@ -100,7 +100,7 @@ class HistoricalBoards:
         return entries
 
     async def _seqs_of_scores(self, board: BoardRef, numbers: list[int], last_seq: int) -> dict[int, int]:
-        """By user the seq of the entry that made the score, as of `last_seq`."""
+        """By user, the seq of the entry that made the score, as of `last_seq`."""
         if not numbers:
             return {}
         namespace = board.namespace
@@ -115,7 +115,7 @@ class HistoricalBoards:
         return {number: seq for (number, name), (_, seq) in replay.since.items() if name == board.name}
 
     async def _steps(self, namespace: Namespace, numbers: list[int]) -> list[list[int]]:
-        """The users in groups of EVENTS_A_STEP_MAX entries. Invalid where they have too many together."""
+        """The users in groups of EVENTS_A_STEP_MAX entries. Invalid if they have too many together."""
         steps: list[list[int]] = []
         total = size = 0
         for row in await self._postgres.fetch("count_user_rows", namespace.id, numbers, EVENTS_MAX + 1):
@@ -135,7 +135,7 @@ class HistoricalBoards:
         return steps
 
     async def _check_size(self, board: BoardRef) -> None:
-        """Invalid where the read would take longer than the deadline. O(days with grants)."""
+        """Invalid if the read would take longer than the deadline. O(days with grants)."""
         window = board.window
         starts = EARLIEST if window.starts is None else from_micros(window.starts)
         ends = LATEST if window.ends is None else from_micros(window.ends)
@@ -165,7 +165,7 @@ def history_cursor(position: int) -> str:
 
 
 def parse_history_cursor(text: str) -> int:
-    """How many entries come before the next page. Invalid."""
+    """The number of entries before the next page. Invalid."""
     try:
         kind, _, position = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
         if kind != b"past" or not 0 < int(position) < 2**31:

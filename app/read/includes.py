@@ -16,16 +16,16 @@ from ..store.read_batcher import ReadBatcher
 from .board_bodies import BoardEntry, rfc3339, streak_body
 
 INCLUDES = ("streak", "updated_at")
-#: Users whose days and times one call asks for: Redis answers others between two calls.
+#: Users whose days and times one call reads: Redis answers other clients between two calls.
 USERS_A_CALL_MAX = 100
-#: Users whose times, or whose days, cost Redis as much as a common read: a HGET each, or a few fields.
+#: Users whose times, or days, cost Redis as much as a usual read: a HGET each, or a few fields.
 _TIMES_A_WEIGHT, _DAYS_A_WEIGHT = 20, 5
-#: Rows that are made before others have their turn on the event loop.
+#: Rows that are built before other tasks have their turn on the event loop.
 _YIELD_EVERY = 100
 
 
 class FullEntry(BoardEntry, frozen=True, kw_only=True):
-    """A row with its includes. streak: null where the namespace keeps none."""
+    """A row with its includes. streak: null if streaks are off."""
 
     streak: dict[str, Any] | UnsetType | None = UNSET
     updated_at: datetime | UnsetType | None = UNSET
@@ -48,7 +48,8 @@ async def with_includes(
     includes: frozenset[str],
     now: int,
 ) -> list[FullEntry]:
-    """The rows with their includes. These are read after the rows: a grant in between is in them and not in the score.
+    """The rows with their includes. The includes are read after the rows, so a grant in between is in them but not in
+    the score.
 
     One call for a hundred rows, all of them in a round or two. O(rows), with streaks O(the years of those users).
     """

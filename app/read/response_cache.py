@@ -25,8 +25,8 @@ _USER_BYTES = 240
 
 
 class CachedQuery(NamedTuple):
-    """A question to a board. parts: what distinguishes its answer from others at the same version of the board and of
-    the rules."""
+    """A question about a board. parts: what distinguishes its answer from others at the same versions of board and
+    rules."""
 
     board: str
     parts: tuple[Any, ...]
@@ -49,8 +49,8 @@ class CacheMiss(NamedTuple):
 
 @dataclass(slots=True)
 class CachedResponse:
-    """An answer and the version of its board. users: whose names it shows; names: a digest of them, which is
-    right up to `profiles_version`."""
+    """An answer and the version of its board. users: whose names it shows; names: a digest of them, valid up to
+    `profiles_version`."""
 
     rendered: RenderedAnswer
     tag: str

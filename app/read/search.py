@@ -15,17 +15,17 @@ from ..model.profile import fold_name
 from ..model.text import NAME_CHARS_MAX, check_chars
 from .authorizer import ReadAuthorizer
 
-#: Characters to search for, at least: half of all names begin with one of a few characters.
+#: The fewest characters of a search: half of all names begin with one of a few characters.
 Q_CHARS_MIN = 2
 #: Users on a page: as many as a person looks through; a longer list is turned by its cursor.
 LIMIT_MAX = 50
-#: Users that one page looks at: users of other namespaces match, too. Some ms of index look-ups.
+#: Users that one page checks, because users of other namespaces match too. Some ms of index look-ups.
 LOOKED_AT_MAX = 1_000
-_HIGHEST = "\U0010ffff"  # behind every character, in the order of the bytes too
+_HIGHEST = "\U0010ffff"  # after every character, also in the order of bytes
 
 
 class UserSearch:
-    """Out of Postgres, where a user's first grant may take some 50 ms to be known. StoreUnavailable."""
+    """Searches Postgres, which knows a user some 50 ms after the first grant. StoreUnavailable."""
 
     def __init__(self, postgres: Postgres, authorizer: ReadAuthorizer) -> None:
         self._postgres = postgres
@@ -35,10 +35,10 @@ class UserSearch:
         """`GET /v1/namespaces/{ns}/users?q=&limit&cursor`: `{"users":[{"user_id", "display_name", "avatar"}],
         "next_cursor"}`, in the order of the ids and names that match, by their bytes.
 
-        An id matches as it is written, a name that the namespace's boards show in upper and lower case. Users with a
-        grant who are not hidden; for a key with `write` all users of whom the namespace has a grant, a profile or a
-        state, each with `hidden`. A page may be shorter than `limit` while others follow: the cursor tells.
-        Invalid. O(LOOKED_AT_MAX × log n).
+        An id matches as it is written, a name that the namespace's boards show in upper and lower case. It finds users
+        with a grant who are not hidden. For a key with `write` it finds all users with a grant, a profile or a state in
+        the namespace, each with `hidden`. A page may be shorter than `limit` although others follow: then it has a
+        cursor. Invalid. O(LOOKED_AT_MAX × log n).
         """
         check_query(request, "q", "limit", "cursor")
         q, limit = request.query_params.get("q", ""), query_int(request, "limit", 10, low=1, high=LIMIT_MAX)

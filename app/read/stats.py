@@ -1,4 +1,4 @@
-"""Statistics of one board, and of many namespaces side by side."""
+"""Statistics of one board, and of many namespaces."""
 
 import asyncio
 from bisect import bisect_right
@@ -36,9 +36,9 @@ from .score_bounds import BOUNDS, score_bounds
 
 #: Bins of a histogram: each is a look-up in the board.
 BINS_MAX = 100
-#: Namespaces of one comparison: each is a call to Redis; a client with more names a longer prefix.
+#: Namespaces of one comparison: each is a call to Redis. For more, a client names a longer prefix.
 NAMESPACES_MAX = 2_000
-#: Reads of statistics and bands while the board changes between the two; the last ones are answered.
+#: Reads of statistics and bands if the board changes between the two. After them the last ones are the answer.
 READS_MAX = 4
 
 
@@ -72,7 +72,7 @@ class StatsHandlers:
 
     async def read(self, board: BoardRef, query: Mapping[str, str], bins: int) -> dict[str, Any]:
         """The statistics of a board, of the scores within the query's bounds, with the bands of the whole board: at one
-        version, unless that keeps changing. bins: of a histogram, 0 for none. Invalid."""
+        version, unless the board keeps changing. bins: of a histogram, 0 for none. Invalid."""
         bounds = score_bounds(query, board.namespace)
         percents = parse_percentile_list(query.get("percentiles"), query.get("interpolate"))
         for _ in range(READS_MAX):
@@ -85,7 +85,7 @@ class StatsHandlers:
         return body | {"histogram": _histogram(board.namespace, statistics)} if bins else body
 
     async def _bands(self, board: BoardRef) -> tuple[int | None, list[dict[str, Any]]]:
-        """A board's version and its bands; None and no bands where the rules have none. O(bands × log n)."""
+        """A board's version and its bands; None and no bands if the rules have none. O(bands × log n)."""
         namespace = board.namespace
         bands = namespace.rules.bands
         if not bands:
@@ -123,7 +123,7 @@ class StatsHandlers:
         return answer_with_etag(request, None, {"namespaces": in_band}, is_heavy=True)
 
     async def _readable(self, principal: Principal, prefix: str) -> list[Namespace]:
-        """The namespaces that a principal may read and whose names begin so. Invalid for too many."""
+        """The namespaces with a prefix that a principal may read. Invalid if there are too many."""
         namespaces = [
             namespace
             for namespace in await self._namespace_cache.all()
@@ -134,7 +134,7 @@ class StatsHandlers:
         return namespaces
 
     def _boards_of(self, namespaces: Sequence[Namespace], window_name: str) -> list[BoardRef]:
-        """The boards of a window, of those namespaces that keep it."""
+        """The boards of a window in those namespaces that have it."""
         now = self._clock()
         windows = ((namespace, namespace.calendar.find(window_name, now)) for namespace in namespaces)
         return [BoardRef(namespace, window) for namespace, window in windows if window is not None]

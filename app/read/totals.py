@@ -18,24 +18,24 @@ from ..store.visibility import hidden_among
 from .authorizer import ReadAuthorizer
 from .board_bodies import totals_body
 
-#: Users of one question: each is a look-up in Redis.
+#: Users of one request: each is a look-up in Redis.
 USERS_MAX = 500
-#: Bytes of the body that names them: as many ids of the longest, each character escaped.
+#: Bytes of the body: so many of the longest ids, with each character escaped.
 USERS_BYTES_MAX = 512 * 1024
-#: Users of one call: Redis answers others between two calls.
+#: Users of one call: Redis answers other clients between two calls.
 USERS_A_CALL_MAX = 100
-#: Fields that one call reads, some 1 ms of Redis; one user alone may have more, as categories and sources allow.
+#: Fields that one call reads, some 1 ms of Redis. One user may have more, depending on categories and sources.
 FIELDS_A_CALL_MAX = 4_000
 #: Fields of one answer, some 2 MB: 500 users with 200 categories and sources each.
 FIELDS_MAX = 100_000
-#: Users whose few balances cost Redis as much as a common read.
+#: Users whose few balances cost Redis as much as a usual read.
 _USERS_A_WEIGHT = 10
-#: Users whose rows are made before others have their turn on the event loop.
+#: Users whose rows are built before other tasks have their turn on the event loop.
 _YIELD_EVERY = 20
 
 
 class UsersRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The users of a question."""
+    """The users of a request."""
 
     users: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=USERS_MAX)]
 
@@ -60,7 +60,7 @@ class TotalsHandlers:
 
 
 def check_users(users: Sequence[str]) -> list[str]:
-    """The users in their order, each once. Invalid, naming the first that is no id."""
+    """The users in their order, each once. Invalid, naming the first that is not an id."""
     for index, user in enumerate(users):
         check_text(user, f"$.users[{index}]", ID_BYTES_MAX)
     return list(dict.fromkeys(users))
@@ -72,9 +72,9 @@ async def totals_of(
     """The balances of each user in a namespace, in the order of the users; `missing`: users without a grant there, and
     with `without_hidden` hidden users.
 
-    Each user's numbers are of one moment; those of several users may lie milliseconds apart. O(users + their categories
-    and sources), in calls of bounded size: Redis answers others between two of them. TooLarge for more fields than one
-    answer may have; StoreUnavailable, Recovering.
+    Each user's numbers are of one moment. Those of several users may be some milliseconds apart. O(users + their
+    categories and sources), in calls of bounded size: Redis answers other clients between two of them. TooLarge for
+    more fields than one answer may have; StoreUnavailable, Recovering.
     """
     count = _FieldCount()
     groups = [users[first : first + USERS_A_CALL_MAX] for first in range(0, len(users), USERS_A_CALL_MAX)]

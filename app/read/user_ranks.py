@@ -30,7 +30,7 @@ LIMIT_MAX = 1_000
 
 
 class UserRankHandlers:
-    """Ranks out of Redis; Postgres knows in which namespaces a user has grants."""
+    """Ranks from Redis; the namespaces in which a user has grants from Postgres."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class UserRankHandlers:
             body = await self.read(principal, namespace, user)
             if body is None:
                 raise UserNotFound(f"{user!r} has no grant in {namespace.name!r}")
-            # A key's answer may be about a hidden user: no cache may keep it for others.
+            # The answer to a key may be about a hidden user, so no cache may keep it for others.
             is_stranger = not (principal.may("read", namespace.name) or principal.may("write", namespace.name))
             response = answer_with_etag(request, namespace if is_stranger else None, body)
         return response
@@ -77,7 +77,7 @@ class UserRankHandlers:
             hidden_among(self._batcher.call, namespace, [user]),
             self._batcher.call(has_state_call(namespace, user)),
         )
-        # A user who is hidden in the deployment, or has grants elsewhere, is not known here for that reason.
+        # Being hidden in the whole deployment, or having grants elsewhere, does not make a user known here.
         is_known = bool(state) or profile is not None
         body = await self._body(namespace, user, without_hidden=False, is_known=is_known)
         if body is None:
@@ -110,7 +110,7 @@ class UserRankHandlers:
 
         The namespaces that the caller may read: by the key's patterns, and public ones. The numbers are current, but a
         user's first grant in a namespace may take some 50 ms until the namespace is listed, and longer while the
-        persister is behind: the list comes from Postgres. UserNotFound where there is nothing to show; StoreUnavailable
+        persister is behind: the list comes from Postgres. UserNotFound if there is nothing to show; StoreUnavailable
         while Postgres is away. O(the user's namespaces), and the boards of those on the page.
         """
         check_query(request, "cursor", "limit")
@@ -136,8 +136,8 @@ class UserRankHandlers:
         return answer(request, {"user_id": user, "standings": ranks, "next_cursor": next_cursor})
 
     async def _readable(self, principal: Principal, user: str, after: str | None) -> list[Namespace]:
-        """The namespaces behind a name in which the user has grants and which the principal may read, by name. Without
-        the scope `read` only those in which the user is not hidden."""
+        """The namespaces after a name, ordered by name, in which the user has grants and which the principal may read.
+        Without the scope `read` only those in which the user is not hidden."""
         rows = await self._postgres.fetch("get_namespaces_of_user", user, after)
         namespaces = [namespace for namespace in map(namespace_from_row, rows) if may_read(principal, namespace)]
         public = [namespace for namespace in namespaces if not principal.may("read", namespace.name)]

@@ -1,4 +1,4 @@
-"""How `lua/apply.lua` is called: one batch of entries for one partition, packed into KEYS and ARGV, its reply read."""
+"""Calls of `lua/apply.lua`: packs a batch of entries of one partition into KEYS and ARGV, and reads the reply."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ UNLIMITED = 10**15
 
 
 class StorageLimits(NamedTuple):
-    """What grants may fill. log_entries: how many entries the ledger may lack; those beyond are answered `log_full`.
+    """The storage that grants may use. log_entries: how many entries the ledger may lack; further ones get `log_full`.
 
-    Of one namespace, 0 for no bound: users with balances, boards that stand in Redis, and entries that the ledger may
-    lack where the partition has other namespaces.
+    Bounds of one namespace, 0 for none: users with balances, boards in Redis, and entries that the ledger may lack if
+    the partition has other namespaces.
     """
 
     log_entries: int = UNLIMITED
@@ -39,9 +39,9 @@ APPLY = load("apply")
 
 @dataclass(slots=True)
 class PartitionHead:
-    """What a caller knows of a partition. `known` is the last entry it knows to be acknowledged: epoch, seq, digest.
+    """A caller's knowledge of a partition. known: the last entry that it knows to be acknowledged: epoch, seq, digest.
 
-    oldest_starts: when the oldest generation kept began (microseconds); 0 while none was ever dropped.
+    oldest_starts: when the oldest generation began (microseconds); 0 while none was ever dropped.
     """
 
     epoch: int
@@ -67,18 +67,18 @@ class Outcome:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the entry is to be planned again by rules, generations and zones as they are now."""
+        """Whether the entry must be planned again with the current rules, generations and zones."""
         return self.code in ("stale_rules", "stale_plan")
 
 
-#: What an entry was judged by has changed, and nobody sent it: it is to be planned again.
+#: The basis of an entry's plan has changed, and it was not sent: it must be planned again.
 STALE_PLAN = Outcome("stale_plan", None, None, None, None, None)
-#: The entry before it was not applied, upon which this one is valid.
+#: The entry before it, on which it depends, was not applied.
 STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 
 class CallRefused(Exception):
-    """The script looked at no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, and
+    """The script processed no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, and
     log_full for a call without entries."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -88,7 +88,7 @@ class CallRefused(Exception):
 
 
 class _CallTables(NamedTuple):
-    """What entries of a call share, each numbered from 1 as it is first met, so that it travels once.
+    """What entries of a call share. Each item is numbered from 1 at its first use, so that it travels once.
 
     namespaces: by id, number and namespace. boards: by namespace id and name. board_sets: by namespace id and names,
     number and the numbers of the boards as text. users: by the key of their balances, number, namespace id and name.
@@ -168,7 +168,7 @@ def _tables(p: int, entries: Sequence[PlannedEntry]) -> _CallTables:
 
 
 def _with_days(p: int, users: dict[str, tuple[int, int, str]]) -> Iterator[str]:
-    """The keys of balances and days, where some user has days; a user without any does not use the second one."""
+    """The keys of balances and days, if some user has days. A user without days does not use the second key."""
     prefixes = {ns: keys.days(p, ns) for _, ns, _ in users.values()}
     for key, (_, ns, name) in users.items():
         yield key
@@ -212,7 +212,7 @@ def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
 
 
 def read(reply: Any) -> list[Outcome]:
-    """The outcomes in the entries' order; 'unapplied' stands for 'applied' where an atomic batch was turned down."""
+    """The outcomes in the entries' order; 'unapplied' instead of 'applied' if an atomic batch was refused."""
     if isinstance(reply, Exception):
         raise CallRefused("corrupt", str(reply))
     first = reply[0].decode()

@@ -1,4 +1,4 @@
-"""A board of an archived window. It answers each view out of Postgres as the scripts answer it out of Redis."""
+"""A board of an archived window. It answers each view from Postgres as the scripts answer it from Redis."""
 
 from typing import NamedTuple, assert_never
 
@@ -16,7 +16,7 @@ from ..model.tie_break import DIGITS, member_of, place_from_digits
 from ..model.views import After, Around, BandEdges, BoardView, KeyBounds, Page, Percentile, Sample, Top, Users
 from .boards import BoardPage, BoardRow, ScoreRank
 
-#: Reads of an archive while new revisions come in between; after them the answer is that the store is unavailable.
+#: Reads of an archive if new revisions come in between; after them the answer is StoreUnavailable.
 READS_MAX = 4
 _NOBODY = HiddenAdjustment(())
 
@@ -31,8 +31,8 @@ ArchiveView = Page | After | Around | Users | Positions
 
 
 class ArchiveQuery(NamedTuple):
-    """A view in terms of the archive. It may show the entries behind the first `begin`, up to the first `end` of
-    the board; None: to its end."""
+    """A view in terms of the archive: the entries after the first `begin`, up to the first `end` of the board; None: to
+    its end."""
 
     view: ArchiveView
     begin: int = 0
@@ -40,7 +40,7 @@ class ArchiveQuery(NamedTuple):
 
 
 class ArchivedBoard:
-    """One board in Postgres. Its positions were counted with hidden users; what is read here is without them."""
+    """One board in Postgres. Its positions include hidden users; the results here are without them."""
 
     def __init__(self, postgres: Postgres, namespace: Namespace, board: str) -> None:
         self._postgres = postgres
@@ -48,7 +48,7 @@ class ArchivedBoard:
         self._key = namespace.id, board
 
     async def read(self, view: BoardView, ranking: str, epoch: int, version: int) -> BoardPage:
-        """What a view shows. O(log n + entries); Invalid for a cursor of another board, StoreUnavailable."""
+        """The page of a view. O(log n + entries); Invalid for a cursor of another board, StoreUnavailable."""
         query = await self._query(view)
         rows, hidden = await self._rows(query.view)
         total = rows[0]["total"] - len(hidden) if rows else 0
@@ -69,12 +69,13 @@ class ArchivedBoard:
         return ScoreRank(epoch, version, total, at.better_users, below.better_users - at.better_users, rank0)
 
     async def score_of(self, user: str) -> int | None:
-        """A user's score, of a hidden user too. O(log n); StoreUnavailable."""
+        """A user's score, also a hidden user's. O(log n); StoreUnavailable."""
         rows = await self._fetch(Users((user,)), _NOBODY)
         return next((self._namespace.sign * row["sort_key"] for row in rows if row["sort_key"] is not None), None)
 
     async def _query(self, view: BoardView) -> ArchiveQuery:
-        """Finds the positions of what bounds or the board's size decide. O(log n), with bands O(bands × log n)."""
+        """The query of a view. Finds positions that depend on bounds or on the board's size. O(log n), with bands
+        O(bands × log n)."""
         match view:
             case Around() | Users():
                 return ArchiveQuery(view)
@@ -103,7 +104,7 @@ class ArchivedBoard:
                 assert_never(view)
 
     async def _fetch(self, view: ArchiveView, hidden: HiddenAdjustment) -> list[asyncpg.Record]:
-        """The archive's rows for a view, in one query; those of hidden users among them."""
+        """The archive's rows for a view, in one query, with those of hidden users."""
         match view:
             case Page():
                 return await self._page(view.offset + 1, view.offset + view.limit, hidden)
@@ -122,7 +123,7 @@ class ArchivedBoard:
                 assert_never(view)
 
     async def _rows(self, view: ArchiveView) -> tuple[list[asyncpg.Record], HiddenAdjustment]:
-        """The rows for a view, and the board's hidden users, of one revision: a new one may come in between."""
+        """The rows for a view, and the board's hidden users, both of one revision."""
         for _ in range(READS_MAX):
             rows = await self._fetch(view, _NOBODY)
             if not rows or not rows[0]["has_hidden"]:
@@ -160,7 +161,7 @@ class ArchivedBoard:
         return total
 
     async def _above(self, keys: list[int]) -> tuple[int, list[ArchivedPosition]]:
-        """How many users the board has, and how many users and scores of them stand above each key. O(log n) a key."""
+        """The number of users on the board, and the numbers of users and scores above each key. O(log n) a key."""
         rows = await self._postgres.fetch("count_archive_rows_above", *self._key, keys)
         if not rows:
             return 0, [ArchivedPosition(1, key, 0, 0) for key in keys]
@@ -172,7 +173,7 @@ class ArchivedBoard:
         return rows[0]["total"] - len(hidden), above
 
     async def _stretch(self, bounds: KeyBounds) -> tuple[int, int]:
-        """How many entries stand before the first one within bounds, and before the first one behind them. O(log n)."""
+        """The number of entries before the first one within bounds, and before the first one after them. O(log n)."""
         _, (above, behind) = await self._above([bounds.high, bounds.low - 1])
         return above.better_users, max(above.better_users, behind.better_users)
 
@@ -192,7 +193,7 @@ class ArchivedBoard:
         return BoardRow(at.position, row["name"], self._namespace.sign * at.sort_key, _rank0(at, ranking))
 
     def _member_in(self, row: asyncpg.Record) -> bytes:
-        """The member of the sorted set that a row was."""
+        """The member that the row had in the sorted set."""
         return member_of(row["name"].encode(), int(row["tie_place"]), self._namespace.rules.tie_break)
 
 
@@ -210,7 +211,7 @@ def _rank0(at: ArchivedPosition, ranking: str) -> int:
 
 
 def _parse_member(member: bytes, tie_break: str) -> tuple[int, str]:
-    """A member's place in line, and its user. Invalid."""
+    """A member's tie place, and its user. Invalid."""
     place = place_from_digits(member, tie_break)
     try:
         if place is not None:

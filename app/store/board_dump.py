@@ -1,7 +1,7 @@
-"""A board as it lies in Redis, a part at a time: members and scores, tie prefixes, grant times, distinct scores, sums.
+"""The raw contents of a board in Redis, in parts: members and scores, tie prefixes, grant times, distinct scores, sums.
 
-For comparisons with the ledger; handlers read boards by the scripts of boards.py. Members carry the digits of a
-tie-break in front of the name. Scores are keys: scaled units times the namespace's sign.
+These calls are for comparisons with the ledger; handlers read boards by the scripts of boards.py. Members have the
+digits of a tie break before the name. Scores are keys: scaled units times the namespace's sign.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def member_scores_call(namespace: Namespace, board: str, members: Iterable[bytes
 
 
 def tie_prefixes_call(namespace: Namespace, board: str, users: Iterable[str]) -> Call:
-    """Asks for the digits that stand in front of some users' names; None for a user without any. O(users)."""
+    """Asks for the digits before some users' names; None for a user without any. O(users)."""
     return ("HMGET", keys.tie_prefixes(namespace.partition, namespace.id, board), *users)
 
 

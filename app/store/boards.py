@@ -1,4 +1,4 @@
-"""Reads of boards: the calls, and what their replies hold."""
+"""Reads of boards: the calls, and the parsing of their replies."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,9 +21,9 @@ READ_USER_RANKS = load("read_user_ranks")
 READ_USER_TOTALS = load("read_user_totals")
 READ_USER_ACTIVITY = load("read_user_activity")
 READ_BOARD_VERSIONS = load("read_board_versions")
-#: Boards whose key names a process remembers, some 2 MB: to make them is a tenth of the work for a cached answer.
+#: Boards whose key names a process caches, some 2 MB: making them is a tenth of the work for a cached answer.
 _BOARD_KEYS_MAX = 4_096
-#: Beginnings of a user's fields that are no balances.
+#: Beginnings of a user's fields that are not balances.
 _NO_BALANCES = (fields.VELOCITY, fields.HIDDEN_SCORE, fields.TIME)
 READS = (
     READ_BOARD,
@@ -72,7 +72,7 @@ class BoardPage(NamedTuple):
 
 
 class ScoreRank(NamedTuple):
-    """Where a score stands on a board, or would stand. better, equal: users with a better score, and with this one;
+    """The rank that a score has on a board, or would have. better, equal: users with a better score, and with this one;
     rank0: one less than its rank."""
 
     epoch: int
@@ -95,7 +95,7 @@ class UserRank(NamedTuple):
 
 
 def board_call(namespace: Namespace, board: str, view: BoardView, ranking: str | None = None) -> Call:
-    """The call that reads a view of a board. ranking: another than the namespace's. O(log n + entries)."""
+    """The call that reads a view of a board. ranking: if another than the namespace's. O(log n + entries)."""
     rules = namespace.rules
     names = _board_keys(namespace.partition, namespace.id, board)
     has_distinct_scores = int(rules.ranking == "dense")
@@ -104,7 +104,8 @@ def board_call(namespace: Namespace, board: str, view: BoardView, ranking: str |
 
 
 def score_call(namespace: Namespace, board: str, units: int, ranking: str | None = None) -> Call:
-    """The call that reads where a score stands, or would stand. ranking: another than the namespace's. O(log n)."""
+    """The call that reads the rank that a score has, or would have. ranking: if another than the namespace's. O(log
+    n)."""
     rules = namespace.rules
     names = _board_keys(namespace.partition, namespace.id, board)
     has_distinct_scores = int(rules.ranking == "dense")
@@ -159,8 +160,8 @@ def version_of(reply: Any) -> tuple[int, int]:
 
 
 def versions_call(partition: int, boards: Sequence[tuple[int, str]]) -> Call:
-    """The call that reads the versions of boards of one partition. boards: a namespace's id and a board's name each,
-    those of one namespace side by side. O(boards)."""
+    """The call that reads the versions of boards of one partition. boards: the id of a namespace and the name of a
+    board each, those of one namespace next to each other. O(boards)."""
     namespaces: list[str] = []
     args: list[str | int] = []
     for namespace_id, group in groupby(boards, lambda board: board[0]):
@@ -186,7 +187,7 @@ def user_ranks_call(namespace: Namespace, user: str, boards: Sequence[str]) -> C
 
 
 def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, list[UserRank | None]]:
-    """Balances by field, the days with live grants, and a rank a board in the order of the call. sign: the
+    """Balances by field, the days with live grants, and a rank for each board in the order of the call. sign: the
     namespace's. Recovering where the partition's head is lost."""
     check_opened(reply)
     raw = reply[2]
@@ -207,7 +208,7 @@ def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, li
 
 
 def user_exists_call(namespace: Namespace, user: str) -> Call:
-    """The call that answers 1 where a user has balances in a namespace, else 0. O(1)."""
+    """The call that answers 1 if a user has balances in a namespace, else 0. O(1)."""
     return ("EXISTS", keys.balances(namespace.partition, namespace.id) + user)
 
 
@@ -242,7 +243,7 @@ def read_projected_ranks(reply: Any) -> list[int]:
 
 
 class Activity(NamedTuple):
-    """What rows include of a user on demand. changed_at: when the score on the `all` board changed last (µs)."""
+    """The data of a user that rows may include. changed_at: when the score on the `all` board changed last (µs)."""
 
     changed_at: int | None
     days: Days

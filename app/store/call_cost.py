@@ -1,4 +1,4 @@
-"""What a call of `lua/apply.lua` costs, so that no call keeps everybody else waiting for long.
+"""The cost of a call of `lua/apply.lua`. It is bounded, so that other calls do not wait long.
 
 A cost is an estimate of the script's own time in microseconds, on boards of 100,000 users.
 """
@@ -11,14 +11,14 @@ from typing import NamedTuple
 from ..model.entry import PlannedEntry
 from ..model.namespace import Namespace
 
-#: Cost that one call may have: some 500 grants of the default rules. Others of the same Redis wait so long at most.
+#: Cost that one call may have: some 500 grants of the default rules. Other calls to the same Redis wait for no longer.
 CALL_US_MAX = 25_000
-#: Entries a call: more would save nothing, and what a call brings in bytes stays small.
+#: Entries of a call: more would save nothing, and a call's bytes stay few.
 CALL_ENTRIES_MAX = 500
-#: Bytes of entries a call: what the script's arguments may take of Redis' memory at once.
+#: Bytes of a call's entries: the script's arguments take so much of Redis' memory.
 CALL_BYTES_MAX = 256 * 1024
 
-#: Cost of an entry, whatever it moves: its id, its line in the log, its user's balances.
+#: Cost of an entry without its moves: its id, its line in the log, its user's balances.
 _ENTRY_US = 20
 #: Cost of each label whose balance an entry moves.
 _LABEL_US = 2
@@ -30,22 +30,22 @@ _KIB_US = 7
 _VELOCITY_US = 16
 #: Cost of each namespace in a call.
 _NAMESPACE_US = 15
-#: Cost of a board in a call, whoever is moved on it.
+#: Cost of a board in a call, without its users.
 _BOARD_US = 20
 #: Cost of one user's score on one board.
 _MOVE_US = 6
-#: Cost of a user's score on a board where an entry before it in the call moves it, too.
+#: Cost of a user's score on a board if an earlier entry of the call moves it too.
 _MOVE_AGAIN_US = 2
-#: Cost of a score that goes to another place, or comes from there: hiding, showing, erasing.
+#: Cost of a score that moves between a board and the hidden scores: hiding, showing, erasing.
 _VISIBILITY_US = 14
-#: Cost of each board and balance that a user's first correction in a call names: it is read out of a text.
+#: Cost of each board and balance that a user's first correction in a call names, because it is parsed from text.
 _CORRECTED_US = 3
-#: Answers that are kept of how dear a move is: there are 16 kinds of rules.
+#: Rates that are cached: there are 16 kinds of rules.
 _RATES_CACHED_MAX = 16
 
 
 class _Rates(NamedTuple):
-    """What a namespace's rules make of a board and of a move."""
+    """The costs of a board and of a move, by a namespace's rules."""
 
     board: int
     move: int
@@ -69,7 +69,7 @@ def _rates_of(namespace: Namespace) -> _Rates:
 
 
 class _Boards:
-    """The boards of one namespace in a call. rate: the cost of each, whoever is moved on it."""
+    """The boards of one namespace in a call. rate: the cost of each, without its users."""
 
     __slots__ = ("names", "rate")
 
@@ -80,7 +80,7 @@ class _Boards:
 
 class _BoardSet:
     """A set of boards that entries of a call move together. entry: an entry's cost beside its moves; move, again: of a
-    user's moves, the first time and after it. users: each with what their first entry cost because it corrects."""
+    user's moves, the first time and after it. users: each with the extra cost of a first entry that is a correction."""
 
     __slots__ = ("again", "entry", "move", "users")
 
@@ -100,8 +100,8 @@ class CallCost:
         self._targets: dict[tuple[int, tuple[str, ...]], _BoardSet] = {}
 
     def add(self, entry: PlannedEntry, us_max: float = inf) -> bool:
-        """Takes an entry in unless the total would pass `us_max`; whether it did. O(1) where its boards are in the call
-        already, else O(its boards)."""
+        """Adds an entry unless the total would exceed `us_max`. Returns whether it was added. O(1) if the call already
+        has its boards, else O(its boards)."""
         target, joining, user = self._targets.get((entry.namespace.id, entry.boards)), 0, entry.body.user
         corrected = 0
         is_new = target is None
@@ -134,16 +134,16 @@ class CallCost:
         return total
 
     def merge(self, other: "CallCost") -> None:
-        """Takes the work of another call in, too. O(boards + users of the other one)."""
+        """Adds the work of another call. O(boards + users of the other call)."""
         self.total = self.total_with(other)
         for number, theirs in other._namespaces.items():
             self._namespaces.setdefault(number, _Boards(theirs.rate)).names |= theirs.names
         for key, their in other._targets.items():
             our = self._targets.setdefault(key, _BoardSet(their.entry, their.move, their.again))
-            our.users = their.users | our.users  # the first entry of a user is ours
+            our.users = their.users | our.users  # the first entry of the user is in this call
 
     def _target_of(self, entry: PlannedEntry) -> tuple[_BoardSet, int]:
-        """A set of boards that is not in the call yet, and the cost of what it would bring."""
+        """A board set that the call does not have yet, and the cost that it would add."""
         namespace, boards = entry.namespace, entry.boards
         rates, call_boards = _rates_of(namespace), self._namespaces.get(namespace.id)
         bringing = rates.board * len(boards) + _NAMESPACE_US
@@ -161,19 +161,19 @@ class CallCost:
 
 
 def _entry_cost(namespace: Namespace) -> int:
-    """What any entry of a namespace costs beside its moves."""
+    """The cost of any entry of a namespace, without its moves."""
     rules = namespace.rules
     return _ENTRY_US + _DAY_US * rules.streaks + _VELOCITY_US * len(rules.velocity or ())
 
 
 def _own_cost(entry: PlannedEntry) -> int:
-    """What an entry costs by what it carries."""
+    """The cost of an entry's own contents."""
     cost = _LABEL_US * len(entry.labels) + (_KIB_US * len(entry.log_bytes) >> 10)
     return cost + _VISIBILITY_US * len(entry.boards) if entry.kind.hides else cost
 
 
 def _corrected_cost(entry: PlannedEntry) -> int:
-    """What a user's first correction in a call costs beside its moves."""
+    """The extra cost of a user's first correction in a call."""
     return _CORRECTED_US * (len(entry.boards) + len(entry.labels)) if entry.kind.names_cells else 0
 
 
@@ -194,7 +194,7 @@ def write_cost(entries: Iterable[PlannedEntry]) -> int:
 
 
 class Portion(NamedTuple):
-    """Entries for one call, and what makes up the call's cost."""
+    """Entries for one call, and the parts of the call's cost."""
 
     entries: Sequence[PlannedEntry]
     shared: CallCost
@@ -206,7 +206,7 @@ class Portion(NamedTuple):
 
 
 def entries_cost(count: int) -> int:
-    """What so many entries cost at least, before anything is known of them."""
+    """The least cost of so many entries, before their contents are known."""
     return _ENTRY_US * count
 
 

@@ -73,14 +73,14 @@ def name_changed(key: str, *, counted_in: str, field: str, user: str, value: byt
 
 
 def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = fields.CHANGES) -> Call | None:
-    """The call that reads what changed between two values of a counter; None where the ring is too short for them."""
+    """The call that reads the changes between two values of a counter; None if the ring is too short."""
     if before < 0 or not 0 < now - before <= RING_MAX:
         return None
     return ("HMGET", key, *(f"{field}:{number % RING_MAX}" for number in range(before + 1, now + 1)))
 
 
 def read_missed(reply: Any, before: int) -> Changed:
-    """The changes in the reply of that call; everything, where one was overwritten meanwhile or has no name."""
+    """The changes in the reply of that call; everything, if one was overwritten meanwhile or has no name."""
     if not isinstance(reply, list):
         return EVERYTHING
     names: dict[str, set[str]] = {_NAMESPACE: set(), _KEY: set()}
@@ -93,7 +93,7 @@ def read_missed(reply: Any, before: int) -> Changed:
 
 
 def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:
-    """The users whose profiles changed, in the order of the changes; None: any user's may have changed."""
+    """The users whose profiles changed, in the order of the changes; None: any profile may have changed."""
     if not isinstance(reply, list):
         return None
     users = tuple(_names_in(reply, before))
@@ -101,7 +101,7 @@ def read_missed_users(reply: Any, before: int) -> tuple[str, ...] | None:
 
 
 def _names_in(reply: list[bytes | None], before: int) -> Iterator[str | None]:
-    """The name of each change behind a value of the counter; None where it was overwritten, or has no name."""
+    """The name of each change after a value of the counter; None if it was overwritten, or has no name."""
     for number, raw in enumerate(reply, before + 1):
         counter, _, what = (raw or b"").decode().partition(" ")
         yield what if what and counter == str(number) else None

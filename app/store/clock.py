@@ -1,8 +1,8 @@
-"""The one clock of a server: that of Redis, as far as it was asked.
+"""The clock of a server: that of Redis, as far as it is known.
 
-Several servers decide by it which window a grant goes to and whether a moment is too far from now. So they must agree,
-and also with the script, whose time is Redis' own. A server's own clock may be wrong or jump: it is only used before
-Redis has been asked, and compared, so that somebody hears of it.
+Several servers decide by it to which window a grant goes, and whether a moment is too far from now. So they must agree
+with each other, and with the script, whose time is Redis' own. A server's own clock may be wrong or jump. It is used
+only before Redis' time is known; later it is compared, and a difference is logged.
 """
 
 from collections.abc import Callable
@@ -17,37 +17,37 @@ from ..model.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-#: Seconds by which a server's own clock may differ from Redis' without being told: clocks that are kept differ by less.
+#: Seconds by which a server's own clock may differ from Redis' without a warning. Synchronised clocks differ by less.
 WARNING_S = 1.0
-#: Seconds of difference past which a server takes no writes: nobody knows then which of the two clocks is right.
+#: Seconds of difference beyond which a server takes no writes, because it is unknown which of the two clocks is right.
 WRITES_S_MAX = 30.0
 
-#: Microseconds after which Redis is asked again, where a round goes there anyway: what is known drifts by less than 10.
+#: Microseconds after which a round asks Redis for the time again: until then the clock drifts by less than 10 µs.
 ASK_US = 50_000
 
-#: Microseconds by which the clock may be found to be ahead and stands still meanwhile, so that of two grants the second
-#: is never the earlier one. It comes from an answer that was slow; by more a clock was set.
+#: Microseconds by which the clock may turn out to be ahead. It then stands still, so that time does not go back between
+#: two grants. A slow answer causes that; a larger difference means that a clock was set.
 BACK_US_MAX = 1_000_000
 
-#: Microseconds of a second, as Redis tells the time in two numbers.
+#: Microseconds of a second: Redis gives the time in two numbers.
 _MICROS = 1_000_000
 
-#: How Redis is asked, beside the calls of a round.
+#: The call that reads Redis' time, beside the calls of a round.
 TIME = ("TIME",)
 
 
 async def read_redis_time(link: RedisConnection) -> int:
-    """What the clock of Redis says (microseconds). RedisRefused."""
+    """The time by Redis' clock (microseconds). RedisRefused."""
     seconds, micros = await ask(link, TIME)
     return int(seconds) * _MICROS + int(micros)
 
 
 class StoreClock:
-    """Microseconds since 1970 UTC by the clock of Redis; calling it is O(1) and asks nobody.
+    """Microseconds since 1970 UTC by the clock of Redis. Calling it is O(1) and makes no call to Redis.
 
-    Each answer of Redis bounds what its clock says now: it was read after the question was sent and before the answer
-    came. The clock stays where it is within those bounds, and is set to the nearer one outside: a slow answer moves
-    nothing. Between answers it goes on by the machine's monotonic clock, which never jumps.
+    Each answer bounds the time of Redis' clock: it was read after the call was sent and before the answer came. Within
+    those bounds the clock is not changed; outside them it is set to the nearer bound. So a slow answer changes nothing.
+    Between answers it follows the machine's monotonic clock, which never jumps.
     """
 
     def __init__(self, own: Callable[[], int], monotonic: Callable[[], int] = monotonic_ns) -> None:
@@ -60,7 +60,7 @@ class StoreClock:
         self._last = 0
 
     def __call__(self) -> int:
-        """The time now. Before Redis was asked, that of the server's own clock."""
+        """The current time; that of the server's own clock before Redis' time is known."""
         now = self._own() if self._ahead is None else self._monotonic() // 1_000 + self._ahead
         if now < self._last <= now + BACK_US_MAX:
             return self._last
@@ -68,15 +68,16 @@ class StoreClock:
         return now
 
     def elapsed(self) -> int:
-        """Microseconds of the monotonic clock: what `learn` takes for the moment of a question."""
+        """Microseconds of the monotonic clock, for `learn` and `is_due`."""
         return self._monotonic() // 1_000
 
     def is_due(self, now: int) -> bool:
-        """Whether Redis is to be asked with the next round; now: `elapsed()`."""
+        """Whether the next round should read the time. now: `elapsed()`."""
         return self._learnt is None or now - self._learnt >= ASK_US
 
     def learn(self, reply: Any, start: int) -> None:
-        """Takes the answer to TIME that has just come; asked: `elapsed()` when it was asked. An error is no answer."""
+        """Takes the answer to TIME that has just come. start: `elapsed()` when the call was sent. Errors are
+        ignored."""
         if isinstance(reply, Exception):
             return
         answered = self._learnt = self.elapsed()
@@ -88,29 +89,29 @@ class StoreClock:
 
     @property
     def offset_s(self) -> float:
-        """Seconds by which the server's own clock is ahead of Redis'; 0 before Redis was asked."""
+        """Seconds by which the server's own clock is ahead of Redis'; 0 before Redis' time is known."""
         return 0.0 if self._ahead is None else (self._own() - self()) / _MICROS
 
     def problem(self) -> str | None:
-        """What is to be told of the server's own clock; None while it is right to a second."""
+        """A warning about the server's own clock; None while it is right to a second."""
         offset = self.offset_s
         if abs(offset) <= WARNING_S:
             return None
         return f"the clock of this server is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} that of Redis"
 
     def refusal(self) -> StoreUnavailable | None:
-        """Why no write is taken: the clocks differ by more than WRITES_S_MAX."""
+        """Why no write is accepted: the clocks differ by more than WRITES_S_MAX. None if they do not."""
         if abs(self.offset_s) <= WRITES_S_MAX:
             return None
         return StoreUnavailable(f"{self.problem()}: past {WRITES_S_MAX:.0f} s no write is taken")
 
     def check(self) -> None:
-        """StoreUnavailable where no write is to be taken, by what was known when Redis was asked last."""
+        """StoreUnavailable if no write is accepted, by the last answer of Redis."""
         if self._is_refused and (refusal := self.refusal()) is not None:
             raise refusal
 
     def _tell(self) -> None:
-        """Once each time that the clocks begin to differ."""
+        """Logs a warning once, each time that the clocks begin to differ."""
         CLOCK_OFFSET_SECONDS.set(self.offset_s)
         problem = self.problem()
         if problem is not None and not self._has_warned:

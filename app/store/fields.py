@@ -12,9 +12,9 @@ CLOCK = "clock"  # time of the latest entry (µs); it never goes back
 FLUSHED = "flushed"  # `<epoch>-<seq>` up to which the ledger has all entries
 GENERATIONS = "generations"  # dedup generations, the newest first
 NEWEST_BEGAN = "newest_began"  # when the newest generation began (µs)
-COMPLETE_SINCE = "complete_since:"  # … a generation: it has every id since then (µs); 0: since ever
+COMPLETE_SINCE = "complete_since:"  # … a generation: it has every id since then (µs); 0: since the beginning
 BEGINS_AFTER = "begins_after:"  # … a generation: seq before its first entry
-HAS_HIDDEN = "has_hidden"  # there while some user of the deployment has a state
+HAS_HIDDEN = "has_hidden"  # exists while some user of the deployment has a state
 CLEARED_VERSION = "cleared_version"  # latest version of a user's state that was removed
 
 # The deployment: keys.DEPLOYMENT. `CHANGES` and `PROFILES` also have `<field>:<n>`, what one of the latest changes was.
@@ -31,7 +31,7 @@ BOARD_TOTALS = "t:"  # `<sum> <sum of squares>` of a board's scores
 WINDOW_STATE = "x:"  # `s`: sealed; `a <version>`: archived
 CATEGORY_COUNT = "#categories"
 SOURCE_COUNT = "#sources"
-HIDDEN_MARK = "#has_hidden"  # there while some user of the namespace has a state
+HIDDEN_MARK = "#has_hidden"  # exists while some user of the namespace has a state
 USER_COUNT = "#users"  # users with balances
 BOARD_COUNT = "#boards"  # boards with a version
 LOG_COUNT = "#log"  # entries that the ledger lacks: `<seq> <entries behind it> <entries> <last seq>`
@@ -45,8 +45,8 @@ CORRECTED = "corrected"  # seq of the last change that was no grant
 CATEGORY = labels.CATEGORY  # of a namespace, too: the categories there are
 SOURCE = labels.SOURCE
 HIDDEN_SCORE = "h:"  # score on a board, of a hidden user
-VELOCITY = "r:"  # `<µs>:<kind>`: what was granted in a stretch of time
-TIME = "g"  # in front of a label's field: granted_at (µs) of the grant that its balance is
+VELOCITY = "r:"  # `<µs>:<kind>`: grants and amounts in a stretch of time
+TIME = "g"  # before a label's field: granted_at (µs) of the grant that its balance is
 
 # A board's sum tree: keys.sum_tree. Other fields are numbers of nodes.
-BROKEN = "broken"  # there where a node held no sum
+BROKEN = "broken"  # exists if a node had no valid sum

@@ -1,4 +1,4 @@
-"""Keys of whatever kind: going through all of them, their types, their deletion."""
+"""Calls for keys of any kind: scanning them, their types, their deletion."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ def scan_call(cursor: bytes, count: int) -> Call:
 
 
 def type_call(name: str) -> Call:
-    """Asks for a key's type; `none` where there is no such key. O(1)."""
+    """Asks for a key's type; `none` if there is no such key. O(1)."""
     return ("TYPE", name)
 
 

@@ -7,9 +7,9 @@ import re
 
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
-DEPLOYMENT = "lb:deployment"  # hash: what Redis and Postgres must agree on, and the counters of changes
+DEPLOYMENT = "lb:deployment"  # hash: the deployment's id, partitions and format, and the counters of changes
 NAMESPACES_WITH_PROFILES = "lb:profiles:namespaces"  # hash: id of a namespace with profiles of its own → whether every
-# process has been told of them
+# process knows of them
 PROFILES = "lb:profiles"  # hash: user → version and profile, of users who have one
 
 
@@ -84,7 +84,7 @@ def days(p: int, namespace_id: int) -> str:
 
 
 def namespace(p: int, namespace_id: int) -> str:
-    """Hash: what is kept once for a namespace, see lua/include/namespaces.lua."""
+    """Hash: the counters and states of a namespace, see lua/include/namespaces.lua."""
     return f"lb:{{{p}}}:ns:{namespace_id}"
 
 

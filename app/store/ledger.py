@@ -1,4 +1,4 @@
-"""The ledger as corrections read it: a grant's last state, and what the rest of a user's grants come to."""
+"""The ledger for corrections: a grant's last state, and what a user's other grants add up to."""
 
 from collections.abc import Sequence
 
@@ -14,30 +14,30 @@ from .other_grants import other_grants_cells
 
 
 class Ledger:
-    """Questions to Postgres; each may raise StoreUnavailable."""
+    """Reads the ledger in Postgres. Each method may raise StoreUnavailable."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     async def offsets(self) -> dict[int, tuple[int, int, bytes]]:
-        """Up to where the ledger holds each partition's log: epoch, seq and digest of the last entry. O(partitions)."""
+        """The ledger's last entry of each partition: epoch, seq and digest. O(partitions)."""
         rows = await self._postgres.fetch("get_offsets")
         return {row["partition"]: (row["epoch"], row["seq"], bytes(row["digest"])) for row in rows}
 
     async def seq(self, p: int) -> int:
-        """Up to where the ledger holds a partition's log."""
+        """The seq of the ledger's last entry of a partition."""
         row = await self._postgres.fetch_one("get_offset", p)
         return 0 if row is None else int(row["seq"])
 
     async def get_grants(self, namespace: Namespace, grant_ids: Sequence[str]) -> dict[str, GrantState]:
-        """Some grants as their last revisions left them, those that there are. O(log n) each."""
+        """Those of some grants that exist, in their current state. O(log n) each."""
         rows = await self._postgres.fetch("get_grants", namespace.id, list(grant_ids))
         return {row["grant_id"]: _state_from_row(row) for row in rows}
 
     async def find_by_idempotency_key(
         self, namespace: Namespace, keys: Sequence[str]
     ) -> dict[str, list[IdempotencyRecord]]:
-        """What was done with some Idempotency-Keys, oldest first. O(log n) each."""
+        """The corrections made with some Idempotency-Keys, oldest first. O(log n) each."""
         records: dict[str, list[IdempotencyRecord]] = {}
         for row in await self._postgres.fetch("find_by_idempotency_key", namespace.id, list(keys)) if keys else ():
             digest = None if row["request_digest"] is None else bytes(row["request_digest"])
@@ -47,8 +47,8 @@ class Ledger:
         return records
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
-        """Those of some places (epoch, seq) of a partition that could not be recorded, and whether each is settled by
-        now: recorded after all, or taken off the boards. O(log n) each."""
+        """The dead letters at some places (epoch, seq) of a partition, each with whether it is settled: recorded, or
+        taken off the boards. O(log n) each."""
         columns = [epoch for epoch, _ in places], [seq for _, seq in places]
         rows = await self._postgres.fetch("get_dead_letters_at", p, *columns)
         return {(row["epoch"], row["seq"]): row["is_settled"] for row in rows}
@@ -56,7 +56,7 @@ class Ledger:
     async def others(
         self, namespace: Namespace, user: str, grant_ids: Sequence[str], cells: Sequence[str]
     ) -> dict[str, Cell]:
-        """What the user's live grants other than some make of each cell, as `other_grants_cells` does it."""
+        """What a user's live grants, except some, add up to in each cell: see `other_grants_cells`."""
         return await other_grants_cells(self._postgres.fetch, namespace, user, grant_ids, cells)
 
 

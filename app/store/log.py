@@ -1,5 +1,5 @@
-"""A partition's log in Redis: its entries, for the persister that follows it; for readers of the ledger, which entries
-exist and how many the ledger lacks."""
+"""A partition's log in Redis: calls for the persister that follows it, and for readers of the ledger: which entries
+exist, and how many the ledger lacks."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,10 @@ from .log_format import dedup_position, read_fields
 from .partitions import last_seq_call
 from .read_batcher import ReadBatcher
 
-#: Entries behind the ledger that one question scans: 3 MB of plain ones, which a busy partition writes in a second.
+#: Entries after the ledger's last that one search scans: 3 MB of plain ones, which a busy partition writes in a second.
 LOOKED_THROUGH_ENTRIES_MAX = 20_000
-#: Entries a read of the log: each waits its turn behind everybody else's reads, and may carry 2 KiB of meta.
+#: Entries of one read of the log: each read waits for its turn among other clients' reads, and an entry may carry 2 KiB
+#: of meta.
 PAGE_ENTRIES_MAX = 500
 
 
@@ -46,7 +47,7 @@ async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> l
 
 
 async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[list[bytes | None]]:
-    """For each dedup generation, what it has of some ids."""
+    """The values of some ids in each dedup generation."""
     generations = await batcher.call(("HGET", keys.meta(p), fields.GENERATIONS))
     if generations is None:
         raise Recovering(f"partition {p} lost its head")
@@ -62,10 +63,10 @@ async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None
 
 
 async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespace_id: int) -> bool:
-    """Whether a namespace has any entry in the ledger, or behind it in the log; also one that moved nothing. Exact for
-    a namespace whose partition takes no plan of it meanwhile. O(entries behind the ledger); StoreUnavailable.
+    """Whether a namespace has any entry in the ledger, or after it in the log; also one that moved nothing. Exact while
+    the partition refuses the namespace's plans. O(entries behind the ledger); StoreUnavailable.
 
-    The log is read first, from where the ledger was: what leaves the log meanwhile is in the ledger by then.
+    It reads the log first, from the ledger's offset on: an entry that leaves the log meanwhile is in the ledger.
     """
     offset = await postgres.fetch_one("get_offset", p)
     place = f"{offset['epoch']}-{offset['seq']}" if offset else "0-0"
@@ -89,14 +90,14 @@ def _is_of(entry: Sequence[bytes], namespace_id: int) -> bool:
 
 
 def follow_call(places: Mapping[int, tuple[int, int]], entries_max: int, wait_ms: int) -> Call:
-    """Asks for the entries behind a place (epoch, seq) of each partition's log, `entries_max` of each at most; waits
-    for `wait_ms` where there are none. The reply: pairs of a log's key and its entries, or None."""
+    """Asks for the entries after a place (epoch, seq) of each partition's log, at most `entries_max` of each. Waits for
+    `wait_ms` if there are none. The reply: pairs of a log's key and its entries, or None."""
     logs, ids = map(keys.log, places), (f"{epoch}-{seq}" for epoch, seq in places.values())
     return ("XREAD", "COUNT", entries_max, "BLOCK", wait_ms, "STREAMS", *logs, *ids)
 
 
 def first_entry_call(p: int) -> Call:
-    """Asks for the first entry of a partition's log: an error reply where the log cannot be read. O(1)."""
+    """Asks for the first entry of a partition's log; an error reply if the log cannot be read. O(1)."""
     return ("XREAD", "COUNT", 1, "STREAMS", keys.log(p), "0-0")
 
 

@@ -1,4 +1,4 @@
-"""Which namespaces and API keys there are: truth in Postgres, cached in Redis and in every process."""
+"""The namespaces and API keys: stored in Postgres, cached in Redis and in every process."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,12 @@ from . import fields, keys
 from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_changed
 
 SET_IF_NEWER = load("set_if_newer")
-#: Namespaces, and API keys, that a process keeps.
+#: Namespaces, and API keys, that a process caches.
 CACHED_MAX = 50_000
-#: Names that a process knows to be no namespace.
+#: Names without a namespace that a process caches.
 UNKNOWN_MAX = 10_000
 
-#: Changes that a process remembers, to know what changed during a read; a read with more of them is done again.
+#: Changes that a process remembers, to know what changed during a read; after more of them a read is repeated.
 RECENT_MAX = 512
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """An API key as it is stored: never its secret. Scopes are `<scope>:<namespace pattern>`."""
+    """An API key as stored, without its secret. Scopes are `<scope>:<namespace pattern>`."""
 
     id: str
     hash: str
@@ -46,7 +46,7 @@ _decode_key = msgspec.json.Decoder(KeyRecord).decode
 
 
 class NamespaceCache:
-    """The namespaces and keys that this process knows. What changes is dropped.
+    """The namespaces and keys that this process has cached. Changed ones are dropped.
 
     call: reads Redis. changes: the counter in Redis up to which the caches are current. position: rises with each
     change that this process learns of or makes.
@@ -71,7 +71,7 @@ class NamespaceCache:
         self._listeners.append(listener)
 
     def notice(self, changes: int, changed: Changed = EVERYTHING) -> None:
-        """Drops what has changed, where the counter of changes has moved."""
+        """Drops what has changed, if the counter of changes has moved."""
         if changes != self.changes:
             self.changes = changes
             self.forget(changed)
@@ -94,25 +94,25 @@ class NamespaceCache:
             listener(changed)
 
     def changed_since(self, position: int) -> Changed:
-        """What has changed since a position; everything, where more than RECENT_MAX changes came. O(changes since)."""
+        """What has changed since a position; everything after more than RECENT_MAX changes. O(changes since)."""
         count = self.position - position
         if count > len(self._recent):
             return EVERYTHING
         return reduce(Changed.joined, islice(reversed(self._recent), count), NOTHING)
 
     async def refresh(self) -> None:
-        """Waits until the caches lack no change that was made before. Many callers share one call of Redis.
+        """Waits until the caches have every change that was made before. Many callers share one call to Redis.
         StoreUnavailable."""
         await self.call(("HGET", keys.DEPLOYMENT, fields.CHANGES))
 
     def cached(self, name: str) -> Namespace | None:
-        """A namespace, if it is cached; no wait."""
+        """A namespace, if it is cached. Does not wait."""
         return self._namespaces.get(name)
 
     async def namespace(self, name: str) -> Namespace:
         """A namespace by name. NamespaceNotFound, StoreUnavailable.
 
-        A name that is known to be no namespace costs no look-up, only the question whether anything has changed.
+        A name that is known to have no namespace costs no look-up, only the check for changes.
         """
         if name in self._unknown:
             await self.refresh()
@@ -145,7 +145,7 @@ class NamespaceCache:
         return sorted((namespace for namespace in namespaces if namespace is not None), key=lambda one: one.name)
 
     async def key(self, key_id: str) -> KeyRecord | None:
-        """An API key by id; None where it does not exist or is revoked. StoreUnavailable."""
+        """An API key by id; None if it does not exist or is revoked. StoreUnavailable."""
         if key_id in self._keys:
             return self._keys[key_id]
         token = self._key_reads.setdefault(key_id, object())
@@ -162,14 +162,14 @@ class NamespaceCache:
 
 
 def _put(cache: dict[str, T], name: str, value: T, max_size: int) -> None:
-    """Caches a value; at the bound the oldest one goes."""
+    """Caches a value; at the bound it drops the oldest one."""
     if len(cache) >= max_size:
         del cache[next(iter(cache))]
     cache[name] = value
 
 
 def published_call(name: str) -> Call:
-    """The call that reads a namespace as every process knows it; None where none was ever published by this name."""
+    """The call that reads a published namespace; None if none was ever published by this name."""
     return ("HGET", keys.DIRECTORY, name)
 
 
@@ -181,7 +181,7 @@ def parse_published(value: bytes) -> Namespace | None:
 
 def namespace_from_row(row: asyncpg.Record) -> Namespace:
     """A namespace from its row."""
-    # Not every query reads the last one: nobody plans a grant by the namespaces that those are about.
+    # Not every query reads the last column: namespaces without it are not used to plan grants.
     return Namespace(
         row["id"],
         row["name"],
@@ -193,7 +193,7 @@ def namespace_from_row(row: asyncpg.Record) -> Namespace:
 
 
 def publish_calls(namespace: Namespace) -> list[Call]:
-    """The calls that make a namespace known to every process; a later version stays."""
+    """The calls that publish a namespace to every process; a later version stays."""
     text = f"{namespace.version} ".encode() + _encode(namespace)
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, text]),
@@ -208,7 +208,7 @@ def version_call(partition: int, *, namespace_id: int, version: int) -> Call:
 
 
 def rules_version_call(partition: int, namespace_id: int) -> Call:
-    """The call that reads by which version of a namespace's rules a partition takes plans; None: by none."""
+    """The call that reads the version of a namespace's rules whose plans a partition accepts; None: no version."""
     return ("HGET", keys.rules(partition), str(namespace_id))
 
 
@@ -222,10 +222,10 @@ def retract_calls(name: str, *, namespace_id: int, partition: int, version: int)
 
 
 def publish_key_calls(record: KeyRecord) -> list[Call]:
-    """The calls that make an API key known."""
+    """The calls that publish an API key."""
     return [("HSET", keys.API_KEYS, record.id, _encode(record)), key_changed(record.id)]
 
 
 def retract_key_calls(key_id: str) -> list[Call]:
-    """The calls that make an API key unknown."""
+    """The calls that retract an API key."""
     return [("HDEL", keys.API_KEYS, key_id), key_changed(key_id)]

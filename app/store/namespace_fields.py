@@ -1,4 +1,4 @@
-"""What Redis keeps once a namespace, read some fields at a time: it may hold many, and everybody waits meanwhile."""
+"""The hash of a namespace, read some fields at a time, because it may have many and other clients wait meanwhile."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -8,14 +8,14 @@ from ..model.namespace import Namespace
 from . import fields, keys
 from .boards import base_of
 
-#: Fields that one call may go through: some hundred µs.
+#: Fields that one call scans: some hundred µs.
 FIELDS_A_CALL_MAX = 1_000
 _GLOB = re.compile(r"([*?\[\]\\])")
 
 
 async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
-    """Fields with a beginning, and their values. Those that are there all the time are told; O(the hash), in pieces.
-    Refused."""
+    """The fields with a prefix, and their values. Fields that exist during the whole scan are included. O(the hash), in
+    pieces. RedisRefused."""
     key, cursor = keys.namespace(namespace.partition, namespace.id), b"0"
     match: Call = ("MATCH", _GLOB.sub(r"\\\1", beginning) + "*") if beginning else ()
     while True:
@@ -27,7 +27,7 @@ async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str 
 
 
 async def boards_of_window(link: RedisConnection, namespace: Namespace, window: str) -> list[str]:
-    """The window's boards that ever stood in Redis, until it is archived. Refused."""
+    """The boards of a window that were ever in Redis, until it is archived. RedisRefused."""
     pairs = fields_of(link, namespace, fields.BOARD_VERSION + window)
     boards = {name.removeprefix(fields.BOARD_VERSION) async for name, _ in pairs}
     return sorted(board for board in boards if base_of(board) == window)
@@ -39,7 +39,7 @@ def field_names_call(namespace: Namespace) -> Call:
 
 
 def boards_in(names: Iterable[bytes]) -> Iterator[str]:
-    """The boards that have a version, out of the names of fields."""
+    """The boards that have a version, from the names of fields."""
     return (
         name.removeprefix(fields.BOARD_VERSION)
         for name in (raw.decode(errors="replace") for raw in names)

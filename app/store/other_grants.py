@@ -1,8 +1,9 @@
-"""What a user's grants other than some make of cells: a board's score, a label's balance, a day.
+"""What a user's grants, except some, add up to in cells: a board's score, a label's balance, a day.
 
-Who has few grants is read whole. Of a user with many grants only those are read that decide: the best or the last live
-one of each cell out of `live_grants`, which follows the ledger at some distance, and the rows behind it. A cell where
-none is found so, because its grants are few among the others, is worked out of the rows of its stretch of time.
+For a user with few grants all rows are read. For a user with many grants only the deciding ones are: the best or the
+last live grant of each cell from `live_grants`, which follows the ledger with a delay, and the rows after it. If that
+finds no grant for a cell, because few of the user's grants are in it, the cell is computed from the rows of its stretch
+of time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,16 +20,16 @@ from ..model.namespace import Namespace
 from ..model.tie_break import latest_place, tie_place
 from .boards import base_of
 
-#: Rows of a user up to which all of them are read: that costs as much as the look-ups by index for some 40 boards.
+#: Rows of a user up to which all are read: that costs as much as look-ups by index for some 40 boards.
 ROWS_FEW_MAX = 500
-#: Live grants of a user that are looked at for one cell: a label that one grant in a hundred has is mostly found.
+#: Live grants of a user that are read for one cell: that mostly finds a label which one grant in a hundred has.
 PASSED_OVER_MAX = 500
-#: Hours that a zone's clock may differ from UTC: the largest that ever was is 15:56.
+#: Hours by which a zone's clock may differ from UTC: the largest difference ever was 15:56.
 ZONE_HOURS_MAX = 16
 
 
 class CellQuery(NamedTuple):
-    """A cell, and what a grant in it has; None where any will do. since, until: microseconds."""
+    """A cell, and the properties of a grant in it; None: any. since, until: microseconds."""
 
     cell: str
     window: str | None = None
@@ -47,9 +48,9 @@ async def other_grants_cells(
     cells: Sequence[str],
     seqs: Sequence[int] = (),
 ) -> dict[str, Cell]:
-    """What a user's live grants other than some make of each cell; those without any are left out. Of a user with many
-    grants a cell tells no more than what its namespace counts, and the moment of its last grant where it is `all`, or
-    scores are not the best.
+    """What a user's live grants, except some, add up to in each cell; cells without any are left out. For a user with
+    many grants a cell has only what its namespace counts, and the moment of its last grant if it is `all`, or if the
+    best grant does not decide.
 
     A duplicate that is not taken back and a grant that is an open dead letter count as one more grant, but for those of
     some seqs; a grant counts as the open dead letter of its last correction has it.
@@ -125,7 +126,7 @@ def cell_from_row(row: asyncpg.Record) -> Cell:
 async def _first_of(
     fetch: Fetch, namespace: Namespace, user: str, ids: list[str], queries: Sequence[CellQuery], how: str | None
 ) -> dict[str, Cell]:
-    """The cells of which a grant that decides is found by index."""
+    """The cells whose deciding grant is found by index."""
     rest = (how, namespace.partition, PASSED_OVER_MAX)
     days = [want for want in cell_queries if want.day is not None]
     if not namespace.aggregation.is_by_amount:
@@ -176,7 +177,7 @@ def _board_query(namespace: Namespace, board: str) -> CellQuery:
 
 
 def _inner_day(namespace: Namespace, query: CellQuery) -> CellQuery:
-    """Of a day the stretch that is most likely: the user's own zone may be another."""
+    """The query of a day in the namespace's zone; the user's own zone may be another."""
     if query.day is None:
         return query
     days = namespace.days
@@ -188,7 +189,7 @@ def _micros(span: timedelta) -> int:
 
 
 def _joined(namespace: Namespace, cells: Iterable[Cell]) -> Cell:
-    """One cell of one or two."""
+    """Joins one or two cells."""
     parts = list(cells)
     last = max(parts, key=lambda cell: (cell.latest_at, cell.latest_seq))
     tie = latest_place(cell.line_key(namespace.aggregation) for cell in parts) if namespace.by_moment else None

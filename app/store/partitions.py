@@ -1,4 +1,4 @@
-"""Partitions as Redis holds them: their heads, their opening, and who may speak to this Redis at all."""
+"""Partitions in Redis: their heads, their creation, and checks whether this Redis can be used."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
 ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
-#: How Redis is laid out. 3: fields and keys have the names in fields.py and keys.py.
+#: The format of the data in Redis. 3: fields and keys have the names in fields.py and keys.py.
 FORMAT = 3
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
@@ -23,7 +23,7 @@ _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What Redis and Postgres must agree on: which installation this is and how many partitions it has."""
+    """The installation, on which Redis and Postgres must agree: its id and number of partitions."""
 
     id: str
     partitions: int
@@ -63,8 +63,8 @@ def _parse_head(p: int, raw: Any) -> PartitionHead:
 
 
 async def read_deployment(link: RedisConnection) -> Deployment | None:
-    """What this Redis was migrated for, or None for one that never was (or lost everything). RedisRefused where another
-    release laid it out in another way: its numbers would be read wrong."""
+    """The deployment of this Redis; None if it was never migrated, or lost everything. RedisRefused if it has another
+    release's format, whose numbers would be misread."""
     names = fields.ID, fields.PARTITIONS, fields.FORMAT
     raw = await ask(link, ("HMGET", keys.DEPLOYMENT, *names), what=keys.DEPLOYMENT)
     _check_format(raw[2])
@@ -87,7 +87,7 @@ async def write_deployment(link: RedisConnection, deployment: Deployment) -> Non
 
 
 async def read_last_seq(link: RedisConnection, p: int) -> int:
-    """The seq of a partition's latest entry; 0 where it has no head. RedisRefused."""
+    """The seq of a partition's latest entry; 0 if it has no head. RedisRefused."""
     return int(await ask(link, last_seq_call(p)) or 0)
 
 
@@ -97,7 +97,7 @@ def last_seq_call(p: int) -> Call:
 
 
 def last_place_call(p: int) -> Call:
-    """Asks for the epoch and the seq of a partition's latest entry; None for each where the head is lost."""
+    """Asks for the epoch and the seq of a partition's latest entry; None for each if the head is lost."""
     return ("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ)
 
 
@@ -118,18 +118,18 @@ async def rotate_generations(
 
 
 async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:
-    """Creates the heads of partitions that have none; one that has stays as it is."""
+    """Creates the heads of partitions that have none. Existing heads stay."""
     calls = [evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]
     await ask_all(link, calls, what="to open a partition")
 
 
 async def check_store(link: RedisConnection, durability: str) -> None:
-    """RedisRefused, by name, where Redis is too old, a cluster's node, holds another format, may evict keys or is less
-    durable than `durability` (always, everysec, none)."""
+    """RedisRefused, with the reason, if Redis is too old, a node of a cluster, has another format, may evict keys or is
+    less durable than `durability` (always, everysec, none)."""
     await _check_version(link)
     await _check_one_node(link)
     (text,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
-    if not isinstance(text, Exception):  # what an ACL denies is told by the probe
+    if not isinstance(text, Exception):  # the probe reports what an ACL denies
         _check_format(text)
     settings = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in settings])
@@ -166,7 +166,8 @@ async def _check_one_node(link: RedisConnection) -> None:
 
 
 async def _check_info(link: RedisConnection, durability: str) -> None:
-    """Where CONFIG is denied, INFO still tells eviction and append-only; appendfsync is then the operator's word."""
+    """The check by INFO, if CONFIG is denied: it has eviction and append-only; appendfsync is then up to the
+    operator."""
     (info,) = await link.run([("INFO",)])
     if isinstance(info, Exception):
         raise RedisRefused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
@@ -198,6 +199,6 @@ def _probe_keys(p: int) -> list[str]:
 
 
 async def _denied(link: RedisConnection, names: list[str]) -> str:
-    """Redis turns a script down for one of its keys without saying which: each is asked for alone."""
+    """Finds the denied key: Redis refuses a script for one of its keys without saying which, so each is tried alone."""
     replies = await link.run([("EXISTS", name) for name in names])
     return ", ".join(name for name, reply in zip(names, replies, strict=True) if isinstance(reply, Exception)) or "all"

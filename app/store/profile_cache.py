@@ -1,4 +1,4 @@
-"""Profiles of users: truth in Postgres, one hash in Redis for all boards, cached in every process.
+"""Profiles of users: stored in Postgres, one hash in Redis for all boards, cached in every process.
 
 `profiles` in `lb:deployment` counts their changes. Every round of reads includes that number (decision 8), and where it
 has moved, the users whose profiles changed (decision 67). One step writes a profile and counts it: a process that has
@@ -20,12 +20,12 @@ from . import fields, keys
 from .changes import ALL_CHANGED, Changed, missed_call, name_changed, read_missed_users
 from .recent_changes import RecentChanges
 
-#: Names of users that a process remembers; beyond them all are resets and read from Redis again.
+#: Profiles that a process caches. Beyond them the cache is cleared, and they are read from Redis again.
 CACHED_MAX = 100_000
 #: Namespaces with own profiles whose latest changes a process remembers: 15 MB, with 512 users each.
 NAMED_MAX = 200
 _STEPS = 1 << 40  # more than the positions of one `RecentChanges`
-CHANGES_FIELD = "\x01"  # of the names of a namespace: no user is called so
+CHANGES_FIELD = "\x01"  # in a namespace's hash: no user can have this name
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +39,7 @@ class DisplayProfile(msgspec.Struct, frozen=True):
 
 
 class ProfilesVersion(NamedTuple):
-    """Up to which changes names are known: of the deployment's, and of a namespace's own (0: it has none)."""
+    """The changes up to which profiles are known: the deployment's, and a namespace's own (0: it has none)."""
 
     changes: int
     own: int
@@ -62,7 +62,7 @@ _decode_own = msgspec.json.Decoder(NamespaceProfile).decode
 
 
 class ProfileCache:
-    """The profiles that this process knows; what changes is dropped."""
+    """The profiles that this process has cached. Changed ones are dropped."""
 
     def __init__(self, call: Callable[[Call], Awaitable[object]]) -> None:
         self.call = call
@@ -153,7 +153,7 @@ class ProfileCache:
         if recent is None:
             if len(self._own) >= NAMED_MAX:
                 del self._own[next(iter(self._own))]
-            # What was read before this one began must never look as if it were read since.
+            # Reads from before this call must never count as newer than it.
             self._own_begin += _STEPS
             recent = self._own[namespace.id] = RecentChanges(number, self._own_begin)
         before = recent.number
@@ -164,7 +164,7 @@ class ProfileCache:
         reply = None if call is None else await self.call(call)
         if recent.number == before:
             recent.follow(number, read_missed_users(reply, before))
-        elif recent.number < number:  # Others asked meanwhile, but for less.
+        elif recent.number < number:  # Another call ended meanwhile, with an older number.
             recent.follow(number, None)
         return recent.position
 

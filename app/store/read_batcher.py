@@ -1,4 +1,5 @@
-"""Reads in rounds: calls wait for the round under way and travel together; equal calls of one round share one reply."""
+"""Reads in rounds: calls wait for the current round and then travel together; equal calls of one round share a
+reply."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -13,19 +14,19 @@ from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable
 from . import fields, keys
 from .changes import EVERYTHING, Changed, missed_call, read_missed, read_missed_users
 
-#: Calls of one round: some ms of Redis. One that asks for much counts as several, here and in all bounds below.
+#: Calls of one round: some ms of Redis. A call for much data counts as several, here and in all bounds below.
 ROUND_CALLS_MAX = 256
-#: Of these, so many are left for clients without a key whoever else waits: a public board goes on being read.
+#: Calls of a round that are reserved for clients without a key, so that public boards can always be read.
 ROUND_STRANGERS_MIN = 64
-#: Calls that wait, of clients with a key and of the process itself.
+#: Waiting calls of clients with a key and of the process itself.
 BACKLOG_CALLS_MAX = 10_000
-#: Calls that wait, of clients without a key.
+#: Waiting calls of clients without a key.
 STRANGERS_CALLS_MAX = 5_000
-#: Calls that a client gets in a turn: a board needs one or two.
+#: Calls of a client in one turn: a board needs one or two.
 TURN_CALLS_MAX = 4
-#: Seconds until a call is answered, in the queue and on its way: a phone gives up soon after.
+#: Seconds in which a call is answered, with its time in the queue: a phone gives up soon after.
 WAIT_S_MAX = 2.0
-#: Seconds between two looks for calls that have waited too long.
+#: Seconds between two checks for calls that have waited too long.
 SWEEP_S = 0.25
 
 _CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHANGES, fields.PROFILES)
@@ -60,7 +61,7 @@ class ReadCall:
 
 
 class ReadBatcher:
-    """The one reader of a process. Every round also reads how often namespaces or keys have changed, and profiles.
+    """The reader of a process. Every round also reads the counters of changes of namespaces and keys, and of profiles.
 
     Clients take turns, those without a key among themselves.
     """
@@ -94,8 +95,8 @@ class ReadBatcher:
     async def call(self, call: Call, weight: int = 1) -> Any:
         """The reply within WAIT_S_MAX; an error reply is raised. weight: how many calls it counts as.
 
-        StoreUnavailable where Redis does not answer, Overloaded where too much waits, RateLimited where that is this
-        client's own.
+        StoreUnavailable if Redis does not answer, Overloaded if too many calls wait, RateLimited if too many of them
+        are this client's.
         """
         key, caller = tuple(call), CALLER.get()
         ticket = self._waiting.get(key)
@@ -108,7 +109,7 @@ class ReadBatcher:
             turns.push(caller, ((weight, ticket),))
             self._begin()
         elif ticket.caller != caller:
-            # Somebody else's queue may be the longer one: the call is taken by the first turn that comes.
+            # Another client's queue may be longer: the first turn that comes takes the call.
             self._class_of(caller)[0].push(caller, ((weight, ticket),))
         reply = await ticket.join()
         if isinstance(reply, Problem):
@@ -127,13 +128,13 @@ class ReadBatcher:
                 continue
             self._silent_since = self._silent_since or monotonic()
             try:
-                # Without a call it is the question whether a Redis that hung is back.
+                # A round without calls checks whether a Redis that hung is back.
                 replies = await self._round([ticket.call for ticket in taken])
                 self._silent_since = None
             except REDIS_ERRORS as error:
                 replies = [unavailable(error, self._connection.contact)] * len(taken)
                 if not isinstance(error, TimeoutError):
-                    self._silent_since = None  # it is gone rather than silent: asking costs no time
+                    self._silent_since = None  # it is gone, not silent: a try takes no time
             for ticket, reply in zip(taken, replies, strict=True):
                 ticket.answer(reply)
 
@@ -162,14 +163,14 @@ class ReadBatcher:
         return weight
 
     def _leave(self, ticket: ReadCall) -> None:
-        """Takes a call out of the queue's books: it does not wait any more."""
+        """Removes a call from the count of waiting calls."""
         ticket.taken = True
         ticket.shares.give(ticket.caller, ticket.weight)
         del self._waiting[ticket.key]
 
     async def _round(self, calls: list[Call]) -> list[Any]:
-        """Sends one round. It is tried once more on a new connection, which hides a restart; but not after a timeout:
-        a Redis that hangs goes on hanging."""
+        """Sends one round. It is tried once more on a new connection, which hides a restart. It is not tried again
+        after a timeout, because a Redis that hangs goes on hanging."""
         try:
             changes, *replies = await self._connection.run([_CHANGES, *calls])
         except TimeoutError:
@@ -179,8 +180,8 @@ class ReadBatcher:
         if isinstance(changes, Exception):
             return [changes] * len(calls)
         if changes[0] is None:
-            self._changes = self._profiles = -1  # its counters may begin anew
-            # What is unknown here must not read as what is not there.
+            self._changes = self._profiles = -1  # its counters may have begun again
+            # Unknown must not be taken for absent.
             return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
         now = int(changes[1] or 0), int(changes[2] or 0)
         if now != (self._changes, self._profiles):
@@ -188,8 +189,8 @@ class ReadBatcher:
         return replies
 
     async def _follow(self, changes: int, profiles: int) -> None:
-        """Tells what has changed, of both numbers by one round trip; where that cannot be known, that anything may
-        have."""
+        """Calls the listeners with the changes of both counters, read in one round trip; if they cannot be read, with
+        "everything"."""
         calls = missed_call(self._changes, changes), missed_call(self._profiles, profiles, field=fields.PROFILES)
         due = [call for call in calls if call is not None]
         try:
@@ -219,7 +220,7 @@ class ReadBatcher:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        """Answers the calls that have waited for WAIT_S_MAX, whatever the round under way does. O(calls that wait)."""
+        """Answers the calls that have waited for WAIT_S_MAX, also while a round hangs. O(calls that wait)."""
         now, is_hung = monotonic(), self._is_hung()
         for ticket in self._sent:
             if is_hung or now - ticket.arrived >= WAIT_S_MAX:

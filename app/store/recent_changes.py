@@ -1,4 +1,4 @@
-"""The users whose profiles changed lately, by one counter in Redis."""
+"""The users whose profiles changed recently, by one counter in Redis."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ USERS_MAX = 512
 class RecentChanges:
     """Follows one counter. number: the counter when this process read it last.
 
-    position: rises with each change that this process learns of. It never falls, even where the counter begins anew.
-    begin: the first position; whatever was read before it may have changed.
+    position: rises with each change that this process learns of. It never falls, even if the counter begins again.
+    begin: the first position; profiles that were read before it may have changed.
     """
 
     def __init__(self, number: int = 0, begin: int = 0) -> None:

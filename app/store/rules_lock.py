@@ -1,9 +1,9 @@
-"""Fences that a broken-off change of rules left standing: a partition that takes no plan of any published version.
+"""Releases fences that an abandoned change of rules left: the partition accepts no plan of any published version.
 
-A change raises the version in the partition, looks, and then gives the namespace a later one. Whoever breaks off in
-between leaves the namespace shut. A fence is lifted the way a change would end: Postgres gives the rules as they are a
-new version, on the condition that nobody did so since they were read, and that is published. A change under way that is
-overtaken by this finds its own condition broken, and begins anew.
+A change raises the version in the partition, checks, and then gives the namespace a later one. If it stops in between,
+the namespace stays shut. A fence is released like a completed change: Postgres gives the unchanged rules a new version,
+provided that no other process did so since they were read, and that version is published. A running change that is
+overtaken finds its own condition broken, and begins again.
 """
 
 import asyncio
@@ -16,12 +16,13 @@ from ..model.namespace import Namespace
 from . import keys
 from .namespace_cache import CallRedis, namespace_from_row, publish_calls
 
-#: Seconds for one lift: two look-ups in Postgres and four calls of Redis, some ms. Who waits for it plans again then.
+#: Seconds for one release: two look-ups in Postgres and four calls to Redis, some ms. Requests that wait for it then
+#: plan again.
 LIFT_S_MAX = 4.0
 
 
 class RulesLock:
-    """Lifts them on demand. Many who ask about one namespace at once share the answer."""
+    """Releases fences on demand. Simultaneous requests for one namespace share the work."""
 
     def __init__(self, postgres: Postgres, call: CallRedis) -> None:
         self._postgres = postgres
@@ -29,8 +30,8 @@ class RulesLock:
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def release_stale(self, name: str) -> None:
-        """Opens a namespace whose partition refuses the rules that Postgres has, if that is so. Where a store is away
-        nothing is done: whoever asks waits for it anyway. O(1)."""
+        """Opens a namespace if its partition refuses the rules that Postgres has. Does nothing while a store is away,
+        for which the caller waits anyway. O(1)."""
         task = self._under_way.get(name)
         if task is None:
             task = self._under_way[name] = asyncio.create_task(self._lift(name))
@@ -48,7 +49,7 @@ class RulesLock:
 
 
 async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespace) -> None:
-    """Publishes a namespace as Postgres has it where its partition goes by another version. StoreUnavailable."""
+    """Publishes a namespace as Postgres has it, if its partition has another version. StoreUnavailable."""
     raw = await call(("HGET", keys.rules(namespace.partition), str(namespace.id)))
     redis_version = int(raw) if isinstance(raw, bytes) else 0
     if redis_version == namespace.version:
@@ -56,7 +57,7 @@ async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespac
     if redis_version > namespace.version:
         row = await postgres.fetch_one("renew_rules_version", namespace.id, namespace.version)
         if row is None:
-            return  # somebody was faster
+            return  # another process was faster
         namespace = msgspec.structs.replace(namespace, version=row["version"])
     for publish in publish_calls(namespace):
         await call(publish)

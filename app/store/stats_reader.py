@@ -16,10 +16,10 @@ from .read_batcher import ReadBatcher
 
 READ_BOARD_STATS = load("read_board_stats")
 
-#: Sums over archives that run at the same time, because others need Postgres, too; and sums that wait: as many as two
-#: requests may ask for.
+#: Sums over archives that run at the same time, because other requests need Postgres too; and sums that wait: as many
+#: as two requests may need.
 _ARCHIVES_AT_ONCE, _WAITING_MAX = 2, 200
-#: Seconds that one of them waits for its turn: as long as any request waits at most until it begins.
+#: Seconds that one of them waits for its turn: as long as any request may wait until it begins.
 _TURN_S_MAX = 2.0
 
 
@@ -40,7 +40,7 @@ class StatsReader:
         bins: int = 0,
         percents: Percentiles = PERCENTS,
     ) -> Statistics:
-        """The statistics of a board's scores within bounds, as far as the namespace keeps them: never the squares of a
+        """The statistics of a board's scores within bounds, as far as the namespace has them; never the squares of a
         part. bins: of a histogram, 0 for none.
 
         O(log n + bins × log n); in an archive the sum of a part is O(users in bounds). StoreUnavailable, Recovering.
@@ -60,7 +60,7 @@ class StatsReader:
     async def _gated(
         self, namespace: Namespace, board: str, bounds: ScoreBounds, bins: int, percents: Percentiles, reply: Any
     ) -> Statistics:
-        """Reads an archive when its turn comes: few may at a time."""
+        """Reads an archive when its turn comes: few are read at the same time."""
         if self._waiting >= _WAITING_MAX:
             raise Overloaded("too many ask for the sum of a part of a closed board at once")
         self._waiting += 1
@@ -118,18 +118,18 @@ def stats_call(
 
 
 def _has_totals(namespace: Namespace, bounds: ScoreBounds) -> bool:
-    """Whether Redis keeps the sum and the squares of the scores in bounds: only of all scores of a board."""
+    """Whether Redis has the sum and the squares of the scores in bounds: only for all scores of a board."""
     return namespace.rules.statistics and bounds == ALL_SCORES
 
 
 def _adds_up(namespace: Namespace, bounds: ScoreBounds) -> bool:
-    """Whether the sum of the scores in bounds is read from the board's sum tree, or added up in its archive."""
+    """Whether the sum of the scores in bounds comes from the board's sum tree, or is added up in its archive."""
     return namespace.rules.bounded_sums and not _has_totals(namespace, bounds)
 
 
 def _sums_by_rules(namespace: Namespace, bounds: ScoreBounds, statistics: Statistics) -> ScoreSums | None:
-    """The sums that the namespace's rules keep: an archive shows no more than its board did. Recovering where so many
-    scores cannot have them."""
+    """The sums that the namespace's rules allow, so that an archive shows no more than its board did. Recovering if the
+    sums are impossible for so many scores."""
     sums = statistics.sums
     if sums is None or not _has_totals(namespace, bounds):
         return ScoreSums(sums.scores, None) if sums and namespace.rules.bounded_sums else None
@@ -167,7 +167,7 @@ def read_stats(reply: Any, sign: int = 1, percents: Percentiles = PERCENTS) -> S
 
 
 def _scores_read(percents: Percentiles) -> int:
-    """How many scores are read for percentiles."""
+    """The number of scores to read for percentiles."""
     return len(percents.shares) * (2 if percents.between else 1)
 
 

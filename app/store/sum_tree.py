@@ -17,7 +17,7 @@ TOP_NODES = tuple(index * LEVELS + LEVELS - 1 for index in range(-FAN, FAN))
 
 
 def node_named(name: bytes) -> int | None:
-    """The node of a field of the hash, or None: as it would be written, and of keys there are."""
+    """The node of a field of the hash; None if the field is not in canonical form or not a possible node."""
     node = integer_of(name)
     if node is None:
         return None
@@ -26,7 +26,7 @@ def node_named(name: bytes) -> int | None:
 
 
 def integer_of(text: bytes) -> int | None:
-    """An integer as it is written here, of any length; None for any other text."""
+    """An integer of any length in canonical form; None for any other text."""
     return int(text) if re.fullmatch(rb"0|-?[1-9]\d{0,63}", text) else None
 
 
@@ -37,13 +37,13 @@ def parent_of(node: int) -> int | None:
 
 
 def keys_of(node: int) -> tuple[int, int]:
-    """The first and the last key that a node reaches over."""
+    """The first and the last key below a node."""
     index, level = divmod(node, LEVELS)
     width = LEAF * FAN**level
     return index * width, index * width + width - 1
 
 
 def tree_call(namespace: Namespace, board: str, nodes: Iterable[int]) -> Call:
-    """Those of some nodes that are not what lies below them: node, sum, what it should be. O(nodes × log n)."""
+    """Asks which of some nodes differ from the sum of what is below them: node, sum, expected sum. O(nodes × log n)."""
     p, ns = namespace.partition, namespace.id
     return evalsha(CHECK_SUM_TREE, [keys.board(p, ns, board), keys.sum_tree(p, ns, board)], list(nodes))

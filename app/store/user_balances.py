@@ -1,4 +1,4 @@
-"""A user's balances in a namespace: the latest changes, and the scores kept while the user is hidden."""
+"""A user's balances in a namespace: the latest changes, and the scores of a hidden user."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def last_changes_call(namespace: Namespace, user: str) -> Call:
 
 
 async def read_plan_base(link: RedisConnection, p: int, namespace_id: int, user: str) -> tuple[int | None, int]:
-    """What a plan for a user builds on: the version of the namespace's rules (None: the partition knows none), and the
+    """The basis of a plan for a user: the version of the namespace's rules (None: unknown to the partition), and the
     seq of the user's latest change (0: none). O(1). RedisRefused."""
     calls = rules_version_call(p, namespace_id), last_change_call(p, namespace_id, user)
     version, seq = await ask_all(link, calls)
@@ -33,6 +33,6 @@ def balances_call(namespace: Namespace, user: str) -> Call:
 
 
 def hidden_score_calls(namespace: Namespace, board: str, users: Sequence[str]) -> list[Call]:
-    """Asks for the score that is kept for each of some users while they are off a board; None: none is. O(1) each."""
+    """Asks for the hidden score of each of some users on a board; None: there is none. O(1) each."""
     prefix, field = keys.balances(namespace.partition, namespace.id), fields.HIDDEN_SCORE + board
     return [("HGET", prefix + user, field) for user in users]

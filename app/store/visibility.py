@@ -1,8 +1,9 @@
-"""Carrying out what is wished for a user: the state that the script reads, and the entries that move their scores.
+"""Carries out visibility intents: sets the state that the script reads, and applies the entries that move a user's
+scores.
 
-Whoever does it (a server at once, the persisters until it is done) does it in this order, so that no score is missed:
-the state in every partition; then, once the ledger holds what was applied before, every board on which it saw the user.
-What is granted in between goes to its right place by itself. Everything may be done again.
+Servers and persisters use the same order, so that no score is missed: first the state in every partition; then, when
+the ledger has what was applied before, every board on which it knows the user. Grants in between follow the state.
+Every step may be repeated.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ Submit = Callable[[int, list[PlannedEntry]], Awaitable[list[Outcome]]]
 
 
 class MoveOutcome(NamedTuple):
-    """What became of a user's entries in a partition. seq: that of the last of them, 0 without any."""
+    """The result of applying a user's entries in a partition. seq: of the last one, 0 without any."""
 
     done: bool
     seq: int
@@ -44,14 +45,15 @@ def intent_from_row(row: asyncpg.Record) -> VisibilityIntent:
 
 
 def state_call(p: int, intent: VisibilityIntent, sure: bool = False) -> Call:
-    """The call from which on a partition knows; a later state stays. sure: the caller just read that this is wished;
-    else −1 is answered where it may be a wish of before the partition let go of somebody: an erased name stays away."""
+    """The call that sets the state in a partition; a later state stays. sure: the caller has just read the intent.
+    Otherwise the reply is −1 if the intent may be older than the last released state, so that an erased name does not
+    return."""
     args: Call = [intent.name, intent.version, STATES[intent.desired_state], int(sure)]
     return evalsha(SET_USER_STATE, _state_keys(p, intent), args)
 
 
 def clear_state_call(p: int, intent: VisibilityIntent) -> Call:
-    """The call after which a partition knows nothing of the user, unless something else was wished meanwhile."""
+    """The call that removes the user's state from a partition, unless there is a later intent."""
     return evalsha(CLEAR_USER_STATE, _state_keys(p, intent), [intent.name, intent.version])
 
 
@@ -83,7 +85,8 @@ async def plan(fetch: Fetch, intent: VisibilityIntent, partitions: Iterable[int]
 
 
 async def move(submit: Submit, p: int, entries: Sequence[PlannedEntry]) -> MoveOutcome:
-    """Applies a partition's entries, so many at a time. Not done where one was refused: try again later."""
+    """Applies a partition's entries, some at a time. If one is refused, it is not done and must be tried again
+    later."""
     last = 0
     for part in portions(entries):
         for outcome in await submit(p, list(part.entries)):
@@ -94,7 +97,7 @@ async def move(submit: Submit, p: int, entries: Sequence[PlannedEntry]) -> MoveO
 
 
 async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, users: Sequence[str]) -> set[str]:
-    """Those of some users who stand on no board of a namespace. O(users). StoreUnavailable."""
+    """Those of some users who are off all boards of a namespace. O(users). StoreUnavailable."""
     if not users:
         return set()
     p, shown = namespace.partition, STATES[UNHIDE].encode()
@@ -110,17 +113,17 @@ async def hidden_among(call: Callable[[Call], Awaitable[Any]], namespace: Namesp
 
 
 async def is_hidden(call: Callable[[Call], Awaitable[Any]], namespace: Namespace, user: str) -> bool:
-    """Whether a user stands on no board of a namespace. O(1)."""
+    """Whether a user is off all boards of a namespace. O(1)."""
     return bool(await hidden_among(call, namespace, [user]))
 
 
 def has_state_call(namespace: Namespace, user: str) -> Call:
-    """Asks whether a user has a state of visibility in a namespace, whichever: 1 or 0. O(1)."""
+    """Asks whether a user has any visibility state in a namespace: 1 or 0. O(1)."""
     return ("HEXISTS", keys.hidden_in(namespace.partition, namespace.id), user)
 
 
 async def read_users_with_state(link: RedisConnection, namespace: Namespace) -> list[str]:
-    """Users who have a state of visibility in a namespace or in its partition, each once. O(such users).
+    """The users who have a visibility state in a namespace or in its partition, each once. O(such users).
     RedisRefused."""
     p = namespace.partition
     hashes = await ask_all(link, [("HKEYS", key) for key in (keys.hidden(p), keys.hidden_in(p, namespace.id))])

@@ -35,15 +35,15 @@ Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
 BACKLOG_US_MAX = 2_400_000
 #: Seconds in which the outcome of what was sent has to become known: a restart of Redis takes less.
 UNKNOWN_S_MAX = 8.0
-#: Seconds that entries wait until they are sent: the client can do better by coming back.
+#: Seconds that entries wait until they are sent. After them it is better that the client tries again.
 UNSENT_S_MAX = 2.0
 #: Seconds between two attempts to reach a Redis that is away.
 RETRY_PAUSE_S = 0.05
-#: Seconds for which a round waits for Postgres to tell how far the ledger is.
+#: Seconds that a round waits for the ledger's offsets from Postgres.
 OFFSETS_S_MAX = 1.0
 #: Seconds until Postgres is asked again after it did not answer.
 OFFSETS_PAUSE_S = 10.0
-#: Seconds between two looks for entries that have waited too long.
+#: Seconds between two checks for entries that have waited too long.
 SWEEP_S = 0.25
 #: Script time that one client gets in a turn: some 60 single grants, beside a part of somebody's batch.
 TURN_US = CALL_US_MAX // 8
@@ -85,9 +85,9 @@ class Committer:
     async def submit(
         self, p: int, entries: list[PlannedEntry], atomic: bool = False, together: bool = False
     ) -> list[Outcome]:
-        """The outcomes of `entries`, in order, once they are on disk. together: one behind the other in one call.
+        """The outcomes of `entries`, in order, once they are on disk. together: next to each other in one call.
 
-        Overloaded, RateLimited for who holds too much of the backlog; StoreUnavailable, Recovering.
+        Overloaded; RateLimited for a client with too much of the backlog; StoreUnavailable, Recovering.
         """
         self._check()
         work = Submission(entries, asyncio.get_running_loop().create_future(), atomic)
@@ -103,11 +103,11 @@ class Committer:
             self._shares.give(lane, cost)
 
     def check_room(self, count: int) -> None:
-        """Asked before a batch is read: Overloaded, RateLimited where its entries would be refused anyway."""
+        """Called before a batch is read: Overloaded, RateLimited if its entries would be refused anyway."""
         self._shares.check((CALLER.get(), count > 1), entries_cost(count))
 
     def head(self, p: int) -> PartitionHead | None:
-        """What is known of a partition, or None before its first contact."""
+        """The known head of a partition; None before its first contact."""
         return self._heads.get(p)
 
     async def run(self) -> None:
@@ -125,7 +125,7 @@ class Committer:
                 await self._lost(error)
 
     async def contact(self, p: int) -> None:
-        """Asks a partition whether it would take a grant, and learns its head, which stays known if it would not.
+        """Asks a partition whether it would take a grant, and learns its head, also if it would not.
 
         Recovering, StoreUnavailable, Overloaded.
         """
@@ -156,7 +156,7 @@ class Committer:
         for flight in due:
             p = flight.partition
             if not flight.sent and all(part.work.done.done() for part in flight.parts):
-                del self._flights[p]  # nobody waits any more, and nothing of it was ever sent
+                del self._flights[p]  # nobody waits any more, and none of it was sent
             elif p in self._stopped:
                 self._fail(flight, self._stopped[p])
             elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
@@ -212,8 +212,9 @@ class Committer:
             self._heads[p] = PartitionHead(head.epoch, head.generations, head.oldest_starts, known)
 
     async def _ledger_offsets(self) -> dict[int, tuple[int, int, bytes]]:
-        """Postgres' offsets, asked for once a connection: every round waits for the answer. While Postgres is away,
-        what this process acknowledged itself still holds the line, and it is asked again after a while."""
+        """Postgres' offsets, read once for each connection to Redis, because every round waits for the answer. While
+        Postgres is away, the entries that this process acknowledged still guard against a lost tail, and the read is
+        tried again after a while."""
         if self._flushed is None and monotonic() - self._offsets_read_s >= OFFSETS_PAUSE_S:
             self._offsets_read_s = monotonic()
             try:
@@ -238,7 +239,7 @@ class Committer:
                 self._stop(p, refusal)
                 self._fail(flight, self._stopped[p])
             else:
-                # A mere question: what counted already is still told by this head, whatever new grants meet.
+                # A call without entries: this head still recognises what counted, even if new grants are refused.
                 self._fail(flight, self._refusal(p, refusal))
             return
         for entry, outcome in zip(flight.entries, outcomes, strict=True):
@@ -250,18 +251,18 @@ class Committer:
         self._finish(flight, outcomes)
 
     def _replan_stale(self, flight: InFlightCall) -> None:
-        """The seen generations moved: who judged by the old ones plans again."""
+        """The dedup generations changed: entries that were planned with the old ones are planned again."""
         del self._flights[flight.partition]
         for part in flight.parts:
             self._complete(part.work, [STALE_PLAN] * len(part.entries))
 
     def _stop(self, p: int, refusal: CallRefused) -> None:
-        """Writes to the partition are refused; the next one looks again."""
+        """Refuses writes to the partition; the next one checks again."""
         self._stopped[p] = self._refusal(p, refusal)
         self._heads.pop(p, None)
 
     def _refusal(self, p: int, refusal: CallRefused) -> Problem:
-        """The problem for a partition that refuses writes. It is logged where the cause is a new one."""
+        """The problem of a partition that refuses writes. It is logged if the cause is new."""
         if self._logged_refusals.get(p) != refusal.code:
             self._logged_refusals[p] = refusal.code
             log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
@@ -285,18 +286,20 @@ class Committer:
         flight.fail(problem)
 
     async def _lost(self, error: Exception) -> None:
-        """What was sent goes again until its outcome is known or a deadline has passed; the rest waits less. Then 503.
+        """Entries that were sent are sent again until their outcome is known or a deadline has passed; the others wait
+        less. Then 503.
 
-        A Redis that is refused by name will not do better soon: what was never sent is refused at once.
+        A Redis that the server itself refuses will not change soon, so entries that were never sent are refused at
+        once.
         """
         problem = unavailable(error, self._link.contact)
         if self.refused is None and isinstance(error, RedisRefused):
-            log.warning("redis refused", error=str(error))  # One that is away is logged by its StoreContact.
+            log.warning("redis refused", error=str(error))  # StoreContact logs a store that is away.
         self.refused = problem
         now = monotonic()
         unsent_s = 0.0 if isinstance(error, RedisRefused) else UNSENT_S_MAX
         for flight in list(self._flights.values()):
-            # A mere question has no outcome that could be unknown.
+            # A call without entries has no outcome that could be unknown.
             unknown = flight.sent and bool(flight.entries)
             if now - flight.started >= (UNKNOWN_S_MAX if unknown else unsent_s):
                 self._fail(flight, problem)
@@ -304,7 +307,7 @@ class Committer:
         await asyncio.sleep(RETRY_PAUSE_S)
 
     def _is_hung(self) -> bool:
-        """Whether Redis has been silent for so long that nobody else is to wait for it."""
+        """Whether Redis has been silent for so long that no further entry should wait."""
         return self._silent_since is not None and monotonic() - self._silent_since >= UNSENT_S_MAX
 
     def _check(self) -> None:
@@ -313,8 +316,8 @@ class Committer:
             raise self.refused or unavailable(TimeoutError(), self._link.contact)
 
     def _sweep(self) -> None:
-        """Nobody waits longer than promised, whatever the round under way does: UNSENT_S_MAX for what was not sent,
-        UNKNOWN_S_MAX for what was. O(jobs that wait)."""
+        """Ends waits that are too long, also while a round hangs: UNSENT_S_MAX for entries that were not sent,
+        UNKNOWN_S_MAX for others. O(jobs that wait)."""
         now, is_hung = monotonic(), self._is_hung()
         problem = self.refused or unavailable(TimeoutError(), self._link.contact)
         for flight in self._flights.values():
@@ -331,7 +334,7 @@ class Committer:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def _fail_queued(self, is_due: Callable[[Submission], bool], problem: Problem) -> None:
-        """Takes out of the queues what is due, and what nobody waits for any more."""
+        """Removes from the queues what has waited too long, and what nobody waits for any more."""
         for turns in self._queues.values():
             for part in turns.remove(lambda part: part.work.done.done() or is_due(part.work)):
                 part.work.fail(problem)

@@ -34,7 +34,7 @@ class VoidRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Correction(Edit, forbid_unknown_fields=True, kw_only=True):
-    """One of many: what is to be done to which grant. The fields of an edit are for `edit` alone."""
+    """One of many corrections: a grant and an action. Only `edit` has the fields of an edit."""
 
     grant_id: str
     op: Verb
@@ -52,7 +52,8 @@ class CorrectionHandlers:
         self._keyring = keyring
 
     async def patch(self, request: Request) -> Response:
-        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit. `?backfill=true` (admin): to however old a moment."""
+        """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit. `?backfill=true` (admin): granted_at may be of any
+        age."""
         check_query(request, "dry_run", "backfill")
         namespace, principal = await self._where(request)
         edit = _as_json_number(request, await decode_body(request, Edit))
@@ -79,7 +80,8 @@ class CorrectionHandlers:
         return await self._one(request, namespace, principal, "restore", edit)
 
     async def many(self, request: Request) -> Response:
-        """`POST /v1/namespaces/{ns}/corrections`: a result a member, those of one grant in their order."""
+        """`POST /v1/namespaces/{ns}/corrections`: many corrections, with a result for each; those of one grant are done
+        in their order."""
         check_query(request)
         namespace, principal = await self._where(request)
         members = await decode_body(request, list[msgspec.Raw], bytes_max=CORRECTIONS_BYTES_MAX)
@@ -154,7 +156,7 @@ def _changes(edit: Edit) -> list[str]:
 
 
 def _check(grant_id: str, verb: Verb, edit: Edit) -> None:
-    """Invalid, also for an edit that changes nothing: its sender meant something else."""
+    """Invalid; also for an edit that changes nothing, which must be a mistake."""
     check_text(grant_id, "$.grant_id", ID_BYTES_MAX)
     if edit.reason is not None:
         check_text(edit.reason, "$.reason", REASON_BYTES_MAX)
@@ -163,7 +165,7 @@ def _check(grant_id: str, verb: Verb, edit: Edit) -> None:
 
 
 def _as_json_number(request: Request, edit: Edit) -> Edit:
-    """The edit with its amount as JSON's text, whatever it came in."""
+    """The edit with its amount as JSON text, also from MessagePack."""
     if media_type(request.scope) == MSGPACK and not isinstance(edit.amount, msgspec.UnsetType):
         edit.amount = msgpack_number(edit.amount)
     return edit

@@ -1,7 +1,7 @@
 """Corrections: edit, void and restore. One path for all of them.
 
-Wait until the ledger holds what Redis does of the grant and its user, plan by it, apply; what has changed meanwhile is
-refused by the script and planned again.
+It waits until the ledger has all of the grant and its user that Redis has, plans with it, and applies the plan. If
+something changed meanwhile, the script refuses the plan, and it is made again.
 """
 
 import asyncio
@@ -42,18 +42,19 @@ from .receipts import CorrectionReceipt
 
 #: Seconds for all corrections of one user in a request, however many rounds they take.
 CHAIN_S_MAX = 10.0
-#: Seconds that a user's corrections wait for those of others in the same request to be done, before they are begun.
+#: Seconds that a user's corrections wait for other users' in the same request before they begin.
 TURN_S_MAX = 20.0
-#: Users of a request whose corrections run at a time: each reads the ledger, and others need Postgres, too.
+#: Users of a request whose corrections run at the same time: each reads the ledger, and other requests need Postgres
+#: too.
 _AT_ONCE = 16
-#: Entries that are made before others have their turn on the event loop.
+#: Entries that are built before other tasks have their turn on the event loop.
 _YIELD_EVERY = 64
 
 CorrectionResult = CorrectionReceipt | Problem
 
 
 class Corrector:
-    """Plans by the ledger, applies through the committer. Postgres away: StoreUnavailable."""
+    """Plans corrections from the ledger, and applies them through the committer. StoreUnavailable without Postgres."""
 
     def __init__(
         self,
@@ -87,8 +88,8 @@ class Corrector:
         return result
 
     async def correct_all(self, namespace: Namespace, requests: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
-        """What becomes of each request. Those of one user's grants are planned together and done in their order; users
-        do not wait for each other, and some are served at a time."""
+        """Applies corrections; returns the result of each. Those of one user's grants are planned together and done in
+        their order. Users do not wait for each other; some are served at the same time."""
         ids = {request.grant_id for request in requests}
         grants, lacking = await self._ledger.get_grants(namespace, list(ids)), None
         try:
@@ -150,8 +151,8 @@ class Corrector:
     async def _round(
         self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], waiting: Deadline
     ) -> tuple[list[CorrectionResult | None], bool]:
-        """Plans all of them upon one state of the ledger, and submits them; None: to be planned again. And whether the
-        rules were stale."""
+        """Plans all of them from one state of the ledger, and submits them. Returns the results, None for those to plan
+        again, and whether the rules were stale."""
         ids = list(dict.fromkeys(request.grant_id for request in requests))
         known = await self._ledger_wait.wait_for_grants(namespace, ids, waiting)
         if known.problems:
@@ -177,14 +178,14 @@ class Corrector:
     ) -> tuple[list[Step], list[PlannedEntry]]:
         """The steps and entries of requests that depend on the user's other grants.
 
-        The plan is a loose one where that is enough: a user who gets grants all the time is hardly ever at rest. Else
-        it waits until the ledger holds the user's last change.
+        The plan is loose if that is enough, because a user who gets grants all the time hardly ever stops changing.
+        Else it waits until the ledger has the user's last change.
         """
         if may_be_loose(namespace):
             seq, flushed = await self._ledger_wait.wait_until_corrected(namespace, user, waiting)
             steps, rest = await self._with_others(namespace, user, requests, steps)
             entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
-            if seq and is_loose(entries):  # Where nothing of a user ever counted, the script cannot check the hold.
+            if seq and is_loose(entries):  # If nothing of a user ever counted, the script cannot check the hold.
                 return steps, entries
             if flushed >= seq:
                 return steps, await _made(entries_of(namespace, steps, rest, seq))
@@ -195,10 +196,10 @@ class Corrector:
     async def _with_others(
         self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], steps: list[Step]
     ) -> tuple[list[Step], dict[str, Cell]]:
-        """The steps, and what the user's grants that none of them changes make of each cell."""
+        """The steps, and what the user's other grants add up to in each cell."""
         ids = list(dict.fromkeys(request.grant_id for request in requests))
         if len(ids) > 1:
-            # Each is one of the others to the rest: as of one moment, all of them.
+            # Each grant is one of the others for the rest, so all are read as of one moment.
             steps = await self._steps(namespace, user, requests, await self._ledger.get_grants(namespace, ids))
         changing = list({step.request.grant_id for step in changes_of(steps)})
         return steps, await self._ledger.others(namespace, user, changing, cells_to_read(namespace, steps))
@@ -206,8 +207,9 @@ class Corrector:
     async def _submit(
         self, namespace: Namespace, entries: list[PlannedEntry], joint: bool
     ) -> tuple[list[Outcome], Problem | None]:
-        """The outcomes, in order. Entries that stand on each other go call by call, the first of a call on what the
-        call before it did; after one that was not applied the rest is stale, and a problem is told of that rest."""
+        """Submits entries; returns the outcomes in order. Entries that depend on each other go in one call after
+        another, the first of each call depending on the call before. After an entry that was not applied the rest is
+        stale, or has its problem."""
         if not joint:
             return (await self._committer.submit(namespace.partition, entries) if entries else []), None
         outcomes: list[Outcome] = []
@@ -229,7 +231,7 @@ class Corrector:
     async def _steps(
         self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], grants: dict[str, GrantState]
     ) -> list[Step]:
-        """Reads the keys after the grants: a correction that used one has left its revision there."""
+        """Reads the keys after the grants, so that a correction that used a key is already in its grant's revision."""
         used_keys = [request.key for request in requests if request.key is not None]
         key_records = await self._ledger.find_by_idempotency_key(namespace, used_keys)
         zones = await self._profiles.zones_of([user]) if namespace.rules.streaks else {}
@@ -238,8 +240,8 @@ class Corrector:
     async def _results(
         self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[PlannedEntry, Outcome]], joint: bool
     ) -> list[CorrectionResult | None]:
-        """What came of each step; None: to be planned again. That holds too for a step behind one that failed, of the
-        same grant or of the same joint plan."""
+        """The result of each step; None: to be planned again. That includes steps after one that failed, of the same
+        grant or the same joint plan."""
         results: list[CorrectionResult | None] = []
         failed: set[str] = set()
         for step in steps:
@@ -258,7 +260,7 @@ class Corrector:
         return results
 
     async def preview(self, namespace: Namespace, request: CorrectionRequest) -> dict[str, Any]:
-        """Who would move, and to where; changes nothing."""
+        """The ranks that the user would have after a correction. Changes nothing."""
         waiting, grant_id = Deadline(), request.grant_id
         known = await self._ledger_wait.wait_for_grants(namespace, [grant_id], waiting)
         before = known.grants.get(grant_id)
@@ -279,7 +281,7 @@ class Corrector:
         return {"status": "dry_run", "grant_id": grant_id, "revision": before.revision, "moves": moves}
 
     async def _unchanged(self, namespace: Namespace, step: Step) -> CorrectionReceipt:
-        """The receipt where nothing is to be done, or was done before; its score is that of now."""
+        """The receipt if nothing is to be done, or it was done before. Its score is the current one."""
         grant, revision = step.before, step.earlier_revision
         assert grant is not None
         assert revision is not None
@@ -314,7 +316,7 @@ class Corrector:
 
 
 async def _made(entries: Iterator[PlannedEntry]) -> list[PlannedEntry]:
-    """The entries, while others have their turns."""
+    """Builds the entries, with pauses for other tasks."""
     made: list[PlannedEntry] = []
     for entry in entries:
         made.append(entry)

@@ -1,4 +1,4 @@
-"""POST grants. A plain ASGI endpoint: on this route each µs of a Request and a Response is paid by every grant."""
+"""POST grants. A plain ASGI endpoint, because on this route every grant would pay for a Request and a Response."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -42,10 +42,10 @@ from .uncounted_grants import UncountedGrants, UncountedLookup
 from .write_options import WriteOptions, check_atomic
 
 JSON_BYTES_MAX = 8 * 1024 * 1024  #: Bytes of a body that is one object or an array: 1,000 grants of 8 KB each.
-LINES_BYTES_MAX = 40 * 1024 * 1024  #: Bytes of a body with a grant a line: 10,000 grants of 4 KB each.
-#: What a client is told whose grant found other rules with each plan.
+LINES_BYTES_MAX = 40 * 1024 * 1024  #: Bytes of a body with one grant in each line: 10,000 grants of 4 KB each.
+#: The detail for a grant that met other rules with each plan.
 RULES_UNSETTLED = "the namespace's rules keep changing"
-_YIELD_EVERY = 64  #: Members that are planned before others have their turn on the event loop: some 3 ms.
+_YIELD_EVERY = 64  #: Members that are planned before other tasks have their turn on the event loop: some 3 ms.
 
 _grant = {JSON: msgspec.json.Decoder(Grant), MSGPACK: msgspec.msgpack.Decoder(Grant)}
 _named = {JSON: msgspec.json.Decoder(NamedGrant), MSGPACK: msgspec.msgpack.Decoder(NamedGrant)}
@@ -148,7 +148,7 @@ class GrantHandlers:
     async def _plan_again(
         self, grant: Grant, namespace: Namespace, options: WriteOptions, zones: Mapping[str, str]
     ) -> PlannedEntry:
-        """A plan by the rules in force, for a grant that the rules refuse which this process knew."""
+        """A plan with the rules in force, for a grant that the rules cached here refuse."""
         await self._namespace_cache.refresh()
         current = await self._namespace_cache.namespace(namespace.name)
         return options.plan(grant, current, self._clock(), zones)
@@ -159,7 +159,7 @@ class GrantHandlers:
         return await self._namespace_cache.namespace(grant.namespace)
 
     async def _one_of(self, grant: Grant, options: WriteOptions, unknown: dict[str, Problem]) -> Namespace:
-        """The namespace of a batch's member. An unknown name is looked up once a batch."""
+        """The namespace of a batch's member. An unknown name is looked up once for each batch."""
         assert isinstance(grant, NamedGrant)
         if grant.namespace in unknown:
             raise unknown[grant.namespace]
@@ -170,11 +170,12 @@ class GrantHandlers:
             raise
 
     async def _current(self, namespace: Namespace | None) -> Namespace | None:
-        """A namespace by the rules as they are now; None where each grant names its own."""
+        """A namespace with its current rules; None if each grant names its own."""
         return None if namespace is None else await self._namespace_cache.namespace(namespace.name)
 
     def _receipt(self, entry: PlannedEntry, outcome: Outcome) -> Receipt:
-        """The receipt of an outcome; any other than applied, quarantined and duplicate is raised as its problem."""
+        """The receipt of an outcome. Outcomes other than applied, quarantined and duplicate are raised as their
+        problems."""
         if outcome.code not in ("applied", "quarantined", "duplicate"):
             raise grant_problem(entry, outcome.code, outcome.detail, self._clock())
         namespace = entry.namespace
@@ -222,7 +223,7 @@ class GrantHandlers:
     async def _commit_all(
         self, grants: dict[int, Grant], namespace: Namespace | None, options: WriteOptions, results: list[Any]
     ) -> None:
-        """Plans and submits until no member is stale, or time is up; fills `results`."""
+        """Plans and submits until no member is stale or time is up. Fills `results`."""
         attempts = PlanAttempts(self._rules, RULES_UNSETTLED)
         while stale := await self._commit(grants, namespace, options, results):
             grants = {i: grants[i] for i in stale}
@@ -242,7 +243,7 @@ class GrantHandlers:
         options: WriteOptions,
         results: list[Any],
     ) -> list[int]:
-        """Plans and submits; fills `results`. The members whose rules were stale."""
+        """Plans and submits; fills `results`. Returns the members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, PlannedEntry]]] = {}
         namespaces = await self._namespaces(grants, namespace, options, results)
         users = {grants[i].user_id for i, where in namespaces.items() if where.rules.streaks}
@@ -289,7 +290,7 @@ class GrantHandlers:
         return namespaces
 
     async def _submitted(self, entries: list[PlannedEntry], zones: UserZones, atomic: bool = False) -> list[Outcome]:
-        """The outcomes of entries of one partition; where users' zones changed since the plan, all are stale."""
+        """The outcomes of entries of one partition. If users' zones changed since the plan, all are stale."""
         if not self._dedup.knows(entries, self._committer):
             await self._dedup.check(entries, self._committer)
         if zones.users and not await self._profiles.still_hold(zones):

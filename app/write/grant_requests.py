@@ -1,4 +1,4 @@
-"""What a request to POST grants says beside its grants: its parameters, and how its body falls apart."""
+"""Reads the parameters of a request to POST grants, and splits its body into grants."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from ..model.errors import Invalid, TooLarge
 
 #: Grants of an array.
 ARRAY_MAX = 1_000
-#: Grants of a body with one a line.
+#: Grants of a body with one in each line.
 LINES_MAX = 10_000
-#: Lines of such a body, empty ones included: as many as it may have grants, each with an empty one behind it.
+#: Lines of such a body, empty ones included: so many grants, each with an empty line after it.
 _ALL_LINES_MAX = 2 * LINES_MAX + 1
 #: Bytes of one grant: all of its fields at their longest with every character escaped are 20 KB.
 GRANT_BYTES_MAX = 32 * 1024
-#: Bytes of a body that are looked at in one go: 2 ms of the event loop.
+#: Bytes of a body that are scanned without a pause: 2 ms of the event loop.
 _PIECE_BYTES_MAX = 2 * 1024 * 1024
-#: Bytes of grants that are decoded in one go, and how many: 1 ms of the event loop.
+#: Bytes of grants that are decoded without a pause: 1 ms of the event loop.
 _DECODED_BYTES_MAX = 128 * 1024
-#: Grants that are decoded in one go, however small: 1 ms of the event loop.
+#: Grants that are decoded without a pause, also if they are small: 1 ms of the event loop.
 _DECODED_MAX = 256
 
-# A list would be decoded whole before it is counted. Of this an array's first member too many ends the decoding.
+# A list would be decoded whole before it is counted. With this type the first member too many ends the decoding.
 _Members = msgspec.defstruct(
     "_Members",
     [(f"m{i}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for i in range(ARRAY_MAX)],
@@ -37,7 +37,7 @@ _members = {JSON: msgspec.json.Decoder(_Members), MSGPACK: msgspec.msgpack.Decod
 
 
 class RequestOptions(NamedTuple):
-    """The parameters. atomic: all or none; rank: receipts tell places; backfill: however old the grants are."""
+    """The parameters. atomic: all or none; rank: receipts have ranks; backfill: grants may be of any age."""
 
     atomic: bool = False
     rank: bool = False
@@ -72,9 +72,9 @@ def is_array(body: bytes, media: str) -> bool:
 
 
 async def split_batch(body: bytes, media: str) -> list[Any]:
-    """A batch's members, undecoded; the event loop goes on meanwhile. BadRequest, TooLarge, Invalid.
+    """A batch's members, undecoded, with pauses for other tasks. BadRequest, TooLarge, Invalid.
 
-    Counted before anything is made of them: 40 MB of line feeds are no 40 million lines.
+    Lines are counted before they are split: 40 MB of line feeds must not become 40 million lines.
     """
     if media == NDJSON:
         members = await _lines(body)
@@ -94,19 +94,19 @@ def size_of(member: Any) -> int:
 
 
 def check_size(size: int) -> None:
-    """TooLarge for what is larger than any grant: it is not decoded."""
+    """TooLarge for more bytes than any grant has; these are not decoded."""
     if size > GRANT_BYTES_MAX:
         raise TooLarge(f"a grant takes at most {GRANT_BYTES_MAX} bytes", field="$")
 
 
 class YieldClock:
-    """When a loop over members is to let others go on."""
+    """Decides when a loop over members pauses for other tasks."""
 
     def __init__(self) -> None:
         self._bytes = self._count = 0
 
     def is_over(self, size: int) -> bool:
-        """Whether so much was done that it is the others' turn; size: bytes of the next member."""
+        """Whether it is time for a pause. size: bytes of the next member."""
         self._bytes += size
         self._count += 1
         if self._bytes < _DECODED_BYTES_MAX and self._count < _DECODED_MAX:
@@ -142,7 +142,7 @@ def _array(body: bytes, media: str) -> list[Any]:
     try:
         members = decode(_members[media], body)
     except Invalid:
-        # Any member fits: an array is refused for its length alone.
+        # Members of any kind are allowed, so the array was refused for its length.
         raise _too_many(ARRAY_MAX) from None
     return [member for member in msgspec.structs.astuple(members) if member is not msgspec.UNSET]
 

@@ -1,4 +1,4 @@
-"""What waits for the committer, and what is under way to Redis."""
+"""Submissions that wait for the committer, and calls that are under way to Redis."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from ..store.call_cost import CALL_BYTES_MAX, CALL_ENTRIES_MAX, CALL_US_MAX, Cal
 
 @dataclass(slots=True)
 class Submission:
-    """Entries that one request hands in together; atomic ones go in a call of their own, all or none.
+    """Entries that one request submits together. Atomic ones go in a call of their own, all or none.
 
     begun: whether some of them are under way or done.
     """
@@ -27,14 +27,14 @@ class Submission:
     begun: bool = False
 
     def fail(self, problem: Problem) -> None:
-        """Tells whoever waits."""
+        """Ends the wait with a problem."""
         if not self.done.done():
             self.done.set_exception(problem)
 
 
 class SubmissionPart(NamedTuple):
     """Entries of one request that stay together. cost: of a call that holds them alone, in microseconds; size: their
-    bytes; joined: what makes up the cost, None where there is one entry at most."""
+    bytes; joined: the parts of the cost; None for at most one entry."""
 
     work: Submission
     entries: Sequence[PlannedEntry]
@@ -43,7 +43,7 @@ class SubmissionPart(NamedTuple):
     joined: CallCost | None
 
     def shared(self) -> CallCost:
-        """What makes up the cost."""
+        """The parts of the cost."""
         if self.joined is not None:
             return self.joined
         cost = CallCost()
@@ -53,7 +53,7 @@ class SubmissionPart(NamedTuple):
 
 
 def split_submission(work: Submission, us_max: int, *, whole: bool) -> list[SubmissionPart]:
-    """A request's entries in parts that cost at most `us_max`, in order; whole: in one, whatever it costs."""
+    """A request's entries in parts that cost at most `us_max`, in order; whole: in one part, at any cost."""
     entries = work.entries
     if len(entries) == 1:
         (entry,) = entries
@@ -123,7 +123,7 @@ class InFlightCall:
         self.entries = [entry for part in self.parts for entry in part.entries]
 
     def fail(self, problem: Problem) -> None:
-        """Tells whoever waits for one of its entries."""
+        """Ends the waits for its entries with a problem."""
         for part in self.parts:
             part.work.fail(problem)
 

@@ -1,4 +1,5 @@
-"""Remembering grants that the seen generations have dropped: the ledger is asked before such a grant may count."""
+"""Recognises grants that the dedup generations no longer have: such a grant is looked up in the ledger before it
+counts."""
 
 from ..drivers.postgres import Postgres
 from ..model.entry import PlannedEntry
@@ -9,14 +10,13 @@ from .committer import Committer
 
 
 class LedgerDedup:
-    """Looks grants up in Postgres that may have come before the oldest generation kept."""
+    """Looks up grants in Postgres that may have come before the oldest generation."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     def knows(self, entries: list[PlannedEntry], committer: Committer) -> bool:
-        """Gives entries the generations they are judged by; whether these know of every one whether it came before, so
-        that nothing is to be recalled."""
+        """Sets the entries' generations. Returns whether these recognise every repeat, so that no look-up is needed."""
         for entry in entries:
             head = committer.head(entry.namespace.partition)
             if head is None:
@@ -27,7 +27,7 @@ class LedgerDedup:
         return True
 
     async def check(self, entries: list[PlannedEntry], committer: Committer) -> None:
-        """Gives entries that the ledger holds already their verdict. StoreUnavailable where that cannot be known."""
+        """Sets the verdict of entries that the ledger already has. StoreUnavailable if that cannot be found out."""
         old_entries: dict[int, list[PlannedEntry]] = {}
         for entry in entries:
             head = committer.head(entry.namespace.partition)
@@ -49,7 +49,8 @@ class LedgerDedup:
                     entry.verdict = duplicate_verdict(row["epoch"], row["seq"]) if same else "grant_conflict"
 
     async def _contacted(self, p: int, committer: Committer) -> PartitionHead | None:
-        """A partition's head, of one too that takes no new grant: it still tells what counted. StoreUnavailable."""
+        """A partition's head, also if it takes no new grant, because it still recognises what counted.
+        StoreUnavailable."""
         try:
             await committer.contact(p)
         except Unavailable:

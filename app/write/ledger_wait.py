@@ -1,4 +1,4 @@
-"""Waiting until the ledger has caught up with what Redis has counted."""
+"""Waits until the ledger has what Redis has counted."""
 
 from collections.abc import Collection
 from time import monotonic
@@ -22,45 +22,46 @@ class Deadline:
     """How long a request waits for the ledger to catch up, or for others to leave a grant alone."""
 
     def __init__(self, wait_s: float = WAIT_S_MAX, detail: str = LEDGER_BEHIND) -> None:
-        """detail: what the client is told once that was enough."""
+        """detail: of the problem when time is up."""
         self._detail = detail
         self._began = monotonic()
         self._pauses = Pauses(wait_s)
 
     @property
     def spent_s(self) -> float:
-        """For how long it has waited."""
+        """Seconds that it has waited."""
         return monotonic() - self._began
 
     async def pause(self) -> None:
-        """Waits a little, each time longer. StoreUnavailable once that was enough."""
+        """Waits a little, each time longer. StoreUnavailable when time is up."""
         self.check()
         await self._pauses.next()
 
     def check(self) -> None:
-        """StoreUnavailable once that was enough."""
+        """StoreUnavailable when time is up."""
         if self._pauses.are_over:
             raise StoreUnavailable(self._detail)
 
 
 class GrantLookup(NamedTuple):
-    """Grants as the ledger holds them, and why some are not known: it lacks their entries, or could not record them.
-    One that is in neither does not exist."""
+    """Grants from the ledger, and the problems of others, whose entries it lacks or could not record. A grant that is
+    in neither does not exist."""
 
     grants: dict[str, GrantState]
     problems: dict[str, StoreUnavailable]
 
 
 class LedgerWait:
-    """The ledger, once it holds what was counted when it was asked. Each may raise StoreUnavailable, Recovering."""
+    """Reads the ledger after it has what was counted when the read began. Each method may raise StoreUnavailable,
+    Recovering."""
 
     def __init__(self, batcher: ReadBatcher, ledger: Ledger) -> None:
         self._batcher = batcher
         self._ledger = ledger
 
     async def wait_for_grants(self, namespace: Namespace, grant_ids: Collection[str], waiting: Deadline) -> GrantLookup:
-        """Some grants, those that there are, with every revision that Redis has counted. One that the ledger lacks has
-        a problem of its own and holds up none of the others longer than `waiting`. O(log n) each."""
+        """Those of some grants that exist, with every revision that Redis has counted. A grant that the ledger lacks
+        gets a problem of its own, and delays the others no longer than `waiting`. O(log n) each."""
         known, lag = GrantLookup({}, {}), GrantLag(self._batcher, self._ledger, namespace)
         due = list(grant_ids)
         while due:
@@ -79,11 +80,12 @@ class LedgerWait:
         return known
 
     async def wait_until_flushed(self, namespace: Namespace, user: str, waiting: Deadline) -> None:
-        """Returns once the ledger holds the user's changes that Redis had counted when it was asked."""
+        """Waits until the ledger has the user's changes that Redis had counted at the call."""
         await self._flushed(namespace, (await self._changes(namespace, user)).last, waiting)
 
     async def wait_until_unchanged(self, namespace: Namespace, user: str, waiting: Deadline) -> int:
-        """The seq of the user's last change, once the ledger holds it. A user who changes all the time is seldom so."""
+        """Waits until the ledger has the user's last change; returns its seq. For a user who changes all the time that
+        is seldom so."""
         while True:
             last = (await self._changes(namespace, user)).last
             if await self._ledger.seq(namespace.partition) >= last:
@@ -91,8 +93,8 @@ class LedgerWait:
             await waiting.pause()
 
     async def wait_until_corrected(self, namespace: Namespace, user: str, waiting: Deadline) -> tuple[int, int]:
-        """The seq of the user's last change, and the one up to which the ledger holds the log, once it holds all
-        changes of the user's but grants that were counted when it was asked."""
+        """Waits until the ledger has all changes of the user, except grants, that were counted at the call. Returns the
+        seq of the user's last change, and the ledger's."""
         changes = await self._changes(namespace, user)
         return changes.last, await self._flushed(namespace, changes.corrected, waiting)
 
@@ -101,7 +103,7 @@ class LedgerWait:
         return _Changes(int(last or 0), int(corrected or 0))
 
     async def _flushed(self, namespace: Namespace, seq: int, waiting: Deadline) -> int:
-        """Up to where the ledger holds the log, once that is at least `seq`."""
+        """Waits until the ledger is at least at `seq`; returns its seq."""
         while (flushed := await self._ledger.seq(namespace.partition)) < seq:
             await waiting.pause()
         return flushed

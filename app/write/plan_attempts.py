@@ -1,6 +1,6 @@
-"""Planning again what the script refuses because its rules, its user or the generations changed under the plan.
+"""Plans again what the script refuses because the rules, the user or the generations changed since the plan.
 
-Grants and corrections share it: one bound, one place for pauses, one place that has the rules read again.
+Grants and corrections share the bound, the pauses, and the reading of changed rules.
 """
 
 import asyncio
@@ -11,35 +11,35 @@ from ..store.namespace_cache import NamespaceCache
 from ..store.rules_lock import RulesLock
 from .ledger_wait import Deadline
 
-#: Seconds for which a request plans again without getting anywhere; after them it answers `503 store_unavailable`.
+#: Seconds for which a request plans again without progress; after them it answers `503 store_unavailable`.
 PLANS_S_MAX = 2.0
-#: Seconds after which a change of rules that shuts the partition counts as broken off: it takes some ms.
+#: Seconds after which a change of rules that shuts the partition counts as abandoned: it takes some ms.
 LOCK_STALE_S = 0.15
 
 
 class RulesReader:
-    """Has rules read again that were stale."""
+    """Reads stale rules again."""
 
     def __init__(self, namespace_cache: NamespaceCache, rules_lock: RulesLock) -> None:
         self._namespace_cache = namespace_cache
         self._rules_lock = rules_lock
 
     async def read_again(self, names: Collection[str], waited_s: float) -> None:
-        """Forgets the rules of some namespaces. waited_s: for how long they have been stale; a change of rules that was
-        broken off is ended."""
+        """Forgets the cached rules of some namespaces. waited_s: for how long they have been stale; an abandoned change
+        of rules is completed."""
         if waited_s > LOCK_STALE_S:
             await asyncio.gather(*map(self._rules_lock.release_stale, names))
         self._namespace_cache.forget(Changed(frozenset(names)))
 
 
 class PlanAttempts:
-    """The plans of one request, one after another, until one is taken.
+    """The plans of one request, one after another, until one is applied.
 
-    waiting: the time since the request last got somewhere; whatever its plans wait for counts.
+    waiting: the time since the last progress, including the waits of its plans.
     """
 
     def __init__(self, rules: RulesReader, detail: str, whole_s: float = PLANS_S_MAX) -> None:
-        """detail: what the client is told when time is up. whole_s: for all attempts, those that get somewhere too."""
+        """detail: of the problem when time is up. whole_s: for all attempts, also those with progress."""
         self._rules = rules
         self._detail = detail
         self._whole = Deadline(whole_s, detail)

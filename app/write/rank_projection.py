@@ -1,4 +1,4 @@
-"""What a correction would do to a user's ranks: a dry run tells it, and nothing changes."""
+"""A dry run: the ranks that a user would have after a correction. Nothing changes."""
 
 import asyncio
 from typing import Any
@@ -15,14 +15,15 @@ from ..store.visibility import is_hidden
 
 
 class RankProjection:
-    """Asks the boards where a user would stand; boards of closed windows, too."""
+    """Computes a user's ranks on boards, also on those of closed windows."""
 
     def __init__(self, batcher: ReadBatcher, boards: BoardReader) -> None:
         self._batcher = batcher
         self._boards = boards
 
     async def of(self, namespace: Namespace, user: str, plan: CellPlan, *, ranks: bool) -> list[dict[str, Any]]:
-        """What becomes of the user on each board that a correction moves: O(log n) each, at a moment of its own.
+        """The user's scores and ranks, before and after, on each board that a correction moves. O(log n) each, at a
+        moment of its own.
 
         ranks: whether the caller may read the boards; else ranks are None.
         """
@@ -53,8 +54,8 @@ class RankProjection:
         return next(iter((await self._boards.read(namespace, board, Users((user,)))).rows), None)
 
     async def _rank(self, namespace: Namespace, board: str, member: bytes, score: int, own: BoardRow | None) -> int:
-        """The rank of a score among all others, by the namespace's ranking. Where the earliest stands first, whoever
-        comes to a score stands behind those who have it."""
+        """The rank of a score among all others, by the namespace's ranking. With the tie break `earliest`, a user who
+        reaches a score is ranked after those who have it."""
         if namespace.by_moment and namespace.rules.ranking == "ordinal":
             above = await self._above(namespace, board, member, score)
             return above + 1 - (own is not None and own.position <= above)
@@ -65,12 +66,12 @@ class RankProjection:
             return await self._above(namespace, board, member, score) + 1 - (leaves is not None)
         before = await self._before(namespace, board, score)
         if leaves is not None and namespace.rules.ranking == "dense":
-            # The score that is left counts on where somebody else has it, too.
+            # The old score still counts for dense ranks if somebody else has it too.
             return before + 1 - (await self._alone(namespace, board, leaves.units))
         return before + 1 - (leaves is not None)
 
     async def _above(self, namespace: Namespace, board: str, member: bytes, score: int) -> int:
-        """How many stand above a member who has come to a score, the user's own place among them."""
+        """How many users are above a member that has just reached a score, including the user's own old entry."""
         below = await self._boards.read(namespace, board, After(namespace.sign * score, member, 1))
         return below.rows[0].position - 1 if below.rows else below.total
 
@@ -95,7 +96,7 @@ def _score_after(op: CellOp, score: int | None) -> int | None:
 
 
 def _member_after(namespace: Namespace, op: CellOp, user: str) -> bytes:
-    """The board's member once the op is done: a user who comes to a score stands last among equals."""
+    """The board's member after the op: a user who reaches a score comes last among equals."""
     if namespace.rules.tie_break == "earliest":
         return LAST_AMONG_EQUALS + user.encode()
     if isinstance(op, DeleteCell) or op.tie_place is None:

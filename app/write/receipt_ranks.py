@@ -1,4 +1,4 @@
-"""`?rank=true`: receipts with the places that their scores have on the `all` board."""
+"""`?rank=true`: receipts with the ranks of their scores on the `all` board."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ RanksBefore = dict[tuple[str, str], BoardRow]  # namespace and user → where th
 
 
 class ReceiptRanks:
-    """Asks once a receipt, right after its entries counted; the questions travel together. Only where the order of
-    equals hangs on when a score was reached, the place before is asked for before."""
+    """Reads the ranks of each receipt right after its entries counted, in shared rounds. Only if ties depend on when a
+    score was reached, the earlier rank is read before the grant."""
 
     def __init__(self, batcher: ReadBatcher, namespace_cache: NamespaceCache) -> None:
         self._batcher = batcher
         self._namespace_cache = namespace_cache
 
     async def before(self, entries: Sequence[PlannedEntry]) -> RanksBefore:
-        """Where users stand, of whom no later answer can tell it: the digits of their place go with the next change.
+        """The ranks of users for whom they cannot be read later, because the next change replaces their tie digits.
         StoreUnavailable, Recovering; O(log n) a user."""
         users: dict[str, tuple[Namespace, set[str]]] = {}
         for entry in entries:
@@ -42,8 +42,8 @@ class ReceiptRanks:
         return ranks_before
 
     async def added_to(self, answer: Any, principal: Principal, ranks_before: RanksBefore) -> Any:
-        """A receipt, or a batch's answer, with ranks. StoreUnavailable, Recovering: what counted has counted, and the
-        same request tells it as a duplicate. O(log n) a receipt."""
+        """Adds ranks to a receipt, or to a batch's answer. StoreUnavailable, Recovering: the grants counted all the
+        same, and the same request answers them as duplicates. O(log n) a receipt."""
         if isinstance(answer, Receipt):
             return await self._ranked(answer, principal, ranks_before)
         results = answer["results"]
@@ -57,7 +57,7 @@ class ReceiptRanks:
         fields = {name: getattr(receipt, name) for name in Receipt.__struct_fields__}
         rank, previous = await self._ranks(receipt, principal)
         place = ranks_before.get((receipt.namespace, receipt.user_id))
-        # In a batch the next entry of the same user comes from another score, which the one before it has just reached.
+        # A later entry of the same user in a batch starts from another score, so the earlier rank does not apply.
         if previous is not None and place is not None and receipt.status != "duplicate":
             namespace = await self._namespace_cache.namespace(receipt.namespace)
             if receipt.previous_score == namespace.number(place.units):
@@ -65,8 +65,8 @@ class ReceiptRanks:
         return RankedReceipt(**fields, rank=rank, previous_rank=previous)
 
     async def _ranks(self, receipt: Receipt, principal: Principal) -> list[int | None]:
-        """The ranks of the score and of the previous one; None where there is none, where the board
-        is not to be read, or the user is not to be on it."""
+        """The ranks of the score and of the previous one. None without a score, if the caller may not read the board,
+        or if the user is not shown on it."""
         scores = [receipt.score, receipt.previous_score]
         try:
             namespace = await self._namespace_cache.namespace(receipt.namespace)

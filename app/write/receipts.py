@@ -1,4 +1,4 @@
-"""What a client is told of its grants: receipts, a batch's members, and the one problem of a whole request."""
+"""Answers about grants: receipts, results of a batch's members, and the problem of a whole request."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ _UNAPPLIED = problem_of("unapplied").detail
 
 
 class Receipt(msgspec.Struct, omit_defaults=True):
-    """What a client gets for a grant that counted, or had counted. A duplicate's scores are those of now; voided: it
-    was voided since; quarantined: it waits for an admin's decision. Neither is part of them."""
+    """The answer for a grant that counted now or before. A duplicate has the current scores. voided: it was voided
+    since; quarantined: it waits for an admin's decision. Neither is part of the scores."""
 
     status: str
     grant_id: str
@@ -30,21 +30,21 @@ class Receipt(msgspec.Struct, omit_defaults=True):
 
 
 class RankedReceipt(Receipt, kw_only=True):
-    """A receipt with places on the `all` board: those of `score` and of `previous_score` among the others, both as the
-    board stood right after the request was done."""
+    """A receipt with ranks on the `all` board: of `score` and of `previous_score` among the other users, both as the
+    board was right after the request."""
 
     rank: int | None
     previous_rank: int | None
 
 
 class CorrectionReceipt(Receipt, kw_only=True):
-    """What a client gets for a correction; `revision` is the grant's since then."""
+    """The answer for a correction; `revision` is the grant's new one."""
 
     revision: int
 
 
 def unreadable_member(member: Any, media: str, problem: Problem) -> dict[str, Any]:
-    """The result of a member that could not be read, with its grant_id where that much can be read."""
+    """The result of a member that could not be read, with its grant_id if that can be read."""
     try:
         grant_id = decode(_grant_id[media], member).get("grant_id")
     except Problem:
@@ -58,7 +58,7 @@ def refused_member(grant_id: str | None, problem: Problem) -> dict[str, Any]:
 
 
 def batch_summary(results: list[Any]) -> dict[str, Any]:
-    """A batch's answer; all refused for a cause that passes is that problem itself."""
+    """A batch's answer. If all members were refused for the same passing cause, that problem is raised."""
     counts = {"applied": 0, "duplicate": 0, "rejected": 0, "quarantined": 0}
     for result in results:
         counts[result["status"] if isinstance(result, dict) else result.status] += 1
@@ -72,7 +72,7 @@ def batch_summary(results: list[Any]) -> dict[str, Any]:
 
 
 class BatchRefused(Problem):
-    """A member's problem as that of the whole request."""
+    """A member's problem, as the problem of the whole request."""
 
     def __init__(self, error: dict[str, Any], field: str | None) -> None:
         super().__init__(error["detail"], field=field, retry_after_s=1 if error["retryable"] else None)
@@ -81,7 +81,8 @@ class BatchRefused(Problem):
 
 
 def raise_first_refusal(results: list[Any]) -> None:
-    """Raises the first member's fault that is its own, as the whole request's problem."""
+    """Raises the first member's error that is not merely "another member failed", as the problem of the whole
+    request."""
     for i, result in enumerate(results):
         if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
             error = result["error"]

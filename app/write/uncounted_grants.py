@@ -1,5 +1,5 @@
-"""Whether grants that were sent again have been voided or wait in quarantine: else a duplicate's receipt could not
-explain its score."""
+"""Finds out whether grants that were sent again are voided or in quarantine, so that a duplicate's receipt can explain
+its score."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,14 +16,14 @@ from .ledger_wait import Deadline, LedgerWait
 
 
 class UncountedGrants(NamedTuple):
-    """The ids of entries whose grants are no part of a score by now: voided, or waiting for a decision."""
+    """The ids of entries whose grants are not part of a score now: voided, or in quarantine."""
 
     voided: frozenset[bytes] = frozenset()
     quarantined: frozenset[bytes] = frozenset()
 
 
 class UncountedLookup:
-    """Asks the ledger of those duplicates alone that Redis saw a correction of, or whose namespace has a quarantine."""
+    """Looks up only those duplicates of which Redis counted a correction, or whose namespace has a quarantine."""
 
     def __init__(self, batcher: ReadBatcher, ledger: Ledger) -> None:
         self._batcher = batcher
@@ -31,10 +31,10 @@ class UncountedLookup:
         self._ledger_wait = LedgerWait(batcher, ledger)
 
     async def among(self, duplicates: Sequence[PlannedEntry]) -> UncountedGrants:
-        """Those entries of one partition whose grants do not count by now. O(duplicates) in Redis, and O(log n) in
-        Postgres for each that it is asked of. Nothing is told of those whose corrections the ledger lacks, nor while a
-        store is away: the receipt must leave. Nor do retries of what nobody corrected wait for the ledger: one that
-        waits in quarantine is told once the ledger holds it."""
+        """Those entries of one partition whose grants do not count now. O(duplicates) in Redis, and O(log n) in
+        Postgres for each look-up. It leaves out grants whose corrections the ledger lacks, and all while a store is
+        away, because the receipt must not wait. A retry without a correction does not wait for the ledger either: a
+        grant in quarantine is named once the ledger has it."""
         if not duplicates:
             return UncountedGrants()
         try:
@@ -49,7 +49,7 @@ class UncountedLookup:
         waiting = Deadline()
         for namespace in {entry.namespace.id: entry.namespace for entry in duplicates}.values():
             pairs = [pair for pair in zip(duplicates, counted, strict=True) if pair[0].namespace.id == namespace.id]
-            # A grant that only the ledger remembers may have a correction that only the ledger remembers.
+            # A grant that only the ledger knows may have a correction that only the ledger knows.
             corrected = {
                 entry.body.grant_id
                 for entry, is_corrected in pairs

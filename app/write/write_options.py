@@ -14,8 +14,8 @@ from .receipt_ranks import RanksBefore
 
 
 class WriteOptions(NamedTuple):
-    """How a request's grants are to be taken. atomic: all or none; backfill: however old they are; batch: a name for a
-    request of many; ranks_before: collects where its users stood before, where the answer has ranks."""
+    """How a request's grants are to be taken. atomic: all or none; backfill: grants may be of any age; batch: a name
+    for a request of many; ranks_before: collects its users' earlier ranks, if the answer has ranks."""
 
     principal: Principal
     atomic: bool = False
@@ -24,7 +24,8 @@ class WriteOptions(NamedTuple):
     ranks_before: RanksBefore | None = None
 
     def check(self, name: str) -> None:
-        """Unauthorized, Forbidden unless the principal may have grants taken so by a namespace of this name."""
+        """Unauthorized, Forbidden unless the principal may write grants with these options to a namespace of this
+        name."""
         require_scope(self.principal, "admin" if self.backfill else "write", name)
 
     def plan(self, grant: Grant, namespace: Namespace, now: int, zones: Mapping[str, str]) -> PlannedEntry:
@@ -34,7 +35,7 @@ class WriteOptions(NamedTuple):
 
 
 def check_atomic(parts: Sequence[Sequence[PlannedEntry]]) -> None:
-    """Invalid, TooLarge where the entries of an atomic request do not fit into one call. parts: one a partition."""
+    """Invalid, TooLarge if the entries of an atomic request do not fit into one call. parts: one for each partition."""
     namespaces = [entry.namespace for part in parts for entry in part]
     if len({namespace.rules.group or namespace.name for namespace in namespaces}) > 1:
         raise Invalid("an atomic request needs namespaces of one group", field="$")

@@ -22,7 +22,7 @@ DRIFTING = Gauge("leaderboard_drifting_namespaces", "Namespaces whose `all` boar
 DRIFT_CHECKS = Counter("leaderboard_drift_checks_total", "Boards compared with the ledger in the background")
 POISON = Counter("leaderboard_poison_entries_total", "Entries set aside because they could not be recorded")
 FLUSHES_REFUSED = Counter(
-    "leaderboard_flushes_refused_total", "Times that Redis refused to note how far the ledger is, per partition told"
+    "leaderboard_flushes_refused_total", "Times that Redis refused to note how far the ledger is, for each partition"
 )
 FAULTS = Gauge(
     "leaderboard_faults", "Work of the persister that fails and is tried again", ["kind", "partition", "cause"]

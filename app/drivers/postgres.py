@@ -219,7 +219,7 @@ class Postgres:
                 self.contact.note_silence(error, start_s)
             raise StoreUnavailable(self.contact.silence) from error
         except asyncpg.DataError as error:
-            raise Invalid("holds a value that cannot be kept", field="$") from error
+            raise Invalid("has a value that cannot be stored", field="$") from error
         else:
             self.contact.note_answer()
 

@@ -46,7 +46,7 @@ def parse_percentile_list(named: str | None, interpolate: str | None) -> Percent
         raise Invalid("must be true or false", field="?interpolate")
     names = PERCENTS.names if named is None else tuple(dict.fromkeys(named.split(",")))
     if len(names) > PERCENTS_MAX:
-        raise Invalid(f"at most {PERCENTS_MAX} percentiles are told at once", field="?percentiles")
+        raise Invalid(f"at most {PERCENTS_MAX} percentiles fit into one request", field="?percentiles")
     shares = tuple(parse_percentile(name, "?percentiles") for name in names)
     return Percentiles(names, shares, interpolate == "true")
 

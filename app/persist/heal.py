@@ -35,17 +35,17 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
     users: dict[tuple[int, str], list[UnhealedDuplicate]] = {}
     for row in await session.fetch("get_unhealed_duplicates", p, faults.names(p, HEAL_FAILS), HEALS_A_PASS_MAX):
         try:
-            stray = duplicate_from_row(row)
+            duplicate = duplicate_from_row(row)
         except msgspec.DecodeError as error:
             faults.note(_unit(p, epoch=row["epoch"], seq=row["seq"]), error)
             continue
-        repeat = kind_of(stray.claimed.kind).repeat
-        if stray.healed_seq is not None:
-            await session.close_heal(p, stray, stray.healed_seq)
+        repeat = kind_of(duplicate.claimed.kind).repeat
+        if duplicate.healed_seq is not None:
+            await session.close_heal(p, duplicate, duplicate.healed_seq)
         elif repeat is Repeat.HEAL:
-            users.setdefault((stray.claimed.namespace_id, stray.claimed.user), []).append(stray)
+            users.setdefault((duplicate.claimed.namespace_id, duplicate.claimed.user), []).append(duplicate)
         elif repeat is Repeat.IGNORE:
-            await session.close_heal(p, stray, stray.seq)
+            await session.close_heal(p, duplicate, duplicate.seq)
         else:
             # A heal is planned from the ledger's last entry of its user, so it cannot be a duplicate. If it is, that is
             # logged.
@@ -88,45 +88,45 @@ async def _heal_user(
         return
     namespace = Namespace(namespace_id, "", p, version, await session.rules(namespace_id))
     entries = []
-    for i in range(len(strays)):
+    for i in range(len(duplicates)):
         hold = AFTER_PREVIOUS if i else unchanged_since(seq)
         entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
     for stray, outcome in zip(strays, await partition_round.submit(entries), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
-            await session.close_heal(p, stray, outcome.seq)
+            await session.close_heal(p, duplicate, outcome.seq)
         elif outcome.code not in _COME_AGAIN:
             raise RedisRefused(f"{outcome.code} {outcome.detail or ''}".strip())
 
 
 async def _plan(
-    session: LedgerSession, namespace: Namespace, strays: Sequence[UnhealedDuplicate], hold: Hold
+    session: LedgerSession, namespace: Namespace, duplicates: Sequence[UnhealedDuplicate], hold: Hold
 ) -> CellPlan:
     """The plan that takes back the last of some duplicates, after those before it are taken back."""
-    stray = strays[-1]
+    duplicate = duplicates[-1]
     # A duplicate in quarantine moved nothing.
-    before = state_from_entry(stray.claimed, stray.seq) if stray.live_delta else None
+    before = state_from_entry(duplicate.claimed, duplicate.seq) if duplicate.live_delta else None
     boards, labels = cells_of(namespace, before, None)
     others = await other_grants_of(
         session,
         namespace,
-        stray.claimed.user,
-        stray.seq,
+        duplicate.claimed.user,
+        duplicate.seq,
         grant_ids=[],
         boards=boards,
         labels=labels,
-        without=[stray.seq for stray in strays],
+        without=[duplicate.seq for duplicate in duplicates],
     )
     return plan_cells(namespace, before, None, others.cells, hold=hold, sealed=others.sealed)
 
 
-def _entry(namespace: Namespace, stray: UnhealedDuplicate, plan: CellPlan) -> PlannedEntry:
-    name, claimed = heal_name(stray.epoch, stray.seq), stray.claimed
+def _entry(namespace: Namespace, duplicate: UnhealedDuplicate, plan: CellPlan) -> PlannedEntry:
+    name, claimed = heal_name(duplicate.epoch, duplicate.seq), duplicate.claimed
     body = msgspec.structs.replace(
         claimed,
         kind=HEAL.name,
         grant_id=name,
         entry_amount=-claimed.entry_amount,
-        live_delta=-stray.live_delta,
+        live_delta=-duplicate.live_delta,
         meta=None,
     )
     return PlannedEntry(

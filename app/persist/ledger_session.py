@@ -293,9 +293,9 @@ class LedgerSession:
         else:
             await self._connection.execute(queries()["put_fault"], *unit, cause, self.leases.number)
 
-    async def close_heal(self, p: int, stray: UnhealedDuplicate, healed_seq: int) -> None:
+    async def close_heal(self, p: int, duplicate: UnhealedDuplicate, healed_seq: int) -> None:
         """Records which entry took a duplicate back."""
-        await self._connection.execute(queries()["mark_healed"], p, stray.epoch, stray.seq, healed_seq)
+        await self._connection.execute(queries()["mark_healed"], p, duplicate.epoch, duplicate.seq, healed_seq)
 
 
 def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:

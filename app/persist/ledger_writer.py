@@ -60,4 +60,4 @@ async def report_faults(faults: Faults, session: LedgerSession) -> None:
             await session.report_fault(unit, cause)
     except asyncpg.PostgresError as error:
         faults.requeue([unit for unit, _ in reports])
-        log.warning("what fails cannot be told to Postgres", error=f"{type(error).__name__}: {error}")
+        log.warning("failures cannot be recorded in Postgres", error=f"{type(error).__name__}: {error}")

@@ -100,8 +100,8 @@ class VisibilityWorker:
     ) -> bool:
         """Whether nothing in a partition names the user except the ledger. Deletes the user's balances and days."""
         if any(
-            kind_of(stray.claimed.kind).is_first and stray.claimed.user == intent.name
-            for stray in await session.open_heals(p)
+            kind_of(duplicate.claimed.kind).is_first and duplicate.claimed.user == intent.name
+            for duplicate in await session.open_heals(p)
         ):
             return False
         if await session.deleted_namespaces([p]):
@@ -124,4 +124,4 @@ class VisibilityWorker:
         await finish(session, intent)
 
     async def _call(self, call: Call) -> Any:
-        return await ask(self._link, call, what="what is wished for a user")
+        return await ask(self._link, call, what="a user's state")

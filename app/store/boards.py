@@ -266,7 +266,7 @@ def read_activity(reply: Any) -> list[Activity]:
 
 def _check_depth(reply: Any) -> None:
     if reply[0] == b"too_deep":
-        raise Invalid("dense ranks so far down are kept only where the namespace's ranking is dense", field="?ranking")
+        raise Invalid("dense ranks so far down exist only if the namespace's ranking is dense", field="?ranking")
 
 
 def check_opened(reply: Any) -> None:

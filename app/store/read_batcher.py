@@ -182,7 +182,7 @@ class ReadBatcher:
         if changes[0] is None:
             self._changes = self._profiles = -1  # its counters may have begun again
             # Unknown must not be taken for absent.
-            return [Recovering("this Redis has lost what it held, or was never migrated")] * len(calls)
+            return [Recovering("this Redis has lost its data, or was never migrated")] * len(calls)
         now = int(changes[1] or 0), int(changes[2] or 0)
         if now != (self._changes, self._profiles):
             await self._follow(*now)

@@ -50,7 +50,7 @@ class StatsReader:
             try:
                 statistics = read_stats(reply, namespace.sign, percents)
             except ValueError:
-                raise Recovering(f"what is kept of the board {board!r} is damaged") from None
+                raise Recovering(f"the statistics of the board {board!r} are damaged") from None
         elif _adds_up(namespace, bounds):
             statistics = await self._gated(namespace, board, bounds, bins, percents, reply)
         else:
@@ -134,7 +134,7 @@ def _sums_by_rules(namespace: Namespace, bounds: ScoreBounds, statistics: Statis
     if sums is None or not _has_totals(namespace, bounds):
         return ScoreSums(sums.scores, None) if sums and namespace.rules.bounded_sums else None
     if sums.squares is None or statistics.users * sums.squares < sums.scores**2:
-        raise Recovering("the sums of this board are damaged; they are not told until they are repaired")
+        raise Recovering("the sums of this board are damaged; they are not shown until they are repaired")
     return sums
 
 
@@ -173,5 +173,5 @@ def _scores_read(percents: Percentiles) -> int:
 
 def _part(sum_of_keys: bytes, sign: int) -> int:
     if not sum_of_keys:
-        raise Recovering("the sums of this board are damaged; bounded ones are not told until they are repaired")
+        raise Recovering("the sums of this board are damaged; bounded ones are not shown until they are repaired")
     return sign * int(sum_of_keys)

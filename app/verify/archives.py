@@ -19,7 +19,7 @@ async def check_archives(stores: StoreConnections, namespace: Namespace, report:
         (await stores.fetch("find_differing_archive_scores", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
         (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _place),
         (await stores.fetch("find_differing_archives", ns, namespace.sign, FINDINGS_MAX), _whole),
-        (await stores.fetch("find_differing_hidden_archive_users", ns, FINDINGS_MAX), _veiled),
+        (await stores.fetch("find_differing_hidden_archive_users", ns, FINDINGS_MAX), _hidden_mark),
     )
     for rows, words in checks:
         for row in rows:
@@ -63,7 +63,7 @@ def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
         yield "its last revision is not recorded as it is"
 
 
-def _veiled(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _hidden_mark(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
     if row["is_marked"]:
         yield f"{user_label(row['user'])} is marked as hidden and is not, or does not stand there"
     else:

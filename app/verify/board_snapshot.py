@@ -1,4 +1,4 @@
-"""The boards of a namespace at one instant: how many stand there and what their scores come to, beside the ledger's."""
+"""The boards of a namespace at one instant: their numbers of users and sums of scores, compared with the ledger's."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from .visibility import Presence, Visibilities, read_visibilities
 INSTANT_S_MAX = 60.0
 #: Seconds between two tries.
 _PAUSE_S = 0.1
-#: Users who are being hidden or shown: all of them are asked for at that instant.
+#: Users who are being hidden or shown: the state of all of them is read at that instant.
 _MOVING_MAX = 1_000
 _QUOTA = "as its quota counts them"
 
 
 @dataclass(slots=True)
 class _LedgerTotals:
-    """What the ledger says of a board. users: those shown; scored: all who have a score there."""
+    """A board's totals by the ledger. users: those shown; scored: all with a score there."""
 
     users: int = 0
     scored: int = 0
@@ -34,25 +34,25 @@ class _LedgerTotals:
 
 
 class BoardSnapshot:
-    """A namespace's boards at the seq `seq`, and what the users added so far come to there."""
+    """A namespace's boards at `seq`, and the totals there of the users added so far."""
 
     def __init__(
-        self, namespace: Namespace, space: NamespaceState, veils: Visibilities, spoilt: frozenset[str]
+        self, namespace: Namespace, space: NamespaceState, visibilities: Visibilities, spoilt: frozenset[str]
     ) -> None:
         self._namespace = namespace
         self._spoilt = spoilt
         self._space = space
-        self._off = {number for number, veil in veils.items() if veil.place in (Presence.OFF, Presence.GONE)}
-        self._gone = {number for number, veil in veils.items() if veil.place is Presence.GONE}
+        self._off = {number for number, one in visibilities.items() if one.place in (Presence.OFF, Presence.GONE)}
+        self._gone = {number for number, visibility in visibilities.items() if visibility.place is Presence.GONE}
         self._totals = {board: _LedgerTotals() for board in space.boards}
 
     @property
     def seq(self) -> int:
-        """The last entry that was applied by then."""
+        """The last entry that was applied before the snapshot."""
         return self._space.seq
 
     def add(self, number: int, cells: dict[str, int]) -> None:
-        """A user's scores by the ledger, as of the seq. O(boards)."""
+        """Adds a user's scores by the ledger, as of `seq`. O(boards)."""
         if number in self._gone:
             return
         is_off, aside = number in self._off, self._space.aside
@@ -69,7 +69,8 @@ class BoardSnapshot:
                 tally.squares += score * score
 
     async def differences(self, stores: StoreConnections) -> list[tuple[str, str]]:
-        """Boards that are not what the ledger says, and what of them is not; those sealed meanwhile are left out."""
+        """The differences between boards and ledger: board and sentence. Boards that were sealed meanwhile are left
+        out."""
         names = await read_board_names(stores.link, self._namespace, self._spoilt)
         return [
             (board, what)
@@ -79,7 +80,7 @@ class BoardSnapshot:
         ]
 
     async def counts(self, stores: StoreConnections) -> list[str]:
-        """What the namespace's quotas count otherwise than it is. O(users × log)."""
+        """A sentence for each count of the namespace's quotas that is wrong. O(users × log)."""
         boards, users = self._space.counted
         findings = []
         if boards is not None and integer_of(boards) != self._space.open:
@@ -90,7 +91,7 @@ class BoardSnapshot:
         return findings
 
     def _of_board(self, state: BoardState, totals: _LedgerTotals) -> Iterator[str]:
-        """Each check of a board as a whole is one line here."""
+        """The differences of one board as a whole. Each check is one line."""
         scale = self._namespace.rules.scale
         sums = state.sums or ScoreSums(totals.scores, totals.squares)
         for what, in_redis, by_ledger, places in (
@@ -112,9 +113,9 @@ def _raw(value: bytes) -> str:
 
 
 async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: frozenset[str]) -> BoardSnapshot | None:
-    """The boards as they stand, once it is known who is off them; None where that changes all the time.
+    """Reads the boards and the users who are off them at one instant. None if users are hidden and shown all the time.
 
-    Who is being hidden or shown is asked for at that very instant; an erasure is waited for.
+    The state of users who are being hidden or shown is read at the same instant. It waits while users are being erased.
     """
     p, until = namespace.partition, monotonic() + INSTANT_S_MAX
     while True:
@@ -123,7 +124,7 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
         is_erasing = any(veil.is_erasing for veil in veils.values())
         if not is_erasing and len(moving) <= _MOVING_MAX:
             space = await read_namespace_state(stores.link, namespace, moving, spoilt)
-            if space is not None and veils == await read_visibilities(stores, namespace):
+            if space is not None and visibilities == await read_visibilities(stores, namespace):
                 await stores.wait_for_ledger(p, space.seq)
                 return BoardSnapshot(namespace, space, veils, spoilt)
         if monotonic() > until:

@@ -20,7 +20,7 @@ FLUSH_S_MAX = 60.0
 QUERY_S_MAX = 600.0
 #: Seconds that one call of a verification to Redis may take: it reads a part of a board, and waits behind other calls.
 REDIS_S_MAX = 60.0
-#: Seconds between two looks at how far the ledger is.
+#: Seconds between two checks of how far the ledger is.
 _POLL_S = 0.05
 
 
@@ -67,5 +67,5 @@ class StoreConnections:
 
 async def close_all(all_stores: Sequence[StoreConnections]) -> None:
     """Closes all of them."""
-    for lane in all_stores:
-        await lane.close()
+    for stores in all_stores:
+        await stores.close()

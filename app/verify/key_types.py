@@ -6,14 +6,14 @@ from ..store import keys
 from ..store.key_space import type_call
 from .redis_values import read_board_names
 
-#: Boards whose keys one call asks for: four or five questions each, some ms of Redis.
+#: Boards whose keys one pipeline asks for: four or five calls each, some ms of Redis.
 _BOARDS_A_CALL = 1_000
 _TYPES = {keys.board: b"zset", keys.tie_prefixes: b"hash", keys.distinct_scores: b"zset", keys.sum_tree: b"hash"}
 _TIMED = {**_TYPES, keys.grant_times: b"hash"}
 
 
 async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[str, str]:
-    """By board, a sentence about its key of a wrong type. O(boards)."""
+    """By board, a sentence about a key that has a wrong type. O(boards)."""
     wrong: dict[str, str] = {}
     types = _TIMED if namespace.aggregation.keeps_times else _TYPES
     boards = (await read_board_names(link, namespace)).boards

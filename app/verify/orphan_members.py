@@ -1,5 +1,5 @@
-"""What stands on a board and belongs to nobody: members whom the ledger does not know, a second place of one whom it
-knows, scores that dense ranks are counted by though nobody has them, and sums of what is not there."""
+"""Finds what is on a board and belongs to nobody: members without a user in the ledger, second members of a user,
+distinct scores that nobody has, and sums without scores."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,12 +20,13 @@ from .connections import StoreConnections
 from .redis_values import score_of
 from .report import decimal_text
 
-#: Members that one call goes through: a ms of Redis or less.
+#: Members that one call scans: a ms of Redis or less.
 _A_CALL = 1_000
 
 
 async def orphan_members(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
-    """Who stands on a board without an entry in the ledger, or not where their orders say. O(the board)."""
+    """Members of a board without an entry in the ledger, and members with other tie digits than their user has. O(the
+    board)."""
     findings, cursor, tie_break = [], b"0", namespace.rules.tie_break
     count = DIGITS[tie_break]
     while True:
@@ -44,7 +45,7 @@ async def orphan_members(stores: StoreConnections, namespace: Namespace, board: 
 
 
 async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable[str]) -> set[str]:
-    """Those of some names who have an entry in the ledger, once it holds all that was applied."""
+    """Those of some names with an entry in the ledger. Waits until the ledger has everything that was applied."""
     await stores.wait_for_ledger(namespace.partition, await read_last_seq(stores.link, namespace.partition))
     return {row["name"] for row in await stores.fetch("find_known_users", namespace.id, list(names))}
 
@@ -52,7 +53,7 @@ async def _known(stores: StoreConnections, namespace: Namespace, names: Iterable
 async def _out_of_order(
     stores: StoreConnections, namespace: Namespace, board: str, members: dict[bytes, str]
 ) -> list[bytes]:
-    """Members that stand there at the instant at which their user's orders name other digits."""
+    """Members whose digits differ from the tie prefix of their user, read at one instant."""
     if not members:
         return []
     calls = [tie_prefixes_call(namespace, board, members.values()), member_scores_call(namespace, board, members)]
@@ -71,7 +72,7 @@ async def _scores(
 
 
 async def orphan_scores(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
-    """Scores that dense ranks are counted by and nobody has, each looked for at one instant. O(scores × log n)."""
+    """Distinct scores that no user has, each checked at one instant. O(scores × log n)."""
     findings, cursor = [], b"0"
     while True:
         cursor, flat = await ask(stores.link, distinct_score_scan_call(namespace, board, cursor, _A_CALL))
@@ -98,8 +99,8 @@ def _since(member: bytes, tie_break: str) -> str:
 
 
 async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:
-    """Stretches of scores whose bounded sum is not what the board, or the stretches within, come to: each looked at as
-    it is at one instant, so that what is written meanwhile is whole. O(nodes × log n)."""
+    """Nodes of the sum tree that differ from the sum of the scores or nodes below them. Each is checked at one instant,
+    so that concurrent writes are seen whole. O(nodes × log n)."""
     cursor = b"0"
     findings: dict[int, str] = {}
     others: list[str] = []
@@ -115,7 +116,8 @@ async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str)
 
 
 def _nodes(names: Iterable[bytes]) -> tuple[set[int], list[str]]:
-    """Nodes and those above them, for one that is not there may be missed; and what is no node."""
+    """The nodes among some fields, with the nodes above them, because a missing node has no field; and a sentence for
+    each field that is not a node."""
     nodes, strange = set[int](), []
     for name in names:
         if name == BROKEN:

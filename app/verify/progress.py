@@ -25,18 +25,18 @@ class NullProgress:
         pass
 
     def begin(self, users: int) -> None:
-        """How many there are."""
+        """The number of users to compare."""
 
     def at(self, what: str) -> None:
-        """What is looked at now."""
+        """What is checked now."""
 
     def step(self, users: int) -> None:
-        """So many more are compared."""
+        """So many more users are compared."""
 
 
 class ProgressLines(NullProgress):
-    """A line when it begins, every five seconds, and at the end if users were compared. The ledger is checked before
-    the first user."""
+    """Writes a line at the beginning, every five seconds, and at the end if users were compared. The ledger is checked
+    before the first user."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -49,16 +49,16 @@ class ProgressLines(NullProgress):
             self._print()
 
     def begin(self, users: int) -> None:
-        """How many there are."""
+        """The number of users to compare."""
         self._total = users
 
     def at(self, what: str) -> None:
-        """What is looked at now."""
+        """What is checked now."""
         self._what = what
         self._print_if_due()
 
     def step(self, users: int) -> None:
-        """So many more are compared."""
+        """So many more users are compared."""
         self._done += users
         self._print_if_due()
 
@@ -91,15 +91,15 @@ class ProgressBar(NullProgress):
         self._columns.stop()
 
     def begin(self, users: int) -> None:
-        """How many there are."""
+        """The number of users to compare."""
         self._columns.update(self._task, total=users)
 
     def at(self, what: str) -> None:
-        """What is looked at now."""
+        """What is checked now."""
         self._columns.update(self._task, description=what)
 
     def step(self, users: int) -> None:
-        """So many more are compared."""
+        """So many more users are compared."""
         self._columns.advance(self._task, users)
 
 

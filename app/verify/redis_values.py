@@ -1,8 +1,9 @@
-"""What Redis holds of a namespace, each part of it read at one instant, as verification compares it.
+"""The values of a namespace in Redis, as verification compares them. Each part is read at one instant.
 
-A cell is a number of one user: `b:<board>` the score there, `o:<board>` the seq, or the place, by which it stands
-among equals, `total`, `count`, `last`, `c:…`, `s:…` balances, `d:…` 1 for a day with a live grant; where the latest
-counts, `gb:<board>`, `gc:…`, `gs:…` the times (microseconds) of the grants that these numbers are.
+A cell is one number of a user. `b:<board>`: the score there; `o:<board>`: the seq, or the tie place, that orders it
+among equals; `total`, `count`, `last`, `c:…`, `s:…`: balances; `d:…`: 1 for a day with a live grant. With the
+aggregation `latest` also `gb:<board>`, `gc:…`, `gs:…`: the granted_at (microseconds) of the grants that these numbers
+come from.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,11 +27,11 @@ from ..store.sum_tree import integer_of
 from ..store.user_balances import balances_call
 from ..store.user_dump import dump_users_call
 
-#: Rounds in which a namespace's users are read while its boards change; after them it cannot be compared.
+#: Reads of a namespace's users if its boards change in between; after them it cannot be compared.
 ROUNDS_MAX = 20
-#: Look-ups of one call, users by boards: some ms, in which everybody else waits.
+#: Look-ups of one call, users × boards: some ms, in which other clients wait.
 _LOOKUPS_A_CALL = 20_000
-#: Users of one call, however few boards there are.
+#: Users of one call, also with few boards.
 _USERS_A_CALL = 500
 _BALANCES = (fields.TOTAL, fields.COUNT, fields.LAST)
 _LABELS = (fields.CATEGORY, fields.SOURCE)
@@ -38,7 +39,7 @@ _TIMES = tuple(fields.TIME + label for label in _LABELS)
 
 
 class BoardNames(NamedTuple):
-    """What a namespace's hash tells: the boards of open windows, and the windows that are sealed."""
+    """The names in a namespace's hash: the boards of open windows, and the windows that are sealed."""
 
     boards: tuple[str, ...]
     closed: frozenset[str]
@@ -46,9 +47,9 @@ class BoardNames(NamedTuple):
 
 @dataclass(slots=True)
 class UserValues:
-    """What Redis holds of a user as of a seq. aside: scores kept while they are off a board; lacking: boards whose
-    dense ranks do not know their score; strange: cells that hold no whole number; unread: the
-    beginning of a key of theirs that is no hash. A sum of nothing is left out."""
+    """A user's values in Redis as of a seq. aside: hidden scores, by board; lacking: boards whose distinct scores lack
+    the user's; strange: cells that are not whole numbers; unread: the beginning of the user's key that is not a hash. A
+    total of 0 is left out."""
 
     seq: int
     cells: dict[str, int] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class UserValues:
     unread: str | None = None
 
     def put(self, cell: str, number: int | None, raw: bytes) -> None:
-        """A cell: what it comes to, if that is a whole number."""
+        """Adds a cell: its number, or its text if that is not a whole number."""
         if number is None:
             self.strange[cell] = raw.decode(errors="replace")
         else:
@@ -66,13 +67,14 @@ class UserValues:
 
 
 def score_of(text: bytes) -> int | None:
-    """A sorted set's score, however it is written; None where it is no whole number."""
+    """A sorted set's score, in any notation; None if it is not a whole number."""
     number = float(text)
     return int(number) if number.is_integer() else None
 
 
 def board_names_of(raw: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
-    """Out of the names in a namespace's hash, but for spoilt boards; of sealed windows the archives are compared."""
+    """The boards and sealed windows among the fields of a namespace's hash, without spoilt boards. For sealed windows
+    the archives are compared."""
     names = [name.decode(errors="replace") for name in raw]
     closed = frozenset(name[2:] for name in names if name.startswith(fields.WINDOW_STATE))
     return BoardNames(
@@ -83,17 +85,17 @@ def board_names_of(raw: Sequence[bytes], spoilt: frozenset[str]) -> BoardNames:
 async def read_board_names(
     link: RedisConnection, namespace: Namespace, spoilt: frozenset[str] = frozenset()
 ) -> BoardNames:
-    """Which boards a namespace has now, but for those that cannot be read."""
+    """The boards that a namespace has now, without those that cannot be read."""
     return board_names_of(await ask(link, field_names_call(namespace)), spoilt)
 
 
 async def read_values(
     link: RedisConnection, namespace: Namespace, names: Sequence[str], spoilt: frozenset[str]
 ) -> tuple[BoardNames, list[UserValues]] | None:
-    """What is held of some users, each as of the seq of one instant; None where boards come and go all the time.
+    """The values of some users, each as of the seq of one instant; None if boards come and go all the time.
 
-    O(users × boards × log). Which boards there are is asked before and behind: one that comes stays until its window is
-    closed, and a closed one stays so, thus what is the same at both ends was the same in between.
+    O(users × boards × log). It reads the names of boards before and after. A new board stays until its window is
+    closed, and a closed window stays closed. So if both reads agree, the boards were the same in between.
     """
     board_names = await read_board_names(link, namespace, spoilt)
     for _ in range(ROUNDS_MAX):
@@ -167,8 +169,8 @@ def _days(user: UserValues, flat: Sequence[bytes]) -> None:
 
 
 class BoardState(NamedTuple):
-    """A board at one instant: how many stand there and, where they are kept, have orders and times; the sums; what its
-    tree of sums comes to. None: not kept."""
+    """A board at one instant: the numbers of users, of tie prefixes and of grant times; the sums of scores; the sum at
+    the top of its sum tree. None: the namespace does not have it."""
 
     users: int
     orders: int | None
@@ -178,8 +180,8 @@ class BoardState(NamedTuple):
 
 
 class NamespaceState(NamedTuple):
-    """A namespace's boards at one instant; aside: users asked for who are off boards then, with the boards. open: how
-    many boards stand in Redis; counted: what its quotas say of open boards and of users (None: not counted yet)."""
+    """A namespace's boards at one instant. aside: hidden scores of the given users: user number and board. open: the
+    number of boards in Redis; counted: the quotas' counts of open boards and of users (None: not counted yet)."""
 
     seq: int
     boards: dict[str, BoardState]
@@ -189,14 +191,14 @@ class NamespaceState(NamedTuple):
 
 
 def _sum(nodes: Iterable[bytes | None]) -> int:
-    """What the top of a tree comes to; a node that holds no sum is told where the tree is looked through."""
+    """The sum of the top nodes of a sum tree. A node without a valid sum counts 0; `wrong_sums` reports it."""
     return sum(integer_of(node) or 0 for node in nodes if node)
 
 
 async def read_namespace_state(
     link: RedisConnection, namespace: Namespace, users: Iterable[tuple[int, str]], spoilt: frozenset[str]
 ) -> NamespaceState | None:
-    """All boards of a namespace, and whether some users (number, name) are off them; None where boards came or went."""
+    """All boards of a namespace, and the hidden scores of some users (number, name); None if boards came or went."""
     users = list(users)
     dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.aggregation.keeps_times

@@ -1,4 +1,4 @@
-"""Users of a namespace compared with the ledger, number by number: each as of the very seq at which Redis was read."""
+"""Compares users of a namespace with the ledger, number by number, each as of the seq at which Redis was read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,32 +15,35 @@ from .report import Report, decimal_text
 from .visibility import Presence, presence_between, read_visibilities
 
 Cells = dict[str, int]
-#: Rows that a comparison takes from Postgres at a time, so that it never holds all of a namespace.
+#: Rows that a comparison reads from Postgres at a time, so that it never has all rows of a namespace in memory.
 _EVENTS_A_FETCH = 5_000
 _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
 _KINDS |= {"gb": "time on board", "gc": "time of category", "gs": "time of source"}
 
 
 class UserComparison:
-    """One namespace's users. `incomplete`: boards on which somebody was not found; `spoilt`: what cannot be read."""
+    """Compares the users of one namespace. incomplete: boards on which a user is missing; spoilt: boards that cannot be
+    read."""
 
-    def __init__(self, namespace: Namespace, cut: BoardSnapshot | None, report: Report, spoilt: frozenset[str]) -> None:
+    def __init__(
+        self, namespace: Namespace, snapshot: BoardSnapshot | None, report: Report, spoilt: frozenset[str]
+    ) -> None:
         self._namespace = namespace
         self._spoilt = spoilt
-        self._cut = cut
+        self._snapshot = snapshot
         self._report = report
         self.incomplete: set[str] = set()
 
     async def compare(self, stores: StoreConnections, users: Mapping[int, str]) -> None:
-        """Some users, by number. O(their entries × log n + users × boards)."""
+        """Compares some users, by number. O(their entries × log n + users × boards)."""
         p, numbers = self._namespace.partition, list(users)
         before = await read_visibilities(stores, self._namespace, numbers)
-        snapshot = await read_values(stores.link, self._namespace, list(users.values()), self._spoilt)
+        values = await read_values(stores.link, self._namespace, list(users.values()), self._spoilt)
         after = await read_visibilities(stores, self._namespace, numbers)
-        if snapshot is None:
+        if values is None:
             self._note(f"boards came and went all the time: {len(users)} users are not verified")
             return
-        board_names, actual = snapshot
+        board_names, actual = values
         await stores.wait_for_ledger(p, max(user.seq for user in actual))
         duplicates = await stores.fetch("get_dead_letters_of_namespace", p, self._namespace.id)
         expected, last = await self._expected_cells(stores, numbers, [user.seq for user in actual], board_names)
@@ -54,29 +57,29 @@ class UserComparison:
                 continue
             for what in self._differences(place, user, expected[number]):
                 self._note(f"{users[number]!r}, {what}")
-        if self._cut is not None:
-            await self._count(stores, self._cut, expected, last, board_names)
+        if self._snapshot is not None:
+            await self._count(stores, self._snapshot, expected, last, board_names)
 
     async def _count(
         self,
         stores: StoreConnections,
-        cut: BoardSnapshot,
+        snapshot: BoardSnapshot,
         expected: dict[int, Cells],
         last: dict[int, int],
         board_names: BoardNames,
     ) -> None:
-        """Adds what these users had on the boards at the instant of the cut, which lies before."""
-        moved = [number for number in expected if last.get(number, 0) > cut.seq]
+        """Adds these users' scores to the snapshot of the boards, which is of an earlier instant."""
+        moved = [number for number in expected if last.get(number, 0) > snapshot.seq]
         if moved:
-            then, _ = await self._expected_cells(stores, moved, [cut.seq] * len(moved), board_names)
+            then, _ = await self._expected_cells(stores, moved, [snapshot.seq] * len(moved), board_names)
             expected = expected | then
         for number, cells in expected.items():
-            cut.add(number, cells)
+            snapshot.add(number, cells)
 
     async def _expected_cells(
         self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int], board_names: BoardNames
     ) -> tuple[dict[int, Cells], dict[int, int]]:
-        """What the ledger says of users, each up to a seq, and the seq of the last entry that it says it by."""
+        """The cells of users by the ledger, each as of a seq, and the seq of each user's last entry up to it."""
         cells: dict[int, Cells] = {number: {} for number in numbers}
         last: dict[int, int] = {}
         ns, by_category = self._namespace.id, self._namespace.rules.category_boards
@@ -101,12 +104,12 @@ class UserComparison:
                 if tie is not None:
                     cells[number][f"o:{cell[2:]}"] = int(tie)
         if self._namespace.rules.tie_break == "earliest":
-            for (number, board), (_, since) in (await self._dates(stores, numbers, seqs)).items():
+            for (number, board), (_, since) in (await self._tie_seqs(stores, numbers, seqs)).items():
                 if f"b:{board}" in cells[number]:
                     cells[number][f"o:{board}"] = since
         return cells, last
 
-    async def _dates(
+    async def _tie_seqs(
         self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int]
     ) -> dict[tuple[int, str], tuple[int | None, int]]:
         dating = TieBreakReplay(self._namespace.aggregation, self._namespace.rules.category_boards)
@@ -115,11 +118,11 @@ class UserComparison:
             async for row in stores.connection.cursor(
                 query, self._namespace.id, numbers, seqs, None, prefetch=_EVENTS_A_FETCH
             ):
-                dating.add(row)
-        return dating.since
+                replay.add(row)
+        return replay.since
 
     def _differences(self, place: Presence, user: UserValues, expected: Cells) -> Iterator[str]:
-        """What is wrong about a user, in words."""
+        """A sentence for each difference of a user."""
         is_plain = not (user.aside or user.lacking or user.strange)
         if place is Presence.SHOWN and user.cells == expected and is_plain:
             return
@@ -165,6 +168,6 @@ def _name(cell: str) -> str:
 
 
 def _is_open(duplicate: asyncpg.Record, number: int, seq: int) -> bool:
-    """Whether the boards counted a duplicate or a dead letter of a user's at a seq, and nothing had settled it."""
+    """Whether a user had a duplicate or a dead letter at a seq that the boards counted and nothing had settled."""
     healed = duplicate["healed_seq"]
     return duplicate["number"] == number and duplicate["seq"] <= seq and (healed is None or healed > seq)

@@ -21,17 +21,19 @@ from .redis_values import read_board_names
 from .report import Progress, Report
 from .user_values import UserComparison
 
-LANES = 2
+#: Pairs of connections that compare users at the same time.
+COMPARERS = 2
 #: Users that are compared in one step. It bounds the memory.
 USERS_A_STEP = 1_000
-#: Look-ups of one step, users by boards: all of it is done again where a board came meanwhile.
+#: Look-ups of one step, users × boards: the step is repeated if a board came meanwhile.
 LOOKUPS_A_STEP = 1_000_000
 
 
 class Verifier:
     """One run over all partitions. O(the ledger), in bounded memory.
 
-    lanes: of the comparison of users; aside: of the ledger with itself; walk: of the list of users.
+    all_stores: connections that compare users, one step each; aside: for the ledger's own checks; walk: for the list of
+    users.
     """
 
     def __init__(
@@ -84,29 +86,31 @@ class Verifier:
 
     async def _compare_boards(self, namespace: Namespace, spoilt: frozenset[str]) -> None:
         stores = self._stores[0]
-        cut = await read_snapshot(stores, namespace, spoilt)
-        if cut is None:
+        snapshot = await read_snapshot(stores, namespace, spoilt)
+        if snapshot is None:
             self.report.note(namespace.name, "who is hidden changed all the time: its boards' sums are not verified")
-        elif await self._counts_twice(stores, namespace, cut):
-            cut = None  # The duplicate is reported by itself, and its amount is in the sums.
-        comparison = UserComparison(namespace, cut, self.report, spoilt)
+        elif await self._counts_twice(stores, namespace, snapshot):
+            snapshot = None  # The duplicate is reported by itself, and its amount is in the sums.
+        comparison = UserComparison(namespace, snapshot, self.report, spoilt)
         boards = len((await read_board_names(stores.link, namespace, spoilt)).boards)
         await self._walk_users(namespace, comparison, min(USERS_A_STEP, 1 + LOOKUPS_A_STEP // (boards or 1)))
         doubtful = set(comparison.incomplete)
-        for board, what in await cut.differences(stores) if cut else []:
+        for board, what in await snapshot.differences(stores) if snapshot else []:
             self.report.note(namespace.name, f"board {board}, {what}")
             doubtful.add(board)
-        for what in await cut.counts(stores) if cut else []:
+        for what in await snapshot.counts(stores) if snapshot else []:
             self.report.note(namespace.name, what)
-        await self._look_for_strays(stores, namespace, doubtful, spoilt)
+        await self._find_orphans(stores, namespace, doubtful, spoilt)
 
-    async def _counts_twice(self, stores: StoreConnections, namespace: Namespace, cut: BoardSnapshot) -> bool:
-        """Whether a duplicate, or a dead letter, was in the boards at the instant of the cut."""
+    async def _counts_twice(self, stores: StoreConnections, namespace: Namespace, snapshot: BoardSnapshot) -> bool:
+        """Whether a duplicate, or a dead letter, was in the boards at the instant of the snapshot."""
         rows = await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id)
-        return any(row["seq"] <= cut.seq and (row["healed_seq"] or cut.seq + 1) > cut.seq for row in rows)
+        return any(
+            row["seq"] <= snapshot.seq and (row["healed_seq"] or snapshot.seq + 1) > snapshot.seq for row in rows
+        )
 
     async def _walk_users(self, namespace: Namespace, comparison: UserComparison, count: int) -> None:
-        """Compares all users whom the ledger knew when the walk began, some at a time, on every pair of connections."""
+        """Compares all users that the ledger had when the walk began, some at a time, on every pair of connections."""
         async with self._walk.connection.transaction():
             cursor = await self._walk.connection.cursor(queries()["get_users_of_namespace"], namespace.id)
             turn = asyncio.Lock()
@@ -128,7 +132,7 @@ class Verifier:
             await comparison.compare(stores, users)
             self._progress.step(len(users))
 
-    async def _look_for_strays(
+    async def _find_orphans(
         self, stores: StoreConnections, namespace: Namespace, doubtful: set[str], spoilt: frozenset[str]
     ) -> None:
         """Reports members, scores and sums that belong to nobody. If all known users are on a board and the counts

@@ -9,7 +9,7 @@
 local log_key, meta_key, rules_key, hidden_key, dedup_key, board_key, user_key, namespace_key = unpack(KEYS)
 local days_key = KEYS[10]
 local commands = {
-  -- First what an earlier run left that was refused half-way.
+  -- First deletes what an earlier run left when it was refused half-way.
   { 'DEL', dedup_key }, { 'DEL', board_key }, { 'DEL', user_key }, { 'DEL', namespace_key }, { 'DEL', days_key },
   { 'XRANGE', log_key, '0-1', '0-1' }, { 'XTRIM', log_key, 'MINID', '0-0' }, { 'XADD', dedup_key, '0-1', 'd', '' },
   { 'DEL', dedup_key }, { 'HMGET', meta_key, 'probe' }, { 'HDEL', meta_key, 'probe' }, { 'HSETNX', dedup_key, '0', '0' },

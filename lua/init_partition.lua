@@ -3,7 +3,7 @@
 -- KEYS     meta
 -- ARGV     format
 -- Reply    1 created; 0 there already
--- Effects  meta: epoch 1, seq 0, and the first dedup generation, which is complete since ever (0)
+-- Effects  meta: epoch 1, seq 0, and the first dedup generation, which is complete from the beginning (0)
 --
 --- @include "include/fields"
 

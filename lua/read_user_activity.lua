@@ -1,6 +1,6 @@
 -- Reads when the scores of many users of a namespace changed last, and on which days they have live grants.
 --
--- KEYS     meta, balances of each user; then days of each user, where days are asked for
+-- KEYS     meta, balances of each user; then days of each user, where days are requested
 -- ARGV     whether days are asked for (0|1)
 -- Reply    {{changed at (µs) | false, stretch, its days (include/days), …}, …}: one for each user, in order. {'unopened'} where
 --          meta is lost

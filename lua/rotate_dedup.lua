@@ -3,7 +3,7 @@
 -- KEYS     meta, the newest dedup generation, the oldest one
 -- ARGV     epoch, generations as the caller knows them, age (µs) and number of ids that end a generation
 -- Reply    1 rotated; 0 not yet, or no longer as the caller knows it
--- Effects  meta: the generations, newest first; for each the time since when it has every id (0: since ever) and the seq before
+-- Effects  meta: the generations, newest first; for each the time since when it has every id (0: the beginning) and the seq before
 --          its first entry; when the newest began. Of three generations the oldest is deleted once the ledger has all of it
 --
 --- @include "include/fields"

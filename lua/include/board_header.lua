@@ -1,4 +1,4 @@
--- What reads of a board begin with: where it is, and its version.
+-- The first part of every read of a board: where the board is, and its version.
 --
 --- @include "include/fields"
 --- @include "include/windows"

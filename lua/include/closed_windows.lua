@@ -32,8 +32,8 @@ local function mark_boards(batch)
   end
 end
 
--- Whether the window of a seal is over by the clock of Redis: its ops, `s<µs>`, say when it may be closed. A seal cannot be taken back, so the caller's clock alone does
--- not decide.
+-- Whether the window of a seal is over by the clock of Redis: its ops, `s<µs>`, say when it may be closed. A seal cannot be
+-- taken back, so the caller's clock alone does not decide.
 local function is_over(entry)
   local now = call('TIME')
   return tonumber(now[1]) * 1000000 + tonumber(now[2]) > tonumber(sub(entry.ops, 2))

@@ -1,5 +1,5 @@
--- How each kind of entry behaves, by the letter in front of its ops. app/model/entry_kinds.py is the other half of this table,
--- app/model/ops.py writes the ops.
+-- The behaviour of each kind of entry, by the letter before its ops. app/model/entry_kinds.py is the other half of this
+-- table, app/model/ops.py writes the ops.
 --
 --   is_grant        the aggregation decides what becomes of its cells; it counts against quotas
 --   has_velocity    it counts against velocities

@@ -1,5 +1,5 @@
--- Does the log still hold what the caller knows to be acknowledged? A Redis that came back without its last entries does
--- not, and must take no further ones.
+-- Checks that the log still has the entry that the caller knows to be acknowledged. A Redis that came back without its
+-- last entries does not have it, and must take no further ones.
 --
 --- @include "include/partition_head"
 --- @include "include/replies"

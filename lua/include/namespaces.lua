@@ -1,6 +1,6 @@
--- What Redis keeps once for each namespace, in one hash: the version of each board and its totals (include/board_totals), the
--- state of each closed window (include/closed_windows), the categories and sources that exist and how many there are, a mark
--- while somebody is hidden, and the counts of quotas (include/quotas).
+-- The hash of a namespace: the version of each board and its totals (include/board_totals), the state of each closed
+-- window (include/closed_windows), the categories and sources that exist and how many there are, a mark while somebody
+-- is hidden, and the counts of quotas (include/quotas).
 --
 --- @include "include/fields"
 --- @include "include/replies"

@@ -3,8 +3,8 @@
 
 local STEPS_MAX = 1000 -- scores that dense ranks count one by one: some ms, while all others wait
 
--- How many distinct scores are better. Where they are not kept, they are counted one by one, on from the last score that was
--- asked for: so the scores of one call must never rise.
+-- How many distinct scores are better. Where they are not kept, they are counted one by one, on from the score of the
+-- last count. So the scores of one call must never rise.
 local function count_distinct(counter, score)
   if counter.has_scores then
     return redis.call('ZCOUNT', counter.scores_key, '(' .. score, '+inf')

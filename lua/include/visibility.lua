@@ -2,8 +2,9 @@
 --   hidden     the user is on no board; their scores are kept among their balances
 --   returning  the user comes back: some scores may still be among the balances
 --   erasing    the user is being erased: scores leave both places, and nothing is granted
--- A user with a state is looked for on the board and among the balances, and put where the state says.
--- The deployment has such a hash, and each namespace has one. The state that hides more wins; beside `erasing` no other counts.
+-- The scripts look for a user with a state on the board and among the balances, and put the scores where the state
+-- says. The deployment has such a hash, and each namespace has one. The state that hides more wins; beside `erasing` no
+-- other counts.
 --
 --- @include "include/replies"
 

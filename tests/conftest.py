@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What our own processes are told."""
+        """The settings of our own processes."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LEADERBOARD_")}
         return clean | {
             "LEADERBOARD_REDIS_URL": self.valkey.url,
@@ -95,7 +95,7 @@ class Stack:
             self.wait_ready() if ready else self.wait_up()
 
     def _start_postgres(self) -> None:
-        """As whoever keeps it running does: it refuses to start while the orphans of one that was killed still end."""
+        """Starts it again like a supervisor: it refuses to start while the orphans of a killed one still end."""
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -237,7 +237,7 @@ class Names:
     _numbers = itertools.count(1)
 
     def fresh(self) -> str:
-        """The next one, whoever asks: a module whose tests are not run in one go sets its fixtures up again."""
+        """The next number of the run: a module whose tests are not run together sets its fixtures up again."""
         return f"t{next(self._numbers)}"
 
 

@@ -51,7 +51,7 @@ def test_only_apply_writes_boards() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
-def test_a_command_tells_what_it_takes_and_does(path: Path) -> None:
+def test_a_commands_header_says_what_it_takes_and_does(path: Path) -> None:
     header = path.read_text().split("\n\n")[0]
     assert all(re.search(rf"^-- {part}\s+\S", header, re.MULTILINE) for part in ("KEYS", "ARGV", "Reply", "Effects"))
 

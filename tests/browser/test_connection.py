@@ -106,7 +106,7 @@ def test_a_drain_is_followed_by_a_resume(page: Page, script: Script) -> None:
         (4400, "This page and the server do not understand each other; reload the page"),
     ],
 )
-def test_what_trying_again_does_not_mend_is_told(page: Page, script: Script, code: int, why: str) -> None:
+def test_an_error_that_a_retry_does_not_mend_is_shown(page: Page, script: Script, code: int, why: str) -> None:
     script.sockets[-1].close(code=code)
     told(page, "Stopped", why)
     expect(page.locator("#note h2")).to_have_text(why)
@@ -135,7 +135,7 @@ def test_a_fault_that_passes_is_waited_out(page: Page, script: Script) -> None:
     assert len(script.sockets) == 1
 
 
-def test_a_silent_connection_is_asked_then_left(live_server: Any, board: str, page: Page) -> None:
+def test_a_silent_connection_is_pinged_then_closed(live_server: Any, board: str, page: Page) -> None:
     page.clock.install()
     script = Script(page)
     page.goto(f"{live_server.url}/#/{board}/all")

@@ -40,7 +40,7 @@ def test_a_grant_moves_a_row_without_a_reload(
     assert len(ops) == (3 if motion == "no-preference" else 0)
 
 
-def test_a_loss_is_told_as_one(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
+def test_a_lower_score_is_shown_as_a_loss(live_server: Any, api: httpx.Client, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/{board}/all")
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
     give(api, board, "otter", -5)
@@ -115,7 +115,7 @@ def test_the_keyboard_reaches_everything(live_server: Any, board: str, page: Pag
     assert page.url.endswith(f"/#/{board}/week")
 
 
-def test_more_rows_are_shown_when_asked(live_server: Any, api: httpx.Client, space: str, page: Page) -> None:
+def test_more_rows_are_shown_on_demand(live_server: Any, api: httpx.Client, space: str, page: Page) -> None:
     publish(api, space)
     for i in range(12):
         give(api, space, f"otter {i}", 100 - i)
@@ -172,7 +172,7 @@ def test_a_private_board_needs_a_key(
     expect(page.locator("#rows tr")).to_have_count(0)
 
 
-def test_what_is_not_there_is_told(live_server: Any, board: str, page: Page) -> None:
+def test_a_missing_board_is_reported(live_server: Any, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/no-such-board/all")
     told(page, "Stopped", "There is no such public board: a private one needs a key")
     page.goto(f"{live_server.url}/#/{board}/2020-13")

@@ -196,7 +196,7 @@ def test_a_truncated_append_only_file_is_noticed_and_writes_stop(own_stack: Any,
         assert client.get("/readyz").status_code == 503
 
 
-def test_a_redis_turned_replica_is_told_and_left(own_stack: Any) -> None:
+def test_a_redis_turned_replica_is_reported_and_left(own_stack: Any) -> None:
     with own_stack.client() as client, redis.Redis.from_url(own_stack.valkey.url) as direct:
         client.put("/v1/namespaces/crash", json={}).raise_for_status()
         assert write(client, "g1").status_code == 201
@@ -223,7 +223,7 @@ def test_a_late_grant_counts_while_postgres_is_away(own_stack: Any) -> None:
         assert [(result["status"], result["score"]) for result in told["results"]] == [("applied", 2)] * 2
 
 
-def test_a_hanging_postgres_is_asked_once_not_for_each_partition(own_stack: Any) -> None:
+def test_a_hanging_postgres_is_read_once_not_for_each_partition(own_stack: Any) -> None:
     with own_stack.client() as client:
         for i in range(6):
             client.put(f"/v1/namespaces/hang-{i}", json={}).raise_for_status()

@@ -1,4 +1,4 @@
-"""Entries that counted and could not be recorded: what is told of them, and what an operator can do about them."""
+"""Entries that counted and could not be recorded: how they are reported, and what an operator can do about them."""
 
 from typing import Any
 

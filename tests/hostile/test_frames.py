@@ -57,7 +57,7 @@ def test_a_flood_of_frames_ends_its_connection(
     assert resident_bytes(pid) - before < 16 * MB
 
 
-def test_too_many_frames_are_told(short: Short) -> None:
+def test_too_many_frames_close_the_connection(short: Short) -> None:
     with short.raw() as raw:
         upgrade(raw)
         raw.send(frame(PONG) * 150)

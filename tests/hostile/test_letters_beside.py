@@ -253,7 +253,7 @@ def test_what_is_settled_stays_settled(iso: Isolation, first: str) -> None:
 
 
 def test_two_operators_at_once(iso: Isolation) -> None:
-    """The first word holds; the other is told it. Either way the grant can be corrected."""
+    """The first decision is valid, and the other command reports it. In both cases the grant can be corrected."""
     place = letter_of_an_edit(iso)
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda verb: iso.stack.run("dead-letters", verb, place), ("retry", "drop")))

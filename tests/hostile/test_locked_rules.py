@@ -1,4 +1,4 @@
-"""Whether a namespace holds grants is asked of log and ledger: one in quarantine, too, locks its rules."""
+"""Log and ledger say whether a namespace has grants: one in quarantine locks its rules too."""
 
 from collections.abc import Iterator
 from typing import Any

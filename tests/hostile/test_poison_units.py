@@ -24,7 +24,7 @@ def number(iso: Isolation, space: str) -> int:
 
 
 def go_on(iso: Isolation, named: str) -> None:
-    """What fails is told, and the grants of both partitions go on reaching the ledger."""
+    """The failing unit is reported, and the grants of both partitions still reach the ledger."""
     until(lambda: named in iso.degraded(), f"{named!r} is not told: {iso.degraded()}")
     for _ in range(2):
         iso.goes_on(iso.well)

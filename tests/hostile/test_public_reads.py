@@ -11,7 +11,7 @@ from tests.support.live_socket import key
 
 
 class Open(NamedTuple):
-    """A public namespace with ann, who is shown, bob, who is hidden, and cid, of whom a grant is in quarantine."""
+    """A public namespace with ann, who is shown, bob, who is hidden, and cid, who has a grant in quarantine."""
 
     url: str
     hidden: str
@@ -77,7 +77,7 @@ def test_grants_take_a_key_that_reads(stranger: Open, insider: Open, space: str,
     assert insider.client.get(insider.url + path.format(space)).status_code == 200
 
 
-def test_a_key_that_reads_is_told_all_of_a_grant(insider: Open) -> None:
+def test_a_key_with_read_gets_all_of_a_grant(insider: Open) -> None:
     held = insider.client.get(f"{insider.url}/grants/ann").json()
     assert held["meta"] == {"secret": "ann"}
     assert [one["reason"] for one in held["revisions"]] == [None, "a secret reason", None]
@@ -92,7 +92,7 @@ def test_who_is_hidden_is_as_unknown_as_who_is_not_there(stranger: Open, insider
     assert insider.client.get(insider.url + path.format(insider.hidden)).status_code == 200
 
 
-def test_a_shown_user_is_told_as_the_board_shows_them(stranger: Open, space: str) -> None:
+def test_a_shown_user_is_answered_as_the_board_shows_them(stranger: Open, space: str) -> None:
     told = stranger.client.get(f"{stranger.url}/users/{space}-ann")
     assert (told.status_code, told.json()["score"], told.json()["ranks"]["all"]["rank"]) == (200, 5, 1)
     assert "secret" not in told.text
@@ -108,14 +108,14 @@ def test_among_many_the_hidden_are_missing(stranger: Open, insider: Open, path: 
     assert [one["user_id"] for one in told[part]] == [users[0], users[2]]
 
 
-def test_where_a_hidden_user_has_grants_is_not_told(stranger: Open, insider: Open, space: str) -> None:
+def test_a_hidden_users_namespaces_are_not_shown(stranger: Open, insider: Open, space: str) -> None:
     path = f"/v1/users/{stranger.hidden}/standings"
     assert stranger.client.get(path).json()["code"] == "user_not_found"
     (held,) = insider.client.get(path).json()["standings"]
     assert (held["namespace"], held["score"], held["ranks"]["all"]) == (space, 7, None)
 
 
-def test_a_shared_cache_keeps_nothing_that_a_key_was_told(stranger: Open, insider: Open, space: str) -> None:
+def test_a_shared_cache_stores_no_answer_to_a_key(stranger: Open, insider: Open, space: str) -> None:
     path = f"/users/{space}-ann"
     assert stranger.client.get(stranger.url + path).headers["cache-control"].startswith("public")
     assert insider.client.get(insider.url + path).headers["cache-control"].startswith("private")

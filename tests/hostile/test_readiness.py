@@ -18,7 +18,7 @@ def refusals(stack: Any) -> list[str]:
     return [line for line in lines if "writes refused" in line]
 
 
-def test_a_full_redis_is_told_and_logged_once(own_stack: Any) -> None:
+def test_a_full_redis_is_reported_and_logged_once(own_stack: Any) -> None:
     with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
         api.put("/v1/namespaces/n", json={})
         assert grant(api, "a").status_code == 201
@@ -45,7 +45,7 @@ def test_a_full_redis_is_told_and_logged_once(own_stack: Any) -> None:
         assert direct.info("persistence")["aof_current_size"] == size, "a probe writes nothing"
 
 
-def test_a_full_log_is_told_and_a_retry_still_learns_that_it_counted(own_stack: Any) -> None:
+def test_a_full_log_is_reported_and_a_retry_still_learns_that_it_counted(own_stack: Any) -> None:
     own_stack.extra["LEADERBOARD_LOG_ENTRIES_MAX"] = str(LOG_MAX)
     own_stack.restart()
     with own_stack.client() as api:

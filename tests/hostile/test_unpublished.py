@@ -49,7 +49,7 @@ def test_a_fence_that_was_left_standing_is_taken_away(iso: Isolation) -> None:
     iso.goes_on(iso.sick)
 
 
-def test_a_deletion_that_redis_was_not_told_of_is_known(iso: Isolation) -> None:
+def test_a_deletion_that_is_missing_in_redis_is_known(iso: Isolation) -> None:
     iso.goes_on(iso.sick)
     iso.sql("UPDATE namespaces SET deleted_at = now() WHERE name = %s", iso.sick)
     url = f"/v1/namespaces/{iso.sick}"

@@ -28,7 +28,7 @@ def counted(space: Space, window: str, query: str) -> list[dict[str, Any]]:
 
 
 def agree(space: Space, *views: tuple[str, str]) -> list[int]:
-    """What is told equals what is counted; how many are in each band of the first of the boards."""
+    """Compares the answer with a count. Returns the number of users in each band of the first board."""
     for window, query in views:
         told = space.api.get(f"{space.url}/boards/{window}/stats?histogram=2{query}").json()
         assert told["bands"] == counted(space, window, query), (window, query)
@@ -64,7 +64,7 @@ def test_bands_are_ranges_of_the_users_by_rank(
 
 
 @pytest.mark.parametrize("total", [6, 10, 12])
-def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(
+def test_a_band_ends_before_the_user_at_exactly_its_share(
     live_server: Any, api: httpx.Client, names: Any, total: int
 ) -> None:
     space = Space(live_server, api, names.fresh())

@@ -120,14 +120,14 @@ def test_every_question_is_answered_as_by_counting(
         ("?as_of=2024-01-01T00:00:00Z&max_score=1", "?max_score"),
     ],
 )
-def test_nonsense_is_told_by_field(api: httpx.Client, names: Any, path: str, field: str) -> None:
+def test_nonsense_is_refused_with_its_field(api: httpx.Client, names: Any, path: str, field: str) -> None:
     url = f"/v1/namespaces/{names.fresh()}"
     assert api.put(url, json={"scale": 1}).status_code == 201
     answer = api.get(f"{url}/boards/all{'' if path.startswith('?') else '/'}{path}")
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
-def test_what_is_not_there_is_told(api: httpx.Client, space: str) -> None:
+def test_what_is_not_there_is_answered_with_404(api: httpx.Client, space: str) -> None:
     for path in ("at/1", "count", "random", "percentile/50", "rank-of/1"):
         told = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
         assert (told.status_code, told.json()["code"], told.json()["field"]) == (404, "board_not_found", "{window}")

@@ -60,12 +60,12 @@ def test_as_many_as_may_be_are_ranked_in_one_call(held: Space) -> None:
     ],
     ids=str,
 )
-def test_what_is_too_much_or_nonsense_is_told(held: Space, asked: Any, status: int, field: str | None) -> None:
+def test_too_much_or_nonsense_is_refused(held: Space, asked: Any, status: int, field: str | None) -> None:
     answer = ranks(held, **asked)
     assert (answer.status_code, answer.json().get("field")) == (status, field)
 
 
-def test_many_boards_are_told_in_their_order_each_with_its_own_refusal(held: Space, api: httpx.Client) -> None:
+def test_many_boards_are_answered_in_order_each_with_its_own_refusal(held: Space, api: httpx.Client) -> None:
     held.seal(DAY)
     boards = [
         {"namespace": held.name, "limit": 2},
@@ -117,7 +117,7 @@ def test_statistics_of_many_boards_are_those_of_each(held: Space, api: httpx.Cli
     assert told[3]["error"]["field"] == "$.window"
 
 
-def test_a_category_that_no_board_is_kept_of_is_told_by_its_field(api: httpx.Client, space: str) -> None:
+def test_a_category_without_boards_is_refused_with_its_field(api: httpx.Client, space: str) -> None:
     asked = {"namespace": space, "category": "red"}
     for path in ("boards", "stats"):
         (told,) = api.post(f"/v1/{path}", json={"boards": [asked]}).json()["boards"]
@@ -126,7 +126,7 @@ def test_a_category_that_no_board_is_kept_of_is_told_by_its_field(api: httpx.Cli
     assert (refused.status_code, refused.json()["field"]) == (422, "$.category")
 
 
-def test_rights_are_asked_board_by_board(held: Space, api: httpx.Client, live_server: Any, names: Any) -> None:
+def test_rights_are_checked_board_by_board(held: Space, api: httpx.Client, live_server: Any, names: Any) -> None:
     opened = Space(live_server, api, names.fresh(), visibility="public")
     asked = {"boards": [{"namespace": held.name}, {"namespace": opened.name}]}
     with live_server.client(None) as anonymous:

@@ -78,7 +78,7 @@ def test_a_true_moment_is_taken_by_a_server_that_is_late_and_refused_by_none(liv
             assert client.delete("/v1/namespaces/clock-bounds?confirm=clock-bounds").status_code < 300
 
 
-def test_a_difference_is_told_and_past_a_bound_writes_are_refused(live_server: Any) -> None:
+def test_a_difference_is_reported_and_beyond_a_bound_writes_are_refused(live_server: Any) -> None:
     async def told(client: httpx.AsyncClient) -> None:
         ready = await client.get("/readyz")
         assert ready.status_code == 200

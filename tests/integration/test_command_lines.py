@@ -36,7 +36,7 @@ def test_a_port_that_is_no_number_is_one_line() -> None:
     assert run("serve", PORT="abc") == (2, "", line)
 
 
-def test_a_redis_that_is_away_is_told_with_its_address_and_without_its_password() -> None:
+def test_a_redis_that_is_away_is_named_by_its_address_without_its_password() -> None:
     port = free_port()
     code, told, line = run("checkconfig", REDIS_URL=f"redis://:canary@127.0.0.1:{port}/0", DATA_DIR="/nowhere")
     assert (code, told, len(line.splitlines())) == (1, "", 1)

@@ -1,4 +1,4 @@
-"""Answers that a client need not be given twice: a tag for each, and 304 for whoever holds it."""
+"""Answers that a client need not get twice: each has a tag, and a client that has it gets 304."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def ask(space: Space, path: str, tag: str | None = None, **headers: str) -> http
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_whoever_holds_an_answer_is_told_so_until_it_changes(held: Space, path: str) -> None:
+def test_a_client_with_the_answer_gets_304_until_it_changes(held: Space, path: str) -> None:
     first = ask(held, path)
     assert first.status_code == 200, first.text
     tag = first.headers["etag"]
@@ -104,7 +104,7 @@ def test_who_may_keep_it_and_how_long(held: Space) -> None:
     assert "etag" not in ask(held, "boards/all/at/99").headers
 
 
-def test_a_right_is_asked_before_a_tag(held: Space) -> None:
+def test_a_right_is_checked_before_a_tag(held: Space) -> None:
     tag = ask(held, "boards/all").headers["etag"]
     with held.stack.client(None) as anonymous:
         assert anonymous.get(f"{held.url}/boards/all", headers={"if-none-match": tag}).status_code == 401

@@ -69,7 +69,7 @@ def test_a_void_takes_a_grant_out_and_a_restore_brings_it_back(space: Space) -> 
     ]
 
 
-def test_whoever_has_no_live_grant_is_on_no_board(space: Space) -> None:
+def test_a_user_without_a_live_grant_is_on_no_board(space: Space) -> None:
     space.grant("g1", 5)
     assert scores(space.void("g1")) == (200, "applied", 5, None, 2)
     assert space.board() == {}
@@ -186,7 +186,7 @@ def test_a_dry_run_tells_who_would_move_and_changes_nothing(space: Space) -> Non
         ({"granted_at": "2199-01-01T00:00:00Z"}, "granted_at_range", "$.granted_at"),
     ],
 )
-def test_bad_edits_are_told_by_field_and_nothing_is_written(
+def test_bad_edits_are_refused_with_their_field_and_nothing_is_written(
     api: httpx.Client, body: Any, code: str, field: str
 ) -> None:
     space = Space(api, amount_max=50)

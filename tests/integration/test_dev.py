@@ -171,7 +171,7 @@ def test_a_run_json_that_goes_between_two_looks_is_waited_for(up: Dev, monkeypat
     assert [up.ran_anew(killed) for _ in range(3)] == [False, False, True]
 
 
-def test_whoever_reads_run_json_finds_all_of_it(tmp_path: Path) -> None:
+def test_run_json_is_always_read_whole(tmp_path: Path) -> None:
     """Beside one that writes it over and over, longer and shorter."""
     path = tmp_path / "run.json"
     with DataFolder(tmp_path) as folder, ThreadPoolExecutor(1) as pool:

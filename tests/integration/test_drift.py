@@ -211,7 +211,7 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(
 
 
 @pytest.mark.timeout(120)
-def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None:
+def test_no_drift_is_reported_under_writes(own_stack: Any, watched: Watched) -> None:
     with Writers(own_stack):
         wanted, deadline = watched.checks + 2, time.monotonic() + 90
         while watched.checks < wanted:
@@ -225,7 +225,7 @@ def test_no_drift_is_told_under_writes(own_stack: Any, watched: Watched) -> None
 def test_a_board_whose_users_are_being_hidden_waits(
     own_stack: Any, client: httpx.Client, own_redis: Any, watched: Watched
 ) -> None:
-    """Postgres knows of it before Redis does: until it came true everywhere, nothing is told."""
+    """Postgres knows of the intent before Redis does. Until it is in effect everywhere, no drift is reported."""
     fill(client, "n")
     own_stack.wait_flushed()
     p = partition(own_redis, 1)

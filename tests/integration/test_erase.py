@@ -188,7 +188,7 @@ def test_a_hidden_user_is_erased_by_the_command(own_stack: Stack) -> None:
         )
 
 
-def test_whoever_dies_on_the_way_it_is_finished(own_stack: Stack) -> None:
+def test_an_erasure_is_finished_whichever_process_ends(own_stack: Stack) -> None:
     with own_stack.client() as api:
         fill(own_stack, api)
         before = sums(own_stack)

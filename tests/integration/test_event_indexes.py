@@ -37,7 +37,7 @@ def full(ledger: Any) -> Any:
     ("actor", "session", "found"), [(None, None, 100), ("actor-7", None, 40), (None, "s-7", 40)], ids=str
 )
 def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, found: int) -> None:
-    """What is read of the ledger is what is told, and for two of four kinds at most twice that."""
+    """The ledger's rows that are read are those of the answer; for two of four kinds at most twice as many."""
     sql = queries()["get_ledger_events"]
     for i, value in enumerate(("1", "0", "ARRAY['edit','grant']", actor, session, "100", str(ENTRIES)), 1):
         sql = sql.replace(f"${i}", "NULL::text" if value is None else value if i in (1, 2, 3, 6, 7) else f"'{value}'")

@@ -1,4 +1,4 @@
-"""Events over HTTP: what is told, in which order, to whom, and that a poller misses nothing."""
+"""Events over HTTP: their fields, their order, who may read them, and that a poller misses none."""
 
 import threading
 import time
@@ -39,7 +39,7 @@ ALL = [
 ]
 
 
-def test_everything_is_told_oldest_first_with_its_own_fields(space: Space) -> None:
+def test_events_come_oldest_first_with_their_own_fields(space: Space) -> None:
     assert corrected(space).told() == ALL
     answer = space.ask()
     created, granted, _, edited, voided, restored, changed = known(answer["events"])
@@ -149,7 +149,7 @@ def test_a_change_of_nothing_and_a_refused_change_are_no_events(space: Space) ->
     assert space.told() == [("namespace_created", None), ("granted", "g1")]
 
 
-def test_a_deleted_namespace_is_told_to_its_end_and_its_successor_begins_anew(live_server: Any, api: Any) -> None:
+def test_a_deleted_namespaces_events_end_and_its_successor_begins_again(live_server: Any, api: Any) -> None:
     first = Space(live_server, api)
     after = first.ask()["next_after"]
     first.grant("g1")
@@ -161,7 +161,7 @@ def test_a_deleted_namespace_is_told_to_its_end_and_its_successor_begins_anew(li
     assert second.told(after=after) == rest
 
 
-def test_scores_are_told_as_a_client_reads_them(live_server: Any, api: httpx.Client) -> None:
+def test_events_have_scores_as_a_client_reads_them(live_server: Any, api: httpx.Client) -> None:
     laps = Space(live_server, api, scale=3, aggregation="best", order="asc")
     laps.grant("g1", 71.5)
     laps.grant("g2", 70.125)
@@ -171,7 +171,7 @@ def test_scores_are_told_as_a_client_reads_them(live_server: Any, api: httpx.Cli
 
 
 def test_a_poller_beside_writers_misses_nothing(space: Space) -> None:
-    """Grants come by two writers and rules change meanwhile: each event is told once, each source in its order."""
+    """Two writers send grants while rules change: each event comes once, and each source in its order."""
 
     def grants(who: str) -> None:
         with space.stack.client() as client:
@@ -230,7 +230,7 @@ def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, space
 
 
 @pytest.mark.timeout(120)
-def test_a_duplicate_and_its_healing_are_told(own_stack: Any) -> None:
+def test_a_duplicate_and_its_heal_make_events(own_stack: Any) -> None:
     with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
         space = Space(own_stack, api)
         space.grant("g1")
@@ -249,7 +249,7 @@ def test_a_duplicate_and_its_healing_are_told(own_stack: Any) -> None:
         assert (healed["type"], healed["amount"], healed["change"], healed["score"]) == ("healed", -5, -5, 5)
 
 
-def test_a_batch_and_who_is_new_are_told(space: Space) -> None:
+def test_a_batch_and_new_users_make_events(space: Space) -> None:
     grants = [{"grant_id": f"g{i}", "user_id": f"u{i % 2}", "amount": i} for i in range(1, 4)]
     for _ in range(2):  # what is sent again was applied before: nothing is told of it
         assert space.api.post(f"{space.url}/grants", json=grants).status_code == 200

@@ -32,7 +32,7 @@ def until(ask: Callable[[], Any], what: str, seconds: float = 30) -> None:
 
 
 def test_a_persister_that_starts_leaves_the_faults_of_others(own_stack: Stack, client: httpx.Client) -> None:
-    """A fault that belongs to no partition is told until its persister clears it, or is gone and another one starts."""
+    """A fault without a partition is reported until its persister clears it, or ends and another one starts."""
 
     def lines() -> list[str]:
         return [line for line in client.get("/readyz").json()["degraded"] if "planted" in line]
@@ -67,7 +67,7 @@ def test_a_persister_that_starts_leaves_the_faults_of_others(own_stack: Stack, c
     asyncio.run(work())
 
 
-def test_one_fault_of_two_persisters_is_told_once(own_stack: Stack, client: httpx.Client) -> None:
+def test_one_fault_of_two_persisters_is_reported_once(own_stack: Stack, client: httpx.Client) -> None:
     """It is over when both say so."""
 
     def lines() -> list[str]:

@@ -23,7 +23,7 @@ def read(api: httpx.Client, path: str, packed: bool) -> Any:
 
 
 @pytest.mark.parametrize("meta", METAS, ids=range(len(METAS)))
-def test_every_meta_is_told_in_both_formats(live_server: Any, api: httpx.Client, space: str, meta: Any) -> None:
+def test_every_meta_is_read_in_both_formats(live_server: Any, api: httpx.Client, space: str, meta: Any) -> None:
     url = f"/v1/namespaces/{space}"
     for name in ("json", "msgpack"):
         grant = {"grant_id": name, "user_id": "otter", "amount": 1, "meta": meta}

@@ -61,7 +61,7 @@ def test_what_waits_for_a_decision_is_listed_oldest_first(quarantine: Space) -> 
     assert quarantine.open() == ["g0", "g2", "g4", "g5"]
 
 
-def test_pages_go_on_behind_what_was_told(quarantine: Space) -> None:
+def test_the_next_page_begins_after_the_last_one(quarantine: Space) -> None:
     for i in range(5):
         quarantine.grant(f"g{i}")
     first = quarantine.page(state="quarantined", limit=2)
@@ -74,7 +74,7 @@ def test_pages_go_on_behind_what_was_told(quarantine: Space) -> None:
     assert packed.headers["content-type"] == "application/msgpack"
 
 
-def test_grants_of_one_source_are_told_as_they_are(quarantine: Space) -> None:
+def test_grants_of_one_source_are_listed_in_their_current_state(quarantine: Space) -> None:
     api, url = quarantine.api, quarantine.url
     race, other = {"source": "race", "source_id": "1061"}, {"source": "race", "source_id": "1062"}
     for i in range(4):
@@ -124,6 +124,6 @@ def test_users_are_named_as_a_writer_knows_them(quarantine: Space, api: httpx.Cl
         ({"state": "quarantined", "user": "otter"}, "?user"),
     ],
 )
-def test_what_is_asked_wrongly_is_refused(quarantine: Space, query: dict[str, Any], field: str) -> None:
+def test_a_wrong_query_is_refused(quarantine: Space, query: dict[str, Any], field: str) -> None:
     answer = quarantine.api.get(f"{quarantine.url}/grants", params=query)
     assert (answer.status_code, answer.json()["field"]) == (422, field)

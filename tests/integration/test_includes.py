@@ -44,7 +44,7 @@ def space(api: httpx.Client) -> Space:
     return Space(api)
 
 
-def test_nothing_is_told_that_was_not_asked_for(space: Space) -> None:
+def test_only_requested_includes_are_there(space: Space) -> None:
     space.grant("g1", "otter")
     plain = space.board()["otter"]
     assert not {"streak", "updated_at"} & plain.keys()
@@ -121,7 +121,7 @@ def test_a_batch_tells_the_moment_of_its_last_change(space: Space) -> None:
     assert space.updated("otter") == space.recorded("g1")
 
 
-def test_streaks_are_told_in_each_users_zone(api: httpx.Client) -> None:
+def test_streaks_follow_each_users_zone(api: httpx.Client) -> None:
     space = Space(api, streaks=True)
     far = f"{space.name}-far"
     assert api.put(f"/v1/users/{far}", json={"timezone": "Pacific/Auckland"}).status_code == 200

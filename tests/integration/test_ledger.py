@@ -183,7 +183,7 @@ def test_days_are_the_calendars_whatever_postgres_reads_in_a_name(cluster: Clust
         assert [what for what in asyncio.run(verified()) if "counts by time" in what] != []
 
 
-def test_a_postgres_killed_under_queries_is_told_as_one_that_is_away(cluster: Cluster) -> None:
+def test_a_postgres_killed_under_queries_counts_as_away(cluster: Cluster) -> None:
     outcomes: list[BaseException | None] = []
 
     async def ask(postgres: Postgres) -> None:

@@ -100,7 +100,7 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
         ({"max_grants": 1}, "$.velocity[0].per"),
     ],
 )
-def test_bad_velocities_are_told_by_field(api: httpx.Client, limit: Any, field: str) -> None:
+def test_bad_velocities_are_refused_with_their_field(api: httpx.Client, limit: Any, field: str) -> None:
     answer = api.put("/v1/namespaces/bad-pace", json={"velocity": [limit]})
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 

@@ -113,7 +113,7 @@ def test_messagepack(live_server: Any, api: httpx.Client, space: str) -> None:
 
 
 def calls(monitor: Any, script: Script, key: str) -> Iterator[float | None]:
-    """The moments at which Redis takes calls of a script with a key, whoever else asks meanwhile; None for an ECHO."""
+    """The moments at which Redis gets calls of a script with a key, among other calls; None for an ECHO."""
     for heard in monitor.listen():
         words = heard["command"].split(" ")
         if words[0] == "ECHO":
@@ -241,7 +241,7 @@ def test_some_users(api: httpx.Client, space: str, socket: ClientConnection) -> 
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_subscription_at_fault_is_told_and_the_connection_stays(
+def test_a_wrong_subscription_gets_an_error_and_the_connection_stays(
     live_server: Any, asked: dict[str, Any], field: str, packed: bool
 ) -> None:
     message = {"type": "subscribe", "id": 7, "namespace": "a", **asked}
@@ -264,7 +264,7 @@ def test_too_many_subscriptions(api: httpx.Client, space: str, socket: ClientCon
     assert closed(socket) == 4013
 
 
-def test_what_a_store_that_is_away_cannot_tell_is_asked_again(own_stack: Any) -> None:
+def test_a_read_that_fails_while_a_store_is_away_is_repeated(own_stack: Any) -> None:
     token = key(own_stack, "read:*")
     with own_stack.client() as api:
         assert api.put("/v1/namespaces/race", json={}).status_code == 201
@@ -323,7 +323,7 @@ def test_a_client_that_does_not_read_delays_no_end(own_stack: Any) -> None:
         assert time.monotonic() - begun < 3.5
 
 
-def test_a_change_of_rules_is_told_and_no_older_state_is_up_to_date(
+def test_a_change_of_rules_is_sent_and_no_older_state_is_up_to_date(
     live_server: Any, api: httpx.Client, space: str, socket: ClientConnection
 ) -> None:
     rules = {"visibility": "public", "accept_past": None}

@@ -74,7 +74,7 @@ def test_a_revoked_key_ends_its_connections(live_server: Any, api: httpx.Client,
         assert hear(other)["type"] == "delta"
 
 
-def test_a_key_without_the_scope_is_told_so(live_server: Any, api: httpx.Client, space: str, socket: Any) -> None:
+def test_a_key_without_the_scope_is_refused(live_server: Any, api: httpx.Client, space: str, socket: Any) -> None:
     say(socket, type="auth", token=key(live_server, "read:elsewhere"))
     assert hear(socket) == {"type": "ready"}
     subscribe(socket, space)

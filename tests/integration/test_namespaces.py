@@ -88,7 +88,7 @@ def test_zones_that_mean_nothing_everywhere_are_refused(api: httpx.Client, space
     assert (answer.status_code, answer.json()["field"]) == (422, "$.timezone")
 
 
-def test_a_deletion_that_redis_was_not_told_of_is_finished_by_the_next(
+def test_a_deletion_that_is_missing_in_redis_is_finished_by_the_next(
     live_server: Any, api: httpx.Client, space: str
 ) -> None:
     with psycopg.connect(live_server.postgres.url) as db:

@@ -69,7 +69,7 @@ def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
     asyncio.run(run())
 
 
-def test_who_asks_for_more_than_may_wait_is_told_at_once_and_who_waits_by_the_deadline(url: str) -> None:
+def test_a_query_beyond_the_waiting_ones_fails_at_once_and_a_waiting_one_by_the_deadline(url: str) -> None:
     async def run() -> None:
         async with connected(url, 1.0) as postgres, AsyncExitStack() as held:
             share = CONNECTIONS_MAX[PoolName.READS] - 1

@@ -210,12 +210,12 @@ def test_a_season_is_a_window_by_its_name(api: httpx.Client) -> None:
         ([{"name": "a", "starts": "2024-01-01T00:00:00Z", "ends": "2024-02-01T00:00:00Z"}] * 2, "$.seasons[1].name"),
     ],
 )
-def test_bad_seasons_are_told_by_field(api: httpx.Client, seasons: Any, field: str) -> None:
+def test_bad_seasons_are_refused_with_their_field(api: httpx.Client, seasons: Any, field: str) -> None:
     answer = api.put("/v1/namespaces/bad-seasons", json={"seasons": seasons})
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
-def test_the_next_reset_is_told(api: httpx.Client, space: str) -> None:
+def test_a_namespace_shows_its_next_reset(api: httpx.Client, space: str) -> None:
     told = api.get(f"/v1/namespaces/{space}").json()["resets"]
     assert told["all"] is None
     board = api.get(f"/v1/namespaces/{space}/boards/week").json()

@@ -99,7 +99,7 @@ def test_what_is_on_no_board_has_no_rank(api: httpx.Client) -> None:
     assert told(space.grant("g3", 99)) == ("quarantined", 2, 2)
 
 
-def test_a_shadow_board_is_told_to_admins_alone(api: httpx.Client, live_server: Any) -> None:
+def test_only_admins_get_ranks_of_a_shadow_board(api: httpx.Client, live_server: Any) -> None:
     space = Space(api, mode="shadow")
     assert told(space.grant("g1", 25)) == ("applied", None, 2)
     writer = live_server.new_key("write:*")

@@ -279,7 +279,7 @@ def test_only_an_admin_moves_a_grant_behind_a_seal(live_server: Any, api: httpx.
     assert space.scores(now.date().isoformat()) == {"bob": 7}
 
 
-def test_what_is_open_is_asked_of_redis_once(live_server: Any, api: httpx.Client, names: Any, direct: Any) -> None:
+def test_open_windows_are_read_from_redis_once(live_server: Any, api: httpx.Client, names: Any, direct: Any) -> None:
     """A namespace's hash may hold very many fields: it is not read again and again for what is due."""
     first, second = (Space(live_server, api, names.fresh(), periods=["all", "day"]) for _ in range(2))
     first.grant("ann", 5)

@@ -1,4 +1,4 @@
-"""Seasons that begin are told once and in order, also those that nobody saw begin."""
+"""Seasons that begin make one event each, in order, also if no process ran at that time."""
 
 import json
 import time
@@ -11,7 +11,7 @@ import psycopg
 from tests.support.event_space import Space
 
 
-def test_a_season_that_begins_is_told_once(live_server: Any, api: httpx.Client) -> None:
+def test_a_season_that_begins_makes_one_event(live_server: Any, api: httpx.Client) -> None:
     now = datetime.now(UTC)
     spans = {"over": (-9, -1), "runs": (-1, 9), "comes": (1, 9)}
     seasons = [
@@ -33,7 +33,7 @@ def test_a_season_that_begins_is_told_once(live_server: Any, api: httpx.Client) 
     assert sum(event["type"] == "season_opened" for event in looked) == 1
 
 
-def test_seasons_that_nobody_saw_begin_are_told_in_order(own_stack: Any) -> None:
+def test_seasons_that_began_unseen_make_events_in_order(own_stack: Any) -> None:
     """Two come and go while no persister runs; they are written of before, and time is moved by hand."""
     now = datetime.now(UTC)
 

@@ -137,7 +137,7 @@ def test_a_profile_is_shown_by_the_next_read_on_any_server(api: httpx.Client, ot
             assert entry["display_name"] == f"n{turn}"
 
 
-def test_rules_and_rights_are_told_as_they_are_now(api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
+def test_rules_and_rights_are_current(api: httpx.Client, other: httpx.Client, live_server: Any) -> None:
     created = live_server.run("keys", "create", "--scope", "read:told-*")
     assert created.returncode == 0, created.stderr
     made = created.stdout.strip()

@@ -60,7 +60,7 @@ def test_a_store_that_may_lose_scores_is_refused_by_name(
             direct.config_set(name, held)
 
 
-def test_eviction_is_told_where_config_is_denied(valkey: ValkeyProcess) -> None:
+def test_eviction_is_found_if_config_is_denied(valkey: ValkeyProcess) -> None:
     with redis.Redis.from_url(valkey.url) as direct:
         direct.execute_command("ACL", "SETUSER", "modest", "on", ">pass", "~*", "+@all", "-config")
         check(valkey, user="modest:pass")

@@ -269,7 +269,7 @@ def test_what_no_range_can_be_is_refused_by_name(api: httpx.Client, space: str, 
     assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
 
 
-def test_a_body_is_checked_and_unknown_users_and_namespaces_are_told(api: httpx.Client, space: str) -> None:
+def test_a_body_is_checked_and_unknown_users_and_namespaces_are_named(api: httpx.Client, space: str) -> None:
     path = f"/v1/namespaces/{space}/activity"
     bodies: list[tuple[dict[str, Any], str]] = [
         ({}, "$.users"),

@@ -78,7 +78,7 @@ def test_pages_are_pieces_of_the_whole(api: httpx.Client, space: str, spaces: li
         assert (refused.status_code, refused.json()["field"]) == (422, f"?{name}")
 
 
-def test_only_what_the_caller_may_read_is_told(live_server: Stack, space: str, spaces: list[str]) -> None:
+def test_the_caller_gets_only_readable_namespaces(live_server: Stack, space: str, spaces: list[str]) -> None:
     user = f"{space}/otter"
     with live_server.client(None) as anonymous:
         assert names(stands(anonymous, user)) == spaces[2:]
@@ -95,7 +95,7 @@ def test_only_what_the_caller_may_read_is_told(live_server: Stack, space: str, s
         assert stands(unknown, user).status_code == 401
 
 
-def test_a_namespace_that_closes_or_goes_is_told_no_more(
+def test_a_namespace_that_closes_or_goes_is_left_out(
     live_server: Stack, api: httpx.Client, space: str, spaces: list[str]
 ) -> None:
     user = f"{space}/otter"
@@ -118,7 +118,7 @@ def test_an_id_that_no_client_could_have_written_is_refused(api: httpx.Client) -
         assert api.get(f"/v1/users/{path}/standings").status_code in (400, 422)
 
 
-def test_postgres_away_is_told(own_stack: Stack) -> None:
+def test_postgres_away_is_answered_with_503(own_stack: Stack) -> None:
     with own_stack.client() as api:
         own_stack.kill("postgres")
         told = stands(api, "otter")

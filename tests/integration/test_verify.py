@@ -117,7 +117,7 @@ def test_nothing_is_found_under_writes(own_stack: Any) -> None:
     assert told[0][1] > 2, "their archives followed"
 
 
-def test_a_redis_behind_the_ledger_is_told_first(own_stack: Any, checked: Checked) -> None:
+def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Checked) -> None:
     meta, log = keys.meta(checked.p), keys.log(checked.p)
     own_stack.wait_flushed()
     own_stack.stop("persist")

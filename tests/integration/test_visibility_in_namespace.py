@@ -59,7 +59,7 @@ def test_a_user_leaves_the_boards_of_one_namespace(api: httpx.Client, space: str
     assert pair.here.board() == [("ann", 1, 13), ("bob", 2, 7)]
 
 
-def test_no_narrower_call_shows_whom_a_wider_one_hides(pair: Pair) -> None:
+def test_a_user_stays_hidden_until_each_cause_is_ended(pair: Pair) -> None:
     pair.grants(ann=9, bob=7)
     here, there = pair.here, pair.there
     here.veil("hide", "ann")

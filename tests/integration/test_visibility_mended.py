@@ -1,4 +1,4 @@
-"""What is wished for users when something breaks off: whoever comes next carries it out."""
+"""Visibility intents that are interrupted: the next process carries them out."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

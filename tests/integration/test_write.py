@@ -1,4 +1,4 @@
-"""Grants over HTTP: what counts, what is refused and how it is told. Nothing refused is written."""
+"""Grants over HTTP: what counts, what is refused, and with which problem. Nothing that is refused is written."""
 
 import json
 import re
@@ -74,7 +74,7 @@ BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "field"), BAD_BODIES)
-def test_bad_input_is_told_by_field_and_nothing_is_written(
+def test_bad_input_is_refused_with_its_field_and_nothing_is_written(
     api: httpx.Client, space: str, body: Any, status: int, code: str, field: str | None
 ) -> None:
     answer = post(api, space, body)
@@ -244,14 +244,14 @@ def test_the_latest_moment_does_not_block_its_user(api: httpx.Client) -> None:
     assert post(api, "far", GOOD | {"grant_id": "late", "granted_at": "2255-01-01T00:00:00Z"}).status_code == 422
 
 
-def test_a_key_is_asked_for_before_the_body(live_server: Any, space: str) -> None:
+def test_a_key_is_checked_before_the_body(live_server: Any, space: str) -> None:
     with live_server.client(key=None) as nobody:
         for path in (f"/v1/namespaces/{space}/grants", "/v1/grants"):
             answer = nobody.post(path, content=b"[" + b" " * 9_000_000)
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
-def test_what_is_not_taken_is_told_with_what_is(api: httpx.Client, space: str) -> None:
+def test_a_wrong_method_is_refused_with_the_right_ones(api: httpx.Client, space: str) -> None:
     reads, both = {"GET", "HEAD"}, {"GET", "HEAD", "POST"}
     for method, path, allowed in (
         ("PUT", "grants", both),

@@ -78,7 +78,7 @@ def test_a_key_belongs_to_its_namespace(partition: Any, grants: list[PlannedEntr
     assert partition.codes(other) == ["applied"]
 
 
-def test_a_resend_of_a_correction_with_a_key_is_told_as_applied(partition: Any, grants: list[PlannedEntry]) -> None:
+def test_a_resent_correction_with_a_key_is_answered_as_applied(partition: Any, grants: list[PlannedEntry]) -> None:
     entry = correction(grants[0], "k", EDIT)
     (first,) = partition.call(entry)
     (again,) = partition.call(entry, resend_after=4)

@@ -125,7 +125,7 @@ def read(partition: Any, window: str) -> list[Any]:
     return list(partition.eval(READ_BOARD, names, [window, "competition", "none", "0", "page", 0, 10]))
 
 
-def test_an_archived_window_is_told_so(partition: Any) -> None:
+def test_a_grant_to_an_archived_window_is_refused(partition: Any) -> None:
     partition.call(partition.entry("g1"))
     assert archive(partition) == 0, "it is not sealed"
     assert board(partition, DAY) == 5

@@ -43,7 +43,7 @@ def test_all_that_is_held_of_a_user_is_read(partition: Any, rules: dict[str, Any
     assert (nobody.cells, nobody.aside, otter.lacking, bear.lacking) == ({}, {}, [], [])
 
 
-def test_scores_that_dense_ranks_lack_are_told(partition: Any) -> None:
+def test_scores_missing_from_the_distinct_scores_are_marked(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(periods=("all",), ranking="dense"))
     assert partition.codes(partition.entry("g1"), partition.entry("g2", "bear", 3)) == ["applied"] * 2
     partition.store.zrem(keys.distinct_scores(P, 7, "all"), "3")

@@ -79,7 +79,7 @@ def test_equal_moments_go_to_the_later_entry(partition: Any) -> None:
     assert (late.code, late.score, late.previous) == ("applied", 3, 3)
 
 
-def test_moments_before_1970_and_far_ahead_are_told_apart(partition: Any) -> None:
+def test_moments_before_1970_and_far_ahead_are_distinguished(partition: Any) -> None:
     latest(partition, accept_past=None, accept_future=None, periods=("all",))
     far, ago = 8_993_000_000_000_000, -2_208_988_800_000_000
     for amount, (at, score) in enumerate(((ago, 0), (-1, 1), (-2, 1), (far - 1, 3), (far, 4), (far - 1, 4))):

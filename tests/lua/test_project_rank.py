@@ -62,7 +62,7 @@ def test_a_score_has_the_rank_that_the_board_would_tell(
             assert told == wanted, (user, scores)
 
 
-def test_a_partition_without_its_head_is_told(partition: Any) -> None:
+def test_a_partition_without_its_head_answers_unopened(partition: Any) -> None:
     partition.store.delete(keys.meta(P))
     reply = partition.send(PROJECT_RANK, list(project_ranks_call(partition.space, "otter", [1]))[2:])
     assert reply == [b"unopened"]

@@ -89,7 +89,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
 
 @pytest.mark.parametrize("total", [6, 10, 12])
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 10, 12])
-def test_a_band_ends_before_whoever_is_surpassed_by_just_its_share(partition: Any, total: int, n: int) -> None:
+def test_a_band_ends_before_the_user_at_exactly_its_share(partition: Any, total: int, n: int) -> None:
     fill(partition, Rules(accept_past=None), {f"u{i}": i for i in range(total)})
     edges = read(partition, "competition", BandEdges(tuple(i / n for i in range(1, n + 1)))).rows
     # Of so many users, whoever stands at i is surpassed by i - 1: told in whole numbers, where no share is rounded.
@@ -112,7 +112,7 @@ def test_dense_ranks_that_are_not_kept_are_counted_so_far_and_no_further(partiti
 
 
 @pytest.mark.parametrize("script", [READ_BOARD_SAMPLE, RANK_SCORE], ids=lambda script: script.name)
-def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> None:
+def test_a_board_in_the_archive_answers_archived(partition: Any, script: Any) -> None:
     space = partition.space
     call = board_call(space, "all", Percentile(1)) if script is READ_BOARD_SAMPLE else score_call(space, "all", 1)
     partition.store.hset(keys.namespace(P, 7), "x:all", "a")
@@ -121,7 +121,7 @@ def test_a_board_that_stands_elsewhere_is_told(partition: Any, script: Any) -> N
     assert partition.send(script, list(call)[2:]) == [b"unopened"]
 
 
-def test_dense_ranks_are_told_to_be_too_deep(partition: Any) -> None:
+def test_dense_ranks_that_are_too_deep_answer_so(partition: Any) -> None:
     for first in range(0, 1200, 400):
         assert set(partition.codes(*(partition.entry(f"g{i}", f"u{i}", i) for i in range(first, first + 400)))) == {
             "applied"

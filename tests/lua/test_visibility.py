@@ -1,4 +1,4 @@
-"""Users off the boards, as the script keeps them: where scores stand, and what is taken of whom."""
+"""Users off the boards in the script: where their scores are, and which entries are applied."""
 
 from typing import Any
 

@@ -91,7 +91,7 @@ def test_in_a_full_store_a_name_changes_and_goes_and_none_is_written_by_half(par
     assert users_since(partition, 3, 4, keys.DEPLOYMENT, fields.PROFILES) is None
 
 
-def test_nothing_tells_of_whom_was_taken_away(partition: Any) -> None:
+def test_no_change_names_a_user_whose_profile_was_deleted(partition: Any) -> None:
     for version, user in enumerate(("b", "a b", "b", "c"), 1):
         run(partition, name_call(user, version, Profile(display_name="Bob")))
     assert run(partition, forget_name_call("b", 5)) == 5

@@ -187,7 +187,7 @@ class Process:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So few changes are told by name that many are missed."""
+    """The ring has so few names of changes that many are missed."""
     monkeypatch.setattr("app.store.changes.RING_MAX", 4)
     monkeypatch.setattr("app.store.recent_changes.USERS_MAX", 2)
 

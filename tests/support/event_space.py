@@ -1,4 +1,4 @@
-"""A namespace, and the events that are told of it."""
+"""A namespace and its events."""
 
 from itertools import count
 from typing import Any

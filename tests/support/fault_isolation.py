@@ -118,7 +118,7 @@ class Isolation:
         self.sql("UPDATE dead_letters SET created_at = NULL, healed_seq = coalesce(healed_seq, seq)")
 
     def mended(self) -> None:
-        """The ledger holds everything, and nothing is told any more."""
+        """The ledger has everything, and no fault is reported any more."""
         self.stack.wait_flushed(60)
         until(lambda: "partition" not in self.degraded(), f"what is mended is told on: {self.degraded()}")
 

@@ -72,7 +72,7 @@ class Launched:
 
 
 class Launcher:
-    """The process that has imported everything; it ends with whoever made it, and all that it forked with it."""
+    """The process that has imported everything. It and all its children end with their creator."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

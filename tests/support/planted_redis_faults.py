@@ -285,7 +285,7 @@ def spoil_dense_scores(c: Checked) -> str:
 
 @_fault
 def spoil_bounded_sums(c: Checked) -> str:
-    """And what is wrong elsewhere is told, too."""
+    """Faults elsewhere are reported too."""
     spoil_kind(keys.sum_tree, c, "hash")
     return spoil_total(c)
 

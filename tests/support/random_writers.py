@@ -36,7 +36,7 @@ USERS = [f"u{i}" for i in range(40)] + [f"v{i}" for i in range(3)]  # the last o
 
 
 class Writer(threading.Thread):
-    """Grants, corrections, hiding and showing, in every namespace, until it is told to stop."""
+    """Sends grants and corrections, hides and shows users, in every namespace, until it is stopped."""
 
     def __init__(self, stack: Any, number: int, stop: threading.Event) -> None:
         super().__init__()

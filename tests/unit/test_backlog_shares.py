@@ -19,7 +19,7 @@ def filled(shares: BacklogShares, caller: str, cost: int) -> int:
         got += cost
 
 
-def test_one_client_never_takes_all_and_is_told_that_it_takes_too_much() -> None:
+def test_one_client_never_takes_all_and_is_refused_for_taking_too_much() -> None:
     shares = BacklogShares(50_000, "grants")
     assert filled(shares, "hog", 10_000) == 20_000
     assert filled(shares, "swarm", 1) == 10_000

@@ -48,7 +48,7 @@ def looked_up(rest: Mapping[str, Cell], grants: Mapping[str, GrantState], own: s
 @pytest.mark.parametrize("aggregation", ["best", "latest", "sum"])
 @pytest.mark.parametrize("seed", range(20))
 def test_what_the_others_make_is_what_a_look_at_all_of_them_says(seed: int, aggregation: Any) -> None:
-    """Of a sum it matters only that there are others, but on the `all` board, whose last moment is told."""
+    """For a sum it matters only that there are other grants, except on the `all` board, which has a last moment."""
     chance = random.Random(seed)
     rest = {"all": Cell(5, -5, 3, 40, 101), "a": Cell(1, 1, 1, 90, 102)} if seed % 2 else {}
     namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation))

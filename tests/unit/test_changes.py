@@ -105,7 +105,7 @@ def test_a_change_of_one_namespace_drops_that_one_alone() -> None:
     within(act)
 
 
-def test_whoever_missed_more_than_is_kept_drops_everything() -> None:
+def test_a_process_that_missed_more_changes_than_the_ring_has_drops_everything() -> None:
     async def act(store: Store) -> None:
         store.put("a")
         store.put("b")
@@ -152,7 +152,7 @@ def test_what_changes_on_the_way_is_not_kept() -> None:
     within(act)
 
 
-def test_an_unknown_name_is_asked_for_once_and_found_at_once_when_it_is_made() -> None:
+def test_an_unknown_name_is_read_once_and_found_as_soon_as_it_is_made() -> None:
     async def act(store: Store) -> None:
         for name in ("new", "other", "new", "new"):
             with pytest.raises(NamespaceNotFound):

@@ -27,7 +27,7 @@ class Hands:
         self.clock.learn(told, asked)
 
 
-def test_it_is_the_servers_own_until_redis_has_been_asked() -> None:
+def test_it_is_the_servers_own_until_redis_has_answered() -> None:
     hands = Hands(7 * SECOND)
     assert (hands.clock(), hands.clock.offset_s, hands.clock.problem()) == (NOW + 7 * SECOND, 0.0, None)
     hands.clock.learn(ConnectionError("away"), 0)
@@ -58,7 +58,7 @@ def test_a_slow_answer_moves_nothing_and_a_wrong_clock_is_set_by_the_next() -> N
 
 
 def test_it_stands_still_rather_than_go_back_a_little() -> None:
-    """Who sends two grants one after the other is told that the second came later, or at the same moment."""
+    """Of two grants that a client sends one after the other, the second is later, or of the same moment."""
     hands = Hands()
     hands.ask(there=900_000)  # It may have come at once: half of that is all one knows.
     first = hands.clock()
@@ -80,7 +80,7 @@ def test_a_clock_that_was_far_ahead_goes_back() -> None:
 
 
 @pytest.mark.parametrize("ahead", [3, -3, 0.9, -0.9])
-def test_a_difference_past_a_second_is_told(ahead: float) -> None:
+def test_a_difference_past_a_second_is_logged(ahead: float) -> None:
     hands = Hands(round(ahead * SECOND))
     hands.ask()
     if abs(ahead) < 1:
@@ -102,7 +102,7 @@ def test_past_half_a_minute_no_write_is_taken_until_it_is_set_right(ahead: int) 
     assert hands.clock.problem() is None
 
 
-def test_redis_is_asked_again_after_a_while() -> None:
+def test_the_time_is_read_again_after_a_while() -> None:
     hands = Hands()
     assert hands.clock.is_due(hands.clock.elapsed())
     hands.ask()

@@ -1,4 +1,4 @@
-"""The committer on a fake connection: what goes into which call, and what each caller is told."""
+"""The committer on a fake connection: the contents of each call, and the answer to each caller."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The committer where a store fails: what goes again, how long each waits, and what each is told then."""
+"""The committer while a store fails: what it sends again, how long callers wait, and their answers then."""
 
 import asyncio
 
@@ -70,7 +70,7 @@ def test_what_was_sent_waits_longer_for_its_outcome_than_what_was_not(bench: Com
     assert bench.redis.calls() == [ids(sent)]
 
 
-def test_what_came_back_in_time_is_told_as_it_counted(bench: CommitterBench) -> None:
+def test_an_outcome_that_comes_back_in_time_is_answered(bench: CommitterBench) -> None:
     entries = bench.entries("a")
 
     async def steps() -> None:
@@ -86,7 +86,7 @@ def test_what_came_back_in_time_is_told_as_it_counted(bench: CommitterBench) -> 
     bench.run(steps())
 
 
-def test_what_the_ledger_recorded_meanwhile_is_told_as_it_counted(bench: CommitterBench) -> None:
+def test_an_entry_that_the_ledger_recorded_meanwhile_is_answered_as_counted(bench: CommitterBench) -> None:
     """Sent again it names the entry that the ledger knows by then, and still what was known at its first sending."""
     entries = bench.entries("a")
 
@@ -137,7 +137,7 @@ def test_a_redis_that_is_refused_by_name_makes_nobody_wait(bench: CommitterBench
     assert bench.redis.calls() == [ids(entries)]
 
 
-def test_who_waits_behind_slow_rounds_is_told_so(bench: CommitterBench) -> None:
+def test_entries_that_wait_behind_slow_rounds_are_refused(bench: CommitterBench) -> None:
     """Atomic requests go in calls of their own: the third would be sent after three seconds."""
     first, second, third = (bench.entries(name, name + name) for name in "abc")
 
@@ -200,7 +200,7 @@ def test_what_the_ledger_holds_is_known_from_the_start(bench: CommitterBench) ->
 
 
 @pytest.mark.parametrize("fault", ["away", "hangs"])
-def test_a_postgres_that_does_not_answer_is_asked_again_after_a_while(bench: CommitterBench, fault: str) -> None:
+def test_offsets_are_read_again_after_a_while_if_postgres_does_not_answer(bench: CommitterBench, fault: str) -> None:
     bench.offsets, bench.offsets_s = (OSError("away"), 0.0) if fault == "away" else ({}, 60.0)
 
     async def steps() -> None:

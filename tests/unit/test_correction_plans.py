@@ -1,4 +1,4 @@
-"""A user's grants, what is asked of them, and the entries that come of it: a row each."""
+"""A table of corrections: a user's grants, the requests, and the entries that they make."""
 
 from collections.abc import Sequence
 from typing import Any

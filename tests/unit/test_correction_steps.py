@@ -112,7 +112,7 @@ PROBLEMS: list[tuple[str, dict[str, Any], list[GrantState], CorrectionRequest, l
 @pytest.mark.parametrize(
     ("rules", "history", "ask", "keyed", "code", "words"), [pytest.param(*row[1:], id=row[0]) for row in PROBLEMS]
 )
-def test_what_cannot_be_done_is_told_and_brings_no_entry(
+def test_an_impossible_correction_is_answered_and_makes_no_entry(
     rules: dict[str, Any],
     history: list[GrantState],
     ask: CorrectionRequest,

@@ -97,7 +97,7 @@ OUTCOMES: list[tuple[str, list[CorrectionRequest], list[Answer], list[str], int]
 
 
 @pytest.mark.parametrize(("asks", "answers", "told", "calls"), [pytest.param(*row[1:], id=row[0]) for row in OUTCOMES])
-def test_what_the_script_answers_is_told_or_planned_again(
+def test_an_outcome_is_answered_or_planned_again(
     bench: Bench, asks: list[CorrectionRequest], answers: list[Answer], told: list[str], calls: int
 ) -> None:
     bench.hold(A, B, C)
@@ -148,7 +148,7 @@ def test_a_chain_that_gets_on_waits_anew(bench: Bench) -> None:
     assert bench.time.passed_s > WAIT_S_MAX
 
 
-def test_what_counted_is_told_though_the_rules_cannot_be_read_afterwards(bench: Bench) -> None:
+def test_what_counted_is_answered_although_the_rules_cannot_be_read_afterwards(bench: Bench) -> None:
     bench.hold(A)
 
     async def away(name: str) -> Namespace:
@@ -165,7 +165,7 @@ def test_a_grant_whose_last_revision_the_ledger_never_gets_is_not_taken_for_abse
     assert bench.committer.calls == []
 
 
-def test_each_is_told_where_redis_lost_the_partition(bench: Bench) -> None:
+def test_each_correction_fails_if_redis_lost_the_partition(bench: Bench) -> None:
     bench.hold(A)
     bench.redis.generations = None
     assert bench.correct(void("a"), void("new")) == ["recovering", "recovering"]
@@ -233,7 +233,9 @@ def test_corrections_that_stand_on_each_other_go_call_by_call(bench: Bench, monk
     assert [[moves_of(entry)["on"] for entry in call] for call in bench.committer.calls] == [["g=6"], ["g=7"], ["g=8"]]
 
 
-def test_of_a_chain_whose_later_call_fails_the_rest_is_told_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_a_later_call_of_a_chain_fails_the_rest_gets_the_problem(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grants = [grant(f"g{i}", 1, i) for i in range(1, 7)]
     bench.hold(*grants)
     monkeypatch.setattr(corrections, "portions", lambda entries: portions(entries, us_max=1))
@@ -260,7 +262,7 @@ def test_a_grant_that_counted_just_now_is_waited_for(bench: Bench) -> None:
 def test_a_grant_that_the_ledger_never_gets_holds_up_no_other(
     bench: Bench, letters: dict[tuple[int, int], bool], code: str
 ) -> None:
-    """One that could not be recorded is told at once: waiting does not help."""
+    """A grant that could not be recorded fails at once, because waiting does not help."""
     bench.hold(A)
     bench.redis.count(bench.namespace, "lost", 1, 2)
     bench.ledger.dead = letters

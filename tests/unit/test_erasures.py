@@ -42,7 +42,7 @@ class RecordedErasures(Erasures):
 
 
 class Intents:
-    """Notes whom Redis is told of."""
+    """Notes the users that are announced to Redis."""
 
     def __init__(self) -> None:
         self.users: list[str] = []
@@ -88,7 +88,7 @@ def test_an_erasure_that_is_done_in_time_has_no_body(time: VirtualTime) -> None:
     assert (postgres.looks, time.passed_s < ERASE_S_MAX) == (LOOKS_ENOUGH, True)
 
 
-def test_an_erasure_that_takes_longer_is_told_as_such_in_time(time: VirtualTime) -> None:
+def test_an_erasure_that_takes_longer_is_answered_in_time(time: VirtualTime) -> None:
     assert delete(time, ErasingPostgres(None)) == (202, b'{"user_id":"otter","status":"erasing"}', ["otter"])
     assert ERASE_S_MAX <= time.passed_s < ERASE_S_MAX + 1
 

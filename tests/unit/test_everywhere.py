@@ -65,7 +65,7 @@ def _asked(path_params: dict[str, str]) -> Request:
 
 
 def ask_standings(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many standings are told."""
+    """The number of standings in the answer."""
     told: list[Any] = []
 
     async def hidden(*args: Any) -> set[str]:
@@ -85,7 +85,7 @@ def ask_standings(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def ask_stats(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many namespaces are told."""
+    """The number of namespaces in the answer."""
     told: list[Any] = []
     monkeypatch.setattr(stats, "stats_body", lambda *args: {"mean": 1.0, "namespace": NAME, "band": None})
     monkeypatch.setattr(stats, "answer_with_etag", lambda request, etag, body, is_heavy: told.append(body))

@@ -1,4 +1,4 @@
-"""A field that is refused is told what it must be, never how a decoder names its types."""
+"""The problem of a field says what the field must be, never how a decoder names its types."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_message_about_what_no_type_tells_stays() -> None:
         ("REDIS_URI", "redis://x", "there is no such setting"),
     ],
 )
-def test_a_setting_is_told_what_it_must_be(name: str, value: str, detail: str) -> None:
+def test_a_wrong_setting_is_refused_with_what_it_must_be(name: str, value: str, detail: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({f"LEADERBOARD_{name}": value})
     assert str(refused.value) == f"LEADERBOARD_{name}: {detail}"

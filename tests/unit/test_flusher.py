@@ -45,7 +45,7 @@ def test_redis_hears_of_what_is_committed_and_of_nothing_that_is_only_read(time:
     assert link.sent == [{keys.meta(3): [1, 5, 0, 0]}]
 
 
-def test_a_log_that_was_not_compared_is_told_nothing(time: VirtualTime) -> None:
+def test_a_log_that_was_not_compared_gets_no_offset(time: VirtualTime) -> None:
     link = Link()
     time.run(Flusher(link, TAIL_S).tell({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
     assert link.sent == []
@@ -67,7 +67,7 @@ def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
     assert link.sent == [{keys.meta(3): [1, 8, 1, 5]}, {keys.meta(3): [1, 8, 1, 8]}]
 
 
-def test_partitions_without_new_rows_are_told_from_time_to_time(time: VirtualTime) -> None:
+def test_partitions_without_new_rows_get_offsets_from_time_to_time(time: VirtualTime) -> None:
     link, leases = Link(), {3: lease(5), 4: lease(6)}
     flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
 

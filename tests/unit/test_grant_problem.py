@@ -65,7 +65,7 @@ def test_names_how_far_a_score_may_go() -> None:
     assert told.detail == "a score or balance would leave ±999,999,999.999999 (at scale 6)"
 
 
-def test_other_outcomes_are_told_as_their_table_says() -> None:
+def test_other_outcomes_have_the_problems_of_their_table() -> None:
     assert problem("log_full", "2 of 2").detail == "the ledger is too far behind: its log is full: 2 of 2"
 
 
@@ -91,7 +91,7 @@ def test_other_outcomes_are_told_as_their_table_says() -> None:
         ),
     ],
 )
-def test_a_locked_rule_is_told_with_both_values(old: dict[str, Any], new: dict[str, Any], detail: str) -> None:
+def test_a_locked_rule_is_refused_with_both_values(old: dict[str, Any], new: dict[str, Any], detail: str) -> None:
     before, after = Rules(**old), Rules(**new)
     changed = check_change(before, after, NOW)
     assert changed is not None
@@ -99,7 +99,7 @@ def test_a_locked_rule_is_told_with_both_values(old: dict[str, Any], new: dict[s
     assert (told.field, told.detail) == (f"$.{changed}", detail)
 
 
-def test_a_locked_season_is_told_by_name() -> None:
+def test_a_locked_season_is_named() -> None:
     seasons = tuple(
         Season(n, datetime(y, 1, 1, tzinfo=UTC), datetime(y, 2, 1, tzinfo=UTC)) for n, y in (("a", 2024), ("b", 2025))
     )

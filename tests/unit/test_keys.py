@@ -25,7 +25,7 @@ def names_of(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", OF_NAMESPACE)
-def test_a_namespaces_key_is_told_from_every_other(kind: str) -> None:
+def test_a_namespaces_key_is_distinguished_from_every_other(kind: str) -> None:
     assert {keys.namespace_of(name.encode()) for name in names_of(kind)} == {(3, 7)}
 
 

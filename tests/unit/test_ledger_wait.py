@@ -97,7 +97,7 @@ def test_a_user_who_changes_all_the_time_is_not_waited_for_for_ever(bench: Bench
     assert bench.time.passed_s == pytest.approx(WAIT_S_MAX)
 
 
-def test_a_user_of_whom_nothing_counted_is_not_waited_for(bench: Bench) -> None:
+def test_a_user_without_a_counted_grant_is_not_waited_for(bench: Bench) -> None:
     assert bench.time.run(bench.wait.wait_until_unchanged(SPACE, "nobody", Deadline())) == 0
     assert bench.time.run(bench.wait.wait_until_corrected(SPACE, "nobody", Deadline())) == (0, 0)
     bench.time.run(bench.wait.wait_until_flushed(SPACE, "nobody", Deadline()))

@@ -114,7 +114,7 @@ def test_a_client_that_holds_the_state_is_up_to_date() -> None:
     within(act)
 
 
-def test_a_change_of_rules_is_told_to_who_watches() -> None:
+def test_a_change_of_rules_is_sent_to_watchers() -> None:
     """Ranks go by other rules at the same version of the board."""
 
     async def act(store: Store) -> None:
@@ -181,7 +181,7 @@ def test_a_clock_that_jumps_ahead_and_back_takes_watchers_back() -> None:
     within(act)
 
 
-def test_what_cannot_be_known_ends_nothing_and_is_asked_again() -> None:
+def test_a_failed_check_ends_nothing_and_is_repeated() -> None:
     async def act(store: Store) -> None:
         viewer = Viewer(store.keyring)
         await viewer.enter(TOKEN)
@@ -204,7 +204,7 @@ def test_what_cannot_be_known_ends_nothing_and_is_asked_again() -> None:
     within(act)
 
 
-def test_newcomers_are_told_when_a_store_is_away_and_the_others_keep_what_they_hold() -> None:
+def test_newcomers_get_an_error_while_a_store_is_away_and_the_others_keep_their_state() -> None:
     async def act(store: Store) -> None:
         old = await store.watch("race")
         await store.tick()

@@ -1,4 +1,4 @@
-"""Names on live boards: when the hub asks for them, and how a changed one is told."""
+"""Names on live boards: when the hub reads them, and how it sends a changed one."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def names_of(frame: Any) -> list[tuple[str, str | None]]:
     return [(entry.user_id, entry.display_name) for entry in frame.get("upsert", frame.get("entries"))]
 
 
-def test_a_name_that_changes_is_told_at_the_version_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_changes_is_sent_at_the_boards_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.live.hub.NAMES_S", 0)
 
     async def act(store: Store) -> None:

@@ -11,7 +11,7 @@ from app.model.sample import draw_sample
 
 
 @given(st.integers(1, 10**9), st.data())
-def test_a_percentile_leads_back_to_where_it_was_told(total: int, data: st.DataObject) -> None:
+def test_a_percentile_leads_back_to_its_score(total: int, data: st.DataObject) -> None:
     position = data.draw(st.integers(1, total))
     told = percentile_of(total - position + 1, total)
     assert abs(Fraction(told) - Fraction(100 * (total - position + 1), total)) <= Fraction(51, 1_000_000)

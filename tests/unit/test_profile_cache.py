@@ -34,14 +34,14 @@ class Hash:
         return await self.names.of(users)
 
 
-def test_nothing_is_asked_while_nobody_has_a_profile() -> None:
+def test_nothing_is_read_while_nobody_has_a_profile() -> None:
     held = Hash()
     assert held.of("a", "b") == {}
     held.names.notice(0)
     assert (held.of("a"), held.asked) == ({}, [])
 
 
-def test_a_name_is_asked_for_once_until_one_changes() -> None:
+def test_a_name_is_read_once_until_one_changes() -> None:
     held = Hash()
     held.fields = {"a": "Ann"}
     held.names.notice(1)
@@ -86,7 +86,7 @@ def test_who_has_a_profile_without_a_name_has_one() -> None:
     assert held.of("a", "b") == {"a": NO_PROFILE}
 
 
-def test_a_zone_is_told_of_those_who_have_one() -> None:
+def test_zones_are_read_of_users_who_have_one() -> None:
     held = Hash()
     held.names.notice(1)
 
@@ -138,7 +138,7 @@ def test_a_name_of_the_namespace_wins_and_null_is_the_deployments() -> None:
     assert space.shown("ann", "bob", "cid") == {"ann": DisplayProfile("Ann", "b"), "bob": DisplayProfile("Bob")}
 
 
-def test_of_a_namespace_without_names_of_its_own_nothing_more_is_asked() -> None:
+def test_a_namespace_without_names_of_its_own_costs_no_further_call() -> None:
     space = Space(False)
     assert space.shown("ann") == space.shown("ann") == {"ann": DisplayProfile("Ann", "a")}
     assert space.asked == [keys.PROFILES, keys.NAMESPACES_WITH_PROFILES], (
@@ -167,7 +167,7 @@ def test_the_version_is_of_both() -> None:
     assert not space.names.has_changed(here, ["cid"], first)
 
 
-def test_of_a_namespaces_own_names_it_is_told_whose_changed(monkeypatch: Any) -> None:
+def test_changes_of_a_namespaces_own_names_are_known_by_user(monkeypatch: Any) -> None:
     space, here = Space(True), Namespace(7, "race", 3, 1, Rules())
     first = asyncio.run(space.names.version_in(here))
     space.change("ann")

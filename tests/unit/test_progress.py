@@ -54,7 +54,7 @@ def test_users_who_came_meanwhile_are_among_all() -> None:
     assert out.getvalue().splitlines()[-1] == "4 of 4 users compared, at race"
 
 
-def test_it_is_as_loud_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_as_loud_as_requested(capsys: pytest.CaptureFixture[str]) -> None:
     walk(progress(quiet=True))
     assert capsys.readouterr() == ("", "")
     walk(progress(quiet=False))

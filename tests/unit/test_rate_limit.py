@@ -35,7 +35,7 @@ def test_each_key_has_its_own() -> None:
     assert taken(held, "b", 10) == 5
 
 
-def test_it_is_told_when_to_come_back() -> None:
+def test_a_refusal_says_when_to_come_back() -> None:
     held = RateLimit(0.25, 1, "changes", lambda: 0.0)
     held.take("k")
     with pytest.raises(RateLimited) as told:

@@ -164,7 +164,7 @@ def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch
     within(act)
 
 
-def test_whoever_is_not_reached_in_time_is_told_so_while_redis_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_that_are_not_answered_in_time_fail_while_redis_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_batcher, "WAIT_S_MAX", 0.2)
     monkeypatch.setattr(read_batcher, "SWEEP_S", 0.01)
     monkeypatch.setattr(read_batcher, "ROUND_CALLS_MAX", 1)
@@ -182,7 +182,7 @@ def test_whoever_is_not_reached_in_time_is_told_so_while_redis_goes_on(monkeypat
     within(act)
 
 
-def test_a_redis_that_hung_is_asked_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_hung_is_tried_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(wire: Wire, reader: ReadBatcher) -> None:
         wire.fault = TimeoutError()
         wire.go(3)

@@ -1,4 +1,4 @@
-"""Replies that are errors: one check makes them RedisRefused, whoever asks."""
+"""Replies that are errors: one check makes them RedisRefused for all callers."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What is asked of Redis for an answer that is kept, and for one that the client holds."""
+"""The calls to Redis for a cached answer, and for one that the client has."""
 
 import asyncio
 import gc
@@ -63,7 +63,7 @@ def ask(store: Store, answers: ResponseCache, tag: bytes = b"", parts: tuple[Any
     return asyncio.run(give())
 
 
-def test_whoever_holds_an_answer_costs_no_row() -> None:
+def test_a_client_with_the_answer_costs_no_row() -> None:
     store = Store()
     answers = ResponseCache(store, names_of(store))  # type: ignore[arg-type]
     tag = dict(ask(store, answers).headers)[b"etag"]
@@ -120,7 +120,7 @@ def test_what_is_kept_is_counted_with_all_that_it_takes(monkeypatch: pytest.Monk
     assert size < 1_000_000
 
 
-def test_what_is_asked_for_without_a_key_pushes_out_nothing_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_without_a_key_push_out_none_with_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.read.response_cache.BYTES_MAX", 50_000)
     store = Store()
     answers = ResponseCache(store, names_of(store))  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_what_is_asked_for_without_a_key_pushes_out_nothing_of_a_key(monkeypatch
     assert len(answers._shelves[1]) < 50
 
 
-def test_the_least_recently_asked_goes_first_one_by_one() -> None:
+def test_the_least_recently_used_goes_first_one_by_one() -> None:
     shelf = ResponseShelf(10_000)
     for n in range(4):
         shelf.put((n,), CachedResponse(RenderedAnswer(b"", []), "", 1, 1, False, (), "", ProfilesVersion(0, 0)))

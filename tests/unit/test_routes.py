@@ -94,7 +94,7 @@ def test_a_parameter_that_the_table_does_not_name_is_refused_by_those_it_does() 
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-def test_a_method_that_a_path_does_not_take_is_told_those_it_does(path: str) -> None:
+def test_a_wrong_method_is_refused_with_the_right_ones(path: str) -> None:
     taken = {method.upper() for method in DOCUMENT["paths"][path]}
     taken |= {"HEAD"} if "GET" in taken else set()
     wrong = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - taken

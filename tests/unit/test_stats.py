@@ -37,7 +37,7 @@ def test_a_mean_and_a_deviation_are_rounded_once(scores: list[int], scale: int) 
         (10**20, 6, "100000000000000"),
     ],
 )
-def test_a_sum_of_any_length_is_told_exactly(units: int, scale: int, told: str) -> None:
+def test_a_sum_of_any_length_is_exact(units: int, scale: int, told: str) -> None:
     found = Statistics(1, 1, ScoreSums(units, units**2), 1, units, units, (1, 1, 1), ())
     assert str(statistics_body(found, scale)["sum"]) == told
 

@@ -1,4 +1,4 @@
-"""A store that is away is told once, with its address and without its password, and once when it is back."""
+"""A store that is away is logged once, with its address and without its password, and once when it is back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_silence_names_address_and_setting() -> None:
     assert store.silence == "Postgres does not answer at db.example:5433 (LEADERBOARD_POSTGRES_URL)"
 
 
-def test_an_outage_is_told_once_and_its_end_once() -> None:
+def test_an_outage_is_logged_once_and_its_end_once() -> None:
     store = StoreContact("Postgres", URL)
     with capture_logs() as lines:
         store.note_answer()

@@ -42,7 +42,7 @@ def test_digits_tell_their_place() -> None:
     assert [place_from_digits(held, "granted_at") for held in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
 
 
-def test_a_place_is_told_by_its_moment() -> None:
+def test_a_place_is_described_by_its_moment() -> None:
     assert describe_place(tie_place(1_714_694_400_000_001, 12)) == "2024-05-03T00:00:00.000001Z seq 12"
     assert describe_place(NO_MOMENT) == "before every moment"
 

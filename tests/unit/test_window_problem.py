@@ -1,4 +1,4 @@
-"""A board that is not there is told with those that are."""
+"""The problem of a missing board names the existing ones."""
 
 from __future__ import annotations
 

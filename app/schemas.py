@@ -1,5 +1,5 @@
-"""The schemas of requests and answers in OpenAPI: taken from the types that decode and encode, or written here where an
-answer is put together from several."""
+"""The schemas of requests and answers in OpenAPI: taken from the types that decode and encode, or written here if an
+answer is made of several types."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def one_or_batch(kind: type) -> Schema:
 
 
 def object_of(**properties: Schema) -> Schema:
-    """An object of these fields, of which none has to be there."""
+    """An object of these fields, all of them optional."""
     return {"type": "object", "properties": properties}
 
 

@@ -1,4 +1,4 @@
-"""API keys are made and revoked: in Postgres first, then Redis tells the servers."""
+"""Creates and revokes API keys: in Postgres first, then in Redis, from which the servers learn of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ..store.namespace_cache import publish_key_calls, retract_key_calls
 
 
 async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
-    """Makes a key of valid scopes; its token, which is kept nowhere. StoreUnavailable."""
+    """Creates a key with valid scopes. Returns its token, which is not stored. StoreUnavailable."""
     token, record = new_key(tuple(scopes))
     await _write(settings, "create_key", record.id, record.hash, list(record.scopes))
     await _publish(settings, publish_key_calls(record))
@@ -20,9 +20,9 @@ async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
 
 
 async def revoke_key(settings: Settings, key_id: str) -> bool:
-    """Revokes a key on every server; whether it was active. StoreUnavailable.
+    """Revokes a key on every server. Returns whether it was active. StoreUnavailable.
 
-    Redis is told even of a key that Postgres revoked before: that time may have broken off in between.
+    It updates Redis also for a key that Postgres revoked before, because that call may have failed in between.
     """
     rows = await _write(settings, "revoke_key", key_id)
     await _publish(settings, retract_key_calls(key_id))

@@ -75,8 +75,8 @@ GAMES = (
 
 
 class Demo:
-    """Sends grants from `start` to `stop`. Waits while the server is away. If the server refuses a call, it ends and
-    is_temporary the reason to `say`."""
+    """Sends grants from `start` to `stop`. Waits while the server is away. If the server refuses a call for good, it
+    ends and gives the reason to `say`."""
 
     def __init__(self, url: str, api_key: str, *, say: Callable[[str], None]) -> None:
         parts = urlsplit(url)

@@ -133,7 +133,8 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
 
 
 def check_bodiless(scope: Scope) -> None:
-    """Invalid if a request that takes no body has one: a client that puts a reason there expects it to be read."""
+    """Invalid if a request that takes no body has one, because a client that puts a reason there expects it to be
+    read."""
     if header(scope, b"content-length") not in ("", "0") or header(scope, b"transfer-encoding"):
         raise Invalid("takes no body; what it takes stands in the query, such as ?reason=", field="$")
 

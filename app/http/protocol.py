@@ -206,7 +206,7 @@ class HttpProtocol(CycleProtocol):
         elif self._refusal is not None:
             self._say_goodbye(self._refusal)
         elif self.expect_100_continue and self._reading == _BODY and not self._body_bytes:
-            self._refuse(BadRequest("the body is not waited for"))  # Whether it still comes cannot be known.
+            self._refuse(BadRequest("the body is not waited for"))  # It is unknown whether more of it comes.
         else:
             self.flow.resume_reading()
             self._complete()
@@ -247,7 +247,7 @@ class HttpProtocol(CycleProtocol):
         """Refuses a body that comes too slowly."""
         limits, spent = self.all.limits, now - since
         if self.flow.read_paused:
-            self.all.body[self] = now  # It is the server that waits.
+            self.all.body[self] = now  # The server waits, not the client.
             self._raw_bytes = 0
         elif spent > limits.body_s_max:
             self._refuse(RequestTimeout(f"a body takes at most {limits.body_s_max:g} s"))

@@ -1,4 +1,4 @@
-"""The boards to read next where more are due than one round takes: clients take turns.
+"""Chooses the boards to read next if more are due than one round takes: clients take turns.
 
 A client with a thousand views waits for its own ones; a client with two is served in the next round.
 """
@@ -13,7 +13,7 @@ _OWNERS_MAX = 8
 
 
 def fair_round(readings: list[BoardRead], most: int) -> list[BoardRead]:
-    """At most `most` of the readings that are due: in turn one of each client, of a client the one first that was read
+    """At most `most` of the due readings: in turn one of each client, and of a client first the one that was read
     longest ago. O(readings · log readings)."""
     if len(readings) <= most:
         return readings
@@ -38,7 +38,7 @@ def _lap(reading: BoardRead) -> int:
 
 
 def _lightest(reading: BoardRead, load: dict[Owner, int]) -> Owner | None:
-    """Of a reading's owners the one for whom the fewest readings stand so far; None where they are many."""
+    """The owner of a reading who has the fewest readings in the round so far; None if it has many owners."""
     owners: set[Owner] = set()
     for watched, _ in reading.served:
         if len(watched.owners) > _OWNERS_MAX:

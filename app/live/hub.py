@@ -34,9 +34,9 @@ from .watched_board import BoardRead, WatchedBoard, WatchedView, publish, publis
 
 log = structlog.get_logger()
 
-#: Seconds between two looks at what changed: 10 frames a second are as many as anybody can follow.
+#: Seconds between two checks for changes: more than 10 frames a second nobody can follow.
 TICK_S = 0.1
-#: Seconds between two looks at changed names.
+#: Seconds between two checks for changed names.
 NAMES_S = 0.5
 #: Watched views; equal ones count once. Each may need a read in every tick.
 VIEWS_MAX = 10_000
@@ -56,7 +56,7 @@ _NAMED_MAX = 100
 BOARDS_A_CALL_MAX = 1_000
 #: The hub's calls that wait at a time: REST's reads find room beside them, however many boards are watched.
 CALLS_MAX = 256
-#: Seconds that a subscription waits for its turn and its look-ups, each of which waits 2 s at most.
+#: Seconds that a subscription waits for its turn and its look-ups, each of which takes at most 2 s.
 FIND_S_MAX = 6.0
 
 
@@ -222,7 +222,7 @@ class Hub:
 
     async def _note_names(self) -> None:
         """Marks the boards on which a user's name has changed, at most twice a second; they are read again. As often it
-        asks watched namespaces for changes of their own names. Where that fails, nothing is marked."""
+        asks watched namespaces for changes of their own names. If that fails, nothing is marked."""
         now, is_due = monotonic(), False
         if self._names.changes != self._names_changes and now >= self._names_due_s:
             self._names_changes, self._names_due_s, is_due = self._names.changes, now + NAMES_S, True

@@ -28,7 +28,7 @@ class CloseCode(IntEnum):
     DRAIN = 4200
 
 
-# What a subscription may not watch, and what is not there: both are judged by the namespace that it names.
+# Problems of a subscription that depend on its namespace: it may not be watched, or does not exist.
 _ABOUT_NAMESPACE = (Unauthorized, Forbidden, NamespaceNotFound)
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
@@ -110,7 +110,7 @@ class FrameEntry(msgspec.Struct, frozen=True):
 
 
 class Stamp(NamedTuple):
-    """A view changes only where its stamp does. epoch, window, version: those of its board; rules: the version of the
+    """A view changes only if its stamp does. epoch, window, version: those of its board; rules: the version of the
     rules; names: how often the names of its users have changed."""
 
     epoch: int
@@ -171,7 +171,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Resume(NamedTuple):
-    """The state that a client holds from before, if any. window: None where it did not say."""
+    """The state that a client has from before, if any. window: None if it did not name one."""
 
     epoch: int | None = None
     version: int | None = None
@@ -212,7 +212,7 @@ def delta(old: State, new: State) -> dict[str, Any]:
 
 
 def _stats(state: State) -> dict[str, Any]:
-    """All of them are in each frame: the newest count."""
+    """The statistics; each frame has all of them."""
     return {} if state.stats is None else {"stats": state.stats}
 
 

@@ -90,7 +90,7 @@ class Subscriber:
         self._put(same if state.is_same_as(self._resume, self._window_name) and not state.has_profiles else whole)
 
     def offer(self, whole: Frame, change: Frame | None) -> None:
-        """Puts the change in the slot. Where the slot is still full, the whole state replaces it: a slow client skips
+        """Puts the change in the slot. If the slot is still full, the whole state replaces it: a slow client skips
         states and never sees them out of order."""
         self._put(change if change is not None and self.slot is None else whole)
 

@@ -1,4 +1,4 @@
-"""Views that clients may watch, and their bounds. Equal views of one board are one view, whoever watches."""
+"""Views that clients may watch, and their bounds. Equal views of one board are one view, also for different clients."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,6 +1,6 @@
 """Heals: takes back what counted twice, by one compensating entry for each duplicate that only the ledger recognised.
 
-Until then a duplicate is one more grant of its user to whoever plans by the ledger; its heal is what would void it.
+Until then a duplicate counts as one more grant of its user in plans from the ledger; its heal works like a void.
 """
 
 from collections.abc import Sequence

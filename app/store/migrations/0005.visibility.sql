@@ -38,7 +38,7 @@ WHERE pending_partitions = '{}' AND desired_state <> 'hide';
 CREATE INDEX visibility_intents_namespace ON visibility_intents (namespace_id) WHERE namespace_id <> 0;
 
 -- What a user is called. A null name or avatar in a namespace is the deployment's; a time zone is only in rows of the
--- deployment. Erasure deletes a profile and keeps the number. The last version is the highest, whoever the user.
+-- deployment. Erasure deletes a profile and keeps the number. The last version is the highest of all users.
 -- folded_name: the name without case (app/model/profile.py), by which users are found.
 CREATE SEQUENCE profile_version;
 

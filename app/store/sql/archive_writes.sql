@@ -119,7 +119,7 @@ SELECT archive_id, position, user_number, sort_key, tie_place, better_users, bet
 LOCK TABLE hidden_archive_users IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: mark_hidden_archive_users
--- Marks whoever is hidden among the rows that became others; who stands there no more is marked no more. O(those).
+-- Marks the hidden users among the changed rows, and removes marks of users without a row. O(changed rows).
 WITH gone AS (
     DELETE FROM hidden_archive_users v USING changed_rows m
     WHERE m.position IS NULL AND v.archive_id = m.archive_id AND v.user_number = m.user_number)

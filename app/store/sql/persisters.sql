@@ -59,8 +59,8 @@ WITH own AS (
 UPDATE leases l SET holder = NULL FROM own WHERE l.partition = own.partition RETURNING l.partition;
 
 -- name: lock_lease
--- The last statement of a transaction of a persister ($2) that may only hold while it holds the partition: nobody takes it
--- between this and the commit.
+-- Locks the lease of a partition ($1) until the commit, if it belongs to the persister ($2). A transaction that needs
+-- the lease ends with this statement, so that no other persister takes the partition before the commit.
 SELECT FROM leases WHERE partition = $1 AND holder = $2 FOR SHARE;
 
 -- name: lock_presence

@@ -1,5 +1,5 @@
 -- name: lock_user
--- A user's number. Who changes a person waits here for whoever does: the statements behind it see what that one left.
+-- A user's number. It locks the user, so that changes of one user wait for each other, and each sees the one before.
 SELECT number FROM users WHERE name = $1 FOR NO KEY UPDATE;
 
 -- name: get_user_visibility
@@ -25,7 +25,7 @@ WITH shown AS (
 DELETE FROM hidden_users WHERE user_number = $1 AND namespace_id = $2::int;
 
 -- name: share_hidden_archive_users
--- Before a user who was hidden is marked in archives: whoever writes these waits, or was waited for.
+-- Runs before a hidden user is marked in archives: writers of archives wait, or this waits for them.
 LOCK TABLE hidden_archive_users IN ROW EXCLUSIVE MODE;
 
 -- name: hide_user_in_archives

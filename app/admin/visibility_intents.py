@@ -70,7 +70,7 @@ class VisibilityIntents:
                     number = rows[0]["number"]
                     record = record_from_row((await fetch("get_user_visibility", number, 0))[0])
                     if record.intent is not None and record.intent.desired_state == ERASE:
-                        raise UserErasing("nothing is taken until that is done; then the name is a new user's")
+                        raise UserErasing("writes are refused until it is done; then the name belongs to a new user")
                     if namespace is not None:
                         await fetch("mark_has_user_data", ns)
                         record = record_from_row((await fetch("get_user_visibility", number, ns))[0])
@@ -94,7 +94,7 @@ class VisibilityIntents:
         where = partitions if intent.namespace_id else self._partitions
         replies = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
         if -1 in replies:
-            raise StoreUnavailable("it took too long to tell every partition")
+            raise StoreUnavailable("it took too long to reach every partition")
 
     async def carry_out(self, person: VisibilityRecord) -> int:
         """Hides or shows a user in every partition that has not done so. Returns in how many it is not done yet.

@@ -330,7 +330,11 @@ OUTCOMES: dict[str, tuple[type[Problem], str, str | None]] = {
     "unapplied": (Invalid, "nothing was applied: another member of this atomic request was refused", None),
     "stale_user": (StoreUnavailable, "the user changes faster than the ledger follows", None),
     "key_used": (StoreUnavailable, "the ledger does not hold yet what this Idempotency-Key did", None),
-    "user_erasing": (UserErasing, "nothing is taken until that is done; then the name is a new user's", "$.user_id"),
+    "user_erasing": (
+        UserErasing,
+        "writes are refused until it is done; then the name belongs to a new user",
+        "$.user_id",
+    ),
     "log_full": (Overloaded, "the ledger is too far behind: its log is full", None),
     "corrupt": (StoreUnavailable, "a key of this grant holds something else than it should", None),
 }

@@ -57,7 +57,7 @@ class HistoricalBoards:
         Invalid for a board of too many grants. Overloaded while AT_ONCE_MAX are being read: others need the ledger's
         connections, too."""
         if self._gate.locked():
-            raise Overloaded("too many ask about the past at once")
+            raise Overloaded("too many boards of the past are read at once")
         async with self._gate:
             namespace = board.namespace
             await self._check_size(board)

@@ -62,7 +62,7 @@ class StatsReader:
     ) -> Statistics:
         """Reads an archive when its turn comes: few are read at the same time."""
         if self._waiting >= _WAITING_MAX:
-            raise Overloaded("too many ask for the sum of a part of a closed board at once")
+            raise Overloaded("too many sums of parts of closed boards are read at once")
         self._waiting += 1
         try:
             async with asyncio.timeout(_TURN_S_MAX):

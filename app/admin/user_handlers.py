@@ -100,7 +100,7 @@ class UserHandlers:
         check_bodiless(request.scope)
         intent = await self._erasures.erase(user, principal.id)
         try:
-            await self._intents.tell(intent)
+            await self._intents.send_state(intent)
             done = await self._erasures.erased(intent, ERASE_S_MAX)
         except Problem:
             done = False  # It is recorded, so a persister will do it.

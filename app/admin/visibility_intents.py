@@ -89,7 +89,7 @@ class VisibilityIntents:
                 raise UserNotFound(f"{user!r} has neither a profile nor a grant")
             await self._postgres.fetch("create_users", [user])
 
-    async def tell(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
+    async def send_state(self, intent: VisibilityIntent, partitions: Sequence[int] = ()) -> None:
         """Sends the state to every partition where the intent applies. StoreUnavailable."""
         where = partitions if intent.namespace_id else self._partitions
         replies = await asyncio.gather(*(self._call(state_call(p, intent)) for p in where))
@@ -105,7 +105,7 @@ class VisibilityIntents:
         if intent is None or intent.desired_state not in (HIDE, UNHIDE) or not person.open:
             return 0
         try:
-            await self.tell(intent, person.open)
+            await self.send_state(intent, person.open)
             await self._caught_up(person.open)
             plans = await plan(self._postgres.fetch, intent, person.open)
             done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]

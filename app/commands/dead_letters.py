@@ -72,16 +72,16 @@ async def _carry_out(
             else:
                 raise DecisionError(f"{place} is of a deleted namespace: nothing is left to do")
         except DecisionError as error:
-            left += _tell(error)
+            left += _print_error(error)
     for letter in waiting:
         try:
             typer.echo(f"{letter.place}: {await letters.outcome(letter, decision)}")
         except DecisionError as error:
-            left += _tell(error)
+            left += _print_error(error)
     return left
 
 
-def _tell(error: DecisionError) -> int:
+def _print_error(error: DecisionError) -> int:
     typer.echo(f"leaderboard: {error}", err=True)
     return 1
 

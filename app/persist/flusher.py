@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 #: Seconds after which the offsets of all partitions are sent again: a refused offset delays writers no longer than
 #: that.
-TELL_S = 1.0
+SEND_ALL_S = 1.0
 
 
 class Flusher:
@@ -31,11 +31,11 @@ class Flusher:
         self._all_sent_s = 0.0
         self._refused: set[int] = set()
 
-    async def tell(self, leases: Mapping[int, Lease], fresh: Collection[int]) -> None:
+    async def send_offsets(self, leases: Mapping[int, Lease], fresh: Collection[int]) -> None:
         """Sends the offsets of partitions with new rows, and from time to time those of all. A refusal is logged once,
         and the offset is sent again later. Raises what the link raises. O(partitions)."""
         due: Collection[int] = fresh
-        if monotonic() - self._all_sent_s >= TELL_S:
+        if monotonic() - self._all_sent_s >= SEND_ALL_S:
             due, self._all_sent_s = list(leases), monotonic()
         targets = {p: leases[p] for p in due if p in leases and leases[p].checked}
         if not targets:

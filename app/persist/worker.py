@@ -206,7 +206,7 @@ class Worker:
             self._windows.note(batch.rows)
             batch.lease.advance(LedgerOffset(last.epoch, last.seq, last.digest))
         self._counting.note([b.partition for b in recorded], sum(len(b.rows) for b in recorded))
-        await self._flusher.tell(self._leases, [b.partition for b in recorded])
+        await self._flusher.send_offsets(self._leases, [b.partition for b in recorded])
         await report_faults(self._faults, session)
 
     async def _write(self, session: LedgerSession, batches: list[RowBatch]) -> list[RowBatch]:

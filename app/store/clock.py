@@ -85,7 +85,7 @@ class StoreClock:
         lowest, highest = store - answered, store - start
         middle = (lowest + highest) // 2
         self._ahead = middle if self._ahead is None else min(max(self._ahead, lowest), highest)
-        self._tell()
+        self._log_difference()
 
     @property
     def offset_s(self) -> float:
@@ -110,7 +110,7 @@ class StoreClock:
         if self._is_refused and (refusal := self.refusal()) is not None:
             raise refusal
 
-    def _tell(self) -> None:
+    def _log_difference(self) -> None:
         """Logs a warning once, each time that the clocks begin to differ."""
         CLOCK_OFFSET_SECONDS.set(self.offset_s)
         problem = self.problem()

@@ -47,7 +47,7 @@ class Intents:
     def __init__(self) -> None:
         self.users: list[str] = []
 
-    async def tell(self, intent: VisibilityIntent) -> None:
+    async def send_state(self, intent: VisibilityIntent) -> None:
         self.users.append(intent.name)
 
 

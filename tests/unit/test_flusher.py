@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.drivers.redis import Call
-from app.persist.flusher import TELL_S, Flusher
+from app.persist.flusher import SEND_ALL_S, Flusher
 from app.persist.lease import Lease
 from app.persist.ledger_session import LedgerOffset
 from app.store import keys
@@ -41,13 +41,13 @@ def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
 
 def test_redis_hears_of_what_is_committed_and_of_nothing_that_is_only_read(time: VirtualTime) -> None:
     link = Link()
-    time.run(Flusher(link, TAIL_S).tell({3: lease(5, read=9)}, [3]))  # type: ignore[arg-type]
+    time.run(Flusher(link, TAIL_S).send_offsets({3: lease(5, read=9)}, [3]))  # type: ignore[arg-type]
     assert link.sent == [{keys.meta(3): [1, 5, 0, 0]}]
 
 
 def test_a_log_that_was_not_compared_gets_no_offset(time: VirtualTime) -> None:
     link = Link()
-    time.run(Flusher(link, TAIL_S).tell({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
+    time.run(Flusher(link, TAIL_S).send_offsets({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
     assert link.sent == []
 
 
@@ -59,9 +59,9 @@ def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
     async def act() -> None:
         await asyncio.sleep(TAIL_S)
         held.advance(LedgerOffset(1, 8, b"e"))
-        await flusher.tell({3: held}, [3])
+        await flusher.send_offsets({3: held}, [3])
         await asyncio.sleep(TAIL_S)
-        await flusher.tell({3: held}, [3])
+        await flusher.send_offsets({3: held}, [3])
 
     time.run(act())
     assert link.sent == [{keys.meta(3): [1, 8, 1, 5]}, {keys.meta(3): [1, 8, 1, 8]}]
@@ -73,9 +73,9 @@ def test_partitions_without_new_rows_get_offsets_from_time_to_time(time: Virtual
 
     async def act() -> None:
         for _ in range(2):
-            await flusher.tell(leases, [3])
-        await asyncio.sleep(TELL_S)
-        await flusher.tell(leases, [])
+            await flusher.send_offsets(leases, [3])
+        await asyncio.sleep(SEND_ALL_S)
+        await flusher.send_offsets(leases, [])
 
     time.run(act())
     assert [sorted(sent) for sent in link.sent] == [
@@ -91,5 +91,5 @@ def test_where_redis_is_not_where_the_ledger_is_the_log_is_compared_anew(
 ) -> None:
     link, held = Link(), lease(5)
     link.reply = reply
-    time.run(Flusher(link, TAIL_S).tell({3: held}, [3]))  # type: ignore[arg-type]
+    time.run(Flusher(link, TAIL_S).send_offsets({3: held}, [3]))  # type: ignore[arg-type]
     assert held.checked is is_checked

@@ -30,7 +30,7 @@ def checkconfig() -> None:
             await postgres.close()
         if wrong:
             p, what = next(iter(wrong.items()))
-            raise RedisRefused(f"partition {p}: {what}; {len(wrong)} of its partitions are so")
+            raise RedisRefused(f"partition {p}: {what}; {len(wrong)} partitions differ")
 
     asyncio.run(check())
     print("ok")

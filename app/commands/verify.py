@@ -11,7 +11,7 @@ from ..drivers.redis import RedisConnection
 from ..logs import configure
 from ..settings import Settings, read_settings
 from ..verify.connections import StoreConnections, close_all
-from ..verify.verifier import LANES, Verifier
+from ..verify.verifier import COMPARERS, Verifier
 
 
 def verify(
@@ -35,13 +35,13 @@ async def _verify(settings: Settings, quiet: bool) -> None:
     finally:
         await link.close()
         await postgres.close()
-    lanes = [await StoreConnections.open(*stores, by_index=number < LANES) for number in range(LANES + 2)]
+    all_stores = [await StoreConnections.open(*stores, by_index=number < COMPARERS) for number in range(COMPARERS + 2)]
     try:
         with progress(quiet=quiet) as bar:
-            verifier = Verifier(lanes[:LANES], lanes[LANES], lanes[LANES + 1], bar)
+            verifier = Verifier(all_stores[:COMPARERS], all_stores[COMPARERS], all_stores[COMPARERS + 1], bar)
             await verifier.run(partitions, wrong)
     finally:
-        await close_all(lanes)
+        await close_all(all_stores)
     report = verifier.report
     for finding in report.findings:
         print(f"{finding.where}: {finding.what}")

@@ -49,20 +49,20 @@ async def heal(session: LedgerSession, link: RedisConnection, p: int, offset: Le
         else:
             # A heal is planned from the ledger's last entry of its user, so it cannot be a duplicate. If it is, that is
             # logged.
-            twice = RedisRefused(f"an entry of the kind {stray.claimed.kind} came twice")
-            faults.note(_unit(p, epoch=stray.epoch, seq=stray.seq), twice)
+            twice = RedisRefused(f"an entry of the kind {duplicate.claimed.kind} came twice")
+            faults.note(_unit(p, epoch=duplicate.epoch, seq=duplicate.seq), twice)
     partition_round = PartitionRound(link, p, offset)
-    for strays in users.values():
-        await _try_user(session, partition_round, strays, faults)
+    for duplicates in users.values():
+        await _try_user(session, partition_round, duplicates, faults)
 
 
 async def _try_user(
-    session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate], faults: Faults
+    session: LedgerSession, partition_round: PartitionRound, duplicates: Sequence[UnhealedDuplicate], faults: Faults
 ) -> None:
-    """Of one user: whatever fails is theirs alone."""
-    units = [_unit(partition_round.partition, epoch=stray.epoch, seq=stray.seq) for stray in strays]
+    """Heals one user. A failure concerns only this user."""
+    units = [_unit(partition_round.partition, epoch=duplicate.epoch, seq=duplicate.seq) for duplicate in duplicates]
     try:
-        await _heal_user(session, partition_round, strays)
+        await _heal_user(session, partition_round, duplicates)
     except Exception as error:
         for unit in units:
             faults.note(unit, error)
@@ -78,10 +78,10 @@ def _unit(p: int, *, epoch: int, seq: int) -> WorkUnit:
 
 
 async def _heal_user(
-    session: LedgerSession, partition_round: PartitionRound, strays: Sequence[UnhealedDuplicate]
+    session: LedgerSession, partition_round: PartitionRound, duplicates: Sequence[UnhealedDuplicate]
 ) -> None:
     """Heals one user in one namespace. A user who changed since the ledger's last entry waits for a later pass."""
-    namespace_id, user = strays[0].claimed.namespace_id, strays[0].claimed.user
+    namespace_id, user = duplicates[0].claimed.namespace_id, duplicates[0].claimed.user
     p = partition_round.partition
     version, seq = await read_plan_base(partition_round.link, p, namespace_id, user)
     if version is None or seq > partition_round.offset.seq:
@@ -90,8 +90,8 @@ async def _heal_user(
     entries = []
     for i in range(len(duplicates)):
         hold = AFTER_PREVIOUS if i else unchanged_since(seq)
-        entries.append(_entry(namespace, strays[i], await _plan(session, namespace, strays[: i + 1], hold)))
-    for stray, outcome in zip(strays, await partition_round.submit(entries), strict=True):
+        entries.append(_entry(namespace, duplicates[i], await _plan(session, namespace, duplicates[: i + 1], hold)))
+    for duplicate, outcome in zip(duplicates, await partition_round.submit(entries), strict=True):
         if outcome.code in ("applied", "duplicate") and outcome.seq is not None:
             await session.close_heal(p, duplicate, outcome.seq)
         elif outcome.code not in _COME_AGAIN:

@@ -287,7 +287,7 @@ class LedgerSession:
         await self._connection.execute(queries()["delete_faults_of_absent"], EVERYWHERE, LOCK_PRESENCE, number)
 
     async def report_fault(self, unit: WorkUnit, cause: str | None) -> None:
-        """Records why a unit of work fails; None: it fails no more."""
+        """Records why a unit of work fails; None: it works again."""
         if cause is None:
             await self._connection.execute(queries()["delete_fault"], *unit, self.leases.number)
         else:

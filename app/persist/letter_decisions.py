@@ -77,7 +77,7 @@ def _letter(row: asyncpg.Record) -> DecidedLetter:
 
 
 async def _carry_out(session: LedgerSession, partition_round: PartitionRound, letter: DecidedLetter) -> None:
-    """Where the user has changed since the ledger's last entry, it is for a later pass."""
+    """Carries out one decision. If the user changed since the ledger's last entry, a later pass does it."""
     namespace_id, user = letter.claimed.namespace_id, letter.claimed.user
     p = partition_round.partition
     version, seq = await read_plan_base(partition_round.link, p, namespace_id, user)

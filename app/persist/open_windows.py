@@ -11,7 +11,7 @@ from ..store.boards import base_of
 from ..store.namespace_fields import fields_of
 from .ledger_row import LedgerRow
 
-#: Windows that are kept in mind, some 100 MB: beyond them all are forgotten and asked for anew.
+#: Windows that are cached, some 100 MB. Beyond them the cache is cleared, and they are read again.
 WINDOWS_MAX = 1_000_000
 
 

@@ -62,8 +62,8 @@ def _due(namespace: Namespace, open_windows: Iterable[str], now: int) -> list[Wi
 
 
 async def _submit(partition_round: PartitionRound, namespace: Namespace, windows: list[Window]) -> list[str]:
-    """The windows that are closed by now. What is refused (other rules, another head, Redis's clock) is due again at a
-    later pass."""
+    """Submits seals. Returns the windows that are closed now. Refused seals (other rules, another head, Redis's clock)
+    are due again in a later pass."""
     try:
         outcomes = await partition_round.submit([seal_entry(namespace, window) for window in windows])
     except CallRefused:

@@ -62,7 +62,7 @@ class ArchivedBoard:
         return BoardPage(epoch, 0, version, total, entries, last, end - query.begin)
 
     async def rank_score(self, units: int, *, ranking: str, epoch: int, version: int) -> ScoreRank:
-        """Where a score stands, or would stand. O(log n); StoreUnavailable."""
+        """The rank that a score has, or would have. O(log n); StoreUnavailable."""
         key = self._namespace.sign * units
         total, (at, below) = await self._above([key, key - 1])
         rank0 = _rank0(at._replace(position=at.better_users + 1), ranking)

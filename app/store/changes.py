@@ -66,9 +66,9 @@ def _changed(what: str) -> Call:
 
 
 def name_changed(key: str, *, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
-    """The call that writes what a user is called, and tells every process of it: both or neither. value: `<version>`
-    and a profile; empty: it is taken away. erased: with which version; of a profile, up to which one the caller knew of
-    erasures before it read that. It answers −1 where the user may have been erased since."""
+    """The call that writes a user's profile and announces it to every process, both or neither. value: `<version>` and
+    a profile; empty to delete it. erased: the version of the deletion; for a profile, the latest deletion that the
+    caller knew before it read the profile. The reply is −1 if the user may have been erased since."""
     return evalsha(WRITE_PROFILE, [key, counted_in], [user, value, field, RING_MAX, erased])
 
 

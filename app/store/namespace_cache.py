@@ -203,7 +203,7 @@ def publish_calls(namespace: Namespace) -> list[Call]:
 
 
 def version_call(partition: int, *, namespace_id: int, version: int) -> Call:
-    """The call from which on a partition takes plans by this version of a namespace's rules alone."""
+    """The call after which a partition accepts only plans by this version of a namespace's rules."""
     return evalsha(SET_IF_NEWER, [keys.rules(partition)], [str(namespace_id), str(version)])
 
 
@@ -213,7 +213,7 @@ def rules_version_call(partition: int, namespace_id: int) -> Call:
 
 
 def retract_calls(name: str, *, namespace_id: int, partition: int, version: int) -> list[Call]:
-    """The calls that make a deleted namespace unknown: plans made for it are refused."""
+    """The calls that retract a deleted namespace; its plans are then refused."""
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [name, f"{version} null"]),
         version_call(partition, namespace_id=namespace_id, version=version),

@@ -30,7 +30,7 @@ class Deployment:
 
 
 async def read_head(link: RedisConnection, p: int) -> PartitionHead:
-    """A partition's head, nothing known of its log yet. CallRefused where it is unopened or holds nonsense."""
+    """A partition's head, without a known entry of its log. CallRefused if it is not opened or not valid."""
     (head,) = await read_heads(link, [p])
     if isinstance(head, CallRefused):
         raise head

@@ -49,7 +49,7 @@ _NAMES = frozenset(RequestOptions._fields)
 
 
 def read_options(scope: Scope, *, in_namespace: bool) -> RequestOptions:
-    """A request's parameters. Invalid, also for an Idempotency-Key: whoever sends one counts on it."""
+    """A request's parameters. Invalid; also for an Idempotency-Key, because its sender would rely on it."""
     if header(scope, b"idempotency-key"):
         raise Invalid("a grant is safe to repeat by its own grant_id: send no such key", field="Idempotency-Key")
     if not scope["query_string"]:

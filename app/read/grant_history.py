@@ -168,7 +168,7 @@ class GrantHistory:
 async def _explain(
     fetch: Fetch, namespace: Namespace, user: str, window: Window, before: PageKey, limit: int
 ) -> tuple[int | None, list[asyncpg.Record]]:
-    """A score in scaled units, and those of its grants that come behind a place; None without any grant."""
+    """A score in scaled units, and its grants after a cursor; None without any grant."""
     shows = namespace.aggregation.shows
     at = namespace.id, user, namespace.partition, window.name
     if shows == "equal":

@@ -128,9 +128,9 @@ async def _first_of(
 ) -> dict[str, Cell]:
     """The cells whose deciding grant is found by index."""
     rest = (how, namespace.partition, PASSED_OVER_MAX)
-    days = [want for want in cell_queries if want.day is not None]
+    days = [query for query in queries if query.day is not None]
     if not namespace.aggregation.is_by_amount:
-        inner = [_inner_day(namespace, want) for want in cell_queries]
+        inner = [_inner_day(namespace, query) for query in queries]
         rows = await fetch("get_cells_by_moment", *_args(namespace, user, ids, inner), *rest)
         result = {row["cell"]: cell_from_row(row) for row in rows}
         return {name: cell for name, cell in result.items() if how is None or cell.tie is not None}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import asyncpg
 
 from ..drivers.postgres import queries
+from ..model.labels import is_day
 from ..model.namespace import Namespace
 from ..model.tie_break import describe_place
 from ..model.tie_break_replay import TieBreakReplay
@@ -112,7 +113,7 @@ class UserComparison:
     async def _tie_seqs(
         self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int]
     ) -> dict[tuple[int, str], tuple[int | None, int]]:
-        dating = TieBreakReplay(self._namespace.aggregation, self._namespace.rules.category_boards)
+        replay = TieBreakReplay(self._namespace.aggregation, self._namespace.rules.category_boards)
         async with stores.connection.transaction():
             query = queries()["get_score_events"]
             async for row in stores.connection.cursor(

@@ -77,8 +77,8 @@ SELECT rules::text FROM namespaces WHERE id = $1;
 SELECT id, rules::text FROM namespaces WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id;
 
 -- fragment: zone_of_rules
--- The zone of a namespace's rules. starts_at: how long after midnight, by the clock, its days begin.
-coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS starts_at
+-- The zone of a namespace's rules. day_offset: how long after midnight, by the clock, its days begin.
+coalesce(rules ->> 'timezone', 'UTC') AS zone, coalesce(rules ->> 'day_starts', '00:00')::interval AS day_offset
 
 -- name: get_zones_of_namespaces
 -- The zones of some namespaces, deleted or not. O(log n) each.

@@ -43,10 +43,10 @@ placed AS MATERIALIZED (
         OFFSET 0) AS day)
 
 -- fragment: begin_of_day
--- When the local day of a moment begins, by a zone and its starts_at; null where `zone_days` does not have the day yet.
-CASE {{zone}}.zone WHEN 'UTC' THEN date_trunc('day', {{at}} - {{zone}}.starts_at, 'UTC') + {{zone}}.starts_at ELSE (
+-- When the local day of a moment begins, by a zone and its day_offset; null where `zone_days` does not have the day yet.
+CASE {{zone}}.zone WHEN 'UTC' THEN date_trunc('day', {{at}} - {{zone}}.day_offset, 'UTC') + {{zone}}.day_offset ELSE (
                    SELECT CASE WHEN {{at}} < ends THEN starts END FROM zone_days
-                   WHERE zone = {{zone}}.zone AND starts_at = {{zone}}.starts_at AND starts <= {{at}}
+                   WHERE zone = {{zone}}.zone AND day_offset = {{zone}}.day_offset AND starts <= {{at}}
                    ORDER BY starts DESC LIMIT 1) END
 
 -- name: find_unknown_days

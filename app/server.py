@@ -50,7 +50,7 @@ TIME_S_MAX = 1.0
 #: lose their connections. A worker answers only once it has imported the application: where many start at a time on few
 #: cores, or the machine is busy, that takes longer than uvicorn's own 5 s.
 WORKER_ANSWER_S_MAX = 30
-# What uvicorn is told. Its own keep-alive time and bound of connections are not used: see `Connections`.
+# uvicorn's options. Its own keep-alive time and limit of connections are not used: see `Connections`.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
     "http": HttpProtocol,

@@ -43,7 +43,7 @@ class BoardSnapshot:
         self._spoilt = spoilt
         self._space = space
         self._off = {number for number, one in visibilities.items() if one.place in (Presence.OFF, Presence.GONE)}
-        self._gone = {number for number, visibility in visibilities.items() if visibility.place is Presence.GONE}
+        self._gone = {number for number, one in visibilities.items() if one.place is Presence.GONE}
         self._totals = {board: _LedgerTotals() for board in space.boards}
 
     @property
@@ -119,14 +119,14 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
     """
     p, until = namespace.partition, monotonic() + INSTANT_S_MAX
     while True:
-        veils = await read_visibilities(stores, namespace)
-        moving = [(veil.number, veil.name) for veil in veils.values() if veil.place is Presence.MOVING]
-        is_erasing = any(veil.is_erasing for veil in veils.values())
+        visibilities = await read_visibilities(stores, namespace)
+        moving = [(one.number, one.name) for one in visibilities.values() if one.place is Presence.MOVING]
+        is_erasing = any(one.is_erasing for one in visibilities.values())
         if not is_erasing and len(moving) <= _MOVING_MAX:
             space = await read_namespace_state(stores.link, namespace, moving, spoilt)
             if space is not None and visibilities == await read_visibilities(stores, namespace):
                 await stores.wait_for_ledger(p, space.seq)
-                return BoardSnapshot(namespace, space, veils, spoilt)
+                return BoardSnapshot(namespace, space, visibilities, spoilt)
         if monotonic() > until:
             return None
         await asyncio.sleep(_PAUSE_S)

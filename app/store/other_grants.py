@@ -14,7 +14,7 @@ import asyncpg
 
 from ..drivers.postgres import Fetch
 from ..model.cell_ops import Cell
-from ..model.labels import labels_of
+from ..model.labels import labels_of, parse_label
 from ..model.micros import EARLIEST, LATEST, to_micros
 from ..model.namespace import Namespace
 from ..model.tie_break import latest_place, tie_place
@@ -53,9 +53,9 @@ async def other_grants_cells(
     best grant does not decide.
 
     A duplicate that is not taken back and a grant that is an open dead letter count as one more grant, but for those of
-    some seqs; a grant counts as the open dead letter of its last correction has it.
-    O(cells × log n + rows behind the live grants), and O(the user's grants in its stretch) for a cell in which hardly
-    any are. Errors are those of `fetch`.
+    some seqs; a grant counts as the open dead letter of its last correction has it. O(cells × log n + rows behind the
+    live grants), and O(the user's grants in its stretch) for a cell with hardly any grants. Errors are those of
+    `fetch`.
     """
     rows = await fetch("get_open_corrections", namespace.id, user, ROWS_FEW_MAX, namespace.partition)
     corrected = [row for row in rows if row["grant_id"] is not None and row["grant_id"] not in grant_ids]
@@ -83,12 +83,13 @@ async def _read_many(
 ) -> dict[str, list[Cell]]:
     """The cells of a user with many grants, in one or two parts each: out of those that decide, and the rows behind."""
     how = namespace.aggregation.name if namespace.by_moment else None
-    # Before the live grants, which may follow in between: a grant found twice does no harm, one found nowhere would.
+    # This query goes first, because the live grants may follow in between: a grant that both find does no harm, one
+    # that neither finds would.
     args = namespace.id, user, ids, names, seqs, how, namespace.partition
     recent = {row["cell"]: cell_from_row(row) for row in await fetch("get_cells_of_recent_grants", *args)}
-    cell_queries = [cell_query(namespace, name) for name in names]
-    indexed = await _first_of(fetch, namespace, user, ids, cell_queries, how)
-    absent = [want for want in cell_queries if want.cell not in indexed]
+    queries = [_cell_query(namespace, name) for name in names]
+    indexed = await _first_of(fetch, namespace, user, ids, queries, how)
+    absent = [query for query in queries if query.cell not in indexed]
     if absent:
         rows = await fetch(
             "get_sparse_cells",

@@ -161,7 +161,7 @@ MODEL = [
     Mutant(
         "an id with another amount is a conflict",
         "app/model/grant.py",
-        "        body.user,\n        body.amount,\n",
+        "        body.user,\n        body.entry_amount,\n",
         "        body.user,\n",
         ("tests/unit/test_digests.py",),
     ),
@@ -223,8 +223,8 @@ PERSISTER = [
     Mutant(
         "the log must hold the entry at the ledger's offset",
         "app/persist/worker.py",
-        "[0][1][1] != offset.digest:",
-        "[0][1][1] == b'':",
+        "if digest_in(reply) != offset.digest:",
+        "if digest_in(reply) == b'':",
         ("tests/integration/test_persist.py::test_a_log_that_does_not_continue_its_ledger_stops_the_partition",),
     ),
     Mutant(

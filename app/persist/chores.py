@@ -18,7 +18,21 @@ from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
 from .clocks import Clocks, check_clock
 from .dedup_rotation import DedupRotation
-from .faults import HEALS, LAG, LETTERS, MAINTENANCE, PUBLISHING, SEALING, SEASONS, USERS, Faults, WorkUnit
+from .faults import (
+    ALL_ARCHIVES,
+    ARCHIVES,
+    EVERYWHERE,
+    HEALS,
+    LAG,
+    LETTERS,
+    MAINTENANCE,
+    PUBLISHING,
+    SEALING,
+    SEASONS,
+    USERS,
+    Faults,
+    WorkUnit,
+)
 from .heal import heal
 from .lease import Lease
 from .ledger_session import LedgerOffset, LedgerSession
@@ -101,16 +115,21 @@ class ChoreServices:
 
         return guarded
 
-    def each_partition(self, kind: str, run: PartitionRun) -> Run:
-        """A run over the leased partitions, each a unit of its own."""
+    def each_partition(self, kind: str, run: PartitionRun, work_query: str | None = None) -> Run:
+        """A run over the leased partitions, each a unit of its own. work_query: names those of some partitions that may
+        have work, so that an idle persister asks once for all; partitions that failed the last time are run too."""
 
         async def over_partitions(session: LedgerSession) -> None:
-            for p in list(self.leases):
+            partitions = list(self.leases)
+            if work_query is not None:
+                busy = {row["partition"] for row in await session.fetch(work_query, partitions)}
+                partitions = [p for p in partitions if p in busy or self.faults.has(WorkUnit(p, kind))]
+            for p in partitions:
                 lease = self.leases.get(p)
                 if lease is not None:
                     await self.faults.attempt(WorkUnit(p, kind), run, session, p, lease.offset)
 
-        return over_partitions
+        return self.alone(WorkUnit(EVERYWHERE, kind), over_partitions)
 
 
 def short_chores(services: ChoreServices) -> Sequence[Chore]:
@@ -150,8 +169,8 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("seals", interval_s, alone(SEALING, seal)),
         Chore("generations", interval_s, each(MAINTENANCE, lambda session, p, offset: rotation.rotate(p))),
         Chore("lag", interval_s, each(LAG, report_lag)),
-        Chore("heals", interval_s, each(HEALS, take_back)),
-        Chore("dead letters", interval_s, each(LETTERS, settle_letters)),
+        Chore("heals", interval_s, each(HEALS, take_back, "get_partitions_with_duplicates")),
+        Chore("dead letters", interval_s, each(LETTERS, settle_letters, "get_partitions_with_decisions")),
         Chore("users", USERS_S, alone(USERS, lambda session: users.apply_intents(session, services.offsets()))),
         Chore("shown users", SHOWN_USERS_S, alone(USERS, users.release_shown)),
         Chore("deletions", DELETIONS_S, lambda session: dropper.step(session, link, services.leases)),
@@ -163,12 +182,14 @@ def archive_chores(services: ChoreServices) -> Sequence[Chore]:
     link, leases, pending = services.archive_link, services.leases, services.pending_archives
 
     async def find_all(session: LedgerSession) -> None:
-        pending.update(leases)
+        rows = await session.fetch("get_partitions_with_archive_work", list(leases))
+        pending.update(row["partition"] for row in rows)
+        pending.update(p for p in leases if services.faults.has(WorkUnit(p, ARCHIVES)))
 
     async def archive(session: LedgerSession) -> None:
         await services.archivist.step(session, link, leases, pending, services.faults)
 
     return (
-        Chore("all archives", services.settings.maintenance_interval_s, find_all),
+        Chore("all archives", services.settings.maintenance_interval_s, services.alone(ALL_ARCHIVES, find_all)),
         Chore("archives", 0, archive),
     )

@@ -48,8 +48,8 @@ class WorkUnit(NamedTuple):
     name: str = ""
 
 
-PUBLISHING, SEALING, USERS = (
-    WorkUnit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users")
+PUBLISHING, SEALING, USERS, ALL_ARCHIVES = (
+    WorkUnit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users", "archives")
 )
 
 
@@ -73,6 +73,10 @@ class Faults:
 
     def __len__(self) -> int:
         return len(self._faults)
+
+    def has(self, unit: WorkUnit) -> bool:
+        """Whether a unit failed and has not succeeded since."""
+        return unit in self._faults
 
     def is_due(self, unit: WorkUnit) -> bool:
         """Whether a unit may be tried now."""

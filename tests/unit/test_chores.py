@@ -106,6 +106,35 @@ def test_a_partition_that_fails_waits_and_the_others_go_on() -> None:
     assert seen[3:] == [(3, 3), (5, 5)]
 
 
+def test_an_idle_persister_asks_once_for_all_its_partitions() -> None:
+    now, seen, asked = [0.0], [], []
+    faults = Faults(lambda: now[0])
+    leases = {p: Lease.taken(LedgerOffset(1, p, b"")) for p in (3, 5, 9)}
+    rows: list[dict[str, int]] = [{"partition": 5}]
+
+    class Session:
+        async def fetch(self, query: str, partitions: list[int]) -> list[dict[str, int]]:
+            asked.append((query, partitions))
+            return rows
+
+    async def run(session: Any, p: int, offset: LedgerOffset) -> None:
+        seen.append(p)
+        if len(seen) == 1:
+            raise ValueError("not today")
+
+    over = _services(faults, leases).each_partition("heals", run, "get_partitions_with_duplicates")
+    asyncio.run(over(Session()))  # type: ignore[arg-type]
+    assert (seen, asked) == ([5], [("get_partitions_with_duplicates", [3, 5, 9])])
+    # One that failed is run again though nothing of it is found any more: its fault would never end.
+    rows.clear()
+    now[0] = 1.0
+    asyncio.run(over(Session()))  # type: ignore[arg-type]
+    assert seen == [5, 5]
+    assert not faults.has(WorkUnit(5, "heals"))
+    asyncio.run(over(Session()))  # type: ignore[arg-type]
+    assert seen == [5, 5]
+
+
 def test_a_failure_everywhere_is_one_unit_and_stops_no_other_chore() -> None:
     faults, unit = Faults(lambda: 0.0), WorkUnit(-1, "all seals")
 

@@ -9,6 +9,12 @@ JOIN seals s ON s.namespace_id = l.namespace_id AND s.seq < l.seq AND s."window"
 JOIN namespaces n ON n.id = l.namespace_id AND n.deleted_at IS NULL
 ON CONFLICT DO NOTHING;
 
+-- name: get_partitions_with_archive_work
+-- Those of some partitions where an archive is to be written or updated. O(partitions × log n).
+SELECT p AS partition FROM unnest($1::smallint[]) AS p
+WHERE EXISTS (SELECT FROM seals s WHERE s.partition = p AND s.archived_at IS NULL)
+   OR EXISTS (SELECT FROM pending_archive_updates t WHERE t.partition = p);
+
 -- name: get_pending_archive_updates
 -- What is to follow in archives that stand, window by window, but for some.
 SELECT n.id, n.partition, n.name, n.version, n.rules::text, t."window", t.user_number, t.seq

@@ -16,6 +16,11 @@ WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 -- A dead letter is recorded or taken off the boards by the entry at $4. The first such entry counts.
 UPDATE dead_letters SET healed_seq = $4 WHERE partition = $1 AND epoch = $2 AND seq = $3 AND healed_seq IS NULL;
 
+-- name: get_partitions_with_decisions
+-- Those of some partitions that may have rows of `get_decided_dead_letters`. O(partitions × log n).
+SELECT p AS partition FROM unnest($1::smallint[]) AS p
+WHERE EXISTS (SELECT FROM dead_letters a WHERE a.partition = p AND a.decision IS NOT NULL AND a.healed_seq IS NULL);
+
 -- name: get_decided_dead_letters
 -- Dead letters of a partition about which something was decided that is not carried out yet, but for some places.
 SELECT a.epoch, a.seq, a.entry, a.decision, a.attempts, l.recorded_at, l.live_delta FROM dead_letters a
@@ -99,6 +104,11 @@ CROSS JOIN LATERAL (
     WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq AND namespace_id + 0 = $2 OFFSET 0) AS l
 LEFT JOIN users u ON u.number = l.user_number
 WHERE a.partition = $1;
+
+-- name: get_partitions_with_duplicates
+-- Those of some partitions that may have rows of `get_unhealed_duplicates`. O(partitions × open letters).
+SELECT p AS partition FROM unnest($1::smallint[]) AS p
+WHERE EXISTS (SELECT FROM dead_letters a WHERE a.partition = p AND a.healed_seq IS NULL AND a.reason = 'duplicate');
 
 -- name: get_unhealed_duplicates
 -- Duplicates of a partition that are not taken back yet, but for some places; of deleted namespaces none will be, nor of

@@ -16,14 +16,17 @@ from ..verify.verifier import COMPARERS, Verifier
 
 def verify(
     quiet: Annotated[bool, typer.Option(help="Nothing but what was found.")] = False,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="Only this namespace and its partition's ledger; may be given again.")
+    ] = None,
 ) -> None:
     """Compares Redis with the ledger, and the ledger with itself, while writes go on; exit 1 where they differ."""
     settings = read_settings()
     configure(settings.log_level)
-    asyncio.run(_verify(settings, quiet))
+    asyncio.run(_verify(settings, quiet, namespace or []))
 
 
-async def _verify(settings: Settings, quiet: bool) -> None:
+async def _verify(settings: Settings, quiet: bool, names: list[str]) -> None:
     # Imported here, because it takes a while and no other command draws a progress bar.
     from ..verify.progress import progress
 
@@ -39,7 +42,7 @@ async def _verify(settings: Settings, quiet: bool) -> None:
     try:
         with progress(quiet=quiet) as bar:
             verifier = Verifier(all_stores[:COMPARERS], all_stores[COMPARERS], all_stores[COMPARERS + 1], bar)
-            await verifier.run(partitions, wrong)
+            await verifier.run(partitions, wrong, names)
     finally:
         await close_all(all_stores)
     report = verifier.report

@@ -5,10 +5,11 @@ that seq later. So no difference comes from reading the two at different times.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from ..drivers.postgres import queries
 from ..drivers.redis import RedisRefused
+from ..model.errors import NamespaceNotFound
 from ..model.namespace import Namespace
 from ..store import keys
 from ..store.namespace_cache import namespace_from_row
@@ -46,24 +47,36 @@ class Verifier:
         self.report = Report()
         self._behind: dict[int, str] = {}
 
-    async def run(self, partitions: int, wrong: Mapping[int, str]) -> None:
-        """Checks every partition's ledger, then every namespace. wrong: partitions whose Redis does not belong to this
-        ledger, and why; their boards are not compared."""
-        for p, what in wrong.items():
-            self.report.note(f"partition {p}", what)
+    async def run(self, partitions: int, wrong: Mapping[int, str], names: Collection[str] = ()) -> None:
+        """Checks every partition's ledger, then every namespace; with `names`, these namespaces and their partitions
+        alone. wrong: partitions whose Redis does not belong to this ledger, and why; their boards are not compared.
+        NamespaceNotFound."""
+        namespaces = await self._select(names)
+        chosen = {namespace.partition for namespace in namespaces} if names else set(range(partitions))
+        for p in sorted(chosen & wrong.keys()):
+            self.report.note(f"partition {p}", wrong[p])
+        ids = {namespace.id for namespace in namespaces}
         users = await self._aside.fetch("count_users_by_namespace")
-        self._progress.begin(sum(row["users"] for row in users))
-        for p in range(partitions):
+        self._progress.begin(sum(row["users"] for row in users if row["id"] in ids))
+        for p in sorted(chosen):
             self._progress.at(f"ledger, partition {p}")
             await check_partition(self._aside, p, self.report)
-        for row in await self._aside.fetch("get_namespaces"):
-            namespace = namespace_from_row(row)
+        for namespace in namespaces:
             self._progress.at(namespace.name)
             if namespace.partition in wrong:
                 await check_namespace(self._aside, namespace, self.report)
                 continue
             await asyncio.gather(check_namespace(self._aside, namespace, self.report), self._compare(namespace))
             self.report.namespaces += 1
+
+    async def _select(self, names: Collection[str]) -> list[Namespace]:
+        """The namespaces of some names, or all of them. NamespaceNotFound."""
+        namespaces = [namespace_from_row(row) for row in await self._aside.fetch("get_namespaces")]
+        if not names:
+            return namespaces
+        for name in sorted(set(names) - {namespace.name for namespace in namespaces}):
+            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        return [namespace for namespace in namespaces if namespace.name in names]
 
     async def _compare(self, namespace: Namespace) -> None:
         """Compares what can be read, and reports the rest. It waits only once for a partition whose ledger is behind,

@@ -24,9 +24,9 @@ class Short:
     pid: int
     key: str
 
-    def client(self) -> httpx.Client:
-        """An admin's client, with a connection of its own."""
-        headers = {"authorization": f"Bearer {self.key}"}
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client of a key, an admin's without one, with a connection of its own."""
+        headers = {"authorization": f"Bearer {key or self.key}"}
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, verify=NO_TLS)
 
     def raw(self, receive_bytes: int | None = None) -> Raw:

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.short_limits import BACKLOG_PARTS
+
 BATCHES = 7
-LINES = 10_000
+LINES = 10_000 // BACKLOG_PARTS
 
 
 def batch(number: int, tag: str) -> bytes:
@@ -26,7 +28,7 @@ def send(client: httpx.Client, space: str, body: bytes) -> httpx.Response:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("same_key", [False, True], ids=["another-key", "same-key"])
 def test_batches_of_one_leave_single_grants_of_another_alone(
-    live_server: Any, api: httpx.Client, names: Any, same_key: bool
+    live_server: Any, short_server: Any, api: httpx.Client, names: Any, same_key: bool
 ) -> None:
     hog, small = names.fresh(), names.fresh()
     for space in (hog, small):
@@ -38,14 +40,14 @@ def test_batches_of_one_leave_single_grants_of_another_alone(
     statuses: Counter[int] = Counter()
 
     def singles(number: int) -> None:
-        with live_server.client(small_key) as client:
+        with short_server.client(small_key) as client:
             i = 0
             while not over.is_set():
                 body = {"grant_id": f"{number}-{i}", "user_id": "otter", "amount": 1}
                 statuses[client.post(f"/v1/namespaces/{small}/grants", json=body).status_code] += 1
                 i += 1
 
-    with ThreadPoolExecutor(BATCHES + 4) as pool, live_server.client(hog_key) as client:
+    with ThreadPoolExecutor(BATCHES + 4) as pool, short_server.client(hog_key) as client:
         small_ones = [pool.submit(singles, n) for n in range(4)]
         answers = list(pool.map(lambda body: send(client, hog, body), bodies))
         over.set()

@@ -57,12 +57,12 @@ def test_a_partition_that_stops_keeps_no_other_from_being_verified(
         for space in (iso.sick, beside):
             iso.grant(space, "g1")
         iso.well_goes_on()
-        code, lines = verify(iso.stack)
+        code, lines = verify(iso.stack, *iso.spaces)
         waits = f"not verified: the ledger of partition {iso.p} does not reach seq"
         assert (code, sorted(line.split(": ")[0] for line in lines)) == (1, sorted((iso.sick, beside)))
         assert all(waits in line for line in lines)
     iso.mended()
-    assert verify(iso.stack) == (0, [])
+    assert verify(iso.stack, *iso.spaces) == (0, [])
 
 
 def test_a_row_that_ends_the_connection_stops_its_partition_alone(iso: Isolation) -> None:

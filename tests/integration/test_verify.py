@@ -12,7 +12,7 @@ import redis
 from app.embedded import ValkeyProcess, free_port
 from app.model.score import UNITS_MAX
 from app.store import keys
-from tests.support.checked_deployment import Checked
+from tests.support.checked_deployment import Checked, verify
 from tests.support.planted_ledger_faults import LEDGER_FAULTS
 from tests.support.planted_redis_faults import REDIS_FAULTS
 from tests.support.random_writers import Writers
@@ -166,3 +166,18 @@ def test_a_postgres_that_is_away_is_one_line(own_stack: Any) -> None:
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done
         assert done.stderr.startswith("leaderboard: Postgres does not answer at 127.0.0.1:1 (LEADERBOARD_POSTGRES_URL)")
         assert "canary" not in done.stderr
+
+
+def test_some_namespaces_can_be_verified_alone(checked: Checked) -> None:
+    assert checked.client.put("/v1/namespaces/other", json={}).status_code == 201
+    body = {"grant_id": "g", "user_id": "ann", "amount": 1}
+    assert checked.client.post("/v1/namespaces/other/grants", json=body).status_code == 201
+    checked.stack.wait_flushed()
+    checked.direct.zadd(checked.key(keys.board), {checked.member("bob"): 77})
+    assert verify(checked.stack, "other") == (0, [])
+    for names in (("n",), ("other", "n"), ()):
+        code, lines = verify(checked.stack, *names)
+        assert (code, [line.startswith("n: ") for line in lines]) == (1, [True] * len(lines)), names
+    done = checked.stack.run("verify", "--namespace", "nobody", "--namespace", "n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "leaderboard: there is no namespace 'nobody'"

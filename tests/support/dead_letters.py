@@ -38,7 +38,8 @@ def places(iso: Isolation) -> list[str]:
 
 
 def verify(iso: Isolation) -> tuple[int, str]:
-    code, lines = run_verify(iso.stack)
+    """Of the test's own namespaces, and of the ledger of their partitions."""
+    code, lines = run_verify(iso.stack, *iso.spaces)
     return code, "".join(f"{line}\n" for line in lines)
 
 

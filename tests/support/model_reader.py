@@ -16,6 +16,9 @@ from app.model.micros import to_micros
 from app.store import keys
 from tests.support.plain_model import Book, moment
 
+#: Between two looks at what comes by itself: each look costs the system as much as a grant.
+POLL_S = 0.05
+
 
 class Reader(RuleBasedStateMachine):
     """Compares after every step what changed, and at the end everything. `touched`: boards that are to be compared."""
@@ -168,4 +171,4 @@ class Reader(RuleBasedStateMachine):
         deadline = time.monotonic() + 20
         while not ask():
             assert time.monotonic() < deadline, what
-            time.sleep(0.01)
+            time.sleep(POLL_S)

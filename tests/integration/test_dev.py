@@ -22,6 +22,7 @@ import redis
 from app.embedded import free_port
 from app.embedded.folder import DataFolder
 from tests.support.dev_process import DEV, Dev, alive, until
+from tests.support.template import made_once, once_a_run
 
 PARTS = ["redis", "postgres", "serve", "persist"]
 
@@ -56,6 +57,19 @@ def folder_cleared(tmp_path: Path) -> Iterator[None]:
     """A data folder is some 40 MB, too much for pytest to keep."""
     yield
     shutil.rmtree(tmp_path)
+
+
+@pytest.fixture
+def data(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder on which dev ran before, for tests of what comes after the first start: that takes seconds."""
+
+    def make(folder: Path) -> None:
+        with dev(folder / "data") as first:
+            assert first.ready().ends() == 0
+
+    whole = made_once(once_a_run(tmp_path_factory) / "dev", make)
+    subprocess.run(["cp", "-Rp", whole / "data", tmp_path], check=True, timeout=60)
+    return tmp_path / "data"
 
 
 @pytest.fixture(scope="module")
@@ -130,32 +144,32 @@ def test_a_killed_part_comes_back_with_its_data_at_its_place(up: Dev, part: str)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_all_and_the_folder_is_kept(tmp_path: Path, number: signal.Signals) -> None:
-    with dev(tmp_path / "data") as first:
+def test_a_signal_ends_all_and_the_folder_is_kept(data: Path, number: signal.Signals) -> None:
+    with dev(data) as first:
         run = first.ready().run
         put_marks(run["redis"], run["postgres"])
         assert first.ends(number) == 0
         assert not (first.data_dir / "run.json").exists()
-    with dev(tmp_path / "data") as second:
+    with dev(data) as second:
         again = second.ready().run
         assert again["api_key"] == run["api_key"]
         assert marks(again["redis"], again["postgres"]) == ["kept", "kept"]
         assert second.ends() == 0
 
 
-def test_a_part_that_hangs_cannot_hold_up_the_end(tmp_path: Path) -> None:
-    with dev(tmp_path / "data") as running:
+def test_a_part_that_hangs_cannot_hold_up_the_end(data: Path) -> None:
+    with dev(data) as running:
         for part in ("serve", "postgres"):
             os.kill(running.ready().run["pids"][part], signal.SIGSTOP)
         assert running.ends() == 0
 
 
-def test_a_killed_dev_leaves_nothing_running_and_the_next_starts_on_its_folder(tmp_path: Path) -> None:
-    with dev(tmp_path / "data") as first:
+def test_a_killed_dev_leaves_nothing_running_and_the_next_starts_on_its_folder(data: Path) -> None:
+    with dev(data) as first:
         run = first.ready().run
         put_marks(run["redis"], run["postgres"])
         first.process.kill()
-        with dev(tmp_path / "data") as second:
+        with dev(data) as second:
             until(lambda: not any(map(alive, first.family)), "end of the first one's parts", 5)
             until(lambda: second.ran_anew(run), "second run.json")
             again = second.ready().run
@@ -212,9 +226,9 @@ def test_a_bad_api_key_is_refused_by_its_flag(tmp_path: Path, key: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_given_api_key_is_used(tmp_path: Path) -> None:
+def test_a_given_api_key_is_used(data: Path) -> None:
     key = "lb_mine_0123456789abcdef"
-    with dev(tmp_path / "data", "--api-key", key) as running:
+    with dev(data, "--api-key", key) as running:
         assert running.ready().run["api_key"] == key
         assert running.ends() == 0
 
@@ -245,8 +259,8 @@ def test_runs_as_a_plain_user() -> None:
         shutil.rmtree(home)
 
 
-def test_data_of_another_format_are_refused_by_name_and_a_reset_starts_afresh(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_data_of_another_format_are_refused_by_name_and_a_reset_starts_afresh(data: Path) -> None:
+    folder = data
     with dev(folder) as running:
         run = running.ready().run
         put_marks(run["redis"], run["postgres"])

@@ -31,9 +31,13 @@ NO_FSYNC = {"fsync": "off"}
 
 def template(factory: pytest.TempPathFactory) -> Path:
     """The folder of the run's stores. The first worker that asks makes it; the others wait for it at its lock."""
+    return made_once(once_a_run(factory) / "stores", _make)
+
+
+def once_a_run(factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of a run share."""
     base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return made_once(shared / "stores", _make)
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

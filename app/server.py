@@ -105,8 +105,8 @@ class Server:
         while True:
             await asyncio.sleep(CHECK_S)
             try:
-                await self.services.redis.checks.connect()
-                await check_store(self.services.redis.checks, self.services.settings.redis_durability)
+                for node in await self.services.redis.checks.links():
+                    await check_store(node, self.services.settings.redis_durability)
             except RedisRefused as refused:
                 log.warning("redis refused", detail=str(refused))
                 await self.services.redis.writes.close()

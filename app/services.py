@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .access.client import address_of
 from .access.keys import Keyring
 from .drivers.postgres import Postgres
-from .drivers.redis import RedisConnection
+from .drivers.redis import RedisConnection, RedisLink
 from .http.connections import ConnectionLimits, Connections
 from .live.hub import Hub
 from .live.socket import LiveLimits, LiveServer
@@ -119,7 +119,7 @@ def _live_limits(settings: Settings, limits: ConnectionLimits) -> LiveLimits:
 
 
 def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
-    async def check(connection: RedisConnection) -> None:
+    async def check(connection: RedisLink) -> None:
         await check_store(connection, settings.redis_durability)
         await probe(connection, partitions)
 

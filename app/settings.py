@@ -11,6 +11,7 @@ import msgspec
 
 from .model.address import parse_networks
 from .model.field_problem import explain
+from .model.redis_url import parse_redis_url
 
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
@@ -22,9 +23,7 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a process. Times in seconds, sizes in bytes."""
 
-    redis_url: Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://.+", examples=["redis://127.0.0.1:6379/0"])] = (
-        "redis://127.0.0.1:6379/0"
-    )
+    redis_url: str = "redis://127.0.0.1:6379/0"
     postgres_url: Annotated[
         str, msgspec.Meta(pattern=r"^postgres(ql)?://.+", examples=["postgresql://postgres@127.0.0.1:5432/leaderboard"])
     ] = "postgresql://postgres@127.0.0.1:5432/leaderboard"
@@ -81,6 +80,10 @@ def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
         raise SettingsError(_named(str(error))) from None
     if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
         raise SettingsError("LEADERBOARD_API_KEY: must be lb_<id>_<secret of 16 or more characters>")
+    try:
+        parse_redis_url(settings.redis_url)
+    except ValueError as error:
+        raise SettingsError(f"LEADERBOARD_REDIS_URL: {error}") from None
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:

@@ -7,7 +7,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from ..admin.store_agreement import find_partitions
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import RedisConnection, RedisLink
 from ..drivers.store_contact import log_outages
 from ..logs import configure
 from ..model.micros import now_micros
@@ -32,7 +32,7 @@ def persist() -> None:
 
 
 async def _persist(settings: Settings) -> None:
-    async def greet(link: RedisConnection) -> None:
+    async def greet(link: RedisLink) -> None:
         await check_store(link, settings.redis_durability)
 
     partitions = await find_partitions(settings)

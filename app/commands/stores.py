@@ -23,7 +23,8 @@ def checkconfig() -> None:
     async def check() -> None:
         link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
         try:
-            await check_store(link, settings.redis_durability)
+            for node in await link.links():
+                await check_store(node, settings.redis_durability)
             wrong = await check_together(link, postgres)
         finally:
             await link.close()

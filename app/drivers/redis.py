@@ -1,156 +1,190 @@
-"""A connection to Redis that sends calls as pipelines: one write, one wait, the replies in order."""
+"""Redis, whatever it is made of: each call goes to the node that holds its keys, and the replies come in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-import hiredis
-from redis.asyncio import Connection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeout
+from redis.exceptions import RedisError
 
 from ..model.errors import StoreUnavailable
-from .keepalive import keepalive_options
+from ..model.redis_url import Topology, parse_redis_url
+from .redis_node import CALLS_S_MAX, Call, NodeConnection, OnConnect, RedisLink, RedisRefused, is_elsewhere
+from .redis_topology import NodeMap
 from .scripts import Script
 from .store_contact import StoreContact, contact
 
-Call = Sequence[bytes | str | int | float]
-OnConnect = Callable[["RedisConnection"], Awaitable[None]]
+__all__ = ["Call", "NodeConnection", "RedisConnection", "RedisLink", "RedisRefused", "is_elsewhere"]
 
+#: Seconds before calls are sent again that no node took: a slot is on its way to another one.
+AGAIN_PAUSE_S = 0.05
 
-_KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
-
-
-#: Seconds for one pipeline of calls, and for a new connection with its checks, unless a caller names another time. Each
-#: call takes some ms, and a restart of Redis less than this.
-CALLS_S_MAX = 5.0
-
-
-class RedisRefused(Exception):
-    """Redis answers but is not as it must be. The text says what is wrong."""
+# Calls without a key: those of a transaction go where its keys are, others to one node.
+_KEYLESS = frozenset({"SCAN", "TIME", "INFO", "CONFIG", "PING", "ROLE", "MULTI", "EXEC"})
 
 
 class RedisConnection:
-    """One connection, used by one caller at a time.
+    """A connection to each node, all together used by one caller at a time.
 
-    It never sends a call twice by itself: a lost connection raises ConnectionError or TimeoutError, and the caller
-    decides whether its calls may be sent again. `greet` runs on each new connection; it raises RedisRefused to refuse
-    it.
+    `greet` runs on each new connection to a node; it raises RedisRefused to refuse it. nodes: the map, where several
+    share what one of them learns. See NodeConnection for what a lost connection means.
     """
 
     def __init__(
-        self, url: str, scripts: Sequence[Script], greet: OnConnect | None = None, timeout_s: float = CALLS_S_MAX
+        self,
+        url: str,
+        scripts: Sequence[Script],
+        greet: OnConnect | None = None,
+        timeout_s: float = CALLS_S_MAX,
+        nodes: NodeMap | None = None,
     ) -> None:
         self._scripts = scripts
         self._greet = greet
         self._timeout_s = timeout_s
         self.contact = contact("Redis", url)
-        self._pool = ConnectionPool.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            driver_info=None,
-            **({} if url.startswith("unix:") else _KEEPALIVE),
-        )
-        self._connection: Connection | None = None
-        self._answered_s = 0.0
+        parts = parse_redis_url(url)
+        self._nodes = NodeMap(parts) if nodes is None else nodes
+        self._links: dict[str, NodeConnection] = {}
+        self._version = self._nodes.version
+        self._has_one_node = parts.topology is not Topology.CLUSTER
 
     @property
-    def connected(self) -> bool:
-        """Whether there is a connection, and `greet` has accepted it."""
-        return self._connection is not None
+    def version(self) -> int:
+        """Rises with each change of the map."""
+        return self._nodes.version
+
+    async def learn(self) -> None:
+        """Learns the map, where it is in doubt. ConnectionError where nobody tells it."""
+        await self._nodes.learn()
+        if self._version != self._nodes.version:
+            await self._close_former_nodes()
+
+    def doubt(self) -> None:
+        """A node sent a call away: the map is learned anew before it is used again."""
+        self._nodes.doubt()
+
+    def node(self, key: str) -> str:
+        """The name of the node that holds a key, as far as is known. O(1)."""
+        return self._nodes.of_key(key)
+
+    def link(self, name: str) -> NodeConnection:
+        """The connection to a node; it may still have to be made."""
+        link = self._links.get(name)
+        if link is None:
+            link = self._links[name] = NodeConnection(
+                lambda: self._locate(name),
+                self._nodes.contact(name),
+                self._scripts,
+                greet=self._greet_node,
+                timeout_s=self._timeout_s,
+            )
+        return link
+
+    async def links(self) -> list[NodeConnection]:
+        """A connection to each node that holds slots, in the order of these. ConnectionError where nobody tells the
+        nodes."""
+        await self.learn()
+        return [self.link(name) for name in self._nodes.names]
 
     async def connect(self) -> None:
-        """Connects, loads the scripts and greets, unless that is done. ConnectionError, TimeoutError, RedisRefused."""
-        if self._connection is not None:
-            return
-        start_s = monotonic()
-        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await connection.connect()  # type: ignore[no-untyped-call]
-                self._connection = connection
-                self._answered_s = monotonic()
-                await self._load_scripts()
-                if self._greet is not None:
-                    await self._greet(self)
-        except BaseException as error:
-            self._connection = None
-            await _drop(connection)
-            if isinstance(error, (RedisError, OSError)):
-                self.contact.note_silence(error, start_s)
-            if isinstance(error, RedisError):
-                raise _plain(error) from error
-            raise
-
-    async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
-        """The replies, in order; an error reply is an exception in its place. Connects if there is no connection."""
-        await self.connect()
-        connection, start_s = self._connection, monotonic()
-        assert connection is not None
-        try:
-            replies = await self._exchange(connection, calls, timeout_s or self._timeout_s)
-            lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if lost:
-                await self._load_scripts()
-                again = await self._exchange(connection, [calls[i] for i in lost], self._timeout_s)
-                for i, reply in zip(lost, again, strict=True):
-                    replies[i] = reply
-        except BaseException as error:
-            # A reply may still be on its way, and a later call would take it for its own: drop the connection.
-            self._connection = None
-            await _drop(connection)
-            if isinstance(error, (RedisError, OSError)):
-                is_timeout = isinstance(error, (RedisTimeout, TimeoutError))
-                self.contact.note_silence(error, start_s, None if is_timeout else self._answered_s)
-            if isinstance(error, RedisError):
-                raise _plain(error) from error
-            raise
-        self.contact.note_answer()
-        self._answered_s = monotonic()
-        return replies
+        """Connects to each node, unless that is done. ConnectionError, TimeoutError, RedisRefused."""
+        await _all(link.connect() for link in await self.links())
 
     async def close(self) -> None:
-        """Ends the connection."""
-        if self._connection is not None:
-            await _drop(self._connection)
-            self._connection = None
+        """Ends the connections."""
+        for link in self._links.values():
+            await link.close()
 
-    async def _load_scripts(self) -> None:
-        assert self._connection is not None
-        calls = [("SCRIPT", "LOAD", script.source) for script in self._scripts]
-        for reply in await self._exchange(self._connection, calls, self._timeout_s):
-            if isinstance(reply, Exception):
-                raise RedisRefused(f"Redis refuses SCRIPT LOAD: {reply}")
-
-    async def _exchange(self, connection: Connection, calls: Sequence[Call], timeout_s: float) -> list[Any]:
-        packed = [hiredis.pack_command(tuple(call)) for call in calls]  # type: ignore[arg-type]  # its stub wants a 1-tuple
-        await connection.send_packed_command(packed, check_health=False)
-        replies: list[Any] = []
-        async with asyncio.timeout(timeout_s):
-            for _ in calls:
-                try:
-                    replies.append(await connection.read_response(disconnect_on_error=False))
-                except ResponseError as error:
-                    replies.append(error)
+    async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
+        """The replies, in order; an error reply is an exception in its place. Raises what the first node raised that
+        was lost, once the others have answered."""
+        if self._has_one_node:
+            return await self.link(self._nodes.names[0]).run(calls, timeout_s)
+        replies = await self.run_apart(calls, timeout_s)
+        for reply in replies:
+            if is_loss(reply):
+                raise reply
         return replies
 
+    async def run_apart(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
+        """As `run`, but a node that is lost fails its own calls only: what it raised stands in place of each reply.
 
-def _plain(error: RedisError) -> ConnectionError | TimeoutError:
-    """The same error as Python's own type, because callers distinguish a Redis that is gone from one that hangs."""
-    return TimeoutError(str(error)) if isinstance(error, RedisTimeout) else ConnectionError(str(error))
+        What no node took is sent again until the deadline; nothing of it was done.
+        """
+        until = monotonic() + (timeout_s or self._timeout_s)
+        replies: list[Any] = [None] * len(calls)
+        due = list(range(len(calls)))
+        while due:
+            await self.learn()
+            by_node = self._by_node(calls, due)
+            await _all(self._run_at(name, calls, numbers, replies, timeout_s) for name, numbers in by_node.items())
+            due = [i for i in due if is_elsewhere(replies[i])]
+            if not due:
+                break
+            self.doubt()
+            if any(call[0] == "MULTI" for call in calls):
+                due = list(range(len(calls)))  # a transaction is sent as a whole
+            if monotonic() >= until:
+                break
+            await asyncio.sleep(AGAIN_PAUSE_S)
+        return replies
+
+    async def _run_at(
+        self, name: str, calls: Sequence[Call], numbers: list[int], replies: list[Any], timeout_s: float | None
+    ) -> None:
+        try:
+            told = await self.link(name).run([calls[i] for i in numbers], timeout_s)
+        except REDIS_ERRORS as error:
+            if not isinstance(error, RedisRefused):
+                self.doubt()
+            told = [error] * len(numbers)
+        for i, reply in zip(numbers, told, strict=True):
+            replies[i] = reply
+
+    def _by_node(self, calls: Sequence[Call], due: list[int]) -> dict[str, list[int]]:
+        """The numbers of the calls that each node gets. Those without a key go with the first one that has one."""
+        keys = {i: _key_of(calls[i]) for i in due}
+        first = next((self._nodes.of_key(key) for key in keys.values() if key is not None), self._nodes.names[0])
+        by_node: dict[str, list[int]] = {}
+        for i, key in keys.items():
+            by_node.setdefault(first if key is None else self._nodes.of_key(key), []).append(i)
+        return by_node
+
+    async def _locate(self, name: str) -> str:
+        return await self._nodes.locate(name)
+
+    async def _greet_node(self, link: RedisLink) -> None:
+        await self._nodes.check_role(link)
+        if self._greet is not None:
+            await self._greet(link)
+
+    async def _close_former_nodes(self) -> None:
+        """Ends the connections to nodes that hold no slot any more: whoever still waits for one learns it so."""
+        self._version = self._nodes.version
+        for name in self._links.keys() - set(self._nodes.names):
+            await self._links.pop(name).close()
 
 
-async def _drop(connection: Connection) -> None:
-    try:
-        await connection.disconnect(nowait=True)
-    except (RedisError, OSError):
-        pass
+def _key_of(call: Call) -> str | bytes | None:
+    """The first key of a call; all its keys lie in one slot. None: it has none."""
+    name = call[0]
+    if name in _KEYLESS:
+        return None
+    if name == "EVALSHA":
+        key = call[3]
+    elif name == "XREAD":
+        key = call[call.index("STREAMS") + 1]
+    else:
+        key = call[1]
+    assert isinstance(key, (str, bytes))
+    return key
+
+
+async def _all(work: Any) -> None:
+    """Runs all to their end, then raises the first error."""
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def evalsha(script: Script, keys: Sequence[str], args: Call) -> Call:
@@ -158,19 +192,19 @@ def evalsha(script: Script, keys: Sequence[str], args: Call) -> Call:
     return ("EVALSHA", script.sha, len(keys), *keys, *args)
 
 
-async def ask(connection: RedisConnection, call: Call, what: str = "") -> Any:
+async def ask(connection: RedisLink, call: Call, what: str = "") -> Any:
     """The reply to one call. RedisRefused for an error reply."""
     (reply,) = await ask_all(connection, [call], what)
     return reply
 
 
-async def ask_all(connection: RedisConnection, calls: Sequence[Call], what: str = "") -> list[Any]:
+async def ask_all(connection: RedisLink, calls: Sequence[Call], what: str = "") -> list[Any]:
     """The replies to calls of one pipeline, in order. RedisRefused for the first error reply; `what` says what Redis
     refuses."""
     return _checked(await connection.run(calls), what)
 
 
-async def transact(connection: RedisConnection, calls: Sequence[Call]) -> list[Any]:
+async def transact(connection: RedisLink, calls: Sequence[Call]) -> list[Any]:
     """The replies to calls of one partition, with no other call between them. RedisRefused for an error reply."""
     (replies,) = _checked((await connection.run([("MULTI",), *calls, ("EXEC",)]))[-1:])
     return _checked(replies)
@@ -184,6 +218,11 @@ def _checked(replies: Sequence[Any], what: str = "") -> list[Any]:
 
 
 REDIS_ERRORS = (ConnectionError, TimeoutError, OSError, RedisError, RedisRefused)
+
+
+def is_loss(reply: object) -> bool:
+    """Whether what stands in place of a reply is that its node was lost or refused; no reply of Redis is so."""
+    return isinstance(reply, (OSError, TimeoutError, RedisRefused))
 
 
 def unavailable(error: Exception, contact: StoreContact) -> StoreUnavailable:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
-from ..drivers.redis import Call, evalsha
+from ..drivers.redis import Call, evalsha, is_elsewhere
 from ..drivers.scripts import load
 from ..model.entry import PlannedEntry
 from ..model.labels import is_day
@@ -78,8 +78,8 @@ STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 
 class CallRefused(Exception):
-    """The script processed no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, and
-    log_full for a call without entries."""
+    """The script processed no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, log_full
+    for a call without entries, and elsewhere: another node has the partition, or soon will."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -213,6 +213,8 @@ def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
 
 def read(reply: Any) -> list[Outcome]:
     """The outcomes in the entries' order; 'unapplied' instead of 'applied' if an atomic batch was refused."""
+    if is_elsewhere(reply):
+        raise CallRefused("elsewhere", str(reply))
     if isinstance(reply, Exception):
         raise CallRefused("corrupt", str(reply))
     first = reply[0].decode()

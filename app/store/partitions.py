@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha
+from ..drivers.redis import Call, RedisLink, RedisRefused, ask, ask_all, evalsha, is_elsewhere
 from ..drivers.scripts import load
 from . import fields, keys
 from .apply import CallRefused, PartitionHead
@@ -29,7 +29,7 @@ class Deployment:
     partitions: int
 
 
-async def read_head(link: RedisConnection, p: int) -> PartitionHead:
+async def read_head(link: RedisLink, p: int) -> PartitionHead:
     """A partition's head, without a known entry of its log. CallRefused if it is not opened or not valid."""
     (head,) = await read_heads(link, [p])
     if isinstance(head, CallRefused):
@@ -37,7 +37,7 @@ async def read_head(link: RedisConnection, p: int) -> PartitionHead:
     return head
 
 
-async def read_heads(link: RedisConnection, partitions: Sequence[int]) -> list[PartitionHead | CallRefused]:
+async def read_heads(link: RedisLink, partitions: Sequence[int]) -> list[PartitionHead | CallRefused]:
     """The heads of partitions, in order, by one round trip; in place of a bad one why `read_head` would refuse it."""
     heads: list[PartitionHead | CallRefused] = []
     for p, raw in zip(partitions, await link.run([("HGETALL", keys.meta(p)) for p in partitions]), strict=True):
@@ -49,6 +49,8 @@ async def read_heads(link: RedisConnection, partitions: Sequence[int]) -> list[P
 
 
 def _parse_head(p: int, raw: Any) -> PartitionHead:
+    if is_elsewhere(raw):
+        raise CallRefused("elsewhere", f"{keys.meta(p)}: {raw}")
     if isinstance(raw, Exception):
         raise CallRefused("corrupt", f"{keys.meta(p)}: {raw}")
     values = {name.decode(): value for name, value in zip(raw[::2], raw[1::2], strict=True)}
@@ -62,7 +64,7 @@ def _parse_head(p: int, raw: Any) -> PartitionHead:
         raise CallRefused("corrupt", f"{keys.meta(p)}: a field is not what it should be") from None
 
 
-async def read_deployment(link: RedisConnection) -> Deployment | None:
+async def read_deployment(link: RedisLink) -> Deployment | None:
     """The deployment of this Redis; None if it was never migrated, or lost everything. RedisRefused if it has another
     release's format, whose numbers would be misread."""
     names = fields.ID, fields.PARTITIONS, fields.FORMAT
@@ -80,13 +82,13 @@ def _check_format(text: bytes | None) -> None:
         )
 
 
-async def write_deployment(link: RedisConnection, deployment: Deployment) -> None:
+async def write_deployment(link: RedisLink, deployment: Deployment) -> None:
     """Records the deployment in Redis."""
     values = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
     await ask(link, ("HSET", keys.DEPLOYMENT, *values), what=keys.DEPLOYMENT)
 
 
-async def read_last_seq(link: RedisConnection, p: int) -> int:
+async def read_last_seq(link: RedisLink, p: int) -> int:
     """The seq of a partition's latest entry; 0 if it has no head. RedisRefused."""
     return int(await ask(link, last_seq_call(p)) or 0)
 
@@ -108,7 +110,7 @@ def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int,
 
 
 async def rotate_generations(
-    link: RedisConnection, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
+    link: RedisLink, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
 ) -> None:
     """Begins a new dedup generation if the newest is older than `age_micros` or holds more than `entries_max` ids, and
     drops the oldest of three. O(1). RedisRefused."""
@@ -117,19 +119,18 @@ async def rotate_generations(
     await ask(link, evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max]))
 
 
-async def open_partitions(link: RedisConnection, partitions: list[int]) -> None:
+async def open_partitions(link: RedisLink, partitions: list[int]) -> None:
     """Creates the heads of partitions that have none. Existing heads stay."""
     calls = [evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]
     await ask_all(link, calls, what="to open a partition")
 
 
-async def check_store(link: RedisConnection, durability: str) -> None:
-    """RedisRefused, with the reason, if Redis is too old, a node of a cluster, has another format, may evict keys or is
-    less durable than `durability` (always, everysec, none)."""
+async def check_store(link: RedisLink, durability: str) -> None:
+    """RedisRefused, with the reason, if a node of Redis is too old, has another format, may evict keys or is less
+    durable than `durability` (always, everysec, none)."""
     await _check_version(link)
-    await _check_one_node(link)
     (text,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
-    if not isinstance(text, Exception):  # the probe reports what an ACL denies
+    if not isinstance(text, Exception):  # another node holds it; the probe reports what an ACL denies
         _check_format(text)
     settings = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in settings])
@@ -150,7 +151,7 @@ async def check_store(link: RedisConnection, durability: str) -> None:
     return None
 
 
-async def _check_version(link: RedisConnection) -> None:
+async def _check_version(link: RedisLink) -> None:
     (info,) = await link.run([("INFO", "server")])
     match = None if isinstance(info, Exception) else _VERSION.search(info.decode())
     if match and tuple(map(int, match.groups())) < VERSION_MIN:
@@ -159,13 +160,7 @@ async def _check_version(link: RedisConnection) -> None:
         )
 
 
-async def _check_one_node(link: RedisConnection) -> None:
-    (info,) = await link.run([("INFO", "cluster")])
-    if not isinstance(info, Exception) and b"cluster_enabled:1" in info:
-        raise RedisRefused("Redis runs in cluster mode, which is not built yet: give the URL of a Redis of one node")
-
-
-async def _check_info(link: RedisConnection, durability: str) -> None:
+async def _check_info(link: RedisLink, durability: str) -> None:
     """The check by INFO, if CONFIG is denied: it has eviction and append-only; appendfsync is then up to the
     operator."""
     (info,) = await link.run([("INFO",)])
@@ -180,10 +175,13 @@ async def _check_info(link: RedisConnection, durability: str) -> None:
         raise RedisRefused("Redis has appendonly no: nothing would be on disk")
 
 
-async def probe(link: RedisConnection, partitions: int) -> None:
-    """Runs every command of the scripts on every kind of key; RedisRefused names what an ACL denies."""
+async def probe(link: RedisLink, partitions: int) -> None:
+    """Runs every command of the scripts on every kind of key, in the partitions of a node; RedisRefused names what an
+    ACL denies."""
     named = [_probe_keys(p) for p in range(partitions)]
     for names, reply in zip(named, await link.run([evalsha(CHECK_ACL, names, []) for names in named]), strict=True):
+        if is_elsewhere(reply):
+            continue
         if isinstance(reply, Exception):
             raise RedisRefused(f"Redis refuses EVALSHA on {await _denied(link, names)}: {reply}")
         if reply != b"ok":
@@ -198,7 +196,7 @@ def _probe_keys(p: int) -> list[str]:
     ]
 
 
-async def _denied(link: RedisConnection, names: list[str]) -> str:
+async def _denied(link: RedisLink, names: list[str]) -> str:
     """Finds the denied key: Redis refuses a script for one of its keys without saying which, so each is tried alone."""
     replies = await link.run([("EXISTS", name) for name in names])
     return ", ".join(name for name, reply in zip(names, replies, strict=True) if isinstance(reply, Exception)) or "all"

@@ -1,0 +1,235 @@
+"""A Valkey Cluster and a primary that Sentinels watch: processes on free ports of loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.drivers.redis_topology import SLOTS, slot_of
+from app.embedded import ValkeyProcess, free_port
+from app.embedded.child import Child
+from app.store import keys
+
+#: Milliseconds after which a silent master counts as failed: a failover takes this and about a second more.
+NODE_TIMEOUT_MS = 1_000
+#: Seconds in which a cluster must come together, or a replica be promoted.
+AGREE_S_MAX = 30.0
+
+
+def wait_until(is_so: Callable[[], Any], what: str) -> None:
+    """Waits until it is so; an error of Redis is a no."""
+    deadline = time.monotonic() + AGREE_S_MAX
+    while True:
+        try:
+            if is_so():
+                return
+        except RedisError:
+            pass
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def ask(port: int, *call: str | int) -> Any:
+    """The reply to one call on a connection of its own."""
+    with Redis(port=port, socket_timeout=5, decode_responses=True, protocol=2) as link:
+        # Replies as they come, without redis-py's own reading of them.
+        link.response_callbacks.clear()
+        return link.execute_command(*call)
+
+
+class ValkeyCluster:
+    """Masters with a replica each. Master i is `nodes[i]`, its replica `nodes[i + masters]`."""
+
+    def __init__(self, folder: Path, masters: int = 3, replicas: bool = True) -> None:
+        self.masters = masters
+        count = masters * (2 if replicas else 1)
+        self.nodes = [
+            ValkeyProcess(
+                folder / f"node{i}",
+                free_port(),
+                options={
+                    "cluster-enabled": "yes",
+                    "cluster-port": str(free_port()),
+                    "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+                    "cluster-require-full-coverage": "no",
+                    "cluster-replica-validity-factor": "0",
+                    "repl-diskless-sync-delay": "0",
+                },
+            )
+            for i in range(count)
+        ]
+
+    @property
+    def url(self) -> str:
+        """What LEADERBOARD_REDIS_URL names."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> ValkeyCluster:
+        """Starts the nodes, gives each master its share of the slots, and waits until all agree."""
+        for node in self.nodes:
+            node.start()
+        for i, node in enumerate(self.nodes[: self.masters]):
+            first, end = SLOTS * i // self.masters, SLOTS * (i + 1) // self.masters
+            ask(node.port, "CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+            ask(node.port, "CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+        first_node, *others = self.nodes
+        for node in others:
+            ask(first_node.port, "CLUSTER", "MEET", "127.0.0.1", node.port, self._bus_port(node))
+        wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "the nodes do not meet")
+        for i, node in enumerate(self.nodes[self.masters :]):
+            master = ask(self.nodes[i].port, "CLUSTER", "MYID")
+            self._follow(node, master)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        """Waits until all slots are served and each replica that runs is in step."""
+        wait_until(lambda: all(map(self._is_ready, self._running())), "the cluster is not ready")
+
+    def owner(self, p: int) -> ValkeyProcess:
+        """The node that holds a partition, as the nodes that run say."""
+        node = self._running()[0]
+        slot = slot_of(keys.meta(p))
+        for first, last, (_, port, *_), *_ in ask(node.port, "CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == port)
+        raise AssertionError(f"nobody holds partition {p}")
+
+    def partitions_of(self, node: ValkeyProcess, partitions: int) -> list[int]:
+        """The partitions that a node holds."""
+        return [p for p in range(partitions) if self.owner(p) is node]
+
+    def wait_failover(self, p: int, dead: ValkeyProcess) -> None:
+        """Waits until another node holds a partition."""
+        wait_until(lambda: self.owner(p) is not dead, "no replica was promoted")
+
+    def move(self, p: int, target: ValkeyProcess) -> None:
+        """Moves a partition's slot to another master, in one step (Valkey 9)."""
+        slot, id_ = slot_of(keys.meta(p)), ask(target.port, "CLUSTER", "MYID")
+        ask(self.owner(p).port, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", id_)
+        wait_until(lambda: self.owner(p) is target, "the slot does not move")
+
+    def stop(self) -> None:
+        """Ends the nodes."""
+        for node in self.nodes:
+            node.kill()
+
+    @staticmethod
+    def _follow(replica: ValkeyProcess, master: str) -> None:
+        wait_until(lambda: ask(replica.port, "CLUSTER", "REPLICATE", master) == "OK", "no replica")
+
+    def _running(self) -> Sequence[ValkeyProcess]:
+        return [node for node in self.nodes if node.is_ready()]
+
+    def _knows_all(self, node: ValkeyProcess) -> bool:
+        return f"cluster_known_nodes:{len(self.nodes)}" in str(ask(node.port, "CLUSTER", "INFO"))
+
+    @staticmethod
+    def _is_ready(node: ValkeyProcess) -> bool:
+        is_ok = "cluster_state:ok" in str(ask(node.port, "CLUSTER", "INFO"))
+        role = ask(node.port, "ROLE")
+        return is_ok and (role[0] == "master" or role[3] == "connected")
+
+    @staticmethod
+    def _bus_port(node: ValkeyProcess) -> str:
+        command = node.command()
+        return command[command.index("--cluster-port") + 1]
+
+
+class Sentinel(ValkeyProcess):
+    """A Sentinel that watches one primary under the name `main`."""
+
+    def __init__(self, folder: Path, primary: ValkeyProcess) -> None:
+        super().__init__(folder, free_port())
+        self._primary = primary
+
+    def preparation(self) -> Iterator[Child]:
+        """Its settings stand in a file: it keeps what it knows there."""
+        super().preparation()
+        lines = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.data}",
+            f"sentinel monitor main 127.0.0.1 {self._primary.port} 2",
+            f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}",
+            f"sentinel failover-timeout main {4 * NODE_TIMEOUT_MS}",
+        )
+        (self.data / "sentinel.conf").write_text("\n".join(lines) + "\n")
+        return iter(())
+
+    def command(self) -> Sequence[str]:
+        """The same binary, in another role."""
+        return (super().command()[0], str(self.data / "sentinel.conf"), "--sentinel")
+
+    def is_ready(self) -> bool:
+        """Whether it answers PING."""
+        try:
+            return self.returncode is None and ask(self.port, "PING") in ("PONG", True)
+        except RedisError:
+            return False
+
+
+class WatchedValkey:
+    """A primary and a replica, and three Sentinels: two of them agree on a failover."""
+
+    def __init__(self, folder: Path) -> None:
+        self._first = ValkeyProcess(folder / "first", free_port())
+        options = {"replicaof": f"127.0.0.1 {self._first.port}", "repl-diskless-sync-delay": "0"}
+        self._second = ValkeyProcess(folder / "second", free_port(), options=options)
+        self._sentinels = [Sentinel(folder / f"sentinel{i}", self._first) for i in range(3)]
+
+    @property
+    def url(self) -> str:
+        """What LEADERBOARD_REDIS_URL names."""
+        return "redis+sentinel://" + ",".join(f"127.0.0.1:{one.port}" for one in self._sentinels) + "/main"
+
+    def start(self) -> WatchedValkey:
+        """Starts all of them, and waits until the Sentinels know each other and the replica."""
+        for process in (self._first, self._second, *self._sentinels):
+            process.start()
+        self.wait_copied()
+        wait_until(lambda: all(map(self._is_ready, self._sentinels)), "the Sentinels do not meet")
+        return self
+
+    def primary(self) -> ValkeyProcess:
+        """The primary, as a Sentinel says."""
+        _, port = ask(self._sentinels[0].port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+        return self._first if int(port) == self._first.port else self._second
+
+    def wait_copied(self) -> None:
+        """Waits until a replica has all that the primary has."""
+        wait_until(self._is_copied, "the replica is not in step")
+
+    def wait_failover(self, dead: ValkeyProcess) -> None:
+        """Waits until another one is the primary."""
+        wait_until(
+            lambda: self.primary() is not dead and ask(self.primary().port, "ROLE")[0] == "master", "no failover"
+        )
+
+    def wait_followed(self) -> None:
+        """Waits until both run and one follows the other."""
+        wait_until(lambda: {self._role(self._first), self._role(self._second)} == {"master", "slave"}, "two primaries")
+
+    def stop(self) -> None:
+        """Ends all of them."""
+        for process in (*self._sentinels, self._second, self._first):
+            process.kill()
+
+    def _is_copied(self) -> bool:
+        role, offset, replicas = ask(self.primary().port, "ROLE")
+        return role == "master" and any(int(replica[2]) >= int(offset) for replica in replicas)
+
+    @staticmethod
+    def _role(node: ValkeyProcess) -> str:
+        return str(ask(node.port, "ROLE")[0])
+
+    @staticmethod
+    def _is_ready(sentinel: Sentinel) -> bool:
+        state = ask(sentinel.port, "SENTINEL", "MASTER", "main")
+        values = dict(zip(state[::2], state[1::2], strict=True))
+        return (values["num-slaves"], values["num-other-sentinels"]) == ("1", "2")

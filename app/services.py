@@ -19,6 +19,7 @@ from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.ledger import Ledger
 from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
+from .store.nodes import PartitionNodes
 from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
 from .store.read_batcher import WAIT_S_MAX, ReadBatcher
@@ -102,7 +103,7 @@ def build_services(
         profile_cache=profile_cache,
         keyring=keyring,
         ledger=ledger,
-        committer=Committer(redis.writes, ledger.offsets, storage_limits(settings), store_clock),
+        committer=Committer(PartitionNodes(redis.writes), ledger.offsets, storage_limits(settings), store_clock),
         boards=boards,
         stats=stats,
         hub=hub,

@@ -133,12 +133,12 @@ class RedisConnection:
         self, name: str, calls: Sequence[Call], numbers: list[int], replies: list[Any], timeout_s: float | None
     ) -> None:
         try:
-            told = await self.link(name).run([calls[i] for i in numbers], timeout_s)
+            answers = await self.link(name).run([calls[i] for i in numbers], timeout_s)
         except REDIS_ERRORS as error:
             if not isinstance(error, RedisRefused):
                 self.doubt()
-            told = [error] * len(numbers)
-        for i, reply in zip(numbers, told, strict=True):
+            answers = [error] * len(numbers)
+        for i, reply in zip(numbers, answers, strict=True):
             replies[i] = reply
 
     def _by_node(self, calls: Sequence[Call], due: list[int]) -> dict[str, list[int]]:

@@ -131,12 +131,12 @@ def _age(info: Any) -> tuple[bool, int]:
     return lines.get("cluster_state") == "ok", int(lines.get("cluster_current_epoch", 0))
 
 
-def _parse(slots: list[Any], asked_host: Host) -> list[tuple[int, int, Host]]:
+def _parse(slots: list[Any], source: Host) -> list[tuple[int, int, Host]]:
     """First slot, last slot and primary of each range of CLUSTER SLOTS, in order. A node without a name of its own is
     reached where it was asked."""
     ranges = []
     for first, last, primary, *_ in sorted(slots, key=lambda one: int(one[0])):
-        name = primary[0].decode() if primary[0] not in (None, b"", b"?") else asked_host.name
+        name = primary[0].decode() if primary[0] not in (None, b"", b"?") else source.name
         ranges.append((int(first), int(last), Host(name, int(primary[1]))))
     return ranges
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 #: Hosts of a URL: each is asked for the map until one answers, and a cluster has some hundred nodes at most.
 HOSTS_MAX = 100
 _PORT, _SENTINEL_PORT = 6379, 26379
+#: Ports are numbers of 16 bits.
 _PORT_MAX = 65_535
 #: Options behind `?` that a connection takes. Timeouts and retries are the server's own, and no option.
 OPTIONS = frozenset(

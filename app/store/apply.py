@@ -77,6 +77,10 @@ STALE_PLAN = Outcome("stale_plan", None, None, None, None, None)
 STALE_USER = Outcome("stale_user", None, None, None, None, None)
 
 
+#: Another node holds the partition, or will in a moment; nothing was done.
+ELSEWHERE = "elsewhere"
+
+
 class CallRefused(Exception):
     """The script processed no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, log_full
     for a call without entries, and elsewhere: another node has the partition, or soon will."""
@@ -214,7 +218,7 @@ def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
 def read(reply: Any) -> list[Outcome]:
     """The outcomes in the entries' order; 'unapplied' instead of 'applied' if an atomic batch was refused."""
     if is_elsewhere(reply):
-        raise CallRefused("elsewhere", str(reply))
+        raise CallRefused(ELSEWHERE, str(reply))
     if isinstance(reply, Exception):
         raise CallRefused("corrupt", str(reply))
     first = reply[0].decode()

@@ -8,7 +8,7 @@ from typing import Any
 from ..drivers.redis import Call, RedisLink, RedisRefused, ask, ask_all, evalsha, is_elsewhere
 from ..drivers.scripts import load
 from . import fields, keys
-from .apply import CallRefused, PartitionHead
+from .apply import ELSEWHERE, CallRefused, PartitionHead
 
 INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
@@ -50,7 +50,7 @@ async def read_heads(link: RedisLink, partitions: Sequence[int]) -> list[Partiti
 
 def _parse_head(p: int, raw: Any) -> PartitionHead:
     if is_elsewhere(raw):
-        raise CallRefused("elsewhere", f"{keys.meta(p)}: {raw}")
+        raise CallRefused(ELSEWHERE, f"{keys.meta(p)}: {raw}")
     if isinstance(raw, Exception):
         raise CallRefused("corrupt", f"{keys.meta(p)}: {raw}")
     values = {name.decode(): value for name, value in zip(raw[::2], raw[1::2], strict=True)}

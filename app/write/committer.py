@@ -1,86 +1,35 @@
-"""Group commit: entries wait for the round under way, then travel together, one script call a partition.
+"""The one writer of a process: entries go to the committer of the node that holds their partition.
 
-A round is one pipeline with one EVALSHA for each partition that has work; one round trip and one fsync serve all its
-entries. Load makes batches larger by itself, and idle adds no wait. Clients take turns, and each has its share of what
-may wait: many entries of one do not keep a few of another waiting.
+A node that is away stalls its own partitions and no others. A partition that moves to another node takes its queue and
+its call under way along: that call is sent again, and the script knows what of it counted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from math import inf
-from time import monotonic
+from collections.abc import Hashable
 
-import structlog
-
-from ..drivers.backlog_shares import BacklogShares
 from ..drivers.caller import CALLER, OWN
 from ..drivers.fair_queue import FairQueue
-from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused, unavailable
-from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
+from ..loops import forever
 from ..model.entry import PlannedEntry
-from ..model.errors import Overloaded, Problem, Recovering, StoreUnavailable, Unavailable
-from ..store import apply
-from ..store.apply import STALE_PLAN, CallRefused, Outcome, PartitionHead, StorageLimits
-from ..store.call_cost import CALL_US_MAX, entries_cost
-from ..store.clock import TIME, StoreClock
-from ..store.partitions import read_heads
-from .in_flight import CallBudget, InFlightCall, Submission, SubmissionPart, due_calls, split_submission
-
-log = structlog.get_logger()
-
-Offsets = Callable[[], Awaitable[dict[int, tuple[int, int, bytes]]]]
-
-#: Script time of entries that wait or are under way, as store/call_cost estimates it: 50,000 grants of the default
-#: rules, some two seconds.
-BACKLOG_US_MAX = 2_400_000
-#: Seconds in which the outcome of what was sent has to become known: a restart of Redis takes less.
-UNKNOWN_S_MAX = 8.0
-#: Seconds that entries wait until they are sent. After them it is better that the client tries again.
-UNSENT_S_MAX = 2.0
-#: Seconds between two attempts to reach a Redis that is away.
-RETRY_PAUSE_S = 0.05
-#: Seconds that a round waits for the ledger's offsets from Postgres.
-OFFSETS_S_MAX = 1.0
-#: Seconds until Postgres is asked again after it did not answer.
-OFFSETS_PAUSE_S = 10.0
-#: Seconds between two checks for entries that have waited too long.
-SWEEP_S = 0.25
-#: Script time that one client gets in a turn: some 60 single grants, beside a part of somebody's batch.
-TURN_US = CALL_US_MAX // 8
-#: Script time of the entries of a batch that stay together: several parts share a call where nobody else waits.
-PART_US_MAX = CALL_US_MAX // 4
-#: Script time of a round, in all its calls: so that single grants do not wait for the batches of 16 partitions.
-ROUND_US_MAX = 4 * CALL_US_MAX
-
-_REFUSALS: dict[str, type[Unavailable]] = {
-    "corrupt": StoreUnavailable,
-    "unwritable": StoreUnavailable,
-    "log_full": Overloaded,
-}
+from ..model.errors import Problem
+from ..store.apply import Outcome, PartitionHead, StorageLimits
+from ..store.call_cost import entries_cost
+from ..store.clock import StoreClock
+from ..store.nodes import PartitionNodes
+from .committer_services import CommitterServices
+from .in_flight import InFlightCall, Submission, SubmissionPart, split_submission
+from .ledger_offsets import Offsets
+from .node_committer import PART_US_MAX, NodeCommitter
 
 
 class Committer:
-    """The one writer of a process to one Redis. `submit` hands entries in; `run` is its loop."""
+    """Hands entries to the committers of the nodes; `run` runs these."""
 
-    def __init__(self, link: RedisConnection, offsets: Offsets, bounds: StorageLimits, clock: StoreClock) -> None:
-        self._link = link
-        self._clock = clock
-        self._offsets = offsets
-        self._bounds = bounds
-        self._shares = BacklogShares(BACKLOG_US_MAX, "grants")
-        self._queues: dict[int, FairQueue[SubmissionPart]] = {}
-        self._flights: dict[int, InFlightCall] = {}
-        self._heads: dict[int, PartitionHead] = {}
-        self._known: dict[int, tuple[int, int, bytes]] = {}
-        self._flushed: dict[int, tuple[int, int, bytes]] | None = None
-        self._offsets_read_s = -inf
-        self._demoted = False
-        self._stopped: dict[int, Problem] = {}
-        self._logged_refusals: dict[int, str] = {}
-        self._silent_since: float | None = None
-        self._is_sweeping = False
-        self._wake = asyncio.Event()
-        self.refused: Problem | None = None
+    def __init__(self, nodes: PartitionNodes, offsets: Offsets, bounds: StorageLimits, clock: StoreClock) -> None:
+        self._services = CommitterServices(nodes=nodes, offsets=offsets, bounds=bounds, clock=clock)
+        self._by_name: dict[str, NodeCommitter] = {}
+        self._by_partition: dict[int, NodeCommitter] = {}
+        self._has_new_node = asyncio.Event()
 
     async def submit(
         self, p: int, entries: list[PlannedEntry], atomic: bool = False, together: bool = False
@@ -89,252 +38,89 @@ class Committer:
 
         Overloaded; RateLimited for a client with too much of the backlog; StoreUnavailable, Recovering.
         """
-        self._check()
+        node = self.at(p)
+        node.check()
         work = Submission(entries, asyncio.get_running_loop().create_future(), atomic)
         parts = split_submission(work, PART_US_MAX, whole=atomic or together)
         # A client's batches and its single grants have a queue and a share each.
         lane = CALLER.get(), len(entries) > 1
         cost = parts[0].cost if len(parts) == 1 else sum(part.cost for part in parts)
-        self._shares.take(lane, cost)
+        node.shares.take(lane, cost)
         try:
-            self._queue(p, lane, parts)
+            node.queue(p, lane, parts)
             return await work.done
         finally:
-            self._shares.give(lane, cost)
+            node.shares.give(lane, cost)
 
     def check_room(self, count: int) -> None:
-        """Called before a batch is read: Overloaded, RateLimited if its entries would be refused anyway."""
-        self._shares.check((CALLER.get(), count > 1), entries_cost(count))
+        """Asked before a batch is read: Overloaded, RateLimited where its entries would be refused anyway, by all
+        nodes. O(nodes)."""
+        lane: Hashable = (CALLER.get(), count > 1)
+        refusal: Problem | None = None
+        for node in self._by_name.values():
+            try:
+                return node.shares.check(lane, entries_cost(count))
+            except Problem as problem:
+                refusal = problem
+        if refusal is not None:
+            raise refusal
+        return None
 
     def head(self, p: int) -> PartitionHead | None:
         """The known head of a partition; None before its first contact."""
-        return self._heads.get(p)
-
-    async def run(self) -> None:
-        """Rounds, for ever."""
-        while True:
-            if not self._flights and not any(self._queues.values()):
-                self._silent_since = None
-                self._wake.clear()
-                await self._wake.wait()
-            self._silent_since = self._silent_since or monotonic()
-            try:
-                await self._round()
-                self._silent_since = self.refused = None
-            except REDIS_ERRORS as error:
-                await self._lost(error)
+        return self.at(p).head(p)
 
     async def contact(self, p: int) -> None:
         """Asks a partition whether it would take a grant, and learns its head, also if it would not.
 
         Recovering, StoreUnavailable, Overloaded.
         """
-        self._check()
+        node = self.at(p)
+        node.check()
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queue(p, (OWN, False), [SubmissionPart(Submission([], done), [], 0, 0, None)])
+        node.queue(p, (OWN, False), [SubmissionPart(Submission([], done), [], 0, 0, None)])
         await done
 
-    def _queue(self, p: int, lane: Hashable, parts: list[SubmissionPart]) -> None:
-        turns = self._queues.get(p)
-        if turns is None:
-            turns = self._queues[p] = FairQueue(TURN_US)
-        turns.push(lane, [(part.cost, part) for part in parts])
-        self._wake.set()
-        if not self._is_sweeping:
-            self._is_sweeping = True
-            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+    def at(self, p: int) -> NodeCommitter:
+        """The committer of the node that holds a partition. O(1) but after a change of the map."""
+        node = self._by_partition.get(p)
+        if node is None:
+            node = self._by_partition[p] = self._named(self._services.nodes.of(p))
+        elif node.version != self._services.nodes.version:
+            node.give_away()
+            node = self._by_partition[p]
+        return node
 
-    async def _round(self) -> None:
-        if not self._link.connected:
-            self._heads.clear()
-            self._flushed = None
-        await self._link.connect()
-        self._fill_batches()
-        due = due_calls(self._flights.values(), ROUND_US_MAX)
-        await self._load_heads([flight.partition for flight in due if flight.partition not in self._heads])
-        calls, flights = [], []
-        for flight in due:
-            p = flight.partition
-            if not flight.sent and all(part.work.done.done() for part in flight.parts):
-                del self._flights[p]  # nobody waits any more, and none of it was sent
-            elif p in self._stopped:
-                self._fail(flight, self._stopped[p])
-            elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):
-                self._replan_stale(flight)
-            else:
-                again = flight.first_known if flight.sent else -1
-                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._bounds))
-                flights.append(flight)
-        if not calls:
-            return
-        for flight in flights:
-            if not flight.sent:
-                flight.sent, flight.first_known = True, self._heads[flight.partition].known[1]
-        started, clock_start = monotonic(), self._clock.elapsed()
-        if self._clock.is_due(clock_start):
-            now, *replies = await self._link.run([TIME, *calls])
-            self._clock.learn(now, clock_start)
-        else:
-            replies = await self._link.run(calls)
-        COMMIT_SECONDS.observe(monotonic() - started)
-        for flight, reply in zip(flights, replies, strict=True):
-            BATCH_ENTRIES.observe(len(flight.entries))
-            self._handle_reply(flight, reply)
-        if self._demoted:
-            # This Redis is a replica by now: the name may lead to another one.
-            self._demoted = False
-            await self._link.close()
-
-    def _fill_batches(self) -> None:
-        for p, turns in self._queues.items():
-            if p in self._flights or not turns:
-                continue
-            parts: list[SubmissionPart] = []
-            space, atomic = CallBudget(), turns.peek().work.atomic
-            while turns:
-                part = turns.peek()
-                if (parts and (atomic or part.work.atomic)) or not space.takes(part):
-                    break
-                part.work.begun = True
-                parts.append(turns.pop())
-            self._flights[p] = InFlightCall(p, parts, atomic, -1, monotonic(), space.cost)
-
-    async def _load_heads(self, partitions: list[int]) -> None:
-        if not partitions:
-            return
-        offsets = await self._ledger_offsets()
-        for p, head in zip(partitions, await read_heads(self._link, partitions), strict=True):
-            self._stopped.pop(p, None)
-            if isinstance(head, CallRefused):
-                self._stop(p, head)
-                continue
-            known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
-            self._heads[p] = PartitionHead(head.epoch, head.generations, head.oldest_starts, known)
-
-    async def _ledger_offsets(self) -> dict[int, tuple[int, int, bytes]]:
-        """Postgres' offsets, read once for each connection to Redis, because every round waits for the answer. While
-        Postgres is away, the entries that this process acknowledged still guard against a lost tail, and the read is
-        tried again after a while."""
-        if self._flushed is None and monotonic() - self._offsets_read_s >= OFFSETS_PAUSE_S:
-            self._offsets_read_s = monotonic()
-            try:
-                self._flushed = await asyncio.wait_for(self._offsets(), OFFSETS_S_MAX)
-                self._offsets_read_s = -inf
-            except Exception as error:
-                log.warning("offsets unknown", error=str(error) or type(error).__name__)
-        return self._flushed or {}
-
-    def _handle_reply(self, flight: InFlightCall, reply: object) -> None:
-        p, head = flight.partition, self._heads[flight.partition]
+    async def run(self) -> None:
+        """Runs the committers of all nodes, for ever; one that lost its last partition ends."""
+        tasks: dict[str, asyncio.Task[None]] = {}
         try:
-            outcomes = apply.read(reply)
-        except CallRefused as refusal:
-            if refusal.code in ("stale_epoch", "stale_generations"):
-                del self._heads[p]
-                flight.sent = False
-                self._replan_stale(flight)
-                return
-            self._demoted = self._demoted or refusal.detail.startswith("READONLY")
-            if flight.entries:
-                self._stop(p, refusal)
-                self._fail(flight, self._stopped[p])
-            else:
-                # A call without entries: this head still recognises what counted, even if new grants are refused.
-                self._fail(flight, self._refusal(p, refusal))
-            return
-        for entry, outcome in zip(flight.entries, outcomes, strict=True):
-            place = (outcome.epoch or 0, outcome.seq or 0)
-            if outcome.code in ("applied", "quarantined") and place > head.known[:2]:
-                head.known = (*place, entry.content)
-        self._known[p] = head.known
-        self._logged_refusals.pop(p, None)
-        self._finish(flight, outcomes)
+            while True:
+                self._has_new_node.clear()
+                for name in self._by_name.keys() - tasks:
+                    tasks[name] = asyncio.create_task(forever(self._by_name[name].run))
+                await self._has_new_node.wait()
+                for name in self._former_nodes():
+                    del self._by_name[name]
+                    if name in tasks:
+                        tasks.pop(name).cancel()
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    def _replan_stale(self, flight: InFlightCall) -> None:
-        """The dedup generations changed: entries that were planned with the old ones are planned again."""
-        del self._flights[flight.partition]
-        for part in flight.parts:
-            self._complete(part.work, [STALE_PLAN] * len(part.entries))
+    def _former_nodes(self) -> list[str]:
+        """The nodes that hold no partition any more."""
+        owners = {id(node) for node in self._by_partition.values()}
+        return [name for name, node in self._by_name.items() if id(node) not in owners and node.is_idle]
 
-    def _stop(self, p: int, refusal: CallRefused) -> None:
-        """Refuses writes to the partition; the next one checks again."""
-        self._stopped[p] = self._refusal(p, refusal)
-        self._heads.pop(p, None)
+    def _named(self, name: str) -> NodeCommitter:
+        node = self._by_name.get(name)
+        if node is None:
+            node = self._by_name[name] = NodeCommitter(name, self._services, self._hand_over)
+            self._has_new_node.set()
+        return node
 
-    def _refusal(self, p: int, refusal: CallRefused) -> Problem:
-        """The problem of a partition that refuses writes. It is logged if the cause is new."""
-        if self._logged_refusals.get(p) != refusal.code:
-            self._logged_refusals[p] = refusal.code
-            log.error("writes refused", partition=p, code=refusal.code, detail=refusal.detail)
-        return _REFUSALS.get(refusal.code, Recovering)(f"partition {p}: {refusal}")
-
-    def _finish(self, flight: InFlightCall, outcomes: list[Outcome]) -> None:
-        del self._flights[flight.partition]
-        start = 0
-        for part in flight.parts:
-            count = len(part.entries)
-            self._complete(part.work, outcomes[start : start + count])
-            start += count
-
-    def _complete(self, work: Submission, outcomes: list[Outcome]) -> None:
-        work.outcomes += outcomes
-        if len(work.outcomes) >= len(work.entries) and not work.done.done():
-            work.done.set_result(work.outcomes)
-
-    def _fail(self, flight: InFlightCall, problem: Problem) -> None:
-        del self._flights[flight.partition]
-        flight.fail(problem)
-
-    async def _lost(self, error: Exception) -> None:
-        """Entries that were sent are sent again until their outcome is known or a deadline has passed; the others wait
-        less. Then 503.
-
-        A Redis that the server itself refuses will not change soon, so entries that were never sent are refused at
-        once.
-        """
-        problem = unavailable(error, self._link.contact)
-        if self.refused is None and isinstance(error, RedisRefused):
-            log.warning("redis refused", error=str(error))  # StoreContact logs a store that is away.
-        self.refused = problem
-        now = monotonic()
-        unsent_s = 0.0 if isinstance(error, RedisRefused) else UNSENT_S_MAX
-        for flight in list(self._flights.values()):
-            # A call without entries has no outcome that could be unknown.
-            unknown = flight.sent and bool(flight.entries)
-            if now - flight.started >= (UNKNOWN_S_MAX if unknown else unsent_s):
-                self._fail(flight, problem)
-        self._fail_queued(lambda work: now - work.arrived >= unsent_s, problem)
-        await asyncio.sleep(RETRY_PAUSE_S)
-
-    def _is_hung(self) -> bool:
-        """Whether Redis has been silent for so long that no further entry should wait."""
-        return self._silent_since is not None and monotonic() - self._silent_since >= UNSENT_S_MAX
-
-    def _check(self) -> None:
-        self._clock.check()
-        if self._is_hung():
-            raise self.refused or unavailable(TimeoutError(), self._link.contact)
-
-    def _sweep(self) -> None:
-        """Ends waits that are too long, also while a round hangs: UNSENT_S_MAX for entries that were not sent,
-        UNKNOWN_S_MAX for others. O(jobs that wait)."""
-        now, is_hung = monotonic(), self._is_hung()
-        problem = self.refused or unavailable(TimeoutError(), self._link.contact)
-        for flight in self._flights.values():
-            is_unknown = flight.sent and bool(flight.entries)
-            if now - flight.started >= UNKNOWN_S_MAX if is_unknown else is_hung:
-                flight.fail(problem)
-        if is_hung:
-            self._fail_queued(lambda work: True, problem)
-        else:
-            late = Overloaded("the grants before this one take too long")
-            self._fail_queued(lambda work: not work.begun and now - work.arrived >= UNSENT_S_MAX, late)
-        self._is_sweeping = bool(self._flights) or any(self._queues.values())
-        if self._is_sweeping:
-            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
-
-    def _fail_queued(self, is_due: Callable[[Submission], bool], problem: Problem) -> None:
-        """Removes from the queues what has waited too long, and what nobody waits for any more."""
-        for turns in self._queues.values():
-            for part in turns.remove(lambda part: part.work.done.done() or is_due(part.work)):
-                part.work.fail(problem)
+    def _hand_over(self, p: int, turns: FairQueue[SubmissionPart] | None, flight: InFlightCall | None) -> None:
+        node = self._by_partition[p] = self._named(self._services.nodes.of(p))
+        node.take(p, turns, flight)

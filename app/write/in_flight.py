@@ -108,7 +108,7 @@ class CallBudget:
 @dataclass(slots=True)
 class InFlightCall:
     """One call under way. entries: those of its parts, in order; first_known: the seq known when it was first sent;
-    cost: as store/call_cost estimates it."""
+    cost: as store/call_cost estimates it; was_sent: whether it was sent before its latest sending."""
 
     partition: int
     parts: list[SubmissionPart]
@@ -117,6 +117,7 @@ class InFlightCall:
     started: float
     cost: int
     sent: bool = False
+    was_sent: bool = False
     entries: list[PlannedEntry] = field(init=False)
 
     def __post_init__(self) -> None:

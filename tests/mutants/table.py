@@ -184,14 +184,14 @@ MODEL = [
 SERVER = [
     Mutant(
         "an entry that is sent again is told its own outcome",
-        "app/write/committer.py",
+        "app/write/node_committer.py",
         "again = flight.first_known if flight.sent else -1",
         "again = -1",
         ("tests/unit/test_committer_faults.py",),
     ),
     Mutant(
         "an entry that was looked up beside other generations is looked up again",
-        "app/write/committer.py",
+        "app/write/node_committer.py",
         'elif any(entry.generations not in ("", self._heads[p].generations) for entry in flight.entries):',
         "elif False:",
         ("tests/unit/test_committer.py", "tests/unit/test_committer_faults.py"),

@@ -14,7 +14,7 @@ from app.model.namespace import Namespace, Rules
 from app.store.apply import StorageLimits
 from app.store.clock import StoreClock
 from app.write.committer import Committer
-from tests.support.fake_connection import FakeConnection
+from tests.support.fake_connection import FakeConnection, FakeNodes
 from tests.support.virtual_time import VirtualTime
 
 NOW = 1_800_000_000_000_000
@@ -31,7 +31,8 @@ class CommitterBench:
         self.offsets: Offsets | Exception = {}
         self.offsets_s = 0.0
         self.offsets_asked = 0
-        self.committer = Committer(self.redis, self._offsets, StorageLimits(), self.clock)  # type: ignore[arg-type]
+        self.nodes = FakeNodes(self.redis)
+        self.committer = Committer(self.nodes, self._offsets, StorageLimits(), self.clock)  # type: ignore[arg-type]
 
     def entries(self, *names: str, partition: int = 0) -> list[PlannedEntry]:
         """A grant each."""

@@ -167,3 +167,34 @@ class FakeConnection:
         p = next(p for p in range(16) if keys.log(p) == found[0])
         ids = [part for part in args if isinstance(part, bytes) and part in self.ids]
         return SentCall(p, str(args[0]), str(args[1]), (epoch, seq, digest), int(args[4]), args[5] == 1, ids)
+
+
+class FakeNodes:
+    """What a committer needs of PartitionNodes. Every partition is at the node `""` until a test says otherwise."""
+
+    def __init__(self, first: FakeConnection) -> None:
+        self.links = {"": first}
+        self.version = 0
+        self.contact = first.contact
+        self._names: dict[int, str] = {}
+        self.doubts = 0
+
+    def move(self, p: int, name: str) -> None:
+        """A partition is at another node from now on, and everybody knows it."""
+        self._names[p] = name
+        self.version += 1
+
+    def of(self, p: int) -> str:
+        """The node of a partition."""
+        return self._names.get(p, "")
+
+    def link(self, name: str) -> FakeConnection:
+        """The connection to a node."""
+        return self.links[name]
+
+    async def learn(self) -> None:
+        """Nothing is in doubt."""
+
+    def doubt(self) -> None:
+        """A call was sent away, or the connection lost."""
+        self.doubts += 1

@@ -8,7 +8,7 @@ import pytest
 
 from app.drivers.caller import CALLER
 from app.model.errors import Overloaded, RateLimited
-from app.write.committer import RETRY_PAUSE_S, UNSENT_S_MAX
+from app.write.node_committer import RETRY_PAUSE_S, UNSENT_S_MAX
 from tests.support.committer_bench import CommitterBench, codes, failure, ids
 from tests.support.fake_connection import LOST, Round
 from tests.support.virtual_time import VirtualTime

@@ -7,7 +7,8 @@ from redis.exceptions import ResponseError
 
 from app.drivers.redis import RedisRefused
 from app.model.errors import Overloaded, Problem, Recovering, StoreUnavailable
-from app.write.committer import OFFSETS_PAUSE_S, RETRY_PAUSE_S, SWEEP_S, UNKNOWN_S_MAX, UNSENT_S_MAX
+from app.write.ledger_offsets import OFFSETS_PAUSE_S
+from app.write.node_committer import RETRY_PAUSE_S, SWEEP_S, UNKNOWN_S_MAX, UNSENT_S_MAX
 from tests.support.committer_bench import CommitterBench, codes, failure, ids
 from tests.support.fake_connection import LOST, REPLY_LOST, REQUEST_LOST, Round
 from tests.support.virtual_time import VirtualTime
@@ -57,9 +58,9 @@ def test_what_was_sent_waits_longer_for_its_outcome_than_what_was_not(bench: Com
     async def steps() -> None:
         bench.redis.rounds.append(REPLY_LOST)
         first = bench.submit(sent)
-        await asyncio.sleep(0)
+        await asyncio.sleep(RETRY_PAUSE_S / 4)
         second = bench.submit(unsent)
-        await asyncio.sleep(RETRY_PAUSE_S / 2)
+        await asyncio.sleep(RETRY_PAUSE_S / 4)
         bench.redis.away = LOST
         assert isinstance(await failure(second), StoreUnavailable)
         assert UNSENT_S_MAX <= bench.time.passed_s <= UNSENT_S_MAX + SWEEP_S
@@ -128,10 +129,10 @@ def test_a_redis_that_is_refused_by_name_makes_nobody_wait(bench: CommitterBench
         problem = await failure(bench.submit(entries))
         assert (type(problem), problem.detail) == (StoreUnavailable, "Redis has appendonly no")
         assert bench.time.passed_s < SWEEP_S
-        assert isinstance(bench.committer.refused, StoreUnavailable)
+        assert isinstance(bench.committer.at(0).refused, StoreUnavailable)
         bench.redis.away = None
         assert await codes(bench.submit(entries)) == ["applied"]
-        assert bench.committer.refused is None
+        assert bench.committer.at(0).refused is None
 
     bench.run(steps())
     assert bench.redis.calls() == [ids(entries)]

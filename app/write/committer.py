@@ -53,8 +53,8 @@ class Committer:
             node.shares.give(lane, cost)
 
     def check_room(self, count: int) -> None:
-        """Asked before a batch is read: Overloaded, RateLimited where its entries would be refused anyway, by all
-        nodes. O(nodes)."""
+        """Called before a batch is read: Overloaded, RateLimited if every node would refuse its entries anyway.
+        O(nodes)."""
         lane: Hashable = (CALLER.get(), count > 1)
         refusal: Problem | None = None
         for node in self._by_name.values():

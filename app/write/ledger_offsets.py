@@ -20,8 +20,8 @@ Offsets = Callable[[], Awaitable[dict[int, Known]]]
 
 
 class LedgerOffsets:
-    """Postgres' offsets, asked for once a connection: every round waits for the answer. While Postgres is away, it is
-    asked again after a while."""
+    """Postgres' offsets, read once for each connection to Redis, because every round waits for the answer. While
+    Postgres is away, it is asked again after a while."""
 
     def __init__(self, ask: Offsets) -> None:
         self._ask = ask

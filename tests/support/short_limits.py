@@ -13,7 +13,7 @@ from app.logs import configure
 from app.server import UVICORN, Server
 from app.services import build_services
 from app.settings import read_settings
-from app.write import committer
+from app.write import node_committer
 
 LIMITS = ConnectionLimits(
     connections_max=60,
@@ -37,7 +37,7 @@ BACKLOG_PARTS = 4
 
 def build() -> ASGIApp:
     """What uvicorn builds."""
-    committer.BACKLOG_US_MAX //= BACKLOG_PARTS
+    node_committer.BACKLOG_US_MAX //= BACKLOG_PARTS
     settings = read_settings()
     configure(settings.log_level)
     with ThreadPoolExecutor(1) as threads:

@@ -6,10 +6,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import __doc__ as about
 from .http.bodies import JSON, MSGPACK, encode_json
 from .routes import ROUTES, Route
 from .schemas import Schema, components, ref
+
+#: What the service is, for people who read the document.
+ABOUT = "A realtime leaderboard server on Redis whose every number can be proven from an append-only ledger."
 
 
 @cache
@@ -21,7 +23,7 @@ def document() -> dict[str, Any]:
             paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Leaderboard", "version": "1", "description": about},
+        "info": {"title": "Leaderboard", "version": "1", "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": components(),

@@ -18,6 +18,9 @@ from .keys import ANONYMOUS, Keyring, Principal
 SCOPES_SHOWN_MAX = 5
 _BEARER = "bearer "
 _BEARER_CHARACTERS = len(_BEARER)
+_NO_KEY = "a key is needed here: send Authorization: Bearer <key>; `leaderboard keys create` makes one"
+#: The field that a problem names. A viewer of live boards has its own (live/subscriber).
+_HEADER = "Authorization"
 _NO_STATE: dict[str, Any] = {}
 
 
@@ -44,9 +47,19 @@ async def principal_of(scope: Scope, keyring: Keyring) -> Principal:
     value = header(scope, b"authorization")
     token = value[_BEARER_CHARACTERS:]
     if value[:_BEARER_CHARACTERS].lower() != _BEARER or not token:
-        raise Unauthorized("send Authorization: Bearer <key>")
+        raise Unauthorized("must be: Bearer <key>", field=_HEADER)
     CALLER.set(stranger(address_of(scope)))
-    return _accepted(scope, await keyring.principal(token))
+    try:
+        principal = await keyring.principal(token)
+    except Unauthorized as problem:
+        problem.field = _HEADER
+        raise
+    return _accepted(scope, principal)
+
+
+def no_key() -> Unauthorized:
+    """The problem of a request without a key, where one is needed."""
+    return Unauthorized(_NO_KEY, field=_HEADER)
 
 
 def require_scope(principal: Principal, scope: str, namespace: str) -> None:
@@ -101,7 +114,7 @@ def _accepted(scope: Scope, principal: Principal) -> Principal:
 def _refuse(principal: Principal, scope: str, pattern: str) -> Never:
     """Raises Unauthorized or Forbidden. The text depends only on the request and the key, not on what exists."""
     if principal is ANONYMOUS:
-        raise Unauthorized("a key is needed here")
+        raise no_key()
     needed = f"the key needs the scope {scope}:{pattern}, or {scope} with a pattern that covers it"
     raise Forbidden(f"{needed}; {_scopes_text(principal)}")
 

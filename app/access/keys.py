@@ -88,13 +88,13 @@ class Keyring:
             return cached
         match = API_KEY.fullmatch(token)
         if match is None:
-            raise Unauthorized("the key is not of the form lb_<id>_<secret>")
+            raise Unauthorized("the key is not of the form lb_<id>_<secret>, as `leaderboard keys create` shows it")
         hashed = hash_key(token)
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
             return self._remember(token, Principal(match[1], ("admin:*",)))
         record = await self._namespace_cache.key(match[1])
         if record is None or not hmac.compare_digest(hashed, record.hash):
-            raise Unauthorized("the key is unknown or revoked")
+            raise Unauthorized("the key is unknown or revoked; `leaderboard keys create` makes one")
         return self._remember(token, Principal(record.id, record.scopes))
 
     def _remember(self, token: str, principal: Principal) -> Principal:

@@ -14,7 +14,7 @@ from ..access.rate_limit import RateLimit
 from ..drivers.postgres import Fetch, Postgres
 from ..drivers.redis import Call
 from ..http.bodies import answer, check_bodiless, check_query, decode_body
-from ..model.errors import Invalid, NamespaceNotFound, QuotaExceeded, RuleLocked, StoreUnavailable
+from ..model.errors import Invalid, QuotaExceeded, RuleLocked, StoreUnavailable, no_namespace
 from ..model.micros import from_micros
 from ..model.namespace import (
     Namespace,
@@ -246,7 +246,7 @@ class NamespaceHandlers:
         namespace = parse_published(published) if isinstance(published, bytes) else None
         row = None if namespace is None else await self._postgres.fetch_one("get_deleted_namespace", namespace.id)
         if row is None:
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
+            raise no_namespace(name)
         return row
 
 

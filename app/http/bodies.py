@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..model.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
+from ..model.errors import BadRequest, Invalid, NamespaceNotFound, Problem, TooLarge, UnsupportedMediaType
 from ..model.field_problem import explain
 from .connections import ANSWER, CONNECTION
 
@@ -35,6 +35,9 @@ _DIGITS_MAX = 9
 # A Decimal is a number too long for MessagePack's own, which would round it.
 encode_msgpack = msgspec.msgpack.Encoder(decimal_format="string").encode
 _MALFORMED = re.compile(r"(JSON|MessagePack)(?: data)? is malformed: (.*)", re.DOTALL)
+_BYTE = re.compile(r"\(byte (\d+)\)$")
+#: Numbers that JavaScript and Python write, and that JSON does not have.
+_NOT_IN_JSON = (b"NaN", b"Infinity")
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -91,6 +94,8 @@ def answer(request: Request, body: Any, status: int = 200, headers: dict[str, st
 
 def problem_response(scope: Scope, problem: Problem) -> Response:
     """A problem as a response."""
+    if isinstance(problem, NamespaceNotFound) and problem.field is None and "namespace" in scope.get("path_params", ()):
+        problem.field = "{namespace}"
     data, media = encode(scope, problem.body())
     headers = dict(problem.headers)
     if problem.retry_after_s is not None:
@@ -180,6 +185,8 @@ def _unreadable(data: Any, error: Exception) -> str:
             return "the body is empty"
         return "a string holds a lone surrogate" if b"\\ud" in bytes(data).lower() else "the body ends too early"
     malformed = _MALFORMED.fullmatch(text)
+    if malformed and (place := _BYTE.search(text)) and bytes(data)[int(place[1]) :].startswith(_NOT_IN_JSON):
+        return f"the body is not JSON: JSON has no NaN and no Infinity (byte {place[1]})"
     return f"the body is not {malformed[1]}: {malformed[2]}" if malformed else f"the body cannot be read: {text}"
 
 

@@ -12,6 +12,8 @@ from ..model.namespace import Namespace
 from ..store.namespace_cache import NamespaceCache
 from .protocol import Frame, Resume, State
 
+_NO_TOKEN = 'a key is needed here: send {"type": "auth", "token": "<key>"} first'
+
 
 class Viewer:
     """The client of one connection. revoked: its token was accepted and is not valid any more; wake: wakes the
@@ -58,7 +60,10 @@ class Viewer:
     async def find(self, namespace_cache: NamespaceCache, name: str) -> Namespace:
         """The namespace of a name, if this viewer may watch it. Unauthorized, Forbidden, NamespaceNotFound,
         StoreUnavailable."""
-        namespace = await readable_namespace(self._principal, namespace_cache, name)
+        try:
+            namespace = await readable_namespace(self._principal, namespace_cache, name)
+        except Unauthorized:
+            raise Unauthorized(_NO_TOKEN) from None
         self.check(namespace)
         return namespace
 
@@ -66,7 +71,10 @@ class Viewer:
         """Unauthorized or Forbidden unless this viewer may watch the namespace."""
         if self.revoked:
             raise Unauthorized("the key was revoked")
-        check_reader(self._principal, namespace)
+        try:
+            check_reader(self._principal, namespace)
+        except Unauthorized:
+            raise Unauthorized(_NO_TOKEN) from None
 
 
 class Subscriber:

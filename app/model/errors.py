@@ -54,11 +54,6 @@ class Problem(Exception):
             fields["field"] = self.field
         return fields
 
-    def at(self, prefix: str) -> "Problem":
-        """The same problem with its field's path extended: `$.amount` at `$[3]` is `$[3].amount`."""
-        self.field = prefix + (self.field or "$").removeprefix("$")
-        return self
-
 
 class BadRequest(Problem):
     """The request cannot be read."""
@@ -96,6 +91,11 @@ class NamespaceNotFound(NotFound):
     """There is no such namespace."""
 
     code = "namespace_not_found"
+
+
+def no_namespace(name: str) -> NamespaceNotFound:
+    """The problem of a name that no namespace has."""
+    return NamespaceNotFound(f"there is no namespace {name!r}; create it with PUT /v1/namespaces/{{name}}")
 
 
 class UserNotFound(NotFound):

@@ -129,7 +129,7 @@ def _describe_one(one: inspect.Type) -> str:
         case inspect.TimeDeltaType():
             return f"an ISO 8601 duration such as {_SPAN}"
         case inspect.ListType() | inspect.VarTupleType():
-            return f"a list{_length(one)}"
+            return f"a list{_length(one)} (each member: {_describe(_alternatives([one.item_type]))})"
         case inspect.StructType() if one.array_like:
             return f"a list of at most {len(one.fields)} members"
         case inspect.StructType() | inspect.DictType():

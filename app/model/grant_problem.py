@@ -30,7 +30,8 @@ def moment_bound(namespace: Namespace, granted_at: int, now: int) -> str:
     """The bound of time that a granted_at exceeds at `now`; both in microseconds."""
     rules, past, future = namespace.rules, namespace.past_micros, namespace.future_micros
     if past is not None and granted_at < now - past:
-        return f"granted_at lies before {_second(now - past)}; accept_past is {format_span(rules.accept_past)}"
+        bound = f"granted_at lies before {_second(now - past)}; accept_past is {format_span(rules.accept_past)}"
+        return f"{bound}; with ?backfill=true an admin may go back further"
     if future is not None and granted_at > now + future:
         return f"granted_at lies after {_second(now + future)}; accept_future is {format_span(rules.accept_future)}"
     spans = format_span(rules.accept_past), format_span(rules.accept_future)

@@ -48,10 +48,16 @@ def _decimal_units(number: str, scale: int, field: str) -> int:
     if shift < 0:
         whole, rest = plain[:shift], plain[shift:]
         if len(plain) < -shift or rest.strip("0"):
-            raise AmountScale(f"at most {scale} decimal places are kept here", field=field)
+            raise AmountScale(_scale_rule(scale), field=field)
         plain, shift = whole or "0", 0
     units = int(plain) * _POWERS[shift]
     return -units if sign else units
+
+
+def _scale_rule(scale: int) -> str:
+    if scale == 0:
+        return "only whole numbers are kept here"
+    return f"at most {scale} decimal {'place is' if scale == 1 else 'places are'} kept here"
 
 
 def _too_large(scale: int, field: str) -> AmountRange:

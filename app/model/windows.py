@@ -138,7 +138,7 @@ class Calendar:
         for period in self.periods:
             how = self._day_periods.get(period)
             first = how and how.parse(name)
-            if how and first:
+            if how and first and how.first(first) == first:
                 return self._of_days(period, how, first) if _is_possible(first) else None
         hour = parse_hour(name) if self._has_hours else None
         return self._hour(hour) if hour and _is_possible(hour) else None

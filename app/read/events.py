@@ -16,7 +16,7 @@ from ..drivers.postgres import Postgres
 from ..http.bodies import answer, check_query, query_int
 from ..model.cursor_problem import cursor_problem
 from ..model.entry import LogEntry
-from ..model.errors import Invalid, NamespaceNotFound
+from ..model.errors import Invalid, no_namespace
 from ..model.event import OF_AUDIT, OF_LEDGER, AuditEvent, Edited, Event, GrantEvent, LedgerEvent, WindowSealed
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_label, check_text
@@ -122,7 +122,7 @@ class EventHandlers:
             return namespace_from_row(row)
         if cursor is not None:
             raise cursor_problem(str(cursor), "this namespace", field="?after", source="next_after")
-        raise NamespaceNotFound(f"there is no namespace {name!r}")
+        raise no_namespace(name)
 
     async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> dict[str, Any]:
         """Events behind a cursor, and the cursor behind the last of them, from which later events are read.

@@ -11,7 +11,7 @@ import msgspec
 
 from ..drivers.redis import Call, evalsha
 from ..drivers.scripts import load
-from ..model.errors import NamespaceNotFound
+from ..model.errors import no_namespace
 from ..model.namespace import Namespace, Rules
 from ..model.text import NAMESPACE_NAME
 from . import fields, keys
@@ -120,7 +120,7 @@ class NamespaceCache:
         if cached is not None:
             return cached
         if name in self._unknown or not NAMESPACE_NAME.fullmatch(name):
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
+            raise no_namespace(name)
         token = self._reads.setdefault(name, object())
         try:
             raw = await self.call(published_call(name))
@@ -132,7 +132,7 @@ class NamespaceCache:
         if namespace is None:
             if is_current:
                 _put(self._unknown, name, None, UNKNOWN_MAX)
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
+            raise no_namespace(name)
         if is_current:
             _put(self._namespaces, name, namespace, CACHED_MAX)
         return namespace

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ..access.guard import known_principal, principal_of
+from ..access.guard import known_principal, no_key, principal_of
 from ..access.keys import ANONYMOUS, Keyring
 from ..http.bodies import (
     JSON,
@@ -25,7 +25,7 @@ from ..http.bodies import (
 )
 from ..metrics import GRANTS
 from ..model.entry import PlannedEntry
-from ..model.errors import AmountRange, AmountScale, Invalid, Problem, StoreUnavailable, TooLarge, Unauthorized
+from ..model.errors import AmountRange, AmountScale, Invalid, NamespaceNotFound, Problem, StoreUnavailable, TooLarge
 from ..model.grant import Grant, NamedGrant, msgpack_number
 from ..model.grant_problem import grant_problem
 from ..model.namespace import Namespace
@@ -96,7 +96,7 @@ class GrantHandlers:
         if name is not None:
             options.check(name)
         elif principal is ANONYMOUS:
-            raise Unauthorized("a key is needed here")
+            raise no_key()
         body = unmarked(await read_body(scope, receive, LINES_BYTES_MAX if media == NDJSON else JSON_BYTES_MAX), media)
         namespace = (
             None if name is None else self._namespace_cache.cached(name) or await self._namespace_cache.namespace(name)
@@ -156,7 +156,11 @@ class GrantHandlers:
     async def _namespace_of(self, grant: Grant, options: WriteOptions) -> Namespace:
         assert isinstance(grant, NamedGrant)
         options.check(grant.namespace)
-        return await self._namespace_cache.namespace(grant.namespace)
+        try:
+            return await self._namespace_cache.namespace(grant.namespace)
+        except NamespaceNotFound as problem:
+            problem.field = "$.namespace"
+            raise
 
     async def _one_of(self, grant: Grant, options: WriteOptions, unknown: dict[str, Problem]) -> Namespace:
         """The namespace of a batch's member. An unknown name is looked up once for each batch."""

@@ -86,4 +86,5 @@ def raise_first_refusal(results: list[Any]) -> None:
     for i, result in enumerate(results):
         if isinstance(result, dict) and result["error"]["detail"] != _UNAPPLIED:
             error = result["error"]
-            raise BatchRefused(error, f"$[{i}]" + error.get("field", "$").removeprefix("$"))
+            field = error.get("field", "$")
+            raise BatchRefused(error, f"$[{i}]{field[1:]}" if field.startswith("$") else f"$[{i}]")

@@ -11,8 +11,10 @@ local function of(name, ascending)
     return true, false, add
   elseif name == 'latest' then
     return false, true, nil
+  elseif name == 'best' then
+    return false, false, ascending and math.min or math.max
   end
-  return false, false, ascending and math.min or math.max
+  error('unknown aggregation: ' .. name)
 end
 
 -- The tie-break prefix of a score after a grant, nil: before every moment. It is that of: the latest grant that is not 0 (sum),

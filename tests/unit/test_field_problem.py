@@ -18,6 +18,7 @@ from app.write.correction_handlers import Correction
 
 EVERY_RULE = ", ".join(SentRules.__struct_fields__)
 SPAN = "an ISO 8601 duration such as P35D or PT5M"
+PERIODS = "all, day, hour, month, quarter, week or year"
 VIEW = '{"type":"subscribe","id":1,"namespace":"gp","view":'
 
 
@@ -42,7 +43,8 @@ VIEW = '{"type":"subscribe","id":1,"namespace":"gp","view":'
             f"must be {SPAN}",
         ),
         (SentRules, '{"velocity":[{}]}', "$.velocity[0].per", "is required"),
-        (SentRules, '{"seasons":5}', "$.seasons", "must be a list"),
+        (SentRules, '{"seasons":5}', "$.seasons", "must be a list (each member: an object)"),
+        (SentRules, '{"periods":"day"}', "$.periods", f"must be a list (each member: {PERIODS})"),
         (SentRules, '{"size":5}', "$.size", f"there is no such field; there are {EVERY_RULE}"),
         (SentRules, '{"aggregate":5}', "$.aggregate", "there is no such field; did you mean aggregation?"),
         (SentRules, "[]", "$", "must be an object"),
@@ -50,7 +52,7 @@ VIEW = '{"type":"subscribe","id":1,"namespace":"gp","view":'
         (Grant, '{"grant_id":5}', "$.grant_id", "must be a string"),
         (list[Correction], '[{"grant_id":"a","op":"undo"}]', "$[0].op", "must be edit, restore or void"),
         (list[Correction], '[{"grant_id":"a"}]', "$[0].op", "is required: edit, restore or void"),
-        (list[Correction], "{}", "$", "must be a list"),
+        (list[Correction], "{}", "$", "must be a list (each member: an object)"),
         (Message, '{"type":"watch"}', "$.type", "must be auth, subscribe, unsubscribe or ping"),
         (Message, "{}", "$.type", "is required: auth, subscribe, unsubscribe or ping"),
         (Message, VIEW + '{"kind":"all"}}', "$.view.kind", "must be top, around, users or stats"),
@@ -71,6 +73,9 @@ def test_says_what_a_field_must_be(kind: Any, body: str, field: str, detail: str
         (b'{"grant_id":"\\ud800', "a string holds a lone surrogate"),
         (b"{grant_id}", "the body is not JSON: object keys must be strings (byte 1)"),
         (b'{"grant_id":"\xff"}', "the body is not UTF-8"),
+        (b'{"amount":NaN}', "the body is not JSON: JSON has no NaN and no Infinity (byte 10)"),
+        (b'{"amount": -Infinity}', "the body is not JSON: JSON has no NaN and no Infinity (byte 12)"),
+        (b'{"amount":None}', "the body is not JSON: invalid character (byte 10)"),
     ],
 )
 def test_says_why_a_body_cannot_be_read(body: bytes, detail: str) -> None:

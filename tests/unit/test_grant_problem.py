@@ -17,6 +17,7 @@ from app.model.windows import Season
 
 NOW = to_micros(datetime(2026, 11, 27, 12, tzinfo=UTC))
 DAY = 24 * 3600 * 1_000_000
+BACKFILL = "; with ?backfill=true an admin may go back further"
 
 
 def namespace(**rules: Any) -> Namespace:
@@ -31,9 +32,13 @@ def problem(outcome: str, detail: str | None = None, **rules: Any) -> Problem:
 @pytest.mark.parametrize(
     ("rules", "days", "detail"),
     [
-        ({}, -36, "granted_at lies before 2026-10-23T12:00:00Z; accept_past is P35D"),
+        ({}, -36, "granted_at lies before 2026-10-23T12:00:00Z; accept_past is P35D" + BACKFILL),
         ({}, 1, "granted_at lies after 2026-11-27T12:05:00Z; accept_future is PT5M"),
-        ({"accept_past": timedelta()}, -1, "granted_at lies before 2026-11-27T12:00:00Z; accept_past is PT0S"),
+        (
+            {"accept_past": timedelta()},
+            -1,
+            "granted_at lies before 2026-11-27T12:00:00Z; accept_past is PT0S" + BACKFILL,
+        ),
         ({"accept_past": None}, 1, "granted_at lies after 2026-11-27T12:05:00Z; accept_future is PT5M"),
     ],
 )

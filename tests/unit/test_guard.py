@@ -33,4 +33,7 @@ def test_the_whole_deployment_needs_the_widest_pattern() -> None:
 def test_without_a_key_nothing_is_named() -> None:
     with pytest.raises(Unauthorized) as refused:
         require_scope(ANONYMOUS, "read", "gp")
-    assert refused.value.detail == "a key is needed here"
+    assert (refused.value.detail, refused.value.field) == (
+        "a key is needed here: send Authorization: Bearer <key>; `leaderboard keys create` makes one",
+        "Authorization",
+    )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.model.local_days import LocalDays, clock_at
 from app.model.micros import from_micros, to_micros
-from app.model.periods import WEEKDAYS, Period, Weekday
+from app.model.periods import PERIODS, WEEKDAYS, Period, Weekday
 from app.model.windows import Calendar, Season
 
 EVERY: tuple[Period, ...] = ("all", "year", "quarter", "month", "week", "day", "hour")
@@ -199,3 +199,15 @@ def test_a_season_begins_and_ends_within_an_hour() -> None:
     moments = [at(f"2026-01-01T10:{minute}:00Z") for minute in (14, 15, 44, 45)]
     found = [len(calendar.names_at(moment)) for moment in (*moments, *reversed(moments))]
     assert found == [2, 3, 3, 2, 2, 3, 3, 2]
+
+
+def test_a_name_whose_day_begins_no_window_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A period's parse may take any day: the calendar compares it with the window that contains the day."""
+    quarter = PERIODS["quarter"]
+    monkeypatch.setattr(type(quarter), "parse", lambda _, name: date(2026, 2, 1) if name == "sloppy" else None)
+    calendar = Calendar(days(), ("all", "quarter"))
+    assert calendar.find("sloppy", at("2026-11-27T12:00:00Z")) is None
+    monkeypatch.setattr(type(quarter), "parse", lambda _, name: date(2026, 1, 1) if name == "exact" else None)
+    window = calendar.find("exact", at("2026-11-27T12:00:00Z"))
+    assert window is not None
+    assert window.name == "2026-Q1"

@@ -1,7 +1,7 @@
 -- fragment: score_of_grants
--- The score that the grants of a group make. Their columns: amount, granted_at, first_seq. how: as `Aggregation.name` has it.
+-- The score that the grants of a group make. Their columns: amount, granted_at, first_seq. how: as `Aggregation.name` has it; NULL for another one.
 CASE {{how}}::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(amount) WHEN 'lowest' THEN min(amount)
-                   ELSE (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END
+                   WHEN 'latest' THEN (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END
 
 -- fragment: tie_place_of_grants
 -- The place among equals of that score, where places go by moments (is_kept); else 0.
@@ -17,7 +17,7 @@ sum(amount) AS total, max(amount) AS highest, min(amount) AS lowest,
 -- fragment: score_of_parts
 -- The score that such groups make together.
 CASE {{how}} WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
-             ELSE (max(latest))[3] END
+             WHEN 'latest' THEN (max(latest))[3] END
 
 -- fragment: order_of_amounts
 -- A grant's key where the best amount counts, the best first; 0 where the amount decides nothing.
@@ -26,7 +26,8 @@ CASE {{how}}::text WHEN 'highest' THEN {{amount}} WHEN 'lowest' THEN -{{amount}}
 -- fragment: tie_place_of_cell
 -- The place among equals of a score out of its best grant `b`, its latest grant `m` and the latest that is not 0, `t`.
 CASE {{how}}::text WHEN 'sum' THEN coalesce(t.place, 0) WHEN 'latest' THEN tie_place(m.granted_at, m.seq)
-                   ELSE tie_place(b.granted_at, b.seq) END
+                   WHEN 'highest' THEN tie_place(b.granted_at, b.seq)
+                   WHEN 'lowest' THEN tie_place(b.granted_at, b.seq) END
 
 -- fragment: decides_tie_place
 -- That the place among equals may be that of a grant: a sum does not change by a grant of 0.

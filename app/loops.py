@@ -19,3 +19,40 @@ async def forever(loop: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("loop failed", loop=getattr(loop, "__qualname__", str(loop)))
             await asyncio.sleep(LOOP_PAUSE_S)
+
+
+class NamedLoops:
+    """Loops that begin and end while others run."""
+
+    def __init__(self) -> None:
+        self._loops: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._has_changed = asyncio.Event()
+
+    def begin(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Has a loop run, now or as soon as `run` does."""
+        self._loops[name] = loop
+        self._has_changed.set()
+
+    def end(self, name: str) -> None:
+        """Ends a loop."""
+        self._loops.pop(name, None)
+        self._has_changed.set()
+
+    async def run(self) -> None:
+        """Runs them, for ever."""
+        running: dict[str, Callable[[], Awaitable[None]]] = {}
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._has_changed.clear()
+                for name in [name for name, loop in running.items() if self._loops.get(name) != loop]:
+                    del running[name]
+                    tasks.pop(name).cancel()
+                for name in self._loops.keys() - running.keys():
+                    running[name] = self._loops[name]
+                    tasks[name] = asyncio.create_task(forever(running[name]))
+                await self._has_changed.wait()
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)

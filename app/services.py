@@ -19,10 +19,11 @@ from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.ledger import Ledger
 from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
+from .store.node_reader import WAIT_S_MAX
 from .store.nodes import PartitionNodes
 from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
-from .store.read_batcher import WAIT_S_MAX, ReadBatcher
+from .store.read_batcher import ReadBatcher
 from .store.stats_reader import READ_BOARD_STATS, StatsReader
 from .store.visibility import SET_USER_STATE
 from .write.committer import Committer

@@ -49,6 +49,16 @@ class RedisConnection:
         self._has_one_node = parts.topology is not Topology.CLUSTER
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes that hold slots, in the order of these."""
+        return self._nodes.names
+
+    @property
+    def has_map(self) -> bool:
+        """Whether it is known which node holds which slot; of a single node it always is."""
+        return self._has_one_node or self._nodes.version > 0
+
+    @property
     def version(self) -> int:
         """Rises with each change of the map."""
         return self._nodes.version
@@ -66,6 +76,11 @@ class RedisConnection:
     def node(self, key: str) -> str:
         """The name of the node that holds a key, as far as is known. O(1)."""
         return self._nodes.of_key(key)
+
+    def node_of(self, call: Call) -> str | None:
+        """The name of the node that has the keys of a call, as far as is known; None: the call has none. O(1)."""
+        key = _key_of(call)
+        return None if key is None else self._nodes.of_key(key)
 
     def link(self, name: str) -> NodeConnection:
         """The connection to a node; it may still have to be made."""

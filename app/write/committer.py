@@ -9,7 +9,7 @@ from collections.abc import Hashable
 
 from ..drivers.caller import CALLER, OWN
 from ..drivers.fair_queue import FairQueue
-from ..loops import forever
+from ..loops import NamedLoops
 from ..model.entry import PlannedEntry
 from ..model.errors import Problem
 from ..store.apply import Outcome, PartitionHead, StorageLimits
@@ -29,7 +29,7 @@ class Committer:
         self._services = CommitterServices(nodes=nodes, offsets=offsets, bounds=bounds, clock=clock)
         self._by_name: dict[str, NodeCommitter] = {}
         self._by_partition: dict[int, NodeCommitter] = {}
-        self._has_new_node = asyncio.Event()
+        self._loops = NamedLoops()
 
     async def submit(
         self, p: int, entries: list[PlannedEntry], atomic: bool = False, together: bool = False
@@ -92,34 +92,24 @@ class Committer:
         return node
 
     async def run(self) -> None:
-        """Runs the committers of all nodes, for ever; one that lost its last partition ends."""
-        tasks: dict[str, asyncio.Task[None]] = {}
-        try:
-            while True:
-                self._has_new_node.clear()
-                for name in self._by_name.keys() - tasks:
-                    tasks[name] = asyncio.create_task(forever(self._by_name[name].run))
-                await self._has_new_node.wait()
-                for name in self._former_nodes():
-                    del self._by_name[name]
-                    if name in tasks:
-                        tasks.pop(name).cancel()
-        finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-    def _former_nodes(self) -> list[str]:
-        """The nodes that hold no partition any more."""
-        owners = {id(node) for node in self._by_partition.values()}
-        return [name for name, node in self._by_name.items() if id(node) not in owners and node.is_idle]
+        """Runs the committers of all nodes, for ever."""
+        await self._loops.run()
 
     def _named(self, name: str) -> NodeCommitter:
         node = self._by_name.get(name)
         if node is None:
+            self._end_former_nodes()
             node = self._by_name[name] = NodeCommitter(name, self._services, self._hand_over)
-            self._has_new_node.set()
+            self._loops.begin(name, node.run)
         return node
+
+    def _end_former_nodes(self) -> None:
+        """Ends the committers that have no partition any more."""
+        owners = {id(node) for node in self._by_partition.values()}
+        for name, node in list(self._by_name.items()):
+            if id(node) not in owners and node.is_idle:
+                self._loops.end(name)
+                del self._by_name[name]
 
     def _hand_over(self, p: int, turns: FairQueue[SubmissionPart] | None, flight: InFlightCall | None) -> None:
         node = self._by_partition[p] = self._named(self._services.nodes.of(p))

@@ -35,6 +35,7 @@ from app.store.profile_cache import (
 )
 from app.store.read_batcher import ReadBatcher
 from tests.support.compiled_scripts import fake_redis
+from tests.support.one_node import OneNode
 
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
@@ -149,7 +150,7 @@ class Process:
     def __init__(self, world: World) -> None:
         self.world = world
         self.between: Iterator[Any] = iter(())
-        self.batcher = ReadBatcher(self)  # type: ignore[arg-type]
+        self.batcher = ReadBatcher(OneNode(self))  # type: ignore[arg-type]
         self.namespace_cache, self.names = NamespaceCache(self.batcher.call), ProfileCache(self.batcher.call)
         self.batcher.subscribe_changes(self.namespace_cache.notice)
         self.batcher.subscribe_profiles(self.names.notice)

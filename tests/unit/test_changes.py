@@ -15,6 +15,7 @@ from app.store import keys
 from app.store.changes import EVERYTHING, RING_MAX, Changed, missed_call, read_missed, read_missed_users
 from app.store.namespace_cache import KeyRecord, NamespaceCache
 from app.store.read_batcher import ReadBatcher
+from tests.support.one_node import OneNode
 
 TOKENS = {name: f"lb_{name}_0123456789abcdef" for name in ("k", "other")}
 
@@ -30,7 +31,7 @@ class Store:
         self.ring: dict[int, str] = {}
         self.revoked: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
-        self.reader = ReadBatcher(self)  # type: ignore[arg-type]
+        self.reader = ReadBatcher(OneNode(self))  # type: ignore[arg-type]
         self.namespace_cache = NamespaceCache(self.reader.call)
         self.reader.subscribe_changes(self.namespace_cache.notice)
         self.keyring = Keyring(self.namespace_cache, None)

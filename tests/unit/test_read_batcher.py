@@ -9,8 +9,10 @@ import pytest
 from app.drivers.caller import CALLER, stranger
 from app.drivers.store_contact import contact
 from app.model.errors import Overloaded, Problem, RateLimited, StoreUnavailable
-from app.store import keys, read_batcher
-from app.store.read_batcher import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX, ReadBatcher
+from app.store import keys, node_reader
+from app.store.node_reader import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX
+from app.store.read_batcher import ReadBatcher
+from tests.support.one_node import OneNode
 
 #: Seconds that a test may take: one that fails may wait for a round that never comes.
 ACT_S_MAX = 30.0
@@ -19,7 +21,7 @@ ACT_S_MAX = 30.0
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever counts rounds goes by no clock: on a busy machine two seconds pass, and all that waits is refused."""
-    monkeypatch.setattr(read_batcher, "WAIT_S_MAX", 3600.0)
+    monkeypatch.setattr(node_reader, "WAIT_S_MAX", 3600.0)
 
 
 class Wire:
@@ -49,7 +51,7 @@ class Wire:
 def within(act: Any) -> None:
     async def run() -> None:
         wire = Wire()
-        reader = ReadBatcher(wire)  # type: ignore[arg-type]
+        reader = ReadBatcher(OneNode(wire))  # type: ignore[arg-type]
         loop = asyncio.create_task(reader.run())
         try:
             async with asyncio.timeout(ACT_S_MAX):
@@ -142,8 +144,8 @@ def test_an_equal_call_takes_the_first_turn_that_comes() -> None:
 
 
 def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_batcher, "WAIT_S_MAX", 0.2)
-    monkeypatch.setattr(read_batcher, "SWEEP_S", 0.01)
+    monkeypatch.setattr(node_reader, "WAIT_S_MAX", 0.2)
+    monkeypatch.setattr(node_reader, "SWEEP_S", 0.01)
 
     async def act(wire: Wire, reader: ReadBatcher) -> None:
         sent = ask(reader, "k", "sent")
@@ -155,7 +157,7 @@ def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch
         await asyncio.sleep(0)
         assert isinstance(late[0].result(), StoreUnavailable)
         wire.go()
-        await until(lambda: not reader._is_hung())
+        await until(lambda: not reader.reader("")._is_hung())
         again = ask(reader, "k", "again")
         wire.go()
         assert await again[0] == "again"
@@ -165,10 +167,10 @@ def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch
 
 
 def test_calls_that_are_not_answered_in_time_fail_while_redis_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_batcher, "WAIT_S_MAX", 0.2)
-    monkeypatch.setattr(read_batcher, "SWEEP_S", 0.01)
-    monkeypatch.setattr(read_batcher, "ROUND_CALLS_MAX", 1)
-    monkeypatch.setattr(read_batcher, "ROUND_STRANGERS_MIN", 0)
+    monkeypatch.setattr(node_reader, "WAIT_S_MAX", 0.2)
+    monkeypatch.setattr(node_reader, "SWEEP_S", 0.01)
+    monkeypatch.setattr(node_reader, "ROUND_CALLS_MAX", 1)
+    monkeypatch.setattr(node_reader, "ROUND_STRANGERS_MIN", 0)
 
     async def act(wire: Wire, reader: ReadBatcher) -> None:
         found = ask(reader, "k", *range(50))
@@ -191,7 +193,7 @@ def test_a_redis_that_hung_is_tried_until_it_is_back(monkeypatch: pytest.MonkeyP
         await until(lambda: len(wire.rounds) == 4)
         wire.fault = None
         wire.go()
-        await until(lambda: reader._silent_since is None)
+        await until(lambda: not reader.reader("").is_silent)
         assert wire.rounds == [["lost"], [], [], []]
 
     within(act)

@@ -20,6 +20,7 @@ from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 from tests.support.launcher import Launched, launcher
+from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
 from tests.support.template import NO_FSYNC, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
@@ -31,13 +32,19 @@ class Stack:
     """All parts as processes of their own. `kill` is kill -9; `start` brings a part back on its port and data."""
 
     def __init__(
-        self, folder: Path, stores: Path | None = None, postgres_options: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        stores: Path | None = None,
+        postgres_options: Mapping[str, str] | None = None,
+        redis: ValkeyCluster | WatchedValkey | None = None,
     ) -> None:
-        """`stores`: those to begin with a copy of; without any they are made and migrated."""
+        """`stores`: those to begin with a copy of; without any they are made and migrated. redis: several nodes
+        instead of one Valkey; then `stores` must be none."""
         self.key = KEY
         self.folder = folder
         self.stores = stores
         self.valkey = ValkeyProcess(folder, free_port())
+        self.redis = redis or self.valkey
         self.postgres = PostgresProcess(folder, free_port(), options=postgres_options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -49,7 +56,7 @@ class Stack:
         """The settings of our own processes."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LEADERBOARD_")}
         return clean | {
-            "LEADERBOARD_REDIS_URL": self.valkey.url,
+            "LEADERBOARD_REDIS_URL": self.redis.url,
             "LEADERBOARD_POSTGRES_URL": self.postgres.url,
             "LEADERBOARD_API_KEY": KEY,
             "LEADERBOARD_PORT": str(self.port),
@@ -75,7 +82,7 @@ class Stack:
         """Starts everything."""
         if self.stores is not None:
             fill(self.stores, self.folder)
-        self.valkey.start()
+        self.redis.start()
         self.postgres.start()
         if self.stores is None:
             migrate_here(self.environment)
@@ -163,7 +170,7 @@ class Stack:
         for part in list(self._own):
             self.kill(part)
         self.postgres.stop()
-        self.valkey.stop()
+        self.redis.stop()
 
     def client(self, key: str | None = KEY) -> httpx.Client:
         """A client with a key, or without."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -19,8 +19,23 @@ __all__ = ["Call", "NodeConnection", "RedisConnection", "RedisLink", "RedisRefus
 #: Seconds before calls are sent again that no node took: a slot is on its way to another one.
 AGAIN_PAUSE_S = 0.05
 
+#: Seconds for which a node of a cluster that did not answer in time is not asked again: who asks for one thing after the
+#: other would wait each time.
+HUNG_PAUSE_S = 5.0
+
 # Calls without a key: those of a transaction go where its keys are, others to one node.
 _KEYLESS = frozenset({"SCAN", "TIME", "INFO", "CONFIG", "PING", "ROLE", "MULTI", "EXEC"})
+
+
+class NodeLost(ConnectionError):
+    """A node of a cluster was lost; others may answer."""
+
+
+class LostNode(NamedTuple):
+    """What a node raised, and until when it is not asked again (seconds of the monotonic clock)."""
+
+    error: Exception
+    until_s: float
 
 
 class RedisConnection:
@@ -45,6 +60,7 @@ class RedisConnection:
         parts = parse_redis_url(url)
         self._nodes = NodeMap(parts) if nodes is None else nodes
         self._links: dict[str, NodeConnection] = {}
+        self._lost: dict[str, LostNode] = {}
         self._version = self._nodes.version
         self._has_one_node = parts.topology is not Topology.CLUSTER
 
@@ -52,6 +68,11 @@ class RedisConnection:
     def names(self) -> tuple[str, ...]:
         """The nodes that hold slots, in the order of these."""
         return self._nodes.names
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether there may be several nodes."""
+        return not self._has_one_node
 
     @property
     def has_map(self) -> bool:
@@ -117,15 +138,20 @@ class RedisConnection:
             return await self.link(self._nodes.names[0]).run(calls, timeout_s)
         replies = await self.run_apart(calls, timeout_s)
         for reply in replies:
-            if is_loss(reply):
+            if isinstance(reply, RedisRefused):
                 raise reply
+            if is_loss(reply):
+                raise NodeLost(str(reply) or type(reply).__name__) from reply
         return replies
 
     async def run_apart(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
-        """As `run`, but a node that is lost fails its own calls only: what it raised stands in place of each reply.
+        """As `run`, but a node of a cluster that is lost fails its own calls only: what it raised stands in place of
+        each reply. A single Redis that is lost raises.
 
         What no node took is sent again until the deadline; nothing of it was done.
         """
+        if self._has_one_node:
+            return await self.run(calls, timeout_s)
         until = monotonic() + (timeout_s or self._timeout_s)
         replies: list[Any] = [None] * len(calls)
         due = list(range(len(calls)))
@@ -147,23 +173,34 @@ class RedisConnection:
     async def _run_at(
         self, name: str, calls: Sequence[Call], numbers: list[int], replies: list[Any], timeout_s: float | None
     ) -> None:
-        try:
-            answers = await self.link(name).run([calls[i] for i in numbers], timeout_s)
-        except REDIS_ERRORS as error:
-            if not isinstance(error, RedisRefused):
-                self.doubt()
-            answers = [error] * len(numbers)
+        lost = self._lost.get(name)
+        if lost is not None and monotonic() < lost.until_s:
+            answers: list[Any] = [lost.error] * len(numbers)
+        else:
+            try:
+                answers = await self.link(name).run([calls[i] for i in numbers], timeout_s)
+                self._lost.pop(name, None)
+            except REDIS_ERRORS as error:
+                if not isinstance(error, RedisRefused):
+                    self.doubt()
+                pause_s = HUNG_PAUSE_S if isinstance(error, TimeoutError) else 0.0
+                self._lost[name] = LostNode(error, monotonic() + pause_s)
+                answers = [error] * len(numbers)
         for i, reply in zip(numbers, answers, strict=True):
             replies[i] = reply
 
     def _by_node(self, calls: Sequence[Call], due: list[int]) -> dict[str, list[int]]:
         """The numbers of the calls that each node gets. Those without a key go with the first one that has one."""
         keys = {i: _key_of(calls[i]) for i in due}
-        first = next((self._nodes.of_key(key) for key in keys.values() if key is not None), self._nodes.names[0])
+        first = next((self._nodes.of_key(key) for key in keys.values() if key is not None), self._present_node())
         by_node: dict[str, list[int]] = {}
         for i, key in keys.items():
             by_node.setdefault(first if key is None else self._nodes.of_key(key), []).append(i)
         return by_node
+
+    def _present_node(self) -> str:
+        """A node that has not been lost, as far as is known."""
+        return next((name for name in self._nodes.names if name not in self._lost), self._nodes.names[0])
 
     async def _locate(self, name: str) -> str:
         return await self._nodes.locate(name)
@@ -176,6 +213,8 @@ class RedisConnection:
     async def _close_former_nodes(self) -> None:
         """Ends the connections to nodes that hold no slot any more: whoever still waits for one learns it so."""
         self._version = self._nodes.version
+        for name in self._lost.keys() - set(self._nodes.names):
+            del self._lost[name]
         for name in self._links.keys() - set(self._nodes.names):
             await self._links.pop(name).close()
 

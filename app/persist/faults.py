@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import structlog
 
-from ..drivers.redis import RedisRefused
+from ..drivers.redis import NodeLost, RedisRefused
 from ..metrics import FAULTS
 from .failure import TooManyDeadLetters, code_of, public_cause
 from .leases import Superseded
@@ -179,8 +179,8 @@ class Faults:
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection is gone. Then an error does not say which unit is at fault."""
-    if isinstance(error, RedisRefused):
+    """Whether a store is gone, and not one of its nodes alone. Then an error does not say which unit is at fault."""
+    if isinstance(error, (RedisRefused, NodeLost)):
         return False
     if isinstance(error, Superseded):
         return True

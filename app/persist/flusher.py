@@ -9,7 +9,7 @@ from time import monotonic
 
 import structlog
 
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import RedisConnection, is_loss
 from ..metrics import FLUSHES_REFUSED
 from ..store.partitions import advance_flushed_call
 from .lease import Lease
@@ -33,7 +33,8 @@ class Flusher:
 
     async def send_offsets(self, leases: Mapping[int, Lease], fresh: Collection[int]) -> None:
         """Sends the offsets of partitions with new rows, and from time to time those of all. A refusal is logged once,
-        and the offset is sent again later. Raises what the link raises. O(partitions)."""
+        and the offset is sent again later. Raises what a single Redis raises; a lost node of a cluster keeps no
+        other from its offsets. O(partitions)."""
         due: Collection[int] = fresh
         if monotonic() - self._all_sent_s >= SEND_ALL_S:
             due, self._all_sent_s = list(leases), monotonic()
@@ -44,7 +45,9 @@ class Flusher:
             advance_flushed_call(p, (lease.offset.epoch, lease.offset.seq), lease.tail_begin(self._tail_s))
             for p, lease in targets.items()
         ]
-        for (p, lease), reply in zip(targets.items(), await self._link.run(calls), strict=True):
+        for (p, lease), reply in zip(targets.items(), await self._link.run_apart(calls), strict=True):
+            if is_loss(reply):
+                continue  # its node is away; the offset is sent again later
             if isinstance(reply, Exception):
                 self._refuse(p, str(reply))
                 continue

@@ -1,13 +1,14 @@
 """Deletes the keys and archives of deleted namespaces. Their ids are never used again, so these only take room."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
-from ..drivers.redis import Call, RedisConnection, ask
+from ..drivers.redis import Call, RedisConnection, RedisLink, ask
 from ..store import keys
 from ..store.key_space import delete_call, scan_call
 from ..store.namespace_cache import version_call
+from ..store.nodes import PartitionNodes
 from ..store.profile_cache import forget_profiles_in_call
 from .faults import DROP, EVERYWHERE, Faults, WorkUnit
 from .ledger_session import LedgerSession
@@ -24,16 +25,18 @@ class NamespaceDropper:
     """Drops the boards, balances, counters and archives of deleted namespaces, a little at a time, because the ledger
     waits meanwhile. The ledger keeps their entries.
 
-    One pass over all keys of this Redis, and then over the archives, serves all namespaces that were deleted when it
-    began. It takes at most a twentieth of the time. Its cursor is only in memory: after a lost connection the pass
-    begins again, because a cursor has no meaning for another Redis. An archive that cannot be deleted does not stop the
-    others.
+    One pass over all keys of the nodes of Redis that have their partitions, and then over the archives, serves all
+    namespaces that were deleted when it began. It takes at most a twentieth of the time. Its cursor is only in memory:
+    after a lost connection, or where a partition has moved, the pass begins again, because a cursor has no meaning for
+    another Redis. An archive that cannot be deleted does not stop the others.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, faults: Faults | None = None) -> None:
         self._clock = clock
         self._faults = Faults() if faults is None else faults
         self._cursor = b"0"
+        self._version = -1
+        self._nodes: list[str] = []
         self._doomed: frozenset[tuple[int, int]] = frozenset()
         self._scanned = False
 
@@ -58,19 +61,34 @@ class NamespaceDropper:
             await _run(link, version_call(p, namespace_id=namespace_id, version=version))
             await _run(link, forget_profiles_in_call(namespace_id))
         self._doomed = frozenset((p, namespace_id) for p, namespace_id, _ in due)
+        self._begin_scan(link)
+
+    def _begin_scan(self, link: RedisConnection) -> None:
+        nodes = PartitionNodes(link)
+        self._version, self._nodes = nodes.version, sorted({nodes.of(p) for p, _ in self._doomed})
         self._cursor, self._scanned = b"0", False
 
     async def _scan(self, link: RedisConnection, until: float) -> bool:
         """Continues the scan. Returns whether the pass is complete."""
-        while True:
-            self._cursor, page = await _run(link, scan_call(self._cursor, _KEYS_A_SCAN))
-            gone = [key for key in page if keys.namespace_of(key) in self._doomed]
-            if gone:
-                await _run(link, delete_call(gone))
+        if self._version != link.version:
+            self._begin_scan(link)
+        while self._nodes:
+            self._cursor, page = await _run(link.link(self._nodes[-1]), scan_call(self._cursor, _KEYS_A_SCAN))
+            await self._delete(link, page)
             if self._cursor == b"0":
-                return True
-            if self._clock() >= until:
+                self._nodes.pop()
+            if self._nodes and self._clock() >= until:
                 return False
+        return True
+
+    async def _delete(self, link: RedisConnection, page: Sequence[bytes]) -> None:
+        """Deletes those keys of a page that belong to a deleted namespace, a call for each partition."""
+        gone: dict[int, list[bytes]] = {}
+        for key in page:
+            if (place := keys.namespace_of(key)) is not None and place in self._doomed:
+                gone.setdefault(place[0], []).append(key)
+        for names in gone.values():
+            await _run(link, delete_call(names))
 
     async def _clear_all(self, session: LedgerSession, until: float) -> None:
         """Deletes archives, some rows at a time, of one namespace after the other."""
@@ -96,5 +114,5 @@ def _unit(p: int, namespace_id: int) -> WorkUnit:
     return WorkUnit(p, DROP, f"of namespace {namespace_id}")
 
 
-async def _run(link: RedisConnection, call: Call) -> Any:
+async def _run(link: RedisLink, call: Call) -> Any:
     return await ask(link, call, what="to drop a deleted namespace")

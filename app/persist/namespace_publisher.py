@@ -90,7 +90,7 @@ async def _redis_versions(link: RedisConnection, rows: list[asyncpg.Record]) -> 
     calls: list[Call] = []
     for row in rows:
         calls += [published_call(row["name"]), rules_version_call(row["partition"], row["id"])]
-    replies = await link.run(calls) if calls else []
+    replies = await link.run_apart(calls) if calls else []
     return [_version(published, rules) for published, rules in zip(replies[::2], replies[1::2], strict=True)]
 
 

@@ -2,36 +2,32 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 import structlog
 
-from ..drivers.redis import RedisConnection, RedisRefused
+from ..drivers.redis import RedisConnection
 from ..drivers.scripts import Script
 from ..settings import Settings
-from ..store import keys
-from ..store.apply import APPLY, CallRefused
+from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
-from ..store.log import digest_in, entry_call, first_entry_call, follow_call
 from ..store.namespace_cache import SET_IF_NEWER
-from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP, read_head
+from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
 from .archivist import STATEMENT_S_MAX as ARCHIVE_STATEMENT_S_MAX
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
 from .chores import ChoreRound, ChoreServices, archive_chores, short_chores
 from .drift import DriftCheck
-from .faults import EVERYWHERE, LEDGER, LOG, Faults, WorkUnit
+from .faults import EVERYWHERE, LOG, Faults, WorkUnit
 from .flusher import Flusher
 from .heartbeat import beat
 from .lease import Lease
 from .leases import Superseded
-from .ledger_row import LedgerRow, read_row
 from .ledger_session import LedgerOffset, LedgerSession
 from .ledger_writer import LedgerWriter, report_faults
+from .log_reader import IDLE_S, LogReader, PartitionStopped, RowBatch
 from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
 from .task_end import cancel_and_wait
@@ -49,33 +45,10 @@ SCRIPTS: Sequence[Script] = (
     EVICT_ARCHIVED_WINDOW,
 )
 
-#: Milliseconds that a read waits in Redis for a new entry; then the pass goes on with its other work.
-BLOCK_MS = 1_000
-#: Rows of one transaction: less than a second of Postgres.
-ROWS_MAX = 10_000
-#: Seconds that a transaction with few rows waits for more, because a transaction costs as much as 50 rows. An idle
-#: ledger adds no wait.
-LINGER_S = 0.05
-ROWS_WORTH_IT = 1_000
 #: Seconds between two checks of which partitions this persister should have.
 BALANCE_S = 1.0
 #: Seconds that one statement of a chore may take: as long as reading the history of one user.
 CHORE_STATEMENT_S_MAX = 60.0
-#: Seconds for which a persister without work rests; a partition may wait so long for its new persister.
-IDLE_S = 0.2
-
-
-class PartitionStopped(Exception):
-    """A partition's log does not continue its ledger. Nothing more is written until an operator has looked at it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowBatch:
-    """Rows of one partition that follow its offset without gaps."""
-
-    partition: int
-    lease: Lease
-    rows: list[LedgerRow]
 
 
 class Worker:
@@ -95,7 +68,7 @@ class Worker:
         self._links = [
             connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW])
         ]
-        self._log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
+        log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
         self._partitions = partitions
         self._leases: dict[int, Lease] = {}
         self._stopped: dict[int, float] = {}
@@ -104,8 +77,6 @@ class Worker:
         self._number: int | None = None  # as the session before was registered
         self._beside: Maintenance | None = None
         self._ahead: asyncio.Task[list[RowBatch]] | None = None
-        self._busy = 1
-        self._pause = 0.0
         self._balanced = 0.0
         self._passed = monotonic()
         self._clock = clock
@@ -116,6 +87,7 @@ class Worker:
         self._drift = DriftCheck(settings, self._leases)
         self._faults = Faults()
         self._writer = LedgerWriter(self._faults)
+        self._reader = LogReader(log_link, self._leases, self._faults, self._stop)
 
     async def run(self) -> None:
         """Makes passes for ever, and connects again to a store that was lost. The drift checks run beside them."""
@@ -176,6 +148,7 @@ class Worker:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None
+        await self._reader.cancel()
         if self._beside is not None:
             await self._beside.end()
         if self._session is not None:
@@ -197,9 +170,9 @@ class Worker:
         if not self._leases and self._ahead is None:
             await asyncio.sleep(IDLE_S)
             return
-        batches = await (self._ahead or self._read())
+        batches = await (self._ahead or self._reader.read())
         # The next rows are read while Postgres takes these. Rows of a lease that is given up meanwhile are dropped.
-        self._ahead = asyncio.create_task(self._read()) if batches else None
+        self._ahead = asyncio.create_task(self._reader.read()) if batches else None
         recorded = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
         for batch in recorded:
             last = batch.rows[-1]
@@ -251,70 +224,6 @@ class Worker:
         self._windows.keep(self._leases)
         self._drift.keep(self._leases)
 
-    async def _read(self) -> list[RowBatch]:
-        """Reads new entries of the logs. Waits for a while if there are none."""
-        for p in [p for p, lease in self._leases.items() if not lease.checked]:
-            await self._check(p)
-        await asyncio.sleep(self._pause)
-        leases = {p: lease for p, lease in self._leases.items() if self._faults.is_due(WorkUnit(p, LEDGER))}
-        if not leases:
-            await asyncio.sleep(IDLE_S)
-            return []
-        logs = {keys.log(p): p for p in leases}
-        # COUNT applies to each log, so it is divided by the number of logs that had rows the last time.
-        count = ROWS_MAX // max(1, self._busy)
-        places = {p: (lease.read.epoch, lease.read.seq) for p, lease in leases.items()}
-        call = follow_call(places, count, BLOCK_MS)
-        (reply,) = await self._log_link.run([call], timeout_s=BLOCK_MS / 1000 + 5)
-        if isinstance(reply, Exception):
-            await self._stop_unreadable(leases, str(reply))
-            return []
-        self._busy = len(reply or ())
-        for p in leases.keys() - {logs[name.decode()] for name, _ in reply or ()}:
-            self._faults.clear(WorkUnit(p, LOG))
-        batches = []
-        for name, raw in reply or ():
-            p = logs[name.decode()]
-            lease = leases[p]
-            try:
-                rows = _rows(p, raw, lease.read)
-            except PartitionStopped as error:
-                self._stop(p, lease, str(error))
-                continue
-            lease.read = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
-            batches.append(RowBatch(p, lease, rows))
-        self._pause = LINGER_S if 0 < sum(len(b.rows) for b in batches) < ROWS_WORTH_IT else 0.0
-        return batches
-
-    async def _stop_unreadable(self, leases: dict[int, Lease], reason: str) -> None:
-        """Reads each log alone, and stops the partitions whose logs Redis refuses. RedisRefused if it refuses none."""
-        replies = await self._log_link.run([first_entry_call(p) for p in leases])
-        refused = {p: reply for p, reply in zip(leases, replies, strict=True) if isinstance(reply, Exception)}
-        if not refused:
-            raise RedisRefused(reason)
-        for p, reply in refused.items():
-            self._stop(p, leases[p], f"the log cannot be read: {reply}")
-
-    async def _check(self, p: int) -> None:
-        """Checks, before the first write of a session, that the log has the ledger's last entry."""
-        lease = self._leases.get(p)
-        if lease is None:
-            return
-        offset = lease.offset
-        try:
-            head = await read_head(self._log_link, p)
-            if offset.seq:
-                (reply,) = await self._log_link.run([entry_call(p, epoch=offset.epoch, seq=offset.seq)])
-                if isinstance(reply, Exception):
-                    raise PartitionStopped(f"the log cannot be read: {reply}")
-                if digest_in(reply) != offset.digest:
-                    raise PartitionStopped(f"the log does not hold {offset.epoch}-{offset.seq} as the ledger does")
-            elif head.epoch < offset.epoch:
-                raise PartitionStopped("the log is of an earlier epoch than the ledger")
-            lease.checked = True
-        except (CallRefused, PartitionStopped) as error:
-            self._stop(p, lease, str(error))
-
     def _stop(self, p: int, lease: Lease, reason: str) -> None:
         """Gives a partition up for a while. Its lease goes with the next balance: the connection may be writing now."""
         if self._leases.get(p) is not lease:
@@ -325,15 +234,3 @@ class Worker:
         self._stopped[p] = monotonic() + 5
         self._released.add(p)
         self._forget_other_partitions()
-
-
-def _rows(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:
-    """The stream's entries as rows. PartitionStopped unless they follow the offset without gaps."""
-    seq, rows = offset.seq, []
-    for stream_id, fields in raw:
-        row = read_row(p, stream_id, fields)
-        seq += 1
-        if row.seq != seq:
-            raise PartitionStopped(f"the log goes on at {row.epoch}-{row.seq}, the ledger ends at seq {seq - 1}")
-        rows.append(row)
-    return rows

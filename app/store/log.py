@@ -89,11 +89,12 @@ def _is_of(entry: Sequence[bytes], namespace_id: int) -> bool:
         return False
 
 
-def follow_call(places: Mapping[int, tuple[int, int]], entries_max: int, wait_ms: int) -> Call:
+def follow_call(places: Mapping[int, tuple[int, int]], entries_max: int, wait_ms: int = 0) -> Call:
     """Asks for the entries after a place (epoch, seq) of each partition's log, at most `entries_max` of each. Waits for
-    `wait_ms` if there are none. The reply: pairs of a log's key and its entries, or None."""
+    `wait_ms` if there are none; 0: it does not wait. The reply: pairs of a log's key and its entries, or None."""
     logs, ids = map(keys.log, places), (f"{epoch}-{seq}" for epoch, seq in places.values())
-    return ("XREAD", "COUNT", entries_max, "BLOCK", wait_ms, "STREAMS", *logs, *ids)
+    wait = ("BLOCK", wait_ms) if wait_ms else ()
+    return ("XREAD", "COUNT", entries_max, *wait, "STREAMS", *logs, *ids)
 
 
 def first_entry_call(p: int) -> Call:

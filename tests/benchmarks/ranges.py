@@ -14,8 +14,8 @@ import asyncpg
 import httpx
 
 from app.drivers.postgres import queries
+from app.persist.log_reader import ROWS_MAX
 from app.persist.time_buckets import count_in_time
-from app.persist.worker import ROWS_MAX
 from tests.conftest import Stack
 
 SIZES = {"few": 1_000, "many": 1_000_000}

@@ -3,7 +3,7 @@
 import pytest
 
 from app.persist.ledger_session import LedgerOffset
-from app.persist.worker import PartitionStopped, _rows
+from app.persist.log_reader import PartitionStopped, _rows
 
 OFFSET = LedgerOffset(1, 5, b"d")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .access.client import address_of
 from .access.keys import Keyring
 from .drivers.postgres import Postgres
-from .drivers.redis import RedisConnection, RedisLink
+from .drivers.redis import NodeMap, RedisConnection, RedisLink
 from .http.connections import ConnectionLimits, Connections
 from .live.hub import Hub
 from .live.socket import LiveLimits, LiveServer
@@ -126,10 +126,11 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         await probe(connection, partitions)
 
     reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE]
+    url, nodes = settings.redis_url, NodeMap.of_url(settings.redis_url)
     return RedisConnections(
-        writes=RedisConnection(settings.redis_url, [APPLY, CHECK_ACL], check),
-        reads=RedisConnection(settings.redis_url, reads, timeout_s=WAIT_S_MAX),
-        checks=RedisConnection(settings.redis_url, []),
+        writes=RedisConnection(url, [APPLY, CHECK_ACL], check, nodes=nodes),
+        reads=RedisConnection(url, reads, timeout_s=WAIT_S_MAX, nodes=nodes),
+        checks=RedisConnection(url, [], nodes=nodes),
     )
 
 

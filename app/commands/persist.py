@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 
 import structlog
 from prometheus_client import start_http_server
 
 from ..admin.store_agreement import find_partitions
-from ..drivers.redis import RedisConnection, RedisLink
+from ..drivers.redis import NodeMap, RedisConnection, RedisLink
+from ..drivers.scripts import Script
 from ..drivers.store_contact import log_outages
 from ..logs import configure
 from ..model.micros import now_micros
@@ -35,10 +37,12 @@ async def _persist(settings: Settings) -> None:
     async def greet(link: RedisLink) -> None:
         await check_store(link, settings.redis_durability)
 
-    partitions = await find_partitions(settings)
-    worker = Worker(
-        settings, lambda scripts: RedisConnection(settings.redis_url, scripts, greet), partitions, now_micros
-    )
+    partitions, nodes = await find_partitions(settings), NodeMap.of_url(settings.redis_url)
+
+    def connect(scripts: Sequence[Script]) -> RedisConnection:
+        return RedisConnection(settings.redis_url, scripts, greet, nodes=nodes)
+
+    worker = Worker(settings, connect, partitions, now_micros)
     tune_gc()
     task, stop_requested = asyncio.ensure_future(worker.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,7 @@ from .redis_topology import NodeMap
 from .scripts import Script
 from .store_contact import StoreContact, contact
 
-__all__ = ["Call", "NodeConnection", "RedisConnection", "RedisLink", "RedisRefused", "is_elsewhere"]
+__all__ = ["Call", "NodeMap", "NodeConnection", "RedisConnection", "RedisLink", "RedisRefused", "is_elsewhere"]
 
 #: Seconds before calls are sent again that no node took: a slot is on its way to another one.
 AGAIN_PAUSE_S = 0.05
@@ -58,7 +58,7 @@ class RedisConnection:
         self._timeout_s = timeout_s
         self.contact = contact("Redis", url)
         parts = parse_redis_url(url)
-        self._nodes = NodeMap(parts) if nodes is None else nodes
+        self._nodes = nodes or NodeMap(parts)
         self._links: dict[str, NodeConnection] = {}
         self._lost: dict[str, LostNode] = {}
         self._version = self._nodes.version

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from ..model.redis_url import Host, RedisUrl, Topology
+from ..model.redis_url import Host, RedisUrl, Topology, parse_redis_url
 from .redis_node import Call, NodeConnection, RedisLink
 from .store_contact import StoreContact, contact
 
@@ -51,6 +51,11 @@ class NodeMap:
         self._learned_s = 0.0
         self._is_in_doubt = url.topology is Topology.CLUSTER
         self._learning: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of_url(cls, url: str) -> "NodeMap":
+        """The map of the Redis that a URL names, which several connections may share. ValueError."""
+        return cls(parse_redis_url(url))
 
     @property
     def names(self) -> tuple[str, ...]:

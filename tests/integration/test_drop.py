@@ -59,13 +59,14 @@ class Store:
         self.client = client
         self.link = RedisConnection(url, [SET_IF_NEWER])
         self.calls: list[Any] = []
-        run = self.link.run
+        node = self.link.link(self.link.names[0])
+        run = node.run
 
         async def counted(calls: Any, timeout_s: float | None = None) -> Any:
             self.calls += calls
             return await run(calls, timeout_s)
 
-        self.link.run = counted  # type: ignore[method-assign]
+        node.run = counted  # type: ignore[method-assign]
 
     def fill(self, p: int, namespace_id: int) -> set[bytes]:
         """A namespace's keys of every kind, its rules aside."""

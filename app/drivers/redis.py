@@ -14,13 +14,13 @@ from .redis_topology import NodeMap
 from .scripts import Script
 from .store_contact import StoreContact, contact
 
-__all__ = ["Call", "NodeMap", "NodeConnection", "RedisConnection", "RedisLink", "RedisRefused", "is_elsewhere"]
+__all__ = ["Call", "NodeConnection", "NodeMap", "RedisConnection", "RedisLink", "RedisRefused", "is_elsewhere"]
 
 #: Seconds before calls are sent again that no node took: a slot is on its way to another one.
 AGAIN_PAUSE_S = 0.05
 
-#: Seconds for which a node of a cluster that did not answer in time is not asked again: who asks for one thing after the
-#: other would wait each time.
+#: Seconds for which a node of a cluster that did not answer in time is not asked again: who asks for one thing after
+#: another would wait each time.
 HUNG_PAUSE_S = 5.0
 
 # Calls without a key: those of a transaction go where its keys are, others to one node.

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import httpx
 
-
 #: Ids of one writer are no other's.
 _SERIES = itertools.count(1)
 

@@ -22,7 +22,7 @@ class Link:
         self.sent: list[dict[str, list[int]]] = []
         self.reply: Any = 1
 
-    async def run(self, calls: list[Call]) -> list[Any]:
+    async def run_apart(self, calls: list[Call]) -> list[Any]:
         self.sent.append({str(call[3]): [int(str(arg)) for arg in call[5:]] for call in calls})
         return [self.reply for _ in calls]
 
@@ -93,3 +93,13 @@ def test_where_redis_is_not_where_the_ledger_is_the_log_is_compared_anew(
     link.reply = reply
     time.run(Flusher(link, TAIL_S).send_offsets({3: held}, [3]))  # type: ignore[arg-type]
     assert held.checked is is_checked
+
+
+def test_a_lost_node_keeps_no_offset_from_the_others(time: VirtualTime) -> None:
+    """Nothing is refused by a node that is away, and its partitions' logs need no comparison."""
+    link, held = Link(), lease(5)
+    link.reply = ConnectionError("away")
+    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+    time.run(flusher.send_offsets({3: held}, [3]))
+    assert held.checked
+    assert flusher._refused == set()

@@ -215,14 +215,14 @@ PERSISTER = [
     ),
     Mutant(
         "a gap in the log stops its partition",
-        "app/persist/worker.py",
+        "app/persist/log_reader.py",
         "        if row.seq != seq:\n",
         "        if False:\n",
         ("tests/unit/test_log_rows.py",),
     ),
     Mutant(
         "the log must hold the entry at the ledger's offset",
-        "app/persist/worker.py",
+        "app/persist/log_reader.py",
         "if digest_in(reply) != offset.digest:",
         "if digest_in(reply) == b'':",
         ("tests/integration/test_persist.py::test_a_log_that_does_not_continue_its_ledger_stops_the_partition",),

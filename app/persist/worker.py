@@ -30,7 +30,7 @@ from .ledger_writer import LedgerWriter, report_faults
 from .log_reader import IDLE_S, LogReader, PartitionStopped, RowBatch
 from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
-from .task_end import cancel_and_wait
+from .task_end import cancel_and_wait, complete
 
 log = structlog.get_logger()
 
@@ -95,10 +95,13 @@ class Worker:
         try:
             await self._run()
         finally:
-            await cancel_and_wait(drift)
-            await self._drop()
-            for link in self._links:
-                await link.close()
+            await complete(self._end(drift))
+
+    async def _end(self, drift: asyncio.Task[None]) -> None:
+        await cancel_and_wait(drift)
+        await self._drop()
+        for link in self._links:
+            await link.close()
 
     async def _run(self) -> None:
         pause = 0.1

@@ -142,7 +142,13 @@ def test_more_than_ten_dead_letters_in_a_minute_stop_the_partition(iso: Isolatio
 
 
 STRANGE: list[dict[str, Any]] = [
-    *({"granted_at": 2**64 - 1}, {"live_delta": 70_000}, {"category": "a\0b"}, {"revision": 2**40}, {"amount": 2**63}),
+    *(
+        {"granted_at": 2**64 - 1},
+        {"live_delta": 70_000},
+        {"category": "a\0b"},
+        {"revision": 2**40},
+        {"entry_amount": 2**63},
+    ),
     *({"meta": b"\xff"}, {"day": "never"}, {"user": "a\0b"}, {"namespace_id": 2**40}, {"windows": ("all", "a\0b")}),
 ]
 

@@ -34,7 +34,9 @@ def logged_at(partition: Any, seq: int) -> bytes:
 
 
 def correction(entry: PlannedEntry, ops: str, revision: int = 2, live_delta: int = 0) -> PlannedEntry:
-    body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, amount=0, live_delta=live_delta)
+    body = msgspec.structs.replace(
+        entry.body, kind=CORRECTION.name, revision=revision, entry_amount=0, live_delta=live_delta
+    )
     return PlannedEntry(
         kind=CORRECTION,
         namespace=entry.namespace,

@@ -16,7 +16,7 @@ EDIT, OTHER = b"e" * 16, b"o" * 16
 
 
 def correction(entry: PlannedEntry, key: str, asked: bytes, revision: int = 2, by: int = 1) -> PlannedEntry:
-    body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, amount=0, live_delta=0)
+    body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, entry_amount=0, live_delta=0)
     return PlannedEntry(
         kind=CORRECTION,
         namespace=entry.namespace,

@@ -64,6 +64,10 @@ class Aggregation:
         """The op of cell `i` when a grant changes. Without other grants there is one afterwards."""
         raise NotImplementedError
 
+    def merged(self, score: int, later_score: int) -> int:
+        """The score that two groups of grants make together. later_score: of the group with the latest grant."""
+        raise NotImplementedError
+
     def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
         """Of a user's grants on a board the greatest key belongs to the grant that gives the score its tie-break place.
         None: the grant never does."""
@@ -86,6 +90,9 @@ class _Sum(Aggregation):
     def op(self, i: int, before: _Grant | None, after: _Grant | None, others: _OtherGrants | None) -> CellOp:
         return AddToCell(i, (after.amount if after else 0) - (before.amount if before else 0))
 
+    def merged(self, score: int, later_score: int) -> int:
+        return score + later_score
+
     def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
         """The latest grant that is not 0."""
         return (0, place) if amount else None
@@ -98,6 +105,9 @@ class _Highest(Aggregation):
 
     def op(self, i: int, before: _Grant | None, after: _Grant | None, others: _OtherGrants | None) -> CellOp:
         return SetCell(i, max(_amounts(after, None if others is None else others.highest)))
+
+    def merged(self, score: int, later_score: int) -> int:
+        return max(score, later_score)
 
     def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
         """The earliest grant of the best amount."""
@@ -117,6 +127,9 @@ class _Lowest(Aggregation):
 
     def op(self, i: int, before: _Grant | None, after: _Grant | None, others: _OtherGrants | None) -> CellOp:
         return SetCell(i, min(_amounts(after, None if others is None else others.lowest)))
+
+    def merged(self, score: int, later_score: int) -> int:
+        return min(score, later_score)
 
     def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
         """The earliest grant of the best amount."""
@@ -141,6 +154,9 @@ class _Latest(Aggregation):
             return SetCell(i, after.amount, after.granted_at)
         assert others is not None
         return SetCell(i, others.latest, others.latest_at)
+
+    def merged(self, score: int, later_score: int) -> int:
+        return later_score
 
     def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
         """The latest grant itself."""

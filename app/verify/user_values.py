@@ -4,20 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import asyncpg
 
-from ..drivers.postgres import queries
 from ..model.labels import is_day
 from ..model.namespace import Namespace
 from ..model.tie_break import describe_place
-from ..model.tie_break_replay import TieBreakReplay
+from ..model.user_cells import CellBuilder, Cells
+from ..store.user_cells import read_user_cells
 from .board_snapshot import BoardSnapshot
 from .connections import StoreConnections
 from .redis_values import BoardNames, UserValues, read_values
 from .report import Report, decimal_text
 from .visibility import Presence, presence_between, read_visibilities
 
-Cells = dict[str, int]
-#: Rows that a comparison reads from Postgres at a time, so that it never has all rows of a namespace in memory.
-_EVENTS_A_FETCH = 5_000
 _KINDS = {"b": "board", "o": "order on board", "c": "category", "s": "source", "d": "day"}
 _KINDS |= {"gb": "time on board", "gc": "time of category", "gs": "time of source"}
 
@@ -81,46 +78,17 @@ class UserComparison:
         self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int], board_names: BoardNames
     ) -> tuple[dict[int, Cells], dict[int, int]]:
         """The cells of users by the ledger, each as of a seq, and the seq of each user's last entry up to it."""
+        builder = CellBuilder(self._namespace, board_names.closed)
+        users = await read_user_cells(stores.connection, self._namespace, builder, numbers, seqs)
         cells: dict[int, Cells] = {number: {} for number in numbers}
-        last: dict[int, int] = {}
-        ns, by_category = self._namespace.id, self._namespace.rules.category_boards
-        by_moment = self._namespace.by_moment
-        rows = await stores.fetch(
-            "get_expected_cells",
-            ns,
-            numbers,
-            seqs,
-            self._namespace.aggregation.name,
-            by_category,
-            list(board_names.closed),
-            by_moment,
-        )
-        for number, cell, value, time, tie in rows:
-            if cell == "seq":
-                last[number] = value
-            elif (value or cell != "total") and not (cell[:2] == "b:" and cell[2:] in self._spoilt):
-                cells[number][cell] = value
-                if time is not None and cell != "total":
-                    cells[number][f"g{cell}"] = time
-                if tie is not None:
-                    cells[number][f"o:{cell[2:]}"] = int(tie)
-        if self._namespace.rules.tie_break == "earliest":
-            for (number, board), (_, since) in (await self._tie_seqs(stores, numbers, seqs)).items():
-                if f"b:{board}" in cells[number]:
-                    cells[number][f"o:{board}"] = since
-        return cells, last
+        for number, user in users.items():
+            cells[number] = self._comparable(user.cells) if self._spoilt else user.cells
+        return cells, {number: user.seq for number, user in users.items()}
 
-    async def _tie_seqs(
-        self, stores: StoreConnections, numbers: Sequence[int], seqs: Sequence[int]
-    ) -> dict[tuple[int, str], tuple[int | None, int]]:
-        replay = TieBreakReplay(self._namespace.aggregation, self._namespace.rules.category_boards)
-        async with stores.connection.transaction():
-            query = queries()["get_score_events"]
-            async for row in stores.connection.cursor(
-                query, self._namespace.id, numbers, seqs, None, prefetch=_EVENTS_A_FETCH
-            ):
-                replay.add(row)
-        return replay.since
+    def _comparable(self, cells: Cells) -> Cells:
+        """The cells whose boards can be read."""
+        spoilt = {f"{kind}:{board}" for kind in ("b", "gb", "o") for board in self._spoilt}
+        return {cell: value for cell, value in cells.items() if cell not in spoilt}
 
     def _differences(self, place: Presence, user: UserValues, expected: Cells) -> Iterator[str]:
         """A sentence for each difference of a user."""

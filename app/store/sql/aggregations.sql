@@ -7,17 +7,18 @@ CASE {{how}}::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(a
 -- The place among equals of that score, where places go by moments (is_kept); else 0.
 tie_of(max(tie_key({{how}}, amount, granted_at, first_seq)) FILTER (WHERE {{is_kept}}::boolean))
 
--- fragment: parts_of_grants
--- What is kept of the grants of a group to make a score of several groups: `score_of_parts` reads it.
-sum(amount) AS total, max(amount) AS highest, min(amount) AS lowest,
-           max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq, amount])
-               FILTER (WHERE {{how}}::text = 'latest') AS latest,
-           max(tie_key({{how}}, amount, granted_at, first_seq)) FILTER (WHERE {{is_kept}}::boolean) AS tie_key
+-- fragment: latest_of_grants
+-- The moment (microseconds) and the seq of the latest of the grants of a group, where it makes the score.
+max(ARRAY[(extract(epoch FROM granted_at) * 1000000)::bigint, first_seq]) FILTER (WHERE {{how}}::text = 'latest')
 
--- fragment: score_of_parts
--- The score that such groups make together.
-CASE {{how}} WHEN 'sum' THEN sum(total)::bigint WHEN 'highest' THEN max(highest) WHEN 'lowest' THEN min(lowest)
-             WHEN 'latest' THEN (max(latest))[3] END
+-- fragment: tie_keys_of_grants
+-- Of the grants of a group the greatest keys: the grant with the greatest of all groups gives the score its place among
+-- equals. tie_key: by moments; seq_key: by the seqs of grants, where nothing but grants came.
+max(tie_key({{how}}, amount, granted_at, first_seq)) FILTER (WHERE {{by_moment}}::boolean) AS tie_key,
+           max(CASE {{how}}::text WHEN 'sum' THEN CASE WHEN amount <> 0 THEN ARRAY[0, first_seq] END
+                                  WHEN 'highest' THEN ARRAY[amount, -first_seq]
+                                  WHEN 'lowest' THEN ARRAY[-amount, -first_seq] END)
+               FILTER (WHERE {{by_seq}}::boolean) AS seq_key
 
 -- fragment: order_of_amounts
 -- A grant's key where the best amount counts, the best first; 0 where the amount decides nothing.

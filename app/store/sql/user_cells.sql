@@ -1,0 +1,61 @@
+-- name: get_grant_groups
+-- What the ledger says of some users of a namespace, each up to a seq: the user's changes, and their grants as the last
+-- revisions left them, in groups that are alike in all but amount and moment. A user without grants has one row. Moments are
+-- microseconds. changed_seq: of the last entry that was applied; corrected_seq: of the last one that was no grant;
+-- score_changed_at: when the score on the `all` board changed last, unless a score of 0 came or went (has_zero); is_corrected:
+-- something else than grants moved the user. first_seq, tie_key and seq_key: see `aggregations.sql`; each is made only where it
+-- is kept ($5: ties go by moments; $6: by seqs). An open dead letter and an open duplicate count, as the boards count them: a
+-- correction as its grant's later revision, anything else as a grant of its own, whose name begins with a tab.
+-- O(those users' entries × log).
+WITH entries AS MATERIALIZED (
+    SELECT x.number, l.*
+    FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)
+    CROSS JOIN LATERAL (
+        SELECT partition, epoch, seq, kind, verb, grant_id, revision, amount, granted_at, recorded_at, category, source, day,
+               windows, voided, original_seq, score, score_delta
+        FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq OFFSET 0) AS l),
+changes AS MATERIALIZED (
+    SELECT number, max(seq) FILTER (WHERE verb IS DISTINCT FROM 'quarantine' OR original_seq IS NOT NULL) AS changed_seq,
+           max(seq) FILTER (WHERE kind NOT IN ('grant', 'duplicate') OR original_seq IS NOT NULL) AS corrected_seq,
+           max(recorded_at) FILTER (WHERE score_delta <> 0) AS score_changed_at,
+           bool_or(score_delta = 0 AND coalesce(score, 0) = 0) AS has_zero,
+           bool_or(kind NOT IN ('grant', 'hide', 'unhide') OR original_seq IS NOT NULL) AS is_corrected
+    FROM entries GROUP BY number),
+counted AS (
+    SELECT number, grant_id, revision, seq, original_seq, amount, granted_at, category, source, day, windows, voided
+    FROM entries WHERE kind IN ('grant', 'correction')
+    UNION ALL
+    SELECT e.number, coalesce(d.grant_id, E'\t' || e.epoch || '-' || e.seq), e.revision, e.seq, NULL, e.amount, e.granted_at,
+           e.category, e.source, e.day, e.windows, e.voided
+    FROM entries e CROSS JOIN LATERAL (
+        SELECT grant_id FROM dead_letters
+        WHERE partition = e.partition AND epoch = e.epoch AND seq = e.seq AND healed_seq IS NULL OFFSET 0) AS d
+    WHERE e.kind IN ('duplicate', 'tombstone') AND e.amount IS NOT NULL),
+latest AS (
+    SELECT * FROM (
+        SELECT number, seq, amount, granted_at, category, source, day, windows, voided,
+               row_number() OVER (PARTITION BY number, grant_id COLLATE "C" ORDER BY revision DESC, seq DESC) AS place,
+               min(coalesce(original_seq, seq)) OVER (PARTITION BY number, grant_id COLLATE "C") AS first_seq
+        FROM counted) AS r
+    WHERE place = 1),
+groups AS (
+    SELECT number, array_to_string(windows, ' ') AS windows, category, source, day::text AS day, voided, count(*) AS grants,
+           max(seq) AS seq, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS last, min(first_seq) AS first_seq,
+           -- include: score_of_grants (how = $4)
+           AS score,
+           -- include: latest_of_grants (how = $4)
+           AS latest,
+           -- include: tie_keys_of_grants (how = $4, by_moment = $5, by_seq = $6)
+    FROM latest GROUP BY number, latest.windows, category, source, latest.day, voided)
+SELECT number, changed_seq, corrected_seq, (extract(epoch FROM score_changed_at) * 1000000)::bigint AS score_changed_at, has_zero,
+       is_corrected, windows, category, source, day, voided, grants, seq, last, first_seq, score, latest, tie_key, seq_key
+FROM changes LEFT JOIN groups USING (number);
+
+-- name: get_score_changes
+-- When the score on the `all` board of some users changed last, each up to a seq ($3): in microseconds; those whose score never
+-- did are left out. O(their entries × log).
+SELECT number, (extract(epoch FROM max(recorded_at)) * 1000000)::bigint AS score_changed_at
+FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
+    SELECT recorded_at, score, lag(score) OVER (ORDER BY seq) AS score_before FROM ledger
+    WHERE namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l
+WHERE score IS DISTINCT FROM score_before GROUP BY number;

@@ -11,6 +11,7 @@ from .commands.erase import erase
 from .commands.finding import FindingError
 from .commands.keys import key_commands
 from .commands.persist import persist
+from .commands.rebuild import rebuild
 from .commands.serve import serve
 from .commands.stores import checkconfig, migrate
 from .commands.verify import verify
@@ -27,6 +28,7 @@ COMMANDS: Mapping[str, Callable[..., None] | typer.Typer] = {
     "serve": serve,
     "persist": persist,
     "verify": verify,
+    "rebuild": rebuild,
     "migrate": migrate,
     "checkconfig": checkconfig,
     "erase": erase,

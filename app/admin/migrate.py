@@ -1,5 +1,6 @@
 """`leaderboard migrate`: creates the schema, then opens Redis and Postgres for each other."""
 
+from time import time
 from uuid import uuid4
 
 import asyncpg
@@ -9,8 +10,15 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all
 from ..model.profile import NamespaceProfile
 from ..settings import Settings
-from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
-from ..store.namespace_cache import SET_IF_NEWER, namespace_from_row, publish_calls
+from ..store.changes import BUMP_COUNTER, WRITE_PROFILE, raise_counters_call
+from ..store.namespace_cache import (
+    SET_IF_NEWER,
+    KeyRecord,
+    namespace_from_row,
+    publish_calls,
+    publish_key_calls,
+    retract_key_calls,
+)
 from ..store.partitions import (
     INIT_PARTITION,
     Deployment,
@@ -24,6 +32,8 @@ from ..store.rules_lock import release_stale
 from ..store.visibility import SET_USER_STATE, intent_from_row, state_call
 from .profile_handlers import profile_from_row
 
+#: What publishes to Redis.
+SCRIPTS = (INIT_PARTITION, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE)
 #: Profiles that one call sends to Redis: some ms of its time.
 PROFILES_A_CALL_MAX = 1_000
 #: Users off the boards that are sent to Redis at once: each is one call for every partition.
@@ -35,9 +45,7 @@ async def migrate(settings: Settings) -> int:
     schema.migrate(settings.postgres_url)
     postgres, link = (
         Postgres(settings.postgres_url),
-        RedisConnection(
-            settings.redis_url, [INIT_PARTITION, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE]
-        ),
+        RedisConnection(settings.redis_url, SCRIPTS),
     )
     try:
         deployment = await _agree(postgres, link, settings)
@@ -45,16 +53,44 @@ async def migrate(settings: Settings) -> int:
         await _check_opened(link, sorted(opened))
         await open_partitions(link, [p for p in range(deployment.partitions) if p not in opened])
         await postgres.fetch("mark_partitions_opened")
-        for row in await postgres.fetch("get_namespaces"):
-            for call in publish_calls(namespace_from_row(row)):
-                await _run(link, call)
-            await release_stale(postgres, lambda call: _run(link, call), namespace_from_row(row))
-        await _publish_names(postgres, link)
-        await _publish_states(postgres, link, deployment.partitions)
+        await _publish(postgres, link, deployment.partitions)
         return deployment.partitions
     finally:
         await link.close()
         await postgres.close()
+
+
+async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
+    """Sends Redis all that it must know besides boards: what it is, namespaces, API keys, profiles, states of users.
+    What is newer there stays. Returns the number of partitions. `link` knows SCRIPTS.
+
+    RedisRefused if Postgres is not migrated, or Redis belongs to another deployment.
+    """
+    row = await postgres.fetch_one("get_deployment")
+    if row is None:
+        raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
+    redis_deployment = await read_deployment(link)
+    if redis_deployment is not None and redis_deployment.id != row["id"]:
+        raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
+    if redis_deployment is None:
+        await write_deployment(link, Deployment(row["id"], row["partitions"]))
+        # Above what any process has seen of the counters that are lost.
+        await ask(link, raise_counters_call(int(time())), what="a counter")
+    for key in await postgres.fetch("get_keys"):
+        record = KeyRecord(key["id"], key["hash"], tuple(key["scopes"]))
+        for call in publish_key_calls(record) if key["revoked_at"] is None else retract_key_calls(record.id):
+            await ask(link, call, what="an API key")
+    await _publish(postgres, link, row["partitions"])
+    return int(row["partitions"])
+
+
+async def _publish(postgres: Postgres, link: RedisConnection, partitions: int) -> None:
+    for row in await postgres.fetch("get_namespaces"):
+        for call in publish_calls(namespace_from_row(row)):
+            await _run(link, call)
+        await release_stale(postgres, lambda call: _run(link, call), namespace_from_row(row))
+    await _publish_names(postgres, link)
+    await _publish_states(postgres, link, partitions)
 
 
 async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) -> Deployment:

@@ -54,6 +54,9 @@ HIDE = EntryKind("hide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True
 UNHIDE = EntryKind("unhide", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
 ERASE = EntryKind("erase", "h", Repeat.IGNORE, verbs=(MOVE_ONLY_VERB,), hides=True)
 
+#: The entry with which a partition goes on in a new epoch, behind a rebuild. It belongs to no namespace.
+REBUILD = EntryKind("rebuild", "", Repeat.IGNORE)
+
 #: By the name in the log.
 KINDS = {kind.name: kind for kind in (GRANT, CORRECTION, HEAL, SEAL, HIDE, UNHIDE, ERASE)}
 

@@ -68,6 +68,11 @@ def tombstone_name(p: int, *, epoch: int, seq: int) -> str:
     return f"tombstone:{p}:{epoch}-{seq}"
 
 
+def rebuild_name(p: int, epoch: int) -> str:
+    """The grant_id of the entry with which a rebuilt partition goes on."""
+    return f"rebuild:{p}:{epoch}"
+
+
 def member_key(key: str, index: int) -> str:
     """The Idempotency-Key of one member of a request of many. No client's key holds a line feed."""
     return f"{key}\n{index}"

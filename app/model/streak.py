@@ -1,7 +1,7 @@
 """Streaks: runs of consecutive days, on each of which a user has a live grant."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -46,6 +46,15 @@ def days_of(flat: Sequence[bytes]) -> Days:
     first, last = min(parts), max(parts)
     stretches = (parts.get(number, b"").ljust(_STRETCH_BYTES, b"\0") for number in range(first, last + 1))
     return Days(first * STRETCH_DAYS, int.from_bytes(b"".join(stretches), "little"))
+
+
+def stretches_of(days: Iterable[date]) -> dict[int, bytes]:
+    """Some days as Redis holds them: number of a stretch, its days without empty bytes at the end. O(days)."""
+    parts: dict[int, int] = {}
+    for day in days:
+        number, bit = divmod(day.toordinal(), STRETCH_DAYS)
+        parts[number] = parts.get(number, 0) | 1 << bit
+    return {number: bits.to_bytes((bits.bit_length() + 7) // 8, "little") for number, bits in parts.items()}
 
 
 def streak_of(days: Days, today: date) -> Streak:

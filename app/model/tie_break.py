@@ -51,10 +51,14 @@ def place_from_digits(digits: bytes, tie_break: str) -> int | None:
 
 def member_of(name: bytes, place: int, tie_break: str) -> bytes:
     """A board's member, from a name and its tie place."""
+    return prefix_of(place, tie_break).encode() + name
+
+
+def prefix_of(place: int, tie_break: str) -> str:
+    """The digits in front of a name, by its place in line; empty where there is no tie-break."""
     if tie_break == "none":
-        return name
-    digits = f"{_SEQ_FIRST - place:016}" if tie_break == "earliest" else tie_digits(place)
-    return digits.encode() + name
+        return ""
+    return f"{_SEQ_FIRST - place:016}" if tie_break == "earliest" else tie_digits(place)
 
 
 def describe_place(place: int) -> str:

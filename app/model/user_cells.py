@@ -48,13 +48,15 @@ class GrantGroup(NamedTuple):
 class UserCells:
     """A user by the ledger. changed_seq: of the last entry that was applied, None: none was; corrected_seq: of the last
     that was no grant; score_changed_at: when the score on the `all` board changed last (microseconds); is_corrected:
-    something else than grants moved the user; seq: of the last grant or correction."""
+    something else than grants moved the user; is_uniform: all scores and balances are one number, all times one, and
+    all places among equals one; seq: of the last grant or correction."""
 
     changed_seq: int | None
     corrected_seq: int | None
     score_changed_at: int | None
     has_zero: bool
     is_corrected: bool
+    is_uniform: bool = False
     seq: int = 0
     groups: list[GrantGroup] = field(default_factory=list)
     cells: Cells = field(default_factory=dict)
@@ -76,7 +78,7 @@ class CellBuilder:
         """Fills the cells of a user from their groups. O(groups × boards)."""
         groups = [group for group in user.groups if not group.voided]
         if len(groups) == 1 and self._only is None:
-            group = groups[0]
+            group, user.is_uniform = groups[0], True
             boards, labels = self._names_of(group)
             user.cells = cells = dict.fromkeys(boards, group.score)
             cells |= dict.fromkeys(labels, group.score)

@@ -168,7 +168,7 @@ class LogReader:
             if (lease.read.epoch, lease.read.seq) != places[p]:
                 continue
             try:
-                rows = _rows(p, raw, lease.read)
+                rows = rows_behind(p, raw, lease.read)
             except PartitionStopped as error:
                 self._stop(p, lease, str(error))
                 continue
@@ -210,7 +210,7 @@ def _places(leases: Mapping[int, Lease]) -> dict[int, tuple[int, int]]:
     return {p: (lease.read.epoch, lease.read.seq) for p, lease in leases.items()}
 
 
-def _rows(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:
+def rows_behind(p: int, raw: list[Any], offset: LedgerOffset) -> list[LedgerRow]:
     """The stream's entries as rows. PartitionStopped unless they follow the offset without gaps."""
     seq, rows = offset.seq, []
     for stream_id, fields in raw:

@@ -125,14 +125,14 @@ def pack(
             *(keys.log(p), keys.meta(p), keys.rules(p), keys.hidden(p)),
             *(keys.dedup(p, generation) for generation in generations),
             *(key for ns in namespaces for key in (keys.namespace(p, ns), keys.hidden_in(p, ns))),
-            *(key for ns, board in boards for key in _board_keys(p, namespaces[ns][1], board)),
+            *(key for ns, board in boards for key in board_keys(p, namespaces[ns][1], board)),
             *(_with_days(p, users) if has_days else users),
         ],
         [
             *(head.epoch, head.generations, f"{epoch}-{seq}", digest, resend_after, int(atomic), *bounds),
             *(len(generations), len(boards), len(users), len(namespaces), len(board_sets), len(label_sets)),
             *(len(entries), int(has_days)),
-            *(part for _, namespace in namespaces.values() for part in _namespace_args(namespace)),
+            *(part for _, namespace in namespaces.values() for part in namespace_args(namespace)),
             *(part for ns, board in boards for part in (namespaces[ns][0], board)),
             *(name for _, _, name in users.values()),
             *(indexes for _, indexes in board_sets.values()),
@@ -185,7 +185,8 @@ def _label_set_args(label_sets: Iterable[tuple[str, ...]]) -> Iterator[int | str
         yield from labels
 
 
-def _namespace_args(namespace: Namespace) -> tuple[int | str, ...]:
+def namespace_args(namespace: Namespace) -> tuple[int | str, ...]:
+    """A namespace's rules as lua/include/arguments.lua reads them."""
     rules = namespace.rules
     return (
         *(namespace.id, namespace.version, rules.aggregation, rules.order, rules.tie_break, rules.ranking),
@@ -203,7 +204,8 @@ def _bound_text(bound: int | None) -> str:
     return "" if bound is None else str(bound)
 
 
-def _board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
+def board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
+    """The keys of a board: its own, and those beside it that the rules ask for."""
     yield keys.board(p, namespace.id, board)
     if namespace.rules.tie_break != "none":
         yield keys.tie_prefixes(p, namespace.id, board)

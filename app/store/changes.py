@@ -24,6 +24,11 @@ ALL_CHANGED: Call = evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES])
 _NAMESPACE, _KEY = "n", "k"
 
 
+def raise_counters_call(position: int) -> Call:
+    """The call after which both counters go on behind a position: every process drops all that it has cached."""
+    return ("HSET", keys.DEPLOYMENT, fields.CHANGES, position, fields.PROFILES, position)
+
+
 class Changed(NamedTuple):
     """What changed: namespaces by name, API keys by id. is_all: anything may have changed."""
 

@@ -16,6 +16,8 @@ COMPLETE_SINCE = "complete_since:"  # … a generation: it has every id since th
 BEGINS_AFTER = "begins_after:"  # … a generation: seq before its first entry
 HAS_HIDDEN = "has_hidden"  # exists while some user of the deployment has a state
 CLEARED_VERSION = "cleared_version"  # latest version of a user's state that was removed
+CLOSED = "closed"  # why the partition takes and shows nothing; it has no epoch meanwhile
+PROGRESS = "progress"  # of a rebuild: `<epoch> <namespace id> <part> <last user number>`, while it goes on
 
 # The deployment: keys.DEPLOYMENT. `CHANGES` and `PROFILES` also have `<field>:<n>`, what one of the latest changes was.
 ID = "id"

@@ -93,6 +93,28 @@ def namespace(p: int, namespace_id: int) -> str:
 _OF_NAMESPACE = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns|hidden|profiles):(\d+)(?::|\Z)")
 
 
+# What a rebuild writes anew: all of a namespace but its hidden users and profiles.
+_REBUILT = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns):(\d+)(?::|\Z)")
+_LOG_OR_DEDUP = re.compile(rb"lb:\{(\d+)\}:(?:log\Z|dedup:)")
+
+
+def is_rebuilt(key: bytes, p: int, namespace_id: int | None) -> bool:
+    """Whether a rebuild of a partition, or of one of its namespaces, writes this key anew from the ledger. O(1)."""
+    match = _REBUILT.match(key)
+    return match is not None and int(match[1]) == p and namespace_id in (None, int(match[2]))
+
+
+def is_log_or_dedup(key: bytes, p: int) -> bool:
+    """Whether a key is the log of a partition or one of its dedup generations. O(1)."""
+    match = _LOG_OR_DEDUP.match(key)
+    return match is not None and int(match[1]) == p
+
+
+def log_aside(p: int, epoch: int) -> str:
+    """Stream: a log that did not go on where the ledger ends, as a rebuild found it before an epoch."""
+    return f"lb:{{{p}}}:aside:{epoch}"
+
+
 def namespace_of(key: bytes) -> tuple[int, int] | None:
     """Partition and namespace id of a key that belongs to one namespace; None for any other. O(1)."""
     match = _OF_NAMESPACE.match(key)

@@ -1,4 +1,4 @@
-"""The progress of a verification: a bar on a terminal, else a line from time to time."""
+"""The progress of a verification or a rebuild: a bar on a terminal, else a line from time to time."""
 
 import sys
 from time import monotonic
@@ -6,8 +6,17 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Columns
+from rich.text import Text
 
 #: Seconds between two lines about a verification's progress, without a terminal.
 LINE_S = 5.0
@@ -38,8 +47,10 @@ class ProgressLines(NullProgress):
     """Writes a line at the beginning, every five seconds, and at the end if users were compared. The ledger is checked
     before the first user."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, verb: str = "compared") -> None:
         self._out = out
+        self._verb = verb
+        self._began = 0.0
         self._total = self._done = 0
         self._what = ""
         self._printed_at = 0.0
@@ -67,20 +78,37 @@ class ProgressLines(NullProgress):
             self._print()
 
     def _print(self) -> None:
-        self._printed_at = monotonic()
+        now = self._printed_at = monotonic()
+        self._began = self._began or now
         if self._done:
-            line = f"{self._done:,} of {max(self._done, self._total):,} users compared, at {self._what}"
+            line = f"{self._done:,} of {max(self._done, self._total):,} users {self._verb}, at {self._what}"
+            line += self._pace(now - self._began)
         else:
-            line = f"checking {self._what}; {self._total:,} users are to be compared"
+            line = f"checking {self._what}; {self._total:,} users are to be {self._verb}"
         print(line, file=self._out, flush=True)
+
+    def _pace(self, seconds: float) -> str:
+        """Users a second since the first line, and how long the others take at that pace."""
+        if seconds < 1:
+            return ""
+        rate = self._done / seconds
+        return f"; {rate:,.0f} a second, {max(0, self._total - self._done) / rate:,.0f} s left"
+
+
+class _PaceColumn(ProgressColumn):
+    """Users a second, lately."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f}/s")
 
 
 class ProgressBar(NullProgress):
-    """A bar that fills with the users compared."""
+    """A bar that fills with the users done, with their pace and the time that is left."""
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("users"))
-        self._columns = Columns(*columns, TimeElapsedColumn(), console=console, transient=True)
+        times = TimeElapsedColumn(), _PaceColumn(), TimeRemainingColumn()
+        self._columns = Columns(*columns, *times, console=console, transient=True)
         self._task = self._columns.add_task("", total=None)
 
     def __enter__(self) -> Self:
@@ -103,8 +131,8 @@ class ProgressBar(NullProgress):
         self._columns.advance(self._task, users)
 
 
-def progress(*, quiet: bool) -> NullProgress:
-    """The progress display for stderr: none if quiet, a bar on a terminal, else lines."""
+def progress(*, quiet: bool, verb: str = "compared") -> NullProgress:
+    """The progress display for stderr: none if quiet, a bar on a terminal, else lines. verb: what is done to users."""
     if quiet:
         return NullProgress()
-    return ProgressBar(Console(stderr=True)) if sys.stderr.isatty() else ProgressLines(sys.stderr)
+    return ProgressBar(Console(stderr=True)) if sys.stderr.isatty() else ProgressLines(sys.stderr, verb)

@@ -156,4 +156,4 @@ local function unpack_batch(keys, args, counts, has_days)
   return batch
 end
 
-return { unpack = unpack_batch }
+return { unpack = unpack_batch, unpack_namespaces = unpack_namespaces, unpack_boards = unpack_boards }

@@ -6,7 +6,7 @@ return {
   -- A partition's meta.
   EPOCH = 'epoch', SEQ = 'seq', CLOCK = 'clock', FLUSHED = 'flushed', GENERATIONS = 'generations',
   NEWEST_BEGAN = 'newest_began', COMPLETE_SINCE = 'complete_since:', BEGINS_AFTER = 'begins_after:', FORMAT = 'format',
-  HAS_HIDDEN = 'has_hidden', CLEARED_VERSION = 'cleared_version',
+  HAS_HIDDEN = 'has_hidden', CLEARED_VERSION = 'cleared_version', CLOSED = 'closed', PROGRESS = 'progress',
 
   -- A namespace.
   BOARD_VERSION = 'v:', BOARD_TOTALS = 't:', WINDOW_STATE = 'x:', CATEGORY_COUNT = '#categories',

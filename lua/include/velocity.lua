@@ -225,4 +225,21 @@ local function write(user)
   end
 end
 
-return { parse_limits = parse_limits, read = read, is_within = is_within, count = count, write = write }
+-- Counts and writes grants of the past, as if each had come at its moment. grants: moment and amount of each, the oldest first.
+local function replay(limits, user, grants)
+  user.velocity = {}
+  for i = 1, #limits do
+    user.velocity[i] = { stored = {} }
+  end
+  for k = 1, #grants, 2 do
+    for i, record in ipairs(user.velocity) do
+      record.grants_text = record.grants and parts_text(record.grants)
+      record.amounts_text = record.amounts and parts_text(record.amounts)
+      prepare(record, limits[i], tonumber(grants[k]))
+    end
+    count(limits, user, tonumber(grants[k + 1]))
+  end
+  write(user)
+end
+
+return { parse_limits = parse_limits, read = read, is_within = is_within, count = count, write = write, replay = replay }

@@ -3,7 +3,7 @@
 import pytest
 
 from app.persist.ledger_session import LedgerOffset
-from app.persist.log_reader import PartitionStopped, _rows
+from app.persist.log_reader import PartitionStopped, rows_behind
 
 OFFSET = LedgerOffset(1, 5, b"d")
 
@@ -13,7 +13,7 @@ def entries(*places: str) -> list[tuple[bytes, list[bytes]]]:
 
 
 def test_rows_go_on_where_the_ledger_ends() -> None:
-    assert [(row.epoch, row.seq) for row in _rows(0, entries("1-6", "1-7", "2-8"), OFFSET)] == [(1, 6), (1, 7), (2, 8)]
+    assert [(row.epoch, row.seq) for row in rows_behind(0, entries("1-6", "1-7", "2-8"), OFFSET)] == [(1, 6), (1, 7), (2, 8)]
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_rows_go_on_where_the_ledger_ends() -> None:
 )
 def test_a_log_that_does_not_go_on_stops_its_partition(places: list[str], told: str) -> None:
     with pytest.raises(PartitionStopped, match=told):
-        _rows(0, entries(*places), OFFSET)
+        rows_behind(0, entries(*places), OFFSET)

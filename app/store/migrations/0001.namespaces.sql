@@ -10,7 +10,8 @@ CREATE TABLE deployment (
 );
 
 -- How far each partition's log is in the ledger (epoch, seq), and how far the ledger is in the buckets and the live grants
--- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger.
+-- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger. newest_epoch: the greatest that the
+-- log ever had; a rebuild begins another one.
 CREATE TABLE partitions (
     partition smallint PRIMARY KEY,
     epoch integer NOT NULL DEFAULT 0,
@@ -18,7 +19,8 @@ CREATE TABLE partitions (
     digest bytea NOT NULL DEFAULT '',
     opened_at timestamptz,
     counted_epoch integer NOT NULL DEFAULT 0,
-    counted_seq bigint NOT NULL DEFAULT 0
+    counted_seq bigint NOT NULL DEFAULT 0,
+    newest_epoch integer NOT NULL DEFAULT 1
 );
 
 CREATE SEQUENCE rules_version;

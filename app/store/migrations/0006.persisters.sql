@@ -1,9 +1,11 @@
 -- depends: 0005.visibility
 
--- Each persister has a number of its own. heartbeat_at: its last sign of life.
+-- Each persister has a number of its own. heartbeat_at: its last sign of life. is_rebuild: it is a rebuild, which holds the
+-- partition that it writes and takes no share of the others.
 CREATE TABLE persisters (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    is_rebuild boolean NOT NULL DEFAULT false
 );
 
 -- The persister that holds a partition: nobody else writes its rows. Null: nobody does.

@@ -2,6 +2,10 @@
 -- Gives a number to a persister that starts.
 INSERT INTO persisters DEFAULT VALUES RETURNING number;
 
+-- name: register_rebuild
+-- Gives a number to a rebuild, so that it can hold a partition as a persister does.
+INSERT INTO persisters (is_rebuild) VALUES (true) RETURNING number;
+
 -- name: record_heartbeat
 -- A persister says that it is alive. No row where it was forgotten.
 UPDATE persisters SET heartbeat_at = clock_timestamp() WHERE number = $1 RETURNING number;
@@ -12,10 +16,10 @@ FROM pg_locks WHERE locktype = 'advisory' AND classid = {{class}} AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: get_persisters
--- Persisters that are connected, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
+-- Persisters that are connected, rebuilds left out, each with whether it was heard of in the last $2 seconds. $1: the class of the advisory locks by
 -- which a session tells that it is there.
 SELECT number, heartbeat_at > clock_timestamp() - make_interval(secs => $2) AS is_live FROM persisters
-WHERE number IN (
+WHERE NOT is_rebuild AND number IN (
     SELECT objid::int
     -- include: presence_locks (class = $1)
 );

@@ -59,3 +59,50 @@ FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
     SELECT recorded_at, score, lag(score) OVER (ORDER BY seq) AS score_before FROM ledger
     WHERE namespace_id = $1 AND user_number = x.number AND seq <= $3 OFFSET 0) AS l
 WHERE score IS DISTINCT FROM score_before GROUP BY number;
+
+-- name: get_numbered_users
+-- The users who have an entry in a namespace, by number behind one ($2). O(their entries).
+SELECT s.number, u.name FROM (
+    SELECT DISTINCT user_number AS number FROM ledger WHERE namespace_id = $1 AND user_number > $2
+    ORDER BY user_number LIMIT $3) AS s
+CROSS JOIN LATERAL (SELECT name FROM users WHERE number = s.number LIMIT 1) AS u ORDER BY s.number;
+
+-- name: get_accepted_grants
+-- Grants of some users that were accepted since a moment ($3), the oldest first: when (microseconds), and their own amounts.
+-- O(them × log).
+SELECT number, (extract(epoch FROM recorded_at) * 1000000)::bigint AS at, entry_amount
+FROM unnest($2::bigint[]) AS x (number) CROSS JOIN LATERAL (
+    SELECT recorded_at, entry_amount, verb FROM ledger
+    WHERE namespace_id = $1 AND user_number = x.number AND recorded_at >= $3 AND kind = 'grant' OFFSET 0) AS l
+WHERE verb IS DISTINCT FROM 'quarantine' ORDER BY number, recorded_at;
+
+-- name: get_kinds_of_corrected_grants
+-- Windows, categories and sources in which some grant of a namespace ever lay that was corrected: of some no grant is left.
+-- O(corrections × log).
+SELECT DISTINCT l.windows, l.category, l.source FROM ledger c CROSS JOIN LATERAL (
+    SELECT windows, category, source FROM grant_revisions
+    WHERE namespace_id = $1 AND grant_id = c.grant_id AND NOT voided OFFSET 0) AS l
+WHERE c.namespace_id = $1 AND coalesce(c.verb, c.kind) IN ('edit', 'void', 'restore') AND c.kind || '' = 'correction';
+
+-- name: get_all_seals
+-- The closed windows of a namespace, the earliest first: the seqs of their seals, and whether they are archived.
+SELECT "window", seq, archived_at IS NOT NULL AS is_archived FROM seals WHERE namespace_id = $1 ORDER BY seq;
+
+-- name: get_last_moment
+-- When the last entry of a partition was recorded, in microseconds; 0 where it has none. O(log n).
+SELECT coalesce((SELECT (extract(epoch FROM recorded_at) * 1000000)::bigint FROM ledger
+    WHERE partition = $1 AND epoch = $2 AND seq = $3), 0) AS moment;
+
+-- name: raise_epoch
+-- A new epoch of a partition, above all before and above $2.
+UPDATE partitions SET newest_epoch = greatest(newest_epoch, epoch, $2) + 1 WHERE partition = $1 RETURNING newest_epoch;
+
+-- name: get_digest
+-- The content digest of the entry at a place of a partition. O(log n).
+SELECT digest FROM ledger WHERE partition = $1 AND epoch = $2 AND seq = $3;
+
+-- name: count_users_of_partitions
+-- How many users have an entry in the namespaces of some partitions, or in the one with an id ($2). O(them).
+SELECT count(*) AS users FROM namespaces n CROSS JOIN LATERAL (
+    SELECT FROM standings WHERE namespace_id = n.id OFFSET 0) AS s
+WHERE n.partition = ANY($1::smallint[]) AND n.deleted_at IS NULL AND coalesce(n.id = $2::int, true);

@@ -1,0 +1,81 @@
+"""`leaderboard rebuild`: writes into Redis anew what the ledger holds."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ..admin.migrate import SCRIPTS, restore_deployment
+from ..drivers.postgres import Postgres
+from ..drivers.redis import RedisConnection
+from ..logs import configure
+from ..recover.namespace_rebuild import RebuildMoved
+from ..recover.partition_rebuild import PartitionRebuild, RebuildReport
+from ..settings import Settings, read_settings
+from ..store.namespace_cache import namespace_from_row
+from .finding import FindingError
+
+
+def rebuild(
+    partition: Annotated[int | None, typer.Option(help="One partition; without it, and a namespace: all.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="One namespace, in place.")] = None,
+    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+) -> None:
+    """Writes boards, balances and ties anew from the ledger. A partition is closed while it is written; the others
+    serve. A rebuild that was killed goes on where it was when it is started again."""
+    if partition is not None and namespace is not None:
+        raise typer.BadParameter("give --partition or --namespace, not both")
+    settings = read_settings()
+    configure(settings.log_level)
+    asyncio.run(_rebuild(settings, partition, namespace, quiet))
+
+
+async def _rebuild(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:
+    # Imported here, because it takes a while and no other command draws a progress bar.
+    from ..verify.progress import progress
+
+    postgres, link = Postgres(settings.postgres_url), RedisConnection(settings.redis_url, SCRIPTS)
+    try:
+        partitions = await restore_deployment(postgres, link)
+        namespace_id, where = await _where(postgres, range(partitions), partition, name)
+        users = await postgres.fetch("count_users_of_partitions", list(where), namespace_id)
+    finally:
+        await link.close()
+        await postgres.close()
+    with progress(quiet=quiet, verb="written") as bar:
+        bar.begin(users[0]["users"])
+        for p in where:
+            work = PartitionRebuild(settings.postgres_url, settings.redis_url, p, bar, namespace_id)
+            try:
+                _print(await work.run())
+            except RebuildMoved as error:
+                raise FindingError(str(error)) from None
+
+
+async def _where(
+    postgres: Postgres, partitions: Sequence[int], p: int | None, name: str | None
+) -> tuple[int | None, Sequence[int]]:
+    """The id of the one namespace, if there is one, and the partitions. FindingError."""
+    if name is not None:
+        row = await postgres.fetch_one("get_namespace", name)
+        if row is None:
+            raise FindingError(f"there is no namespace {name!r}")
+        namespace = namespace_from_row(row)
+        return namespace.id, [namespace.partition]
+    if p is not None and p not in partitions:
+        raise FindingError(f"--partition {p}: the deployment has partitions 0 to {len(partitions) - 1}")
+    return None, partitions if p is None else [p]
+
+
+def _print(report: RebuildReport) -> None:
+    went_on = " (went on behind what an earlier rebuild had written)" if report.is_resumed else ""
+    print(
+        f"partition {report.partition}: {report.users:,} users, {report.scores:,} scores{went_on}; "
+        f"it goes on behind seq {report.seq} in epoch {report.epoch}"
+    )
+    if report.aside:
+        print(
+            f"partition {report.partition}: {report.aside:,} entries of its log do not follow from the ledger; "
+            f"they are kept in Redis"
+        )

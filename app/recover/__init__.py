@@ -1,0 +1,1 @@
+"""Puts back into Redis what the ledger holds."""

@@ -1,0 +1,222 @@
+"""A partition, or one namespace of it, written anew from the ledger while all other partitions serve.
+
+The partition is closed meanwhile. Whoever kills a rebuild starts it again: it goes on behind the last user that was
+written. Redis tells how far it is, in the very calls that write users, so a Redis that loses these loses that, too.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+import asyncpg
+import msgspec
+
+from ..drivers.postgres import connect, queries
+from ..drivers.redis import RedisConnection, RedisRefused, ask
+from ..model.entry import marker_entry
+from ..model.entry_kinds import REBUILD
+from ..model.entry_names import digest_of, rebuild_name
+from ..model.namespace import Namespace
+from ..persist.heartbeat import beat
+from ..persist.ledger_session import LedgerOffset, LedgerSession
+from ..persist.task_end import cancel_and_wait
+from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
+from ..store.namespace_cache import namespace_from_row
+from ..store.rebuilds import (
+    OPEN_PARTITION,
+    LedgerEnd,
+    RebuildHead,
+    clear_keys,
+    close_partition,
+    holds_entry,
+    log_page_call,
+    open_call,
+    read_last_entry,
+    read_rebuild_head,
+    set_log_aside,
+    write_progress,
+)
+from ..store.restore import RESTORE_USERS, read_progress
+from ..verify.report import Progress
+from .namespace_rebuild import NamespaceRebuild, RebuildMoved, RebuildProgress
+
+#: Seconds until a partition's persister has given it up. It notices within two that the partition is closed; one that
+#: hangs loses it after ten.
+LEASE_WAIT_S_MAX = 30.0
+_LEASE_POLL_S = 0.2
+#: Seconds that one statement of a rebuild may take: some hundred users, one of whom may have a million entries.
+STATEMENT_S_MAX = 120.0
+#: Seconds that one call of a rebuild to Redis may take: it waits behind other calls.
+REDIS_S_MAX = 60.0
+#: Generations of dedup that an epoch may begin: each has a number that no epoch before it had.
+_GENERATIONS_AN_EPOCH = 1_000_000
+
+
+@dataclass(slots=True)
+class RebuildReport:
+    """What a rebuild did. scores: on boards; aside: entries of a log that did not go on where the ledger ends."""
+
+    partition: int
+    epoch: int = 0
+    seq: int = 0
+    users: int = 0
+    scores: int = 0
+    aside: int = 0
+    is_resumed: bool = False
+
+
+class PartitionRebuild:
+    """One rebuild. connection: to the ledger, for the users; link: to Redis."""
+
+    def __init__(
+        self, postgres_url: str, redis_url: str, p: int, progress: Progress, namespace_id: int | None = None
+    ) -> None:
+        self._postgres_url = postgres_url
+        self._partition = p
+        self._namespace_id = namespace_id
+        self._progress = progress
+        self._link = RedisConnection(redis_url, [RESTORE_USERS, OPEN_PARTITION], timeout_s=REDIS_S_MAX)
+        self._epoch = 0  # that the partition had, as far as Redis knew
+        self.report = RebuildReport(p)
+
+    async def run(self) -> RebuildReport:
+        """Closes, writes and opens. RedisRefused, RebuildMoved; the stores' errors. O(its entries × log n)."""
+        connection = await connect(self._postgres_url, STATEMENT_S_MAX, {"jit": "off", "enable_seqscan": "off"})
+        try:
+            async with self._lease() as session:
+                await self._rebuild(connection, session)
+        finally:
+            connection.terminate()
+            await self._link.close()
+        return self.report
+
+    @asynccontextmanager
+    async def _lease(self) -> AsyncIterator[LedgerSession]:
+        """Closes the partition and holds it as its persister would: nobody else writes its rows."""
+        p = self._partition
+        command = f"leaderboard rebuild --partition {p}"
+        self._epoch = await close_partition(
+            self._link, p, f"recovering: a rebuild is under way; if it ended, run {command} again"
+        )
+        session = await LedgerSession.connect(self._postgres_url, await self._register(), STATEMENT_S_MAX)
+        heart = asyncio.create_task(beat(self._postgres_url, session.leases.number, monotonic))
+        try:
+            await session.execute("create_leases")
+            until = monotonic() + LEASE_WAIT_S_MAX
+            while not await session.leases.take([p], 1):
+                if monotonic() > until:
+                    raise RedisRefused(f"a persister still holds partition {p}: see its log; then rebuild again")
+                await asyncio.sleep(_LEASE_POLL_S)
+            yield session
+            await session.leases.release([p])
+        finally:
+            await cancel_and_wait(heart)
+            session.terminate()
+
+    async def _register(self) -> int:
+        connection = await connect(self._postgres_url, STATEMENT_S_MAX)
+        try:
+            return int(await connection.fetchval(queries()["register_rebuild"]))
+        finally:
+            connection.terminate()
+
+    async def _rebuild(self, connection: asyncpg.Connection, session: LedgerSession) -> None:
+        p, link = self._partition, self._link
+        head = await read_rebuild_head(link, p)
+        progress = RebuildProgress.parse(head.progress)
+        namespaces = await self._namespaces(connection, head, progress)
+        end = await self._drain(session)
+        is_whole = head.seq == end.seq and await holds_entry(link, p, end)
+        self.report.is_resumed = progress is not None and progress.scope == (self._namespace_id or 0)
+        if progress is None or not self.report.is_resumed:
+            progress = await self._begin(session, is_whole=is_whole)
+        now = await connection.fetchval(queries()["get_last_moment"], p, end.epoch, end.seq)
+        for namespace in namespaces:
+            if namespace.id >= progress.namespace_id:
+                self._progress.at(namespace.name)
+                one = NamespaceRebuild(connection, link, namespace, end, now, self._step)
+                progress = await one.run(progress)
+                self.report.scores += one.scores
+        await session.leases.fence(p)
+        await self._open(progress, end, now, is_whole=is_whole)
+
+    def _step(self, users: int) -> None:
+        self.report.users += users
+        self._progress.step(users)
+
+    async def _namespaces(
+        self, connection: asyncpg.Connection, head: RebuildHead, progress: RebuildProgress | None
+    ) -> list[Namespace]:
+        """What is written. RedisRefused for one namespace of a partition that must be written as a whole."""
+        rows = await connection.fetch(queries()["get_namespaces_of_partitions"], [self._partition])
+        namespaces = [namespace_from_row(row) for row in rows]
+        if self._namespace_id is None:
+            return namespaces
+        if head.seq is None or (progress is not None and progress.scope == 0):
+            p = self._partition
+            raise RedisRefused(f"partition {p} must be rebuilt as a whole: leaderboard rebuild --partition {p}")
+        return [namespace for namespace in namespaces if namespace.id == self._namespace_id]
+
+    async def _drain(self, session: LedgerSession) -> LedgerEnd:
+        """Writes what the log holds behind the ledger, if the log goes on where the ledger ends; where that is then."""
+        p = self._partition
+        offset = await session.offset(p)
+        while await holds_entry(self._link, p, LedgerEnd(offset.epoch, offset.seq, offset.digest)):
+            page = await ask(self._link, log_page_call(p, (offset.epoch, offset.seq), ROWS_MAX))
+            if not page:
+                break
+            try:
+                rows = rows_behind(p, page, offset)
+            except PartitionStopped:
+                break
+            failed = await session.write({p: (offset, rows)})
+            if failed:
+                raise failed[p]
+            offset = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
+        return LedgerEnd(offset.epoch, offset.seq, offset.digest)
+
+    async def _begin(self, session: LedgerSession, *, is_whole: bool) -> RebuildProgress:
+        """Raises the epoch, and clears what is written anew."""
+        p, link = self._partition, self._link
+        (row,) = await session.fetch("raise_epoch", p, self._epoch)
+        epoch = row["newest_epoch"]
+        if not is_whole and not await self._is_in_ledger(session):
+            self.report.aside = await set_log_aside(link, p, epoch)
+        await write_progress(link, p, f"{epoch} clears")
+        async for _ in clear_keys(link, p, self._namespace_id, whole_log=is_whole):
+            pass
+        progress = RebuildProgress(epoch, self._namespace_id or 0)
+        await write_progress(link, p, str(progress))
+        return progress
+
+    async def _is_in_ledger(self, session: LedgerSession) -> bool:
+        """Whether the ledger holds the last entry of the log as the log does, and so all of it."""
+        last = await read_last_entry(self._link, self._partition)
+        if last is None:
+            return True
+        rows = await session.fetch("get_digest", self._partition, last.epoch, last.seq)
+        return bool(rows) and bytes(rows[0]["digest"]) == last.digest
+
+    async def _open(self, progress: RebuildProgress, end: LedgerEnd, now: int, *, is_whole: bool) -> None:
+        p, epoch = self._partition, progress.epoch
+        name = rebuild_name(p, epoch)
+        body = msgspec.msgpack.encode(marker_entry(REBUILD, 0, name, now))
+        (reply,) = await self._link.run(
+            [
+                open_call(
+                    p,
+                    progress=str(progress),
+                    epoch=epoch,
+                    end=end,
+                    digest=digest_of(name),
+                    body=body,
+                    moment=now,
+                    generation=0 if is_whole else epoch * _GENERATIONS_AN_EPOCH,
+                )
+            ]
+        )
+        if (other := read_progress(reply)) is not None:
+            raise RebuildMoved(f"partition {p} is at {other!r} by another rebuild")
+        self.report.epoch, self.report.seq = epoch, end.seq + 1

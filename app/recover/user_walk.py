@@ -1,0 +1,133 @@
+"""The users of a namespace as the ledger has them, some at a time, read ahead of who writes them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from ..drivers.postgres import queries
+from ..model.micros import from_micros
+from ..model.namespace import Namespace
+from ..model.user_cells import CellBuilder
+from ..model.visibility import is_erased
+from ..store.restore import SCORES_A_CALL_MAX, USERS_A_CALL_MAX, RestoredUser
+from ..store.user_cells import read_user_cells
+
+#: Portions that are read ahead: while Redis takes one, Postgres works on the next.
+PORTIONS_AHEAD_MAX = 2
+
+
+class UserPortion(NamedTuple):
+    """Users of one call. last: the number up to which all users are in this portion or before; size: how many they are,
+    those without anything to write among them."""
+
+    users: list[RestoredUser]
+    last: int
+    size: int
+
+
+class UserWalk:
+    """Walks the users of a namespace by number. seq: up to which entries count; window: a closed one, whose boards
+    alone are made; closed: windows whose boards are left out; now: the moment of the last entry (microseconds)."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        namespace: Namespace,
+        *,
+        seq: int,
+        now: int,
+        closed: frozenset[str],
+        window: str | None = None,
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._seq = seq
+        self._now = now
+        self._window = window
+        self._builder = CellBuilder(namespace, closed, window)
+
+    async def portions(self, after: int) -> AsyncIterator[UserPortion]:
+        """The users behind a number. O(their entries × log n)."""
+        queue = asyncio.Queue[UserPortion | None](PORTIONS_AHEAD_MAX)
+
+        async def read_ahead() -> None:
+            async for portion in self._read(after):
+                await queue.put(portion)
+            await queue.put(None)
+
+        reader = asyncio.create_task(read_ahead())
+        try:
+            while True:
+                getter = asyncio.create_task(queue.get())
+                await asyncio.wait([getter, reader], return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done() and reader.done() and queue.empty():
+                    getter.cancel()
+                    reader.result()
+                portion = await getter
+                if portion is None:
+                    return
+                yield portion
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read(self, after: int) -> AsyncIterator[UserPortion]:
+        while True:
+            rows = await self._connection.fetch(
+                queries()["get_numbered_users"], self._namespace.id, after, USERS_A_CALL_MAX
+            )
+            if not rows:
+                return
+            names = {row["number"]: row["name"] for row in rows if not is_erased(row["name"])}
+            users = await self._users(names)
+            for portion in _cut(users, rows[-1]["number"], len(rows)):
+                yield portion
+            after = rows[-1]["number"]
+
+    async def _users(self, names: dict[int, str]) -> list[tuple[int, RestoredUser]]:
+        """Those of some users who were ever granted something, or corrected, by number."""
+        numbers = list(names)
+        states = await read_user_cells(
+            self._connection, self._namespace, self._builder, numbers, [self._seq] * len(numbers), self._window
+        )
+        states = {number: states[number] for number in numbers if number in states}
+        if self._window is not None:
+            return [(number, RestoredUser(names[number], state)) for number, state in states.items() if state.cells]
+        states = {number: state for number, state in states.items() if state.changed_seq is not None}
+        unsure = [number for number, state in states.items() if state.has_zero]
+        for row in await self._fetch("get_score_changes", unsure, self._seq) if unsure else ():
+            states[row["number"]].score_changed_at = row["score_changed_at"]
+        grants = await self._grants(list(states))
+        return [
+            (number, RestoredUser(names[number], state, grants.get(number, ()))) for number, state in states.items()
+        ]
+
+    async def _grants(self, numbers: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+        """The grants that velocities still count, where the namespace limits these."""
+        limits = self._namespace.limits
+        if not limits:
+            return {}
+        since = from_micros(self._now - max(per for per, _, _ in limits))
+        grants: dict[int, list[tuple[int, int]]] = {}
+        for row in await self._fetch("get_accepted_grants", numbers, since):
+            grants.setdefault(row["number"], []).append((row["at"], row["entry_amount"]))
+        return grants
+
+    async def _fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return list(await self._connection.fetch(queries()[query], self._namespace.id, *args))
+
+
+def _cut(users: Sequence[tuple[int, RestoredUser]], last: int, size: int) -> list[UserPortion]:
+    """Portions of so many scores as one call may write; a user is never cut."""
+    portions: list[UserPortion] = []
+    some: list[RestoredUser] = []
+    scores = done = number_before = 0
+    for number, user in users:
+        if some and scores + len(user.state.cells) > SCORES_A_CALL_MAX:
+            portions.append(UserPortion(some, number_before, len(some)))
+            done, some, scores = done + len(some), [], 0
+        some.append(user)
+        scores, number_before = scores + len(user.state.cells), number
+    return [*portions, UserPortion(some, last, size - done)]

@@ -1,0 +1,189 @@
+"""How `lua/restore_users.lua` is called: the numbers of many users of a namespace, packed into KEYS and ARGV."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from ..drivers.redis import Call, RedisRefused, evalsha
+from ..drivers.scripts import load
+from ..model.labels import is_day
+from ..model.namespace import Namespace
+from ..model.streak import stretches_of
+from ..model.tie_break import prefix_of
+from ..model.user_cells import UserCells
+from . import fields, keys
+from .apply import board_keys, namespace_args
+
+RESTORE_USERS = load("restore_users")
+#: Users of one call, and scores on boards: some ms of Redis, in which everybody else waits.
+USERS_A_CALL_MAX = 500
+SCORES_A_CALL_MAX = 4_000
+#: Shapes of users that a packer remembers: some hundred bytes each.
+SHAPES_CACHED_MAX = 10_000
+
+#: Fields of balances that are no cells: when the user changed.
+_CHANGES = (fields.SEQ, fields.CORRECTED, fields.CHANGED_AT)
+
+
+class RestoredUser(NamedTuple):
+    """A user as they are written. grants: moment (microseconds) and amount of each grant that velocities count."""
+
+    name: str
+    state: UserCells
+    grants: Sequence[tuple[int, int]] = ()
+
+
+class _Place(NamedTuple):
+    """A board of a shape, with the places of its values among the user's, from 1; 0: none."""
+
+    board: str
+    score: int
+    prefix: int
+    time: int
+
+
+class _Shape(NamedTuple):
+    """What the packed values of some users have alike: where each value comes from, and where each goes to."""
+
+    sources: tuple[str, ...]
+    prefixes: tuple[int, ...]
+    boards: tuple[_Place, ...]
+    fields: tuple[tuple[str, int], ...]
+
+
+class RestorePacker:
+    """Packs calls for one namespace. Users whose cells have the same names share a shape, so names travel once."""
+
+    def __init__(self, namespace: Namespace, *, has_balances: bool = True) -> None:
+        self._namespace = namespace
+        self._tie_break = namespace.rules.tie_break
+        self._has_balances = has_balances
+        self._has_velocity = bool(namespace.limits) and has_balances
+        self._has_days = namespace.rules.streaks and has_balances
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+
+    def call(
+        self, users: Sequence[RestoredUser], before: str, after: str, version: int, kinds: Sequence[UserCells] = ()
+    ) -> Call:
+        """One call. before, after: the progress in meta; version: that the boards get; kinds: of what boards and labels
+        without a user there were. O(cells)."""
+        namespace, p = self._namespace, self._namespace.partition
+        boards: dict[str, int] = {}
+        shapes: dict[_Shape, int] = {}
+        shape_args: list[str | int] = []
+        user_args: list[str | int | bytes] = []
+        for state in (*kinds, *(user.state for user in users)):
+            shape = self._shape_of(state)
+            if shape not in shapes:
+                shapes[shape] = len(shapes) + 1
+                shape_args += _shape_args(shape, boards)
+        for user in users:
+            shape = self._shape_of(user.state)
+            number = shapes[shape]
+            user_args += (user.name, number)
+            user_args += self._values(user.state, shape)
+            if self._has_velocity:
+                user_args.append(len(user.grants))
+                user_args += (part for grant in user.grants for part in grant)
+            if self._has_days:
+                stretches = stretches_of(date.fromisoformat(name[2:]) for name in user.state.cells if is_day(name))
+                user_args.append(len(stretches))
+                user_args += (part for stretch in stretches.items() for part in stretch)
+        counts = len(boards), len(users), len(shapes), int(self._has_days), int(self._has_balances)
+        return evalsha(
+            RESTORE_USERS,
+            [
+                *(keys.meta(p), keys.hidden(p), keys.namespace(p, namespace.id), keys.hidden_in(p, namespace.id)),
+                *(key for board in boards for key in board_keys(p, namespace, board)),
+                *self._user_keys(users),
+            ],
+            [
+                *(before, after, version, *counts, *namespace_args(namespace)),
+                *(part for board in boards for part in (1, board)),
+                *shape_args,
+                *user_args,
+            ],
+        )
+
+    def _user_keys(self, users: Sequence[RestoredUser]) -> Iterator[str]:
+        p, ns = self._namespace.partition, self._namespace.id
+        balances, days = keys.balances(p, ns), keys.days(p, ns)
+        for user in users:
+            yield balances + user.name
+            if self._has_days:
+                yield days + user.name
+
+    def _values(self, state: UserCells, shape: _Shape) -> list[str | int]:
+        cells = state.cells
+        values: list[str | int] = [cells.get(name, 0) for name in shape.sources]
+        for place in shape.prefixes:
+            values[place] = prefix_of(int(values[place]), self._tie_break)
+        if self._has_balances:
+            values.append(state.changed_seq or 0)
+            values += (value for value in (state.corrected_seq, state.score_changed_at) if value is not None)
+        return values
+
+    def _shape_of(self, state: UserCells) -> _Shape:
+        missing = state.corrected_seq is None, state.score_changed_at is None
+        key = tuple(state.cells), state.is_uniform, *missing
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= SHAPES_CACHED_MAX:
+                self._shapes.clear()
+            shape = self._shapes[key] = self._make_shape(state)
+        return shape
+
+    def _make_shape(self, state: UserCells) -> _Shape:
+        """A uniform user has one score everywhere, one time and one place among equals: each travels once."""
+        names = [name for name in state.cells if not is_day(name)]
+        if self._has_balances:
+            names += [name for name in (fields.TOTAL, fields.COUNT) if name not in state.cells]
+        sources: dict[str, str] = {}  # by what a value is: the first cell that it is
+        for name in names:
+            sources.setdefault(_value_of(name) if state.is_uniform else name, name)
+        places = {value: place for place, value in enumerate(sources, 1)}
+        place_of = {name: places[_value_of(name) if state.is_uniform else name] for name in names}
+        boards = tuple(
+            _Place(name[2:], place_of[name], place_of.get(f"o:{name[2:]}", 0), place_of.get(f"g{name}", 0))
+            for name in names
+            if name[:2] == "b:"
+        )
+        prefixes = tuple(place - 1 for place, name in enumerate(sources.values(), 1) if name[:2] == "o:")
+        return _Shape(tuple(sources.values()), prefixes, boards, self._fields(state, place_of, len(sources)))
+
+    def _fields(self, state: UserCells, place_of: Mapping[str, int], count: int) -> tuple[tuple[str, int], ...]:
+        """The fields of the balances, with the places of their values. Behind `count` cells stand those of changes."""
+        if not self._has_balances:
+            return ()
+        changes = [fields.SEQ]
+        changes += [] if state.corrected_seq is None else [fields.CORRECTED]
+        changes += [] if state.score_changed_at is None else [fields.CHANGED_AT]
+        pairs = [(name, place) for name, place in place_of.items() if name[:2] not in ("b:", "o:", "gb")]
+        return (*pairs, *((name, count + 1 + i) for i, name in enumerate(changes)))
+
+
+def _value_of(cell: str) -> str:
+    """What the value of a uniform user's cell is: cells of one kind have one value."""
+    if cell[0] == "g":
+        return "time"
+    if cell[:2] == "o:":
+        return "place"
+    return cell if cell in (fields.COUNT, fields.LAST) else "score"
+
+
+def _shape_args(shape: _Shape, boards: dict[str, int]) -> Iterator[str | int]:
+    """A shape as the script reads it. boards: the numbers of those named so far; new ones are added."""
+    count = len(shape.sources) + sum(name in _CHANGES for name, _ in shape.fields)
+    yield from (count, len(shape.boards))
+    for place in shape.boards:
+        yield from (boards.setdefault(place.board, len(boards) + 1), place.score, place.prefix, place.time)
+    yield len(shape.fields)
+    for name, number in shape.fields:
+        yield from (name, number)
+
+
+def read_progress(reply: Any) -> str | None:
+    """None where the users were written; else the progress that meta tells, and nothing was written. RedisRefused."""
+    if isinstance(reply, Exception) or reply[0] not in (b"ok", b"moved"):
+        raise RedisRefused(f"the users cannot be restored: {reply}")
+    return None if reply[0] == b"ok" else reply[1].decode()

@@ -1,0 +1,181 @@
+-- Writes the numbers of users of one namespace as they are given, on boards that have none of these users: for a rebuild.
+--
+-- KEYS     meta, hidden users; the namespace, its hidden users; boards, each followed by its prefixes, distinct scores, sum
+--          tree and grant times where the namespace has them; balances of users, each followed by their days where the
+--          namespace has streaks
+-- ARGV     the progress that meta must tell, the progress afterwards; the version that the boards get; number of boards,
+--          users and shapes; whether there are days (0|1), whether balances are written (0|1: a closed window alone); the
+--          rules (include/arguments), then the board's place in them and its name, for each board. A shape is what some
+--          users have alike: the number of their values; of boards, and for each its number and the places of score,
+--          prefix and time among the values (0: none); of fields, and for each its name and place. A user: name, shape,
+--          values; where a velocity is limited how many grants are counted, and for each its moment (µs) and amount; where
+--          there are days how many stretches, and for each its number and bits
+-- Reply    {'ok'}; {'moved', progress} where meta tells another one, and nothing is written
+-- Effects  boards and what stands beside them, totals, balances, days, labels and counts of the namespace, and the progress.
+--          The scores of hidden users stand among their balances; of users who are being erased nothing is written
+--
+--- @include "include/arguments"
+--- @include "include/board_totals"
+--- @include "include/boards"
+--- @include "include/fields"
+--- @include "include/namespaces"
+--- @include "include/replies"
+--- @include "include/sum_tree_changes"
+--- @include "include/velocity"
+--- @include "include/visibility"
+
+local call, sub, FIELDS_A_CALL_MAX = redis.call, string.sub, replies.FIELDS_A_CALL_MAX
+local meta_key, hidden_key = KEYS[1], KEYS[2]
+local before, after, version = ARGV[1], ARGV[2], ARGV[3]
+local board_count, user_count, shape_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local has_days, has_balances = ARGV[7] == '1', ARGV[8] == '1'
+local FIXED_KEYS, FIXED_ARGS = 2, 8
+
+local at = { keys = FIXED_KEYS, args = FIXED_ARGS }
+
+local function take()
+  at.args = at.args + 1
+  return ARGV[at.args]
+end
+
+local function take_number()
+  return tonumber(take())
+end
+
+-- A shape: boards with the places of their values; `fields`, the arguments of HSET, where values stand in every second place.
+local function unpack_shape(boards_by_number, namespace)
+  local shape = { values = take_number(), boards = {}, score = {}, prefix = {}, time = {}, fields = {}, places = {} }
+  for i = 1, take_number() do
+    shape.boards[i], shape.score[i] = boards_by_number[take_number()], take_number()
+    shape.prefix[i], shape.time[i] = take_number(), take_number()
+  end
+  for i = 1, take_number() do
+    local name = take()
+    shape.fields[2 * i - 1], shape.places[i] = name, take_number()
+    local kind = sub(name, 1, 2)
+    if (kind == fields.CATEGORY or kind == fields.SOURCE) and namespace.has_label[name] == nil then
+      namespace.has_label[name], namespace.labels[#namespace.labels + 1] = false, name
+    end
+  end
+  return shape
+end
+
+local function unpack_users(shapes, namespace)
+  local users = {}
+  for i = 1, user_count do
+    local user = { number = i, key = KEYS[at.keys + 1], name = take(), shape = shapes[take_number()], first = at.args }
+    at.keys, at.args = at.keys + 1, at.args + user.shape.values
+    if namespace.velocity_limits then
+      user.grant_count, user.first_grant = take_number(), at.args + 1
+      at.args = at.args + 2 * user.grant_count
+    end
+    if has_days then
+      user.days_key, at.keys = KEYS[at.keys + 1], at.keys + 1
+      user.day_args = { unpack(ARGV, at.args + 2, at.args + 1 + 2 * ARGV[at.args + 1]) }
+      at.args = at.args + 1 + #user.day_args
+    end
+    users[i] = user
+  end
+  return users
+end
+
+-- Gives boards the new scores of a user, and what stands beside them.
+local function place_user(user)
+  local shape, number, first = user.shape, user.number, user.first
+  for i = 1, #shape.boards do
+    local board = shape.boards[i]
+    board.users[#board.users + 1], board.scores[number] = user, tonumber(ARGV[first + shape.score[i]])
+    if shape.prefix[i] > 0 then
+      board.new_prefixes[number] = ARGV[first + shape.prefix[i]]
+    end
+    if shape.time[i] > 0 then
+      board.times[number], board.has_new_time[number] = ARGV[first + shape.time[i]], true
+    end
+  end
+end
+
+local function write_balances(user, namespace)
+  local shape, args, first = user.shape, user.shape.fields, user.first
+  local places = shape.places
+  local n = #places
+  for i = 1, n do
+    args[2 * i] = ARGV[first + places[i]]
+  end
+  for start = 1, 2 * n, FIELDS_A_CALL_MAX do
+    call('HSET', user.key, unpack(args, start, math.min(start + FIELDS_A_CALL_MAX - 1, 2 * n)))
+  end
+  if user.grant_count and user.grant_count > 0 then
+    velocity.replay(namespace.velocity_limits, user, { unpack(ARGV, user.first_grant, user.first_grant + 2 * user.grant_count - 1) })
+  end
+  if user.day_args and user.day_args[1] then
+    call('HSET', user.days_key, unpack(user.day_args))
+  end
+end
+
+-- Versions and totals of boards, labels and counts of the namespace.
+local function write_namespace(namespace, all_boards, added_users)
+  local pairs_of_versions, added_boards = {}, 0
+  for i, board in ipairs(all_boards) do
+    pairs_of_versions[2 * i - 1], pairs_of_versions[2 * i] = fields.BOARD_VERSION .. board.name, version
+    if board.totals and board.totals.has_changed then
+      namespaces.set(namespace, fields.BOARD_TOTALS .. board.name, board_totals.text(board.totals))
+    end
+    if board.sum_tree and next(board.sum_tree.low) then
+      sum_tree_changes.write(board.sum_tree)
+    end
+  end
+  for first = 1, #pairs_of_versions, FIELDS_A_CALL_MAX do
+    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #pairs_of_versions)
+    added_boards = added_boards + call('HSET', namespace.key, unpack(pairs_of_versions, first, last))
+  end
+  for _, label in ipairs(namespace.labels) do
+    namespaces.add_label(namespace, label)
+  end
+  namespaces.set(namespace, fields.USER_COUNT, replies.integer(namespace.quota_fields[1], 0) + added_users)
+  namespaces.set(namespace, fields.BOARD_COUNT, replies.integer(namespace.quota_fields[2], 0) + added_boards)
+  for first = 1, #namespace.changed_fields, FIELDS_A_CALL_MAX do
+    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #namespace.changed_fields)
+    call('HSET', namespace.key, unpack(namespace.changed_fields, first, last))
+  end
+end
+
+local progress = call('HGET', meta_key, fields.PROGRESS) or ''
+if progress ~= before then
+  return { 'moved', progress }
+end
+local namespace = arguments.unpack_namespaces(at, 1)[1]
+local all_boards = arguments.unpack_boards(at, board_count, { namespace })
+for _, board in ipairs(all_boards) do
+  board.users = {}
+end
+local shapes = {}
+for i = 1, shape_count do
+  shapes[i] = unpack_shape(all_boards, namespace)
+end
+local users = unpack_users(shapes, namespace)
+namespaces.read(namespace)
+board_totals.read(namespace)
+for _, key in ipairs({ hidden_key, namespace.hidden_key }) do
+  local refusal = call('HLEN', key) > 0 and users[1] and visibility.read(key, users)
+  if refusal then
+    return refusal
+  end
+end
+
+-- The first write: where Redis is full it is refused, and nothing is written.
+call('HSET', meta_key, fields.PROGRESS, after)
+local added_users = 0
+for _, user in ipairs(users) do
+  if user.visibility ~= 'erasing' then
+    place_user(user)
+    if has_balances then
+      write_balances(user, namespace)
+      added_users = added_users + 1
+    end
+  end
+end
+for _, board in ipairs(all_boards) do
+  boards.write(board, board.users)
+end
+write_namespace(namespace, all_boards, added_users)
+return { 'ok' }

@@ -106,7 +106,7 @@ class HistoricalBoards:
         namespace = board.namespace
         replay = TieBreakReplay(namespace.aggregation, namespace.rules.category_boards)
         for some in await self._steps(namespace, numbers):
-            args = namespace.id, some, [last_seq] * len(some), board.window.name
+            args = namespace.id, some, [last_seq] * len(some), board.window.name, False
             rows = await self._postgres.fetch("get_score_events", *args)
             for count, row in enumerate(rows, 1):
                 replay.add(row)

@@ -45,6 +45,7 @@ from .namespace_rebuild import NamespaceRebuild, RebuildMoved, RebuildProgress
 #: Seconds until a partition's persister has given it up. It notices within two that the partition is closed; one that
 #: hangs loses it after ten.
 LEASE_WAIT_S_MAX = 30.0
+#: Seconds between two looks at whether it has.
 _LEASE_POLL_S = 0.2
 #: Seconds that one statement of a rebuild may take: some hundred users, one of whom may have a million entries.
 STATEMENT_S_MAX = 120.0

@@ -98,10 +98,10 @@ _REBUILT = re.compile(rb"lb:\{(\d+)\}:(?:b|bp|bs|bt|bg|u|d|ns):(\d+)(?::|\Z)")
 _LOG_OR_DEDUP = re.compile(rb"lb:\{(\d+)\}:(?:log\Z|dedup:)")
 
 
-def is_rebuilt(key: bytes, p: int, namespace_id: int | None) -> bool:
-    """Whether a rebuild of a partition, or of one of its namespaces, writes this key anew from the ledger. O(1)."""
+def is_rebuilt(key: bytes, p: int, ns: int | None) -> bool:
+    """Whether a rebuild of a partition, or of its namespace `ns` alone, writes this key anew from the ledger. O(1)."""
     match = _REBUILT.match(key)
-    return match is not None and int(match[1]) == p and namespace_id in (None, int(match[2]))
+    return match is not None and int(match[1]) == p and ns in (None, int(match[2]))
 
 
 def is_log_or_dedup(key: bytes, p: int) -> bool:

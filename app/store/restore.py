@@ -15,9 +15,10 @@ from . import fields, keys
 from .apply import board_keys, namespace_args
 
 RESTORE_USERS = load("restore_users")
-#: Users of one call, and scores on boards: some ms of Redis, in which everybody else waits.
+#: Users of one call: some ms of Redis, in which everybody else waits.
 USERS_A_CALL_MAX = 500
-SCORES_A_CALL_MAX = 4_000
+#: Scores and balances of one call, for the same reason; a user is never cut.
+SCORES_A_CALL_MAX = 6_000
 #: Shapes of users that a packer remembers: some hundred bytes each.
 SHAPES_CACHED_MAX = 10_000
 

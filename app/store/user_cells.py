@@ -24,10 +24,10 @@ async def read_user_cells(
     """Some users by number, each as of a seq; those without an entry are left out. window: a closed one, whose board
     alone is asked for. O(their entries × log n + boards)."""
     rules = namespace.rules
-    kept = namespace.by_moment, rules.tie_break == "earliest"
+    orders = namespace.by_moment, rules.tie_break == "earliest"
     query = queries()["get_grant_groups"]
     users: dict[int, UserCells] = {}
-    for row in await connection.fetch(query, namespace.id, numbers, seqs, namespace.aggregation.name, *kept):
+    for row in await connection.fetch(query, namespace.id, numbers, seqs, namespace.aggregation.name, *orders):
         number, changed_seq, corrected_seq, changed_at, has_zero, is_corrected, *rest = row
         user = users.get(number)
         if user is None:
@@ -54,7 +54,7 @@ async def _add_tie_seqs(
 ) -> None:
     """The seqs by which users stand among equals, by a replay of all that moved them."""
     replay = TieBreakReplay(namespace.aggregation, namespace.rules.category_boards)
-    args = namespace.id, list(seqs), list(seqs.values()), window
+    args = namespace.id, list(seqs), list(seqs.values()), window, True
     async with connection.transaction():
         async for row in connection.cursor(queries()["get_score_events"], *args, prefetch=_EVENTS_A_FETCH):
             replay.add(row)

@@ -1,5 +1,9 @@
 """`leaderboard rebuild`: what Redis held before it lost everything, it holds again behind it."""
 
+import shutil
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -10,6 +14,7 @@ import psycopg
 import pytest
 import redis
 
+from app.model.namespace import partition_of
 from tests.support.checked_deployment import verify
 from tests.support.random_namespaces import World, some_rules
 from tests.support.random_writers import Writers
@@ -64,6 +69,110 @@ def test_seals_letters_erasures_and_velocities_are_as_before(own_stack: Any) -> 
         own_stack.wait_ready()
         settle(own_stack)
         assert api.get("/v1/namespaces/paced/boards/all").status_code == 200
+
+
+def test_a_rebuild_that_is_killed_goes_on_where_it_was(own_stack: Any) -> None:
+    rules = {
+        "category_boards": True,
+        "tie_break": "earliest",
+        "ranking": "dense",
+        "bounded_sums": True,
+        "streaks": True,
+    }
+    with own_stack.client() as api:
+        for name in ("a", "b"):
+            assert api.put(f"/v1/namespaces/{name}", json=rules | {"group": "one"}).status_code == 201
+            grant_many(api, name, 40)
+        p = partition_of("a", "one", 16)
+        assert api.post("/v1/users/u3/hide").status_code == 200
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.valkey.url)
+        lose_all(own_stack)
+        assert own_stack.run("rebuild", "--partition", str((p + 1) % 16)).returncode == 0
+        for portions in (3, 7, 2):
+            died = run_dying(own_stack, p, portions)
+            assert died == -signal.SIGKILL
+            assert api.get("/v1/namespaces/a/boards/all").status_code == 503
+            refused = api.post("/v1/namespaces/b/grants", json={"grant_id": "x", "user_id": "u1", "amount": 1})
+            assert (refused.status_code, refused.json()["code"]) == (503, "recovering")
+        rebuilt = own_stack.run("rebuild", "--partition", str(p), "--quiet")
+        assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
+        assert "went on behind" in rebuilt.stdout
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+
+
+def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
+    """Its partition's log, and the other namespace in it, stay as they are; what came in behind is counted once."""
+    with own_stack.client() as api:
+        for name in ("a", "b"):
+            assert api.put(f"/v1/namespaces/{name}", json={"group": "one", "bounded_sums": True}).status_code == 201
+            grant_many(api, name, 10)
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.valkey.url)
+        with redis.Redis.from_url(own_stack.valkey.url) as store:
+            (damaged,) = store.keys("lb:*:b:1:all")
+            store.zincrby(damaged, 5, "u1")
+            store.zrem(damaged, "u2")
+            store.delete(*store.keys("lb:*:u:1:u3"))
+        assert verify(own_stack)[0] == 1
+        rebuilt = own_stack.run("rebuild", "--namespace", "a", "--quiet")
+        assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        again = api.post(
+            "/v1/namespaces/b/grants", json={"grant_id": "b-1", "user_id": "u1", "amount": 2, "category": "blue"}
+        ).json()
+        assert again["status"] == "duplicate"
+        grant_many(api, "a", 10, "later")
+        own_stack.wait_flushed()
+        assert verify(own_stack) == (0, [])
+        unknown = own_stack.run("rebuild", "--namespace", "nobody")
+        assert (unknown.returncode, unknown.stderr) == (1, "leaderboard: there is no namespace 'nobody'\n")
+
+
+def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> None:
+    """Grants that only the ledger remembers are duplicates, for a server that was connected all the time, too."""
+    with own_stack.client() as api:
+        assert api.put("/v1/namespaces/a", json={}).status_code == 201
+        grant_many(api, "a", 10)
+        own_stack.wait_flushed()
+        own_stack.kill("redis")
+        older = own_stack.valkey.data.with_name("older")
+        shutil.copytree(own_stack.valkey.data, older)
+        own_stack.start("redis")
+        own_stack.wait_ready()
+        grant_many(api, "a", 10, "late")
+        own_stack.wait_flushed()
+        before = namespace_state(own_stack.valkey.url)
+        own_stack.kill("redis")
+        shutil.rmtree(own_stack.valkey.data)
+        older.rename(own_stack.valkey.data)
+        own_stack.start("redis")
+        p = partition_of("a", None, 16)
+        rebuilt = own_stack.run("rebuild", "--partition", str(p), "--quiet")
+        assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
+        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        own_stack.wait_ready()
+        grant = {"grant_id": "late-3", "user_id": "u3", "amount": 4, "category": "blue"}
+        again = api.post("/v1/namespaces/a/grants", json=grant)
+        assert again.json()["status"] == "duplicate", again.text
+        own_stack.wait_flushed()
+        assert verify(own_stack) == (0, [])
+
+
+def grant_many(api: httpx.Client, name: str, count: int, tag: str | None = None) -> None:
+    """A grant for each of so many users, of 1 and more."""
+    grants = [
+        {"grant_id": f"{tag or name}-{n}", "user_id": f"u{n}", "amount": n + 1, "category": ("red", "blue")[n % 2]}
+        for n in range(count)
+    ]
+    answer = api.post(f"/v1/namespaces/{name}/grants", json=grants)
+    assert answer.json()["rejected"] == 0, answer.text
+
+
+def run_dying(stack: Any, p: int, portions: int) -> int:
+    """The exit code of a rebuild that kills itself after so many portions."""
+    command = [sys.executable, "-m", "tests.support.dying_rebuild", str(p), str(portions)]
+    return subprocess.run(command, env=stack.environment, check=False, timeout=60).returncode
 
 
 def settle(stack: Any) -> None:

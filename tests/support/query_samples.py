@@ -215,7 +215,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "register_rebuild": (),
     "count_users_of_partitions": ([0], NONE),
     "count_user_rows": (BEST_SPACE, [5, 6], 50_001),
-    "get_score_events": (BEST_SPACE, [5, 6], [BEST, BEST], NONE),
+    "get_score_events": (BEST_SPACE, [5, 6], [BEST, BEST], NONE, True),
     "get_profile_namespaces": (5,),
     "mark_healed": (0, 1, 5, 6),
     "register_persister": (),

@@ -32,8 +32,8 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
     walk(ProgressLines(out))
     assert out.getvalue().splitlines() == [
         "checking race; 4,000 users are to be compared",
-        "3,000 of 4,000 users compared, at race",
-        "3,000 of 4,000 users compared, at race",
+        "3,000 of 4,000 users compared, at race; 500 a second, 2 s left",
+        "3,000 of 4,000 users compared, at race; 429 a second, 2 s left",
     ]
 
 

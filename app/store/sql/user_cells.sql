@@ -16,7 +16,8 @@ WITH entries AS MATERIALIZED (
         FROM ledger WHERE namespace_id = $1 AND user_number = x.number AND seq <= x.seq OFFSET 0) AS l),
 changes AS MATERIALIZED (
     SELECT number, max(seq) FILTER (WHERE verb IS DISTINCT FROM 'quarantine' OR original_seq IS NOT NULL) AS changed_seq,
-           max(seq) FILTER (WHERE kind NOT IN ('grant', 'duplicate') OR original_seq IS NOT NULL) AS corrected_seq,
+           max(seq) FILTER (WHERE NOT (kind IN ('grant', 'duplicate') OR kind = 'tombstone' AND revision = 1)
+                                  OR original_seq IS NOT NULL) AS corrected_seq,
            max(recorded_at) FILTER (WHERE score_delta <> 0) AS score_changed_at,
            bool_or(score_delta = 0 AND coalesce(score, 0) = 0) AS has_zero,
            bool_or(kind NOT IN ('grant', 'hide', 'unhide') OR original_seq IS NOT NULL) AS is_corrected

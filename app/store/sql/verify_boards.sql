@@ -72,7 +72,8 @@ GROUP BY number;
 -- One that was taken off the boards, and a duplicate, count from their own place to that of the entry that took them off:
 -- it leaves the grant as the last of its other revisions had it, and does nothing where a later one counts. A duplicate, or a
 -- grant that was taken off, is a grant of its own: its name begins with a tab, which no client's grant_id does.
--- $4: a window, or null; behind its seal no dead letter and no duplicate counts there.
+-- $4: a window, or null; behind its seal no dead letter and no duplicate counts there. $5: whether those that are still open
+-- count, as the boards in Redis count them.
 -- O(those users' entries × log + the namespace's dead letters and duplicates).
 WITH x AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS x (number, seq)),
 dropped AS MATERIALIZED (
@@ -81,8 +82,9 @@ dropped AS MATERIALIZED (
     FROM ledger l JOIN x ON x.number = l.user_number
     CROSS JOIN LATERAL (
         SELECT healed_seq, grant_id FROM dead_letters
-        WHERE partition = l.partition AND epoch = l.epoch AND seq = l.seq AND healed_seq > seq AND healed_seq <= x.seq
-          AND (reason = 'duplicate' OR decision = 'drop') OFFSET 0) AS a
+        WHERE partition = l.partition AND epoch = l.epoch AND seq = l.seq
+          AND (healed_seq > seq AND healed_seq <= x.seq AND (reason = 'duplicate' OR decision = 'drop')
+               OR healed_seq IS NULL AND $5::boolean AND seq <= x.seq) OFFSET 0) AS a
     WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) IN ('duplicate', 'tombstone') AND l.amount IS NOT NULL
       AND NOT EXISTS (SELECT FROM seals WHERE namespace_id = $1 AND "window" = $4::text AND seq < l.seq OFFSET 0)),
 taken_off AS MATERIALIZED (
@@ -95,9 +97,9 @@ taken_off AS MATERIALIZED (
               AND coalesce(original_seq, seq) < d.healed_seq
             UNION ALL
             SELECT seq, revision, windows, category, granted_at, amount, voided FROM dropped o
-            WHERE o.grant_id = d.grant_id AND o.seq < d.healed_seq AND o.healed_seq > d.healed_seq) AS counted
+            WHERE o.grant_id = d.grant_id AND o.seq < d.healed_seq AND coalesce(o.healed_seq > d.healed_seq, true)) AS counted
         ORDER BY revision DESC, seq DESC LIMIT 1) AS r ON true
-    WHERE r.revision IS NULL OR (r.revision, r.seq) < (d.revision, d.seq))
+    WHERE d.healed_seq IS NOT NULL AND (r.revision IS NULL OR (r.revision, r.seq) < (d.revision, d.seq)))
 SELECT x.number, l.seq, l.grant_id, l.first_seq, l.windows, l.category, l.granted_at, l.amount, l.voided,
        l.old_windows, l.old_category, l.old_amount, l.old_voided
 FROM x CROSS JOIN LATERAL (

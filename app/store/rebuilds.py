@@ -6,12 +6,12 @@ A closed partition has no epoch, so every script that reads or writes it answers
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, evalsha, transact
+from ..drivers.redis import Call, RedisConnection, RedisRefused, ask, ask_all, evalsha, transact
 from ..drivers.scripts import load
 from . import fields, keys
 from .key_space import delete_call, scan_call
 from .log import entry_call
-from .partitions import FORMAT
+from .partitions import FORMAT, last_seq_call
 
 OPEN_PARTITION = load("open_partition")
 #: Keys that one call goes through: a ms of Redis or less.
@@ -92,10 +92,11 @@ async def set_log_aside(link: RedisConnection, p: int, epoch: int) -> int:
 
 async def clear_keys(link: RedisConnection, p: int, namespace_id: int | None, *, whole_log: bool) -> AsyncIterator[int]:
     """Deletes what a rebuild writes anew; without a whole log also the log and dedup. Yields how many keys went with
-    each call. O(keys of this Redis)."""
+    each call. O(keys of the partition's node)."""
     cursor = b"0"
     while True:
-        cursor, page = await ask(link, scan_call(cursor, _KEYS_A_SCAN))
+        # A scan has no key: it goes to the node of the call before it.
+        _, (cursor, page) = await ask_all(link, [last_seq_call(p), scan_call(cursor, _KEYS_A_SCAN)])
         gone = [
             key
             for key in page

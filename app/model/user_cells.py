@@ -78,7 +78,7 @@ class CellBuilder:
         """Fills the cells of a user from their groups. O(groups × boards)."""
         groups = [group for group in user.groups if not group.voided]
         if len(groups) == 1 and self._only is None:
-            group, user.is_uniform = groups[0], True
+            group, user.is_uniform = groups[0], not self.needs_replay(user)
             boards, labels = self._names_of(group)
             user.cells = cells = dict.fromkeys(boards, group.score)
             cells |= dict.fromkeys(labels, group.score)

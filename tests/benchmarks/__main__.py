@@ -28,6 +28,7 @@ from tests.benchmarks import (
     latest,
     limits,
     ranges,
+    rebuild,
     rules,
     sealed,
     verify,
@@ -63,6 +64,7 @@ PARTS = [
     "corrections",
     "indexes",
     "worst",
+    "rebuild",
 ]
 
 
@@ -258,6 +260,8 @@ def main(parts: list[str]) -> None:
         indexes.main()
     if "worst" in wanted:
         worst.main()
+    if "rebuild" in wanted:
+        rebuild.main()
 
 
 if __name__ == "__main__":

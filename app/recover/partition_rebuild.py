@@ -21,8 +21,8 @@ from ..model.entry_names import digest_of, rebuild_name
 from ..model.namespace import Namespace
 from ..persist.heartbeat import beat
 from ..persist.ledger_session import LedgerOffset, LedgerSession
-from ..persist.task_end import cancel_and_wait
 from ..persist.log_reader import ROWS_MAX, PartitionStopped, rows_behind
+from ..persist.task_end import cancel_and_wait
 from ..store.namespace_cache import namespace_from_row
 from ..store.rebuilds import (
     OPEN_PARTITION,

@@ -13,7 +13,8 @@ def entries(*places: str) -> list[tuple[bytes, list[bytes]]]:
 
 
 def test_rows_go_on_where_the_ledger_ends() -> None:
-    assert [(row.epoch, row.seq) for row in rows_behind(0, entries("1-6", "1-7", "2-8"), OFFSET)] == [(1, 6), (1, 7), (2, 8)]
+    rows = rows_behind(0, entries("1-6", "1-7", "2-8"), OFFSET)
+    assert [(row.epoch, row.seq) for row in rows] == [(1, 6), (1, 7), (2, 8)]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,16 @@ from app.model.user_cells import CellBuilder, GrantGroup, UserCells
 
 
 def group(score: int, seq: int, *, windows: str = "all 2026-01", **fields: Any) -> GrantGroup:
-    given = {"category": None, "source": None, "day": None, "voided": False, "grants": 1, "last": 100 * seq}
+    given: dict[str, Any] = {
+        "category": None,
+        "source": None,
+        "day": None,
+        "voided": False,
+        "grants": 1,
+        "last": 100 * seq,
+    }
     given |= {"first_seq": seq, "latest": [100 * seq, seq], "tie_key": None, "seq_key": [0, seq]} | fields
-    return GrantGroup(windows=windows, seq=seq, score=score, **given)  # type: ignore[arg-type]
+    return GrantGroup(windows=windows, seq=seq, score=score, **given)
 
 
 def cells(rules: dict[str, Any], *groups: GrantGroup, is_corrected: bool = False) -> UserCells:

@@ -3,7 +3,7 @@ the error names it."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ import msgspec
 
 from .model.address import parse_networks
 from .model.field_problem import explain
+from .model.postgres_url import check_postgres_url
 from .model.redis_url import parse_redis_url
 
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
@@ -80,15 +81,19 @@ def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
         raise SettingsError(_named(str(error))) from None
     if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
         raise SettingsError("LEADERBOARD_API_KEY: must be lb_<id>_<secret of 16 or more characters>")
-    try:
-        parse_redis_url(settings.redis_url)
-    except ValueError as error:
-        raise SettingsError(f"LEADERBOARD_REDIS_URL: {error}") from None
-    try:
-        parse_networks(settings.trusted_proxies)
-    except ValueError as error:
-        raise SettingsError(f"LEADERBOARD_TRUSTED_PROXIES: must be networks in CIDR notation: {error}") from None
+    _check(parse_redis_url, settings.redis_url, name="LEADERBOARD_REDIS_URL")
+    _check(check_postgres_url, settings.postgres_url, name="LEADERBOARD_POSTGRES_URL")
+    _check(
+        parse_networks, settings.trusted_proxies, name="LEADERBOARD_TRUSTED_PROXIES: must be networks in CIDR notation"
+    )
     return settings
+
+
+def _check(parse: Callable[[str], object], text: str, *, name: str) -> None:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
 
 
 def _path(kind: type, value: Any) -> Any:

@@ -36,7 +36,7 @@ def pool_of(caller: str) -> PoolName:
     return PoolName.ANONYMOUS if is_stranger(caller) else PoolName.READS
 
 
-Init = Callable[[Any], Coroutine[Any, Any, None]]
+Connect = Callable[..., Coroutine[Any, Any, asyncpg.Connection]]
 
 
 class _ClientShare:
@@ -52,13 +52,13 @@ class Pool:
 
     def __init__(
         self,
-        url: str,
+        connect: Connect,
         size: int,
         timeout_s: float,
         settings: dict[str, str],
         init: Callable[[Any], Coroutine[Any, Any, None]],
     ) -> None:
-        self._url = url
+        self._connect = connect
         self._size = size
         self._timeout_s = timeout_s
         self._settings = settings
@@ -102,7 +102,7 @@ class Pool:
     async def _ready(self) -> asyncpg.Pool:
         if self._pool is None:
             self._pool = await asyncpg.create_pool(
-                self._url,
+                connect=self._connect,
                 min_size=0,
                 max_size=self._size,
                 timeout=self._timeout_s,

@@ -14,10 +14,12 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ..model.errors import Invalid, StoreUnavailable
+from ..model.postgres_url import libpq_url
 from .caller import CALLER
 from .keepalive import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES_MAX, UNACKNOWLEDGED_MS_MAX, keep_alive
 from .pools import CONNECTIONS_MAX, Pool, PoolName, pool_of
-from .store_contact import contact
+from .postgres_hosts import NoWritableHost, PostgresHosts
+from .store_contact import StoreContact, contact
 
 _HERE = Path(__file__).parent.parent / "store"
 _HEADING = re.compile(r"^-- (name|fragment): (\w+)\n", re.MULTILINE)
@@ -30,6 +32,8 @@ POSTGRES_ERRORS = (
     *(asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError),
     # A lock that was not free in time, a transaction that Postgres ended: a retry succeeds.
     *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.TransactionRollbackError),
+    # A primary that became a standby, or takes no writes for now.
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 # Every query is to use its index. A plan that was made while the tables were empty may use any index, and a connection
@@ -77,8 +81,8 @@ async def connect(
     """A connection on which each statement, BEGIN and COMMIT too, may take `statement_s` seconds. asyncpg's errors."""
     store, start_s = contact("Postgres", url), monotonic()
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
+        connection = await hosts_of(url).connect(
+            timeout=CONNECT_S_MAX, command_timeout=statement_s, server_settings=session(statement_s, plans, idle_s)
         )
     except POSTGRES_ERRORS as error:
         if is_silence(error):
@@ -87,6 +91,12 @@ async def connect(
     store.note_answer()
     await watch(connection)
     return connection
+
+
+@cache
+def hosts_of(url: str) -> PostgresHosts:
+    """What this process knows of the hosts of a URL: all of its connections begin at the same one."""
+    return PostgresHosts(url)
 
 
 async def watch(connection: Any) -> None:
@@ -165,7 +175,10 @@ class Postgres:
         self._timeout_s = timeout_s
         self.contact = contact("Postgres", url)
         settings = session(timeout_s)
-        self._pools = {name: Pool(url, size, timeout_s, settings, watch) for name, size in CONNECTIONS_MAX.items()}
+        connect_to = hosts_of(url).connect
+        self._pools = {
+            name: Pool(connect_to, size, timeout_s, settings, watch) for name, size in CONNECTIONS_MAX.items()
+        }
         self._pool_name: PoolName | None = None
 
     @property
@@ -217,11 +230,15 @@ class Postgres:
         except POSTGRES_ERRORS as error:
             if is_silence(error):
                 self.contact.note_silence(error, start_s)
-            raise StoreUnavailable(self.contact.silence) from error
+            raise StoreUnavailable(_silence_of(error, self.contact)) from error
         except asyncpg.DataError as error:
             raise Invalid("has a value that cannot be stored", field="$") from error
         else:
             self.contact.note_answer()
+
+
+def _silence_of(error: BaseException, store: StoreContact) -> str:
+    return f"{error} ({store.setting})" if isinstance(error, NoWritableHost) else store.silence
 
 
 def is_silence(error: BaseException) -> bool:
@@ -241,9 +258,9 @@ def migrate(url: str) -> list[str]:
         "tcp_user_timeout": str(UNACKNOWLEDGED_MS_MAX),
         "options": f"-c lock_timeout={MIGRATION_LOCK_S_MAX:.0f}s -c statement_timeout={MIGRATION_S_MAX:.0f}s",
     }
-    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", libpq_url(url))
     try:
-        backend = yoyo.get_backend(f"{address}{'&' if '?' in address else '?'}{urlencode(bounds, quote_via=quote)}")
+        backend = yoyo.get_backend(f"{address}&{urlencode(bounds, quote_via=quote)}")
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[0]
         raise StoreUnavailable(f"{contact('Postgres', url).silence}: {cause}") from None

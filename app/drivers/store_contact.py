@@ -20,14 +20,14 @@ class StoreContact:
     def __init__(self, store: str, url: str) -> None:
         self._store = store
         self._address = address_of(url)
-        self._setting = _SETTINGS[store]
+        self.setting = _SETTINGS[store]
         self._answered_s = -1.0
         self._away_since_s: float | None = None
 
     @property
     def silence(self) -> str:
         """The text that it does not answer, with its address and the setting that names the address."""
-        return f"{self._store} does not answer at {self._address} ({self._setting})"
+        return f"{self._store} does not answer at {self._address} ({self.setting})"
 
     def note_answer(self) -> None:
         """The store answered. O(1): every call ends here."""
@@ -46,7 +46,7 @@ class StoreContact:
         if self._away_since_s is None and self._answered_s <= (start_s if lost_after_s is None else lost_after_s):
             self._away_since_s = start_s
             words = f"{type(error).__name__}: {error}".rstrip(": ")
-            self._log("warning", "is away", address=self._address, setting=self._setting, error=words)
+            self._log("warning", "is away", address=self._address, setting=self.setting, error=words)
 
     def _log(self, level: str, event: str, **words: object) -> None:
         if StoreContact.is_logged:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.persist.ledger_session import LedgerOffset, LedgerSession
 from app.verify.connections import StoreConnections
 from app.verify.ledger_checks import check_namespace
 from app.verify.report import Report
+from tests.support.raw_clients import wait_until
 from tests.support.template import tables_alone
 from tests.support.time_counts import check_counts
 
@@ -84,6 +86,34 @@ def test_writers_of_the_same_rows_leave_them_once(cluster: Cluster) -> None:
         assert db.execute("SELECT score, grants FROM standings").fetchall() == [(10, 2)]
         assert db.execute("SELECT epoch, seq FROM partitions WHERE partition = 0").fetchone() == (1, 2)
         assert db.execute("SELECT count(*) FROM dead_letters").fetchone() == (0,)
+
+
+def test_an_update_of_a_score_touches_no_index(cluster: Cluster) -> None:
+    """A thousand users, of whom a tenth gets a grant in each of thirty transactions, by chance."""
+    open_partitions(cluster.url)
+    users, share, rounds = 1_000, 100, 30
+    rng = random.Random(7)
+
+    async def write() -> None:
+        session = await LedgerSession.connect(cluster.url)
+        try:
+            known = START
+            for who in [range(users), *(rng.sample(range(users), share) for _ in range(rounds))]:
+                rows = [row(0, known.seq + i, f"g{known.seq + i}", f"u{n}") for i, n in enumerate(who, 1)]
+                assert await session.write({0: (known, rows)}) == {}
+                known = LedgerOffset(1, rows[-1].seq, b"digest")
+        finally:
+            session.terminate()  # which tells Postgres what it counted
+
+    asyncio.run(write())
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+
+        def updates() -> tuple[int, int]:
+            counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'standings'"
+            return db.execute(counts).fetchone() or (0, 0)
+
+        assert wait_until(lambda: updates()[0] == share * rounds, 10)
+        assert updates()[1] >= 0.9 * share * rounds
 
 
 def test_a_grant_in_several_logs_is_recorded_as_a_grant_once(cluster: Cluster) -> None:

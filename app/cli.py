@@ -36,7 +36,12 @@ COMMANDS: Mapping[str, Callable[..., None] | typer.Typer] = {
     "dead-letters": letter_commands,
 }
 
-cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+#: What `leaderboard --help` begins with.
+ABOUT = """A realtime leaderboard server on Redis with an append-only ledger in Postgres.
+
+`leaderboard dev` runs everything on one machine. Exit codes: 0 good, 1 a finding, 2 wrong usage."""
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=ABOUT)
 for name, command in COMMANDS.items():
     if isinstance(command, typer.Typer):
         cli.add_typer(command, name=name)
@@ -55,13 +60,18 @@ def main() -> None:
     except (FindingError, RedisRefused, FormatRefused, Problem, ClockSkewed) as error:
         _fail(str(error), 1)
     except REDIS_ERRORS as error:
-        _fail(f"{contact('Redis', read_settings().redis_url).silence}: {error}{_dev_hint()}", 1)
+        # The text of a failed connect only repeats the address.
+        reason = type(error).__name__ if " connecting to " in str(error) else str(error)
+        _fail(f"{contact('Redis', read_settings().redis_url).silence}: {reason}{_dev_hint()}", 1)
+
+
+_URLS = "LEADERBOARD_REDIS_URL and LEADERBOARD_POSTGRES_URL"
 
 
 def _dev_hint() -> str:
-    """The end of an error's text that names the run.json of a `leaderboard dev` that runs here; else empty."""
+    """The end of an error's text where a `leaderboard dev` runs here: how to use its stores. Else empty."""
     run = read_settings().data_dir / "run.json"
-    return f"; the stores of the leaderboard dev that runs here: see {run}" if run.exists() else ""
+    return f"; a leaderboard dev runs here: set {_URLS} as `redis` and `postgres` in {run}" if run.exists() else ""
 
 
 def _fail(line: str, code: int) -> None:

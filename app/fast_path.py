@@ -131,4 +131,5 @@ def _unexpected(scope: Scope, error: Exception) -> Response:
     return problem_response(scope, Internal("it is logged"))
 
 
-HANDLERS: dict[Any, Any] = {Problem: _problem, HTTPException: _http_error, Exception: _failure}
+#: The answer to each kind of exception that a handler raises.
+EXCEPTION_ANSWERS: dict[Any, Any] = {Problem: _problem, HTTPException: _http_error, Exception: _failure}

@@ -12,7 +12,7 @@ from .health import Health
 from .read.activity import ActivityHandlers
 from .read.authorizer import ReadAuthorizer
 from .read.board_handlers import BoardHandlers
-from .read.board_queries import BoardQueries
+from .read.board_questions import BoardQuestions
 from .read.bulk import BulkHandlers
 from .read.events import EventHandlers
 from .read.grant_history import GrantHistory
@@ -45,7 +45,7 @@ class Handlers:
     grants: GrantHandlers
     corrections: CorrectionHandlers
     boards: BoardHandlers
-    queries: BoardQueries
+    questions: BoardQuestions
     stats: StatsHandlers
     bulk: BulkHandlers
     totals: TotalsHandlers
@@ -84,7 +84,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
             profiles=s.profile_cache,
             clock=s.clock,
         ),
-        queries=BoardQueries(
+        questions=BoardQuestions(
             boards=s.boards, authorizer=authorizer, cache=cache, profiles=s.profile_cache, clock=s.clock
         ),
         stats=stats,

@@ -21,7 +21,7 @@ from .admin.store_agreement import find_partitions
 from .drivers.redis import REDIS_ERRORS, RedisRefused
 from .drivers.store_contact import log_outages
 from .endpoints import Endpoint, method_route
-from .fast_path import HANDLERS, FastPath
+from .fast_path import EXCEPTION_ANSWERS, FastPath
 from .handlers import build_handlers
 from .http.connections import CONNECTIONS, ConnectionLimits, connections_max
 from .http.protocol import HttpProtocol
@@ -145,7 +145,7 @@ class Server:
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=HANDLERS)
+        app = Starlette(routes=self.routes(), lifespan=self.lifespan, exception_handlers=EXCEPTION_ANSWERS)
         app.router.redirect_slashes = False
         return FastPath(app, self.handlers)
 

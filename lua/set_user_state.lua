@@ -2,8 +2,8 @@
 --
 -- KEYS     hidden users of the deployment or of a namespace, meta; for a namespace also its hash
 -- ARGV     user, version, state, whether the caller has just read the intent (0|1)
--- Reply    1 set; 0 a later version is there; -1 not newer than the latest version that was removed, so possibly out of date:
---          only a caller that has just read the intent may set it
+-- Reply    1 set; 0 a later version is there; -1 a version as late was removed, so this one may be out of date: the caller
+--          reads the intent and calls again
 -- Effects  the user's field; `has_hidden` in meta, or the mark in the namespace's hash, without which apply.lua reads no
 --          states. Not where meta is lost
 --

@@ -1,1 +1,1 @@
-"""What operators do: namespaces, keys, health."""
+"""What operators change: namespaces, profiles, visibility, API keys, dead letters; whether the stores agree."""

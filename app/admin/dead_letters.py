@@ -1,4 +1,4 @@
-"""`leaderboard dead-letters`: entries that counted but could not be recorded, and an operator's decisions about them.
+"""Lists dead letters (entries that counted and could not be recorded), and writes an operator's decisions about them.
 
 A decision is written to Postgres; the persister that holds the partition carries it out
 (app/persist/letter_decisions.py).

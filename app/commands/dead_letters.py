@@ -1,4 +1,7 @@
-"""`leaderboard dead-letters list|retry|drop`: exit 0 all done, 1 something is left, 2 usage."""
+"""`leaderboard dead-letters list|retry|drop`: arguments and output. The work is in app/admin/dead_letters.py.
+
+Exit codes: 0 all done, 1 something is left, 2 usage.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

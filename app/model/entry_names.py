@@ -27,8 +27,9 @@ def idempotency_id(namespace_id: int, key: str) -> bytes:
 
 
 def decision_id(namespace_id: int, *, epoch: int, seq: int, attempts: int) -> bytes:
-    """The id of the entry that carries out a decision about a dead letter. It is the same for all decisions, so a
-    letter cannot be recorded and taken off the boards at the same time. attempts: how often recording it failed."""
+    """The id of the entry that carries out a decision about a dead letter. Recording
+    the letter and taking it off the boards have the same id, so only one of them counts. attempts: how often recording
+    it failed."""
     return _id(_LETTER, namespace_id, retry_name(epoch, seq), attempts + 1)
 
 

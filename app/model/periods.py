@@ -56,6 +56,7 @@ class _Quarter:
         return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
 
     def after(self, first: date) -> date:
+        # A quarter has 90 to 92 days, so 100 days later is in the next one.
         return self.first(first + timedelta(days=100))
 
     def name(self, first: date) -> str:

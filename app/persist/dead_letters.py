@@ -1,4 +1,4 @@
-"""Records entries that the boards counted but the ledger cannot record as they are, in the transaction of their rows.
+"""Makes dead letters, in the transaction of the rows: of entries that the boards counted and the ledger cannot take.
 
 A duplicate is healed automatically. A dead letter waits for an operator, who has it recorded or taken off the boards.
 """

@@ -1,7 +1,7 @@
-"""The latest granted_at that a namespace ever accepted, where its rows show more than its recorded rules.
+"""Raises a namespace's latest acceptable granted_at if a row lies after it.
 
-Each change of rules records how far ahead they accepted grants. A row may show more: it was accepted by rules without
-such a record, and was still in the log when the ledger was searched. The seasons in which it lies must stay.
+Each change of rules records how far ahead the rules accepted grants. A row may lie after that: rules without such a
+record accepted it, and it was still in the log when the ledger was searched. The seasons in which it lies must stay.
 """
 
 from collections.abc import Iterable

@@ -20,8 +20,8 @@ class PartitionRound:
         self._head: PartitionHead | None = None
 
     async def submit(self, entries: Sequence[PlannedEntry]) -> list[Outcome]:
-        """The outcomes, in order. CallRefused where the script looked at no entry, and not because the head has changed
-        since it was read."""
+        """The outcomes, in order. CallRefused if the script refuses the call with a fresh head. A head that was read
+        earlier is read again once."""
         is_known = self._head is not None
         try:
             return await self._apply(entries)

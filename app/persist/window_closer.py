@@ -15,7 +15,7 @@ from .partition_round import PartitionRound
 
 #: Namespaces of one pass; the others follow in the next.
 NAMESPACES_A_PASS = 200
-# Outcomes that mean that a window is closed. A later entry may name the window again, and its seal is then tried again.
+# Outcomes after which a window is closed. If a later entry names the window again, its seal is tried again.
 _CLOSED = ("applied", "duplicate", "window_closed")
 
 

@@ -119,22 +119,22 @@ class ActivityHandlers:
         """`GET /v1/namespaces/{ns}/trends`: the buckets that begin in a stretch of time and have live grants, oldest
         first. The body is a list; `lag_seq` and the link to the next page are in the headers `Lag-Seq` and `Link`."""
         check_query(request, "bucket", "since", "until", "limit", "cursor")
-        query, bucket = request.query_params, request.query_params.get("bucket", "day")
+        parameters, bucket = request.query_params, request.query_params.get("bucket", "day")
         if bucket not in ("hour", "day"):
             raise Invalid("must be hour or day", field="?bucket")
         limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
-        time_range = _time_range(moment_of(query, "since"), moment_of(query, "until"), "granted", "?")
+        time_range = _time_range(moment_of(parameters, "since"), moment_of(parameters, "until"), "granted", "?")
         since, until, _ = time_range.arguments
-        if "cursor" in query:
-            since = max(since, _parse_cursor(query["cursor"]))
+        if "cursor" in parameters:
+            since = max(since, _parse_cursor(parameters["cursor"]))
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
             namespace = admission.namespace
             rows, lag = await self._fetch(namespace, "get_trends", int(bucket == "hour"), since, until, limit + 1)
             buckets = [_bucket(namespace, row) for row in rows[:limit]]
         headers = {LAG_HEADER: str(lag)}
         if len(rows) > limit:
-            next_query = urlencode({**query, "cursor": _cursor(rows[limit]["at"])})
-            headers["Link"] = f'<?{next_query}>; rel="next"'
+            next_parameters = urlencode({**parameters, "cursor": _cursor(rows[limit]["at"])})
+            headers["Link"] = f'<?{next_parameters}>; rel="next"'
         return answer_with_etag(request, None, buckets, is_heavy=not lag, headers=headers)
 
     async def _fetch(self, namespace: Namespace, query: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
@@ -155,11 +155,11 @@ class ActivityHandlers:
 
 def _range(request: Request) -> TimeRange:
     check_query(request, *_RANGE)
-    query: Mapping[str, str] = request.query_params
-    by = query.get("by", "granted")
+    parameters: Mapping[str, str] = request.query_params
+    by = parameters.get("by", "granted")
     if by not in ("granted", "recorded"):
         raise Invalid("must be granted or recorded", field="?by")
-    return _time_range(moment_of(query, "since"), moment_of(query, "until"), by, "?")
+    return _time_range(moment_of(parameters, "since"), moment_of(parameters, "until"), by, "?")
 
 
 def _moment(sent: msgspec.Raw | UnsetType, name: str) -> datetime | None:

@@ -18,13 +18,13 @@ from ..store.profile_cache import ProfileCache
 from ..store.read_batcher import ReadBatcher
 from .authorizer import ReadAuthorizer
 from .board_bodies import BoardEntry, board_body
-from .board_query import BoardQuery, board_query
+from .board_parameters import BoardParameters, parse_parameters
 from .board_ref import BoardRef, find_board
 from .conditional import RenderedResponse, answer_with_etag
 from .grant_history import moment_of
 from .historical_boards import HistoricalBoards, history_cursor
 from .includes import with_includes
-from .response_cache import CachedQuery, CacheMiss, ResponseCache
+from .response_cache import CachedQuestion, CacheMiss, ResponseCache
 
 
 class BoardHandlers:
@@ -51,67 +51,67 @@ class BoardHandlers:
 
     async def get(self, scope: Scope) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}`, for a request's scope with its `path_params`."""
-        query = board_query(scope["query_string"])
-        if query.is_historical:
-            return await self._get_historical(scope, query)
+        parameters = parse_parameters(scope["query_string"])
+        if parameters.is_historical:
+            return await self._get_historical(scope, parameters)
         params = scope["path_params"]
         async for admission in self._authorizer.admissions(scope, params["namespace"]):
             namespace = admission.namespace
-            board = find_board(namespace, params["window"], query.category, self._clock())
-            name, view = board.name, query.view_in(namespace)
-            call = board_call(namespace, name, view, query.ranking)
-            if query.include:
+            board = find_board(namespace, params["window"], parameters.category, self._clock())
+            name, view = board.name, parameters.view_in(namespace)
+            call = board_call(namespace, name, view, parameters.ranking)
+            if parameters.include:
                 # Includes change with grants on other boards and with the day, so the board's version does not cover
                 # them.
-                body = await self._body(board, view, query, await self._batcher.call(call))
+                body = await self._body(board, view, parameters, await self._batcher.call(call))
                 response: Response = answer_with_etag(Request(scope), namespace, body)
                 continue
-            answer = await self._cache.look(scope, namespace, CachedQuery(name, (view, query.ranking), call))
+            answer = await self._cache.look(scope, namespace, CachedQuestion(name, (view, parameters.ranking), call))
             if isinstance(answer, CacheMiss):
-                body = await self._body(board, view, query, answer.reply)
+                body = await self._body(board, view, parameters, answer.reply)
                 answer = self._cache.keep(scope, answer, body)
             response = RenderedResponse(answer)
         return response
 
-    async def _get_historical(self, scope: Scope, query: BoardQuery) -> Response:
+    async def _get_historical(self, scope: Scope, parameters: BoardParameters) -> Response:
         """A board `as_of` a moment, or the current board with the change of each rank since the moment `compare_to`."""
-        as_of, compare_to = (moment_of(query.params, name) for name in ("as_of", "compare_to"))
-        if as_of is not None and not isinstance(query.view, Page | Users):
+        as_of, compare_to = (moment_of(parameters.params, name) for name in ("as_of", "compare_to"))
+        if as_of is not None and not isinstance(parameters.view, Page | Users):
             raise Invalid("cannot be combined with around; it takes a page or a list of users", field="?as_of")
-        if query.include and as_of is not None:
+        if parameters.include and as_of is not None:
             raise Invalid("cannot be combined with as_of", field="?include")
         params = scope["path_params"]
         async for admission in self._authorizer.admissions(scope, params["namespace"]):
             namespace = admission.namespace
-            board = find_board(namespace, params["window"], query.category, self._clock())
+            board = find_board(namespace, params["window"], parameters.category, self._clock())
             if as_of is None:
-                call = board_call(namespace, board.name, query.view, query.ranking)
-                body = await self._body(board, query.view, query, await self._batcher.call(call))
+                call = board_call(namespace, board.name, parameters.view, parameters.ranking)
+                body = await self._body(board, parameters.view, parameters, await self._batcher.call(call))
             else:
-                body = await self._body_as_of(board, query, as_of)
+                body = await self._body_as_of(board, parameters, as_of)
             if compare_to is not None:
-                body |= await self._rank_changes(board, query, body["entries"], compare_to)
+                body |= await self._rank_changes(board, parameters, body["entries"], compare_to)
             response = answer_with_etag(Request(scope), namespace, body, is_heavy=not body["lag_seq"])
         return response
 
-    async def _body(self, board: BoardRef, view: BoardView, query: BoardQuery, reply: Any) -> dict[str, Any]:
+    async def _body(self, board: BoardRef, view: BoardView, parameters: BoardParameters, reply: Any) -> dict[str, Any]:
         """The current board, from the reply of its call. UserNotFound for the neighbours of a user who is not on it."""
-        page = await self._boards.resolve(board.namespace, board.name, view, query.ranking, reply)
+        page = await self._boards.resolve(board.namespace, board.name, view, parameters.ranking, reply)
         if isinstance(view, Around) and not page.rows:
             raise UserNotFound(f"{view.user!r} is not on this board", field="?around")
         names = await self._profiles.display_profiles(board.namespace, [row.user for row in page.rows])
         body = board_body(board, view, page, names)
-        if query.include:
+        if parameters.include:
             body["entries"] = await with_includes(
-                self._batcher, self._profiles, board.namespace, body["entries"], query.include, self._clock()
+                self._batcher, self._profiles, board.namespace, body["entries"], parameters.include, self._clock()
             )
         return body
 
-    async def _body_as_of(self, board: BoardRef, query: BoardQuery, as_of: datetime) -> dict[str, Any]:
+    async def _body_as_of(self, board: BoardRef, parameters: BoardParameters, as_of: datetime) -> dict[str, Any]:
         """The board as it was. It has no version: the past does not change, but the ledger may lack its end."""
-        view = query.view
+        view = parameters.view
         assert isinstance(view, Page | Users)
-        past = await self._historical_boards.read(board, view, as_of, _ranking(board.namespace, query))
+        past = await self._historical_boards.read(board, view, as_of, _ranking(board.namespace, parameters))
         names = await self._profiles.display_profiles(board.namespace, [row.user for row in past.rows])
         body = board_body(board, view, BoardPage(0, 0, 0, past.total, past.rows), names)
         body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
@@ -120,12 +120,12 @@ class BoardHandlers:
         return body
 
     async def _rank_changes(
-        self, board: BoardRef, query: BoardQuery, entries: Sequence[BoardEntry], compare_to: datetime
+        self, board: BoardRef, parameters: BoardParameters, entries: Sequence[BoardEntry], compare_to: datetime
     ) -> dict[str, Any]:
         """What a comparison replaces in a board's body: each entry with its `rank_change`, None for a user who was not
         on the board at that moment."""
         users = Users(tuple(entry.user_id for entry in entries))
-        past = await self._historical_boards.read(board, users, compare_to, _ranking(board.namespace, query))
+        past = await self._historical_boards.read(board, users, compare_to, _ranking(board.namespace, parameters))
         ranks = {row.user: row.rank0 + 1 for row in past.rows}
         compared = [
             msgspec.to_builtins(entry)
@@ -135,5 +135,5 @@ class BoardHandlers:
         return {"entries": compared, "compare_to": compare_to, "lag_seq": past.lag_seq}
 
 
-def _ranking(namespace: Namespace, query: BoardQuery) -> str:
-    return query.ranking or namespace.rules.ranking
+def _ranking(namespace: Namespace, parameters: BoardParameters) -> str:
+    return parameters.ranking or namespace.rules.ranking

@@ -68,11 +68,11 @@ class StatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_score: Number | None = None
     exclusive: tuple[Literal["min", "max"], ...] = ()
 
-    def query(self) -> dict[str, str]:
-        """The same query as for `GET …/stats`."""
+    def parameters(self) -> dict[str, str]:
+        """The same parameters as for `GET …/stats`."""
         scores = {"min_score": self.min_score, "max_score": self.max_score}
-        query = {name: repr(score) for name, score in scores.items() if score is not None}
-        return query | ({"exclusive": ",".join(self.exclusive)} if self.exclusive else {})
+        parameters = {name: repr(score) for name, score in scores.items() if score is not None}
+        return parameters | ({"exclusive": ",".join(self.exclusive)} if self.exclusive else {})
 
 
 class BulkStatsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,7 +157,7 @@ class BulkHandlers:
             async for admission in self._authorizer.admissions(request.scope, one.namespace):
                 _check_category(one.category)
                 board = self._find(admission.namespace, one.window, category=one.category)
-                body = await self._stats.read(board, one.query(), 0)
+                body = await self._stats.read(board, one.parameters(), 0)
         except Problem as problem:
             return _error_body(one, problem)
         return body

@@ -65,7 +65,7 @@ class Cursor(NamedTuple):
         return self._replace(audit_id=event.audit_id)
 
 
-class EventQuery(NamedTuple):
+class EventParameters(NamedTuple):
     """The events of a request: types by name; actor and session_id narrow them."""
 
     types: Sequence[str]
@@ -74,20 +74,20 @@ class EventQuery(NamedTuple):
     limit: int
 
     @classmethod
-    def parse(cls, request: Request) -> "EventQuery":
-        """The query. Invalid."""
+    def parse(cls, request: Request) -> "EventParameters":
+        """The parameters. Invalid."""
         check_query(request, "after", "type", "actor", "session_id", "limit")
-        query = request.query_params
-        types = tuple(dict.fromkeys(query.getlist("type"))) or _TYPES
+        parameters = request.query_params
+        types = tuple(dict.fromkeys(parameters.getlist("type"))) or _TYPES
         for name in types:
             if name not in _TYPES:
                 raise Invalid(f"is none of {', '.join(_TYPES)}", field="?type")
-        if "actor" in query:
-            check_text(query["actor"], "?actor", ID_BYTES_MAX)
-        if "session_id" in query:
-            check_label(query["session_id"], "?session_id")
+        if "actor" in parameters:
+            check_text(parameters["actor"], "?actor", ID_BYTES_MAX)
+        if "session_id" in parameters:
+            check_label(parameters["session_id"], "?session_id")
         limit = query_int(request, "limit", 100, low=1, high=LIMIT_MAX)
-        return cls(types, query.get("actor"), query.get("session_id"), limit)
+        return cls(types, parameters.get("actor"), parameters.get("session_id"), limit)
 
 
 class EventHandlers:
@@ -100,7 +100,7 @@ class EventHandlers:
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/events`. Events name actors, so a public namespace's need a key, too."""
-        ask, after = EventQuery.parse(request), request.query_params.get("after")
+        ask, after = EventParameters.parse(request), request.query_params.get("after")
         cursor = None if after is None else Cursor.parse(after)
         name = request.path_params["namespace"]
         require_scope(await principal_of(request.scope, self._keyring), "read", name)
@@ -124,7 +124,7 @@ class EventHandlers:
             raise cursor_problem(str(cursor), "this namespace", field="?after", source="next_after")
         raise no_namespace(name)
 
-    async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> dict[str, Any]:
+    async def _read(self, namespace: Namespace, cursor: Cursor, ask: EventParameters) -> dict[str, Any]:
         """Events behind a cursor, and the cursor behind the last of them, from which later events are read.
 
         Each source is read in its own order, not by clock, so that no event that is committed late is skipped. `at`
@@ -150,7 +150,7 @@ class EventHandlers:
             "lag_seq": await lag_behind(self._batcher, namespace.partition, offset),
         }
 
-    async def _scan_end(self, cursor: Cursor, ask: EventQuery) -> int | None:
+    async def _scan_end(self, cursor: Cursor, ask: EventParameters) -> int | None:
         """The last seq that a page scans of an actor's or a session's entries, if more follow; None: it scans all."""
         if (ask.actor is None and ask.session_id is None) or not set(ask.types) & _KINDS.keys():
             return None
@@ -159,7 +159,7 @@ class EventHandlers:
         return int(row["seq"]) if row["entries"] == LOOK_ENTRIES_MAX else None
 
     async def _of_ledger(
-        self, namespace: Namespace, cursor: Cursor, ask: EventQuery, scan_end: int | None
+        self, namespace: Namespace, cursor: Cursor, ask: EventParameters, scan_end: int | None
     ) -> list[LedgerEvent]:
         kinds = [_KINDS[name] for name in ask.types if name in _KINDS]
         if not kinds:
@@ -168,7 +168,7 @@ class EventHandlers:
         rows = await self._postgres.fetch("get_ledger_events", namespace.id, cursor.seq, kinds, *narrowed)
         return [_ledger_event(namespace, row) for row in rows]
 
-    async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: EventQuery) -> list[AuditEvent]:
+    async def _of_audit(self, namespace: Namespace, cursor: Cursor, ask: EventParameters) -> list[AuditEvent]:
         types = [name for name in ask.types if name in OF_AUDIT]
         if not types or ask.session_id is not None:
             return []

@@ -85,10 +85,10 @@ class GrantHistory:
         """`GET /v1/namespaces/{ns}/users/{user}/explain`: which grants make a score."""
         check_query(request, "window", "cursor", "limit")
         limit = query_int(request, "limit", LIMIT_MAX, low=1, high=LIMIT_MAX)
-        user, query = _path_id(request, "user"), request.query_params
+        user, parameters = _path_id(request, "user"), request.query_params
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"], "read"):
-            window = find_window(admission.namespace, query.get("window", "all"), self._clock(), "?window")
-            body = await self._explanation(admission.namespace, user, window, query, limit)
+            window = find_window(admission.namespace, parameters.get("window", "all"), self._clock(), "?window")
+            body = await self._explanation(admission.namespace, user, window, parameters, limit)
         return answer(request, body)
 
     async def read_grant(self, namespace: Namespace, grant_id: str) -> dict[str, Any]:
@@ -110,10 +110,10 @@ class GrantHistory:
                     raise StoreUnavailable("the grant is not in the ledger yet")
                 await pauses.next()
 
-    async def _page(self, namespace: Namespace, user: str, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+    async def _page(self, namespace: Namespace, user: str, parameters: Mapping[str, str], limit: int) -> dict[str, Any]:
         """A user's grants, newest granted_at first. UserNotFound; O(log n + limit)."""
-        since, until = moment_of(query, "since") or EARLIEST, moment_of(query, "until") or LATEST
-        before = min(_parse_cursor(query.get("cursor")), (until, 0))
+        since, until = moment_of(parameters, "since") or EARLIEST, moment_of(parameters, "until") or LATEST
+        before = min(_parse_cursor(parameters.get("cursor")), (until, 0))
         offset = await self._postgres.fetch_one("get_offset", namespace.partition)
         rows = await self._postgres.fetch("get_grant_history", namespace.id, user, since, *before, limit + 1)
         if not rows and not await self._is_known(namespace, user):
@@ -126,13 +126,13 @@ class GrantHistory:
         }
 
     async def _explanation(
-        self, namespace: Namespace, user: str, window: Window, query: Mapping[str, str], limit: int
+        self, namespace: Namespace, user: str, window: Window, parameters: Mapping[str, str], limit: int
     ) -> dict[str, Any]:
         """The live grants that make a user's score, newest first, and the score. If one grant decides, only that one
         and its equals. Both are as of the seq up to which the ledger is counted by time. It waits for the user's last
         change; lag_seq is the number of entries that are still missing. UserNotFound; O(log n + limit + days with
         grants in the window)."""
-        before = _parse_cursor(query.get("cursor"))
+        before = _parse_cursor(parameters.get("cursor"))
         await self._wait_until_counted(namespace, user)
         async with self._postgres.snapshot() as fetch:
             (offset,) = await fetch("get_counted_offset", namespace.partition)
@@ -224,9 +224,9 @@ def _path_id(request: Request, name: str) -> str:
     return value
 
 
-def moment_of(query: Mapping[str, str], name: str) -> datetime | None:
-    """A moment in a query; None if it is absent. Invalid, naming it."""
-    text = query.get(name)
+def moment_of(parameters: Mapping[str, str], name: str) -> datetime | None:
+    """A moment among the parameters; None if it is absent. Invalid, naming it."""
+    text = parameters.get(name)
     if text is None:
         return None
     return parse_moment(text, f"?{name}")

@@ -36,14 +36,14 @@ class GrantLists:
         n + limit), and O(corrections) of a source's grants.
         """
         check_query(request, "state", "source", "source_id", "cursor", "limit")
-        query = request.query_params
-        source = _source_of(query.get("source"), query.get("source_id"))
-        state = query.get("state")
+        parameters = request.query_params
+        source = _source_of(parameters.get("source"), parameters.get("source_id"))
+        state = parameters.get("state")
         if state not in (None, "quarantined"):
             raise Invalid("must be quarantined", field="?state")
         if state is None and source is None:
             raise Invalid("say which grants: state=quarantined, or a source and a source_id", field="?state")
-        limit, after = query_int(request, "limit", 100, low=1, high=LIMIT_MAX), _parse_cursor(query.get("cursor"))
+        limit, after = query_int(request, "limit", 100, low=1, high=LIMIT_MAX), _parse_cursor(parameters.get("cursor"))
         name = "get_grants_of_source" if state is None else "get_quarantined_grants"
         if state is not None and source is not None:
             name = "get_quarantined_grants_of_source"

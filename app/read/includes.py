@@ -32,7 +32,7 @@ class FullEntry(BoardEntry, frozen=True, kw_only=True):
 
 
 def parse_include(texts: Sequence[str]) -> frozenset[str]:
-    """The includes in the parameters of a query. Invalid."""
+    """The includes among the parameters. Invalid."""
     includes = [name for text in texts for name in text.split(",")]
     for name in includes:
         if name not in INCLUDES:

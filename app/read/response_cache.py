@@ -24,7 +24,7 @@ _ANSWER_BYTES = 2_000
 _USER_BYTES = 240
 
 
-class CachedQuery(NamedTuple):
+class CachedQuestion(NamedTuple):
     """A question about a board. parts: what distinguishes its answer from others at the same versions of board and
     rules."""
 
@@ -109,17 +109,17 @@ class ResponseCache:
         self._profiles = profiles
         self._shelves = ResponseShelf(BYTES_MAX), ResponseShelf(BYTES_MAX)
 
-    async def look(self, scope: Scope, namespace: Namespace, query: CachedQuery) -> RenderedAnswer | CacheMiss:
+    async def look(self, scope: Scope, namespace: Namespace, question: CachedQuestion) -> RenderedAnswer | CacheMiss:
         """The answer at the board's current version; 304 where the client has it. If the client and this process have
         the same answer, Redis is asked for the version only. CacheMiss: make the answer from its reply and hand it to
         `keep`."""
-        key = (namespace.id, namespace.version, wants_msgpack(scope), query.board, query.parts)
+        key = (namespace.id, namespace.version, wants_msgpack(scope), question.board, question.parts)
         if_none_match = header(scope, b"if-none-match")
         if if_none_match:
-            unchanged = await self._unchanged(namespace, query.board, key, if_none_match)
+            unchanged = await self._unchanged(namespace, question.board, key, if_none_match)
             if unchanged is not None:
                 return not_modified(namespace, unchanged.tag, unchanged.is_heavy)
-        reply = await self._batcher.call(query.call)
+        reply = await self._batcher.call(question.call)
         epoch, version = version_of(reply)
         is_heavy = is_archived(reply)
         cached = self._find(key)

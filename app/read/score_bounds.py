@@ -1,4 +1,4 @@
-"""Scores in a path or a query, and bounds of scores."""
+"""Scores in a path or a parameters, and bounds of scores."""
 
 import re
 from collections.abc import Mapping
@@ -22,32 +22,32 @@ def units_of(namespace: Namespace, text: str, field: str) -> int:
         raise Invalid(problem.detail, field=field) from None
 
 
-def score_bounds(query: Mapping[str, str], namespace: Namespace) -> ScoreBounds:
-    """The bounds of scores in a query. Scores are whole numbers of scaled units: an exclusive bound is the inclusive
-    one beside it. Bounds that cross have no score between them. Invalid."""
-    exclusive = _exclusive(query)
+def score_bounds(parameters: Mapping[str, str], namespace: Namespace) -> ScoreBounds:
+    """The bounds of scores in the parameters. Scores are whole numbers of scaled units: an exclusive bound is the
+    inclusive one beside it. Bounds that cross have no score between them. Invalid."""
+    exclusive = _exclusive(parameters)
     low, high = -UNITS_MAX, UNITS_MAX
-    if "min_score" in query:
-        low = units_of(namespace, query["min_score"], "?min_score")
-    if "max_score" in query:
-        high = units_of(namespace, query["max_score"], "?max_score")
+    if "min_score" in parameters:
+        low = units_of(namespace, parameters["min_score"], "?min_score")
+    if "max_score" in parameters:
+        high = units_of(namespace, parameters["max_score"], "?max_score")
     if low > high:
         raise Invalid("must not lie above max_score", field="?min_score")
     return ScoreBounds(low + ("min" in exclusive), high - ("max" in exclusive))
 
 
-def key_bounds(query: Mapping[str, str], namespace: Namespace) -> KeyBounds:
+def key_bounds(parameters: Mapping[str, str], namespace: Namespace) -> KeyBounds:
     """The same bounds for the keys of a board. Invalid."""
-    return score_bounds(query, namespace).keys(namespace.sign)
+    return score_bounds(parameters, namespace).keys(namespace.sign)
 
 
-def _exclusive(query: Mapping[str, str]) -> list[str]:
-    if "exclusive" not in query:
+def _exclusive(parameters: Mapping[str, str]) -> list[str]:
+    if "exclusive" not in parameters:
         return []
-    names = query["exclusive"].split(",")
+    names = parameters["exclusive"].split(",")
     for name in names:
         if name not in ("min", "max"):
             raise Invalid("must be min, max or min,max", field="?exclusive")
-        if f"{name}_score" not in query:
+        if f"{name}_score" not in parameters:
             raise Invalid(f"needs {name}_score", field="?exclusive")
     return names

@@ -29,7 +29,7 @@ from ..store.namespace_cache import NamespaceCache
 from ..store.stats_reader import StatsReader
 from .authorizer import ReadAuthorizer
 from .board_bodies import rfc3339
-from .board_query import category_of
+from .board_parameters import category_of
 from .board_ref import BoardRef, find_board
 from .conditional import answer_with_etag
 from .score_bounds import BOUNDS, score_bounds
@@ -63,18 +63,18 @@ class StatsHandlers:
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}/boards/{window}/stats`."""
         check_query(request, "category", *BOUNDS, "histogram", "percentiles", "interpolate")
-        query, params = request.query_params, request.path_params
-        category, bins = category_of(query), query_int(request, "histogram", 0, low=1, high=BINS_MAX)
-        async for admission in self._authorizer.admissions(request.scope, params["namespace"]):
-            board = find_board(admission.namespace, params["window"], category, self._clock())
-            response = answer_with_etag(request, board.namespace, await self.read(board, query, bins))
+        parameters, names = request.query_params, request.path_params
+        category, bins = category_of(parameters), query_int(request, "histogram", 0, low=1, high=BINS_MAX)
+        async for admission in self._authorizer.admissions(request.scope, names["namespace"]):
+            board = find_board(admission.namespace, names["window"], category, self._clock())
+            response = answer_with_etag(request, board.namespace, await self.read(board, parameters, bins))
         return response
 
-    async def read(self, board: BoardRef, query: Mapping[str, str], bins: int) -> dict[str, Any]:
-        """The statistics of a board, of the scores within the query's bounds, with the bands of the whole board: at one
+    async def read(self, board: BoardRef, parameters: Mapping[str, str], bins: int) -> dict[str, Any]:
+        """The statistics of a board, of the scores within the bounds, with the bands of the whole board: at one
         version, unless the board keeps changing. bins: of a histogram, 0 for none. Invalid."""
-        bounds = score_bounds(query, board.namespace)
-        percents = parse_percentile_list(query.get("percentiles"), query.get("interpolate"))
+        bounds = score_bounds(parameters, board.namespace)
+        percents = parse_percentile_list(parameters.get("percentiles"), parameters.get("interpolate"))
         for _ in range(READS_MAX):
             statistics, (version, bands) = await asyncio.gather(
                 self._reader.read(board.namespace, board.name, bounds, bins, percents), self._bands(board)
@@ -111,15 +111,15 @@ class StatsHandlers:
         higher. Each is read at a version of its own. O(namespaces × log n), in few round trips.
         """
         check_query(request, "prefix", "window", "band")
-        query = request.query_params
+        parameters = request.query_params
         async for survey in self._authorizer.surveys(request.scope):
-            namespaces = await self._readable(survey.principal, query.get("prefix", ""))
+            namespaces = await self._readable(survey.principal, parameters.get("prefix", ""))
             survey.add(namespaces)
-            boards = self._boards_of(namespaces, query.get("window", "all"))
+            boards = self._boards_of(namespaces, parameters.get("window", "all"))
             read = await asyncio.gather(*(self._reader.read(board.namespace, board.name) for board in boards))
         bodies = [stats_body(board, statistics) for board, statistics in zip(boards, read, strict=True)]
         bodies = _ranked([board.namespace for board in boards], bodies)
-        in_band = [body for body in bodies if query.get("band") in (None, body["band"])]
+        in_band = [body for body in bodies if parameters.get("band") in (None, body["band"])]
         return answer_with_etag(request, None, {"namespaces": in_band}, is_heavy=True)
 
     async def _readable(self, principal: Principal, prefix: str) -> list[Namespace]:

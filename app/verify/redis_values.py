@@ -130,7 +130,7 @@ def parse_values(namespace: Namespace, board_names: BoardNames, count: int, repl
             _days(user, flat)
     for number, row in zip(reply[3][::2], reply[3][1::2], strict=True):
         board = board_names.boards[number - 1]
-        score_cell, since_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
+        score_cell, tie_cell, time_cell = f"b:{board}", f"o:{board}", f"gb:{board}"
         each = iter(row)
         for place, score, digits, time, known in zip(each, each, each, each, each, strict=True):
             user = users[place - 1]
@@ -138,7 +138,7 @@ def parse_values(namespace: Namespace, board_names: BoardNames, count: int, repl
                 key = score_of(score)
                 user.put(score_cell, key if key is None else sign * key, score)
             if digits is not None:
-                user.put(since_cell, place_from_digits(digits, namespace.rules.tie_break), digits)
+                user.put(tie_cell, place_from_digits(digits, namespace.rules.tie_break), digits)
             if time is not None:
                 user.put(time_cell, integer_of(time), time)
             if not known:
@@ -200,12 +200,12 @@ async def read_namespace_state(
 ) -> NamespaceState | None:
     """All boards of a namespace, and the hidden scores of some users (number, name); None if boards came or went."""
     users = list(users)
-    dated, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
+    has_prefixes, sums = namespace.rules.tie_break != "none", namespace.rules.statistics
     trees, timed = namespace.rules.bounded_sums, namespace.aggregation.keeps_times
     board_names = await read_board_names(link, namespace, spoilt)
     calls: list[Call] = [last_seq_call(namespace.partition), fields_call(namespace)]
     calls += [user_count_call(namespace, board) for board in board_names.boards]
-    calls += [tie_prefix_count_call(namespace, board) for board in board_names.boards if dated]
+    calls += [tie_prefix_count_call(namespace, board) for board in board_names.boards if has_prefixes]
     calls += [grant_time_count_call(namespace, board) for board in board_names.boards if timed]
     calls += [top_sums_call(namespace, board) for board in board_names.boards if trees]
     calls += [balances_call(namespace, name) for _, name in users]
@@ -216,10 +216,11 @@ async def read_namespace_state(
     values = {
         name.decode(errors="replace"): value for name, value in zip(flat_fields[::2], flat_fields[1::2], strict=True)
     }
-    count, standing = len(board_names.boards), sum(name.startswith(fields.BOARD_VERSION) for name in values)
+    count = len(board_names.boards)
+    open_count = sum(name.startswith(fields.BOARD_VERSION) for name in values)
     each = iter(rest)
     counts = list(islice(each, count))
-    orders = list(islice(each, count)) if dated else [None] * count
+    orders = list(islice(each, count)) if has_prefixes else [None] * count
     times = list(islice(each, count)) if timed else [None] * count
     tops = [namespace.sign * _sum(top) for top in islice(each, count)] if trees else [None] * count
     boards = {
@@ -228,10 +229,10 @@ async def read_namespace_state(
         )
         for board, users, known, timed_users, top in zip(board_names.boards, counts, orders, times, tops, strict=True)
     }
-    off: set[tuple[int, str]] = set()
+    hidden: set[tuple[int, str]] = set()
     hidden_score = fields.HIDDEN_SCORE.encode()
     for (number, _), flat in zip(users, each, strict=True):
-        off.update((number, name[2:].decode()) for name in flat[::2] if name.startswith(hidden_score))
+        hidden.update((number, name[2:].decode()) for name in flat[::2] if name.startswith(hidden_score))
     return NamespaceState(
-        int(seq or 0), boards, off, standing, (values.get(fields.BOARD_COUNT), values.get(fields.USER_COUNT))
+        int(seq or 0), boards, hidden, open_count, (values.get(fields.BOARD_COUNT), values.get(fields.USER_COUNT))
     )

@@ -295,7 +295,7 @@ class GrantHandlers:
 
     async def _submitted(self, entries: list[PlannedEntry], zones: UserZones, atomic: bool = False) -> list[Outcome]:
         """The outcomes of entries of one partition. If users' zones changed since the plan, all are stale."""
-        if not self._dedup.knows(entries, self._committer):
+        if not self._dedup.is_in_generations(entries, self._committer):
             await self._dedup.check(entries, self._committer)
         if zones.users and not await self._profiles.still_hold(zones):
             return [STALE_PLAN] * len(entries)

@@ -79,9 +79,12 @@ class CallBudget:
         self._parts: list[SubmissionPart] = []
         self._shared: CallCost | None = None
 
-    def takes(self, part: SubmissionPart) -> bool:
-        """Counts a part in if it fits; the first one always does. O(1) while the sum of the parts' costs is in bounds.
-        Past that, what they share is looked for: O(the part's boards and users), once of all parts."""
+    def add_if_fits(self, part: SubmissionPart) -> bool:
+        """Adds a part if it fits, and says whether it did; the first one always does.
+
+        O(1) while the sum of the parts' costs is in bounds. Past that, what they share is looked for: O(the part's
+        boards and users), once of all parts.
+        """
         entries, size = self._entries + len(part.entries), self._bytes + part.size
         if self._parts and (entries > CALL_ENTRIES_MAX or size > CALL_BYTES_MAX):
             return False

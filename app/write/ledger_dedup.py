@@ -15,8 +15,9 @@ class LedgerDedup:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def knows(self, entries: list[PlannedEntry], committer: Committer) -> bool:
-        """Sets the entries' generations. Returns whether these recognise every repeat, so that no look-up is needed."""
+    def is_in_generations(self, entries: list[PlannedEntry], committer: Committer) -> bool:
+        """Whether Redis remembers far enough back to recognise every repeat of these entries, so that no look-up is
+        needed. Notes in each entry the generations to look in."""
         for entry in entries:
             head = committer.head(entry.namespace.partition)
             if head is None:

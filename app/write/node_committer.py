@@ -162,7 +162,7 @@ class NodeCommitter:
             self._heads.clear()
             self._offsets.forget()
         await self._link.connect()
-        self._fill_batches()
+        self._fill_calls()
         due = due_calls(self._flights.values(), ROUND_US_MAX)
         self._round_partitions.update(flight.partition for flight in due)
         await self._load_heads([flight.partition for flight in due if flight.partition not in self._heads])
@@ -202,19 +202,19 @@ class NodeCommitter:
             self._demoted = False
             await self._link.close()
 
-    def _fill_batches(self) -> None:
+    def _fill_calls(self) -> None:
         for p, turns in self._queues.items():
             if p in self._flights or not turns:
                 continue
             parts: list[SubmissionPart] = []
-            space, atomic = CallBudget(), turns.peek().work.atomic
+            budget, atomic = CallBudget(), turns.peek().work.atomic
             while turns:
                 part = turns.peek()
-                if (parts and (atomic or part.work.atomic)) or not space.takes(part):
+                if (parts and (atomic or part.work.atomic)) or not budget.add_if_fits(part):
                     break
                 part.work.begun = True
                 parts.append(turns.pop())
-            self._flights[p] = InFlightCall(p, parts, atomic, -1, monotonic(), space.cost)
+            self._flights[p] = InFlightCall(p, parts, atomic, -1, monotonic(), budget.cost)
 
     async def _load_heads(self, partitions: list[int]) -> None:
         if not partitions:

@@ -17,8 +17,11 @@ local function of(name, ascending)
   error('unknown aggregation: ' .. name)
 end
 
--- The tie-break prefix of a score after a grant, nil: before every moment. It is that of: the latest grant that is not 0 (sum),
--- the earliest grant of the best amount (best), the latest grant (latest). own: the grant's own prefix; old_prefix, old: prefix
+-- The tie-break prefix of a score after a grant; nil: before every moment. It is the prefix of
+--   sum      the latest grant that is not 0
+--   best     the earliest grant of the best amount
+--   latest   the latest grant
+-- own: the grant's own prefix; old_prefix, old: prefix
 -- and score before the grant (false: none); new: the score after it; is_latest: whether the grant is the latest.
 local function prefix_after(namespace, amount, own, old_prefix, old, new, is_latest)
   if not (old_prefix and old) then

@@ -1,4 +1,4 @@
--- Takes over the values that an applied entry leads to, in the tables that include/write_state writes at the end.
+-- Puts the new values of an applied entry into the tables that include/write_state writes at the end.
 --
 --- @include "include/balances"
 --- @include "include/closed_windows"

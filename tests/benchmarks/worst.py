@@ -28,7 +28,7 @@ from app.model.stats import PERCENTS_MAX, parse_percentile_list
 from app.model.views import Around, BandEdges, KeyBounds, Page, Sample, ScoreBounds, Users
 from app.model.visibility import HIDE, STATES, UNHIDE, VisibilityIntent, visibility_entries
 from app.model.windows import Season
-from app.read.board_query import LIMIT_MAX, RADIUS_MAX, USERS_MAX
+from app.read.board_parameters import LIMIT_MAX, RADIUS_MAX, USERS_MAX
 from app.read.stats import BINS_MAX
 from app.read.totals import FIELDS_A_CALL_MAX, USERS_A_CALL_MAX
 from app.store import apply, fields, keys

@@ -19,7 +19,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.profile import NamespaceProfile, Profile
 from app.model.views import Page
 from app.read.board_bodies import BoardEntry
-from app.read.response_cache import CachedQuery, CacheMiss, ResponseCache
+from app.read.response_cache import CachedQuestion, CacheMiss, ResponseCache
 from app.store import fields, keys
 from app.store.boards import board_call
 from app.store.changes import BUMP_COUNTER, WRITE_PROFILE
@@ -172,7 +172,7 @@ class Process:
             await self.namespace_cache.refresh()
             return await self.shown(users)
         scope: Any = {"type": "http", "headers": []}
-        found = await self.answers.look(scope, SPACE, CachedQuery("all", ("page",), BOARD))
+        found = await self.answers.look(scope, SPACE, CachedQuestion("all", ("page",), BOARD))
         if not isinstance(found, CacheMiss):
             entries = msgspec.json.decode(found.body)["entries"]
             return {entry["user_id"]: entry["display_name"] for entry in entries}

@@ -77,7 +77,7 @@ class Postgres:
 )
 def test_what_the_generations_know(known: PartitionHead | None, age: int, knows: bool) -> None:
     dedup, one = LedgerDedup(Postgres()), entry(age=age)  # type: ignore[arg-type]
-    assert dedup.knows([one], Committer(known)) is knows  # type: ignore[arg-type]
+    assert dedup.is_in_generations([one], Committer(known)) is knows  # type: ignore[arg-type]
     assert one.generations == ("" if known is None else "3,2,1")
 
 
@@ -85,8 +85,8 @@ def test_what_may_have_come_at_any_time_is_looked_up() -> None:
     one = entry(age=0, namespace=SPACE)
     one.known_since = None
     dedup = LedgerDedup(Postgres())  # type: ignore[arg-type]
-    assert not dedup.knows([entry(age=0), one], Committer(head()))  # type: ignore[arg-type]
-    assert dedup.knows([one], Committer(head(oldest_starts=0)))  # type: ignore[arg-type]
+    assert not dedup.is_in_generations([entry(age=0), one], Committer(head()))  # type: ignore[arg-type]
+    assert dedup.is_in_generations([one], Committer(head(oldest_starts=0)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.views import Page
 from app.read.board_bodies import BoardEntry
 from app.read.conditional import RenderedAnswer
-from app.read.response_cache import CachedQuery, CachedResponse, CacheMiss, ResponseCache, ResponseShelf
+from app.read.response_cache import CachedQuestion, CachedResponse, CacheMiss, ResponseCache, ResponseShelf
 from app.store import keys
 from app.store.boards import READ_BOARD_VERSIONS, board_call
 from app.store.profile_cache import NO_PROFILE, ProfileCache, ProfilesVersion
@@ -54,7 +54,7 @@ def names_of(store: Store) -> ProfileCache:
 
 def ask(store: Store, answers: ResponseCache, tag: bytes = b"", parts: tuple[Any, ...] = ("page",)) -> RenderedAnswer:
     scope: Any = {"type": "http", "headers": [(b"if-none-match", tag)] if tag else []}
-    question = CachedQuery("all", parts, board_call(SPACE, "all", Page(0, 10)))
+    question = CachedQuestion("all", parts, board_call(SPACE, "all", Page(0, 10)))
 
     async def give() -> RenderedAnswer:
         found = await answers.look(scope, SPACE, question)

@@ -1,4 +1,4 @@
-"""A request's question about a board, as far as its query alone defines it."""
+"""What a request asks of a board, as far as its parameters alone define it."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -23,10 +23,10 @@ LIMIT_MAX = 1_000
 USERS_MAX = 500
 #: Neighbours on each side of a user: a page of them in all.
 RADIUS_MAX = 500
-#: Parsed queries that a process caches: clients ask for boards in the same few ways, and for some more pages.
-_QUERIES_MAX = 1_024
-#: Bytes of a query that is cached; longer ones name many users and hardly come twice.
-_QUERY_BYTES_MAX = 200
+#: Parsed query strings that a process caches: clients ask for boards in the same few ways, and for some more pages.
+_PARSED_MAX = 1_024
+#: Bytes of a query string that is cached; longer ones name many users and hardly come twice.
+_PARSED_BYTES_MAX = 200
 _HISTORICAL = ("as_of", "compare_to")
 _EVERYWHERE = ("ranking", "category", "include", *_HISTORICAL)
 _KNOWN = ("limit", "offset", "cursor", "around", "radius", "user", *_EVERYWHERE, *BOUNDS)
@@ -40,8 +40,8 @@ _VIEWS = {
 Params = Mapping[str, str]
 
 
-class BoardQuery(NamedTuple):
-    """The question. is_historical: it names a moment of the past. params: parameters whose meaning depends on the
+class BoardParameters(NamedTuple):
+    """What a request asks. is_historical: it names a moment of the past. params: those whose meaning depends on the
     namespace's rules, such as bounds and moments."""
 
     view: BoardView
@@ -61,13 +61,13 @@ class BoardQuery(NamedTuple):
         return replace(view, bounds=key_bounds(self.params, namespace))
 
 
-def board_query(query_string: bytes) -> BoardQuery:
-    """The question in a query. Invalid."""
-    return _read(query_string) if len(query_string) > _QUERY_BYTES_MAX else _parsed(query_string)
+def parse_parameters(query_string: bytes) -> BoardParameters:
+    """The parameters of a query string. Invalid."""
+    return _read(query_string) if len(query_string) > _PARSED_BYTES_MAX else _parsed(query_string)
 
 
 def category_of(params: Params) -> str | None:
-    """The category in a query. Invalid."""
+    """The category in the parameters. Invalid."""
     category = params.get("category")
     if category is not None:
         check_label(category, "?category")
@@ -75,14 +75,14 @@ def category_of(params: Params) -> str | None:
 
 
 def ranking_of(params: Params) -> str | None:
-    """The ranking in a query. Invalid."""
+    """The ranking in the parameters. Invalid."""
     ranking = params.get("ranking")
     if ranking not in (None, "competition", "dense", "ordinal"):
         raise Invalid("must be competition, dense or ordinal", field="?ranking")
     return ranking
 
 
-def _read(query_string: bytes) -> BoardQuery:
+def _read(query_string: bytes) -> BoardParameters:
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True) if query_string else []
     params = dict(pairs)
     check_names(params, *_KNOWN)
@@ -93,10 +93,10 @@ def _read(query_string: bytes) -> BoardQuery:
     is_historical = any(name in params for name in _HISTORICAL)
     if bounds and is_historical:
         raise Invalid("cannot be combined with as_of and compare_to", field=f"?{min(bounds)}")
-    return BoardQuery(view, ranking, category, include, bool(bounds), is_historical, params)
+    return BoardParameters(view, ranking, category, include, bool(bounds), is_historical, params)
 
 
-_parsed = lru_cache(maxsize=_QUERIES_MAX)(_read)
+_parsed = lru_cache(maxsize=_PARSED_MAX)(_read)
 
 
 def _view(params: Params, users: list[str]) -> BoardView:

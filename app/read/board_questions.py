@@ -18,10 +18,10 @@ from ..store.boards import BoardPage, ScoreRank, board_call, score_call
 from ..store.profile_cache import NO_PROFILE, ProfileCache
 from .authorizer import ReadAuthorizer
 from .board_bodies import board_head, entry_body
-from .board_query import category_of, ranking_of
+from .board_parameters import category_of, ranking_of
 from .board_ref import BoardRef, find_board
 from .conditional import RenderedResponse
-from .response_cache import CachedQuery, CacheMiss, ResponseCache
+from .response_cache import CachedQuestion, CacheMiss, ResponseCache
 from .score_bounds import BOUNDS, key_bounds, units_of
 
 #: Random entries of one call: as many as a page of a board has.
@@ -31,7 +31,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 Question = Literal["at", "percentile", "count"]
 
 
-class BoardQueries:
+class BoardQuestions:
     """Each answer has `{"namespace", "window", "starts", "ends", "category", "epoch", "version", "total"}` and the
     result, in O(log n), for open and archived boards. `?ranking=` replaces the namespace's ranking.
 
@@ -77,14 +77,16 @@ class BoardQueries:
 
     async def _answer(self, request: Request, question: Question, view: BoardView | None) -> Response:
         """The answer to one of these questions, cached by the board's version. view: None for the page of no entries
-        between the bounds in the query."""
+        between the bounds in the parameters."""
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
             namespace = admission.namespace
             board = find_board(namespace, request.path_params["window"], category, self._clock())
             read = view or Page(0, 0, key_bounds(request.query_params, namespace))
-            query = CachedQuery(board.name, (question, read, ranking), board_call(namespace, board.name, read, ranking))
-            cached = await self._cache.look(request.scope, namespace, query)
+            cached_question = CachedQuestion(
+                board.name, (question, read, ranking), board_call(namespace, board.name, read, ranking)
+            )
+            cached = await self._cache.look(request.scope, namespace, cached_question)
             if isinstance(cached, CacheMiss):
                 page = await self._boards.resolve(namespace, board.name, read, ranking, cached.reply)
                 cached = self._cache.keep(request.scope, cached, await self._body(board, question, page))
@@ -140,8 +142,8 @@ class BoardQueries:
             board = find_board(namespace, request.path_params["window"], category, self._clock())
             units = units_of(namespace, request.path_params["score"], "{score}")
             call = score_call(namespace, board.name, units, ranking)
-            query = CachedQuery(board.name, ("rank_of", units, ranking), call)
-            cached = await self._cache.look(request.scope, namespace, query)
+            cached_question = CachedQuestion(board.name, ("rank_of", units, ranking), call)
+            cached = await self._cache.look(request.scope, namespace, cached_question)
             if isinstance(cached, CacheMiss):
                 rank = await self._boards.resolve_score(namespace, board.name, units, ranking, cached.reply)
                 cached = self._cache.keep(request.scope, cached, _rank_body(board, units, rank))

@@ -1,7 +1,8 @@
 """`python -m tests.adding`: the files that name an example of each thing that a person may add, beside docs/adding.md.
 
-The count is of files in app/ and lua/ whose code names the example: comments and docstrings, tests, documents and
-migrations do not count. What the example needs beside its name, such as a test, is not counted.
+A test holds that both are the same. The count is of files in app/ and lua/ whose code names the example: comments and
+docstrings, tests, documents and migrations do not count. What the example needs beside its name, such as a test, is not
+counted.
 """
 
 import io
@@ -11,14 +12,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/adding.md"
+LANGUAGES = (("app", "py"), ("app", "sql"), ("app", "js"), ("lua", "lua"))
 #: What is added, with an example that is there already and how code names it.
 EXAMPLES = {
-    "A period": r"\"quarter\"|\b_Quarter\b",
+    "A period": r"\"quarter\"|\b_Quarter\b|\bquarter: '",
     # Not the column of a row that has this name, of which there is one for each number of a user's other grants.
     "An aggregation": r"(?<!row \[ )[\"']latest[\"']",
-    "A question to a board": r"\bPercentile\b|\bqueries\.percentile\b",
+    "A question to a board": r"\bPercentile\b|\bquestions\.percentile\b",
+    # A script's code does not name itself: its path does.
+    "A question with a number as its answer": (
+        r"\bRANK_SCORE\b|\bdef rank_score \( self|\bquestions\.rank_of\b|\bresolve_score\b|lua/rank_score\.lua"
+    ),
     "A command": r"\bletter_commands\b",
-    "A kind of entry": r"\bWindowSealed\b|\bkind = SEAL\b|\bSEAL = EntryKind\b",
+    "A kind of entry": (
+        r"\bWindowSealed\b|\bSEAL = EntryKind\b|\bSealOps\b|\bis_seal\b|\bcloses_window\b|\bseal_entry\b"
+        r"|\bfunction close\b"
+    ),
 }
 
 
@@ -38,8 +47,13 @@ def code_of(path: Path) -> str:
 
 def files_of(pattern: str) -> list[str]:
     """The files whose code names an example, by path."""
-    paths = [path for folder, end in (("app", "py"), ("app", "sql"), ("lua", "lua")) for path in _all(folder, end)]
-    return sorted(path.relative_to(ROOT).as_posix() for path in paths if re.search(pattern, code_of(path)))
+    paths = [
+        path
+        for folder, end in (("app", "py"), ("app", "sql"), ("app", "js"), ("lua", "lua"))
+        for path in _all(folder, end)
+    ]
+    names = {path.relative_to(ROOT).as_posix(): path for path in paths}
+    return sorted(name for name, path in names.items() if re.search(pattern, f"{name}\n{code_of(path)}"))
 
 
 def _all(folder: str, end: str) -> list[Path]:

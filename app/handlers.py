@@ -34,9 +34,6 @@ from .write.plan_attempts import RulesReader
 from .write.receipt_ranks import ReceiptRanks
 from .write.uncounted_grants import UncountedLookup
 
-#: What a receipt says about durability, by LEADERBOARD_REDIS_DURABILITY.
-ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Handlers:
@@ -129,7 +126,7 @@ def _grants(s: Services, rules_lock: RulesLock) -> GrantHandlers:
         ranks=ReceiptRanks(s.batcher, s.namespace_cache),
         uncounted=UncountedLookup(s.batcher, s.ledger),
         clock=s.clock,
-        ack=ACKS[s.settings.redis_durability],
+        acks=s.acks,
     )
 
 
@@ -143,9 +140,9 @@ def _corrections(s: Services, rules_lock: RulesLock) -> CorrectionHandlers:
         rules=RulesReader(s.namespace_cache, rules_lock),
         profiles=s.profile_cache,
         clock=s.clock,
-        ack=ACKS[s.settings.redis_durability],
+        ack=s.acks.standard,
     )
-    return CorrectionHandlers(corrector, s.namespace_cache, s.keyring)
+    return CorrectionHandlers(corrector, s.namespace_cache, s.keyring, s.acks)
 
 
 def _user_ranks(s: Services, authorizer: ReadAuthorizer) -> UserRankHandlers:

@@ -7,6 +7,14 @@ BATCH_ENTRIES = Histogram(
     "leaderboard_commit_batch_entries", "Entries in one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
 COMMIT_SECONDS = Histogram("leaderboard_commit_seconds", "One round: pipeline, script, fsync")
+ACK_SECONDS = Histogram(
+    "leaderboard_ack_seconds",
+    "From a request's commit to the acknowledgement that it asked for",
+    ["level"],
+)
+ACKS_MISSED = Counter(
+    "leaderboard_acks_missed_total", "Entries that counted and were not acknowledged in time", ["level"]
+)
 CLOCK_OFFSET_SECONDS = Gauge(
     "leaderboard_clock_offset_seconds", "How far this server's own clock is ahead of that of Redis"
 )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from .http.bodies import JSON, MSGPACK, encode_json
 from .routes import ROUTES, Route
 from .schemas import Schema, components, ref
+from .write.acknowledgements import LEVELS
 
 #: What the service is, for people who read the document.
 ABOUT = "A realtime leaderboard server on Redis whose every number can be proven from an append-only ledger."
@@ -50,7 +51,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _parameter(name: str, where: str) -> dict[str, Any]:
-    return {"name": name, "in": where, "schema": {"type": "string"}}
+    values = {"enum": list(LEVELS)} if name == "ack" else {}
+    return {"name": name, "in": where, "schema": {"type": "string", **values}}
 
 
 def _answer(summary: str, schema: Schema | None) -> dict[str, Any]:

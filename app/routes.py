@@ -106,14 +106,14 @@ _CHANGED = ("200", "202")
 # fmt: off
 ROUTES = (
     Route("POST", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant points", query=("rank", "backfill"), body=one_or_batch(Grant), answer=RECEIPTS,
+          "Grant points", query=("rank", "backfill", "ack"), body=one_or_batch(Grant), answer=RECEIPTS,
           statuses=_CREATED, is_hot=True),
     Route("GET", _BOARD, _PUBLIC, lambda h: ScopeEndpoint(h.boards.get),
           "A board", query=_BOARD_QUERY, answer=ref("Board"), has_etag=True, is_hot=True),
     Route("GET", f"{_NAMESPACE}/grants", _WRITE, lambda h: h.grant_lists.get,
           "Grants in quarantine, or of one source", query=("state", "source", "source_id", *_PAGE)),
     Route("POST", "/v1/grants", _WRITE_EACH, lambda h: h.grants,  # `admin` with ?backfill=true
-          "Grant across namespaces", query=("atomic", "rank", "backfill"),
+          "Grant across namespaces", query=("atomic", "rank", "backfill", "ack"),
           body=one_or_batch(NamedGrant), answer=RECEIPTS, statuses=_CREATED),
     Route("GET", f"{_BOARD}/stats", _PUBLIC, lambda h: h.stats.get,
           "Its statistics", query=("category", *BOUNDS, "histogram", "percentiles", "interpolate"),
@@ -160,13 +160,13 @@ ROUTES = (
           "Hours or days, bucket by bucket", query=("bucket", *_RANGE, "limit", "cursor"), answer=TRENDS),
     Route("GET", _GRANT, _READ, lambda h: h.grant_history.get, "One grant, from the ledger"),
     Route("PATCH", _GRANT, _WRITE, lambda h: h.corrections.patch,  # `admin` with ?backfill=true
-          "Edit it", query=("dry_run", "backfill"), body=ref(Edit), answer=ref(CorrectionReceipt)),
+          "Edit it", query=("dry_run", "backfill", "ack"), body=ref(Edit), answer=ref(CorrectionReceipt)),
     Route("DELETE", _GRANT, _WRITE, lambda h: h.corrections.delete,
-          "Void it", query=("dry_run", "reason", "revision"), answer=ref(CorrectionReceipt)),
+          "Void it", query=("dry_run", "reason", "revision", "ack"), answer=ref(CorrectionReceipt)),
     Route("POST", f"{_GRANT}/restore", _WRITE, lambda h: h.corrections.restore,
-          "Restore it", query=("dry_run",), body=ref(VoidRequest), answer=ref(CorrectionReceipt)),
+          "Restore it", query=("dry_run", "ack"), body=ref(VoidRequest), answer=ref(CorrectionReceipt)),
     Route("POST", f"{_NAMESPACE}/corrections", _WRITE, lambda h: h.corrections.many,
-          "Correct many", body=batch_of(Correction), answer=ref("Batch")),
+          "Correct many", query=("ack",), body=batch_of(Correction), answer=ref("Batch")),
     Route("GET", f"{_NAMESPACE}/events", _READ, lambda h: h.events.get,
           "What happened", query=("after", "type", "actor", "session_id", "limit"), answer=EVENT_LIST),
     Route("GET", _NAMESPACE, _PUBLIC, lambda h: h.namespaces.get, "Its rules"),

@@ -24,22 +24,31 @@ from .store.nodes import PartitionNodes
 from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
 from .store.read_batcher import ReadBatcher
+from .store.replicas import REWRITE_SEQ, ReplicaNeed
 from .store.stats_reader import READ_BOARD_STATS, StatsReader
 from .store.visibility import SET_USER_STATE
+from .write.acknowledgements import Acknowledgements
 from .write.committer import Committer
+from .write.entry_wait import EntryWait
+from .write.replica_wait import ReplicaWait
+
+#: What every answer stands for, by LEADERBOARD_REDIS_DURABILITY.
+STANDARD_ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisConnections:
-    """A server's connections to Redis: for writes, for reads, and for checks of its configuration."""
+    """A server's connections to Redis: for writes, for waits for its replicas, for reads, and for checks of its
+    configuration."""
 
     writes: RedisConnection
+    waits: RedisConnection
     reads: RedisConnection
     checks: RedisConnection
 
     async def close(self) -> None:
         """Ends all of them."""
-        for connection in (self.writes, self.reads, self.checks):
+        for connection in (self.writes, self.waits, self.reads, self.checks):
             await connection.close()
 
 
@@ -59,6 +68,7 @@ class Services:
     keyring: Keyring
     ledger: Ledger
     committer: Committer
+    acks: Acknowledgements
     boards: BoardReader
     stats: StatsReader
     hub: Hub
@@ -91,6 +101,7 @@ def build_services(
     keyring = Keyring(namespace_cache, settings.api_key)
     ledger = Ledger(postgres.writes)
     boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)
+    committer = Committer(PartitionNodes(redis.writes), ledger.offsets, storage_limits(settings), store_clock)
     hub = Hub(batcher, boards, stats, namespace_cache, profile_cache, store_clock)
     return Services(
         settings=settings,
@@ -104,11 +115,25 @@ def build_services(
         profile_cache=profile_cache,
         keyring=keyring,
         ledger=ledger,
-        committer=Committer(PartitionNodes(redis.writes), ledger.offsets, storage_limits(settings), store_clock),
+        committer=committer,
+        acks=_acknowledgements(settings, committer, redis.waits, ledger),
         boards=boards,
         stats=stats,
         hub=hub,
         live=LiveServer(hub, keyring, live_limits or _live_limits(settings, limits)),
+    )
+
+
+def _acknowledgements(
+    settings: Settings, committer: Committer, waits: RedisConnection, ledger: Ledger
+) -> Acknowledgements:
+    need = ReplicaNeed(settings.ack_replicas, is_on_disk=settings.redis_durability != "none")
+    return Acknowledgements(
+        committer=committer,
+        replicas=ReplicaWait(PartitionNodes(waits), need),
+        ledger=EntryWait(ledger),
+        standard=STANDARD_ACKS[settings.redis_durability],
+        wait_s=settings.ack_wait_s,
     )
 
 
@@ -129,6 +154,7 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
     url, nodes = settings.redis_url, NodeMap.of_url(settings.redis_url)
     return RedisConnections(
         writes=RedisConnection(url, [APPLY, CHECK_ACL], check, nodes=nodes),
+        waits=RedisConnection(url, [REWRITE_SEQ], nodes=nodes),
         reads=RedisConnection(url, reads, timeout_s=WAIT_S_MAX, nodes=nodes),
         checks=RedisConnection(url, [], nodes=nodes),
     )

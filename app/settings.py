@@ -29,6 +29,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str, msgspec.Meta(pattern=r"^postgres(ql)?://.+", examples=["postgresql://postgres@127.0.0.1:5432/leaderboard"])
     ] = "postgresql://postgres@127.0.0.1:5432/leaderboard"
     redis_durability: Literal["always", "everysec", "none"] = "always"
+    #: Replicas of Redis that must hold what a request with `?ack=replica` wrote, on their disks as Redis itself.
+    ack_replicas: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    #: Seconds that a request with `?ack=replica` or `?ack=audit` waits after its entries counted.
+    ack_wait_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1

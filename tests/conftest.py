@@ -205,10 +205,12 @@ def own_stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @contextmanager
-def running_stack(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def running_stack(
+    folder: Path, factory: pytest.TempPathFactory, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """A running system in a folder, gone at the end."""
     stack = Stack(folder, template(factory), NO_FSYNC)
-    stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
+    stack.extra |= {"LEADERBOARD_CHORES_S": "0.5", **(settings or {})}
     try:
         stack.up()
         yield stack

@@ -12,6 +12,9 @@ from ..model.micros import to_micros
 from ..model.namespace import Namespace
 from .other_grants import other_grants_cells
 
+# What names an entry of the ledger: namespace id, kind, grant_id, revision.
+EntryKey = tuple[int, str, str, int]
+
 
 class Ledger:
     """Reads the ledger in Postgres. Each method may raise StoreUnavailable."""
@@ -45,6 +48,13 @@ class Ledger:
                 IdempotencyRecord(row["grant_id"], row["revision"], digest)
             )
         return records
+
+    async def find_recorded(self, entry_keys: Sequence[EntryKey]) -> set[EntryKey]:
+        """Those of some entries that the ledger holds. O(log n) each."""
+        if not entry_keys:
+            return set()
+        columns = [list(column) for column in zip(*entry_keys, strict=True)]
+        return {tuple(row) for row in await self._postgres.fetch("find_recorded_entries", *columns)}
 
     async def letters(self, p: int, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
         """The dead letters at some places (epoch, seq) of a partition, each with whether it is settled: recorded, or

@@ -1,5 +1,6 @@
 """PATCH, DELETE and restore of a grant, and many corrections at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +18,9 @@ from ..model.grant import msgpack_number
 from ..model.namespace import Namespace
 from ..model.text import ID_BYTES_MAX, check_text
 from ..store.namespace_cache import NamespaceCache
-from .corrections import Corrector
-from .receipts import batch_summary, refused_member, unreadable_member
+from .acknowledgements import Acknowledgements
+from .corrections import CorrectionResult, Corrector
+from .receipts import CorrectionReceipt, batch_summary, refused_member, unreadable_member
 
 #: Corrections of a body: each is a read of the ledger and an entry in the log.
 CORRECTIONS_MAX = 1_000
@@ -46,22 +48,25 @@ _correction = {JSON: msgspec.json.Decoder(Correction), MSGPACK: msgspec.msgpack.
 class CorrectionHandlers:
     """Corrections in, receipts out."""
 
-    def __init__(self, corrector: Corrector, namespace_cache: NamespaceCache, keyring: Keyring) -> None:
+    def __init__(
+        self, corrector: Corrector, namespace_cache: NamespaceCache, keyring: Keyring, acks: Acknowledgements
+    ) -> None:
         self._corrector = corrector
+        self._acks = acks
         self._namespace_cache = namespace_cache
         self._keyring = keyring
 
     async def patch(self, request: Request) -> Response:
         """`PATCH /v1/namespaces/{ns}/grants/{grant_id}`: an edit. `?backfill=true` (admin): granted_at may be of any
         age."""
-        check_query(request, "dry_run", "backfill")
+        check_query(request, "dry_run", "backfill", "ack")
         namespace, principal = await self._where(request)
         edit = _as_json_number(request, await decode_body(request, Edit))
         return await self._one(request, namespace, principal, "edit", edit)
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /v1/namespaces/{ns}/grants/{grant_id}?reason=&revision=`: a void."""
-        check_query(request, "dry_run", "reason", "revision")
+        check_query(request, "dry_run", "reason", "revision", "ack")
         namespace, principal = await self._where(request)
         check_bodiless(request.scope)
         query = request.query_params
@@ -73,7 +78,7 @@ class CorrectionHandlers:
 
     async def restore(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/grants/{grant_id}/restore`."""
-        check_query(request, "dry_run")
+        check_query(request, "dry_run", "ack")
         namespace, principal = await self._where(request)
         remark = await decode_body(request, VoidRequest, b"{}")
         edit = Edit(reason=remark.reason, revision=remark.revision)
@@ -82,7 +87,7 @@ class CorrectionHandlers:
     async def many(self, request: Request) -> Response:
         """`POST /v1/namespaces/{ns}/corrections`: many corrections, with a result for each; those of one grant are done
         in their order."""
-        check_query(request)
+        check_query(request, "ack")
         namespace, principal = await self._where(request)
         members = await decode_body(request, list[msgspec.Raw], bytes_max=CORRECTIONS_BYTES_MAX)
         if len(members) > CORRECTIONS_MAX:
@@ -98,7 +103,7 @@ class CorrectionHandlers:
                 asks[i] = self._ask(request, namespace, principal, decode(_correction[media], member), own_key)
             except Problem as problem:
                 results[i] = unreadable_member(member, media, problem)
-        done = await self._corrector.correct_all(namespace, list(asks.values()))
+        done = await self._correct(request, namespace, list(asks.values()))
         for (i, ask), result in zip(asks.items(), done, strict=True):
             results[i] = refused_member(ask.grant_id, result) if isinstance(result, Problem) else result
         return answer(request, batch_summary(results))
@@ -131,8 +136,32 @@ class CorrectionHandlers:
             grant_id, verb, edit, principal.id, _key(request), principal.may("admin", namespace.name), backfill
         )
         if _flag(request, "dry_run"):
+            if "ack" in request.query_params:
+                raise Invalid("a dry run writes nothing that could be acknowledged", field="?ack")
             return answer(request, await self._corrector.preview(namespace, ask))
-        return answer(request, await self._corrector.correct(namespace, ask))
+        (result,) = await self._correct(request, namespace, [ask])
+        if isinstance(result, Problem):
+            raise result
+        return answer(request, result)
+
+    async def _correct(
+        self, request: Request, namespace: Namespace, asks: Sequence[CorrectionRequest]
+    ) -> list[CorrectionResult]:
+        """The result of each, once what counted is acknowledged as the request asks."""
+        ack = self._acks.begin(request.query_params.get("ack"))
+        if ack is None:
+            return await self._corrector.correct_all(namespace, asks)
+        with ack:
+            ack.open(len(asks))
+            epoch = await ack.epoch(namespace.partition)
+            results = await self._corrector.correct_all(namespace, asks)
+            for i, result in enumerate(results):
+                if isinstance(result, CorrectionReceipt):
+                    ack.note_correction(i, namespace, result, epoch)
+                    result.ack = ack.level
+            for i, problem in (await ack.wait()).items():
+                results[i] = problem
+        return results
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -80,13 +80,6 @@ class Corrector:
         self._clock = clock
         self._ack = ack
 
-    async def correct(self, namespace: Namespace, request: CorrectionRequest) -> CorrectionReceipt:
-        """Applies one correction. GrantNotFound, RevisionConflict, KeyConflict, StoreUnavailable, an edit's own."""
-        (result,) = await self.correct_all(namespace, [request])
-        if isinstance(result, Problem):
-            raise result
-        return result
-
     async def correct_all(self, namespace: Namespace, requests: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
         """Applies corrections; returns the result of each. Those of one user's grants are planned together and done in
         their order. Users do not wait for each other; some are served at the same time."""

@@ -32,13 +32,14 @@ from ..model.namespace import Namespace
 from ..store.apply import STALE_PLAN, Outcome
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import NO_ZONES, ProfileCache, UserZones
+from .acknowledgements import NO_WAIT, Acknowledgements
 from .committer import Committer
 from .grant_requests import YieldClock, check_size, is_array, read_options, size_of, split_batch
 from .ledger_dedup import LedgerDedup
 from .plan_attempts import PlanAttempts, RulesReader
 from .receipt_ranks import ReceiptRanks
 from .receipts import Receipt, batch_summary, raise_first_refusal, refused_member, unreadable_member
-from .uncounted_grants import UncountedGrants, UncountedLookup
+from .uncounted_grants import UncountedLookup
 from .write_options import WriteOptions, check_atomic
 
 JSON_BYTES_MAX = 8 * 1024 * 1024  #: Bytes of a body that is one object or an array: 1,000 grants of 8 KB each.
@@ -66,7 +67,7 @@ class GrantHandlers:
         ranks: ReceiptRanks,
         uncounted: UncountedLookup,
         clock: Callable[[], int],
-        ack: str,
+        acks: Acknowledgements,
     ) -> None:
         self._committer = committer
         self._namespace_cache = namespace_cache
@@ -77,7 +78,7 @@ class GrantHandlers:
         self._ranks = ranks
         self._uncounted = uncounted
         self._clock = clock
-        self._ack = ack
+        self._acks = acks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
@@ -92,6 +93,7 @@ class GrantHandlers:
             atomic=parameters.atomic,
             backfill=parameters.backfill,
             ranks_before={} if parameters.rank else None,
+            ack=self._acks.begin(parameters.ack),
         )
         if name is not None:
             options.check(name)
@@ -101,14 +103,8 @@ class GrantHandlers:
         namespace = (
             None if name is None else self._namespace_cache.cached(name) or await self._namespace_cache.namespace(name)
         )
-        if media == NDJSON or is_array(body, media):
-            members = await split_batch(body, media)
-            answer: Any = await self._batch(members, media, namespace, options._replace(batch=token_hex(8)))
-            status = 200
-        else:
-            check_size(len(body))
-            kind = _grant[media] if namespace else _named[media]
-            status, answer = await self._single(decode(kind, body), media, namespace, options)
+        with options.ack or NO_WAIT:
+            status, answer = await self._answer(body, media, namespace, options)
         if options.ranks_before is not None:
             answer = await self._ranks.added_to(answer, principal, options.ranks_before)
         if wants_msgpack(scope):
@@ -116,11 +112,24 @@ class GrantHandlers:
         else:
             await send_response(scope, send, status, encode_json(answer), b"application/json")
 
+    async def _answer(
+        self, body: bytes, media: str, namespace: Namespace | None, options: WriteOptions
+    ) -> tuple[int, Any]:
+        """The status and the answer to a body: a receipt, or a batch's results."""
+        if media == NDJSON or is_array(body, media):
+            members = await split_batch(body, media)
+            return 200, await self._batch(members, media, namespace, options._replace(batch=token_hex(8)))
+        check_size(len(body))
+        kind = _grant[media] if namespace else _named[media]
+        return await self._single(decode(kind, body), media, namespace, options)
+
     async def _single(
         self, grant: Grant, media: str, namespace: Namespace | None, options: WriteOptions
     ) -> tuple[int, Receipt]:
         if media == MSGPACK:
             grant.amount = msgpack_number(grant.amount)
+        if options.ack is not None:
+            options.ack.open(1)
         attempts: PlanAttempts | None = None
         while True:
             where = namespace or await self._namespace_of(grant, options)
@@ -137,9 +146,13 @@ class GrantHandlers:
             attempts = attempts or PlanAttempts(self._rules, RULES_UNSETTLED)
             await attempts.again({where.name})
             namespace = await self._current(namespace)
-        receipt = self._receipt(entry, outcome)
+        receipt = self._receipt(entry, outcome, options)
+        if options.ack is not None:
+            options.ack.note_grants([0], [entry], [outcome])
+            for cause in (await options.ack.wait()).values():
+                raise cause
         if outcome.code == "duplicate":
-            _mark_uncounted(receipt, entry, await self._uncounted.among([entry]))
+            (await self._uncounted.among([entry])).mark(receipt, entry)
             _duplicate.inc()
             return 200, receipt
         (_applied if outcome.code == "applied" else _quarantined).inc()
@@ -177,7 +190,7 @@ class GrantHandlers:
         """A namespace with its current rules; None if each grant names its own."""
         return None if namespace is None else await self._namespace_cache.namespace(namespace.name)
 
-    def _receipt(self, entry: PlannedEntry, outcome: Outcome) -> Receipt:
+    def _receipt(self, entry: PlannedEntry, outcome: Outcome, options: WriteOptions) -> Receipt:
         """The receipt of an outcome. Outcomes other than applied, quarantined and duplicate are raised as their
         problems."""
         if outcome.code not in ("applied", "quarantined", "duplicate"):
@@ -192,13 +205,15 @@ class GrantHandlers:
             previous_score=namespace.number_or_none(outcome.previous),
             seq=outcome.seq,
             epoch=outcome.epoch,
-            ack=self._ack,
+            ack=self._acks.standard if options.ack is None else options.ack.level,
         )
 
     async def _batch(
         self, raw: list[Any], media: str, namespace: Namespace | None, options: WriteOptions
     ) -> dict[str, Any]:
         self._committer.check_room(len(raw))
+        if options.ack is not None:
+            options.ack.open(len(raw))
         results: list[Any] = [None] * len(raw)
         grants: dict[int, Grant] = {}
         member_media = JSON if media == NDJSON else media
@@ -220,6 +235,9 @@ class GrantHandlers:
         if options.atomic:
             raise_first_refusal(results)
         await self._commit_all(grants, namespace, options, results)
+        if options.ack is not None:
+            for i, cause in (await options.ack.wait()).items():
+                results[i] = refused_member(grants[i].grant_id, cause)
         if options.atomic:
             raise_first_refusal(results)
         return batch_summary(results)
@@ -273,9 +291,7 @@ class GrantHandlers:
             planned = [entry for part in by_partition.values() for _, entry in part]
             options.ranks_before.update(await self._ranks.before(planned))
         stale: list[int] = []
-        await asyncio.gather(
-            *(self._submit(part, results, stale, zones, options.atomic) for part in by_partition.values())
-        )
+        await asyncio.gather(*(self._submit(part, results, stale, zones, options) for part in by_partition.values()))
         return sorted(stale)
 
     async def _namespaces(
@@ -302,15 +318,22 @@ class GrantHandlers:
         return await self._committer.submit(entries[0].namespace.partition, entries, atomic)
 
     async def _submit(
-        self, part: list[tuple[int, PlannedEntry]], results: list[Any], stale: list[int], zones: UserZones, atomic: bool
+        self,
+        part: list[tuple[int, PlannedEntry]],
+        results: list[Any],
+        stale: list[int],
+        zones: UserZones,
+        options: WriteOptions,
     ) -> None:
         entries = [entry for _, entry in part]
         try:
-            outcomes = await self._submitted(entries, zones, atomic)
+            outcomes = await self._submitted(entries, zones, options.atomic)
         except Problem as problem:
             for i, entry in part:
                 results[i] = refused_member(entry.body.grant_id, problem)
             return
+        if options.ack is not None:
+            options.ack.note_grants((i for i, _ in part), entries, outcomes)
         sent_again = [e for e, outcome in zip(entries, outcomes, strict=True) if outcome.code == "duplicate"]
         uncounted = await self._uncounted.among(sent_again)
         for (i, entry), outcome in zip(part, outcomes, strict=True):
@@ -318,14 +341,10 @@ class GrantHandlers:
                 stale.append(i)
                 continue
             try:
-                results[i] = receipt = self._receipt(entry, outcome)
+                results[i] = receipt = self._receipt(entry, outcome, options)
                 if outcome.code == "duplicate":
-                    _mark_uncounted(receipt, entry, uncounted)
+                    uncounted.mark(receipt, entry)
             except Problem as problem:
                 results[i] = refused_member(entry.body.grant_id, problem)
-        if atomic and stale:
+        if options.atomic and stale:
             stale[:] = [i for i, _ in part]
-
-
-def _mark_uncounted(receipt: Receipt, entry: PlannedEntry, uncounted: UncountedGrants) -> None:
-    receipt.voided, receipt.quarantined = entry.id in uncounted.voided, entry.id in uncounted.quarantined

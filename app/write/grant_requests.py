@@ -37,11 +37,13 @@ _members = {JSON: msgspec.json.Decoder(_Members), MSGPACK: msgspec.msgpack.Decod
 
 
 class RequestOptions(NamedTuple):
-    """The parameters. atomic: all or none; rank: receipts have ranks; backfill: grants may be of any age."""
+    """The parameters. atomic: all or none; rank: receipts have ranks; backfill: grants may be of any age; ack: the
+    acknowledgement that is asked for, as it was sent."""
 
     atomic: bool = False
     rank: bool = False
     backfill: bool = False
+    ack: str | None = None
 
 
 NOTHING = RequestOptions()
@@ -58,10 +60,11 @@ def read_options(scope: Scope, *, in_namespace: bool) -> RequestOptions:
     given = dict(parse_qsl(query, keep_blank_values=True))
     if not given.keys() <= _NAMES:
         check_names(given, *(name for name in RequestOptions._fields if name != "atomic" or not in_namespace))
+    ack = given.pop("ack", None)
     for name, value in given.items():
         if value not in ("true", "false"):
             raise Invalid("must be true or false", field=f"?{name}")
-    return RequestOptions(**{name: value == "true" for name, value in given.items()})
+    return RequestOptions(**{name: value == "true" for name, value in given.items()}, ack=ack)
 
 
 def is_array(body: bytes, media: str) -> bool:

@@ -33,7 +33,7 @@ class LedgerDedup:
         for entry in entries:
             head = committer.head(entry.namespace.partition)
             if head is None:
-                head = await self._contacted(entry.namespace.partition, committer)
+                head = await contact_head(committer, entry.namespace.partition)
             if head is None:
                 continue
             entry.generations = head.generations
@@ -49,12 +49,13 @@ class LedgerDedup:
                     same = bytes(row["digest"]) == entry.content
                     entry.verdict = duplicate_verdict(row["epoch"], row["seq"]) if same else "grant_conflict"
 
-    async def _contacted(self, p: int, committer: Committer) -> PartitionHead | None:
-        """A partition's head, also if it takes no new grant, because it still recognises what counted.
-        StoreUnavailable."""
-        try:
-            await committer.contact(p)
-        except Unavailable:
-            if committer.head(p) is None:
-                raise
-        return committer.head(p)
+
+async def contact_head(committer: Committer, p: int) -> PartitionHead | None:
+    """A partition's head, also if it takes no new grant, because it still recognises what counted. StoreUnavailable,
+    Recovering."""
+    try:
+        await committer.contact(p)
+    except Unavailable:
+        if committer.head(p) is None:
+            raise
+    return committer.head(p)

@@ -13,6 +13,7 @@ from ..store.ledger import Ledger
 from ..store.log import are_counted
 from ..store.read_batcher import ReadBatcher
 from .ledger_wait import Deadline, LedgerWait
+from .receipts import Receipt
 
 
 class UncountedGrants(NamedTuple):
@@ -20,6 +21,10 @@ class UncountedGrants(NamedTuple):
 
     voided: frozenset[bytes] = frozenset()
     quarantined: frozenset[bytes] = frozenset()
+
+    def mark(self, receipt: Receipt, entry: PlannedEntry) -> None:
+        """Notes in a duplicate's receipt whether its grant counts."""
+        receipt.voided, receipt.quarantined = entry.id in self.voided, entry.id in self.quarantined
 
 
 class UncountedLookup:

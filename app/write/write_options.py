@@ -10,18 +10,21 @@ from ..model.errors import Invalid, TooLarge
 from ..model.grant import Grant, plan
 from ..model.namespace import Namespace
 from ..store.call_cost import CALL_ENTRIES_MAX, CALL_US_MAX, write_cost
+from .acknowledgements import AckWait
 from .receipt_ranks import RanksBefore
 
 
 class WriteOptions(NamedTuple):
     """How a request's grants are to be taken. atomic: all or none; backfill: grants may be of any age; batch: a name
-    for a request of many; ranks_before: collects its users' earlier ranks, if the answer has ranks."""
+    for a request of many; ranks_before: collects its users' earlier ranks, if the answer has ranks; ack: waits for a
+    higher acknowledgement, if one is asked for."""
 
     principal: Principal
     atomic: bool = False
     backfill: bool = False
     batch: str | None = None
     ranks_before: RanksBefore | None = None
+    ack: AckWait | None = None
 
     def check(self, name: str) -> None:
         """Unauthorized, Forbidden unless the principal may write grants with these options to a namespace of this

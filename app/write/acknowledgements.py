@@ -99,12 +99,12 @@ class AckWait:
             if outcome.code in ("applied", "quarantined", "duplicate"):
                 epoch = 0 if head is None else head.epoch
                 key = entry.namespace.id, GRANT.name, entry.body.grant_id, entry.body.revision
-                self._note(number, entry.namespace.partition, key, outcome, epoch)
+                self._note(number, entry.namespace.partition, key, outcome, epoch=epoch)
 
     def note_correction(self, number: int, namespace: Namespace, receipt: CorrectionReceipt, epoch: int) -> None:
         """Notes a correction that counted, or is so already. epoch: the partition's before the request."""
         key = namespace.id, CORRECTION.name, receipt.grant_id, receipt.revision
-        self._note(number, namespace.partition, key, receipt, epoch)
+        self._note(number, namespace.partition, key, receipt, epoch=epoch)
 
     async def wait(self) -> dict[int, StoreUnavailable]:
         """Waits until all that was noted is acknowledged, or time is up. The result: by number, why an entry is not."""
@@ -115,7 +115,7 @@ class AckWait:
         ACKS_MISSED.labels(self.level).inc(len(causes))
         return {number: self._unmet(cause) for number, cause in causes.items()}
 
-    def _note(self, number: int, p: int, key: EntryKey, counted: "Outcome | CorrectionReceipt", epoch: int) -> None:
+    def _note(self, number: int, p: int, key: EntryKey, counted: Outcome | CorrectionReceipt, *, epoch: int) -> None:
         place = (counted.epoch or 0, counted.seq or 0)
         if self.level == "audit":
             if counted.seq is not None:  # else the ledger itself said that it is so

@@ -19,6 +19,7 @@ import redis
 
 from app.embedded import free_port
 from tests.benchmarks import (
+    acks,
     beside,
     corrections,
     days,
@@ -50,6 +51,7 @@ PARTS = [
     "single",
     "batch",
     "single-full",
+    "acks",
     "top-10",
     "persister",
     "sealed",
@@ -227,6 +229,8 @@ def main(parts: list[str]) -> None:
             if "single-full" in wanted:
                 load(stack.port, "batch", PATH, 500, 4)
                 requests_a_second(stack, "single", PATH, 20_000, None, None, "single, 100,000 a board")
+            if "acks" in wanted:
+                acks.main(stack, load, tell_cost, ROUNDS)
             if "top-10" in wanted:
                 requests_a_second(stack, "top-10", "/v1/namespaces/bench/boards/all", 20_000, 0.50, None)
             if "persister" in wanted:

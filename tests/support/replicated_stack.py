@@ -33,14 +33,12 @@ class ReplicatedStack:
 
 
 @contextmanager
-def replicated_stack(folder: Path, factory: pytest.TempPathFactory, wait_s: float) -> Iterator[ReplicatedStack]:
-    """A running system with a replica, gone at the end. wait_s: LEADERBOARD_ACK_WAIT_S."""
-    with (
-        running_stack(folder, factory, {"LEADERBOARD_ACK_WAIT_S": str(wait_s)}) as stack,
-        TcpProxy(stack.valkey.port) as link,
-    ):
+def replica_of(stack: Stack) -> Iterator[ReplicatedStack]:
+    """A replica of a running system's Redis, gone at the end."""
+    folder = stack.folder / "replica"
+    with TcpProxy(stack.valkey.port) as link:
         options = {"replicaof": f"127.0.0.1 {link.port}", "repl-diskless-sync-delay": "0"}
-        replica = ValkeyProcess(folder / "replica", free_port(), options=options)
+        replica = ValkeyProcess(folder, free_port(), options=options)
         try:
             replica.start()
             replicated = ReplicatedStack(stack, replica, link)
@@ -48,4 +46,14 @@ def replicated_stack(folder: Path, factory: pytest.TempPathFactory, wait_s: floa
             yield replicated
         finally:
             replica.kill()
-            shutil.rmtree(folder / "replica", ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def replicated_stack(folder: Path, factory: pytest.TempPathFactory, wait_s: float) -> Iterator[ReplicatedStack]:
+    """A running system with a replica, gone at the end. wait_s: LEADERBOARD_ACK_WAIT_S."""
+    with (
+        running_stack(folder, factory, {"LEADERBOARD_ACK_WAIT_S": str(wait_s)}) as stack,
+        replica_of(stack) as replicated,
+    ):
+        yield replicated

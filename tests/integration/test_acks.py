@@ -218,7 +218,7 @@ class Writers:
                 try:
                     answer = client.post("/v1/namespaces/race/grants", json=grant(user, 1, user), params=asks)
                 except httpx.TransportError:
-                    continue
+                    return
                 if asks and answer.is_success:
                     self.acknowledged.append(user)
 
@@ -240,7 +240,7 @@ def test_a_promoted_replica_has_all_that_was_acknowledged_at_its_level(
         try:
             wait_until(lambda: len(writers.acknowledged) >= 40, "writes do not go on")
             replicated.stack.kill("redis")
-            known = list(writers.acknowledged)
+            replicated.stack.kill("serve")  # nobody waits for its last answers
         finally:
             writers.stop()
         replicated.link.cut()
@@ -249,4 +249,3 @@ def test_a_promoted_replica_has_all_that_was_acknowledged_at_its_level(
             (board,) = (key for key in promoted.scan_iter("lb:{*}:b:*:all"))
             members = set(promoted.zrange(board, 0, -1))
         assert set(writers.acknowledged) <= members
-        assert len(known) >= 40

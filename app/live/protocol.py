@@ -59,7 +59,7 @@ class Unsubscribe(msgspec.Struct, tag="unsubscribe", forbid_unknown_fields=True)
     id: int
 
 
-class Ping(msgspec.Struct, tag="ping"):
+class Ping(msgspec.Struct, tag="ping", forbid_unknown_fields=True):
     """Answered by a pong."""
 
 

@@ -53,7 +53,9 @@ class CorrectionRequest(NamedTuple):
 
 
 class GrantState(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant as the ledger has it. amount: scaled units; granted_at: microseconds; seq: that of its first entry."""
+    """A grant as the ledger has it. amount: scaled units; granted_at: microseconds; seq: that of its first entry.
+    has_open_letter: whether a correction of it counts that the ledger could not record, so that no plan may begin with
+    this state."""
 
     grant_id: str
     user: str
@@ -70,6 +72,7 @@ class GrantState(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     quarantined: bool = False
     day: str | None = None
+    has_open_letter: bool = False
 
     @property
     def live(self) -> "GrantState | None":

@@ -282,9 +282,13 @@ class StoreUnavailable(Unavailable):
     """A store is away."""
 
 
-def not_recorded() -> StoreUnavailable:
-    """The problem of a grant that is an open dead letter, or whose last correction is one."""
-    return StoreUnavailable("the grant counts and could not be recorded: an operator has to look at it")
+class NotRecorded(StoreUnavailable):
+    """An operator has to decide about the grant."""
+
+
+def not_recorded() -> NotRecorded:
+    """The problem of a grant that is an open dead letter, or of which a correction is one."""
+    return NotRecorded("the grant counts and could not be recorded: an operator has to look at it")
 
 
 class Recovering(Unavailable):

@@ -13,7 +13,7 @@ from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE, kind_of
 from ..model.entry_names import parse_heal_name
 from .failure import TooManyDeadLetters
-from .ledger_row import BARE, FULL, LedgerRow
+from .ledger_row import BARE, LedgerRow
 
 #: Dead letters of a partition in a minute. With more, the fault is hardly in each row, and the partition stops instead.
 DEAD_LETTERS_A_MINUTE_MAX = 10
@@ -66,8 +66,9 @@ def _tombstone_suffices(row: LedgerRow) -> bool:
 
 
 def _corrected_grant(row: LedgerRow) -> str | None:
-    """The grant that a dead letter corrects, where its tombstone tells what becomes of it."""
-    if row.entry is None or not row.is_dead or row.tombstone != FULL:
+    """The grant that a dead letter corrects, and which nothing else corrects meanwhile. None if not even its tombstone
+    tells a namespace: then Postgres may not take the name either."""
+    if row.entry is None or not row.is_dead or row.tombstone == BARE:
         return None
     kind = kind_of(row.entry.kind)
     return row.entry.grant_id if kind.is_revision and not kind.is_first else None

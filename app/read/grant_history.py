@@ -1,7 +1,7 @@
 """GET grants: one with its revisions, a user's, and those that make a score."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..model.text import ID_BYTES_MAX, check_text
 from ..model.visibility import visible_name
 from ..model.windows import Window
 from ..store.boards import user_exists_call
-from ..store.grant_lag import GrantLag
+from ..store.grant_lag import GrantLag, RecordedRevision
 from ..store.ledger import Ledger
 from ..store.log import lag_behind
 from ..store.read_batcher import ReadBatcher
@@ -97,7 +97,7 @@ class GrantHistory:
         pauses, lag = Pauses(WAIT_S_MAX), GrantLag(self._batcher, self._ledger, namespace)
         while True:
             rows = await self._postgres.fetch("get_revisions", namespace.id, grant_id)
-            lacking = await lag.look({grant_id: rows[-1]["revision"] if rows else 0})
+            lacking = await lag.look({grant_id: _recorded(rows)})
             if lacking.dead:
                 raise not_recorded()
             if not lacking.behind:
@@ -215,6 +215,11 @@ def _revision_body(namespace: Namespace, row: asyncpg.Record) -> dict[str, Any]:
     """One revision: the grant after it, and what was done, why, and by which key."""
     change = {"verb": row["verb"] or "grant", "reason": row["reason"], "actor": row["actor"]}
     return {**grant_body(namespace, row), **change}
+
+
+def _recorded(rows: Sequence[asyncpg.Record]) -> RecordedRevision:
+    """What the ledger has of a grant, of which these are the revisions in order."""
+    return RecordedRevision(rows[-1]["revision"], rows[-1]["has_open_letter"]) if rows else RecordedRevision()
 
 
 def _path_id(request: Request, name: str) -> str:

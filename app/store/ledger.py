@@ -80,4 +80,5 @@ def _state_from_row(row: asyncpg.Record) -> GrantState:
         day=None if row["day"] is None else row["day"].isoformat(),
         quarantined=row["verb"] == QUARANTINE_VERB,
         seq=row["first_seq"],
+        has_open_letter=row["has_open_letter"],
     )

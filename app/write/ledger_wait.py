@@ -8,7 +8,7 @@ from ..drivers.pauses import Pauses
 from ..model.correction import GrantState
 from ..model.errors import StoreUnavailable, not_recorded
 from ..model.namespace import Namespace
-from ..store.grant_lag import GrantLag
+from ..store.grant_lag import GrantLag, RecordedRevision
 from ..store.ledger import Ledger
 from ..store.read_batcher import ReadBatcher
 from ..store.user_balances import last_changes_call
@@ -66,7 +66,7 @@ class LedgerWait:
         due = list(grant_ids)
         while due:
             read = await self._ledger.get_grants(namespace, due)
-            lacking = await lag.look({grant_id: read[grant_id].revision if grant_id in read else 0 for grant_id in due})
+            lacking = await lag.look({grant_id: _recorded(read.get(grant_id)) for grant_id in due})
             unknown = {*lacking.behind, *lacking.dead}
             known.grants.update((grant_id, grant) for grant_id, grant in read.items() if grant_id not in unknown)
             known.problems.update((grant_id, not_recorded()) for grant_id in lacking.dead)
@@ -107,6 +107,10 @@ class LedgerWait:
         while (flushed := await self._ledger.seq(namespace.partition)) < seq:
             await waiting.pause()
         return flushed
+
+
+def _recorded(grant: GrantState | None) -> RecordedRevision:
+    return RecordedRevision() if grant is None else RecordedRevision(grant.revision, grant.has_open_letter)
 
 
 class _Changes(NamedTuple):

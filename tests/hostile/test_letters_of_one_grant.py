@@ -84,3 +84,84 @@ def test_a_grant_that_was_a_letter_keeps_its_place_among_equals(iso: Isolation, 
     assert (told.status_code, score(iso, space)) == (200, 8), told.text
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")
+
+
+def letters_of_edits(iso: Isolation, space: str, *amounts: int) -> list[str]:
+    """A grant of 3 beside one of 1, and edits of it in one request that could not be recorded; their places."""
+    iso.grant(space, "g1", 3, granted_at=AT)
+    iso.grant(space, "g0", 1, granted_at=AT)
+    iso.stack.wait_flushed()
+    with refusing(iso, "g1"):
+        results = many(iso, space, *(("edit", "g1", amount) for amount in amounts))
+        assert [code_of(result) for result in results] == ["applied"] * len(amounts)
+        iso.stack.wait_flushed()
+    return places(iso)
+
+
+def assert_waits_for_an_operator(iso: Isolation, space: str) -> None:
+    """Nothing corrects the grant g1, and nothing shows it without what could not be recorded. g0 is free."""
+    path = url(space, "g1")
+    answers = [
+        iso.client.delete(path),
+        edit(iso, space, "g1", 5),
+        edit(iso, space, "g1", 5, "a-key"),
+        iso.client.post(f"{path}/restore"),
+        iso.client.patch(f"{path}?dry_run=true", json={"amount": 5}),
+        iso.client.get(path),
+    ]
+    assert [answer.status_code for answer in answers] == [503] * len(answers), [answer.text for answer in answers]
+    titles = {answer.json()["title"] for answer in answers}
+    assert titles == {"An operator has to decide about the grant."}
+    results = many(iso, space, ("void", "g1", None), ("edit", "g0", 2), ("edit", "g1", 5), ("edit", "g0", 1))
+    assert [code_of(result) for result in results] == ["store_unavailable", "applied"] * 2
+    details = [answer.json()["detail"] for answer in answers] + [results[i]["error"]["detail"] for i in (0, 2)]
+    assert ["could not be recorded" in detail for detail in details] == [True] * len(details)
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize(
+    ("amounts", "decisions", "rest"),
+    [
+        pytest.param((8, 20), [("drop", 0)], "retry", id="first dropped, last recorded"),
+        pytest.param((8, 20), [("drop", 0)], "drop", id="both dropped"),
+        pytest.param((8, 20), [("retry", 1)], "drop", id="last recorded, first dropped"),
+        pytest.param((8, 20, 50), [("retry", 0), ("drop", 1)], "retry", id="middle dropped, last recorded"),
+        pytest.param((8, 20, 50), [("retry", 0), ("drop", 1)], "drop", id="middle and last dropped"),
+    ],
+)
+def test_a_grant_is_not_corrected_while_any_letter_of_it_is_open(
+    iso: Isolation, rules: dict[str, Any], amounts: tuple[int, ...], decisions: list[tuple[str, int]], rest: str
+) -> None:
+    """A plan from the ledger alone would replace a revision that the boards do not show."""
+    space = iso.space(**rules)
+    letters = letters_of_edits(iso, space, *amounts)
+    assert_waits_for_an_operator(iso, space)
+    for decision, i in decisions:
+        assert command(iso, decision, letters[i])[0] == 0
+        assert_waits_for_an_operator(iso, space)
+    assert command(iso, rest, *places(iso))[0] == 0
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")
+    assert edit(iso, space, "g1", 6).status_code == 200
+    assert iso.client.delete(url(space, "g1")).json()["status"] == "applied"
+    iso.stack.wait_flushed()
+    assert (score(iso, space), verify(iso)) == (1, (0, ""))
+
+
+def test_a_letter_of_which_little_could_be_recorded_holds_its_grant_too(iso: Isolation) -> None:
+    """Postgres refuses the amounts of its tombstone as well. A grant of the same name elsewhere is free."""
+    iso.grant(iso.sick, "g1", 3, granted_at=AT)
+    iso.grant(iso.well, "g1", 3, granted_at=AT)
+    iso.stack.wait_flushed()
+    with iso.raising("22P05", "new.kind IN ('correction', 'tombstone') AND new.amount = 8"):
+        results = many(iso, iso.sick, ("edit", "g1", 8))
+        assert code_of(results[0]) == "applied"
+        iso.stack.wait_flushed()
+    (place,) = places(iso)
+    assert edit(iso, iso.sick, "g1", 9).status_code == 503
+    assert edit(iso, iso.well, "g1", 9).status_code == 200
+    assert command(iso, "retry", place)[0] == 0
+    iso.stack.wait_flushed()
+    assert edit(iso, iso.sick, "g1", 9).status_code == 200
+    iso.stack.wait_flushed()
+    assert verify(iso) == (0, "")

@@ -87,6 +87,7 @@ def test_faults_of_a_subscription_leave_the_connection_open(
         ('{"type":"subscribe","namespace":"a"}', 4400),
         ('{"type":"subscribe","id":-1,"namespace":"a"}', 4400),
         ('{"type":"auth"}', 4400),
+        ('{"type":"ping","id":1}', 4400),
         ("x" * 20_000, 4400),
         ('{"type":"auth","token":"lb_x_wrongwrongwrong1"}', 4001),
     ],

@@ -9,7 +9,7 @@ from app.drivers.pauses import FIRST_PAUSE_S
 from app.model.errors import GrantNotFound, StoreUnavailable
 from app.model.namespace import Namespace, Rules
 from app.read.grant_history import WAIT_S_MAX, GrantHistory
-from app.store.grant_lag import GrantLag, LaggingGrants
+from app.store.grant_lag import GrantLag, LaggingGrants, RecordedRevision
 from tests.support.fake_ledger import FakeLedger, FakeRedis
 from tests.support.virtual_time import VirtualTime
 
@@ -38,7 +38,7 @@ def test_what_the_looks_of_a_request_find(dead: dict[tuple[int, int], bool], loo
     lag = GrantLag(redis, ledger, SPACE)  # type: ignore[arg-type]
 
     async def look() -> list[LaggingGrants]:
-        return [await lag.look({"g": 0, "none": 0}) for _ in looks]
+        return [await lag.look({"g": RecordedRevision(), "none": RecordedRevision()}) for _ in looks]
 
     assert asyncio.run(look()) == looks
 
@@ -48,7 +48,18 @@ def test_the_next_revision_is_what_may_be_lacking(revision: int, behind: list[st
     redis = FakeRedis()
     redis.count(SPACE, "g", 2, 7)
     lag = GrantLag(redis, FakeLedger(), SPACE)  # type: ignore[arg-type]
-    assert asyncio.run(lag.look({"g": revision})) == LaggingGrants(behind, [], False)
+    assert asyncio.run(lag.look({"g": RecordedRevision(revision)})) == LaggingGrants(behind, [], False)
+
+
+@pytest.mark.parametrize("revision", [1, 2, 3])
+def test_a_grant_with_an_open_letter_is_dead_whatever_redis_knows(revision: int) -> None:
+    """Redis has revision 2; its entry of the letter may be taken off by now, or forgotten."""
+    redis = FakeRedis()
+    redis.count(SPACE, "g", 2, 7)
+    redis.count(SPACE, "other", 1, 8)
+    lag = GrantLag(redis, FakeLedger(), SPACE)  # type: ignore[arg-type]
+    recorded = {"g": RecordedRevision(revision, has_open_letter=True), "other": RecordedRevision()}
+    assert asyncio.run(lag.look(recorded)) == LaggingGrants(["other"], ["g"], False)
 
 
 class Postgres:

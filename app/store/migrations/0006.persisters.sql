@@ -34,6 +34,7 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (partition, epoch, seq)
 );
 CREATE INDEX dead_letters_open ON dead_letters (partition) WHERE healed_seq IS NULL;
+CREATE INDEX dead_letters_of_grant ON dead_letters (partition, grant_id) WHERE healed_seq IS NULL AND grant_id IS NOT NULL;
 CREATE INDEX dead_letters_recent ON dead_letters (partition, created_at) WHERE reason <> 'duplicate';
 CREATE INDEX dead_letters_decided ON dead_letters (partition, seq) WHERE decision IS NOT NULL AND healed_seq IS NULL;
 

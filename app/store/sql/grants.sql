@@ -112,7 +112,8 @@ ORDER BY g.granted_at DESC, g.first_seq DESC LIMIT $7;
 -- A grant and its corrections, in order.
 SELECT l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
        l.session_id, l.granted_at, l.recorded_at, l.voided, l.epoch, l.seq, l.verb, l.reason, l.actor,
-       m.meta::text AS meta
+       m.meta::text AS meta,
+       -- include: has_open_letter (row = l)
 FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
 LEFT JOIN grant_meta m ON m.partition = l.partition AND m.epoch = l.epoch AND m.seq = l.seq
@@ -122,7 +123,8 @@ ORDER BY l.revision;
 -- name: get_grants
 -- Grants as their last revisions left them; `first_seq` is the seq of the grant itself.
 SELECT DISTINCT ON (l.grant_id) l.grant_id, u.name AS user, l.revision, l.amount, l.category, l.source, l.source_id, l.action,
-       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.first_seq
+       l.session_id, l.granted_at, l.windows, l.voided, l.verb, l.day, f.first_seq,
+       -- include: has_open_letter (row = l)
 FROM grant_revisions l
 JOIN users u ON u.number = l.user_number
 -- include: grant_of_correction (row = l)

@@ -15,7 +15,7 @@ LEFT JOIN (
     CROSS JOIN LATERAL (
         SELECT coalesce(original_seq, seq) AS seq FROM ledger
         WHERE namespace_id = $1 AND grant_id = a.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
-    WHERE a.partition = $4 AND a.healed_seq IS NULL AND a.grant_id IS NOT NULL AND t.namespace_id = $1
+    WHERE a.partition = $4 AND a.healed_seq IS NULL AND a.grant_id IS NOT NULL AND t.namespace_id = $1 AND t.amount IS NOT NULL
       AND t.user_number = (SELECT number FROM users WHERE name = $2)
       AND NOT EXISTS (
           SELECT FROM ledger c WHERE c.namespace_id = $1 AND c.grant_id = a.grant_id AND c.kind = 'correction'

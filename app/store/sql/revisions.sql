@@ -18,6 +18,15 @@ CROSS JOIN LATERAL (
     SELECT recorded_at, coalesce(original_seq, seq) AS first_seq FROM ledger
     WHERE namespace_id = {{row}}.namespace_id AND grant_id = {{row}}.grant_id AND revision = 1 AND kind = 'grant' LIMIT 1) AS f
 
+-- fragment: has_open_letter
+-- Whether a correction of the grant of a row is an open dead letter, whichever revision it made. O(log n): there are few.
+EXISTS (
+    SELECT FROM dead_letters a
+    CROSS JOIN LATERAL (
+        SELECT namespace_id FROM ledger WHERE partition = a.partition AND epoch = a.epoch AND seq = a.seq OFFSET 0) AS t
+    WHERE a.partition = {{row}}.partition AND a.grant_id = {{row}}.grant_id AND a.healed_seq IS NULL
+      AND t.namespace_id = {{row}}.namespace_id OFFSET 0) AS has_open_letter
+
 -- fragment: revision_at
 -- The revision `r` of the grant of a row that was current at a seq. O(log n).
 CROSS JOIN LATERAL (

@@ -12,6 +12,7 @@ from .commands.finding import FindingError
 from .commands.keys import key_commands
 from .commands.persist import persist
 from .commands.rebuild import rebuild
+from .commands.repair import repair
 from .commands.serve import serve
 from .commands.stores import checkconfig, migrate
 from .commands.verify import verify
@@ -29,6 +30,7 @@ COMMANDS: Mapping[str, Callable[..., None] | typer.Typer] = {
     "persist": persist,
     "verify": verify,
     "rebuild": rebuild,
+    "repair": repair,
     "migrate": migrate,
     "checkconfig": checkconfig,
     "erase": erase,

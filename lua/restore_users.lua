@@ -24,6 +24,7 @@
 --- @include "include/velocity"
 --- @include "include/visibility"
 
+local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber
 local call, sub, FIELDS_A_CALL_MAX = redis.call, string.sub, replies.FIELDS_A_CALL_MAX
 local meta_key, hidden_key = KEYS[1], KEYS[2]
 local before, after, version = ARGV[1], ARGV[2], ARGV[3]
@@ -82,13 +83,18 @@ end
 -- Gives boards the new scores of a user, and what stands beside them.
 local function place_user(user)
   local shape, number, first = user.shape, user.number, user.first
-  for i = 1, #shape.boards do
-    local board = shape.boards[i]
-    board.users[#board.users + 1], board.scores[number] = user, tonumber(ARGV[first + shape.score[i]])
-    if shape.prefix[i] > 0 then
+  local shape_boards, score_places, place, score = shape.boards, shape.score, nil, nil
+  for i = 1, #shape_boards do
+    local board, n = shape_boards[i], shape_boards[i].user_count + 1
+    if score_places[i] ~= place then
+      place = score_places[i]
+      score = tonumber(ARGV[first + place])
+    end
+    board.user_count, board.users[n], board.scores[number] = n, user, score
+    if board.prefix_key then
       board.new_prefixes[number] = ARGV[first + shape.prefix[i]]
     end
-    if shape.time[i] > 0 then
+    if board.times_key then
       board.times[number], board.has_new_time[number] = ARGV[first + shape.time[i]], true
     end
   end
@@ -146,7 +152,7 @@ end
 local namespace = arguments.unpack_namespaces(at, 1)[1]
 local all_boards = arguments.unpack_boards(at, board_count, { namespace })
 for _, board in ipairs(all_boards) do
-  board.users = {}
+  board.users, board.user_count = {}, 0
 end
 local shapes = {}
 for i = 1, shape_count do

@@ -28,10 +28,11 @@ def rebuild(
         raise typer.BadParameter("give --partition or --namespace, not both")
     settings = read_settings()
     configure(settings.log_level)
-    asyncio.run(_rebuild(settings, partition, namespace, quiet))
+    asyncio.run(rebuild_targets(settings, partition, namespace, quiet))
 
 
-async def _rebuild(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:
+async def rebuild_targets(settings: Settings, partition: int | None, name: str | None, quiet: bool) -> None:
+    """Rebuilds one partition, one namespace, or all, and prints what was done. FindingError."""
     # Imported here, because it takes a while and no other command draws a progress bar.
     from ..verify.progress import progress
 

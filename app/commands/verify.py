@@ -11,6 +11,7 @@ from ..drivers.redis import RedisConnection
 from ..logs import configure
 from ..settings import Settings, read_settings
 from ..verify.connections import StoreConnections, close_all
+from ..verify.report import Report
 from ..verify.verifier import COMPARERS, Verifier
 
 
@@ -23,10 +24,17 @@ def verify(
     """Compares Redis with the ledger, and the ledger with itself, while writes go on; exit 1 where they differ."""
     settings = read_settings()
     configure(settings.log_level)
-    asyncio.run(_verify(settings, quiet, namespace or []))
+    report = asyncio.run(verify_stores(settings, quiet, namespace or []))
+    print_findings(report)
+    if report.findings:
+        raise typer.Exit(1)
+    if not quiet:
+        spaces = "1 namespace" if report.namespaces == 1 else f"{report.namespaces} namespaces"
+        print(f"ok: {report.numbers:,} numbers in {spaces} are what the ledger says")
 
 
-async def _verify(settings: Settings, quiet: bool, names: list[str]) -> None:
+async def verify_stores(settings: Settings, quiet: bool, names: list[str]) -> Report:
+    """What differs, of all or of some namespaces. quiet: without progress."""
     # Imported here, because it takes a while and no other command draws a progress bar.
     from ..verify.progress import progress
 
@@ -45,11 +53,10 @@ async def _verify(settings: Settings, quiet: bool, names: list[str]) -> None:
             await verifier.run(partitions, wrong, names)
     finally:
         await close_all(all_stores)
-    report = verifier.report
+    return verifier.report
+
+
+def print_findings(report: Report) -> None:
+    """A line for each."""
     for finding in report.findings:
         print(f"{finding.where}: {finding.what}")
-    if report.findings:
-        raise typer.Exit(1)
-    if not quiet:
-        spaces = "1 namespace" if report.namespaces == 1 else f"{report.namespaces} namespaces"
-        print(f"ok: {report.numbers:,} numbers in {spaces} are what the ledger says")

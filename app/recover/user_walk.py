@@ -15,7 +15,9 @@ from ..store.restore import SCORES_A_CALL_MAX, USERS_A_CALL_MAX, RestoredUser
 from ..store.user_cells import read_user_cells
 
 #: Portions that are read ahead: while Redis takes one, Postgres works on the next.
-PORTIONS_AHEAD_MAX = 2
+PORTIONS_AHEAD_MAX = 6
+#: Users whose entries one question to the ledger asks for: four calls, so that the question costs little beside its answer.
+USERS_A_QUESTION_MAX = 2_000
 
 
 class UserPortion(NamedTuple):
@@ -76,7 +78,7 @@ class UserWalk:
     async def _read(self, after: int) -> AsyncIterator[UserPortion]:
         while True:
             rows = await self._connection.fetch(
-                queries()["get_numbered_users"], self._namespace.id, after, USERS_A_CALL_MAX
+                queries()["get_numbered_users"], self._namespace.id, after, USERS_A_QUESTION_MAX
             )
             if not rows:
                 return
@@ -125,7 +127,7 @@ def _cut(users: Sequence[tuple[int, RestoredUser]], last: int, size: int) -> lis
     some: list[RestoredUser] = []
     scores = done = number_before = 0
     for number, user in users:
-        if some and scores + len(user.state.cells) > SCORES_A_CALL_MAX:
+        if some and (scores + len(user.state.cells) > SCORES_A_CALL_MAX or len(some) == USERS_A_CALL_MAX):
             portions.append(UserPortion(some, number_before, len(some)))
             done, some, scores = done + len(some), [], 0
         some.append(user)

@@ -125,6 +125,12 @@ def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
         grant_many(api, "a", 10, "later")
         own_stack.wait_flushed()
         assert verify(own_stack) == (0, [])
+        with redis.Redis.from_url(own_stack.valkey.url) as store:
+            store.zincrby(damaged, 5, "u1")
+        repaired = own_stack.run("repair", "--quiet")
+        assert (repaired.returncode, repaired.stderr) == (0, "")
+        assert repaired.stdout.count("partition") == 1, repaired.stdout
+        assert verify(own_stack) == (0, [])
         unknown = own_stack.run("rebuild", "--namespace", "nobody")
         assert (unknown.returncode, unknown.stderr) == (1, "leaderboard: there is no namespace 'nobody'\n")
 

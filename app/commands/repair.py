@@ -1,0 +1,49 @@
+"""`leaderboard repair`: writes the namespaces anew whose numbers in Redis are not what the ledger says."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from ..drivers.postgres import Postgres
+from ..logs import configure
+from ..settings import Settings, read_settings
+from .rebuild import rebuild_targets
+from .verify import print_findings, verify_stores
+
+
+def repair(
+    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="Only this namespace and its partition's ledger; may be given again.")
+    ] = None,
+) -> None:
+    """Verifies, rebuilds in place each namespace of which Redis differs from the ledger, and verifies these again; exit 1
+    where something is still wrong, such as a row of the ledger itself."""
+    settings = read_settings()
+    configure(settings.log_level)
+    asyncio.run(_repair(settings, quiet, namespace or []))
+
+
+async def _repair(settings: Settings, quiet: bool, names: list[str]) -> None:
+    report = await verify_stores(settings, quiet, names)
+    damaged = sorted({finding.where for finding in report.findings} & await _namespaces(settings))
+    for name in damaged:
+        await rebuild_targets(settings, None, name, quiet)
+    if damaged:
+        again = await verify_stores(settings, quiet, damaged)
+        others = [finding for finding in report.findings if finding.where not in damaged]
+        for finding in others:
+            again.note(finding.where, finding.what)
+        report = again
+    print_findings(report)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+async def _namespaces(settings: Settings) -> set[str]:
+    postgres = Postgres(settings.postgres_url)
+    try:
+        return {row["name"] for row in await postgres.fetch("get_namespaces")}
+    finally:
+        await postgres.close()

@@ -18,8 +18,8 @@ def repair(
         list[str] | None, typer.Option(help="Only this namespace and its partition's ledger; may be given again.")
     ] = None,
 ) -> None:
-    """Verifies, rebuilds in place each namespace of which Redis differs from the ledger, and verifies these again; exit 1
-    where something is still wrong, such as a row of the ledger itself."""
+    """Verifies, rebuilds in place each namespace of which Redis differs from the ledger, and verifies these again; exit
+    1 where something is still wrong, such as a row of the ledger itself."""
     settings = read_settings()
     configure(settings.log_level)
     asyncio.run(_repair(settings, quiet, namespace or []))

@@ -49,8 +49,8 @@ LEASE_WAIT_S_MAX = 30.0
 _LEASE_POLL_S = 0.2
 #: Seconds that one statement of a rebuild may take: some hundred users, one of whom may have a million entries.
 STATEMENT_S_MAX = 120.0
-#: Each question is asked thousands of times with arrays of one size: one plan does, and none may scan a whole table.
-PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "work_mem": "64MB"}
+#: A plan that did not know how many users it is for would compare each with each; none may scan a whole table.
+PLANS = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_custom_plan", "work_mem": "64MB"}
 #: Seconds that one call of a rebuild to Redis may take: it waits behind other calls.
 REDIS_S_MAX = 60.0
 #: Generations of dedup that an epoch may begin: each has a number that no epoch before it had.

@@ -16,7 +16,7 @@ from ..store.user_cells import read_user_cells
 
 #: Portions that are read ahead: while Redis takes one, Postgres works on the next.
 PORTIONS_AHEAD_MAX = 6
-#: Users whose entries one question to the ledger asks for: four calls, so that the question costs little beside its answer.
+#: Users whose entries one question to the ledger asks for: four calls, so that planning it costs little.
 USERS_A_QUESTION_MAX = 2_000
 
 

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     growth,
     indexes,
     latest,
+    layouts,
     limits,
     ranges,
     rebuild,
@@ -65,6 +66,7 @@ PARTS = [
     "growth",
     "corrections",
     "indexes",
+    "layouts",
     "worst",
     "rebuild",
 ]
@@ -262,6 +264,8 @@ def main(parts: list[str]) -> None:
         corrections.main()
     if "indexes" in wanted:
         indexes.main()
+    if "layouts" in wanted:
+        layouts.main()
     if "worst" in wanted:
         worst.main()
     if "rebuild" in wanted:

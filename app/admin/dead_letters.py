@@ -19,7 +19,8 @@ from ..model.entry import LogEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import visible_name
 
-#: Seconds that a command waits until the persister has carried a decision out. The persister looks every 5 s.
+#: Seconds that a command waits until the persister has carried its decisions out, all of them. The persister looks
+#: every 5 s.
 DECIDED_S_MAX = 60.0
 #: Letters that one query reads.
 LISTED_MAX = 10_000
@@ -97,10 +98,9 @@ class DeadLetters:
                 f"{letter.place} cannot be {_PAST[decision]}: it is to be {_PAST[row['decision']]} already"
             )
 
-    async def outcome(self, letter: DeadLetter, decision: str, seconds: float = DECIDED_S_MAX) -> str:
-        """Waits until a decision is carried out. Returns words for the result. DecisionError if it failed or takes too
-        long."""
-        until = monotonic() + seconds
+    async def outcome(self, letter: DeadLetter, decision: str, until: float) -> str:
+        """Waits until a decision is carried out. Returns words for the result. until: the moment by `monotonic` after
+        which it looks no more, but once. DecisionError if the decision failed or takes too long."""
         while True:
             row = await self._postgres.fetch_one("get_dead_letter", *letter.place)
             if row is None:
@@ -109,12 +109,20 @@ class DeadLetters:
                 return f"{_PAST[decision]} by seq {row['healed_seq']}"
             if row["decision"] is None:
                 raise DecisionError(f"{letter.place} cannot be recorded: {row['cause']}")
-            if monotonic() > until:
-                what = f"{letter.place} is to be {_PAST[decision]}"
+            if monotonic() >= until:
                 raise DecisionError(
-                    f"{what} and is not after {seconds:.0f} s: does a persister run, and what does /readyz say?"
+                    f"{letter.place} is to be {_PAST[decision]} and is not after {DECIDED_S_MAX:.0f} s: "
+                    f"{await self._why_waiting(letter.place)}"
                 )
             await asyncio.sleep(_POLL_S)
+
+    async def _why_waiting(self, place: LetterPosition) -> str:
+        """Why no persister has carried a decision out, as far as they say so."""
+        units = [("ledger", ""), ("log", ""), ("dead letter", f"{place.epoch}-{place.seq}")]
+        for row in await self._postgres.fetch("get_faults", LISTED_MAX):
+            if row["partition"] == place.partition and (row["kind"], row["name"]) in units:
+                return f"the {row['kind']} of partition {place.partition} waits: {row['cause']}"
+        return "does a persister run, and what does /readyz say?"
 
     async def is_settled(self, place: LetterPosition) -> bool:
         """Whether a letter was already recorded or dropped. DecisionError if there was never a letter at this

@@ -5,11 +5,20 @@ Exit codes: 0 all done, 1 something is left, 2 usage.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Annotated, TypeVar
 
 import typer
 
-from ..admin.dead_letters import DeadLetter, DeadLetters, DecisionError, LetterPosition, parse_position, table
+from ..admin.dead_letters import (
+    DECIDED_S_MAX,
+    DeadLetter,
+    DeadLetters,
+    DecisionError,
+    LetterPosition,
+    parse_position,
+    table,
+)
 from ..drivers.postgres import Postgres
 from ..settings import read_settings
 
@@ -63,7 +72,7 @@ def _decide(decision: str, texts: list[str], everything: bool) -> None:
 async def _carry_out(
     letters: DeadLetters, decision: str, places: list[LetterPosition], open_letters: dict[LetterPosition, DeadLetter]
 ) -> int:
-    """Records all decisions, then waits for each. Returns how many letters stay as they were."""
+    """Records all decisions, then waits for all of them together. Returns how many letters stay as they were."""
     left, waiting = 0, []
     for place in places:
         try:
@@ -76,9 +85,10 @@ async def _carry_out(
                 raise DecisionError(f"{place} is of a deleted namespace: nothing is left to do")
         except DecisionError as error:
             left += _print_error(error)
+    until = monotonic() + DECIDED_S_MAX
     for letter in waiting:
         try:
-            typer.echo(f"{letter.place}: {await letters.outcome(letter, decision)}")
+            typer.echo(f"{letter.place}: {await letters.outcome(letter, decision, until)}")
         except DecisionError as error:
             left += _print_error(error)
     return left

@@ -12,7 +12,7 @@ from ..metrics import DUPLICATES_HEALED, POISON
 from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE, kind_of
 from ..model.entry_names import parse_heal_name
-from .failure import TooManyDeadLetters
+from .failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters
 from .ledger_row import BARE, LedgerRow
 
 #: Dead letters of a partition in a minute. With more, the fault is hardly in each row, and the partition stops instead.
@@ -51,7 +51,8 @@ async def _check_rate(connection: asyncpg.Connection, letters: Sequence[LedgerRo
         if recent + count > DEAD_LETTERS_A_MINUTE_MAX:
             raise TooManyDeadLetters(
                 f"more than {DEAD_LETTERS_A_MINUTE_MAX} entries in a minute cannot be recorded; the last: "
-                f"{letters[-1].code or 'unreadable'}"
+                f"{letters[-1].code or 'unreadable'}; it waits {DEAD_LETTERS_PAUSE_S / 60:.0f} minutes, or until "
+                "somebody decides about one of its dead letters"
             )
 
 

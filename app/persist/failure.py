@@ -6,6 +6,9 @@ _ROW_CLASSES = ("22", "54")  # data exceptions, limits of the program
 _UNIQUE = "23505"
 #: Characters of a cause that are shown: a line on a screen.
 CAUSE_CHARACTERS_MAX = 200
+#: Seconds that a partition with too many dead letters waits, so that somebody can look before there are more. A
+#: decision about one of its letters, or a restart of its persister, ends the pause.
+DEAD_LETTERS_PAUSE_S = 600.0
 
 
 class TooManyDeadLetters(Exception):

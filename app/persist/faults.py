@@ -16,7 +16,7 @@ import structlog
 
 from ..drivers.redis import NodeLost, RedisRefused
 from ..metrics import FAULTS
-from .failure import TooManyDeadLetters, code_of, public_cause
+from .failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters, code_of, public_cause
 from .leases import Superseded
 
 log = structlog.get_logger()
@@ -25,8 +25,6 @@ log = structlog.get_logger()
 FIRST_PAUSE_S = 0.5
 #: Longest pause between two tries: a repaired unit goes on soon, and one that still fails costs little.
 PAUSE_S_MAX = 15.0
-#: Seconds that a partition with too many dead letters waits, so that somebody can look before there are more.
-DEAD_LETTERS_PAUSE_S = 600.0
 #: Failing units that are remembered. Further ones are tried again at once and reported only in the log.
 FAULTS_MAX = 10_000
 #: Faults that one pass records in Postgres: each is a statement, and the ledger waits for them.
@@ -103,6 +101,12 @@ class Faults:
             self._unrecorded[unit] = None
         self._faults[unit] = Fault(cause, code, pause, self._clock() + pause)
         self._gauge(unit, code, 1)
+
+    def end_long_pause(self, unit: WorkUnit) -> None:
+        """A unit that waits for somebody to look is tried now."""
+        fault = self._faults.get(unit)
+        if fault is not None and fault.pause_s > PAUSE_S_MAX:
+            fault.due = min(fault.due, self._clock())
 
     def clear(self, unit: WorkUnit) -> None:
         """A unit succeeded."""

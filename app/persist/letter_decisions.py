@@ -18,7 +18,7 @@ from ..model.entry_names import decision_id, digest_of, heal_name, retry_name
 from ..model.namespace import Namespace
 from ..model.ops import CellOps, Hold, unchanged_since
 from ..store.user_balances import read_plan_base
-from .faults import DEAD_LETTER, Faults, WorkUnit
+from .faults import DEAD_LETTER, LEDGER, Faults, WorkUnit
 from .ledger_row import unpack
 from .ledger_session import LedgerOffset, LedgerSession
 from .other_grants import other_grants_of
@@ -55,8 +55,14 @@ class DecidedLetter(NamedTuple):
 async def carry_out(
     session: LedgerSession, link: RedisConnection, p: int, offset: LedgerOffset, faults: Faults
 ) -> None:
-    """Carries out the decisions about a partition's letters for users whose last change the ledger has."""
+    """Carries out the decisions about a partition's letters for users whose last change the ledger has.
+
+    Decisions end the pause of a ledger with too many letters: somebody has looked, and without its rows no decision is
+    ever done. As long as one waits, each pass tries the ledger again; it takes few letters a minute all the same.
+    """
     rows = await session.fetch("get_decided_dead_letters", p, faults.names(p, DEAD_LETTER), DECIDED_A_PASS_MAX)
+    if rows:
+        faults.end_long_pause(WorkUnit(p, LEDGER))
     partition_round = PartitionRound(link, p, offset)
     for row in rows:
         with faults.guard(WorkUnit(p, DEAD_LETTER, f"{row['epoch']}-{row['seq']}")):

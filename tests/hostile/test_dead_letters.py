@@ -186,3 +186,19 @@ def test_what_is_no_letter_is_said(iso: Isolation) -> None:
         f"leaderboard: {unknown}\n",
     )
     assert [command(iso, *args)[0] for args in (("retry",), ("drop", "x"), ("drop", "0:1-1", "--all"))] == [2, 2, 2]
+
+
+def test_a_decision_ends_the_pause_of_a_partition_with_too_many_letters(iso: Isolation) -> None:
+    """Once the cause is mended, the ledger goes on with the first decision, not ten minutes later."""
+    names = [f"bad{i}" for i in range(12)]
+    with refusing(iso, *names):
+        for name in names:
+            iso.grant(iso.sick, name, granted_at=AT["granted_at"])
+        until(lambda: "in a minute cannot be recorded" in iso.degraded(), "the partition goes on")
+        assert "it waits 10 minutes, or until somebody decides about one of its dead letters" in iso.degraded()
+    letters = places(iso)
+    assert len(letters) == 10
+    code, told = command(iso, "retry", *letters)
+    assert (code, told.count("recorded by seq")) == (0, 10), told
+    iso.mended()
+    assert verify(iso) == (0, "")

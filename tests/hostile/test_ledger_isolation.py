@@ -133,7 +133,7 @@ def test_more_than_ten_dead_letters_in_a_minute_stop_the_partition(iso: Isolatio
         assert len(iso.letters()) == 10
         assert iso.ids(iso.sick) == []
         assert iso.ready()["lag_seq"] == 5
-    # Whoever has looked starts the persister anew; by then the minute is over.
+    # An operator may also start the persister anew; by then the minute is over.
     iso.stack.stop("persist")
     iso.sql("UPDATE dead_letters SET created_at = now() - interval '1 hour'")
     iso.stack.start("persist")

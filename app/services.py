@@ -17,6 +17,7 @@ from .store.board_reader import BoardReader
 from .store.boards import READS
 from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
+from .store.deployment_reads import DeploymentReads
 from .store.ledger import Ledger
 from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from .store.node_reader import WAIT_S_MAX
@@ -94,7 +95,8 @@ def build_services(
     redis, postgres = _redis_connections(settings, partitions), Postgres(settings.postgres_url)
     store_clock = StoreClock(clock)
     batcher = ReadBatcher(redis.reads)
-    namespace_cache, profile_cache = NamespaceCache(batcher.call), ProfileCache(batcher.call)
+    deployment = DeploymentReads(batcher, postgres.writes, has_several_nodes=redis.reads.is_cluster)
+    namespace_cache, profile_cache = NamespaceCache(deployment.call), ProfileCache(deployment.call)
     batcher.subscribe_changes(namespace_cache.notice)
     batcher.subscribe_profiles(profile_cache.notice)
     namespace_cache.subscribe(profile_cache.forget_namespaces)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 SECONDS = 900.0
 #: Examples of the model in one run of pytest: some minutes of 50 steps each.
 EXAMPLES, STEPS = 40, 50
-PYTEST = ("pytest", "-q")
+PYTEST = ("pytest", "-q", "-m", "full or not full")
 
 #: By seed, the environment of one run and the words behind `python -m`.
 Round = Callable[[int], tuple[dict[str, str], list[str]]]

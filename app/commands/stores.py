@@ -1,6 +1,9 @@
 """`leaderboard migrate` and `leaderboard checkconfig`: what the stores need, and whether they have it."""
 
 import asyncio
+from typing import Annotated
+
+import typer
 
 from ..admin import migrate as migration
 from ..admin.store_agreement import check_together
@@ -8,12 +11,20 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..settings import read_settings
 from ..store.partitions import check_store
+from .finding import FindingError
 
 
-def migrate() -> None:
-    """Creates or updates the schema, and opens Redis and Postgres for each other."""
-    partitions = asyncio.run(migration.migrate(read_settings()))
-    print(f"ready: {partitions} partitions")
+def migrate(
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Partitions of a new deployment; they bound its nodes of Redis.")
+    ] = None,
+) -> None:
+    """Creates or updates the schema, and opens Redis and Postgres for each other. A deployment keeps the number of
+    partitions with which it was made."""
+    count = asyncio.run(migration.migrate(read_settings(partitions=partitions)))
+    if partitions not in (None, count):
+        raise FindingError(f"this deployment was made with {count} partitions and keeps them")
+    print(f"ready: {count} partitions")
 
 
 def checkconfig() -> None:

@@ -10,7 +10,8 @@ API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
 DEPLOYMENT = "lb:deployment"  # hash: the deployment's id, partitions and format, and the counters of changes
 NAMESPACES_WITH_PROFILES = "lb:profiles:namespaces"  # hash: id of a namespace with profiles of its own → whether every
 # process knows of them
-PROFILES = "lb:profiles"  # hash: user → version and profile, of users who have one
+PROFILES = "lb:profiles:{lb:deployment}"  # hash: user → version and profile, of users who have one; in the slot of the
+# deployment, which counts their changes
 
 
 def log(p: int) -> str:

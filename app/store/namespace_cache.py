@@ -192,11 +192,15 @@ def namespace_from_row(row: asyncpg.Record) -> Namespace:
     )
 
 
+def namespace_text(namespace: Namespace) -> bytes:
+    """A namespace as Redis caches it, `<version> <JSON>`."""
+    return b"%d %b" % (namespace.version, _encode(namespace))
+
+
 def publish_calls(namespace: Namespace) -> list[Call]:
     """The calls that publish a namespace to every process; a later version stays."""
-    text = f"{namespace.version} ".encode() + _encode(namespace)
     return [
-        evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, text]),
+        evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, namespace_text(namespace)]),
         version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version),
         namespace_changed(namespace.name),
     ]

@@ -14,8 +14,8 @@ INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
 ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
-#: The format of the data in Redis. 3: fields and keys have the names in fields.py and keys.py.
-FORMAT = 3
+#: The format of the data in Redis. 4: profiles lie in the slot of the deployment.
+FORMAT = 4
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
 _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from app.embedded import ValkeyProcess
+from app.store import keys
 from tests.conftest import Stack
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
 from tests.support.steady_writers import SteadyWriters
@@ -104,6 +105,35 @@ def test_a_dead_master_stalls_its_own_namespaces_and_loses_none_of_their_grants(
     with stack.client() as client:
         after = {name: total(client, name) - before[name] for name in NAMES}
     assert after == {writer.namespace: writer.acknowledged for writer in writers.all}
+
+
+@pytest.mark.full
+def test_no_grant_and_no_read_needs_the_node_of_keys_rules_or_profiles(tmp_path: Path) -> None:
+    """What a deployment has once lies on one node. While that is away, also a server that has just started knows it."""
+    redis = ValkeyCluster(tmp_path / "cluster", replicas=False)
+    with stack_on(tmp_path, redis) as stack, stack.client() as client:
+        grant = {"user_id": "otter", "amount": 1}
+        for name in NAMES:
+            assert client.post(f"/v1/namespaces/{name}/grants", json={"grant_id": "0", **grant}).status_code == 201
+        assert client.put("/v1/users/otter", json={"display_name": "Otter"}).status_code == 200
+        key = stack.new_key("write:*", "read:*")
+        for once in (keys.DEPLOYMENT, keys.DIRECTORY, keys.API_KEYS):
+            dead = redis.owner_of(once)
+            others = [name for name in NAMES if name not in namespaces_of(stack, redis, dead)]
+            dead.kill()
+            stack.restart_unready()
+            with stack.client(key) as user:
+                for name in others:
+                    sent = user.post(f"/v1/namespaces/{name}/grants", json={"grant_id": once, **grant})
+                    assert sent.status_code == 201, sent.text
+                    (entry,) = user.get(f"/v1/namespaces/{name}/boards/all").json()["entries"]
+                    assert entry["user_id"] == "otter"
+                    # Names are known as soon as their counter is, whose node may be the one that is away.
+                    assert entry["display_name"] == "Otter" or once == keys.DEPLOYMENT
+            dead.start()
+            redis.wait_ready()
+            stack.wait_ready()
+        assert_verified(stack)
 
 
 def test_writes_go_on_at_the_replica_that_sentinels_promote(tmp_path: Path) -> None:

@@ -93,12 +93,15 @@ class ValkeyCluster:
 
     def owner(self, p: int) -> ValkeyProcess:
         """The node that holds a partition, as the nodes that run say."""
-        node = self._running()[0]
-        slot = slot_of(keys.meta(p))
+        return self.owner_of(keys.meta(p))
+
+    def owner_of(self, key: str) -> ValkeyProcess:
+        """The node that holds a key."""
+        node, slot = self._running()[0], slot_of(key)
         for first, last, (_, port, *_), *_ in ask(node.port, "CLUSTER", "SLOTS"):
             if first <= slot <= last:
                 return next(node for node in self.nodes if node.port == port)
-        raise AssertionError(f"nobody holds partition {p}")
+        raise AssertionError(f"nobody holds {key}")
 
     def partitions_of(self, node: ValkeyProcess, partitions: int) -> list[int]:
         """The partitions that a node holds."""

@@ -13,3 +13,7 @@ UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETU
 -- name: lock_key
 -- Locks an API key's row up to the end of the transaction. O(log n).
 SELECT FROM api_keys WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: get_keys_by_id
+-- Some API keys, revoked ones too. O(log n) each.
+SELECT id, hash, scopes, revoked_at FROM api_keys WHERE id = ANY($1::text[]);

@@ -77,3 +77,19 @@ WHERE p.user_number = $1 AND n.deleted_at IS NULL;
 -- name: delete_profiles
 -- Those of namespaces, too.
 DELETE FROM profiles WHERE user_number = $1;
+
+-- name: get_profiles_by_name
+-- The profiles in the deployment of some users, by name, of those who have one. O(log n) each.
+SELECT x.name, p.version, p.display_name, p.avatar, p.timezone, p.opt_out FROM unnest($1::text[]) AS x (name)
+CROSS JOIN LATERAL (SELECT number FROM users WHERE name = x.name OFFSET 0) AS u
+CROSS JOIN LATERAL (SELECT * FROM profiles WHERE user_number = u.number AND namespace_id = 0 OFFSET 0) AS p;
+
+-- name: get_namespaces_with_profiles
+-- The namespaces with profiles of their own. O(namespaces with profiles × log n).
+WITH RECURSIVE found AS (
+    (SELECT namespace_id FROM profiles WHERE namespace_id > 0 ORDER BY namespace_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.namespace_id FROM profiles p WHERE p.namespace_id > f.namespace_id
+            ORDER BY p.namespace_id LIMIT 1)
+    FROM found f WHERE f.namespace_id IS NOT NULL)
+SELECT namespace_id FROM found WHERE namespace_id IS NOT NULL;

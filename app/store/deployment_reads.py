@@ -1,0 +1,65 @@
+"""Reads of what a deployment has once, in hashes that lie on one node each: while a node of a cluster is away, they are
+answered from Postgres, where the truth is."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from ..drivers.postgres import Postgres
+from ..drivers.redis import Call
+from ..model.errors import StoreUnavailable
+from ..model.profile import Profile
+from . import keys
+from .namespace_cache import KeyRecord, namespace_from_row, namespace_text
+from .read_batcher import ReadBatcher
+
+_encode = msgspec.json.Encoder().encode
+
+
+class DeploymentReads:
+    """Calls by the reader of a process. postgres: what answers instead."""
+
+    def __init__(self, batcher: ReadBatcher, postgres: Postgres, *, has_several_nodes: bool) -> None:
+        self._call = batcher.call
+        self._postgres = postgres
+        self._has_several_nodes = has_several_nodes
+        self._by_key: dict[tuple[str, str], Callable[..., Awaitable[Any]]] = {
+            ("HGET", keys.DIRECTORY): self._namespace,
+            ("HGET", keys.API_KEYS): self._api_key,
+            ("HMGET", keys.PROFILES): self._profiles,
+            ("HKEYS", keys.NAMESPACES_WITH_PROFILES): self._namespaces_with_profiles,
+        }
+
+    async def call(self, call: Call) -> Any:
+        """The reply of Redis, or the same from Postgres. StoreUnavailable where neither answers."""
+        try:
+            return await self._call(call)
+        except StoreUnavailable:
+            read = self._by_key.get((str(call[0]), str(call[1])))
+            if read is None or not self._has_several_nodes:
+                raise
+        return await read(*call[2:])
+
+    async def _namespace(self, name: str) -> bytes | None:
+        row = await self._postgres.fetch_one("get_namespace", name)
+        return None if row is None else namespace_text(namespace_from_row(row))
+
+    async def _api_key(self, key_id: str) -> bytes | None:
+        rows = await self._postgres.fetch("get_keys_by_id", [key_id])
+        record = next((row for row in rows if row["revoked_at"] is None), None)
+        return None if record is None else _encode(KeyRecord(record["id"], record["hash"], tuple(record["scopes"])))
+
+    async def _profiles(self, *users: str) -> list[bytes | None]:
+        rows = await self._postgres.fetch("get_profiles_by_name", list(users))
+        texts = {row["name"]: _profile_text(row) for row in rows}
+        return [texts.get(user) for user in users]
+
+    async def _namespaces_with_profiles(self) -> list[bytes]:
+        rows = await self._postgres.fetch("get_namespaces_with_profiles")
+        return [str(row["namespace_id"]).encode() for row in rows]
+
+
+def _profile_text(row: Any) -> bytes:
+    profile = Profile(**{field: row[field] for field in Profile.__struct_fields__})
+    return b"%d %b" % (row["version"], _encode(profile))

@@ -97,8 +97,6 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_profiles": (100, 0, 50),
     "get_profiles_by_name": (["u5", "u6", "none"],),
     "get_namespaces_with_profiles": (),
-    "get_partitions_with_duplicates": ([0],),
-    "get_partitions_with_decisions": ([0],),
     "get_keys_by_id": (["k1", "none"],),
     "find_recorded_entries": ([SPACE] * 2, ["grant"] * 2, ["g5", "none"], [1] * 2),
     "get_partitions_with_duplicates": ([0, 1],),

@@ -197,10 +197,14 @@ def test_a_dry_run_is_not_acknowledged(client: httpx.Client, race: str) -> None:
 
 
 class Writers:
-    """Clients that write grants of one point and ask for the replica; `acknowledged`: the users with a 2xx."""
+    """Clients that write grants of one point, each to a user of its own. Every other client asks for the replica.
+
+    acknowledged: the users whose answer was a 2xx at that level; written: those of the other clients.
+    """
 
     def __init__(self, stack: Any, count: int) -> None:
         self.acknowledged: list[str] = []
+        self.written: list[str] = []
         self._stack = stack
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(i,)) for i in range(count)]
@@ -213,14 +217,13 @@ class Writers:
                 if self._stop.is_set():
                     return
                 user = f"u{number}-{i}"
-                # Others only write: each entry that waits has some behind it that may be lost.
                 asks = {"ack": "replica"} if number % 2 else {}
                 try:
                     answer = client.post("/v1/namespaces/race/grants", json=grant(user, 1, user), params=asks)
                 except httpx.TransportError:
                     return
-                if asks and answer.is_success:
-                    self.acknowledged.append(user)
+                if answer.is_success:
+                    (self.acknowledged if asks else self.written).append(user)
 
     def stop(self) -> None:
         self._stop.set()
@@ -239,13 +242,16 @@ def test_a_promoted_replica_has_all_that_was_acknowledged_at_its_level(
         writers = Writers(replicated.stack, 4)
         try:
             wait_until(lambda: len(writers.acknowledged) >= 40, "writes do not go on")
+            replicated.link.cut()
+            count = len(writers.written) + 20
+            wait_until(lambda: len(writers.written) >= count, "writes do not go on without the replica")
             replicated.stack.kill("redis")
             replicated.stack.kill("serve")  # nobody waits for its last answers
         finally:
             writers.stop()
-        replicated.link.cut()
         ask(replicated.replica.port, "REPLICAOF", "NO", "ONE")
         with redis.Redis(port=replicated.replica.port, decode_responses=True) as promoted:
             (board,) = (key for key in promoted.scan_iter("lb:{*}:b:*:all"))
             members = set(promoted.zrange(board, 0, -1))
         assert set(writers.acknowledged) <= members
+        assert not set(writers.written) <= members, "the others' last writes are lost"

@@ -236,6 +236,30 @@ PERSISTER = [
     ),
 ]
 
+ACKNOWLEDGEMENTS = [
+    Mutant(
+        "a wait for replicas covers what others wrote",
+        "lua/rewrite_seq.lua",
+        "redis.call('HINCRBY', meta_key, fields.SEQ, 0)",
+        "",
+        ("tests/integration/test_acks.py",),
+    ),
+    Mutant(
+        "a Redis in another epoch acknowledges nothing",
+        "app/write/replica_wait.py",
+        "if epoch != waiter.epoch or seq < waiter.seq:",
+        "if seq < waiter.seq:",
+        ("tests/unit/test_replica_wait.py",),
+    ),
+    Mutant(
+        "what the ledger went past without is not in it",
+        "app/write/entry_wait.py",
+        "waiter.absent -= recorded",
+        "waiter.absent.clear()",
+        ("tests/unit/test_entry_wait.py",),
+    ),
+]
+
 RIGHTS = [
     Mutant(
         "a scope covers names and no others",
@@ -253,4 +277,4 @@ RIGHTS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *RIGHTS]
+MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS]

@@ -29,6 +29,7 @@ from tests.benchmarks import (
     latest,
     layouts,
     limits,
+    nodes,
     ranges,
     rebuild,
     rules,
@@ -67,6 +68,7 @@ PARTS = [
     "corrections",
     "indexes",
     "layouts",
+    "nodes",
     "worst",
     "rebuild",
 ]
@@ -266,6 +268,8 @@ def main(parts: list[str]) -> None:
         indexes.main()
     if "layouts" in wanted:
         layouts.main()
+    if "nodes" in wanted:
+        nodes.main(load, tell_cost)
     if "worst" in wanted:
         worst.main()
     if "rebuild" in wanted:

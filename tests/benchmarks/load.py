@@ -34,6 +34,8 @@ def requests(kind: str, path: str, key: str, tag: str) -> Request:
         return lambda i: post(path, key, json.dumps(grant(tag, i)).encode())
     if kind == "batch":
         return lambda i: post(path, key, json.dumps([grant(tag, i * 500 + j) for j in range(500)]).encode())
+    if kind == "spread":
+        return lambda i: post(f"/v1/namespaces/n{i % int(path)}/grants", key, json.dumps(grant(tag, i)).encode())
     if kind == "pages":
         return lambda i: get(f"{path}?limit=10&offset={random.randrange(99_990)}", key)
     if kind == "around":

@@ -12,6 +12,7 @@ from .commands.finding import FindingError
 from .commands.keys import key_commands
 from .commands.persist import persist
 from .commands.rebuild import rebuild
+from .commands.recover import recover
 from .commands.repair import repair
 from .commands.serve import serve
 from .commands.stores import checkconfig, migrate
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, Callable[..., None] | typer.Typer] = {
     "repair": repair,
     "migrate": migrate,
     "checkconfig": checkconfig,
+    "recover": recover,
     "erase": erase,
     "keys": key_commands,
     "dead-letters": letter_commands,

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from .drivers.postgres import Postgres
 from .model.errors import Problem
 from .store.clock import StoreClock
+from .store.log import lag_of
 from .store.partitions import last_seq_call
 from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
@@ -74,7 +75,7 @@ class Health:
         offsets = {row["partition"]: row["seq"] for row in await self._postgres.fetch("get_offsets")}
         partitions = range(self._partitions)
         seqs = await asyncio.gather(*(self._batcher.call(last_seq_call(p)) for p in partitions))
-        return sum(max(0, int(seq or 0) - offsets.get(p, 0)) for p, seq in zip(partitions, seqs, strict=True))
+        return sum(lag_of(p, seq, offsets.get(p, 0)) for p, seq in zip(partitions, seqs, strict=True))
 
     async def _faults(self) -> list[str]:
         """The work that fails now, as the persisters recorded it in Postgres: one line each."""

@@ -88,7 +88,7 @@ class Server:
         )
         tasks = [asyncio.create_task(forever(loop)) for loop in loops]
         try:
-            await self._ask_time()
+            await asyncio.gather(self._ask_time(), services.marks.renew())
             yield {
                 DRAIN: services.live.drain,
                 CONNECTIONS: services.connections,
@@ -101,7 +101,8 @@ class Server:
             await services.close()
 
     async def _check(self) -> None:
-        """Every minute: eviction and durability may have been changed under a running server."""
+        """Every minute: eviction and durability may have been changed under a running server, or one of the stores been
+        replaced by an older one."""
         while True:
             await asyncio.sleep(CHECK_S)
             try:
@@ -112,6 +113,7 @@ class Server:
                 await self.services.redis.writes.close()
             except REDIS_ERRORS:
                 pass
+            await self.services.marks.renew()
 
     async def _follow(self) -> None:
         """Every second, asks for changes and the time: a server with only writes must learn of revoked keys, and one

@@ -19,6 +19,7 @@ from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.deployment_reads import DeploymentReads
 from .store.ledger import Ledger
+from .store.marks import MARK_SCRIPTS, Marks
 from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from .store.node_reader import WAIT_S_MAX
 from .store.nodes import PartitionNodes
@@ -39,17 +40,18 @@ STANDARD_ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
 
 @dataclass(frozen=True, kw_only=True)
 class RedisConnections:
-    """A server's connections to Redis: for writes, for waits for its replicas, for reads, and for checks of its
-    configuration."""
+    """A server's connections to Redis: for writes, for waits for its replicas, for reads, for checks of its
+    configuration, and for its marks."""
 
     writes: RedisConnection
     waits: RedisConnection
     reads: RedisConnection
     checks: RedisConnection
+    marks: RedisConnection
 
     async def close(self) -> None:
         """Ends all of them."""
-        for connection in (self.writes, self.waits, self.reads, self.checks):
+        for connection in (self.writes, self.waits, self.reads, self.checks, self.marks):
             await connection.close()
 
 
@@ -63,6 +65,7 @@ class Services:
     connections: Connections
     redis: RedisConnections
     postgres: Postgres
+    marks: Marks
     batcher: ReadBatcher
     namespace_cache: NamespaceCache
     profile_cache: ProfileCache
@@ -77,6 +80,7 @@ class Services:
 
     async def close(self) -> None:
         """Ends the connections to both stores."""
+        await self.marks.close()
         await self.redis.close()
         await self.postgres.close()
 
@@ -93,8 +97,9 @@ def build_services(
     is known."""
     limits = limits or ConnectionLimits()
     redis, postgres = _redis_connections(settings, partitions), Postgres(settings.postgres_url)
+    marks = Marks(redis.marks, settings.postgres_url)
     store_clock = StoreClock(clock)
-    batcher = ReadBatcher(redis.reads)
+    batcher = ReadBatcher(redis.reads, marks.renew)
     deployment = DeploymentReads(batcher, postgres.writes, has_several_nodes=redis.reads.is_cluster)
     namespace_cache, profile_cache = NamespaceCache(deployment.call), ProfileCache(deployment.call)
     batcher.subscribe_changes(namespace_cache.notice)
@@ -103,7 +108,7 @@ def build_services(
     keyring = Keyring(namespace_cache, settings.api_key)
     ledger = Ledger(postgres.writes)
     boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)
-    committer = Committer(PartitionNodes(redis.writes), ledger.offsets, storage_limits(settings), store_clock)
+    committer = Committer(PartitionNodes(redis.writes), storage_limits(settings), store_clock, marks.renew)
     hub = Hub(batcher, boards, stats, namespace_cache, profile_cache, store_clock)
     return Services(
         settings=settings,
@@ -112,6 +117,7 @@ def build_services(
         connections=Connections(limits, address_of),
         redis=redis,
         postgres=postgres,
+        marks=marks,
         batcher=batcher,
         namespace_cache=namespace_cache,
         profile_cache=profile_cache,
@@ -159,6 +165,7 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         waits=RedisConnection(url, [REWRITE_SEQ], nodes=nodes),
         reads=RedisConnection(url, reads, timeout_s=WAIT_S_MAX, nodes=nodes),
         checks=RedisConnection(url, [], nodes=nodes),
+        marks=RedisConnection(url, MARK_SCRIPTS, nodes=nodes),
     )
 
 

@@ -8,7 +8,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, ask_all
 from ..settings import Settings
 from ..store.changes import BUMP_COUNTER
-from ..store.namespace_cache import publish_key_calls, retract_key_calls
+from ..store.namespace_cache import SET_IF_NEWER, publish_key_calls, retract_key_calls
 
 
 async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ async def _write(settings: Settings, query: str, *args: Any) -> list[Any]:
 
 
 async def _publish(settings: Settings, calls: Sequence[Call]) -> None:
-    link = RedisConnection(settings.redis_url, [BUMP_COUNTER])
+    link = RedisConnection(settings.redis_url, [BUMP_COUNTER, SET_IF_NEWER])
     try:
         await ask_all(link, calls, what="it, so the servers do not know yet; try again")
     finally:

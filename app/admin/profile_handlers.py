@@ -16,7 +16,13 @@ from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
 from ..store.namespace_cache import NamespaceCache
-from ..store.profile_cache import announce_profiles_in, name_call, own_name_call, profiles_version_call
+from ..store.profile_cache import (
+    announce_profiles_in,
+    name_call,
+    own_name_call,
+    profile_from_row,
+    profiles_version_call,
+)
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import Fetch
 from .user_handlers import take_token, user_in
@@ -147,11 +153,6 @@ class ProfileHandlers:
         if row is None:
             raise UserNotFound(f"{user!r} has neither a profile nor a grant")
         return answer(request, _body(user, profile_from_row(row)))
-
-
-def profile_from_row(row: asyncpg.Record) -> Profile:
-    """A profile from its row."""
-    return Profile(**{field: row[field] for field in Profile.__struct_fields__})
 
 
 def _body(user: str, profile: Profile | NamespaceProfile) -> dict[str, object]:

@@ -8,10 +8,8 @@ from ..drivers.postgres import Postgres, check_format
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings
-from ..store import keys
-from ..store.apply import CallRefused
-from ..store.log import digest_in, entry_call
-from ..store.partitions import last_seq_call, read_deployment, read_head
+from ..store.ledger_reach import read_reach
+from ..store.partitions import read_deployment
 
 
 async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int, str]:
@@ -30,14 +28,8 @@ async def check_together(link: RedisConnection, postgres: Postgres) -> dict[int,
         )
     if redis_deployment.id != row["id"]:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
-    wrong = {}
-    for offset in await postgres.fetch("get_offsets"):
-        what = await _behind(
-            link, offset["partition"], epoch=offset["epoch"], seq=offset["seq"], digest=bytes(offset["digest"])
-        )
-        if what is not None:
-            wrong[offset["partition"]] = what
-    return wrong
+    reaches = await read_reach(link, await postgres.fetch("get_offsets"))
+    return {reach.partition: reason for reach in reaches if (reason := reach.closed or reach.loss) is not None}
 
 
 async def _check_format(postgres: Postgres) -> None:
@@ -47,26 +39,6 @@ async def _check_format(postgres: Postgres) -> None:
     except asyncpg.UndefinedTableError:
         return  # Nothing was migrated: the caller reports that.
     check_format([row["migration_id"] for row in rows])
-
-
-async def _behind(link: RedisConnection, p: int, *, epoch: int, seq: int, digest: bytes) -> str | None:
-    """What a partition in Redis lacks of the ledger. The log always keeps the ledger's last entry."""
-    try:
-        head = await read_head(link, p)
-    except CallRefused as refusal:
-        return f"Redis lost its head ({refusal}): its boards are not to be believed"
-    (last,) = await link.run([last_seq_call(p)])
-    if (head.epoch, int(last)) < (epoch, seq):
-        return f"Redis ends at {head.epoch}-{int(last)}, the ledger at {epoch}-{seq}: Redis lost entries"
-    if seq == 0:
-        return None
-    place = f"{epoch}-{seq}"
-    (reply,) = await link.run([entry_call(p, epoch=epoch, seq=seq)])
-    if isinstance(reply, Exception):
-        raise StoreUnavailable(f"Redis refuses {keys.log(p)}: {reply}")
-    if digest_in(reply) != digest:
-        return f"its log in Redis does not hold {place} as the ledger does: one of the two lost entries or is another's"
-    return None
 
 
 async def find_partitions(settings: Settings) -> int:

@@ -99,7 +99,8 @@ class VisibilityIntents:
     async def carry_out(self, person: VisibilityRecord) -> int:
         """Hides or shows a user in every partition that has not done so. Returns in how many it is not done yet.
 
-        It waits until the ledger has what was applied before, at most 2 s. O(the user's boards).
+        It waits until the ledger has what was applied before, and again until it has these entries, 2 s at most each.
+        O(the user's boards).
         """
         intent, remaining = person.intent, len(person.open)
         if intent is None or intent.desired_state not in (HIDE, UNHIDE) or not person.open:
@@ -109,6 +110,8 @@ class VisibilityIntents:
             await self._caught_up(person.open)
             plans = await plan(self._postgres.fetch, intent, person.open)
             done = [p for p in person.open if p not in plans or (await move(self._submit, p, plans[p])).done]
+            # What the ledger does not hold may be lost with the log's end: then it is done again.
+            await self._caught_up([p for p in done if p in plans])
             rows = await self._postgres.fetch("confirm_intent", intent.number, intent.version, done)
             remaining = int(rows[0]["pending"]) if rows else 0
         except Problem:

@@ -103,6 +103,10 @@ class RedisConnection:
         key = _key_of(call)
         return None if key is None else self._nodes.of_key(key)
 
+    def server_id(self, key: str) -> str:
+        """Which Redis answers for a key, see NodeConnection. O(1)."""
+        return self.link(self.node(key)).server_id(key)
+
     def link(self, name: str) -> NodeConnection:
         """The connection to a node; it may still have to be made."""
         link = self._links.get(name)

@@ -1,6 +1,7 @@
 """One connection to one node of Redis."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from .store_contact import StoreContact
 
 Call = Sequence[bytes | str | int | float]
 
+_SERVER_ID = re.compile(rb"^(?:run_id|master_replid):(\w+)", re.MULTILINE)
 _KEEPALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
 
 
@@ -37,6 +39,10 @@ class RedisLink(Protocol):
         """The replies, in order; an error reply is an exception in its place."""
         ...
 
+    def server_id(self, key: str) -> str:
+        """Which Redis answers for a key, see NodeConnection."""
+        ...
+
 
 OnConnect = Callable[[RedisLink], Awaitable[None]]
 Locate = Callable[[], Awaitable[str]]
@@ -49,6 +55,9 @@ class NodeConnection:
     decides whether its calls may be sent again. `locate` names the URL to connect to, anew for each connection; it
     raises ConnectionError where there is none. `greet` runs on each new connection; it raises RedisRefused to refuse
     it.
+
+    Each connection knows which Redis answers: its process, and the history of its data. A restart, and a promotion from
+    replica to primary, make another one.
     """
 
     def __init__(
@@ -67,6 +76,11 @@ class NodeConnection:
         self.contact = contact
         self._connection: Connection | None = None
         self._answered_s = 0.0
+        self._server_id = ""
+
+    def server_id(self, key: str) -> str:
+        """The Redis that answered the last connection, whatever the key; "" before the first one. O(1)."""
+        return self._server_id
 
     @property
     def connected(self) -> bool:
@@ -86,6 +100,7 @@ class NodeConnection:
                 self._connection = connection
                 self._answered_s = monotonic()
                 await self._load_scripts()
+                self._server_id = await self._read_server_id()
                 if self._greet is not None:
                     await self._greet(self)
         except BaseException as error:
@@ -137,6 +152,14 @@ class NodeConnection:
         for reply in await self._exchange(self._connection, calls, self._timeout_s):
             if isinstance(reply, Exception):
                 raise RedisRefused(f"Redis refuses SCRIPT LOAD: {reply}")
+
+    async def _read_server_id(self) -> str:
+        assert self._connection is not None
+        replies = await self._exchange(self._connection, [("INFO", "server"), ("INFO", "replication")], self._timeout_s)
+        parts = [_SERVER_ID.findall(reply) for reply in replies if isinstance(reply, bytes)]
+        if len(parts) != 2 or not all(parts):
+            return ""  # A Sentinel, or a Redis that denies INFO: the store's checks refuse that by name.
+        return b".".join(parts[0] + parts[1]).decode()
 
     async def _exchange(self, connection: Connection, calls: Sequence[Call], timeout_s: float) -> list[Any]:
         packed = [hiredis.pack_command(tuple(call)) for call in calls]  # type: ignore[arg-type]  # its stub wants a 1-tuple

@@ -133,7 +133,7 @@ def _age(info: Any) -> tuple[bool, int]:
     if isinstance(info, Exception):
         return False, 0
     lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-    return lines.get("cluster_state") == "ok", int(lines.get("cluster_current_epoch", 0))
+    return lines.get("cluster_state") == "ok", int(lines.get("cluster_newest_epoch", 0))
 
 
 def _parse(slots: list[Any], source: Host) -> list[tuple[int, int, Host]]:

@@ -29,6 +29,7 @@ from .faults import (
     PUBLISHING,
     SEALING,
     SEASONS,
+    STATE,
     USERS,
     Faults,
     WorkUnit,
@@ -40,6 +41,7 @@ from .letter_decisions import carry_out
 from .namespace_dropper import NamespaceDropper
 from .namespace_publisher import NamespacePublisher
 from .open_windows import OpenWindows
+from .state_publisher import StatePublisher
 from .visibility import VisibilityWorker
 from .window_closer import WindowCloser
 
@@ -137,7 +139,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
     link, apply_link, faults = services.link, services.apply_link, services.faults
     interval_s, alone, each = services.settings.maintenance_interval_s, services.alone, services.each_partition
     clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings)
-    publisher, closer = NamespacePublisher(), WindowCloser(services.windows)
+    publisher, state_publisher, closer = NamespacePublisher(), StatePublisher(), WindowCloser(services.windows)
     users, dropper = VisibilityWorker(link, apply_link, faults), NamespaceDropper(faults=faults)
 
     async def open_seasons(session: LedgerSession) -> None:
@@ -151,6 +153,9 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
 
     async def publish(session: LedgerSession) -> None:
         await publisher.publish(session, link, services.leases, faults)
+
+    async def publish_state(session: LedgerSession) -> None:
+        await state_publisher.publish(session, link, list(services.leases))
 
     async def seal(session: LedgerSession) -> None:
         await closer.seal(session, link, apply_link, services.offsets(), clocks.now, faults)
@@ -166,6 +171,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("clock", interval_s, lambda session: check_clock(clocks, session, link, faults)),
         Chore("seasons", interval_s, open_seasons),
         Chore("namespaces", interval_s, alone(PUBLISHING, publish)),
+        Chore("state", interval_s, alone(STATE, publish_state)),
         Chore("seals", interval_s, alone(SEALING, seal)),
         Chore("generations", interval_s, each(MAINTENANCE, lambda session, p, offset: rotation.rotate(p))),
         Chore("lag", interval_s, each(LAG, report_lag)),

@@ -46,8 +46,9 @@ class WorkUnit(NamedTuple):
     name: str = ""
 
 
-PUBLISHING, SEALING, USERS, ALL_ARCHIVES = (
-    WorkUnit(EVERYWHERE, f"all {what}") for what in ("namespaces", "seals", "states of users", "archives")
+PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE = (
+    WorkUnit(EVERYWHERE, f"all {what}")
+    for what in ("namespaces", "seals", "states of users", "archives", "changes of the deployment's state")
 )
 
 

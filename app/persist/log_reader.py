@@ -12,7 +12,7 @@ from ..store import keys
 from ..store.apply import ELSEWHERE, CallRefused
 from ..store.log import digest_in, entry_call, first_entry_call, follow_call
 from ..store.nodes import PartitionNodes
-from ..store.partitions import read_head
+from ..store.partitions import Renew, read_marked_heads
 from .faults import LEDGER, LOG, Faults, WorkUnit
 from .lease import Lease
 from .ledger_row import LedgerRow, read_row
@@ -59,7 +59,9 @@ class LogReader:
         leases: Mapping[int, Lease],
         faults: Faults,
         stop: Callable[[int, Lease, str], None],
+        renew_marks: Renew,
     ) -> None:
+        self._renew_marks = renew_marks
         self._link = link
         self._nodes = PartitionNodes(link)
         self._leases = leases
@@ -189,7 +191,9 @@ class LogReader:
         """Checks, before the first write of a session, that the log has the ledger's last entry."""
         offset = lease.offset
         try:
-            head = await read_head(node, p)
+            (head,) = await read_marked_heads(node, [p], self._renew_marks)
+            if isinstance(head, CallRefused):
+                raise head
             if offset.seq:
                 (reply,) = await node.run([entry_call(p, epoch=offset.epoch, seq=offset.seq)])
                 if isinstance(reply, Exception):
@@ -203,6 +207,8 @@ class LogReader:
             if isinstance(error, CallRefused) and error.code == ELSEWHERE:
                 self._nodes.doubt()
             else:
+                if not isinstance(error, CallRefused) or error.code != "closed":
+                    await self._renew_marks()  # Writers are told, too.
                 self._stop(p, lease, str(error))
 
 

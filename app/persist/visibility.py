@@ -86,11 +86,9 @@ class VisibilityWorker:
             moved = await move(submit, p, entries)
         except CallRefused:
             return False
-        if intent.desired_state != ERASE or not moved.done:
-            return moved.done
-        if moved.seq > offset.seq:
-            return False
-        if not await self._is_clear(session, intent, p, entries):
+        if not moved.done or moved.seq > offset.seq:
+            return False  # What the ledger does not hold may be lost with the log's end.
+        if intent.desired_state == ERASE and not await self._is_clear(session, intent, p, entries):
             del self._marks[at]  # A heal that comes meanwhile names the user, too.
             return False
         return True

@@ -12,6 +12,7 @@ from ..settings import Settings
 from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
+from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from ..store.visibility import CLEAR_USER_STATE, DELETE_USER_VALUES, SET_USER_STATE
@@ -68,6 +69,7 @@ class Worker:
         self._links = [
             connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW])
         ]
+        self._marks = Marks(connect(MARK_SCRIPTS), settings.postgres_url)
         log_link, flush_link, self._chores_link, self._apply_link, self._archive_link = self._links
         self._partitions = partitions
         self._leases: dict[int, Lease] = {}
@@ -87,7 +89,7 @@ class Worker:
         self._drift = DriftCheck(settings, self._leases)
         self._faults = Faults()
         self._writer = LedgerWriter(self._faults)
-        self._reader = LogReader(log_link, self._leases, self._faults, self._stop)
+        self._reader = LogReader(log_link, self._leases, self._faults, self._stop, self._marks.renew)
 
     async def run(self) -> None:
         """Makes passes for ever, and connects again to a store that was lost. The drift checks run beside them."""
@@ -100,6 +102,7 @@ class Worker:
     async def _end(self, drift: asyncio.Task[None]) -> None:
         await cancel_and_wait(drift)
         await self._drop()
+        await self._marks.close()
         for link in self._links:
             await link.close()
 

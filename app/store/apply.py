@@ -41,13 +41,15 @@ APPLY = load("apply")
 class PartitionHead:
     """A caller's knowledge of a partition. known: the last entry that it knows to be acknowledged: epoch, seq, digest.
 
-    oldest_starts: when the oldest generation began (microseconds); 0 while none was ever dropped.
+    oldest_starts: when the oldest generation began (microseconds); 0 while none was ever dropped. recovered: the epoch
+    that the last recovery began; 0: there was none.
     """
 
     epoch: int
     generations: str
     oldest_starts: int
     known: tuple[int, int, bytes]
+    recovered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,9 @@ ELSEWHERE = "elsewhere"
 
 
 class CallRefused(Exception):
-    """The script processed no entry: unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable, log_full
-    for a call without entries, and elsewhere: another node has the partition, or soon will."""
+    """The script processed no entry: closed, unopened, stale_epoch, stale_generations, lost_tail, corrupt, unwritable,
+    log_full for a call without entries, and elsewhere: another node has the partition, or soon will. Or it was not
+    called: unchecked."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")

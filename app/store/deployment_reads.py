@@ -11,7 +11,7 @@ from ..drivers.redis import Call
 from ..model.errors import StoreUnavailable
 from ..model.profile import Profile
 from . import keys
-from .namespace_cache import KeyRecord, namespace_from_row, namespace_text
+from .namespace_cache import KeyRecord, key_text, namespace_from_row, namespace_text
 from .read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
@@ -48,7 +48,9 @@ class DeploymentReads:
     async def _api_key(self, key_id: str) -> bytes | None:
         rows = await self._postgres.fetch("get_keys_by_id", [key_id])
         record = next((row for row in rows if row["revoked_at"] is None), None)
-        return None if record is None else _encode(KeyRecord(record["id"], record["hash"], tuple(record["scopes"])))
+        if record is None:
+            return None
+        return key_text(KeyRecord(record["id"], record["hash"], tuple(record["scopes"])))
 
     async def _profiles(self, *users: str) -> list[bytes | None]:
         rows = await self._postgres.fetch("get_profiles_by_name", list(users))

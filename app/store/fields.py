@@ -16,8 +16,12 @@ COMPLETE_SINCE = "complete_since:"  # … a generation: it has every id since th
 BEGINS_AFTER = "begins_after:"  # … a generation: seq before its first entry
 HAS_HIDDEN = "has_hidden"  # exists while some user of the deployment has a state
 CLEARED_VERSION = "cleared_version"  # latest version of a user's state that was removed
-CLOSED = "closed"  # why the partition takes and shows nothing; it has no epoch meanwhile
 PROGRESS = "progress"  # of a rebuild: `<epoch> <namespace id> <part> <last user number>`, while it goes on
+CHECKED = "checked"  # which Redis was compared with the ledger: `RedisConnection.server_id`; of the deployment, too
+CLOSED = "closed"  # why the partition takes and shows nothing; it has no epoch while it is rebuilt
+EPOCH_BEGINS_AFTER = "epoch_begins_after"  # seq before the epoch's first entry
+RECOVERED = "recovered"  # the epoch that a recovery began: what was lost before it is settled
+STATE_VERSION = "state_version"  # of the deployment's state in Postgres: all of it is here; of the deployment, too
 
 # The deployment: keys.DEPLOYMENT. `CHANGES` and `PROFILES` also have `<field>:<n>`, what one of the latest changes was.
 ID = "id"

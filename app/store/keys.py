@@ -4,9 +4,10 @@ The names of hash fields stand in fields.py.
 """
 
 import re
+from collections.abc import Sequence
 
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
-API_KEYS = "lb:keys"  # hash: key id → its hash and scopes
+API_KEYS = "lb:keys"  # hash: key id → version, its hash and scopes; null for a revoked one
 DEPLOYMENT = "lb:deployment"  # hash: the deployment's id, partitions and format, and the counters of changes
 NAMESPACES_WITH_PROFILES = "lb:profiles:namespaces"  # hash: id of a namespace with profiles of its own → whether every
 # process knows of them
@@ -87,6 +88,15 @@ def days(p: int, namespace_id: int) -> str:
 def namespace(p: int, namespace_id: int) -> str:
     """Hash: the counters and states of a namespace, see lua/include/namespaces.lua."""
     return f"lb:{{{p}}}:ns:{namespace_id}"
+
+
+def partition_of(call: Sequence[object]) -> int | None:
+    """The partition of a call by its first key; None for a key that belongs to none, or a call without keys. O(1)."""
+    position = 3 if call[0] == "EVALSHA" else 1
+    key = call[position] if len(call) > position else None
+    if isinstance(key, str) and key.startswith("lb:{"):
+        return int(key[4 : key.index("}")])
+    return None
 
 
 # Kinds of key that belong to one namespace, each `lb:{p}:<kind>:<namespace id>` and more. What follows may hold ':' and

@@ -58,8 +58,15 @@ async def _seen(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[li
 async def lag_behind(batcher: ReadBatcher, p: int, offset: asyncpg.Record | None) -> int:
     """How many entries the ledger lacked when `offset` was read. Read the offset before the answer: then 0 means that
     the answer is complete."""
-    seq = await batcher.call(last_seq_call(p))
-    return max(0, int(seq or 0) - (offset["seq"] if offset else 0))
+    return lag_of(p, await batcher.call(last_seq_call(p)), offset["seq"] if offset else 0)
+
+
+def lag_of(p: int, last_seq: bytes | None, ledger_seq: int) -> int:
+    """How many entries the ledger lacks of a partition. Recovering where Redis lacks entries of the ledger."""
+    lag = int(last_seq or 0) - ledger_seq
+    if lag < 0:
+        raise Recovering(f"partition {p}: Redis ends {-lag} entries before the ledger, which ends at seq {ledger_seq}")
+    return lag
 
 
 async def has_entries(batcher: ReadBatcher, postgres: Postgres, p: int, namespace_id: int) -> bool:

@@ -26,6 +26,9 @@ UNKNOWN_MAX = 10_000
 #: Changes that a process remembers, to know what changed during a read; after more of them a read is repeated.
 RECENT_MAX = 512
 
+# The versions of an API key: it is made, and it may be revoked.
+_MADE, _REVOKED = 1, 2
+
 T = TypeVar("T")
 CallRedis = Callable[[Call], Awaitable[object]]
 
@@ -150,12 +153,12 @@ class NamespaceCache:
             return self._keys[key_id]
         token = self._key_reads.setdefault(key_id, object())
         try:
-            raw = await self.call(("HGET", keys.API_KEYS, key_id))
+            raw = await self.call(key_call(key_id))
             is_current = self._key_reads.get(key_id) is token
         finally:
             if self._key_reads.get(key_id) is token:
                 del self._key_reads[key_id]
-        record = _decode_key(raw) if isinstance(raw, bytes) else None
+        record = _parse_key(raw) if isinstance(raw, bytes) else None
         if is_current:
             _put(self._keys, key_id, record, CACHED_MAX)
         return record
@@ -225,11 +228,32 @@ def retract_calls(name: str, *, namespace_id: int, partition: int, version: int)
     ]
 
 
+def key_call(key_id: str) -> Call:
+    """The call that reads an API key, `<version> <JSON>`. O(1)."""
+    return ("HGET", keys.API_KEYS, key_id)
+
+
+def key_text(record: KeyRecord) -> bytes:
+    """An API key as Redis caches it."""
+    return b"%d %b" % (_MADE, _encode(record))
+
+
+def key_version(*, is_revoked: bool) -> int:
+    """The version of an API key in Redis."""
+    return _REVOKED if is_revoked else _MADE
+
+
+def _parse_key(value: bytes) -> KeyRecord | None:
+    """An API key as Redis caches it, `<version> <JSON>`; None for a revoked one."""
+    _, _, text = value.partition(b" ")
+    return None if text == b"null" else _decode_key(text)
+
+
 def publish_key_calls(record: KeyRecord) -> list[Call]:
-    """The calls that publish an API key."""
-    return [("HSET", keys.API_KEYS, record.id, _encode(record)), key_changed(record.id)]
+    """The calls that make an API key known, unless it was revoked."""
+    return [evalsha(SET_IF_NEWER, [keys.API_KEYS], [record.id, key_text(record)]), key_changed(record.id)]
 
 
 def retract_key_calls(key_id: str) -> list[Call]:
-    """The calls that retract an API key."""
-    return [("HDEL", keys.API_KEYS, key_id), key_changed(key_id)]
+    """The calls that make an API key unknown for good: whoever publishes it late changes nothing."""
+    return [evalsha(SET_IF_NEWER, [keys.API_KEYS], [key_id, f"{_REVOKED} null"]), key_changed(key_id)]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 
-from ..drivers.redis import Call, RedisConnection, ask
+from ..drivers.redis import Call, RedisConnection, RedisLink, ask
 from ..model.namespace import Namespace
 from . import fields, keys
 from .boards import base_of
@@ -13,10 +13,15 @@ FIELDS_A_CALL_MAX = 1_000
 _GLOB = re.compile(r"([*?\[\]\\])")
 
 
-async def fields_of(link: RedisConnection, namespace: Namespace, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
-    """The fields with a prefix, and their values. Fields that exist during the whole scan are included. O(the hash), in
-    pieces. RedisRefused."""
-    key, cursor = keys.namespace(namespace.partition, namespace.id), b"0"
+def fields_of(link: RedisConnection, namespace: Namespace, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
+    """A namespace's fields with a prefix, and their values, as `hash_fields` reads them."""
+    return hash_fields(link, keys.namespace(namespace.partition, namespace.id), beginning)
+
+
+async def hash_fields(link: RedisLink, key: str, beginning: str = "") -> AsyncIterator[tuple[str, str]]:
+    """A hash's fields with a prefix, and their values. Fields that exist during the whole scan are included. O(the
+    hash), in pieces. RedisRefused."""
+    cursor = b"0"
     match: Call = ("MATCH", _GLOB.sub(r"\\\1", beginning) + "*") if beginning else ()
     while True:
         cursor, flat = await ask(link, ("HSCAN", key, cursor, *match, "COUNT", FIELDS_A_CALL_MAX))

@@ -13,6 +13,7 @@ from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, unavailable
 from ..model.errors import Overloaded, Problem, Recovering
 from . import fields, keys
 from .change_follower import ChangeFollower
+from .partitions import LEDGER_BEHIND, UNCHECKED, Renew, marks_call
 
 #: Calls of one round: some ms of Redis. A call for much data counts as several, here and in all bounds below.
 ROUND_CALLS_MAX = 256
@@ -29,7 +30,10 @@ WAIT_S_MAX = 2.0
 #: Seconds between two checks for calls that have waited too long.
 SWEEP_S = 0.25
 
-_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHANGES, fields.PROFILES)
+_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHECKED, fields.CHANGES, fields.PROFILES)
+
+# Boards are read while Postgres is an older one: they have more than it, not less.
+_LEDGER_BEHIND = LEDGER_BEHIND.encode()
 
 
 class ReadCall:
@@ -67,11 +71,13 @@ class NodeReader:
     Clients take turns, those without a key among themselves.
     """
 
-    def __init__(self, name: str, redis: RedisConnection, changes: ChangeFollower) -> None:
+    def __init__(self, name: str, redis: RedisConnection, changes: ChangeFollower, renew_marks: Renew) -> None:
         self._name = name
         self._redis = redis
         self._link = redis.link(name)
         self._changes = changes
+        self._renew_marks = renew_marks
+        self._server_id = ""
         self._waiting: dict[Hashable, ReadCall] = {}
         self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
@@ -168,28 +174,57 @@ class NodeReader:
         del self._waiting[ticket.key]
 
     async def _round(self, calls: list[Call]) -> list[Any]:
-        """Sends one round. It is tried once more on a new connection, which hides a restart. It is not tried again
-        after a timeout, because a Redis that hangs goes on hanging."""
+        """The replies of one round. If it meets a Redis that has started anew, that one is compared with the ledger
+        first, and the round is sent once more."""
         self._link = self._redis.link(self._name)
+        partitions = [keys.partition_of(call) for call in calls]
+        touched = list(dict.fromkeys(p for p in partitions if p is not None))
+        replies, problems = await self._send(touched, calls)
+        if problems and any(str(problem) == UNCHECKED for problem in problems.values()):
+            await self._renew_marks()
+            replies, problems = await self._send(touched, calls)
+        if not problems:
+            return replies
+        answers = zip(partitions, replies, strict=True)
+        return [reply if (problem := problems.get(p)) is None else problem for p, reply in answers]
+
+    async def _send(self, partitions: list[int], calls: list[Call]) -> tuple[list[Any], dict[int | None, Any]]:
+        """The calls' replies, and why some are not to be used: by partition, None for calls without one. It is tried
+        once more on a new connection, which hides a restart. It is not tried again after a timeout, because a Redis
+        that hangs goes on hanging."""
         has_deployment = self._redis.node(keys.DEPLOYMENT) == self._name
-        questions = [_CHANGES, *calls] if has_deployment else calls
+        questions = [*([_CHANGES] if has_deployment else ()), *map(marks_call, partitions), *calls]
         try:
             replies = await self._link.run(questions)
         except TimeoutError:
             raise
         except REDIS_ERRORS:
             replies = await self._link.run(questions)
-        if not has_deployment:
-            return replies
-        changes, *replies = replies
-        if isinstance(changes, Exception):
-            return [changes] * len(calls)
-        if changes[0] is None:
-            self._changes.forget()  # its counters may have begun again
-            # Unknown must not be taken for absent.
-            return [Recovering("this Redis has lost its data, or was never migrated")] * len(calls)
-        await self._changes.follow(self._link, int(changes[1] or 0), int(changes[2] or 0))
-        return replies
+        count = len(questions) - len(calls)
+        marks, replies = replies[:count], replies[count:]
+        server_id = self._link.server_id(keys.DEPLOYMENT)
+        problems: dict[int | None, Any] = {}
+        if has_deployment:
+            changes, *marks = marks
+            if server_id != self._server_id:
+                # What this process heard of changes may be later than what this Redis knows.
+                self._server_id = server_id
+                self._changes.forget()
+            if isinstance(changes, Exception):
+                return replies, dict.fromkeys([None, *partitions], changes)
+            if changes[0] is None:
+                self._changes.forget()  # its counters may have begun again
+                # Unknown must not be taken for absent.
+                lost = Recovering("this Redis has lost its data, or was never migrated")
+                return replies, dict.fromkeys([None, *partitions], lost)
+            if changes[1] == server_id.encode():
+                await self._changes.follow(self._link, int(changes[2] or 0), int(changes[3] or 0))
+            else:
+                problems[None] = Recovering(UNCHECKED)
+        for p, mark in zip(partitions, marks, strict=True):
+            if (problem := _problem(p, mark, server_id)) is not None:
+                problems[p] = problem
+        return replies, problems
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that no further call should wait."""
@@ -218,3 +253,15 @@ class NodeReader:
         self._is_sweeping = bool(self._sent or self._waiting)
         if self._is_sweeping:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+
+def _problem(p: int, mark: Any, server_id: str) -> Any:
+    """Why a partition is not read, by the reply of `marks_call`; None: it is."""
+    if isinstance(mark, Exception):
+        return mark
+    checked, closed = mark
+    if closed is not None and not closed.startswith(_LEDGER_BEHIND):
+        return Recovering(f"partition {p}: {closed.decode(errors='replace')}")
+    if checked is None:
+        return Recovering(f"partition {p} lost its head")
+    return None if checked == server_id.encode() else Recovering(UNCHECKED)

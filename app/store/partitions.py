@@ -1,7 +1,7 @@
 """Partitions in Redis: their heads, their creation, and checks whether this Redis can be used."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,22 @@ from .apply import ELSEWHERE, CallRefused, PartitionHead
 
 INIT_PARTITION = load("init_partition")
 ROTATE_DEDUP = load("rotate_dedup")
+SET_IF_NEWER = load("set_if_newer")
 ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
-#: The format of the data in Redis. 4: profiles lie in the slot of the deployment.
+#: How Redis is laid out. 4: profiles lie in the slot of the deployment, partitions
+#: bear marks, and API keys have versions.
 FORMAT = 4
+#: Why a partition without a valid mark is not used.
+UNCHECKED = "Redis has started anew, and Postgres has not answered yet whether it lacks acknowledged entries"
+#: How the reason begins for which a partition is closed where Postgres is the older one: it is read, and not written.
+LEDGER_BEHIND = "ledger_behind"
 VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
 _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
+
+#: Has partitions compared with the ledger that bear no mark of the present Redis: `store.marks.Marks.renew`.
+Renew = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +46,48 @@ async def read_head(link: RedisLink, p: int) -> PartitionHead:
     return head
 
 
-async def read_heads(link: RedisLink, partitions: Sequence[int]) -> list[PartitionHead | CallRefused]:
-    """The heads of partitions, in order, by one round trip; in place of a bad one why `read_head` would refuse it."""
+async def read_heads(
+    link: RedisLink, partitions: Sequence[int], mark: str | None = None
+) -> list[PartitionHead | CallRefused]:
+    """The heads of partitions, in order, by one round trip; in place of a bad one why `read_head` would refuse it.
+    mark: the one that they must bear; None: that of this Redis."""
     heads: list[PartitionHead | CallRefused] = []
     for p, raw in zip(partitions, await link.run([("HGETALL", keys.meta(p)) for p in partitions]), strict=True):
         try:
-            heads.append(_parse_head(p, raw))
+            heads.append(_parse_head(p, raw, link.server_id(keys.meta(p)) if mark is None else mark))
         except CallRefused as refusal:
             heads.append(refusal)
     return heads
 
 
-def _parse_head(p: int, raw: Any) -> PartitionHead:
+async def read_marked_heads(
+    link: RedisLink, partitions: Sequence[int], renew_marks: Renew
+) -> list[PartitionHead | CallRefused]:
+    """The heads as `read_heads` does it; where Redis has started anew, once it was compared with the ledger."""
+    heads = await read_heads(link, partitions)
+    if any(isinstance(head, CallRefused) and head.code == "unchecked" for head in heads):
+        await renew_marks()
+        heads = await read_heads(link, partitions)
+    return heads
+
+
+def _parse_head(p: int, raw: Any, mark: str) -> PartitionHead:
     if is_elsewhere(raw):
         raise CallRefused(ELSEWHERE, f"{keys.meta(p)}: {raw}")
     if isinstance(raw, Exception):
         raise CallRefused("corrupt", f"{keys.meta(p)}: {raw}")
     values = {name.decode(): value for name, value in zip(raw[::2], raw[1::2], strict=True)}
+    if fields.CLOSED in values:
+        raise CallRefused("closed", values[fields.CLOSED].decode(errors="replace"))
     if fields.EPOCH not in values or fields.SEQ not in values:
         raise CallRefused("unopened", keys.meta(p))
+    if values.get(fields.CHECKED) != mark.encode():
+        raise CallRefused("unchecked", UNCHECKED)
     try:
         generations = values[fields.GENERATIONS].decode()
         oldest = int(values[fields.COMPLETE_SINCE + generations.rpartition(",")[2]])
-        return PartitionHead(int(values[fields.EPOCH]), generations, oldest, (0, 0, b""))
+        recovered = int(values.get(fields.RECOVERED, 0))
+        return PartitionHead(int(values[fields.EPOCH]), generations, oldest, (0, 0, b""), recovered)
     except (KeyError, ValueError):
         raise CallRefused("corrupt", f"{keys.meta(p)}: a field is not what it should be") from None
 
@@ -83,8 +111,9 @@ def _check_format(text: bytes | None) -> None:
 
 
 async def write_deployment(link: RedisLink, deployment: Deployment) -> None:
-    """Records the deployment in Redis."""
-    values = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
+    """Records the deployment in a Redis that never had one: there is nothing that it could lack."""
+    values: Call = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
+    values = (*values, fields.CHECKED, link.server_id(keys.DEPLOYMENT))
     await ask(link, ("HSET", keys.DEPLOYMENT, *values), what=keys.DEPLOYMENT)
 
 
@@ -109,6 +138,42 @@ def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int,
     return evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], [*flushed, *keep_from])
 
 
+def marks_call(p: int) -> Call:
+    """Asks which Redis of this partition was compared with the ledger, and why it is closed; None: it is not. O(1)."""
+    return ("HMGET", keys.meta(p), fields.CHECKED, fields.CLOSED)
+
+
+async def is_deployment_checked(link: RedisLink) -> bool:
+    """Whether this Redis was told of what changed in the deployment while it was another one. RedisRefused."""
+    raw = await ask(link, ("HGET", keys.DEPLOYMENT, fields.CHECKED), what=keys.DEPLOYMENT)
+    return bool(raw == link.server_id(keys.DEPLOYMENT).encode())
+
+
+async def mark_deployment(link: RedisLink) -> None:
+    """Marks it so. RedisRefused."""
+    await ask(link, ("HSET", keys.DEPLOYMENT, fields.CHECKED, link.server_id(keys.DEPLOYMENT)), what=keys.DEPLOYMENT)
+
+
+async def read_state_version(link: RedisLink) -> int:
+    """Up to which version of the deployment's state Redis was told of namespaces, keys, users and profiles.
+    RedisRefused."""
+    return int(await ask(link, ("HGET", keys.DEPLOYMENT, fields.STATE_VERSION), what=keys.DEPLOYMENT) or 0)
+
+
+async def read_state_versions(link: RedisLink, partitions: Iterable[int]) -> list[int]:
+    """The same of the deployment and of those of some partitions that have a head. RedisRefused."""
+    hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
+    replies = await ask_all(link, [("HGET", key, fields.STATE_VERSION) for key in hashes])
+    return [int(reply) for reply in replies if reply is not None]
+
+
+async def note_published(link: RedisLink, partitions: Iterable[int], state_version: int) -> None:
+    """Records that all of the deployment's state up to a version is published, in the deployment and in partitions; a
+    later version stays. RedisRefused."""
+    hashes = [keys.DEPLOYMENT, *map(keys.meta, partitions)]
+    await ask_all(link, [evalsha(SET_IF_NEWER, [key], [fields.STATE_VERSION, state_version]) for key in hashes])
+
+
 async def rotate_generations(
     link: RedisLink, p: int, head: PartitionHead, *, age_micros: int, entries_max: int
 ) -> None:
@@ -119,9 +184,13 @@ async def rotate_generations(
     await ask(link, evalsha(ROTATE_DEDUP, names, [head.epoch, head.generations, age_micros, entries_max]))
 
 
-async def open_partitions(link: RedisLink, partitions: list[int]) -> None:
-    """Creates the heads of partitions that have none. Existing heads stay."""
-    calls = [evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT]) for p in partitions]
+async def open_partitions(link: RedisLink, partitions: list[int], state_version: int) -> None:
+    """Creates the heads of partitions that have none; one that has stays as it is. state_version: that of the
+    deployment's state, of which nothing is to be published in them."""
+    calls = [
+        evalsha(INIT_PARTITION, [keys.meta(p)], [FORMAT, link.server_id(keys.meta(p)), state_version])
+        for p in partitions
+    ]
     await ask_all(link, calls, what="to open a partition")
 
 
@@ -132,6 +201,8 @@ async def check_store(link: RedisLink, durability: str) -> None:
     (text,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
     if not isinstance(text, Exception):  # another node holds it; the probe reports what an ACL denies
         _check_format(text)
+    if not link.server_id(keys.DEPLOYMENT):
+        raise RedisRefused("Redis refuses INFO, by which a restart is noticed: allow it")
     settings = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in settings])
     if any(isinstance(reply, Exception) for reply in replies):

@@ -11,6 +11,7 @@ else's caches. The set of such namespaces is cached and is dropped with a change
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import asyncpg
 import msgspec
 
 from ..drivers.redis import Call
@@ -231,6 +232,11 @@ def _merged(own: DisplayProfile, wide: DisplayProfile) -> DisplayProfile:
         wide.avatar if own.avatar is None else own.avatar,
         wide.timezone,
     )
+
+
+def profile_from_row(row: asyncpg.Record) -> Profile:
+    """A profile from its row."""
+    return Profile(**{field: row[field] for field in Profile.__struct_fields__})
 
 
 def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Call:

@@ -11,6 +11,7 @@ from ..model.errors import StoreUnavailable
 from .change_follower import ChangeFollower
 from .changes import Changed
 from .node_reader import WAIT_S_MAX, NodeReader
+from .partitions import Renew
 
 #: Seconds before a call is sent again that a node sent away: its partition is on its way to another one.
 ELSEWHERE_PAUSE_S = 0.02
@@ -19,8 +20,9 @@ ELSEWHERE_PAUSE_S = 0.02
 class ReadBatcher:
     """Hands calls to the readers of the nodes; `run` runs these. A node that is away fails its own calls only."""
 
-    def __init__(self, redis: RedisConnection) -> None:
+    def __init__(self, redis: RedisConnection, renew_marks: Renew) -> None:
         self._redis = redis
+        self._renew_marks = renew_marks
         self._changes = ChangeFollower()
         self._by_name: dict[str, NodeReader] = {}
         self._loops = NamedLoops()
@@ -60,7 +62,7 @@ class ReadBatcher:
                 if self._by_name[former].is_idle:
                     self._loops.end(former)
                     del self._by_name[former]
-            reader = self._by_name[name] = NodeReader(name, self._redis, self._changes)
+            reader = self._by_name[name] = NodeReader(name, self._redis, self._changes, self._renew_marks)
             self._loops.begin(name, reader.run)
         return reader
 

@@ -16,17 +16,17 @@ from ..store.apply import Outcome, PartitionHead, StorageLimits
 from ..store.call_cost import entries_cost
 from ..store.clock import StoreClock
 from ..store.nodes import PartitionNodes
+from ..store.partitions import Renew
 from .committer_services import CommitterServices
 from .in_flight import InFlightCall, Submission, SubmissionPart, split_submission
-from .ledger_offsets import Offsets
 from .node_committer import PART_US_MAX, NodeCommitter
 
 
 class Committer:
     """Hands entries to the committers of the nodes; `run` runs these."""
 
-    def __init__(self, nodes: PartitionNodes, offsets: Offsets, bounds: StorageLimits, clock: StoreClock) -> None:
-        self._services = CommitterServices(nodes=nodes, offsets=offsets, bounds=bounds, clock=clock)
+    def __init__(self, nodes: PartitionNodes, bounds: StorageLimits, clock: StoreClock, renew_marks: Renew) -> None:
+        self._services = CommitterServices(nodes=nodes, bounds=bounds, clock=clock, renew_marks=renew_marks)
         self._by_name: dict[str, NodeCommitter] = {}
         self._by_partition: dict[int, NodeCommitter] = {}
         self._loops = NamedLoops()

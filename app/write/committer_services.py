@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from ..store.apply import StorageLimits
 from ..store.clock import StoreClock
 from ..store.nodes import PartitionNodes
-from .ledger_offsets import Known, Offsets
+from ..store.partitions import Renew
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommitterServices:
-    """known: by partition, the last entry that this process knows to be
-    acknowledged."""
+    """known: by partition, epoch, seq and digest of the last entry that this process knows to be acknowledged."""
 
     nodes: PartitionNodes
-    offsets: Offsets
     bounds: StorageLimits
     clock: StoreClock
-    known: dict[int, Known] = field(default_factory=dict)
+    renew_marks: Renew
+    known: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)

@@ -21,10 +21,9 @@ from ..store import apply
 from ..store.apply import ELSEWHERE, STALE_PLAN, CallRefused, Outcome, PartitionHead
 from ..store.call_cost import CALL_US_MAX
 from ..store.clock import TIME
-from ..store.partitions import read_heads
+from ..store.partitions import read_marked_heads
 from .committer_services import CommitterServices
 from .in_flight import CallBudget, InFlightCall, Submission, SubmissionPart, due_calls
-from .ledger_offsets import LedgerOffsets
 from .partition_refusals import PartitionRefusals
 
 log = structlog.get_logger()
@@ -65,7 +64,7 @@ class NodeCommitter:
         self._nodes = services.nodes
         self._link = services.nodes.link(name)
         self._clock = services.clock
-        self._offsets = LedgerOffsets(services.offsets)
+        self._renew_marks = services.renew_marks
         self._bounds = services.bounds
         self._known = services.known
         self._hand_over = hand_over
@@ -160,7 +159,6 @@ class NodeCommitter:
         self._link = self._nodes.link(self._name)
         if not self._link.connected:
             self._heads.clear()
-            self._offsets.forget()
         await self._link.connect()
         self._fill_calls()
         due = due_calls(self._flights.values(), ROUND_US_MAX)
@@ -197,6 +195,7 @@ class NodeCommitter:
         for flight, reply in zip(flights, replies, strict=True):
             BATCH_ENTRIES.observe(len(flight.entries))
             self._handle_reply(flight, reply)
+        await self._refusals.close_lost(self._link)
         if self._demoted:
             # This Redis is a replica by now: the name may lead to another one.
             self._demoted = False
@@ -219,8 +218,8 @@ class NodeCommitter:
     async def _load_heads(self, partitions: list[int]) -> None:
         if not partitions:
             return
-        offsets = await self._offsets.get()
-        for p, head in zip(partitions, await read_heads(self._link, partitions), strict=True):
+        heads = await read_marked_heads(self._link, partitions, self._renew_marks)
+        for p, head in zip(partitions, heads, strict=True):
             self._stopped.pop(p, None)
             if isinstance(head, CallRefused) and head.code == ELSEWHERE:
                 self._note_elsewhere(self._flights[p])
@@ -228,8 +227,9 @@ class NodeCommitter:
             if isinstance(head, CallRefused):
                 self._stop(p, head)
                 continue
-            known = max(self._known.get(p, (0, 0, b"")), offsets.get(p, (0, 0, b"")))
-            self._heads[p] = PartitionHead(head.epoch, head.generations, head.oldest_starts, known)
+            own = self._known.get(p, head.known)
+            head.known = own if own[0] >= head.recovered else head.known  # What was lost before is settled.
+            self._heads[p] = head
 
     def _handle_reply(self, flight: InFlightCall, reply: object) -> None:
         p, head = flight.partition, self._heads[flight.partition]

@@ -13,6 +13,9 @@ local function find_loss(log_key, head, known, digest)
   if is_after(epoch, seq, head.epoch, head.seq) then
     return { 'lost_tail', format('%s is acknowledged, the log ends at %d-%d', known, head.epoch, head.seq) }
   end
+  if epoch < head.epoch and seq > head.begins_after then
+    return { 'lost_tail', format('%s is acknowledged, epoch %d began behind seq %d', known, head.epoch, head.begins_after) }
+  end
   local entries, err = replies.try('XRANGE', log_key, known, known)
   if not entries then
     return { 'corrupt', log_key .. ': ' .. err }

@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self, valkey: ValkeyProcess) -> None:
         self.store: Any = redis.Redis.from_url(valkey.url)
-        self.store.eval(INIT_PARTITION.source, 1, keys.meta(P), 1)
+        self.store.eval(INIT_PARTITION.source, 1, keys.meta(P), 1, "here", 0)
         self._sha = self.store.script_load(APPLY.source)
         self._seq = 0
         self._ids = 0

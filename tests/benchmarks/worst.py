@@ -62,7 +62,7 @@ class Store:
 
     def __init__(self, valkey: ValkeyProcess) -> None:
         self.direct: Any = redis.Redis.from_url(valkey.url, socket_timeout=120)
-        self.direct.eval(INIT_PARTITION.source, 1, keys.meta(P), 1)
+        self.direct.eval(INIT_PARTITION.source, 1, keys.meta(P), 1, "here", 0)
         self._sha = self.direct.script_load(APPLY.source)
         self._pid = self.direct.info("server")["process_id"]
         self._spaces = self._ids = 0

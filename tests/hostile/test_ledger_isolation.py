@@ -11,6 +11,7 @@ from app.persist.ledger_row import unpack
 from app.store import keys
 from tests.support.checked_deployment import verify
 from tests.support.fault_isolation import Isolation, until
+from tests.support.log_place import log_place
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -166,7 +167,7 @@ def write_by_hand(iso: Isolation, strange: Callable[[bytes], Sequence[dict[Any, 
     iso.stack.stop("persist")
     try:
         for i, entry in enumerate(entries, 1):
-            iso.direct.xadd(keys.log(iso.p), entry, id=f"1-{seq + i}")
+            iso.direct.xadd(keys.log(iso.p), entry, id=log_place(iso.direct, iso.p, seq + i))
         iso.direct.hset(keys.meta(iso.p), "seq", seq + len(entries))
     finally:
         iso.stack.start("persist")

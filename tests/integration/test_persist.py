@@ -15,6 +15,7 @@ import pytest
 from app.embedded import free_port
 from app.persist.ledger_row import unpack
 from app.store import fields, keys
+from tests.support.log_place import log_place
 
 
 @pytest.fixture
@@ -145,7 +146,11 @@ def test_a_poison_entry_is_set_aside_and_the_partition_goes_on(
     own_stack.wait_flushed()
     p = partition(own_redis)
     own_stack.kill("persist")
-    own_redis.xadd(keys.log(p), {"d": b"x" * 16, "e": b"\xc1 not an entry", "r": "1700000000000000 5 "}, id="1-2")
+    own_redis.xadd(
+        keys.log(p),
+        {"d": b"x" * 16, "e": b"\xc1 not an entry", "r": "1700000000000000 5 "},
+        id=log_place(own_redis, p, 2),
+    )
     own_redis.hset(keys.meta(p), "seq", 2)
     assert grant(client, "g2").json()["seq"] == 3
     own_stack.start("persist")
@@ -167,12 +172,13 @@ def test_a_log_that_does_not_continue_its_ledger_stops_the_partition(
     p = partition(own_redis)
     own_stack.kill("persist")
     own_redis.delete(keys.log(p))
-    for place, digest in (("1-1", instead), ("1-2", b"y" * 16)):
+    place = log_place(own_redis, p, 1)
+    for entry_id, digest in ((place, instead), (log_place(own_redis, p, 2), b"y" * 16)):
         if digest is not None:
-            own_redis.xadd(keys.log(p), {"d": digest, "e": b"", "r": "1700000000000000 5 "}, id=place)
+            own_redis.xadd(keys.log(p), {"d": digest, "e": b"", "r": "1700000000000000 5 "}, id=entry_id)
     own_stack.start("persist")
     said = own_stack.folder / "persist.log"
-    until(lambda: "the log does not hold 1-1" in said.read_text(), "the broken log is not noticed")
+    until(lambda: f"the log does not hold {place}" in said.read_text(), "the broken log is not noticed")
     with psycopg.connect(own_stack.postgres.url) as db:
         assert db.execute("SELECT max(seq) FROM ledger").fetchone() == (1,)
 
@@ -228,10 +234,12 @@ def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client:
     own_stack.kill("persist")
     own_redis.delete(keys.dedup(p, 1))
     assert grant(client, "g1").json()["status"] == "applied"
-    ((_, fields),) = own_redis.xrange(keys.log(p), "1-1", "1-1")
+    ((_, fields),) = own_redis.xrange(keys.log(p), count=1)
     poison = msgspec.structs.replace(unpack(fields[b"e"]), grant_id="g2", meta=rb'{"a":"\u0000"}')
     packed = msgspec.msgpack.encode(poison)
-    own_redis.xadd(keys.log(p), {"d": b"z" * 16, "e": packed, "r": b"1795000000000000 15 10"}, id="1-3")
+    own_redis.xadd(
+        keys.log(p), {"d": b"z" * 16, "e": packed, "r": b"1795000000000000 15 10"}, id=log_place(own_redis, p, 3)
+    )
     own_redis.hset(keys.meta(p), "seq", 3)
     own_stack.start("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:

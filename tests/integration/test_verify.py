@@ -74,7 +74,10 @@ def test_open_heals_are_named_and_nothing_else_for_them(own_stack: Any, checked:
     again = checked.client.post("/v1/namespaces/n/grants", json=body).json()
     assert (again["status"], again["score"]) == ("applied", 8)
     own_stack.wait_flushed()
-    assert checked.verify() == (1, [f"n: the duplicate 1-{again['seq']} of 'dora' is not taken back yet"])
+    assert checked.verify() == (
+        1,
+        [f"n: the duplicate {again['epoch']}-{again['seq']} of 'dora' is not taken back yet"],
+    )
     own_stack.stop("persist")
     own_stack.extra["LEADERBOARD_CHORES_S"] = "0.5"
     own_stack.start("persist")
@@ -125,9 +128,10 @@ def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Ch
     seq = int(checked.direct.hget(meta, "seq"))
     ((place, _),) = checked.direct.xrevrange(log, count=1)
     assert own_stack.run("checkconfig").stdout == "ok\n"
+    end, epoch = place.decode(), place.partition(b"-")[0].decode()
     breaks: list[tuple[Callable[[], object], str]] = [
-        (lambda: checked.direct.hset(meta, "seq", seq - 1), f"Redis ends at 1-{seq - 1}, the ledger at 1-{seq}"),
-        (lambda: checked.direct.xdel(log, place), f"its log in Redis does not hold 1-{seq} as the ledger does"),
+        (lambda: checked.direct.hset(meta, "seq", seq - 1), f"Redis ends at {epoch}-{seq - 1}, the ledger at {end}"),
+        (lambda: checked.direct.xdel(log, place), f"its log in Redis does not hold {end} as the ledger does"),
         (lambda: checked.direct.delete(meta), "Redis lost its head"),
     ]
     for break_it, told in breaks:

@@ -36,7 +36,7 @@ class Partition:
         self.space = Namespace(7, "race", P, 1, Rules())
         self.head = PartitionHead(1, "1", 0, (0, 0, b""))
         store.hset(keys.rules(P), "7", "1")
-        self.eval(INIT_PARTITION, [keys.meta(P)], [1])
+        self.eval(INIT_PARTITION, [keys.meta(P)], [1, "here", 0])
 
     def eval(self, script: Script, names: list[str], args: list[Any]) -> Any:
         return self.send(script, [len(names), *names, *args])

@@ -21,7 +21,37 @@ APPLY, VISIBILITY = "tests/lua/test_apply.py", "tests/lua/test_visibility.py"
 CLOSED, QUOTAS = "tests/lua/test_closed_windows.py", "tests/lua/test_quotas.py"
 FULL, CLAIM = "tests/lua/test_full_memory.py", "tests/lua/test_claim.py"
 
+MARKS, COMMITTER_MARKS = "tests/lua/test_marks.py", "tests/unit/test_committer_marks.py"
+
 SCRIPTS = [
+    Mutant(
+        "a closed partition takes nothing",
+        "lua/include/partition_head.lua",
+        "if values[7] then",
+        "if false then",
+        (MARKS,),
+    ),
+    Mutant(
+        "what was acknowledged behind the beginning of a later epoch is lost",
+        "lua/include/log_check.lua",
+        "if epoch < head.epoch and seq > head.begins_after then",
+        "if false then",
+        (MARKS,),
+    ),
+    Mutant(
+        "an epoch begins once for a Redis",
+        "lua/mark_partition.lua",
+        "if redis.call('HGET', meta_key, fields.CHECKED) == server then",
+        "if false then",
+        (MARKS,),
+    ),
+    Mutant(
+        "a partition that was not compared with the ledger is not used",
+        "app/store/partitions.py",
+        "if values.get(fields.CHECKED) != mark.encode():",
+        "if False:",
+        (COMMITTER_MARKS,),
+    ),
     Mutant(
         "an id counts once",
         "lua/include/process_entry.lua",
@@ -144,7 +174,7 @@ SCRIPTS = [
     Mutant(
         "a dedup generation goes once the ledger has all of it",
         "lua/rotate_dedup.lua",
-        "if not partition_head.is_after(head.epoch, last_seq, head.flushed_epoch, head.flushed_seq) then",
+        "if last_seq <= head.flushed_seq then",
         "if true then",
         ("tests/lua/test_rotate_dedup.py",),
     ),

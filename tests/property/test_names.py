@@ -35,6 +35,7 @@ from app.store.profile_cache import (
 )
 from app.store.read_batcher import ReadBatcher
 from tests.support.compiled_scripts import fake_redis
+from tests.support.fake_connection import no_renewal
 from tests.support.one_node import OneNode
 
 USERS = ("ann", "bob", "cid", "d e")
@@ -80,7 +81,8 @@ class World:
 
     def __init__(self) -> None:
         self.redis = fake_redis()
-        self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "changes": 1})
+        self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "checked": "here", "changes": 1})
+        self.redis.hset(keys.meta(3), mapping={"checked": "here"})
         self.wide, self.own = Shown(), Shown()
         self.version = 0
         self.late: list[tuple[str, int]] = []
@@ -147,10 +149,13 @@ class Process:
 
     contact = contact("Redis", "redis://here:1")
 
+    def server_id(self, key: str) -> str:
+        return "here"
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.between: Iterator[Any] = iter(())
-        self.batcher = ReadBatcher(OneNode(self))  # type: ignore[arg-type]
+        self.batcher = ReadBatcher(OneNode(self), no_renewal)  # type: ignore[arg-type]
         self.namespace_cache, self.names = NamespaceCache(self.batcher.call), ProfileCache(self.batcher.call)
         self.batcher.subscribe_changes(self.namespace_cache.notice)
         self.batcher.subscribe_profiles(self.names.notice)

@@ -18,21 +18,25 @@ from tests.support.fake_connection import FakeConnection, FakeNodes
 from tests.support.virtual_time import VirtualTime
 
 NOW = 1_800_000_000_000_000
-Offsets = dict[int, tuple[int, int, bytes]]
 
 
 class CommitterBench:
-    """A committer with its Redis, its ledger and its time. offsets: what Postgres answers, or how it fails."""
+    """A committer with its Redis, its ledger and its time. renewals: how often it had partitions compared."""
 
     def __init__(self, time: VirtualTime) -> None:
         self.time = time
         self.redis = FakeConnection()
         self.clock = StoreClock(lambda: NOW, lambda: round(time() * 1e9))
-        self.offsets: Offsets | Exception = {}
-        self.offsets_s = 0.0
-        self.offsets_asked = 0
         self.nodes = FakeNodes(self.redis)
-        self.committer = Committer(self.nodes, self._offsets, StorageLimits(), self.clock)  # type: ignore[arg-type]
+        self.renewals = 0
+        self.committer = Committer(self.nodes, StorageLimits(), self.clock, self._renew)  # type: ignore[arg-type]
+
+    async def _renew(self) -> None:
+        """Has partitions marked, where this Redis lacks nothing."""
+        self.renewals += 1
+        for partition in self.redis.partitions.values():
+            if partition.is_whole:
+                partition.checked = "here"
 
     def entries(self, *names: str, partition: int = 0) -> list[PlannedEntry]:
         """A grant each."""
@@ -59,13 +63,6 @@ class CommitterBench:
                 rounds.cancel()
 
         self.time.run(both())
-
-    async def _offsets(self) -> Offsets:
-        self.offsets_asked += 1
-        await asyncio.sleep(self.offsets_s)
-        if isinstance(self.offsets, Exception):
-            raise self.offsets
-        return self.offsets
 
 
 def ids(*entries: Sequence[PlannedEntry]) -> list[bytes]:

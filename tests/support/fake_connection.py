@@ -26,13 +26,17 @@ class SentCall(NamedTuple):
 
 @dataclass
 class Partition:
-    """One partition. refusal: what the script answers instead of looking at entries; codes: by id, those of entries
-    that do not count."""
+    """One partition. checked: the Redis that it was compared in; is_whole: whether that would find no loss. refusal:
+    what the script answers instead of looking at entries; codes: by id, those of entries that do not count."""
 
     epoch: int = 1
     generations: str = "1"
     seq: int = 0
     is_open: bool = True
+    checked: str = "here"
+    closed: str | None = None
+    is_whole: bool = True
+    recovered: int = 0
     refusal: tuple[str, str] | Exception | None = None
     codes: dict[bytes, str] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
@@ -40,12 +44,16 @@ class Partition:
     def head(self) -> list[bytes]:
         """What HGETALL answers."""
         oldest = fields.COMPLETE_SINCE + self.generations.rpartition(",")[2]
-        values = {
+        values: dict[str, object] = {
             fields.EPOCH: self.epoch,
             fields.SEQ: self.seq,
             fields.GENERATIONS: self.generations,
+            fields.CHECKED: self.checked,
+            fields.RECOVERED: self.recovered,
             oldest: 0,
         }
+        if self.closed is not None:
+            values[fields.CLOSED] = self.closed
         return [str(part).encode() for pair in values.items() for part in pair] if self.is_open else []
 
     def apply(self, sent: SentCall) -> Any:
@@ -83,6 +91,10 @@ class Round(NamedTuple):
     seconds: float = 0.0
     before: Exception | None = None
     after: Exception | None = None
+
+
+async def no_renewal() -> None:
+    """Marks no partition."""
 
 
 LOST = ConnectionError("connection lost")
@@ -124,6 +136,10 @@ class FakeConnection:
         """Ends the connection."""
         self.connected = False
 
+    def server_id(self, key: str) -> str:
+        """The Redis whose marks are valid."""
+        return "here"
+
     async def run(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
         """The replies, in order."""
         await self.connect()
@@ -148,6 +164,10 @@ class FakeConnection:
             case "TIME":
                 self.times_read += 1
                 return [b"1800000000", b"0"]
+            case "HSETNX":
+                partition = self._at(call[1], keys.meta)
+                partition.closed = partition.closed or str(call[3])
+                return 1
             case "HGETALL":
                 self.heads_read += 1
                 return self._at(call[1], keys.meta).head()

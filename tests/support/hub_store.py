@@ -65,7 +65,7 @@ class Store:
             held = self.spaces.get(call[2])
             return None if held is None else b"1 " + msgspec.json.encode(held)
         if call[:2] == ("HGET", keys.API_KEYS):
-            return msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
+            return b"1 " + msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
         if call[1] == READ_BOARD_VERSIONS.sha:
             names = [arg for arg in call[3 + call[2] :] if isinstance(arg, str)]
             return [b"1", *(b"%d" % self.boards.get(name, (0, []))[0] for name in names)]

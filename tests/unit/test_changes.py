@@ -15,6 +15,7 @@ from app.store import keys
 from app.store.changes import EVERYTHING, RING_MAX, Changed, missed_call, read_missed, read_missed_users
 from app.store.namespace_cache import KeyRecord, NamespaceCache
 from app.store.read_batcher import ReadBatcher
+from tests.support.fake_connection import no_renewal
 from tests.support.one_node import OneNode
 
 TOKENS = {name: f"lb_{name}_0123456789abcdef" for name in ("k", "other")}
@@ -25,13 +26,16 @@ class Store:
 
     contact = contact("Redis", "redis://here:1")
 
+    def server_id(self, key: str) -> str:
+        return "here"
+
     def __init__(self) -> None:
         self.changes = 0
         self.names: dict[str, int] = {}
         self.ring: dict[int, str] = {}
         self.revoked: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
-        self.reader = ReadBatcher(OneNode(self))  # type: ignore[arg-type]
+        self.reader = ReadBatcher(OneNode(self), no_renewal)  # type: ignore[arg-type]
         self.namespace_cache = NamespaceCache(self.reader.call)
         self.reader.subscribe_changes(self.namespace_cache.notice)
         self.keyring = Keyring(self.namespace_cache, None)
@@ -51,7 +55,7 @@ class Store:
     def answer(self, call: tuple[Any, ...]) -> Any:
         match call:
             case ("HMGET", keys.DEPLOYMENT, "id", *_):
-                return [b"id", b"%d" % self.changes, b"0"]
+                return [b"id", b"here", b"%d" % self.changes, b"0"]
             case ("HMGET", keys.DEPLOYMENT, *fields):
                 held = (self.ring.get(int(field.partition(":")[2])) for field in fields)
                 return [None if text is None else text.encode() for text in held]
@@ -65,7 +69,7 @@ class Store:
                 return (
                     None
                     if name in self.revoked
-                    else msgspec.json.encode(KeyRecord(name, hash_key(TOKENS[name]), ("read:*",)))
+                    else b"1 " + msgspec.json.encode(KeyRecord(name, hash_key(TOKENS[name]), ("read:*",)))
                 )
         return None
 

@@ -7,7 +7,6 @@ from redis.exceptions import ResponseError
 
 from app.drivers.redis import RedisRefused
 from app.model.errors import Overloaded, Problem, Recovering, StoreUnavailable
-from app.write.ledger_offsets import OFFSETS_PAUSE_S
 from app.write.node_committer import RETRY_PAUSE_S, SWEEP_S, UNKNOWN_S_MAX, UNSENT_S_MAX
 from tests.support.committer_bench import CommitterBench, codes, failure, ids
 from tests.support.fake_connection import LOST, REPLY_LOST, REQUEST_LOST, Round
@@ -85,21 +84,6 @@ def test_an_outcome_that_comes_back_in_time_is_answered(bench: CommitterBench) -
         assert bench.redis.partition().seq == 1
 
     bench.run(steps())
-
-
-def test_an_entry_that_the_ledger_recorded_meanwhile_is_answered_as_counted(bench: CommitterBench) -> None:
-    """Sent again it names the entry that the ledger knows by then, and still what was known at its first sending."""
-    entries = bench.entries("a")
-
-    async def steps() -> None:
-        bench.redis.rounds += [REPLY_LOST, REPLY_LOST]
-        waiting = bench.submit(entries)
-        await asyncio.sleep(RETRY_PAUSE_S / 2)
-        bench.offsets = {0: (1, 1, entries[0].content)}
-        assert await codes(waiting) == ["applied"]
-
-    bench.run(steps())
-    assert [(call.known[1], call.resend_after) for (call,) in bench.redis.sent] == [(0, -1), (1, 0), (1, 0)]
 
 
 def test_a_redis_that_hangs_makes_nobody_else_wait(bench: CommitterBench) -> None:
@@ -183,40 +167,6 @@ def test_what_was_acknowledged_is_known_after_a_reconnect(bench: CommitterBench)
     assert [call.known for (call,) in bench.redis.sent] == [(0, 0, b""), (1, 1, entries[0].content)]
 
 
-def test_what_the_ledger_holds_is_known_from_the_start(bench: CommitterBench) -> None:
-    bench.offsets = {0: (1, 7, b"digest"), 5: (1, 9, b"other")}
-    bench.redis.partition().seq = 8
-    entries, later = bench.entries("a"), bench.entries("b")
-
-    async def steps() -> None:
-        await bench.submit(entries)
-        await bench.submit(bench.entries("elsewhere", partition=1))
-        assert bench.offsets_asked == 1
-        bench.redis.connected = False
-        await bench.submit(later)
-
-    bench.run(steps())
-    assert [call.known[:2] for (call,) in bench.redis.sent] == [(1, 7), (0, 0), (1, 9)]
-    assert bench.offsets_asked == 2, "once a connection"
-
-
-@pytest.mark.parametrize("fault", ["away", "hangs"])
-def test_offsets_are_read_again_after_a_while_if_postgres_does_not_answer(bench: CommitterBench, fault: str) -> None:
-    bench.offsets, bench.offsets_s = (OSError("away"), 0.0) if fault == "away" else ({}, 60.0)
-
-    async def steps() -> None:
-        for name in ("a", "b"):
-            assert await codes(bench.submit(bench.entries(name))) == ["applied"]
-            bench.redis.connected = False
-        assert bench.offsets_asked == 1
-        assert bench.time.passed_s < UNSENT_S_MAX
-        await asyncio.sleep(OFFSETS_PAUSE_S)
-        await bench.submit(bench.entries("c"))
-        assert bench.offsets_asked == 2
-
-    bench.run(steps())
-
-
 @pytest.mark.parametrize(
     ("refusal", "problem"),
     [
@@ -241,7 +191,7 @@ def test_a_partition_that_refuses_fails_its_entries_and_is_looked_at_again(
         assert told.detail.startswith("partition 0: ")
         assert await codes(elsewhere) == ["applied"]
         assert bench.committer.head(0) is None
-        bench.redis.partition().refusal = None
+        bench.redis.partition().refusal = bench.redis.partition().closed = None
         assert await codes(bench.submit(entries)) == ["applied"]
 
     bench.run(steps())
@@ -268,7 +218,7 @@ def test_a_redis_that_became_a_replica_is_left(bench: CommitterBench) -> None:
         await failure(bench.submit(entries))
         await asyncio.sleep(0)
         assert not bench.redis.connected
-        bench.redis.partition().refusal = None
+        bench.redis.partition().refusal = bench.redis.partition().closed = None
         assert await codes(bench.submit(entries)) == ["applied"]
         assert bench.redis.connected
 

@@ -15,7 +15,7 @@ from app.store.apply import CallRefused
 from app.store.partitions import read_heads
 
 SPACE = Namespace(7, "race", 3, 1, Rules())
-HEAD = [b"epoch", b"1", b"seq", b"9", b"generations", b"2,1", b"complete_since:1", b"0"]
+HEAD = [b"epoch", b"1", b"seq", b"9", b"generations", b"2,1", b"complete_since:1", b"0", b"checked", b"here"]
 REFUSED = [b"stale_generations", b"3,2"]
 
 
@@ -27,6 +27,9 @@ def entry(day: str) -> PlannedEntry:
 
 class Redis:
     """Answers what it is told; each script call takes the next of `replies`, or applies."""
+
+    def server_id(self, key: str) -> str:
+        return "here"
 
     def __init__(self, head: Any, *replies: Any) -> None:
         self.head = head
@@ -83,7 +86,10 @@ def test_heads_of_many_partitions_take_one_round_trip() -> None:
     ("head", "code"),
     [
         ([], "unopened"),
-        (HEAD[:4], "corrupt"),
+        ([*HEAD[:4], *HEAD[-2:]], "corrupt"),
+        ([*HEAD[:-1], b"there"], "unchecked"),
+        (HEAD[:-2], "unchecked"),
+        ([*HEAD, b"closed", b"lost"], "closed"),
         ([*HEAD[:1], b"x", *HEAD[2:]], "corrupt"),
         (Exception("WRONG"), "corrupt"),
     ],

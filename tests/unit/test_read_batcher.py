@@ -12,6 +12,7 @@ from app.model.errors import Overloaded, Problem, RateLimited, StoreUnavailable
 from app.store import keys, node_reader
 from app.store.node_reader import ROUND_CALLS_MAX, ROUND_STRANGERS_MIN, STRANGERS_CALLS_MAX
 from app.store.read_batcher import ReadBatcher
+from tests.support.fake_connection import no_renewal
 from tests.support.one_node import OneNode
 
 #: Seconds that a test may take: one that fails may wait for a round that never comes.
@@ -29,6 +30,9 @@ class Wire:
 
     contact = contact("Redis", "redis://here:1")
 
+    def server_id(self, key: str) -> str:
+        return "here"
+
     def __init__(self) -> None:
         self.rounds: list[list[Any]] = []
         self.gate = asyncio.Semaphore(0)
@@ -41,7 +45,7 @@ class Wire:
         await self.gate.acquire()
         if self.fault is not None:
             raise self.fault
-        return [[b"id", b"1", b"0"], *(call[1] for call in calls[1:])]
+        return [[b"id", b"here", b"1", b"0"], *(call[1] for call in calls[1:])]
 
     def go(self, rounds: int = 1) -> None:
         for _ in range(rounds):
@@ -51,7 +55,7 @@ class Wire:
 def within(act: Any) -> None:
     async def run() -> None:
         wire = Wire()
-        reader = ReadBatcher(OneNode(wire))  # type: ignore[arg-type]
+        reader = ReadBatcher(OneNode(wire), no_renewal)  # type: ignore[arg-type]
         loop = asyncio.create_task(reader.run())
         try:
             async with asyncio.timeout(ACT_S_MAX):

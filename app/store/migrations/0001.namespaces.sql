@@ -1,13 +1,38 @@
 -- depends:
 
 -- The one row of a deployment. erasure_count: how many users were erased; who keeps users' numbers by name forgets them
--- when it rises.
+-- when it rises. state_version: how many changes there were of namespaces, API keys, what is wished for users, and profiles.
 CREATE TABLE deployment (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id text NOT NULL,
     partitions smallint NOT NULL,
-    erasure_count bigint NOT NULL DEFAULT 0
+    erasure_count bigint NOT NULL DEFAULT 0,
+    state_version bigint NOT NULL DEFAULT 0
 );
+
+-- The latest of these changes: what has changed, to be read where it stands now. id: that of a namespace or an API key, or
+-- the number of a user; namespace_id: where something is wished for the user, or is their profile; 0: everywhere.
+CREATE TABLE state_changes (
+    version bigint PRIMARY KEY,
+    kind text NOT NULL,
+    id text NOT NULL,
+    namespace_id integer NOT NULL
+);
+
+-- Its triggers are deferred: the row of the deployment is locked last of all, and versions are in the order of commits.
+CREATE FUNCTION record_state_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+    next_version bigint;
+BEGIN
+    UPDATE deployment SET state_version = state_version + 1 RETURNING state_version INTO next_version;
+    IF next_version IS NOT NULL THEN
+        INSERT INTO state_changes
+        VALUES (next_version, TG_ARGV[0], changed ->> TG_ARGV[1], coalesce((changed ->> 'namespace_id')::int, 0));
+    END IF;
+    RETURN NULL;
+END
+$$;
 
 -- How far each partition's log is in the ledger (epoch, seq), and how far the ledger is in the buckets and the live grants
 -- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger. newest_epoch: the greatest that the
@@ -71,6 +96,9 @@ $$;
 CREATE TRIGGER keep_accept_future_max BEFORE INSERT OR UPDATE OF rules ON namespaces
 FOR EACH ROW EXECUTE FUNCTION keep_accept_future_max();
 
+CREATE CONSTRAINT TRIGGER record_change AFTER INSERT OR DELETE OR UPDATE OF version, deleted_at ON namespaces
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_state_change('namespace', 'id');
+
 CREATE TABLE api_keys (
     id text PRIMARY KEY,
     hash text NOT NULL,
@@ -78,6 +106,9 @@ CREATE TABLE api_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz
 );
+
+CREATE CONSTRAINT TRIGGER record_change AFTER INSERT OR DELETE OR UPDATE OF revoked_at ON api_keys
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_state_change('key', 'id');
 
 -- Seasons whose beginning is among the events.
 CREATE TABLE opened_seasons (

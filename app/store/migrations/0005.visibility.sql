@@ -37,6 +37,9 @@ CREATE INDEX visibility_intents_done ON visibility_intents (desired_state, reque
 WHERE pending_partitions = '{}' AND desired_state <> 'hide';
 CREATE INDEX visibility_intents_namespace ON visibility_intents (namespace_id) WHERE namespace_id <> 0;
 
+CREATE CONSTRAINT TRIGGER record_change AFTER INSERT OR DELETE OR UPDATE OF version, desired_state ON visibility_intents
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_state_change('user', 'user_number');
+
 -- What a user is called. A null name or avatar in a namespace is the deployment's; a time zone is only in rows of the
 -- deployment. Erasure deletes a profile and keeps the number. The last version is the highest of all users.
 -- folded_name: the name without case (app/model/profile.py), by which users are found.
@@ -57,3 +60,6 @@ CREATE TABLE profiles (
 CREATE INDEX profiles_namespace ON profiles (namespace_id) WHERE namespace_id <> 0;
 CREATE INDEX profiles_folded_name ON profiles (namespace_id, folded_name COLLATE "C", user_number)
 WHERE folded_name IS NOT NULL;
+
+CREATE CONSTRAINT TRIGGER record_change AFTER INSERT OR DELETE OR UPDATE OF version ON profiles
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_state_change('profile', 'user_number');

@@ -3,8 +3,8 @@
 SELECT migration_id FROM _yoyo_migration;
 
 -- name: get_deployment
--- Which installation this is, and how many partitions it has.
-SELECT id, partitions FROM deployment;
+-- Which installation this is, how many partitions it has, and how often its state has changed.
+SELECT id, partitions, state_version FROM deployment;
 
 -- name: create_deployment
 -- Fixes the installation's id and its number of partitions, once.
@@ -25,6 +25,10 @@ UPDATE partitions SET opened_at = now() WHERE opened_at IS NULL;
 -- name: get_offsets
 -- How far the ledger has come in each partition: place and digest of its last entry.
 SELECT partition, epoch, seq, digest FROM partitions;
+
+-- name: get_offsets_of
+-- The same of some partitions.
+SELECT partition, epoch, seq, digest FROM partitions WHERE partition = ANY($1::smallint[]);
 
 -- name: get_offset
 -- How far the ledger has come in one partition.

@@ -121,6 +121,11 @@ CROSS JOIN LATERAL (SELECT * FROM namespaces WHERE id = s.namespace_id LIMIT 1) 
 WHERE n.deleted_at IS NULL AND ($2::text IS NULL OR n.name COLLATE "C" > $2)
 ORDER BY n.name COLLATE "C";
 
+-- name: get_namespaces_by_id
+-- Some namespaces, deleted ones too. O(log n) each.
+SELECT id, name, partition, version, rules::text, accept_future_max, deleted_at IS NOT NULL AS is_deleted
+FROM namespaces WHERE id = ANY($1::int[]);
+
 -- name: get_namespaces_of_partitions
 -- The namespaces of some partitions that are not deleted, by id. O(namespaces).
 SELECT id, name, partition, version, rules::text, accept_future_max FROM namespaces

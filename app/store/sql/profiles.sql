@@ -65,6 +65,24 @@ SELECT p.user_number, p.namespace_id, n.partition, u.name, p.version, p.display_
 FROM profiles p JOIN users u ON u.number = p.user_number LEFT JOIN namespaces n ON n.id = p.namespace_id
 WHERE (p.user_number, p.namespace_id) > ($1, $2) AND n.deleted_at IS NULL ORDER BY 1, 2 LIMIT $3;
 
+-- name: get_profiles_of_users
+-- The profiles of some users ($1) in a namespace each ($2; 0: in the deployment); nulls where there is none. partition: of
+-- the namespace. O(log n) each.
+SELECT x.number AS user_number, x.namespace_id, n.partition, u.name, p.version, p.display_name, p.avatar, p.timezone,
+       coalesce(p.opt_out, false) AS opt_out
+FROM unnest($1::bigint[], $2::int[]) AS x (number, namespace_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM profiles WHERE user_number = x.number AND namespace_id = x.namespace_id OFFSET 0) AS p ON true
+LEFT JOIN LATERAL (SELECT name FROM users WHERE number = x.number OFFSET 0) AS u ON true
+LEFT JOIN LATERAL (SELECT partition FROM namespaces WHERE id = x.namespace_id OFFSET 0) AS n ON true;
+
+-- name: get_users_with_profile
+-- Those of some users, by name, who have a profile in a namespace ($2; 0: in the deployment). O(log n) each.
+SELECT x.name FROM unnest($1::text[]) AS x (name)
+CROSS JOIN LATERAL (SELECT number FROM users WHERE name = x.name OFFSET 0) AS u
+CROSS JOIN LATERAL (
+    SELECT FROM profiles WHERE user_number = u.number AND namespace_id = $2::int OFFSET 0) AS p;
+
 -- name: get_next_profile_version
 -- A version that is greater than all before.
 SELECT nextval('profile_version') AS version;

@@ -64,6 +64,24 @@ SELECT i.user_number, i.name, i.version, i.desired_state, i.actor, i.namespace_i
 FROM visibility_intents i LEFT JOIN namespaces n ON n.id = i.namespace_id
 WHERE i.desired_state IN ('hide', 'erase') AND n.deleted_at IS NULL AND i.version > $1 ORDER BY i.version LIMIT $2;
 
+-- name: get_intents_of_users
+-- What is wished for some users ($1) in a namespace each ($2; 0: everywhere): null where nothing is, or where it is to be let
+-- go of. partition: of the namespace; null of all. O(log n) each.
+SELECT x.number AS user_number, x.namespace_id, i.name, i.version, i.desired_state, i.actor, n.partition
+FROM unnest($1::bigint[], $2::int[]) AS x (number, namespace_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM visibility_intents
+    WHERE user_number = x.number AND namespace_id = x.namespace_id AND desired_state <> 'release' OFFSET 0) AS i ON true
+LEFT JOIN LATERAL (SELECT partition FROM namespaces WHERE id = x.namespace_id OFFSET 0) AS n ON true;
+
+-- name: get_users_with_intent
+-- Those of some users, by name, for whom anything is wished in a namespace ($2; 0: everywhere). O(log n) each.
+SELECT i.name FROM unnest($1::text[]) AS x (name)
+CROSS JOIN LATERAL (SELECT number FROM users WHERE name = x.name OFFSET 0) AS u
+CROSS JOIN LATERAL (
+    SELECT name FROM visibility_intents
+    WHERE user_number = u.number AND namespace_id = $2::int AND desired_state <> 'release' OFFSET 0) AS i;
+
 -- name: get_intent
 -- Whether anything is still wished for a user, or still to be let go of.
 SELECT version, desired_state FROM visibility_intents WHERE user_number = $1 LIMIT 1;

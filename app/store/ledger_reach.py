@@ -1,0 +1,86 @@
+"""Whether Redis has everything that the ledger has, and the ledger everything that Redis has let go of: by the ends of
+both, a partition at a time."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..drivers.redis import RedisConnection
+from . import fields, keys
+from .log import digest_in, entry_call
+from .partitions import LEDGER_BEHIND
+
+_HEAD = (fields.EPOCH, fields.SEQ, fields.FLUSHED, fields.CHECKED, fields.CLOSED, fields.STATE_VERSION)
+
+
+def state_behind(redis_version: int, state_version: int) -> str | None:
+    """What is wrong where Redis was told of a later version of the deployment's state than Postgres has."""
+    if redis_version <= state_version:
+        return None
+    return (
+        f"{LEDGER_BEHIND}: Postgres has version {state_version} of the state, Redis was told of {redis_version}: "
+        "this Postgres is an older one, and would give revoked keys and hidden users back"
+    )
+
+
+class PartitionReach(NamedTuple):
+    """One partition as Redis has it. epoch, seq: of its latest entry; 0 where the head is lost. checked, closed: its
+    marks; None where there is none. state_version: which changes of the deployment's state are published in it. loss:
+    why it cannot be trusted; None: it can."""
+
+    partition: int
+    epoch: int
+    seq: int
+    checked: str | None
+    closed: str | None
+    state_version: int
+    loss: str | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing speaks against using it but that it may bear no mark; so one does that an older Postgres had
+        closed."""
+        return self.loss is None and (self.closed is None or self.closed.startswith(LEDGER_BEHIND))
+
+
+async def read_reach(link: RedisConnection, offsets: Sequence[asyncpg.Record]) -> list[PartitionReach]:
+    """Partitions as Redis has them, compared with the ledger's offsets, in order, by one round trip. O(log n) each."""
+    calls: list[Any] = []
+    for offset in offsets:
+        p = offset["partition"]
+        calls += [("HMGET", keys.meta(p), *_HEAD), entry_call(p, epoch=offset["epoch"], seq=offset["seq"])]
+    replies = await link.run(calls) if calls else []
+    return [_reach(*answer) for answer in zip(offsets, replies[::2], replies[1::2], strict=True)]
+
+
+def _reach(offset: asyncpg.Record, head: Any, entries: Any) -> PartitionReach:
+    p = offset["partition"]
+    if isinstance(head, Exception):
+        return PartitionReach(p, 0, 0, None, None, 0, f"Redis refuses {keys.meta(p)}: {head}")
+    epoch, seq, flushed, checked, closed, state_version = (None if value is None else value.decode() for value in head)
+    try:
+        place = int(epoch or 0), int(seq or 0)
+        loss: str | None = f"Redis lost its head, {keys.meta(p)}"
+        if epoch and seq:
+            loss = _loss(offset, place, flushed or "0-0", entries)
+        return PartitionReach(p, *place, checked, closed, int(state_version or 0), loss)
+    except ValueError:
+        return PartitionReach(p, 0, 0, checked, closed, 0, f"{keys.meta(p)}: a field is not what it should be")
+
+
+def _loss(offset: asyncpg.Record, place: tuple[int, int], flushed: str, entries: Any) -> str | None:
+    """What a partition in Redis lacks of the ledger, or the ledger of it. The log always keeps the ledger's last
+    entry."""
+    epoch, seq = offset["epoch"], offset["seq"]
+    end = f"{epoch}-{seq}"
+    if place[0] < epoch or place[1] < seq:
+        return f"Redis ends at {place[0]}-{place[1]}, the ledger at {end}: Redis lost entries"
+    if isinstance(entries, Exception):
+        return f"Redis refuses {keys.log(offset['partition'])}: {entries}"
+    is_there = digest_in(entries) == bytes(offset["digest"])
+    if is_there or (seq == 0 and flushed.endswith("-0")):
+        return None
+    if not entries and int(flushed.partition("-")[2]) > seq:
+        return f"{LEDGER_BEHIND}: the ledger ends at {end} and held all up to {flushed} before: Postgres lost rows"
+    return f"its log in Redis does not hold {end} as the ledger does: one of the two lost entries or is another's"

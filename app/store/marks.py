@@ -1,0 +1,195 @@
+"""Marks in Redis: which Redis was compared with the ledger, and which partitions are closed because that found a loss.
+
+A Redis that has started anew, or became the primary, may lack entries that it acknowledged. Its partitions still bear
+the mark of another one. So nobody reads or writes them until somebody has compared them with the ledger: a partition
+that has everything gets a mark and a new epoch, so no place in the log is ever used twice; any other one is closed.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from ..drivers.postgres import Fetch, connect, queries
+from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisLink, RedisRefused, ask, ask_all, evalsha
+from ..drivers.scripts import Script, load
+from . import fields, keys
+from .apply import APPLY, CallRefused
+from .ledger_reach import PartitionReach, read_reach, state_behind
+from .open_hides import open_hides, take_off
+from .partitions import (
+    LEDGER_BEHIND,
+    is_deployment_checked,
+    mark_deployment,
+    note_published,
+    read_deployment,
+    read_state_version,
+)
+from .state_publication import PUBLISHING_SCRIPTS, StatePublication
+
+_STORES_LOST = (
+    *REDIS_ERRORS,
+    CallRefused,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+# What a partition bears while users are taken off its boards: no Redis is called so.
+_HIDING = "users are taken off the boards"
+
+log = structlog.get_logger()
+
+MARK_PARTITION = load("mark_partition")
+REOPEN_PARTITION = load("reopen_partition")
+SETTLE_LOSS = load("settle_loss")
+#: The scripts that a connection of `Marks` knows.
+MARK_SCRIPTS: Sequence[Script] = (APPLY, MARK_PARTITION, REOPEN_PARTITION, *PUBLISHING_SCRIPTS)
+#: Seconds that a round waits for partitions to be compared: other partitions' calls wait with it.
+RENEWAL_S_MAX = 1.0
+#: Seconds until it is tried again where Postgres did not answer.
+RENEWAL_PAUSE_S = 2.0
+#: Seconds that a statement may take which compares or marks: each reads some rows.
+STATEMENT_S_MAX = 5.0
+
+
+class Marks:
+    """The marks as one process makes them. `link` knows MARK_SCRIPTS; nobody else uses it."""
+
+    def __init__(self, link: RedisConnection, postgres_url: str) -> None:
+        self._link = link
+        self._postgres_url = postgres_url
+        self._task: asyncio.Task[None] | None = None
+        self._began_s = 0.0
+        self._not_before_s = 0.0
+
+    async def renew(self) -> None:
+        """Compares all partitions with the ledger, closes those that lost something, and marks those that bear no mark
+        of the present Redis. It waits RENEWAL_S_MAX at most; callers share one comparison, and look themselves what
+        came of it. What kept it from comparing is logged. O(partitions)."""
+        if self._task is None or self._task.done():
+            if monotonic() < self._not_before_s:
+                return
+            self._began_s = monotonic()
+            self._task = asyncio.create_task(self._compare())
+        await asyncio.wait({self._task}, timeout=max(0.0, self._began_s + RENEWAL_S_MAX - monotonic()))
+
+    async def _compare(self) -> None:
+        try:
+            # Who answers is asked on a new connection: a replica may be the primary by now.
+            await self._link.close()
+            await self._link.connect()
+            connection = await connect(self._postgres_url, STATEMENT_S_MAX)
+            try:
+                await _compare(self._link, connection)
+            finally:
+                connection.terminate()
+            self._not_before_s = 0.0
+        except _STORES_LOST as error:
+            self._not_before_s = monotonic() + RENEWAL_PAUSE_S
+            log.warning("partitions are not compared with the ledger", error=f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._link.close()
+
+
+async def _compare(link: RedisConnection, connection: asyncpg.Connection) -> None:
+    # Redis' version is read before that of Postgres, and the ledger's ends before those of the logs: what comes
+    # meanwhile is no loss.
+    deployment, redis_version = await read_deployment(link), await read_state_version(link)
+    row = await connection.fetchrow(queries()["get_deployment"])
+    if row is None or deployment is None or deployment.id != row["id"]:
+        raise RedisRefused("Redis lost its deployment, or it and Postgres are not of one: run leaderboard checkconfig")
+    version = row["state_version"]
+    behind = state_behind(redis_version, version)
+    reaches = await read_reach(link, await connection.fetch(queries()["get_offsets"]))
+    await _close(link, {reach: _reason(reach) or behind for reach in reaches})
+    if behind is not None:
+        return
+    unmarked = [
+        reach for reach in reaches if reach.is_whole and reach.checked != link.server_id(keys.meta(reach.partition))
+    ]
+    if unmarked or not await is_deployment_checked(link):
+        since = min([redis_version, *(reach.state_version for reach in unmarked)])
+        await StatePublication(_fetch_on(connection), link, deployment.partitions).publish_changes(since, version)
+        for reach in unmarked:
+            await _mark(link, connection, reach, version)
+        await note_published(link, [], version)
+        await mark_deployment(link)
+
+
+def _reason(reach: PartitionReach) -> str | None:
+    """Why a partition is closed, and what opens it."""
+    if reach.loss is None or reach.loss.startswith(LEDGER_BEHIND):
+        return reach.loss
+    return f"{reach.loss}: run leaderboard rebuild --partition {reach.partition}"
+
+
+async def _close(link: RedisConnection, reasons: Mapping[PartitionReach, str | None]) -> None:
+    """Closes partitions for which there is a reason, and opens those that were closed for an older Postgres, which is
+    none any more."""
+    for reach, reason in reasons.items():
+        if reason is not None and reach.closed is None:
+            log.error("partition closed", partition=reach.partition, reason=reason)
+            await close_partitions(link, {reach.partition: reason})
+        elif reason is None and reach.closed is not None and reach.closed.startswith(LEDGER_BEHIND):
+            log.warning("partition opened", partition=reach.partition, reason=reach.closed)
+            await reopen_partition(link, reach.partition, reach.closed)
+
+
+async def _mark(link: RedisConnection, connection: asyncpg.Connection, reach: PartitionReach, version: int) -> None:
+    """Marks a partition that has everything. One on whose boards users may stand who are to be hidden begins an epoch
+    that nobody else knows of, and is marked once they are gone."""
+    fetch = _fetch_on(connection)
+    intents = await open_hides(fetch, reach.partition)
+    if intents and await _begin_epoch(link, connection, reach, _HIDING, version):
+        await take_off(fetch, link, reach.partition, _HIDING, intents)
+        (reach,) = await read_reach(link, await fetch("get_offsets_of", [reach.partition]))
+    await _begin_epoch(link, connection, reach, _server_id(link, reach), version)
+
+
+async def _begin_epoch(
+    link: RedisConnection, connection: asyncpg.Connection, reach: PartitionReach, mark: str, version: int
+) -> bool:
+    """Whether an epoch began with the mark. In Postgres first: an epoch that Redis forgets is never used again."""
+    epoch = await connection.fetchval(queries()["raise_epoch"], reach.partition, reach.epoch)
+    args = [mark, reach.epoch, reach.seq, epoch, version]
+    (reply,) = await ask_all(link, [evalsha(MARK_PARTITION, [keys.meta(reach.partition)], args)], what="a mark")
+    return bool(reply)
+
+
+def _server_id(link: RedisConnection, reach: PartitionReach) -> str:
+    return link.server_id(keys.meta(reach.partition))
+
+
+def _fetch_on(connection: asyncpg.Connection) -> Fetch:
+    async def fetch(query: str, *args: Any) -> list[asyncpg.Record]:
+        return list(await connection.fetch(queries()[query], *args))
+
+    return fetch
+
+
+async def close_partitions(link: RedisLink, losses: Mapping[int, str]) -> None:
+    """Closes partitions, each with the reason; one that is closed already keeps its own. RedisRefused."""
+    if not losses:
+        return
+    calls = [("HSETNX", keys.meta(p), fields.CLOSED, reason) for p, reason in losses.items()]
+    await ask_all(link, calls, what="to close a partition")
+
+
+async def reopen_partition(link: RedisConnection, p: int, reason: str) -> None:
+    """Opens a partition that is closed for this very reason. RedisRefused."""
+    await ask_all(link, [evalsha(REOPEN_PARTITION, [keys.meta(p)], [reason])], what="to open a partition")
+
+
+async def settle_loss(link: RedisConnection, reach: PartitionReach, epoch: int) -> bool:
+    """Opens a closed partition in a new epoch, and gives up what is lost. False: it is closed for another reason by
+    now, or has other entries. `link` knows SETTLE_LOSS. RedisRefused."""
+    args: Call = [reach.closed or "", reach.epoch, reach.seq, epoch]
+    return bool(await ask(link, evalsha(SETTLE_LOSS, [keys.meta(reach.partition)], args), what="to open a partition"))

@@ -176,4 +176,5 @@ def _health(s: Services) -> Health:
         postgres=s.postgres.writes,
         partitions=s.partitions,
         clock=s.clock,
+        capacity=s.capacity,
     )

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from .drivers.postgres import Postgres
 from .model.errors import Problem
+from .store.capacity import Capacity
 from .store.clock import StoreClock
 from .store.log import lag_of
 from .store.partitions import last_seq_call
@@ -25,9 +26,16 @@ class Health:
     """Ready means that writes are taken. Without Postgres the server is degraded and stays ready."""
 
     def __init__(
-        self, committer: Committer, batcher: ReadBatcher, postgres: Postgres, partitions: int, clock: StoreClock
+        self,
+        committer: Committer,
+        batcher: ReadBatcher,
+        postgres: Postgres,
+        partitions: int,
+        clock: StoreClock,
+        capacity: Capacity,
     ) -> None:
         self._committer = committer
+        self._capacity = capacity
         self._clock = clock
         self._batcher = batcher
         self._postgres = postgres
@@ -45,11 +53,13 @@ class Health:
         refused, degraded, lag = await asyncio.shield(self._check)
         if (clock := self._clock.problem()) is not None and self._clock.refusal() is None:
             degraded = [*degraded, clock]
-        if refused:
-            return JSONResponse(
-                {"status": "unavailable", "degraded": refused + degraded, "lag_seq": lag}, 503, {"Retry-After": "1"}
-            )
-        return JSONResponse({"status": "ready", "degraded": degraded, "lag_seq": lag})
+        body = {
+            "status": "unavailable" if refused else "ready",
+            "degraded": [*refused, *degraded, *self._capacity.warnings()],
+            "lag_seq": lag,
+            "capacity": self._capacity.lines(),
+        }
+        return JSONResponse(body, 503 if refused else 200, {"Retry-After": "1"} if refused else {})
 
     async def _check_stores(self) -> tuple[list[str], list[str], int | None]:
         """Why grants would be refused, what else is missing, and the ledger's lag in entries (None: unknown)."""
@@ -57,7 +67,9 @@ class Health:
         ledger, *problems = await asyncio.gather(
             asyncio.wait_for(self._ledger(), LAG_S_MAX), *contacts, return_exceptions=True
         )
-        refused = list(dict.fromkeys(problem.detail for problem in problems if isinstance(problem, Problem)))
+        refused = _refusal_lines(
+            {p: problem.detail for p, problem in enumerate(problems) if isinstance(problem, Problem)}
+        )
         if isinstance(ledger, tuple):
             return refused, *ledger
         if isinstance(ledger, Problem):
@@ -88,6 +100,26 @@ class Health:
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _refusal_lines(details: dict[int, str]) -> list[str]:
+    """Why partitions refuse grants: a line for each cause, because most of the time all have the same one."""
+    by_cause: dict[str, list[int]] = {}
+    for p, detail in details.items():
+        by_cause.setdefault(detail.removeprefix(f"partition {p}: "), []).append(p)
+    return [
+        cause
+        if details[partitions[0]] == cause
+        else f"partition{'s' * (len(partitions) > 1)} {_numbers(partitions)}: {cause}"
+        for cause, partitions in by_cause.items()
+    ]
+
+
+def _numbers(partitions: list[int]) -> str:
+    first, last = partitions[0], partitions[-1]
+    if len(partitions) > 2 and last - first == len(partitions) - 1:
+        return f"{first} to {last}"
+    return ", ".join(map(str, partitions))
 
 
 def _fault_line(row: asyncpg.Record) -> str:

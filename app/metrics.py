@@ -20,6 +20,21 @@ CLOCK_OFFSET_SECONDS = Gauge(
 )
 LIVE_CONNECTIONS = Gauge("leaderboard_live_connections", "Open WebSocket connections")
 LIVE_FRAMES = Counter("leaderboard_live_frames_total", "Frames handed to WebSocket clients")
+REDIS_MEMORY = Gauge("leaderboard_redis_memory_bytes", "Memory that a node of Redis uses", ["node"])
+REDIS_MEMORY_MAX = Gauge("leaderboard_redis_maxmemory_bytes", "Its maxmemory; 0: none", ["node"])
+LOG_ENTRIES = Gauge("leaderboard_log_entries", "Entries of the log in Redis", ["partition"])
+LOG_BYTES = Gauge("leaderboard_log_bytes", "Bytes of the log in Redis", ["partition"])
+LOG_LAG = Gauge(
+    "leaderboard_log_lag_entries", "Entries of the log that the ledger lacks, as Redis knows", ["partition"]
+)
+LOG_LAG_MAX = Gauge("leaderboard_log_lag_entries_max", "How many it may lack before grants are refused", ["partition"])
+LOG_RATE = Gauge(
+    "leaderboard_log_entries_per_second", "Entries that came into the log, of the last minute", ["partition"]
+)
+LOG_LASTS = Gauge("leaderboard_log_lasts_seconds", "How long the log lasts without Postgres at the present rate")
+DEDUP_IDS = Gauge("leaderboard_dedup_ids", "Grant ids that Redis remembers", ["partition"])
+DEDUP_BYTES = Gauge("leaderboard_dedup_bytes", "Bytes of the grant ids that Redis remembers", ["partition"])
+DEDUP_LASTS = Gauge("leaderboard_dedup_lasts_seconds", "How long grant ids are remembered at the present rate")
 PERSISTED_ROWS = Counter("leaderboard_persisted_rows_total", "Entries written to the ledger")
 PERSIST_LAG = Gauge("leaderboard_persist_lag_entries", "Entries in the log that the ledger lacks", ["partition"])
 DUPLICATES_HEALED = Counter("leaderboard_ledger_duplicates_total", "Entries the ledger knew already, taken back")

@@ -15,6 +15,7 @@ from .settings import Settings
 from .store.apply import APPLY, StorageLimits
 from .store.board_reader import BoardReader
 from .store.boards import READS
+from .store.capacity import Capacity, StoreBounds
 from .store.changes import BUMP_COUNTER, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.deployment_reads import DeploymentReads
@@ -41,17 +42,18 @@ STANDARD_ACKS = {"always": "fsync", "everysec": "everysec", "none": "memory"}
 @dataclass(frozen=True, kw_only=True)
 class RedisConnections:
     """A server's connections to Redis: for writes, for waits for its replicas, for reads, for checks of its
-    configuration, and for its marks."""
+    configuration, for its marks, and for the figures of its capacity."""
 
     writes: RedisConnection
     waits: RedisConnection
     reads: RedisConnection
     checks: RedisConnection
     marks: RedisConnection
+    figures: RedisConnection
 
     async def close(self) -> None:
         """Ends all of them."""
-        for connection in (self.writes, self.waits, self.reads, self.checks, self.marks):
+        for connection in (self.writes, self.waits, self.reads, self.checks, self.marks, self.figures):
             await connection.close()
 
 
@@ -62,6 +64,7 @@ class Services:
     settings: Settings
     partitions: int
     clock: StoreClock
+    capacity: Capacity
     connections: Connections
     redis: RedisConnections
     postgres: Postgres
@@ -98,7 +101,11 @@ def build_services(
     limits = limits or ConnectionLimits()
     redis, postgres = _redis_connections(settings, partitions), Postgres(settings.postgres_url)
     marks = Marks(redis.marks, settings.postgres_url)
-    store_clock = StoreClock(clock)
+    store_clock, capacity = StoreClock(clock), Capacity(StoreBounds.of(settings), partitions)
+
+    def limits_of(p: int) -> StorageLimits:
+        return storage_limits(settings, capacity.log_entries(p))
+
     batcher = ReadBatcher(redis.reads, marks.renew)
     deployment = DeploymentReads(batcher, postgres.writes, has_several_nodes=redis.reads.is_cluster)
     namespace_cache, profile_cache = NamespaceCache(deployment.call), ProfileCache(deployment.call)
@@ -108,12 +115,13 @@ def build_services(
     keyring = Keyring(namespace_cache, settings.api_key)
     ledger = Ledger(postgres.writes)
     boards, stats = BoardReader(batcher, postgres), StatsReader(batcher, postgres)
-    committer = Committer(PartitionNodes(redis.writes), storage_limits(settings), store_clock, marks.renew)
+    committer = Committer(PartitionNodes(redis.writes), limits_of, store_clock, marks.renew)
     hub = Hub(batcher, boards, stats, namespace_cache, profile_cache, store_clock)
     return Services(
         settings=settings,
         partitions=partitions,
         clock=store_clock,
+        capacity=capacity,
         connections=Connections(limits, address_of),
         redis=redis,
         postgres=postgres,
@@ -166,17 +174,18 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         reads=RedisConnection(url, reads, timeout_s=WAIT_S_MAX, nodes=nodes),
         checks=RedisConnection(url, [], nodes=nodes),
         marks=RedisConnection(url, MARK_SCRIPTS, nodes=nodes),
+        figures=RedisConnection(url, [], nodes=nodes),
     )
 
 
-def storage_limits(settings: Settings) -> StorageLimits:
-    """The storage that grants may use, from the settings."""
+def storage_limits(settings: Settings, log_entries: int) -> StorageLimits:
+    """The storage that grants may use in a partition whose log takes so many entries, from the settings."""
     if settings.quotas == "off":
-        return StorageLimits(settings.log_entries_max)
+        return StorageLimits(log_entries)
     share = settings.namespace_log_share_max
     return StorageLimits(
-        settings.log_entries_max,
+        log_entries,
         settings.namespace_users_max,
         settings.namespace_boards_max,
-        0 if share == 1 else max(2, int(share * settings.log_entries_max)),
+        0 if share == 1 else max(2, int(share * log_entries)),
     )

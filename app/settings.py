@@ -40,12 +40,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_dir: Path = Path(".data")
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    #: Seconds after which a new generation of grant ids begins. A partition keeps two or three generations.
-    seen_generation_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
-    #: Ids after which a new generation begins before its time. This bounds a generation's memory.
-    seen_generation_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
-    #: Entries that a partition's log may hold in Redis; beyond them grants answer `503 overloaded`.
-    log_entries_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
+    #: Seconds for which Redis remembers grant ids, where they have room; older grants are looked up in Postgres.
+    dedup_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400
+    #: Bytes of the grant ids that Redis remembers, in all partitions together: some 7 million, or 15 on Valkey.
+    dedup_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 1 << 30
+    #: Bytes of the log in Redis, in all partitions together: some 6 million grants. If the ledger lacks more, grants
+    #: answer `503 overloaded`.
+    log_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 1 << 30
+    #: Entries of a partition that the ledger may lack, if fewer than the bytes hold. Without a number the bytes decide.
+    log_entries_max: Annotated[int, msgspec.Meta(ge=1)] | None = None
     #: `off`: quotas and the rate limit of changes to namespaces are off. `leaderboard dev` starts with `off`.
     quotas: Literal["on", "off"] = "on"
     #: Namespaces that a key may have made, deleted ones not counted; a key with `admin:*` has no such bound.
@@ -54,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     namespace_users_max: Annotated[int, msgspec.Meta(ge=1)] = 100_000_000
     #: Boards of a namespace in Redis; beyond them a grant that would open one more is refused.
     namespace_boards_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
-    #: Share of `LEADERBOARD_LOG_ENTRIES_MAX` that one namespace may fill if its partition has others; 1: all of it.
+    #: Share of its partition's log that one namespace may fill if the partition has others; 1: all of it.
     namespace_log_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     #: Seconds for which a log keeps entries that are in the ledger already.
     log_tail_s: Annotated[int, msgspec.Meta(ge=600)] = 600

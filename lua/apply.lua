@@ -16,6 +16,7 @@
 --- @include "include/arguments"
 --- @include "include/fields"
 --- @include "include/log_check"
+--- @include "include/memory"
 --- @include "include/partition_head"
 --- @include "include/process_entry"
 --- @include "include/quotas"
@@ -35,7 +36,7 @@ local function ask(head)
     return { 'log_full', string.format('%d entries are not in the ledger', waiting) }
   end
   local _, err = replies.try('HSETNX', meta_key, fields.EPOCH, 0)
-  return err and { 'unwritable', err } or { 'ok' }
+  return err and memory.refusal(err) or { 'ok' }
 end
 
 -- The batch, with dedup keys.

@@ -232,6 +232,8 @@ def _key_of(call: Call) -> str | bytes | None:
         key = call[3]
     elif name == "XREAD":
         key = call[call.index("STREAMS") + 1]
+    elif name == "MEMORY":
+        key = call[2]
     else:
         key = call[1]
     assert isinstance(key, (str, bytes))

@@ -25,6 +25,11 @@ class StoreContact:
         self._away_since_s: float | None = None
 
     @property
+    def address(self) -> str:
+        """Host and port, or the path of a socket."""
+        return self._address
+
+    @property
     def silence(self) -> str:
         """The text that it does not answer, with its address and the setting that names the address."""
         return f"{self._store} does not answer at {self._address} ({self.setting})"

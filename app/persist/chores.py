@@ -13,6 +13,7 @@ from typing import Any
 from ..drivers.redis import RedisConnection
 from ..metrics import PERSIST_LAG
 from ..settings import Settings
+from ..store.capacity import Capacity
 from ..store.partitions import read_last_seq
 from .archivist import Archivist
 from .bucket_schedule import BucketSchedule
@@ -21,6 +22,7 @@ from .dedup_rotation import DedupRotation
 from .faults import (
     ALL_ARCHIVES,
     ARCHIVES,
+    CAPACITY,
     EVERYWHERE,
     HEALS,
     LAG,
@@ -94,6 +96,7 @@ class ChoreServices:
     updated. clock: this machine's, in microseconds."""
 
     settings: Settings
+    capacity: Capacity
     link: RedisConnection
     apply_link: RedisConnection
     archive_link: RedisConnection
@@ -138,7 +141,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
     """Chores whose statements take seconds at most."""
     link, apply_link, faults = services.link, services.apply_link, services.faults
     interval_s, alone, each = services.settings.maintenance_interval_s, services.alone, services.each_partition
-    clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings)
+    clocks, rotation = Clocks(services.clock), DedupRotation(link, services.settings, services.capacity)
     publisher, state_publisher, closer = NamespacePublisher(), StatePublisher(), WindowCloser(services.windows)
     users, dropper = VisibilityWorker(link, apply_link, faults), NamespaceDropper(faults=faults)
 
@@ -173,6 +176,7 @@ def short_chores(services: ChoreServices) -> Sequence[Chore]:
         Chore("namespaces", interval_s, alone(PUBLISHING, publish)),
         Chore("state", interval_s, alone(STATE, publish_state)),
         Chore("seals", interval_s, alone(SEALING, seal)),
+        Chore("capacity", interval_s, alone(CAPACITY, lambda session: services.capacity.measure(link))),
         Chore("generations", interval_s, each(MAINTENANCE, lambda session, p, offset: rotation.rotate(p))),
         Chore("lag", interval_s, each(LAG, report_lag)),
         Chore("heals", interval_s, each(HEALS, take_back, "get_partitions_with_duplicates")),

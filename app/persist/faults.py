@@ -46,9 +46,12 @@ class WorkUnit(NamedTuple):
     name: str = ""
 
 
-PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE = (
+PUBLISHING, SEALING, USERS, ALL_ARCHIVES, STATE, CAPACITY = (
     WorkUnit(EVERYWHERE, f"all {what}")
-    for what in ("namespaces", "seals", "states of users", "archives", "changes of the deployment's state")
+    for what in (
+        *("namespaces", "seals", "states of users", "archives", "changes of the deployment's state"),
+        "figures of Redis",
+    )
 )
 
 

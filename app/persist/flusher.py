@@ -11,6 +11,7 @@ import structlog
 
 from ..drivers.redis import RedisConnection, is_loss
 from ..metrics import FLUSHES_REFUSED
+from ..store.capacity import Capacity
 from ..store.partitions import advance_flushed_call
 from .lease import Lease
 
@@ -23,10 +24,11 @@ SEND_ALL_S = 1.0
 
 class Flusher:
     """Sends the offsets of one persister. `link` has advance_flushed.lua; tail_s: how long a log keeps entries that the
-    ledger has."""
+    ledger has, where there is room for them."""
 
-    def __init__(self, link: RedisConnection, tail_s: float) -> None:
+    def __init__(self, link: RedisConnection, tail_s: float, capacity: Capacity) -> None:
         self._link = link
+        self._capacity = capacity
         self._tail_s = tail_s
         self._all_sent_s = 0.0
         self._refused: set[int] = set()
@@ -42,7 +44,12 @@ class Flusher:
         if not targets:
             return
         calls = [
-            advance_flushed_call(p, (lease.offset.epoch, lease.offset.seq), lease.tail_begin(self._tail_s))
+            advance_flushed_call(
+                p,
+                (lease.offset.epoch, lease.offset.seq),
+                lease.tail_begin(self._tail_s),
+                self._capacity.log_length(p),
+            )
             for p, lease in targets.items()
         ]
         for (p, lease), reply in zip(targets.items(), await self._link.run_apart(calls), strict=True):

@@ -11,6 +11,7 @@ from ..drivers.scripts import Script
 from ..settings import Settings
 from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
+from ..store.capacity import Capacity, StoreBounds
 from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
 from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
@@ -85,7 +86,8 @@ class Worker:
         self._counting = BucketSchedule()
         self._windows = OpenWindows()
         self._archivist = Archivist()
-        self._flusher = Flusher(flush_link, settings.log_tail_s)
+        self._capacity = Capacity(StoreBounds.of(settings), partitions)
+        self._flusher = Flusher(flush_link, settings.log_tail_s, self._capacity)
         self._drift = DriftCheck(settings, self._leases)
         self._faults = Faults()
         self._writer = LedgerWriter(self._faults)
@@ -132,6 +134,7 @@ class Worker:
         beside = self._beside = Maintenance(url, session.leases.number)
         services = ChoreServices(
             settings=self._settings,
+            capacity=self._capacity,
             link=self._chores_link,
             apply_link=self._apply_link,
             archive_link=self._archive_link,

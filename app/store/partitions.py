@@ -132,10 +132,11 @@ def last_place_call(p: int) -> Call:
     return ("HMGET", keys.meta(p), fields.EPOCH, fields.SEQ)
 
 
-def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int, int]) -> Call:
-    """Tells a partition up to which epoch and seq the ledger holds its log, and trims the log before `keep_from`; with
-    (0, 0) it trims nothing. Reply: 0 where Redis is in another epoch, or not there yet. O(entries that are trimmed)."""
-    return evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], [*flushed, *keep_from])
+def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int, int], entries_max: int) -> Call:
+    """Tells a partition up to which epoch and seq the ledger holds its log, and trims the log: before `keep_from`, with
+    (0, 0) for nothing, and to `entries_max`, if the ledger has the others. Reply: 0 where Redis is in another epoch, or
+    not there yet. O(entries that are trimmed)."""
+    return evalsha(ADVANCE_FLUSHED, [keys.meta(p), keys.log(p)], [*flushed, *keep_from, entries_max])
 
 
 def marks_call(p: int) -> Call:

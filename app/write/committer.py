@@ -5,7 +5,7 @@ its call under way along: that call is sent again, and the script knows what of 
 """
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from ..drivers.caller import CALLER, OWN
 from ..drivers.fair_queue import FairQueue
@@ -25,7 +25,9 @@ from .node_committer import PART_US_MAX, NodeCommitter
 class Committer:
     """Hands entries to the committers of the nodes; `run` runs these."""
 
-    def __init__(self, nodes: PartitionNodes, bounds: StorageLimits, clock: StoreClock, renew_marks: Renew) -> None:
+    def __init__(
+        self, nodes: PartitionNodes, bounds: Callable[[int], StorageLimits], clock: StoreClock, renew_marks: Renew
+    ) -> None:
         self._services = CommitterServices(nodes=nodes, bounds=bounds, clock=clock, renew_marks=renew_marks)
         self._by_name: dict[str, NodeCommitter] = {}
         self._by_partition: dict[int, NodeCommitter] = {}

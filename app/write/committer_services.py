@@ -1,5 +1,6 @@
 """What the committers of all nodes share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..store.apply import StorageLimits
@@ -10,10 +11,11 @@ from ..store.partitions import Renew
 
 @dataclass(frozen=True, kw_only=True)
 class CommitterServices:
-    """known: by partition, epoch, seq and digest of the last entry that this process knows to be acknowledged."""
+    """bounds: the storage that grants may use in a partition. known: by partition, epoch, seq and digest of the last
+    entry that this process knows to be acknowledged."""
 
     nodes: PartitionNodes
-    bounds: StorageLimits
+    bounds: Callable[[int], StorageLimits]
     clock: StoreClock
     renew_marks: Renew
     known: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)

@@ -177,7 +177,7 @@ class NodeCommitter:
                 self._replan_stale(flight)
             else:
                 again = flight.first_known if flight.sent else -1
-                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._bounds))
+                calls.append(apply.pack(p, flight.entries, self._heads[p], again, flight.atomic, self._bounds(p)))
                 flights.append(flight)
         if not calls:
             return

@@ -5,6 +5,7 @@
 --- @include "include/boards"
 --- @include "include/dedup"
 --- @include "include/fields"
+--- @include "include/memory"
 --- @include "include/namespaces"
 --- @include "include/quotas"
 --- @include "include/replies"
@@ -18,7 +19,7 @@ local function write_log(log_key, entries)
   for i, entry in ipairs(entries) do
     local reply = pcall('XADD', log_key, entry.position, 'd', entry.digest, 'e', entry.body, 'r', entry.result)
     if i == 1 and type(reply) == 'table' and reply.err then
-      return { 'unwritable', tostring(reply.err) }
+      return memory.refusal(tostring(reply.err))
     end
   end
   return nil

@@ -30,6 +30,7 @@ from app.persist.worker import Worker
 from app.settings import read_settings
 from app.store.apply import APPLY
 from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
+from app.store.capacity import Capacity, StoreBounds
 
 AHEAD = 40 * 86_400_000_000
 
@@ -103,6 +104,7 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
 
             services = ChoreServices(
                 settings=settings,
+                capacity=Capacity(StoreBounds.of(settings), 16),
                 link=link,
                 apply_link=link,
                 archive_link=link,

@@ -34,8 +34,9 @@ def full(store: Any) -> Iterator[bool]:
             store.config_set("maxmemory", 0)
 
 
-def flush(partition: Any, seq: int, keep_seq: int) -> Any:
-    return partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, seq, 1 if keep_seq else 0, keep_seq])
+def flush(partition: Any, seq: int, keep_seq: int, entries_max: int = 0) -> Any:
+    args = [1, seq, 1 if keep_seq else 0, keep_seq, entries_max]
+    return partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], args)
 
 
 def log(partition: Any) -> list[bytes]:
@@ -47,8 +48,11 @@ def test_a_flush_records_and_trims(partition: Any) -> None:
         partition.call(partition.entry(f"g{i}"))
     with full(partition.store) as bounded:
         if bounded:
-            with pytest.raises(CallRefused, match="unwritable"):
+            by_name = r"unwritable: Redis is full: it uses \d+\.\d MiB, its maxmemory is 0\.0 MiB; raise maxmemory"
+            with pytest.raises(CallRefused, match=by_name):
                 partition.call(partition.entry("more"))
+            with pytest.raises(CallRefused, match=by_name):
+                partition.call()
         assert flush(partition, 4, 0) == 1
         assert partition.store.hget(keys.meta(P), "flushed") == b"1-4"
         assert flush(partition, 5, 5) == 1
@@ -57,6 +61,49 @@ def test_a_flush_records_and_trims(partition: Any) -> None:
         assert log(partition) == [b"1-5"]
         assert flush(partition, 6, 0) == 0
     assert partition.codes(partition.entry("more")) == ["applied"]
+
+
+def test_the_tail_goes_while_memory_is_short(partition: Any) -> None:
+    """What the ledger has is trimmed, although nobody asks for it; what it lacks stays."""
+    for i in range(5):
+        partition.call(partition.entry(f"g{i}"))
+    assert flush(partition, 3, 0) == 1
+    assert len(log(partition)) == 5
+    with full(partition.store) as bounded:
+        assert flush(partition, 4, 0) == 1
+        assert log(partition) == [b"1-3", b"1-4", b"1-5"] if bounded else len(log(partition)) == 5
+        assert flush(partition, 4, 0) == 1
+        assert log(partition) == [b"1-4", b"1-5"] if bounded else len(log(partition)) == 5
+    assert partition.codes(partition.entry("more")) == ["applied"]
+
+
+def test_memory_that_is_not_short_trims_nothing(partition: Any) -> None:
+    store = partition.store
+    for i in range(5):
+        partition.call(partition.entry(f"g{i}"))
+    bounded = type(store).__module__.startswith("redis")
+    if bounded:
+        store.config_set("maxmemory", 2 * int(store.info("memory")["used_memory"]))
+    try:
+        assert [flush(partition, 5, 0), flush(partition, 5, 0)] == [1, 1]
+    finally:
+        if bounded:
+            store.config_set("maxmemory", 0)
+    assert len(log(partition)) == 5
+
+
+@pytest.mark.parametrize(
+    ("flushed", "entries_max", "first"), [(0, 2, 1), (3, 2, 3), (5, 2, 4), (5, 0, 1), (5, 9, 1), (4, 3, 3)]
+)
+def test_a_log_that_is_too_long_loses_what_the_ledger_has(
+    partition: Any, flushed: int, entries_max: int, first: int
+) -> None:
+    """The last entry that the ledger has stays too: by it a log is compared with the ledger."""
+    for i in range(5):
+        partition.call(partition.entry(f"g{i}"))
+    for _ in range(2):
+        assert flush(partition, flushed, 0, entries_max) == 1
+    assert log(partition) == [b"1-%d" % seq for seq in range(first, 6)]
 
 
 def test_a_sealed_window_leaves_a_full_store(partition: Any) -> None:

@@ -109,9 +109,9 @@ def test_one_namespace_leaves_room_in_the_log_for_the_others(partition: Any) -> 
     assert partition.codes(*(partition.entry(f"h{i}") for i in range(9)), **bounds) == ["applied"] * 9
     partition.space = hog
     assert partition.codes(partition.entry("more"), **bounds) == ["log_share"]
-    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 20, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 20, 0, 0, 0]) == 1
     assert partition.codes(partition.entry("more"), **bounds) == ["applied"], "less than half a share waits"
-    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 30, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 30, 0, 0, 0]) == 1
     assert [partition.codes(partition.entry(f"k{i}"), **bounds)[0] for i in range(21)] == [
         *["applied"] * 20,
         "log_share",
@@ -128,7 +128,7 @@ def test_a_namespace_that_waits_for_others_entries_is_not_refused_for_its_own_of
         partition.call(partition.entry(f"o{i}"), **bounds)
     seq = int(partition.store.hget(keys.meta(P), "seq"))
     flushed = seq - 9
-    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, flushed, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, flushed, 0, 0, 0]) == 1
     partition.call(*(partition.entry(f"p{i}") for i in range(9)), **bounds)
     partition.space = hog
     assert partition.codes(partition.entry("now"), **bounds) == ["applied"], "all of its own are in the ledger"

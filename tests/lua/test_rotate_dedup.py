@@ -27,7 +27,7 @@ def generations(partition: Any) -> str:
 
 
 def flush(partition: Any, seq: int) -> None:
-    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, seq, 0, 0]) == 1
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, seq, 0, 0, 0]) == 1
 
 
 def apply(partition: Any, grant_id: str) -> str:

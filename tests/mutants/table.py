@@ -81,6 +81,13 @@ SCRIPTS = [
         (CLAIM,),
     ),
     Mutant(
+        "a log that is too long keeps what the ledger lacks",
+        "lua/advance_flushed.lua",
+        "math.max(entries_max, head.seq - flushed_seq + 1)",
+        "entries_max",
+        (FULL,),
+    ),
+    Mutant(
         "a log that lost its tail takes nothing",
         "lua/include/log_check.lua",
         "elseif is_after(epoch, seq, head.flushed_epoch, head.flushed_seq) then",
@@ -167,7 +174,7 @@ SCRIPTS = [
     Mutant(
         "the log is trimmed behind the ledger only",
         "lua/advance_flushed.lua",
-        "if partition_head.is_after(keep_epoch, keep_seq, head.flushed_epoch, head.flushed_seq) then",
+        "if memory.is_short() or partition_head.is_after(keep_epoch, keep_seq, flushed_epoch, flushed_seq) then",
         "if false then",
         (FULL,),
     ),
@@ -239,8 +246,8 @@ PERSISTER = [
     Mutant(
         "Redis hears of what is committed, not of what is read",
         "app/persist/flusher.py",
-        "(p, (lease.offset.epoch, lease.offset.seq),",
-        "(p, (lease.read.epoch, lease.read.seq),",
+        "(lease.offset.epoch, lease.offset.seq),",
+        "(lease.read.epoch, lease.read.seq),",
         ("tests/unit/test_flusher.py",),
     ),
     Mutant(

@@ -29,7 +29,7 @@ class CommitterBench:
         self.clock = StoreClock(lambda: NOW, lambda: round(time() * 1e9))
         self.nodes = FakeNodes(self.redis)
         self.renewals = 0
-        self.committer = Committer(self.nodes, StorageLimits(), self.clock, self._renew)  # type: ignore[arg-type]
+        self.committer = Committer(self.nodes, lambda p: StorageLimits(), self.clock, self._renew)  # type: ignore[arg-type]
 
     async def _renew(self) -> None:
         """Has partitions marked, where this Redis lacks nothing."""

@@ -75,7 +75,9 @@ def test_a_chore_that_raises_ends_the_round_and_is_due_at_once() -> None:
 
 
 def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreServices:
-    parts = dict.fromkeys(("link", "apply_link", "archive_link", "buckets", "windows", "archivist", "clock"))
+    parts = dict.fromkeys(
+        ("capacity", "link", "apply_link", "archive_link", "buckets", "windows", "archivist", "clock")
+    )
     return ChoreServices(
         settings=Settings(),
         leases=leases,

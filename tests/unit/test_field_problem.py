@@ -99,7 +99,7 @@ def test_a_message_about_what_no_type_tells_stays() -> None:
         ("PORT", "abc", "must be an integer from 0 to 65535"),
         ("PORT", "65536", "must be an integer from 0 to 65535"),
         ("WORKERS", "0", "must be an integer from 1 to 256"),
-        ("SEEN_GENERATION_S", "x", "must be an integer of at least 60"),
+        ("DEDUP_S", "x", "must be an integer of at least 60"),
         ("NAMESPACE_LOG_SHARE_MAX", "2", "must be a number above 0, at most 1"),
         ("CHORES_S", "often", "must be a number from 0.1 to 3600"),
         ("QUOTAS", "maybe", "must be off or on"),

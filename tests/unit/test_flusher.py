@@ -9,10 +9,14 @@ from app.drivers.redis import Call
 from app.persist.flusher import SEND_ALL_S, Flusher
 from app.persist.lease import Lease
 from app.persist.ledger_session import LedgerOffset
+from app.settings import Settings
 from app.store import keys
+from app.store.capacity import Capacity, StoreBounds
 from tests.support.virtual_time import VirtualTime
 
 TAIL_S = 10.0
+CAPACITY = Capacity(StoreBounds.of(Settings()), 16)
+LENGTH = CAPACITY.log_length(0)
 
 
 class Link:
@@ -41,20 +45,20 @@ def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
 
 def test_redis_hears_of_what_is_committed_and_of_nothing_that_is_only_read(time: VirtualTime) -> None:
     link = Link()
-    time.run(Flusher(link, TAIL_S).send_offsets({3: lease(5, read=9)}, [3]))  # type: ignore[arg-type]
-    assert link.sent == [{keys.meta(3): [1, 5, 0, 0]}]
+    time.run(Flusher(link, TAIL_S, CAPACITY).send_offsets({3: lease(5, read=9)}, [3]))  # type: ignore[arg-type]
+    assert link.sent == [{keys.meta(3): [1, 5, 0, 0, LENGTH]}]
 
 
 def test_a_log_that_was_not_compared_gets_no_offset(time: VirtualTime) -> None:
     link = Link()
-    time.run(Flusher(link, TAIL_S).send_offsets({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
+    time.run(Flusher(link, TAIL_S, CAPACITY).send_offsets({3: lease(5, checked=False)}, [3]))  # type: ignore[arg-type]
     assert link.sent == []
 
 
 def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
     """Of entries that the ledger has, those of the last seconds."""
     link, held = Link(), lease(5)
-    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+    flusher = Flusher(link, TAIL_S, CAPACITY)  # type: ignore[arg-type]
 
     async def act() -> None:
         await asyncio.sleep(TAIL_S)
@@ -64,12 +68,12 @@ def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
         await flusher.send_offsets({3: held}, [3])
 
     time.run(act())
-    assert link.sent == [{keys.meta(3): [1, 8, 1, 5]}, {keys.meta(3): [1, 8, 1, 8]}]
+    assert link.sent == [{keys.meta(3): [1, 8, 1, seq, LENGTH]} for seq in (5, 8)]
 
 
 def test_partitions_without_new_rows_get_offsets_from_time_to_time(time: VirtualTime) -> None:
     link, leases = Link(), {3: lease(5), 4: lease(6)}
-    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+    flusher = Flusher(link, TAIL_S, CAPACITY)  # type: ignore[arg-type]
 
     async def act() -> None:
         for _ in range(2):
@@ -91,7 +95,7 @@ def test_where_redis_is_not_where_the_ledger_is_the_log_is_compared_anew(
 ) -> None:
     link, held = Link(), lease(5)
     link.reply = reply
-    time.run(Flusher(link, TAIL_S).send_offsets({3: held}, [3]))  # type: ignore[arg-type]
+    time.run(Flusher(link, TAIL_S, CAPACITY).send_offsets({3: held}, [3]))  # type: ignore[arg-type]
     assert held.checked is is_checked
 
 
@@ -99,7 +103,7 @@ def test_a_lost_node_keeps_no_offset_from_the_others(time: VirtualTime) -> None:
     """Nothing is refused by a node that is away, and its partitions' logs need no comparison."""
     link, held = Link(), lease(5)
     link.reply = ConnectionError("away")
-    flusher = Flusher(link, TAIL_S)  # type: ignore[arg-type]
+    flusher = Flusher(link, TAIL_S, CAPACITY)  # type: ignore[arg-type]
     time.run(flusher.send_offsets({3: held}, [3]))
     assert held.checked
     assert flusher._refused == set()

@@ -88,11 +88,11 @@ def test_changes_of_users_have_one_pace_unless_quotas_are_off() -> None:
 @pytest.mark.parametrize(
     ("settings", "bounds"),
     [
-        (Settings(), StorageLimits(2_000_000, 100_000_000, 1_000_000, 1_000_000)),
-        (Settings(quotas="off", log_entries_max=9), StorageLimits(9)),
-        (Settings(namespace_log_share_max=1), StorageLimits(2_000_000, 100_000_000, 1_000_000, 0)),
-        (Settings(namespace_log_share_max=0.01, log_entries_max=100), StorageLimits(100, 100_000_000, 1_000_000, 2)),
+        (Settings(), StorageLimits(100, 100_000_000, 1_000_000, 50)),
+        (Settings(quotas="off"), StorageLimits(100)),
+        (Settings(namespace_log_share_max=1), StorageLimits(100, 100_000_000, 1_000_000, 0)),
+        (Settings(namespace_log_share_max=0.01), StorageLimits(100, 100_000_000, 1_000_000, 2)),
     ],
 )
 def test_bounds_by_the_settings(settings: Settings, bounds: StorageLimits) -> None:
-    assert storage_limits(settings) == bounds
+    assert storage_limits(settings, 100) == bounds

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from ..model.redis_url import Host, RedisUrl, Topology, parse_redis_url
-from .redis_node import Call, NodeConnection, RedisLink
+from .redis_node import Call, NodeConnection, RedisLink, RedisRefused
 from .store_contact import StoreContact, contact
 
 log = structlog.get_logger()
@@ -94,7 +94,15 @@ class NodeMap:
         return self._url.node_url(self._hosts[name])
 
     async def check_role(self, link: RedisLink) -> None:
-        """ConnectionError where the node that the Sentinels named is a replica: it is not promoted yet, or no more."""
+        """ConnectionError where the node that the Sentinels named is a replica: it is not promoted yet, or no more.
+        RedisRefused where the URL names one node, and that is a part of a cluster."""
+        if self._url.topology is Topology.SINGLE:
+            (info,) = await link.run([("INFO", "server")])
+            if isinstance(info, bytes) and b"redis_mode:cluster" in info:
+                raise RedisRefused(
+                    "Redis runs in cluster mode, and its URL names one node: it must begin with redis+cluster:// "
+                    "(LEADERBOARD_REDIS_URL)"
+                )
         if self._url.topology is Topology.SENTINEL:
             (role,) = await link.run([("ROLE",)])
             if not isinstance(role, Exception) and role[0] != b"master":

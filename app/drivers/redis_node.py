@@ -43,6 +43,10 @@ class RedisLink(Protocol):
         """Which Redis answers for a key, see NodeConnection."""
         ...
 
+    async def close(self) -> None:
+        """Ends the connection; the next call makes another one."""
+        ...
+
 
 OnConnect = Callable[[RedisLink], Awaitable[None]]
 Locate = Callable[[], Awaitable[str]]

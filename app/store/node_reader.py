@@ -181,6 +181,7 @@ class NodeReader:
         touched = list(dict.fromkeys(p for p in partitions if p is not None))
         replies, problems = await self._send(touched, calls)
         if problems and any(str(problem) == UNCHECKED for problem in problems.values()):
+            await self._link.close()  # Who answers is asked anew: it changes on a live connection, too.
             await self._renew_marks()
             replies, problems = await self._send(touched, calls)
         if not problems:

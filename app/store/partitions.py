@@ -66,6 +66,7 @@ async def read_marked_heads(
     """The heads as `read_heads` does it; where Redis has started anew, once it was compared with the ledger."""
     heads = await read_heads(link, partitions)
     if any(isinstance(head, CallRefused) and head.code == "unchecked" for head in heads):
+        await link.close()  # Who answers is asked anew: it changes on a live connection, too, where a replica joins.
         await renew_marks()
         heads = await read_heads(link, partitions)
     return heads

@@ -97,8 +97,8 @@ class NodeMap:
         """ConnectionError where the node that the Sentinels named is a replica: it is not promoted yet, or no more.
         RedisRefused where the URL names one node, and that is a part of a cluster."""
         if self._url.topology is Topology.SINGLE:
-            (info,) = await link.run([("INFO", "server")])
-            if isinstance(info, bytes) and b"redis_mode:cluster" in info:
+            (info,) = await link.run([("INFO", "cluster")])
+            if isinstance(info, bytes) and b"cluster_enabled:1" in info:
                 raise RedisRefused(
                     "Redis runs in cluster mode, and its URL names one node: it must begin with redis+cluster:// "
                     "(LEADERBOARD_REDIS_URL)"

@@ -260,9 +260,10 @@ def _problem(p: int, mark: Any, server_id: str) -> Any:
     """Why a partition is not read, by the reply of `marks_call`; None: it is."""
     if isinstance(mark, Exception):
         return mark
-    checked, closed = mark
+    checked, closed, epoch = mark
     if closed is not None and not closed.startswith(_LEDGER_BEHIND):
         return Recovering(f"partition {p}: {closed.decode(errors='replace')}")
-    if checked is None:
+    if epoch is None:
         return Recovering(f"partition {p} lost its head")
+    # A partition that was written anew bears no mark yet.
     return None if checked == server_id.encode() else Recovering(UNCHECKED)

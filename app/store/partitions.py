@@ -141,8 +141,9 @@ def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int,
 
 
 def marks_call(p: int) -> Call:
-    """Asks which Redis of this partition was compared with the ledger, and why it is closed; None: it is not. O(1)."""
-    return ("HMGET", keys.meta(p), fields.CHECKED, fields.CLOSED)
+    """Asks which Redis of this partition was compared with the ledger, why it is closed (None: it is not), and its
+    epoch (None: its head is lost). O(1)."""
+    return ("HMGET", keys.meta(p), fields.CHECKED, fields.CLOSED, fields.EPOCH)
 
 
 async def is_deployment_checked(link: RedisLink) -> bool:

@@ -51,7 +51,7 @@ def test_events_come_oldest_first_with_their_own_fields(space: Space) -> None:
         "action": "finish",
         "session_id": "s-1",
     }
-    same |= {"user_id": "otter", "grant_id": "g1", "granted_at": "2021-07-18T14:00:00Z", "epoch": 1}
+    same |= {"user_id": "otter", "grant_id": "g1", "granted_at": "2021-07-18T14:00:00Z", "epoch": granted["epoch"]}
     for event, own in (
         (granted, {"amount": 25, "change": 25, "score": 25, "revision": 1, "actor": "test"}),
         (edited, {"amount": 26, "previous_amount": 25, "change": 1, "score": 26, "revision": 2, "actor": "test"}),

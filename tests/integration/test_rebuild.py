@@ -207,4 +207,5 @@ def lose_all(stack: Any) -> None:
 def board_of(api: httpx.Client, n: int) -> Any:
     """The `all` board as a client reads it, without what each read may change."""
     answer = api.get(f"/v1/namespaces/r{n}/boards/all?limit=50").json()
+    assert "entries" in answer, answer["detail"]
     return {name: answer[name] for name in ("entries", "total")}

@@ -20,6 +20,7 @@ UPVALUES_MAX = 30
 #: What Redis gives a script, as far as the scripts use it.
 GLOBALS = {
     "redis",
+    "error",
     "KEYS",
     "ARGV",
     "string",

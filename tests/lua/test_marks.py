@@ -53,7 +53,7 @@ def test_a_closed_partition_takes_nothing_and_says_why(partition: Partition) -> 
         with pytest.raises(CallRefused, match="closed: it lost entries"):
             partition.call(*entries)
     assert mark(partition, "there", epoch=1, seq=1, new_epoch=2) == 0
-    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 1, 0, 0]) == 0
+    assert partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [1, 1, 0, 0, 0]) == 0
     assert partition.eval(ROTATE_DEDUP, [keys.meta(P), keys.dedup(P, 1), keys.dedup(P, 1)], [1, "1", 0, 1]) == 0
     assert (partition.store.hgetall(keys.meta(P)), partition.store.xrange(keys.log(P))) == before
 
@@ -68,7 +68,7 @@ def test_who_remembers_more_of_an_earlier_epoch_than_the_next_one_began_with_kno
     partition.head = PartitionHead(2, "1", 0, (1, 2, entries[1].content))
     partition.call(entries[2])
     # All of it is in the ledger: what is behind the offset is known by epoch and seq alone.
-    partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [2, 3, 0, 0])
+    partition.eval(ADVANCE_FLUSHED, [keys.meta(P), keys.log(P)], [2, 3, 0, 0, 0])
     content = entries[min(known[1], 3) - 1].content
     partition.head = PartitionHead(2, "1", 0, (*known, content))
     if is_lost:

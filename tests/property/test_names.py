@@ -82,7 +82,7 @@ class World:
     def __init__(self) -> None:
         self.redis = fake_redis()
         self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "checked": "here", "changes": 1})
-        self.redis.hset(keys.meta(3), mapping={"checked": "here"})
+        self.redis.hset(keys.meta(3), mapping={"checked": "here", "epoch": 1})
         self.wide, self.own = Shown(), Shown()
         self.version = 0
         self.late: list[tuple[str, int]] = []

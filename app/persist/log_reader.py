@@ -163,7 +163,8 @@ class LogReader:
         """The entries behind some places as rows; a partition whose log does not go on stops. While a partition moves,
         two nodes may have been asked for the same entries: then the later answer is dropped."""
         for p in leases.keys() - entries.keys():
-            self._faults.clear(WorkUnit(p, LOG))
+            if self._leases.get(p) is leases[p]:  # else it has just stopped
+                self._faults.clear(WorkUnit(p, LOG))
         batches = []
         for p, raw in entries.items():
             lease = leases[p]

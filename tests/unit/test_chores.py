@@ -74,6 +74,12 @@ def test_a_chore_that_raises_ends_the_round_and_is_due_at_once() -> None:
     assert bench.step(0.1) == ["broken", "last"]
 
 
+def _checked_lease(p: int) -> Lease:
+    lease = Lease.taken(LedgerOffset(1, p, b""))
+    lease.checked = True
+    return lease
+
+
 def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreServices:
     parts = dict.fromkeys(
         ("capacity", "link", "apply_link", "archive_link", "buckets", "windows", "archivist", "clock")
@@ -89,7 +95,7 @@ def _services(faults: Faults, leases: dict[int, Lease], **others: Any) -> ChoreS
 
 def test_a_partition_that_fails_waits_and_the_others_go_on() -> None:
     faults, seen, now = Faults(lambda: now[0]), [], [0.0]
-    leases = {p: Lease.taken(LedgerOffset(1, p, b"")) for p in (3, 5, 9)}
+    leases = {p: _checked_lease(p) for p in (3, 5, 9)}
     services = _services(faults, leases)
 
     async def run(session: Any, p: int, offset: LedgerOffset) -> None:
@@ -111,7 +117,7 @@ def test_a_partition_that_fails_waits_and_the_others_go_on() -> None:
 def test_an_idle_persister_asks_once_for_all_its_partitions() -> None:
     now, seen, asked = [0.0], [], []
     faults = Faults(lambda: now[0])
-    leases = {p: Lease.taken(LedgerOffset(1, p, b"")) for p in (3, 5, 9)}
+    leases = {p: _checked_lease(p) for p in (3, 5, 9)}
     rows: list[dict[str, int]] = [{"partition": 5}]
 
     class Session:

@@ -20,7 +20,10 @@ def ledger(live_server: Any) -> Iterator[Any]:
 @pytest.fixture
 def full(ledger: Any) -> Any:
     """A ledger of a known size in the place of the real one, for this connection: plans depend on what it holds."""
+    ((view,),) = ledger.execute("SELECT pg_get_viewdef('public.grant_revisions'::regclass)").fetchall()
     ledger.execute("CREATE TEMP TABLE ledger (LIKE public.ledger INCLUDING ALL)")
+    # The view of the schema reads the real ledger.
+    ledger.execute(f"CREATE TEMP VIEW grant_revisions AS {view}")
     ledger.execute(
         """INSERT INTO ledger (partition, epoch, seq, kind, namespace_id, grant_id, revision, entry_amount, live_delta,
                                granted_at, recorded_at, windows, digest, score_delta, voided, verb, actor, session_id)

@@ -111,7 +111,7 @@ local function write_balances(user, namespace)
     call('HSET', user.key, unpack(args, start, math.min(start + FIELDS_A_CALL_MAX - 1, 2 * n)))
   end
   if user.grant_count and user.grant_count > 0 then
-    velocity.replay(namespace.velocity_limits, user, { unpack(ARGV, user.first_grant, user.first_grant + 2 * user.grant_count - 1) })
+    velocity.replay(namespace.velocity_limits, user, ARGV, user.first_grant, user.grant_count)
   end
   if user.day_args and user.day_args[1] then
     call('HSET', user.days_key, unpack(user.day_args))
@@ -120,7 +120,7 @@ end
 
 -- Versions and totals of boards, labels and counts of the namespace.
 local function write_namespace(namespace, all_boards, added_users)
-  local pairs_of_versions, added_boards = {}, 0
+  local pairs_of_versions = {}
   for i, board in ipairs(all_boards) do
     pairs_of_versions[2 * i - 1], pairs_of_versions[2 * i] = fields.BOARD_VERSION .. board.name, version
     if board.totals and board.totals.has_changed then
@@ -130,19 +130,13 @@ local function write_namespace(namespace, all_boards, added_users)
       sum_tree_changes.write(board.sum_tree)
     end
   end
-  for first = 1, #pairs_of_versions, FIELDS_A_CALL_MAX do
-    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #pairs_of_versions)
-    added_boards = added_boards + call('HSET', namespace.key, unpack(pairs_of_versions, first, last))
-  end
+  local added_boards = namespaces.write_fields(namespace, pairs_of_versions)
   for _, label in ipairs(namespace.labels) do
     namespaces.add_label(namespace, label)
   end
   namespaces.set(namespace, fields.USER_COUNT, replies.integer(namespace.quota_fields[1], 0) + added_users)
   namespaces.set(namespace, fields.BOARD_COUNT, replies.integer(namespace.quota_fields[2], 0) + added_boards)
-  for first = 1, #namespace.changed_fields, FIELDS_A_CALL_MAX do
-    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #namespace.changed_fields)
-    call('HSET', namespace.key, unpack(namespace.changed_fields, first, last))
-  end
+  namespaces.write_fields(namespace, namespace.changed_fields)
 end
 
 local progress = call('HGET', meta_key, fields.PROGRESS) or ''

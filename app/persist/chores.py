@@ -26,6 +26,7 @@ from .faults import (
     EVERYWHERE,
     HEALS,
     LAG,
+    LEDGER,
     LETTERS,
     MAINTENANCE,
     PUBLISHING,
@@ -121,9 +122,10 @@ class ChoreServices:
         return guarded
 
     def each_partition(self, kind: str, run: PartitionRun, work_query: str | None = None) -> Run:
-        """A run over the leased partitions whose log was compared with the ledger, each a unit of its own. work_query:
-        names those of some partitions that may have work, so that an idle persister asks once for all; partitions that
-        failed the last time are run too."""
+        """A run over the leased partitions whose log was compared with the ledger, or whose ledger waits, each a unit
+        of its own: what is decided about a dead letter may end that wait. work_query: names those of some partitions
+        that may have work, so that an idle persister asks once for all; partitions that failed the last time are run
+        too."""
 
         async def over_partitions(session: LedgerSession) -> None:
             partitions = list(self.leases)
@@ -132,7 +134,7 @@ class ChoreServices:
                 partitions = [p for p in partitions if p in busy or self.faults.has(WorkUnit(p, kind))]
             for p in partitions:
                 lease = self.leases.get(p)
-                if lease is not None and lease.checked:
+                if lease is not None and (lease.checked or self.faults.has(WorkUnit(p, LEDGER))):
                     await self.faults.attempt(WorkUnit(p, kind), run, session, p, lease.offset)
 
         return self.alone(WorkUnit(EVERYWHERE, kind), over_partitions)

@@ -122,14 +122,15 @@ class UserWalk:
 
 
 def _cut(users: Sequence[tuple[int, RestoredUser]], last: int, size: int) -> list[UserPortion]:
-    """Portions of so many scores as one call may write; a user is never cut."""
+    """Portions of as many scores, and grants that velocities count, as one call may take; a user is never cut."""
     portions: list[UserPortion] = []
     some: list[RestoredUser] = []
     scores = done = number_before = 0
     for number, user in users:
-        if some and (scores + len(user.state.cells) > SCORES_A_CALL_MAX or len(some) == USERS_A_CALL_MAX):
+        size_of_user = len(user.state.cells) + len(user.grants)
+        if some and (scores + size_of_user > SCORES_A_CALL_MAX or len(some) == USERS_A_CALL_MAX):
             portions.append(UserPortion(some, number_before, len(some)))
             done, some, scores = done + len(some), [], 0
         some.append(user)
-        scores, number_before = scores + len(user.state.cells), number
+        scores, number_before = scores + size_of_user, number
     return [*portions, UserPortion(some, last, size - done)]

@@ -5,7 +5,7 @@
 --- @include "include/fields"
 --- @include "include/replies"
 
-local sub, integer = string.sub, replies.integer
+local sub, integer, FIELDS_A_CALL_MAX = string.sub, replies.integer, replies.FIELDS_A_CALL_MAX
 
 local LABELS_MAX = 1000 -- categories, and sources, of a namespace
 local FIRST_FIELDS = 6 -- fields that are always read: counts and the mark
@@ -45,6 +45,16 @@ local function set(namespace, field, value)
   namespace.changed_fields[n + 1], namespace.changed_fields[n + 2] = field, value
 end
 
+-- Writes fields, each followed by its value, in as many calls as it takes. How many of them are new.
+local function write_fields(namespace, pairs_of_fields)
+  local added = 0
+  for first = 1, #pairs_of_fields, FIELDS_A_CALL_MAX do
+    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #pairs_of_fields)
+    added = added + redis.call('HSET', namespace.key, unpack(pairs_of_fields, first, last))
+  end
+  return added
+end
+
 -- Whether the namespace has room for a label, `c:…` or `s:…`. Days have no limit.
 local function has_room(namespace, label)
   local count = namespace.label_counts[sub(label, 1, 1)]
@@ -62,4 +72,4 @@ local function add_label(namespace, label)
   end
 end
 
-return { read = read, set = set, has_room = has_room, add_label = add_label }
+return { read = read, set = set, write_fields = write_fields, has_room = has_room, add_label = add_label }

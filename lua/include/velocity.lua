@@ -225,19 +225,20 @@ local function write(user)
   end
 end
 
--- Counts and writes grants of the past, as if each had come at its moment. grants: moment and amount of each, the oldest first.
-local function replay(limits, user, grants)
+-- Counts and writes `n` grants of the past, as if each had come at its moment: args[first] is the moment of the oldest, behind
+-- it stand its amount and the others. There may be more than one call could hand over.
+local function replay(limits, user, args, first, n)
   user.velocity = {}
   for i = 1, #limits do
     user.velocity[i] = { stored = {} }
   end
-  for k = 1, #grants, 2 do
+  for k = first, first + 2 * n - 1, 2 do
     for i, record in ipairs(user.velocity) do
       record.grants_text = record.grants and parts_text(record.grants)
       record.amounts_text = record.amounts and parts_text(record.amounts)
-      prepare(record, limits[i], tonumber(grants[k]))
+      prepare(record, limits[i], tonumber(args[k]))
     end
-    count(limits, user, tonumber(grants[k + 1]))
+    count(limits, user, tonumber(args[k + 1]))
   end
   write(user)
 end

@@ -8,11 +8,10 @@
 --- @include "include/memory"
 --- @include "include/namespaces"
 --- @include "include/quotas"
---- @include "include/replies"
 --- @include "include/sum_tree_changes"
 --- @include "include/velocity"
 
-local call, pcall, format, FIELDS_A_CALL_MAX = redis.call, redis.pcall, string.format, replies.FIELDS_A_CALL_MAX
+local call, pcall, format = redis.call, redis.pcall, string.format
 
 -- nil, or a refusal.
 local function write_log(log_key, entries)
@@ -92,16 +91,6 @@ local function write_users(users)
   end
 end
 
--- How many of the fields are new.
-local function write_fields(namespace, pairs_of_fields)
-  local added = 0
-  for first = 1, #pairs_of_fields, FIELDS_A_CALL_MAX do
-    local last = math.min(first + FIELDS_A_CALL_MAX - 1, #pairs_of_fields)
-    added = added + call('HSET', namespace.key, unpack(pairs_of_fields, first, last))
-  end
-  return added
-end
-
 -- nil, or a refusal where nothing could be written. seq: that of the last entry.
 local function write_state(batch, seq, log_key, meta_key, dedup_keys)
   local refusal = write_log(log_key, batch.applied)
@@ -113,8 +102,8 @@ local function write_state(batch, seq, log_key, meta_key, dedup_keys)
   write_versions_and_sums(batch.boards)
   write_users(batch.users)
   for _, namespace in ipairs(batch.namespaces) do
-    quotas.write_counts(namespace, write_fields(namespace, namespace.version_fields))
-    write_fields(namespace, namespace.changed_fields)
+    quotas.write_counts(namespace, namespaces.write_fields(namespace, namespace.version_fields))
+    namespaces.write_fields(namespace, namespace.changed_fields)
   end
   call('HSET', meta_key, fields.SEQ, seq, fields.CLOCK, batch.now)
   return nil

@@ -209,3 +209,26 @@ def board_of(api: httpx.Client, n: int) -> Any:
     answer = api.get(f"/v1/namespaces/r{n}/boards/all?limit=50").json()
     assert "entries" in answer, answer["detail"]
     return {name: answer[name] for name in ("entries", "total")}
+
+
+def test_a_user_with_very_many_grants_within_a_velocity_is_rebuilt(own_stack: Any) -> None:
+    """More values than a script can hand over at a time."""
+    count = 5_000
+    with own_stack.client() as api:
+        rules = {"velocity": [{"per": "P1D", "max_grants": count + 1}]}
+        assert api.put("/v1/namespaces/race", json=rules).status_code == 201
+        lines = "\n".join(f'{{"grant_id":"g{i}","user_id":"ann","amount":1}}' for i in range(count))
+        headers = {"content-type": "application/x-ndjson"}
+        assert api.post("/v1/namespaces/race/grants", content=lines, headers=headers).json()["applied"] == count
+        own_stack.wait_flushed()
+        lose_all(own_stack)
+        rebuilt = own_stack.run("rebuild", "--quiet")
+        assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
+        own_stack.wait_ready()
+        assert verify(own_stack, "race") == (0, [])
+        sent = [api.post("/v1/namespaces/race/grants", json=grant(f"x{i}")).status_code for i in range(2)]
+        assert sent == [201, 422], "the velocity has counted them"
+
+
+def grant(grant_id: str) -> dict[str, Any]:
+    return {"grant_id": grant_id, "user_id": "ann", "amount": 1}

@@ -7,7 +7,7 @@ import pytest
 
 from app.persist import chores
 from app.persist.chores import Chore, ChoreRound, ChoreServices, archive_chores, short_chores
-from app.persist.faults import Faults, WorkUnit
+from app.persist.faults import LEDGER, Faults, WorkUnit
 from app.persist.lease import Lease
 from app.persist.ledger_session import LedgerOffset
 from app.settings import Settings
@@ -112,6 +112,19 @@ def test_a_partition_that_fails_waits_and_the_others_go_on() -> None:
     now[0] = 1.0
     asyncio.run(over(SESSION))
     assert seen[3:] == [(3, 3), (5, 5)]
+
+
+def test_chores_begin_where_the_log_was_compared_and_go_on_where_the_ledger_waits() -> None:
+    """A decision about a dead letter ends a long wait of the ledger, and is carried out by a chore."""
+    faults, seen = Faults(lambda: 0.0), []
+    services = _services(faults, {p: Lease.taken(LedgerOffset(1, p, b"")) for p in (3, 5)} | {9: _checked_lease(9)})
+    faults.note(WorkUnit(5, LEDGER), ValueError("not today"))
+
+    async def run(session: Any, p: int, offset: LedgerOffset) -> None:
+        seen.append(p)
+
+    asyncio.run(services.each_partition("heals", run)(SESSION))
+    assert seen == [5, 9]
 
 
 def test_an_idle_persister_asks_once_for_all_its_partitions() -> None:

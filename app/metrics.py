@@ -3,8 +3,8 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 GRANTS = Counter("leaderboard_grants_total", "Grants answered, by outcome", ["outcome"])
-BATCH_ENTRIES = Histogram(
-    "leaderboard_commit_batch_entries", "Entries in one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+CALL_ENTRIES = Histogram(
+    "leaderboard_commit_call_entries", "Entries in one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
 COMMIT_SECONDS = Histogram("leaderboard_commit_seconds", "One round: pipeline, script, fsync")
 ACK_SECONDS = Histogram(

@@ -146,7 +146,7 @@ class Server:
             pass
 
     def routes(self) -> list[BaseRoute]:
-        """Every path with its methods, in the order of the table; live sockets; the page's files."""
+        """Every path with its methods, in the order of the table; WebSockets; the page's files."""
         by_path: dict[str, dict[str, Endpoint | ASGIApp]] = {}
         for route in ROUTES:
             by_path.setdefault(route.path, {})[route.method] = route.handler(self.handlers)

@@ -9,7 +9,7 @@ from .drivers.postgres import Postgres
 from .drivers.redis import NodeMap, RedisConnection, RedisLink
 from .http.connections import ConnectionLimits, Connections
 from .live.hub import Hub
-from .live.socket import LiveLimits, LiveServer
+from .live.websocket import LiveLimits, LiveServer
 from .model.micros import now_micros
 from .settings import Settings
 from .store.apply import APPLY, StorageLimits

@@ -5,7 +5,7 @@
 --          the log may hold as long as the ledger has the others (0: no limit)
 -- Reply    1 done; 0 refused: another epoch, or beyond the log's end
 -- Effects  entries before the oldest to keep leave the log, and those that are too many; while Redis is short of memory, all
---          that the ledger has but the last. None goes after what was recorded before this call; the recorded position only
+--          that the ledger has but the last. None goes after what was recorded before this call; the recorded place only
 --          rises
 --
 --- @include "include/fields"
@@ -22,7 +22,7 @@ if not head or epoch > head.epoch or partition_head.is_after(epoch, seq, head.ep
 end
 memory.allow_writes(meta_key)
 local flushed_epoch, flushed_seq = head.flushed_epoch, head.flushed_seq
--- Trims by what was recorded before: so nothing is lost if the new position cannot be written.
+-- Trims by what was recorded before: so nothing is lost if the new place cannot be written.
 if memory.is_short() or partition_head.is_after(keep_epoch, keep_seq, flushed_epoch, flushed_seq) then
   keep_epoch, keep_seq = flushed_epoch, flushed_seq
 end

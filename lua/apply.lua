@@ -1,14 +1,14 @@
--- The write path: applies a batch of entries to one partition, all at once, or refuses the whole batch.
+-- The write path: applies a bundle of entries to one partition, all at once, or refuses the whole bundle.
 --
 -- KEYS     log, meta, rules, hidden users; dedup generations, the newest first; namespaces, each followed by its hidden users;
 --          boards, each followed by its prefixes, distinct scores, sum tree and grant times where its namespace has them;
---          balances of users, each followed by their days where the batch has days
--- ARGV     epoch, generations, position of the last acknowledged entry, its digest, resend-after seq (-1: no resend), atomic
+--          balances of users, each followed by their days where the bundle has days
+-- ARGV     epoch, generations, place of the last acknowledged entry, its digest, resend-after seq (-1: no resend), atomic
 --          (0|1); most entries that the ledger may lack; most users, boards and log entries of a namespace (0: no limit);
---          number of generations, boards, users, namespaces, board sets, label sets and entries; whether the batch has days
---          (0|1); then the parts of the batch (include/arguments)
+--          number of generations, boards, users, namespaces, board sets, label sets and entries; whether the bundle has days
+--          (0|1); then the parts of the bundle (include/arguments)
 -- Reply    {'ok', code, epoch, seq, score, previous score | detail, …}: five for each entry, in order; false: none.
---          'unapplied' instead of 'ok': the batch is atomic and an entry was refused. {refusal, detail}: no entry was looked
+--          'unapplied' instead of 'ok': the bundle is atomic and an entry was refused. {refusal, detail}: no entry was looked
 --          at. Without entries the call asks whether a grant would be taken; 'log_full' and 'unwritable' say no
 -- Effects  first everything is read and checked; then log, dedup, boards, balances, namespaces and meta are written. A heal
 --          that takes back a correction also frees the correction's ids in dedup
@@ -39,25 +39,25 @@ local function ask(head)
   return err and memory.refusal(err) or { 'ok' }
 end
 
--- The batch, with dedup keys.
+-- The bundle, with dedup keys.
 local function unpack_call(head)
   local counts = {}
   for i = 1, 7 do
     counts[i] = tonumber(ARGV[10 + i])
   end
   local first = FIXED_KEYS + counts[1]
-  local batch = arguments.unpack(first, FIXED_ARGS, { unpack(counts, 2) }, has_days)
-  batch.resend_after, batch.capacity = tonumber(ARGV[5]), log_max - (head.seq - head.flushed_seq)
-  batch.quotas = quotas.new(head, rules_key, ARGV[8], ARGV[9], ARGV[10])
-  batch.new_values = { scores = {}, times = {}, prefixes = {}, labels = {}, label_times = {} }
-  return batch, { unpack(KEYS, FIXED_KEYS + 1, first) }
+  local bundle = arguments.unpack(first, FIXED_ARGS, { unpack(counts, 2) }, has_days)
+  bundle.resend_after, bundle.capacity = tonumber(ARGV[5]), log_max - (head.seq - head.flushed_seq)
+  bundle.quotas = quotas.new(head, rules_key, ARGV[8], ARGV[9], ARGV[10])
+  bundle.new_values = { scores = {}, times = {}, prefixes = {}, labels = {}, label_times = {} }
+  return bundle, { unpack(KEYS, FIXED_KEYS + 1, first) }
 end
 
 -- The reply for all entries, and whether one of them was refused.
-local function process(batch, head)
+local function process(bundle, head)
   local reply, n, is_refused = { 'ok' }, 1, false
-  for _, entry in ipairs(batch.entries) do
-    local code, entry_epoch, seq, score, previous = process_entry(batch, entry, head, log_key)
+  for _, entry in ipairs(bundle.entries) do
+    local code, entry_epoch, seq, score, previous = process_entry(bundle, entry, head, log_key)
     is_refused = is_refused or (code ~= 'applied' and code ~= 'duplicate' and code ~= 'quarantined')
     reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = code, entry_epoch, seq, score, previous
     n = n + 5
@@ -83,17 +83,17 @@ if ARGV[17] == '0' then
   return ask(head)
 end
 
-local batch, dedup_keys = unpack_call(head)
-refusal = read_state(batch, rules_key, head.has_hidden and hidden_key, dedup_keys)
+local bundle, dedup_keys = unpack_call(head)
+refusal = read_state(bundle, rules_key, head.has_hidden and hidden_key, dedup_keys)
 if refusal then
   return refusal
 end
 local now = redis.call('TIME')
-batch.now = math.max(head.clock, tonumber(now[1]) * 1000000 + tonumber(now[2]))
-local reply, is_refused = process(batch, head)
+bundle.now = math.max(head.clock, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+local reply, is_refused = process(bundle, head)
 if is_atomic and is_refused then
   reply[1] = 'unapplied'
-elseif batch.applied[1] then
-  refusal = write_state(batch, head.seq + #batch.applied, log_key, meta_key, dedup_keys)
+elseif bundle.applied[1] then
+  refusal = write_state(bundle, head.seq + #bundle.applied, log_key, meta_key, dedup_keys)
 end
 return refusal or reply

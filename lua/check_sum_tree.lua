@@ -13,8 +13,8 @@ local LEAF, FAN, TOP, node_of = sum_tree.LEAF, sum_tree.FAN, sum_tree.TOP, sum_t
 
 -- Adds the keys of a leaf, each as often as it is on the board.
 local function add_leaf(limbs, index)
-  for place = 0, LEAF - 1 do
-    local key = index * LEAF + place
+  for i = 0, LEAF - 1 do
+    local key = index * LEAF + i
     local text = string.format('%.0f', key)
     bigint.add_product(limbs, key, redis.call('ZCOUNT', board_key, text, text))
   end
@@ -24,8 +24,8 @@ end
 -- Adds the nodes of the level below; false where one of them holds no sum.
 local function add_children(limbs, level, index)
   local nodes = {}
-  for place = 0, FAN - 1 do
-    nodes[place + 1] = node_of(level - 1, index * FAN + place)
+  for i = 0, FAN - 1 do
+    nodes[i + 1] = node_of(level - 1, index * FAN + i)
   end
   for _, text in ipairs(redis.call('HMGET', tree_key, unpack(nodes))) do
     if text and not sum_tree.is_sum(text) then

@@ -4,8 +4,8 @@
 --          balances of each user; the days of each user where the namespace has streaks
 -- ARGV     number of boards, whether there are prefixes (0|1), distinct scores (0|1), grant times (0|1), days (0|1); then the
 --          users' names
--- Reply    {seq, {a user's balances | false for no hash, …}, {a user's days | false for no hash, …}, {board's place, {user's
---          place, score | false, prefix | false, time | false, whether the distinct scores have the score (0|1), …}, …}};
+-- Reply    {seq, {a user's balances | false for no hash, …}, {a user's days | false for no hash, …}, {board's index, {user's
+--          index, score | false, prefix | false, time | false, whether the distinct scores have the score (0|1), …}, …}};
 --          boards and users without a score, a prefix or a time are left out. {'unopened'} where meta is lost
 -- Effects  none
 --
@@ -30,15 +30,15 @@ end
 
 -- Score -> 1 where the distinct scores have it, else 0.
 local function find_scores(scores_key, scores)
-  local wanted, has_score = {}, {}
+  local distinct, has_score = {}, {}
   for i = 1, #names do
     if scores[i] then
-      wanted[#wanted + 1] = scores[i]
+      distinct[#distinct + 1] = scores[i]
     end
   end
-  local values = wanted[1] and redis.call('ZMSCORE', scores_key, unpack(wanted)) or {}
-  for i = 1, #wanted do
-    has_score[wanted[i]] = values[i] and tonumber(values[i]) == tonumber(wanted[i]) and 1 or 0
+  local values = distinct[1] and redis.call('ZMSCORE', scores_key, unpack(distinct)) or {}
+  for i = 1, #distinct do
+    has_score[distinct[i]] = values[i] and tonumber(values[i]) == tonumber(distinct[i]) and 1 or 0
   end
   return has_score
 end
@@ -80,10 +80,10 @@ local function read_hashes()
 end
 
 local boards = {}
-for place = 1, board_count do
+for i = 1, board_count do
   local row = read_board()
   if row[1] then
-    boards[#boards + 1], boards[#boards + 2] = place, row
+    boards[#boards + 1], boards[#boards + 2] = i, row
   end
 end
 return { seq, read_hashes(), has_days and read_hashes() or {}, boards }

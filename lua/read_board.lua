@@ -1,12 +1,12 @@
--- Reads entries of a board that stand side by side, or those of some users, with the board's version.
+-- Reads rows of a board that stand side by side, or those of some users, with the board's version.
 --
 -- KEYS     board, namespace, meta, prefixes (where there is a tie-break), distinct scores (where the ranking is dense)
 -- ARGV     board, ranking, tie-break (none | earliest | granted_at), whether distinct scores are kept (0|1); then the view:
 --          'page' offset limit [low high] | 'after' score member limit [low high] | 'around' user radius | 'users' user user …
 --          low and high bound the scores of a page; offset counts within them
--- Reply    {epoch, seq, version, total, count, last score, last member, position, user, score, rank from 0, …}: four for each
---          entry, in the board's order. position: from 1. count: scores within the bounds; without bounds, total. The last score
---          and member are those of a page that further entries follow, else false. 'around' an absent user has no entries.
+-- Reply    {epoch, seq, version, size, count, last score, last member, position, user, score, rank from 0, …}: four for each
+--          row, in the board's order. position: from 1. count: scores within the bounds; without bounds, size. The last score
+--          and member are those of a page that further rows follow, else false. 'around' an absent user has no rows.
 --          {'unopened'} where meta is lost; {'too_deep'} where dense ranks would have to count too many scores; {'archived',
 --          epoch, version} where the board is in Postgres
 -- Effects  none
@@ -22,14 +22,14 @@ local counter, reply = board_header.start_reply(KEYS, ARGV)
 if not counter then
   return reply
 end
-local total, ranking = counter.total, counter.ranking
+local size, ranking = counter.size, counter.ranking
 
 -- The rank of a score which the page meets at `position`, by the rank of the score before it on the page.
 local function next_rank0(position, rank0)
   return ranking == 'dense' and rank0 + 1 or position - 1
 end
 
--- Adds the entries from the index `first` to `last`, and none from the index `stop` on. Only the first rank of a page is
+-- Adds the rows from the index `first` to `last`, and none from the index `stop` on. Only the first rank of a page is
 -- counted; the others follow from it.
 local function add_range(first, last, stop)
   if math.min(last, stop - 1) < first then
@@ -51,10 +51,10 @@ local function add_range(first, last, stop)
   end
 end
 
--- The index of the first entry within the bounds, and of the first one after them; without bounds, those of the whole board.
+-- The index of the first row within the bounds, and of the first one after them; without bounds, those of the whole board.
 local function find_bounds(low, high)
   if not low then
-    return 0, total
+    return 0, size
   end
   local first = redis.call('ZCOUNT', board_key, '(' .. high, '+inf')
   reply[5] = redis.call('ZCOUNT', board_key, low, high)
@@ -76,7 +76,7 @@ local function find_member(member, score)
   return is_alone and better or redis.call('ZREVRANK', board_key, member), better
 end
 
--- Adds the entries of users, in the board's order.
+-- Adds the rows of users, in the board's order.
 local function add_users()
   local rows = {}
   for i = 6, #ARGV do
@@ -106,7 +106,7 @@ elseif view == 'after' then
 elseif view == 'around' then
   local index = redis.call('ZREVRANK', board_key, members.member_of(ARGV[6], prefix_key, tie_break))
   if index then
-    add_range(math.max(0, index - tonumber(ARGV[7])), index + tonumber(ARGV[7]), total)
+    add_range(math.max(0, index - tonumber(ARGV[7])), index + tonumber(ARGV[7]), size)
     reply[6], reply[7] = false, false
   end
 else

@@ -6,7 +6,7 @@
 -- Reply    {epoch, version, totals | false, sum | false, count, lowest, highest, score of each percent …, begin of a bin, its
 --          count, …}. totals: of the whole board (include/board_totals); all else is of the scores within the bounds. sum: ''
 --          where the sum tree is broken. Scores are as the board keeps them, false where there are none. A percent's score is
---          the worst that at least so many do not surpass (nearest rank); or the two scores around the percent's place, where
+--          the worst that at least so many do not surpass (nearest rank); or the two scores around the percent, where
 --          the worst is 0 and the best is 100 percent. Bins rise; each ends where the next begins.
 --          {'unopened'} where meta is lost; {'archived', epoch, version} where the board is in Postgres
 -- Effects  none
@@ -34,9 +34,9 @@ end
 local count = redis.call('ZCOUNT', board_key, low, high)
 local worse = redis.call('ZCARD', board_key) - redis.call('ZCOUNT', board_key, low, '+inf')
 
--- The key at a place within the bounds, from the worst, from 1; false where there are none.
-local function key_at(place)
-  return count > 0 and redis.call('ZRANGE', board_key, worse + place - 1, worse + place - 1, 'WITHSCORES')[2]
+-- The key of a number within the bounds, from the worst, from 1; false where there are none.
+local function key_at(number)
+  return count > 0 and redis.call('ZRANGE', board_key, worse + number - 1, worse + number - 1, 'WITHSCORES')[2]
 end
 
 local function score_of(key)
@@ -58,13 +58,13 @@ if sum and count > 0 then
 end
 local reply = { epoch, version or '0', totals, sum, count, ascending and best or worst, ascending and worst or best }
 for i = FIRST_PERCENT, #ARGV do
-  local share = tonumber(ARGV[i])
+  local millionths = tonumber(ARGV[i])
   if has_two_scores then
-    local place = math.floor(share * math.max(count - 1, 0) / WHOLE) + 1
-    reply[#reply + 1] = key_at(place)
-    reply[#reply + 1] = key_at(math.min(place + 1, count))
+    local number = math.floor(millionths * math.max(count - 1, 0) / WHOLE) + 1
+    reply[#reply + 1] = key_at(number)
+    reply[#reply + 1] = key_at(math.min(number + 1, count))
   else
-    reply[#reply + 1] = key_at(math.max(1, math.floor((share * count + WHOLE - 1) / WHOLE)))
+    reply[#reply + 1] = key_at(math.max(1, math.floor((millionths * count + WHOLE - 1) / WHOLE)))
   end
 end
 

@@ -3,8 +3,8 @@
 -- KEYS     balances, days, meta; then for each board: board, prefixes (where there is a tie-break), distinct scores (where the
 --          ranking is dense)
 -- ARGV     user, ranking, tie-break (none | earliest | granted_at)
--- Reply    {epoch, seq, balances {field, value, …}, days {stretch, its days, …}, total | false, score, rank from 0, users who
---          are not better, next better score | false, …}: five for each board; total is false where the user is not on it.
+-- Reply    {epoch, seq, balances {field, value, …}, days {stretch, its days, …}, size | false, score, rank from 0, users who
+--          are not better, next better score | false, …}: five for each board; size is false where the user is not on it.
 --          {'unopened'} where meta is lost
 -- Effects  none
 --
@@ -29,7 +29,7 @@ local function add_board(board_key, prefix_key, scores_key)
     end
     return
   end
-  local total = redis.call('ZCARD', board_key)
+  local size = redis.call('ZCARD', board_key)
   local better = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
   local rank0 = better
   if ranking == 'dense' then
@@ -38,7 +38,7 @@ local function add_board(board_key, prefix_key, scores_key)
     rank0 = redis.call('ZREVRANK', board_key, member)
   end
   local next_better = redis.call('ZRANGEBYSCORE', board_key, '(' .. score, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = total, score, rank0, total - better
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = size, score, rank0, size - better
   reply[n + 5] = next_better[2] or false
 end
 

@@ -12,13 +12,13 @@
 --
 --- @include "include/memory"
 
-local key, counter_key, user, value, field, kept = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local key, counter_key, user, value, field, changes_max = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local version, erased = tonumber(ARGV[5]), tonumber(redis.call('HGET', counter_key, field .. ':erased') or '0')
 
 -- Deletes the user's name from the record of changes.
 local function delete_changes()
   local changes = {}
-  for i = 1, kept do
+  for i = 1, changes_max do
     changes[i] = field .. ':' .. i - 1
   end
   for i, change in ipairs(redis.call('HMGET', counter_key, unpack(changes))) do
@@ -45,5 +45,5 @@ if not stored or tonumber(string.match(stored, '^%d+')) <= new_version then
   redis.call('HSET', key, user, value)
 end
 local counter = redis.call('HINCRBY', counter_key, field, 1)
-redis.call('HSET', counter_key, field .. ':' .. counter % kept, string.format('%d', counter) .. ' ' .. user)
+redis.call('HSET', counter_key, field .. ':' .. counter % changes_max, string.format('%d', counter) .. ' ' .. user)
 return counter

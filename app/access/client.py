@@ -1,12 +1,12 @@
-"""The client's address, for which a request or a socket counts while no key is known."""
+"""The client's address, for which a request or a WebSocket counts while no key is known."""
 
 from starlette.types import Scope
 
 from ..model.address import Address, Networks, forwarded_for, group_of, is_within, parse_address
 
-#: The key in the lifespan's state of the trusted proxies' networks (LEADERBOARD_TRUSTED_PROXIES).
+#: The name in the lifespan's state of the trusted proxies' networks (LEADERBOARD_TRUSTED_PROXIES).
 TRUSTED_PROXIES = "trusted_proxies"
-#: The name of clients whose socket is closed and so has no address any more.
+#: The name of clients whose connection is closed and so has no address any more.
 UNKNOWN = "unknown"
 #: Proxies in a row that are trusted. A longer chain is a client's invention.
 _HOPS_MAX = 16
@@ -48,4 +48,4 @@ def _furthest(peer: Address, hosts: list[str], trusted: Networks) -> Address:
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+    return [value.decode("latin-1") for header, value in scope["headers"] if header == name]

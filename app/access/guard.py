@@ -106,7 +106,7 @@ async def readable_namespace(principal: Principal, namespace_cache: NamespaceCac
 def _accepted(scope: Scope, principal: Principal) -> Principal:
     CALLER.set(principal.id)
     connection = scope.get("state", _NO_STATE).get(CONNECTION)
-    if connection is not None and connection.key != principal.id:
+    if connection is not None and connection.api_key_id != principal.id:
         connection.accept(principal.id)
     return principal
 

@@ -30,8 +30,8 @@ _PLACE = re.compile(r"(\d{1,4}):(\d{1,9})-(\d{1,18})\Z")
 _unpack = msgspec.msgpack.Decoder(LogEntry).decode
 
 
-class LetterPosition(NamedTuple):
-    """The position of an entry in the logs, as `list` prints it: `<partition>:<epoch>-<seq>`."""
+class LetterPlace(NamedTuple):
+    """The place of an entry in the logs, as `list` prints it: `<partition>:<epoch>-<seq>`."""
 
     partition: int
     epoch: int
@@ -45,7 +45,7 @@ class DeadLetter(NamedTuple):
     """An entry that could not be recorded. user: None if unknown or erased; decision: the one that is being carried
     out."""
 
-    place: LetterPosition
+    place: LetterPlace
     namespace: str | None
     user: str | None
     kind: str
@@ -68,12 +68,12 @@ class DecisionError(Exception):
     """A letter stays as it is. The text says why."""
 
 
-def parse_position(text: str) -> LetterPosition:
-    """Reads a position as `list` prints it. ValueError."""
+def parse_letter_place(text: str) -> LetterPlace:
+    """Reads a place as `list` prints it. ValueError."""
     match = _PLACE.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not <partition>:<epoch>-<seq>, as list prints it")
-    return LetterPosition(*map(int, match.groups()))
+    return LetterPlace(*map(int, match.groups()))
 
 
 class DeadLetters:
@@ -83,7 +83,7 @@ class DeadLetters:
         self._postgres = postgres
 
     async def open(self) -> list[DeadLetter]:
-        """The open ones, without a decision so far, ordered by position."""
+        """The open ones, without a decision so far, ordered by place."""
         return [_letter(row) for row in await self._postgres.fetch("get_dead_letters", LISTED_MAX)]
 
     async def decide(self, letter: DeadLetter, decision: str) -> None:
@@ -116,7 +116,7 @@ class DeadLetters:
                 )
             await asyncio.sleep(_POLL_S)
 
-    async def _why_waiting(self, place: LetterPosition) -> str:
+    async def _why_waiting(self, place: LetterPlace) -> str:
         """Why no persister has carried a decision out, as far as they say so."""
         units = [("ledger", ""), ("log", ""), ("dead letter", f"{place.epoch}-{place.seq}")]
         for row in await self._postgres.fetch("get_faults", LISTED_MAX):
@@ -124,16 +124,16 @@ class DeadLetters:
                 return f"the {row['kind']} of partition {place.partition} waits: {row['cause']}"
         return "does a persister run, and what does /readyz say?"
 
-    async def is_settled(self, place: LetterPosition) -> bool:
+    async def is_settled(self, place: LetterPlace) -> bool:
         """Whether a letter was already recorded or dropped. DecisionError if there was never a letter at this
-        position."""
+        place."""
         row = await self._postgres.fetch_one("get_dead_letter", *place)
         if row is None:
             raise _unknown(place)
         return row["healed_seq"] is not None
 
 
-def _unknown(place: LetterPosition) -> DecisionError:
+def _unknown(place: LetterPlace) -> DecisionError:
     return DecisionError(f"there is no dead letter {place}: leaderboard dead-letters list shows those there are")
 
 
@@ -144,7 +144,7 @@ def _letter(row: asyncpg.Record) -> DeadLetter:
     entry = _read(row["entry"])
     user = row["user"] if entry is None else entry.user
     return DeadLetter(
-        place=LetterPosition(row["partition"], row["epoch"], row["seq"]),
+        place=LetterPlace(row["partition"], row["epoch"], row["seq"]),
         namespace=row["namespace"],
         user=visible_name(user) if user else None,
         kind="entry" if entry is None else entry.kind,

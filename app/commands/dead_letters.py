@@ -15,8 +15,8 @@ from ..admin.dead_letters import (
     DeadLetter,
     DeadLetters,
     DecisionError,
-    LetterPosition,
-    parse_position,
+    LetterPlace,
+    parse_letter_place,
     table,
 )
 from ..drivers.postgres import Postgres
@@ -57,7 +57,7 @@ def _decide(decision: str, texts: list[str], everything: bool) -> None:
     if bool(texts) == everything:
         raise typer.BadParameter("name some places, or --all", param_hint="PLACE")
     try:
-        places = [parse_position(text) for text in texts]
+        places = [parse_letter_place(text) for text in texts]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="PLACE") from None
 
@@ -70,7 +70,7 @@ def _decide(decision: str, texts: list[str], everything: bool) -> None:
 
 
 async def _carry_out(
-    letters: DeadLetters, decision: str, places: list[LetterPosition], open_letters: dict[LetterPosition, DeadLetter]
+    letters: DeadLetters, decision: str, places: list[LetterPlace], open_letters: dict[LetterPlace, DeadLetter]
 ) -> int:
     """Records all decisions, then waits for all of them together. Returns how many letters stay as they were."""
     left, waiting = 0, []

@@ -12,13 +12,13 @@ SMALL_PARTS_MIN = 50
 
 
 class BacklogShares:
-    """The units of a backlog of `total_max` that each client has. Each call is O(1)."""
+    """The units of a backlog of `units_max` that each client has. Each call is O(1)."""
 
-    def __init__(self, total_max: int, what: str) -> None:
-        self._total_max = total_max
+    def __init__(self, units_max: int, what: str) -> None:
+        self._units_max = units_max
         self._what = what
         self._units: dict[Hashable, int] = {}
-        self.total = 0
+        self.units = 0
 
     def check(self, caller: Hashable, cost: int) -> None:
         """RateLimited if the client would have more than its share, Overloaded if others filled the backlog.
@@ -27,9 +27,9 @@ class BacklogShares:
         (429); one with little or nothing there would wait for others (503).
         """
         own = self._units.get(caller, 0)
-        if (own + cost) * FREE_PARTS_MIN <= self._total_max - self.total:
+        if (own + cost) * FREE_PARTS_MIN <= self._units_max - self.units:
             return
-        if own * SMALL_PARTS_MIN >= self._total_max:
+        if own * SMALL_PARTS_MIN >= self._units_max:
             raise RateLimited(f"too many {self._what} of this client wait already; send fewer at once")
         raise Overloaded(f"too many {self._what} wait already")
 
@@ -37,7 +37,7 @@ class BacklogShares:
         """Gives a client `cost` units more. RateLimited, Overloaded."""
         self.check(caller, cost)
         self._units[caller] = self._units.get(caller, 0) + cost
-        self.total += cost
+        self.units += cost
 
     def give(self, caller: Hashable, cost: int) -> None:
         """Takes `cost` units back from a client."""
@@ -46,4 +46,4 @@ class BacklogShares:
             self._units[caller] = left
         else:
             del self._units[caller]
-        self.total -= cost
+        self.units -= cost

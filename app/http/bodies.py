@@ -20,7 +20,7 @@ _LINES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
 #: Bytes of a body that is one object, unless a route has its own limit: rules, a profile, a correction.
 BODY_BYTES_MAX = 64 * 1024
-#: The key in a scope under which the headers are cached by name, from the first look-up on.
+#: The name in a scope under which the headers are cached by name, from the first look-up on.
 _FIELDS = "leaderboard.headers"
 #: UTF-8's byte order mark, which some tools write at the beginning of a file. It is skipped.
 _MARK = b"\xef\xbb\xbf"
@@ -185,8 +185,8 @@ def _unreadable(data: Any, error: Exception) -> str:
             return "the body is empty"
         return "a string holds a lone surrogate" if b"\\ud" in bytes(data).lower() else "the body ends too early"
     malformed = _MALFORMED.fullmatch(text)
-    if malformed and (place := _BYTE.search(text)) and bytes(data)[int(place[1]) :].startswith(_NOT_IN_JSON):
-        return f"the body is not JSON: JSON has no NaN and no Infinity (byte {place[1]})"
+    if malformed and (byte := _BYTE.search(text)) and bytes(data)[int(byte[1]) :].startswith(_NOT_IN_JSON):
+        return f"the body is not JSON: JSON has no NaN and no Infinity (byte {byte[1]})"
     return f"the body is not {malformed[1]}: {malformed[2]}" if malformed else f"the body cannot be read: {text}"
 
 

@@ -14,18 +14,18 @@ from typing import Any, NamedTuple, Protocol
 
 from ..model.errors import Overloaded, RateLimited
 
-#: The key in the lifespan's state of the process's `Connections`.
+#: The name in the lifespan's state of the process's `Connections`.
 CONNECTIONS = "connections"
-#: The key in a request's state of the connection that it came by.
+#: The name in a request's state of the connection that it came by.
 CONNECTION = "connection"
-#: The key in a scope of `Cycle.answer`, which sends a whole answer at once instead of in two messages.
+#: The name in a scope of `Cycle.answer`, which sends a whole answer at once instead of in two messages.
 ANSWER = "leaderboard.answer"
 
 #: Connections of a process; 20,000 idle ones take about 200 MB. Fewer where the process may open fewer files.
 CONNECTIONS_MAX = 20_000
-#: Connections' share of the files that a process may open. The rest is for stores, and for clients that come while
+#: Connections' fraction of the files that a process may open. The rest is for stores, and for clients that come while
 #: others are closed.
-_FILES_SHARE_MAX = 0.75
+_FILES_FRACTION_MAX = 0.75
 #: Seconds for the head of a request, from the connection's begin or the head's first byte; a slow phone needs two.
 HEAD_S_MAX = 10.0
 #: Seconds for a whole body. 40 MB in 60 s is 5 Mbit/s.
@@ -72,9 +72,9 @@ class ConnectionLimits:
 
 
 class TimedConnection(Protocol):
-    """A connection in a queue. `key`: the id of the key that was accepted on it, None without one."""
+    """A connection in a queue. `api_key_id`: of the key that was accepted on it, None without one."""
 
-    key: str | None
+    api_key_id: str | None
 
     def expire(self, queue: "Queue") -> None:
         """The connection's time in a queue is over. It has left the queue already."""
@@ -152,7 +152,7 @@ class Connections:
 
 def _longest(queue: Queue) -> list[tuple[TimedConnection, float]]:
     """The connection without an accepted key that has been in a queue longest, and since when. Empty: there is none."""
-    return next(([(connection, since)] for connection, since in queue.items() if connection.key is None), [])
+    return next(([(connection, since)] for connection, since in queue.items() if connection.api_key_id is None), [])
 
 
 class Owner(NamedTuple):
@@ -168,7 +168,7 @@ class BodyMemory:
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._bytes: dict[Owner, int] = {}
-        self.total = 0
+        self.size = 0
         self.anonymous = 0
 
     def take(self, owner: Owner, size: int) -> None:
@@ -176,18 +176,18 @@ class BodyMemory:
         limits, own = self._limits, self._bytes.get(owner, 0) + size
         if own > (limits.key_bodies_bytes_max if owner.is_key else limits.address_bodies_bytes_max):
             raise RateLimited("too many bytes of this client's bodies are held already")
-        if self.total + size > limits.bodies_bytes_max:
+        if self.size + size > limits.bodies_bytes_max:
             raise Overloaded("too many bytes of bodies are held already")
         if not owner.is_key:
             if self.anonymous + size > limits.anonymous_bodies_bytes_max:
                 raise Overloaded("too many bytes of bodies without a key are held already")
             self.anonymous += size
-        self.total += size
+        self.size += size
         self._bytes[owner] = own
 
     def give_back(self, owner: Owner, size: int) -> None:
         """Counts bytes less that were taken before."""
-        self.total -= size
+        self.size -= size
         if not owner.is_key:
             self.anonymous -= size
         own = self._bytes[owner] - size
@@ -200,7 +200,7 @@ class BodyMemory:
 def connections_max() -> int:
     """The number of connections that this process can have. Raises its limit of open files as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = int(CONNECTIONS_MAX / _FILES_SHARE_MAX)
+    needed = int(CONNECTIONS_MAX / _FILES_FRACTION_MAX)
     if hard == resource.RLIM_INFINITY or hard >= needed:
         new_soft = max(soft, needed) if soft != resource.RLIM_INFINITY else soft
     else:
@@ -210,4 +210,4 @@ def connections_max() -> int:
         soft = new_soft
     if soft == resource.RLIM_INFINITY:
         return CONNECTIONS_MAX
-    return min(CONNECTIONS_MAX, int(soft * _FILES_SHARE_MAX))
+    return min(CONNECTIONS_MAX, int(soft * _FILES_FRACTION_MAX))

@@ -49,7 +49,7 @@ class HttpProtocol(CycleProtocol):
     """HTTP/1.1 with one write for each answer, and with limits on what a client sends, how slowly, and what it leaves
     unread.
 
-    A WebSocket takes over the transport and counts as the same connection. `key`: the id of the last accepted key.
+    A WebSocket takes over the transport and counts as the same connection. `api_key_id`: of the last accepted API key.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class HttpProtocol(CycleProtocol):
     ) -> None:
         super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
         self.all: Connections = app_state[CONNECTIONS]
-        self.key: str | None = None
+        self.api_key_id: str | None = None
         self._reading = _NOTHING
         self._queue: Queue | None = None
         self._counted = False
@@ -180,15 +180,15 @@ class HttpProtocol(CycleProtocol):
 
     # What the application's side calls.
 
-    def accept(self, key: str) -> None:
-        """A key was accepted: the connection is not dropped to make room, and bodies count for the key."""
-        self.key = key
+    def accept(self, api_key_id: str) -> None:
+        """An API key was accepted: the connection is not dropped to make room, and bodies count for the key."""
+        self.api_key_id = api_key_id
 
     def hold(self, scope: Any, size: int) -> None:
         """Counts bytes of a body until its request is answered. RateLimited, Overloaded."""
         if not self._counted:
             raise BadRequest("the connection was closed")
-        owner = Owner(self.key or self.all.address_of(scope), self.key is not None)
+        owner = Owner(self.api_key_id or self.all.address_of(scope), self.api_key_id is not None)
         self.all.bodies.take(owner, size)
         self._body_owners[owner] = self._body_owners.get(owner, 0) + size
 
@@ -285,7 +285,7 @@ class HttpProtocol(CycleProtocol):
         elif self.cycle is not None and (self.pipeline or not self.cycle.response_complete):
             queue = None
         else:
-            queue = self.all.anonymous_idle if self.key is None else self.all.idle
+            queue = self.all.anonymous_idle if self.api_key_id is None else self.all.idle
         if queue is not self._queue:
             self._enter(queue)
 

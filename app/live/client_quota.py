@@ -1,4 +1,4 @@
-"""How many sockets or views each client may have."""
+"""How many WebSockets or views each client may have."""
 
 from collections import Counter
 

@@ -92,7 +92,7 @@ class Hub:
         self._watched: dict[Subscriber, tuple[WatchedBoard, WatchedView]] = {}
         self._views = 0
         self._anonymous_views = 0
-        self._shares = ClientQuota("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
+        self._quota = ClientQuota("views", key_max=KEY_VIEWS_MAX, address_max=ADDRESS_VIEWS_MAX)
         self._lap = 1
         self._lap_began_s = 0.0
         self._is_behind = False
@@ -117,12 +117,12 @@ class Hub:
         board = self._boards.get((namespace.id, window_name)) or WatchedBoard(namespace, window_name, names)
         watched = board.views.get(view)
         if watched is None or subscriber.owner not in watched.owners:
-            self._shares.take(subscriber.owner)
+            self._quota.take(subscriber.owner)
         if watched is None:
             try:
                 self._check_room(subscriber)
             except Overloaded:
-                self._shares.give_back(subscriber.owner)
+                self._quota.give_back(subscriber.owner)
                 raise
             self._views += 1
             self._anonymous_views += 1
@@ -146,7 +146,7 @@ class Hub:
         board, watched = self._watched.pop(subscriber)
         watched.remove(subscriber)
         if subscriber.owner not in watched.owners:
-            self._shares.give_back(subscriber.owner)
+            self._quota.give_back(subscriber.owner)
         self._anonymous_views += not watched.keys and subscriber.owner.is_key
         if not watched.owners:
             del board.views[watched.view]

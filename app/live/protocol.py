@@ -125,7 +125,7 @@ class State(msgspec.Struct, frozen=True):
 
     rules: the version of the rules by which it was read; rules_from_seq: that of the namespace. names: how many changes
     of its users' names it contains at least. has_profiles: whether a user in it has a profile. stats: those of a
-    view `stats`, which has no entries.
+    view `stats`, which has no rows.
     """
 
     window: str
@@ -133,7 +133,7 @@ class State(msgspec.Struct, frozen=True):
     ends: Any
     epoch: int
     version: int
-    total: int
+    board_size: int
     entries: tuple[FrameEntry, ...]
     rules: int = 0
     rules_from_seq: int | None = None
@@ -151,7 +151,8 @@ class State(msgspec.Struct, frozen=True):
         return (
             self.stamp[:3] != other.stamp[:3]
             or self.entries != other.entries
-            or (self.total, self.starts, self.ends, self.stats) != (other.total, other.starts, other.ends, other.stats)
+            or (self.board_size, self.starts, self.ends, self.stats)
+            != (other.board_size, other.starts, other.ends, other.stats)
         )
 
     def follows(self, older: "State") -> bool:
@@ -187,7 +188,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "ends": state.ends,
         "epoch": state.epoch,
         "version": state.version,
-        "total": state.total,
+        "total": state.board_size,
         "entries": state.entries,
         **_stats(state),
     }
@@ -204,7 +205,7 @@ def delta(old: State, new: State) -> dict[str, Any]:
         "ends": new.ends,
         "from": old.version,
         "version": new.version,
-        "total": new.total,
+        "total": new.board_size,
         "upsert": [entry for entry in new.entries if before.get(entry.user_id) != entry],
         "remove": [user for user in before if user not in users],
         **_stats(new),

@@ -20,7 +20,7 @@ RowType = TypeVar("RowType")
 
 
 class StatsView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stats"):
-    """A board's statistics; no entries."""
+    """A board's statistics; no rows."""
 
 
 LiveView = Top | Around | Users | StatsView

@@ -178,7 +178,7 @@ def publish(reading: BoardRead, page: BoardPage, names: Mapping[str, DisplayProf
     for watched, arrived in reading.served:
         entries = cut_rows(watched.view, rows)
         has_profiles = any(entry.user_id in names for entry in entries)
-        head = (reading.window.name, starts, ends, page.epoch, page.version, page.total, entries)
+        head = (reading.window.name, starts, ends, page.epoch, page.version, page.board_size, entries)
         state = State(*head, *_rules(reading), reading.names, has_profiles)
         watched.publish(state, arrived)
 

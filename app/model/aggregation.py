@@ -68,14 +68,14 @@ class Aggregation:
         """The score that two groups of grants make together. later_score: of the group with the latest grant."""
         raise NotImplementedError
 
-    def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
-        """Of a user's grants on a board the greatest key belongs to the grant that gives the score its tie-break place.
+    def line_key(self, amount: int, tie_place: int) -> tuple[int, int] | None:
+        """Of a user's grants on a board the greatest key belongs to the grant that gives the score its tie place.
         None: the grant never does."""
         raise NotImplementedError
 
-    def line_key_of_cell(self, others: _OtherGrants, place: int) -> tuple[int, int] | None:
-        """The key of the grant among others that gives their score its place."""
-        return self.line_key(place, place)
+    def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
+        """The key of the grant among others that gives their score its tie place."""
+        return self.line_key(tie_place, tie_place)
 
     def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
         """Of a user's grants on a board the one with the lowest key counts. Not asked of a sum."""
@@ -93,9 +93,9 @@ class _Sum(Aggregation):
     def merged(self, score: int, later_score: int) -> int:
         return score + later_score
 
-    def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
+    def line_key(self, amount: int, tie_place: int) -> tuple[int, int] | None:
         """The latest grant that is not 0."""
-        return (0, place) if amount else None
+        return (0, tie_place) if amount else None
 
 
 class _Highest(Aggregation):
@@ -109,12 +109,12 @@ class _Highest(Aggregation):
     def merged(self, score: int, later_score: int) -> int:
         return max(score, later_score)
 
-    def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
+    def line_key(self, amount: int, tie_place: int) -> tuple[int, int] | None:
         """The earliest grant of the best amount."""
-        return amount, -place
+        return amount, -tie_place
 
-    def line_key_of_cell(self, others: _OtherGrants, place: int) -> tuple[int, int] | None:
-        return self.line_key(others.highest, place)
+    def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
+        return self.line_key(others.highest, tie_place)
 
     def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
         return (-amount,)
@@ -131,12 +131,12 @@ class _Lowest(Aggregation):
     def merged(self, score: int, later_score: int) -> int:
         return min(score, later_score)
 
-    def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
+    def line_key(self, amount: int, tie_place: int) -> tuple[int, int] | None:
         """The earliest grant of the best amount."""
-        return -amount, -place
+        return -amount, -tie_place
 
-    def line_key_of_cell(self, others: _OtherGrants, place: int) -> tuple[int, int] | None:
-        return self.line_key(others.lowest, place)
+    def line_key_of_cell(self, others: _OtherGrants, tie_place: int) -> tuple[int, int] | None:
+        return self.line_key(others.lowest, tie_place)
 
     def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
         return (amount,)
@@ -158,9 +158,9 @@ class _Latest(Aggregation):
     def merged(self, score: int, later_score: int) -> int:
         return later_score
 
-    def line_key(self, amount: int, place: int) -> tuple[int, int] | None:
+    def line_key(self, amount: int, tie_place: int) -> tuple[int, int] | None:
         """The latest grant itself."""
-        return 0, place
+        return 0, tie_place
 
     def replay_key(self, amount: int, granted_at: datetime, seq: int) -> tuple[int, ...]:
         return -to_micros(granted_at), -seq

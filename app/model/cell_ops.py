@@ -18,7 +18,7 @@ from .entry_names import entry_id
 from .labels import is_day
 from .namespace import Namespace
 from .ops import AddToCell, CellOp, CellOps, DeleteCell, Hold, LastGrantedAt, SetCell
-from .tie_break import latest_place, tie_place
+from .tie_break import latest_tie_place, tie_place
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -26,7 +26,7 @@ _pack = msgspec.msgpack.Encoder().encode
 class Cell(NamedTuple):
     """What a user's other live grants add up to in one cell. They are ordered by granted_at, then seq.
 
-    tie: the tie-break place of the score that they alone would make (model/tie_break), if the namespace breaks ties by
+    tie: the tie place of the score that they alone would make (model/tie_break), if the namespace breaks ties by
     granted_at.
     """
 
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     tie: int | None = None
 
     def line_key(self, aggregation: Aggregation) -> tuple[int, int] | None:
-        """The key of the grant whose tie-break place their score has; None where places are not kept."""
+        """The key of the grant whose tie place their score has; None where places are not kept."""
         return None if self.tie is None else aggregation.line_key_of_cell(self, self.tie)
 
 
@@ -149,18 +149,18 @@ def _number_op(
 def _score_op(
     namespace: Namespace, i: int, before: GrantState | None, after: GrantState | None, others: Cell | None
 ) -> CellOp:
-    """The op of a board's score, with its tie-break place if the namespace breaks ties by granted_at."""
+    """The op of a board's score, with its tie place if the namespace breaks ties by granted_at."""
     op = _number_op(namespace, i, before, after, others)
     if isinstance(op, DeleteCell) or not namespace.by_moment:
         return op
-    return op._replace(tie_place=_place(namespace, after, others))
+    return op._replace(tie_place=_tie_place(namespace, after, others))
 
 
-def _place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
-    """The tie-break place of a score made of a grant and the others."""
+def _tie_place(namespace: Namespace, after: GrantState | None, others: Cell | None) -> int:
+    """The tie place of a score made of a grant and the others."""
     aggregation = namespace.aggregation
     own = None if after is None else aggregation.line_key(after.amount, tie_place(after.granted_at, after.seq))
-    return latest_place((own, None if others is None else others.line_key(aggregation)))
+    return latest_tie_place((own, None if others is None else others.line_key(aggregation)))
 
 
 def correction_entry(

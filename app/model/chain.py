@@ -25,7 +25,7 @@ from .entry import PlannedEntry
 from .errors import GrantNotFound, Problem, RevisionConflict, problem_of
 from .namespace import Namespace
 from .ops import AFTER_PREVIOUS, CellOps, Hold, unchanged_since, uncorrected_since
-from .tie_break import latest_place, tie_place
+from .tie_break import latest_tie_place, tie_place
 
 #: A cell that has some grant. Nothing else of it is read.
 _SOME = Cell(0, 0, 0, 0, 0)
@@ -254,11 +254,11 @@ class _Cells:
         return self._namespace.aggregation.line_key(grant.amount, tie_place(grant.granted_at, grant.seq))
 
     def _tie(self, name: str, own: GrantState | None) -> int:
-        """The tie-break place of a board's score made of all grants but one."""
+        """The tie place of a board's score made of all grants but one."""
         keys, rest = self._line.get(name, []), self._rest.get(name)
         without = own is not None and keys[-1:] == [self._line_key(own)]
         last = keys[-2:-1] if without else keys[-1:]
-        return latest_place([*last, None if rest is None else rest.line_key(self._namespace.aggregation)])
+        return latest_tie_place([*last, None if rest is None else rest.line_key(self._namespace.aggregation)])
 
 
 _Moment = tuple[int, int, int]

@@ -16,7 +16,7 @@ class ArchivedPosition(NamedTuple):
     better_scores: int
 
 
-class HiddenEntry(NamedTuple):
+class HiddenRow(NamedTuple):
     """A row of a hidden user. peers: how many rows of the board have this key, this one included."""
 
     position: int
@@ -27,24 +27,24 @@ class HiddenEntry(NamedTuple):
 class HiddenAdjustment:
     """Takes hidden users out of the positions of a board. O(log n) a position."""
 
-    def __init__(self, entries: Iterable[HiddenEntry]) -> None:
-        hidden = sorted(entries)
-        self._positions = [entry.position for entry in hidden]
-        self._better_users = sorted(-entry.sort_key for entry in hidden)
-        of_key = Counter(entry.sort_key for entry in hidden)
+    def __init__(self, rows: Iterable[HiddenRow]) -> None:
+        hidden = sorted(rows)
+        self._positions = [row.position for row in hidden]
+        self._better_users = sorted(-row.sort_key for row in hidden)
+        of_key = Counter(row.sort_key for row in hidden)
         # A score that only hidden users have does not count as above anybody.
-        self._better_scores = sorted({-entry.sort_key for entry in hidden if of_key[entry.sort_key] == entry.peers})
+        self._better_scores = sorted({-row.sort_key for row in hidden if of_key[row.sort_key] == row.peers})
 
     def __len__(self) -> int:
         return len(self._positions)
 
     def hides(self, position: int) -> bool:
         """Whether the user at an archived position is hidden."""
-        place = bisect_left(self._positions, position)
-        return place < len(self._positions) and self._positions[place] == position
+        index = bisect_left(self._positions, position)
+        return index < len(self._positions) and self._positions[index] == position
 
     def archived_position(self, position: int) -> int:
-        """The archived position of the entry that is shown at a position; the one after the last for a position past
+        """The archived position of the row that is shown at a position; the one after the last for a position past
         the end."""
         low, high = position, position + len(self._positions)
         while low < high:

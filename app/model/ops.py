@@ -149,8 +149,8 @@ def _cells(letter: str, ops: Iterable[CellOp]) -> Iterable[str]:
                 yield f"{letter}{cell}x"
 
 
-def _tie(place: int | None) -> str:
-    return "" if place is None else f"~{tie_digits(place)}"
+def _tie(tie_place: int | None) -> str:
+    return "" if tie_place is None else f"~{tie_digits(tie_place)}"
 
 
 def _last(last: LastGrantedAt | None) -> str:

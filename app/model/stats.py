@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from .errors import Invalid
-from .percentile import SHARES, parse_percentile
+from .percentile import MILLIONTHS, parse_percentile
 from .score import from_units, sum_of
 from .text import check_label
 
@@ -19,12 +19,12 @@ PERCENTS_MAX = 20
 
 
 class Percentiles(NamedTuple):
-    """The requested percentiles: their names, and each in ten-thousandths of a percent. between: the score of each is
+    """The requested percentiles: their names, and each in millionths of the board. between: the score of each is
     interpolated linearly between the two nearest users (the first and the last are at 0 and 100 percent); else it is
     that of a user by nearest rank."""
 
     names: tuple[str, ...]
-    shares: tuple[int, ...]
+    millionths: tuple[int, ...]
     between: bool = False
 
     def of(self, keys: Sequence[int | None], users: int) -> tuple[int | Fraction | None, ...]:
@@ -32,8 +32,10 @@ class Percentiles(NamedTuple):
         if not self.between:
             return tuple(keys)
         return tuple(
-            None if low is None or high is None else low + (high - low) * Fraction(share * (users - 1) % SHARES, SHARES)
-            for share, low, high in zip(self.shares, keys[::2], keys[1::2], strict=True)
+            None
+            if low is None or high is None
+            else low + (high - low) * Fraction(part * (users - 1) % MILLIONTHS, MILLIONTHS)
+            for part, low, high in zip(self.millionths, keys[::2], keys[1::2], strict=True)
         )
 
 
@@ -47,8 +49,8 @@ def parse_percentile_list(named: str | None, interpolate: str | None) -> Percent
     names = PERCENTS.names if named is None else tuple(dict.fromkeys(named.split(",")))
     if len(names) > PERCENTS_MAX:
         raise Invalid(f"at most {PERCENTS_MAX} percentiles fit into one request", field="?percentiles")
-    shares = tuple(parse_percentile(name, "?percentiles") for name in names)
-    return Percentiles(names, shares, interpolate == "true")
+    millionths = tuple(parse_percentile(name, "?percentiles") for name in names)
+    return Percentiles(names, millionths, interpolate == "true")
 
 
 class ScoreSums(NamedTuple):
@@ -106,19 +108,19 @@ def statistics_body(statistics: Statistics, scale: int, percents: Percentiles = 
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A band of a field: it begins where the one before ends, and ends at a share of all users, best first."""
+    """A band of a field: it begins where the one before ends, and ends at a fraction of all users, best first."""
 
     name: str
     up_to: Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 QUINTILES = tuple(
-    Band(name, place / 5) for place, name in enumerate(("very-high", "high", "medium", "low", "very-low"), 1)
+    Band(name, number / 5) for number, name in enumerate(("very-high", "high", "medium", "low", "very-low"), 1)
 )
 
 
 def check_bands(bands: Sequence[Band]) -> None:
-    """Checks that names are unique and shares rise up to 1. Invalid, naming the field."""
+    """Checks that names are unique and fractions rise up to 1. Invalid, naming the field."""
     if len(bands) > BANDS_MAX:
         raise Invalid(f"at most {BANDS_MAX} bands", field="$.bands")
     for i, band in enumerate(bands):
@@ -131,18 +133,18 @@ def check_bands(bands: Sequence[Band]) -> None:
         raise Invalid("must be 1 for the last band", field=f"$.bands[{len(bands) - 1}].up_to")
 
 
-def band_of(bands: Sequence[Band], better: int, total: int) -> str:
-    """The band of a user by the share of users who are better. Without bands: quintiles."""
-    share = better / total
-    return next(band.name for band in bands or QUINTILES if share < band.up_to)
+def band_of(bands: Sequence[Band], better: int, board_size: int) -> str:
+    """The band of a user by the fraction of users who are better. Without bands: quintiles."""
+    fraction = better / board_size
+    return next(band.name for band in bands or QUINTILES if fraction < band.up_to)
 
 
-def ranks_within(share: float, total: int) -> int:
-    """The number of positions p with (p − 1) / total < share, as in lua/read_board_sample.lua. O(1)."""
-    places = max(0, int(share * total) - 1)
-    while places < total and places / total < share:
-        places += 1
-    return places
+def ranks_within(fraction: float, board_size: int) -> int:
+    """The number of positions p with (p − 1) / board_size < fraction, as in lua/read_board_sample.lua. O(1)."""
+    count = max(0, int(fraction * board_size) - 1)
+    while count < board_size and count / board_size < fraction:
+        count += 1
+    return count
 
 
 class Edge(NamedTuple):
@@ -162,11 +164,11 @@ class BandRange(NamedTuple):
     highest: int | None
 
 
-def band_ranges(bands: Sequence[Band], edges: Iterable[Edge], total: int) -> list[BandRange]:
+def band_ranges(bands: Sequence[Band], edges: Iterable[Edge], board_size: int) -> list[BandRange]:
     """The ranges of a board's bands, from the first and the last user of each band that has users."""
     edges_by_band: dict[str, list[Edge]] = {}
     for edge in sorted(edges):
-        edges_by_band.setdefault(band_of(bands, edge.better, total), []).append(edge)
+        edges_by_band.setdefault(band_of(bands, edge.better, board_size), []).append(edge)
     return [_range(band.name, edges_by_band.get(band.name, [])) for band in bands]
 
 

@@ -1,8 +1,8 @@
 """What the ledger says of a user: each of their numbers, out of groups of their grants.
 
-A cell is a number of one user, by its name: `b:<board>` the score there; `o:<board>` the seq, or the place, by which it
-stands among equals; `total`, `count`, `last`; `c:…` and `s:…` balances; `d:…` 1 for a day with a live grant; where the
-latest counts, `gb:<board>`, `gc:…`, `gs:…` the times (microseconds) of the grants that these numbers are.
+A cell is a number of one user, by its name: `b:<board>` the score there; `o:<board>` the seq, or the tie place, by
+which it stands among equals; `total`, `count`, `last`; `c:…` and `s:…` balances; `d:…` 1 for a day with a live grant;
+where the latest counts, `gb:<board>`, `gc:…`, `gs:…` the times (microseconds) of the grants that these numbers are.
 
 `verify` compares Redis with these cells, and `rebuild` writes them there.
 """
@@ -26,7 +26,7 @@ class GrantGroup(NamedTuple):
 
     windows: with spaces between. grants: how many; seq: of their last revision; last: the latest granted_at
     (microseconds); first_seq: the seq of the first of them; score: what they make together; latest: moment and first
-    seq of the latest, where it makes the score; tie_key, seq_key: of the grant that gives the score its place.
+    seq of the latest, where it makes the score; tie_key, seq_key: of the grant that gives the score its tie place.
     """
 
     windows: str
@@ -49,7 +49,7 @@ class UserCells:
     """A user by the ledger. changed_seq: of the last entry that was applied, None: none was; corrected_seq: of the last
     that was no grant; score_changed_at: when the score on the `all` board changed last (microseconds); is_corrected:
     something else than grants moved the user; is_uniform: all scores and balances are one number, all times one, and
-    all places among equals one; seq: of the last grant or correction."""
+    all tie places one; seq: of the last grant or correction."""
 
     changed_seq: int | None
     corrected_seq: int | None
@@ -96,7 +96,7 @@ class CellBuilder:
         if self._aggregation.keeps_times:
             self._add_times(cells, groups)
         if self._namespace.by_moment:
-            self._add_places(cells, groups)
+            self._add_tie_places(cells, groups)
         elif self._by_seq and not self.needs_replay(user):
             self._add_seqs(cells, groups)
 
@@ -138,7 +138,7 @@ class CellBuilder:
                 if name != "total":
                     cells[f"g{name}"] = max(cells.get(f"g{name}", group.latest[0]), group.latest[0])
 
-    def _add_places(self, cells: Cells, groups: Sequence[GrantGroup]) -> None:
+    def _add_tie_places(self, cells: Cells, groups: Sequence[GrantGroup]) -> None:
         keys: dict[str, list[int]] = {name: [] for group in groups for name in self._names_of(group)[0]}
         for group in groups:
             if group.tie_key is not None:

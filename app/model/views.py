@@ -14,7 +14,7 @@ Arguments = tuple[str | int | bytes | float, ...]
 
 
 class KeyBounds(NamedTuple):
-    """The lowest and the highest key in a view, both included. A key is a score as the sorted set orders it."""
+    """The lowest and the highest sort key in a view, both included: scores as the sorted set orders them."""
 
     low: int
     high: int
@@ -27,7 +27,7 @@ class ScoreBounds(NamedTuple):
     highest: int = UNITS_MAX
 
     def keys(self, sign: int) -> KeyBounds:
-        """The same bounds for keys. sign: the namespace's; below 0 the lowest score is the best."""
+        """The same bounds for sort keys. sign: the namespace's; below 0 the lowest score is the best."""
         return KeyBounds(self.lowest, self.highest) if sign > 0 else KeyBounds(-self.highest, -self.lowest)
 
 
@@ -45,7 +45,7 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 
 
 class Top(View, frozen=True, tag="top"):
-    """The first entries."""
+    """The first rows."""
 
     limit: int = 10
 
@@ -55,7 +55,7 @@ class Top(View, frozen=True, tag="top"):
 
 
 class Page(View, frozen=True, tag="page"):
-    """`limit` entries after the first `offset`, of those whose key is within `bounds`."""
+    """`limit` rows after the first `offset`, of those whose sort key is within `bounds`."""
 
     offset: int
     limit: int
@@ -67,21 +67,21 @@ class Page(View, frozen=True, tag="page"):
 
 
 class After(View, frozen=True, tag="after"):
-    """`limit` entries after a key and member of the sorted set, even if that member is gone; of those whose key is
-    within `bounds`."""
+    """`limit` rows after a sort key and member of the sorted set, even if that member is gone; of those whose sort key
+    is within `bounds`."""
 
-    key: int
+    sort_key: int
     member: bytes
     limit: int
     bounds: KeyBounds | None = None
 
     def arguments(self) -> Arguments:
-        """Key, member, limit, and the bounds if there are any."""
-        return "after", self.key, self.member, self.limit, *(self.bounds or ())
+        """Sort key, member, limit, and the bounds if there are any."""
+        return "after", self.sort_key, self.member, self.limit, *(self.bounds or ())
 
 
 class Around(View, frozen=True, tag="around"):
-    """A user and `radius` neighbours above and below; no entry if the user is not on the board."""
+    """A user and `radius` neighbours above and below; no row if the user is not on the board."""
 
     user: str
     radius: int = 5
@@ -102,14 +102,14 @@ class Users(View, frozen=True, tag="users"):
 
 
 class Percentile(View, frozen=True, tag="percentile"):
-    """The entry of nearest rank at a percentile. share: the percentile in ten-thousandths of a percent."""
+    """The row of nearest rank at a percentile. millionths: the percentile, 1 percent being 10,000."""
 
     script = "read_board_sample"
-    share: int
+    millionths: int
 
     def arguments(self) -> Arguments:
-        """The share."""
-        return "percentile", self.share
+        """The millionths."""
+        return "percentile", self.millionths
 
 
 class Sample(View, frozen=True, tag="random"):
@@ -124,14 +124,14 @@ class Sample(View, frozen=True, tag="random"):
 
 
 class BandEdges(View, frozen=True, tag="bands"):
-    """The first and the last entry of each band. shares: where each band ends, rising; 0 < share ≤ 1."""
+    """The first and the last row of each band. fractions: where each band ends, rising; 0 < fraction ≤ 1."""
 
     script = "read_board_sample"
-    shares: tuple[float, ...]
+    fractions: tuple[float, ...]
 
     def arguments(self) -> Arguments:
-        """The shares."""
-        return "bands", *self.shares
+        """The fractions."""
+        return "bands", *self.fractions
 
 
 BoardView = Top | Page | After | Around | Users | Percentile | Sample | BandEdges

@@ -13,7 +13,7 @@ import structlog
 from ..drivers.redis import RedisConnection, ask
 from ..metrics import SEALS_DIFFERING
 from ..model.namespace import Namespace
-from ..model.tie_break import DIGITS, place_from_digits
+from ..model.tie_break import DIGITS, tie_place_from_digits
 from ..store.archived_windows import evict_call
 from ..store.board_dump import member_page_call, tie_prefixes_call
 from ..store.boards import user_exists_call
@@ -44,7 +44,7 @@ _SLACK_MICROS = 2 * 86_400_000_000
 #: Seconds before an archive that differs from Redis is compared again, and at most, as each try doubles them.
 _AGAIN_S, _AGAIN_S_MAX = 5.0, 3_600.0
 
-KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number → key and tie place
+KeysAndTies = dict[tuple[str, int], tuple[int, int]]  # board and user number → sort key and tie place
 
 
 @dataclass(slots=True)
@@ -115,8 +115,8 @@ class Archivist:
     async def _leave(self, session: LedgerSession, link: RedisConnection, row: asyncpg.Record) -> None:
         """Archives one window's boards and removes them from Redis. If they differ from the ledger, they stay there."""
         namespace, window = namespace_from_row(row), row["window"]
-        place = namespace.id, window
-        before = self._differing.get(place)
+        key = namespace.id, window
+        before = self._differing.get(key)
         if before is not None and monotonic() < before.since + before.pause:
             return
         boards = await boards_of_window(link, namespace, window)
@@ -124,18 +124,18 @@ class Archivist:
         if not await session.fetch("get_archived_boards", namespace.id, window):
             async with session.fenced(namespace.partition):
                 for board in boards:
-                    async for entries in _read_entries(link, namespace, board, hidden):
-                        await session.copy("redis_rows", entries, ("board", "name", "sort_key", "tie_place"))
+                    async for rows in _read_rows(link, namespace, board, hidden):
+                        await session.copy("redis_rows", rows, ("board", "name", "sort_key", "tie_place"))
                 differ = await _compare_with_redis(session, namespace, row)
                 if differ["differ"] == 0:
                     await _write_archives(session, namespace, window, {window, *boards}, row["seq"], [])
             if differ["differ"]:
                 pause = _AGAIN_S if before is None else min(_AGAIN_S_MAX, before.pause * 2)
-                self._differing[place] = DifferingWindow(namespace.partition, monotonic(), pause)
+                self._differing[key] = DifferingWindow(namespace.partition, monotonic(), pause)
                 SEALS_DIFFERING.set(len(self._differing))
                 log.error("a sealed board differs from the ledger", namespace=namespace.name, **dict(differ))
                 return
-        self._differing.pop(place, None)
+        self._differing.pop(key, None)
         SEALS_DIFFERING.set(len(self._differing))
         await ask(link, evict_call(namespace, window, dict.fromkeys(boards, 0), boards=boards, hidden_users=hidden))
         await session.execute("mark_window_archived", namespace.id, window)
@@ -158,8 +158,8 @@ async def _write_revision(session: LedgerSession, link: RedisConnection, rows: l
         old_rows = await session.fetch("get_archive_rows_of_users", *_at(rows, users))
         before = {(row["board"], row["user_number"]): (row["sort_key"], int(row["tie_place"])) for row in old_rows}
         now = await _ledger_scores(session, namespace, rows, users, before)
-        touched = {place[0] for place in before.keys() | now.keys() if before.get(place) != now.get(place)}
-        fresh = [(*place, *entry) for place, entry in now.items() if place[0] in touched]
+        touched = {cell[0] for cell in before.keys() | now.keys() if before.get(cell) != now.get(cell)}
+        fresh = [(*cell, *score) for cell, score in now.items() if cell[0] in touched]
         await session.copy("new_scores", fresh, ("board", "user_number", "sort_key", "tie_place"))
         await _write_archives(session, namespace, window, touched, seq, users)
         archives = await session.fetch("get_archived_boards", namespace.id, window)
@@ -174,7 +174,7 @@ async def _ledger_scores(
     if namespace.rules.tie_break == "earliest":
         return await _ledger_scores_by_seq(session, namespace, rows, before)
     scores = await session.fetch(
-        "get_window_scores", *_scope(namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
+        "get_window_scores", *_score_arguments(namespace, rows[0]["window"], max(row["seq"] for row in rows), users)
     )
     return {
         (row["board"], row["user_number"]): (namespace.sign * row["score"], int(row["tie_place"])) for row in scores
@@ -188,19 +188,21 @@ async def _ledger_scores_by_seq(
     scored = dict(before)
     for row in sorted(rows, key=lambda row: row["seq"]):
         user, seq = row["user_number"], row["seq"]
-        scores = await session.fetch("get_window_scores", *_scope(namespace, row["window"], seq, [user]))
+        scores = await session.fetch("get_window_scores", *_score_arguments(namespace, row["window"], seq, [user]))
         now = {(score_row["board"], user): namespace.sign * score_row["score"] for score_row in scores}
-        for place in [place for place in scored if place[1] == user and place not in now]:
-            del scored[place]
-        for place, key in now.items():
-            if place not in scored or scored[place][0] != key:
-                scored[place] = key, seq
+        for cell in [cell for cell in scored if cell[1] == user and cell not in now]:
+            del scored[cell]
+        for cell, sort_key in now.items():
+            if cell not in scored or scored[cell][0] != sort_key:
+                scored[cell] = sort_key, seq
     return scored
 
 
 async def _compare_with_redis(session: LedgerSession, namespace: Namespace, row: asyncpg.Record) -> asyncpg.Record:
     """Fills `new_scores` from the ledger as of the seal. Returns how many users differ from `redis_rows`."""
-    await session.execute("fill_new_scores", *_scope(namespace, row["window"], row["seq"], None), namespace.sign)
+    await session.execute(
+        "fill_new_scores", *_score_arguments(namespace, row["window"], row["seq"], None), namespace.sign
+    )
     if namespace.rules.tie_break == "earliest":
         await session.execute("copy_tie_places")
     (differ,) = await session.fetch("compare_with_redis", namespace.by_moment)
@@ -229,10 +231,10 @@ async def _hidden_with_balances(link: RedisConnection, namespace: Namespace) -> 
     return [name for name, exists in zip(names, replies, strict=True) if exists == 1]
 
 
-async def _read_entries(
+async def _read_rows(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> AsyncIterator[list[tuple[str, str, int, int]]]:
-    """Reads a board's entries from Redis, some at a time, with those of hidden users: board, user, key, tie place."""
+    """Reads a board's rows from Redis, some at a time, with those of hidden users: board, user, sort key, tie place."""
     yield await _hidden_entries(link, namespace, board, hidden)
     first, tie_break = 0, namespace.rules.tie_break
     while True:
@@ -240,7 +242,7 @@ async def _read_entries(
         yield [
             (
                 *(board, member[DIGITS[tie_break] :].decode(), int(float(score))),
-                place_from_digits(member, tie_break) or 0,
+                tie_place_from_digits(member, tie_break) or 0,
             )
             for member, score in _pairs(page)
         ]
@@ -252,24 +254,24 @@ async def _read_entries(
 async def _hidden_entries(
     link: RedisConnection, namespace: Namespace, board: str, hidden: list[str]
 ) -> list[tuple[str, str, int, int]]:
-    """The scores of hidden users on a board, as rows like those of `_read_entries`."""
-    entries = []
+    """The scores of hidden users on a board, as rows like those of `_read_rows`."""
+    rows = []
     for first in range(0, len(hidden), _USERS_A_CALL):
         group = hidden[first : first + _USERS_A_CALL]
         calls = [*hidden_score_calls(namespace, board, group), tie_prefixes_call(namespace, board, group)]
         *scores, orders = await link.run(calls)
         for user, score, digits in zip(group, scores, orders, strict=True):
             if isinstance(score, bytes):
-                since = place_from_digits(digits or b"", namespace.rules.tie_break) or 0
-                entries.append((board, user, namespace.sign * int(score), since))
-    return entries
+                since = tie_place_from_digits(digits or b"", namespace.rules.tie_break) or 0
+                rows.append((board, user, namespace.sign * int(score), since))
+    return rows
 
 
 def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _scope(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
+def _score_arguments(namespace: Namespace, window: str, seq: int, users: list[int] | None) -> tuple[Any, ...]:
     """The arguments of `get_window_scores`: the scores of some users in a window, as of a seq."""
     span = namespace.calendar.find(window, 0)
     assert span is not None, "a closed window is one of the namespace's"

@@ -50,7 +50,7 @@ async def record_audit(
         await connection.execute(queries()["record_registrations"], *columns)
     if batches:
         records = [
-            (*place, summary.actor, summary.grants, summary.change, summary.first_seq, summary.last_seq)
-            for place, summary in batches.items()
+            (*name, summary.actor, summary.grants, summary.change, summary.first_seq, summary.last_seq)
+            for name, summary in batches.items()
         ]
         await connection.execute(queries()["record_batches"], *map(list, zip(*records, strict=True)))

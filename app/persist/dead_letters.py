@@ -80,7 +80,7 @@ def _place(row: LedgerRow) -> tuple[int, int, int]:
 
 
 def _settles(row: LedgerRow) -> tuple[int, int, int, int] | None:
-    """The position of the duplicate or dead letter that this row settles, and the row's own seq."""
+    """The place of the duplicate or dead letter that this row settles, and the row's own seq."""
     if row.original is not None:
         return row.partition, *row.original[:2], row.seq
     if row.entry is not None and kind_of(row.entry.kind).settles:

@@ -144,8 +144,8 @@ class DriftCheck:
             self._drifting.pop(namespace.id, None)
         DRIFTING.set(len(self._drifting))
         if differs and not was_known:
-            totals = {"in_redis": in_redis._asdict(), "by_ledger": by_ledger._asdict()}
-            log.error("a board differs from the ledger: run verify", namespace=namespace.name, **totals)
+            sums = {"in_redis": in_redis._asdict(), "by_ledger": by_ledger._asdict()}
+            log.error("a board differs from the ledger: run verify", namespace=namespace.name, **sums)
         elif was_known and not differs:
             log.info("a board agrees with the ledger again", namespace=namespace.name)
 

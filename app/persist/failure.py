@@ -26,7 +26,7 @@ def is_of_row(error: Exception) -> bool:
 
 
 def is_bisected(error: Exception) -> bool:
-    """Whether halving a batch may find the rows at fault."""
+    """Whether halving some rows may find the rows at fault."""
     return is_of_row(error) or isinstance(error, TooManyDeadLetters)
 
 

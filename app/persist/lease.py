@@ -12,7 +12,7 @@ MARKS_MAX = 10_000
 
 @dataclass(slots=True)
 class Lease:
-    """offset: written so far; read: read so far, at most one batch ahead; checked: the log holds the offset's entry.
+    """offset: written so far; read: read so far, at most one read ahead; checked: the log holds the offset's entry.
 
     marks: earlier offsets, each with the time at which it was reached (seconds of the monotonic clock), oldest first.
     """

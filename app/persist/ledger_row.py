@@ -10,7 +10,7 @@ import msgspec
 from ..model.entry import LogEntry, marker_entry
 from ..model.entry_kinds import DUPLICATE, QUARANTINE_VERB, TOMBSTONE, kind_of
 from ..model.entry_names import duplicate_name, tombstone_name
-from ..store.log_format import read_fields, read_outcome, read_position
+from ..store.log_format import parse_place, read_fields, read_outcome
 
 COLUMNS = (
     *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
@@ -75,7 +75,7 @@ class LedgerRow:
 
 def read_row(p: int, stream_id: bytes, fields: Sequence[bytes]) -> LedgerRow:
     """A row from an entry of the stream. An entry that cannot be read gives a row with a fault."""
-    epoch, seq = read_position(stream_id)
+    epoch, seq = parse_place(stream_id)
     digest, packed, outcome = read_fields(fields)
     row = LedgerRow(p, epoch, seq, digest, packed, 0, None, 0, False, None)
     try:

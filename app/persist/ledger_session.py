@@ -90,7 +90,7 @@ class LedgerSession:
         assert row is not None
         return LedgerOffset(row["epoch"], row["seq"], bytes(row["digest"]))
 
-    async def write(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
+    async def write(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> dict[int, Exception]:
         """Writes rows, standings and offsets of some partitions in one transaction. Returns the partitions that must
         wait because the store cannot take them now, each with its error. Superseded; asyncpg's errors if the connection
         is gone.
@@ -98,14 +98,14 @@ class LedgerSession:
         The common case is one COPY. Only if it fails are the partitions, and then their rows, written one by one.
         """
         try:
-            await self._transaction(batches)
+            await self._transaction(by_partition)
             return {}
         except Exception as error:
             self._raise_if_gone(error)
-            if len(batches) == 1 and not is_bisected(error):
-                return dict.fromkeys(batches, error)
+            if len(by_partition) == 1 and not is_bisected(error):
+                return dict.fromkeys(by_partition, error)
         failed: dict[int, Exception] = {}
-        for p, (offset, rows) in batches.items():
+        for p, (offset, rows) in by_partition.items():
             try:
                 await self._isolate(p, offset, rows)
             except Exception as error:
@@ -118,7 +118,7 @@ class LedgerSession:
             raise error
 
     async def _isolate(self, p: int, offset: LedgerOffset, rows: list[LedgerRow]) -> None:
-        """Marks the rows that the ledger has already. Halves a batch that Postgres cannot take until the wrong row is
+        """Marks the rows that the ledger has already. Halves rows that Postgres cannot take until the wrong one is
         alone, and makes that one a dead letter."""
         try:
             await self._mark_duplicates({p: (offset, rows)})
@@ -147,8 +147,8 @@ class LedgerSession:
                 if not is_of_row(error) or self._connection.is_closed() or row.tombstone == BARE:
                     raise
 
-    async def _transaction(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
-        everything = [row for _, rows in batches.values() for row in rows]
+    async def _transaction(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
+        everything = [row for _, rows in by_partition.values() for row in rows]
         users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
         numbers = await self._numbers(users)
         async with self._connection.transaction():
@@ -157,13 +157,13 @@ class LedgerSession:
             )
             await self._copy_meta(row for row in everything if row.fault is None)
             await note_dead_letters(self._connection, everything)
-            spans = _spans(batches)
+            spans = _spans(by_partition)
             newcomers = list(await self._connection.fetch(queries()["add_standings"], *spans))
             await add_board_sums(self._connection, everything)
             await note_latest_acceptable(self._connection, everything)
             await self.seals.note(everything)
             await record_audit(self._connection, everything, newcomers)
-            for p, (offset, rows) in batches.items():
+            for p, (offset, rows) in by_partition.items():
                 last = rows[-1]
                 places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
                 done = await self._connection.execute(queries()["advance_offset"], p, *places, self.leases.number)
@@ -211,9 +211,9 @@ class LedgerSession:
                 "grant_meta", records=records, columns=("partition", "epoch", "seq", "namespace_id", "meta")
             )
 
-    async def _mark_duplicates(self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
-        """Marks as duplicates the rows that the ledger, or an earlier row of the batch, already has."""
-        rows = [row for _, batch_rows in batches.values() for row in batch_rows if row.fault is None]
+    async def _mark_duplicates(self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> None:
+        """Marks as duplicates the rows that the ledger, or an earlier one of these rows, already has."""
+        rows = [row for _, new_rows in by_partition.values() for row in new_rows if row.fault is None]
         keys = [row.key for row in rows]
         columns = [[key[i] for key in keys] for i in range(4)]
         known = {tuple(row) for row in await self._connection.fetch(queries()["find_recorded_entries"], *columns)}
@@ -303,10 +303,11 @@ def duplicate_from_row(row: asyncpg.Record) -> UnhealedDuplicate:
     return UnhealedDuplicate(row["epoch"], row["seq"], unpack(row["entry"]), row["live_delta"], row["healed_seq"])
 
 
-def _spans(batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> list[list[int]]:
-    """As columns: each partition, and the positions after which and up to which its rows lie."""
+def _spans(by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> list[list[int]]:
+    """As columns: each partition, and the places after which and up to which its rows lie."""
     spans = [
-        (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq) for p, (offset, rows) in sorted(batches.items())
+        (p, offset.epoch, offset.seq, rows[-1].epoch, rows[-1].seq)
+        for p, (offset, rows) in sorted(by_partition.items())
     ]
     return [list(column) for column in zip(*spans, strict=True)]
 

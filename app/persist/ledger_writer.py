@@ -22,12 +22,15 @@ class LedgerWriter:
         self._faults = faults
         self._suspects: set[int] = set()
 
-    async def write(self, session: LedgerSession, batches: RowsByPartition) -> set[int]:
+    async def write(self, session: LedgerSession, by_partition: RowsByPartition) -> set[int]:
         """Writes the rows of some partitions. Returns the partitions whose rows the store did not take, or not all:
-        they stay at their position and wait. Superseded; asyncpg's errors if the connection is gone."""
+        they stay where they are, and wait. Superseded; asyncpg's errors if the connection is gone."""
         failed: set[int] = set()
-        alone = sorted(batches.keys() & self._suspects)
-        for group in ({p: batches[p] for p in batches if p not in alone}, *({p: batches[p]} for p in alone)):
+        alone = sorted(by_partition.keys() & self._suspects)
+        for group in (
+            {p: by_partition[p] for p in by_partition if p not in alone},
+            *({p: by_partition[p]} for p in alone),
+        ):
             if group:
                 failed |= await self._write_group(session, group)
         return failed

@@ -42,7 +42,7 @@ class PartitionStopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RowBatch:
+class NewRows:
     """Rows of one partition that follow its offset without gaps."""
 
     partition: int
@@ -67,12 +67,12 @@ class LogReader:
         self._leases = leases
         self._faults = faults
         self._stop = stop
-        self._reads: dict[str, asyncio.Task[list[RowBatch]]] = {}
+        self._reads: dict[str, asyncio.Task[list[NewRows]]] = {}
         self._resting: dict[str, float] = {}
         self._busy: dict[str, int] = {}
         self._pause = 0.0
 
-    async def read(self) -> list[RowBatch]:
+    async def read(self) -> list[NewRows]:
         """New entries of the logs, of those nodes that answer first; none after a while. The error of a single
         Redis."""
         await asyncio.sleep(self._pause)
@@ -85,9 +85,9 @@ class LogReader:
             return []
         await asyncio.wait(self._reads.values(), return_when=asyncio.FIRST_COMPLETED)
         answers = [self._reads.pop(name) for name, task in list(self._reads.items()) if task.done()]
-        batches = [batch for task in answers for batch in task.result()]
-        self._pause = LINGER_S if 0 < sum(len(b.rows) for b in batches) < ROWS_WORTH_IT else 0.0
-        return batches
+        reads = [read for task in answers for read in task.result()]
+        self._pause = LINGER_S if 0 < sum(len(read.rows) for read in reads) < ROWS_WORTH_IT else 0.0
+        return reads
 
     async def cancel(self) -> None:
         """Ends the reads under way."""
@@ -105,7 +105,7 @@ class LogReader:
                 by_node.setdefault(self._nodes.of(p), {})[p] = lease
         return by_node
 
-    async def _read_node(self, name: str, leases: dict[int, Lease]) -> list[RowBatch]:
+    async def _read_node(self, name: str, leases: dict[int, Lease]) -> list[NewRows]:
         """The new entries of one node. One of a cluster that is lost has none for a while."""
         node = self._nodes.link(name)
         try:
@@ -118,7 +118,7 @@ class LogReader:
                 return []
             read = self._read_slots if self._link.is_cluster else self._read_all
             places = _places(checked)
-            return self._batches(checked, places, await read(node, checked))
+            return self._new_rows(checked, places, await read(node, checked))
         except REDIS_ERRORS as error:
             if not self._link.is_cluster:
                 raise
@@ -157,15 +157,15 @@ class LogReader:
             await asyncio.sleep(POLL_S)
         return entries
 
-    def _batches(
+    def _new_rows(
         self, leases: dict[int, Lease], places: dict[int, tuple[int, int]], entries: dict[int, list[Any]]
-    ) -> list[RowBatch]:
+    ) -> list[NewRows]:
         """The entries behind some places as rows; a partition whose log does not go on stops. While a partition moves,
         two nodes may have been asked for the same entries: then the later answer is dropped."""
         for p in leases.keys() - entries.keys():
             if self._leases.get(p) is leases[p]:  # else it has just stopped
                 self._faults.clear(WorkUnit(p, LOG))
-        batches = []
+        reads = []
         for p, raw in entries.items():
             lease = leases[p]
             if (lease.read.epoch, lease.read.seq) != places[p]:
@@ -176,8 +176,8 @@ class LogReader:
                 self._stop(p, lease, str(error))
                 continue
             lease.read = LedgerOffset(rows[-1].epoch, rows[-1].seq, rows[-1].digest)
-            batches.append(RowBatch(p, lease, rows))
-        return batches
+            reads.append(NewRows(p, lease, rows))
+        return reads
 
     async def _stop_unreadable(self, node: NodeConnection, leases: dict[int, Lease], reason: str) -> None:
         """Reads each log alone, and stops the partitions whose logs Redis refuses. RedisRefused if it refuses none."""

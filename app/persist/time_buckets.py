@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 async def count_in_time(connection: asyncpg.Connection, spans: Sequence[Sequence[int]]) -> None:
     """Counts grants and amounts of the ledger's rows by hours and days, and updates the live grants.
 
-    spans: columns of partition, and the positions after which and up to which the rows lie. O(rows × log n).
+    spans: columns of partition, and the places after which and up to which the rows lie. O(rows × log n).
     """
     await _add_days(connection, spans)
     await connection.execute(queries()["delete_live_grants"], *spans)
@@ -72,11 +72,11 @@ async def add_board_sums(connection: asyncpg.Connection, rows: Iterable[LedgerRo
 
 def _moved(rows: Iterable[LedgerRow]) -> dict[tuple[int, int], tuple[int, int]]:
     """By namespace and minute of recording: the change of the `all` board's scores, and of its number of users."""
-    totals: dict[tuple[int, int], tuple[int, int]] = {}
+    sums: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
         if not row.counts or row.entry is None or not (row.change or row.came):
             continue
         at = row.entry.namespace_id, row.recorded_at - row.recorded_at % _MINUTE
-        change, came = totals.get(at, (0, 0))
-        totals[at] = change + row.change, came + row.came
-    return totals
+        change, came = sums.get(at, (0, 0))
+        sums[at] = change + row.change, came + row.came
+    return sums

@@ -29,7 +29,7 @@ from .lease import Lease
 from .leases import Superseded
 from .ledger_session import LedgerOffset, LedgerSession
 from .ledger_writer import LedgerWriter, report_faults
-from .log_reader import IDLE_S, LogReader, PartitionStopped, RowBatch
+from .log_reader import IDLE_S, LogReader, NewRows, PartitionStopped
 from .maintenance import STORES_LOST, Maintenance, log_loss
 from .open_windows import OpenWindows
 from .task_end import cancel_and_wait, complete
@@ -79,7 +79,7 @@ class Worker:
         self._session: LedgerSession | None = None
         self._number: int | None = None  # as the session before was registered
         self._beside: Maintenance | None = None
-        self._ahead: asyncio.Task[list[RowBatch]] | None = None
+        self._ahead: asyncio.Task[list[NewRows]] | None = None
         self._balanced = 0.0
         self._passed = monotonic()
         self._clock = clock
@@ -179,28 +179,30 @@ class Worker:
         if not self._leases and self._ahead is None:
             await asyncio.sleep(IDLE_S)
             return
-        batches = await (self._ahead or self._reader.read())
+        reads = await (self._ahead or self._reader.read())
         # The next rows are read while Postgres takes these. Rows of a lease that is given up meanwhile are dropped.
-        self._ahead = asyncio.create_task(self._reader.read()) if batches else None
-        recorded = await self._write(session, [b for b in batches if self._leases.get(b.partition) is b.lease])
-        for batch in recorded:
-            last = batch.rows[-1]
-            self._windows.note(batch.rows)
-            batch.lease.advance(LedgerOffset(last.epoch, last.seq, last.digest))
-        self._counting.note([b.partition for b in recorded], sum(len(b.rows) for b in recorded))
-        await self._flusher.send_offsets(self._leases, [b.partition for b in recorded])
+        self._ahead = asyncio.create_task(self._reader.read()) if reads else None
+        recorded = await self._write(
+            session, [read for read in reads if self._leases.get(read.partition) is read.lease]
+        )
+        for read in recorded:
+            last = read.rows[-1]
+            self._windows.note(read.rows)
+            read.lease.advance(LedgerOffset(last.epoch, last.seq, last.digest))
+        self._counting.note([read.partition for read in recorded], sum(len(read.rows) for read in recorded))
+        await self._flusher.send_offsets(self._leases, [read.partition for read in recorded])
         await report_faults(self._faults, session)
 
-    async def _write(self, session: LedgerSession, batches: list[RowBatch]) -> list[RowBatch]:
-        """Writes batches. Returns those that the ledger took completely. Another partition keeps its offset: some of
-        its rows may be written, and the rows read ahead are dropped with its lease."""
-        failed = await self._writer.write(session, {b.partition: (b.lease.offset, b.rows) for b in batches})
+    async def _write(self, session: LedgerSession, reads: list[NewRows]) -> list[NewRows]:
+        """Writes what was read. Returns those that the ledger took completely. Another partition keeps its offset: some
+        of its rows may be written, and the rows read ahead are dropped with its lease."""
+        failed = await self._writer.write(session, {read.partition: (read.lease.offset, read.rows) for read in reads})
         for p in failed:
             offset = await session.offset(p)
             self._leases[p] = Lease.taken(offset)
             self._counting.note([p], 0)
         self._windows.keep(self._leases.keys() - failed)
-        return [b for b in batches if b.partition not in failed]
+        return [read for read in reads if read.partition not in failed]
 
     async def _balance(self, session: LedgerSession) -> None:
         """Takes partitions up to a fair share, and gives up those beyond it."""

@@ -23,12 +23,12 @@ class Admission(NamedTuple):
 
 
 class Survey:
-    """Permission to read many namespaces, each of which is checked by itself. position: the namespace cache's when it
+    """Permission to read many namespaces, each of which is checked by itself. step: the namespace cache's when it
     was given."""
 
-    def __init__(self, principal: Principal, position: int) -> None:
+    def __init__(self, principal: Principal, step: int) -> None:
         self.principal = principal
-        self.position = position
+        self.step = step
         self.namespaces: list[Namespace] = []
 
     def add(self, namespaces: Iterable[Namespace]) -> None:
@@ -132,13 +132,13 @@ class Surveys:
         if self._survey is not None and (self._attempts == ATTEMPTS_MAX or self._is_current(self._survey)):
             raise StopAsyncIteration
         self._attempts += 1
-        position = self._authorizer.namespace_cache.position
-        self._survey = Survey(await principal_of(self._scope, self._authorizer.keyring), position)
+        step = self._authorizer.namespace_cache.step
+        self._survey = Survey(await principal_of(self._scope, self._authorizer.keyring), step)
         return self._survey
 
     def _is_current(self, survey: Survey) -> bool:
         """Whether neither the key nor one of the namespaces may have changed."""
-        changed = self._authorizer.namespace_cache.changed_since(survey.position)
+        changed = self._authorizer.namespace_cache.changed_since(survey.step)
         return not changed.has_key(survey.principal.id) and not any(
             changed.has_namespace(namespace.name) for namespace in survey.namespaces
         )

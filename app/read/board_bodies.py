@@ -48,7 +48,7 @@ def board_head(board: BoardRef, read: BoardPage | ScoreRank) -> dict[str, Any]:
         "category": board.category,
         "epoch": read.epoch,
         "version": read.version,
-        "total": read.total,
+        "total": read.board_size,
     }
 
 
@@ -71,7 +71,7 @@ def board_body(
 
 
 def cursor_of(key: int, member: bytes) -> str:
-    """The cursor at the end of a page. The next page begins after it, even if the entries before it change."""
+    """The cursor at the end of a page. The next page begins after it, even if the rows before it change."""
     return urlsafe_b64encode(b"%d " % key + member).decode().rstrip("=")
 
 
@@ -107,8 +107,8 @@ def user_ranks_body(
     now: int,
     zone: str | None,
 ) -> dict[str, Any]:
-    """A user's standing. days: those with live grants; zone: the user's own; percentile: the share of the board, in
-    percent, whose score is no better than theirs; band: by the share that is better."""
+    """A user's standing. days: those with live grants; zone: the user's own; percentile: the part of the board, in
+    percent, whose score is no better than theirs; band: by the part that is better."""
     return {
         **totals_body(namespace, user, balances),
         "ranks": {period: _rank(namespace, rank) for period, rank in ranks.items()},
@@ -136,8 +136,8 @@ def _rank(namespace: Namespace, rank: UserRank | None) -> dict[str, Any] | None:
     return {
         "rank": rank.rank0 + 1,
         "score": namespace.number(rank.units),
-        "percentile": percentile_of(rank.not_better, rank.total),
-        "band": band_of(bands, rank.total - rank.not_better, rank.total) if bands else None,
+        "percentile": percentile_of(rank.not_better, rank.board_size),
+        "band": band_of(bands, rank.board_size - rank.not_better, rank.board_size) if bands else None,
         "gap_to_next": None if rank.above is None else namespace.number(abs(rank.above - rank.units)),
     }
 

@@ -113,9 +113,9 @@ class BoardHandlers:
         assert isinstance(view, Page | Users)
         past = await self._historical_boards.read(board, view, as_of, _ranking(board.namespace, parameters))
         names = await self._profiles.display_profiles(board.namespace, [row.user for row in past.rows])
-        body = board_body(board, view, BoardPage(0, 0, 0, past.total, past.rows), names)
+        body = board_body(board, view, BoardPage(0, 0, 0, past.board_size, past.rows), names)
         body |= {"as_of": as_of, "lag_seq": past.lag_seq, "epoch": None, "version": None}
-        if isinstance(view, Page) and view.offset + view.limit < past.total:
+        if isinstance(view, Page) and view.offset + view.limit < past.board_size:
             body["next_cursor"] = history_cursor(view.offset + view.limit)
         return body
 

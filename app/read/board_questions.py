@@ -1,4 +1,4 @@
-"""Single questions about a board: the entry at a position, at a percentile, or at random; counts and ranks of
+"""Single questions about a board: the row at a position, at a percentile, or at random; counts and ranks of
 scores."""
 
 import re
@@ -24,7 +24,7 @@ from .conditional import RenderedResponse
 from .response_cache import CachedQuestion, CacheMiss, ResponseCache
 from .score_bounds import BOUNDS, key_bounds, units_of
 
-#: Random entries of one call: as many as a page of a board has.
+#: Random rows of one call: as many as a page of a board has.
 RANDOM_MAX = 1_000
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -55,7 +55,7 @@ class BoardQuestions:
         self._chance = Random()
 
     async def at(self, request: Request) -> Response:
-        """`GET …/boards/{window}/at/{position}`: adds the entry there. UserNotFound past the end."""
+        """`GET …/boards/{window}/at/{position}`: adds the row there. UserNotFound past the end."""
         check_query(request, "category", "ranking")
         text = request.path_params["position"]
         if not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
@@ -66,8 +66,8 @@ class BoardQuestions:
         """`GET …/boards/{window}/percentile/{p}`: adds the worst `score` whose percentile, as a user's ranks show it,
         is at least p, with its `rank` and the `position` of nearest rank. UserNotFound on an empty board."""
         check_query(request, "category", "ranking")
-        share = parse_percentile(request.path_params["percentile"], "{percentile}")
-        return await self._answer(request, "percentile", Percentile(share))
+        millionths = parse_percentile(request.path_params["percentile"], "{percentile}")
+        return await self._answer(request, "percentile", Percentile(millionths))
 
     async def count(self, request: Request) -> Response:
         """`GET …/boards/{window}/count?min_score=&max_score=&exclusive=`: adds `count`, the number of users with such a
@@ -76,7 +76,7 @@ class BoardQuestions:
         return await self._answer(request, "count", None)
 
     async def _answer(self, request: Request, question: Question, view: BoardView | None) -> Response:
-        """The answer to one of these questions, cached by the board's version. view: None for the page of no entries
+        """The answer to one of these questions, cached by the board's version. view: None for the page of no rows
         between the bounds in the parameters."""
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
         async for admission in self._authorizer.admissions(request.scope, request.path_params["namespace"]):
@@ -99,7 +99,7 @@ class BoardQuestions:
                 return {**board_head(board, page), "count": page.in_bounds}
             case "at":
                 if not page.rows:
-                    raise UserNotFound(f"the board ends at position {page.total}", field="{position}")
+                    raise UserNotFound(f"the board ends at position {page.board_size}", field="{position}")
                 return await self._entry_body(board, page)
             case "percentile":
                 if not page.rows:
@@ -110,7 +110,7 @@ class BoardQuestions:
                 assert_never(question)
 
     async def _entry_body(self, board: BoardRef, page: BoardPage) -> dict[str, Any]:
-        """The body of a page's one entry."""
+        """The body of a page's one row."""
         (row,) = page.rows
         names = await self._profiles.display_profiles(board.namespace, [row.user])
         entry = entry_body(board.namespace, row, names.get(row.user, NO_PROFILE))
@@ -118,7 +118,7 @@ class BoardQuestions:
 
     async def random(self, request: Request) -> Response:
         """`GET …/boards/{window}/random?n=`: adds `entries`, n of them or all, in the order of the board; each choice
-        of n is equally likely. O(n log total)."""
+        of n is equally likely. O(n log board_size)."""
         check_query(request, "n", "category", "ranking")
         n = query_int(request, "n", 1, low=1, high=RANDOM_MAX)
         ranking, category = ranking_of(request.query_params), category_of(request.query_params)
@@ -158,5 +158,5 @@ def _rank_body(board: BoardRef, units: int, rank: ScoreRank) -> dict[str, Any]:
         "rank": rank.rank0 + 1,
         "better": rank.better,
         "equal": rank.equal,
-        "percentile": percentile_of(rank.total - rank.better, rank.total) if rank.total else None,
+        "percentile": percentile_of(rank.board_size - rank.better, rank.board_size) if rank.board_size else None,
     }

@@ -181,8 +181,9 @@ class EventHandlers:
 def _ledger_event(namespace: Namespace, row: asyncpg.Record) -> LedgerEvent:
     kind = OF_LEDGER[row["kind"]]
     if kind is WindowSealed:
-        place = {"seq": row["seq"], "epoch": row["epoch"], "window": row["grant_id"]}
-        return WindowSealed(at=row["recorded_at"], actor=None, **place)
+        return WindowSealed(
+            at=row["recorded_at"], actor=None, seq=row["seq"], epoch=row["epoch"], window=row["grant_id"]
+        )
     fields: dict[str, Any] = {
         "at": row["recorded_at"],
         "user_id": visible_name(row["user"]),

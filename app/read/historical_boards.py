@@ -39,7 +39,7 @@ SCANNED_A_GRANT = 10
 class HistoricalBoard(NamedTuple):
     """Rows of a board. lag_seq: entries that the ledger lacked; some may belong to it."""
 
-    total: int
+    board_size: int
     rows: list[BoardRow]
     lag_seq: int
 
@@ -53,9 +53,9 @@ class HistoricalBoards:
         self._gate = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def read(self, board: BoardRef, view: Page | Users, at: datetime, ranking: str) -> HistoricalBoard:
-        """A view of a board as of a moment; the total is the whole board's. O(the namespace's grants) for any view.
-        Invalid for a board of too many grants. Overloaded while AT_ONCE_MAX are being read: others need the ledger's
-        connections, too."""
+        """A view of a board as of a moment; board_size is that of the whole board. O(the namespace's grants) for any
+        view. Invalid for a board of too many grants. Overloaded while AT_ONCE_MAX are being read: others need the
+        ledger's connections, too."""
         if self._gate.locked():
             raise Overloaded("too many boards of the past are read at once")
         async with self._gate:
@@ -64,11 +64,11 @@ class HistoricalBoards:
             offset = await self._postgres.fetch_one("get_offset", namespace.partition)
             rows = await self._rows(board, view, at)
             if namespace.rules.tie_break == "earliest":
-                entries = [entry for entry in await self._in_line(board, rows, ranking) if _shows(view, entry)]
+                board_rows = [row for row in await self._in_line(board, rows, ranking) if _shows(view, row)]
             else:
-                entries = [_entry(row, row["position"], ranking) for row in rows if row["position"] is not None]
+                board_rows = [_board_row(row, row["position"], ranking) for row in rows if row["position"] is not None]
             lag = await lag_behind(self._batcher, namespace.partition, offset)
-            return HistoricalBoard(rows[0]["total"], entries, lag)
+            return HistoricalBoard(rows[0]["board_size"], board_rows, lag)
 
     async def _rows(self, board: BoardRef, view: Page | Users, at: datetime) -> list[asyncpg.Record]:
         """The ledger's rows for a view; with the tie break `earliest`, also all equals of its rows."""
@@ -93,11 +93,11 @@ class HistoricalBoards:
                 field="?as_of",
             )
         seqs = await self._seqs_of_scores(board, numbers, rows[0]["last_seq"] if rows else 0)
-        entries = []
+        board_rows = []
         for group in groups:
             group.sort(key=lambda row: seqs.get(row["number"], 0))
-            entries += [_entry(row, row["competition"] + i, ranking) for i, row in enumerate(group)]
-        return entries
+            board_rows += [_board_row(row, row["competition"] + i, ranking) for i, row in enumerate(group)]
+        return board_rows
 
     async def _seqs_of_scores(self, board: BoardRef, numbers: list[int], last_seq: int) -> dict[int, int]:
         """By user, the seq of the entry that made the score, as of `last_seq`."""
@@ -117,10 +117,10 @@ class HistoricalBoards:
     async def _steps(self, namespace: Namespace, numbers: list[int]) -> list[list[int]]:
         """The users in groups of EVENTS_A_STEP_MAX entries. Invalid if they have too many together."""
         steps: list[list[int]] = []
-        total = size = 0
+        count = size = 0
         for row in await self._postgres.fetch("count_user_rows", namespace.id, numbers, EVENTS_MAX + 1):
-            total += row["rows"]
-            if total > EVENTS_MAX:
+            count += row["rows"]
+            if count > EVENTS_MAX:
                 detail = f"the {len(numbers):,} users who share the scores of these entries have too many grants"
                 raise Invalid(
                     f"{detail}: who came first is found from at most {EVENTS_MAX:,} grants and corrections of theirs; "
@@ -148,13 +148,13 @@ class HistoricalBoards:
             )
 
 
-def _shows(view: Page | Users, entry: BoardRow) -> bool:
+def _shows(view: Page | Users, row: BoardRow) -> bool:
     if isinstance(view, Users):
-        return entry.user in view.users
-    return view.offset < entry.position <= view.offset + view.limit
+        return row.user in view.users
+    return view.offset < row.position <= view.offset + view.limit
 
 
-def _entry(row: asyncpg.Record, position: int, ranking: str) -> BoardRow:
+def _board_row(row: asyncpg.Record, position: int, ranking: str) -> BoardRow:
     rank = {"competition": row["competition"], "dense": row["dense"], "ordinal": position}[ranking]
     return BoardRow(position, row["name"], row["score"], rank - 1)
 
@@ -165,7 +165,7 @@ def history_cursor(position: int) -> str:
 
 
 def parse_history_cursor(text: str) -> int:
-    """The number of entries before the next page. Invalid."""
+    """The number of rows before the next page. Invalid."""
     try:
         kind, _, position = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).partition(b" ")
         if kind != b"past" or not 0 < int(position) < 2**31:

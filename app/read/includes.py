@@ -56,9 +56,9 @@ async def with_includes(
     days = "streak" in includes and namespace.rules.streaks
     users = [entry.user_id for entry in entries]
     groups = [users[first : first + USERS_A_CALL_MAX] for first in range(0, len(users), USERS_A_CALL_MAX)]
-    share = _DAYS_A_WEIGHT if days else _TIMES_A_WEIGHT
+    users_a_weight = _DAYS_A_WEIGHT if days else _TIMES_A_WEIGHT
     replies = await asyncio.gather(
-        *(batcher.call(activity_call(namespace, group, days), 1 + len(group) // share) for group in groups)
+        *(batcher.call(activity_call(namespace, group, days), 1 + len(group) // users_a_weight) for group in groups)
     )
     activities = [activity for reply in replies for activity in read_activity(reply)]
     zones = await names.zones_of(users) if days else {}

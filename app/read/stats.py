@@ -100,14 +100,14 @@ class StatsHandlers:
                 "min": namespace.number_or_none(band.lowest),
                 "max": namespace.number_or_none(band.highest),
             }
-            for band in band_ranges(bands, edges, page.total)
+            for band in band_ranges(bands, edges, page.board_size)
         ]
 
     async def everywhere(self, request: Request) -> Response:
         """`GET /v1/stats?prefix=&window=&band=`: `{"namespaces":[…]}`, each that the caller may read and that keeps the
         window, the most contested first: by mean, then by name; those without a mean come last.
 
-        percentile: the share of those with a mean, in percent, whose mean is no higher; band: by how many means are
+        percentile: the part of those with a mean, in percent, whose mean is no higher; band: by how many means are
         higher. Each is read at a version of its own. O(namespaces × log n), in few round trips.
         """
         check_query(request, "prefix", "window", "band")

@@ -117,7 +117,7 @@ def pack(
     atomic: bool = False,
     bounds: StorageLimits = NO_LIMITS,
 ) -> Call:
-    """One call. `resend_after`: the last seq known when this very batch was first sent, −1 for a first sending."""
+    """One call. `resend_after`: the last seq known when these very entries were first sent, −1 for a first sending."""
     namespaces, boards, board_sets, users, label_sets, entry_args = _tables(p, entries)
     generations = head.generations.split(",")
     epoch, seq, digest = head.known
@@ -221,7 +221,7 @@ def board_keys(p: int, namespace: Namespace, board: str) -> Iterator[str]:
 
 
 def read(reply: Any) -> list[Outcome]:
-    """The outcomes in the entries' order; 'unapplied' instead of 'applied' if an atomic batch was refused."""
+    """The outcomes in the entries' order; 'unapplied' instead of 'applied' if an atomic call was refused."""
     if is_elsewhere(reply):
         raise CallRefused(ELSEWHERE, str(reply))
     if isinstance(reply, Exception):

@@ -7,12 +7,12 @@ import asyncpg
 from ..drivers.postgres import Postgres
 from ..model.cursor_problem import cursor_problem
 from ..model.errors import StoreUnavailable
-from ..model.hidden_adjustment import ArchivedPosition, HiddenAdjustment, HiddenEntry
+from ..model.hidden_adjustment import ArchivedPosition, HiddenAdjustment, HiddenRow
 from ..model.namespace import Namespace
 from ..model.percentile import position_of
 from ..model.sample import draw_sample
 from ..model.stats import ranks_within
-from ..model.tie_break import DIGITS, member_of, place_from_digits
+from ..model.tie_break import DIGITS, member_of, tie_place_from_digits
 from ..model.views import After, Around, BandEdges, BoardView, KeyBounds, Page, Percentile, Sample, Top, Users
 from .boards import BoardPage, BoardRow, ScoreRank
 
@@ -22,7 +22,7 @@ _NOBODY = HiddenAdjustment(())
 
 
 class Positions(NamedTuple):
-    """The entries at some positions, counted from 1."""
+    """The rows at some positions, counted from 1."""
 
     positions: tuple[int, ...]
 
@@ -31,7 +31,7 @@ ArchiveView = Page | After | Around | Users | Positions
 
 
 class ArchiveQuery(NamedTuple):
-    """A view in terms of the archive: the entries after the first `begin`, up to the first `end` of the board; None: to
+    """A view in terms of the archive: the rows after the first `begin`, up to the first `end` of the board; None: to
     its end."""
 
     view: ArchiveView
@@ -48,25 +48,25 @@ class ArchivedBoard:
         self._key = namespace.id, board
 
     async def read(self, view: BoardView, ranking: str, epoch: int, version: int) -> BoardPage:
-        """The page of a view. O(log n + entries); Invalid for a cursor of another board, StoreUnavailable."""
+        """The page of a view. O(log n + rows); Invalid for a cursor of another board, StoreUnavailable."""
         query = await self._query(view)
         rows, hidden = await self._rows(query.view)
-        total = rows[0]["total"] - len(hidden) if rows else 0
-        end = total if query.end is None else query.end
+        board_size = rows[0]["board_size"] - len(hidden) if rows else 0
+        end = board_size if query.end is None else query.end
         rows = [row for row in rows if row["position"] is not None and not row["is_hidden"]]
         if isinstance(query.view, After):
             rows = [row for row in rows if hidden.adjust(_position_in(row)).position <= end][: query.view.limit]
-        entries = [self._entry(row, hidden, ranking) for row in rows]
-        is_page = isinstance(query.view, Page | After) and entries and entries[-1].position < end
+        board_rows = [self._board_row(row, hidden, ranking) for row in rows]
+        is_page = isinstance(query.view, Page | After) and board_rows and board_rows[-1].position < end
         last = (rows[-1]["sort_key"], self._member_in(rows[-1])) if is_page else None
-        return BoardPage(epoch, 0, version, total, entries, last, end - query.begin)
+        return BoardPage(epoch, 0, version, board_size, board_rows, last, end - query.begin)
 
     async def rank_score(self, units: int, *, ranking: str, epoch: int, version: int) -> ScoreRank:
         """The rank that a score has, or would have. O(log n); StoreUnavailable."""
         key = self._namespace.sign * units
-        total, (at, below) = await self._above([key, key - 1])
+        board_size, (at, below) = await self._above([key, key - 1])
         rank0 = _rank0(at._replace(position=at.better_users + 1), ranking)
-        return ScoreRank(epoch, version, total, at.better_users, below.better_users - at.better_users, rank0)
+        return ScoreRank(epoch, version, board_size, at.better_users, below.better_users - at.better_users, rank0)
 
     async def score_of(self, user: str) -> int | None:
         """A user's score, also a hidden user's. O(log n); StoreUnavailable."""
@@ -90,16 +90,16 @@ class ArchivedBoard:
             case After():
                 if view.bounds is None:
                     return ArchiveQuery(view)
-                if view.key > view.bounds.high:
+                if view.sort_key > view.bounds.high:
                     return await self._query(Page(0, view.limit, view.bounds))
                 return ArchiveQuery(view, *await self._stretch(view.bounds))
             case Percentile():
-                total = await self._total()
-                return ArchiveQuery(Positions((position_of(view.share, total),) if total else ()))
+                board_size = await self._board_size()
+                return ArchiveQuery(Positions((position_of(view.millionths, board_size),) if board_size else ()))
             case Sample():
-                return ArchiveQuery(Positions(tuple(draw_sample(view.numbers, await self._total()))))
+                return ArchiveQuery(Positions(tuple(draw_sample(view.numbers, await self._board_size()))))
             case BandEdges():
-                return ArchiveQuery(Positions(await self._edges(view.shares)))
+                return ArchiveQuery(Positions(await self._edges(view.fractions)))
             case _:
                 assert_never(view)
 
@@ -109,9 +109,11 @@ class ArchivedBoard:
             case Page():
                 return await self._page(view.offset + 1, view.offset + view.limit, hidden)
             case After():
-                place, name = _parse_member(view.member, self._namespace.rules.tie_break)
+                tie_place, name = _parse_member(view.member, self._namespace.rules.tie_break)
                 limit = view.limit + len(hidden)
-                return await self._postgres.fetch("get_archive_rows_after", *self._key, view.key, place, name, limit)
+                return await self._postgres.fetch(
+                    "get_archive_rows_after", *self._key, view.sort_key, tie_place, name, limit
+                )
             case Around():
                 return await self._postgres.fetch("get_archive_neighbours", *self._key, view.user, view.radius)
             case Users():
@@ -156,9 +158,9 @@ class ArchivedBoard:
     async def _hidden_rows(self) -> list[asyncpg.Record]:
         return await self._postgres.fetch("get_hidden_archive_rows", *self._key)
 
-    async def _total(self) -> int:
-        total, _ = await self._above([0])
-        return total
+    async def _board_size(self) -> int:
+        board_size, _ = await self._above([0])
+        return board_size
 
     async def _above(self, keys: list[int]) -> tuple[int, list[ArchivedPosition]]:
         """The number of users on the board, and the numbers of users and scores above each key. O(log n) a key."""
@@ -170,17 +172,17 @@ class ArchivedBoard:
             hidden.adjust(ArchivedPosition(1, row["sort_key"], row["better_users"], row["better_scores"]))
             for row in rows
         ]
-        return rows[0]["total"] - len(hidden), above
+        return rows[0]["board_size"] - len(hidden), above
 
     async def _stretch(self, bounds: KeyBounds) -> tuple[int, int]:
-        """The number of entries before the first one within bounds, and before the first one after them. O(log n)."""
+        """The number of rows before the first one within bounds, and before the first one after them. O(log n)."""
         _, (above, behind) = await self._above([bounds.high, bounds.low - 1])
         return above.better_users, max(above.better_users, behind.better_users)
 
-    async def _edges(self, shares: tuple[float, ...]) -> tuple[int, ...]:
-        """The first and the last position of each band up to a share. O(shares × log n)."""
-        total = await self._total()
-        inside = [ranks_within(share, total) for share in shares if total]
+    async def _edges(self, fractions: tuple[float, ...]) -> tuple[int, ...]:
+        """The first and the last position of each band up to a fraction. O(fractions × log n)."""
+        board_size = await self._board_size()
+        inside = [ranks_within(fraction, board_size) for fraction in fractions if board_size]
         rows, hidden = await self._rows(Positions(tuple(inside)))
         archived = {hidden.archived_position(position) for position in inside}
         keys = sorted({row["sort_key"] for row in rows if row["position"] in archived}, reverse=True)
@@ -188,7 +190,7 @@ class ArchivedBoard:
         last = [at.better_users for at in behind]
         return tuple(sorted({*last, *(end + 1 for end in (0, *last[:-1]))} if last else ()))
 
-    def _entry(self, row: asyncpg.Record, hidden: HiddenAdjustment, ranking: str) -> BoardRow:
+    def _board_row(self, row: asyncpg.Record, hidden: HiddenAdjustment, ranking: str) -> BoardRow:
         at = hidden.adjust(_position_in(row))
         return BoardRow(at.position, row["name"], self._namespace.sign * at.sort_key, _rank0(at, ranking))
 
@@ -198,7 +200,7 @@ class ArchivedBoard:
 
 
 def _adjustment(rows: list[asyncpg.Record]) -> HiddenAdjustment:
-    return HiddenAdjustment(HiddenEntry(row["position"], row["sort_key"], row["peers"]) for row in rows)
+    return HiddenAdjustment(HiddenRow(row["position"], row["sort_key"], row["peers"]) for row in rows)
 
 
 def _position_in(row: asyncpg.Record) -> ArchivedPosition:
@@ -212,10 +214,10 @@ def _rank0(at: ArchivedPosition, ranking: str) -> int:
 
 def _parse_member(member: bytes, tie_break: str) -> tuple[int, str]:
     """A member's tie place, and its user. Invalid."""
-    place = place_from_digits(member, tie_break)
+    tie_place = tie_place_from_digits(member, tie_break)
     try:
-        if place is not None:
-            return place, member[DIGITS[tie_break] :].decode()
+        if tie_place is not None:
+            return tie_place, member[DIGITS[tie_break] :].decode()
     except ValueError:
         pass
     raise cursor_problem(None, "this board")

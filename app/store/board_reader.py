@@ -19,7 +19,7 @@ class BoardReader:
         self._postgres = postgres
 
     async def read(self, namespace: Namespace, board: str, view: BoardView, ranking: str | None = None) -> BoardPage:
-        """The page of a view of a board. ranking: if another than the namespace's. O(log n + entries);
+        """The page of a view of a board. ranking: if another than the namespace's. O(log n + rows);
         StoreUnavailable, Recovering."""
         reply = await self._batcher.call(board_call(namespace, board, view, ranking))
         return await self.resolve(namespace, board, view, ranking, reply)

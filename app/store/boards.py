@@ -58,14 +58,14 @@ class BoardRow(NamedTuple):
 class BoardPage(NamedTuple):
     """The rows of one view, at one version of a board.
 
-    total: users on the board. last: key and member of the last row of a page, where others follow it; the next page
-    begins behind them. in_bounds: users whose score lies within the bounds of a page.
+    board_size: users on the board. last: key and member of the last row of a page, where others follow it; the next
+    page begins behind them. in_bounds: users whose score lies within the bounds of a page.
     """
 
     epoch: int
     seq: int
     version: int
-    total: int
+    board_size: int
     rows: list[BoardRow]
     last: tuple[int, bytes] | None = None
     in_bounds: int | None = None
@@ -77,7 +77,7 @@ class ScoreRank(NamedTuple):
 
     epoch: int
     version: int
-    total: int
+    board_size: int
     better: int
     equal: int
     rank0: int
@@ -87,7 +87,7 @@ class UserRank(NamedTuple):
     """One user's rank on one board. rank0: one less than the rank; not_better: users whose score is no better; above:
     the next better score."""
 
-    total: int
+    board_size: int
     units: int
     rank0: int
     not_better: int
@@ -95,7 +95,7 @@ class UserRank(NamedTuple):
 
 
 def board_call(namespace: Namespace, board: str, view: BoardView, ranking: str | None = None) -> Call:
-    """The call that reads a view of a board. ranking: if another than the namespace's. O(log n + entries)."""
+    """The call that reads a view of a board. ranking: if another than the namespace's. O(log n + rows)."""
     rules = namespace.rules
     names = _board_keys(namespace.partition, namespace.id, board)
     has_distinct_scores = int(rules.ranking == "dense")
@@ -200,9 +200,11 @@ def read_user_ranks(reply: Any, sign: int = 1) -> tuple[dict[str, int], Days, li
     flat = iter(reply[4:])
     ranks = [
         None
-        if total is None
-        else UserRank(total, sign * int(float(score)), rank0, rest, None if above is None else sign * int(float(above)))
-        for total, score, rank0, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
+        if board_size is None
+        else UserRank(
+            board_size, sign * int(float(score)), rank0, rest, None if above is None else sign * int(float(above))
+        )
+        for board_size, score, rank0, rest, above in zip(flat, flat, flat, flat, flat, strict=True)
     ]
     return balances, days_of(reply[3]), ranks
 

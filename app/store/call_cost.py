@@ -92,50 +92,50 @@ class _BoardSet:
 class CallCost:
     """The cost of a call while entries join it: what they share (boards, users on them) is counted once."""
 
-    __slots__ = ("_namespaces", "_targets", "total")
+    __slots__ = ("_namespaces", "_targets", "us")
 
     def __init__(self) -> None:
-        self.total = 0
+        self.us = 0
         self._namespaces: dict[int, _Boards] = {}
         self._targets: dict[tuple[int, tuple[str, ...]], _BoardSet] = {}
 
     def add(self, entry: PlannedEntry, us_max: float = inf) -> bool:
-        """Adds an entry unless the total would exceed `us_max`. Returns whether it was added. O(1) if the call already
+        """Adds an entry unless the sum would exceed `us_max`. Returns whether it was added. O(1) if the call already
         has its boards, else O(its boards)."""
         target, joining, user = self._targets.get((entry.namespace.id, entry.boards)), 0, entry.body.user
         corrected = 0
         is_new = target is None
         if target is None:
             target, joining = self._target_of(entry)
-        total = self.total + joining + target.entry + _own_cost(entry)
+        us = self.us + joining + target.entry + _own_cost(entry)
         if user in target.users:
-            total += target.again
+            us += target.again
         else:
             corrected = _corrected_cost(entry) if entry.kind.names_cells else 0
-            total += target.move + corrected
-        if total > us_max:
+            us += target.move + corrected
+        if us > us_max:
             return False
         if is_new:
             self._enter(entry, target)
         target.users.setdefault(user, corrected)
-        self.total = total
+        self.us = us
         return True
 
-    def total_with(self, other: "CallCost") -> int:
-        """The total of one call that does the work of this one and then of the other. O(boards + users)."""
-        total = self.total + other.total
+    def us_with(self, other: "CallCost") -> int:
+        """The cost of one call that does the work of this one and then of the other. O(boards + users)."""
+        us = self.us + other.us
         for number, theirs in other._namespaces.items():
             if (ours := self._namespaces.get(number)) is not None:
-                total -= _NAMESPACE_US + ours.rate * len(ours.names & theirs.names)
+                us -= _NAMESPACE_US + ours.rate * len(ours.names & theirs.names)
         for key, their in other._targets.items():
             if (our := self._targets.get(key)) is not None:
                 both = our.users.keys() & their.users.keys()
-                total -= (our.move - our.again) * len(both) + sum(their.users[user] for user in both)
-        return total
+                us -= (our.move - our.again) * len(both) + sum(their.users[user] for user in both)
+        return us
 
     def merge(self, other: "CallCost") -> None:
         """Adds the work of another call. O(boards + users of the other call)."""
-        self.total = self.total_with(other)
+        self.us = self.us_with(other)
         for number, theirs in other._namespaces.items():
             self._namespaces.setdefault(number, _Boards(theirs.rate)).names |= theirs.names
         for key, their in other._targets.items():
@@ -190,7 +190,7 @@ def write_cost(entries: Iterable[PlannedEntry]) -> int:
     cost = CallCost()
     for entry in entries:
         cost.add(entry)
-    return cost.total
+    return cost.us
 
 
 class Portion(NamedTuple):
@@ -202,7 +202,7 @@ class Portion(NamedTuple):
     @property
     def cost(self) -> int:
         """Microseconds."""
-        return self.shared.total
+        return self.shared.us
 
 
 def entries_cost(count: int) -> int:

@@ -27,8 +27,8 @@ LOG_S_MIN = 3_600.0
 #: Seconds for which ids should be remembered: longer than a grant may be from the future (accept_future, 300 s), or
 #: every grant is looked up in Postgres before it counts.
 DEDUP_S_MIN = 900.0
-#: Share of maxmemory from which on /readyz warns; the log's tail goes then, too (lua/include/memory.lua).
-MEMORY_SHARE_MAX = 0.9
+#: Fraction of maxmemory from which on /readyz warns; the log's tail goes then, too (lua/include/memory.lua).
+MEMORY_FRACTION_MAX = 0.9
 _MIB = 1 << 20
 #: A partition that was not measured yet: it holds nothing, and has no seq.
 UNKNOWN = PartitionUse(seq=-1)
@@ -145,7 +145,7 @@ class Capacity:
         texts += [
             f"{_memory_text(node)}: a full Redis refuses grants"
             for node in self._nodes
-            if node.max and node.used >= MEMORY_SHARE_MAX * node.max
+            if node.max and node.used >= MEMORY_FRACTION_MAX * node.max
         ]
         whole, room = self._bounds.log_bytes + self._bounds.dedup_bytes, sum(node.max for node in self._nodes)
         if room < whole and self._nodes and all(node.max for node in self._nodes):

@@ -24,9 +24,9 @@ ALL_CHANGED: Call = evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES])
 _NAMESPACE, _KEY = "n", "k"
 
 
-def raise_counters_call(position: int) -> Call:
-    """The call after which both counters go on behind a position: every process drops all that it has cached."""
-    return ("HSET", keys.DEPLOYMENT, fields.CHANGES, position, fields.PROFILES, position)
+def raise_counters_call(number: int) -> Call:
+    """The call after which both counters go on behind a number: every process drops all that it has cached."""
+    return ("HSET", keys.DEPLOYMENT, fields.CHANGES, number, fields.PROFILES, number)
 
 
 class Changed(NamedTuple):

@@ -26,7 +26,7 @@ def meta(p: int) -> str:
 
 
 def dedup(p: int, generation: int | str) -> str:
-    """Hash of one generation: entry id → digest and position, see lua/include/dedup.lua."""
+    """Hash of one generation: entry id → digest and place, see lua/include/dedup.lua."""
     return f"lb:{{{p}}}:dedup:{generation}"
 
 
@@ -92,8 +92,8 @@ def namespace(p: int, namespace_id: int) -> str:
 
 def partition_of(call: Sequence[object]) -> int | None:
     """The partition of a call by its first key; None for a key that belongs to none, or a call without keys. O(1)."""
-    position = 3 if call[0] == "EVALSHA" else 1
-    key = call[position] if len(call) > position else None
+    index = 3 if call[0] == "EVALSHA" else 1
+    key = call[index] if len(call) > index else None
     if isinstance(key, str) and key.startswith("lb:{"):
         return int(key[4 : key.index("}")])
     return None

@@ -12,7 +12,7 @@ from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
 from ..model.errors import Recovering, StoreUnavailable
 from . import fields, keys
-from .log_format import dedup_position, read_fields
+from .log_format import dedup_place, read_fields
 from .partitions import last_seq_call
 from .read_batcher import ReadBatcher
 
@@ -37,7 +37,7 @@ async def entry_places(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> 
     """Epoch and seq at which each entry id was counted, by the dedup generations; None: it was not, or is too old.
     Recovering, StoreUnavailable; O(names)."""
     replies = await _seen(batcher, p, names)
-    return [next((dedup_position(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
+    return [next((dedup_place(hit) for hit in hits if hit is not None), None) for hits in zip(*replies, strict=True)]
 
 
 async def are_counted(batcher: ReadBatcher, p: int, names: Sequence[bytes]) -> list[bool]:

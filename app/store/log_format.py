@@ -9,7 +9,7 @@ outcome. The outcome is `<µs> <score> <previous score>`, a score being empty fo
 from collections.abc import Sequence
 from typing import NamedTuple
 
-#: Bytes of a digest in front of the position in a dedup value.
+#: Bytes of a digest in front of the place in a dedup value.
 _DIGEST_BYTES = 16
 
 
@@ -46,12 +46,12 @@ def read_outcome(text: bytes) -> LogOutcome:
     return LogOutcome(int(at), int(score) if score else None, int(previous) if previous else None, bool(mark))
 
 
-def read_position(text: bytes) -> tuple[int, int]:
+def parse_place(text: bytes) -> tuple[int, int]:
     """Epoch and seq in the id of a stream entry. ValueError."""
     epoch, seq = text.split(b"-")
     return int(epoch), int(seq)
 
 
-def dedup_position(value: bytes) -> tuple[int, int]:
+def dedup_place(value: bytes) -> tuple[int, int]:
     """Epoch and seq in a dedup value. ValueError."""
-    return read_position(value[_DIGEST_BYTES:])
+    return parse_place(value[_DIGEST_BYTES:])

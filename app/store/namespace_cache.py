@@ -51,14 +51,14 @@ _decode_key = msgspec.json.Decoder(KeyRecord).decode
 class NamespaceCache:
     """The namespaces and keys that this process has cached. Changed ones are dropped.
 
-    call: reads Redis. changes: the counter in Redis up to which the caches are current. position: rises with each
+    call: reads Redis. changes: the counter in Redis up to which the caches are current. step: rises with each
     change that this process learns of or makes.
     """
 
     def __init__(self, call: CallRedis) -> None:
         self.call = call
         self.changes = -1
-        self.position = 0
+        self.step = 0
         self._recent: deque[Changed] = deque(maxlen=RECENT_MAX)
         self._namespaces: dict[str, Namespace] = {}
         self._unknown: dict[str, None] = {}
@@ -91,14 +91,14 @@ class NamespaceCache:
         for key_id in changed.keys:
             self._keys.pop(key_id, None)
             self._key_reads.pop(key_id, None)
-        self.position += 1
+        self.step += 1
         self._recent.append(changed)
         for listener in self._listeners:
             listener(changed)
 
-    def changed_since(self, position: int) -> Changed:
-        """What has changed since a position; everything after more than RECENT_MAX changes. O(changes since)."""
-        count = self.position - position
+    def changed_since(self, step: int) -> Changed:
+        """What has changed since a step; everything after more than RECENT_MAX changes. O(changes since)."""
+        count = self.step - step
         if count > len(self._recent):
             return EVERYTHING
         return reduce(Changed.joined, islice(reversed(self._recent), count), NOTHING)

@@ -17,7 +17,7 @@ from ..model.cell_ops import Cell
 from ..model.labels import labels_of, parse_label
 from ..model.micros import EARLIEST, LATEST, to_micros
 from ..model.namespace import Namespace
-from ..model.tie_break import latest_place, tie_place
+from ..model.tie_break import latest_tie_place, tie_place
 from .boards import base_of
 
 #: Rows of a user up to which all are read: that costs as much as look-ups by index for some 40 boards.
@@ -111,7 +111,7 @@ def _cells_of_correction(namespace: Namespace, row: asyncpg.Record) -> dict[str,
         return {}
     amount, at, seq = row["amount"], row["granted_at"], row["first_seq"]
     key = namespace.aggregation.line_key(amount, tie_place(at, seq))
-    cell = Cell(amount, amount, amount, at, seq, latest_place((key,)) if namespace.by_moment else None)
+    cell = Cell(amount, amount, amount, at, seq, latest_tie_place((key,)) if namespace.by_moment else None)
     day = None if row["day"] is None else row["day"].isoformat()
     category = row["category"]
     boards = [*row["windows"], *(f"{window}:{category}" for window in row["windows"] if category is not None)]
@@ -193,5 +193,5 @@ def _joined(namespace: Namespace, cells: Iterable[Cell]) -> Cell:
     """Joins one or two cells."""
     parts = list(cells)
     last = max(parts, key=lambda cell: (cell.latest_at, cell.latest_seq))
-    tie = latest_place(cell.line_key(namespace.aggregation) for cell in parts) if namespace.by_moment else None
+    tie = latest_tie_place(cell.line_key(namespace.aggregation) for cell in parts) if namespace.by_moment else None
     return Cell(max(cell.highest for cell in parts), min(cell.lowest for cell in parts), *last[2:5], tie)

@@ -25,7 +25,7 @@ from .recent_changes import RecentChanges
 CACHED_MAX = 100_000
 #: Namespaces with own profiles whose latest changes a process remembers: 15 MB, with 512 users each.
 NAMED_MAX = 200
-_STEPS = 1 << 40  # more than the positions of one `RecentChanges`
+_STEPS = 1 << 40  # more than the steps of one `RecentChanges`
 CHANGES_FIELD = "\x01"  # in a namespace's hash: no user can have this name
 
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +83,7 @@ class ProfileCache:
     @property
     def changes(self) -> int:
         """Rises with each change of a profile that this process learns of; 0 while there has never been one."""
-        return self._recent.position
+        return self._recent.step
 
     def notice(self, number: int, users: Sequence[str] | None = None) -> None:
         """Takes the new counter of changes and the users whose profiles changed since the last call, in order; None:
@@ -148,7 +148,7 @@ class ProfileCache:
         return own.has_changed(users, since.own) if own is not None else since.own > 0
 
     async def _follow_own(self, namespace: Namespace) -> int:
-        """Follows the counter of a namespace's own profiles. Returns its position now. StoreUnavailable."""
+        """Follows the counter of a namespace's own profiles. Returns its step now. StoreUnavailable."""
         number = await self.own_version(namespace)
         recent = self._own.get(namespace.id)
         if recent is None:
@@ -159,7 +159,7 @@ class ProfileCache:
             recent = self._own[namespace.id] = RecentChanges(number, self._own_begin)
         before = recent.number
         if number == before:
-            return recent.position
+            return recent.step
         key = keys.profiles_in(namespace.partition, namespace.id)
         call = missed_call(before, number, key, CHANGES_FIELD)
         reply = None if call is None else await self.call(call)
@@ -167,7 +167,7 @@ class ProfileCache:
             recent.follow(number, read_missed_users(reply, before))
         elif recent.number < number:  # Another call ended meanwhile, with an older number.
             recent.follow(number, None)
-        return recent.position
+        return recent.step
 
     async def own_version(self, namespace: Namespace) -> int:
         """How often the namespace's own profiles have changed. StoreUnavailable."""

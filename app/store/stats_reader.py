@@ -86,7 +86,7 @@ class StatsReader:
                 board,
                 *bounds.keys(namespace.sign),
                 bins,
-                percents.shares,
+                percents.millionths,
                 namespace.sign,
             ),
             *(_adds_up(namespace, bounds), percents.between),
@@ -113,7 +113,7 @@ def stats_call(
     names = [keys.board(p, ns, board), keys.namespace(p, ns), keys.meta(p)]
     if _adds_up(namespace, bounds):
         names.append(keys.sum_tree(p, ns, board))
-    how = (namespace.rules.order, int(percents.between), *percents.shares)
+    how = (namespace.rules.order, int(percents.between), *percents.millionths)
     return evalsha(READ_BOARD_STATS, names, [board, *bounds.keys(namespace.sign), bins, *how])
 
 
@@ -168,7 +168,7 @@ def read_stats(reply: Any, sign: int = 1, percents: Percentiles = PERCENTS) -> S
 
 def _scores_read(percents: Percentiles) -> int:
     """The number of scores to read for percentiles."""
-    return len(percents.shares) * (2 if percents.between else 1)
+    return len(percents.millionths) * (2 if percents.between else 1)
 
 
 def _part(sum_of_keys: bytes, sign: int) -> int:

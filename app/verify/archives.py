@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from ..model.namespace import Namespace
-from ..model.tie_break import describe_place
+from ..model.tie_break import describe_tie_place
 from .connections import StoreConnections
 from .report import FINDINGS_MAX, Report, decimal_text, user_label
 
@@ -17,7 +17,7 @@ async def check_archives(stores: StoreConnections, namespace: Namespace, report:
     scores = namespace.sign, namespace.aggregation.name, rules.category_boards
     checks = (
         (await stores.fetch("find_differing_archive_scores", ns, *scores, FINDINGS_MAX, namespace.by_moment), _score),
-        (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _place),
+        (await stores.fetch("find_differing_archive_positions", ns, FINDINGS_MAX), _row),
         (await stores.fetch("find_differing_archives", ns, namespace.sign, FINDINGS_MAX), _whole),
         (await stores.fetch("find_differing_hidden_archive_users", ns, FINDINGS_MAX), _hidden_mark),
     )
@@ -31,32 +31,32 @@ def _score(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
     if row["number"] is None:
         yield "it is gone, though its window is sealed"
         return
-    actual, expected = (key if key is None else namespace.sign * key for key in (row["held"], row["wanted"]))
+    actual, expected = (key if key is None else namespace.sign * key for key in (row["actual"], row["expected"]))
     scale = namespace.rules.scale
     if actual != expected:
         archive, ledger = decimal_text(actual, scale), decimal_text(expected, scale)
         yield f"{user_label(row['user'])}: {archive} in the archive, {ledger} by the ledger"
     else:
-        since, ledger = (describe_place(int(row[name])) for name in ("held_tie_place", "wanted_tie_place"))
+        since, ledger = (describe_tie_place(int(row[name])) for name in ("actual_tie_place", "expected_tie_place"))
         yield f"{user_label(row['user'])}: in line by {since} in the archive, by {ledger} by the ledger"
 
 
-def _place(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
+def _row(_: Namespace, row: asyncpg.Record) -> Iterator[str]:
     for column, words in (("position", "position"), ("better_users", "users above"), ("better_scores", "scores above")):
-        if row[column] != row[f"wanted_{column}"]:
-            yield f"{user_label(row['user'])}: {words} {row[column]}, {row[f'wanted_{column}']} by the scores there"
+        if row[column] != row[f"expected_{column}"]:
+            yield f"{user_label(row['user'])}: {words} {row[column]}, {row[f'expected_{column}']} by the scores there"
 
 
 def _whole(namespace: Namespace, row: asyncpg.Record) -> Iterator[str]:
     scale = namespace.rules.scale
-    for column, words, sign, places in (
-        ("total", "users", 1, 0),
+    for column, words, sign, decimals in (
+        ("board_size", "users", 1, 0),
         ("sort_keys_sum", "sum of scores", namespace.sign, scale),
         ("squares_sum", "sum of squares", 1, 2 * scale),
     ):
-        actual, expected = (sign * int(row[name]) for name in (column, f"wanted_{column}"))
+        actual, expected = (sign * int(row[name]) for name in (column, f"expected_{column}"))
         if actual != expected:
-            yield f"{words} {decimal_text(actual, places)}, its rows come to {decimal_text(expected, places)}"
+            yield f"{words} {decimal_text(actual, decimals)}, its rows come to {decimal_text(expected, decimals)}"
     if not row["is_signed"]:
         yield "it is not what its hash was made of"
     if not row["is_recorded"]:

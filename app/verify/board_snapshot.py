@@ -42,8 +42,8 @@ class BoardSnapshot:
         self._namespace = namespace
         self._spoilt = spoilt
         self._space = space
-        self._off = {number for number, one in visibilities.items() if one.place in (Presence.OFF, Presence.GONE)}
-        self._gone = {number for number, one in visibilities.items() if one.place is Presence.GONE}
+        self._off = {number for number, one in visibilities.items() if one.presence in (Presence.OFF, Presence.GONE)}
+        self._gone = {number for number, one in visibilities.items() if one.presence is Presence.GONE}
         self._totals = {board: _LedgerTotals() for board in space.boards}
 
     @property
@@ -90,20 +90,20 @@ class BoardSnapshot:
             findings.append(f"users {_QUOTA}: {_raw(users)} in Redis, {expected} by the ledger")
         return findings
 
-    def _of_board(self, state: BoardState, totals: _LedgerTotals) -> Iterator[str]:
+    def _of_board(self, state: BoardState, ledger: _LedgerTotals) -> Iterator[str]:
         """The differences of one board as a whole. Each check is one line."""
         scale = self._namespace.rules.scale
-        sums = state.sums or ScoreSums(totals.scores, totals.squares)
-        for what, in_redis, by_ledger, places in (
-            ("users", state.users, totals.users, 0),
-            ("orders", totals.scored if state.orders is None else state.orders, totals.scored, 0),
-            ("times", totals.scored if state.times is None else state.times, totals.scored, 0),
-            ("sum of scores", sums.scores, totals.scores, scale),
-            ("sum of squares", sums.squares, totals.squares, 2 * scale),
-            ("bounded sums together", totals.scores if state.tree is None else state.tree, totals.scores, scale),
+        sums = state.sums or ScoreSums(ledger.scores, ledger.squares)
+        for what, in_redis, by_ledger, decimals in (
+            ("users", state.users, ledger.users, 0),
+            ("orders", ledger.scored if state.orders is None else state.orders, ledger.scored, 0),
+            ("times", ledger.scored if state.times is None else state.times, ledger.scored, 0),
+            ("sum of scores", sums.scores, ledger.scores, scale),
+            ("sum of squares", sums.squares, ledger.squares, 2 * scale),
+            ("bounded sums together", ledger.scores if state.tree is None else state.tree, ledger.scores, scale),
         ):
             if in_redis != by_ledger:
-                left, right = decimal_text(in_redis, places), decimal_text(by_ledger, places)
+                left, right = decimal_text(in_redis, decimals), decimal_text(by_ledger, decimals)
                 yield f"{what}: {left} in Redis, {right} by the ledger"
 
 
@@ -120,7 +120,7 @@ async def read_snapshot(stores: StoreConnections, namespace: Namespace, spoilt: 
     p, until = namespace.partition, monotonic() + INSTANT_S_MAX
     while True:
         visibilities = await read_visibilities(stores, namespace)
-        moving = [(one.number, one.name) for one in visibilities.values() if one.place is Presence.MOVING]
+        moving = [(one.number, one.name) for one in visibilities.values() if one.presence is Presence.MOVING]
         is_erasing = any(one.is_erasing for one in visibilities.values())
         if not is_erasing and len(moving) <= _MOVING_MAX:
             space = await read_namespace_state(stores.link, namespace, moving, spoilt)

@@ -18,10 +18,10 @@ async def wrong_key_types(link: RedisConnection, namespace: Namespace) -> dict[s
     types = _TIMED if namespace.aggregation.keeps_times else _TYPES
     boards = (await read_board_names(link, namespace)).boards
     for first in range(0, len(boards), _BOARDS_A_CALL):
-        places = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]
-        names = [kind(namespace.partition, namespace.id, board) for board, kind in places]
+        pairs = [(board, kind) for board in boards[first : first + _BOARDS_A_CALL] for kind in types]
+        names = [kind(namespace.partition, namespace.id, board) for board, kind in pairs]
         replies = await link.run([type_call(name) for name in names])
-        for (board, kind), name, key_type in zip(places, names, replies, strict=True):
+        for (board, kind), name, key_type in zip(pairs, names, replies, strict=True):
             if key_type not in (b"none", types[kind]):
                 wrong[board] = (
                     f"board {board}, {name}: it is of the type {key_type.decode()}, not {types[kind].decode()}"

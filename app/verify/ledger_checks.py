@@ -33,9 +33,11 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
     for row in await stores.fetch("find_differing_rows", namespace.id, FINDINGS_MAX):
         report.note(f"{name}, ledger", _row(row, scale))
     for row in await stores.fetch("find_differing_standings", namespace.id, FINDINGS_MAX):
-        score, grants = decimal_text(row["held"], scale), decimal_text(row["held_grants"])
+        score, grants = decimal_text(row["actual"], scale), decimal_text(row["actual_grants"])
         stored = f"{user_label(row['user'])} has {score} in {grants} grants"
-        expected = f"the ledger adds up to {decimal_text(row['wanted'], scale)} in {decimal_text(row['wanted_grants'])}"
+        expected = (
+            f"the ledger adds up to {decimal_text(row['expected'], scale)} in {decimal_text(row['expected_grants'])}"
+        )
         report.note(f"{name}, standings", f"{stored}, {expected}")
     (span,) = await stores.fetch("get_moment_bounds", namespace.id)
     days = day_beginnings(namespace.days, span["first"], span["last"]) if span["first"] else []
@@ -43,13 +45,13 @@ async def check_namespace(stores: StoreConnections, namespace: Namespace, report
         for what in _counts(row, scale):
             report.note(f"{name}, counts by time", what)
     for row in await stores.fetch("find_differing_live_grants", namespace.id, FINDINGS_MAX):
-        what = "which does not count" if row["is_held"] else "which counts and is missing"
+        what = "which does not count" if row["is_extra"] else "which counts and is missing"
         where = f"{user_label(row['user'])}, window {row['window']}"
         report.note(
             f"{name}, live grants", f"{where}: the grant of seq {row['first_seq']} as of seq {row['seq']}, {what}"
         )
     for row in await stores.fetch("find_differing_quarantined", namespace.id, FINDINGS_MAX):
-        what = "is listed and does not wait so" if row["is_held"] else "waits and is not listed so"
+        what = "is listed and does not wait so" if row["is_extra"] else "waits and is not listed so"
         report.note(f"{name}, grants in quarantine", f"{row['grant_id']!r} of seq {row['seq']} {what}")
     await check_archives(stores, namespace, report)
     for row in await stores.fetch("get_dead_letters_of_namespace", namespace.partition, namespace.id):
@@ -86,9 +88,15 @@ def _counts(row: asyncpg.Record, scale: int) -> Iterator[str]:
     """A sentence for each difference in one bucket of a user or of the whole namespace."""
     at: datetime = row["at"]
     who = "all users" if row["user"] is None else user_label(row["user"])
-    for column, places in (("grants", 0), ("amount", scale), ("recorded", 0), ("recorded_amount", scale), ("users", 0)):
-        actual, expected = (int(row[name] or 0) for name in (column, f"wanted_{column}"))
+    for column, decimals in (
+        ("grants", 0),
+        ("amount", scale),
+        ("recorded", 0),
+        ("recorded_amount", scale),
+        ("users", 0),
+    ):
+        actual, expected = (int(row[name] or 0) for name in (column, f"expected_{column}"))
         if actual != expected:
             when = f"{_SPANS[row['level']]} {at:%Y-%m-%dT%H:%M:%SZ}"
-            left, right = decimal_text(actual, places), decimal_text(expected, places)
+            left, right = decimal_text(actual, decimals), decimal_text(expected, decimals)
             yield f"{who}, {when}: {column.replace('_', ' ')} {left}, {right} by the ledger"

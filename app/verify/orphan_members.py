@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from ..drivers.redis import ask, transact
 from ..model.namespace import Namespace
-from ..model.tie_break import DIGITS, describe_place, place_from_digits
+from ..model.tie_break import DIGITS, describe_tie_place, tie_place_from_digits
 from ..store.board_dump import (
     distinct_score_calls,
     distinct_score_scan_call,
@@ -92,10 +92,10 @@ def _describe(namespace: Namespace, score: bytes) -> str:
 
 
 def _since(member: bytes, tie_break: str) -> str:
-    place = place_from_digits(member, tie_break)
-    if place is None:
+    tie_place = tie_place_from_digits(member, tie_break)
+    if tie_place is None:
         return f" behind {member[: DIGITS[tie_break]]!r}"
-    return f" as of seq {place}" if tie_break == "earliest" else f" in line by {describe_place(place)}"
+    return f" as of seq {tie_place}" if tie_break == "earliest" else f" in line by {describe_tie_place(tie_place)}"
 
 
 async def wrong_sums(stores: StoreConnections, namespace: Namespace, board: str) -> list[str]:

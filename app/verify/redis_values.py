@@ -16,7 +16,7 @@ from ..model.labels import DAY
 from ..model.namespace import Namespace
 from ..model.stats import ScoreSums
 from ..model.streak import days_of
-from ..model.tie_break import place_from_digits
+from ..model.tie_break import tie_place_from_digits
 from ..store import fields, keys
 from ..store.board_dump import grant_time_count_call, tie_prefix_count_call, top_sums_call, user_count_call
 from ..store.boards import base_of
@@ -138,7 +138,7 @@ def parse_values(namespace: Namespace, board_names: BoardNames, count: int, repl
                 key = score_of(score)
                 user.put(score_cell, key if key is None else sign * key, score)
             if digits is not None:
-                user.put(tie_cell, place_from_digits(digits, namespace.rules.tie_break), digits)
+                user.put(tie_cell, tie_place_from_digits(digits, namespace.rules.tie_break), digits)
             if time is not None:
                 user.put(time_cell, integer_of(time), time)
             if not known:

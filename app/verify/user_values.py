@@ -6,7 +6,7 @@ import asyncpg
 
 from ..model.labels import is_day
 from ..model.namespace import Namespace
-from ..model.tie_break import describe_place
+from ..model.tie_break import describe_tie_place
 from ..model.user_cells import CellBuilder, Cells
 from ..store.user_cells import read_user_cells
 from .board_snapshot import BoardSnapshot
@@ -46,14 +46,14 @@ class UserComparison:
         duplicates = await stores.fetch("get_dead_letters_of_namespace", p, self._namespace.id)
         expected, last = await self._expected_cells(stores, numbers, [user.seq for user in actual], board_names)
         for number, user in zip(numbers, actual, strict=True):
-            place = presence_between(before.get(number), after.get(number))
-            if place is Presence.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
+            presence = presence_between(before.get(number), after.get(number))
+            if presence is Presence.GONE or any(_is_open(row, number, user.seq) for row in duplicates):
                 continue
             self._report.numbers += len(expected[number])
             if user.unread is not None:
                 self._note(f"{users[number]!r}, {user.unread}{users[number]}: it is not of the type hash")
                 continue
-            for what in self._differences(place, user, expected[number]):
+            for what in self._differences(presence, user, expected[number]):
                 self._note(f"{users[number]!r}, {what}")
         if self._snapshot is not None:
             await self._count(stores, self._snapshot, expected, last, board_names)
@@ -90,12 +90,12 @@ class UserComparison:
         spoilt = {f"{kind}:{board}" for kind in ("b", "gb", "o") for board in self._spoilt}
         return {cell: value for cell, value in cells.items() if cell not in spoilt}
 
-    def _differences(self, place: Presence, user: UserValues, expected: Cells) -> Iterator[str]:
+    def _differences(self, presence: Presence, user: UserValues, expected: Cells) -> Iterator[str]:
         """A sentence for each difference of a user."""
         is_plain = not (user.aside or user.lacking or user.strange)
-        if place is Presence.SHOWN and user.cells == expected and is_plain:
+        if presence is Presence.SHOWN and user.cells == expected and is_plain:
             return
-        yield from self._misplaced(place, user)
+        yield from self._misplaced(presence, user)
         for cell, text in user.strange.items():
             yield f"{_name(cell)}: {text!r} in Redis, {self._value(cell, expected)} by the ledger"
         actual = {f"b:{board}": score for board, score in user.aside.items()} | user.cells
@@ -108,13 +108,13 @@ class UserComparison:
             score = self._value(f"b:{board}", user.cells)
             yield f"board {board}: {score} is not among the scores that dense ranks are counted by"
 
-    def _misplaced(self, place: Presence, user: UserValues) -> Iterator[str]:
+    def _misplaced(self, presence: Presence, user: UserValues) -> Iterator[str]:
         shown = {cell[2:] for cell in user.cells if cell[:2] == "b:"}
         wrong = {Presence.SHOWN: user.aside.keys(), Presence.OFF: shown, Presence.MOVING: shown & user.aside.keys()}[
-            place
+            presence
         ]
         for board in sorted(wrong):
-            if place is Presence.OFF:
+            if presence is Presence.OFF:
                 yield f"board {board}: {self._value(f'b:{board}', user.cells)} in Redis, though hidden"
             else:
                 score = decimal_text(user.aside[board], self._namespace.rules.scale)
@@ -122,7 +122,7 @@ class UserComparison:
 
     def _value(self, cell: str, cells: Cells) -> str:
         if cell[:2] == "o:" and cell in cells and self._namespace.by_moment:
-            return describe_place(cells[cell])
+            return describe_tie_place(cells[cell])
         is_plain = cell in ("count", "last") or cell[:2] in ("o:", "gb", "gc", "gs") or is_day(cell)
         none = 0 if cell in ("count", "total") or is_day(cell) else None
         return decimal_text(cells.get(cell, none), 0 if is_plain else self._namespace.rules.scale)

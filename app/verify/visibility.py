@@ -30,7 +30,7 @@ class DesiredState(NamedTuple):
     erased: bool
 
     @property
-    def place(self) -> Presence:
+    def presence(self) -> Presence:
         """The presence that this intent requires."""
         if self.erased or self.desired_state == ERASE:
             return Presence.GONE
@@ -46,11 +46,13 @@ class UserVisibility(NamedTuple):
     desired_states: tuple[DesiredState, ...]
 
     @property
-    def place(self) -> Presence:
+    def presence(self) -> Presence:
         """The presence that all intents together require: the one that hides most."""
-        places = {desired_state.place for desired_state in self.desired_states}
+        presences = {desired_state.presence for desired_state in self.desired_states}
         return next(
-            place for place in (Presence.GONE, Presence.OFF, Presence.MOVING, Presence.SHOWN) if place in places
+            presence
+            for presence in (Presence.GONE, Presence.OFF, Presence.MOVING, Presence.SHOWN)
+            if presence in presences
         )
 
     @property
@@ -78,7 +80,7 @@ async def read_visibilities(
 
 def presence_between(before: UserVisibility | None, after: UserVisibility | None) -> Presence:
     """Where a user's scores must have been at an instant between two reads of the intents."""
-    places = {visibility.place if visibility else Presence.SHOWN for visibility in (before, after)}
-    if Presence.GONE in places:
+    presences = {visibility.presence if visibility else Presence.SHOWN for visibility in (before, after)}
+    if Presence.GONE in presences:
         return Presence.GONE
-    return places.pop() if before == after else Presence.MOVING
+    return presences.pop() if before == after else Presence.MOVING

@@ -31,12 +31,12 @@ try { token = sessionStorage.getItem('key') ?? ''; } catch { /* Storage is forbi
 
 async function list() {
   clearTimeout(listing);
-  const asked = token;
-  if (!/^[\x21-\x7e]*$/.test(asked)) return refused();
+  const bearer = token;
+  if (!/^[\x21-\x7e]*$/.test(bearer)) return refused();
   const [status, body] = await fetch('/v1/namespaces?prefix=', {
-    headers: asked ? { authorization: `Bearer ${asked}` } : {}, cache: 'no-store', signal: AbortSignal.timeout(10_000),
+    headers: bearer ? { authorization: `Bearer ${bearer}` } : {}, cache: 'no-store', signal: AbortSignal.timeout(10_000),
   }).then(async (answer) => [answer.status, await answer.json()]).catch(() => [0, null]);
-  if (asked !== token) return undefined; // Another key was entered meanwhile and has an answer of its own.
+  if (bearer !== token) return undefined; // Another key was entered meanwhile and has an answer of its own.
   if (status === 401 || status === 403) return refused();
   if (status === 200) {
     spaces = body.namespaces;
@@ -93,7 +93,7 @@ function offer() {
   const { space, window, limit } = chosen;
   if (!space) return;
   const boards = spaces.some(({ name }) => name === space.name) ? spaces : [space, ...spaces];
-  const options = boards.map((held) => [label(held) + (held.visibility === 'private' ? ' · private' : ''), held.name]);
+  const options = boards.map((board) => [label(board) + (board.visibility === 'private' ? ' · private' : ''), board.name]);
   fill($('namespace'), options, () => options.map((option) => new Option(...option)));
   const windows = space.periods.includes(window) ? space.periods : [...space.periods, window];
   fill($('windows'), windows, () => [$('windows').firstElementChild, ...windows.map(segment)]);

@@ -41,7 +41,7 @@ const LASTING = {
 export class Live {
   // board: {namespace, window, limit}; token: an API key, or '' for public boards.
   // onState(state, why): connecting, live, stale (connected, but not to be trusted), reconnecting, stopped.
-  // onBoard(): something changed; read `info` (null: nothing held) and `rows()` when it suits.
+  // onBoard(): something changed; read `info` (null: nothing is there) and `rows()` when it suits.
   constructor({ url, board, token = '', onState, onBoard, Socket = WebSocket, random = Math.random }) {
     Object.assign(this, { url, board, token, onState, onBoard, Socket, random });
     Object.assign(this, { socket: null, number: 0, current: 0, tries: 0, subscribedAt: -Infinity });
@@ -49,7 +49,7 @@ export class Live {
     this.connect();
   }
 
-  // Another board over the same connection. A held arrow key must not become a flood of subscriptions.
+  // Another board over the same connection. An arrow key that stays down must not become a flood of subscriptions.
   follow(board) {
     this.board = board;
     this.forget();
@@ -116,11 +116,11 @@ export class Live {
     this.current = ++this.number;
     this.subscribedAt = performance.now();
     const { namespace, window, limit } = this.board;
-    this.send({ type: 'subscribe', id: this.current, namespace, window, view: { kind: 'top', limit }, ...this.held() });
+    this.send({ type: 'subscribe', id: this.current, namespace, window, view: { kind: 'top', limit }, ...this.resumption() });
   }
 
-  // What is resumed from; not once the window has ended, for `day` then means another one.
-  held() {
+  // From where to resume; not once the window has ended, for `day` then means another one.
+  resumption() {
     if (!this.info || Date.parse(this.info.ends) <= Date.now()) return {};
     return { epoch: this.info.epoch, version: this.info.version, resume_window: this.info.window };
   }
@@ -147,7 +147,7 @@ export class Live {
     return this.onBoard();
   }
 
-  // A change to a state that is not held: take the whole anew, and not in a tight loop should it happen again.
+  // A change to a state that is not here: take the whole anew, and not in a tight loop if it happens again.
   gap() {
     this.forget();
     this.unsubscribe();
@@ -192,15 +192,15 @@ export class Live {
   drop([why, first, longest]) {
     const wait = this.wait(first, longest);
     this.close();
-    const told = this.retryMs;
+    const retryMs = this.retryMs;
     this.retryMs = 0;
     this.waiting = first < 5_000 ? 'short' : 'long';
-    this.onState('reconnecting', told ? RESTART[0] : why);
-    // Told when to come, everybody was told the same: spread over as long again.
-    this.later(() => this.connect(), told ? told * (1 + this.random()) : wait);
+    this.onState('reconnecting', retryMs ? RESTART[0] : why);
+    // Every client got the same moment to come back: spread over as long again.
+    this.later(() => this.connect(), retryMs ? retryMs * (1 + this.random()) : wait);
   }
 
-  // Exponential, with jitter over the upper half; from the start again after a subscription that held.
+  // Exponential, with jitter over the upper half; from the start again after a subscription that lasted.
   wait(first, longest) {
     if (this.current && performance.now() - this.subscribedAt > STABLE_MS) this.tries = 0;
     return Math.min(longest, first * 2 ** this.tries++) * (0.5 + this.random() / 2);

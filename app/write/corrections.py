@@ -104,22 +104,22 @@ class Corrector:
                 chains.setdefault(grant.user, []).append(i)
         gate, until = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time() + TURN_S_MAX
 
-        async def run(user: str, places: list[int]) -> None:
+        async def run(user: str, indexes: list[int]) -> None:
             chain: Sequence[CorrectionResult]
             try:
                 async with asyncio.timeout_at(until):
                     await gate.acquire()
             except TimeoutError:
-                chain = [StoreUnavailable("the corrections before this one take too long") for _ in places]
+                chain = [StoreUnavailable("the corrections before this one take too long") for _ in indexes]
             else:
                 try:
-                    chain = await self._chain(namespace, user, [requests[i] for i in places])
+                    chain = await self._chain(namespace, user, [requests[i] for i in indexes])
                 finally:
                     gate.release()
-            for i, result in zip(places, chain, strict=True):
+            for i, result in zip(indexes, chain, strict=True):
                 results[i] = result
 
-        await asyncio.gather(*(run(user, places) for user, places in chains.items()))
+        await asyncio.gather(*(run(user, indexes) for user, indexes in chains.items()))
         return results
 
     async def _chain(

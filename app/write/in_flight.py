@@ -67,7 +67,7 @@ def split_submission(work: Submission, us_max: int, *, whole: bool) -> list[Subm
 
 
 def _part(work: Submission, entries: Sequence[PlannedEntry], cost: CallCost) -> SubmissionPart:
-    return SubmissionPart(work, entries, cost.total, sum(len(entry.log_bytes) for entry in entries), cost)
+    return SubmissionPart(work, entries, cost.us, sum(len(entry.log_bytes) for entry in entries), cost)
 
 
 class CallBudget:
@@ -105,7 +105,7 @@ class CallBudget:
             self._shared = CallCost()
             for earlier in self._parts:
                 self._shared.merge(earlier.shared())
-        return self._shared.total_with(part.shared())
+        return self._shared.us_with(part.shared())
 
 
 @dataclass(slots=True)
@@ -138,11 +138,11 @@ def due_calls(flights: Collection[InFlightCall], us_max: int) -> list[InFlightCa
     ranked = sorted(flights, key=lambda flight: (not flight.sent, flight.cost))
     oldest = min(ranked, key=lambda flight: flight.started, default=None)
     due: list[InFlightCall] = []
-    total = 0 if oldest is None else oldest.cost
+    us = 0 if oldest is None else oldest.cost
     for flight in ranked:
         if flight is oldest or flight.sent:
             due.append(flight)
-        elif total + flight.cost <= us_max:
-            total += flight.cost
+        elif us + flight.cost <= us_max:
+            us += flight.cost
             due.append(flight)
     return due

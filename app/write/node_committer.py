@@ -15,7 +15,7 @@ import structlog
 from ..drivers.backlog_shares import BacklogShares
 from ..drivers.fair_queue import FairQueue
 from ..drivers.redis import REDIS_ERRORS, RedisRefused, unavailable
-from ..metrics import BATCH_ENTRIES, COMMIT_SECONDS
+from ..metrics import CALL_ENTRIES, COMMIT_SECONDS
 from ..model.errors import Overloaded, Problem, StoreUnavailable
 from ..store import apply
 from ..store.apply import ELSEWHERE, STALE_PLAN, CallRefused, Outcome, PartitionHead
@@ -193,7 +193,7 @@ class NodeCommitter:
             replies = await self._link.run(calls)
         COMMIT_SECONDS.observe(monotonic() - started)
         for flight, reply in zip(flights, replies, strict=True):
-            BATCH_ENTRIES.observe(len(flight.entries))
+            CALL_ENTRIES.observe(len(flight.entries))
             self._handle_reply(flight, reply)
         await self._refusals.close_lost(self._link)
         if self._demoted:

@@ -35,7 +35,7 @@ class RankProjection:
     async def _on_board(self, namespace: Namespace, user: str, board: str, op: CellOp, hidden: bool) -> dict[str, Any]:
         previous = await self._boards.score_of(namespace, board, user)
         score = _score_after(op, previous)
-        own = None if hidden else await self._place(namespace, board, user)
+        own = None if hidden else await self._row(namespace, board, user)
         rank = None
         if score is not None and not hidden:
             rank = await self._rank(namespace, board, _member_after(namespace, op, user), score, own)
@@ -50,7 +50,7 @@ class RankProjection:
             "rank": rank,
         }
 
-    async def _place(self, namespace: Namespace, board: str, user: str) -> BoardRow | None:
+    async def _row(self, namespace: Namespace, board: str, user: str) -> BoardRow | None:
         return next(iter((await self._boards.read(namespace, board, Users((user,)))).rows), None)
 
     async def _rank(self, namespace: Namespace, board: str, member: bytes, score: int, own: BoardRow | None) -> int:
@@ -73,7 +73,7 @@ class RankProjection:
     async def _above(self, namespace: Namespace, board: str, member: bytes, score: int) -> int:
         """How many users are above a member that has just reached a score, including the user's own old entry."""
         below = await self._boards.read(namespace, board, After(namespace.sign * score, member, 1))
-        return below.rows[0].position - 1 if below.rows else below.total
+        return below.rows[0].position - 1 if below.rows else below.board_size
 
     async def _before(self, namespace: Namespace, board: str, score: int) -> int:
         return (await self._scored(namespace, board, score)).rank0

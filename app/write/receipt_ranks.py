@@ -56,12 +56,12 @@ class ReceiptRanks:
     async def _ranked(self, receipt: Receipt, principal: Principal, ranks_before: RanksBefore) -> RankedReceipt:
         fields = {name: getattr(receipt, name) for name in Receipt.__struct_fields__}
         rank, previous = await self._ranks(receipt, principal)
-        place = ranks_before.get((receipt.namespace, receipt.user_id))
+        row = ranks_before.get((receipt.namespace, receipt.user_id))
         # A later entry of the same user in a batch starts from another score, so the earlier rank does not apply.
-        if previous is not None and place is not None and receipt.status != "duplicate":
+        if previous is not None and row is not None and receipt.status != "duplicate":
             namespace = await self._namespace_cache.namespace(receipt.namespace)
-            if receipt.previous_score == namespace.number(place.units):
-                previous = place.rank0 + 1
+            if receipt.previous_score == namespace.number(row.units):
+                previous = row.rank0 + 1
         return RankedReceipt(**fields, rank=rank, previous_rank=previous)
 
     async def _ranks(self, receipt: Receipt, principal: Principal) -> list[int | None]:

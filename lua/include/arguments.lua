@@ -1,4 +1,4 @@
--- The batch of a call: KEYS and ARGV as tables, in the order in which app/store/apply.py packs them. `at` counts the KEYS and
+-- The bundle of a call: KEYS and ARGV as tables, in the order in which app/store/apply.py packs them. `at` counts the KEYS and
 -- the ARGV that have been read.
 --
 --- @include "include/aggregation"
@@ -82,7 +82,7 @@ local function unpack_users(at, count, has_days)
 end
 
 -- Board sets: the boards that an entry moves together, `all` first, by their numbers. `users` are those of the set's entries,
--- `changed_users` those whose scores the batch changes.
+-- `changed_users` those whose scores the bundle changes.
 local function unpack_board_sets(at, count, boards)
   local board_sets = {}
   for i = 1, count do
@@ -139,21 +139,21 @@ local function unpack_entries(at, count, board_sets, users, label_sets)
     end
   end
   for k, entry in ipairs(claims) do
-    ids[count + k], entry.claim_place = entry.claim, count + k
+    ids[count + k], entry.claim_index = entry.claim, count + k
   end
   return entries, ids
 end
 
--- The whole batch. keys, args: those before it; counts: of boards, users, namespaces, board sets, label sets and entries.
-local function unpack_batch(keys, args, counts, has_days)
-  local at, batch = { keys = keys, args = args }, { applied = {}, pending = {} }
-  batch.namespaces = unpack_namespaces(at, counts[3])
-  batch.boards = unpack_boards(at, counts[1], batch.namespaces)
-  batch.users = unpack_users(at, counts[2], has_days)
-  batch.board_sets = unpack_board_sets(at, counts[4], batch.boards)
+-- The whole bundle. keys, args: those before it; counts: of boards, users, namespaces, board sets, label sets and entries.
+local function unpack_bundle(keys, args, counts, has_days)
+  local at, bundle = { keys = keys, args = args }, { applied = {}, pending = {} }
+  bundle.namespaces = unpack_namespaces(at, counts[3])
+  bundle.boards = unpack_boards(at, counts[1], bundle.namespaces)
+  bundle.users = unpack_users(at, counts[2], has_days)
+  bundle.board_sets = unpack_board_sets(at, counts[4], bundle.boards)
   local label_sets = unpack_label_sets(at, counts[5])
-  batch.entries, batch.ids = unpack_entries(at, counts[6], batch.board_sets, batch.users, label_sets)
-  return batch
+  bundle.entries, bundle.ids = unpack_entries(at, counts[6], bundle.board_sets, bundle.users, label_sets)
+  return bundle
 end
 
-return { unpack = unpack_batch, unpack_namespaces = unpack_namespaces, unpack_boards = unpack_boards }
+return { unpack = unpack_bundle, unpack_namespaces = unpack_namespaces, unpack_boards = unpack_boards }

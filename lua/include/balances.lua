@@ -1,8 +1,8 @@
 -- Balances of a user in a namespace: total, count and last granted_at of live grants, the seq of the user's last change, and
 -- a balance for each category and source. The same hash holds, by other includes, hidden scores, velocities and grant times.
---   user.fields  the fields that this batch may touch; user.dates: the days
---   user.index   label -> its place among the fields; a day's place is its label
---   user.values  the values by place, false for none; the first four are TOTAL, COUNT, LAST and SEQ
+--   user.fields  the fields that this bundle may touch; user.dates: the days
+--   user.index   label -> its index among the fields; a day's index is its label
+--   user.values  the values by index, false for none; the first four are TOTAL, COUNT, LAST and SEQ
 -- Two fields are written and not read with the others: when the score on the `all` board changed last (µs), and the seq of
 -- the last change that was no grant (include/compute reads it).
 --
@@ -14,7 +14,7 @@ local call, sub, integer = redis.call, string.sub, replies.integer
 
 local TOTAL, COUNT, LAST, SEQ = 1, 2, 3, 4
 
--- The fields that every user has, in the order of their places.
+-- The fields that every user has, in the order of their indexes.
 local function first_fields()
   return { fields.TOTAL, fields.COUNT, fields.LAST, fields.SEQ }
 end
@@ -22,8 +22,8 @@ end
 -- Gives a user lists of their own instead of those of a label set.
 local function copy_lists(user)
   local index = {}
-  for label, place in pairs(user.index) do
-    index[label] = place
+  for label, i in pairs(user.index) do
+    index[label] = i
   end
   user.owns_lists, user.fields, user.dates, user.index = true, { unpack(user.fields) }, { unpack(user.dates) }, index
 end

@@ -20,7 +20,7 @@ local function read(meta_key, namespace_key, board)
   return { head[1], head[2], version or '0' }
 end
 
--- A counter of ranks (include/ranks), and the reply up to its first entry; or nil and the reply that says why the board cannot
+-- A counter of ranks (include/ranks), and the reply up to its first row; or nil and the reply that says why the board cannot
 -- be read here. keys: board, namespace, meta, prefixes, distinct scores; args: board, ranking, tie-break, whether distinct
 -- scores are kept.
 local function start_reply(keys, args)
@@ -28,9 +28,9 @@ local function start_reply(keys, args)
   if refusal then
     return nil, refusal
   end
-  local total = call('ZCARD', keys[1])
-  local counter = { board_key = keys[1], scores_key = keys[5], ranking = args[2], has_scores = args[4] == '1', total = total }
-  return counter, { header[1], header[2], header[3], total, total, false, false }
+  local size = call('ZCARD', keys[1])
+  local counter = { board_key = keys[1], scores_key = keys[5], ranking = args[2], has_scores = args[4] == '1', size = size }
+  return counter, { header[1], header[2], header[3], size, size, false, false }
 end
 
 return { read = read, start_reply = start_reply }

@@ -1,6 +1,6 @@
 -- Totals of boards, where their namespace keeps statistics: the exact sum of a board's scores and of their squares. They
 -- are a field of the namespace, `<sum> <squares>`; a missing field means two zeros. Only visible users count.
--- board.totals holds what this batch adds: `sum` and `squares` while doubles are exact, limbs (include/bigint) beyond.
+-- board.totals holds what this bundle adds: `sum` and `squares` while doubles are exact, limbs (include/bigint) beyond.
 --
 --- @include "include/bigint"
 --- @include "include/fields"

@@ -1,6 +1,6 @@
 -- Computes the new values of an entry by its ops, which say what becomes of each board and label:
--- `<what><place><how><number>`, one after the other.
---   what    w: the board at that place in the board set; l: the label at that place in the label set
+-- `<what><index><how><number>`, one after the other.
+--   what    w: the board of that index in the board set; l: the label of that index in the label set
 --   how     =: becomes the number; +: changes by it; x: is deleted
 --   @<µs>   behind a number: its grant time (include/grant_times)
 --   ~<d>    behind that: its prefix, where ties go by granted_at (include/tie_break)
@@ -85,21 +85,21 @@ local function run_ops(entry, new)
   local values, scores, was = user.values, new.scores, nil
   local keeps_times, by_granted_at = namespace.keeps_times, namespace.by_granted_at
   copy_old_values(entry, new)
-  for what, place, how, number, time, prefix in
+  for what, index, how, number, time, prefix in
     string.gmatch(entry.ops, '(%l)(%d*)([=+x])(%-?%d*)@?(%-?%d*)~?(%d*)') do
-    place, number = tonumber(place), tonumber(number)
+    index, number = tonumber(index), tonumber(number)
     if what == 'w' then
-      scores[place] = value_after(scores[place], how, number)
+      scores[index] = value_after(scores[index], how, number)
       if keeps_times then
-        new.times[place] = time_after(how, time, new.times[place])
+        new.times[index] = time_after(how, time, new.times[index])
       end
       if by_granted_at then
-        new.prefixes[place] = how ~= 'x' and (prefix ~= '' and prefix or new.prefixes[place])
+        new.prefixes[index] = how ~= 'x' and (prefix ~= '' and prefix or new.prefixes[index])
       end
     elseif what == 'l' then
-      new.labels[place] = value_after(new.labels[place], how, number)
+      new.labels[index] = value_after(new.labels[index], how, number)
       if keeps_times then
-        new.label_times[place] = time_after(how, time, new.label_times[place])
+        new.label_times[index] = time_after(how, time, new.label_times[index])
       end
     elseif what == 'a' then
       was = tonumber(time)

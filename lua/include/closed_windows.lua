@@ -21,11 +21,11 @@ local function add_windows(boards)
 end
 
 -- Fills board.window_state, and board_set.is_closed where one of its boards is closed.
-local function mark_boards(batch)
-  for _, board in ipairs(batch.boards) do
+local function mark_boards(bundle)
+  for _, board in ipairs(bundle.boards) do
     board.window_state = board.namespace.window_states[board.window]
   end
-  for _, board_set in ipairs(batch.board_sets) do
+  for _, board_set in ipairs(bundle.board_sets) do
     for _, board in ipairs(board_set.boards) do
       board_set.is_closed = board_set.is_closed or board.window_state
     end
@@ -45,11 +45,11 @@ local function moves_board(entry, board)
 end
 
 -- Closes the window of a seal.
-local function close(batch, entry)
+local function close(bundle, entry)
   local board = entry.board_set.boards[1]
   board.namespace.window_states[board.window] = 's'
   namespaces.set(board.namespace, fields.WINDOW_STATE .. board.window, 's')
-  mark_boards(batch)
+  mark_boards(bundle)
 end
 
 return { add_windows = add_windows, mark_boards = mark_boards, is_over = is_over, moves_board = moves_board, close = close }

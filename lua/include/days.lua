@@ -9,11 +9,11 @@ local call, format, match, sub = redis.call, string.format, string.match, string
 
 local STRETCH_DAYS = 512 -- 64 bytes: Redis keeps a small hash in one piece while no field is longer
 
-local positions = {} -- label -> its stretch, byte and bit; a batch has few days
+local spots = {} -- label -> its stretch, byte and bit; a bundle has few days
 
-local function position_of(label)
-  local position = positions[label]
-  if not position then
+local function spot_of(label)
+  local spot = spots[label]
+  if not spot then
     local year, month, day = match(label, '^d:(%d+)-(%d+)-(%d+)$')
     local y, m, floor = tonumber(year), tonumber(month), math.floor
     if m < 3 then
@@ -21,22 +21,22 @@ local function position_of(label)
     end
     local number = tonumber(day) + floor((153 * m - 457) / 5) + 365 * y + floor(y / 4) - floor(y / 100) + floor(y / 400) - 306
     local bit = number % STRETCH_DAYS
-    position = { stretch = format('%d', floor(number / STRETCH_DAYS)), byte = floor(bit / 8) + 1, bit = 2 ^ (bit % 8) }
-    positions[label] = position
+    spot = { stretch = format('%d', floor(number / STRETCH_DAYS)), byte = floor(bit / 8) + 1, bit = 2 ^ (bit % 8) }
+    spots[label] = spot
   end
-  return position
+  return spot
 end
 
-local function has_day(bits, position)
-  local byte = bits and string.byte(bits, position.byte)
-  return byte and math.floor(byte / position.bit) % 2 == 1 and 1 or false
+local function has_day(bits, spot)
+  local byte = bits and string.byte(bits, spot.byte)
+  return byte and math.floor(byte / spot.bit) % 2 == 1 and 1 or false
 end
 
 -- Fills user.values of the days in user.dates, and user.day_bits. user.fault says what could not be read.
 local function read(user)
   local stretches, bits = {}, {}
   for _, label in ipairs(user.dates) do
-    local stretch = position_of(label).stretch
+    local stretch = spot_of(label).stretch
     if bits[stretch] == nil then
       bits[stretch], stretches[#stretches + 1] = false, stretch
     end
@@ -54,18 +54,18 @@ local function read(user)
     end
   end
   for _, label in ipairs(user.dates) do
-    local position = position_of(label)
-    user.values[label] = has_day(bits[position.stretch], position)
+    local spot = spot_of(label)
+    user.values[label] = has_day(bits[spot.stretch], spot)
   end
   user.day_bits = bits
 end
 
 -- The bits with one day flipped.
-local function flip(bits, position)
-  local last, at = math.max(bits and #bits or 0, position.byte), position.byte
+local function flip(bits, spot)
+  local last, at = math.max(bits and #bits or 0, spot.byte), spot.byte
   bits = (bits or '') .. string.rep('\0', last - #(bits or ''))
   local byte = string.byte(bits, at)
-  byte = byte + (math.floor(byte / position.bit) % 2 == 1 and -position.bit or position.bit)
+  byte = byte + (math.floor(byte / spot.bit) % 2 == 1 and -spot.bit or spot.bit)
   bits = sub(bits, 1, at - 1) .. string.char(byte) .. sub(bits, at + 1)
   while string.byte(bits, last) == 0 do
     last = last - 1
@@ -77,10 +77,10 @@ end
 local function write(user)
   local changed
   for _, label in ipairs(user.dates) do
-    local position = position_of(label)
-    local stretch = position.stretch
-    if has_day(user.day_bits[stretch], position) ~= user.values[label] then
-      user.day_bits[stretch] = flip(user.day_bits[stretch], position)
+    local spot = spot_of(label)
+    local stretch = spot.stretch
+    if has_day(user.day_bits[stretch], spot) ~= user.values[label] then
+      user.day_bits[stretch] = flip(user.day_bits[stretch], spot)
       changed = changed or {}
       changed[stretch] = true
     end

@@ -1,4 +1,4 @@
--- Deduplication: the ids that this partition has counted, each with the digest of its content and its position. A
+-- Deduplication: the ids that this partition has counted, each with the digest of its content and its place. A
 -- correction with an Idempotency-Key also claims the key: that is an id of its own, and its digest is the request's.
 -- A value is 16 bytes of digest and `<epoch>-<seq>`. Ids stand in generations, one hash each.
 --
@@ -6,7 +6,7 @@
 
 local call, format, match, sub = redis.call, string.format, string.match, string.sub
 
--- The values of ids, by their position in `ids`; or nil and a refusal.
+-- The values of ids, by their index in `ids`; or nil and a refusal.
 local function read(dedup_keys, ids)
   local values = {}
   for _, key in ipairs(dedup_keys) do
@@ -22,7 +22,7 @@ local function read(dedup_keys, ids)
 end
 
 -- The epoch and seq of a value; nil where its digest is another.
-local function position_if_same(value, digest)
+local function place_if_same(value, digest)
   if sub(value, 1, 16) ~= digest then
     return nil
   end
@@ -33,12 +33,12 @@ end
 -- Frees the ids of a correction that is taken back. claim: `<epoch>-<seq>` of the correction, a space, and its ids of 16
 -- bytes each. An id that another entry has claimed since then stays.
 local function free(dedup_keys, claim)
-  local position, ids = match(claim, '^(%d+%-%d+) (.*)$')
+  local place, ids = match(claim, '^(%d+%-%d+) (.*)$')
   for first = 1, #(ids or ''), 16 do
     local id = sub(ids, first, first + 15)
     for _, key in ipairs(dedup_keys) do
       local value = call('HGET', key, id)
-      if value and sub(value, 17) == position then
+      if value and sub(value, 17) == place then
         call('HDEL', key, id)
       end
     end
@@ -47,10 +47,10 @@ end
 
 -- The code, the score and the previous score (false: none) that the log recorded for an entry.
 local function read_outcome(log_key, epoch, seq)
-  local position = format('%d-%d', epoch, seq)
-  local entries = call('XRANGE', log_key, position, position)
+  local place = format('%d-%d', epoch, seq)
+  local entries = call('XRANGE', log_key, place, place)
   local score, previous, mark = match(entries[1] and entries[1][2][6] or '', '^%d+ (-?%d*) (-?%d*)( ?q?)$')
   return mark == ' q' and 'quarantined' or 'applied', tonumber(score) or false, tonumber(previous) or false
 end
 
-return { read = read, position_if_same = position_if_same, free = free, read_outcome = read_outcome }
+return { read = read, place_if_same = place_if_same, free = free, read_outcome = read_outcome }

@@ -7,7 +7,7 @@
 local format, match, MIB = string.format, string.match, 1048576
 -- The log keeps no entry that the ledger has once so much of maxmemory is used: there is still room for grants until it is
 -- trimmed.
-local SHORT_SHARE = 0.9
+local SHORT_FRACTION = 0.9
 
 -- Changes nothing: the name of a user or of a namespace, and so a field of the hash, is never empty.
 local function allow_writes(key)
@@ -28,7 +28,7 @@ end
 -- Whether memory is so short that whatever the ledger has should go. O(1).
 local function is_short()
   local used, max = read_use()
-  return used ~= nil and used >= SHORT_SHARE * max
+  return used ~= nil and used >= SHORT_FRACTION * max
 end
 
 -- The refusal for the error of a write: with the numbers by which Redis is full, where it is.

@@ -10,7 +10,7 @@ local sub, integer, FIELDS_A_CALL_MAX = string.sub, replies.integer, replies.FIE
 local LABELS_MAX = 1000 -- categories, and sources, of a namespace
 local FIRST_FIELDS = 6 -- fields that are always read: counts and the mark
 
--- Fills what a batch needs to know of a namespace. namespace.fault says what could not be read.
+-- Fills what a bundle needs to know of a namespace. namespace.fault says what could not be read.
 local function read(namespace)
   local names = { fields.CATEGORY_COUNT, fields.SOURCE_COUNT, fields.HIDDEN_MARK, fields.USER_COUNT, fields.BOARD_COUNT,
                   fields.LOG_COUNT, unpack(namespace.labels) }
@@ -39,7 +39,7 @@ local function read(namespace)
   end
 end
 
--- Sets a field when the batch is written.
+-- Sets a field when the bundle is written.
 local function set(namespace, field, value)
   local n = #namespace.changed_fields
   namespace.changed_fields[n + 1], namespace.changed_fields[n + 2] = field, value

@@ -31,7 +31,7 @@ local function read(meta_key)
   return head
 end
 
--- Whether position (epoch, seq) a is after b.
+-- Whether place (epoch, seq) a is after b.
 local function is_after(epoch_a, seq_a, epoch_b, seq_b)
   return epoch_a > epoch_b or (epoch_a == epoch_b and seq_a > seq_b)
 end

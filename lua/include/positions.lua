@@ -11,7 +11,7 @@ local function is_above(a, b)
   return #a > #b
 end
 
--- How many entries of a board are above (score, member), which may or may not be on it. O(log² n).
+-- How many rows of a board are above (score, member), which may or may not be on it. O(log² n).
 local function count_above(board_key, score, member)
   local low = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
   local high = low + redis.call('ZCOUNT', board_key, score, score)

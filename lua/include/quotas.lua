@@ -60,14 +60,14 @@ local function read_counts(namespace, quotas)
   namespace.new_boards, namespace.log_count = 0, quotas.half_share and log_count_of(log, quotas.head)
 end
 
--- Reads which boards of a batch exist, in namespaces that may lack room for all of them.
-local function read_existing_boards(batch)
-  local room, is_near = batch.quotas.boards - #batch.boards, false
-  for _, namespace in ipairs(batch.namespaces) do
-    namespace.is_near_quota = batch.quotas.boards > 0 and not namespace.fault and namespace.board_count > room
+-- Reads which boards of a bundle exist, in namespaces that may lack room for all of them.
+local function read_existing_boards(bundle)
+  local room, is_near = bundle.quotas.boards - #bundle.boards, false
+  for _, namespace in ipairs(bundle.namespaces) do
+    namespace.is_near_quota = bundle.quotas.boards > 0 and not namespace.fault and namespace.board_count > room
     is_near = is_near or namespace.is_near_quota
   end
-  for _, board in ipairs(is_near and batch.boards or {}) do
+  for _, board in ipairs(is_near and bundle.boards or {}) do
     board.exists = board.namespace.is_near_quota and call('HGET', board.namespace.key, fields.BOARD_VERSION .. board.name)
   end
 end
@@ -114,7 +114,7 @@ local function count_user(entry)
   end
 end
 
--- Notes that a board gets a version, so that later entries of the batch see it while room is short. is_first: its user had no
+-- Notes that a board gets a version, so that later entries of the bundle see it while room is short. is_first: its user had no
 -- score there; only then the board may be new, and writing its version counts it.
 local function count_board(board, is_first)
   local namespace = board.namespace

@@ -24,7 +24,7 @@ local function count_distinct(counter, score)
   return counter.steps
 end
 
--- The rank of a score, counted from 0. position: that of an entry which has the score, from 1. O(log n).
+-- The rank of a score, counted from 0. position: that of an row which has the score, from 1. O(log n).
 local function rank0(counter, score, position)
   if counter.ranking == 'ordinal' then
     return position - 1

@@ -1,4 +1,4 @@
--- Reads everything that a batch needs to know, before anything is written.
+-- Reads everything that a bundle needs to know, before anything is written.
 --
 --- @include "include/balances"
 --- @include "include/board_totals"
@@ -78,53 +78,53 @@ local function read_boards(board_set)
 end
 
 -- Fills namespace.current_version, the version of the rules in force. nil, or a refusal.
-local function read_rules(rules_key, batch)
+local function read_rules(rules_key, bundle)
   local ids = {}
-  for i, namespace in ipairs(batch.namespaces) do
+  for i, namespace in ipairs(bundle.namespaces) do
     ids[i] = namespace.id
   end
   local versions, err = replies.try('HMGET', rules_key, unpack(ids))
   if not versions then
     return { 'corrupt', rules_key .. ': ' .. err }
   end
-  for i, namespace in ipairs(batch.namespaces) do
+  for i, namespace in ipairs(bundle.namespaces) do
     namespace.current_version = versions[i]
   end
   return nil
 end
 
--- Fills batch.seen and the values of its users, boards and namespaces; batch.quotas must be there. hidden_key: false where
+-- Fills bundle.seen and the values of its users, boards and namespaces; bundle.quotas must be there. hidden_key: false where
 -- nobody is hidden in the deployment. nil, or a refusal.
-local function read_state(batch, rules_key, hidden_key, dedup_keys)
+local function read_state(bundle, rules_key, hidden_key, dedup_keys)
   local refusal
-  batch.seen, refusal = dedup.read(dedup_keys, batch.ids)
-  refusal = refusal or (hidden_key and visibility.read(hidden_key, batch.users))
+  bundle.seen, refusal = dedup.read(dedup_keys, bundle.ids)
+  refusal = refusal or (hidden_key and visibility.read(hidden_key, bundle.users))
   if refusal then
     return refusal
   end
-  for _, entry in ipairs(batch.entries) do
+  for _, entry in ipairs(bundle.entries) do
     add_needs(entry)
   end
-  for _, user in ipairs(batch.users) do
+  for _, user in ipairs(bundle.users) do
     balances.read(user)
   end
-  closed_windows.add_windows(batch.boards)
-  for _, namespace in ipairs(batch.namespaces) do
+  closed_windows.add_windows(bundle.boards)
+  for _, namespace in ipairs(bundle.namespaces) do
     namespaces.read(namespace)
-    quotas.read_counts(namespace, batch.quotas)
+    quotas.read_counts(namespace, bundle.quotas)
     board_totals.read(namespace)
   end
-  quotas.read_existing_boards(batch)
-  refusal = visibility.read_in_namespaces(batch)
+  quotas.read_existing_boards(bundle)
+  refusal = visibility.read_in_namespaces(bundle)
   if refusal then
     return refusal
   end
-  closed_windows.mark_boards(batch)
-  for _, board_set in ipairs(batch.board_sets) do
+  closed_windows.mark_boards(bundle)
+  for _, board_set in ipairs(bundle.board_sets) do
     read_velocities(board_set)
     read_boards(board_set)
   end
-  return read_rules(rules_key, batch)
+  return read_rules(rules_key, bundle)
 end
 
 return read_state

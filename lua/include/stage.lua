@@ -72,12 +72,12 @@ local function stage_labels(entry, new)
 end
 
 -- The score on the `all` board after the entry, and before it (false: none).
-local function stage(batch, entry, seq)
+local function stage(bundle, entry, seq)
   if entry.kind.is_seal then
-    closed_windows.close(batch, entry)
+    closed_windows.close(bundle, entry)
     return false, false
   end
-  local user, new = entry.user, batch.new_values
+  local user, new = entry.user, bundle.new_values
   local values, score, previous = user.values, new.scores[1], entry.board_set.boards[1].scores[user.number]
   stage_boards(entry, new, seq)
   stage_labels(entry, new)
@@ -86,7 +86,7 @@ local function stage(batch, entry, seq)
   values[LAST] = new.last
   user.loses_fields = user.loses_fields or not new.last
   if (score or false) ~= (previous or false) then
-    user.changed_at = batch.now
+    user.changed_at = bundle.now
   end
   user.is_changed, user.last_entry = true, entry.number
   if not entry.kind.is_grant then

@@ -1,4 +1,4 @@
--- The changes of a batch to a board's sum tree (include/sum_tree). They are gathered at the leaves, in `low` and, for keys
+-- The changes of a bundle to a board's sum tree (include/sum_tree). They are gathered at the leaves, in `low` and, for keys
 -- that doubles could not add up exactly, in `high`, which counts millions. They climb the tree when they are written.
 --
 --- @lazy

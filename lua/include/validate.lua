@@ -14,12 +14,12 @@ local sub = string.sub
 -- A full log refuses everything that it would have to take: grants, also those that go into quarantine, corrections and
 -- visibility entries. The persister sets no limit for its own entries, which are few: heals (without them a score stays
 -- wrong), visibility entries that a server could not finish (a user must not stay visible), and seals (they free memory).
-local function check_state(entry, batch)
+local function check_state(entry, bundle)
   local namespace, board_set = entry.board_set.namespace, entry.board_set
-  if #batch.applied >= batch.capacity then
+  if #bundle.applied >= bundle.capacity then
     return 'log_full'
   end
-  local refusal = quotas.check_log_share(entry, batch.quotas)
+  local refusal = quotas.check_log_share(entry, bundle.quotas)
   if refusal then
     return refusal
   end
@@ -40,8 +40,8 @@ local function check_state(entry, batch)
 end
 
 -- A grant that the caller wants in quarantine moves nothing.
-local function validate_quarantine(entry, batch)
-  return #batch.applied >= batch.capacity and 'log_full' or quotas.check_log_share(entry, batch.quotas)
+local function validate_quarantine(entry, bundle)
+  return #bundle.applied >= bundle.capacity and 'log_full' or quotas.check_log_share(entry, bundle.quotas)
     or visibility.check(entry) or 'quarantined'
 end
 
@@ -60,16 +60,16 @@ local function check_velocity(entry, now)
   return 'applied'
 end
 
--- 'applied', 'quarantined', or the code of a refusal and its detail. Leaves the new values in batch.new_values.
-local function validate(entry, batch)
+-- 'applied', 'quarantined', or the code of a refusal and its detail. Leaves the new values in bundle.new_values.
+local function validate(entry, bundle)
   local namespace, kind = entry.board_set.namespace, entry.kind
   if namespace.current_version ~= namespace.version then
     return 'stale_rules'
   end
   if entry.verdict ~= '' then
-    return entry.verdict == 'quarantined' and validate_quarantine(entry, batch) or entry.verdict
+    return entry.verdict == 'quarantined' and validate_quarantine(entry, bundle) or entry.verdict
   end
-  local refusal, detail = check_state(entry, batch)
+  local refusal, detail = check_state(entry, bundle)
   if refusal then
     return refusal, detail
   end
@@ -79,14 +79,14 @@ local function validate(entry, batch)
   if not kind.has_velocity or entry.user.visibility then
     refusal = visibility.check(entry)
   end
-  refusal = refusal or compute(entry, batch.new_values)
+  refusal = refusal or compute(entry, bundle.new_values)
   if not refusal and kind.is_grant then
-    refusal, detail = quotas.check_growth(entry, batch.quotas)
+    refusal, detail = quotas.check_growth(entry, bundle.quotas)
   end
   if refusal then
     return refusal, detail
   end
-  return kind.has_velocity and namespace.velocity_limits and check_velocity(entry, batch.now) or 'applied'
+  return kind.has_velocity and namespace.velocity_limits and check_velocity(entry, bundle.now) or 'applied'
 end
 
 return validate

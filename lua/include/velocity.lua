@@ -7,7 +7,7 @@
 --   a  amounts in 64 parts of the stretch
 -- A part counts as a whole until all of it is before the stretch. So parts are never looser than the limit, and stricter by
 -- less than 1/64 of the stretch. Numbers are seven bytes each, the highest byte first. A text of parts is: the number of the
--- newest part, the total of all parts, then the parts from the newest to the oldest.
+-- newest part, the sum of all parts, then the parts from the newest to the oldest.
 --
 --- @lazy
 --- @include "include/fields"
@@ -29,9 +29,9 @@ local function pack_number(number)
     (low - low % 65536) / 65536, (low % 65536 - low % 256) / 256, low % 256)
 end
 
--- The number at a place, counted from 1.
-local function unpack_number(text, place)
-  local a, b, c, d, e, f, g = string.byte(text, WIDTH * (place - 1) + 1, WIDTH * place)
+-- The number at an index, counted from 1.
+local function unpack_number(text, i)
+  local a, b, c, d, e, f, g = string.byte(text, WIDTH * (i - 1) + 1, WIDTH * i)
   return (((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g
 end
 
@@ -79,19 +79,19 @@ local function read(user, limits)
   end
 end
 
--- The parts of the stretch that ends at a moment: { newest = the number of its newest part, total, added = what this batch
+-- The parts of the stretch that ends at a moment: { newest = the number of its newest part, sum, added = what this bundle
 -- adds to that part, text = the older parts from the newest to the oldest, age = how many parts the first of them is behind
 -- the newest }. O(parts that are over).
 local function parts_of(text, limit, at)
-  local parts = { newest = math.floor(at / limit.width), total = 0, added = 0, text = '', age = 0 }
+  local parts = { newest = math.floor(at / limit.width), sum = 0, added = 0, text = '', age = 0 }
   if text then
     parts.age = math.max(0, parts.newest - unpack_number(text, 1))
     local oldest = math.ceil(parts.newest + 1 - (at - limit.per + 1) / limit.width) - 1
     local count, left = #text / WIDTH - 2, oldest - parts.age + 1
     if left > 0 then
-      parts.total, parts.text = unpack_number(text, 2), sub(text, 2 * WIDTH + 1, (2 + left) * WIDTH)
-      for place = left + 1, count do
-        parts.total = parts.total - unpack_number(text, 2 + place)
+      parts.sum, parts.text = unpack_number(text, 2), sub(text, 2 * WIDTH + 1, (2 + left) * WIDTH)
+      for i = left + 1, count do
+        parts.sum = parts.sum - unpack_number(text, 2 + i)
       end
     end
   end
@@ -106,20 +106,20 @@ local function parts_text(parts)
   elseif rest ~= '' then
     rest = string.rep(pack_number(0), parts.age - 1) .. rest
   end
-  return pack_number(parts.newest) .. pack_number(parts.total) .. pack_number(first) .. rest
+  return pack_number(parts.newest) .. pack_number(parts.sum) .. pack_number(first) .. rest
 end
 
 -- Parts from the times that were kept for a lower limit.
 local function parts_of_times(times, limit, at)
-  local newest, counts, total = math.floor(at / limit.width), {}, #times / WIDTH
+  local newest, counts, count = math.floor(at / limit.width), {}, #times / WIDTH
   for age = 0, PARTS do
     counts[age] = 0
   end
-  for place = 1, total do
-    local age = math.min(PARTS, newest - math.floor(unpack_number(times, place) / limit.width))
+  for i = 1, count do
+    local age = math.min(PARTS, newest - math.floor(unpack_number(times, i) / limit.width))
     counts[age] = counts[age] + 1
   end
-  local texts = { pack_number(newest), pack_number(total) }
+  local texts = { pack_number(newest), pack_number(count) }
   for age = 0, PARTS do
     texts[age + 3] = pack_number(counts[age])
   end
@@ -129,16 +129,16 @@ end
 -- Times from the parts that were kept for a higher limit: each grant gets the latest time it may have had.
 local function times_of_parts(text, limit, at)
   local parts, times = parts_of(text, limit, at), {}
-  for place = #parts.text / WIDTH, 1, -1 do
-    local last = (parts.newest - parts.age - place + 2) * limit.width - 1
-    for _ = 1, math.min(TIMES_MAX, unpack_number(parts.text, place)) do
+  for i = #parts.text / WIDTH, 1, -1 do
+    local last = (parts.newest - parts.age - i + 2) * limit.width - 1
+    for _ = 1, math.min(TIMES_MAX, unpack_number(parts.text, i)) do
       times[#times + 1] = pack_number(math.min(at, last))
     end
   end
   return table.concat(times)
 end
 
--- Prepares the times or parts of a limit for the stretch that ends at a moment. A batch has one moment.
+-- Prepares the times or parts of a limit for the stretch that ends at a moment. A bundle has one moment.
 local function prepare(record, limit, at)
   if limit.by_times then
     record.times = record.times or (record.grants_text and times_of_parts(record.grants_text, limit, at)) or ''
@@ -158,14 +158,14 @@ local function is_within(limits, user, amount, at)
       prepare(record, limit, at)
     end
     if limit.by_times then
-      local place = #record.times / WIDTH - limit.grants + 1
-      if place >= 1 and unpack_number(record.times, place) > at - limit.per then
+      local i = #record.times / WIDTH - limit.grants + 1
+      if i >= 1 and unpack_number(record.times, i) > at - limit.per then
         return false
       end
-    elseif record.grants and record.grants.total + 1 > limit.grants then
+    elseif record.grants and record.grants.sum + 1 > limit.grants then
       return false
     end
-    if record.amounts and record.amounts.total + math.max(0, amount) > limit.amount then
+    if record.amounts and record.amounts.sum + math.max(0, amount) > limit.amount then
       return false
     end
   end
@@ -173,7 +173,7 @@ local function is_within(limits, user, amount, at)
 end
 
 local function add_part(parts, number)
-  parts.added, parts.total = parts.added + number, parts.total + number
+  parts.added, parts.sum = parts.added + number, parts.sum + number
 end
 
 -- The times with a further one, without those that no later grant is compared with.

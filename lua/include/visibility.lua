@@ -42,12 +42,12 @@ local function read(hidden_key, users)
   return nil
 end
 
--- The same for the namespaces of a batch in which somebody is hidden. nil, or a refusal.
-local function read_in_namespaces(batch)
-  for _, namespace in ipairs(batch.namespaces) do
+-- The same for the namespaces of a bundle in which somebody is hidden. nil, or a refusal.
+local function read_in_namespaces(bundle)
+  for _, namespace in ipairs(bundle.namespaces) do
     if namespace.has_hidden then
       local users = {}
-      for _, user in ipairs(batch.users) do
+      for _, user in ipairs(bundle.users) do
         if user.namespace == namespace then
           users[#users + 1] = user
         end

@@ -1,4 +1,4 @@
--- Writes what a batch has changed. Only the first XADD may fail (Redis is full or read-only); then nothing has been written.
+-- Writes what a bundle has changed. Only the first XADD may fail (Redis is full or read-only); then nothing has been written.
 --
 --- @include "include/balances"
 --- @include "include/board_totals"
@@ -16,7 +16,7 @@ local call, pcall, format = redis.call, redis.pcall, string.format
 -- nil, or a refusal.
 local function write_log(log_key, entries)
   for i, entry in ipairs(entries) do
-    local reply = pcall('XADD', log_key, entry.position, 'd', entry.digest, 'e', entry.body, 'r', entry.result)
+    local reply = pcall('XADD', log_key, entry.place, 'd', entry.digest, 'e', entry.body, 'r', entry.result)
     if i == 1 and type(reply) == 'table' and reply.err then
       return memory.refusal(tostring(reply.err))
     end
@@ -27,9 +27,9 @@ end
 local function write_dedup(dedup_keys, entries)
   local args, n = {}, 0
   for _, entry in ipairs(entries) do
-    args[n + 1], args[n + 2], n = entry.id, entry.digest .. entry.position, n + 2
+    args[n + 1], args[n + 2], n = entry.id, entry.digest .. entry.place, n + 2
     if entry.claim then
-      args[n + 1], args[n + 2], n = entry.claim, entry.request_digest .. entry.position, n + 2
+      args[n + 1], args[n + 2], n = entry.claim, entry.request_digest .. entry.place, n + 2
     end
   end
   call('HSET', dedup_keys[1], unpack(args))
@@ -92,20 +92,20 @@ local function write_users(users)
 end
 
 -- nil, or a refusal where nothing could be written. seq: that of the last entry.
-local function write_state(batch, seq, log_key, meta_key, dedup_keys)
-  local refusal = write_log(log_key, batch.applied)
+local function write_state(bundle, seq, log_key, meta_key, dedup_keys)
+  local refusal = write_log(log_key, bundle.applied)
   if refusal then
     return refusal
   end
-  write_dedup(dedup_keys, batch.applied)
-  write_boards(batch.board_sets)
-  write_versions_and_sums(batch.boards)
-  write_users(batch.users)
-  for _, namespace in ipairs(batch.namespaces) do
+  write_dedup(dedup_keys, bundle.applied)
+  write_boards(bundle.board_sets)
+  write_versions_and_sums(bundle.boards)
+  write_users(bundle.users)
+  for _, namespace in ipairs(bundle.namespaces) do
     quotas.write_counts(namespace, namespaces.write_fields(namespace, namespace.version_fields))
     namespaces.write_fields(namespace, namespace.changed_fields)
   end
-  call('HSET', meta_key, fields.SEQ, seq, fields.CLOCK, batch.now)
+  call('HSET', meta_key, fields.SEQ, seq, fields.CLOCK, bundle.now)
   return nil
 end
 

@@ -60,4 +60,4 @@ def test_sealing_survives_kill_9(own_stack: Any) -> None:
     with redis.Redis.from_url(own_stack.valkey.url) as direct:
         assert {key.rpartition(b":")[2] for key in direct.keys("lb:*:b:*")} == {b"all"}
     with psycopg.connect(own_stack.postgres.url) as db:
-        assert db.execute("SELECT DISTINCT revision, total FROM archived_boards").fetchall() == [(1, 3)]
+        assert db.execute("SELECT DISTINCT revision, board_size FROM archived_boards").fetchall() == [(1, 3)]

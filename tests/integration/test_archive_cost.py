@@ -92,7 +92,7 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
         )
         held = [5, 5, *(5 - i for i in range(1, MANY + 1))]
         total, keys = len(held), sum(held)
-        db.execute("UPDATE archived_boards SET total = %s", (total,))
+        db.execute("UPDATE archived_boards SET board_size = %s", (total,))
         db.execute(ADD_UP)
         if analysed:
             db.execute("ANALYZE")

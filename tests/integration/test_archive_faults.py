@@ -36,7 +36,7 @@ FAULTS = {
     f"UPDATE archived_boards SET sort_keys_sum = sort_keys_sum - 1 WHERE id = {IT}": f"{DAY}: sum of "
     f"scores 16, its rows come to 15",
     f"UPDATE archived_boards SET squares_sum = 0 WHERE id = {IT}": f"{DAY}: sum of squares 0, its rows come to 59",
-    f"UPDATE archived_boards SET total = 5 WHERE id = {IT}": f"{DAY}: users 5, its rows come to 4",
+    f"UPDATE archived_boards SET board_size = 5 WHERE id = {IT}": f"{DAY}: users 5, its rows come to 4",
     f"UPDATE archived_boards SET hash = '' WHERE id = {IT}": f"{DAY}: it is not what its hash was made of",
     f"DELETE FROM archive_revisions WHERE archive_id = {IT}": f"{DAY}: its last revision is not recorded as it is",
     f"UPDATE archive_rows SET better_users = 0 WHERE archive_id = {IT} AND user_number = {number('ann')}": (

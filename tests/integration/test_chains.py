@@ -14,7 +14,7 @@ SEASONS = [
 def entries_sent(api: httpx.Client) -> float:
     """Entries that the server has sent to the script so far, again or not."""
     lines = api.get("/metrics").text.splitlines()
-    return sum(float(line.split()[1]) for line in lines if line.startswith("leaderboard_commit_batch_entries_sum"))
+    return sum(float(line.split()[1]) for line in lines if line.startswith("leaderboard_commit_call_entries_sum"))
 
 
 def test_corrections_of_several_calls_are_planned_once(api: httpx.Client, live_server: Any) -> None:

@@ -14,7 +14,7 @@ from app.drivers.postgres import Fetch, queries
 from app.model.cell_ops import Cell
 from app.model.micros import to_micros
 from app.model.namespace import Namespace
-from app.model.tie_break import latest_place, tie_place
+from app.model.tie_break import latest_tie_place, tie_place
 from app.store import other_grants
 from tests.support.lone_namespace import KINDS, connected, count, space_of, tables
 from tests.support.template import tables_alone
@@ -143,7 +143,7 @@ def model(
         at, seq, latest = max(moments)
         keys = [namespace.aggregation.line_key(value, tie_place(at, seq)) for at, seq, value in moments]
         values = [value for _, _, value in moments]
-        tie = latest_place(keys) if namespace.by_moment else None
+        tie = latest_tie_place(keys) if namespace.by_moment else None
         found[cell] = Cell(max(values), min(values), latest, at, seq, tie)
     return found
 

@@ -144,7 +144,7 @@ def test_health_and_metrics(api: httpx.Client) -> None:
     assert api.get("/healthz").json() == {"status": "ok"}
     ready = api.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    assert "leaderboard_commit_batch_entries_count" in api.get("/metrics").text
+    assert "leaderboard_commit_call_entries_count" in api.get("/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from app.model.tie_break import describe_place, place_from_digits, tie_place
+from app.model.tie_break import describe_tie_place, tie_place, tie_place_from_digits
 from app.store import keys
 from tests.support.checked_deployment import verify
 from tests.support.correction_driver import Space, scores
@@ -206,18 +206,21 @@ def test_verify_names_who_stands_elsewhere_in_line(planted: Planted) -> None:
     board, orders = keys.board(p, 1, "all"), keys.tie_prefixes(p, 1, "all")
     assert verify(planted.stack) == (0, [])
     digits = direct.hget(orders, "ann")
-    place = place_from_digits(digits, "granted_at")
+    place = tie_place_from_digits(digits, "granted_at")
     assert place == tie_place(1_714_737_600_000_000, 1)
     wrong = digits[:16] + b"0" + digits[17:]
     assert wrong != digits
     direct.zrem(board, digits + b"ann")
     direct.zadd(board, {wrong + b"ann": 5})
     direct.hset(orders, "ann", wrong)
-    told = place_from_digits(wrong, "granted_at")
+    told = tie_place_from_digits(wrong, "granted_at")
     assert told is not None
     assert verify(planted.stack) == (
         1,
-        [f"{name}: 'ann', order on board all: {describe_place(told)} in Redis, {describe_place(place)} by the ledger"],
+        [
+            f"{name}: 'ann', order on board all: {describe_tie_place(told)} in Redis, "
+            f"{describe_tie_place(place)} by the ledger"
+        ],
     )
     direct.hset(orders, "ann", "abc")
     assert verify(planted.stack)[1][0].startswith(f"{name}: 'ann', ")

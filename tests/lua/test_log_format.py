@@ -9,7 +9,7 @@ import msgspec
 from app.model.entry import LogEntry
 from app.model.namespace import Namespace, Rules, Velocity
 from app.store import keys
-from app.store.log_format import LogFields, LogOutcome, dedup_position, read_fields, read_outcome, read_position
+from app.store.log_format import LogFields, LogOutcome, dedup_place, parse_place, read_fields, read_outcome
 from tests.lua.conftest import P
 
 
@@ -24,7 +24,7 @@ def recorded(partition: Any) -> list[Recorded]:
     """The entries of the log as Redis lists their fields."""
     entries = partition.store.xrange(keys.log(P))
     flat = [(stream_id, [part for pair in fields.items() for part in pair]) for stream_id, fields in entries]
-    read = [(read_position(stream_id), read_fields(fields)) for stream_id, fields in flat]
+    read = [(parse_place(stream_id), read_fields(fields)) for stream_id, fields in flat]
     return [Recorded(position, fields, read_outcome(fields.outcome)) for position, fields in read]
 
 
@@ -51,4 +51,4 @@ def test_a_dedup_value_names_the_place_in_the_log(partition: Any) -> None:
     entries = [partition.entry("g1"), partition.entry("g2")]
     partition.call(*entries)
     values = [partition.store.hget(keys.dedup(P, "1"), entry.id) for entry in entries]
-    assert [dedup_position(value) for value in values] == [(1, 1), (1, 2)]
+    assert [dedup_place(value) for value in values] == [(1, 1), (1, 2)]

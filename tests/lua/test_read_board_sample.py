@@ -68,7 +68,7 @@ def test_what_is_picked_stands_so_on_the_whole_board(
             offset, limit = chance.randrange(4), chance.randrange(1, 5)
             page = read(partition, asked, Page(offset, limit, KeyBounds(low, high)))
             assert page.rows == within[offset : offset + limit]
-            assert (page.in_bounds, page.total) == (len(within), size)
+            assert (page.in_bounds, page.board_size) == (len(within), size)
             assert (page.last is not None) == (page.rows != [] and page.rows[-1] != within[-1])
             follow = (
                 read(partition, asked, After(page.last[0], page.last[1], 100, KeyBounds(low, high))).rows

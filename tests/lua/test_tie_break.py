@@ -11,7 +11,7 @@ from app.drivers.scripts import load
 from app.model.entry import PlannedEntry
 from app.model.entry_kinds import CORRECTION
 from app.model.namespace import Namespace, Rules
-from app.model.tie_break import NO_MOMENT, latest_place, tie_digits, tie_place
+from app.model.tie_break import NO_MOMENT, latest_tie_place, tie_digits, tie_place
 from app.model.views import Around, BoardView, Page, Sample, Users
 from app.model.visibility import HIDE, UNHIDE
 from app.store import keys
@@ -48,7 +48,7 @@ def wanted(space: Namespace, grants: list[tuple[PlannedEntry, int]]) -> list[tup
         amounts = [amount for amount, _, _ in own]
         score = {"sum": sum(amounts), "highest": max(amounts), "lowest": min(amounts)}.get(space.aggregation.name)
         score = max(own, key=lambda grant: grant[1:])[0] if score is None else score
-        place = latest_place(space.aggregation.line_key(amount, tie_place(at, seq)) for amount, at, seq in own)
+        place = latest_tie_place(space.aggregation.line_key(amount, tie_place(at, seq)) for amount, at, seq in own)
         found.append((user, score, tie_digits(place)))
     return sorted(found, key=lambda one: (one[1] * space.sign, one[2] + one[0]), reverse=True)
 

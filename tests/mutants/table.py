@@ -55,15 +55,15 @@ SCRIPTS = [
     Mutant(
         "an id counts once",
         "lua/include/process_entry.lua",
-        "local value = batch.seen[entry.number] or batch.pending[entry.id]",
-        "local value = batch.pending[entry.id]",
+        "local value = bundle.seen[entry.number] or bundle.pending[entry.id]",
+        "local value = bundle.pending[entry.id]",
         (APPLY,),
     ),
     Mutant(
         "an id counts once in a call",
         "lua/include/process_entry.lua",
-        "local value = batch.seen[entry.number] or batch.pending[entry.id]",
-        "local value = batch.seen[entry.number]",
+        "local value = bundle.seen[entry.number] or bundle.pending[entry.id]",
+        "local value = bundle.seen[entry.number]",
         (APPLY,),
     ),
     Mutant(
@@ -76,7 +76,7 @@ SCRIPTS = [
     Mutant(
         "an Idempotency-Key is claimed once",
         "lua/include/process_entry.lua",
-        "local code, detail = check_claim(batch, entry), nil",
+        "local code, detail = check_claim(bundle, entry), nil",
         "local code, detail = nil, nil",
         (CLAIM,),
     ),
@@ -125,7 +125,7 @@ SCRIPTS = [
     Mutant(
         "the log has a bound",
         "lua/include/validate.lua",
-        "  if #batch.applied >= batch.capacity then\n    return 'log_full'\n  end\n",
+        "  if #bundle.applied >= bundle.capacity then\n    return 'log_full'\n  end\n",
         "",
         (APPLY, QUOTAS),
     ),

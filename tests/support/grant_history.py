@@ -12,7 +12,7 @@ from app.model.entry import PlannedEntry
 from app.model.micros import from_micros
 from app.model.namespace import Namespace
 from app.model.ops import render_ops
-from app.model.tie_break import latest_place, tie_place
+from app.model.tie_break import latest_tie_place, tie_place
 
 DAY_US = 86_400_000_000
 _CELL = re.compile(r"([wl])(\d+)(x|[=+]-?\d+(?:@-?\d+)?)(?:~(\d+))?")
@@ -71,7 +71,7 @@ def _cell(namespace: Namespace, grants: list[GrantState]) -> Cell:
     tie = None
     if namespace.by_moment:
         places = (namespace.aggregation.line_key(one.amount, tie_place(one.granted_at, one.seq)) for one in grants)
-        tie = latest_place(places)
+        tie = latest_tie_place(places)
     return Cell(max(amounts), min(amounts), last.amount, last.granted_at, last.seq, tie)
 
 

@@ -62,14 +62,14 @@ INSERT INTO audit (namespace_id, type, actor, body) VALUES ({SPACE}, 'namespace_
 INSERT INTO seals (namespace_id, "window", partition, epoch, seq, sealed_at, archived_at)
     SELECT {SPACE}, '2026-01-' || lpad(i::text, 2, '0'), 0, 1, 100 + i, now(), CASE WHEN i < 5 THEN now() END
     FROM generate_series(1, 9) AS i;
-INSERT INTO archived_boards (namespace_id, board, "window", total, seq)
+INSERT INTO archived_boards (namespace_id, board, "window", board_size, seq)
     SELECT {SPACE}, '2026-01-0' || i, '2026-01-0' || i, 3000, 100 FROM generate_series(1, 5) AS i;
 INSERT INTO archive_rows (archive_id, position, user_number, sort_key, tie_place, better_users, better_scores)
     SELECT a.id, row_number() OVER w, u.number, 100 - u.number % 3, 0, (rank() OVER k) - 1, (dense_rank() OVER k) - 1
     FROM archived_boards a CROSS JOIN users u
     WINDOW w AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC, u.name COLLATE "C" DESC),
            k AS (PARTITION BY a.id ORDER BY 100 - u.number % 3 DESC);
-INSERT INTO archive_revisions (archive_id, revision, seq, total, hash)
+INSERT INTO archive_revisions (archive_id, revision, seq, board_size, hash)
     SELECT id, 1, 100, 3000, '' FROM archived_boards WHERE id < 5;
 INSERT INTO hidden_archive_users SELECT a.id, h.user_number FROM archived_boards a CROSS JOIN hidden_users h;
 INSERT INTO pending_archive_updates SELECT {SPACE}, '2026-01-02', i, 0, 200 + i FROM generate_series(1, 300) AS i;

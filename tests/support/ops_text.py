@@ -3,7 +3,7 @@
 import re
 
 from app.model.ops import AddToCell, CellOp, CellOps, DeleteCell, Hold, LastGrantedAt, SetCell
-from app.model.tie_break import place_from_digits
+from app.model.tie_break import tie_place_from_digits
 
 _OP = re.compile(r"([wla])(\d*)([=+x])(-?\d*)(?:@(-?\d+))?(?:~(\d{33}))?|([ugf])=(\d*)")
 
@@ -21,7 +21,7 @@ def cell_ops(text: str) -> CellOps:
                 LastGrantedAt(int(number), how == "+", int(time) if time else None) if number else LastGrantedAt(None)
             )
         else:
-            tie = place_from_digits(digits.encode(), "granted_at") if digits else None
+            tie = tie_place_from_digits(digits.encode(), "granted_at") if digits else None
             (boards if what == "w" else labels).append(_op(int(index), how, number, int(time) if time else None, tie))
     return CellOps(tuple(boards), tuple(labels), last, hold)
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from app.admin.store_agreement import find_partitions
 from app.http.connections import ConnectionLimits
-from app.live.socket import LiveLimits
+from app.live.websocket import LiveLimits
 from app.logs import configure
 from app.server import UVICORN, Server
 from app.services import build_services

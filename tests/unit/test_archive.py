@@ -24,7 +24,7 @@ class Postgres:
         first, last = args[2], args[3]
         return [
             {
-                "total": len(users),
+                "board_size": len(users),
                 "position": place,
                 "name": user,
                 "sort_key": -place,
@@ -44,4 +44,4 @@ def test_who_is_hidden_is_not_shown_whatever_comes_in_between() -> None:
     reader = BoardReader(None, Postgres())  # type: ignore[arg-type]
     space = Namespace(1, "n", 0, 1, Rules())
     board = asyncio.run(reader.resolve(space, "2025-01-01", Page(0, 10), None, [b"archived", b"1", b"5"]))
-    assert ([row.user for row in board.rows], board.total) == (["zed", "ann", "bob"], 3)
+    assert ([row.user for row in board.rows], board.board_size) == (["zed", "ann", "bob"], 3)

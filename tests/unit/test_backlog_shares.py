@@ -23,7 +23,7 @@ def test_one_client_never_takes_all_and_is_refused_for_taking_too_much() -> None
     shares = BacklogShares(50_000, "grants")
     assert filled(shares, "hog", 10_000) == 20_000
     assert filled(shares, "swarm", 1) == 10_000
-    assert shares.total < 50_000
+    assert shares.units < 50_000
 
 
 def test_a_newcomer_finds_room_behind_many_who_took_all_they_could() -> None:
@@ -51,5 +51,5 @@ def test_what_is_given_back_is_free_again() -> None:
     got = filled(shares, "hog", 100)
     for _ in range(0, got, 100):
         shares.give("hog", 100)
-    assert shares.total == 0
+    assert shares.units == 0
     assert filled(shares, "hog", 100) == got

@@ -103,11 +103,11 @@ def test_the_heaviest_grant_that_rules_allow_fits_into_a_call(periods: tuple[Per
 
 def test_a_cost_grows_as_entries_join() -> None:
     cost, held = CallCost(), entries(20)
-    totals = [cost.total for entry in held if cost.add(entry)]
+    totals = [cost.us for entry in held if cost.add(entry)]
     assert totals == sorted(totals)
-    assert totals[-1] == cost.total == write_cost(held)
-    assert not cost.add(entries(21)[20], cost.total)
-    assert (cost.total, cost.add(held[0], cost.total + 100)) == (totals[-1], True)
+    assert totals[-1] == cost.us == write_cost(held)
+    assert not cost.add(entries(21)[20], cost.us)
+    assert (cost.us, cost.add(held[0], cost.us + 100)) == (totals[-1], True)
 
 
 def mixed() -> list[PlannedEntry]:
@@ -139,10 +139,10 @@ def test_two_calls_in_one_cost_what_their_entries_cost() -> None:
         ours, theirs = CallCost(), CallCost()
         for cost, part in ((ours, first), (theirs, second)):
             assert all(cost.add(entry) for entry in part)
-        assert ours.total_with(theirs) == theirs.total_with(ours) == write_cost([*first, *second])
-        alone = ours.total
+        assert ours.us_with(theirs) == theirs.us_with(ours) == write_cost([*first, *second])
+        alone = ours.us
         ours.merge(theirs)
-        assert alone <= ours.total == write_cost([*first, *second])
+        assert alone <= ours.us == write_cost([*first, *second])
 
 
 def test_a_correction_weighs_more_than_a_grant_by_what_it_names() -> None:
@@ -162,9 +162,9 @@ def test_the_first_correction_of_a_user_weighs_more_once_in_a_call_of_two_parts(
     for at in range(len(both)):
         ours, theirs = CallCost(), CallCost()
         assert all(cost.add(entry) for cost, part in ((ours, both[:at]), (theirs, both[at:])) for entry in part)
-        assert ours.total_with(theirs) == write_cost(both)
+        assert ours.us_with(theirs) == write_cost(both)
         ours.merge(theirs)
-        assert ours.total_with(CallCost()) == write_cost(both)
+        assert ours.us_with(CallCost()) == write_cost(both)
         third = CallCost()
         assert all(third.add(entry) for entry in both)
-        assert ours.total_with(third) == write_cost([*both, *both])
+        assert ours.us_with(third) == write_cost([*both, *both])

@@ -12,7 +12,7 @@ from app.model.cell_ops import Cell
 from app.model.chain import _Cells, entries_of, steps_of
 from app.model.correction import CorrectionRequest, Edit, GrantState
 from app.model.namespace import Namespace, Rules
-from app.model.tie_break import latest_place, tie_place
+from app.model.tie_break import latest_tie_place, tie_place
 
 CELLS = ["all", "a", "b"]
 
@@ -125,7 +125,7 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
     namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation, order=order, tie_break="granted_at"))
     first = held(101, chance.randrange(-3, 4), ["all"], 40)
     moment = tie_place(first.granted_at, first.seq)
-    tie = latest_place([namespace.aggregation.line_key(first.amount, moment)])
+    tie = latest_tie_place([namespace.aggregation.line_key(first.amount, moment)])
     rest = {"all": Cell(first.amount, first.amount, first.amount, first.granted_at, first.seq, tie)} if seed % 2 else {}
     cells, grants = _Cells(namespace, rest), dict[str, GrantState]()
     for _ in range(200):
@@ -139,4 +139,4 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
         others = [one for grant_id, one in grants.items() if grant_id != own] + ([first] if rest else [])
         keys = [namespace.aggregation.line_key(one.amount, tie_place(one.granted_at, one.seq)) for one in others]
         told = cells.others(own, ["all"]).get("all")
-        assert (None if told is None else told.tie) == (latest_place(keys) if others else None)
+        assert (None if told is None else told.tie) == (latest_tie_place(keys) if others else None)

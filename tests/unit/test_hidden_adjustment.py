@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.model.hidden_adjustment import ArchivedPosition, HiddenAdjustment, HiddenEntry
+from app.model.hidden_adjustment import ArchivedPosition, HiddenAdjustment, HiddenRow
 
 
 def count(keys: list[int]) -> list[ArchivedPosition]:
@@ -23,7 +23,7 @@ def test_places_are_those_of_a_board_without_them(entries: list[tuple[int, bool]
     places = count(keys)
     hidden = [hides for _, hides in entries]
     gone = [
-        HiddenEntry(at.position, at.sort_key, keys.count(at.sort_key))
+        HiddenRow(at.position, at.sort_key, keys.count(at.sort_key))
         for at, hides in zip(places, hidden, strict=True)
         if hides
     ]

@@ -21,7 +21,7 @@ class Slow:
 
     async def fetch(self, query: str, *args: Any) -> list[Any]:
         await self.go.wait()
-        return [{"grants": 0, "grants_within": 0, "total": 0, "position": None, "last_seq": None}]
+        return [{"grants": 0, "grants_within": 0, "board_size": 0, "position": None, "last_seq": None}]
 
     async def fetch_one(self, query: str, *args: Any) -> None:
         return None
@@ -42,7 +42,7 @@ def test_no_more_than_a_few_ask_about_the_past_at_once() -> None:
             await past.read(*ask)
         slow.go.set()
         await asyncio.gather(*asked)
-        assert (await past.read(*ask)).total == 0
+        assert (await past.read(*ask)).board_size == 0
 
     asyncio.run(run())
 
@@ -66,7 +66,7 @@ class Ledger:
             self.replayed += args[1]
             self.steps += 1
             return []
-        head = {"total": self.users, "last_seq": 9, "score": 5, "competition": 1, "dense": 1}
+        head = {"board_size": self.users, "last_seq": 9, "score": 5, "competition": 1, "dense": 1}
         return [head | {"name": f"u{i}", "number": i, "position": i + 1} for i in range(self.users)]
 
     async def fetch_one(self, query: str, *args: Any) -> None:
@@ -88,7 +88,7 @@ def test_a_board_of_too_many_grants_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(past_boards, "GRANTS_MAX", 10)
     for within, grants, is_taken in ((10, 9, True), (11, 0, False), (9, 19, True), (9, 20, False), (0, 119, False)):
         if is_taken:
-            assert ask(Ledger(within, grants, 2)).total == 2
+            assert ask(Ledger(within, grants, 2)).board_size == 2
         else:
             with pytest.raises(Invalid) as refused:
                 ask(Ledger(within, grants, 2))
@@ -113,7 +113,7 @@ def test_a_page_of_too_many_equals_is_refused(monkeypatch: pytest.MonkeyPatch) -
         "4 users share the scores of these entries, and who came first is found for at most 3: ask for fewer entries"
     )
     assert many.replayed == []
-    assert ask(many).total == 4
+    assert ask(many).board_size == 4
 
 
 def test_the_order_of_users_with_very_many_entries_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

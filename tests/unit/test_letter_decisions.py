@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.admin.dead_letters import DECIDED_S_MAX, DeadLetter, DeadLetters, LetterPosition
+from app.admin.dead_letters import DECIDED_S_MAX, DeadLetter, DeadLetters, LetterPlace
 from app.commands import dead_letters as commands
 from app.persist.failure import DEAD_LETTERS_PAUSE_S, TooManyDeadLetters
 from app.persist.faults import FIRST_PAUSE_S, LEDGER, Faults, WorkUnit
@@ -13,7 +13,7 @@ from app.persist.ledger_session import LedgerOffset
 from app.persist.letter_decisions import carry_out
 from tests.support.virtual_time import VirtualTime
 
-PLACES = [LetterPosition(3, 1, seq) for seq in (5, 6, 7)]
+PLACES = [LetterPlace(3, 1, seq) for seq in (5, 6, 7)]
 UNKNOWN = "does a persister run, and what does /readyz say?"
 CAUSE = "more than 10 entries in a minute cannot be recorded"
 
@@ -34,7 +34,7 @@ class Postgres:
         return {"decision": "retry", "cause": None, "healed_seq": 9 if args[2] == 6 else None}
 
 
-def letter(place: LetterPosition) -> DeadLetter:
+def letter(place: LetterPlace) -> DeadLetter:
     return DeadLetter(place, "race", "ann", "grant", "g1", "22P05", None, None, 0, True)
 
 

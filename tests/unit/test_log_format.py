@@ -5,10 +5,10 @@ import pytest
 from app.store.log_format import (
     LogFields,
     LogOutcome,
-    dedup_position,
+    dedup_place,
+    parse_place,
     read_fields,
     read_outcome,
-    read_position,
 )
 
 
@@ -47,13 +47,13 @@ def test_a_field_that_is_missing_is_empty(fields: list[bytes], read: tuple[bytes
 
 
 def test_a_position_is_epoch_and_seq() -> None:
-    assert read_position(b"2-17") == (2, 17)
-    assert dedup_position(b"-" * 16 + b"2-17") == (2, 17)
+    assert parse_place(b"2-17") == (2, 17)
+    assert dedup_place(b"-" * 16 + b"2-17") == (2, 17)
 
 
 @pytest.mark.parametrize("text", [b"", b"2", b"2-", b"-17", b"2-17-1", b"a-b"])
 def test_another_text_is_no_position(text: bytes) -> None:
     with pytest.raises(ValueError):
-        read_position(text)
+        parse_place(text)
     with pytest.raises(ValueError):
-        dedup_position(b"0" * 16 + text)
+        dedup_place(b"0" * 16 + text)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.model.errors import Invalid
-from app.model.percentile import SHARES, parse_percentile, percentile_of, position_of
+from app.model.percentile import MILLIONTHS, parse_percentile, percentile_of, position_of
 from app.model.sample import draw_sample
 
 
@@ -18,17 +18,17 @@ def test_a_percentile_leads_back_to_its_score(total: int, data: st.DataObject) -
     found = position_of(parse_percentile(f"{told:.4f}", ""), total)
     assert found >= position
     assert percentile_of(total - found + 1, total) == told
-    if total <= SHARES:
+    if total <= MILLIONTHS:
         assert found == position
 
 
-@given(st.integers(1, 300), st.integers(0, SHARES))
+@given(st.integers(1, 300), st.integers(0, MILLIONTHS))
 def test_nearest_rank_is_the_last_position_that_is_high_enough(total: int, share: int) -> None:
     high = [at for at in range(1, total + 1) if round(percentile_of(total - at + 1, total) * 10_000) >= share]
     assert position_of(share, total) == high[-1]
 
 
-@pytest.mark.parametrize(("text", "share"), [("0", 0), ("100", SHARES), ("99.9999", 999_999), ("5.50000", 55_000)])
+@pytest.mark.parametrize(("text", "share"), [("0", 0), ("100", MILLIONTHS), ("99.9999", 999_999), ("5.50000", 55_000)])
 def test_a_percentile_is_read(text: str, share: int) -> None:
     assert parse_percentile(text, "") == share
 

@@ -8,12 +8,12 @@ from app.model.aggregation import AGGREGATIONS_BY_NAME
 from app.model.micros import EARLIEST, LATEST, to_micros
 from app.model.tie_break import (
     NO_MOMENT,
-    describe_place,
-    latest_place,
+    describe_tie_place,
+    latest_tie_place,
     member_of,
-    place_from_digits,
     tie_digits,
     tie_place,
+    tie_place_from_digits,
 )
 
 FIRST, LAST = to_micros(EARLIEST), to_micros(LATEST)
@@ -36,15 +36,15 @@ def test_digits_tell_their_place() -> None:
     for grant in some_grants(Random(2), 200):
         place = tie_place(*grant)
         member = member_of(b"d/\xc3\xa9", place, "granted_at")
-        assert (place_from_digits(member, "granted_at"), member[33:]) == (place, b"d/\xc3\xa9")
-    assert place_from_digits(member_of(b"ann", 7, "earliest"), "earliest") == 7
-    assert (member_of(b"ann", 0, "none"), place_from_digits(b"ann", "none")) == (b"ann", 0)
-    assert [place_from_digits(held, "granted_at") for held in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
+        assert (tie_place_from_digits(member, "granted_at"), member[33:]) == (place, b"d/\xc3\xa9")
+    assert tie_place_from_digits(member_of(b"ann", 7, "earliest"), "earliest") == 7
+    assert (member_of(b"ann", 0, "none"), tie_place_from_digits(b"ann", "none")) == (b"ann", 0)
+    assert [tie_place_from_digits(held, "granted_at") for held in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
 
 
 def test_a_place_is_described_by_its_moment() -> None:
-    assert describe_place(tie_place(1_714_694_400_000_001, 12)) == "2024-05-03T00:00:00.000001Z seq 12"
-    assert describe_place(NO_MOMENT) == "before every moment"
+    assert describe_tie_place(tie_place(1_714_694_400_000_001, 12)) == "2024-05-03T00:00:00.000001Z seq 12"
+    assert describe_tie_place(NO_MOMENT) == "before every moment"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,11 @@ def test_a_place_is_described_by_its_moment() -> None:
 )
 def test_which_grant_a_scores_place_is_of(how: str, wanted: tuple[int, int]) -> None:
     grants = [(3, 20, 1), (5, 10, 2), (5, 10, 3), (5, 30, 4), (0, 40, 5)]
-    assert latest_place(
+    assert latest_tie_place(
         AGGREGATIONS_BY_NAME[how].line_key(amount, tie_place(at, seq)) for amount, at, seq in grants
     ) == tie_place(*wanted)
-    assert latest_place([]) == latest_place([AGGREGATIONS_BY_NAME["sum"].line_key(0, tie_place(5, 1))]) == NO_MOMENT
+    assert (
+        latest_tie_place([])
+        == latest_tie_place([AGGREGATIONS_BY_NAME["sum"].line_key(0, tie_place(5, 1))])
+        == NO_MOMENT
+    )

@@ -22,7 +22,7 @@ CREATE TABLE archived_boards (
     board text NOT NULL,
     "window" text NOT NULL,
     revision integer NOT NULL DEFAULT 0,
-    total integer NOT NULL DEFAULT 0,
+    board_size integer NOT NULL DEFAULT 0,
     seq bigint NOT NULL,
     hash bytea NOT NULL DEFAULT '',
     sort_keys_sum numeric NOT NULL DEFAULT 0,
@@ -34,7 +34,7 @@ CREATE TABLE archive_revisions (
     archive_id integer NOT NULL REFERENCES archived_boards,
     revision integer NOT NULL,
     seq bigint NOT NULL,
-    total integer NOT NULL,
+    board_size integer NOT NULL,
     hash bytea NOT NULL,
     made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (archive_id, revision)

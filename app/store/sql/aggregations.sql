@@ -4,8 +4,8 @@ CASE {{how}}::text WHEN 'sum' THEN sum(amount)::bigint WHEN 'highest' THEN max(a
                    WHEN 'latest' THEN (array_agg(amount ORDER BY granted_at DESC, first_seq DESC))[1] END
 
 -- fragment: tie_place_of_grants
--- The place among equals of that score, where places go by moments (is_kept); else 0.
-tie_of(max(tie_key({{how}}, amount, granted_at, first_seq)) FILTER (WHERE {{is_kept}}::boolean))
+-- The place among equals of that score, where places go by moments (has_tie_places); else 0.
+tie_of(max(tie_key({{how}}, amount, granted_at, first_seq)) FILTER (WHERE {{has_tie_places}}::boolean))
 
 -- fragment: latest_of_grants
 -- The moment (microseconds) and the seq of the latest of the grants of a group, where it makes the score.

@@ -1,7 +1,7 @@
 -- fragment: archive_columns
 -- The columns of an archived board `a`, of a row `r` there and of its user `u`. has_hidden: whether any user of the board is
 -- hidden; is_hidden: whether this one is. Each OFFSET 0 keeps that a look-up of its key.
-SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
+SELECT a.board_size, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id AND v.user_number = r.user_number OFFSET 0) AS is_hidden,
        a.revision
@@ -9,7 +9,7 @@ SELECT a.total, r.position, u.name, r.sort_key, r.tie_place, r.better_users, r.b
 -- fragment: users_above
 -- How many users of an archived board `a` have a key above a given one. O(log n).
 coalesce((SELECT better_users FROM archive_rows WHERE archive_id = a.id AND sort_key <= {{key}} ORDER BY sort_key DESC LIMIT 1),
-                        a.total)
+                        a.board_size)
 
 -- name: get_archive_page
 -- The rows of an archived board from one position ($3) to another ($4), in the board's order. Where there are none, one row
@@ -30,8 +30,8 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- name: count_archive_rows_above
 -- For each of some keys ($3), in their order: how many users, and how many different scores, are above it. A key need not be
 -- that of a user. O(log n) a key.
-SELECT a.total, k.sort_key, coalesce(n.better_users, a.total) AS better_users,
-       coalesce(n.better_scores, (SELECT r.better_scores + 1 FROM archive_rows r WHERE r.archive_id = a.id AND r.position = a.total), 0) AS better_scores,
+SELECT a.board_size, k.sort_key, coalesce(n.better_users, a.board_size) AS better_users,
+       coalesce(n.better_scores, (SELECT r.better_scores + 1 FROM archive_rows r WHERE r.archive_id = a.id AND r.position = a.board_size), 0) AS better_scores,
        EXISTS (SELECT FROM hidden_archive_users v WHERE v.archive_id = a.id OFFSET 0) AS has_hidden
 FROM archived_boards a CROSS JOIN unnest($3::bigint[]) WITH ORDINALITY AS k (sort_key, number)
 LEFT JOIN LATERAL (SELECT r.better_users, r.better_scores FROM archive_rows r WHERE r.archive_id = a.id AND r.sort_key <= k.sort_key
@@ -60,9 +60,9 @@ WHERE a.namespace_id = $1 AND a.board = $2 ORDER BY r.position;
 -- The $6 rows of an archived board behind a cursor, in the board's order. The cursor is the key ($3), the tie_place ($4) and
 -- the name ($5) of a user, who need not be on the board any more. Then the query halves the positions of the equal keys until
 -- it finds where the user would be, because no index has their names. O(log n + rows).
-WITH RECURSIVE a AS MATERIALIZED (SELECT id, total, revision FROM archived_boards WHERE namespace_id = $1 AND board = $2),
+WITH RECURSIVE a AS MATERIALIZED (SELECT id, board_size, revision FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 own AS MATERIALIZED (
-    SELECT r.position + 1 AS place FROM archive_rows r
+    SELECT r.position + 1 AS position FROM archive_rows r
     WHERE r.archive_id = (SELECT id FROM a) AND r.user_number = (SELECT number FROM users WHERE name = $5)
       AND r.sort_key = $3 AND r.tie_place = $4),
 ties AS MATERIALIZED (
@@ -78,10 +78,10 @@ halves (low, high) AS (
         SELECT r.tie_place > $4 OR (r.tie_place = $4 AND u.name COLLATE "C" < $5) AS is_behind
         FROM archive_rows r JOIN users u ON u.number = r.user_number
         WHERE r.archive_id = (SELECT id FROM a) AND r.position = h.middle OFFSET 0) AS m),
-start AS MATERIALIZED (SELECT coalesce((SELECT place FROM own), (SELECT low FROM halves WHERE low = high)) AS place)
+start AS MATERIALIZED (SELECT coalesce((SELECT position FROM own), (SELECT low FROM halves WHERE low = high)) AS position)
 -- include: archive_columns
 FROM a LEFT JOIN archive_rows r ON r.archive_id = a.id
-     AND r.position BETWEEN (SELECT place FROM start) AND (SELECT place FROM start) + $6::int - 1
+     AND r.position BETWEEN (SELECT position FROM start) AND (SELECT position FROM start) + $6::int - 1
 LEFT JOIN users u ON u.number = r.user_number ORDER BY r.position;
 
 -- name: get_hidden_archive_rows
@@ -103,7 +103,7 @@ SELECT g.position, g.sort_key, p.peers, g.revision FROM gone g JOIN peers p USIN
 -- each by nearest rank, or with $9 the two keys between which it lies. $7: 1 or -1, what a key is multiplied by to be a score.
 -- $8: whether the sum of a part of the board is asked for, which is O(its rows). Everything else comes from sums, positions
 -- and counts that the archive keeps: O((bins + percents + hidden users) × log n).
-WITH a AS MATERIALIZED (SELECT id, total, sort_keys_sum, squares_sum FROM archived_boards WHERE namespace_id = $1 AND board = $2),
+WITH a AS MATERIALIZED (SELECT id, board_size, sort_keys_sum, squares_sum FROM archived_boards WHERE namespace_id = $1 AND board = $2),
 gone AS MATERIALIZED (
     SELECT r.sort_key, r.position - row_number() OVER (ORDER BY r.position) AS shown_above
     FROM hidden_archive_users v
@@ -117,22 +117,22 @@ ends AS MATERIALIZED (
         -- include: users_above (key = k.sort_key)
         - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 whole AS MATERIALIZED (SELECT first, behind, greatest(behind - first, 0) AS count FROM ends),
-places AS MATERIALIZED (
+percentiles AS MATERIALIZED (
     SELECT p.number, r.sort_key FROM whole
     CROSS JOIN LATERAL (
         SELECT 2 * p.number AS number, behind + 1 - CASE
                    WHEN $9::bool THEN p.percent * (count - 1) / 1000000 + 1
-                   ELSE greatest((p.percent * count + 999999) / 1000000, 1) END AS place
+                   ELSE greatest((p.percent * count + 999999) / 1000000, 1) END AS shown_position
         FROM unnest($6::bigint[]) WITH ORDINALITY AS p (percent, number)
         UNION ALL SELECT 2 * p.number + 1, behind + 1 - least(p.percent * (count - 1) / 1000000 + 2, count)
         FROM unnest($6::bigint[]) WITH ORDINALITY AS p (percent, number) WHERE $9
         UNION ALL SELECT 0, behind UNION ALL SELECT -1, first + 1) AS p
     CROSS JOIN LATERAL (
         SELECT sort_key FROM archive_rows WHERE archive_id = (SELECT id FROM a)
-        AND position = p.place + (SELECT count(*) FROM gone WHERE shown_above < p.place) LIMIT 1) AS r
+        AND position = p.shown_position + (SELECT count(*) FROM gone WHERE shown_above < p.shown_position) LIMIT 1) AS r
     WHERE count > 0),
 scores AS (
-    SELECT min($7::bigint * sort_key) AS lowest, max($7::bigint * sort_key) AS highest FROM places WHERE number <= 0),
+    SELECT min($7::bigint * sort_key) AS lowest, max($7::bigint * sort_key) AS highest FROM percentiles WHERE number <= 0),
 edges AS MATERIALIZED (
     SELECT i, lowest + width / n * i + width % n * i / n AS begin
     FROM scores, LATERAL (SELECT highest - lowest + 1 AS width) AS w, LATERAL (SELECT least($5::bigint, width) AS n) AS b,
@@ -146,15 +146,15 @@ under AS (
         -- include: users_above (key = k.sort_key)
         - (SELECT count(*) FROM gone g WHERE g.sort_key > k.sort_key) AS above) AS n),
 bins AS (
-    SELECT i, begin, lead(under, 1, count) OVER (ORDER BY i) - under AS held FROM under, whole),
+    SELECT i, begin, lead(under, 1, count) OVER (ORDER BY i) - under AS users FROM under, whole),
 sums AS (
-    SELECT a.total - (SELECT count(*) FROM gone) = whole.count AS is_whole FROM a, whole)
+    SELECT a.board_size - (SELECT count(*) FROM gone) = whole.count AS is_whole FROM a, whole)
 SELECT coalesce((SELECT count FROM whole), 0) AS count, scores.*,
        ($7 * CASE WHEN is_whole THEN (SELECT sort_keys_sum FROM a) - (SELECT coalesce(sum(sort_key), 0) FROM gone)
                   WHEN $8 THEN (SELECT sum(sort_key) FROM archive_rows WHERE archive_id = (SELECT id FROM a) AND sort_key BETWEEN $3 AND $4)
                                - (SELECT coalesce(sum(sort_key), 0) FROM gone WHERE sort_key BETWEEN $3 AND $4) END)::text AS sum,
        CASE WHEN is_whole THEN (SELECT squares_sum FROM a) - (SELECT coalesce(sum(sort_key::numeric * sort_key), 0) FROM gone)
        END::text AS squares,
-       (SELECT array_agg(sort_key ORDER BY number) FROM places WHERE number > 0) AS percents,
-       (SELECT array_agg(begin ORDER BY i) FROM bins) AS begins, (SELECT array_agg(held ORDER BY i) FROM bins) AS counts
+       (SELECT array_agg(sort_key ORDER BY number) FROM percentiles WHERE number > 0) AS percents,
+       (SELECT array_agg(begin ORDER BY i) FROM bins) AS begins, (SELECT array_agg(users ORDER BY i) FROM bins) AS counts
 FROM scores LEFT JOIN sums ON true;

@@ -44,7 +44,7 @@ WITH live AS (
 SELECT b.board, user_number,
        -- include: score_of_grants (how = $7)
        AS score,
-       -- include: tie_place_of_grants (how = $7, is_kept = $9)
+       -- include: tie_place_of_grants (how = $7, has_tie_places = $9)
        AS tie_place
 FROM live CROSS JOIN LATERAL (VALUES ($2::text), (CASE WHEN $8::boolean THEN $2 || ':' || category END)) AS b (board)
 WHERE b.board IS NOT NULL GROUP BY b.board, user_number
@@ -78,7 +78,7 @@ LEFT JOIN hidden_users x ON x.user_number = f.user_number AND x.erased
 WHERE (f.sort_key IS DISTINCT FROM h.sort_key OR ($1::boolean AND f.tie_place <> h.tie_place)) AND x.user_number IS NULL;
 
 -- name: copy_tie_places
--- Takes the places in line of equal scores as Redis holds them.
+-- Takes the places in line of equal scores as Redis has them.
 UPDATE new_scores f SET tie_place = h.tie_place FROM redis_rows h JOIN users u ON u.name = h.name
 WHERE h.board = f.board AND u.number = f.user_number;
 
@@ -90,7 +90,7 @@ ON CONFLICT (namespace_id, board) DO UPDATE SET seq = greatest(archived_boards.s
 -- name: find_changed_archive_rows
 -- The rows of archives to rewrite once some users' scores are those of `new_scores`; a null position: delete the row.
 -- Places and ranks as a sorted set gives them: among equals the earlier, else by name backwards. O(n log n).
-WITH held AS (
+WITH board_rows AS (
     SELECT r.archive_id, r.user_number, r.sort_key, r.tie_place, r.position, r.better_users, r.better_scores FROM archive_rows r
     WHERE r.archive_id = ANY($2::int[]) AND NOT r.user_number = ANY($3::bigint[])
     UNION ALL
@@ -99,12 +99,12 @@ WITH held AS (
     LEFT JOIN archive_rows r ON r.archive_id = a.id AND r.user_number = f.user_number AND r.sort_key = f.sort_key AND r.tie_place = f.tie_place
     WHERE a.id = ANY($2)),
 now AS (
-    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.sort_key DESC, h.tie_place, u.name COLLATE "C" DESC) AS place,
+    SELECT h.*, row_number() OVER (PARTITION BY h.archive_id ORDER BY h.sort_key DESC, h.tie_place, u.name COLLATE "C" DESC) AS new_position,
            rank() OVER w - 1 AS above, dense_rank() OVER w - 1 AS steps
-    FROM held h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.sort_key DESC))
+    FROM board_rows h JOIN users u ON u.number = h.user_number WINDOW w AS (PARTITION BY h.archive_id ORDER BY h.sort_key DESC))
 INSERT INTO changed_rows
-SELECT archive_id, place, user_number, sort_key, tie_place, above, steps FROM now
-WHERE (position, better_users, better_scores) IS DISTINCT FROM (place::int, above::int, steps::int)
+SELECT archive_id, new_position, user_number, sort_key, tie_place, above, steps FROM now
+WHERE (position, better_users, better_scores) IS DISTINCT FROM (new_position::int, above::int, steps::int)
 UNION ALL
 SELECT r.archive_id, NULL, r.user_number, NULL, NULL, NULL, NULL
 FROM archived_boards a JOIN archive_rows r ON r.archive_id = a.id
@@ -136,23 +136,23 @@ WHERE m.position IS NOT NULL ON CONFLICT DO NOTHING;
 -- fragment: archive_signature
 -- What an archive says of its rows `r`: their number, the sums of their keys and of the squares of these, and a hash. sign:
 -- what makes a key a score again.
-count(r.user_number) AS total, coalesce(sum(r.sort_key), 0) AS keys,
+count(r.user_number) AS board_size, coalesce(sum(r.sort_key), 0) AS keys,
        coalesce(sum(r.sort_key::numeric * r.sort_key), 0) AS squares,
        sha256(coalesce(string_agg(r.user_number || ' ' || {{sign}}::int * r.sort_key, E'\n' ORDER BY r.user_number), '')
               ::bytea) AS hash
 
 -- name: sign_archives
--- A new revision: its total, its sums and its hash. sign: what makes a key a score again.
+-- A new revision: its board_size, its sums and its hash. sign: what makes a key a score again.
 WITH made AS (
-    UPDATE archived_boards SET revision = revision + 1, total = t.total, hash = t.hash, sort_keys_sum = t.keys, squares_sum = t.squares
+    UPDATE archived_boards SET revision = revision + 1, board_size = t.board_size, hash = t.hash, sort_keys_sum = t.keys, squares_sum = t.squares
     FROM (SELECT x.id,
           -- include: archive_signature (sign = $2)
           FROM unnest($1::int[]) AS x (id)
           LEFT JOIN LATERAL (
               SELECT user_number, sort_key FROM archive_rows WHERE archive_id = x.id ORDER BY position OFFSET 0) AS r ON true
           GROUP BY x.id) AS t
-    WHERE archived_boards.id = t.id RETURNING archived_boards.id, revision, seq, archived_boards.total, archived_boards.hash)
-INSERT INTO archive_revisions (archive_id, revision, seq, total, hash) SELECT * FROM made;
+    WHERE archived_boards.id = t.id RETURNING archived_boards.id, revision, seq, archived_boards.board_size, archived_boards.hash)
+INSERT INTO archive_revisions (archive_id, revision, seq, board_size, hash) SELECT * FROM made;
 
 -- name: get_archived_boards
 -- The archived boards of a window, each with the seq up to which it counts.

@@ -6,13 +6,13 @@ SELECT count(*) AS entries, max(seq) AS seq FROM (
     (SELECT seq FROM ledger WHERE namespace_id = $1 AND session_id = $4 AND seq > $2 ORDER BY seq LIMIT $5)) AS looked;
 
 -- name: get_ledger_events
--- A namespace's entries of some kinds after a seq, oldest first, with what a correction found. Each branch has its index
+-- A namespace's entries of some kinds after a seq, oldest first, with what a correction matches. Each branch has its index
 -- and runs only where its filter is asked for: O(kinds × (log n + limit)), or by actor or session O(theirs between the seqs).
 WITH picked AS (
-    (SELECT found.* FROM unnest($3::text[]) AS kinds (kind) CROSS JOIN LATERAL (
+    (SELECT matches.* FROM unnest($3::text[]) AS kinds (kind) CROSS JOIN LATERAL (
         SELECT l.partition, l.epoch, l.seq FROM ledger l
         WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = kinds.kind
-          AND l.seq > $2 AND l.seq <= $7 ORDER BY l.seq LIMIT $6) AS found
+          AND l.seq > $2 AND l.seq <= $7 ORDER BY l.seq LIMIT $6) AS matches
      WHERE $4::text IS NULL AND $5::text IS NULL)
     UNION ALL
     (SELECT l.partition, l.epoch, l.seq FROM ledger l
@@ -36,13 +36,13 @@ ORDER BY l.seq;
 -- name: get_audit_events
 -- A namespace's events that no ledger holds, after an id, oldest first. O(types × (log n + limit)).
 WITH picked AS (
-    (SELECT found.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
-        SELECT id FROM audit WHERE namespace_id = $1 AND type = types.type AND id > $2 ORDER BY id LIMIT $5) AS found
+    (SELECT matches.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
+        SELECT id FROM audit WHERE namespace_id = $1 AND type = types.type AND id > $2 ORDER BY id LIMIT $5) AS matches
      WHERE $4::text IS NULL)
     UNION ALL
-    (SELECT found.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
+    (SELECT matches.id FROM unnest($3::text[]) AS types (type) CROSS JOIN LATERAL (
         SELECT id FROM audit WHERE namespace_id = $1 AND actor = $4 AND type = types.type AND id > $2
-        ORDER BY id LIMIT $5) AS found))
+        ORDER BY id LIMIT $5) AS matches))
 SELECT a.id, a.type, a.actor, a.at, a.body::text, u.name AS user
 FROM (SELECT id FROM picked ORDER BY id LIMIT $5) AS p JOIN audit a ON a.id = p.id
 LEFT JOIN users u ON u.number = (a.body ->> 'user_number')::bigint

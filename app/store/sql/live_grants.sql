@@ -55,7 +55,7 @@ SELECT coalesce(sum(grants), 0)::bigint AS grants,
 FROM namespace_buckets WHERE namespace_id = $1 AND level = 0;
 
 -- name: get_historical_board
--- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked; total
+-- A board as the log stood at a moment: every user's score by the grants and corrections recorded until then, ranked; board_size
 -- in a row of its own where none is asked for. Among equals by their moments, where the line goes by these ($10), then by
 -- name, as sorted sets list them. $11: with all who share a score with one of those. last_seq: behind it no entry moved the
 -- board, a heal neither. O(the namespace's grants).
@@ -63,17 +63,17 @@ WITH latest AS MATERIALIZED (
     SELECT r.*, coalesce(f.first_seq, r.own_seq) AS first_seq
     FROM (SELECT kind, namespace_id, user_number, amount, granted_at, category, windows, voided, grant_id,
                  coalesce(original_seq, seq) AS own_seq, max(coalesce(original_seq, seq)) OVER () AS last_seq,
-                 row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS place
+                 row_number() OVER (PARTITION BY grant_id ORDER BY revision DESC) AS recency
           FROM (
               -- include: revisions_of_namespace (condition = recorded_at <= $4 AND (windows @> ARRAY[$2::text] OR kind = 'correction'))
           ) AS l) AS r
     -- include: grant_itself (row = r)
-    WHERE place = 1 AND NOT voided AND windows @> ARRAY[$2::text] AND ($3::text IS NULL OR category = $3)),
+    WHERE recency = 1 AND NOT voided AND windows @> ARRAY[$2::text] AND ($3::text IS NULL OR category = $3)),
 scores AS MATERIALIZED (
     SELECT user_number,
            -- include: score_of_grants (how = $5)
            AS score,
-           -- include: tie_place_of_grants (how = $5, is_kept = $10)
+           -- include: tie_place_of_grants (how = $5, has_tie_places = $10)
            AS tie
     FROM latest WHERE NOT EXISTS (
         SELECT FROM hidden_users h WHERE h.user_number = latest.user_number AND h.namespace_id IN (0, $1)) GROUP BY user_number),
@@ -83,8 +83,8 @@ ranked AS (
            rank() OVER (ORDER BY s.score * $6::int DESC) AS competition,
            dense_rank() OVER (ORDER BY s.score * $6::int DESC) AS dense
     FROM scores s JOIN users u ON u.number = s.user_number)
-SELECT t.total, t.last_seq, r.name, r.number, r.score, r.position, r.competition, r.dense
-FROM (SELECT (SELECT count(*) FROM scores) AS total, greatest((SELECT max(last_seq) FROM latest), (
+SELECT t.board_size, t.last_seq, r.name, r.number, r.score, r.position, r.competition, r.dense
+FROM (SELECT (SELECT count(*) FROM scores) AS board_size, greatest((SELECT max(last_seq) FROM latest), (
           SELECT max(seq) FROM ledger
           WHERE namespace_id = $1 AND coalesce(verb, kind) IN ('heal', 'tombstone') AND recorded_at <= $4)) AS last_seq) AS t
 LEFT JOIN (

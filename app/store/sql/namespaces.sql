@@ -10,20 +10,20 @@ WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: create_namespace
 -- Its audit is one statement with it, here and below: the id is drawn behind the row's lock, so ids commit in order. $4 is
--- the key that makes it. A season that was over before anybody wrote of it, by the clock of Redis ($6), is not told to
--- begin.
+-- the key that makes it. A season that was over before anybody wrote of it, by the clock of Redis ($6), has no event of its
+-- beginning.
 WITH made AS (
     INSERT INTO namespaces (name, partition, rules, created_by) VALUES ($1, $2, $3::jsonb, $4)
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id, version, accept_future_max),
 past AS (
     INSERT INTO opened_seasons SELECT id, s ->> 'name' FROM made, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE (s ->> 'ends')::timestamptz <= $6::timestamptz),
-told AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
+event AS (INSERT INTO audit (namespace_id, type, actor, body) SELECT id, 'namespace_created', $4, $5::json FROM made)
 SELECT id, version, accept_future_max FROM made;
 
 -- name: count_namespaces_of_key
 -- How many namespaces a key made that are there, counted up to $2. O(what is counted).
-SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND deleted_at IS NULL LIMIT $2) AS found;
+SELECT count(*) AS made FROM (SELECT FROM namespaces WHERE created_by = $1 AND deleted_at IS NULL LIMIT $2) AS n;
 
 -- name: update_namespace
 -- body: null where the rules stay as they are, which is no event; reach: how far ahead a grant may lie by the old ones, as
@@ -40,7 +40,7 @@ past AS (
 coming AS (
     DELETE FROM opened_seasons o USING changed, jsonb_array_elements($3::jsonb -> 'seasons') AS s
     WHERE o.namespace_id = changed.id AND o.season = s ->> 'name' AND (s ->> 'starts')::timestamptz > $8::timestamptz),
-told AS (
+event AS (
     INSERT INTO audit (namespace_id, type, actor, body)
     SELECT id, 'namespace_changed', $5, $6::json FROM changed WHERE $6::json IS NOT NULL)
 SELECT version, accept_future_max FROM changed;
@@ -56,7 +56,7 @@ WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING version;
 WITH deleted AS (
     UPDATE namespaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL
     RETURNING id, partition, nextval('rules_version') AS version),
-told AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
+event AS (INSERT INTO audit (namespace_id, type, actor) SELECT id, 'namespace_deleted', $2 FROM deleted),
 settled AS (
     -- Its dead letters: no board is left that they could be taken off.
     UPDATE dead_letters a SET healed_seq = a.seq FROM deleted d, ledger l

@@ -33,7 +33,7 @@ WITH looked AS MATERIALIZED (
          -- include: profiles_by_name (namespace = 0)
         )) AS s
     ORDER BY key COLLATE "C", number, kind LIMIT $8),
-found AS (
+matches AS (
     SELECT DISTINCT ON (l.key COLLATE "C", l.number) l.key, l.number, u.name,
            coalesce(own.display_name, wide.display_name) AS display_name, coalesce(own.avatar, wide.avatar) AS avatar,
            EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)) AS hidden
@@ -49,10 +49,10 @@ found AS (
                SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id = $1)))
       AND ($10 OR NOT EXISTS (SELECT FROM hidden_users h WHERE h.user_number = l.number AND h.namespace_id IN (0, $1)))
     ORDER BY l.key COLLATE "C", l.number LIMIT $9)
-SELECT found.*, e.looked, e.last_key, e.last_number
+SELECT matches.*, e.looked, e.last_key, e.last_number
 FROM (SELECT count(*) AS looked, (array_agg(key ORDER BY key COLLATE "C" DESC, number DESC))[1] AS last_key,
              (array_agg(number ORDER BY key COLLATE "C" DESC, number DESC))[1] AS last_number FROM looked) AS e
-LEFT JOIN found ON true ORDER BY found.key COLLATE "C", found.number;
+LEFT JOIN matches ON true ORDER BY matches.key COLLATE "C", matches.number;
 
 -- name: get_profile
 -- A known user's profile; nulls where they have none.
@@ -104,10 +104,10 @@ CROSS JOIN LATERAL (SELECT * FROM profiles WHERE user_number = u.number AND name
 
 -- name: get_namespaces_with_profiles
 -- The namespaces with profiles of their own. O(namespaces with profiles × log n).
-WITH RECURSIVE found AS (
+WITH RECURSIVE ids AS (
     (SELECT namespace_id FROM profiles WHERE namespace_id > 0 ORDER BY namespace_id LIMIT 1)
     UNION ALL
     SELECT (SELECT p.namespace_id FROM profiles p WHERE p.namespace_id > f.namespace_id
             ORDER BY p.namespace_id LIMIT 1)
-    FROM found f WHERE f.namespace_id IS NOT NULL)
-SELECT namespace_id FROM found WHERE namespace_id IS NOT NULL;
+    FROM ids f WHERE f.namespace_id IS NOT NULL)
+SELECT namespace_id FROM ids WHERE namespace_id IS NOT NULL;

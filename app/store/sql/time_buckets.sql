@@ -96,7 +96,7 @@ SET grants = a.grants + excluded.grants, amount = a.amount + excluded.amount, re
 
 -- name: add_buckets
 -- Behind `bucket_changes`: days and hours of users and, with minutes, of namespaces. Users who come into a bucket or leave it are
--- told by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
+-- known by their rows. Answers the hours that are counted finer, and those that are dense from now on. O(rows × log n).
 -- include: bucket_changes
 , cells AS MATERIALIZED (
     SELECT p.user_number, p.namespace_id, c.level, c.at, sum(c.grants) AS grants, sum(c.amount) AS amount,
@@ -111,7 +111,7 @@ changed AS (
     -- include: add_cells
     RETURNING user_number, namespace_id, level, at, grants, recorded, is_subdivided,
               (grants > 0)::int - (grants - last_delta > 0)::int AS users),
-told AS (
+namespace_changes AS (
     INSERT INTO namespace_buckets AS t (namespace_id, level, at, grants, amount, recorded, recorded_amount, users)
     SELECT namespace_id, level, at, sum(grants), sum(amount), sum(recorded), sum(recorded_amount), sum(users)
     FROM (SELECT namespace_id, level, at, grants, amount, recorded, recorded_amount, 0 AS users FROM cells

@@ -35,10 +35,10 @@ counted AS (
 latest AS (
     SELECT * FROM (
         SELECT number, seq, amount, granted_at, category, source, day, windows, voided,
-               row_number() OVER (PARTITION BY number, grant_id COLLATE "C" ORDER BY revision DESC, seq DESC) AS place,
+               row_number() OVER (PARTITION BY number, grant_id COLLATE "C" ORDER BY revision DESC, seq DESC) AS recency,
                min(coalesce(original_seq, seq)) OVER (PARTITION BY number, grant_id COLLATE "C") AS first_seq
         FROM counted) AS r
-    WHERE place = 1),
+    WHERE recency = 1),
 groups AS (
     SELECT number, array_to_string(windows, ' ') AS windows, category, source, day::text AS day, voided, count(*) AS grants,
            max(seq) AS seq, (extract(epoch FROM max(granted_at)) * 1000000)::bigint AS last, min(first_seq) AS first_seq,

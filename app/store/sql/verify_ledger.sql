@@ -20,7 +20,7 @@ ORDER BY l.seq LIMIT $2;
 
 -- name: find_differing_standings
 -- Where standings are not what the ledger's rows add up to.
-SELECT u.name AS "user", s.score AS held, l.score AS wanted, s.grants AS held_grants, l.grants AS wanted_grants
+SELECT u.name AS "user", s.score AS actual, l.score AS expected, s.grants AS actual_grants, l.grants AS expected_grants
 FROM (SELECT user_number, sum(score_delta)::bigint AS score, sum(live_delta)::bigint AS grants FROM (
           SELECT user_number, score_delta, live_delta FROM ledger
           WHERE namespace_id = $1 AND user_number IS NOT NULL ORDER BY coalesce(verb, kind), seq OFFSET 0) AS r
@@ -42,14 +42,14 @@ SELECT min(least(granted_at, recorded_at)) AS first, max(greatest(granted_at, re
 WITH zone AS MATERIALIZED (SELECT partition FROM namespaces WHERE id = $1),
 latest AS MATERIALIZED (
     SELECT user_number, amount, granted_at, first_at FROM (
-        SELECT l.user_number, l.amount, l.granted_at, l.voided, row_number() OVER w AS place,
+        SELECT l.user_number, l.amount, l.granted_at, l.voided, row_number() OVER w AS recency,
                min(l.recorded_at) OVER (PARTITION BY l.grant_id) AS first_at
         FROM zone z JOIN partitions p ON p.partition = z.partition
         CROSS JOIN LATERAL (
             -- include: revisions_of_namespace (condition = seq + 0 <= p.counted_seq)
             ) AS l
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
-    WHERE place = 1 AND NOT voided),
+    WHERE recency = 1 AND NOT voided),
 days AS MATERIALIZED (SELECT $3::timestamptz[] AS starts),
 hours AS MATERIALIZED (
     SELECT user_number, day, date_bin('1 hour', moment, day) AS at, sum(grants) AS grants, sum(amount) AS amount,
@@ -59,10 +59,10 @@ hours AS MATERIALIZED (
               VALUES (r.granted_at, 1, r.amount, 0, 0), (r.first_at, 0, 0, 1, r.amount)
           ) AS m (moment, grants, amount, recorded, recorded_amount) OFFSET 0) AS placed
     GROUP BY 1, 2, 3),
-wanted AS MATERIALIZED (
+expected AS MATERIALIZED (
     SELECT user_number, 1 AS level, at, grants, amount, recorded, recorded_amount FROM hours
     UNION ALL SELECT user_number, 0, day, sum(grants), sum(amount), sum(recorded), sum(recorded_amount) FROM hours GROUP BY 1, 3),
-held AS MATERIALIZED (
+actual AS MATERIALIZED (
     SELECT a.* FROM standings s
     CROSS JOIN LATERAL (SELECT * FROM user_buckets WHERE user_number = s.user_number AND namespace_id = $1 OFFSET 0) AS a
     WHERE s.namespace_id = $1),
@@ -70,44 +70,44 @@ subdivisions AS (
     SELECT f.user_number, f.level, h.at, sum(f.grants) AS grants, sum(f.amount) AS amount, sum(f.recorded) AS recorded,
            sum(f.recorded_amount) AS recorded_amount, min(h.grants) AS hour_grants, min(h.amount) AS hour_amount,
            min(h.recorded) AS hour_recorded, min(h.recorded_amount) AS hour_recorded_amount
-    FROM (SELECT user_number, level, at, grants, amount, recorded, recorded_amount, is_subdivided FROM held
+    FROM (SELECT user_number, level, at, grants, amount, recorded, recorded_amount, is_subdivided FROM actual
           UNION ALL SELECT NULL, level, at, grants, amount, recorded, recorded_amount, level = 1 FROM namespace_buckets
                     WHERE namespace_id = $1) AS f
     CROSS JOIN days d
-    JOIN (SELECT user_number, at, grants, amount, recorded, recorded_amount FROM held WHERE level = 1 AND is_subdivided
+    JOIN (SELECT user_number, at, grants, amount, recorded, recorded_amount FROM actual WHERE level = 1 AND is_subdivided
           UNION ALL SELECT NULL, at, grants, amount, recorded, recorded_amount FROM namespace_buckets
                     WHERE namespace_id = $1 AND level = 1) AS h
       ON h.user_number IS NOT DISTINCT FROM f.user_number
          AND h.at = date_bin('1 hour', f.at, d.starts[width_bucket(f.at, d.starts)])
     WHERE f.level > 1 GROUP BY 1, 2, 3),
-told AS (
+pairs AS (
     SELECT u.number AS user_number, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, NULL::bigint AS users,
            w.grants, w.amount, w.recorded, w.recorded_amount, NULL::bigint
-    FROM (SELECT * FROM held WHERE level < 2) AS h
-    FULL JOIN wanted w USING (user_number, level, at) JOIN users u ON u.number = user_number
+    FROM (SELECT * FROM actual WHERE level < 2) AS h
+    FULL JOIN expected w USING (user_number, level, at) JOIN users u ON u.number = user_number
     UNION ALL
     SELECT NULL, level, at, h.grants, h.amount, h.recorded, h.recorded_amount, h.users,
            w.grants, w.amount, w.recorded, w.recorded_amount, w.users
     FROM (SELECT * FROM namespace_buckets WHERE namespace_id = $1 AND level < 2) AS h
     FULL JOIN (SELECT level, at, sum(grants) AS grants, sum(amount) AS amount, sum(recorded) AS recorded,
                       sum(recorded_amount) AS recorded_amount, count(*) FILTER (WHERE grants > 0) AS users
-               FROM wanted GROUP BY 1, 2) AS w USING (level, at)
+               FROM expected GROUP BY 1, 2) AS w USING (level, at)
     UNION ALL
     SELECT user_number, level, at, grants, amount, recorded, recorded_amount, NULL,
            hour_grants, hour_amount, hour_recorded, hour_recorded_amount, NULL FROM subdivisions)
-SELECT u.name AS "user", t.* FROM told AS t (
+SELECT u.name AS "user", t.* FROM pairs AS t (
     user_number, level, at, grants, amount, recorded, recorded_amount, users,
-    wanted_grants, wanted_amount, wanted_recorded, wanted_recorded_amount, wanted_users)
+    expected_grants, expected_amount, expected_recorded, expected_recorded_amount, expected_users)
 LEFT JOIN users u ON u.number = t.user_number
 WHERE (coalesce(grants, 0), coalesce(amount, 0), coalesce(recorded, 0), coalesce(recorded_amount, 0), coalesce(users, 0))
-   <> (coalesce(wanted_grants, 0), coalesce(wanted_amount, 0), coalesce(wanted_recorded, 0),
-       coalesce(wanted_recorded_amount, 0), coalesce(wanted_users, 0))
+   <> (coalesce(expected_grants, 0), coalesce(expected_amount, 0), coalesce(expected_recorded, 0),
+       coalesce(expected_recorded_amount, 0), coalesce(expected_users, 0))
 ORDER BY at, level, 1 LIMIT $2;
 
 -- fragment: differences
--- Rows of `held` that are not in `wanted` (is_held), and rows of `wanted` that are not in `held`.
-    SELECT *, true AS is_held FROM (SELECT * FROM held EXCEPT SELECT * FROM wanted) AS h
-    UNION ALL SELECT *, false FROM (SELECT * FROM wanted EXCEPT SELECT * FROM held) AS w
+-- Rows of `actual` that are not in `expected` (is_extra), and rows of `expected` that are not in `actual`.
+    SELECT *, true AS is_extra FROM (SELECT * FROM actual EXCEPT SELECT * FROM expected) AS h
+    UNION ALL SELECT *, false FROM (SELECT * FROM expected EXCEPT SELECT * FROM actual) AS w
 
 -- name: find_differing_live_grants
 -- Live grants of a namespace that are not what its rows come to, up to the row that they have come to. seq: that of the
@@ -118,40 +118,40 @@ WITH space AS MATERIALIZED (
     FROM namespaces n JOIN partitions p ON p.partition = n.partition WHERE n.id = $1),
 latest AS (
     SELECT * FROM (
-        SELECT l.user_number, l.amount, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS place,
+        SELECT l.user_number, l.amount, l.granted_at, l.windows, l.voided, l.epoch, l.seq, row_number() OVER w AS recency,
                min(coalesce(l.original_seq, l.seq)) OVER (PARTITION BY l.grant_id) AS first_seq
         FROM space s CROSS JOIN LATERAL (
             -- include: revisions_of_namespace (condition = seq + 0 <= s.counted_seq)
             ) AS l
         WINDOW w AS (PARTITION BY l.grant_id ORDER BY l.revision DESC)) AS r
-    WHERE place = 1 AND NOT voided),
-wanted AS (
+    WHERE recency = 1 AND NOT voided),
+expected AS (
     SELECT l.user_number, w.name AS "window",
            -- include: sort_key_of_live_grant (order = s, row = l)
            AS sort_key, l.granted_at, l.first_seq, l.epoch, l.seq
     FROM latest l CROSS JOIN space s
     -- include: windows_of_live_grant (order = s, row = l)
     ),
-held AS (
+actual AS (
     SELECT g.* FROM standings t CROSS JOIN LATERAL (
         SELECT user_number, "window", sort_key, granted_at, first_seq, epoch, seq FROM live_grants
         WHERE user_number = t.user_number AND namespace_id = $1 OFFSET 0) AS g
     WHERE t.namespace_id = $1)
-SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_held FROM (
+SELECT u.name AS "user", d."window", d.first_seq, d.seq, d.is_extra FROM (
     -- include: differences
 ) AS d
-JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_held LIMIT $2;
+JOIN users u ON u.number = d.user_number ORDER BY d.first_seq, d."window", d.is_extra LIMIT $2;
 
 -- name: find_differing_quarantined
 -- Grants that are listed as waiting in quarantine and do not wait, or wait and are not listed as they are. O(grants that were
 -- ever in quarantine × log).
-WITH wanted AS MATERIALIZED (
+WITH expected AS MATERIALIZED (
     SELECT l.seq, l.grant_id, l.source, l.source_id FROM ledger l
     WHERE l.namespace_id = $1 AND coalesce(l.verb, l.kind) = 'quarantine' AND l.kind || '' = 'grant' AND NOT EXISTS (
         SELECT FROM ledger c WHERE c.namespace_id = l.namespace_id AND c.grant_id = l.grant_id AND c.kind = 'correction'
         OFFSET 0)),
-held AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined_grants WHERE namespace_id = $1)
-SELECT seq, grant_id, is_held FROM (
+actual AS MATERIALIZED (SELECT seq, grant_id, source, source_id FROM quarantined_grants WHERE namespace_id = $1)
+SELECT seq, grant_id, is_extra FROM (
     -- include: differences
 ) AS d
-ORDER BY seq, is_held LIMIT $2;
+ORDER BY seq, is_extra LIMIT $2;

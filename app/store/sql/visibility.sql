@@ -33,7 +33,7 @@ LOCK TABLE hidden_archive_users IN ROW EXCLUSIVE MODE;
 -- namespaces × log n).
 INSERT INTO hidden_archive_users
 SELECT a.id, $1 FROM standings s JOIN archived_boards a ON a.namespace_id = s.namespace_id
-CROSS JOIN LATERAL (SELECT FROM archive_rows r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS held
+CROSS JOIN LATERAL (SELECT FROM archive_rows r WHERE r.archive_id = a.id AND r.user_number = $1 LIMIT 1) AS archive_row
 WHERE s.user_number = $1 AND $2::int IN (0, s.namespace_id) ON CONFLICT DO NOTHING;
 
 -- name: put_intent

@@ -39,11 +39,11 @@ REPLIES_MAX = 100
 MESSAGE_BYTES_MAX = 16 * 1024
 #: Bytes of a close frame's reason; a close frame has 125 in all.
 REASON_BYTES_MAX = 120
-#: Sockets of a key.
+#: WebSockets of a key.
 KEY_SOCKETS_MAX = 10_000
-#: Sockets of an address without a key: a school behind one address.
+#: WebSockets of an address without a key: a school behind one address.
 ADDRESS_SOCKETS_MAX = 2_000
-#: Sockets without a key, of all addresses together: half of all connections, so that others find room.
+#: WebSockets without a key, of all addresses together: half of all connections, so that others find room.
 ANONYMOUS_SOCKETS_MAX = CONNECTIONS_MAX // 2
 
 
@@ -76,7 +76,7 @@ class LiveServer:
         self._keyring = keyring
         self._limits = limits
         self._drain_ms = drain_ms
-        self._sockets = ClientQuota(
+        self._quota = ClientQuota(
             "sockets",
             key_max=limits.key_sockets_max,
             address_max=limits.address_sockets_max,
@@ -85,14 +85,14 @@ class LiveServer:
         self._open: set[LiveConnection] = set()
         self._draining = False
 
-    async def endpoint(self, socket: WebSocket) -> None:
+    async def endpoint(self, websocket: WebSocket) -> None:
         """Serves one connection until it ends."""
-        CALLER.set(stranger(address_of(socket.scope)))
-        offered = socket.scope.get("subprotocols", [])
+        CALLER.set(stranger(address_of(websocket.scope)))
+        offered = websocket.scope.get("subprotocols", [])
         chosen = next((name for name in offered if name in (protocol.JSON, protocol.MSGPACK)), None)
-        await socket.accept(subprotocol=chosen)
-        viewer = Viewer(self._keyring, address_of(socket.scope))
-        connection = LiveConnection(socket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._sockets)
+        await websocket.accept(subprotocol=chosen)
+        viewer = Viewer(self._keyring, address_of(websocket.scope))
+        connection = LiveConnection(websocket, chosen == protocol.MSGPACK, self._hub, viewer, self._limits, self._quota)
         self._open.add(connection)
         if self._draining:
             connection.drain(self._drain_ms)
@@ -115,14 +115,14 @@ class LiveConnection:
     """One client."""
 
     def __init__(
-        self, socket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, sockets: ClientQuota
+        self, websocket: WebSocket, packed: bool, hub: Hub, viewer: Viewer, limits: LiveLimits, quota: ClientQuota
     ) -> None:
-        self._socket = socket
+        self._websocket = websocket
         self._packed = packed
         self._hub = hub
         self._viewer = viewer
         self._limits = limits
-        self._sockets = sockets
+        self._quota = quota
         self._wake = viewer.wake
         self._subscribers: dict[int, Subscriber] = {}
         self._replies: list[dict[str, Any]] = []
@@ -154,7 +154,7 @@ class LiveConnection:
                 self._hub.unsubscribe(subscriber)
             self._hub.viewers.discard(self._viewer)
             if self._counted_as is not None:
-                self._sockets.give_back(self._counted_as)
+                self._quota.give_back(self._counted_as)
 
     def drain(self, retry_ms: int) -> None:
         """Makes the sender send `drain` and close."""
@@ -162,20 +162,20 @@ class LiveConnection:
         self._wake.set()
 
     def _count(self) -> None:
-        """Counts the socket for its owner: at first for an address, then for a key."""
+        """Counts the WebSocket for its owner: at first for an address, then for a key."""
         owner, before = self._viewer.owner, self._counted_as
         try:
-            self._sockets.take(owner)
+            self._quota.take(owner)
         except RateLimited as problem:
             raise CloseConnection(CloseCode.OVER_LIMIT, problem.detail) from None
         self._counted_as = owner
         if before is not None:
-            self._sockets.give_back(before)
+            self._quota.give_back(before)
 
     async def _close(self, code: CloseCode, reason: str) -> None:
         text = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         try:
-            await asyncio.wait_for(self._socket.close(code, text), GOODBYE_S_MAX)
+            await asyncio.wait_for(self._websocket.close(code, text), GOODBYE_S_MAX)
         except (RuntimeError, TimeoutError, WebSocketDisconnect):
             pass
 
@@ -186,7 +186,7 @@ class LiveConnection:
             waits = limits.begin_s_max if has_message else limits.first_message_s_max
             left = None if self._has_begun else max(0.0, since + waits - loop.time())
             try:
-                message = await asyncio.wait_for(self._socket.receive(), left)
+                message = await asyncio.wait_for(self._websocket.receive(), left)
             except TimeoutError:
                 late = "nothing was watched" if has_message else "nothing came"
                 raise CloseConnection(CloseCode.NO_AUTH, f"{late} within {waits:g} s") from None
@@ -300,12 +300,12 @@ class LiveConnection:
 
     async def _write(self, body: dict[str, Any]) -> None:
         if self._packed:
-            await self._socket.send_bytes(encode_msgpack(body))
+            await self._websocket.send_bytes(encode_msgpack(body))
         else:
-            await self._socket.send_text(encode_json(body).decode())
+            await self._websocket.send_text(encode_json(body).decode())
 
     async def _write_frame(self, frame: Frame, number: int) -> None:
         if self._packed:
-            await self._socket.send_bytes(frame.msgpack(number))
+            await self._websocket.send_bytes(frame.msgpack(number))
         else:
-            await self._socket.send_text(frame.json(number))
+            await self._websocket.send_text(frame.json(number))

@@ -36,13 +36,13 @@ def code_of(path: Path) -> str:
     text = path.read_text()
     if path.suffix != ".py":
         return re.sub(r"--.*", "", text)
-    kept, before = [], tokenize.NEWLINE
+    tokens, before = [], tokenize.NEWLINE
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         is_docstring = token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT, tokenize.NL)
         if token.type != tokenize.COMMENT and not is_docstring:
-            kept.append(token.string)
+            tokens.append(token.string)
         before = token.type if token.type != tokenize.COMMENT else before
-    return " ".join(kept).replace(" . ", ".")
+    return " ".join(tokens).replace(" . ", ".")
 
 
 def files_of(pattern: str) -> list[str]:
@@ -62,10 +62,10 @@ def _all(folder: str, end: str) -> list[Path]:
 
 def listed() -> dict[str, list[str]]:
     """The files that docs/adding.md lists, by what is added."""
-    found: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
     for section in PAGE.read_text().split("\n## ")[1:]:
-        found[section.partition("\n")[0]] = re.findall(r"^- `((?:app|lua)/[\w/.]+)`", section, re.MULTILINE)
-    return found
+        paths[section.partition("\n")[0]] = re.findall(r"^- `((?:app|lua)/[\w/.]+)`", section, re.MULTILINE)
+    return paths
 
 
 def main() -> None:

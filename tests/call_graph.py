@@ -78,17 +78,17 @@ class Code:
 
     def class_in(self, annotation: ast.expr | None) -> str | None:
         """The one class of ours that an annotation names."""
-        found = re.findall(r"\w+", ast.unparse(annotation)) if annotation is not None else []
-        ours = {self.by_class_name[word] for word in found if word in self.by_class_name}
+        words = re.findall(r"\w+", ast.unparse(annotation)) if annotation is not None else []
+        ours = {self.by_class_name[word] for word in words if word in self.by_class_name}
         return ours.pop() if len(ours) == 1 else None
 
     @cache  # noqa: B019  # one of them lives as long as the command
     def attributes(self, cls: str) -> Mapping[str, ast.expr]:
         """A class's attributes with their annotations: fields, and what `__init__` takes from its parameters."""
-        found: dict[str, ast.expr] = {}
+        annotations: dict[str, ast.expr] = {}
         for child in self.classes[cls].body:
             if isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
-                found[child.target.id] = child.annotation
+                annotations[child.target.id] = child.annotation
         init = self.functions.get(f"{cls}.__init__")
         if isinstance(init, ast.FunctionDef):
             parameters = {arg.arg: arg.annotation for arg in _arguments(init)}
@@ -97,20 +97,20 @@ class Code:
                 if not (isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self"):
                     continue
                 if isinstance(node, ast.AnnAssign):
-                    found[target.attr] = node.annotation
+                    annotations[target.attr] = node.annotation
                 elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
                     if annotation := parameters.get(node.value.id):
-                        found[target.attr] = annotation
+                        annotations[target.attr] = annotation
                 elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                    found[target.attr] = node.value.func
-        return found
+                    annotations[target.attr] = node.value.func
+        return annotations
 
     def method(self, cls: str, name: str) -> str | None:
         """A method of a class or of its bases."""
         if f"{cls}.{name}" in self.functions:
             return f"{cls}.{name}"
         bases = (self.class_in(base) for base in self.classes[cls].bases)
-        return next((found for base in bases if base and (found := self.method(base, name))), None)
+        return next((place for base in bases if base and (place := self.method(base, name))), None)
 
     # Calls.
 
@@ -129,15 +129,15 @@ class Code:
 
     def _given_values(self) -> dict[str, set[Value]]:
         """The functions that callables may be, by place: `function.parameter` or `class.attribute`."""
-        found: dict[str, set[Value]] = {}
+        values: dict[str, set[Value]] = {}
         handed: list[tuple[str, str]] = []
         for name, function in self.functions.items():
             scope = Scope(self, name)
             for node in _own_nodes(function):
                 for place, value in self._arguments_of(scope, node) if isinstance(node, ast.Call) else ():
                     if target := scope.function(value):
-                        giver = None if _is_kept(place) or place.rpartition(".")[0] in self.classes else name
-                        found.setdefault(place, set()).add(Value(target, giver))
+                        giver = None if _is_stored(place) or place.rpartition(".")[0] in self.classes else name
+                        values.setdefault(place, set()).add(Value(target, giver))
                     elif origin := scope.value(value):
                         handed.append((place, origin))
         for cls in self.classes:
@@ -149,8 +149,8 @@ class Code:
                         handed.append((f"{cls}.{target_node.attr}", f"{cls}.__init__.{node.value.id}"))
         for _ in range(_HANDS_MAX):
             for place, origin in handed:
-                found.setdefault(place, set()).update(found.get(origin, ()))
-        return found
+                values.setdefault(place, set()).update(values.get(origin, ()))
+        return values
 
     def _arguments_of(self, scope: "Scope", call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "append" and call.args:
@@ -199,13 +199,13 @@ class Code:
     @cache  # noqa: B019
     def below(self, module: str) -> frozenset[str]:
         """All that a module imports, itself or through others."""
-        found, waiting = set[str](), [module]
+        modules, waiting = set[str](), [module]
         while waiting:
             for imported in self.modules[waiting.pop()].imports & self.modules.keys():
-                if imported not in found:
-                    found.add(imported)
+                if imported not in modules:
+                    modules.add(imported)
                     waiting.append(imported)
-        return frozenset(found)
+        return frozenset(modules)
 
 
 class Scope:
@@ -290,7 +290,7 @@ class Scope:
             return named if named in code.functions else None
         if isinstance(node, ast.Attribute):
             if isinstance(node.value, ast.Name) and (module := self.module.names.get(node.value.id)) in code.modules:
-                return found if (found := f"{module}.{node.attr}") in code.functions else None
+                return full_name if (full_name := f"{module}.{node.attr}") in code.functions else None
             cls = self.class_of(node.value)
             return code.method(cls, node.attr) if cls else None
         return None
@@ -315,7 +315,7 @@ def _is_callable(annotation: ast.expr | None) -> bool:
     return annotation is not None and _CALLABLE.search(ast.unparse(annotation)) is not None
 
 
-def _is_kept(place: str) -> bool:
+def _is_stored(place: str) -> bool:
     """Whether a parameter is of a function that keeps what it is given: a constructor, or one that takes a listener."""
     function = place.split(".")[-2]
     return function == "__init__" or function.startswith("subscribe")

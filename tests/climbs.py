@@ -37,9 +37,9 @@ def main() -> None:
     """Prints a line for each question to a board, or for one function and what it reaches."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("function", nargs="?", help="a dotted name, such as app.read.stats.StatsHandlers.everywhere")
-    asked = arguments.parse_args().function
+    function_name = arguments.parse_args().function
     code = Code()
-    for name, handler in [(asked, asked)] if asked else board_handlers(code):
+    for name, handler in [(function_name, function_name)] if function_name else board_handlers(code):
         reached, callbacks = code.reached(handler)
         climbs = sorted(callback for callback in callbacks if callback.is_climb)
         modules = {code.module_of[function] for function in reached}
@@ -47,7 +47,7 @@ def main() -> None:
         print(f"{len(reached)} functions in {len(modules)} modules: {name}")
         for climb in climbs:
             print(f"    {climb.caller} calls {climb.value}: {climb.target}")
-        if asked:
+        if function_name:
             print(*(f"    {function}" for function in sorted(reached)), sep="\n")
 
 

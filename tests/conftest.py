@@ -71,8 +71,8 @@ class Stack:
                 code = process.wait(timeout=60)
             finally:
                 process.kill()
-            told = [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, err)]
-        return subprocess.CompletedProcess(verb, code, *told)
+            texts = [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, err)]
+        return subprocess.CompletedProcess(verb, code, *texts)
 
     def new_key(self, *scopes: str) -> str:
         """A fresh key, made as `leaderboard keys create` makes it, without a process of its own."""
@@ -121,12 +121,12 @@ class Stack:
         """Waits until writes are taken."""
         self._wait_answer("/readyz", [200], seconds)
 
-    def _wait_answer(self, path: str, wanted: Container[int], seconds: float) -> None:
+    def _wait_answer(self, path: str, expected: Container[int], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         with self.client(None) as client:
             while True:
                 try:
-                    if client.get(path, timeout=10).status_code in wanted:
+                    if client.get(path, timeout=10).status_code in expected:
                         return
                 except httpx.TransportError:
                     pass

@@ -99,14 +99,14 @@ def is_there(name: str) -> bool:
     module = path.relative_to(ROOT / "app").with_suffix("").parts
     body: list[ast.stmt] = ast.parse(path.read_text()).body
     for part in name.split(".")[len(module) :]:
-        found = [
+        results = [
             node
             for node in body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == part
         ]
-        if not found:
+        if not results:
             return False
-        body = found[0].body
+        body = results[0].body
     return True
 
 

@@ -76,15 +76,15 @@ def settings() -> list[Limit]:
     path = ROOT / "app/settings.py"
     lines = path.read_text().splitlines()
     fields = [node for node in _settings_class(path).body if isinstance(node, ast.AnnAssign)]
-    found = []
+    rows = []
     for node in fields:
         # A field may have another name in the environment than in the code: `msgspec.field(default=…, name=…)`.
         given = {part.arg: part.value for part in node.value.keywords} if isinstance(node.value, ast.Call) else {}
         name = ast.literal_eval(given.get("name", ast.Constant(ast.unparse(node.target)))).upper()
         value = _value(given.get("default", node.value), path)
         if is_limit(name) and value is not None:
-            found.append(Limit("app/settings.py", node.lineno, name, value, _reason(lines, node)))
-    return found
+            rows.append(Limit("app/settings.py", node.lineno, name, value, _reason(lines, node)))
+    return rows
 
 
 def settings_count() -> int:
@@ -171,15 +171,15 @@ def _of_python(path: Path) -> Iterator[Limit]:
 
 def _of_lua(path: Path) -> Iterator[Limit]:
     for at, line in enumerate(path.read_text().splitlines(), 1):
-        found = re.match(r"local ([A-Z][A-Z0-9_]*) = (\d+)(?:\s+--\s*(.*))?$", line)
-        if found and is_limit(found[1]):
-            yield Limit(path.relative_to(ROOT).as_posix(), at, found[1], int(found[2]), (found[3] or "").strip())
+        match = re.match(r"local ([A-Z][A-Z0-9_]*) = (\d+)(?:\s+--\s*(.*))?$", line)
+        if match and is_limit(match[1]):
+            yield Limit(path.relative_to(ROOT).as_posix(), at, match[1], int(match[2]), (match[3] or "").strip())
 
 
 @cache
 def _constants(path: Path) -> dict[str, tuple[ast.stmt, ast.expr]]:
     """The names in capitals that a module gives a value, with the statement and the value; in the module's order."""
-    found: dict[str, tuple[ast.stmt, ast.expr]] = {}
+    constants: dict[str, tuple[ast.stmt, ast.expr]] = {}
     for node in ast.parse(path.read_text()).body:
         pairs: list[tuple[ast.expr, ast.expr]] = []
         if isinstance(node, ast.AnnAssign) and node.value:
@@ -190,8 +190,8 @@ def _constants(path: Path) -> dict[str, tuple[ast.stmt, ast.expr]]:
             pairs = list(zip(target.elts, node.value.elts, strict=True)) if several else [(target, node.value)]  # type: ignore[attr-defined]
         for name, value in pairs:
             if isinstance(name, ast.Name) and re.fullmatch(r"_?[A-Z][A-Z0-9_]*", name.id):
-                found[name.id] = (node, value)
-    return found
+                constants[name.id] = (node, value)
+    return constants
 
 
 def _value(node: ast.expr | None, path: Path) -> float | None:

@@ -34,6 +34,12 @@ BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGE
 
 #: Participles that say nothing of what a name stands for: `held` by whom, `found` where? A noun says it.
 PARTICIPLES = {"held", "found", "wanted", "told", "kept", "asked"}
+#: Comments and texts of the other languages, which are sentences. What is left of a file are its names.
+SENTENCES = {
+    ".sql": re.compile(r"--.*|'[^']*'"),
+    ".lua": re.compile(r"--.*|'[^'\n]*'"),
+    ".js": re.compile(r"//.*|/\*[\s\S]*?\*/|'[^'\n]*'|`[^`]*`"),
+}
 
 
 def tracked() -> list[Path]:
@@ -76,38 +82,38 @@ def _first_word(node: ast.AST) -> object:
 
 def _store_words_of(source: str) -> list[str]:
     """Calls of Redis that are written out, also those of scripts, and statements of SQL: `<line>: <beginning>`."""
-    found = []
+    words = []
     for node in ast.walk(ast.parse(source)):
         word = _first_word(node)
         text = node.value if isinstance(node, ast.Constant) else None
         if isinstance(word, bytes):
             word = word.decode(errors="replace")
         if isinstance(word, str) and REDIS_COMMANDS.fullmatch(word):
-            found.append(f"{node.lineno}: {word}")  # type: ignore[attr-defined]
+            words.append(f"{node.lineno}: {word}")  # type: ignore[attr-defined]
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "evalsha":
-            found.append(f"{node.lineno}: evalsha")
+            words.append(f"{node.lineno}: evalsha")
         if isinstance(text, str) and SQL_STATEMENT.match(text):
-            found.append(f"{node.lineno}: {text[:40]}")  # type: ignore[attr-defined]
-    return found
+            words.append(f"{node.lineno}: {text[:40]}")  # type: ignore[attr-defined]
+    return words
 
 
 def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
     """Everybody else calls a function of app/store that says what is asked, or names a query of app/store/sql."""
     rooms = {"app/store", "app/drivers"}
-    found = [
+    words = [
         f"{path.relative_to(ROOT)}:{word}"
         for path in APP
         if "/".join(path.relative_to(ROOT).parts[:2]) not in rooms
         for word in _store_words_of(path.read_text())
     ]
-    assert found == []
+    assert words == []
 
 
 def test_the_rights_of_an_acl_user_are_the_commands_in_use() -> None:
-    found = {word for path in LUA for word in re.findall(r"['\"]([A-Z]+)['\"]", path.read_text())}
+    words = {word for path in LUA for word in re.findall(r"['\"]([A-Z]+)['\"]", path.read_text())}
     for path in (*(ROOT / "app/store").rglob("*.py"), *(ROOT / "app/drivers").rglob("*.py")):
-        found |= {word for node in ast.walk(ast.parse(path.read_text())) if isinstance(word := _first_word(node), str)}
-    used = {word for word in found if REDIS_COMMANDS.fullmatch(word)}
+        words |= {word for node in ast.walk(ast.parse(path.read_text())) if isinstance(word := _first_word(node), str)}
+    used = {word for word in words if REDIS_COMMANDS.fullmatch(word)}
     rights = re.search(r"An ACL user needs.*?\n\n", (ROOT / "deploy/README.md").read_text(), re.DOTALL)
     assert rights is not None
     assert used == {word for word in re.findall(r"\b[A-Z]+\b", rights[0]) if REDIS_COMMANDS.fullmatch(word)} - {
@@ -183,13 +189,47 @@ def _names_given_in(source: str) -> list[tuple[int, str]]:
     return names
 
 
+def _is_participle(name: str) -> bool:
+    """`not_found` is HTTP's word for a status."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("not_found", "")
+    return bool(PARTICIPLES & set(words.split("_")))
+
+
 def _participles_in(source: str) -> list[str]:
-    return [f"{line}: {name}" for line, name in _names_given_in(source) if PARTICIPLES & set(name.lower().split("_"))]
+    """Names in Python code, as `<line>: <name>`; a test's name is a sentence."""
+    names = _names_given_in(source)
+    return [f"{line}: {name}" for line, name in names if _is_participle(name) and not name.startswith("test_")]
+
+
+def _participles_outside_python(suffix: str, text: str) -> list[str]:
+    """Names in SQL, Lua or JavaScript."""
+    return [word for word in re.findall(r"\w+", SENTENCES[suffix].sub(" ", text)) if _is_participle(word)]
 
 
 def test_names_are_nouns() -> None:
-    names = {path.relative_to(ROOT).as_posix(): _participles_in(path.read_text()) for path in APP}
-    assert {path: found for path, found in names.items() if found} == {}
+    python = (*APP, *(ROOT / "tests").rglob("*.py"))
+    names = {path.relative_to(ROOT).as_posix(): _participles_in(path.read_text()) for path in python}
+    assert {path: name for path, name in names.items() if name} == {}
+
+
+@pytest.mark.parametrize("suffix", SENTENCES)
+def test_names_outside_python_are_nouns(suffix: str) -> None:
+    paths = [path for room in ("app", "lua") for path in (ROOT / room).rglob(f"*{suffix}")]
+    assert paths, "the rule finds the files"
+    names = {path.relative_to(ROOT).as_posix(): _participles_outside_python(suffix, path.read_text()) for path in paths}
+    assert {path: words for path, words in names.items() if words} == {}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "words"),
+    [
+        (".sql", "-- What was held.\nWITH held AS (SELECT 'told' AS told_place)", ["held", "told_place"]),
+        (".lua", "-- kept\nlocal kept_keys = { 'found' }", ["kept_keys"]),
+        (".js", "// asked\nconst lastAsked = `told ${held}`; /* kept\nfound */ user_not_found();", ["lastAsked"]),
+    ],
+)
+def test_a_participle_outside_python_is_found(suffix: str, text: str, words: list[str]) -> None:
+    assert _participles_outside_python(suffix, text) == words
 
 
 NAMED_BY_PARTICIPLES = (
@@ -204,7 +244,10 @@ NAMED_BY_PARTICIPLES = (
     *("def told(): ...", "async def f(held): ...", "class Held: ..."),
     *("try: ...\nexcept E as found: ...", "match x:\n  case kept: ...", "match x:\n  case [*told]: ..."),
 )
-USES_OF_PARTICIPLES = ("row = held", "withheld = 1", "class NotFound: ...", "f(found=1)", "x = row.kept", "import held")
+USES_OF_PARTICIPLES = (
+    *("row = held", "withheld = 1", "f(found=1)", "x = row.kept", "import held"),
+    *("def test_what_is_kept(): ...", "class NotFound: ..."),
+)
 
 
 @pytest.mark.parametrize("line", NAMED_BY_PARTICIPLES)
@@ -224,16 +267,16 @@ def test_a_file_is_one_sitting(path: Path) -> None:
 
 def _literals_of(path: Path) -> list[str]:
     """Calls that bound a wait or a buffer by a number, or not at all where that means no bound."""
-    found = []
+    literals = []
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func).rpartition(".")[2]
         given = {"wait_for": node.args[1:2], "sleep": node.args, "timeout": node.args, "lru_cache": node.args}
-        bounds = [*given.get(name, ()), *(held.value for held in node.keywords if held.arg in BOUND_ARGUMENTS)]
+        bounds = [*given.get(name, ()), *(keyword.value for keyword in node.keywords if keyword.arg in BOUND_ARGUMENTS)]
         if any(isinstance(one, ast.Constant) and one.value != 0 for one in bounds):
-            found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
-    return found
+            literals.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    return literals
 
 
 def test_waits_and_caches_are_bounded_by_named_numbers() -> None:
@@ -270,23 +313,23 @@ POSITIONAL = {"app/store/call_cost.py"}
 
 def _like_parameters_of(source: str) -> list[str]:
     """Functions with more than LIKE_PARAMETERS_MAX positional parameters of one plain type: `<line>: <name>`."""
-    found = []
+    functions = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             annotations = [arg.annotation for arg in (*node.args.posonlyargs, *node.args.args) if arg.annotation]
             types = Counter(ast.unparse(annotation).removesuffix(" | None") for annotation in annotations)
             if any(types[plain] > LIKE_PARAMETERS_MAX for plain in PLAIN_TYPES):
-                found.append(f"{node.lineno}: {node.name}")
-    return found
+                functions.append(f"{node.lineno}: {node.name}")
+    return functions
 
 
 def test_parameters_that_could_be_swapped_are_given_by_keyword() -> None:
-    found = {path.relative_to(ROOT).as_posix(): _like_parameters_of(path.read_text()) for path in APP}
-    assert {path for path, names in found.items() if names} == POSITIONAL, found
+    functions = {path.relative_to(ROOT).as_posix(): _like_parameters_of(path.read_text()) for path in APP}
+    assert {path for path, names in functions.items() if names} == POSITIONAL, functions
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "expected"),
     [
         ("def f(a: int, b: int, c: int): ...", ["1: f"]),
         ("async def f(a: str, b: str | None, c: int, d: str): ...", ["1: f"]),
@@ -294,8 +337,8 @@ def test_parameters_that_could_be_swapped_are_given_by_keyword() -> None:
         ("def f(a: int, b: str, c: bytes, d: int): ...", []),
     ],
 )
-def test_parameters_of_one_type_are_counted(source: str, found: list[str]) -> None:
-    assert _like_parameters_of(source) == found
+def test_parameters_of_one_type_are_counted(source: str, expected: list[str]) -> None:
+    assert _like_parameters_of(source) == expected
 
 
 def test_the_readme_is_short() -> None:
@@ -323,18 +366,18 @@ def test_the_walks_of_the_architecture_are_the_code() -> None:
 
 
 def test_no_address_of_a_registry_stands_in_the_tree() -> None:
-    found = [
+    paths = [
         path.relative_to(ROOT).as_posix()
         for path in tracked()
         if path.suffix in {".txt", ".toml", ".yaml", ".yml", ".md", ""} and "/simple" in path.read_text(errors="ignore")
     ]
-    assert found == []
+    assert paths == []
 
 
 def test_every_bound_has_its_reason() -> None:
-    found = [*limits.limits(), *limits.settings()]
-    assert len(found) > 200, "the rule finds the bounds"
-    without = [f"{one.path}:{one.line} {one.name}" for one in found if not one.reason]
+    bounds = [*limits.limits(), *limits.settings()]
+    assert len(bounds) > 200, "the rule finds the bounds"
+    without = [f"{one.path}:{one.line} {one.name}" for one in bounds if not one.reason]
     assert without == [], "a comment that begins with #: above the constant says why this number"
 
 

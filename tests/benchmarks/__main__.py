@@ -81,9 +81,9 @@ def load(port: int, kind: str, path: str, count: int, connections: int) -> float
     done = subprocess.run(
         [*command, str(count), str(connections)], capture_output=True, text=True, check=True, timeout=120
     )
-    told = json.loads(done.stdout)
-    assert told["bad"] == 0, told
-    return float(told["seconds"])
+    figures = json.loads(done.stdout)
+    assert figures["bad"] == 0, figures
+    return float(figures["seconds"])
 
 
 def cpu(pid: int) -> float:
@@ -117,10 +117,10 @@ def middle(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def tell(name: str, ours: float, floor: float, unit: str, wanted: float | None) -> None:
+def tell(name: str, ours: float, floor: float, unit: str, goal: float | None) -> None:
     """One line: ours, the floor, their ratio and what is wanted."""
     ratio = ours / floor
-    verdict = "" if wanted is None else f"  wanted {wanted:.2f}: {'met' if ratio >= wanted else 'NOT MET'}"
+    verdict = "" if goal is None else f"  wanted {goal:.2f}: {'met' if ratio >= goal else 'NOT MET'}"
     print(f"{name:34} {ours:10,.0f} {floor:10,.0f} {unit:8} ratio {ratio:.2f}{verdict}", flush=True)
 
 
@@ -210,7 +210,7 @@ async def persister(stack: Stack, rows: int) -> None:
 
 def main(parts: list[str]) -> None:
     """The named parts, or everything."""
-    wanted = parts or PARTS
+    chosen = parts or PARTS
     if parts and parts[0].startswith("beside="):
         path, turns, only = (*parts, "", "")[:3]
         beside.main(Path(path.removeprefix("beside=")), load, int(turns or beside.TURNS), only)
@@ -226,53 +226,53 @@ def main(parts: list[str]) -> None:
                 for name in ("bench", "bench-single"):
                     client.put(f"/v1/namespaces/{name}", json={}).raise_for_status()
             # Boards grow from empty here too, whatever was measured before; how much full ones cost is told beside it.
-            if "single" in wanted:
+            if "single" in chosen:
                 requests_a_second(stack, "single", "/v1/namespaces/bench-single/grants", 20_000, 0.30, 0.60)
-            if "batch" in wanted:
+            if "batch" in chosen:
                 batches(stack, 60)
-            if "single-full" in wanted:
+            if "single-full" in chosen:
                 load(stack.port, "batch", PATH, 500, 4)
                 requests_a_second(stack, "single", PATH, 20_000, None, None, "single, 100,000 a board")
-            if "acks" in wanted:
+            if "acks" in chosen:
                 acks.main(stack, load, tell_cost, ROUNDS)
-            if "top-10" in wanted:
+            if "top-10" in chosen:
                 requests_a_second(stack, "top-10", "/v1/namespaces/bench/boards/all", 20_000, 0.50, None)
-            if "persister" in wanted:
+            if "persister" in chosen:
                 asyncio.run(persister(stack, 100_000))
-            if "sealed" in wanted:
+            if "sealed" in chosen:
                 sealed.main(stack, load, tell_cost, ROUNDS)
-            if "limits" in wanted:
+            if "limits" in chosen:
                 limits.main(stack, load)
-            if "ranges" in wanted or "explain" in wanted:
+            if "ranges" in chosen or "explain" in chosen:
                 stack.wait_flushed(60)
                 stack.kill("persist")
-            if "ranges" in wanted:
+            if "ranges" in chosen:
                 ranges.main(stack, tell_cost, ROUNDS)
-            if "explain" in wanted:
+            if "explain" in chosen:
                 explain.main(stack)
         finally:
             stack.down()
-    if "rules" in wanted:
+    if "rules" in chosen:
         rules.main(tell_cost)
-    if "latest" in wanted:
+    if "latest" in chosen:
         latest.main(tell_cost)
-    if "days" in wanted:
+    if "days" in chosen:
         days.main(tell_cost)
-    if "growth" in wanted:
+    if "growth" in chosen:
         growth.main()
-    if "verify" in wanted:
+    if "verify" in chosen:
         verify.main(load)
-    if "corrections" in wanted:
+    if "corrections" in chosen:
         corrections.main()
-    if "indexes" in wanted:
+    if "indexes" in chosen:
         indexes.main()
-    if "layouts" in wanted:
+    if "layouts" in chosen:
         layouts.main()
-    if "nodes" in wanted:
+    if "nodes" in chosen:
         nodes.main(load, tell_cost)
-    if "worst" in wanted:
+    if "worst" in chosen:
         worst.main()
-    if "rebuild" in wanted:
+    if "rebuild" in chosen:
         rebuild.main()
 
 

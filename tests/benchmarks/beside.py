@@ -21,7 +21,7 @@ Load = Callable[[int, str, str, int, int], float]
 #: Turns of each stack.
 TURNS = 20
 WATCHERS = 100
-WANTED_PERCENT_MAX = 5.0
+OVERHEAD_PERCENT_MAX = 5.0
 ROOT = Path(__file__).parents[2]
 #: name, kind of load, what is asked, requests of a turn (some 5 s of both), connections, whether the board is watched.
 PARTS: tuple[tuple[str, str, str, int, int, bool], ...] = (
@@ -36,10 +36,10 @@ PARTS: tuple[tuple[str, str, str, int, int, bool], ...] = (
 class Side:
     """One checkout's stack."""
 
-    def __init__(self, told: dict[str, object]) -> None:
-        self.port = int(str(told["port"]))
-        self.key = str(told["key"])
-        self.pids: dict[str, int] = told["pids"]  # type: ignore[assignment]
+    def __init__(self, figures: dict[str, object]) -> None:
+        self.port = int(str(figures["port"]))
+        self.key = str(figures["key"])
+        self.pids: dict[str, int] = figures["pids"]  # type: ignore[assignment]
 
     def cpu_ns(self, part: str) -> int:
         """Nanoseconds that all threads of a part have run so far."""
@@ -57,21 +57,21 @@ def side(checkout: Path) -> Iterator[Side]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        held = Side(json.loads(process.stdout.readline()))
+        side = Side(json.loads(process.stdout.readline()))
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{held.port}", headers={"Authorization": f"Bearer {held.key}"}
+            base_url=f"http://127.0.0.1:{side.port}", headers={"Authorization": f"Bearer {side.key}"}
         ) as c:
             c.put("/v1/namespaces/beside", json={"visibility": "public"}).raise_for_status()
-        yield held
+        yield side
     finally:
         process.stdin.close()
         process.wait(60)
 
 
 @contextmanager
-def watched(held: Side) -> Iterator[None]:
+def watched(side: Side) -> Iterator[None]:
     """Watchers of the board that grants move."""
-    command = [sys.executable, "-m", "tests.benchmarks.watch", str(held.port), held.key, "beside", str(WATCHERS)]
+    command = [sys.executable, "-m", "tests.benchmarks.watch", str(side.port), side.key, "beside", str(WATCHERS)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -88,15 +88,15 @@ def main(older: Path, load: Load, turns: int = TURNS, only: str = "") -> None:
     the clock, each as now against then."""
     with ExitStack() as open_sides:
         sides = {"then": open_sides.enter_context(side(older)), "now": open_sides.enter_context(side(ROOT))}
-        for held in sides.values():
-            load(held.port, "batch", "/v1/namespaces/beside/grants", 200, 4)
+        for one in sides.values():
+            load(one.port, "batch", "/v1/namespaces/beside/grants", 200, 4)
         for name, kind, path, count, connections, is_watched in PARTS:
             if not name.startswith(only):
                 continue
             with ExitStack() as open_watchers:
                 if is_watched:
-                    for held in sides.values():
-                        open_watchers.enter_context(watched(held))
+                    for one in sides.values():
+                        open_watchers.enter_context(watched(one))
                 compare(name, sides, lambda port: load(port, kind, path, count, connections), count, turns)  # noqa: B023
 
 
@@ -105,10 +105,10 @@ def compare(name: str, sides: dict[str, Side], run: Callable[[int], float], coun
     costs: dict[str, dict[str, list[float]]] = {who: {"server": [], "redis": [], "wall": []} for who in sides}
     for turn in range(-1, turns):
         for who in sorted(sides, reverse=bool(turn % 2)):
-            held = sides[who]
-            before = [held.cpu_ns(part) for part in ("serve", "redis")]
-            seconds = run(held.port)
-            after = [held.cpu_ns(part) for part in ("serve", "redis")]
+            chosen_side = sides[who]
+            before = [chosen_side.cpu_ns(part) for part in ("serve", "redis")]
+            seconds = run(chosen_side.port)
+            after = [chosen_side.cpu_ns(part) for part in ("serve", "redis")]
             if turn < 0:  # what is met for the first time
                 continue
             server, store = (b - a for a, b in zip(before, after, strict=True))
@@ -117,8 +117,8 @@ def compare(name: str, sides: dict[str, Side], run: Callable[[int], float], coun
     for figure in ("server", "redis", "wall"):
         then, now = costs["then"][figure], costs["now"][figure]
         low, middle, high = quantiles([100 * (b / a - 1) for a, b in zip(then, now, strict=True)], n=4)
-        verdict = "" if figure != "server" else f"  at most {WANTED_PERCENT_MAX:.0f} %: "
-        verdict += "" if figure != "server" else "met" if middle <= WANTED_PERCENT_MAX else "NOT MET"
+        verdict = "" if figure != "server" else f"  at most {OVERHEAD_PERCENT_MAX:.0f} %: "
+        verdict += "" if figure != "server" else "met" if middle <= OVERHEAD_PERCENT_MAX else "NOT MET"
         print(
             f"{name:28} {figure:6} {median(then):9.1f} then {median(now):9.1f} now  µs a request; median of {turns} "
             f"pairs {middle:+5.1f} % ({low:+.1f}, {high:+.1f}){verdict}",

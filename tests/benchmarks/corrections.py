@@ -22,7 +22,7 @@ SEASONS = [{"name": f"s{i}", "starts": "2019-01-01T00:00:00Z", "ends": "2030-01-
 @contextmanager
 def background(stack: Stack, name: str, a_second: int, size: int, user: str | None = None) -> Iterator[list[float]]:
     """Grants of others, or of one user, in batches of `size`; what was yielded holds the rate reached in the end."""
-    over, told = threading.Event(), list[float]()
+    over, latencies = threading.Event(), list[float]()
 
     def work() -> None:
         began, sent = time.monotonic(), 0
@@ -35,12 +35,12 @@ def background(stack: Stack, name: str, a_second: int, size: int, user: str | No
                 client.post(f"/v1/namespaces/{name}/grants", json=grants).raise_for_status()
                 sent += size
                 over.wait(max(0.0, began + sent / a_second - time.monotonic()))
-        told.append(sent / (time.monotonic() - began))
+        latencies.append(sent / (time.monotonic() - began))
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield told
+        yield latencies
     finally:
         over.set()
         thread.join()
@@ -82,9 +82,9 @@ def chains(stack: Stack, name: str) -> list[float]:
             stack.wait_flushed(60)
             began = time.monotonic()
             asks = [{"op": "void", "grant_id": one} for one in ids]
-            told = client.post(f"/v1/namespaces/{name}/corrections", json=asks).json()
+            body = client.post(f"/v1/namespaces/{name}/corrections", json=asks).json()
             spent.append(time.monotonic() - began)
-            assert told["applied"] == CHAIN, told
+            assert body["applied"] == CHAIN, body
     return spent
 
 

@@ -101,13 +101,13 @@ def write(stack: Stack, crowds: list[Crowd]) -> None:
 
 def _write(store: Any, crowd: Crowd, p: int, space: int) -> None:
     total = squares = 0
-    asked: list[int] = []
+    ids: list[int] = []
     board, other = (keys.board(p, space, window) for window in WINDOWS)
     connection = store.connection_pool.get_connection()
     for first, chunk in zip(range(0, crowd.size, _CHUNK), scores(crowd.size), strict=True):
         connection.send_packed_command([_zadd(board, first, chunk)])
         total, squares = total + sum(chunk), squares + sum(map(mul, chunk, chunk))
-        asked += chunk[-first % crowd.step :: crowd.step]
+        ids += chunk[-first % crowd.step :: crowd.step]
         if first:
             connection.read_response()  # of the one before: the next is made while this one is worked on
     connection.read_response()
@@ -123,7 +123,7 @@ def _write(store: Any, crowd: Crowd, p: int, space: int) -> None:
     }
     store.hset(keys.namespace(p, space), mapping=fields)
     with store.pipeline(transaction=False) as pipeline:
-        for number, score in zip(range(0, crowd.size, crowd.step), asked, strict=True):
+        for number, score in zip(range(0, crowd.size, crowd.step), ids, strict=True):
             fields = {"total": score, "count": 1, "last": to_micros(OLD), "seq": seq, "at": to_micros(OLD)}
             pipeline.hset(keys.balances(p, space) + user_of(number), mapping=fields)
         pipeline.execute()

@@ -45,13 +45,13 @@ class Direct:
 
     def millis(self, make: Callable[[], Any], rounds: int = 5) -> float:
         """Milliseconds of Redis that a read takes, the median."""
-        found = []
+        costs = []
         for _ in range(rounds):
             self._store.config_resetstat()
             asyncio.run(make())
             stats = self._store.info("commandstats")
-            found.append(sum(held["usec"] for name, held in stats.items() if not name.startswith("cmdstat_config")))
-        return float(sorted(found)[rounds // 2]) / 1000
+            costs.append(sum(one["usec"] for name, one in stats.items() if not name.startswith("cmdstat_config")))
+        return float(sorted(costs)[rounds // 2]) / 1000
 
 
 def daily(space: Namespace, now: int, days: int) -> list[PlannedEntry]:
@@ -81,10 +81,10 @@ def read(bench: Bench) -> None:
     """Time of Redis and bytes."""
     store = bench.store
     now = now_us()
-    spaces = [bench.space(streaks=held, periods=("all",)) for held in (True, False)]
+    spaces = [bench.space(streaks=one, periods=("all",)) for one in (True, False)]
     for space in spaces:
         bench.micros(daily(space, now, DAYS))
-    kept, plain = (
+    with_days, plain = (
         sum(
             store.memory_usage(name, samples=0)
             for kind in "ud"
@@ -93,7 +93,8 @@ def read(bench: Bench) -> None:
         for space in spaces
     )
     print(
-        f"{'bytes a user of 3,000 days':34} {(kept - plain) / USERS:10,.0f}, {(kept - plain) / USERS / DAYS:.2f} a day"
+        f"{'bytes a user of 3,000 days':34} {(with_days - plain) / USERS:10,.0f}, "
+        f"{(with_days - plain) / USERS / DAYS:.2f} a day"
     )
     direct, space = Direct(store), spaces[0]
     names = [f"user-{i}" for i in range(USERS)]
@@ -112,7 +113,7 @@ def read(bench: Bench) -> None:
 
 def grants(bench: Bench, tell: Tell, users: int, kind: str, rounds: int) -> None:
     """A grant of a namespace with streaks against one without."""
-    spaces = [bench.space(streaks=held) for held in (True, False)]
+    spaces = [bench.space(streaks=one) for one in (True, False)]
     times: list[list[float]] = [[], []]
     for r in range(rounds):
         for i in random.sample((0, 1), 2):
@@ -123,7 +124,7 @@ def grants(bench: Bench, tell: Tell, users: int, kind: str, rounds: int) -> None
                 for n in range(BATCH)
             ]
             times[i].append(bench.micros(entries))
-    ours, without = (sorted(held)[rounds // 2] for held in times)
+    ours, without = (sorted(one)[rounds // 2] for one in times)
     tell(f"streaks, {kind}", ours, without, "µs", None)
 
 

@@ -74,7 +74,7 @@ def cursor(rng: random.Random) -> str:
 
 def measure(client: httpx.Client, name: str, window: str) -> tuple[float, float, int]:
     """Milliseconds of the second slowest of 200 pages and of the median, and how many grants they told."""
-    rng, times, told = random.Random(name + window), [], 0
+    rng, times, count = random.Random(name + window), [], 0
     for _ in range(PAGES):
         query = {"window": window, "limit": str(LIMIT), "cursor": cursor(rng)}
         started = time.perf_counter()
@@ -82,9 +82,9 @@ def measure(client: httpx.Client, name: str, window: str) -> tuple[float, float,
         times.append((time.perf_counter() - started) * 1000)
         body = answer.raise_for_status().json()
         assert body["score"] is not None
-        told += len(body["grants"])
+        count += len(body["grants"])
     times.sort()
-    return times[-2], times[PAGES // 2], told
+    return times[-2], times[PAGES // 2], count
 
 
 def main(stack: Stack) -> None:
@@ -97,7 +97,7 @@ def main(stack: Stack) -> None:
             asyncio.run(fill(stack.postgres.url, f"explain-{name}"))
             print(f"{f'1,500,000 rows, {name}, put in':34} {time.perf_counter() - started:10.1f} s", flush=True)
             for window in ("all", MONTH, "season:s"):
-                ms, median, told = measure(client, name, window)
+                ms, median, count = measure(client, name, window)
                 verdict = "met" if ms <= MS_MAX else "NOT MET"
                 line = f"{f'explain, {name}, {window}: p99':34} {ms:10.1f} ms, median {median:.1f}"
-                print(f"{line}, of {told:,} grants  at most {MS_MAX:.0f}: {verdict}", flush=True)
+                print(f"{line}, of {count:,} grants  at most {MS_MAX:.0f}: {verdict}", flush=True)

@@ -35,12 +35,12 @@ def check(stack: Stack) -> None:
     line = Line(stack.port)
     for question in QUESTIONS:
         for seed in range(0 if question.by_chance else 5):
-            one, other = (_told(line, question, crowd, seed) for crowd in (by_hand, granted))
+            one, other = (_answer(line, question, crowd, seed) for crowd in (by_hand, granted))
             assert one == other, (question.name, one, other)
     line.close()
 
 
-def _told(line: Line, question: Question, crowd: Crowd, seed: int) -> Any:
+def _answer(line: Line, question: Question, crowd: Crowd, seed: int) -> Any:
     """What must be alike: without name, version and a cursor of the version."""
 
     def plain(body: dict[str, Any]) -> dict[str, Any]:
@@ -49,13 +49,13 @@ def _told(line: Line, question: Question, crowd: Crowd, seed: int) -> Any:
     return json.loads(line.ask(question.make(crowd, Random(seed)))[1], object_hook=plain)
 
 
-def measure(stack: Stack, held: Sequence[Crowd]) -> Times:
+def measure(stack: Stack, crowds: Sequence[Crowd]) -> Times:
     """Seconds of each call, by question and size; the sizes take turns, so that noise meets them all."""
     line, chance, times = Line(stack.port), Random(1), defaultdict[tuple[str, int], list[float]](list)
     gc.disable()
     for _ in range(ROUNDS):
         for question in QUESTIONS:
-            for crowd in held:
+            for crowd in crowds:
                 for _ in range(CALLS):
                     if question.is_same:
                         line.ask(_grant(crowd, chance))
@@ -102,18 +102,18 @@ def _verdict(is_met: bool) -> str:
 
 def main() -> None:
     """On a stack of its own: what is measured elsewhere must not share a Redis with gigabytes."""
-    held = [Crowd(f"n{len(str(size)) - 1}", size) for size in SIZES]
+    crowds_made = [Crowd(f"n{len(str(size)) - 1}", size) for size in SIZES]
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder))
         try:
             stack.up()
             check(stack)
             started = time.perf_counter()
-            for crowd in held:
+            for crowd in crowds_made:
                 crowds.create(stack, crowd)
-            crowds.write(stack, held)
+            crowds.write(stack, crowds_made)
             print(f"{'2 × 11,110,000 entries put in':34} {time.perf_counter() - started:10.1f} s", flush=True)
-            times = measure(stack, held)
+            times = measure(stack, crowds_made)
         finally:
             stack.down()
     tell(times)

@@ -45,9 +45,9 @@ def spent(db: psycopg.Connection, pid: int, off: list[str]) -> tuple[float, floa
         db.execute(text)
     cpu, began = _cpu_s(pid), time.monotonic()
     db.execute("INSERT INTO ledger SELECT * FROM fresh")
-    told = time.monotonic() - began, _cpu_s(pid) - cpu
+    used = time.monotonic() - began, _cpu_s(pid) - cpu
     db.rollback()
-    return told
+    return used
 
 
 def _cpu_s(pid: int) -> float:
@@ -66,11 +66,11 @@ def measure(url: str, kind: str) -> None:
         db.execute("UPDATE fresh SET namespace_id = namespace_id + 1000, epoch = epoch + 1000")
         db.execute("ANALYZE fresh")
         db.commit()
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in OFF}
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in OFF}
         for _ in range(ROUNDS):
             for name, off in OFF.items():
-                found[name].append(spent(db, pid, off))
-    for name, pairs in found.items():
+                costs[name].append(spent(db, pid, off))
+    for name, pairs in costs.items():
         clock, cpu = (median(pair[i] for pair in pairs) for i in (0, 1))
         print(f"{kind:8} {name:20} {ROWS / clock:8.0f} rows/s  {cpu / ROWS * 1e6:6.2f} µs CPU a row", flush=True)
 

@@ -50,13 +50,13 @@ def compare(bench: Bench, tell: Tell, users: int, batches: int, rounds: int) -> 
     spaces = [bench.space(aggregation=aggregation) for aggregation in ("latest", "sum")]
     times: list[list[float]] = [[], []]
     for r in range(rounds + 1):
-        found = [0.0, 0.0]
+        sums = [0.0, 0.0]
         for b in range(batches if r else max(batches, 5 * users // BATCH // 2)):
             for i in random.sample((0, 1), 2):
-                found[i] += bench.micros(grants(spaces[i], BATCH, users, f"r{r}-{b}"))
+                sums[i] += bench.micros(grants(spaces[i], BATCH, users, f"r{r}-{b}"))
         if r:
             for i in (0, 1):
-                times[i].append(found[i] / batches)
-    ours, plain = (sorted(held)[rounds // 2] for held in times)
+                times[i].append(sums[i] / batches)
+    ours, plain = (sorted(one)[rounds // 2] for one in times)
     tell(f"latest in no order, {users:,} users", ours, plain, "µs", 1.5)
     print(f"{'':34} {bench.bytes_of_times(spaces[0]):10,.0f} bytes of times a user and board", flush=True)

@@ -60,8 +60,8 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+        head, end, body = self._buffer.partition(b"\r\n\r\n")
+        if not end:
             return
         at = head.lower().index(b"content-length:") + 15
         size = int(head[at:].split(b"\r\n", 1)[0])
@@ -91,7 +91,7 @@ async def main(port: int, kind: str, path: str, key: str, tag: str, count: int, 
     for _ in range(connections):
         done: asyncio.Future[None] = loop.create_future()
         client = Client(todo, done)
-        await loop.create_connection(lambda held=client: held, "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda space=client: space, "127.0.0.1", port)  # type: ignore[misc]
         clients.append((client, done))
     await asyncio.gather(*(done for _, done in clients))
     took = time.perf_counter() - started

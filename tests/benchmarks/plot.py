@@ -23,7 +23,7 @@ def draw(groups: Mapping[str, Medians], sizes: Sequence[int], path: Path) -> boo
         named = sorted(medians.items(), key=lambda item: -item[1][-1])
         for (name, micros), marker in zip(named, cycle("osD^vP*X")):
             panel.loglog(
-                sizes, [held / 1000 for held in micros], marker=marker, markersize=4, linewidth=1.2, label=name
+                sizes, [micro / 1000 for micro in micros], marker=marker, markersize=4, linewidth=1.2, label=name
             )
         panel.set_title(group, loc="left", fontweight="bold")
         panel.set_ylabel("median, ms")

@@ -51,8 +51,8 @@ def _ranks(count: int) -> Callable[[Crowd, Random], bytes]:
 
 
 def _tops(crowd: Crowd, _: Random) -> bytes:
-    asked = [{"namespace": crowd.name, "window": WINDOWS[n % 2], "limit": 1 + n} for n in range(TOPS)]
-    return _send("/v1/boards", {"boards": asked})
+    boards = [{"namespace": crowd.name, "window": WINDOWS[n % 2], "limit": 1 + n} for n in range(TOPS)]
+    return _send("/v1/boards", {"boards": boards})
 
 
 ONE, MANY, STATS, PAGES = "one place", "many at once", "statistics", "pages"

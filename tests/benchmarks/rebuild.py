@@ -86,7 +86,7 @@ def main() -> None:
                 stack.down()
 
 
-def run(stack: Stack, name: str, users: int, grants: int, rules: dict[str, Any], wanted: int | None) -> None:
+def run(stack: Stack, name: str, users: int, grants: int, rules: dict[str, Any], rate_goal: int | None) -> None:
     """One case: the bare script, the rebuild, the bare script again."""
     p = partition_of("bench", None, 16)
     fill(stack, p, users, grants, rules)
@@ -102,7 +102,9 @@ def run(stack: Stack, name: str, users: int, grants: int, rules: dict[str, Any],
     assert report.users == users
     ratio = floor / seconds
     verdict = f"  wanted {RATIO_MIN}: {'met' if ratio >= RATIO_MIN else 'NOT MET'}"
-    goal = "" if wanted is None else f", {wanted:,} users/s: {'met' if users / seconds >= wanted else 'NOT MET'}"
+    goal = (
+        "" if rate_goal is None else f", {rate_goal:,} users/s: {'met' if users / seconds >= rate_goal else 'NOT MET'}"
+    )
     print(f"{name:34} {users / seconds:10,.0f} {users / floor:10,.0f} users/s   ratio {ratio:.2f}{verdict}{goal}")
     print(f"{'':34} {report.scores / seconds:10,.0f} scores/s, {users * grants / seconds:10,.0f} entries/s", flush=True)
 

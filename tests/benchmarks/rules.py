@@ -46,18 +46,18 @@ class Bench:
     def grants(self, space: Namespace, count: int, tag: str, most: int = 0) -> list[PlannedEntry]:
         """Grants to random users, with a category and a source; of 5, or of up to so much."""
         now = time.time_ns() // 1000
-        found = []
+        costs = []
         for i in range(count):
             user, amount = f"user-{random.randrange(USERS)}", random.randint(1, most) if most else 5
             grant = Grant(f"{tag}-{i}", user, Raw(str(amount).encode()), category="red", source="race")
-            found.append(plan(grant, space, now))
-        return found
+            costs.append(plan(grant, space, now))
+        return costs
 
     def bytes_of_times(self, space: Namespace) -> float:
         """Bytes that the times of the latest take, a user and board."""
         names = list(self.store.scan_iter(match=keys.grant_times(P, space.id, "*"), count=10_000))
-        held = sum(self.store.memory_usage(name, samples=1000) for name in names)
-        return float(held / sum(self.store.hlen(name) for name in names))
+        size = sum(self.store.memory_usage(name, samples=1000) for name in names)
+        return float(size / sum(self.store.hlen(name) for name in names))
 
     def micros(self, entries: list[PlannedEntry]) -> float:
         """Microseconds of the script an entry; every entry must be applied."""
@@ -76,14 +76,14 @@ class Bench:
     def bytes_of_sums(self, space: Namespace) -> float:
         """Bytes that the trees of sums take, a user and board."""
         names = list(self.store.scan_iter(match=keys.sum_tree(P, space.id, "*"), count=10_000))
-        held = sum(self.store.memory_usage(name, samples=1000) for name in names)
-        return float(held / sum(self.store.zcard(name.replace(b":bt:", b":b:")) for name in names))
+        size = sum(self.store.memory_usage(name, samples=1000) for name in names)
+        return float(size / sum(self.store.zcard(name.replace(b":bt:", b":b:")) for name in names))
 
     def corrected(self, entries: list[PlannedEntry], verb: str) -> Iterator[PlannedEntry]:
         """A correction of each grant, as the server plans it for a user with no other grants in the way."""
         for entry in entries:
             body, space = entry.body, entry.namespace
-            held = GrantState(
+            state = GrantState(
                 **{name: getattr(body, name) for name in ("grant_id", "user", "revision", "amount", "category")},
                 **{name: getattr(body, name) for name in ("source", "source_id", "action", "session_id")},
                 **{name: getattr(body, name) for name in ("granted_at", "windows")},
@@ -92,13 +92,13 @@ class Bench:
             )
             edit = Edit(amount=Raw(b"7") if verb == "edit" else UNSET)
             edit.reason = "recount"
-            after = apply_edit(space, held, edit, body.granted_at)
-            yield correction_entry(space, CorrectionRequest(body.grant_id, "edit", edit, "bench"), held, after, {})
+            after = apply_edit(space, state, edit, body.granted_at)
+            yield correction_entry(space, CorrectionRequest(body.grant_id, "edit", edit, "bench"), state, after, {})
 
 
 def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
     """One line a rule: its time, the plain grant's, their ratio."""
-    wanted = {"tie_break: earliest": 2.2, "a correction": 3.0, "statistics": 1.35}
+    goals = {"tie_break: earliest": 2.2, "a correction": 3.0, "statistics": 1.35}
     rules: dict[str, dict[str, Any]] = {
         "tie_break: earliest": {"tie_break": "earliest"},
         "tie_break: granted_at": {"tie_break": "granted_at"},
@@ -114,29 +114,29 @@ def main(tell: Tell, grants: int = 30_000, rounds: int = 3) -> None:
             bench = Bench(valkey)
             plain = bench.space(statistics=False)
             spaces = {name: bench.space(**{"statistics": False, **given}) for name, given in rules.items()}
-            found: dict[str, list[float]] = {name: [] for name in ("plain", "a correction", *rules)}
+            costs: dict[str, list[float]] = {name: [] for name in ("plain", "a correction", *rules)}
             for r in range(rounds):
                 entries = bench.grants(plain, grants, f"r{r}")
-                found["plain"].append(bench.micros(entries))
-                found["a correction"].append(bench.micros(list(bench.corrected(entries, "edit"))))
+                costs["plain"].append(bench.micros(entries))
+                costs["a correction"].append(bench.micros(list(bench.corrected(entries, "edit"))))
                 for name, space in spaces.items():
-                    found[name].append(bench.micros(bench.grants(space, grants, f"r{r}")))
+                    costs[name].append(bench.micros(bench.grants(space, grants, f"r{r}")))
             bounded_sums(bench, tell, grants, rounds)
         finally:
             valkey.stop()
-    base = sorted(found.pop("plain"))[rounds // 2]
-    for name, times in found.items():
-        tell(name, sorted(times)[rounds // 2], base, "µs", wanted.get(name))
+    base = sorted(costs.pop("plain"))[rounds // 2]
+    for name, times in costs.items():
+        tell(name, sorted(times)[rounds // 2], base, "µs", goals.get(name))
 
 
 def bounded_sums(bench: Bench, tell: Tell, grants: int, rounds: int) -> None:
     """What `bounded_sums` costs depends on how far the scores lie apart: one line a spread, in µs and in bytes."""
     for most in (10**3, 10**6, 10**9, 10**12):
-        plain, kept = (bench.space(statistics=False, bounded_sums=held) for held in (False, True))
+        plain, with_sums = (bench.space(statistics=False, bounded_sums=one) for one in (False, True))
         times: tuple[list[float], list[float]] = ([], [])
         for r in range(rounds):
-            for space, found in zip((plain, kept), times, strict=True):
-                found.append(bench.micros(bench.grants(space, grants, f"r{r}", most)))
-        base, cost = (sorted(found)[rounds // 2] for found in times)
+            for space, hit in zip((plain, with_sums), times, strict=True):
+                hit.append(bench.micros(bench.grants(space, grants, f"r{r}", most)))
+        base, cost = (sorted(one)[rounds // 2] for one in times)
         tell(f"bounded_sums, grants to {most:.0e}", cost, base, "µs", None)
-        print(f"{'':34} {bench.bytes_of_sums(kept):10,.0f} bytes a user and board", flush=True)
+        print(f"{'':34} {bench.bytes_of_sums(with_sums):10,.0f} bytes a user and board", flush=True)

@@ -45,10 +45,10 @@ def correct(stack: Stack, name: str) -> float:
     """Seconds until a correction behind the seal stands in the archive."""
     with stack.client() as client:
         page = f"/v1/namespaces/{name}/boards/{DAY}?user=user-5"
-        wanted = client.get(page).raise_for_status().json()["entries"][0]["score"] + 1
+        expected = client.get(page).raise_for_status().json()["entries"][0]["score"] + 1
         started = time.perf_counter()
-        client.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": wanted}).raise_for_status()
-        while client.get(page).raise_for_status().json()["entries"][0]["score"] != wanted:
+        client.patch(f"/v1/namespaces/{name}/grants/g5", json={"amount": expected}).raise_for_status()
+        while client.get(page).raise_for_status().json()["entries"][0]["score"] != expected:
             assert time.perf_counter() - started < 60
             time.sleep(0.01)
         return time.perf_counter() - started
@@ -63,8 +63,8 @@ def main(stack: Stack, load: Load, tell_cost: Callable[..., None], rounds: int) 
     for kind in ("pages", "around", "stats", "top-10"):
         costs: dict[str, list[float]] = {"open": [], "sealed": []}
         for _ in range(rounds):
-            for name, held in costs.items():
+            for name, cost in costs.items():
                 path = f"/v1/namespaces/{name}/boards/{DAY}"
-                held.append(load(stack.port, kind, path, 3_000, 16) / 3_000 * 1e6)
+                cost.append(load(stack.port, kind, path, 3_000, 16) / 3_000 * 1e6)
         ours, plain = (sorted(costs[name])[rounds // 2] for name in ("sealed", "open"))
         tell_cost(f"{kind} of a sealed window", ours, plain, "µs", 3.0)

@@ -40,7 +40,7 @@ from app.store.stats_reader import READ_BOARD_STATS, stats_call
 
 USERS = 100_000
 TIMES = 20
-WANTED_MS = 25.0
+GOAL_MS = 25.0
 P = 0
 SEASONS = tuple(Season(f"s{i}", EARLIEST, LATEST) for i in range(100))
 HEAVY: dict[str, Any] = {
@@ -105,8 +105,8 @@ class Store:
         return reply, (max(one["duration"] for one in scripts) / 1_000, spent)
 
     def _cpu_ms(self) -> float:
-        held = Path(f"/proc/{self._pid}/task/{self._pid}/schedstat").read_text()
-        return int(held.split()[0]) / 1_000_000
+        text = Path(f"/proc/{self._pid}/task/{self._pid}/schedstat").read_text()
+        return int(text.split()[0]) / 1_000_000
 
 
 def fill(store: Store, space: Namespace) -> None:
@@ -121,9 +121,9 @@ def fill(store: Store, space: Namespace) -> None:
         for kind in _KINDS:
             store.direct.copy(kind(P, space.id, "all"), kind(P, space.id, window))
         for field in ("t", "v"):
-            held = store.direct.hget(keys.namespace(P, space.id), f"{field}:all")
-            if held is not None:
-                store.direct.hset(keys.namespace(P, space.id), f"{field}:{window}", held)
+            count_text = store.direct.hget(keys.namespace(P, space.id), f"{field}:all")
+            if count_text is not None:
+                store.direct.hset(keys.namespace(P, space.id), f"{field}:{window}", count_text)
 
 
 def randoms() -> Iterator[int]:
@@ -148,13 +148,15 @@ def corrections(store: Store, space: Namespace, users: Iterator[int]) -> Made:
     """Corrections of fresh grants: amounts that grow in place."""
     made = edge(store.grants(space, users))
     store.run(made)
-    found: Made = []
+    entries_made: Made = []
     for i, entry in enumerate(made):
-        held: GrantState = state_from_entry(entry.body, i + 1)
+        state: GrantState = state_from_entry(entry.body, i + 1)
         edit = Edit(amount=Raw(b"7"), reason="recount")
-        ask = CorrectionRequest(held.grant_id, "edit", edit, "bench")
-        found += entries_of(space, steps_of(space, [ask], {held.grant_id: held}, {}, held.granted_at, None), None, 0)
-    return edge(iter(found))
+        ask = CorrectionRequest(state.grant_id, "edit", edit, "bench")
+        entries_made += entries_of(
+            space, steps_of(space, [ask], {state.grant_id: state}, {}, state.granted_at, None), None, 0
+        )
+    return edge(iter(entries_made))
 
 
 class Veils:
@@ -213,26 +215,26 @@ def reads(plain: Namespace, heavy: Namespace) -> dict[str, Callable[[], Call]]:
 
     windows = heavy.calendar.names_at(time.time_ns() // 1000)
     percents = parse_percentile_list(",".join(map(str, range(1, PERCENTS_MAX + 1))), "true")
-    found: dict[str, Callable[[], Call]] = {}
+    calls: dict[str, Callable[[], Call]] = {}
     for name, space in (("default rules", plain), ("heaviest rules", heavy)):
 
         def add(what: str, make: Callable[[Namespace], Call], name: str = name, space: Namespace = space) -> None:
-            found[f"{what}, {name}"] = lambda: make(space)
+            calls[f"{what}, {name}"] = lambda: make(space)
 
-        add("page of 1,000, deep", lambda held: board_call(held, "all", Page(somewhere(), LIMIT_MAX)))
-        add("1,000 around a user", lambda held: board_call(held, "all", Around(users(1)[0], RADIUS_MAX)))
-        add("500 users", lambda held: board_call(held, "all", Users(tuple(users(USERS_MAX)))))
+        add("page of 1,000, deep", lambda one: board_call(one, "all", Page(somewhere(), LIMIT_MAX)))
+        add("1,000 around a user", lambda one: board_call(one, "all", Around(users(1)[0], RADIUS_MAX)))
+        add("500 users", lambda one: board_call(one, "all", Users(tuple(users(USERS_MAX)))))
         add(
             "1,000 by chance",
-            lambda held: board_call(held, "all", Sample(tuple(random.random() for _ in range(1_000)))),
+            lambda one: board_call(one, "all", Sample(tuple(random.random() for _ in range(1_000)))),
         )
-        add("bands", lambda held: board_call(held, "all", BandEdges(tuple(share / 20 for share in range(1, 20)))))
-        add("a page in bounds", lambda held: board_call(held, "all", Page(0, LIMIT_MAX, KeyBounds(1_000, 900_000))))
-        add("statistics", lambda held: stats_call(held, "all", ScoreBounds(1_000, 900_000), BINS_MAX, percents))
-        add("totals of 100 users", lambda held: totals_call(held, users(USERS_A_CALL_MAX), FIELDS_A_CALL_MAX))
-        add("streaks of 100 users", lambda held: activity_call(held, users(100), days=True))
-    found["a user's standing, 104 windows"] = lambda: user_ranks_call(heavy, users(1)[0], windows)
-    return found
+        add("bands", lambda one: board_call(one, "all", BandEdges(tuple(share / 20 for share in range(1, 20)))))
+        add("a page in bounds", lambda one: board_call(one, "all", Page(0, LIMIT_MAX, KeyBounds(1_000, 900_000))))
+        add("statistics", lambda one: stats_call(one, "all", ScoreBounds(1_000, 900_000), BINS_MAX, percents))
+        add("totals of 100 users", lambda one: totals_call(one, users(USERS_A_CALL_MAX), FIELDS_A_CALL_MAX))
+        add("streaks of 100 users", lambda one: activity_call(one, users(100), days=True))
+    calls["a user's standing, 104 windows"] = lambda: user_ranks_call(heavy, users(1)[0], windows)
+    return calls
 
 
 def main() -> None:
@@ -246,7 +248,7 @@ def main() -> None:
             store.direct.config_set("appendonly", "no")
             for space in (plain, heavy):
                 fill(store, space)
-            told = []
+            lines = []
             for name, (make, atomic) in calls(store, plain, heavy).items():
                 pairs, sizes, costs = [], [], []
                 for _ in range(TIMES):
@@ -255,16 +257,16 @@ def main() -> None:
                     costs.append(write_cost(entries))
                     pairs.append(store.run(entries, atomic))
                 wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
-                told.append((median(wall), max(wall), median(cpu), median(sizes), median(costs) / 1_000, name))
+                lines.append((median(wall), max(wall), median(cpu), median(sizes), median(costs) / 1_000, name))
             for script in (*READS, READ_BOARD_STATS):
                 store.direct.script_load(script.source)
             for name, make_call in reads(plain, heavy).items():
                 pairs = [store.read(make_call()) for _ in range(TIMES)]
                 wall, cpu = ([pair[i] for pair in pairs] for i in (0, 1))
-                told.append((median(wall), max(wall), median(cpu), 0, 0, name))
+                lines.append((median(wall), max(wall), median(cpu), 0, 0, name))
         finally:
             valkey.stop()
     print(f"{'call':42} {'median':>8} {'worst':>8} {'CPU':>8} {'weight':>8} {'entries':>8}   (ms)")
-    for middle, most, used, size, cost, name in sorted(told, reverse=True):
-        verdict = "met" if middle <= WANTED_MS else "NOT MET"
+    for middle, most, used, size, cost, name in sorted(lines, reverse=True):
+        verdict = "met" if middle <= GOAL_MS else "NOT MET"
         print(f"{name:42} {middle:8.1f} {most:8.1f} {used:8.1f} {cost:8.1f} {size:8.0f}   {verdict}", flush=True)

@@ -13,16 +13,16 @@ from tests.support.page_view import CHROMIUM, FLAGS, HOSTILE, RECORD, Open, Watc
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield held
-        held.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    held = Watched()
-    yield held
-    assert held.complaints == []
+    watched = Watched()
+    yield watched
+    assert watched.complaints == []
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.support.page_view import CHROMIUM, shown, told
+from tests.support.page_view import CHROMIUM, shown, wait_for_state
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
@@ -26,9 +26,9 @@ class Script:
     def wait(self, page: Page, kind: str, count: int = 1) -> dict[str, Any]:
         """The count-th message of this type."""
         for _ in range(300):
-            found = [message for message in self.sent if message["type"] == kind]
-            if len(found) >= count:
-                return found[count - 1]
+            results = [message for message in self.sent if message["type"] == kind]
+            if len(results) >= count:
+                return results[count - 1]
             page.wait_for_timeout(50)
         raise AssertionError(f"{count} {kind} expected, got {self.sent}")
 
@@ -52,14 +52,14 @@ def entries(scores: dict[str, float], first: int = 1) -> list[dict[str, Any]]:
 @pytest.fixture
 def script(live_server: Any, board: str, page: Page) -> Script:
     """The page has subscribed, and holds version 7: otter 9, heron 3."""
-    held = Script(page)
+    script = Script(page)
     page.goto(f"{live_server.url}/#/{board}/all")
-    first = held.wait(page, "subscribe")
+    first = script.wait(page, "subscribe")
     view = {"kind": "top", "limit": 10}
     assert first == {"type": "subscribe", "id": 1, "namespace": board, "window": "all", "view": view}
-    held.snapshot(1, 7, otter=9, heron=3)
+    script.snapshot(1, 7, otter=9, heron=3)
     shown(page, ("1", "otter", "9"), ("2", "heron", "3"))
-    return held
+    return script
 
 
 def test_changes_are_removed_then_put_then_sorted(page: Page, script: Script) -> None:
@@ -78,22 +78,22 @@ def test_a_change_to_another_state_is_not_applied(page: Page, script: Script) ->
     assert "version" not in again
     assert again["id"] == 2
     assert script.wait(page, "unsubscribe")["id"] == 1
-    told(page, "Not up to date", "A change was missed")
+    wait_for_state(page, "Not up to date", "A change was missed")
     script.say(type="delta", id=1, version=8, total=0, remove=["otter"], upsert=[], **{"from": 7})  # of the old one
     shown(page, ("1", "otter", "9"), ("2", "heron", "3"))
     script.snapshot(2, 9, heron=3)
-    told(page, "Live")
+    wait_for_state(page, "Live")
     shown(page, ("1", "heron", "3"))
 
 
 def test_a_drain_is_followed_by_a_resume(page: Page, script: Script) -> None:
     script.say(type="drain", retry_ms=300)
     script.sockets[-1].close(code=4200)
-    told(page, "Reconnecting", "The server is restarting")
+    wait_for_state(page, "Reconnecting", "The server is restarting")
     again = script.wait(page, "subscribe", 2)
     assert (again["epoch"], again["version"]) == (3, 7)
     script.say(type="uptodate", id=again["id"], version=7)
-    told(page, "Live")
+    wait_for_state(page, "Live")
     shown(page, ("1", "otter", "9"), ("2", "heron", "3"))
 
 
@@ -108,7 +108,7 @@ def test_a_drain_is_followed_by_a_resume(page: Page, script: Script) -> None:
 )
 def test_an_error_that_a_retry_does_not_mend_is_shown(page: Page, script: Script, code: int, why: str) -> None:
     script.sockets[-1].close(code=code)
-    told(page, "Stopped", why)
+    wait_for_state(page, "Stopped", why)
     expect(page.locator("#note h2")).to_have_text(why)
     expect(page.locator("#rows tr")).to_have_count(0)
     page.wait_for_timeout(1_200)
@@ -125,12 +125,12 @@ def test_the_page_backs_off(page: Page, script: Script, code: int, soon: bool) -
 
 def test_a_fault_that_passes_is_waited_out(page: Page, script: Script) -> None:
     script.say(type="error", id=1, code="store_unavailable")
-    told(page, "Not up to date", "The server cannot reach its store")
+    wait_for_state(page, "Not up to date", "The server cannot reach its store")
     shown(page, ("1", "otter", "9"), ("2", "heron", "3"))
     again = script.wait(page, "subscribe", 2)
     assert (again["epoch"], again["version"]) == (3, 7)
     script.snapshot(again["id"], 8, otter=10, heron=3)
-    told(page, "Live")
+    wait_for_state(page, "Live")
     shown(page, ("1", "otter", "10"), ("2", "heron", "3"))
     assert len(script.sockets) == 1
 
@@ -141,17 +141,17 @@ def test_a_silent_connection_is_pinged_then_closed(live_server: Any, board: str,
     page.goto(f"{live_server.url}/#/{board}/all")
     script.wait(page, "subscribe")
     script.snapshot(1, 7, otter=9)
-    told(page, "Live")
+    wait_for_state(page, "Live")
     page.clock.fast_forward(36_000)
     script.wait(page, "ping")
     script.say(type="pong")
     page.wait_for_timeout(100)
     page.clock.fast_forward(30_000)
-    told(page, "Live")
+    wait_for_state(page, "Live")
     page.clock.fast_forward(6_000)
     script.wait(page, "ping", 2)
     page.clock.fast_forward(6_000)
-    told(page, "Reconnecting", "The server does not answer")
+    wait_for_state(page, "Reconnecting", "The server does not answer")
     page.clock.fast_forward(1_000)
     script.wait(page, "subscribe", 2)
     assert len(script.sockets) == 2

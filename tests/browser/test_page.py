@@ -6,7 +6,18 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.page_view import CHROMIUM, HOSTILE, LONG, REVERSED, Open, Watched, give, publish, shown, told
+from tests.support.page_view import (
+    CHROMIUM,
+    HOSTILE,
+    LONG,
+    REVERSED,
+    Open,
+    Watched,
+    give,
+    publish,
+    shown,
+    wait_for_state,
+)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
@@ -15,7 +26,7 @@ def test_a_public_board_appears(live_server: Any, board: str, page: Page) -> Non
     page.goto(live_server.url)
     page.select_option("#namespace", board)
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
-    told(page, "Live")
+    wait_for_state(page, "Live")
     expect(page.get_by_role("table", name=board)).to_be_visible()
     expect(page.get_by_role("row")).to_have_count(4)
     expect(page.locator("#meta")).to_have_text("3 players · All time")
@@ -36,7 +47,7 @@ def test_a_grant_moves_a_row_without_a_reload(
     shown(page, ("1", "heron", "13"), ("2", "otter", "9"), ("3", HOSTILE, "5"))
     expect(page.locator(".gain:not(:empty)")).to_have_count(0)
     assert page.evaluate("window.same")
-    ops = page.evaluate("window.asked.filter((frames) => frames.includes('translateY'))")
+    ops = page.evaluate("window.animations.filter((frames) => frames.includes('translateY'))")
     assert len(ops) == (3 if motion == "no-preference" else 0)
 
 
@@ -79,7 +90,7 @@ def test_a_changed_name_shows_as_text_without_a_reload(
         assert api.put(f"/v1/users/{user}", json={"display_name": name}).status_code == 200
         shown(page, ("1", name or user, "9"))
     assert page.evaluate("window.same")
-    told(page, "Live")
+    wait_for_state(page, "Live")
     assert page.locator("main img, main script").count() == 0
 
 
@@ -149,11 +160,11 @@ def test_a_private_board_needs_a_key(
 ) -> None:
     give(api, space, "otter", 9)
     page.goto(f"{live_server.url}/#/{space}/all")
-    told(page, "Stopped", "There is no such public board: a private one needs a key")
+    wait_for_state(page, "Stopped", "There is no such public board: a private one needs a key")
     page.get_by_role("button", name="Enter a key").click()
     page.fill("#key", "lb_wrong_0123456789abcdef")
     page.keyboard.press("Enter")
-    told(page, "Stopped", "The key was not accepted")
+    wait_for_state(page, "Stopped", "The key was not accepted")
     watched.forgive("401")
     page.get_by_role("button", name="Enter a key").click()
     page.fill("#key", live_server.key)
@@ -168,20 +179,20 @@ def test_a_private_board_needs_a_key(
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
     page.get_by_role("button", name="Key in use").click()
     page.get_by_role("button", name="Forget").click()
-    told(page, "Stopped", "There is no such public board: a private one needs a key")
+    wait_for_state(page, "Stopped", "There is no such public board: a private one needs a key")
     expect(page.locator("#rows tr")).to_have_count(0)
 
 
 def test_a_missing_board_is_reported(live_server: Any, board: str, page: Page) -> None:
     page.goto(f"{live_server.url}/#/no-such-board/all")
-    told(page, "Stopped", "There is no such public board: a private one needs a key")
+    wait_for_state(page, "Stopped", "There is no such public board: a private one needs a key")
     page.goto(f"{live_server.url}/#/{board}/2020-13")
-    told(page, "Stopped", "There is no such window on this board")
+    wait_for_state(page, "Stopped", "There is no such window on this board")
     page.select_option("#namespace", board)
     page.get_by_text("All time").click()
     shown(page, ("1", "otter", "9"), ("2", HOSTILE, "5"), ("3", "heron", "3"))
     page.goto(f"{live_server.url}/#/%E0%A4%A/<b>")
-    told(page, "Live")
+    wait_for_state(page, "Live")
     assert "<" not in page.url
     assert page.url.endswith("/all"), "not even a board is shown"
 
@@ -197,12 +208,12 @@ def test_the_page_comes_back_after_a_restart(own_stack: Any, page: Page, watched
         shown(page, ("1", "otter", "4"))
         own_stack.start("serve")
         give(client, "board", "heron", 6)
-        told(page, "Live", timeout_ms=30_000)
+        wait_for_state(page, "Live", timeout_ms=30_000)
         shown(page, ("1", "heron", "6"), ("2", "otter", "4"))
         own_stack.kill("serve")
         expect(page.locator("#state b")).to_have_text("Reconnecting")
         own_stack.start("serve")
-        told(page, "Live", timeout_ms=30_000)
+        wait_for_state(page, "Live", timeout_ms=30_000)
         give(client, "board", "otter", 6)
         shown(page, ("1", "otter", "10"), ("2", "heron", "6"))
     watched.forgive("WebSocket connection to", "ERR_CONNECTION_REFUSED")

@@ -51,8 +51,8 @@ class Writers:
 
     def more(self, count: int, seconds: float = 60) -> None:
         """Waits until that many more are acknowledged."""
-        wanted, deadline = len(self.acknowledged) + count, time.monotonic() + seconds
-        while len(self.acknowledged) < wanted:
+        expected, deadline = len(self.acknowledged) + count, time.monotonic() + seconds
+        while len(self.acknowledged) < expected:
             assert time.monotonic() < deadline, "writes do not go on"
             time.sleep(0.01)
 
@@ -200,7 +200,7 @@ def test_a_redis_turned_replica_is_reported_and_left(own_stack: Any) -> None:
     with own_stack.client() as client, redis.Redis.from_url(own_stack.valkey.url) as direct:
         client.put("/v1/namespaces/crash", json={}).raise_for_status()
         assert write(client, "g1").status_code == 201
-        before = {held["id"] for held in direct.client_list()}
+        before = {one["id"] for one in direct.client_list()}
         direct.replicaof("127.0.0.1", 1)
         assert (write(client, "g2").status_code, client.get("/readyz").status_code) == (503, 503)
         # It is left, for the name may lead elsewhere by now: no connection that wrote stays.
@@ -208,7 +208,7 @@ def test_a_redis_turned_replica_is_reported_and_left(own_stack: Any) -> None:
         direct.replicaof("NO", "ONE")
         own_stack.wait_ready()
         assert write(client, "g2").status_code == 201
-        assert before - {held["id"] for held in direct.client_list()}
+        assert before - {one["id"] for one in direct.client_list()}
 
 
 def test_a_late_grant_counts_while_postgres_is_away(own_stack: Any) -> None:
@@ -219,8 +219,8 @@ def test_a_late_grant_counts_while_postgres_is_away(own_stack: Any) -> None:
         own_stack.kill("postgres")
         late = {"grant_id": "old", "user_id": "otter", "amount": 7, "granted_at": "2020-01-01T00:00:00Z"}
         batch = [{"grant_id": "g2", "user_id": "otter", "amount": 2}, late]
-        told = client.post("/v1/namespaces/crash/grants", json=batch).json()
-        assert [(result["status"], result["score"]) for result in told["results"]] == [("applied", 2)] * 2
+        body = client.post("/v1/namespaces/crash/grants", json=batch).json()
+        assert [(result["status"], result["score"]) for result in body["results"]] == [("applied", 2)] * 2
 
 
 def test_a_hanging_postgres_is_read_once_not_for_each_partition(own_stack: Any) -> None:

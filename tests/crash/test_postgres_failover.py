@@ -109,15 +109,15 @@ def test_what_a_standby_never_got_is_written_again_from_the_log(stack: Stack, pa
         assert client.patch(f"{GRANTS}/{lost}", json={"amount": 5}).json()["revision"] == 2
         assert client.put("/v1/users/u2", json={"display_name": "U"}).status_code == 200
         for verb in ("migrate", "checkconfig", "verify"):
-            told = stack.run(verb)
-            assert told.returncode == 0, told.stdout + told.stderr
+            done = stack.run(verb)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_hosts_that_are_standbys_alone_are_told_by_name(stack: Stack, pair: PostgresPair) -> None:
     pair.primary.kill()
     with stack.client() as client:
-        told = client.put("/v1/users/u2", json={"display_name": "U"})
+        answer = client.put("/v1/users/u2", json={"display_name": "U"})
     ports = pair.primary.port, pair.standby.port
     words = "no host of Postgres takes writes: 127.0.0.1:{} does not answer, 127.0.0.1:{} is a standby".format(*ports)
-    assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
-    assert words in told.json()["detail"]
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert words in answer.json()["detail"]

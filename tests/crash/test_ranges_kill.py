@@ -29,12 +29,12 @@ def write(stack: Any, number: int, done: list[int], stop: threading.Event) -> No
                 for j, name in enumerate(names)
             ]
             assert client.post(f"{PATH}/grants", json=grants).json()["applied"] == 20
-            asked = [
+            corrections = [
                 {"grant_id": names[0], "op": "void"},
                 {"grant_id": names[1], "op": "edit", "granted_at": "2030-01-01T00:00:00Z"},
             ]
             try:
-                assert client.post(f"{PATH}/corrections", json=asked).status_code in (200, 503)
+                assert client.post(f"{PATH}/corrections", json=corrections).status_code in (200, 503)
             except httpx.ReadTimeout:
                 pass
             done.append(i)
@@ -102,8 +102,8 @@ def test_a_duplicate_counts_in_no_range_and_its_healing_takes_nothing_out(own_st
                 time.sleep(0.05)
             assert db.execute("SELECT count(*) FROM ledger WHERE kind = 'duplicate'").fetchone() == (1,)
             for by in ("granted", "recorded"):
-                told = client.get(f"{PATH}/users/otter/activity?by={by}").json()
-                assert (told["count"], told["sum"]) == (1, 5)
+                body = client.get(f"{PATH}/users/otter/activity?by={by}").json()
+                assert (body["count"], body["sum"]) == (1, 5)
             (day,) = client.get(f"{PATH}/trends").json()
             assert (day["grants"], day["users"], day["board_mean"]) == (1, 1, 5)
             assert check_counts(db) > 0

@@ -15,8 +15,8 @@ FIRST = datetime.now(UTC).replace(hour=6) - timedelta(days=WINDOWS + 60)
 
 def archived(stack: Any) -> int:
     with psycopg.connect(stack.postgres.url) as db:
-        (found,) = db.execute("SELECT count(*) FROM seals WHERE archived_at IS NOT NULL").fetchone() or (0,)
-    return int(found)
+        (count,) = db.execute("SELECT count(*) FROM seals WHERE archived_at IS NOT NULL").fetchone() or (0,)
+    return int(count)
 
 
 def boards(client: httpx.Client) -> list[Any]:

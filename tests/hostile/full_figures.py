@@ -149,17 +149,17 @@ def disk_of_postgres(folder: Path) -> Figures:
         stack.client() as client,
         _small_tablespace(stack, folder) as free,
     ):
-        count, batch, told = 0, 0, ""
-        while not told or _lag(client) < BACKLOG:
+        count, batch, problem = 0, 0, ""
+        while not problem or _lag(client) < BACKLOG:
             count += grants(client, f"fill{batch}-", BATCH)
             batch += 1
             full = [line for line in client.get("/readyz").json()["degraded"] if "53100" in line]
-            told = full[0] if full else told
+            problem = full[0] if full else problem
             time.sleep(0.05)
         lag = _lag(client)
         free()
         backlog_s = _drain(client)
-        return Figures("disk of Postgres full", count, told, 0, lag, backlog_s, _is_whole(stack, client, count))
+        return Figures("disk of Postgres full", count, problem, 0, lag, backlog_s, _is_whole(stack, client, count))
 
 
 def main() -> None:

@@ -74,8 +74,8 @@ def test_a_trailer_without_an_end_is_refused(short: Short) -> None:
 
 
 def test_unfinished_bodies_are_held_up_to_a_bound(short: Short) -> None:
-    with ExitStack() as held:
-        raws = [held.enter_context(short.raw()) for _ in range(4)]
+    with ExitStack() as resources:
+        raws = [resources.enter_context(short.raw()) for _ in range(4)]
         for raw in raws:
             raw.send(post("/v1/boards", 500_000))
             raw.send(b" " * 400_000)
@@ -84,8 +84,8 @@ def test_unfinished_bodies_are_held_up_to_a_bound(short: Short) -> None:
             client.put(f"/v1/namespaces/{space}", json={})
             lines = "".join(f'{{"grant_id":"g{i}","user_id":"otter","amount":1}}\n' for i in range(9_000))
             headers = {"content-type": "application/x-ndjson"}
-            told = client.post(f"/v1/namespaces/{space}/grants", content=lines, headers=headers).json()
-            assert told["applied"] == 9_000
+            body = client.post(f"/v1/namespaces/{space}/grants", content=lines, headers=headers).json()
+            assert body["applied"] == 9_000
         # Those that fit were too slow, the others too much.
         assert {raw.answer()[0] for raw in raws} == {408, 429}
 
@@ -94,8 +94,8 @@ def test_unfinished_bodies_of_a_key_are_held_up_to_a_bound(short: Short) -> None
     with short.client() as client:
         client.put("/v1/namespaces/many-bodies", json={})
     before = resident_bytes(short.pid)
-    with ExitStack() as held:
-        raws = [held.enter_context(short.raw()) for _ in range(6)]
+    with ExitStack() as resources:
+        raws = [resources.enter_context(short.raw()) for _ in range(6)]
         path, more = "/v1/namespaces/many-bodies/grants", {"content_type": "application/x-ndjson"}
         answers = []
         for raw in raws:

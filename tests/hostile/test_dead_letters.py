@@ -36,24 +36,24 @@ def test_a_letter_is_recorded_after_all(iso: Isolation, rules: dict[str, Any]) -
         iso.grant(space, "g3", 2, category="red", **AT)
         iso.grant(space, "g4", 9, user="bob", **AT)
         iso.stack.wait_flushed()
-        code, told = verify(iso)
+        code, output = verify(iso)
         (place,) = places(iso)
         why = f"{space}: the entry {place.split(':')[1]} of 'otter' could not be recorded (22P05 planted): "
-        assert (code, told) == (1, why + "see leaderboard dead-letters\n")
+        assert (code, output) == (1, why + "see leaderboard dead-letters\n")
         code, listed = command(iso, "list")
         assert code == 0
         assert [word in listed for word in (place, space, "otter", "bad", "22P05 planted")] == [True] * 5
-        code, told = command(iso, "retry", place)
-        assert (code, told) == (1, f"leaderboard: {place} cannot be recorded: 22P05 planted\n")
+        code, output = command(iso, "retry", place)
+        assert (code, output) == (1, f"leaderboard: {place} cannot be recorded: 22P05 planted\n")
     before = boards(iso, space)
-    code, told = command(iso, "retry", place)
-    assert code == 0, told
-    assert f"{place}: recorded by seq" in told
+    code, output = command(iso, "retry", place)
+    assert code == 0, output
+    assert f"{place}: recorded by seq" in output
     assert boards(iso, space) == before
     assert command(iso, "retry", place) == (0, f"{place}: nothing is left to do\n")
     assert command(iso, "list") == (0, "no dead letters\n")
-    kept = iso.client.get(f"/v1/namespaces/{space}/grants/bad").json()
-    assert (kept["amount"], kept["meta"], kept["voided"], kept["category"]) == (5, {"round": 1}, False, "blue")
+    body = iso.client.get(f"/v1/namespaces/{space}/grants/bad").json()
+    assert (body["amount"], body["meta"], body["voided"], body["category"]) == (5, {"round": 1}, False, "blue")
     ((recorded, original),) = iso.sql(
         "SELECT recorded_at, (SELECT t.recorded_at FROM ledger t WHERE t.kind = 'tombstone' "
         "AND t.seq = l.original_seq AND t.partition = l.partition) FROM ledger l "
@@ -83,15 +83,15 @@ def test_a_letter_is_taken_off_the_boards(iso: Isolation, rules: dict[str, Any])
         iso.grant(space, "bad2", 6, category="blue", **AT)
         iso.grant(space, "bad3", 7, user="bob", category="red", **AT)
         iso.stack.wait_flushed()
-    told_of = iso.client.get(f"/v1/namespaces/{space}/grants/bad1")
-    assert (told_of.status_code, "could not be recorded" in told_of.json()["detail"]) == (503, True)
+    answer = iso.client.get(f"/v1/namespaces/{space}/grants/bad1")
+    assert (answer.status_code, "could not be recorded" in answer.json()["detail"]) == (503, True)
     first, *others = places(iso)
     assert command(iso, "drop", first)[0] == 0
     assert verify(iso)[0] == 1
     counted = iso.client.get(f"/v1/namespaces/{space}/users/otter").json()
     assert (counted["score"], counted["grants"]) == (6, 1)
-    code, told = command(iso, "drop", "--all")
-    assert (code, told.count("taken off the boards by seq")) == (0, 2)
+    code, output = command(iso, "drop", "--all")
+    assert (code, output.count("taken off the boards by seq")) == (0, 2)
     assert command(iso, "drop", first, *others) == (
         0,
         "".join(f"{p}: nothing is left to do\n" for p in (first, *others)),
@@ -119,8 +119,8 @@ def test_a_correction_that_could_not_be_recorded(iso: Isolation, decision: str) 
         iso.stack.wait_flushed()
     counted = boards(iso, space)
     (place,) = places(iso)
-    code, told = command(iso, decision, place)
-    assert code == 0, told
+    code, output = command(iso, decision, place)
+    assert code == 0, output
     # A member of a space that nobody is in any more is no part of it.
     assert boards(iso, space) == (counted if decision == "retry" else before)
     iso.stack.wait_flushed()
@@ -150,8 +150,8 @@ def test_a_decision_survives_everybody(iso: Isolation) -> None:
     (place,) = places(iso)
     iso.stack.kill("persist")
     iso.sql("UPDATE dead_letters SET decision = 'retry' WHERE healed_seq IS NULL")
-    code, told = command(iso, "drop", place)
-    assert (code, told) == (1, f"leaderboard: {place} cannot be taken off the boards: it is to be recorded already\n")
+    code, output = command(iso, "drop", place)
+    assert (code, output) == (1, f"leaderboard: {place} cannot be taken off the boards: it is to be recorded already\n")
     for _ in range(3):
         iso.stack.start("persist")
         until(
@@ -198,7 +198,7 @@ def test_a_decision_ends_the_pause_of_a_partition_with_too_many_letters(iso: Iso
         assert "it waits 10 minutes, or until somebody decides about one of its dead letters" in iso.degraded()
     letters = places(iso)
     assert len(letters) == 10
-    code, told = command(iso, "retry", *letters)
-    assert (code, told.count("recorded by seq")) == (0, 10), told
+    code, output = command(iso, "retry", *letters)
+    assert (code, output.count("recorded by seq")) == (0, 10), output
     iso.mended()
     assert verify(iso) == (0, "")

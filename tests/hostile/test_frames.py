@@ -111,9 +111,9 @@ def test_who_watches_may_be_silent(short: Short) -> None:
 
 
 def test_sockets_of_an_address_and_of_a_key_are_bounded(short: Short) -> None:
-    with ExitStack() as held, short.client() as api:
+    with ExitStack() as resources, short.client() as api:
         public(api, "crowd")
-        raws = [held.enter_context(short.raw()) for _ in range(LIVE_LIMITS.address_sockets_max + 1)]
+        raws = [resources.enter_context(short.raw()) for _ in range(LIVE_LIMITS.address_sockets_max + 1)]
         for raw in raws:
             upgrade(raw)
         for raw in raws[:-1]:
@@ -123,7 +123,7 @@ def test_sockets_of_an_address_and_of_a_key_are_bounded(short: Short) -> None:
         wait_until(lambda: not server_sockets(short.port, {raws[1].socket.getsockname()[1]}), 0.3)
         keyed = []
         for _ in range(LIVE_LIMITS.key_sockets_max + 1):
-            raw = held.enter_context(short.raw())
+            raw = resources.enter_context(short.raw())
             upgrade(raw)
             say(raw, type="auth", token=short.key)
             keyed.append(raw)
@@ -134,11 +134,11 @@ def test_sockets_of_an_address_and_of_a_key_are_bounded(short: Short) -> None:
 
 
 def test_who_takes_neither_frames_nor_the_goodbye_is_dropped(short: Short) -> None:
-    with short.client() as api, ExitStack() as held:
+    with short.client() as api, ExitStack() as resources:
         public(api, "deaf")
         batch = [{"grant_id": f"g{i}", "user_id": f"{i:0128}", "amount": 1} for i in range(100)]
         api.post("/v1/namespaces/deaf/grants", json=batch).raise_for_status()
-        raws = [held.enter_context(short.raw(4_096)) for _ in range(4)]
+        raws = [resources.enter_context(short.raw(4_096)) for _ in range(4)]
         for raw in raws:
             upgrade(raw)
             for number in range(40):

@@ -38,7 +38,7 @@ def offsets(stack: Any) -> dict[int, str]:
     return {p: f"{epoch}-{seq}" for p, epoch, seq in rows}
 
 
-def is_told(stack: Any, own_redis: Any) -> bool:
+def is_reported(stack: Any, own_redis: Any) -> bool:
     """Whether Redis knows how far the ledger is, everywhere."""
     return all(own_redis.hget(keys.meta(p), "flushed") == place.encode() for p, place in offsets(stack).items())
 
@@ -61,7 +61,7 @@ def test_a_full_log_takes_grants_again_although_its_flush_was_refused(own_stack:
         until(lambda: list(offsets(own_stack).values()) == [log_end], "the ledger does not get the rows")
         said = own_stack.folder / "persist.log"
         until(lambda: "hset" in said.read_text().lower(), "nobody says that Redis refuses")
-        assert not is_told(own_stack, own_redis)
+        assert not is_reported(own_stack, own_redis)
         own_redis.execute_command("ACL", "SETUSER", "default", "+hset")
         until(lambda: grant(client, "n", "last").status_code == 201, "the partition refuses for ever")
 
@@ -83,7 +83,7 @@ def test_a_full_redis_is_drained_and_freed_by_a_deletion(own_stack: Any, own_red
         assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
         own_stack.start("persist")
         until(lambda: client.get("/readyz").json()["lag_seq"] == 0, "the ledger does not get what is in the log")
-        until(lambda: is_told(own_stack, own_redis), "a full Redis does not learn how far the ledger is")
+        until(lambda: is_reported(own_stack, own_redis), "a full Redis does not learn how far the ledger is")
         assert client.delete("/v1/namespaces/large?confirm=large").status_code == 204
         assert client.get("/v1/namespaces/large").status_code == 404
         until(lambda: grant(client, "small", "g1").status_code == 201, "the deleted namespace frees nothing")

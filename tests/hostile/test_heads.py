@@ -39,7 +39,7 @@ def test_a_slow_head_behind_an_answer_is_timed_from_its_first_byte(short: Short)
 
 
 @pytest.mark.parametrize(
-    ("begin", "more", "told"),
+    ("begin", "more", "expected"),
     [
         (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: ", b"a", (431, "headers_too_large")),
         (b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"x", (431, "headers_too_large")),
@@ -50,18 +50,18 @@ def test_a_slow_head_behind_an_answer_is_timed_from_its_first_byte(short: Short)
     ids=["value", "name", "fields", "query", "path"],
 )
 def test_a_head_without_an_end_is_refused_and_kept_nowhere(
-    short: Short, begin: bytes, more: bytes, told: tuple[int, str]
+    short: Short, begin: bytes, more: bytes, expected: tuple[int, str]
 ) -> None:
     before, piece = resident_bytes(short.pid), more * (65_536 // len(more))
-    with ExitStack() as held:
-        raws = [held.enter_context(short.raw()) for _ in range(10)]
+    with ExitStack() as resources:
+        raws = [resources.enter_context(short.raw()) for _ in range(10)]
         for raw in raws:
             raw.send(begin)
             for _ in range(4 * MB // len(piece)):
                 if not raw.send(piece):
                     break
         assert resident_bytes(short.pid) - before < 24 * MB
-        assert raws[-1].problem() == told
+        assert raws[-1].problem() == expected
 
 
 def test_a_head_at_the_bounds_is_taken(short: Short) -> None:
@@ -80,8 +80,8 @@ def test_a_head_at_the_bounds_is_taken(short: Short) -> None:
 
 
 def test_a_query_of_thousands_of_parameters_is_refused_by_name(api: httpx.Client) -> None:
-    told = api.get("/v1/namespaces?" + "&".join(f"p{i}" for i in range(5_000)))
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", "?")
+    answer = api.get("/v1/namespaces?" + "&".join(f"p{i}" for i in range(5_000)))
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", "?")
 
 
 def test_what_is_no_http_is_refused_without_a_line_in_the_log(live_server: Any) -> None:
@@ -110,10 +110,10 @@ def test_requests_that_are_sent_ahead_are_answered_up_to_a_bound(short: Short) -
         raw.send(head("/healthz") * (PIPELINED_MAX // 2))
         assert [raw.answer()[0] for _ in range(PIPELINED_MAX // 2)] == [200] * (PIPELINED_MAX // 2)
         raw.send(head("/healthz") * 2_000)
-        told = raw.end()
-        assert told.count(b"HTTP/1.1 200") == PIPELINED_MAX + 1
-        assert told.count(b"HTTP/1.1 429") == 1
-        assert json.loads(told.rpartition(b"\r\n\r\n")[2])["code"] == "rate_limited"
+        reply = raw.end()
+        assert reply.count(b"HTTP/1.1 200") == PIPELINED_MAX + 1
+        assert reply.count(b"HTTP/1.1 429") == 1
+        assert json.loads(reply.rpartition(b"\r\n\r\n")[2])["code"] == "rate_limited"
 
 
 def test_answers_that_nobody_reads_are_dropped(short: Short) -> None:
@@ -122,8 +122,8 @@ def test_answers_that_nobody_reads_are_dropped(short: Short) -> None:
         batch = [{"grant_id": f"g{i}", "user_id": f"{i:0128}", "amount": i} for i in range(1_000)]
         assert client.post("/v1/namespaces/unread/grants", json=batch).json()["applied"] in (0, 1_000)
     before = resident_bytes(short.pid)
-    with ExitStack() as held:
-        raws = [held.enter_context(short.raw(4_096)) for _ in range(10)]
+    with ExitStack() as resources:
+        raws = [resources.enter_context(short.raw(4_096)) for _ in range(10)]
         for raw in raws:
             raw.send(head("/v1/namespaces/unread/boards/all?limit=1000") * 30)
         peers = {raw.socket.getsockname()[1] for raw in raws}
@@ -132,15 +132,15 @@ def test_answers_that_nobody_reads_are_dropped(short: Short) -> None:
 
 
 def test_at_the_bound_the_longest_idle_without_a_key_makes_room(short: Short) -> None:
-    with ExitStack() as held:
-        keyed = held.enter_context(short.raw())
+    with ExitStack() as resources:
+        keyed = resources.enter_context(short.raw())
         keyed.send(head("/v1/namespaces/none", authorization=f"Bearer {short.key}"))
         assert keyed.answer()[0] == 404
-        idle = [held.enter_context(short.raw()) for _ in range(5)]
+        idle = [resources.enter_context(short.raw()) for _ in range(5)]
         for raw in idle:
             raw.send(head("/healthz"))
             assert raw.answer()[0] == 200
-        silent = [held.enter_context(short.raw()) for _ in range(LIMITS.connections_max)]
+        silent = [resources.enter_context(short.raw()) for _ in range(LIMITS.connections_max)]
         for raw in silent[-3:]:
             raw.send(head("/healthz"))
             assert raw.answer()[0] == 200
@@ -154,8 +154,8 @@ def test_thousands_of_idle_connections_leave_others_their_way(
 ) -> None:
     pid = live_server.pid("serve")
     before = resident_bytes(pid)
-    with ExitStack() as held:
-        raws = [held.enter_context(Raw(live_server.port)) for _ in range(5_000)]
+    with ExitStack() as resources:
+        raws = [resources.enter_context(Raw(live_server.port)) for _ in range(5_000)]
         for raw in raws[::2]:
             raw.send(b"POST /v1/boards HTTP/1.1\r\nhost: x\r\ncontent-le")
         for i in range(20):

@@ -79,8 +79,8 @@ def test_the_partitions_of_a_frozen_persister_are_taken_over(own_stack: Any) -> 
         until(lambda: shares(db) == [8, 8], "the one that woke up gets no share")
         own_stack.wait_flushed()
         assert db.execute("SELECT kind, count(*) FROM ledger GROUP BY kind").fetchall() == [("grant", 240)]
-    found = own_stack.run("verify")
-    assert found.returncode == 0, found.stdout + found.stderr
+    done = own_stack.run("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def hang(db: Any, number: int) -> None:

@@ -67,7 +67,7 @@ def test_every_write_is_answered_in_time_while_postgres_hangs(own_stack: Any) ->
             return f"{method} {path}", answer.status_code, answer.json()["code"], time.monotonic() - began
 
         with frozen(own_stack.postgres), ThreadPoolExecutor(len(WRITES)) as pool:
-            calls = zip(keys, ((method, *told) for (method, _), told in WRITES.items()), strict=True)
+            calls = zip(keys, ((method, *value) for (method, _), value in WRITES.items()), strict=True)
             answers = list(pool.map(lambda pair: call(pair[0], *pair[1]), calls))
             late = client.post("/v1/namespaces/n/grants", json=GRANT | {"grant_id": "g2"})
         assert [answer[1:3] for answer in answers] == [(503, "store_unavailable")] * len(WRITES), answers
@@ -83,6 +83,6 @@ def test_a_lock_that_somebody_holds_is_a_store_that_is_not_there(live_server: An
     assert api.put("/v1/users/waiting", json={"display_name": "W"}).status_code == 200
     with psycopg.connect(live_server.postgres.url) as db:
         db.execute("SELECT FROM users WHERE name = 'waiting' FOR UPDATE")
-        told = api.put("/v1/users/waiting", json={"display_name": "V"})
-        assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
+        answer = api.put("/v1/users/waiting", json={"display_name": "V"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert api.put("/v1/users/waiting", json={"display_name": "V"}).status_code == 200

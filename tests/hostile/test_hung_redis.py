@@ -43,11 +43,11 @@ def test_reads_writes_and_readiness_are_refused_in_time_while_redis_hangs(own_st
             # The first of these is sent, and its outcome unknown: it alone may wait for longer.
             sent = pool.submit(grant, 1)
             time.sleep(0.3)
-            asked: list[Any] = []
+            tasks: list[Any] = []
             ends = time.monotonic() + 8
             i = 2
             while time.monotonic() < ends:
-                asked += [
+                tasks += [
                     pool.submit(grant, i),
                     pool.submit(timed, "GET", f"/v1/namespaces/n/boards/all?limit={i}"),
                     pool.submit(timed, "GET", "/readyz"),
@@ -55,14 +55,14 @@ def test_reads_writes_and_readiness_are_refused_in_time_while_redis_hangs(own_st
                 ]
                 i += 1
                 time.sleep(0.2)
-            found = [task.result() for task in asked]
-        assert {status for _, status in found} == {503}
-        assert max(seconds for seconds, _ in found) < ANSWER_S_MAX
+            results = [task.result() for task in tasks]
+        assert {status for _, status in results} == {503}
+        assert max(seconds for seconds, _ in results) < ANSWER_S_MAX
         assert sent.result()[1] in (201, 503)
         own_stack.wait_ready()
         assert timed("GET", "/v1/namespaces/n/boards/all")[1] == 200
-        told = [api.post(grants, json={"grant_id": f"g{k}", "user_id": f"u{k}", "amount": 1}) for k in range(i)]
-        assert {answer.status_code for answer in told} <= {200, 201}
+        answers = [api.post(grants, json={"grant_id": f"g{k}", "user_id": f"u{k}", "amount": 1}) for k in range(i)]
+        assert {answer.status_code for answer in answers} <= {200, 201}
         assert api.get("/v1/namespaces/n/boards/all").json()["total"] == i
 
 

@@ -23,9 +23,9 @@ def test_a_column_that_is_renamed_sets_nothing_aside(iso: Isolation) -> None:
     try:
         iso.grant(iso.sick, "g1", session_id="s1")
         until(lambda: f"partition {iso.p}" in iso.degraded(), "the partition is not named")
-        told = iso.ready()
-        assert told["status"] == "ready"
-        assert told["lag_seq"] == 1
+        answer = iso.ready()
+        assert answer["status"] == "ready"
+        assert answer["lag_seq"] == 1
         assert "42703" in iso.degraded()
         assert "session_id" in iso.degraded()
     finally:
@@ -188,8 +188,8 @@ def test_values_that_postgres_cannot_hold_are_set_aside_each(iso: Isolation) -> 
 
     seq = write_by_hand(iso, strange)
     assert iso.ids(iso.sick) == ["first", "last"]
-    kept = iso.sql("SELECT count(*) FROM ledger WHERE partition = %s AND seq > %s AND kind = 'tombstone'", iso.p, seq)
-    assert kept == [(len(STRANGE),)]
+    rows = iso.sql("SELECT count(*) FROM ledger WHERE partition = %s AND seq > %s AND kind = 'tombstone'", iso.p, seq)
+    assert rows == [(len(STRANGE),)]
 
 
 def test_a_log_entry_that_cannot_be_taken_apart_is_set_aside(iso: Isolation) -> None:

@@ -34,8 +34,8 @@ RULES = [ADDS, BEST, LATEST]
 def rotate(iso: Isolation, p: int) -> None:
     """The seen generations that are kept now are dropped, as if days had gone by."""
     script = iso.direct.register_script(load("rotate_dedup").source)
-    held = iso.direct.hget(keys.meta(p), "generations")
-    while set(held.split(b",")) & set((now := iso.direct.hget(keys.meta(p), "generations")).split(b",")):
+    generations = iso.direct.hget(keys.meta(p), "generations")
+    while set(generations.split(b",")) & set((now := iso.direct.hget(keys.meta(p), "generations")).split(b",")):
         newest, oldest = now.split(b",")[0].decode(), now.split(b",")[-1].decode()
         epoch = iso.direct.hget(keys.meta(p), "epoch")
         assert script(keys=[keys.meta(p), keys.dedup(p, newest), keys.dedup(p, oldest)], args=[epoch, now, 0, 0]) == 1
@@ -66,8 +66,8 @@ def test_a_grant_is_corrected_after_its_correction_was_dropped(
     assert edit(iso, space, "g1", 9).json()["score"] == 9
     assert iso.client.delete(url(space, "g1")).status_code == 200
     iso.stack.wait_flushed()
-    told = iso.client.get(url(space, "g1")).json()
-    assert [revision["verb"] for revision in told["revisions"]] == ["grant", "edit", "edit", "void"]
+    body = iso.client.get(url(space, "g1")).json()
+    assert [revision["verb"] for revision in body["revisions"]] == ["grant", "edit", "edit", "void"]
     assert verify(iso) == (0, "")
 
 
@@ -115,15 +115,15 @@ def test_a_grant_that_is_a_letter_is_no_grant_once_it_is_dropped(iso: Isolation)
     with refusing(iso, "bad"):
         iso.grant(iso.sick, "bad", granted_at=AT)
         iso.stack.wait_flushed()
-    told = iso.client.get(url(iso.sick, "bad")).json()
+    body = iso.client.get(url(iso.sick, "bad")).json()
     answers = [
         iso.client.delete(url(iso.sick, "bad")),
         edit(iso, iso.sick, "bad", 8),
         iso.client.patch(url(iso.sick, "bad") + "?dry_run=true", json={"amount": 8}),
         iso.client.post(url(iso.sick, "bad") + "/restore"),
     ]
-    assert [(a.status_code, a.json()["detail"]) for a in answers] == [(503, told["detail"])] * 4
-    assert "an operator has to look at it" in told["detail"]
+    assert [(a.status_code, a.json()["detail"]) for a in answers] == [(503, body["detail"])] * 4
+    assert "an operator has to look at it" in body["detail"]
     assert command(iso, "drop", *places(iso))[0] == 0
     answers = [
         iso.client.get(url(iso.sick, "bad")),
@@ -246,8 +246,8 @@ def test_what_is_settled_stays_settled(iso: Isolation, first: str) -> None:
         assert command(iso, decision, place) == (0, f"{place}: nothing is left to do\n")
     counts = 8 if first == "retry" else 3
     assert score(iso, iso.sick) == counts
-    told = edit(iso, iso.sick, "g1", 9).json()
-    assert (told["score"], told["previous_score"]) == (9, counts)
+    body = edit(iso, iso.sick, "g1", 9).json()
+    assert (body["score"], body["previous_score"]) == (9, counts)
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")
 

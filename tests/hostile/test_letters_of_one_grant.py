@@ -46,8 +46,8 @@ def test_two_corrections_of_a_grant_that_are_letters(
         assert command(iso, "retry", letters[i])[0] == 0
     last = iso.client.get(url(space, "g1")).json()
     assert last["amount"] == score(iso, space)
-    told = edit(iso, space, "g1", 30)
-    assert (told.status_code, score(iso, space)) == (200, 30), told.text
+    answer = edit(iso, space, "g1", 30)
+    assert (answer.status_code, score(iso, space)) == (200, 30), answer.text
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")
 
@@ -80,8 +80,8 @@ def test_a_grant_that_was_a_letter_keeps_its_place_among_equals(iso: Isolation, 
     (place,) = places(iso)
     assert command(iso, "retry", place)[0] == 0
     iso.stack.wait_flushed()
-    told = edit(iso, space, "g1", 8)
-    assert (told.status_code, score(iso, space)) == (200, 8), told.text
+    answer = edit(iso, space, "g1", 8)
+    assert (answer.status_code, score(iso, space)) == (200, 8), answer.text
     iso.stack.wait_flushed()
     assert verify(iso) == (0, "")
 

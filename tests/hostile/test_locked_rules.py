@@ -15,8 +15,8 @@ CHANGES: list[tuple[str, Any]] = [
 
 @pytest.fixture
 def client(own_stack: Any) -> Iterator[httpx.Client]:
-    with own_stack.client() as held:
-        yield held
+    with own_stack.client() as client:
+        yield client
 
 
 def grant(client: httpx.Client, name: str, grant_id: str, amount: int, **fields: Any) -> httpx.Response:
@@ -25,8 +25,8 @@ def grant(client: httpx.Client, name: str, grant_id: str, amount: int, **fields:
 
 
 def refused(answer: httpx.Response) -> tuple[int, str, str]:
-    told = answer.json()
-    return answer.status_code, told.get("code", ""), told.get("field", "")
+    body = answer.json()
+    return answer.status_code, body.get("code", ""), body.get("field", "")
 
 
 @pytest.mark.timeout(120)

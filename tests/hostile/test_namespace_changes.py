@@ -31,11 +31,11 @@ def test_changes_of_one_namespace_make_nobody_look_up_another(
                 assert api.put(f"/v1/namespaces/{busy}", json=rules).status_code == 200
                 read()
             direct.echo("that is all")
-            asked: list[tuple[str, list[str]]] = []
-            while "that is all" not in (told := seen.next_command())["command"]:
-                asked.append((told["client_port"], told["command"].split()))
+            requests: list[tuple[str, list[str]]] = []
+            while "that is all" not in (reply := seen.next_command())["command"]:
+                requests.append((reply["client_port"], reply["command"].split()))
     # A persister looks through all namespaces at times; the server is who reads the counter of changes.
-    servers = {port for port, words in asked if words[:3] == ["HMGET", keys.DEPLOYMENT, "id"]}
-    looked_up = [words[2] for port, words in asked if port in servers and words[:2] == ["HGET", keys.DIRECTORY]]
+    servers = {port for port, words in requests if words[:3] == ["HMGET", keys.DEPLOYMENT, "id"]}
+    looked_up = [words[2] for port, words in requests if port in servers and words[:2] == ["HGET", keys.DIRECTORY]]
     assert servers
     assert set(looked_up).isdisjoint(others)

@@ -19,8 +19,8 @@ def iso(poisoned_stack: Any) -> Iterator[Isolation]:
 
 
 def number(iso: Isolation, space: str) -> int:
-    ((found,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
-    return int(found)
+    ((value,),) = iso.sql("SELECT id FROM namespaces WHERE name = %s", space)
+    return int(value)
 
 
 def go_on(iso: Isolation, named: str) -> None:
@@ -41,7 +41,7 @@ def test_a_heal_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
     for grant_id, user in (("twice", "poison"), ("again", "fine")):
         iso.grant(iso.sick, grant_id, user=user)
     balances = keys.balances(iso.p, number(iso, iso.sick)) + "poison"
-    held = iso.direct.dump(balances)
+    dump = iso.direct.dump(balances)
     iso.direct.delete(balances)
     iso.direct.set(balances, "spoilt")
     iso.stack.start("persist")
@@ -51,7 +51,7 @@ def test_a_heal_that_fails_keeps_nobody_waiting(iso: Isolation) -> None:
         "l.user_number WHERE a.healed_seq IS NOT NULL AND l.namespace_id = %s"
     )
     until(lambda: iso.sql(healed, number(iso, iso.sick)) == [("fine",)], "the other heal waits")
-    iso.direct.restore(balances, 0, held, replace=True)
+    iso.direct.restore(balances, 0, dump, replace=True)
     until(lambda: len(iso.sql(healed, number(iso, iso.sick))) == 2, "what is mended is not healed")
     iso.mended()
 

@@ -22,19 +22,21 @@ def test_a_profile_that_changes_has_nobody_elses_name_read_again(
     tags = {board: api.get(board).headers["etag"] for board in boards}
     with direct.monitor() as seen:
         for i in range(CHANGES):
-            told = api.put(f"/v1/users/{spaces[0]}-busy", json={"display_name": f"Bea {i}"})
-            assert told.status_code == 200
+            response = api.put(f"/v1/users/{spaces[0]}-busy", json={"display_name": f"Bea {i}"})
+            assert response.status_code == 200
             for board in boards:
                 answer = api.get(board, headers={"if-none-match": tags[board]} if i % 2 else {})
                 assert answer.status_code == (304 if i % 2 else 200)
         direct.echo("that is all")
-        asked: list[list[str]] = []
-        while "that is all" not in (told := seen.next_command())["command"]:
-            asked.append(told["command"].split())
-    names_read = [words for words in asked if words[:2] == ["HMGET", keys.PROFILES]]
-    whose = [words for words in asked if words[:2] == ["HMGET", keys.DEPLOYMENT] and words[2].startswith("profiles:")]
+        requests: list[list[str]] = []
+        while "that is all" not in (response := seen.next_command())["command"]:
+            requests.append(response["command"].split())
+    names_read = [words for words in requests if words[:2] == ["HMGET", keys.PROFILES]]
+    whose = [
+        words for words in requests if words[:2] == ["HMGET", keys.DEPLOYMENT] and words[2].startswith("profiles:")
+    ]
     # A small question a change, and where a round of the loops falls in between, one more.
-    assert (len(names_read), 0 < len(whose) <= 2 * CHANGES) == (0, True), (len(names_read), len(whose), len(asked))
+    assert (len(names_read), 0 < len(whose) <= 2 * CHANGES) == (0, True), (len(names_read), len(whose), len(requests))
     assert api.put(f"/v1/users/{shown}", json={"display_name": "Anna"}).status_code == 200
     changed = api.get(boards[0], headers={"if-none-match": tags[boards[0]]})
     assert (changed.status_code, changed.json()["entries"][0]["display_name"]) == (200, "Anna")

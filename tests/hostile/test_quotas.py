@@ -81,15 +81,15 @@ class Pair:
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str, str | None]:
-    told = answer.json()
-    return answer.status_code, told["code"], told.get("field")
+    body = answer.json()
+    return answer.status_code, body["code"], body.get("field")
 
 
 def test_users_without_end(pair: Pair) -> None:
     grants = [{"grant_id": f"b{i}", "user_id": f"u{i}", "amount": 1} for i in range(3 * USERS)]
-    told = pair.batch(pair.hog, grants).json()
-    assert (told["applied"], told["rejected"]) == (USERS, 2 * USERS)
-    error = told["results"][-1]["error"]
+    body = pair.batch(pair.hog, grants).json()
+    assert (body["applied"], body["rejected"]) == (USERS, 2 * USERS)
+    error = body["results"][-1]["error"]
     assert (error["code"], error["status"], error["field"], error["retryable"]) == (
         *("quota_exceeded", 422, "$.user_id"),
         False,
@@ -134,10 +134,10 @@ def test_boards_without_end(pair: Pair) -> None:
         for i in range(60)
         for at in [now - timedelta(days=i // 9)]
     ]
-    told = pair.batch(pair.hog, grants).json()
-    assert told["applied"] > 0
-    assert told["rejected"] > 40
-    error = told["results"][-1]["error"]
+    body = pair.batch(pair.hog, grants).json()
+    assert body["applied"] > 0
+    assert body["rejected"] > 40
+    error = body["results"][-1]["error"]
     assert (error["code"], error["status"], error["field"], error["retryable"]) == ("quota_exceeded", 422, "$", False)
     assert f"{BOARDS} (LEADERBOARD_NAMESPACE_BOARDS_MAX)" in error["detail"]
     with redis.Redis.from_url(pair.stack.valkey.url) as direct:

@@ -25,11 +25,11 @@ def test_a_full_redis_is_reported_and_logged_once(own_stack: Any) -> None:
         direct.config_set("maxmemory", "1mb")
         for i in range(10):
             assert grant(api, f"b{i}").status_code == 503
-        told = api.get("/readyz")
-        assert told.status_code == 503
-        assert told.headers["retry-after"]
-        assert told.json()["status"] == "unavailable"
-        assert any("maxmemory" in cause for cause in told.json()["degraded"])
+        answer = api.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert answer.json()["status"] == "unavailable"
+        assert any("maxmemory" in cause for cause in answer.json()["degraded"])
         for i in range(10):
             assert grant(api, f"c{i}").status_code == 503
             assert api.get("/readyz").status_code == 503
@@ -55,9 +55,9 @@ def test_a_full_log_is_reported_and_a_retry_still_learns_that_it_counted(own_sta
         own_stack.kill("persist")
         answers = [grant(api, f"b{i}") for i in range(LOG_MAX + 3)]
         assert [answer.status_code for answer in answers] == [201] * LOG_MAX + [503] * 3
-        told = api.get("/readyz")
-        assert told.status_code == 503
-        assert any("log_full" in cause for cause in told.json()["degraded"])
+        response = api.get("/readyz")
+        assert response.status_code == 503
+        assert any("log_full" in cause for cause in response.json()["degraded"])
         # A server that has only just come up knows no head yet: the retry is answered all the same.
         own_stack.restart_unready()
         assert grant(api, "b0").json()["status"] == "duplicate"
@@ -71,9 +71,9 @@ def test_a_ledger_that_is_away_degrades_while_grants_are_taken(own_stack: Any) -
         api.put("/v1/namespaces/n", json={})
         assert grant(api, "a").status_code == 201
         own_stack.kill("postgres")
-        told = api.get("/readyz")
-        assert (told.status_code, told.json()["status"]) == (200, "ready")
-        (degraded,) = told.json()["degraded"]
-        assert told.json()["lag_seq"] is None
+        answer = api.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+        (degraded,) = answer.json()["degraded"]
+        assert answer.json()["lag_seq"] is None
         assert re.fullmatch(r"Postgres does not answer at 127\.0\.0\.1:\d+ \(LEADERBOARD_POSTGRES_URL\)", degraded)
         assert grant(api, "b").status_code == 201

@@ -39,8 +39,8 @@ class Caller(NamedTuple):
 
     def covers(self, scope: str, namespace: str) -> bool:
         """Whether a scope of the key covers a namespace, worked out apart from the server."""
-        held = (text.split(":", 1) for text in self.scopes)
-        return any(kind in (scope, "admin") and fnmatchcase(namespace, pattern) for kind, pattern in held)
+        items = (text.split(":", 1) for text in self.scopes)
+        return any(kind in (scope, "admin") and fnmatchcase(namespace, pattern) for kind, pattern in items)
 
 
 class World(NamedTuple):
@@ -79,8 +79,8 @@ def caller(request: pytest.FixtureRequest, world: World) -> Caller:
 @pytest.fixture
 def client(world: World, caller: Caller) -> Iterator[httpx.Client]:
     """With the caller's key."""
-    with world.stack.client(caller.token) as held:
-        yield held
+    with world.stack.client(caller.token) as client:
+        yield client
 
 
 def ask(client: httpx.Client, route: Route, space: str) -> httpx.Response:
@@ -100,7 +100,7 @@ def ask(client: httpx.Client, route: Route, space: str) -> httpx.Response:
     return client.request(route.method, path, params=query, content=body, headers=headers)
 
 
-def wanted(caller: Caller, scope: str, public: bool, kind: str, space: str) -> int | None:
+def expected_status(caller: Caller, scope: str, public: bool, kind: str, space: str) -> int | None:
     """401, 403, or 404 for what is not there; None: it is not a question of rights."""
     if caller.name == "wrong":
         return 401
@@ -119,14 +119,14 @@ def test_each_route_judges_by_the_name(world: World, caller: Caller, client: htt
     wrong = []
     for route in OF_ONE:
         for kind, space in world.spaces.items():
-            told = ask(client, route, space)
-            expected = wanted(caller, str(route.required.scope), route.required.is_public, kind, space)
-            if expected == 404 and (route.path.endswith(("{namespace}", "/events")) or told.status_code == 400):
-                expected = 404 if route.method == "GET" and told.status_code != 200 else None
-            code = told.json()["code"] if told.status_code >= 400 else ""
-            held = {"unauthorized": 401, "forbidden": 403, "namespace_not_found": 404}.get(code)
-            if held != expected or told.status_code >= 500:
-                wrong.append((route.method, route.path, kind, told.status_code, code, expected))
+            answer = ask(client, route, space)
+            expected = expected_status(caller, str(route.required.scope), route.required.is_public, kind, space)
+            if expected == 404 and (route.path.endswith(("{namespace}", "/events")) or answer.status_code == 400):
+                expected = 404 if route.method == "GET" and answer.status_code != 200 else None
+            code = answer.json()["code"] if answer.status_code >= 400 else ""
+            status = {"unauthorized": 401, "forbidden": 403, "namespace_not_found": 404}.get(code)
+            if status != expected or answer.status_code >= 500:
+                wrong.append((route.method, route.path, kind, answer.status_code, code, expected))
     assert wrong == []
 
 
@@ -134,13 +134,13 @@ def test_each_route_judges_by_the_name(world: World, caller: Caller, client: htt
 def test_a_refusal_does_not_tell_what_is_there(world: World, route: Route) -> None:
     for name in ("nobody", "narrow"):
         with world.stack.client(world.callers[name].token) as client:
-            told = {
+            texts = {
                 kind: ask(client, route, space).text.replace(space, "…")
                 for kind, space in world.spaces.items()
                 if kind != "public"
             }
-            assert len(set(told.values())) == 1, told
-            named = json.loads(told["missing"])["detail"]
+            assert len(set(texts.values())) == 1, texts
+            named = json.loads(texts["missing"])["detail"]
             assert name == "nobody" or f"{route.required.scope}:…" in named, "the scope and the pattern are named"
 
 
@@ -148,26 +148,26 @@ def test_a_refusal_does_not_tell_what_is_there(world: World, route: Route) -> No
 def test_members_of_many_are_judged_one_by_one(
     world: World, caller: Caller, client: httpx.Client, path: str, member: dict[str, Any]
 ) -> None:
-    asked = {"boards": [{"namespace": space, **member} for space in world.spaces.values()]}
-    told = client.post(path, json=asked)
+    request = {"boards": [{"namespace": space, **member} for space in world.spaces.values()]}
+    answer = client.post(path, json=request)
     if caller.name == "wrong":
-        assert told.status_code == 401
+        assert answer.status_code == 401
         return
-    found = [board["error"]["status"] if "error" in board else None for board in told.json()["boards"]]
-    assert found == [wanted(caller, "read", True, kind, space) for kind, space in world.spaces.items()]
+    statuses = [board["error"]["status"] if "error" in board else None for board in answer.json()["boards"]]
+    assert statuses == [expected_status(caller, "read", True, kind, space) for kind, space in world.spaces.items()]
 
 
 def test_grants_to_many_are_judged_one_by_one(world: World, caller: Caller, client: httpx.Client) -> None:
     body = [
         {"grant_id": "none", "user_id": "ann", "amount": 0.5, "namespace": space} for space in world.spaces.values()
     ]
-    told = client.post("/v1/grants", json=body)
+    answer = client.post("/v1/grants", json=body)
     if caller.name in ("nobody", "wrong"):
-        assert told.status_code == 401
+        assert answer.status_code == 401
         return
-    found = [result["error"]["status"] for result in told.json()["results"]]
-    expected = [wanted(caller, "write", False, kind, space) for kind, space in world.spaces.items()]
-    assert found == [status or 422 for status in expected], "half a point is more than the scale keeps"
+    statuses = [result["error"]["status"] for result in answer.json()["results"]]
+    expected = [expected_status(caller, "write", False, kind, space) for kind, space in world.spaces.items()]
+    assert statuses == [status or 422 for status in expected], "half a point is more than the scale keeps"
 
 
 def test_lists_hold_what_may_be_read(world: World, caller: Caller, client: httpx.Client) -> None:
@@ -178,7 +178,9 @@ def test_lists_hold_what_may_be_read(world: World, caller: Caller, client: httpx
     listed = client.get("/v1/namespaces", params={"prefix": prefix}).json()["namespaces"]
     ranked = client.get("/v1/stats", params={"prefix": prefix}).json()["namespaces"]
     stands = client.get("/v1/users/ann/standings", params={"cursor": prefix, "limit": 10}).json()["standings"]
-    expected = {space for kind, space in world.spaces.items() if wanted(caller, "read", True, kind, space) is None}
+    expected = {
+        space for kind, space in world.spaces.items() if expected_status(caller, "read", True, kind, space) is None
+    }
     assert {one["name"] for one in listed} == expected
     assert {one["namespace"] for one in ranked} == expected
     assert {one["namespace"] for one in stands if one["namespace"].startswith(prefix)} == expected
@@ -197,10 +199,10 @@ def test_every_view_is_judged_as_a_board_is(world: World, caller: Caller) -> Non
             for view in VIEWS:
                 number += 1
                 say(socket, type="subscribe", id=number, namespace=space, view=view)
-                told = hear(socket)
-                assert told["id"] == number
-                found = told["code"] if told["type"] == "error" else told["type"]
-                assert (kind, found) == (kind, codes[wanted(caller, "read", True, kind, space)])
+                frame = hear(socket)
+                assert frame["id"] == number
+                code = frame["code"] if frame["type"] == "error" else frame["type"]
+                assert (kind, code) == (kind, codes[expected_status(caller, "read", True, kind, space)])
 
 
 @pytest.mark.parametrize(
@@ -212,10 +214,10 @@ def test_a_user_of_the_whole_deployment_takes_a_key_for_all_of_it(world: World, 
     statuses = {}
     for caller in world.callers.values():
         with world.stack.client(caller.token) as client:
-            told = {
+            texts = {
                 user: client.request(route.method, route.path.format(user=user), content=b"{").text
                 for user in ("ann", "nobody-of-that-name")
             }
-        assert len(set(told.values())) == 1, "it does not tell that a user exists"
-        statuses[caller.name] = json.loads(told["ann"])["status"]
+        assert len(set(texts.values())) == 1, "it does not tell that a user exists"
+        statuses[caller.name] = json.loads(texts["ann"])["status"]
     assert statuses == {"nobody": 401, "wrong": 401, "narrow": 403, "read": 403, "write": 403, "admin": 403}

@@ -42,8 +42,8 @@ def test_a_fence_that_was_left_standing_is_taken_away(iso: Isolation) -> None:
     iso.direct.hset(rules, number, version)
 
     def is_open() -> bool:
-        ((held,),) = iso.sql("SELECT version FROM namespaces WHERE id = %s", number)
-        return bool(int(iso.direct.hget(rules, number)) == held > version)
+        ((value,),) = iso.sql("SELECT version FROM namespaces WHERE id = %s", number)
+        return bool(int(iso.direct.hget(rules, number)) == value > version)
 
     until(is_open, "the fence stands")
     iso.goes_on(iso.sick)

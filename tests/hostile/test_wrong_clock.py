@@ -87,9 +87,9 @@ def test_a_persister_with_a_wrong_clock_ends_and_readyz_tells(live_server: Any, 
     assert line.endswith("it has stopped; set its clock right (NTP), then start it again")
 
 
-@pytest.mark.parametrize(("ahead_s", "is_told"), [(10, True), (-10, True), (1, False)])
+@pytest.mark.parametrize(("ahead_s", "is_reported"), [(10, True), (-10, True), (1, False)])
 def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
-    live_server: Any, api: httpx.Client, ahead_s: int, is_told: bool
+    live_server: Any, api: httpx.Client, ahead_s: int, is_reported: bool
 ) -> None:
     settings = read_settings(live_server.environment)
 
@@ -122,9 +122,9 @@ def test_readyz_tells_of_a_persister_whose_clock_is_wrong(
             return [line for line in ready.json()["degraded"] if line.startswith(name)]
 
         try:
-            told = await clocked(ahead_s)
-            assert len(told) == is_told
-            assert all(f"differs from Redis's by {ahead_s:+d} s" in line for line in told)
+            reply = await clocked(ahead_s)
+            assert len(reply) == is_reported
+            assert all(f"differs from Redis's by {ahead_s:+d} s" in line for line in reply)
             assert await clocked(0) == []
         finally:
             session.terminate()
@@ -166,21 +166,21 @@ def test_a_new_season_is_over_by_the_clock_of_redis(live_server: Any, names: Any
         await postgres.close()
         db = await asyncpg.connect(live_server.postgres.url)
         try:
-            found = [row["season"] for row in await db.fetch(SEASONS_OPENED, name)]
+            seasons_opened = [row["season"] for row in await db.fetch(SEASONS_OPENED, name)]
             await db.execute("UPDATE namespaces SET deleted_at = now(), dropped_at = now() WHERE name = $1", name)
         finally:
             await db.close()
-        return found
+        return seasons_opened
 
     assert asyncio.run(put()) == ["over"]
 
 
 def test_a_changed_season_is_over_and_to_come_by_the_moment_that_is_given(live_server: Any, names: Any) -> None:
     name, now = names.fresh(), now_micros()
-    asked, own = json.dumps({"seasons": seasons(now)}), json.dumps({"seasons": []})
+    body, own = json.dumps({"seasons": seasons(now)}), json.dumps({"seasons": []})
 
     async def change() -> list[list[str]]:
-        found: list[list[str]] = []
+        seasons_opened: list[list[str]] = []
         db = await asyncpg.connect(live_server.postgres.url)
         change = db.transaction()
         await change.start()
@@ -188,15 +188,15 @@ def test_a_changed_season_is_over_and_to_come_by_the_moment_that_is_given(live_s
             made = await db.fetchrow(queries()["create_namespace"], name, 0, own, "key", "{}", from_micros(now))
             assert made is not None
             version = made["version"]
-            for rules, days in ((asked, 40), (own, 40), (asked, 55), (asked, 70), (own, 70), (asked, 70), (asked, 0)):
+            for rules, days in ((body, 40), (own, 40), (body, 55), (body, 70), (own, 70), (body, 70), (body, 0)):
                 moment = from_micros(now + days * 86_400_000_000)
                 args = (made["id"], version, rules, 0, "key", None, 0, moment)
                 version = await db.fetchval(queries()["update_namespace"], *args)
-                found.append(sorted(row["season"] for row in await db.fetch(SEASONS_OPENED, name)))
+                seasons_opened.append(sorted(row["season"] for row in await db.fetch(SEASONS_OPENED, name)))
         finally:
             await change.rollback()
             await db.close()
-        return found
+        return seasons_opened
 
     # One that was there before is not over because of the change; one that is to come is forgotten.
     over, both = ["over"], ["coming", "over"]

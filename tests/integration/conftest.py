@@ -9,5 +9,5 @@ from websockets.sync.client import ClientConnection, connect
 
 @pytest.fixture
 def socket(live_server: Any) -> Iterator[ClientConnection]:
-    with connect(live_server.url.replace("http", "ws") + "/v1/live", subprotocols=["leaderboard.v1"]) as held:  # type: ignore[list-item]
-        yield held
+    with connect(live_server.url.replace("http", "ws") + "/v1/live", subprotocols=["leaderboard.v1"]) as connection:  # type: ignore[list-item]
+        yield connection

@@ -75,25 +75,25 @@ def test_every_way_to_write_answers_at_the_level(client: httpx.Client, race: str
     assert outcome(client.post(grants, json=grant("a"), params=asks)) == (201, "applied", level)
     assert outcome(client.post(grants, json=grant("a"), params=asks)) == (200, "duplicate", level)
     refused = grant("c", amount="x")
-    told = client.post(grants, json=[grant("a"), grant("b"), refused], params=asks).json()
-    assert [(one["status"], one.get("ack")) for one in told["results"]] == [
+    reply = client.post(grants, json=[grant("a"), grant("b"), refused], params=asks).json()
+    assert [(one["status"], one.get("ack")) for one in reply["results"]] == [
         ("duplicate", level),
         ("applied", level),
         ("rejected", None),
     ]
     lines = b'{"grant_id": "d", "user_id": "otter", "amount": 1}\n{"grant_id": "d", "user_id": "otter", "amount": 1}'
-    told = client.post(grants, content=lines, headers=NDJSON, params=asks).json()
-    assert [(one["status"], one["ack"]) for one in told["results"]] == [("applied", level), ("duplicate", level)]
+    reply = client.post(grants, content=lines, headers=NDJSON, params=asks).json()
+    assert [(one["status"], one["ack"]) for one in reply["results"]] == [("applied", level), ("duplicate", level)]
     named = [{**grant(name), "namespace": race.rpartition("/")[2]} for name in ("e", "f")]
-    told = client.post("/v1/grants", json=named, params={**asks, "atomic": "true"}).json()
-    assert [one["ack"] for one in told["results"]] == [level, level]
+    reply = client.post("/v1/grants", json=named, params={**asks, "atomic": "true"}).json()
+    assert [one["ack"] for one in reply["results"]] == [level, level]
     for method, path, body in (("PATCH", "a", {"amount": 7}), ("DELETE", "a", None), ("POST", "a/restore", {})):
         answers = [client.request(method, f"{grants}/{path}", json=body, params=asks) for _ in range(2)]
         assert [outcome(answer) for answer in answers] == [(200, "applied", level), (200, "duplicate", level)]
     edit = {"grant_id": "b", "op": "edit", "amount": 1}
     corrections = [{"grant_id": "a", "op": "void"}, edit, {"grant_id": "none", "op": "void"}]
-    told = client.post(f"{race}/corrections", json=corrections, params=asks).json()
-    assert [(one["status"], one.get("ack")) for one in told["results"]] == [
+    reply = client.post(f"{race}/corrections", json=corrections, params=asks).json()
+    assert [(one["status"], one.get("ack")) for one in reply["results"]] == [
         ("applied", level),
         ("applied", level),
         ("rejected", None),
@@ -171,8 +171,8 @@ def test_without_a_persister_nothing_is_acknowledged_as_recorded(
     finally:
         stack.start("persist")
     stack.wait_flushed(counted=False)
-    told = client.post(grants, json=[grant("a"), grant("b")], params=asks).json()
-    assert [(one["status"], one["ack"]) for one in told["results"]] == [("duplicate", "audit")] * 2
+    body = client.post(grants, json=[grant("a"), grant("b")], params=asks).json()
+    assert [(one["status"], one["ack"]) for one in body["results"]] == [("duplicate", "audit")] * 2
     assert score(client, race) == 10
 
 
@@ -186,14 +186,14 @@ def test_a_level_that_does_not_exist_is_refused_by_name(
     body = bodies[method]
     if path == "corrections":
         body = [{"grant_id": "a", "op": "void"}]
-    told = client.request(method, f"{race}/{path}", json=body, params={"ack": "quorum"}).json()
-    assert (told["field"], told["detail"]) == ("?ack", "must be fsync, replica or audit")
+    answer = client.request(method, f"{race}/{path}", json=body, params={"ack": "quorum"}).json()
+    assert (answer["field"], answer["detail"]) == ("?ack", "must be fsync, replica or audit")
     assert client.get(f"{race}/boards/all").json()["entries"] == []
 
 
 def test_a_dry_run_is_not_acknowledged(client: httpx.Client, race: str) -> None:
-    told = client.delete(f"{race}/grants/a", params={"dry_run": "true", "ack": "replica"}).json()
-    assert (told["code"], told["field"]) == ("invalid", "?ack")
+    body = client.delete(f"{race}/grants/a", params={"dry_run": "true", "ack": "replica"}).json()
+    assert (body["code"], body["field"]) == ("invalid", "?ack")
 
 
 class Writers:

@@ -39,10 +39,10 @@ def pages(stack: Any, name: str, *args: Any) -> int:
     async def explained() -> int:
         connection = await asyncpg.connect(stack.postgres.url, server_settings=PLANNER_SETTINGS)
         try:
-            told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {queries()[name]}", *args)
+            row = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {queries()[name]}", *args)
         finally:
             await connection.close()
-        plan = json.loads(told)[0]["Plan"]
+        plan = json.loads(row)[0]["Plan"]
         return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
     return asyncio.run(explained())
@@ -52,10 +52,10 @@ def pages(stack: Any, name: str, *args: Any) -> int:
 def test_who_is_hidden_elsewhere_costs_nothing(own_stack: Any, analysed: bool) -> None:
     with own_stack.client() as api, psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
         space, other = Space(own_stack, api, "space"), Space(own_stack, api, "other")
-        for held in (space, other):
+        for one in (space, other):
             for user, amount in (("ann", 5), ("bob", 3), ("cleo", 4)):
-                assert held.grant(user, amount).status_code == 201
-            held.seal(DAY)
+                assert one.grant(user, amount).status_code == 201
+            one.seal(DAY)
         for table in ("users", "hidden_users", "hidden_archive_users"):
             db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         db.execute("INSERT INTO users (name) SELECT 'else-' || i FROM generate_series(1, %s) AS i", (ELSEWHERE,))
@@ -90,8 +90,8 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
                FROM archived_boards a, generate_series(1, %s) AS i WHERE a.namespace_id = %s AND a.board = %s""",
             (MANY, space.id, DAY),
         )
-        held = [5, 5, *(5 - i for i in range(1, MANY + 1))]
-        total, keys = len(held), sum(held)
+        scores = [5, 5, *(5 - i for i in range(1, MANY + 1))]
+        total, keys = len(scores), sum(scores)
         db.execute("UPDATE archived_boards SET board_size = %s", (total,))
         db.execute(ADD_UP)
         if analysed:
@@ -112,11 +112,11 @@ def test_statistics_of_a_great_archive_look_at_little_of_it(own_stack: Any, anal
             )
             < 400
         )
-        told = api.get(f"{space.url}/boards/{DAY}/stats?histogram=20").json()
-        assert (told["count"], told["sum"], told["min"], told["max"]) == (total, keys, 5 - MANY, 5)
-        assert isclose(told["stddev"], pstdev(held))
-        assert sum(one["count"] for one in told["histogram"]) == total
-        assert {one["count"] for one in told["histogram"]} <= {MANY // 20, MANY // 20 + 1, MANY // 20 + 2}
+        body = api.get(f"{space.url}/boards/{DAY}/stats?histogram=20").json()
+        assert (body["count"], body["sum"], body["min"], body["max"]) == (total, keys, 5 - MANY, 5)
+        assert isclose(body["stddev"], pstdev(scores))
+        assert sum(one["count"] for one in body["histogram"]) == total
+        assert {one["count"] for one in body["histogram"]} <= {MANY // 20, MANY // 20 + 1, MANY // 20 + 2}
 
 
 def test_who_is_being_hidden_while_an_archive_is_written_is_not_shown(own_stack: Any) -> None:

@@ -103,12 +103,12 @@ def test_each_fault_in_an_archive_is_named(sealed: Space) -> None:
     """One after the other; mended, nothing of it is found any more."""
     for table in TABLES:
         sealed.sql(f"CREATE TABLE kept_{table} AS TABLE {table}")
-    for fault, told in FAULTS.items():
+    for fault, value in FAULTS.items():
         for statement in fault.split(";"):
             sealed.sql(statement)
         code, lines = verify(sealed.stack)
         assert code == 1, fault
-        assert f"n, archive: {told}" in lines, (fault, lines)
+        assert f"n, archive: {value}" in lines, (fault, lines)
         mend(sealed)
     assert verify(sealed.stack) == (0, [])
 
@@ -129,10 +129,10 @@ def test_what_is_still_to_follow_is_no_fault_and_what_was_not_followed_is(sealed
             FROM ledger, unnest(windows) AS w
             WHERE user_number = {number("ann")} AND w IN (SELECT "window" FROM seals)"""
     )
-    told = f"n, archive: {DAY}: 'ann': 5 in the archive, 6 by the ledger"
+    finding = f"n, archive: {DAY}: 'ann': 5 in the archive, 6 by the ledger"
     assert not [line for line in verify(sealed.stack)[1] if line.startswith("n, archive: ")]
     sealed.sql("DELETE FROM pending_archive_updates")
-    assert told in verify(sealed.stack)[1]
+    assert finding in verify(sealed.stack)[1]
     sealed.stack.start("persist")
 
 

@@ -18,22 +18,22 @@ def rules_of(bands: list[tuple[str, float]]) -> list[dict[str, Any]]:
 
 def counted(space: Space, window: str, query: str) -> list[dict[str, Any]]:
     """Each band by the whole board: by how many are better, as shares of all."""
-    held = space.board(window, f"limit=1000&ranking=competition{query}")["entries"]
-    told, ends = [], [0, *(up_to for _, up_to in BANDS)]
+    entries = space.board(window, f"limit=1000&ranking=competition{query}")["entries"]
+    counts, ends = [], [0, *(up_to for _, up_to in BANDS)]
     for (name, _), (low, high) in zip(BANDS, pairwise(ends), strict=True):
-        scores = [entry["score"] for entry in held if low <= (entry["rank"] - 1) / len(held) < high]
+        scores = [entry["score"] for entry in entries if low <= (entry["rank"] - 1) / len(entries) < high]
         least, most = (min(scores), max(scores)) if scores else (None, None)
-        told.append({"name": name, "count": len(scores), "min": least, "max": most})
-    return told
+        counts.append({"name": name, "count": len(scores), "min": least, "max": most})
+    return counts
 
 
 def agree(space: Space, *views: tuple[str, str]) -> list[int]:
     """Compares the answer with a count. Returns the number of users in each band of the first board."""
     for window, query in views:
-        told = space.api.get(f"{space.url}/boards/{window}/stats?histogram=2{query}").json()
-        assert told["bands"] == counted(space, window, query), (window, query)
-        assert sum(band["count"] for band in told["bands"]) == told["count"]
-        assert told["band"] is None
+        body = space.api.get(f"{space.url}/boards/{window}/stats?histogram=2{query}").json()
+        assert body["bands"] == counted(space, window, query), (window, query)
+        assert sum(band["count"] for band in body["bands"]) == body["count"]
+        assert body["band"] is None
     window, query = views[0]
     return [band["count"] for band in counted(space, window, query)]
 
@@ -76,8 +76,8 @@ def test_a_band_ends_before_the_user_at_exactly_its_share(
         for n in parts:
             space.put(accept_past=accept_past, bands=rules_of([(str(i), i / n) for i in range(1, n + 1)]))
             for window in ("all", DAY):
-                told = api.get(f"{space.url}/boards/{window}/stats").json()["bands"]
-                assert [band["count"] for band in told] == [total // n] * n, (window, n)
+                bands = api.get(f"{space.url}/boards/{window}/stats").json()["bands"]
+                assert [band["count"] for band in bands] == [total // n] * n, (window, n)
 
     check(None)
     space.seal(DAY)
@@ -91,8 +91,8 @@ def test_a_third_of_six_is_two(live_server: Any, api: httpx.Client, names: Any, 
         assert space.grant(f"u{i}", i).status_code == 201
     if sealed:
         space.seal(DAY)
-    told = api.get(f"{space.url}/boards/{DAY}/stats").json()["bands"]
-    assert [band["count"] for band in told] == [2, 4]
+    bands = api.get(f"{space.url}/boards/{DAY}/stats").json()["bands"]
+    assert [band["count"] for band in bands] == [2, 4]
 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])
@@ -103,9 +103,9 @@ def test_a_standing_tells_the_band(live_server: Any, api: httpx.Client, names: A
         assert space.grant(f"u{i}", sign * amount).status_code == 201
 
     def bands() -> dict[int, set[str | None]]:
-        told = [api.get(f"{space.url}/users/u{i}").json()["ranks"]["all"] for i in range(len(AMOUNTS))]
+        answers = [api.get(f"{space.url}/users/u{i}").json()["ranks"]["all"] for i in range(len(AMOUNTS))]
         return {
-            amount: {rank["band"] for rank, held in zip(told, AMOUNTS, strict=True) if held == amount}
+            amount: {rank["band"] for rank, one in zip(answers, AMOUNTS, strict=True) if one == amount}
             for amount in sorted(set(AMOUNTS), reverse=True)
         }
 

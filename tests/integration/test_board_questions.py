@@ -29,7 +29,7 @@ class Crowd:
     def __init__(self, space: Space, seed: str) -> None:
         self.space, self.chance = space, random.Random(seed)
         self.hidden: set[str] = set()
-        self.asked = 0
+        self.questions = 0
         self._windows: dict[str, list[tuple[str, int]]] = {}
         for day, size in zip(DAYS, SIZES, strict=True):
             users = [f"{space.name}-{chr(97 + n)}" for n in self.chance.sample(range(26), size)]
@@ -65,7 +65,7 @@ class Crowd:
         for window in self._windows:
             asker = self.ask(window)
             asker.everything()
-            self.asked += asker.asked
+            self.questions += asker.questions
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -93,7 +93,7 @@ def test_every_question_is_answered_as_by_counting(
         ask(user, "unhide")
     crowd.settle()
     crowd.check()
-    assert crowd.asked > 800
+    assert crowd.questions > 800
 
 
 @pytest.mark.parametrize(
@@ -129,17 +129,21 @@ def test_nonsense_is_refused_with_its_field(api: httpx.Client, names: Any, path:
 
 def test_what_is_not_there_is_answered_with_404(api: httpx.Client, space: str) -> None:
     for path in ("at/1", "count", "random", "percentile/50", "rank-of/1"):
-        told = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
-        assert (told.status_code, told.json()["code"], told.json()["field"]) == (404, "board_not_found", "{window}")
-        told = api.get(f"/v1/namespaces/no-such/boards/all/{path}")
-        assert (told.status_code, told.json()["code"]) == (404, "namespace_not_found")
+        answer = api.get(f"/v1/namespaces/{space}/boards/fortnight/{path}")
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
+            404,
+            "board_not_found",
+            "{window}",
+        )
+        answer = api.get(f"/v1/namespaces/no-such/boards/all/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "namespace_not_found")
         assert api.post(f"/v1/namespaces/{space}/boards/all/{path}").status_code == 405
 
 
 def test_an_include_stays_within_the_bounds(api: httpx.Client, space: str) -> None:
     grants = [{"grant_id": user, "user_id": user, "amount": amount} for user, amount in (("ann", 5), ("bob", 3))]
     api.post(f"/v1/namespaces/{space}/grants", json=grants)
-    told = api.get(f"/v1/namespaces/{space}/boards/all?max_score=5&exclusive=max&include=updated_at").json()
-    assert [(entry["user_id"], entry["position"]) for entry in told["entries"]] == [("bob", 2)]
-    assert (told["count"], told["total"]) == (1, 2)
-    assert told["entries"][0]["updated_at"]
+    body = api.get(f"/v1/namespaces/{space}/boards/all?max_score=5&exclusive=max&include=updated_at").json()
+    assert [(entry["user_id"], entry["position"]) for entry in body["entries"]] == [("bob", 2)]
+    assert (body["count"], body["total"]) == (1, 2)
+    assert body["entries"][0]["updated_at"]

@@ -28,8 +28,8 @@ def test_corrections_of_several_calls_are_planned_once(api: httpx.Client, live_s
     live_server.wait_flushed()
     before = entries_sent(api)
     voids = [{"op": "void", "grant_id": f"g{i}"} for i in range(count)]
-    told = api.post(f"{space.url}/corrections", json=voids).json()
-    assert told["applied"] == count
+    body = api.post(f"{space.url}/corrections", json=voids).json()
+    assert body["applied"] == count
     assert space.board() == space.board("season:s99") == {"otter": count}
     # Each entry goes to the script once: one that stands on what another call has done is not refused.
     assert entries_sent(api) - before == count

@@ -23,9 +23,9 @@ HEAD = {"authorization": f"Bearer {KEY}"}
 async def server(stack: Any, ahead_s: float) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process whose own clock is ahead by so many seconds."""
     settings = Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url, api_key=KEY)
-    held = Server(build_services(settings, 16, clock=lambda: now_micros() + round(ahead_s * 1_000_000)))
-    app = held.app()
-    async with held.lifespan(app):  # type: ignore[arg-type]  # of no use to it
+    server = Server(build_services(settings, 16, clock=lambda: now_micros() + round(ahead_s * 1_000_000)))
+    app = server.app()
+    async with server.lifespan(app):  # type: ignore[arg-type]  # of no use to it
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://server", headers=HEAD) as client:
             yield client
@@ -79,14 +79,14 @@ def test_a_true_moment_is_taken_by_a_server_that_is_late_and_refused_by_none(liv
 
 
 def test_a_difference_is_reported_and_beyond_a_bound_writes_are_refused(live_server: Any) -> None:
-    async def told(client: httpx.AsyncClient) -> None:
+    async def reply(client: httpx.AsyncClient) -> None:
         ready = await client.get("/readyz")
         assert ready.status_code == 200
         assert ready.json()["degraded"] == ["the clock of this server is 3.0 s ahead of that of Redis"]
         metrics = (await client.get("/metrics")).text
         assert "leaderboard_clock_offset_seconds" in metrics
 
-    with_servers(live_server, [3], told)
+    with_servers(live_server, [3], reply)
 
     async def refused(client: httpx.AsyncClient) -> None:
         day = datetime.now(UTC).date().isoformat()
@@ -103,8 +103,8 @@ def test_a_difference_is_reported_and_beyond_a_bound_writes_are_refused(live_ser
         correction = await client.delete("/v1/namespaces/clock-off/grants/g1")
         assert correction.status_code in (404, 503)
         # What is read goes by Redis' clock: today is today.
-        told = (await client.get("/v1/namespaces/clock-off/boards/day")).json()
-        assert told["window"] == day or told["window"] == datetime.now(UTC).date().isoformat()
+        body = (await client.get("/v1/namespaces/clock-off/boards/day")).json()
+        assert body["window"] == day or body["window"] == datetime.now(UTC).date().isoformat()
 
     for days in (40, -40):
         with_servers(live_server, [days * 86_400], refused)

@@ -38,21 +38,21 @@ def test_a_port_that_is_no_number_is_one_line() -> None:
 
 def test_a_redis_that_is_away_is_named_by_its_address_without_its_password() -> None:
     port = free_port()
-    code, told, line = run("checkconfig", REDIS_URL=f"redis://:canary@127.0.0.1:{port}/0", DATA_DIR="/nowhere")
-    assert (code, told, len(line.splitlines())) == (1, "", 1)
+    code, output, line = run("checkconfig", REDIS_URL=f"redis://:canary@127.0.0.1:{port}/0", DATA_DIR="/nowhere")
+    assert (code, output, len(line.splitlines())) == (1, "", 1)
     assert line.startswith(f"leaderboard: Redis does not answer at 127.0.0.1:{port} (LEADERBOARD_REDIS_URL): ")
     assert "canary" not in line
 
 
 def test_a_key_for_names_that_cannot_be_is_refused_plainly() -> None:
-    code, told, text = run("keys", "create", "--scope", "write:f1/*")
-    assert (code, told) == (2, "")
+    code, output, text = run("keys", "create", "--scope", "write:f1/*")
+    assert (code, output) == (2, "")
     assert "no namespace can match 'f1/*': a name is 1 to 64 of A-Z a-z 0-9 . _ -" in " ".join(
         text.replace("│", " ").split()
     )
 
 
 def test_the_list_of_keys_says_that_a_bootstrap_key_is_not_in_it() -> None:
-    code, told, _ = run("keys", "list", "--help")
+    code, output, _ = run("keys", "list", "--help")
     assert code == 0
-    assert "A bootstrap key is a setting (LEADERBOARD_API_KEY" in " ".join(told.replace("│", " ").split())
+    assert "A bootstrap key is a setting (LEADERBOARD_API_KEY" in " ".join(output.replace("│", " ").split())

@@ -33,12 +33,12 @@ def test_an_edit_moves_the_windows_of_the_grant_it_corrects(space: Space) -> Non
     )
     assert space.user()["categories"] == {"red": 12}
     assert scores(space.edit("old", amount=9)) == (200, "duplicate", 12, 12, 2)
-    told = space.told("old")
-    assert (told["amount"], told["revision"], told["voided"]) == (9, 2, False)
-    assert [(r["revision"], r["verb"], r["amount"], r["reason"]) for r in told["revisions"]] == [
+    grant = space.grant_body("old")
+    assert (grant["amount"], grant["revision"], grant["voided"]) == (9, 2, False)
+    assert [(r["revision"], r["verb"], r["amount"], r["reason"]) for r in grant["revisions"]] == [
         *((1, "grant", 5, None), (2, "edit", 9, "recount")),
     ]
-    assert told["revisions"][1]["actor"] == "test"
+    assert grant["revisions"][1]["actor"] == "test"
 
 
 def test_an_edit_carries_a_grant_to_another_time_category_and_source(space: Space) -> None:
@@ -64,7 +64,7 @@ def test_a_void_takes_a_grant_out_and_a_restore_brings_it_back(space: Space) -> 
     assert scores(space.restore("g1", reason="appeal")) == (200, "applied", 3, 8, 3)
     assert scores(space.restore("g1")) == (200, "duplicate", 8, 8, 3)
     assert (space.board("all"), space.board("2019-03")) == ({"otter": 8}, {"otter": 5})
-    assert [(r["verb"], r["voided"]) for r in space.told("g1")["revisions"]] == [
+    assert [(r["verb"], r["voided"]) for r in space.grant_body("g1")["revisions"]] == [
         *(("grant", False), ("void", True), ("restore", False)),
     ]
 
@@ -83,7 +83,7 @@ def test_an_edit_of_a_voided_grant_counts_once_it_is_restored(space: Space) -> N
     space.grant("g2", 1)
     space.void("g1")
     assert scores(space.edit("g1", amount=7)) == (200, "applied", 1, 1, 3)
-    assert space.told("g1")["voided"] is True
+    assert space.grant_body("g1")["voided"] is True
     assert scores(space.restore("g1")) == (200, "applied", 1, 8, 4)
 
 
@@ -161,8 +161,8 @@ def test_a_dry_run_tells_who_would_move_and_changes_nothing(space: Space) -> Non
     space.grant("g1", 5, **OLD)
     for user, amount in (("hare", 3), ("mole", 1)):
         space.grant(user, amount, user)
-    told = space.edit("g1", "?dry_run=true", amount=2).json()
-    (move,) = [move for move in told["moves"] if move["window"] == "all"]
+    body = space.edit("g1", "?dry_run=true", amount=2).json()
+    (move,) = [move for move in body["moves"] if move["window"] == "all"]
     assert (move["previous_score"], move["score"], move["previous_rank"], move["rank"]) == (5, 2, 1, 2)
     gone = space.void("g1", "?dry_run=true").json()
     assert {(m["window"], m["score"], m["rank"]) for m in gone["moves"]} >= {
@@ -170,7 +170,7 @@ def test_a_dry_run_tells_who_would_move_and_changes_nothing(space: Space) -> Non
         ("all", None, None),
     }
     assert space.board() == {"otter": 5, "hare": 3, "mole": 1}
-    assert space.told("g1")["revision"] == 1
+    assert space.grant_body("g1")["revision"] == 1
 
 
 @pytest.mark.parametrize(
@@ -193,15 +193,15 @@ def test_bad_edits_are_refused_with_their_field_and_nothing_is_written(
     space.grant("g1", 5)
     answer = space.edit("g1", **body)
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field)
-    assert (space.board(), space.told("g1")["revision"]) == ({"otter": 5}, 1)
+    assert (space.board(), space.grant_body("g1")["revision"]) == ({"otter": 5}, 1)
 
 
 def test_a_reason_in_the_body_of_a_void_is_refused_not_lost(space: Space, api: httpx.Client) -> None:
     space.grant("g1", 5)
     url = f"/v1/namespaces/{space.name}/grants/g1"
     for body in ({"content": b'{"reason":"cheated"}'}, {"content": iter([b"{", b"}"])}):
-        told = api.request("DELETE", url, **body).json()
-        assert (told["status"], told["code"], told["field"]) == (422, "invalid", "$")
+        answer = api.request("DELETE", url, **body).json()
+        assert (answer["status"], answer["code"], answer["field"]) == (422, "invalid", "$")
     assert space.board() == {"otter": 5}
     assert api.request("DELETE", url, content=b"").json()["status"] == "applied"
 
@@ -219,7 +219,7 @@ def test_what_is_not_there_or_not_allowed(live_server: Any, space: Space) -> Non
 def test_fifty_writers_on_one_grant_lose_nothing(space: Space, live_server: Any, ledger: Any) -> None:
     space.grant("g1", 0)
     space.grant("rest", 1000)
-    told: list[httpx.Response] = []
+    answers: list[httpx.Response] = []
 
     def work(number: int) -> None:
         with live_server.client() as client:
@@ -228,7 +228,7 @@ def test_fifty_writers_on_one_grant_lose_nothing(space: Space, live_server: Any,
             while True:
                 answer = mine.edit("g1", amount=number)
                 if answer.status_code != 503:
-                    told.append(answer)
+                    answers.append(answer)
                     return
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 51)]
@@ -236,34 +236,34 @@ def test_fifty_writers_on_one_grant_lose_nothing(space: Space, live_server: Any,
         thread.start()
     for thread in threads:
         thread.join()
-    assert {answer.status_code for answer in told} == {200}
+    assert {answer.status_code for answer in answers} == {200}
     live_server.wait_flushed()
-    held = space.told("g1")
-    assert sorted(r["revision"] for r in held["revisions"]) == list(range(1, 52))
-    assert space.board() == {"otter": 1000 + held["amount"]}
-    told_of = {(a.json()["revision"], a.json()["score"]) for a in told}
-    assert told_of == {(r["revision"], 1000 + r["amount"]) for r in held["revisions"][1:]}
+    grant = space.grant_body("g1")
+    assert sorted(r["revision"] for r in grant["revisions"]) == list(range(1, 52))
+    assert space.board() == {"otter": 1000 + grant["amount"]}
+    answers_of = {(a.json()["revision"], a.json()["score"]) for a in answers}
+    assert answers_of == {(r["revision"], 1000 + r["amount"]) for r in grant["revisions"][1:]}
     total = ledger.execute(
         "SELECT score FROM standings s JOIN namespaces n ON n.id = s.namespace_id WHERE n.name = %s", (space.name,)
     ).fetchone()
-    assert total == (1000 + held["amount"],)
+    assert total == (1000 + grant["amount"],)
 
 
 def test_two_voids_of_one_old_grant_count_once(space: Space, live_server: Any) -> None:
     space.grant("g1", 5, **OLD)
     space.grant("g2", 3, **OLD)
-    told: list[httpx.Response] = []
+    answers: list[httpx.Response] = []
     with live_server.client() as other:
         twin = Space.__new__(Space)
         twin.api, twin.url = other, space.url
-        threads = [threading.Thread(target=lambda s=s: told.append(s.void("g1"))) for s in (space, twin)]
+        threads = [threading.Thread(target=lambda s=s: answers.append(s.void("g1"))) for s in (space, twin)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert [answer.status_code for answer in told] == [200, 200]
+    assert [answer.status_code for answer in answers] == [200, 200]
     assert (space.board(), space.board("2019-03"), space.user()["grants"]) == ({"otter": 3}, {"otter": 3}, 1)
-    assert len(space.told("g1")["revisions"]) == 2
+    assert len(space.grant_body("g1")["revisions"]) == 2
 
 
 def test_history_shows_grants_as_they_are(space: Space, live_server: Any) -> None:
@@ -273,11 +273,11 @@ def test_history_shows_grants_as_they_are(space: Space, live_server: Any) -> Non
     space.void("g2")
     live_server.wait_flushed()
     answer = space.api.get(f"{space.url}/users/otter/grants?limit=2").json()
-    found = list(answer["grants"])
+    names_in_answer = list(answer["grants"])
     while answer["next_cursor"]:
         answer = space.api.get(f"{space.url}/users/otter/grants?limit=2&cursor={answer['next_cursor']}").json()
-        found += answer["grants"]
-    assert [(g["grant_id"], g["amount"], g["voided"], g["meta"]) for g in found] == [
+        names_in_answer += answer["grants"]
+    assert [(g["grant_id"], g["amount"], g["voided"], g["meta"]) for g in names_in_answer] == [
         *(("g1", 50, False, {"i": 1}), ("g4", 4, False, {"i": 4}), ("g3", 3, False, {"i": 3})),
         *(("g2", 2, True, {"i": 2}), ("g0", 0, False, {"i": 0})),
     ]

@@ -90,8 +90,8 @@ def test_says_where_everything_is(up: Dev) -> None:
 
 
 def test_starts_without_quotas(up: Dev) -> None:
-    told = Path(f"/proc/{up.run['pids']['serve']}/environ").read_bytes().split(b"\0")
-    assert b"LEADERBOARD_QUOTAS=off" in told
+    environment = Path(f"/proc/{up.run['pids']['serve']}/environ").read_bytes().split(b"\0")
+    assert b"LEADERBOARD_QUOTAS=off" in environment
 
 
 def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
@@ -102,22 +102,22 @@ def test_shows_how_to_begin_and_how_to_stop(up: Dev) -> None:
 
 def test_redis_puts_every_write_on_disk(up: Dev) -> None:
     with redis.Redis.from_url(up.run["redis"], decode_responses=True) as store:
-        found = store.config_get("*")
-    assert isinstance(found, dict)
-    assert found["appendonly"] == "yes"
-    assert found["appendfsync"] == "always"
-    assert found["no-appendfsync-on-rewrite"] == "no"
-    assert found["maxmemory-policy"] == "noeviction"
-    assert found["save"] == ""
-    assert found["bind"] == "127.0.0.1"
-    assert Path(found["dir"]) == up.data_dir / "redis"
+        config = store.config_get("*")
+    assert isinstance(config, dict)
+    assert config["appendonly"] == "yes"
+    assert config["appendfsync"] == "always"
+    assert config["no-appendfsync-on-rewrite"] == "no"
+    assert config["maxmemory-policy"] == "noeviction"
+    assert config["save"] == ""
+    assert config["bind"] == "127.0.0.1"
+    assert Path(config["dir"]) == up.data_dir / "redis"
 
 
 def test_postgres_is_utf8_and_asks_for_its_password(up: Dev) -> None:
     with psycopg.connect(up.run["postgres"]) as ledger:
         assert ledger.info.encoding == "utf-8"
-        found = ledger.execute("SELECT datcollate, version() FROM pg_database WHERE datname = current_database()")
-        collation, version = found.fetchone() or ("", "")
+        rows = ledger.execute("SELECT datcollate, version() FROM pg_database WHERE datname = current_database()")
+        collation, version = rows.fetchone() or ("", "")
     assert collation == "C"
     assert version.startswith("PostgreSQL 18")
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -199,7 +199,7 @@ def test_run_json_is_always_read_whole(tmp_path: Path) -> None:
         while not writing.done():
             assert list(json.loads(path.read_text())) == ["pids", "http"]
         writing.result()
-        assert [held.name for held in tmp_path.iterdir() if held.name.startswith("run.json")] == ["run.json"]
+        assert [one.name for one in tmp_path.iterdir() if one.name.startswith("run.json")] == ["run.json"]
 
 
 def test_a_stop_while_starting_is_obeyed(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_data_of_another_format_are_refused_by_name_and_a_reset_starts_afresh(da
 def test_a_reset_deletes_nothing_of_a_folder_that_is_no_data_folder(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "mine").write_text("kept")
-    told = refused("--port", str(free_port()), "--data-dir", str(tmp_path), "--reset")
-    assert f"{tmp_path} is not the data folder of a leaderboard dev: nothing was deleted" in told
+    reply = refused("--port", str(free_port()), "--data-dir", str(tmp_path), "--reset")
+    assert f"{tmp_path} is not the data folder of a leaderboard dev: nothing was deleted" in reply
     assert [path.name for path in tmp_path.iterdir()] == ["redis"]
     assert (tmp_path / "redis" / "mine").read_text() == "kept"

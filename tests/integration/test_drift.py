@@ -38,8 +38,8 @@ class Watched:
             text = httpx.get(f"http://127.0.0.1:{self._port}/metrics").text
         except httpx.TransportError:
             return None
-        found = re.search(rf"^leaderboard_{name} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else None
+        match = re.search(rf"^leaderboard_{name} (\S+)$", text, re.MULTILINE)
+        return float(match[1]) if match else None
 
     @property
     def drifting(self) -> float | None:
@@ -51,8 +51,8 @@ class Watched:
 
     def look_again(self, rounds: int) -> None:
         """Waits until as many boards more were compared."""
-        wanted = self.checks + rounds
-        until(lambda: self.checks >= wanted, f"{self.checks} checks, {wanted} are waited for")
+        expected = self.checks + rounds
+        until(lambda: self.checks >= expected, f"{self.checks} checks, {expected} are waited for")
 
 
 @pytest.fixture(autouse=True)
@@ -75,8 +75,8 @@ def watched(own_stack: Any) -> Watched:
 
 @pytest.fixture
 def client(own_stack: Any) -> Iterator[httpx.Client]:
-    with own_stack.client() as held:
-        yield held
+    with own_stack.client() as client:
+        yield client
 
 
 def fill(client: httpx.Client, name: str, **rules: Any) -> None:
@@ -129,11 +129,11 @@ def test_what_cannot_be_read_keeps_nobody_from_looking_elsewhere(
     version, right = own_redis.hget(spoilt, "v:all"), own_redis.hget(other, "t:all")
     own_redis.hset(spoilt, "v:all", "abc")
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         said = (own_stack.folder / "persist.log").read_text().splitlines()
         return any("cannot be read" in line and "spoilt" in line and "'abc'" in line for line in said)
 
-    until(is_told, "what cannot be read is not told")
+    until(is_reported, "what cannot be read is not told")
     own_redis.hset(other, "t:all", "6 13")
     until(lambda: watched.drifting == 1, "drift is not told beside it")
     own_redis.hset(spoilt, "v:all", version)
@@ -213,8 +213,8 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(
 @pytest.mark.timeout(120)
 def test_no_drift_is_reported_under_writes(own_stack: Any, watched: Watched) -> None:
     with Writers(own_stack):
-        wanted, deadline = watched.checks + 2, time.monotonic() + 90
-        while watched.checks < wanted:
+        expected, deadline = watched.checks + 2, time.monotonic() + 90
+        while watched.checks < expected:
             time.sleep(0.1)  # the persister has other things to do than to tell its metrics
             assert time.monotonic() < deadline, "boards that change all the time are not looked at"
             assert watched.drifting == 0, (own_stack.folder / "persist.log").read_text()[-2000:]
@@ -266,16 +266,16 @@ def test_who_lost_a_partition_tells_nothing_of_it(
         own_redis.zadd(keys.board(p, ns, "all"), {"mallory": 9})
         own_redis.zadd(keys.board(p, ns, DAY), {"mallory": 9})
         space.put(accept_past="P7D")
-    told = ("drifting_namespaces", "seals_differing")
-    until(lambda: [watched.value(name) for name in told] == [6, 6], "not told at all")
+    names_of_metrics = ("drifting_namespaces", "seals_differing")
+    until(lambda: [watched.value(name) for name in names_of_metrics] == [6, 6], "not told at all")
     environment = own_stack.environment | {"LEADERBOARD_METRICS_PORT": str(free_port())}
     other = Watched(int(environment["LEADERBOARD_METRICS_PORT"]))
     process = subprocess.Popen([sys.executable, "-m", "app", "persist"], env={**os.environ, **environment})
     try:
-        for name in told:
+        for name in names_of_metrics:
             until(lambda: 0 < (other.value(name) or 0) < 6, f"{name} does not move")  # noqa: B023
             until(lambda: sum(one.value(name) or 0 for one in (watched, other)) == 6, f"{name} is told twice")  # noqa: B023
     finally:
         process.terminate()
         process.wait()
-    until(lambda: [watched.value(name) for name in told] == [6, 6], "not told by who is left")
+    until(lambda: [watched.value(name) for name in names_of_metrics] == [6, 6], "not told by who is left")

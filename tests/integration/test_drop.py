@@ -29,13 +29,13 @@ class Ledger:
         self.version = 100
 
     async def deleted_namespaces(self, partitions: Any) -> list[tuple[int, int, int]]:
-        open_ = sorted(held for held in self.deleted if held[0] in partitions and held[1] not in self.dropped)
+        open_ = sorted(one for one in self.deleted if one[0] in partitions and one[1] not in self.dropped)
         self.version += len(open_)
         return [(p, namespace_id, self.version) for p, namespace_id in open_]
 
     async def drop_archives(self, namespace_ids: list[int], rows_max: int) -> bool:
-        held, self.archived = self.archived, max(0, self.archived - rows_max)
-        return held > 0
+        before, self.archived = self.archived, max(0, self.archived - rows_max)
+        return before > 0
 
     async def mark_dropped(self, namespace_ids: list[int]) -> None:
         self.dropped += namespace_ids
@@ -80,9 +80,9 @@ class Store:
             pipe.hset(keys.namespace(p, namespace_id), "v:all", 1)
             pipe.hset(keys.rules(p), str(namespace_id), "1")
             pipe.execute()
-        return {key for key in self.held() if keys.namespace_of(key) == (p, namespace_id)}
+        return {key for key in self.all_keys() if keys.namespace_of(key) == (p, namespace_id)}
 
-    def held(self) -> set[bytes]:
+    def all_keys(self) -> set[bytes]:
         """Every key that belongs to some namespace."""
         return {key for key in self.client.scan_iter() if isinstance(key, bytes) and keys.namespace_of(key)}
 
@@ -101,12 +101,14 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     binary = shutil.which("redis-server") if request.param == "redis" else None
     if request.param == "redis" and binary is None:
         pytest.skip("Debian's redis-server is not installed")
-    held = ValkeyProcess(tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None)
-    held.start()
+    process = ValkeyProcess(
+        tmp_path_factory.mktemp(request.param), free_port(), binary=Path(binary) if binary else None
+    )
+    process.start()
     try:
-        yield held
+        yield process
     finally:
-        held.stop()
+        process.stop()
 
 
 @pytest.fixture
@@ -134,10 +136,10 @@ def run(store: Store, *work: Any) -> None:
 def test_what_was_deleted_goes_and_nothing_else(store: Store) -> None:
     doomed = [store.fill(3, 7), store.fill(3, 70), store.fill(5, 9)]
     rest = [store.fill(3, 8), store.fill(5, 7), store.fill(4, 11)]
-    assert {len(held) for held in (*doomed, *rest)} == {5 * len(NAMES) + 1}
+    assert {len(one) for one in (*doomed, *rest)} == {5 * len(NAMES) + 1}
     ledger, dropper = Ledger((3, 7), (3, 70), (5, 9), (4, 11)), NamespaceDropper(Time(0.0))
     run(store, lambda: dropper.step(ledger, store.link, [3, 5]))  # type: ignore[arg-type]
-    assert store.held() == set().union(*rest)
+    assert store.all_keys() == set().union(*rest)
     assert sorted(ledger.dropped) == [7, 9, 70]
     assert store.scans() == 1, "one pass serves all"
     # From before the first key went no plan of another version could write.
@@ -218,4 +220,4 @@ def test_one_that_was_killed_in_the_middle_is_followed_by_a_whole_pass(store: St
         assert store.scans() - before >= 4
 
     run(store, killed_and_followed)
-    assert {keys.namespace_of(key) for key in store.held()} == {(3, 8)}
+    assert {keys.namespace_of(key) for key in store.all_keys()} == {(3, 8)}

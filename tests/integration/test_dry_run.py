@@ -22,12 +22,12 @@ BOARDS = [(window, category) for window in ("all", MONTH, WEEK, DAY) for categor
 
 def standings(space: Space, user: str) -> dict[tuple[str, str | None], tuple[Any, Any]]:
     """Score and rank of a user on each board; None and None where they are not on it."""
-    told = {}
+    reply = {}
     for window, category in BOARDS:
         query = f"user={user}" + (f"&category={category}" if category else "")
         entries = space.board(window, query)["entries"]
-        told[window, category] = (entries[0]["score"], entries[0]["rank"]) if entries else (None, None)
-    return told
+        reply[window, category] = (entries[0]["score"], entries[0]["rank"]) if entries else (None, None)
+    return reply
 
 
 @pytest.mark.parametrize("rules", KINDS, ids=str)
@@ -50,8 +50,8 @@ def test_a_dry_run_foretells(
         assert standings(space, user) == before
         foretold = before | {(m["window"], m["category"]): (m["score"], m["rank"]) for m in ops}
         for move in ops:
-            told = (move["previous_score"], move["previous_rank"])
-            assert before[move["window"], move["category"]] == told, (i, move)
+            reply = (move["previous_score"], move["previous_rank"])
+            assert before[move["window"], move["category"]] == reply, (i, move)
         done = api.patch(path, json=edit)
         assert done.status_code == 200, done.text
         if sealed:
@@ -69,9 +69,9 @@ def test_a_dry_run_in_the_shadow_ranks_for_admins_alone(live_server: Any, api: h
     writer = live_server.new_key("write:*")
     headers = {"authorization": f"Bearer {writer}"}
     for ask, rank in ((headers, None), ({}, 1)):
-        told = api.patch(f"{space.url}/grants/g1?dry_run=true", json={"amount": 30}, headers=ask).json()["moves"]
-        assert {(move["score"], move["rank"]) for move in told} == {(30, rank)}
-        assert {move["previous_rank"] for move in told} == {None if rank is None else 2}
+        moves = api.patch(f"{space.url}/grants/g1?dry_run=true", json={"amount": 30}, headers=ask).json()["moves"]
+        assert {(move["score"], move["rank"]) for move in moves} == {(30, rank)}
+        assert {move["previous_rank"] for move in moves} == {None if rank is None else 2}
 
 
 def _scores(space: Space, user: str) -> dict[tuple[str, str | None], Any]:

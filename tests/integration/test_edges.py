@@ -38,16 +38,16 @@ def test_a_seventh_digit_moves_no_grant_to_another_day(api: httpx.Client, space:
 def test_a_seventh_digit_of_an_edit_and_of_a_season_is_cut(api: httpx.Client, space: str) -> None:
     season = {"name": "s", "starts": "2024-01-01T00:00:00.1234567Z", "ends": "2024-12-31T23:59:59.9999999+00:00"}
     put(api, space, seasons=[season], **LONG_AGO)
-    told = api.get(f"/v1/namespaces/{space}").json()["seasons"][0]
-    assert (told["starts"], told["ends"]) == ("2024-01-01T00:00:00.123456Z", "2024-12-31T23:59:59.999999Z")
+    reply = api.get(f"/v1/namespaces/{space}").json()["seasons"][0]
+    assert (reply["starts"], reply["ends"]) == ("2024-01-01T00:00:00.123456Z", "2024-12-31T23:59:59.999999Z")
     post(api, space, GOOD)
     path = f"/v1/namespaces/{space}/grants/{GOOD['grant_id']}"
     assert api.patch(path, json={"granted_at": "2024-12-31T23:59:59.9999999Z"}).status_code == 200
     assert api.get(path).json()["granted_at"] == "2024-12-31T23:59:59.999999Z"
     until = {"until": "2024-12-31T23:59:59.9999999Z"}
     assert api.get(f"/v1/namespaces/{space}/users/otter/grants", params=until).json()["grants"] == []
-    found = api.post(f"/v1/namespaces/{space}/activity", json={"users": ["otter"], **until}).json()
-    assert found["until"] == "2024-12-31T23:59:59.999999Z"
+    body = api.post(f"/v1/namespaces/{space}/activity", json={"users": ["otter"], **until}).json()
+    assert body["until"] == "2024-12-31T23:59:59.999999Z"
 
 
 @pytest.mark.parametrize("field", ["starts", "ends"])
@@ -78,8 +78,8 @@ def test_labels_and_names_are_counted_in_characters(api: httpx.Client, space: st
     assert post(api, space, {**GOOD, "category": thai, "source": han, "session_id": "😀" * 64}).status_code == 201
     read = api.get(f"/v1/namespaces/{space}/boards/all", params={"category": thai})
     assert [entry["user_id"] for entry in read.json()["entries"]] == ["otter"]
-    told = api.get(f"/v1/namespaces/{space}/users/otter").json()
-    assert (list(told["categories"]), list(told["sources"])) == ([thai], [han])
+    body = api.get(f"/v1/namespaces/{space}/users/otter").json()
+    assert (list(body["categories"]), list(body["sources"])) == ([thai], [han])
     for label in (thai + "ท", "x" * 65):
         refused = post(api, space, {**GOOD, "grant_id": "g2", "category": label})
         assert (refused.status_code, refused.json()["field"]) == (422, "$.category")
@@ -96,12 +96,12 @@ def test_a_duplicate_of_a_voided_grant_says_so(live_server: Any, api: httpx.Clie
     # At once, before the ledger may know.
     again = post(api, space, batch[1])
     assert (again.status_code, again.json()["voided"], again.json()["score"]) == (200, True, 10)
-    told = post(api, space, batch).json()["results"]
-    assert [receipt.get("voided") for receipt in told] == [None, True, None]
+    results = post(api, space, batch).json()["results"]
+    assert [receipt.get("voided") for receipt in results] == [None, True, None]
     assert api.patch(f"{url}/g2", json={"amount": 7}).status_code == 200
     assert api.post(f"{url}/g1/restore").status_code == 200
-    told = post(api, space, batch).json()["results"]
-    assert [(receipt["status"], receipt["score"], "voided" in receipt) for receipt in told] == [
+    results = post(api, space, batch).json()["results"]
+    assert [(receipt["status"], receipt["score"], "voided" in receipt) for receipt in results] == [
         ("duplicate", 17, False)
     ] * 3
 

@@ -89,8 +89,8 @@ def test_redis_options_win_over_ours(tmp_path: Path) -> None:
     server = ValkeyProcess(tmp_path, free_port(), options={"appendonly": "no", "maxmemory": "64mb"})
     with ended(server), redis.Redis.from_url(server.url, decode_responses=True) as store:
         server.start()
-        found = store.config_get("appendonly", "maxmemory")
-    assert found == {"appendonly": "no", "maxmemory": str(64 * 1024 * 1024)}
+        config = store.config_get("appendonly", "maxmemory")
+    assert config == {"appendonly": "no", "maxmemory": str(64 * 1024 * 1024)}
 
 
 def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:

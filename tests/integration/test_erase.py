@@ -30,7 +30,7 @@ def body(grant_id: str, user: str = NAME, amount: int = 5, **fields: Any) -> dic
     return {"grant_id": grant_id, "user_id": user, "amount": amount, "granted_at": AT} | fields
 
 
-def told_by_redis(direct: Any) -> Iterator[bytes]:
+def texts_in_redis(direct: Any) -> Iterator[bytes]:
     """Every key, field, member and value but the logs, whose tails go when they are trimmed."""
     for key in direct.scan_iter(count=1000):
         yield key
@@ -44,7 +44,7 @@ def told_by_redis(direct: Any) -> Iterator[bytes]:
                 yield direct.get(key)
 
 
-def told_by_postgres(stack: Stack) -> Iterator[str]:
+def texts_in_postgres(stack: Stack) -> Iterator[str]:
     """Every row of every table, bytes as hex."""
     with psycopg.connect(stack.postgres.url) as db:
         tables = db.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").fetchall()
@@ -54,10 +54,10 @@ def told_by_postgres(stack: Stack) -> Iterator[str]:
 
 def traces(stack: Stack) -> list[Any]:
     with redis.Redis.from_url(stack.valkey.url) as direct:
-        found: list[Any] = [told for told in told_by_redis(direct) for word in _words() if word in told]
-    for told in told_by_postgres(stack):
-        found += [told for word in _words() if word.decode() in told or word.hex() in told]
-    return found
+        traces_left: list[Any] = [one for one in texts_in_redis(direct) for word in _words() if word in one]
+    for text in texts_in_postgres(stack):
+        traces_left += [text for word in _words() if word.decode() in text or word.hex() in text]
+    return traces_left
 
 
 def _words() -> list[bytes]:
@@ -104,8 +104,8 @@ def fill(stack: Stack, api: httpx.Client) -> None:
     with psycopg.connect(stack.postgres.url, autocommit=True) as db:
         until(lambda: db.execute(heals).fetchone() == (1,), "the duplicate is not taken back")
     for query in ({}, {"category": "red"}):
-        told = api.get("/v1/namespaces/race/boards/all", params={"user": NAME, **query}).json()["entries"]
-        assert [e["score"] for e in told] == [11], "from every board that it was counted on"
+        entries = api.get("/v1/namespaces/race/boards/all", params={"user": NAME, **query}).json()["entries"]
+        assert [e["score"] for e in entries] == [11], "from every board that it was counted on"
 
 
 def erase(stack: Stack, api: httpx.Client) -> None:
@@ -123,14 +123,14 @@ def check_erased(stack: Stack, api: httpx.Client, before: list[Any]) -> None:
     assert traces(stack) == []
     assert sums(stack) == before
     for space in ("race", "laps", "best", "latest"):
-        told = api.get(f"/v1/namespaces/{space}/boards/all").json()
-        assert (told["total"], [e["user_id"] for e in told["entries"]]) == (1, ["bob"])
+        body = api.get(f"/v1/namespaces/{space}/boards/all").json()
+        assert (body["total"], [e["user_id"] for e in body["entries"]]) == (1, ["bob"])
         assert api.get(f"/v1/namespaces/{space}/users/{quote(NAME, safe='')}").status_code == 404
     assert [e["user_id"] for e in api.get("/v1/namespaces/race/boards/all?category=red").json()["entries"]] == []
     for url in (PATH, f"{PATH}/standings"):
         assert api.get(url).json()["code"] == "user_not_found"
-    held = api.get("/v1/namespaces/race/grants/z1").json()
-    assert (held["user_id"], held["amount"], held["meta"]) == (None, 6, None)
+    answer = api.get("/v1/namespaces/race/grants/z1").json()
+    assert (answer["user_id"], answer["amount"], answer["meta"]) == (None, 6, None)
     past = api.get("/v1/namespaces/race/boards/all", params={"as_of": "2100-01-01T00:00:00Z"}).json()
     assert [e["user_id"] for e in past["entries"]] == ["bob"]
 
@@ -193,14 +193,14 @@ def test_an_erasure_is_finished_whichever_process_ends(own_stack: Stack) -> None
         fill(own_stack, api)
         before = sums(own_stack)
         own_stack.kill("persist")
-        told = api.delete(PATH)
-        assert (told.status_code, told.json()) == (202, {"user_id": NAME, "status": "erasing"})
+        answer = api.delete(PATH)
+        assert (answer.status_code, answer.json()) == (202, {"user_id": NAME, "status": "erasing"})
         refused = api.post("/v1/namespaces/race/grants", json=body("late"))
         assert (refused.status_code, refused.json()["code"]) == (503, "user_erasing")
         assert "retry-after" in refused.headers
         for call in (("PUT", PATH), ("POST", f"{PATH}/hide"), ("POST", f"{PATH}/unhide")):
-            asked = api.request(*call, json={} if call[0] == "PUT" else None)
-            assert (asked.status_code, asked.json()["code"]) == (503, "user_erasing")
+            response = api.request(*call, json={} if call[0] == "PUT" else None)
+            assert (response.status_code, response.json()["code"]) == (503, "user_erasing")
         correction = api.delete("/v1/namespaces/race/grants/z1")
         assert (correction.status_code, correction.json()["code"]) == (503, "user_erasing")
         assert own_stack.run("migrate").returncode == 0
@@ -281,11 +281,11 @@ def test_grants_under_way_are_the_old_users_or_the_new_ones(own_stack: Stack, tu
             count = 1 + sum(writer.result() for writer in writers)
         own_stack.wait_flushed()
         with psycopg.connect(own_stack.postgres.url) as db:
-            found = db.execute(
+            rows = db.execute(
                 """SELECT u.name, sum(l.score_delta), count(*) FILTER (WHERE kind = 'grant') FROM ledger l
                    JOIN users u ON u.number = l.user_number GROUP BY 1 ORDER BY 1"""
             ).fetchall()
-        (old, old_sum, old_count), (new, new_sum, new_count) = found
+        (old, old_sum, old_count), (new, new_sum, new_count) = rows
         assert (old[0], new, old_sum + new_sum, old_count + new_count) == ("\x01", NAME, count, count)
-        (held,) = api.get("/v1/namespaces/race/boards/all").json()["entries"]
-        assert held["score"] == new_sum
+        (entry,) = api.get("/v1/namespaces/race/boards/all").json()["entries"]
+        assert entry["score"] == new_sum

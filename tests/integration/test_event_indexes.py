@@ -37,16 +37,16 @@ def full(ledger: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("actor", "session", "found"), [(None, None, 100), ("actor-7", None, 40), (None, "s-7", 40)], ids=str
+    ("actor", "session", "count"), [(None, None, 100), ("actor-7", None, 40), (None, "s-7", 40)], ids=str
 )
-def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, found: int) -> None:
+def test_every_filter_has_an_index(full: Any, actor: str | None, session: str | None, count: int) -> None:
     """The ledger's rows that are read are those of the answer; for two of four kinds at most twice as many."""
     sql = queries()["get_ledger_events"]
     for i, value in enumerate(("1", "0", "ARRAY['edit','grant']", actor, session, "100", str(ENTRIES)), 1):
         sql = sql.replace(f"${i}", "NULL::text" if value is None else value if i in (1, 2, 3, 6, 7) else f"'{value}'")
-    (((told,),),) = full.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()
-    plan = told["Plan"]
-    assert plan["Actual Rows"] == found
+    (((row,),),) = full.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}").fetchall()
+    plan = row["Plan"]
+    assert plan["Actual Rows"] == count
     assert max(read_of(plan)) <= 2 * 100, "more is read than is told"
 
 

@@ -40,7 +40,7 @@ ALL = [
 
 
 def test_events_come_oldest_first_with_their_own_fields(space: Space) -> None:
-    assert corrected(space).told() == ALL
+    assert corrected(space).summaries() == ALL
     answer = space.ask()
     created, granted, _, edited, voided, restored, changed = known(answer["events"])
     assert answer["lag_seq"] == 0
@@ -72,11 +72,11 @@ def test_events_come_oldest_first_with_their_own_fields(space: Space) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 def test_pages_lose_nothing_and_the_last_cursor_waits_for_more(space: Space, limit: int) -> None:
     whole = corrected(space).ask()
-    found, after = [], None
+    events, after = [], None
     while page := space.ask(after, limit=limit)["events"]:
-        found += page
+        events += page
         after = space.page(after, limit=limit)["next_after"]
-    assert found == whole["events"]
+    assert events == whole["events"]
     assert after == whole["next_after"] == space.page(after)["next_after"]
     space.grant("g3")
     space.put(accept_past=None, visibility="private")
@@ -88,18 +88,18 @@ def test_pages_lose_nothing_and_the_last_cursor_waits_for_more(space: Space, lim
 def test_filters(space: Space) -> None:
     corrected(space)
     kinds = ["voided", "namespace_created"]
-    assert space.told(type=kinds) == [("namespace_created", None), ("voided", "g1")]
-    assert space.told(type="granted") == [("granted", "g1"), ("granted", "g2")]
-    assert space.told(session_id="s-1") == ALL[1:2] + ALL[3:6]
-    assert space.told(session_id="s-1", type="edited") == [("edited", "g1")]
-    assert space.told(session_id="s-2") == []
-    assert space.told(actor="test") == ALL
-    assert space.told(actor="test", session_id="s-1", type=["voided", "edited"]) == [
+    assert space.summaries(type=kinds) == [("namespace_created", None), ("voided", "g1")]
+    assert space.summaries(type="granted") == [("granted", "g1"), ("granted", "g2")]
+    assert space.summaries(session_id="s-1") == ALL[1:2] + ALL[3:6]
+    assert space.summaries(session_id="s-1", type="edited") == [("edited", "g1")]
+    assert space.summaries(session_id="s-2") == []
+    assert space.summaries(actor="test") == ALL
+    assert space.summaries(actor="test", session_id="s-1", type=["voided", "edited"]) == [
         *(("edited", "g1"), ("voided", "g1")),
     ]
-    assert space.told(actor="nobody") == []
+    assert space.summaries(actor="nobody") == []
     after = space.page(type="granted", limit=1)["next_after"]
-    assert space.told(type="granted", after=after) == [("granted", "g2")]
+    assert space.summaries(type="granted", after=after) == [("granted", "g2")]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_public_namespace_needs_a_key_too(live_server: Any, space: Space) -> N
 def test_one_in_the_shadow_is_for_admins(live_server: Any, space: Space) -> None:
     space.put(mode="shadow")
     space.grant("g1")
-    assert space.told(type="granted") == [("granted", "g1")]
+    assert space.summaries(type="granted") == [("granted", "g1")]
     with live_server.client(live_server.new_key("read:*")) as reader:
         assert reader.get(f"{space.url}/events").status_code == 403
 
@@ -146,7 +146,7 @@ def test_a_change_of_nothing_and_a_refused_change_are_no_events(space: Space) ->
     space.put()
     space.grant("g1")
     assert space.put(scale=3).json()["code"] == "rule_locked"
-    assert space.told() == [("namespace_created", None), ("granted", "g1")]
+    assert space.summaries() == [("namespace_created", None), ("granted", "g1")]
 
 
 def test_a_deleted_namespaces_events_end_and_its_successor_begins_again(live_server: Any, api: Any) -> None:
@@ -155,10 +155,10 @@ def test_a_deleted_namespaces_events_end_and_its_successor_begins_again(live_ser
     first.grant("g1")
     assert api.delete(first.url, params={"confirm": first.name}).status_code == 204
     rest = [("granted", "g1"), ("namespace_deleted", None)]
-    assert first.told() == [("namespace_created", None), *rest]
+    assert first.summaries() == [("namespace_created", None), *rest]
     second = Space(live_server, api, first.name)
-    assert second.told() == [("namespace_created", None)]
-    assert second.told(after=after) == rest
+    assert second.summaries() == [("namespace_created", None)]
+    assert second.summaries(after=after) == rest
 
 
 def test_events_have_scores_as_a_client_reads_them(live_server: Any, api: httpx.Client) -> None:
@@ -166,8 +166,8 @@ def test_events_have_scores_as_a_client_reads_them(live_server: Any, api: httpx.
     laps.grant("g1", 71.5)
     laps.grant("g2", 70.125)
     laps.grant("g3", 80)
-    told = [(e["amount"], e["change"], e["score"]) for e in laps.ask(type="granted")["events"]]
-    assert told == [(71.5, 71.5, 71.5), (70.125, -1.375, 70.125), (80, 0, 70.125)]
+    figures = [(e["amount"], e["change"], e["score"]) for e in laps.ask(type="granted")["events"]]
+    assert figures == [(71.5, 71.5, 71.5), (70.125, -1.375, 70.125), (80, 0, 70.125)]
 
 
 def test_a_poller_beside_writers_misses_nothing(space: Space) -> None:
@@ -187,7 +187,7 @@ def test_a_poller_beside_writers_misses_nothing(space: Space) -> None:
     writers = [threading.Thread(target=grants, args=(who,)) for who in "ab"] + [threading.Thread(target=changes)]
     for writer in writers:
         writer.start()
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     after = None
     writing = True
     while writing:
@@ -195,15 +195,15 @@ def test_a_poller_beside_writers_misses_nothing(space: Space) -> None:
         if not writing:
             space.stack.wait_flushed()
         while (page := space.page(after, limit=7))["events"]:
-            found, after = found + page["events"], page["next_after"]
-    seqs = [event["seq"] for event in found if "seq" in event]
-    audit_ids = [event["audit_id"] for event in found if "audit_id" in event]
+            events, after = events + page["events"], page["next_after"]
+    seqs = [event["seq"] for event in events if "seq" in event]
+    audit_ids = [event["audit_id"] for event in events if "audit_id" in event]
     assert seqs == sorted(set(seqs))
     assert audit_ids == sorted(set(audit_ids))
-    assert {event["grant_id"] for event in found if event["type"] == "granted"} == {
+    assert {event["grant_id"] for event in events if event["type"] == "granted"} == {
         f"{who}-{i}" for who in "ab" for i in range(60)
     }
-    changed = [event for event in found if event["type"] == "namespace_changed"]
+    changed = [event for event in events if event["type"] == "namespace_changed"]
     for earlier, later in pairwise(changed):
         assert later["previous_rules"] == earlier["rules"]
 
@@ -218,15 +218,15 @@ def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, space
             "WHERE name = %s",
             (space.name,),
         )
-        told: list[int] = []
-        change = threading.Thread(target=lambda: told.append(space.put(display_name="later").status_code))
+        ids: list[int] = []
+        change = threading.Thread(target=lambda: ids.append(space.put(display_name="later").status_code))
         change.start()
         time.sleep(0.3)
-        assert space.told() == [("namespace_created", None)]
+        assert space.summaries() == [("namespace_created", None)]
         slow.commit()
         change.join()
-    assert told == [200]
-    assert [kind for kind, _ in space.told()] == ["namespace_created", "namespace_deleted", "namespace_changed"]
+    assert ids == [200]
+    assert [kind for kind, _ in space.summaries()] == ["namespace_created", "namespace_deleted", "namespace_changed"]
 
 
 @pytest.mark.timeout(120)

@@ -18,8 +18,8 @@ DAYS = 60
 
 @pytest.fixture
 def db(live_server: Any) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(live_server.postgres.url, autocommit=True) as held:
-        yield held
+    with psycopg.connect(live_server.postgres.url, autocommit=True) as connection:
+        yield connection
 
 
 def moment(rng: random.Random) -> datetime:
@@ -39,27 +39,29 @@ def fill(space: Space, rng: random.Random) -> None:
     ]
     grants.sort(key=lambda grant: str(grant["granted_at"]))
     assert space.api.post(f"{space.url}/grants", json=grants).json()["rejected"] == 0
-    asked: list[dict[str, Any]] = [{"grant_id": f"g{i}", "op": "void"} for i in rng.sample(range(400), 200)]
-    asked += [{"grant_id": f"g{i}", "op": "edit", "amount": rng.randrange(40)} for i in rng.sample(range(400), 40)]
-    asked += [
+    corrections: list[dict[str, Any]] = [{"grant_id": f"g{i}", "op": "void"} for i in rng.sample(range(400), 200)]
+    corrections += [
+        {"grant_id": f"g{i}", "op": "edit", "amount": rng.randrange(40)} for i in rng.sample(range(400), 40)
+    ]
+    corrections += [
         {"grant_id": f"g{i}", "op": "edit", "granted_at": moment(rng).isoformat()} for i in rng.sample(range(400), 40)
     ]
-    asked += [{"grant_id": f"g{i}", "op": "restore"} for i in rng.sample(range(400), 40)]
-    space.api.post(f"{space.url}/corrections", json=asked).raise_for_status()
+    corrections += [{"grant_id": f"g{i}", "op": "restore"} for i in rng.sample(range(400), 40)]
+    space.api.post(f"{space.url}/corrections", json=corrections).raise_for_status()
 
 
 def pages(api: httpx.Client, path: str, window: str, limit: int) -> tuple[Any, list[dict[str, Any]]]:
     """The score that every page tells, and the grants of all of them."""
-    found: list[dict[str, Any]] = []
+    grants_of_pages: list[dict[str, Any]] = []
     query: dict[str, Any] = {"window": window, "limit": limit}
     while True:
-        told = api.get(path, params=query).raise_for_status().json()
-        assert told["lag_seq"] == 0
-        assert len(told["grants"]) <= limit
-        found += told["grants"]
-        if told["next_cursor"] is None:
-            return told["score"], found
-        query["cursor"] = told["next_cursor"]
+        body = api.get(path, params=query).raise_for_status().json()
+        assert body["lag_seq"] == 0
+        assert len(body["grants"]) <= limit
+        grants_of_pages += body["grants"]
+        if body["next_cursor"] is None:
+            return body["score"], grants_of_pages
+        query["cursor"] = body["next_cursor"]
 
 
 LIVE = """
@@ -93,18 +95,20 @@ def test_pages_and_score_are_those_of_the_ledger(
             score = {"sum": sum(values), "latest": values[0], "best": (min if order == "asc" else max)(values)}[
                 aggregation
             ]
-        wanted = {"sum": live, "latest": live[:1], "best": [row for row in live if row[3] == score]}[aggregation]
-        told = pages(api, f"{space.url}/users/ann/explain", window, rng.choice((1, 7, 1000)))
-        assert told[0] == score, window
-        assert [(g["grant_id"], g["seq"], g["amount"]) for g in told[1]] == [(n, s, v) for _, s, n, v in wanted], window
+        expected = {"sum": live, "latest": live[:1], "best": [row for row in live if row[3] == score]}[aggregation]
+        reply = pages(api, f"{space.url}/users/ann/explain", window, rng.choice((1, 7, 1000)))
+        assert reply[0] == score, window
+        assert [(g["grant_id"], g["seq"], g["amount"]) for g in reply[1]] == [(n, s, v) for _, s, n, v in expected], (
+            window
+        )
 
 
 def test_a_page_behind_the_last_grant_still_tells_the_score(api: httpx.Client, live_server: Any) -> None:
     space = Space(api, aggregation="latest", accept_past=None)
     space.api.post(f"{space.url}/grants", json=[{"grant_id": f"g{i}", "user_id": "ann", "amount": i} for i in (1, 2)])
     live_server.wait_flushed()
-    told = api.get(f"{space.url}/users/ann/explain?limit=1").json()
-    assert (told["score"], [g["grant_id"] for g in told["grants"]], told["next_cursor"]) == (2, ["g2"], None)
+    body = api.get(f"{space.url}/users/ann/explain?limit=1").json()
+    assert (body["score"], [g["grant_id"] for g in body["grants"]], body["next_cursor"]) == (2, ["g2"], None)
     other = Space(api, accept_past=None)
     other.api.post(f"{other.url}/grants", json=[{"grant_id": f"g{i}", "user_id": "ann", "amount": i} for i in (1, 2)])
     live_server.wait_flushed()
@@ -126,6 +130,6 @@ def test_a_score_of_a_moment_ago_is_explained(api: httpx.Client, space: str) -> 
     url = f"/v1/namespaces/{space}"
     for i in range(1, 9):
         api.post(f"{url}/grants", json={"grant_id": f"g{i}", "user_id": "ann", "amount": i}).raise_for_status()
-        told = api.get(f"{url}/users/ann/explain").raise_for_status().json()
-        assert told["score"] == i * (i + 1) // 2
-        assert [grant["grant_id"] for grant in told["grants"]] == [f"g{j}" for j in range(i, 0, -1)]
+        body = api.get(f"{url}/users/ann/explain").raise_for_status().json()
+        assert body["score"] == i * (i + 1) // 2
+        assert [grant["grant_id"] for grant in body["grants"]] == [f"g{j}" for j in range(i, 0, -1)]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 PACKED = {"Content-Type": "application/msgpack"}
-TOLD_PACKED = {"Accept": "application/msgpack"}
+ACCEPT_PACKED = {"Accept": "application/msgpack"}
 METAS: list[dict[str, Any]] = [
     {"n": 2**64 - 1, "m": -(2**63), "zero": 0, "yes": True, "none": None},
     {"big": 1e300, "bigger": -1.7976931348623157e308, "small": 5e-324, "whole": 1e22, "half": 0.5, "edge": 2.0**64},
@@ -17,7 +17,7 @@ METAS: list[dict[str, Any]] = [
 
 
 def read(api: httpx.Client, path: str, packed: bool) -> Any:
-    answer = api.get(path, headers=TOLD_PACKED if packed else {})
+    answer = api.get(path, headers=ACCEPT_PACKED if packed else {})
     assert answer.status_code == 200, answer.text
     return msgspec.msgpack.decode(answer.content) if packed else json.loads(answer.content)
 

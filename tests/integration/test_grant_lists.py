@@ -43,10 +43,10 @@ def test_what_waits_for_a_decision_is_listed_oldest_first(quarantine: Space) -> 
     for i in range(6):
         quarantine.grant(f"g{i}", granted_at=f"2024-05-0{9 - i}T12:00:00Z", meta={"i": i})
         quarantine.grant(f"plain{i}", 5)
-    told = quarantine.page(state="quarantined")
-    assert [grant["grant_id"] for grant in told["grants"]] == [f"g{i}" for i in range(6)]
-    assert told["next_cursor"] is None
-    first = told["grants"][0]
+    reply = quarantine.page(state="quarantined")
+    assert [grant["grant_id"] for grant in reply["grants"]] == [f"g{i}" for i in range(6)]
+    assert reply["next_cursor"] is None
+    first = reply["grants"][0]
     assert (first["quarantined"], first["voided"], first["amount"], first["meta"]) == (True, True, 10, {"i": 0})
     alone = api.get(f"{url}/grants/g0").json()
     assert first == {field: alone[field] for field in first}
@@ -92,10 +92,10 @@ def test_grants_of_one_source_are_listed_in_their_current_state(quarantine: Spac
     assert api.delete(f"{url}/grants/g0").status_code == 200
     assert api.patch(f"{url}/grants/elsewhere", json={"source_id": "1061"}).status_code == 200
     assert api.post(f"{url}/grants/q1/restore").status_code == 200
-    told = quarantine.page(limit=3, **race)
-    assert [grant["grant_id"] for grant in told["grants"]] == ["g2", "g3", "g0"]
-    assert told["grants"][-1]["voided"] is True
-    assert quarantine.listed(cursor=told["next_cursor"], **race) == ["elsewhere", "q1"]
+    reply = quarantine.page(limit=3, **race)
+    assert [grant["grant_id"] for grant in reply["grants"]] == ["g2", "g3", "g0"]
+    assert reply["grants"][-1]["voided"] is True
+    assert quarantine.listed(cursor=reply["next_cursor"], **race) == ["elsewhere", "q1"]
     assert quarantine.listed(**other) == ["q2", "g1"]
     assert quarantine.open() == ["q2"]
 

@@ -41,8 +41,8 @@ class Reader:
                 self._type(block)
             case "json":
                 assert self._answer is not None, f"line {block.line} answers no call"
-                told, self._answer = self._answer, None
-                self._compare(block, *told)
+                reply, self._answer = self._answer, None
+                self._compare(block, *reply)
             case "python":
                 self._watch(block)
             case "jsonl":
@@ -58,9 +58,9 @@ class Reader:
             self._watcher.communicate()
 
     def _type(self, block: Block) -> None:
-        if found := _KEYS.fullmatch(block.text):
-            command = [word.strip("'") for word in found[2].split()]
-            self._names[found[1]] = self._stack.run(*command).stdout.strip()
+        if match := _KEYS.fullmatch(block.text):
+            command = [word.strip("'") for word in match[2].split()]
+            self._names[match[1]] = self._stack.run(*command).stdout.strip()
             return
         if not re.match(r"(\w+=\S+ )?(lb|curl) ", block.text):
             return  # how to start it, and what `lb` is
@@ -96,9 +96,9 @@ class Reader:
 @pytest.fixture
 def reader(live_server: Any) -> Iterator[Reader]:
     with live_server.client(None) as client:
-        held = Reader(live_server, client)
-        yield held
-        held.close()
+        reader = Reader(live_server, client)
+        yield reader
+        reader.close()
 
 
 def test_every_call_answers_what_is_printed(reader: Reader) -> None:
@@ -110,15 +110,15 @@ def test_every_call_answers_what_is_printed(reader: Reader) -> None:
 
 def test_a_wrong_answer_is_noticed() -> None:
     shown = printed('{"at": …, "id": "g-…", "rules": {"scale": 1, …}, "list": [1, …], "no": null}')
-    told = {"at": 5, "id": "g-7", "rules": {"scale": 1, "order": "asc"}, "list": [1, {}], "no": None}
-    assert list(differences(shown, told)) == []
+    reply = {"at": 5, "id": "g-7", "rules": {"scale": 1, "order": "asc"}, "list": [1, {}], "no": None}
+    assert list(differences(shown, reply)) == []
     changes: tuple[dict[str, Any], ...] = (
         *({"at": 5, "more": 1}, {"id": "h-7"}, {"rules": {"scale": 2}}, {"rules": {}}, {"list": [1]}, {"list": [2, 2]}),
         *({"no": False}, {"no": 0}),
     )
     for change in changes:
-        assert len(list(differences(shown, told | change))) == 1
-    assert len(list(differences(shown, {name: told[name] for name in list(told)[1:]}))) == 1
+        assert len(list(differences(shown, reply | change))) == 1
+    assert len(list(differences(shown, {name: reply[name] for name in list(reply)[1:]}))) == 1
 
 
 def _refusals(kind: type[Problem]) -> Iterator[tuple[str, int]]:

@@ -172,8 +172,8 @@ class Mixed:
 
     def repeat(self) -> int:
         """Retries that count twice; how many. Some come again before they are taken back."""
-        told = [self.space.grant(**body)["status"] for body in self.rng.sample(self.bodies, 3)]
-        return told.count("applied")
+        answers = [self.space.grant(**body)["status"] for body in self.rng.sample(self.bodies, 3)]
+        return answers.count("applied")
 
 
 @pytest.mark.timeout(300)

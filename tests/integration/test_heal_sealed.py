@@ -101,8 +101,8 @@ def test_what_came_behind_the_seal_is_no_part_of_a_heal(healing: Healing) -> Non
     spaces[0].sql(f"DROP TRIGGER hold_heal ON dead_letters; UPDATE dead_letters SET partition = partition - {ASIDE}")
     healing.wait_healed(3 * len(spaces))
     for space in spaces:
-        found = space.scores()
-        assert {user: found.get(user) for user in ("ann", "carl", "dora")} == {"ann": None, "carl": 4, "dora": 4}
+        scores = space.scores()
+        assert {user: scores.get(user) for user in ("ann", "carl", "dora")} == {"ann": None, "carl": 4, "dora": 4}
         assert DAY not in space.archived()
         space.add_by_hand(-1)
     until(lambda: all(DAY in space.archived() for space in spaces), "the sealed day does not come to agree", 60)
@@ -118,10 +118,10 @@ def test_a_seal_that_is_forgotten_does_not_come_again(healing: Healing) -> None:
     space = Sealed(healing, 0)
     before_the_seal(space)
     space.seal(DAY)
-    held = space.scores(DAY)
+    scores = space.scores(DAY)
     healing.forget()
     space.send("g6", "ann", 7, "?backfill=true")
-    space.wait_for(DAY, held | {"ann": 7})
+    space.wait_for(DAY, scores | {"ann": 7})
     seals = "SELECT count(*), count(DISTINCT grant_id) FROM ledger WHERE kind IN ('seal', 'duplicate')"
     for other in range(2):  # A seal of this one is submitted behind the look at the other one's windows.
         later = Sealed(healing, 10 + other)
@@ -131,7 +131,7 @@ def test_a_seal_that_is_forgotten_does_not_come_again(healing: Healing) -> None:
     assert space.sql("SELECT count(*) FROM dead_letters") == [(0,)]
     ((all_of_them, distinct),) = space.sql(seals)
     assert all_of_them == 3 * distinct, "one of each window in each of three namespaces"
-    assert space.scores(DAY) == held | {"ann": 7}
+    assert space.scores(DAY) == scores | {"ann": 7}
     healing.verify()
 
 
@@ -144,12 +144,12 @@ def test_duplicates_that_moved_nothing_are_closed(healing: Healing) -> None:
     assert healing.api.post("/v1/users/ann/hide").status_code == 200
     healing.stack.wait_flushed()
     rows = "SELECT partition, epoch, seq, kind, grant_id FROM ledger WHERE kind IN ('seal', 'hide')"
-    found = space.sql(rows)
-    assert {row[3] for row in found} == {"seal", "hide"}
-    for p, epoch, seq, kind, grant_id in found:
+    settled_rows = space.sql(rows)
+    assert {row[3] for row in settled_rows} == {"seal", "hide"}
+    for p, epoch, seq, kind, grant_id in settled_rows:
         entry = msgspec.msgpack.encode(
             marker_entry(KINDS[kind], space.id, grant_id, 0, user="ann" if kind == "hide" else "")
         )
         add = "INSERT INTO dead_letters (partition, epoch, seq, reason, entry) VALUES (%s, %s, %s, 'duplicate', %s)"
         space.sql(add, p, epoch, seq, entry)
-    healing.wait_healed(len(found))
+    healing.wait_healed(len(settled_rows))

@@ -48,8 +48,8 @@ def test_only_requested_includes_are_there(space: Space) -> None:
     space.grant("g1", "otter")
     plain = space.board()["otter"]
     assert not {"streak", "updated_at"} & plain.keys()
-    told = space.board(include="streak,updated_at")["otter"]
-    assert told == plain | {"streak": None, "updated_at": space.recorded("g1")}
+    otter = space.board(include="streak,updated_at")["otter"]
+    assert otter == plain | {"streak": None, "updated_at": space.recorded("g1")}
     packed = space.api.get(
         f"{space.url}/boards/all?include=streak&include=updated_at", headers={"accept": "application/msgpack"}
     )
@@ -64,9 +64,9 @@ def test_only_requested_includes_are_there(space: Space) -> None:
 def test_every_way_to_read_a_board_includes(space: Space, query: Any) -> None:
     for i, user in enumerate(("otter", "hare", "mole")):
         space.grant(f"g{i}", user, amount=5 + i)
-    plain, told = space.board(**query), space.board(include="updated_at", **query)
+    plain, reply = space.board(**query), space.board(include="updated_at", **query)
     recorded = {"otter": space.recorded("g0"), "hare": space.recorded("g1"), "mole": space.recorded("g2")}
-    assert told == {user: entry | {"updated_at": recorded[user]} for user, entry in plain.items()}
+    assert reply == {user: entry | {"updated_at": recorded[user]} for user, entry in plain.items()}
 
 
 def test_a_page_by_cursor_and_a_comparison_include(space: Space, live_server: Any) -> None:
@@ -128,10 +128,10 @@ def test_streaks_follow_each_users_zone(api: httpx.Client) -> None:
     for user in (far, "otter"):
         for i, at in enumerate(("2024-05-05T11:30:00Z", "2024-05-05T12:30:00Z")):
             space.grant(f"{user}-{i}", user, granted_at=at)
-    told = space.board(include="streak")
-    assert told["otter"]["streak"] == {"current": 0, "best": 1, "last_day": "2024-05-05"}
-    assert told[far]["streak"] == {"current": 0, "best": 2, "last_day": "2024-05-06"}
-    assert told[far]["streak"] == api.get(f"{space.url}/users/{far}").json()["streak"]
+    reply = space.board(include="streak")
+    assert reply["otter"]["streak"] == {"current": 0, "best": 1, "last_day": "2024-05-05"}
+    assert reply[far]["streak"] == {"current": 0, "best": 2, "last_day": "2024-05-06"}
+    assert reply[far]["streak"] == api.get(f"{space.url}/users/{far}").json()["streak"]
     # A grant that no board of this window sees is seen: no version of the board tells of it.
     before = space.board("2024-05-05", include="streak")[far]["streak"]
     space.grant("more", far, granted_at="2024-05-06T12:30:00Z")
@@ -143,17 +143,17 @@ def test_a_long_page_takes_few_calls(space: Space, direct: Any) -> None:
     assert space.api.post(f"{space.url}/grants", json=body).json()["applied"] == 1000
     space.board()
     direct.config_resetstat()
-    told = space.board(limit=1000, include="updated_at")
-    assert len(told) == 1000
-    assert all(entry["updated_at"] for entry in told.values())
+    reply = space.board(limit=1000, include="updated_at")
+    assert len(reply) == 1000
+    assert all(entry["updated_at"] for entry in reply.values())
     # A board, ten times a hundred rows, and what a running system asks now and then; not a call for each of 1,000 rows.
     assert direct.info("commandstats")["cmdstat_evalsha"]["calls"] < 200
 
 
 def test_scores_from_before_it_was_kept_have_no_moment(space: Space, direct: Any) -> None:
     space.grant("g1", "otter")
-    held = json.loads(direct.hget(keys.DIRECTORY, space.name).partition(b" ")[2])
-    key = keys.balances(held["partition"], held["id"]) + "otter"
+    rules = json.loads(direct.hget(keys.DIRECTORY, space.name).partition(b" ")[2])
+    key = keys.balances(rules["partition"], rules["id"]) + "otter"
     direct.hdel(key, "at")
     assert space.board(include="updated_at")["otter"]["updated_at"] is None
     space.grant("g2", "otter")

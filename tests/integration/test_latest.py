@@ -31,16 +31,16 @@ def bodies(random: Random, count: int, users: int) -> list[dict[str, Any]]:
 
 
 def counted(grants: list[dict[str, Any]], user: str, **fields: Any) -> int | None:
-    held = [g for g in grants if g["user_id"] == user and all(g[name] == value for name, value in fields.items())]
-    return max(held, key=lambda g: (g["granted_at"], g["amount"]))["amount"] if held else None
+    items = [g for g in grants if g["user_id"] == user and all(g[name] == value for name, value in fields.items())]
+    return max(items, key=lambda g: (g["granted_at"], g["amount"]))["amount"] if items else None
 
 
 @pytest.mark.parametrize("users", [1, 20])
 def test_a_batch_in_no_order_is_refused_nowhere(api: httpx.Client, users: int) -> None:
     space = Space(api, aggregation="latest", category_boards=True)
     grants = bodies(Random(users), 500, users)
-    told = api.post(f"{space.url}/grants", json=grants).json()
-    assert (told["applied"], told["rejected"]) == (500, 0)
+    body = api.post(f"{space.url}/grants", json=grants).json()
+    assert (body["applied"], body["rejected"]) == (500, 0)
     known = [f"u{i}" for i in range(users)]
     assert {user: space.user(user)["score"] for user in known} == {user: counted(grants, user) for user in known}
     for user in known:
@@ -48,8 +48,8 @@ def test_a_batch_in_no_order_is_refused_nowhere(api: httpx.Client, users: int) -
         assert space.user(user)["categories"] == {name: counted(grants, user, category=name) for name in names}
     for day in ("2024-05-03", "2024-05-17", "2024-06-01"):
         of_day = [g for g in grants if g["granted_at"].startswith(day)]
-        wanted = {user: counted(of_day, user) for user in known if counted(of_day, user) is not None}
-        assert space.board(f"{day}?limit=100") == wanted
+        expected = {user: counted(of_day, user) for user in known if counted(of_day, user) is not None}
+        assert space.board(f"{day}?limit=100") == expected
 
 
 def test_a_grant_that_comes_late_waits_for_no_ledger(own_stack: Any) -> None:
@@ -110,18 +110,18 @@ def test_verify_names_each_time_that_is_not_the_ledgers(planted: Planted) -> Non
     times, otter, at = keys.grant_times(p, 1, "all"), keys.balances(p, 1) + "otter", 1_714_694_400_000_000
 
     def changed(key: str, field: str, value: str | None) -> list[str]:
-        held = direct.hget(key, field)
+        before = direct.hget(key, field)
         direct.hset(key, field, value) if value is not None else direct.hdel(key, field)
-        found = planted.verify()
-        direct.hset(key, field, held) if held is not None else direct.hdel(key, field)
-        return found
+        findings = planted.verify()
+        direct.hset(key, field, before) if before is not None else direct.hdel(key, field)
+        return findings
 
     assert changed(times, "otter", str(at - 1)) == [
         f"{name}: 'otter', time on board all: {at - 1} in Redis, {at} by the ledger"
     ]
-    told = f"{name}: 'otter', time on board all: "
-    assert changed(times, "otter", None)[0] == f"{told}nothing in Redis, {at} by the ledger"
-    assert changed(times, "otter", "abc") == [f"{told}'abc' in Redis, {at} by the ledger"]
+    finding = f"{name}: 'otter', time on board all: "
+    assert changed(times, "otter", None)[0] == f"{finding}nothing in Redis, {at} by the ledger"
+    assert changed(times, "otter", "abc") == [f"{finding}'abc' in Redis, {at} by the ledger"]
     assert changed(otter, "gc:red", str(at + 1)) == [
         f"{name}: 'otter', time of category red: {at + 1} in Redis, {at} by the ledger"
     ]

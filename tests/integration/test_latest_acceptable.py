@@ -12,8 +12,8 @@ from app.drivers.postgres import queries
 
 def reach(stack: Any) -> int:
     with psycopg.connect(stack.postgres.url) as db:
-        ((found,),) = db.execute("SELECT latest_acceptable_at FROM namespaces").fetchall()
-    return int(found)
+        ((value,),) = db.execute("SELECT latest_acceptable_at FROM namespaces").fetchall()
+    return int(value)
 
 
 def test_a_grant_that_was_in_the_log_at_the_upgrade_keeps_its_season_from_changing(own_stack: Any) -> None:
@@ -34,8 +34,8 @@ def test_a_grant_that_was_in_the_log_at_the_upgrade_keeps_its_season_from_changi
         own_stack.start("persist")
         own_stack.wait_flushed()
         assert reach(own_stack) == round(far.timestamp() * 1_000_000)
-        told = api.put(url, json={"seasons": [season]})
-        assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "rule_locked", "$.seasons")
+        answer = api.put(url, json={"seasons": [season]})
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "rule_locked", "$.seasons")
         assert api.get(url).json()["seasons"] == []
 
 

@@ -35,8 +35,8 @@ WRITERS = 8
 
 @pytest.fixture
 def cluster(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with tables_alone(tmp_path, tmp_path_factory) as held:
-        yield held
+    with tables_alone(tmp_path, tmp_path_factory) as postgres:
+        yield postgres
 
 
 def row(
@@ -253,8 +253,8 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
                 known = LedgerOffset(epoch, seq, b"digest")
             assert await session.leases.take([0], 1)
             while await session.count(0):
-                found = db.execute("SELECT counted_epoch, counted_seq FROM partitions WHERE partition = 0").fetchone()
-                steps.append(found)
+                value = db.execute("SELECT counted_epoch, counted_seq FROM partitions WHERE partition = 0").fetchone()
+                steps.append(value)
         finally:
             session.terminate()
         return steps  # type: ignore[return-value]

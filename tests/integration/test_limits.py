@@ -23,8 +23,8 @@ def test_a_user_gets_no_more_grants_than_the_velocity_allows(api: httpx.Client) 
     assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "velocity", "$.user_id")
     assert grant(api, url, "g0").json()["status"] == "duplicate"
     assert grant(api, url, "h0", user="hare").status_code == 201
-    told = api.get(f"{url}/users/otter").json()
-    assert (told["score"], told["grants"]) == (3, 3)
+    body = api.get(f"{url}/users/otter").json()
+    assert (body["score"], body["grants"]) == (3, 3)
 
 
 def test_a_user_gets_no_more_points_than_the_velocity_allows(api: httpx.Client) -> None:
@@ -38,8 +38,8 @@ def test_a_user_gets_no_more_points_than_the_velocity_allows(api: httpx.Client) 
 def test_the_velocity_holds_within_a_batch_and_refuses_an_atomic_one_whole(api: httpx.Client) -> None:
     url = space(api, "pace-batch", velocity=[{"per": "P1D", "max_grants": 2}])
     batch = [{"grant_id": f"g{i}", "user_id": "otter", "amount": 1} for i in range(4)]
-    told = api.post(f"{url}/grants", json=batch).json()
-    assert [result["status"] for result in told["results"]] == ["applied", "applied", "rejected", "rejected"]
+    body = api.post(f"{url}/grants", json=batch).json()
+    assert [result["status"] for result in body["results"]] == ["applied", "applied", "rejected", "rejected"]
     named = [
         member | {"namespace": "pace-batch", "user_id": "hare", "grant_id": f"h{i}"} for i, member in enumerate(batch)
     ]
@@ -51,8 +51,8 @@ def test_the_velocity_holds_within_a_batch_and_refuses_an_atomic_one_whole(api: 
 def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Client) -> None:
     url = space(api, "waiting", amount_max=10, suspicious="quarantine", velocity=[{"per": "P1D", "max_grants": 2}])
     assert grant(api, url, "g1").json()["status"] == "applied"
-    held = grant(api, url, "big", 500)
-    assert (held.status_code, held.json()["status"], held.json()["score"]) == (201, "quarantined", 1)
+    answer = grant(api, url, "big", 500)
+    assert (answer.status_code, answer.json()["status"], answer.json()["score"]) == (201, "quarantined", 1)
     assert grant(api, url, "big", 500).json()["status"] == "duplicate"
     live_server.wait_flushed()
     again = grant(api, url, "big", 500).json()
@@ -62,8 +62,8 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
     assert grant(api, url, "g3").json()["status"] == "quarantined"
     batch = api.post(f"{url}/grants", json=[{"grant_id": "g4", "user_id": "otter", "amount": 1}]).json()
     assert (batch["quarantined"], batch["applied"]) == (1, 0)
-    told = api.get(f"{url}/users/otter").json()
-    assert (told["score"], told["grants"]) == (2, 2)
+    body = api.get(f"{url}/users/otter").json()
+    assert (body["score"], body["grants"]) == (2, 2)
     one = api.get(f"{url}/grants/big").json()
     assert (one["quarantined"], one["voided"], one["revisions"][0]["verb"]) == (True, True, "quarantine")
     writer = live_server.new_key("write:*")
@@ -74,15 +74,15 @@ def test_what_is_suspicious_waits_for_an_admin(live_server: Any, api: httpx.Clie
     assert (released["status"], released["previous_score"], released["score"]) == ("applied", 2, 502)
     dropped = api.delete(f"{url}/grants/g3").json()
     assert (dropped["status"], dropped["previous_score"], dropped["score"]) == ("applied", 502, 502)
-    found = [api.get(f"{url}/grants/{grant_id}").json() for grant_id in ("big", "g3", "g4")]
-    assert [(g["quarantined"], g["voided"]) for g in found] == [(False, False), (False, True), (True, True)]
+    bodies = [api.get(f"{url}/grants/{grant_id}").json() for grant_id in ("big", "g3", "g4")]
+    assert [(g["quarantined"], g["voided"]) for g in bodies] == [(False, False), (False, True), (True, True)]
     assert api.get(f"{url}/boards/all").json()["entries"][0]["score"] == 502
     both = [{"grant_id": grant_id, "user_id": "otter", "amount": 500} for grant_id in ("big",)]
     both += [{"grant_id": grant_id, "user_id": "otter", "amount": 1} for grant_id in ("g3", "g4")]
     live_server.wait_flushed()
     results = api.post(f"{url}/grants", json=both).json()["results"]
-    told_of = [(r["status"], r.get("voided"), r.get("quarantined")) for r in results]
-    assert told_of == [("duplicate", None, None), ("duplicate", True, None), ("duplicate", None, True)]
+    states = [(r["status"], r.get("voided"), r.get("quarantined")) for r in results]
+    assert states == [("duplicate", None, None), ("duplicate", True, None), ("duplicate", None, True)]
     assert sum(g["amount"] for g in api.get(f"{url}/users/otter/explain").json()["grants"]) == 502
     with psycopg.connect(live_server.postgres.url) as db:
         sql = "SELECT s.score, s.grants FROM standings s JOIN namespaces n ON n.id = s.namespace_id WHERE n.name = %s"

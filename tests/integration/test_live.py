@@ -30,7 +30,7 @@ def test_a_snapshot_then_deltas_that_lead_to_the_board(
     subscribe(socket, space)
     first = hear(socket)
     assert (first["type"], first["id"], first["version"], first["entries"]) == ("snapshot", 1, 0, [])
-    held: dict[str, Any] = {}
+    state: dict[str, Any] = {}
     version = 0
     for i, (user, amount) in enumerate([("a", 5), ("b", 7), ("c", 6), ("d", 9), ("a", 9)]):
         grant(api, space, str(i), user, amount)
@@ -38,10 +38,10 @@ def test_a_snapshot_then_deltas_that_lead_to_the_board(
         assert (frame["type"], frame["from"]) == ("delta", version)
         version = frame["version"]
         for gone in frame["remove"]:
-            del held[gone]
-        held |= {entry["user_id"]: entry for entry in frame["upsert"]}
+            del state[gone]
+        state |= {entry["user_id"]: entry for entry in frame["upsert"]}
         board = api.get(f"/v1/namespaces/{space}/boards/all?limit=3").json()
-        assert sorted(held.values(), key=lambda entry: entry["position"]) == board["entries"]
+        assert sorted(state.values(), key=lambda entry: entry["position"]) == board["entries"]
         assert (frame["total"], version) == (board["total"], board["version"])
 
 
@@ -66,13 +66,13 @@ def test_faults_of_a_subscription_leave_the_connection_open(
 ) -> None:
     for name in (space, "nowhere"):
         subscribe(socket, name)
-        told = hear(socket)
-        assert (told["code"], told["field"]) == ("unauthorized", "$.namespace")
+        frame = hear(socket)
+        assert (frame["code"], frame["field"]) == ("unauthorized", "$.namespace")
     api.put(f"/v1/namespaces/{space}", json={"visibility": "public"})
     say(socket, type="subscribe", id=1, namespace=space, window="fortnight")
-    told = hear(socket)
-    assert (told["code"], told["field"]) == ("board_not_found", "$.window")
-    assert told["detail"].startswith(f"'{space}' keeps no board 'fortnight': it keeps all, month, week, day; ")
+    frame = hear(socket)
+    assert (frame["code"], frame["field"]) == ("board_not_found", "$.window")
+    assert frame["detail"].startswith(f"'{space}' keeps no board 'fortnight': it keeps all, month, week, day; ")
     say(socket, type="subscribe", id=1, namespace=space, view={"kind": "around"})
     assert hear(socket)["code"] == "invalid"
     subscribe(socket, space)
@@ -161,15 +161,15 @@ def test_a_board_that_cannot_be_read_keeps_its_subscriptions_and_stops_no_other(
     with redis.Redis.from_url(live_server.valkey.url) as store:
         namespace = parse_published(store.hget(keys.DIRECTORY, broken))
         assert namespace is not None
-        held = keys.namespace(namespace.partition, namespace.id)
-        store.set(held, "not a hash")
+        spoiled_key = keys.namespace(namespace.partition, namespace.id)
+        store.set(spoiled_key, "not a hash")
         grant(api, space, "g", "a", 1)
         assert hear(socket)["id"] == 1
         say(socket, type="subscribe", id=3, namespace=broken)
-        told = hear(socket)
-        assert (told["id"], told["code"]) == (3, "store_unavailable")
+        frame = hear(socket)
+        assert (frame["id"], frame["code"]) == (3, "store_unavailable")
         hear_nothing(socket)
-        store.delete(held)
+        store.delete(spoiled_key)
     grant(api, broken, "g", "a", 1)
     assert hear(socket)["id"] == 2
 
@@ -198,16 +198,16 @@ def test_around_a_user(api: httpx.Client, space: str, socket: ClientConnection) 
     for place, user in enumerate("abcde"):
         grant(api, space, user, user, 10 * (5 - place))
     say(socket, type="subscribe", id=1, namespace=space, view={"kind": "around", "user": "c", "radius": 1})
-    told = hear(socket)
-    assert (told["type"], told["total"], entries(told)) == ("snapshot", 5, [(2, 2, "b"), (3, 3, "c"), (4, 4, "d")])
+    frame = hear(socket)
+    assert (frame["type"], frame["total"], entries(frame)) == ("snapshot", 5, [(2, 2, "b"), (3, 3, "c"), (4, 4, "d")])
     grant(api, space, "up", "c", 15)
-    told = hear(socket)
-    assert (entries(told), told["remove"]) == ([(1, 1, "a"), (2, 2, "c"), (3, 3, "b")], ["d"])
+    frame = hear(socket)
+    assert (entries(frame), frame["remove"]) == ([(1, 1, "a"), (2, 2, "c"), (3, 3, "b")], ["d"])
     say(socket, type="subscribe", id=2, namespace=space, view={"kind": "around", "user": "nobody"})
-    told = hear(socket)
-    assert (told["id"], told["entries"]) == (2, [])
+    frame = hear(socket)
+    assert (frame["id"], frame["entries"]) == (2, [])
     grant(api, space, "new", "nobody", 100)
-    frames = {told["id"]: told for told in (hear(socket), hear(socket))}
+    frames = {text["id"]: text for text in (hear(socket), hear(socket))}
     assert entries(frames[2])[0] == (1, 1, "nobody")
 
 
@@ -217,15 +217,15 @@ def test_some_users(api: httpx.Client, space: str, socket: ClientConnection) -> 
         grant(api, space, user, user, 10 * (5 - place))
     view = {"kind": "users", "users": ["e", "nobody", "a", "e"]}
     say(socket, type="subscribe", id=1, namespace=space, view=view)
-    told = hear(socket)
-    assert (told["type"], entries(told)) == ("snapshot", [(1, 1, "a"), (5, 5, "e")])
+    frame = hear(socket)
+    assert (frame["type"], entries(frame)) == ("snapshot", [(1, 1, "a"), (5, 5, "e")])
     grant(api, space, "up", "e", 100)
-    told = hear(socket)
-    assert (told["type"], entries(told), told["remove"]) == ("delta", [(1, 1, "e"), (2, 2, "a")], [])
+    frame = hear(socket)
+    assert (frame["type"], entries(frame), frame["remove"]) == ("delta", [(1, 1, "e"), (2, 2, "a")], [])
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("subscription", "field"),
     [
         ({"view": {"kind": "top", "limit": 0}}, "$.view.limit"),
         ({"view": {"kind": "top", "limit": 101}}, "$.view.limit"),
@@ -243,15 +243,15 @@ def test_some_users(api: httpx.Client, space: str, socket: ClientConnection) -> 
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_wrong_subscription_gets_an_error_and_the_connection_stays(
-    live_server: Any, asked: dict[str, Any], field: str, packed: bool
+    live_server: Any, subscription: dict[str, Any], field: str, packed: bool
 ) -> None:
-    message = {"type": "subscribe", "id": 7, "namespace": "a", **asked}
+    message = {"type": "subscribe", "id": 7, "namespace": "a", **subscription}
     url = live_server.url.replace("http", "ws") + "/v1/live"
     name = "leaderboard.v1.msgpack" if packed else "leaderboard.v1"
     with connect(url, subprotocols=[name]) as socket:  # type: ignore[list-item]
         socket.send(msgspec.msgpack.encode(message) if packed else json.dumps(message))
-        told = unpacked(socket) if packed else hear(socket)
-        assert (told["type"], told["id"], told["code"], told["field"]) == ("error", 7, "invalid", field)
+        frame = unpacked(socket) if packed else hear(socket)
+        assert (frame["type"], frame["id"], frame["code"], frame["field"]) == ("error", 7, "invalid", field)
         socket.send(msgspec.msgpack.encode({"type": "ping"}) if packed else '{"type":"ping"}')
         assert (unpacked(socket) if packed else hear(socket)) == {"type": "pong"}
 
@@ -273,8 +273,8 @@ def test_a_read_that_fails_while_a_store_is_away_is_repeated(own_stack: Any) -> 
     url = own_stack.url.replace("http", "ws") + "/v1/live"
     with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
         say(socket, type="auth", token=token)
-        told = json.loads(socket.recv(timeout=15))
-        assert (told["type"], told["id"], told["code"]) == ("error", None, "store_unavailable")
+        frame = json.loads(socket.recv(timeout=15))
+        assert (frame["type"], frame["id"], frame["code"]) == ("error", None, "store_unavailable")
         own_stack.start("redis")
         own_stack.wait_ready()
         say(socket, type="auth", token=token)
@@ -284,8 +284,8 @@ def test_a_read_that_fails_while_a_store_is_away_is_repeated(own_stack: Any) -> 
         own_stack.kill("redis")
         hear_nothing(socket, 1)
         say(socket, type="subscribe", id=2, namespace="race")
-        told = json.loads(socket.recv(timeout=15))
-        assert (told["id"], told["code"]) == (2, "store_unavailable")
+        frame = json.loads(socket.recv(timeout=15))
+        assert (frame["id"], frame["code"]) == (2, "store_unavailable")
         own_stack.start("redis")
         own_stack.wait_ready()
         with own_stack.client() as api:
@@ -299,8 +299,8 @@ def test_a_server_that_ends_asks_its_clients_to_come_back(own_stack: Any, worker
         own_stack.extra["LEADERBOARD_WORKERS"] = workers
         own_stack.restart()
     url = own_stack.url.replace("http", "ws") + "/v1/live"
-    with ExitStack() as held:
-        sockets = [held.enter_context(connect(url, subprotocols=["leaderboard.v1"])) for _ in range(6)]  # type: ignore[list-item]
+    with ExitStack() as resources:
+        sockets = [resources.enter_context(connect(url, subprotocols=["leaderboard.v1"])) for _ in range(6)]  # type: ignore[list-item]
         for socket in sockets:
             say(socket, type="auth", token=own_stack.key)
             assert hear(socket) == {"type": "ready"}
@@ -335,15 +335,15 @@ def test_a_change_of_rules_is_sent_and_no_older_state_is_up_to_date(
     first = hear(socket)
     assert [entry["rank"] for entry in first["entries"]] == [1, 1]
     api.put(f"/v1/namespaces/{space}", json=rules | {"ranking": "ordinal"})
-    told = hear(socket)
-    assert (told["type"], told["from"], told["version"]) == ("delta", first["version"], first["version"])
-    assert [(entry["user_id"], entry["rank"]) for entry in told["upsert"]] == [(first["entries"][1]["user_id"], 2)]
-    held = {"epoch": first["epoch"], "version": told["version"]}
+    frame = hear(socket)
+    assert (frame["type"], frame["from"], frame["version"]) == ("delta", first["version"], first["version"])
+    assert [(entry["user_id"], entry["rank"]) for entry in frame["upsert"]] == [(first["entries"][1]["user_id"], 2)]
+    resume = {"epoch": first["epoch"], "version": frame["version"]}
     say(socket, type="unsubscribe", id=1)
-    subscribe(socket, space, **held)
+    subscribe(socket, space, **resume)
     assert hear(socket)["type"] == "snapshot", "the version does not tell which rules made it"
     grant(api, space, "g3", "c", 5)
-    held["version"] = hear(socket)["version"]
+    resume["version"] = hear(socket)["version"]
     say(socket, type="unsubscribe", id=1)
-    subscribe(socket, space, **held)
+    subscribe(socket, space, **resume)
     assert hear(socket)["type"] == "uptodate"

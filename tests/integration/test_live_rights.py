@@ -17,8 +17,8 @@ def test_a_namespace_made_private_ends_what_anonymous_clients_watch(
     assert hear(socket)["type"] == "snapshot"
     api.put(f"/v1/namespaces/{space}", json={"visibility": "private"})
     grant(api, space, "g", "a", 1)
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"]) == ("error", 1, "unauthorized")
+    frame = hear(socket)
+    assert (frame["type"], frame["id"], frame["code"]) == ("error", 1, "unauthorized")
     grant(api, space, "h", "a", 1)
     hear_nothing(socket)
     public(api, space)
@@ -57,8 +57,8 @@ def test_a_namespace_made_anew_under_an_old_name_is_not_shown_to_those_who_watch
 def test_a_revoked_key_ends_its_connections(live_server: Any, api: httpx.Client, space: str) -> None:
     token = key(live_server, f"read:{space}")
     url = live_server.url.replace("http", "ws") + "/v1/live"
-    with ExitStack() as held:
-        watching, idle, other = (held.enter_context(connect(url)) for _ in range(3))
+    with ExitStack() as resources:
+        watching, idle, other = (resources.enter_context(connect(url)) for _ in range(3))
         for socket in (watching, idle):
             say(socket, type="auth", token=token)
             assert hear(socket) == {"type": "ready"}
@@ -78,8 +78,8 @@ def test_a_key_without_the_scope_is_refused(live_server: Any, api: httpx.Client,
     say(socket, type="auth", token=key(live_server, "read:elsewhere"))
     assert hear(socket) == {"type": "ready"}
     subscribe(socket, space)
-    told = hear(socket)
-    assert (told["code"], told["field"]) == ("forbidden", "$.namespace")
+    frame = hear(socket)
+    assert (frame["code"], frame["field"]) == ("forbidden", "$.namespace")
 
 
 def test_what_is_no_more_ends_its_subscriptions_and_no_others(
@@ -92,14 +92,14 @@ def test_what_is_no_more_ends_its_subscriptions_and_no_others(
         say(socket, type="subscribe", id=number, namespace=name, window=window)
         assert (hear(socket)["type"], number) == ("snapshot", number)
     api.delete(f"/v1/namespaces/{gone}", params={"confirm": gone})
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"], told["field"]) == (
+    frame = hear(socket)
+    assert (frame["type"], frame["id"], frame["code"], frame["field"]) == (
         *("error", 2, "namespace_not_found"),
         "$.namespace",
     )
     public(api, narrowed, periods=["all"])
-    told = hear(socket)
-    assert (told["type"], told["id"], told["code"], told["field"]) == ("error", 3, "board_not_found", "$.window")
+    frame = hear(socket)
+    assert (frame["type"], frame["id"], frame["code"], frame["field"]) == ("error", 3, "board_not_found", "$.window")
     grant(api, space, "g", "a", 1)
     assert hear(socket)["id"] == 1
     grant(api, narrowed, "g", "a", 1)

@@ -25,5 +25,5 @@ def test_a_correction_does_not_wait_for_the_grants_that_came_since(own_stack: St
         assert [space.void(grant_id).status_code for grant_id in ("old2", "old3")] == [200] * 2
         own_stack.wait_flushed()
         assert space.board() == {"otter": 203}
-        told = own_stack.run("verify", "--quiet")
-        assert told.returncode == 0, told.stdout + told.stderr
+        done = own_stack.run("verify", "--quiet")
+        assert done.returncode == 0, done.stdout + done.stderr

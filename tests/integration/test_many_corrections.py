@@ -45,8 +45,8 @@ def test_an_idempotency_key_for_another_correction_is_a_conflict(space: Space, l
         space.api.patch(f"{space.url}/grants/g2", json=body, headers=key),
     )
     for answer in others:
-        told = answer.json()
-        assert (answer.status_code, told["code"], told["field"]) == (409, "grant_conflict", "Idempotency-Key")
+        reply = answer.json()
+        assert (answer.status_code, reply["code"], reply["field"]) == (409, "grant_conflict", "Idempotency-Key")
     assert space.board() == {"otter": 11}
     # The same, written in another way, and by the revision that it led to.
     same = {"amount": 6.0, "granted_at": "2024-01-01T00:00:00Z", "reason": "recount", "revision": 2}
@@ -71,7 +71,7 @@ def test_an_idempotency_key_makes_many_repeated_corrections_one_of_each(space: S
 def test_many_corrections_in_one_call(space: Space) -> None:
     for i in range(4):
         space.grant(f"g{i}", 5)
-    told = space.api.post(
+    body = space.api.post(
         f"{space.url}/corrections",
         json=[
             *({"op": "edit", "grant_id": "g0", "amount": 6}, {"op": "edit", "grant_id": "g0", "amount": 7}),
@@ -79,9 +79,9 @@ def test_many_corrections_in_one_call(space: Space) -> None:
             *({"op": "void", "grant_id": "nobody"}, {"op": "void", "grant_id": "g3", "amount": 1}),
         ],
     ).json()
-    assert (told["applied"], told["duplicate"], told["rejected"]) == (3, 1, 2)
-    assert [r["status"] for r in told["results"]] == ["applied"] * 3 + ["duplicate", "rejected", "rejected"]
-    assert [told["results"][i]["error"]["code"] for i in (4, 5)] == ["grant_not_found", "invalid"]
+    assert (body["applied"], body["duplicate"], body["rejected"]) == (3, 1, 2)
+    assert [r["status"] for r in body["results"]] == ["applied"] * 3 + ["duplicate", "rejected", "rejected"]
+    assert [body["results"][i]["error"]["code"] for i in (4, 5)] == ["grant_not_found", "invalid"]
     assert space.board() == {"otter": 17}
 
 
@@ -115,14 +115,14 @@ def test_an_edit_that_changes_nothing_names_what_may_be_changed(space: Space) ->
     space.grant("g0", 5)
     for fields in ({}, {"reason": "typing error"}, {"revision": 1}):
         for query in ("", "?dry_run=true"):
-            told = space.edit("g0", query, **fields).json()
-            assert (told["status"], told["code"], told["field"], told["detail"]) == (
+            body = space.edit("g0", query, **fields).json()
+            assert (body["status"], body["code"], body["field"], body["detail"]) == (
                 422,
                 "invalid",
                 "$",
                 CHANGES_NOTHING,
             )
-    assert space.told("g0")["revision"] == 1
+    assert space.grant_body("g0")["revision"] == 1
 
 
 @pytest.mark.parametrize("aggregation", ["sum", "best", "latest"])
@@ -136,12 +136,12 @@ def test_two_hundred_voids_of_one_users_grants_take_no_longer_than_a_few(api: ht
     left = count - 200
     began = monotonic()
     voids = [{"op": "void", "grant_id": f"g{i}"} for i in range(left, count)]
-    told = api.post(f"{space.url}/corrections", json=voids).json()
+    answer = api.post(f"{space.url}/corrections", json=voids).json()
     spent = monotonic() - began
-    assert told["applied"] == 200
+    assert answer["applied"] == 200
     whole = sum(range(left)) if aggregation == "sum" else left - 1
     assert (space.board(), space.user()["grants"]) == ({"otter": whole}, left)
-    assert told["results"][-1]["score"] == whole
+    assert answer["results"][-1]["score"] == whole
     assert spent < 2, f"{spent:.2f} s"
     # More than one call of the script takes: the rest is planned anew, upon the ledger.
     back = [{"op": "void", "grant_id": f"g{i}"} for i in range(left)]
@@ -159,8 +159,8 @@ def test_one_that_is_refused_among_many_takes_none_of_the_others(api: httpx.Clie
         *({"op": "void", "grant_id": "g2", "revision": 2}, {"op": "void", "grant_id": "g3"}),
         *({"op": "edit", "grant_id": "g1", "amount": 1}, {"op": "void", "grant_id": "g1", "revision": 2}),
     ]
-    told = space.api.post(f"{space.url}/corrections", json=asks).json()["results"]
-    codes = [result.get("error", {"code": "applied"})["code"] for result in told]
+    results = space.api.post(f"{space.url}/corrections", json=asks).json()["results"]
+    codes = [result.get("error", {"code": "applied"})["code"] for result in results]
     assert codes == ["applied", "score_overflow", "revision_conflict", "applied", "applied", "applied"]
     assert space.board() == {"otter": 2 * 10**14}
 
@@ -180,7 +180,7 @@ def test_many_corrections_of_a_user_who_gets_grants_meanwhile(space: Space, live
     writer = threading.Thread(target=work)
     writer.start()
     asks = [{"op": "void", "grant_id": f"g{i}"} for i in range(50)]
-    told = space.api.post(f"{space.url}/corrections", json=asks).json()
+    answer = space.api.post(f"{space.url}/corrections", json=asks).json()
     writer.join()
-    assert (done.is_set(), told["applied"]) == (True, 50)
+    assert (done.is_set(), answer["applied"]) == (True, 50)
     assert (space.board(), space.user()["grants"]) == ({"otter": 3010}, 40)

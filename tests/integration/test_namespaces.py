@@ -71,15 +71,15 @@ def test_a_season_stays_where_a_grant_of_earlier_rules_may_lie(api: httpx.Client
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         *(("PT3661.123456S", "PT3661.123456S"), ("PT0.000001S", "PT0.000001S"), ("P1DT90S", "P1DT90S")),
         *(("PT7200S", "PT2H"), ("P35D", "P35D"), ("PT0S", "PT0S"), ("PT90M", "PT90M")),
     ],
 )
-def test_spans_come_back_as_they_were_meant(api: httpx.Client, space: str, given: str, told: str) -> None:
+def test_spans_come_back_as_they_were_meant(api: httpx.Client, space: str, given: str, expected: str) -> None:
     answer = api.put(f"/v1/namespaces/{space}", json={"accept_past": given})
-    assert answer.json()["accept_past"] == told
+    assert answer.json()["accept_past"] == expected
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Factory", "Mars/Olympus"])
@@ -102,14 +102,14 @@ def test_a_deletion_that_is_missing_in_redis_is_finished_by_the_next(
 def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, space: str) -> None:
     assert post(api, space, GOOD).status_code == 201
     with redis.Redis.from_url(live_server.valkey.url) as direct, psycopg.connect(live_server.postgres.url) as db:
-        (found,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
+        (number,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
 
-        def held() -> list[bytes]:
-            return [*direct.keys(f"lb:*:ns:{found}"), *direct.keys(f"lb:*:[bu]:{found}:*")]
+        def keys_left() -> list[bytes]:
+            return [*direct.keys(f"lb:*:ns:{number}"), *direct.keys(f"lb:*:[bu]:{number}:*")]
 
-        assert len(held()) == 6  # four boards, the balances of one user, the counters
+        assert len(keys_left()) == 6  # four boards, the balances of one user, the counters
         assert api.delete(f"/v1/namespaces/{space}?confirm={space}").status_code == 204
         deadline = time.monotonic() + 20
-        while held():
+        while keys_left():
             assert time.monotonic() < deadline, "its keys stay"
             time.sleep(0.1)

@@ -57,18 +57,18 @@ def test_every_answer_is_that_of_the_ledger(live_server: Any, api: httpx.Client,
         tops(api, readers, chance)
         figures(api, readers, chance)
         field(api, readers, prefix, chance)
-    assert sum(reader.asked for reader in readers.values()) >= SPACES * QUESTIONS
+    assert sum(reader.questions for reader in readers.values()) >= SPACES * QUESTIONS
 
 
 def tops(api: httpx.Client, readers: dict[str, Reader], chance: Random) -> None:
     """`POST /v1/boards`."""
-    asked: list[dict[str, Any]] = []
+    boards: list[dict[str, Any]] = []
     for name, reader in readers.items():
         window, _, _, category = reader.board()
         ranking, limit = chance.choice(RANKINGS), chance.randrange(1, 20)
-        asked.append({"namespace": name, "window": window, "category": category, "limit": limit, "ranking": ranking})
-    told = json.loads(api.post("/v1/boards", json={"boards": asked}).text, parse_float=Decimal)
-    for one, board in zip(asked, told["boards"], strict=True):
+        boards.append({"namespace": name, "window": window, "category": category, "limit": limit, "ranking": ranking})
+    reply = json.loads(api.post("/v1/boards", json={"boards": boards}).text, parse_float=Decimal)
+    for one, board in zip(boards, reply["boards"], strict=True):
         oracle = readers[one["namespace"]].book.oracle(one["window"], one["category"])
         assert (board["namespace"], board["window"]) == (one["namespace"], one["window"]), board
         assert board["total"] == len(oracle.scores), board
@@ -77,24 +77,26 @@ def tops(api: httpx.Client, readers: dict[str, Reader], chance: Random) -> None:
 
 def figures(api: httpx.Client, readers: dict[str, Reader], chance: Random) -> None:
     """`POST /v1/stats`."""
-    asked, wanted = list[dict[str, Any]](), list[dict[str, Any]]()
+    members, expected = list[dict[str, Any]](), list[dict[str, Any]]()
     for name, reader in readers.items():
         window, oracle, _, category = reader.board()
         low, high, named, query = Asker(api, reader.url, window, oracle, chance, category).some_bounds()
         bounds = {end: float(query[end]) for end in ("min_score", "max_score") if query[end] is not None}
-        asked.append({"namespace": name, "window": window, "category": category, "exclusive": named} | bounds)
-        wanted.append(oracle.figures(low, high, named, 0))
-    told = json.loads(api.post("/v1/stats", json={"boards": asked}).text, parse_float=Decimal)["boards"]
-    for one, board, figures in zip(asked, told, wanted, strict=True):
-        held = {name: float(board[name]) if isinstance(figures[name], float) else board[name] for name in figures}
-        assert held == figures, (one, board)
+        members.append({"namespace": name, "window": window, "category": category, "exclusive": named} | bounds)
+        expected.append(oracle.figures(low, high, named, 0))
+    boards = json.loads(api.post("/v1/stats", json={"boards": members}).text, parse_float=Decimal)["boards"]
+    for one, board, figures in zip(members, boards, expected, strict=True):
+        figures_of_board = {
+            name: float(board[name]) if isinstance(figures[name], float) else board[name] for name in figures
+        }
+        assert figures_of_board == figures, (one, board)
 
 
 def field(api: httpx.Client, readers: dict[str, Reader], prefix: str, chance: Random) -> None:
     """`GET /v1/stats?prefix=`: figures, percentile and band of each, in their order."""
     window = chance.choice(["all", *chance.choice(list(readers.values())).book.windows])
     answer = api.get("/v1/stats", params={"prefix": prefix, "window": window})
-    told = json.loads(answer.text, parse_float=Decimal)["namespaces"]
+    namespaces = json.loads(answer.text, parse_float=Decimal)["namespaces"]
     figures = {
         name: reader.book.oracle(window).figures(None, None, (), 0)
         for name, reader in readers.items()
@@ -102,16 +104,16 @@ def field(api: httpx.Client, readers: dict[str, Reader], prefix: str, chance: Ra
     }
     means = [one["mean"] for one in figures.values() if one["mean"] is not None]
     order = sorted(figures, key=lambda name: (figures[name]["mean"] is None, -(figures[name]["mean"] or 0), name))
-    assert [one["namespace"] for one in told] == order, told
-    for one in told:
-        wanted = figures[one["namespace"]]
-        for name, value in wanted.items():
-            held = one[name]
-            assert (float(held) if isinstance(value, float) else held) == value, (name, value, one)
-        if wanted["mean"] is None:
+    assert [one["namespace"] for one in namespaces] == order, namespaces
+    for one in namespaces:
+        expected = figures[one["namespace"]]
+        for name, value in expected.items():
+            actual = one[name]
+            assert (float(actual) if isinstance(value, float) else actual) == value, (name, value, one)
+        if expected["mean"] is None:
             assert (one["percentile"], one["band"]) == (None, None), one
             continue
-        higher = sum(mean > wanted["mean"] for mean in means)
+        higher = sum(mean > expected["mean"] for mean in means)
         bands = readers[one["namespace"]].book.rules["bands"] or FIFTHS
         band = next(band["name"] for band in bands if higher / len(means) < band["up_to"])
         assert (one["percentile"], one["band"]) == (share(len(means) - higher, len(means)), band), one

@@ -137,18 +137,18 @@ def model(
         labels = [f"c:{row.category}"] * bool(row.category) + [f"s:{row.source}"] * bool(row.source)
         for cell in (*boards, *labels, f"d:{row.day}"):
             cells.setdefault(cell, []).append((row, first[name]))
-    found = {}
+    cells_by_name = {}
     for cell, grants in cells.items():
         moments = [(to_micros(row.at), seq, row.value) for row, seq in grants]
         at, seq, latest = max(moments)
         keys = [namespace.aggregation.line_key(value, tie_place(at, seq)) for at, seq, value in moments]
         values = [value for _, _, value in moments]
         tie = latest_tie_place(keys) if namespace.by_moment else None
-        found[cell] = Cell(max(values), min(values), latest, at, seq, tie)
-    return found
+        cells_by_name[cell] = Cell(max(values), min(values), latest, at, seq, tie)
+    return cells_by_name
 
 
-def told(namespace: Namespace, name: str, cell: Cell) -> tuple[Any, ...]:
+def reply(namespace: Namespace, name: str, cell: Cell) -> tuple[Any, ...]:
     """What a plan takes of a cell."""
     if name.startswith("d:"):
         return ()
@@ -199,8 +199,8 @@ def test_random_grants_come_to_what_a_plain_model_says(
                         seqs = dice.sample(aside, min(len(aside), dice.randrange(3)))
                         got = await other_grants.other_grants_cells(fetch_on(db), namespace, "u", without, names, seqs)
                         right = model(namespace, rows, healed, without, seqs)
-                        assert {name: told(namespace, name, cell) for name, cell in got.items()} == {
-                            name: told(namespace, name, cell) for name, cell in right.items()
+                        assert {name: reply(namespace, name, cell) for name, cell in got.items()} == {
+                            name: reply(namespace, name, cell) for name, cell in right.items()
                         }
 
     asyncio.run(compare())

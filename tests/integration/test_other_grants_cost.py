@@ -48,8 +48,8 @@ class Counter:
         text = queries()[query]
         rows = list(await self._db.fetch(text, *args))
         ((plan,),) = await self._db.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", *args)
-        told = msgspec.json.decode(plan)[0]["Plan"]
-        self.pages += told["Shared Hit Blocks"] + told["Shared Read Blocks"]
+        Plan = msgspec.json.decode(plan)[0]["Plan"]
+        self.pages += Plan["Shared Hit Blocks"] + Plan["Shared Read Blocks"]
         return rows
 
 

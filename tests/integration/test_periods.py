@@ -52,11 +52,11 @@ def test_a_grant_stands_on_a_board_of_each_period(space: Space) -> None:
     space.grant("2021-01-03T02:59:59Z")  # 3:59:59 on a Sunday in Berlin: still Saturday, still the week before
     space.grant("2021-01-03T03:00:00Z", amount=10)
     assert space.scores("all") == {"ann": 11}
-    found = {
+    results = {
         window: space.scores(window)
         for window in ("2021", "2021-Q1", "2021-01", "W2020-12-27", "W2021-01-03", "2021-01-02", "2021-01-03")
     }
-    assert found == {
+    assert results == {
         **{window: {"ann": 11} for window in ("2021", "2021-Q1", "2021-01")},
         **{window: {"ann": 1} for window in ("W2020-12-27", "2021-01-02")},
         **{window: {"ann": 10} for window in ("W2021-01-03", "2021-01-03")},

@@ -20,9 +20,9 @@ from tests.support.log_place import log_place
 
 @pytest.fixture
 def client(own_stack: Any) -> Iterator[httpx.Client]:
-    with own_stack.client() as held:
-        assert held.put("/v1/namespaces/n", json={"accept_past": None}).status_code == 201
-        yield held
+    with own_stack.client() as client:
+        assert client.put("/v1/namespaces/n", json={"accept_past": None}).status_code == 201
+        yield client
 
 
 def grant(client: httpx.Client, grant_id: str, **fields: Any) -> httpx.Response:
@@ -47,8 +47,8 @@ def score(client: httpx.Client) -> int:
 
 
 def partition(own_redis: Any) -> int:
-    (held,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in own_redis.keys("lb:*:b:*")}
-    return held
+    (number,) = {int(key.split(b"}")[0].split(b"{")[1]) for key in own_redis.keys("lb:*:b:*")}
+    return number
 
 
 @pytest.mark.timeout(120)
@@ -80,7 +80,7 @@ def test_a_grant_older_than_the_generations_is_looked_up_in_the_ledger(
     for _ in range(3):
         before = own_redis.hget(keys.meta(p), "generations")
         own_redis.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
-        until(lambda held=before: own_redis.hget(keys.meta(p), "generations") != held, "no rotation")
+        until(lambda space=before: own_redis.hget(keys.meta(p), "generations") != space, "no rotation")
     assert not own_redis.exists(keys.dedup(p, 1))
     assert len(own_redis.hget(keys.meta(p), "generations").split(b",")) == 2
     again = grant(client, "g1", **old)
@@ -105,7 +105,7 @@ def test_a_grant_ahead_of_its_time_is_looked_up_by_the_rules_it_came_under(
     while own_redis.exists(keys.dedup(p, 1)):
         before = own_redis.hget(keys.meta(p), "generations")
         own_redis.hset(keys.meta(p), fields.NEWEST_BEGAN, 1)
-        until(lambda held=before: own_redis.hget(keys.meta(p), "generations") != held, "no rotation")
+        until(lambda space=before: own_redis.hget(keys.meta(p), "generations") != space, "no rotation")
     assert datetime.now(UTC) < ahead, "the generations took too long to be of use here"
     assert client.put("/v1/namespaces/n", json={"accept_past": None, "accept_future": "PT0S"}).status_code == 200
     until(lambda: datetime.now(UTC) > ahead + timedelta(seconds=0.1), "the moment does not come")
@@ -114,8 +114,8 @@ def test_a_grant_ahead_of_its_time_is_looked_up_by_the_rules_it_came_under(
     assert (again["status"], again["seq"], again["score"]) == ("duplicate", 1, 5)
     assert grant(client, "g1", amount=6, **body).json()["code"] == "grant_conflict"
     with psycopg.connect(own_stack.postgres.url) as db:
-        (kept,) = db.execute("SELECT accept_future_max FROM namespaces").fetchone() or (None,)
-    assert kept == 300_000_000
+        (reach,) = db.execute("SELECT accept_future_max FROM namespaces").fetchone() or (None,)
+    assert reach == 300_000_000
 
 
 @pytest.mark.timeout(120)
@@ -217,13 +217,13 @@ def test_a_persister_tells_its_lag(own_stack: Any, client: httpx.Client) -> None
     own_stack.start("persist")
     own_stack.wait_flushed()
 
-    def told() -> str:
+    def lag() -> str:
         try:
             return httpx.get(f"http://127.0.0.1:{port}/metrics").text
         except httpx.TransportError:
             return ""
 
-    until(lambda: 'leaderboard_persist_lag_entries{partition="0"} 0.0' in told(), "no lag is told")
+    until(lambda: 'leaderboard_persist_lag_entries{partition="0"} 0.0' in lag(), "no lag is told")
 
 
 @pytest.mark.timeout(120)
@@ -244,5 +244,5 @@ def test_a_duplicate_beside_a_poison_entry_stops_nothing(own_stack: Any, client:
     own_stack.start("persist")
     with psycopg.connect(own_stack.postgres.url, autocommit=True) as db:
         kinds = "SELECT kind FROM ledger WHERE partition = %s AND seq <= 3 ORDER BY seq"
-        wanted = [("grant",), ("duplicate",), ("tombstone",)]
-        until(lambda: db.execute(kinds, (p,)).fetchall() == wanted, "the partition does not go on")
+        expected = [("grant",), ("duplicate",), ("tombstone",)]
+        until(lambda: db.execute(kinds, (p,)).fetchall() == expected, "the partition does not go on")

@@ -64,22 +64,22 @@ class Tables(NamedTuple):
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     with (
         tables_alone(tmp_path_factory.mktemp("plans"), tmp_path_factory) as cluster,
-        psycopg.connect(cluster.url, autocommit=True, prepare_threshold=None) as held,
+        psycopg.connect(cluster.url, autocommit=True, prepare_threshold=None) as connection,
     ):
-        held.execute("ALTER SYSTEM SET autovacuum = off")
-        held.execute("SELECT pg_reload_conf()")
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
+        connection.execute("SELECT pg_reload_conf()")
         for name, value in PLANNER_SETTINGS.items():
-            held.execute(f"SET {name} = {value}")
-        held.execute(queries()["create_archive_tables"].encode())
+            connection.execute(f"SET {name} = {value}")
+        connection.execute(queries()["create_archive_tables"].encode())
         for name, args in SAMPLES.items():
-            held.execute(f"PREPARE {name}_young AS {queries()[name]}".encode())
-            with held.transaction(force_rollback=True):
+            connection.execute(f"PREPARE {name}_young AS {queries()[name]}".encode())
+            with connection.transaction(force_rollback=True):
                 for _ in range(6):  # From the sixth call on a plan may be made for all arguments, and kept.
-                    held.execute(sql.SQL("EXPLAIN {}").format(call_of(f"{name}_young", args)))
+                    connection.execute(sql.SQL("EXPLAIN {}").format(call_of(f"{name}_young", args)))
         fill(cluster.url)
-        young = {name: pages_of(run(held, f"{name}_young", args)) for name, args in SAMPLES.items()}
+        young = {name: pages_of(run(connection, f"{name}_young", args)) for name, args in SAMPLES.items()}
         analyse(cluster.url)
-        yield Tables(held, young)
+        yield Tables(connection, young)
 
 
 @pytest.fixture

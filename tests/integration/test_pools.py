@@ -39,9 +39,9 @@ async def hold(stack: AsyncExitStack, postgres: Postgres, caller: str, count: in
 
 def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
     async def run() -> None:
-        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
+        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as resources:
             for client in range(CONNECTIONS_MAX[PoolName.ANONYMOUS]):
-                await hold(held, postgres, stranger(f"10.0.0.{client}"), 1)
+                await hold(resources, postgres, stranger(f"10.0.0.{client}"), 1)
             CALLER.set("key")
             assert await postgres.fetch("get_offsets") == []
             assert await postgres.writes.fetch("get_offsets") == []
@@ -54,10 +54,10 @@ def test_reads_without_a_key_take_nobody_elses_connections(url: str) -> None:
 @pytest.mark.parametrize("lane", list(PoolName))
 def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
     async def run() -> None:
-        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as held:
+        async with connected(url, DEADLINE_S) as postgres, AsyncExitStack() as resources:
             postgres = postgres.writes if lane is PoolName.WRITES else postgres
             name = stranger if lane is PoolName.ANONYMOUS else str
-            await hold(held, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
+            await hold(resources, postgres, name("greedy"), CONNECTIONS_MAX[lane] - 1)
             waiting = asyncio.create_task(postgres.fetch("get_offsets"))
             await asyncio.sleep(0)
             CALLER.set(name("modest"))
@@ -71,14 +71,14 @@ def test_one_client_cannot_take_a_whole_lane(url: str, lane: PoolName) -> None:
 
 def test_a_query_beyond_the_waiting_ones_fails_at_once_and_a_waiting_one_by_the_deadline(url: str) -> None:
     async def run() -> None:
-        async with connected(url, 1.0) as postgres, AsyncExitStack() as held:
+        async with connected(url, 1.0) as postgres, AsyncExitStack() as resources:
             share = CONNECTIONS_MAX[PoolName.READS] - 1
-            await hold(held, postgres, "greedy", share)
-            asked = [asyncio.create_task(postgres.fetch("get_offsets")) for _ in range(WAITING_MAX + 8)]
-            first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            await hold(resources, postgres, "greedy", share)
+            requests = [asyncio.create_task(postgres.fetch("get_offsets")) for _ in range(WAITING_MAX + 8)]
+            first, _ = await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
             assert len(first) == 8 + share
-            told = await asyncio.gather(*asked, return_exceptions=True)
-            assert {type(error) for error in told} == {Overloaded}
+            results = await asyncio.gather(*requests, return_exceptions=True)
+            assert {type(error) for error in results} == {Overloaded}
         async with connected(url, 1.0) as postgres:
             assert await postgres.fetch("get_offsets") == []
 
@@ -88,8 +88,8 @@ def test_a_query_beyond_the_waiting_ones_fails_at_once_and_a_waiting_one_by_the_
 def test_what_was_refused_holds_nothing(url: str) -> None:
     async def run() -> None:
         async with connected(url, 0.3) as postgres:
-            async with AsyncExitStack() as held:
-                await hold(held, postgres, stranger("greedy"), 1)
+            async with AsyncExitStack() as resources:
+                await hold(resources, postgres, stranger("greedy"), 1)
                 for _ in range(3):
                     with pytest.raises(Overloaded):
                         await postgres.fetch("get_offsets")

@@ -24,8 +24,8 @@ def path(user: str) -> str:
 
 
 def put(api: httpx.Client, user: str, **profile: Any) -> None:
-    told = api.put(path(user), json=profile)
-    assert (told.status_code, told.json()) == (200, {"user_id": user, **NOBODY, **profile}), told.text
+    answer = api.put(path(user), json=profile)
+    assert (answer.status_code, answer.json()) == (200, {"user_id": user, **NOBODY, **profile}), answer.text
 
 
 def grant(api: httpx.Client, space: str, user: str, amount: int = 1) -> None:
@@ -34,9 +34,9 @@ def grant(api: httpx.Client, space: str, user: str, amount: int = 1) -> None:
 
 
 def shown(api: httpx.Client, space: str, **query: Any) -> dict[str, tuple[str | None, str | None]]:
-    told = api.get(f"/v1/namespaces/{space}/boards/all", params=query)
-    assert told.status_code == 200, told.text
-    return {held["user_id"]: (held["display_name"], held["avatar"]) for held in told.json()["entries"]}
+    answer = api.get(f"/v1/namespaces/{space}/boards/all", params=query)
+    assert answer.status_code == 200, answer.text
+    return {entry["user_id"]: (entry["display_name"], entry["avatar"]) for entry in answer.json()["entries"]}
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_the_next_read_shows_it(live_server: Stack, api: httpx.Client, space: st
         standing = api.get(f"/v1/namespaces/{space}/users/{quote(user, safe='')}").json()
         assert (standing["display_name"], standing["avatar"]) == name
     live_server.wait_flushed()
-    (held,) = api.get(path(user) + "/standings").json()["standings"]
-    assert held == {"namespace": space, **standing}
+    (own_standing,) = api.get(path(user) + "/standings").json()["standings"]
+    assert own_standing == {"namespace": space, **standing}
     packed = api.get(f"/v1/namespaces/{space}/boards/all", headers={"accept": "application/msgpack"})
     assert msgspec.msgpack.decode(packed.content)["entries"][0]["display_name"] == name[0]
     put(api, user)
@@ -112,8 +112,8 @@ def test_what_no_profile_is_is_refused_and_changes_nothing(
     api: httpx.Client, user: str, profile: dict[str, Any], field: str
 ) -> None:
     put(api, user, display_name="Zoë")
-    told = api.put(path(user), json=profile)
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+    answer = api.put(path(user), json=profile)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
     assert api.get(path(user)).json()["display_name"] == "Zoë"
     assert api.put(path(user), content=b"").status_code == 400
     assert api.put("/v1/users/%00", json={}).status_code == 422
@@ -125,8 +125,8 @@ def test_of_many_at_once_the_last_one_stands_everywhere(
 ) -> None:
     grant(api, space, user)
     with ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(lambda i: api.put(path(user), json={"display_name": f"n{i}"}).status_code, range(64)))
-    assert told == [200] * 64
+        reply = list(threads.map(lambda i: api.put(path(user), json={"display_name": f"n{i}"}).status_code, range(64)))
+    assert reply == [200] * 64
     assert shown(api, space)[user] == (api.get(path(user)).json()["display_name"], None)
 
 
@@ -142,8 +142,8 @@ def test_each_profile_is_a_later_version(live_server: Stack, api: httpx.Client, 
 
 
 def hear(socket: ClientConnection, seconds: float = 5) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(socket.recv(timeout=seconds))
-    return told
+    frame: dict[str, Any] = json.loads(socket.recv(timeout=seconds))
+    return frame
 
 
 def test_who_watches_hears_of_a_name_within_a_second(
@@ -157,27 +157,27 @@ def test_who_watches_hears_of_a_name_within_a_second(
     with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
         socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": space}))
         first = hear(socket)
-        assert [(held["display_name"], held["avatar"]) for held in first["entries"]] == [
+        assert [(entry["display_name"], entry["avatar"]) for entry in first["entries"]] == [
             (None, "https://example.org/hare.png"),
             (None, None),
         ]
         for turn in range(4):
             begun = time.monotonic()
             put(api, user, display_name=f"{HOSTILE} {turn}")
-            told = hear(socket)
+            frame = hear(socket)
             assert time.monotonic() - begun < 1
-            assert (told["type"], told["from"], told["version"]) == ("delta", first["version"], first["version"])
-            assert (told["total"], told["remove"]) == (2, [])
-            assert told["upsert"] == [shown_entry(api, space, user)]
+            assert (frame["type"], frame["from"], frame["version"]) == ("delta", first["version"], first["version"])
+            assert (frame["total"], frame["remove"]) == (2, [])
+            assert frame["upsert"] == [shown_entry(api, space, user)]
         put(api, f"{space}/elsewhere", display_name="not on this board")
         with pytest.raises(TimeoutError):
             socket.recv(timeout=1.2)
         grant(api, space, user, 5)
-        told = hear(socket)
-        assert (told["type"], told["from"]) == ("delta", first["version"])
-        assert told["upsert"][0] == shown_entry(api, space, user)
+        frame = hear(socket)
+        assert (frame["type"], frame["from"]) == ("delta", first["version"])
+        assert frame["upsert"][0] == shown_entry(api, space, user)
     with connect(url, subprotocols=["leaderboard.v1"]) as socket:  # type: ignore[list-item]
-        resume = {"epoch": first["epoch"], "version": told["version"]}
+        resume = {"epoch": first["epoch"], "version": frame["version"]}
         socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": space, **resume}))
         assert hear(socket)["type"] == "snapshot", "which names the client holds cannot be known"
 

@@ -19,14 +19,14 @@ NONE = {"display_name": None, "avatar": None}
 
 
 def put(race: Race, user: str, **profile: Any) -> dict[str, Any]:
-    told = race.api.put(f"{race.url}/users/{quote(race.user(user), safe='')}", json=profile)
-    assert told.status_code == 200, told.text
-    return dict(told.json())
+    answer = race.api.put(f"{race.url}/users/{quote(race.user(user), safe='')}", json=profile)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
 
 
 def names(race: Race, window: str = "all", **query: Any) -> dict[str, tuple[Any, Any]]:
-    told = race.api.get(f"{race.url}/boards/{window}", params=query).json()
-    return {e["user_id"].partition("/")[2]: (e["display_name"], e["avatar"]) for e in told["entries"]}
+    body = race.api.get(f"{race.url}/boards/{window}", params=query).json()
+    return {e["user_id"].partition("/")[2]: (e["display_name"], e["avatar"]) for e in body["entries"]}
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def there(api: httpx.Client, here: Race) -> Race:
 def test_a_name_of_one_namespace_wins_there_alone(api: httpx.Client, here: Race, there: Race) -> None:
     user, picture = here.user("ann"), "https://example.org/a.png"
     api.put(path(user), json={"display_name": "Ann", "avatar": picture})
-    told = put(here, "ann", display_name="Queen")
-    assert told == {"user_id": user, "display_name": "Queen", "avatar": None, "opt_out": False}
+    reply = put(here, "ann", display_name="Queen")
+    assert reply == {"user_id": user, "display_name": "Queen", "avatar": None, "opt_out": False}
     shown = {"ann": ("Queen", picture), "bob": (None, None)}
     for query in ({}, {"limit": 1}, {"around": user}, {"user": [user]}, {"ranking": "dense"}):
         assert names(here, **query)["ann"] == shown["ann"]
@@ -88,8 +88,8 @@ def test_opt_out_of_one_namespace_stays_until_it_is_named(here: Race, there: Rac
     assert put(here, "ann", display_name="Queen", opt_out=False)["opt_out"] is False
     assert here.board() == [("ann", 1, 9), ("bob", 2, 7)]
     for wrong in ({"opt_out": None}, {"timezone": "UTC"}, {"display_name": 7}, {"avatar": "javascript:alert(1)"}):
-        told = here.api.put(f"{here.url}/users/x", json=wrong)
-        assert (told.status_code, told.json()["code"]) == (422, "invalid")
+        answer = here.api.put(f"{here.url}/users/x", json=wrong)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
 def test_a_key_that_writes_reads_profile_and_hidden(live_server: Stack, api: httpx.Client, here: Race) -> None:
@@ -102,13 +102,13 @@ def test_a_key_that_writes_reads_profile_and_hidden(live_server: Stack, api: htt
     assert api.post(path(here.user("gus")) + "/hide").status_code == 200
     live_server.wait_flushed()
     with live_server.client(key(live_server, f"write:{here.name}", f"read:{here.name}")) as writer:
-        told = {user: writer.get(url) for user, url in users.items()}
-        assert {user: answer.status_code for user, answer in told.items()} == {
+        reply = {user: writer.get(url) for user, url in users.items()}
+        assert {user: answer.status_code for user, answer in reply.items()} == {
             **dict.fromkeys(("ann", "bob", "eve", "fay"), 200),
             "gus": 404,
         }
         parts = {
-            user: (told[user].json()["profile"], told[user].json()["hidden"]) for user in ("ann", "bob", "eve", "fay")
+            user: (reply[user].json()["profile"], reply[user].json()["hidden"]) for user in ("ann", "bob", "eve", "fay")
         }
         assert parts == {
             "ann": ({"display_name": "Queen", "avatar": None, "opt_out": False}, False),
@@ -116,7 +116,7 @@ def test_a_key_that_writes_reads_profile_and_hidden(live_server: Stack, api: htt
             "eve": ({"display_name": "no grant yet", "avatar": None, "opt_out": True}, True),
             "fay": ({**NONE, "opt_out": False}, True),
         }
-        assert (told["eve"].json()["score"], told["eve"].json()["grants"]) == (0, 0)
+        assert (reply["eve"].json()["score"], reply["eve"].json()["grants"]) == (0, 0)
     with live_server.client(key(live_server, f"read:{here.name}")) as reader:
         assert "profile" not in reader.get(users["ann"]).json()
         assert reader.get(users["eve"]).status_code == 404
@@ -132,8 +132,8 @@ def test_a_live_board_shows_it(live_server: Stack, here: Race, there: Race) -> N
             assert json.loads(socket.recv(timeout=5))["entries"][0]["display_name"] is None
         for name in ("Queen", "King"):
             put(here, "ann", display_name=name)
-            told = json.loads(socket.recv(timeout=5))
-            assert (told["type"], told["id"], told["upsert"][0]["display_name"]) == ("delta", 0, name)
+            frame = json.loads(socket.recv(timeout=5))
+            assert (frame["type"], frame["id"], frame["upsert"][0]["display_name"]) == ("delta", 0, name)
         with pytest.raises(TimeoutError):
             socket.recv(timeout=0.7)
 
@@ -159,14 +159,18 @@ def test_erasure_and_deletion_forget_it(live_server: Stack, api: httpx.Client, h
     put(here, "ann", display_name="Queen")
     put(here, "bob", display_name="Bishop")
     assert api.delete(path(here.user("ann"))).status_code == 204
-    held = [name for name in direct.scan_iter("lb:*:profiles:*") if here.user("ann").encode() in direct.hkeys(name)]
-    assert held == []
+    hashes = [name for name in direct.scan_iter("lb:*:profiles:*") if here.user("ann").encode() in direct.hkeys(name)]
+    assert hashes == []
     here.grants(ann=3)
     assert names(here) == {"ann": (None, None), "bob": ("Bishop", None)}
-    (kept,) = [name for name in direct.scan_iter("lb:*:profiles:*") if here.user("bob").encode() in direct.hkeys(name)]
-    number = kept.rpartition(b":")[2]
+    (hash_left,) = [
+        name for name in direct.scan_iter("lb:*:profiles:*") if here.user("bob").encode() in direct.hkeys(name)
+    ]
+    number = hash_left.rpartition(b":")[2]
     assert direct.hget(keys.NAMESPACES_WITH_PROFILES, number) == b"1"
     assert api.delete(here.url, params={"confirm": here.name}).status_code == 204
     until(
-        lambda: not direct.exists(kept) and not direct.hexists(keys.NAMESPACES_WITH_PROFILES, number), "it is gone", 30
+        lambda: not direct.exists(hash_left) and not direct.hexists(keys.NAMESPACES_WITH_PROFILES, number),
+        "it is gone",
+        30,
     )

@@ -22,8 +22,8 @@ def rows(answer: httpx.Response) -> list[tuple[int, int, str, int]]:
 
 
 def test_ties_share_a_rank_and_the_next_rank_counts_them(api: httpx.Client, board: str) -> None:
-    found = rows(api.get(board))
-    assert [(position, rank, score) for position, rank, _, score in found] == [
+    entries = rows(api.get(board))
+    assert [(position, rank, score) for position, rank, _, score in entries] == [
         (1, 1, 30),
         (2, 2, 20),
         (3, 2, 20),
@@ -65,10 +65,10 @@ def test_windows_are_named_with_their_bounds(api: httpx.Client, board: str) -> N
     )
     for name in ("2025-02-29", "fortnight", "2025-W54"):
         for path in ("", "/stats"):
-            told = api.get(board.replace("/all", f"/{name}{path}")).json()
-            assert (told["code"], told["field"]) == ("board_not_found", "{window}")
-    told = api.get(board.replace("/boards/all", "/users/ann/explain?window=fortnight")).json()
-    assert (told["code"], told["field"]) == ("board_not_found", "?window")
+            body = api.get(board.replace("/all", f"/{name}{path}")).json()
+            assert (body["code"], body["field"]) == ("board_not_found", "{window}")
+    body = api.get(board.replace("/boards/all", "/users/ann/explain?window=fortnight")).json()
+    assert (body["code"], body["field"]) == ("board_not_found", "?window")
 
 
 def test_unknown_and_wrong_parameters_are_refused(api: httpx.Client, board: str) -> None:
@@ -86,9 +86,9 @@ def test_version_rises_with_each_change(api: httpx.Client, board: str, space: st
 def test_a_users_standing(api: httpx.Client, space: str, board: str) -> None:
     grant = {"user_id": "mole", "amount": 10, "category": "red", "source": "race"}
     api.post(f"/v1/namespaces/{space}/grants", json={"grant_id": "m2", **grant})
-    told = api.get(f"/v1/namespaces/{space}/users/mole").json()
-    assert (told["score"], told["grants"], told["categories"], told["sources"]) == (20, 2, {"red": 10}, {"race": 10})
-    assert told["ranks"]["all"] == {"rank": 2, "score": 20, "percentile": 83.3333, "band": None, "gap_to_next": 10}
+    body = api.get(f"/v1/namespaces/{space}/users/mole").json()
+    assert (body["score"], body["grants"], body["categories"], body["sources"]) == (20, 2, {"red": 10}, {"race": 10})
+    assert body["ranks"]["all"] == {"rank": 2, "score": 20, "percentile": 83.3333, "band": None, "gap_to_next": 10}
     assert api.get(f"/v1/namespaces/{space}/users/otter").json()["ranks"]["all"]["gap_to_next"] is None
     assert api.get(f"/v1/namespaces/{space}/users/nobody").json()["code"] == "user_not_found"
 
@@ -125,8 +125,8 @@ def test_a_fresh_grant_is_waited_for(api: httpx.Client, space: str) -> None:
     for i in range(5):
         grant = {"grant_id": f"f{i}", "user_id": "otter", "amount": 1, "meta": {"b": 1, "a": [1.5]}}
         api.post(f"/v1/namespaces/{space}/grants", json=grant)
-        told = api.get(f"/v1/namespaces/{space}/grants/f{i}").json()
-        assert (told["amount"], told["meta"], [r["revision"] for r in told["revisions"]]) == (1, grant["meta"], [1])
+        body = api.get(f"/v1/namespaces/{space}/grants/f{i}").json()
+        assert (body["amount"], body["meta"], [r["revision"] for r in body["revisions"]]) == (1, grant["meta"], [1])
     assert api.get(f"/v1/namespaces/{space}/grants/none").json()["code"] == "grant_not_found"
 
 
@@ -135,7 +135,7 @@ def test_a_public_namespace_needs_no_key(live_server: Any, api: httpx.Client) ->
     with live_server.client(None) as anonymous:
         assert anonymous.get("/v1/namespaces/open-1/boards/all").status_code == 200
         listed = anonymous.get("/v1/namespaces", params={"prefix": "open-"}).json()["namespaces"]
-        assert [held["name"] for held in listed] == ["open-1"]
+        assert [one["name"] for one in listed] == ["open-1"]
         api.put("/v1/namespaces/open-1", json={})
         assert anonymous.get("/v1/namespaces/open-1/boards/all").status_code == 401
 
@@ -171,9 +171,9 @@ def test_history_never_claims_to_be_complete_while_it_lacks_a_grant(api: httpx.C
         grant_id = f"g{i}"
         body = {"grant_id": grant_id, "user_id": "otter", "amount": 1}
         assert api.post(f"/v1/namespaces/{space}/grants", json=body).status_code == 201
-        told = api.get(f"/v1/namespaces/{space}/users/otter/grants?limit=1").json()
-        newest = [grant["grant_id"] for grant in told["grants"]]
-        assert told["lag_seq"] > 0 or newest == [grant_id]
+        answer = api.get(f"/v1/namespaces/{space}/users/otter/grants?limit=1").json()
+        newest = [grant["grant_id"] for grant in answer["grants"]]
+        assert answer["lag_seq"] > 0 or newest == [grant_id]
 
 
 def test_a_season_is_a_window_by_its_name(api: httpx.Client) -> None:
@@ -185,11 +185,11 @@ def test_a_season_is_a_window_by_its_name(api: httpx.Client) -> None:
         assert api.post(f"{url}/grants", json=body).status_code == 201
     body = {"grant_id": "after", "user_id": "otter", "amount": 9, "granted_at": "2024-12-01T00:00:00Z"}
     assert api.post(f"{url}/grants", json=body).status_code == 201
-    told = api.get(f"{url}/boards/season:autumn").json()
-    assert (told["window"], told["starts"], told["ends"]) == (
+    answer = api.get(f"{url}/boards/season:autumn").json()
+    assert (answer["window"], answer["starts"], answer["ends"]) == (
         *("season:autumn", "2024-09-01T00:00:00Z", "2024-12-01T00:00:00Z"),
     )
-    assert [entry["score"] for entry in told["entries"]] == [6]
+    assert [entry["score"] for entry in answer["entries"]] == [6]
     assert api.get(f"{url}/boards/season:winter").json()["code"] == "board_not_found"
     # What grants may lie in already stays as it is; what is still to come may change.
     later = {"name": "later", "starts": "2199-01-01T00:00:00Z", "ends": "2199-02-01T00:00:00Z"}
@@ -216,11 +216,11 @@ def test_bad_seasons_are_refused_with_their_field(api: httpx.Client, seasons: An
 
 
 def test_a_namespace_shows_its_next_reset(api: httpx.Client, space: str) -> None:
-    told = api.get(f"/v1/namespaces/{space}").json()["resets"]
-    assert told["all"] is None
+    resets = api.get(f"/v1/namespaces/{space}").json()["resets"]
+    assert resets["all"] is None
     board = api.get(f"/v1/namespaces/{space}/boards/week").json()
-    assert told["week"] == board["ends"]
-    assert set(told) == {"all", "month", "week", "day"}
+    assert resets["week"] == board["ends"]
+    assert set(resets) == {"all", "month", "week", "day"}
 
 
 def test_a_frozen_namespace_takes_no_writes_and_knows_what_counted(api: httpx.Client, space: str) -> None:
@@ -261,9 +261,9 @@ def test_boards_of_categories(api: httpx.Client, space: str) -> None:
     ]
     assert api.post("/v1/namespaces/teams/grants", json=body).json()["applied"] == 4
     for window in ("all", "week"):
-        told = api.get(f"/v1/namespaces/teams/boards/{window}?category=red").json()
-        assert [(e["rank"], e["user_id"], e["score"]) for e in told["entries"]] == [(1, "mole", 9), (2, "otter", 5)]
-        assert (told["category"], told["window"]) == ("red", told["window"].partition(":")[0])
+        answer = api.get(f"/v1/namespaces/teams/boards/{window}?category=red").json()
+        assert [(e["rank"], e["user_id"], e["score"]) for e in answer["entries"]] == [(1, "mole", 9), (2, "otter", 5)]
+        assert (answer["category"], answer["window"]) == ("red", answer["window"].partition(":")[0])
     assert api.get("/v1/namespaces/teams/boards/all?category=none").json()["entries"] == []
 
 
@@ -307,15 +307,15 @@ def test_a_board_as_it_was_goes_on_page_by_page_and_always_tells_its_total(
     live_server.wait_flushed()
     whole = api.get(url).json()["entries"]
     for moment in ("as_of", "compare_to"):
-        told = []
+        reply = []
         query: dict[str, Any] = {moment: "2100-01-01T00:00:00Z", "limit": "3"}
         for _ in range(3):
             page = api.get(url, params=query).raise_for_status().json()
             assert page["total"] == 7
-            told += [(entry["position"], entry["user_id"]) for entry in page["entries"]]
+            reply += [(entry["position"], entry["user_id"]) for entry in page["entries"]]
             query["cursor"] = page["next_cursor"]
         assert query["cursor"] is None
-        assert told == [(entry["position"], entry["user_id"]) for entry in whole]
+        assert reply == [(entry["position"], entry["user_id"]) for entry in whole]
     for other in ({"offset": "50"}, {"user": "nobody"}):
         page = api.get(url, params={"as_of": "2100-01-01T00:00:00Z", **other}).json()
         assert (page["total"], page["entries"], page["next_cursor"]) == (7, [], None)

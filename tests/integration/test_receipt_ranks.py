@@ -27,17 +27,17 @@ class Space:
         return dict(answer.json())
 
 
-def told(receipt: dict[str, Any]) -> tuple[Any, Any, Any]:
+def ranks_in(receipt: dict[str, Any]) -> tuple[Any, Any, Any]:
     return receipt["status"], receipt["previous_rank"], receipt["rank"]
 
 
 def test_a_receipt_tells_where_a_grant_led(api: httpx.Client) -> None:
     space = Space(api)
-    assert told(space.grant("g1", 10)) == ("applied", None, 4)
-    assert told(space.grant("g2", 10)) == ("applied", 4, 2)
-    assert told(space.grant("g3", 5)) == ("applied", 2, 2)
-    assert told(space.grant("g4", 50)) == ("applied", 2, 1)
-    assert told(space.grant("g4", 50)) == ("duplicate", 1, 1)
+    assert ranks_in(space.grant("g1", 10)) == ("applied", None, 4)
+    assert ranks_in(space.grant("g2", 10)) == ("applied", 4, 2)
+    assert ranks_in(space.grant("g3", 5)) == ("applied", 2, 2)
+    assert ranks_in(space.grant("g4", 50)) == ("applied", 2, 1)
+    assert ranks_in(space.grant("g4", 50)) == ("duplicate", 1, 1)
     assert space.grant("g5", 0)["rank"] == api.get(f"{space.url}/users/otter").json()["ranks"]["all"]["rank"]
     assert not {"rank", "previous_rank"} & space.grant("g6", 1, query="").keys()
     assert not {"rank", "previous_rank"} & space.grant("g7", 1, query="?rank=false").keys()
@@ -70,14 +70,14 @@ def test_a_batch_tells_each_among_the_others_as_they_stand_behind_it(api: httpx.
     ]
     results = api.post(f"{space.url}/grants?rank=true", json=body).json()["results"]
     # Of the others a has 30, hare 40: otter's 25.5 would be third behind them, 35.5 is second.
-    assert [told(result) for result in (*results[:3], results[4])] == [
+    assert [ranks_in(result) for result in (*results[:3], results[4])] == [
         *(("applied", None, 3), ("applied", None, 1), ("applied", 3, 2), ("duplicate", 3, 3)),
     ]
     assert (results[3]["status"], "rank" in results[3]) == ("rejected", False)
-    lines = b"\n".join(msgspec.json.encode(held | {"grant_id": f"x{i}", "amount": 1}) for i, held in enumerate(body))
+    lines = b"\n".join(msgspec.json.encode(one | {"grant_id": f"x{i}", "amount": 1}) for i, one in enumerate(body))
     head = {"content-type": "application/x-ndjson"}
-    told_lines = api.post(f"{space.url}/grants?rank=true", content=lines, headers=head).json()
-    assert all("rank" in result for result in told_lines["results"])
+    answer = api.post(f"{space.url}/grants?rank=true", content=lines, headers=head).json()
+    assert all("rank" in result for result in answer["results"])
 
 
 def test_across_namespaces_each_by_its_own_rules(api: httpx.Client) -> None:
@@ -85,27 +85,27 @@ def test_across_namespaces_each_by_its_own_rules(api: httpx.Client) -> None:
     spaces = [Space(api, group=group), Space(api, group=group, order="asc")]
     body = [{"namespace": s.name, "grant_id": "g1", "user_id": "otter", "amount": 25} for s in spaces]
     results = api.post("/v1/grants?atomic=true&rank=true", json=body).json()["results"]
-    assert [told(result) for result in results] == [("applied", None, 2), ("applied", None, 3)]
+    assert [ranks_in(result) for result in results] == [("applied", None, 2), ("applied", None, 3)]
     packed = api.post(
         "/v1/grants?rank=true", json=body[0] | {"grant_id": "g2"}, headers={"accept": "application/msgpack"}
     )
-    assert told(msgspec.msgpack.decode(packed.content)) == ("applied", 2, 1)
+    assert ranks_in(msgspec.msgpack.decode(packed.content)) == ("applied", 2, 1)
 
 
 def test_what_is_on_no_board_has_no_rank(api: httpx.Client) -> None:
     space = Space(api, amount_max=30, suspicious="quarantine")
-    assert told(space.grant("g1", 99)) == ("quarantined", None, None)
-    assert told(space.grant("g2", 25)) == ("applied", None, 2)
-    assert told(space.grant("g3", 99)) == ("quarantined", 2, 2)
+    assert ranks_in(space.grant("g1", 99)) == ("quarantined", None, None)
+    assert ranks_in(space.grant("g2", 25)) == ("applied", None, 2)
+    assert ranks_in(space.grant("g3", 99)) == ("quarantined", 2, 2)
 
 
 def test_only_admins_get_ranks_of_a_shadow_board(api: httpx.Client, live_server: Any) -> None:
     space = Space(api, mode="shadow")
-    assert told(space.grant("g1", 25)) == ("applied", None, 2)
+    assert ranks_in(space.grant("g1", 25)) == ("applied", None, 2)
     writer = live_server.new_key("write:*")
     with live_server.client(key=writer) as client:
         space.api = client
-        assert told(space.grant("g2", 25)) == ("applied", None, None)
+        assert ranks_in(space.grant("g2", 25)) == ("applied", None, None)
 
 
 @pytest.mark.parametrize("query", ["?rank=yes", "?rank=", "?ranks=true"])
@@ -121,13 +121,13 @@ def test_other_parameters_are_refused(api: httpx.Client, query: str) -> None:
 def test_the_previous_rank_is_the_place_that_was_held(api: httpx.Client, tie_break: str) -> None:
     """Before those who came to the same score later, though the user leaves it now."""
     space = Space(api, ranking="ordinal", tie_break=tie_break)
-    held = api.get(f"{space.url}/boards/all").json()["entries"]
-    assert [(entry["user_id"], entry["rank"]) for entry in held] == [("a", 1), ("b", 2), ("c", 3)]
+    entries = api.get(f"{space.url}/boards/all").json()["entries"]
+    assert [(entry["user_id"], entry["rank"]) for entry in entries] == [("a", 1), ("b", 2), ("c", 3)]
     receipt = space.grant("b2", 1, user="b")
     assert (receipt["previous_rank"], receipt["rank"]) == (2, 2)
     receipt = space.grant("b3", -5, user="b")
     assert (receipt["previous_rank"], receipt["rank"]) == (2, 3)
     batch = [{"grant_id": f"x{i}", "user_id": "c", "amount": amount} for i, amount in enumerate((-4, 20))]
-    told = api.post(f"{space.url}/grants?rank=true", json=batch).json()["results"]
-    assert [receipt["previous_rank"] for receipt in told] == [2, 3], "behind b, who has 16 already"
-    assert [receipt["rank"] for receipt in told] == [3, 1]
+    results = api.post(f"{space.url}/grants?rank=true", json=batch).json()["results"]
+    assert [receipt["previous_rank"] for receipt in results] == [2, 3], "behind b, who has 16 already"
+    assert [receipt["rank"] for receipt in results] == [3, 1]

@@ -40,8 +40,8 @@ class Fenced:
 
     def versions(self) -> tuple[int, int]:
         """Postgres' and the partition's."""
-        (held,) = self.db.execute("SELECT version FROM namespaces WHERE id = %s", (self.id,)).fetchone()
-        return held, int(self.direct.hget(self.rules_key, self.id))
+        (row,) = self.db.execute("SELECT version FROM namespaces WHERE id = %s", (self.id,)).fetchone()
+        return row, int(self.direct.hget(self.rules_key, self.id))
 
     def grant(self, grant_id: str, **fields: Any) -> httpx.Response:
         body = {"grant_id": grant_id, "user_id": "otter", "amount": 5} | fields
@@ -60,14 +60,16 @@ def fenced(live_server: Any, api: httpx.Client, space: str) -> Iterator[Fenced]:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda held: held.grant("g1").status_code == 201,
-        lambda held: held.api.post(f"{held.url}/grants", json=[grant("g1"), grant("g2")]).json()["applied"] == 2,
-        lambda held: held.api.post("/v1/grants", json=[{"namespace": held.name, **grant("g1")}]).json()["applied"] == 1,
-        lambda held: (
-            held.api.post("/v1/grants?atomic=true", json=[{"namespace": held.name, **grant("g1")}]).status_code == 200
+        lambda space: space.grant("g1").status_code == 201,
+        lambda space: space.api.post(f"{space.url}/grants", json=[grant("g1"), grant("g2")]).json()["applied"] == 2,
+        lambda space: (
+            space.api.post("/v1/grants", json=[{"namespace": space.name, **grant("g1")}]).json()["applied"] == 1
         ),
-        lambda held: held.api.patch(f"{held.url}/grants/g0", json={"amount": 1}).status_code == 200,
-        lambda held: held.api.delete(f"{held.url}/grants/g0").status_code == 200,
+        lambda space: (
+            space.api.post("/v1/grants?atomic=true", json=[{"namespace": space.name, **grant("g1")}]).status_code == 200
+        ),
+        lambda space: space.api.patch(f"{space.url}/grants/g0", json={"amount": 1}).status_code == 200,
+        lambda space: space.api.delete(f"{space.url}/grants/g0").status_code == 200,
     ],
     ids=["one", "batch", "across", "atomic", "edit", "void"],
 )
@@ -127,16 +129,16 @@ def with_services(stack: Any, work: Callable[[Services], Any]) -> Any:
 
 
 def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fenced) -> None:
-    asked: list[Any] = []
+    calls: list[Any] = []
 
     class Slow(NamespaceHandlers):
         """A change so slow that its fence is taken for a broken one, once it has seen that there are no grants."""
 
         async def _holds_grants(self, namespace: Namespace) -> bool:
             holds = await super()._holds_grants(namespace)
-            asked.append(holds)
-            if len(asked) == 1:
-                writer = threading.Thread(target=lambda: asked.append(fenced.grant("g1").status_code))
+            calls.append(holds)
+            if len(calls) == 1:
+                writer = threading.Thread(target=lambda: calls.append(fenced.grant("g1").status_code))
                 writer.start()
                 while writer.is_alive():
                     await asyncio.sleep(0.01)
@@ -158,7 +160,7 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
 
     with pytest.raises(RuleLocked):
         with_services(fenced.stack, change)
-    assert asked == [False, 201, True]
+    assert calls == [False, 201, True]
     assert fenced.api.get(fenced.url).json()["scale"] == 0
     assert fenced.grant("g2").json()["score"] == 10
 
@@ -168,10 +170,10 @@ def test_a_lift_that_is_overtaken_by_the_change_does_nothing(fenced: Fenced) -> 
         row = await services.postgres.fetch_one("get_namespace", fenced.name)
         assert row is not None
         rules = msgspec.json.decode(row["rules"], type=Rules)
-        held = Namespace(row["id"], fenced.name, row["partition"], row["version"], rules)
+        namespace = Namespace(row["id"], fenced.name, row["partition"], row["version"], rules)
         fenced.shut()
         assert fenced.api.put(fenced.url, json={"accept_past": None, "scale": 2}).status_code == 200
-        await release_stale(services.postgres, services.batcher.call, held)
+        await release_stale(services.postgres, services.batcher.call, namespace)
 
     with_services(fenced.stack, late)
     assert fenced.api.get(fenced.url).json()["scale"] == 2

@@ -26,16 +26,16 @@ def test_a_sealed_window_reads_as_it_did(
     if rules.get("category_boards"):
         views += [(DAY, "category=c0&limit=9"), (DAY, "category=c1&limit=2"), (DAY, "category=none")]
     before = [space.board(*view) for view in views]
-    cursors = [told["next_cursor"] for told in before[:2]]
+    cursors = [text["next_cursor"] for text in before[:2]]
     pages = [space.board(DAY, f"limit=2&cursor={cursor}") for cursor in cursors]
     space.seal(DAY, MONTH)
     assert space.keys_of(direct, DAY) == space.keys_of(direct, MONTH) == []
     if rules.get("category_boards"):
         # All boards of an archived window have one version, the highest that one of them had.
         for window in (DAY, MONTH):
-            told = [board for (name, _), board in zip(views, before, strict=True) if name == window]
-            highest = max(board["version"] for board in told)
-            for board in told:
+            answers = [board for (name, _), board in zip(views, before, strict=True) if name == window]
+            highest = max(board["version"] for board in answers)
+            for board in answers:
                 board["version"] = highest
     assert [space.board(*view) for view in views] == before
     assert [space.board(DAY, f"limit=2&cursor={cursor}") for cursor in cursors] == pages
@@ -110,12 +110,12 @@ def test_corrections_behind_a_seal_make_revisions(
     if rules.get("category_boards"):
         views += [(DAY, f"category={category}&limit=9") for category in ("c0", "c1", "new")]
 
-    def told(space: Space) -> list[Any]:
-        kept = ("total", "entries", "missing", "status", "code")
-        return [{name: board.get(name) for name in kept} for board in (space.board(*view) for view in views)]
+    def board_of(space: Space) -> list[Any]:
+        fields = ("total", "entries", "missing", "status", "code")
+        return [{name: board.get(name) for name in fields} for board in (space.board(*view) for view in views)]
 
-    wanted = told(open_)
-    until(lambda: told(sealed) == wanted, f"{told(sealed)}\n{wanted}")
+    expected = board_of(open_)
+    until(lambda: board_of(sealed) == expected, f"{board_of(sealed)}\n{expected}")
     assert DAY in sealed.archived()
     assert open_.archived() == set()
     balances = [space.api.get(f"{space.url}/users/bob").json() for space in (sealed, open_)]
@@ -239,17 +239,17 @@ def test_a_revision_writes_what_differs(live_server: Any, api: httpx.Client, nam
              JOIN users u ON u.number = r.user_number WHERE a.namespace_id = %s"""
     before = space.sql(sql, space.id)
     assert api.patch(f"{space.url}/grants/g11", json={"amount": 125}).status_code == 200
-    wanted = {f"user-{i:02}": 10 * i for i in range(40)} | {"user-10": 125}
-    space.wait_for(DAY, wanted)
+    expected = {f"user-{i:02}": 10 * i for i in range(40)} | {"user-10": 125}
+    space.wait_for(DAY, expected)
     after = space.sql(sql, space.id)
     assert {revision for board, *_, revision in after if board == f"{DAY}:c1"} == {1}, "nothing changed there"
-    held = {(board, user): place for board, user, place, _ in before}
-    moved = {(board, user) for board, user, place, _ in after if held[board, user] != place}
+    place_of = {(board, user): place for board, user, place, _ in before}
+    moved = {(board, user) for board, user, place, _ in after if place_of[board, user] != place}
     assert moved == {(DAY, f"user-{i}") for i in (10, 11, 12)} | {(f"{DAY}:c0", f"user-{i}") for i in (10, 12)}
     # Who leaves takes no place along.
     assert api.delete(f"{space.url}/grants/g40").status_code == 200
-    del wanted["user-39"]
-    space.wait_for(DAY, wanted)
+    del expected["user-39"]
+    space.wait_for(DAY, expected)
     assert [entry["position"] for entry in space.board()["entries"]] == list(range(1, 40))
 
 
@@ -266,8 +266,8 @@ def test_only_an_admin_moves_a_grant_behind_a_seal(live_server: Any, api: httpx.
     headers = {"authorization": f"Bearer {writer}"}
     assert api.patch(f"{path}?backfill=true", json=moved, headers=headers).json()["code"] == "forbidden"
     assert api.patch(f"{path}?backfill=1", json=moved).json()["field"] == "?backfill"
-    told = api.patch(f"{path}?backfill=true&dry_run=true", json=moved).json()["moves"]
-    assert f"{DAY}" in [move["window"] for move in told]
+    moves = api.patch(f"{path}?backfill=true&dry_run=true", json=moved).json()["moves"]
+    assert f"{DAY}" in [move["window"] for move in moves]
     assert space.scores(DAY) == {"ann": 5}
     assert api.patch(f"{path}?backfill=true", json=moved).json()["status"] == "applied"
     space.wait_for(DAY, {"bob": 7, "ann": 5})
@@ -296,8 +296,8 @@ def test_open_windows_are_read_from_redis_once(live_server: Any, api: httpx.Clie
         second.grant("ann", 5)
         second.seal(DAY)
         direct.echo("the end")
-        told = (line["command"].upper() for line in seen.listen())
-        commands = list(iter(lambda: next(told), "ECHO THE END"))
+        answers = (line["command"].upper() for line in seen.listen())
+        commands = list(iter(lambda: next(answers), "ECHO THE END"))
     reads = [command.split()[:2] for command in commands if command.startswith(("HKEYS", "HSCAN"))]
     reads = [read for read in reads if ":NS:" in read[1]]
     assert [name for name, _ in reads].count("HKEYS") <= 3, "by the three changes of rules alone"

@@ -26,8 +26,8 @@ class Pair:
         return f"{self.tag}-{name}"
 
     def ask(self, method: str, user: str, verb: str = "") -> None:
-        told = self.api.request(method, f"/v1/users/{self.user(user)}{verb}")
-        assert told.status_code in (200, 204), told.text
+        answer = self.api.request(method, f"/v1/users/{self.user(user)}{verb}")
+        assert answer.status_code in (200, 204), answer.text
 
     def agree(self) -> list[int]:
         """Waits until both tell the same; how many stand on each board."""
@@ -38,24 +38,24 @@ class Pair:
         views = [(window, view.replace("=bob", f"={self.user('bob')}")) for window, view in views]
         views = [(window, view.replace("=dora", f"={self.user('dora')}")) for window, view in views]
 
-        def told(space: Space) -> list[Any]:
-            kept = ("total", "entries", "missing", "status", "code")
+        def board_of(space: Space) -> list[Any]:
+            fields = ("total", "entries", "missing", "status", "code")
             boards = [space.board(*view) for view in views]
             pages = [self.pages(space, view) for view in ("limit=2", "limit=3&ranking=dense")]
-            return [[{name: board.get(name) for name in kept} for board in boards], pages]
+            return [[{name: board.get(name) for name in fields} for board in boards], pages]
 
-        until(lambda: told(self.sealed) == told(self.open), f"{told(self.sealed)}\n{told(self.open)}")
+        until(lambda: board_of(self.sealed) == board_of(self.open), f"{board_of(self.sealed)}\n{board_of(self.open)}")
         return [self.sealed.board(window)["total"] for window in ("all", DAY)]
 
     def pages(self, space: Space, query: str) -> list[Any]:
         """A day's board, page by page."""
-        found, cursor = [], None
+        entries, cursor = [], None
         while True:
             page = space.board(DAY, query if cursor is None else f"{query}&cursor={cursor}")
-            found.append(page["entries"])
+            entries.append(page["entries"])
             cursor = page["next_cursor"]
             if cursor is None:
-                return found
+                return entries
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -111,8 +111,8 @@ def test_a_dry_run_tells_of_one_who_is_hidden_behind_a_seal_too(
     pair.ask("POST", "dora", "/hide")
 
     def ops() -> list[tuple[Any, ...]]:
-        told = api.patch(f"{pair.sealed.url}/grants/g4?dry_run=true", json={"amount": 9}).json()["moves"]
-        return [(move["window"], move["previous_score"], move["score"], move["rank"]) for move in told]
+        moves = api.patch(f"{pair.sealed.url}/grants/g4?dry_run=true", json={"amount": 9}).json()["moves"]
+        return [(move["window"], move["previous_score"], move["score"], move["rank"]) for move in moves]
 
     before = ops()
     assert before == [("all", 4, 9, None), (DAY, 4, 9, None)]

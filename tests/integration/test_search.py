@@ -36,22 +36,22 @@ def world(live_server: Stack) -> str:
     return name
 
 
-def found(client: httpx.Client, space: str, q: str, **query: Any) -> list[str]:
-    told = client.get(f"/v1/namespaces/{space}/users", params={"q": q, **query})
-    assert told.status_code == 200, told.text
-    return [user["user_id"] for user in told.json()["users"]]
+def matches(client: httpx.Client, space: str, q: str, **query: Any) -> list[str]:
+    answer = client.get(f"/v1/namespaces/{space}/users", params={"q": q, **query})
+    assert answer.status_code == 200, answer.text
+    return [user["user_id"] for user in answer.json()["users"]]
 
 
 def test_by_the_beginning_of_id_or_shown_name(live_server: Stack, world: str) -> None:
     with live_server.client(None) as anyone:
-        assert found(anyone, world, "se-ann") == ["se-anna"], "an id is found as it is written"
-        assert found(anyone, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
-        assert found(anyone, world, "ÄNNE") == ["sx-1", "se-bob"], "a name whatever its case, where it is shown"
-        assert found(anyone, world, "zo") == ["sx-2"]
-        assert found(anyone, f"{world}-other", "änne") == ["se-bob"]
-        assert found(anyone, f"{world}-other", "zo") == []
-        told = anyone.get(f"/v1/namespaces/{world}/users", params={"q": "zo"}).json()
-        assert told == {
+        assert matches(anyone, world, "se-ann") == ["se-anna"], "an id is found as it is written"
+        assert matches(anyone, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
+        assert matches(anyone, world, "ÄNNE") == ["sx-1", "se-bob"], "a name whatever its case, where it is shown"
+        assert matches(anyone, world, "zo") == ["sx-2"]
+        assert matches(anyone, f"{world}-other", "änne") == ["se-bob"]
+        assert matches(anyone, f"{world}-other", "zo") == []
+        body = anyone.get(f"/v1/namespaces/{world}/users", params={"q": "zo"}).json()
+        assert body == {
             "users": [{"user_id": "sx-2", "display_name": "Zoë", "avatar": None}],
             "next_cursor": None,
         }
@@ -59,11 +59,11 @@ def test_by_the_beginning_of_id_or_shown_name(live_server: Stack, world: str) ->
 
 def test_who_is_hidden_or_without_a_grant_is_found_by_those_who_write(live_server: Stack, world: str) -> None:
     with live_server.client(key(live_server, f"read:{world}")) as reader:
-        assert found(reader, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
+        assert matches(reader, world, "se-") == ["se-Annb", "se-anna", "se-bob"]
     with live_server.client(key(live_server, f"write:{world}", f"read:{world}")) as writer:
-        assert found(writer, world, "se-") == ["se-Annb", "se-anna", "se-away", "se-bob", "se-hid", "se-new"]
-        told = writer.get(f"/v1/namespaces/{world}/users", params={"q": "se-"}).json()["users"]
-        assert [user["user_id"] for user in told if user["hidden"]] == ["se-away", "se-hid"]
+        assert matches(writer, world, "se-") == ["se-Annb", "se-anna", "se-away", "se-bob", "se-hid", "se-new"]
+        users = writer.get(f"/v1/namespaces/{world}/users", params={"q": "se-"}).json()["users"]
+        assert [user["user_id"] for user in users if user["hidden"]] == ["se-away", "se-hid"]
 
 
 def test_pages_hold_each_user_once(live_server: Stack, world: str) -> None:
@@ -74,9 +74,9 @@ def test_pages_hold_each_user_once(live_server: Stack, world: str) -> None:
         cursor: str | None = ""
         while cursor is not None:
             query: dict[str, Any] = {"q": "se-page", "limit": 2} | ({"cursor": cursor} if cursor else {})
-            told = api.get(f"/v1/namespaces/{world}/users", params=query).json()
-            pages.append([user["user_id"] for user in told["users"]])
-            cursor = told["next_cursor"]
+            body = api.get(f"/v1/namespaces/{world}/users", params=query).json()
+            pages.append([user["user_id"] for user in body["users"]])
+            cursor = body["next_cursor"]
         assert pages == [["se-page-1", "se-page-2"], ["se-page-3", "se-page-4"], ["se-page-5"]]
 
 
@@ -94,13 +94,13 @@ def test_pages_hold_each_user_once(live_server: Stack, world: str) -> None:
     ],
 )
 def test_what_cannot_be_looked_for_is_refused(api: httpx.Client, world: str, query: dict[str, Any], field: str) -> None:
-    told = api.get(f"/v1/namespaces/{world}/users", params=query)
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+    answer = api.get(f"/v1/namespaces/{world}/users", params=query)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
 def test_what_no_id_can_hold_is_no_pattern(api: httpx.Client, world: str) -> None:
     for q in ("%%", "__", "se%", "\\\\", "''"):
-        assert found(api, world, q) == []
+        assert matches(api, world, q) == []
 
 
 def test_a_page_looks_at_so_many_and_goes_on_behind_them(own_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,12 +24,12 @@ def test_a_season_that_begins_makes_one_event(live_server: Any, api: httpx.Clien
     ]
     space = Space(live_server, api, seasons=seasons)
     deadline = time.monotonic() + 20
-    while not (told := space.ask(type="season_opened")["events"]):
+    while not (events := space.ask(type="season_opened")["events"]):
         assert time.monotonic() < deadline, "nobody tells"
     space.put(seasons=seasons, display_name="again")
     looked = space.ask()["events"]
-    assert [event["season"] for event in told] == ["runs"]
-    assert datetime.fromisoformat(told[0]["starts"]) == now - timedelta(days=1)
+    assert [event["season"] for event in events] == ["runs"]
+    assert datetime.fromisoformat(events[0]["starts"]) == now - timedelta(days=1)
     assert sum(event["type"] == "season_opened" for event in looked) == 1
 
 
@@ -52,6 +52,6 @@ def test_seasons_that_began_unseen_make_events_in_order(own_stack: Any) -> None:
         assert space.put(seasons=seasons(-90), display_name="again").status_code == 200
         own_stack.start("persist")
         deadline = time.monotonic() + 20
-        while len(told := space.ask(type="season_opened")["events"]) < 2:
+        while len(events := space.ask(type="season_opened")["events"]) < 2:
             assert time.monotonic() < deadline, "nobody tells"
-        assert [event["season"] for event in told] == ["first", "second"]
+        assert [event["season"] for event in events] == ["first", "second"]

@@ -78,13 +78,13 @@ def test_the_first_grant_and_a_change_of_scale_agree_on_what_it_means(api: httpx
         name = f"scale-{i}"
         put(api, name)
         known_to(other, name)
-        told: list[httpx.Response] = []
-        change = threading.Thread(target=lambda n=name, t=told: t.append(put(api, n, scale=2)))
+        answers: list[httpx.Response] = []
+        change = threading.Thread(target=lambda n=name, t=answers: t.append(put(api, n, scale=2)))
         change.start()
         receipt = post(other, name, "g1")
         change.join()
         assert receipt.status_code == 201, receipt.text
-        assert told[0].status_code in (200, 422), told[0].text
+        assert answers[0].status_code in (200, 422), answers[0].text
         assert score(api, name) == score(other, name) == receipt.json()["score"] == 5
 
 
@@ -180,18 +180,18 @@ def test_a_new_namespace_is_known_at_once_to_a_server_that_knew_there_was_none(
 
 def at_once(*calls: Any) -> list[httpx.Response]:
     """The answers to calls that are made at one moment."""
-    start, found = threading.Barrier(len(calls)), {}
+    start, answers = threading.Barrier(len(calls)), {}
 
     def run(place: int, call: Any) -> None:
         start.wait()
-        found[place] = call()
+        answers[place] = call()
 
-    threads = [threading.Thread(target=run, args=held) for held in enumerate(calls)]
+    threads = [threading.Thread(target=run, args=call) for call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [found[place] for place in range(len(calls))]
+    return [answers[place] for place in range(len(calls))]
 
 
 def test_one_idempotency_key_makes_one_of_two_corrections_at_one_moment(
@@ -209,20 +209,20 @@ def test_one_idempotency_key_makes_one_of_two_corrections_at_one_moment(
         url = f"/v1/namespaces/{name}/grants/{grant_id}"
         return lambda: client.patch(url, json={"amount": amount}, headers={"Idempotency-Key": key})
 
-    told = []
+    answers = []
     for i in range(rounds):
         # One grant on even rounds, two on odd ones; by two servers, and by one.
         second = other if i % 4 < 2 else api
-        told.append(at_once(patch(api, f"a{i}", 6, f"key-{i}"), patch(second, f"{'ab'[i % 2]}{i}", 7, f"key-{i}")))
-    codes = [sorted(answer.status_code for answer in pair) for pair in told]
+        answers.append(at_once(patch(api, f"a{i}", 6, f"key-{i}"), patch(second, f"{'ab'[i % 2]}{i}", 7, f"key-{i}")))
+    codes = [sorted(answer.status_code for answer in pair) for pair in answers]
     assert codes == [[200, 409]] * rounds
-    refused = [answer.json() for pair in told for answer in pair if answer.status_code == 409]
+    refused = [answer.json() for pair in answers for answer in pair if answer.status_code == 409]
     assert {(body["code"], body["field"]) for body in refused} == {("grant_conflict", "Idempotency-Key")}
-    kept = [answer.json() for pair in told for answer in pair if answer.status_code == 200]
-    assert {body["revision"] for body in kept} == {2}
+    bodies = [answer.json() for pair in answers for answer in pair if answer.status_code == 200]
+    assert {body["revision"] for body in bodies} == {2}
     live_server.wait_flushed()
     score = api.get(f"/v1/namespaces/{name}/users/otter").json()["score"]
-    assert score == 10 * rounds + sum(body["score"] - body["previous_score"] for body in kept)
+    assert score == 10 * rounds + sum(body["score"] - body["previous_score"] for body in bodies)
 
 
 def test_the_same_correction_sent_twice_at_one_moment_counts_once(

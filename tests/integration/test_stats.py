@@ -29,40 +29,42 @@ def check(space: Space, window: str, query: str = "", low: float = -1e9, high: f
     """Every figure against the board's scores that lie from `low` to `high`."""
     category = "&category=c1" if "category" in query else ""
     board = space.scores(window, f"limit=1000{category}")
-    held = sorted(Fraction(str(score)) for score in board.values() if low <= score <= high)
-    told, n = stats(space, window, query), len(held)
-    assert told["status"] == 200, told
-    assert told["count"] == n, told
+    within = sorted(Fraction(str(score)) for score in board.values() if low <= score <= high)
+    figures, n = stats(space, window, query), len(within)
+    assert figures["status"] == 200, figures
+    assert figures["count"] == n, figures
     if n == 0:
-        assert [told[name] for name in ("sum", "mean", "stddev", "min", "max")] == [0, None, None, None, None]
-        assert told["percentiles"] == {"50": None, "90": None, "99": None}
-        return told
-    check_sums(space, told, held, is_whole="_score" not in query)
-    assert (told["min"], told["max"]) == (float(held[0]), float(held[-1]))
-    worst_first = held[::-1] if space.rules.get("order") == "asc" else held
-    for percent, score in told["percentiles"].items():
+        assert [figures[name] for name in ("sum", "mean", "stddev", "min", "max")] == [0, None, None, None, None]
+        assert figures["percentiles"] == {"50": None, "90": None, "99": None}
+        return figures
+    check_sums(space, figures, within, is_whole="_score" not in query)
+    assert (figures["min"], figures["max"]) == (float(within[0]), float(within[-1]))
+    worst_first = within[::-1] if space.rules.get("order") == "asc" else within
+    for percent, score in figures["percentiles"].items():
         assert score == float(worst_first[ceil(Fraction(percent) * n / 100) - 1]), percent
-    if "histogram" in told:
-        bins = told["histogram"]
-        assert (bins[0]["from"], bins[-1]["to"]) == (told["min"], told["max"])
+    if "histogram" in figures:
+        bins = figures["histogram"]
+        assert (bins[0]["from"], bins[-1]["to"]) == (figures["min"], figures["max"])
         assert [one["to"] for one in bins[:-1]] == [one["from"] for one in bins[1:]]
         for one in bins[:-1]:
-            assert one["count"] == sum(one["from"] <= score < one["to"] for score in held)
+            assert one["count"] == sum(one["from"] <= score < one["to"] for score in within)
         assert sum(one["count"] for one in bins) == n
-    return told
+    return figures
 
 
-def check_sums(space: Space, told: dict[str, Any], held: list[Fraction], is_whole: bool) -> None:
+def check_sums(space: Space, figures: dict[str, Any], within: list[Fraction], is_whole: bool) -> None:
     """What adds up: the whole board where statistics are kept, any part of it where bounded sums are."""
-    mean, has_squares = sum(held) / len(held), is_whole and space.rules.get("statistics", True)
+    mean, has_squares = sum(within) / len(within), is_whole and space.rules.get("statistics", True)
     if has_squares or space.rules.get("bounded_sums"):
-        assert (told["sum"], told["mean"]) == (float(sum(held)), float(mean))
+        assert (figures["sum"], figures["mean"]) == (float(sum(within)), float(mean))
     else:
-        assert (told["sum"], told["mean"]) == (None, None)
+        assert (figures["sum"], figures["mean"]) == (None, None)
     if has_squares:
-        assert isclose(told["stddev"], sqrt(sum((score - mean) ** 2 for score in held) / len(held)), abs_tol=1e-12)
+        assert isclose(
+            figures["stddev"], sqrt(sum((score - mean) ** 2 for score in within) / len(within)), abs_tol=1e-12
+        )
     else:
-        assert told["stddev"] is None
+        assert figures["stddev"] is None
 
 
 QUERIES: list[tuple[str, float, float]] = [
@@ -90,8 +92,8 @@ def test_every_figure_is_that_of_the_board(
         return [check(space, window, *query) for window in ("all", DAY, MONTH) for query in queries]
 
     def figures() -> list[Any]:
-        told = [stats(space, window, query) for window in (DAY, MONTH) for query, _, _ in queries]
-        return [[one.get(name) for name in FIGURES] for one in told]
+        all_figures = [stats(space, window, query) for window in (DAY, MONTH) for query, _, _ in queries]
+        return [[one.get(name) for name in FIGURES] for one in all_figures]
 
     assert agree()[0]["count"] == 0
     for user, amount in zip(USERS, AMOUNTS, strict=True):
@@ -152,9 +154,9 @@ def test_a_namespace_without_statistics_tells_what_its_board_tells(api: httpx.Cl
     rules = {"statistics": False, "accept_past": None}
     assert api.put(f"/v1/namespaces/{name}", json=rules).json()["statistics"] is False
     post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
-    told = api.get(f"/v1/namespaces/{name}/boards/all/stats").json()
-    assert [told[field] for field in ("count", "sum", "mean", "stddev", "min", "max")] == [1, None, None, None, 5, 5]
-    assert told["percentiles"] == {"50": 5, "90": 5, "99": 5}
+    body = api.get(f"/v1/namespaces/{name}/boards/all/stats").json()
+    assert [body[field] for field in ("count", "sum", "mean", "stddev", "min", "max")] == [1, None, None, None, 5, 5]
+    assert body["percentiles"] == {"50": 5, "90": 5, "99": 5}
     locked = api.put(f"/v1/namespaces/{name}", json={"accept_past": None})
     assert (locked.json()["code"], locked.json()["field"]) == ("rule_locked", "$.statistics")
     assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 200
@@ -166,22 +168,22 @@ def test_a_namespace_without_statistics_tells_what_its_board_tells(api: httpx.Cl
 
 def test_what_is_kept_beside_boards_may_be_given_up(live_server: Any, api: httpx.Client, names: Any) -> None:
     name = names.fresh()
-    kept: dict[str, Any] = {"statistics": True, "bounded_sums": True}
-    assert api.put(f"/v1/namespaces/{name}", json=kept).status_code == 201
+    rules: dict[str, Any] = {"statistics": True, "bounded_sums": True}
+    assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
     post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
     url = f"/v1/namespaces/{name}/boards/all/stats"
     with redis.Redis.from_url(live_server.valkey.url) as direct:
         trees = direct.keys("lb:*:bt:*")
         assert api.get(f"{url}?max_score=9").json()["sum"] == 5
-        for rule in kept:
-            assert api.put(f"/v1/namespaces/{name}", json=kept | {rule: False}).status_code == 200
-            kept[rule] = False
+        for rule in rules:
+            assert api.put(f"/v1/namespaces/{name}", json=rules | {rule: False}).status_code == 200
+            rules[rule] = False
             assert post(api, name, {"grant_id": rule, "user_id": "ann", "amount": 1}).status_code == 201
-            locked = api.put(f"/v1/namespaces/{name}", json=kept | {rule: True})
+            locked = api.put(f"/v1/namespaces/{name}", json=rules | {rule: True})
             assert (locked.json()["code"], locked.json()["field"]) == ("rule_locked", f"$.{rule}")
         assert len(direct.keys("lb:*:bt:*")) == len(trees) - 4, "one a board"
         direct.hset(next(iter(set(trees) - set(direct.keys("lb:*:bt:*")))), "0", 5)  # as one that broke off leaves it
-        assert api.put(f"/v1/namespaces/{name}", json=kept).status_code == 200
+        assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 200
         assert len(direct.keys("lb:*:bt:*")) == len(trees) - 4
     assert [api.get(f"{url}{query}").json()["sum"] for query in ("", "?max_score=9")] == [None, None]
 
@@ -192,15 +194,15 @@ def test_damaged_statistics_are_refused_and_only_they(own_stack: Any) -> None:
             assert api.put(f"/v1/namespaces/{name}", json={}).status_code == 201
             post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
         (key,) = direct.keys("lb:*:ns:1")
-        asked = {"boards": [{"namespace": "damaged"}, {"namespace": "whole"}]}
+        request = {"boards": [{"namespace": "damaged"}, {"namespace": "whole"}]}
         for field, planted in (("t:all", "abc"), ("t:all", "10 2"), ("t:all", ""), ("v:all", "abc")):
-            held = direct.hget(key, field)
+            before = direct.hget(key, field)
             direct.hset(key, field, planted)
             answer = api.get("/v1/namespaces/damaged/boards/all/stats")
             assert (answer.status_code, answer.json()["code"]) == (503, "recovering"), planted
-            told = api.post("/v1/stats", json=asked).json()["boards"]
-            assert (told[0]["error"]["code"], told[1]["sum"]) == ("recovering", 5)
-            direct.hset(key, field, held)
+            boards = api.post("/v1/stats", json=request).json()["boards"]
+            assert (boards[0]["error"]["code"], boards[1]["sum"]) == ("recovering", 5)
+            direct.hset(key, field, before)
 
 
 def test_a_sum_beyond_64_bits_is_exact(api: httpx.Client, names: Any) -> None:
@@ -212,10 +214,10 @@ def test_a_sum_beyond_64_bits_is_exact(api: httpx.Client, names: Any) -> None:
         assert api.post(f"/v1/namespaces/{name}/grants", json=batch).json()["applied"] == 1000
     url = f"/v1/namespaces/{name}/boards/all/stats"
     assert '"sum":19999999999999980' in api.get(url).text
-    told = api.get(url).json()
-    assert (told["mean"], told["stddev"], told["count"]) == (most, 0, 20_000)
+    body = api.get(url).json()
+    assert (body["mean"], body["stddev"], body["count"]) == (most, 0, 20_000)
     packed = msgspec.msgpack.decode(api.get(url, headers={"accept": "application/msgpack"}).content)
-    assert (packed["sum"], packed["mean"]) == (told["sum"], most)
+    assert (packed["sum"], packed["mean"]) == (body["sum"], most)
     assert isinstance(packed["sum"], int)
 
 
@@ -231,25 +233,25 @@ def test_many_namespaces_side_by_side(live_server: Any, api: httpx.Client, names
         for i, amount in enumerate(amounts):
             post(api, prefix + name, {"grant_id": f"g{i}", "user_id": f"u{i}", "amount": amount})
 
-    def told(query: str = "", client: httpx.Client = api) -> list[tuple[Any, ...]]:
+    def rows_of(query: str = "", client: httpx.Client = api) -> list[tuple[Any, ...]]:
         answer = client.get(f"/v1/stats?prefix={prefix}{query}")
         assert answer.status_code == 200, answer.text
         fields = ("mean", "percentile", "band")
         return [(one["namespace"][-1], *(one[field] for field in fields)) for one in answer.json()["namespaces"]]
 
     with live_server.client(live_server.new_key(f"read:{prefix}*")) as reader:
-        assert told(client=reader) == [
+        assert rows_of(client=reader) == [
             ("a", 10, 100, "very-high"),
             ("c", 8, 75, "high"),
             ("e", 8, 75, "high"),
             ("b", 1.5, 25, "rest"),
             ("d", None, None, None),
         ]
-        assert told("&band=high", reader) == [("c", 8, 75, "high"), ("e", 8, 75, "high")]
-        assert [name for name, *_ in told("&window=week", reader)] == ["a", "e", "b", "d"]
-    assert [name for name, *_ in told()] == ["f", "a", "c", "e", "b", "d"], "an admin reads the shadow"
+        assert rows_of("&band=high", reader) == [("c", 8, 75, "high"), ("e", 8, 75, "high")]
+        assert [name for name, *_ in rows_of("&window=week", reader)] == ["a", "e", "b", "d"]
+    assert [name for name, *_ in rows_of()] == ["f", "a", "c", "e", "b", "d"], "an admin reads the shadow"
     with live_server.client(None) as anyone:
-        assert told(client=anyone) == []
+        assert rows_of(client=anyone) == []
     assert api.get("/v1/stats?limit=5").json()["field"] == "?limit"
 
 
@@ -262,7 +264,7 @@ def test_statistics_are_watched(live_server: Any, api: httpx.Client, names: Any,
     ask = {"type": "subscribe", "id": 7, "namespace": space, "view": {"kind": "stats"}}
     with connect(url, subprotocols=[protocol]) as socket:
 
-        def told() -> dict[str, Any]:
+        def next_frame() -> dict[str, Any]:
             """A frame that tells what a read does."""
             frame = unpacked(socket) if packed else hear(socket)
             read = api.get(f"/v1/namespaces/{space}/boards/all/stats").json()
@@ -271,11 +273,11 @@ def test_statistics_are_watched(live_server: Any, api: httpx.Client, names: Any,
             return frame
 
         socket.send(msgspec.msgpack.encode(ask) if packed else json.dumps(ask))
-        first = told()
+        first = next_frame()
         assert (first["type"], first["entries"], first["stats"]["sum"]) == ("snapshot", [], 0)
         for i, amount in enumerate((5, 999_999_999_999_999)):
             grant(api, space, f"g{i}", f"{user}-{i}", amount)
-            frame = told()
+            frame = next_frame()
             assert (frame["type"], frame["from"], frame["upsert"], frame["remove"]) == (
                 *("delta", first["version"]),
                 *([], []),
@@ -283,7 +285,7 @@ def test_statistics_are_watched(live_server: Any, api: httpx.Client, names: Any,
             first = frame
         assert frame["stats"]["sum"] == 10**15 + 4
         assert api.post(f"/v1/users/{user}-1/hide").status_code == 200
-        assert told()["stats"]["sum"] == 5
+        assert next_frame()["stats"]["sum"] == 5
 
 
 @pytest.mark.parametrize(

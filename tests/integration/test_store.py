@@ -47,7 +47,7 @@ def test_a_store_that_may_lose_scores_is_refused_by_name(
 ) -> None:
     check(valkey)
     with redis.Redis.from_url(valkey.url) as direct:
-        held = direct.config_get(name)[name]
+        before = direct.config_get(name)[name]
         direct.config_set(name, value)
         try:
             for durability in ("always", "everysec", "none"):
@@ -57,7 +57,7 @@ def test_a_store_that_may_lose_scores_is_refused_by_name(
                     with pytest.raises(RedisRefused, match=f"{name} {value}"):
                         check(valkey, durability)
         finally:
-            direct.config_set(name, held)
+            direct.config_set(name, before)
 
 
 def test_eviction_is_found_if_config_is_denied(valkey: ValkeyProcess) -> None:

@@ -33,8 +33,8 @@ class Player:
         return dict(self.api.get(f"{self.url}/users/{self.user}").json()["streak"])
 
     def best(self) -> tuple[int, str]:
-        told = self.streak()
-        return told["best"], told["last_day"]
+        reply = self.streak()
+        return reply["best"], reply["last_day"]
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_a_users_own_zone_comes_before_the_namespaces(api: httpx.Client, player:
     assert player.best() == (2, "2024-05-06")
     other = {"grant_id": "h1", "user_id": "somebody", "amount": 1, "granted_at": "2024-05-05T12:30:00Z"}
     assert api.post(f"{player.url}/grants", json=other).status_code == 201
-    told = api.get(f"{player.url}/users/somebody").json()["streak"]
-    assert (told["best"], told["last_day"]) == (1, "2024-05-05")
+    streak = api.get(f"{player.url}/users/somebody").json()["streak"]
+    assert (streak["best"], streak["last_day"]) == (1, "2024-05-05")
     # Boards stay in the namespace's zone.
     assert api.get(f"{player.url}/boards/2024-05-05").json()["total"] == 2
 
@@ -69,8 +69,8 @@ def test_every_way_to_grant_takes_the_users_zone(api: httpx.Client, player: Play
         {"grant_id": "g3", "user_id": player.user, "amount": 1, "namespace": plain.rpartition("/")[2]},
         body("g4", "2024-05-08T12:30:00Z", namespace="there-is-none"),
     ]
-    told = api.post("/v1/grants", json=across).json()
-    assert [result["status"] for result in told["results"]] == ["applied", "applied", "rejected"]
+    answer = api.post("/v1/grants", json=across).json()
+    assert [result["status"] for result in answer["results"]] == ["applied", "applied", "rejected"]
     assert player.best() == (3, "2024-05-08")
     assert api.get(f"{plain}/users/{player.user}").json()["streak"] is None
 

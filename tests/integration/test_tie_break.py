@@ -29,23 +29,23 @@ def listed(space: Space, window: str = "all", query: str = "") -> list[str]:
 def test_a_late_sync_stands_by_its_moment_and_not_by_its_arrival(api: httpx.Client) -> None:
     """11:00 came first, 10:00 later."""
     grants = [("g1", 5, "ann", at(11)), ("g2", 5, "bob", at(10))]
-    for tie_break, wanted in (("granted_at", ["bob", "ann"]), ("earliest", ["ann", "bob"])):
+    for tie_break, expected in (("granted_at", ["bob", "ann"]), ("earliest", ["ann", "bob"])):
         space = Space(api, tie_break=tie_break, ranking="ordinal")
         for grant_id, amount, user, moment in grants:
             space.grant(grant_id, amount, user, granted_at=moment)
-        assert listed(space) == listed(space, DAY) == wanted
-        assert space.user(wanted[0])["ranks"]["all"]["rank"] == 1
+        assert listed(space) == listed(space, DAY) == expected
+        assert space.user(expected[0])["ranks"]["all"]["rank"] == 1
 
 
 def test_a_void_and_a_restore_lose_no_place(api: httpx.Client) -> None:
-    for tie_break, wanted in (("granted_at", ["ann", "bob"]), ("earliest", ["bob", "ann"])):
+    for tie_break, expected in (("granted_at", ["ann", "bob"]), ("earliest", ["bob", "ann"])):
         space = Space(api, tie_break=tie_break)
         space.grant("g1", 5, "ann", granted_at=at(10))
         space.grant("g2", 5, "bob", granted_at=at(11))
         assert space.void("g1").status_code == 200
         assert listed(space) == ["bob"]
         assert space.restore("g1").status_code == 200
-        assert listed(space) == wanted
+        assert listed(space) == expected
 
 
 def test_a_sum_is_complete_with_its_latest_grant_that_is_not_0(api: httpx.Client) -> None:
@@ -135,8 +135,8 @@ def test_a_dry_run_tells_the_place_in_line_that_would_be(api: httpx.Client) -> N
         ("dora", "dora", {"granted_at": at(7), "amount": 4}, 1, 1),
         ("bob", "bob", {"amount": 6}, 3, 1),
     ):
-        told = space.edit(grant_id, "?dry_run=true", **changes).json()
-        move = next(move for move in told["moves"] if move["window"] == "all")
+        body = space.edit(grant_id, "?dry_run=true", **changes).json()
+        move = next(move for move in body["moves"] if move["window"] == "all")
         assert (move["previous_rank"], move["rank"]) == (before, after), (grant_id, changes)
         copy = Space(api, tie_break="granted_at", ranking="ordinal")
         for name, hour in (("ann", 9), ("bob", 10), ("cleo", 11), ("dora", 12)):
@@ -175,7 +175,7 @@ def test_as_of_tells_the_line_of_then(api: httpx.Client, live_server: Any) -> No
     space = Space(api, tie_break="granted_at")
     space.grant("g1", 5, "ann", granted_at=at(11))
     space.grant("g2", 5, "bob", granted_at=at(12))
-    then = space.told("g2")["revisions"][0]["recorded_at"]
+    then = space.grant_body("g2")["revisions"][0]["recorded_at"]
     space.edit("g1", granted_at=at(13))
     live_server.wait_flushed()
     assert (listed(space), listed(space, query=f"&as_of={then}")) == (["bob", "ann"], ["ann", "bob"])
@@ -213,12 +213,12 @@ def test_verify_names_who_stands_elsewhere_in_line(planted: Planted) -> None:
     direct.zrem(board, digits + b"ann")
     direct.zadd(board, {wrong + b"ann": 5})
     direct.hset(orders, "ann", wrong)
-    told = tie_place_from_digits(wrong, "granted_at")
-    assert told is not None
+    wrong_place = tie_place_from_digits(wrong, "granted_at")
+    assert wrong_place is not None
     assert verify(planted.stack) == (
         1,
         [
-            f"{name}: 'ann', order on board all: {describe_tie_place(told)} in Redis, "
+            f"{name}: 'ann', order on board all: {describe_tie_place(wrong_place)} in Redis, "
             f"{describe_tie_place(place)} by the ledger"
         ],
     )

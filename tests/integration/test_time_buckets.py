@@ -18,8 +18,8 @@ from tests.support.time_counts import between, boards, check_counts, live, trend
 
 @pytest.fixture
 def db(live_server: Any) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(live_server.postgres.url, autocommit=True) as held:
-        yield held
+    with psycopg.connect(live_server.postgres.url, autocommit=True) as connection:
+        yield connection
 
 
 def number(db: psycopg.Connection[Any], table: str, name: str) -> int:
@@ -40,16 +40,16 @@ def fill(space: Space, rng: random.Random, grants: int, corrections: int) -> Non
         answer = space.api.post(f"{space.url}/grants", json=bodies[first : first + 100]).json()
         assert answer["rejected"] == 0, answer
     for _ in range(corrections // 20):
-        asked = []
+        asks = []
         for name in rng.sample(range(grants), 20):
             verb = rng.choice(("edit", "edit", "move", "void", "void", "restore"))
             changes: dict[str, dict[str, Any]] = {
                 "edit": {"amount": rng.randrange(-500, 2000) / 4},
                 "move": {"granted_at": some_moment(rng).isoformat()},
             }
-            asked.append({"grant_id": f"g{name}", "op": "edit" if verb == "move" else verb} | changes.get(verb, {}))
-        told = space.api.post(f"{space.url}/corrections", json=asked).json()
-        assert told["rejected"] == 0, told
+            asks.append({"grant_id": f"g{name}", "op": "edit" if verb == "move" else verb} | changes.get(verb, {}))
+        body = space.api.post(f"{space.url}/corrections", json=asks).json()
+        assert body["rejected"] == 0, body
 
 
 def crowd(space: Space, rng: random.Random, around: str = "2024-06-01T11:00:00Z") -> None:
@@ -66,11 +66,11 @@ def crowd(space: Space, rng: random.Random, around: str = "2024-06-01T11:00:00Z"
             for i in range(150)
         ]
         assert space.api.post(f"{space.url}/grants", json=grants).json()["applied"] == 150
-        asked: list[dict[str, Any]] = [{"grant_id": f"c{part}-{i}", "op": "void"} for i in range(5)]
-        asked += [
+        voids: list[dict[str, Any]] = [{"grant_id": f"c{part}-{i}", "op": "void"} for i in range(5)]
+        voids += [
             {"grant_id": f"c{part}-{i}", "op": "edit", "granted_at": some_moment(rng).isoformat()} for i in range(5, 10)
         ]
-        assert space.api.post(f"{space.url}/corrections", json=asked).json()["rejected"] == 0
+        assert space.api.post(f"{space.url}/corrections", json=voids).json()["rejected"] == 0
 
 
 def ask(api: httpx.Client, path: str, since: datetime, until: datetime, by: str) -> dict[str, Any]:
@@ -107,10 +107,10 @@ def test_a_dense_hour_is_counted_finer_and_as_exactly(
             since, until = sorted(getattr(rng.choice(grants), by) + rng.choice(edges) for _ in range(2))
             if rng.random() < 0.3:
                 until = max(since, until.replace(second=0, microsecond=0))
-            wanted = between(grants, since, until, by)
+            expected = between(grants, since, until, by)
             for path in ("users/crowd/activity", "activity"):
-                told = ask(api, f"{space.url}/{path}", since, until, by)
-                assert (told["count"], told["sum"]) == (wanted[0], wanted[1] / 100), (by, since, until)
+                answer = ask(api, f"{space.url}/{path}", since, until, by)
+                assert (answer["count"], answer["sum"]) == (expected[0], expected[1] / 100), (by, since, until)
 
 
 @pytest.mark.parametrize(
@@ -132,17 +132,17 @@ def test_trends_are_the_brute_force_buckets(
     grants = live(db, key)
     for name in ("hour", "day"):
         hour = name == "hour"
-        wanted, states = trends(grants, local, hour), boards(db, key, local, hour)
-        told, path = [], f"{space.url}/trends?bucket={name}&limit=7"
+        expected, states = trends(grants, local, hour), boards(db, key, local, hour)
+        reply, path = [], f"{space.url}/trends?bucket={name}&limit=7"
         while path:
             answer = api.get(path)
             assert answer.headers["lag-seq"] == "0"
-            told += answer.json()
+            reply += answer.json()
             link = answer.links.get("next")
             path = f"{space.url}/trends{link['url']}" if link else ""
-        assert [row["at"] for row in told] == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in sorted(wanted)]
-        for row, at in zip(told, sorted(wanted), strict=True):
-            count, units, users = wanted[at]
+        assert [row["at"] for row in reply] == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in sorted(expected)]
+        for row, at in zip(reply, sorted(expected), strict=True):
+            count, units, users = expected[at]
             assert (row["grants"], row["users"]) == (count, users)
             assert (row["sum"], row["mean"]) == (units / 100, pytest.approx(units / 100 / count))
             known = [state for begins, state in sorted(states.items()) if begins <= at]
@@ -163,8 +163,8 @@ def test_what_a_correction_moves_leaves_one_bucket_and_enters_another(
 
     def hours() -> list[Any]:
         live_server.wait_flushed()
-        told = api.get(f"{space.url}/trends?bucket=hour").json()
-        return [(row["at"][:13], row["grants"], row["sum"], row["users"], row["mean"]) for row in told]
+        body = api.get(f"{space.url}/trends?bucket=hour").json()
+        return [(row["at"][:13], row["grants"], row["sum"], row["users"], row["mean"]) for row in body]
 
     assert hours() == [("2030-05-01T10", 1, 5, 1, 5), ("2030-05-01T11", 1, 7, 1, 7)]
     assert space.edit("b", granted_at="2030-05-01T10:00:00Z").status_code == 200
@@ -195,8 +195,8 @@ def test_a_grant_in_quarantine_counts_once_it_is_restored(api: httpx.Client, liv
     assert space.restore("odd").status_code == 200
     live_server.wait_flushed()
     for by in ("granted", "recorded"):
-        told = api.get(f"{path}?by={by}").json()
-        assert (told["count"], told["sum"]) == (2, 55)
+        body = api.get(f"{path}?by={by}").json()
+        assert (body["count"], body["sum"]) == (2, 55)
     (day,) = api.get(f"{space.url}/trends").json()
     assert (day["grants"], day["sum"], day["users"], day["mean"], day["board_mean"]) == (2, 55, 1, 27.5, 55)
 
@@ -226,11 +226,11 @@ def test_many_users_at_once_and_those_without_a_grant(api: httpx.Client, live_se
     assert api.post(f"{space.url}/grants", json=grants).json()["applied"] == 500
     live_server.wait_flushed()
     users = [f"many-{i}" for i in range(499, 0, -1)]
-    told = api.post(f"{space.url}/activity", json={"users": [*users, "nobody"], "by": "recorded"}).json()
-    assert [(held["user_id"], held["count"], held["sum"]) for held in told["users"]] == [
+    body = api.post(f"{space.url}/activity", json={"users": [*users, "nobody"], "by": "recorded"}).json()
+    assert [(user["user_id"], user["count"], user["sum"]) for user in body["users"]] == [
         (user, 1, int(user[5:])) for user in users
     ]
-    assert (told["missing"], told["lag_seq"]) == (["nobody"], 0)
+    assert (body["missing"], body["lag_seq"]) == (["nobody"], 0)
     past = {"users": ["many-3"], "until": "2020-01-01T00:00:00Z"}
     assert api.post(f"{space.url}/activity", json=past).json()["users"] == [
         {"user_id": "many-3", "count": 0, "sum": 0},
@@ -265,8 +265,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("path", "field"), REFUSED)
 def test_what_no_range_can_be_is_refused_by_name(api: httpx.Client, space: str, path: str, field: str) -> None:
-    told = api.get(f"/v1/namespaces/{space}{path}")
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+    answer = api.get(f"/v1/namespaces/{space}{path}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
 def test_a_body_is_checked_and_unknown_users_and_namespaces_are_named(api: httpx.Client, space: str) -> None:
@@ -280,8 +280,8 @@ def test_a_body_is_checked_and_unknown_users_and_namespaces_are_named(api: httpx
         ({"users": ["a"], "since": "1700-01-02T00:00:00Z"}, "$.since"),
     ]
     for body, field in bodies:
-        told = api.post(path, json=body)
-        assert (told.status_code, told.json()["field"]) == (422, field), told.text
+        answer = api.post(path, json=body)
+        assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
     assert api.get(f"/v1/namespaces/{space}/users/nobody/activity").json()["code"] == "user_not_found"
     assert api.get("/v1/namespaces/no-such/trends").json()["code"] == "namespace_not_found"
     assert api.get(f"/v1/namespaces/{space}/trends").json() == []

@@ -27,33 +27,33 @@ def test_each_users_totals_are_those_of_their_standing(api: httpx.Client, space:
     post(api, space, "otter", 5, category="red", source="race")
     post(api, space, "otter", 7, category="blue", source="race")
     post(api, space, "Füße/hare", 1, granted_at="2024-02-29T10:00:00Z")
-    told = totals(api, space, ["nobody", "Füße/hare", "otter", "otter", "nobody"]).json()
-    assert told["namespace"] == space
-    assert told["missing"] == ["nobody"]
-    assert [held["user_id"] for held in told["totals"]] == ["Füße/hare", "otter"]
-    assert told["totals"][0]["last_granted_at"] == "2024-02-29T10:00:00Z"
-    for held in told["totals"]:
-        standing = api.get(f"/v1/namespaces/{space}/users/{held['user_id'].replace('/', '%2F')}").json()
-        assert held == {name: standing[name] for name in held}
-        assert set(held) >= {"user_id", "score", "grants", "categories", "sources", "last_granted_at"}
-    assert (told["totals"][1]["score"], told["totals"][1]["categories"]) == (12, {"blue": 7, "red": 5})
+    body = totals(api, space, ["nobody", "Füße/hare", "otter", "otter", "nobody"]).json()
+    assert body["namespace"] == space
+    assert body["missing"] == ["nobody"]
+    assert [one["user_id"] for one in body["totals"]] == ["Füße/hare", "otter"]
+    assert body["totals"][0]["last_granted_at"] == "2024-02-29T10:00:00Z"
+    for total in body["totals"]:
+        standing = api.get(f"/v1/namespaces/{space}/users/{total['user_id'].replace('/', '%2F')}").json()
+        assert total == {name: standing[name] for name in total}
+        assert set(total) >= {"user_id", "score", "grants", "categories", "sources", "last_granted_at"}
+    assert (body["totals"][1]["score"], body["totals"][1]["categories"]) == (12, {"blue": 7, "red": 5})
 
 
 def test_five_hundred_of_the_longest_ids_at_once(api: httpx.Client, space: str) -> None:
     users = [f"{i:03}".ljust(126, "x") + "é" for i in range(500)]
     grants = [{"grant_id": user[:3], "user_id": user, "amount": i} for i, user in enumerate(users)]
     assert api.post(f"/v1/namespaces/{space}/grants", json=grants).json()["applied"] == 500
-    told = totals(api, space, users).json()
-    assert [held["score"] for held in told["totals"]] == list(range(500))
-    assert told["missing"] == []
+    body = totals(api, space, users).json()
+    assert [total["score"] for total in body["totals"]] == list(range(500))
+    assert body["missing"] == []
 
 
 def test_messagepack(api: httpx.Client, space: str) -> None:
     post(api, space, "otter", 5)
     head = {"content-type": "application/msgpack", "accept": "application/msgpack"}
     body = msgspec.msgpack.encode({"users": ["otter"]})
-    told = msgspec.msgpack.decode(api.post(f"/v1/namespaces/{space}/totals", content=body, headers=head).content)
-    assert told["totals"][0]["score"] == 5
+    text = msgspec.msgpack.decode(api.post(f"/v1/namespaces/{space}/totals", content=body, headers=head).content)
+    assert text["totals"][0]["score"] == 5
 
 
 class Counting:
@@ -61,12 +61,12 @@ class Counting:
 
     def __init__(self, direct: Any) -> None:
         self._direct = direct
-        self.told: list[int] = []
+        self.sizes: list[int] = []
         direct.script_load(READ_USER_TOTALS.source)
 
     async def call(self, call: Any, weight: int = 1) -> Any:
         reply = self._direct.execute_command(*call)
-        self.told.append(sum(len(flat) // 2 for flat in reply))
+        self.sizes.append(sum(len(flat) // 2 for flat in reply))
         return reply
 
 
@@ -76,25 +76,25 @@ def test_users_with_many_balances_come_in_several_calls(api: httpx.Client, space
     post(api, space, "otter", 5)
     users = [*(f"rich-{i}" for i in range(30)), "otter", "nobody"]
     counting = Counting(direct)
-    told = asyncio.run(totals_of(counting, namespace, users, without_hidden=False))  # type: ignore[arg-type]
-    assert [held["user_id"] for held in told["totals"]] == users[:-1]
-    assert told["missing"] == ["nobody"]
-    assert all(len(held["categories"]) == 500 for held in told["totals"][:-1])
-    assert told["totals"][-1]["score"] == 5
-    assert max(counting.told) <= FIELDS_A_CALL_MAX
-    assert len(counting.told) == 5  # seven users of 504 balances a call
-    assert totals(api, space, users).json() == told | {"totals": [*map(told_of, told["totals"])]}
+    reply = asyncio.run(totals_of(counting, namespace, users, without_hidden=False))  # type: ignore[arg-type]
+    assert [total["user_id"] for total in reply["totals"]] == users[:-1]
+    assert reply["missing"] == ["nobody"]
+    assert all(len(total["categories"]) == 500 for total in reply["totals"][:-1])
+    assert reply["totals"][-1]["score"] == 5
+    assert max(counting.sizes) <= FIELDS_A_CALL_MAX
+    assert len(counting.sizes) == 5  # seven users of 504 balances a call
+    assert totals(api, space, users).json() == reply | {"totals": [*map(balances_in, reply["totals"])]}
 
 
-def told_of(held: dict[str, Any]) -> dict[str, Any]:
-    at = held["last_granted_at"]
-    return held | {"last_granted_at": at.isoformat().replace("+00:00", "Z")}
+def balances_in(body: dict[str, Any]) -> dict[str, Any]:
+    at = body["last_granted_at"]
+    return body | {"last_granted_at": at.isoformat().replace("+00:00", "Z")}
 
 
 def test_more_balances_than_an_answer_tells_are_refused(api: httpx.Client, space: str, direct: Any) -> None:
     plant(direct, space, users=60, labels=1_800)
-    told = totals(api, space, [f"rich-{i}" for i in range(60)])
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (413, "too_large", "$.users")
+    reply = totals(api, space, [f"rich-{i}" for i in range(60)])
+    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (413, "too_large", "$.users")
     assert totals(api, space, [f"rich-{i}" for i in range(50)]).status_code == 200
 
 
@@ -124,8 +124,8 @@ def plant(direct: Any, space: str, users: int, labels: int) -> Namespace:
     ],
 )
 def test_what_is_not_a_list_of_users_is_refused(api: httpx.Client, space: str, body: Any, field: str) -> None:
-    told = api.post(f"/v1/namespaces/{space}/totals", json=body)
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "invalid", field)
+    answer = api.post(f"/v1/namespaces/{space}/totals", json=body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid", field)
 
 
 def test_who_may_read_the_board_may_ask(live_server: Any, api: httpx.Client, space: str) -> None:

@@ -19,38 +19,38 @@ def stands(api: httpx.Client, user: str, **query: Any) -> httpx.Response:
     return api.get(f"/v1/users/{quote(user, safe='')}/standings", params=query)
 
 
-def names(told: httpx.Response) -> list[str]:
-    assert told.status_code == 200, told.text
-    return [held["namespace"] for held in told.json()["standings"]]
+def names(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [standing["namespace"] for standing in response.json()["standings"]]
 
 
 @pytest.fixture
 def spaces(live_server: Stack, api: httpx.Client, space: str) -> list[str]:
     """Three namespaces in which the users `<space>/otter` and `<space>/hare` have grants, the last of them public."""
-    found = [f"{space}-{name}" for name in ("Zoo", "bay", "sea")]
-    for place, name in enumerate(found):
+    names_made = [f"{space}-{name}" for name in ("Zoo", "bay", "sea")]
+    for place, name in enumerate(names_made):
         api.put(f"/v1/namespaces/{name}", json={"visibility": "public" if place == 2 else "private"})
         grant(api, name, f"{space}/otter", 10 + place)
         grant(api, name, f"{space}/hare", 20)
     live_server.wait_flushed()
-    return found
+    return names_made
 
 
 def test_each_standing_is_that_of_its_namespace(api: httpx.Client, space: str, spaces: list[str]) -> None:
     user = f"{space}/otter"
-    told = stands(api, user).json()
-    assert (told["user_id"], told["next_cursor"]) == (user, None)
-    assert [held["namespace"] for held in told["standings"]] == spaces, "by bytes: capitals first"
-    for held in told["standings"]:
-        whole = api.get(f"/v1/namespaces/{held['namespace']}/users/{quote(user, safe='')}").json()
-        assert held == {"namespace": held["namespace"], **whole}
-    assert [held["ranks"]["all"]["rank"] for held in told["standings"]] == [2, 2, 2]
+    body = stands(api, user).json()
+    assert (body["user_id"], body["next_cursor"]) == (user, None)
+    assert [one["namespace"] for one in body["standings"]] == spaces, "by bytes: capitals first"
+    for standing in body["standings"]:
+        whole = api.get(f"/v1/namespaces/{standing['namespace']}/users/{quote(user, safe='')}").json()
+        assert standing == {"namespace": standing["namespace"], **whole}
+    assert [one["ranks"]["all"]["rank"] for one in body["standings"]] == [2, 2, 2]
 
 
 def test_the_numbers_are_those_of_this_moment(api: httpx.Client, space: str, spaces: list[str]) -> None:
     grant(api, spaces[0], f"{space}/otter", 90)
-    held = stands(api, f"{space}/otter").json()["standings"][0]
-    assert (held["score"], held["ranks"]["all"]["rank"]) == (100, 1)
+    standing = stands(api, f"{space}/otter").json()["standings"][0]
+    assert (standing["score"], standing["ranks"]["all"]["rank"]) == (100, 1)
 
 
 def test_a_first_grant_appears_soon(live_server: Stack, api: httpx.Client, space: str) -> None:
@@ -121,5 +121,5 @@ def test_an_id_that_no_client_could_have_written_is_refused(api: httpx.Client) -
 def test_postgres_away_is_answered_with_503(own_stack: Stack) -> None:
     with own_stack.client() as api:
         own_stack.kill("postgres")
-        told = stands(api, "otter")
-        assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
+        reply = stands(api, "otter")
+        assert (reply.status_code, reply.json()["code"]) == (503, "store_unavailable")

@@ -42,8 +42,8 @@ def test_grants_whose_sum_no_integer_of_64_bits_holds_are_verified(checked: Chec
     assert checked.client.put("/v1/namespaces/best", json={"aggregation": "best"}).status_code == 201
     lines = (f'{{"grant_id":"g{i}","user_id":"ann","amount":{UNITS_MAX}}}' for i in range(9_500))
     headers = {"Content-Type": "application/x-ndjson"}
-    told = checked.client.post("/v1/namespaces/best/grants", content="\n".join(lines), headers=headers, timeout=60)
-    assert told.json()["applied"] == 9_500
+    answer = checked.client.post("/v1/namespaces/best/grants", content="\n".join(lines), headers=headers, timeout=60)
+    assert answer.json()["applied"] == 9_500
     checked.stack.wait_flushed()
     assert checked.verify() == (0, [])
 
@@ -115,9 +115,9 @@ def test_nothing_is_found_under_writes(own_stack: Any) -> None:
     done = own_stack.run("verify", "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     with psycopg.connect(own_stack.postgres.url) as db:
-        told = db.execute("SELECT count(*), max(revision) FROM archived_boards").fetchall()
-    assert told[0][0] > 2, "windows were sealed"
-    assert told[0][1] > 2, "their archives followed"
+        rows = db.execute("SELECT count(*), max(revision) FROM archived_boards").fetchall()
+    assert rows[0][0] > 2, "windows were sealed"
+    assert rows[0][1] > 2, "their archives followed"
 
 
 def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Checked) -> None:
@@ -134,14 +134,14 @@ def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Ch
         (lambda: checked.direct.xdel(log, place), f"its log in Redis does not hold {end} as the ledger does"),
         (lambda: checked.direct.delete(meta), "Redis lost its head"),
     ]
-    for break_it, told in breaks:
+    for break_it, text in breaks:
         break_it()
         code, lines = checked.verify()
         assert (code, lines[0].split(": ", 1)[0]) == (1, f"partition {checked.p}"), lines
-        assert told in lines[0]
+        assert text in lines[0]
         assert not any(line.startswith("n:") for line in lines), "no board of it is compared"
         config = own_stack.run("checkconfig")
-        assert (config.returncode, told in config.stderr) == (1, True), config
+        assert (config.returncode, text in config.stderr) == (1, True), config
         checked.direct.hset(meta, "seq", seq)
     checked.direct.flushall()
     for command in ("verify", "checkconfig"):

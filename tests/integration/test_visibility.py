@@ -29,8 +29,8 @@ def test_ranks_close_up_and_open_again_on_every_board(live_server: Stack, api: h
     assert (lost.status_code, lost.json()["code"]) == (404, "user_not_found")
     missing = api.get(f"{race.url}/boards/all", params={"user": race.user("ann")}).json()
     assert (missing["missing"], missing["total"]) == ([race.user("ann")], 3)
-    told = race.standing("ann")
-    assert told == standing | {"ranks": dict.fromkeys(standing["ranks"]), "hidden": True}
+    reply = race.standing("ann")
+    assert reply == standing | {"ranks": dict.fromkeys(standing["ranks"]), "hidden": True}
     dan = {"rank": 3, "score": 5, "percentile": 33.3333, "band": None, "gap_to_next": 2}
     assert race.standing("dan")["ranks"]["all"] == dan
     totals = api.post(f"{race.url}/totals", json={"users": [race.user("ann")]}).json()
@@ -64,8 +64,8 @@ def test_what_moves_a_score_meanwhile_moves_no_board(live_server: Stack, api: ht
     race.grants(ann=9, bob=7)
     race.veil("hide", "ann")
     only_bob = race.boards()
-    told = race.grant("ann", 4, "more")
-    assert (told["score"], told["previous_score"]) == (13, 9)
+    answer = race.grant("ann", 4, "more")
+    assert (answer["score"], answer["previous_score"]) == (13, 9)
     live_server.wait_flushed()
     voided = api.delete(f"{race.url}/grants/ann-9").json()
     assert (voided["status"], voided["score"], voided["previous_score"]) == ("applied", 4, 13)
@@ -86,19 +86,19 @@ def test_a_dry_run_tells_scores_and_no_rank(live_server: Stack, api: httpx.Clien
     race.grants(ann=9, bob=7)
     race.veil("hide", "ann")
     live_server.wait_flushed()
-    told = api.patch(f"{race.url}/grants/ann-9", params={"dry_run": "true"}, json={"amount": 1}).json()
-    assert {(m["previous_score"], m["score"], m["previous_rank"], m["rank"]) for m in told["moves"]} == {
+    body = api.patch(f"{race.url}/grants/ann-9", params={"dry_run": "true"}, json={"amount": 1}).json()
+    assert {(m["previous_score"], m["score"], m["previous_rank"], m["rank"]) for m in body["moves"]} == {
         (9, 1, None, None)
     }
-    assert len(told["moves"]) == 2 * len(WINDOWS)
+    assert len(body["moves"]) == 2 * len(WINDOWS)
 
 
 def test_the_latest_that_comes_late(live_server: Stack, api: httpx.Client, space: str) -> None:
     race = Race(api, space, aggregation="latest")
     race.grants(ann=9, bob=7)
     race.veil("hide", "ann")
-    told = race.grant("ann", 5, "late", granted_at="2021-07-17T12:00:00Z")
-    assert told["score"] == 9
+    answer = race.grant("ann", 5, "late", granted_at="2021-07-17T12:00:00Z")
+    assert answer["score"] == 9
     assert race.board("2021-07-17") == []
     race.veil("unhide", "ann")
     assert race.board("2021-07-17") == [("ann", 1, 5)]
@@ -129,13 +129,13 @@ def test_of_many_at_once_the_last_one_stands(live_server: Stack, api: httpx.Clie
     for turn in range(3):
         with ThreadPoolExecutor(8) as threads:
             desired_states = [{"opt_out": i % 2 == 0, "display_name": f"{turn}"} for i in range(24)]
-            told = list(
+            reply = list(
                 threads.map(
                     lambda desired_state: api.put(path(race.user("ann")), json=desired_state).status_code,
                     desired_states,
                 )
             )
-        assert set(told) <= {200, 202}
+        assert set(reply) <= {200, 202}
         opted_out = api.get(path(race.user("ann"))).json()["opt_out"]
         race.opt_out("ann", opted_out)
         assert len(race.board()) == (1 if opted_out else 2)
@@ -145,11 +145,11 @@ def test_of_many_at_once_the_last_one_stands(live_server: Stack, api: httpx.Clie
 def test_who_is_hidden_beforehand_is_nowhere(api: httpx.Client, race: Race) -> None:
     race.veil("hide", "ann")
     race.opt_out("bob", True)
-    told = api.post(
+    answer = api.post(
         f"{race.url}/grants",
         json=[{"grant_id": u, "user_id": race.user(u), "amount": 3, "granted_at": AT} for u in ("ann", "bob", "cleo")],
     ).json()
-    assert [result["score"] for result in told["results"]] == [3, 3, 3]
+    assert [result["score"] for result in answer["results"]] == [3, 3, 3]
     assert race.board() == [("cleo", 1, 3)]
     other = Race(api, f"{race.name}-other")
     body = {"grant_id": "g", "user_id": race.user("ann"), "amount": 1}
@@ -180,15 +180,18 @@ def test_who_watches_sees_them_go_and_come_back(live_server: Stack, race: Race) 
         views.append({"kind": "around", "user": race.user("ann")})
         for number, view in enumerate(views):
             socket.send(json.dumps({"type": "subscribe", "id": number, "namespace": race.name, "view": view}))
-        held = {told["id"]: told for told in (json.loads(socket.recv(timeout=5)) for _ in views)}
-        assert held[0]["total"] == 3
+        frames = {text["id"]: text for text in (json.loads(socket.recv(timeout=5)) for _ in views)}
+        assert frames[0]["total"] == 3
         race.veil("hide", "ann")
-        told = {told["id"]: told for told in (json.loads(socket.recv(timeout=5)) for _ in views)}
-        assert {frame["type"] for frame in told.values()} == {"delta"}
-        assert race.user("ann") in told[0]["remove"] + told[1]["remove"]
-        assert all(race.user("ann") in frame["remove"] for frame in told.values())
-        assert {frame["total"] for frame in told.values()} == {2}
-        assert [(e["user_id"], e["rank"]) for e in told[0]["upsert"]] == [(race.user("bob"), 1), (race.user("cleo"), 2)]
+        snapshots = {text["id"]: text for text in (json.loads(socket.recv(timeout=5)) for _ in views)}
+        assert {frame["type"] for frame in snapshots.values()} == {"delta"}
+        assert race.user("ann") in snapshots[0]["remove"] + snapshots[1]["remove"]
+        assert all(race.user("ann") in frame["remove"] for frame in snapshots.values())
+        assert {frame["total"] for frame in snapshots.values()} == {2}
+        assert [(e["user_id"], e["rank"]) for e in snapshots[0]["upsert"]] == [
+            (race.user("bob"), 1),
+            (race.user("cleo"), 2),
+        ]
         race.grant("ann", 1, "unseen")
         race.veil("unhide", "ann")
         while (back := json.loads(socket.recv(timeout=5)))["total"] == 2:
@@ -206,16 +209,16 @@ def test_events_tell_of_it_once_a_namespace(live_server: Stack, api: httpx.Clien
     race.veil("hide", "ann")
     race.veil("unhide", "ann")
     live_server.wait_flushed()
-    told = api.get(f"{race.url}/events", params={"type": ["user_hidden", "user_unhidden", "edited"]}).json()["events"]
-    assert [(e["type"], e["user_id"], e["actor"]) for e in told] == [
+    events = api.get(f"{race.url}/events", params={"type": ["user_hidden", "user_unhidden", "edited"]}).json()["events"]
+    assert [(e["type"], e["user_id"], e["actor"]) for e in events] == [
         ("user_hidden", race.user("ann"), "test"),
         ("user_unhidden", race.user("ann"), "test"),
     ]
-    assert set(told[0]) == {"type", "at", "actor", "seq", "epoch", "user_id"}
+    assert set(events[0]) == {"type", "at", "actor", "seq", "epoch", "user_id"}
     everything = api.get(f"{race.url}/events", params={"limit": 1000}).json()["events"]
     assert [e["type"] for e in everything].count("user_hidden") == 1
-    (held,) = api.get(f"{path(race.user('ann'))}/standings").json()["standings"]
-    assert held["last_granted_at"] == AT
+    (standing,) = api.get(f"{path(race.user('ann'))}/standings").json()["standings"]
+    assert standing["last_granted_at"] == AT
 
 
 def test_nothing_is_lost_of_what_is_granted_meanwhile(live_server: Stack, api: httpx.Client, race: Race) -> None:
@@ -232,9 +235,9 @@ def test_nothing_is_lost_of_what_is_granted_meanwhile(live_server: Stack, api: h
     with ThreadPoolExecutor(4) as threads:
         writers = [threads.submit(write, number) for number in range(4)]
         for turn in range(turns):
-            told = api.post(f"{path(race.user('ann'))}/{('hide', 'unhide')[turn % 2]}")
+            answer = api.post(f"{path(race.user('ann'))}/{('hide', 'unhide')[turn % 2]}")
             # The ledger may be behind for longer than a request waits: the persister goes on.
-            assert told.status_code in (200, 202, 404), told.text
+            assert answer.status_code in (200, 202, 404), answer.text
         for writer in writers:
             writer.result()
     race.veil("hide", "ann")
@@ -270,7 +273,7 @@ def test_it_takes_an_admin_of_everything(live_server: Stack, api: httpx.Client, 
     assert race.board() == [("ann", 1, 9)]
     nobody = path(race.user("nobody"))
     for method, url in (("POST", f"{nobody}/unhide"), ("DELETE", nobody)):
-        told = api.request(method, url)
-        assert (told.status_code, told.json()["code"]) == (404, "user_not_found")
+        answer = api.request(method, url)
+        assert (answer.status_code, answer.json()["code"]) == (404, "user_not_found")
     assert api.post(f"{user}/hide", params={"x": 1}).status_code == 422
     assert api.post("/v1/users/%00/hide").status_code == 422

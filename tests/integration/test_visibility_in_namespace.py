@@ -30,9 +30,9 @@ class Pair:
 
 
 def act(race: Race, verb: str, user: str) -> dict[str, Any]:
-    told = race.api.post(f"{race.url}/users/{quote(race.user(user), safe='')}/{verb}")
-    assert (told.status_code, told.json()["pending"]) == (200, 0), told.text
-    return dict(told.json())
+    answer = race.api.post(f"{race.url}/users/{quote(race.user(user), safe='')}/{verb}")
+    assert (answer.status_code, answer.json()["pending"]) == (200, 0), answer.text
+    return dict(answer.json())
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_past_and_many_reads_know_it(live_server: Stack, api: httpx.Client, 
         assert anyone.get(f"{pair.here.url}/users/{user}").status_code == 404
         assert anyone.get(f"{pair.there.url}/users/{user}").status_code == 200
         stands = anyone.get(f"/v1/users/{user}/standings").json()["standings"]
-        assert [held["namespace"] for held in stands] == [pair.there.name]
+        assert [stand["namespace"] for stand in stands] == [pair.there.name]
 
 
 def test_a_live_board_follows(live_server: Stack, pair: Pair) -> None:
@@ -111,16 +111,16 @@ def test_a_live_board_follows(live_server: Stack, pair: Pair) -> None:
         socket.send(json.dumps({"type": "subscribe", "id": 1, "namespace": pair.here.name}))
         assert len(json.loads(socket.recv(timeout=5))["entries"]) == 2
         act(pair.here, "hide", "ann")
-        told = json.loads(socket.recv(timeout=5))
-        assert (told["type"], told["remove"], told["total"]) == ("delta", [pair.here.user("ann")], 1)
+        frame = json.loads(socket.recv(timeout=5))
+        assert (frame["type"], frame["remove"], frame["total"]) == ("delta", [pair.here.user("ann")], 1)
 
 
 def test_archives_close_up_by_both(live_server: Stack, api: httpx.Client, space: str) -> None:
     user = f"{space}-ann"
     here, there = Space(live_server, api, space), Space(live_server, api, f"{space}-there")
-    for held in (here, there):
+    for one in (here, there):
         for name, amount in ((user, 9), ("bob", 7), ("cleo", 5)):
-            held.grant(name, amount)
+            one.grant(name, amount)
 
     def hide(verb: str, name: str) -> int:
         return api.post(f"{here.url}/users/{name}/{verb}").status_code
@@ -150,9 +150,9 @@ def test_an_admin_of_one_namespace_learns_nothing_of_others(live_server: Stack, 
     live_server.wait_flushed()
     url = f"{pair.here.url}/users/"
     with live_server.client(key(live_server, f"admin:{pair.here.name}")) as admin:
-        told = {user: admin.post(f"{url}{quote(pair.here.user(user), safe='')}/unhide") for user in ("bob", "nobody")}
-        assert {answer.status_code for answer in told.values()} == {404}
-        assert told["bob"].text.replace("bob", "nobody") == told["nobody"].text
+        reply = {user: admin.post(f"{url}{quote(pair.here.user(user), safe='')}/unhide") for user in ("bob", "nobody")}
+        assert {answer.status_code for answer in reply.values()} == {404}
+        assert reply["bob"].text.replace("bob", "nobody") == reply["nobody"].text
         assert admin.post(f"{url}{quote(pair.here.user('bob'), safe='')}/hide").status_code == 200
         assert admin.post(f"{pair.there.url}/users/x/hide").status_code == 403
         assert admin.post(path(pair.here.user("bob")) + "/hide").status_code == 403
@@ -164,8 +164,8 @@ def test_a_namespace_with_users_of_its_own_stays_in_its_partition(api: httpx.Cli
     """An empty one would leave behind in its old partition who is hidden in it."""
     race = Race(api, space)
     act(race, "hide", "ann")
-    told = api.put(race.url, json=api_rules(api, race) | {"group": other_group(space)})
-    assert (told.status_code, told.json()["code"], told.json()["field"]) == (422, "rule_locked", "$.group")
+    answer = api.put(race.url, json=api_rules(api, race) | {"group": other_group(space)})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "rule_locked", "$.group")
     race.grants(ann=9, bob=7)
     assert race.board() == ONLY
 
@@ -177,8 +177,8 @@ def test_erasure_forgets_it_everywhere(live_server: Stack, api: httpx.Client, pa
     assert api.delete(path(pair.here.user("ann"))).status_code == 204
     assert (pair.here.board(), pair.there.board()) == (ONLY, [])
     name = pair.here.user("ann").encode()
-    for held in direct.scan_iter("lb:*hidden*"):
-        assert name not in direct.hkeys(held), held
+    for one in direct.scan_iter("lb:*hidden*"):
+        assert name not in direct.hkeys(one), one
     with psycopg.connect(live_server.postgres.url) as db:
         assert db.execute("SELECT FROM visibility_intents WHERE name = %s", (name.decode(),)).fetchall() == []
     pair.here.grants(ann=3)

@@ -23,9 +23,9 @@ def test_what_broke_off_is_mended(own_stack: Stack) -> None:
         own_stack.wait_flushed()
         own_stack.kill("persist")
         race.grant("ann", 1, "unflushed")
-        told = api.post(f"{path(race.user('ann'))}/hide")
-        assert (told.status_code, told.json()["pending"] > 0) == (202, True)
-        assert told.json()["hidden"] is True
+        answer = api.post(f"{path(race.user('ann'))}/hide")
+        assert (answer.status_code, answer.json()["pending"] > 0) == (202, True)
+        assert answer.json()["hidden"] is True
         own_stack.kill("serve")
         own_stack.start("persist")
         own_stack.start("serve")
@@ -50,8 +50,8 @@ def test_a_board_is_only_looked_for_once_the_ledger_can_tell(own_stack: Stack) -
         race = Race(api, "race")
         own_stack.kill("persist")
         race.grant("ann", 9)
-        told = api.post(f"{path(race.user('ann'))}/hide")
-        assert (told.status_code, told.json()["pending"]) == (202, 16)
+        answer = api.post(f"{path(race.user('ann'))}/hide")
+        assert (answer.status_code, answer.json()["pending"]) == (202, 16)
         assert len(_looked(own_stack)) == 1, "all but the one where there are entries to come"
         own_stack.start("persist")
         _wait_settled(own_stack)

@@ -59,7 +59,7 @@ def installed(wheel: Path) -> Path:
 
 
 def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
-    held = set(zipfile.ZipFile(wheel).namelist())
+    members = set(zipfile.ZipFile(wheel).namelist())
     scripts = {f"leaderboard_server/lua/{path.relative_to(ROOT / 'lua')}" for path in (ROOT / "lua").rglob("*.lua")}
     package = {
         f"leaderboard_server/{path.relative_to(ROOT / 'app')}"
@@ -67,8 +67,8 @@ def test_holds_the_scripts_and_every_file_of_the_package(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert "leaderboard_server/lua/apply.lua" in scripts
-    assert "leaderboard_server/py.typed" in held
-    assert scripts | package <= held
+    assert "leaderboard_server/py.typed" in members
+    assert scripts | package <= members
 
 
 def test_puts_nothing_but_its_own_package_into_an_environment(wheel: Path) -> None:

@@ -78,10 +78,10 @@ def test_bad_input_is_refused_with_its_field_and_nothing_is_written(
     api: httpx.Client, space: str, body: Any, status: int, code: str, field: str | None
 ) -> None:
     answer = post(api, space, body)
-    told = answer.json()
-    assert (answer.status_code, told["code"], told.get("field")) == (status, code, field), told
-    assert told["status"] == status
-    assert told["title"]
+    reply = answer.json()
+    assert (answer.status_code, reply["code"], reply.get("field")) == (status, code, field), reply
+    assert reply["status"] == status
+    assert reply["title"]
     assert total(api, space) == 0
 
 
@@ -109,24 +109,24 @@ def test_media_types(api: httpx.Client, space: str) -> None:
 def test_a_batch_counts_what_is_good_and_tells_what_is_not(api: httpx.Client, space: str) -> None:
     batch = [GOOD, {**GOOD, "grant_id": "h", "amount": 1.5}, 7, GOOD, {**GOOD, "grant_id": "i", "user_id": "heron"}]
     answer = post(api, space, batch)
-    told = answer.json()
+    body = answer.json()
     assert answer.status_code == 200
-    assert [told[key] for key in ("applied", "duplicate", "rejected")] == [2, 1, 2]
-    assert [result["status"] for result in told["results"]] == [
+    assert [body[key] for key in ("applied", "duplicate", "rejected")] == [2, 1, 2]
+    assert [result["status"] for result in body["results"]] == [
         *("applied", "rejected", "rejected", "duplicate", "applied"),
     ]
-    assert told["results"][1]["grant_id"] == "h"
-    assert told["results"][1]["error"]["code"] == "amount_scale"
-    assert told["results"][1]["error"]["retryable"] is False
+    assert body["results"][1]["grant_id"] == "h"
+    assert body["results"][1]["error"]["code"] == "amount_scale"
+    assert body["results"][1]["error"]["retryable"] is False
 
 
 def test_ndjson(api: httpx.Client, space: str) -> None:
     lines = [json.dumps({**GOOD, "grant_id": str(i), "user_id": f"u{i % 7}"}) for i in range(3000)]
     lines[5] = "{broken"
     answer = post(api, space, "\n".join(lines) + "\n\n", **{"content-type": "application/x-ndjson"})
-    told = answer.json()
-    assert [told[key] for key in ("applied", "duplicate", "rejected")] == [2999, 0, 1]
-    assert told["results"][5]["error"]["code"] == "bad_request"
+    body = answer.json()
+    assert [body[key] for key in ("applied", "duplicate", "rejected")] == [2999, 0, 1]
+    assert body["results"][5]["error"]["code"] == "bad_request"
     board = api.get(f"/v1/namespaces/{space}/boards/all").json()
     assert sum(entry["score"] for entry in board["entries"]) == 2999 * 5
     many = "\n".join(json.dumps({**GOOD, "grant_id": f"m{i}"}) for i in range(10_001))
@@ -191,8 +191,8 @@ def test_across_namespaces_and_atomically_within_a_group(api: httpx.Client) -> N
     )
     assert api.get("/v1/namespaces/topic-1/users/otter").json()["grants"] == 1
     mixed = [{**GOOD, "namespace": "topic-1"}, {**GOOD, "namespace": "nowhere"}]
-    told = api.post("/v1/grants", json=mixed).json()
-    assert [result["status"] for result in told["results"]] == ["duplicate", "rejected"]
+    body = api.post("/v1/grants", json=mixed).json()
+    assert [result["status"] for result in body["results"]] == ["duplicate", "rejected"]
 
 
 def test_ids_may_hold_a_slash(api: httpx.Client, space: str) -> None:
@@ -289,7 +289,7 @@ def test_an_idempotency_key_on_grants_is_refused_by_name(api: httpx.Client, spac
     body = {"grant_id": "g1", "user_id": "otter", "amount": 5} | ({} if "{}" in path else {"namespace": space})
     for sent in (body, [body]):
         refused = api.post(path.format(space), json=sent, headers={"Idempotency-Key": "k"})
-        told = refused.json()
-        assert (refused.status_code, told["code"], told["field"]) == (422, "invalid", "Idempotency-Key")
-        assert "grant_id" in told["detail"]
+        answer = refused.json()
+        assert (refused.status_code, answer["code"], answer["field"]) == (422, "invalid", "Idempotency-Key")
+        assert "grant_id" in answer["detail"]
     assert api.get(f"/v1/namespaces/{space}/boards/all").json()["total"] == 0

@@ -21,10 +21,10 @@ def rules(partition: Any, aggregation: str, order: str = "desc") -> None:
 
 
 def scores(partition: Any, user: str = "otter") -> dict[str, float | None]:
-    found = {}
+    scores_of = {}
     for key in sorted(partition.store.keys(keys.board(P, 7, "*"))):
-        found[key.decode().rsplit(":", 1)[1]] = partition.store.zscore(key, user)
-    return {window: score for window, score in found.items() if score is not None}
+        scores_of[key.decode().rsplit(":", 1)[1]] = partition.store.zscore(key, user)
+    return {window: score for window, score in scores_of.items() if score is not None}
 
 
 def logged_at(partition: Any, seq: int) -> bytes:
@@ -64,8 +64,12 @@ def test_how_amounts_make_a_score(
     outcomes = partition.call(*entries) if together else [partition.call(entry)[0] for entry in entries]
     assert outcomes[-1].score == result[0]
     assert set(scores(partition).values()) == {result[1]}
-    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    assert (held[b"total"], held[b"count"], held[b"c:red"]) == (str(result[0]).encode(), b"3", str(result[0]).encode())
+    balances = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert (balances[b"total"], balances[b"count"], balances[b"c:red"]) == (
+        str(result[0]).encode(),
+        b"3",
+        str(result[0]).encode(),
+    )
 
 
 def test_moves_add_set_and_take_away(partition: Any) -> None:
@@ -73,8 +77,8 @@ def test_moves_add_set_and_take_away(partition: Any) -> None:
     assert partition.codes(grant, partition.entry("g2", "hare", 3)) == ["applied"] * 2
     assert partition.codes(correction(grant, "w1+2w2+2w3=9w4xl1+2l2x")) == ["applied"]
     assert scores(partition) == {"all": 7, "2023-11": 7, "2023-W46": 9}
-    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    assert held == {
+    balances = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert balances == {
         b"total": b"7",
         b"count": b"1",
         b"last": str(NOW).encode(),
@@ -91,8 +95,14 @@ def test_a_user_without_live_grants_leaves_the_boards_and_comes_back(partition: 
     (gone,) = (partition.call(grant), partition.call(correction(grant, "w1xw2xw3xw4xl1xaxu=1", live_delta=-1)))[1]
     assert (gone.code, gone.score, gone.previous) == ("applied", None, 5)
     assert scores(partition) == {}
-    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    assert held == {b"total": b"0", b"count": b"0", b"seq": b"2", b"at": logged_at(partition, 2), b"corrected": b"2"}
+    balances = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    assert balances == {
+        b"total": b"0",
+        b"count": b"0",
+        b"seq": b"2",
+        b"at": logged_at(partition, 2),
+        b"corrected": b"2",
+    }
     back = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=2", revision=3, live_delta=1)
     again = correction(grant, "w1xw2xw3xw4xl1xaxu=3", revision=4, live_delta=-1)
     third = correction(grant, f"w1=5w2=5w3=5w4=5l1=5a={NOW}u=4", revision=5, live_delta=1)

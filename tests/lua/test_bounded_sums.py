@@ -32,25 +32,25 @@ RULES: list[dict[str, Any]] = [
 
 
 def tree(partition: Any, board: str) -> dict[str, int]:
-    held = partition.store.hgetall(keys.sum_tree(P, 7, board))
-    return {node.decode(): int(total) for node, total in held.items()}
+    nodes = partition.store.hgetall(keys.sum_tree(P, 7, board))
+    return {node.decode(): int(total) for node, total in nodes.items()}
 
 
-def planted_tree(held: list[int], sign: int) -> dict[str, int]:
+def planted_tree(scores: list[int], sign: int) -> dict[str, int]:
     """What the tree of these scores has to be: every stretch that does not add up to 0."""
     nodes: Counter[str] = Counter()
-    for score, level in product(held, range(LEVELS)):
+    for score, level in product(scores, range(LEVELS)):
         nodes[str(sign * score // (LEAF * FAN**level) * LEVELS + level)] += sign * score
     return {node: total for node, total in nodes.items() if total != 0}
 
 
-def some_bounds(random: Random, held: list[int], most: int) -> ScoreBounds:
-    ends = [random.choice([random.randint(-most, most), random.choice(held or [0]), 0]) for _ in range(2)]
+def some_bounds(random: Random, scores: list[int], most: int) -> ScoreBounds:
+    ends = [random.choice([random.randint(-most, most), random.choice(scores or [0]), 0]) for _ in range(2)]
     return ScoreBounds(min(ends), max(ends))
 
 
-def total_within(held: list[int], bounds: ScoreBounds) -> int:
-    return sum(score for score in held if bounds.lowest <= score <= bounds.highest)
+def total_within(scores: list[int], bounds: ScoreBounds) -> int:
+    return sum(score for score in scores if bounds.lowest <= score <= bounds.highest)
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -66,12 +66,14 @@ def test_any_stretch_adds_up_whatever_happens(partition: Any, rules: dict[str, A
         if turn == 19:
             veil(partition, turn + 2, USERS[0], ERASE)
         for board in (*WINDOWS, *(f"{window}:red" for window in WINDOWS)):
-            held = scores(partition, board)
-            assert tree(partition, board) == planted_tree(held, partition.space.sign), (turn, board)
-            for bounds in [ALL_SCORES, *(some_bounds(random, held, most) for _ in range(3))]:
-                told = stats(partition, board, bounds)
-                within = [score for score in held if bounds.lowest <= score <= bounds.highest]
-                assert (told.users, told.sums and told.users and told.sums.scores) == (len(within), sum(within)), bounds
+            scores_there = scores(partition, board)
+            assert tree(partition, board) == planted_tree(scores_there, partition.space.sign), (turn, board)
+            for bounds in [ALL_SCORES, *(some_bounds(random, scores_there, most) for _ in range(3))]:
+                reply = stats(partition, board, bounds)
+                within = [score for score in scores_there if bounds.lowest <= score <= bounds.highest]
+                assert (reply.users, reply.sums and reply.users and reply.sums.scores) == (len(within), sum(within)), (
+                    bounds
+                )
 
 
 def test_a_crowd_of_the_greatest_scores(partition: Any) -> None:
@@ -89,13 +91,13 @@ def test_a_crowd_of_the_greatest_scores(partition: Any) -> None:
 def test_a_thousand_nodes_of_many_digits_add_up(partition: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(bounded_sums=True))
     random = Random(3)
-    held = [random.randint(-UNITS_MAX, UNITS_MAX) for _ in range(400)] + [
+    amounts = [random.randint(-UNITS_MAX, UNITS_MAX) for _ in range(400)] + [
         sign * 64**k for k in range(8) for sign in (1, -1)
     ]
-    partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
+    partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(amounts)))
     for _ in range(100):
-        bounds = some_bounds(random, held, UNITS_MAX)
-        assert (stats(partition, bounds=bounds).sums or ScoreSums(0, 0)).scores == total_within(held, bounds)
+        bounds = some_bounds(random, amounts, UNITS_MAX)
+        assert (stats(partition, bounds=bounds).sums or ScoreSums(0, 0)).scores == total_within(amounts, bounds)
 
 
 def test_a_namespace_does_without_unless_it_asks(partition: Any) -> None:

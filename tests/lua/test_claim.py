@@ -15,24 +15,24 @@ from tests.lua.conftest import P
 EDIT, OTHER = b"e" * 16, b"o" * 16
 
 
-def correction(entry: PlannedEntry, key: str, asked: bytes, revision: int = 2, by: int = 1) -> PlannedEntry:
+def correction(entry: PlannedEntry, key: str, request_digest: bytes, revision: int = 2, by: int = 1) -> PlannedEntry:
     body = msgspec.structs.replace(entry.body, kind=CORRECTION.name, revision=revision, entry_amount=0, live_delta=0)
     return PlannedEntry(
         kind=CORRECTION,
         namespace=entry.namespace,
         body=body,
         id=entry_id(CORRECTION, 7, body.grant_id, revision),
-        content=asked[::-1],
+        content=request_digest[::-1],
         ops=CellOps(tuple(AddToCell(i, by) for i in range(1, 5))),
-        claim=key_claim(7, key, asked),
+        claim=key_claim(7, key, request_digest),
     )
 
 
 @pytest.fixture
 def grants(partition: Any) -> list[PlannedEntry]:
-    found = [partition.entry(f"g{i}") for i in range(4)]
-    assert partition.codes(*found) == ["applied"] * 4
-    return found
+    results = [partition.entry(f"g{i}") for i in range(4)]
+    assert partition.codes(*results) == ["applied"] * 4
+    return results
 
 
 def test_a_key_is_claimed_once(partition: Any, grants: list[PlannedEntry]) -> None:

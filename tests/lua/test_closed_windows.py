@@ -27,9 +27,9 @@ DAY, WEEK, MONTH = "2023-11-14", "2023-W46", "2023-11"
 
 def seal(partition: Any, window: str = DAY) -> PlannedEntry:
     space: Namespace = partition.space
-    found = space.calendar.find(window, NOW)
-    assert found is not None
-    entry: PlannedEntry = seal_entry(space, found)
+    span = space.calendar.find(window, NOW)
+    assert span is not None
+    entry: PlannedEntry = seal_entry(space, span)
     return entry
 
 
@@ -168,8 +168,8 @@ def test_an_archived_window_leaves_one_field(partition: Any) -> None:
     )
     fields = partition.store.hgetall(keys.namespace(P, 7))
     assert {name: value for name, value in fields.items() if DAY.encode() in name} == {f"x:{DAY}".encode(): b"a 2"}
-    asked = [DAY, f"{DAY}:red", MONTH, "2030"]
-    reply = partition.eval(READ_BOARD_VERSIONS, [keys.meta(P), keys.namespace(P, 7)], [len(asked), *asked])
+    names = [DAY, f"{DAY}:red", MONTH, "2030"]
+    reply = partition.eval(READ_BOARD_VERSIONS, [keys.meta(P), keys.namespace(P, 7)], [len(names), *names])
     assert reply == [b"1", b"2", b"2", b"2", b"0"]
     # Who is hidden is on no board of it any more: its answers are others from then on.
     hide = state_call(P, VisibilityIntent(1, "otter", 1, HIDE, None))

@@ -46,20 +46,20 @@ def grant(daily: Any, grant_id: str, day: date, **fields: Any) -> PlannedEntry:
     return entry
 
 
-def correct(held: GrantState, after: GrantState, others: list[GrantState], daily: Any) -> PlannedEntry:
+def correct(state: GrantState, after: GrantState, others: list[GrantState], daily: Any) -> PlannedEntry:
     """A correction as it is planned upon all that the user has besides."""
     cells = {name: OTHERS for other in others for name in ("all", *other.labels)}
-    verb = "void" if after.voided else "restore" if held.voided else "edit"
-    return correction_entry(daily.space, CorrectionRequest(held.grant_id, verb, Edit(), "test"), held, after, cells)  # type: ignore[arg-type]
+    verb = "void" if after.voided else "restore" if state.voided else "edit"
+    return correction_entry(daily.space, CorrectionRequest(state.grant_id, verb, Edit(), "test"), state, after, cells)  # type: ignore[arg-type]
 
 
 def test_days_are_few_fields_of_a_key_of_their_own(daily: Any) -> None:
     first = date(2013, 3, 1)
-    wanted = [first + timedelta(days=n) for n in range(1_500) if n % 7]
-    entries = [grant(daily, f"g{day}", day, category="red") for day in wanted]
+    expected = [first + timedelta(days=n) for n in range(1_500) if n % 7]
+    entries = [grant(daily, f"g{day}", day, category="red") for day in expected]
     for start in range(0, len(entries), 300):
         assert set(daily.codes(*entries[start : start + 300])) == {"applied"}
-    assert days(daily) == wanted
+    assert days(daily) == expected
     assert daily.store.hlen(KEY) <= 4
     assert max(map(len, daily.store.hvals(KEY))) <= 64  # longer ones would take a hash of many fields
     assert set(daily.store.hkeys(keys.balances(P, 7) + "otter")) == {
@@ -98,16 +98,16 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
     daily.space = space(aggregation=aggregation)
     random = Random(aggregation)
     some = [date(2021, 1, 1) + timedelta(days=random.randrange(700)) for _ in range(12)]
-    held: dict[str, GrantState] = {}
+    states: dict[str, GrantState] = {}
     for step in range(200):
         batch = []
         for i in range(random.choice((1, 1, 4))):
-            if len(held) < 20 or random.random() < 0.2:
+            if len(states) < 20 or random.random() < 0.2:
                 entry = grant(daily, f"g{step}-{i}", random.choice(some), category=random.choice(("red", None)))
-                held[entry.body.grant_id] = state_from_entry(entry.body, 1)
+                states[entry.body.grant_id] = state_from_entry(entry.body, 1)
                 batch.append(entry)
                 continue
-            before = random.choice(list(held.values()))
+            before = random.choice(list(states.values()))
             day = random.choice(some)
             if random.random() < 0.5 and not before.voided:
                 windows = daily.space.calendar.names_at(noon(day))
@@ -115,24 +115,24 @@ def test_days_follow_every_correction(daily: Any, aggregation: str) -> None:
             else:
                 changes = {"voided": not before.voided}
             after = replaced(before, **changes)
-            others = [grant for grant in held.values() if not grant.voided and grant.grant_id != before.grant_id]
+            others = [grant for grant in states.values() if not grant.voided and grant.grant_id != before.grant_id]
             batch.append(correct(before, after, others, daily))
-            held[before.grant_id] = replaced(after, revision=before.revision + 1)
+            states[before.grant_id] = replaced(after, revision=before.revision + 1)
         assert set(daily.codes(*batch)) == {"applied"}
-        wanted = sorted({str(grant.day) for grant in held.values() if not grant.voided})
-        assert [day.isoformat() for day in days(daily)] == wanted
+        expected = sorted({str(grant.day) for grant in states.values() if not grant.voided})
+        assert [day.isoformat() for day in days(daily)] == expected
 
 
-def replaced(held: GrantState, **changes: Any) -> GrantState:
+def replaced(state: GrantState, **changes: Any) -> GrantState:
     names = GrantState.__struct_fields__
-    return GrantState(**{name: changes.get(name, getattr(held, name)) for name in names})
+    return GrantState(**{name: changes.get(name, getattr(state, name)) for name in names})
 
 
 def test_the_last_day_leaves_no_key(daily: Any) -> None:
     entry = grant(daily, "g1", date(2023, 5, 5))
     daily.call(entry)
-    held = state_from_entry(entry.body, 1)
-    assert daily.codes(correct(held, replaced(held, voided=True), [], daily)) == ["applied"]
+    state = state_from_entry(entry.body, 1)
+    assert daily.codes(correct(state, replaced(state, voided=True), [], daily)) == ["applied"]
     assert not daily.store.exists(KEY)
 
 

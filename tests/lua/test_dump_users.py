@@ -17,10 +17,10 @@ RULES: list[dict[str, Any]] = [{}, {"order": "asc", "tie_break": "earliest", "ra
 
 def read(partition: Any, *names: str) -> list[UserValues]:
     fields = partition.store.hgetall(keys.namespace(P, 7))
-    kept = board_names_of(list(fields), frozenset())
-    call: list[Any] = list(dump_users_call(partition.space, kept.boards, names))
+    board_names = board_names_of(list(fields), frozenset())
+    call: list[Any] = list(dump_users_call(partition.space, board_names.boards, names))
     reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
-    return parse_values(partition.space, kept, len(names), reply)
+    return parse_values(partition.space, board_names, len(names), reply)
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -59,8 +59,8 @@ def test_a_reply_is_of_what_users_have_and_not_of_what_there_is(partition: Any) 
     call: list[Any] = list(dump_users_call(partition.space, ("all", *boards), ["otter"]))
     reply = partition.eval(DUMP_USERS, call[3 : 3 + call[2]], call[3 + call[2] :])
     assert count(reply) < 50
-    (held,) = parse_values(partition.space, BoardNames(("all", *boards), frozenset()), 1, reply)
-    assert held.cells["b:all"] == 5
+    (values,) = parse_values(partition.space, BoardNames(("all", *boards), frozenset()), 1, reply)
+    assert values.cells["b:all"] == 5
 
 
 def count(reply: Any) -> int:

@@ -119,14 +119,14 @@ def test_a_sealed_window_leaves_a_full_store(partition: Any) -> None:
 def test_seen_generations_leave_a_full_store(partition: Any) -> None:
     partition.call(partition.entry("g1"))
     flush(partition, 1, 0)
-    held = "1"
+    generations = "1"
     for newest in (2, 3):
         partition.store.hset(keys.meta(P), fields.NEWEST_BEGAN, 1)
-        args = [1, held, DAY_US, 1_000_000]
+        args = [1, generations, DAY_US, 1_000_000]
         with full(partition.store):
             assert partition.eval(ROTATE_DEDUP, [keys.meta(P), keys.dedup(P, newest - 1), keys.dedup(P, 1)], args) == 1
-        held = partition.store.hget(keys.meta(P), "generations").decode()
-    assert held == "3,2"
+        generations = partition.store.hget(keys.meta(P), "generations").decode()
+    assert generations == "3,2"
     assert not partition.store.exists(keys.dedup(P, 1))
 
 

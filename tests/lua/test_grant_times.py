@@ -26,33 +26,33 @@ def latest(partition: Any, **rules: Any) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(aggregation="latest", **rules))
 
 
-def held(partition: Any, user: str) -> dict[str, tuple[int, int]]:
+def times_of(partition: Any, user: str) -> dict[str, tuple[int, int]]:
     """By board and label: the number and its time, of one who is shown."""
-    sign, found = partition.space.sign, {}
+    sign, times = partition.space.sign, {}
     for key in partition.store.keys(keys.grant_times(P, 7, "*")):
         board = key.decode().split(":", 4)[4]
         time = partition.store.hget(key, user)
         score = partition.store.zscore(keys.board(P, 7, board), user)
         assert (time is None) == (score is None), board
         if time is not None:
-            found[board] = int(score) * sign, int(time)
+            times[board] = int(score) * sign, int(time)
     balances = partition.store.hgetall(keys.balances(P, 7) + user)
     for name, value in balances.items():
         if name[:2] in (b"c:", b"s:"):
-            found[name.decode()] = int(value), int(balances[b"g" + name])
+            times[name.decode()] = int(value), int(balances[b"g" + name])
     assert sum(name[:1] == b"g" for name in balances) == sum(name[:2] in (b"c:", b"s:") for name in balances)
-    return found
+    return times
 
 
 def replayed(entries: list[PlannedEntry]) -> dict[str, tuple[int, int]]:
     """The same of grants in the order of the log."""
-    found: dict[str, tuple[int, int]] = {}
+    times: dict[str, tuple[int, int]] = {}
     for entry in entries:
         labels = [label for label in entry.labels if not label.startswith("d:")]
         for cell in (*entry.boards, *labels):
-            if cell not in found or entry.body.granted_at >= found[cell][1]:
-                found[cell] = entry.body.entry_amount, entry.body.granted_at
-    return found
+            if cell not in times or entry.body.granted_at >= times[cell][1]:
+                times[cell] = entry.body.entry_amount, entry.body.granted_at
+    return times
 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])
@@ -68,7 +68,7 @@ def test_grants_in_any_order_need_no_ledger(partition: Any, order: str, tie_brea
     for first in range(0, len(entries), 40):
         assert set(partition.codes(*entries[first : first + 40])) == {"applied"}
     for user in ("otter", "hare"):
-        assert held(partition, user) == replayed([entry for entry in entries if entry.body.user == user])
+        assert times_of(partition, user) == replayed([entry for entry in entries if entry.body.user == user])
 
 
 def test_equal_moments_go_to_the_later_entry(partition: Any) -> None:
@@ -95,16 +95,16 @@ def test_a_correction_carries_values_and_times(partition: Any) -> None:
     ops = f"w1=2@{NOW - 9}w2=2@{NOW - 9}w3=9@-5w4xl1=4@{NOW - 3}l2xa={NOW - 9}"
     changed = replace(partition.entry("x", amount=0), kind=CORRECTION, labels=grant.labels, ops=cell_ops(ops))
     assert partition.codes(changed) == ["applied"]
-    assert held(partition, "otter") == {
+    assert times_of(partition, "otter") == {
         "all": (2, NOW - 9),
         "2023-11": (2, NOW - 9),
         "2023-W46": (9, -5),
         "c:red": (4, NOW - 3),
     }
     assert partition.codes(partition.entry("g3", amount=7, at=NOW - 4, category="red")) == ["applied"]
-    assert held(partition, "otter")["c:red"] == (4, NOW - 3)
-    assert held(partition, "otter")["all"] == held(partition, "otter")[DAY] == (7, NOW - 4)
-    assert set(held(partition, "hare").values()) == {(3, NOW)}
+    assert times_of(partition, "otter")["c:red"] == (4, NOW - 3)
+    assert times_of(partition, "otter")["all"] == times_of(partition, "otter")[DAY] == (7, NOW - 4)
+    assert set(times_of(partition, "hare").values()) == {(3, NOW)}
 
 
 def test_times_stay_while_a_user_is_hidden_and_go_with_an_erased_one(partition: Any) -> None:
@@ -138,14 +138,14 @@ def test_behind_a_seal_each_open_board_goes_by_its_own_time(partition: Any) -> N
     late = replace(partition.entry("g3", amount=9, at=NOW - 1), kind=BACKFILL)
     newer = replace(partition.entry("g4", amount=6, at=NOW + 1), kind=BACKFILL)
     assert [(o.code, o.score) for o in partition.call(late, newer)] == [("applied", 5), ("applied", 6)]
-    assert held(partition, "otter")["2023-11"] == (6, NOW + 1)
-    assert held(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
+    assert times_of(partition, "otter")["2023-11"] == (6, NOW + 1)
+    assert times_of(partition, "otter")["2023-10"] == (8, NOW - 30 * 24 * HOUR)
     assert partition.store.hgetall(keys.grant_times(P, 7, DAY)) == sealed
     names = [kind(P, 7, DAY) for kind in (keys.board, keys.tie_prefixes, keys.distinct_scores, keys.grant_times)]
     assert partition.eval(EVICT_ARCHIVED_WINDOW, [keys.namespace(P, 7), *names], [DAY, len(names), DAY, 0]) == 1
     partition.call(replace(partition.entry("g5", amount=7, at=NOW + 2), kind=BACKFILL))
     assert not partition.store.exists(keys.grant_times(P, 7, DAY))
-    assert held(partition, "otter")["all"] == (7, NOW + 2)
+    assert times_of(partition, "otter")["all"] == (7, NOW + 2)
 
 
 @pytest.mark.parametrize("planted", ["type", "board", "label"])
@@ -172,7 +172,7 @@ def test_a_time_that_is_lost_is_no_newer_than_the_last_grant(partition: Any) -> 
     (late,) = partition.call(partition.entry("g2", amount=9, at=NOW - 1))
     assert (late.code, late.score) == ("applied", 5)
     (newer,) = partition.call(partition.entry("g3", amount=7, at=NOW))
-    assert (newer.score, held(partition, "otter")["all"]) == (7, (7, NOW))
+    assert (newer.score, times_of(partition, "otter")["all"]) == (7, (7, NOW))
 
 
 @pytest.mark.parametrize("aggregation", ["sum", "best"])

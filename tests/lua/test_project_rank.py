@@ -45,21 +45,21 @@ def test_a_score_has_the_rank_that_the_board_would_tell(
     rules = Rules(ranking=ranking, tie_break=tie_break, order=order, accept_past=None)
     for _ in range(4):
         scores = {user: chance.randrange(-2, 3) for user in chance.sample(USERS, 5)}
-        asked = [-3, -2, -1, 0, 1, 2, 3]
+        candidates = [-3, -2, -1, 0, 1, 2, 3]
         for user in (*scores, "nobody"):
             board(partition, rules, scores)
             if user in scores:
                 assert place(partition, user, scores[user]) == [ranks(partition)[user]]
-            told = place(partition, user, *asked)
-            wanted = []
-            for units in asked:
+            reply = place(partition, user, *candidates)
+            expected = []
+            for units in candidates:
                 if units == scores.get(user):
-                    wanted.append(told[asked.index(units)])
+                    expected.append(reply[candidates.index(units)])
                     continue
                 # Whoever reaches a score now comes last in time.
                 board(partition, rules, {u: s for u, s in scores.items() if u != user} | {user: units})
-                wanted.append(ranks(partition)[user])
-            assert told == wanted, (user, scores)
+                expected.append(ranks(partition)[user])
+            assert reply == expected, (user, scores)
 
 
 def test_a_partition_without_its_head_answers_unopened(partition: Any) -> None:

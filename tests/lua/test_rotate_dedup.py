@@ -16,10 +16,10 @@ def rotate(
     partition: Any, *, epoch: int = 1, known: str | None = None, age_us: int = DAY_US, ids: int = IDS_MAX
 ) -> int:
     """Runs the script as a persister does. known: the generations as it knows them, None for what they are."""
-    held = generations(partition)
-    newest, oldest = held.split(",")[0], held.split(",")[-1]
+    before = generations(partition)
+    newest, oldest = before.split(",")[0], before.split(",")[-1]
     names = [keys.meta(P), keys.dedup(P, newest), keys.dedup(P, oldest)]
-    return int(partition.eval(ROTATE_DEDUP, names, [epoch, held if known is None else known, age_us, ids]))
+    return int(partition.eval(ROTATE_DEDUP, names, [epoch, before if known is None else known, age_us, ids]))
 
 
 def generations(partition: Any) -> str:

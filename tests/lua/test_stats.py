@@ -45,12 +45,12 @@ def stats(
 
 
 def scores(partition: Any, board: str = "all") -> list[int]:
-    found = partition.store.zrange(keys.board(P, 7, board), 0, -1, withscores=True)
-    return sorted(partition.space.sign * int(score) for _, score in found)
+    members = partition.store.zrange(keys.board(P, 7, board), 0, -1, withscores=True)
+    return sorted(partition.space.sign * int(score) for _, score in members)
 
 
-def sums(held: list[int]) -> ScoreSums:
-    return ScoreSums(sum(held), sum(score * score for score in held))
+def sums(scores: list[int]) -> ScoreSums:
+    return ScoreSums(sum(scores), sum(score * score for score in scores))
 
 
 def veil(partition: Any, version: int, user: str, desired_state: str) -> None:
@@ -103,9 +103,11 @@ def test_sums_are_those_of_the_scores_whatever_happens(partition: Any, rules: di
         if turn == 29:
             veil(partition, turn + 2, USERS[0], ERASE)
         for board in (*WINDOWS, *(f"{window}:red" for window in WINDOWS)):
-            held, told = scores(partition, board), stats(partition, board)
-            assert (told.sums, told.users) == (sums(held), len(held)), (turn, board)
-            assert (told.lowest, told.highest) == ((held[0], held[-1]) if held else (None, None))
+            scores_there, statistics = scores(partition, board), stats(partition, board)
+            assert (statistics.sums, statistics.users) == (sums(scores_there), len(scores_there)), (turn, board)
+            assert (statistics.lowest, statistics.highest) == (
+                (scores_there[0], scores_there[-1]) if scores_there else (None, None)
+            )
 
 
 def test_a_namespace_may_do_without(partition: Any) -> None:
@@ -118,25 +120,27 @@ def test_a_namespace_may_do_without(partition: Any) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_sums_pass_every_bound_and_come_back(partition: Any, sign: int) -> None:
     """Two hundred of the greatest scores there are, on top of a board that holds billions of them already."""
-    held = 10**10 * UNITS_MAX
-    partition.store.hset(keys.namespace(P, 7), "t:all", f"{sign * held} {held * UNITS_MAX}")
+    amount = 10**10 * UNITS_MAX
+    partition.store.hset(keys.namespace(P, 7), "t:all", f"{sign * amount} {amount * UNITS_MAX}")
     before = partition.store.hget(keys.namespace(P, 7), "t:all")
     batch = [partition.entry(f"g{i}", user=f"u{i}", amount=sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*batch)) == {"applied"}
     added = [sign * (UNITS_MAX - i) for i in range(200)]
-    squares = held * UNITS_MAX + sum(score * score for score in added)
-    assert stats(partition).sums == ScoreSums(sign * held + sum(added), squares)
+    squares = amount * UNITS_MAX + sum(score * score for score in added)
+    assert stats(partition).sums == ScoreSums(sign * amount + sum(added), squares)
     back = [partition.entry(f"h{i}", user=f"u{i}", amount=-sign * (UNITS_MAX - i)) for i in range(200)]
     assert set(partition.codes(*back)) == {"applied"}
     assert partition.store.hget(keys.namespace(P, 7), "t:all") == before
 
 
-@pytest.mark.parametrize("held", [-(10**15), -1, 0, 999_999, 10**6, 10**12, 10**15 - 1, 10**15, 10**16, -(10**24)])
+@pytest.mark.parametrize(
+    "sum_before", [-(10**15), -1, 0, 999_999, 10**6, 10**12, 10**15 - 1, 10**15, 10**16, -(10**24)]
+)
 @pytest.mark.parametrize("amount", [-UNITS_MAX, -7, 7, UNITS_MAX])
-def test_a_sum_may_have_any_length(partition: Any, held: int, amount: int) -> None:
-    partition.store.hset(keys.namespace(P, 7), "t:all", f"{held} {held * held}")
+def test_a_sum_may_have_any_length(partition: Any, sum_before: int, amount: int) -> None:
+    partition.store.hset(keys.namespace(P, 7), "t:all", f"{sum_before} {sum_before * sum_before}")
     partition.call(partition.entry("g1", amount=amount))
-    assert stats(partition).sums == ScoreSums(held + amount, held * held + amount * amount)
+    assert stats(partition).sums == ScoreSums(sum_before + amount, sum_before * sum_before + amount * amount)
 
 
 @pytest.mark.parametrize("planted", ["abc", "5", "5 -25", "1.5 2", "5 25 ", "1e3 5", "9" * 200 + " 1"])
@@ -180,29 +184,31 @@ def test_an_archived_board_leaves_its_sums(partition: Any) -> None:
 def test_bounds_percents_and_bins(partition: Any, order: str) -> None:
     partition.space = Namespace(7, "race", P, 1, Rules(order=order))  # type: ignore[arg-type]
     random = Random(7)
-    held = [random.choice([random.randint(-50, 50), random.randint(-UNITS_MAX, UNITS_MAX)]) for _ in range(150)]
-    partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
+    items = [random.choice([random.randint(-50, 50), random.randint(-UNITS_MAX, UNITS_MAX)]) for _ in range(150)]
+    partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(items)))
     for bounds in (
         ALL_SCORES,
         ScoreBounds(-20, 30),
-        ScoreBounds(held[0], held[0]),
+        ScoreBounds(items[0], items[0]),
         ScoreBounds(5, 4),
         ScoreBounds(0, UNITS_MAX),
     ):
         for bins in (0, 1, 7, 100):
-            within = sorted((s for s in held if bounds.lowest <= s <= bounds.highest), reverse=order == "asc")
-            told = stats(partition, bounds=bounds, bins=bins)
-            assert told.users == len(within)
+            within = sorted((s for s in items if bounds.lowest <= s <= bounds.highest), reverse=order == "asc")
+            statistics = stats(partition, bounds=bounds, bins=bins)
+            assert statistics.users == len(within)
             if not within:
-                assert told[4:] == (None, None, (None,) * 3, ())
+                assert statistics[4:] == (None, None, (None,) * 3, ())
                 continue
-            assert (told.lowest, told.highest) == (min(within), max(within))
-            assert told.percents == tuple(within[-(-percent * len(within) // 100) - 1] for percent in (50, 90, 99))
-            begins = [begin for begin, _ in told.bins]
+            assert (statistics.lowest, statistics.highest) == (min(within), max(within))
+            assert statistics.percents == tuple(
+                within[-(-percent * len(within) // 100) - 1] for percent in (50, 90, 99)
+            )
+            begins = [begin for begin, _ in statistics.bins]
             width = max(within) - min(within) + 1
             assert len(begins) == min(bins, width)
             ends = [*begins[1:], max(within) + 1] if bins else []
-            for (begin, count), end in zip(told.bins, ends, strict=True):
+            for (begin, count), end in zip(statistics.bins, ends, strict=True):
                 assert count == sum(begin <= score < end for score in within)
                 assert (end - begin) - width // len(begins) in (0, 1)
 
@@ -213,21 +219,23 @@ def test_percentiles_of_any_kind(partition: Any, order: str, users: int) -> None
     """Nearest rank as a quantile's inverse has it, interpolated as spreadsheets do (percentile.inc)."""
     partition.space = Namespace(7, "race", P, 1, Rules(order=order))  # type: ignore[arg-type]
     random = Random(users)
-    held = sorted((random.randint(-UNITS_MAX, UNITS_MAX) for _ in range(users)), reverse=order == "asc")
-    if held:
-        partition.call(*(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(held)))
+    scores_there = sorted((random.randint(-UNITS_MAX, UNITS_MAX) for _ in range(users)), reverse=order == "asc")
+    if scores_there:
+        partition.call(
+            *(partition.entry(f"g{i}", user=f"u{i}", amount=amount) for i, amount in enumerate(scores_there))
+        )
     named = "0,0.0001,25,33.3333,50,99.9,100"
     for interpolate in (None, "true"):
         percents = parse_percentile_list(named, interpolate)
-        told = stats(partition, percents=percents).percents
-        for name, score in zip(percents.names, told, strict=True):
-            if not held:
+        keys_of_percents = stats(partition, percents=percents).percents
+        for name, score in zip(percents.names, keys_of_percents, strict=True):
+            if not scores_there:
                 assert score is None
             elif interpolate is None:
-                assert score == held[max(1, ceil(Fraction(name) * users / 100)) - 1], name
+                assert score == scores_there[max(1, ceil(Fraction(name) * users / 100)) - 1], name
             else:
                 place, rest = divmod(Fraction(name) / 100 * (users - 1), 1)
-                low, high = held[int(place)], held[min(int(place) + 1, users - 1)]
+                low, high = scores_there[int(place)], scores_there[min(int(place) + 1, users - 1)]
                 assert score == low + rest * (high - low), name
 
 

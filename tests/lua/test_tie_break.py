@@ -31,26 +31,28 @@ def by_moment(partition: Any, **rules: Any) -> None:
 
 def line(partition: Any, board: str = "all") -> list[tuple[str, int, str]]:
     """User, score and digits, in the board's order; the hash of orders tells the same digits."""
-    held = partition.store.zrevrange(keys.board(P, 7, board), 0, -1, withscores=True)
-    found = [(member[33:].decode(), int(score) * partition.space.sign, member[:33].decode()) for member, score in held]
+    members = partition.store.zrevrange(keys.board(P, 7, board), 0, -1, withscores=True)
+    rows = [
+        (member[33:].decode(), int(score) * partition.space.sign, member[:33].decode()) for member, score in members
+    ]
     orders = partition.store.hgetall(keys.tie_prefixes(P, 7, board))
-    assert {user.encode(): digits.encode() for user, _, digits in found}.items() <= orders.items()
-    return found
+    assert {user.encode(): digits.encode() for user, _, digits in rows}.items() <= orders.items()
+    return rows
 
 
-def wanted(space: Namespace, grants: list[tuple[PlannedEntry, int]]) -> list[tuple[str, int, str]]:
+def expected_line(space: Namespace, grants: list[tuple[PlannedEntry, int]]) -> list[tuple[str, int, str]]:
     """The same of grants with their seqs, worked out of all of them."""
-    found = []
-    for user, held in groupby(
+    rows = []
+    for user, item in groupby(
         sorted(grants, key=lambda grant: (grant[0].body.user, grant[1])), lambda g: g[0].body.user
     ):
-        own = [(entry.body.entry_amount, entry.body.granted_at, seq) for entry, seq in held]
+        own = [(entry.body.entry_amount, entry.body.granted_at, seq) for entry, seq in item]
         amounts = [amount for amount, _, _ in own]
         score = {"sum": sum(amounts), "highest": max(amounts), "lowest": min(amounts)}.get(space.aggregation.name)
         score = max(own, key=lambda grant: grant[1:])[0] if score is None else score
         place = latest_tie_place(space.aggregation.line_key(amount, tie_place(at, seq)) for amount, at, seq in own)
-        found.append((user, score, tie_digits(place)))
-    return sorted(found, key=lambda one: (one[1] * space.sign, one[2] + one[0]), reverse=True)
+        rows.append((user, score, tie_digits(place)))
+    return sorted(rows, key=lambda one: (one[1] * space.sign, one[2] + one[0]), reverse=True)
 
 
 @pytest.mark.parametrize(("aggregation", "order"), RULES)
@@ -66,7 +68,7 @@ def test_the_line_depends_on_the_grants_alone(partition: Any, aggregation: str, 
         outcomes = partition.call(*batch)
         assert {outcome.code for outcome in outcomes} == {"applied"}
         grants += [(entry, outcome.seq) for entry, outcome in zip(batch, outcomes, strict=True)]
-        assert line(partition) == wanted(partition.space, grants), turn
+        assert line(partition) == expected_line(partition.space, grants), turn
     assert line(partition, "2023-11-14") == line(partition)
     # Hidden and shown again, they stand where they stood.
     before = line(partition)
@@ -95,8 +97,8 @@ def test_moments_before_1970_and_far_ahead_keep_every_microsecond(partition: Any
     moments = [-2_208_988_799_999_999, -2_208_988_799_999_998, -1, 0, 8_993_000_000_000_000, 8_993_000_000_000_001]
     for i, at in enumerate(reversed(moments)):
         partition.call(partition.entry(f"g{i}", f"u{i}", 5, at))
-    told = [(tie_digits(tie_place(at, len(moments) - i)), 5) for i, at in enumerate(moments)]
-    assert [(digits, score) for _, score, digits in line(partition)] == told
+    prefixes = [(tie_digits(tie_place(at, len(moments) - i)), 5) for i, at in enumerate(moments)]
+    assert [(digits, score) for _, score, digits in line(partition)] == prefixes
 
 
 def test_a_correction_carries_digits_and_leaves_those_that_it_does_not_name(partition: Any) -> None:

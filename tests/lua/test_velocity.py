@@ -33,8 +33,8 @@ def seconds(count: float) -> int:
 
 
 def fields_of(partition: Any, user: str = "otter") -> dict[bytes, bytes]:
-    held = partition.store.hgetall(keys.balances(P, 7) + user)
-    return {name: value for name, value in held.items() if name.startswith(b"r:")}
+    balances = partition.store.hgetall(keys.balances(P, 7) + user)
+    return {name: value for name, value in balances.items() if name.startswith(b"r:")}
 
 
 def test_a_grant_is_taken_once_the_stretch_since_the_one_before_is_over(partition: Any) -> None:

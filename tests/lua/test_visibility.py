@@ -35,7 +35,7 @@ class Hand:
         return intent
 
     def run(self, call: Any) -> Any:
-        script = {held.sha: held for held in (SET_USER_STATE, CLEAR_USER_STATE)}[call[1]]
+        script = {one.sha: one for one in (SET_USER_STATE, CLEAR_USER_STATE)}[call[1]]
         count = call[2]
         return self.partition.eval(script, list(call[3 : 3 + count]), list(call[3 + count :]))
 
@@ -46,18 +46,18 @@ class Hand:
         return self.partition.call(*self.entries(self.desired_state(desired_state, user, ns), boards))
 
     def board(self, window: str = "all") -> list[tuple[bytes, float]]:
-        found: list[tuple[bytes, float]] = self.partition.store.zrevrange(
+        members: list[tuple[bytes, float]] = self.partition.store.zrevrange(
             keys.board(P, 7, window), 0, -1, withscores=True
         )
-        return found
+        return members
 
-    def kept(self, window: str = "all", user: str = "otter") -> bytes | None:
-        found: bytes | None = self.partition.store.hget(keys.balances(P, 7) + user, f"h:{window}")
-        return found
+    def hidden_score(self, window: str = "all", user: str = "otter") -> bytes | None:
+        score: bytes | None = self.partition.store.hget(keys.balances(P, 7) + user, f"h:{window}")
+        return score
 
     def scores(self, window: str = "all") -> list[bytes]:
-        found: list[bytes] = self.partition.store.zrange(keys.distinct_scores(P, 7, window), 0, -1)
-        return found
+        scores_there: list[bytes] = self.partition.store.zrange(keys.distinct_scores(P, 7, window), 0, -1)
+        return scores_there
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ def test_who_is_hidden_keeps_score_and_place_in_line(partition: Any, hand: Hand)
     assert [(o.code, o.score, o.previous) for o in outcomes] == [("applied", 5, 5), ("applied", 5, 5)]
     for window in WINDOWS:
         assert hand.board(window) == [(b"hare", 3)]
-        assert hand.kept(window) == b"5"
+        assert hand.hidden_score(window) == b"5"
         assert int(partition.store.hget(keys.namespace(P, 7), f"v:{window}")) == 4
-    held = partition.store.hgetall(keys.balances(P, 7) + "otter")
-    kept = {b"h:" + window.encode(): b"5" for window in WINDOWS}
-    assert held == balances | {b"seq": b"4", b"corrected": b"4"} | kept
+    values = partition.store.hgetall(keys.balances(P, 7) + "otter")
+    hidden_scores = {b"h:" + window.encode(): b"5" for window in WINDOWS}
+    assert values == balances | {b"seq": b"4", b"corrected": b"4"} | hidden_scores
     assert [o.code for o in hand.do(UNHIDE)] == ["applied", "applied"]
     assert {key: value for key, value in partition.dump().items() if b":b:" in key} == before
     assert partition.store.hgetall(keys.balances(P, 7) + "otter") == balances | {b"seq": b"6", b"corrected": b"6"}
@@ -91,17 +91,17 @@ def test_a_grant_finds_the_score_wherever_it_stands(partition: Any, hand: Hand, 
     hand.desired_state(HIDE)
     (outcome,) = partition.call(partition.entry("g2", amount=2))
     assert (outcome.code, outcome.score, outcome.previous) == ("applied", 7, 5)
-    assert (hand.board(), hand.kept()) == ([], b"7"), "the board was not moved yet"
+    assert (hand.board(), hand.hidden_score()) == ([], b"7"), "the board was not moved yet"
     hand.desired_state(UNHIDE)
     (outcome,) = partition.call(partition.entry("g3", amount=1))
     assert (outcome.score, outcome.previous) == (8, 7)
-    assert (hand.board(), hand.kept()) == ([(b"otter", sign * 8)], None)
+    assert (hand.board(), hand.hidden_score()) == ([(b"otter", sign * 8)], None)
 
 
 def test_who_was_hidden_before_their_first_grant_is_on_no_board(partition: Any, hand: Hand) -> None:
     hand.desired_state(HIDE)
     assert partition.codes(partition.entry("g1"), partition.entry("g2", user="hare")) == ["applied", "applied"]
-    assert (hand.board(), hand.kept()) == ([(b"hare", 5)], b"5")
+    assert (hand.board(), hand.hidden_score()) == ([(b"hare", 5)], b"5")
 
 
 def test_among_equals_the_earlier_comes_back_as_the_earlier(partition: Any, hand: Hand) -> None:
@@ -190,7 +190,7 @@ def test_who_is_being_erased_leaves_everything_and_gets_nothing(partition: Any, 
         assert [member[16:] for member, _ in hand.board(window)] == [b"hare"]
         assert hand.scores(window) == [b"8"]
         assert partition.store.hkeys(keys.tie_prefixes(P, 7, window)) == [b"hare"]
-    assert not any(hand.kept(window) for window in WINDOWS)
+    assert not any(hand.hidden_score(window) for window in WINDOWS)
 
 
 def test_of_one_who_is_being_erased_nothing_is_put_in_quarantine(partition: Any, hand: Hand) -> None:
@@ -231,7 +231,7 @@ def test_what_takes_a_duplicate_back_is_taken_of_a_user_who_is_being_erased(part
     back.kind, back.ops = HEAL, cell_ops("w1+-5")
     (outcome,) = partition.call(back)
     assert (outcome.code, outcome.score, outcome.previous) == ("applied", 0, 5)
-    assert (hand.board(), hand.kept()) == ([], None)
+    assert (hand.board(), hand.hidden_score()) == ([], None)
 
 
 def test_a_head_that_was_lost_is_not_begun_by_a_state(partition: Any, hand: Hand) -> None:
@@ -246,14 +246,14 @@ def test_of_two_veils_the_one_that_hides_more_holds(partition: Any, hand: Hand, 
     partition.call(partition.entry("g1", amount=5))
     hand.do(HIDE, ns=first)
     hand.do(HIDE, ns=second)
-    assert (hand.board(), hand.kept()) == ([], b"5")
+    assert (hand.board(), hand.hidden_score()) == ([], b"5")
     outcomes = hand.do(UNHIDE, ns=first)
     assert [o.code for o in outcomes] == ["applied", "applied"]
-    assert (hand.board(), hand.kept()) == ([], b"5"), "the other one hides still"
+    assert (hand.board(), hand.hidden_score()) == ([], b"5"), "the other one hides still"
     partition.call(partition.entry("g2", amount=2))
-    assert (hand.board(), hand.kept()) == ([], b"7")
+    assert (hand.board(), hand.hidden_score()) == ([], b"7")
     hand.do(UNHIDE, ns=second)
-    assert (hand.board(), hand.kept()) == ([(b"otter", 7)], None)
+    assert (hand.board(), hand.hidden_score()) == ([(b"otter", 7)], None)
 
 
 def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) -> None:
@@ -263,7 +263,7 @@ def test_a_veil_of_a_namespace_is_of_that_one_alone(partition: Any, hand: Hand) 
     here = partition.entry("g1")
     partition.space = other
     assert partition.codes(here, partition.entry("g1")) == ["applied", "applied"]
-    assert (hand.board(), hand.kept()) == ([], b"5")
+    assert (hand.board(), hand.hidden_score()) == ([], b"5")
     assert partition.store.zscore(keys.board(P, 8, "all"), "otter") == 5
     assert not partition.store.hexists(keys.meta(P), fields.HAS_HIDDEN), "nobody is hidden in the deployment"
 
@@ -288,7 +288,7 @@ def test_of_one_who_is_being_erased_no_other_veil_counts(partition: Any, hand: H
     )
     assert partition.codes(*hand.entries(erase)) == ["applied", "applied"]
     assert partition.codes(partition.entry("g2")) == ["user_erasing"]
-    assert (hand.board(), hand.kept()) == ([], None)
+    assert (hand.board(), hand.hidden_score()) == ([], None)
 
 
 def test_a_namespace_whose_head_was_lost_is_not_marked(partition: Any, hand: Hand) -> None:

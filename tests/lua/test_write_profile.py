@@ -95,8 +95,8 @@ def test_no_change_names_a_user_whose_profile_was_deleted(partition: Any) -> Non
     for version, user in enumerate(("b", "a b", "b", "c"), 1):
         run(partition, name_call(user, version, Profile(display_name="Bob")))
     assert run(partition, forget_name_call("b", 5)) == 5
-    told = partition.store.hgetall(keys.DEPLOYMENT)
-    assert told == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c", b"profiles:erased": b"5"}
+    changes = partition.store.hgetall(keys.DEPLOYMENT)
+    assert changes == {b"profiles": b"5", b"profiles:2": b"2 a b", b"profiles:4": b"4 c", b"profiles:erased": b"5"}
     assert run(partition, name_call("b", 6, Profile(display_name="Another"))) == 6
     assert users_since(partition, 4, 6, keys.DEPLOYMENT, fields.PROFILES) is None, "what was taken away has no name"
 

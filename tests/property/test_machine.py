@@ -57,8 +57,8 @@ class Machine(Driver):
         self.api: httpx.Client = self.stack.client()
         for user in USERS:
             zone = ZONES.get(user)
-            told = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone and zone.key})
-            assert told.status_code == 200
+            answer = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone and zone.key})
+            assert answer.status_code == 200
         self.name = f"machine-{next(_names)}"
         self.url = f"/v1/namespaces/{self.name}"
         rules: dict[str, Any] = {"aggregation": aggregation, "order": order, "ranking": ranking, "tie_break": tie_break}
@@ -140,25 +140,25 @@ class Machine(Driver):
         answer = self.api.post(f"{self.url}/corrections", json=asks)
         assert answer.status_code == 200, answer.text
         unchanged = []
-        for ask, told in as_logged(zip(asks, answer.json()["results"], strict=True)):
+        for ask, text in as_logged(zip(asks, answer.json()["results"], strict=True)):
             fields: dict[str, Any] = {name: ask[name] for name in ("amount", "category") if name in ask}
             if "granted_at" in ask:
                 fields["at"] = datetime.fromisoformat(ask["granted_at"])
             if ask["op"] != "edit":
                 fields = {"voided": ask["op"] == "void"}
-            if told["status"] == "duplicate":
-                unchanged.append(told)
-            self.note_correction(ask["grant_id"], told, fields, told["status"] == "applied")
+            if text["status"] == "duplicate":
+                unchanged.append(text)
+            self.note_correction(ask["grant_id"], text, fields, text["status"] == "applied")
         # What was so already tells the score as it is now.
-        for told in unchanged:
-            assert told["score"] == self.book.score(self.book.live(told["user_id"]))
+        for text in unchanged:
+            assert text["score"] == self.book.score(self.book.live(text["user_id"]))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def stale(self, data: Any) -> None:
         grant_id = data.draw(st.sampled_from(sorted(self.sent)))
-        held = self.book.facts[grant_id].revision
-        answer = self.api.patch(f"{self.url}/grants/{grant_id}", json={"amount": 99, "revision": held + 1})
+        revision = self.book.facts[grant_id].revision
+        answer = self.api.patch(f"{self.url}/grants/{grant_id}", json={"amount": 99, "revision": revision + 1})
         assert (answer.status_code, answer.json()["code"]) == (409, "revision_conflict")
 
     @rule(user=st.sampled_from(USERS), zone=st.sampled_from(MOVES), at=times)
@@ -166,8 +166,8 @@ class Machine(Driver):
         """The user's days begin elsewhere from now on: the very next grant goes by it."""
         self.give([(user, 0, at, None, None)], True)
         opted_out = (user, "opted out") in self.causes
-        told = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone, "opt_out": opted_out})
-        assert told.status_code == 200
+        answer = self.api.put(f"/v1/users/{segment(user)}", json={"timezone": zone, "opt_out": opted_out})
+        assert answer.status_code == 200
         self.book.zones[user] = UTC_ZONE if zone is None else ZoneInfo(zone)
         self.give([(user, 0, at + timedelta(days=2), None, None)], True)
 
@@ -183,15 +183,15 @@ class Machine(Driver):
         grant_id = f"g{self.grants}"
         body = {"grant_id": grant_id, "user_id": user, "amount": 5, "granted_at": at.isoformat(), "category": category}
         fact = Fact(grant_id, user, 5, at, category, None, self.grants, zone=self.book.zone(user))
-        (told,) = self.post([body], "?backfill=true")
-        assert told["status"] == "quarantined", told
-        self.quarantined[grant_id] = body, replace(fact, order=told["seq"])
+        (receipt,) = self.post([body], "?backfill=true")
+        assert receipt["status"] == "quarantined", receipt
+        self.quarantined[grant_id] = body, replace(fact, order=receipt["seq"])
         for change in ({"scale": 1}, {"group": "elsewhere"}, {"aggregation": self._other()}):
             refused = self.api.put(self.url, json=self.given | change)
             assert (refused.status_code, refused.json()["code"]) == (422, "rule_locked"), change
         assert self.api.put(self.url, json=self.given).status_code == 200
-        (told,) = self.post([body])
-        assert told["status"] == "duplicate"
+        (receipt,) = self.post([body])
+        assert receipt["status"] == "duplicate"
 
     @precondition(lambda self: self.quarantined)
     @rule(data=st.data(), restore=st.booleans())

@@ -177,13 +177,13 @@ class Process:
             await self.namespace_cache.refresh()
             return await self.shown(users)
         scope: Any = {"type": "http", "headers": []}
-        found = await self.answers.look(scope, SPACE, CachedQuestion("all", ("page",), BOARD))
-        if not isinstance(found, CacheMiss):
-            entries = msgspec.json.decode(found.body)["entries"]
+        rendered = await self.answers.look(scope, SPACE, CachedQuestion("all", ("page",), BOARD))
+        if not isinstance(rendered, CacheMiss):
+            entries = msgspec.json.decode(rendered.body)["entries"]
             return {entry["user_id"]: entry["display_name"] for entry in entries}
         shown = await self.shown(users)
         entries = [BoardEntry(1, 1, user, 5, name, None) for user, name in shown.items()]
-        self.answers.keep(scope, found, {"entries": entries})
+        self.answers.keep(scope, rendered, {"entries": entries})
         return shown
 
     async def shown(self, users: list[str]) -> dict[str, str | None]:
@@ -217,11 +217,11 @@ async def follow(steps: list[Any]) -> None:
             users = list(USERS[:2]) if how == "answer" else users
             first = [(dict(shown.counted), shown) for shown in (world.own, world.wide)]
             processes[which].between = iter(between)
-            told = await processes[which].read(how, users)
+            names = await processes[which].read(how, users)
             for user in users:
                 own, wide = (shown.values[user][counted[user] :] for counted, shown in first)
-                wanted = {b if a is None else a for a in own for b in wide}
-                assert told[user] in wanted, (step, user, told[user], wanted)
+                expected = {b if a is None else a for a in own for b in wide}
+                assert names[user] in expected, (step, user, names[user], expected)
     finally:
         for loop in loops:
             loop.cancel()

@@ -77,26 +77,28 @@ class Oracle:
         between: bool = False,
     ) -> dict[str, Any]:
         """What the scores within bounds come to, as far as the rules keep it."""
-        held = sorted(units for _, units in self.scores if shows(units, low, high, exclusive))
-        n, one = len(held), 10 ** int(self.rules.get("scale", 0))
-        found: dict[str, Any] = dict.fromkeys(("sum", "mean", "stddev", "min", "max"))
-        found |= {"count": n, "percentiles": dict.fromkeys(percents), "sum": None if held else 0}
+        units_within = sorted(units for _, units in self.scores if shows(units, low, high, exclusive))
+        n, one = len(units_within), 10 ** int(self.rules.get("scale", 0))
+        statistics: dict[str, Any] = dict.fromkeys(("sum", "mean", "stddev", "min", "max"))
+        statistics |= {"count": n, "percentiles": dict.fromkeys(percents), "sum": None if units_within else 0}
         if bins:
-            found["histogram"] = [self._bin(held, first, end) for first, end in bins_of(held, bins)]
-        if held:
-            worst_first = held[::-1] if self.rules.get("order") == "asc" else held
-            found["percentiles"] = {name: self._percentile(worst_first, name, between) for name in percents}
-            found |= {"min": self.number(held[0]), "max": self.number(held[-1])}
+            statistics["histogram"] = [
+                self._bin(units_within, first, end) for first, end in bins_of(units_within, bins)
+            ]
+        if units_within:
+            worst_first = units_within[::-1] if self.rules.get("order") == "asc" else units_within
+            statistics["percentiles"] = {name: self._percentile(worst_first, name, between) for name in percents}
+            statistics |= {"min": self.number(units_within[0]), "max": self.number(units_within[-1])}
         has_squares = low is None and high is None and self.rules.get("statistics", True)
-        if held and (has_squares or self.rules.get("bounded_sums")):
-            mean = Fraction(sum(held), n * one)
-            variance = sum((Fraction(units, one) - mean) ** 2 for units in held) / n
-            found |= {
-                "sum": self.number(sum(held)),
+        if units_within and (has_squares or self.rules.get("bounded_sums")):
+            mean = Fraction(sum(units_within), n * one)
+            variance = sum((Fraction(units, one) - mean) ** 2 for units in units_within) / n
+            statistics |= {
+                "sum": self.number(sum(units_within)),
                 "mean": float(mean),
                 "stddev": sqrt(variance) if has_squares else None,
             }
-        return found
+        return statistics
 
     def _percentile(self, worst_first: Sequence[int], name: str, between: bool) -> Decimal | float:
         share, one = Fraction(name) / 100, 10 ** int(self.rules.get("scale", 0))
@@ -106,9 +108,9 @@ class Oracle:
         low, high = worst_first[int(place)], worst_first[min(int(place) + 1, len(worst_first) - 1)]
         return float((low + rest * (high - low)) / one)
 
-    def _bin(self, held: Sequence[int], first: int, end: int) -> dict[str, Any]:
-        count = sum(first <= units < end for units in held)
-        return {"from": self.number(first), "to": self.number(min(end, held[-1])), "count": count}
+    def _bin(self, in_order: Sequence[int], first: int, end: int) -> dict[str, Any]:
+        count = sum(first <= units < end for units in in_order)
+        return {"from": self.number(first), "to": self.number(min(end, in_order[-1])), "count": count}
 
     def within(self, low: int | None, high: int | None, exclusive: Sequence[str], ranking: str | None) -> list[Row]:
         units = dict(self.scores)
@@ -121,12 +123,12 @@ def shows(units: int, low: int | None, high: int | None, exclusive: Sequence[str
     return above and (high is None or units < high or (units == high and "max" not in exclusive))
 
 
-def bins_of(held: Sequence[int], bins: int) -> list[tuple[int, int]]:
+def bins_of(scores: Sequence[int], bins: int) -> list[tuple[int, int]]:
     """From the lowest score up to one beyond the highest, as equal as whole units allow."""
-    if not held:
+    if not scores:
         return []
-    width = held[-1] - held[0] + 1
-    edges = [held[0] + width * i // min(bins, width) for i in range(min(bins, width) + 1)]
+    width = scores[-1] - scores[0] + 1
+    edges = [scores[0] + width * i // min(bins, width) for i in range(min(bins, width) + 1)]
     return list(pairwise(edges))
 
 

@@ -50,14 +50,14 @@ class Checked:
         (key,) = direct.keys("lb:*:b:1:all")
         self.p = int(key.split(b"}")[0].split(b"{")[1])
         self.sql(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in TABLES))
-        self.kept = {key: direct.dump(key) for key in direct.keys(f"lb:{{{self.p}}}:*")}
+        self.dumps = {key: direct.dump(key) for key in direct.keys(f"lb:{{{self.p}}}:*")}
 
     def mend(self) -> None:
         """Everything as it was before anything was planted."""
         for key in self.direct.keys(f"lb:{{{self.p}}}:*"):
-            if key not in self.kept:
+            if key not in self.dumps:
                 self.direct.delete(key)
-        for key, value in self.kept.items():
+        for key, value in self.dumps.items():
             self.direct.restore(key, 0, value, replace=True)
         for table in TABLES:
             self.sql(f"BEGIN; DELETE FROM {table}; INSERT INTO {table} TABLE kept_{table}; COMMIT")

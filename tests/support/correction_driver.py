@@ -40,10 +40,10 @@ class Space:
     def user(self, user: str = "otter") -> dict[str, Any]:
         return dict(self.api.get(f"{self.url}/users/{user}").json())
 
-    def told(self, grant_id: str) -> dict[str, Any]:
+    def grant_body(self, grant_id: str) -> dict[str, Any]:
         return dict(self.api.get(f"{self.url}/grants/{grant_id}").json())
 
 
 def scores(answer: httpx.Response) -> tuple[int, str, Any, Any, int]:
-    told = answer.json()
-    return answer.status_code, told["status"], told["previous_score"], told["score"], told["revision"]
+    body = answer.json()
+    return answer.status_code, body["status"], body["previous_score"], body["score"], body["revision"]

@@ -67,8 +67,8 @@ class Bench:
 
     def correct(self, *asks: CorrectionRequest) -> list[str]:
         """What becomes of each ask: its status and revision, or its problem's code."""
-        told = self.time.run(self.corrector.correct_all(self.namespace, asks))
-        return [one.code if isinstance(one, Problem) else f"{one.status} {one.revision}" for one in told]
+        reply = self.time.run(self.corrector.correct_all(self.namespace, asks))
+        return [one.code if isinstance(one, Problem) else f"{one.status} {one.revision}" for one in reply]
 
     def correct_one(self, ask: CorrectionRequest) -> CorrectionReceipt:
         """Its receipt."""

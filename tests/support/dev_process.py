@@ -49,13 +49,13 @@ def descendants(pid: int) -> set[int]:
         except OSError:
             continue
         parents.setdefault(parent, []).append(int(stat.parent.name))
-    found: set[int] = set()
+    pids: set[int] = set()
     due = [pid]
     while due:
         below = parents.get(due.pop(), [])
-        found.update(below)
+        pids.update(below)
         due.extend(below)
-    return found
+    return pids
 
 
 class Dev:

@@ -35,7 +35,7 @@ class Space:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def told(self, **query: Any) -> list[tuple[str, Any]]:
+    def summaries(self, **query: Any) -> list[tuple[str, Any]]:
         return [(event["type"], event.get("grant_id")) for event in known(self.ask(**query)["events"])]
 
 

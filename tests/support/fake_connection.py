@@ -71,7 +71,7 @@ class Partition:
             return [part.encode() for part in refusal]
         codes = [self.codes.get(entry_id, "applied") for entry_id in sent.ids]
         is_refused = sent.atomic and any(code not in ("applied", "duplicate", "quarantined") for code in codes)
-        told: list[Any] = [b"unapplied" if is_refused else b"ok"]
+        outcomes: list[Any] = [b"unapplied" if is_refused else b"ok"]
         for entry_id, code in zip(sent.ids, codes, strict=True):
             if entry_id in self.seen:
                 # What is sent again and counted by that sending is told as it was.
@@ -80,8 +80,8 @@ class Partition:
                 self.seq += 1
                 self.seen[entry_id] = self.seq
             seq = self.seen.get(entry_id)
-            told += [code.encode(), None if seq is None else self.epoch, seq, seq, None]
-        return told
+            outcomes += [code.encode(), None if seq is None else self.epoch, seq, seq, None]
+        return outcomes
 
 
 class Round(NamedTuple):
@@ -180,11 +180,11 @@ class FakeConnection:
 
     def _read(self, call: Call) -> SentCall:
         count = int(call[2])
-        found, args = call[3 : 3 + count], call[3 + count :]
+        names, args = call[3 : 3 + count], call[3 + count :]
         epoch, seq = map(int, str(args[2]).split("-"))
         digest = args[3]
         assert isinstance(digest, bytes)
-        p = next(p for p in range(16) if keys.log(p) == found[0])
+        p = next(p for p in range(16) if keys.log(p) == names[0])
         ids = [part for part in args if isinstance(part, bytes) and part in self.ids]
         return SentCall(p, str(args[0]), str(args[1]), (epoch, seq, digest), int(args[4]), args[5] == 1, ids)
 

@@ -62,7 +62,7 @@ def cells_made_by(namespace: Namespace, grants: Iterable[GrantState]) -> dict[st
         if not one.voided:
             for cell in dict.fromkeys((*one.boards(namespace), *one.labels)):
                 by_cell.setdefault(cell, []).append(one)
-    return {cell: _cell(namespace, held) for cell, held in by_cell.items()}
+    return {cell: _cell(namespace, value) for cell, value in by_cell.items()}
 
 
 def _cell(namespace: Namespace, grants: list[GrantState]) -> Cell:
@@ -78,12 +78,12 @@ def _cell(namespace: Namespace, grants: list[GrantState]) -> Cell:
 def moves_of(entry: PlannedEntry) -> dict[str, str]:
     """What an entry does to each board and label, by name: `+3`, `=5`, `=5@20` (a time beside it), `x` (gone). `last`:
     the moment of the last grant; `on`: what the plan stands on. The place in line among equals is left out."""
-    text, told = render_ops(entry.kind, entry.ops).removeprefix(entry.kind.letter), dict[str, str]()
+    text, changes = render_ops(entry.kind, entry.ops).removeprefix(entry.kind.letter), dict[str, str]()
     while (match := _CELL.match(text)) is not None:
         kind, place, what, _ = match.groups()
-        told[(entry.boards if kind == "w" else entry.labels)[int(place) - 1]] = what
+        changes[(entry.boards if kind == "w" else entry.labels)[int(place) - 1]] = what
         text = text[match.end() :]
     if (match := _LAST.match(text)) is not None:
-        told["last"] = match[1]
+        changes["last"] = match[1]
         text = text[match.end() :]
-    return told | ({"on": text} if text else {})
+    return changes | ({"on": text} if text else {})

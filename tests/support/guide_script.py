@@ -27,8 +27,8 @@ class Block:
 
 def blocks(guide: str) -> Iterator[Block]:
     """Every block of the guide, in order."""
-    for found in _BLOCK.finditer(guide):
-        yield Block(found[1], found[2].rstrip("\n"), guide.count("\n", 0, found.start()) + 1)
+    for hit in _BLOCK.finditer(guide):
+        yield Block(hit[1], hit[2].rstrip("\n"), guide.count("\n", 0, hit.start()) + 1)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _expand(command: str, names: dict[str, str]) -> str:
     """Variables outside single quotes."""
     parts = re.split(r"('[^']*')", command)
     return "".join(
-        part if i % 2 else re.sub(r"\$(\w+)", lambda found: names[found[1]], part) for i, part in enumerate(parts)
+        part if i % 2 else re.sub(r"\$(\w+)", lambda space: names[space[1]], part) for i, part in enumerate(parts)
     )
 
 
@@ -84,24 +84,24 @@ def printed(text: str) -> Any:
     return json.loads(re.sub(rf"(?<=[\[:,\s]){ANY}(?=[\s,}}\]])", f'"{ANY}"', text))
 
 
-def differences(shown: Any, told: Any, path: str = "$") -> Iterator[str]:
+def differences(shown: Any, reply: Any, path: str = "$") -> Iterator[str]:
     """Where an answer is not what is printed."""
     if shown == ANY:
         return
-    if isinstance(shown, dict) and isinstance(told, dict):
+    if isinstance(shown, dict) and isinstance(reply, dict):
         open_ended = ANY in shown
-        for name in shown.keys() | (set() if open_ended else told.keys()):
+        for name in shown.keys() | (set() if open_ended else reply.keys()):
             if name == ANY:
                 continue
-            if name not in told or name not in shown:
+            if name not in reply or name not in shown:
                 yield f"{path}.{name} is {'not answered' if name in shown else 'not printed'}"
             else:
-                yield from differences(shown[name], told[name], f"{path}.{name}")
-    elif isinstance(shown, list) and isinstance(told, list) and len(shown) == len(told):
-        for i, (one, other) in enumerate(zip(shown, told, strict=True)):
+                yield from differences(shown[name], reply[name], f"{path}.{name}")
+    elif isinstance(shown, list) and isinstance(reply, list) and len(shown) == len(reply):
+        for i, (one, other) in enumerate(zip(shown, reply, strict=True)):
             yield from differences(one, other, f"{path}[{i}]")
-    elif isinstance(shown, str) and isinstance(told, str) and ANY in shown:
-        if not re.fullmatch(".*".join(map(re.escape, shown.split(ANY))), told):
-            yield f"{path} is {told!r}, printed as {shown!r}"
-    elif shown != told or isinstance(shown, bool) != isinstance(told, bool):
-        yield f"{path} is {told!r}, printed as {shown!r}"
+    elif isinstance(shown, str) and isinstance(reply, str) and ANY in shown:
+        if not re.fullmatch(".*".join(map(re.escape, shown.split(ANY))), reply):
+            yield f"{path} is {reply!r}, printed as {shown!r}"
+    elif shown != reply or isinstance(shown, bool) != isinstance(reply, bool):
+        yield f"{path} is {reply!r}, printed as {shown!r}"

@@ -39,7 +39,7 @@ class Store:
         self.keys = {"k": KeyRecord("k", hash_key(TOKEN), ("read:*",))}
         self.boards: dict[str, tuple[int, list[str]]] = {}
         self.shift = 0  # how many more stand before each, by rank
-        self.asked: list[Any] = []
+        self.calls: list[Any] = []
         self.namespace_cache = NamespaceCache(self.call)
         self.keyring = Keyring(self.namespace_cache, None)
         self.names = ProfileCache(self.call)
@@ -48,7 +48,7 @@ class Store:
 
     async def call(self, call: Any) -> Any:
         await asyncio.sleep(0)
-        self.asked.append(call)
+        self.calls.append(call)
         if call[1] in self.away:
             raise StoreUnavailable("away")
         self.namespace_cache.notice(self.changes)
@@ -56,14 +56,14 @@ class Store:
             self.noticed = self.profile_changes
             self.names.notice(self.profile_changes, self.changed_users)
         if call[:2] == ("HMGET", keys.PROFILES):
-            found = map(self.profiles.get, call[2:])
-            return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in found]
+            values = map(self.profiles.get, call[2:])
+            return [None if name is None else b'1 {"display_name":"%s"}' % name.encode() for name in values]
         if call == ("HKEYS", keys.NAMESPACES_WITH_PROFILES):
-            self.asked.pop()
+            self.calls.pop()
             return []
         if call[:2] == ("HGET", keys.DIRECTORY):
-            held = self.spaces.get(call[2])
-            return None if held is None else b"1 " + msgspec.json.encode(held)
+            in_redis = self.spaces.get(call[2])
+            return None if in_redis is None else b"1 " + msgspec.json.encode(in_redis)
         if call[:2] == ("HGET", keys.API_KEYS):
             return b"1 " + msgspec.json.encode(self.keys[call[2]]) if call[2] in self.keys else None
         if call[1] == READ_BOARD_VERSIONS.sha:
@@ -86,14 +86,14 @@ class Store:
 
     def reads(self) -> list[Any]:
         """The views read since asked last."""
-        found = [call[12:] for call in self.asked if call[1] == READ_BOARD.sha]
-        self.asked.clear()
-        return found
+        results = [call[12:] for call in self.calls if call[1] == READ_BOARD.sha]
+        self.calls.clear()
+        return results
 
-    async def watch(self, name: str, asked: str = "all", view: LiveView = Top(), **more: Any) -> Subscriber:  # noqa: B008
-        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), asked, Resume(*more.get("resume", ())))
+    async def watch(self, name: str, window: str = "all", view: LiveView = Top(), **more: Any) -> Subscriber:  # noqa: B008
+        subscriber = Subscriber(1, more.get("viewer") or Viewer(self.keyring), window, Resume(*more.get("resume", ())))
         self.hub.viewers.add(subscriber.viewer)
-        await self.hub.subscribe(subscriber, name, asked, view)
+        await self.hub.subscribe(subscriber, name, window, view)
         return subscriber
 
     async def tick(self) -> None:

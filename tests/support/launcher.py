@@ -91,9 +91,9 @@ class Launcher:
         request = (
             json.dumps({"verb": list(verb), "environment": dict(environment), "cwd": str(Path.cwd())}).encode() + b"\n"
         )
-        told, ended = socket.socketpair()
-        with self._lock, told:
-            files = [out.fileno(), (err or out).fileno(), told.fileno()]
+        far_end, ended = socket.socketpair()
+        with self._lock, far_end:
+            files = [out.fileno(), (err or out).fileno(), far_end.fileno()]
             self._control.settimeout(FORK_S_MAX)
             self._control.sendall(request[socket.send_fds(self._control, [request], files) :])
             return Launched(int(self._control.recv(16)), ended)
@@ -145,17 +145,17 @@ def _serve(control: socket.socket) -> list[str]:
                 control.send(str(pid).encode())
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for held in (control, woken, wake, *children.values()):
-        held.close()
+    for one in (control, woken, wake, *children.values()):
+        one.close()
     for target, file in enumerate(files[:2], 1):
         os.dup2(file, target)
     for file in files:
         os.close(file)
-    told = json.loads(request)
+    order = json.loads(request)
     os.environ.clear()
-    os.environ.update(told["environment"])
-    os.chdir(told["cwd"])
-    return list(told["verb"])
+    os.environ.update(order["environment"])
+    os.chdir(order["cwd"])
+    return list(order["verb"])
 
 
 def _reap(children: dict[int, socket.socket]) -> None:
@@ -163,8 +163,8 @@ def _reap(children: dict[int, socket.socket]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             # Perhaps nobody waits for it.
-            with children.pop(pid) as told, suppress(BrokenPipeError):
-                told.send(str(os.waitstatus_to_exitcode(status)).encode())
+            with children.pop(pid) as pipe, suppress(BrokenPipeError):
+                pipe.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _import() -> None:

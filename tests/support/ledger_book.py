@@ -65,22 +65,22 @@ class Book:
         """By the clock of the namespace's zone."""
         named = names_at(self.local, self.rules["week_starts"], grant.granted)
         seasons = {
-            f"season:{held['name']}"
-            for held in self.rules["seasons"]
-            if datetime.fromisoformat(held["starts"]) <= grant.granted < datetime.fromisoformat(held["ends"])
+            f"season:{season['name']}"
+            for season in self.rules["seasons"]
+            if datetime.fromisoformat(season["starts"]) <= grant.granted < datetime.fromisoformat(season["ends"])
         }
         return {named[period] for period in self.rules["periods"]} | seasons
 
     def score(self, grants: Iterable[Live]) -> int | None:
         """What some grants of one user come to, in scaled units; None of none."""
-        held = list(grants)
-        if not held:
+        grants_there = list(grants)
+        if not grants_there:
             return None
         if self.rules["aggregation"] == "sum":
-            return sum(grant.amount for grant in held)
+            return sum(grant.amount for grant in grants_there)
         if self.rules["aggregation"] == "latest":
-            return max(held, key=lambda grant: (grant.granted, grant.seq)).amount
-        return (min if self.rules["order"] == "asc" else max)(grant.amount for grant in held)
+            return max(grants_there, key=lambda grant: (grant.granted, grant.seq)).amount
+        return (min if self.rules["order"] == "asc" else max)(grant.amount for grant in grants_there)
 
     def _oracle(self, window: str = "all", category: str | None = None, as_of: datetime | None = None) -> Oracle:
         """A board, by the entries up to a moment."""
@@ -92,8 +92,8 @@ class Book:
             before = on_it.pop(grant_id, None)
             if grant and window in self.windows_of(grant) and category in (None, grant.category):
                 on_it[grant_id] = grant
-            for user in {held.user for held in (before, on_it.get(grant_id)) if held}:
-                score = self.score(held for held in on_it.values() if held.user == user)
+            for user in {one.user for one in (before, on_it.get(grant_id)) if one}:
+                score = self.score(one for one in on_it.values() if one.user == user)
                 if score != scores.get(user):
                     scores.pop(user, None)
                     scores |= {} if score is None else {user: score}
@@ -107,8 +107,8 @@ class Book:
 
     def _complete(self, grants: Iterable[Live]) -> tuple[datetime, int]:
         """When a score was complete, in granted time, and by which grant."""
-        held = list(grants)
+        grants_there = list(grants)
         if self.rules["aggregation"] == "best":
-            return min((grant.granted, grant.seq) for grant in held if grant.amount == self.score(held))
-        moments = [(g.granted, g.seq) for g in held if g.amount != 0 or self.rules["aggregation"] == "latest"]
+            return min((grant.granted, grant.seq) for grant in grants_there if grant.amount == self.score(grants_there))
+        moments = [(g.granted, g.seq) for g in grants_there if g.amount != 0 or self.rules["aggregation"] == "latest"]
         return max(moments, default=(datetime.min.replace(tzinfo=UTC), 0))

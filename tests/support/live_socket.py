@@ -15,8 +15,8 @@ def say(socket: ClientConnection, **message: Any) -> None:
 
 
 def hear(socket: ClientConnection) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(socket.recv(timeout=5))
-    return told
+    frame: dict[str, Any] = json.loads(socket.recv(timeout=5))
+    return frame
 
 
 def closed(socket: ClientConnection) -> int:
@@ -28,8 +28,8 @@ def closed(socket: ClientConnection) -> int:
 
 
 def unpacked(socket: ClientConnection) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.msgpack.decode(socket.recv(timeout=5, decode=False))
-    return told
+    text: dict[str, Any] = msgspec.msgpack.decode(socket.recv(timeout=5, decode=False))
+    return text
 
 
 def grant(api: httpx.Client, space: str, grant_id: str, user: str, amount: int) -> None:

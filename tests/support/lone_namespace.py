@@ -37,13 +37,13 @@ async def space_of(db: asyncpg.Connection, aggregation: str, order: str, tie_bre
         "TRUNCATE ledger, live_grants, user_buckets, namespace_buckets, standings, dead_letters, users CASCADE"
     )
     rules = {"aggregation": aggregation, "order": order, "tie_break": tie_break, "category_boards": True}
-    held = msgspec.convert(rules | {"timezone": "Europe/Berlin"}, Rules)
+    all_rules = msgspec.convert(rules | {"timezone": "Europe/Berlin"}, Rules)
     number = await db.fetchval(
         "INSERT INTO namespaces (name, partition, rules) VALUES ($1, 0, $2::jsonb) RETURNING id",
         f"n{random.random()}",
-        msgspec.json.encode(held).decode(),
+        msgspec.json.encode(all_rules).decode(),
     )
-    return Namespace(number, "n", 0, 1, held)
+    return Namespace(number, "n", 0, 1, all_rules)
 
 
 async def count(db: asyncpg.Connection, counted: int, end: int) -> None:

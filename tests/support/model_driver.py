@@ -50,8 +50,8 @@ class Driver(Reader):
             self.book.add(fact)
             self.touched |= fact.boards
             self.moved |= fact.windows
-            told = (answer["previous_score"], answer["score"])
-            assert told == (before, self.book.score(self.book.live(fact.user)))
+            reply = (answer["previous_score"], answer["score"])
+            assert reply == (before, self.book.score(self.book.live(fact.user)))
 
     def decide_about(self, grant_id: str, restore: bool) -> None:
         body, fact = self.quarantined.pop(grant_id)
@@ -70,12 +70,12 @@ class Driver(Reader):
         if cause.startswith("opted out"):
             # A profile is put as a whole; a namespace's has no zone.
             zone = {"timezone": self.book.zone(user).key} if cause == "opted out" else {}
-            told = self.api.put(url, json={"opt_out": hidden} | zone)
+            answer = self.api.put(url, json={"opt_out": hidden} | zone)
         else:
-            told = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
-        assert told.status_code == 200, told.text
+            answer = self.api.post(f"{url}/hide" if hidden else f"{url}/unhide")
+        assert answer.status_code == 200, answer.text
         (self.causes.add if hidden else self.causes.discard)((user, cause))
-        self.book.hidden = {held for held, _ in self.causes}
+        self.book.hidden = {one for one, _ in self.causes}
         self.touched |= self.book.boards()
 
     def post(self, bodies: list[dict[str, Any]], query: str = "") -> list[dict[str, Any]]:
@@ -90,20 +90,20 @@ class Driver(Reader):
         assert answer.status_code == 200, answer.text
         self.note_correction(grant_id, answer.json(), fields)
 
-    def note_correction(self, grant_id: str, told: dict[str, Any], fields: dict[str, Any], then: bool = True) -> None:
-        held = self.book.facts[grant_id]
-        if fields.get("at", held.at) != held.at:
-            fields = fields | {"zone": self.book.zone(held.user)}
-        self.touched |= held.boards
-        before = self.book.score(self.book.live(held.user))
+    def note_correction(self, grant_id: str, body: dict[str, Any], fields: dict[str, Any], then: bool = True) -> None:
+        fact = self.book.facts[grant_id]
+        if fields.get("at", fact.at) != fact.at:
+            fields = fields | {"zone": self.book.zone(fact.user)}
+        self.touched |= fact.boards
+        before = self.book.score(self.book.live(fact.user))
         changed = self.book.change(grant_id, **fields)
         new = self.book.facts[grant_id]
         self.touched |= new.boards
         self.moved |= new.windows
-        after = self.book.score(self.book.live(held.user))
-        assert (told["status"], told["revision"]) == ("applied" if changed else "duplicate", new.revision)
+        after = self.book.score(self.book.live(fact.user))
+        assert (body["status"], body["revision"]) == ("applied" if changed else "duplicate", new.revision)
         if then:
-            assert (told["previous_score"], told["score"]) == (before, after)
+            assert (body["previous_score"], body["score"]) == (before, after)
 
 
 def segment(user: str) -> str:
@@ -115,7 +115,7 @@ def as_logged(done: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """In the order of the log: users go their own ways. What changed nothing stays behind what came before it."""
     last: dict[str, int] = {}
     placed = []
-    for ask, told in done:
-        place = last[told["user_id"]] = told["seq"] or last.get(told["user_id"], 0)
-        placed.append((place, ask, told))
-    return [(ask, told) for _, ask, told in sorted(placed, key=lambda one: one[0])]
+    for ask, text in done:
+        place = last[text["user_id"]] = text["seq"] or last.get(text["user_id"], 0)
+        placed.append((place, ask, text))
+    return [(ask, one) for _, ask, one in sorted(placed, key=lambda one: one[0])]

@@ -36,7 +36,7 @@ class Reader:
         self.api, self.url, self.book, self.chance = api, url, book, chance
         self.users = [*users, "nobody"]
         self.local, self.one = book.local, 10 ** book.rules["scale"]
-        self.asked = 0
+        self.questions = 0
 
     def ask(self) -> None:
         """Any question: most of them to a board."""
@@ -46,12 +46,12 @@ class Reader:
         if self.chance.random() < 0.5:
             asker = Asker(self.api, self.url, *self.board())
             asker.one()
-            self.asked += asker.asked
+            self.questions += asker.questions
         else:
-            self.asked += 1
+            self.questions += 1
             self.chance.choice(others)()
 
-    def told(self, answer: httpx.Response) -> Any:
+    def body_of(self, answer: httpx.Response) -> Any:
         assert answer.status_code == 200, answer.text
         return json.loads(answer.text, parse_float=Decimal)
 
@@ -80,11 +80,11 @@ class Reader:
         windows = self.chance.sample(self.book.windows, min(3, len(self.book.windows)))
         users, ranking = self.chance.sample(self.users, 5), self.chance.choice(RANKINGS)
         body = {"users": users, "windows": windows, "ranking": ranking}
-        told = self.told(self.api.post(f"{self.url}/ranks", json=body))
-        for board, window in zip(told["boards"], windows, strict=True):
-            wanted = [row for row in self.book.oracle(window).rows(ranking) if row[2] in users]
-            assert (board["window"], rows(board["entries"])) == (window, wanted), board
-            assert board["missing"] == [user for user in users if user not in {row[2] for row in wanted}], board
+        reply = self.body_of(self.api.post(f"{self.url}/ranks", json=body))
+        for board, window in zip(reply["boards"], windows, strict=True):
+            expected = [row for row in self.book.oracle(window).rows(ranking) if row[2] in users]
+            assert (board["window"], rows(board["entries"])) == (window, expected), board
+            assert board["missing"] == [user for user in users if user not in {row[2] for row in expected}], board
 
     def standing(self) -> None:
         user, board = self.chance.choice(self.users), self.book.oracle()
@@ -92,25 +92,25 @@ class Reader:
         if user not in self.known:
             assert answer.status_code == 404, answer.text
             return
-        told = self.told(answer)
+        reply = self.body_of(answer)
         live = [grant for grant in self.book.live if self.book.users[grant.user] == user]
         colours = {colour for colour in ("red", "blue") if any(grant.category == colour for grant in live)}
         scores = {colour: self.book.score(g for g in live if g.category == colour) or 0 for colour in colours}
-        assert told["score"] == board.number(self.book.score(live) or 0), told
-        assert told["grants"] == len(live), told
-        assert told["categories"] == {colour: board.number(units) for colour, units in scores.items()}, told
-        assert told["last_granted_at"] == (_text(max(g.granted for g in live)) if live else None), told
+        assert reply["score"] == board.number(self.book.score(live) or 0), reply
+        assert reply["grants"] == len(live), reply
+        assert reply["categories"] == {colour: board.number(units) for colour, units in scores.items()}, reply
+        assert reply["last_granted_at"] == (_text(max(g.granted for g in live)) if live else None), reply
         units = dict(board.scores).get(user)
         if units is None:
-            assert told["ranks"]["all"] is None, told
+            assert reply["ranks"]["all"] is None, reply
             return
         row = next(row for row in board.rows() if row[2] == user)
         better = [abs(other - units) for _, other in board.scores if board.is_better(other, units)]
         gap = board.number(min(better)) if better else None
-        wanted = {"rank": row[1], "score": row[3], "percentile": board.percentile_of(units), "gap_to_next": gap}
+        expected = {"rank": row[1], "score": row[3], "percentile": board.percentile_of(units), "gap_to_next": gap}
         share = len(better) / len(board.scores)
-        wanted["band"] = next((band["name"] for band in self.book.rules["bands"] if share < band["up_to"]), None)
-        assert told["ranks"]["all"] == wanted, told
+        expected["band"] = next((band["name"] for band in self.book.rules["bands"] if share < band["up_to"]), None)
+        assert reply["ranks"]["all"] == expected, reply
 
     def stretch(self, by: str) -> tuple[datetime, datetime]:
         """Mostly at a grant's own time, one microsecond beside it, or on the edge of its hour or day."""
@@ -139,31 +139,34 @@ class Reader:
         if user and user not in self.known:
             assert answer.status_code == 404, answer.text
             return
-        told, wanted = self.told(answer), self.sums(since, until, by, user)
-        assert {name: told[name] for name in wanted} == wanted, (query, told)
+        reply, expected = self.body_of(answer), self.sums(since, until, by, user)
+        assert {name: reply[name] for name in expected} == expected, (query, reply)
 
     def activities(self) -> None:
         by, users = self.chance.choice(("granted", "recorded")), self.chance.sample(self.users, 6)
         since, until = self.stretch(by)
         body = {"users": users, "since": since.isoformat(), "until": until.isoformat(), "by": by}
-        told = self.told(self.api.post(f"{self.url}/activity", json=body))
+        reply = self.body_of(self.api.post(f"{self.url}/activity", json=body))
         known = [user for user in users if user in self.known]
-        assert told["users"] == [{"user_id": user} | self.sums(since, until, by, user) for user in known], (body, told)
-        assert told["missing"] == [user for user in users if user not in known], (body, told)
+        assert reply["users"] == [{"user_id": user} | self.sums(since, until, by, user) for user in known], (
+            body,
+            reply,
+        )
+        assert reply["missing"] == [user for user in users if user not in known], (body, reply)
 
     def trends(self) -> None:
         hour = self.chance.random() < 0.5
         since, until = self.stretch("granted")
         query = {"bucket": "hour" if hour else "day", "since": since.isoformat(), "until": until.isoformat()}
-        told = self.told(self.api.get(f"{self.url}/trends", params=query | {"limit": 1000}))
-        wanted = [
-            (at, *held) for at, held in sorted(trends(self.book.live, self.local, hour).items()) if since <= at < until
+        reply = self.body_of(self.api.get(f"{self.url}/trends", params=query | {"limit": 1000}))
+        expected = [
+            (at, *one) for at, one in sorted(trends(self.book.live, self.local, hour).items()) if since <= at < until
         ]
-        for row, (at, count, units, users) in zip(told, wanted, strict=True):
+        for row, (at, count, units, users) in zip(reply, expected, strict=True):
             counted = {"at": _text(at), "grants": count, "sum": Decimal(units) / self.one, "users": users}
             assert {name: row[name] for name in counted} == counted, (query, row)
             assert row["mean"] == _near(units, count * self.one), (query, row)
-            behind = [held for begins, held in sorted(self.book.sums[hour].items()) if begins <= at]
+            behind = [one for begins, one in sorted(self.book.sums[hour].items()) if begins <= at]
             score, holders = behind[-1] if behind else (0, 0)
             assert row["board_mean"] == _near(score, holders * self.one), (query, row)
 
@@ -174,8 +177,8 @@ class Reader:
         at, ranking = self.chance.choice(self.book.states).at, self.chance.choice(RANKINGS)
         window = self.chance.choice(self.book.windows)
         query = {"as_of": at.isoformat(), "limit": "100"} | ({"ranking": ranking} if ranking else {})
-        told = self.told(self.api.get(f"{self.url}/boards/{window}", params=query))
-        assert rows(told["entries"]) == self.book.oracle(window, None, at).rows(ranking), told
+        reply = self.body_of(self.api.get(f"{self.url}/boards/{window}", params=query))
+        assert rows(reply["entries"]) == self.book.oracle(window, None, at).rows(ranking), reply
 
 
 def _near(units: int, count: int) -> Any:

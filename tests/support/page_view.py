@@ -17,10 +17,10 @@ LONG = "W" * 128
 
 # Which keyframes were asked for: moves are told apart from highlights by `transform`.
 RECORD = """
-window.asked = [];
+window.animations = [];
 const animate = Element.prototype.animate;
 Element.prototype.animate = function (frames, how) {
-  window.asked.push(JSON.stringify(frames));
+  window.animations.push(JSON.stringify(frames));
   return animate.call(this, frames, how);
 };
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -65,7 +65,7 @@ def shown(page: Page, *rows: Shown) -> None:
         expect(lines.nth(i).locator(".score")).to_have_text(score)
 
 
-def told(page: Page, state: str, why: str = "", timeout_ms: int = 5_000) -> None:
+def wait_for_state(page: Page, state: str, why: str = "", timeout_ms: int = 5_000) -> None:
     """The state of the connection, and the reason beside it."""
     expect(page.locator("#state b")).to_have_text(state, timeout=timeout_ms)
     expect(page.locator("#state span")).to_have_text(why)

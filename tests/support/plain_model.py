@@ -64,11 +64,11 @@ class Book:
 
     def change(self, grant_id: str, **fields: object) -> bool:
         """A correction; whether it changed anything."""
-        held = self.facts[grant_id]
-        new = replace(held, **fields)  # type: ignore[arg-type]
-        if new == held:
+        fact = self.facts[grant_id]
+        new = replace(fact, **fields)  # type: ignore[arg-type]
+        if new == fact:
             return False
-        self._put(replace(new, revision=held.revision + 1), held.boards | new.boards)
+        self._put(replace(new, revision=fact.revision + 1), fact.boards | new.boards)
         return True
 
     def _put(self, fact: Fact, boards: set[tuple[str, str | None]]) -> None:
@@ -90,25 +90,25 @@ class Book:
 
     def score(self, facts: Iterable[Fact]) -> int | None:
         """What some grants of one user come to."""
-        held = list(facts)
-        if not held:
+        live_facts = list(facts)
+        if not live_facts:
             return None
         if self.aggregation == "sum":
-            return sum(f.amount for f in held)
+            return sum(f.amount for f in live_facts)
         if self.aggregation == "latest":
-            return max(held, key=lambda f: (f.at, f.order)).amount
-        return (min if self.ascending else max)(f.amount for f in held)
+            return max(live_facts, key=lambda f: (f.at, f.order)).amount
+        return (min if self.ascending else max)(f.amount for f in live_facts)
 
     def times(self, window: str, category: str | None = None) -> dict[str, datetime]:
         """User → when the grant was given that counts there, of everybody."""
-        held = [f for f in self.live() if window in f.windows and category in (None, f.category)]
-        return {f.user: f.at for f in sorted(held, key=lambda f: (f.at, f.order))}
+        items = [f for f in self.live() if window in f.windows and category in (None, f.category)]
+        return {f.user: f.at for f in sorted(items, key=lambda f: (f.at, f.order))}
 
     def label_times(self, user: str) -> dict[str, datetime]:
         """Category and source (`c:…`, `s:…`) → when the grant was given that counts there."""
-        held = sorted(self.live(user), key=lambda f: (f.at, f.order))
-        of_categories = {f"c:{f.category}": f.at for f in held if f.category is not None}
-        return of_categories | {f"s:{f.source}": f.at for f in held if f.source is not None}
+        live_facts = sorted(self.live(user), key=lambda f: (f.at, f.order))
+        of_categories = {f"c:{f.category}": f.at for f in live_facts if f.category is not None}
+        return of_categories | {f"s:{f.source}": f.at for f in live_facts if f.source is not None}
 
     def counted(self, facts: list[Fact]) -> list[Fact]:
         """Those that make the score: all of a sum, the best with its equals, the latest."""
@@ -131,12 +131,12 @@ class Book:
         return self._by_user(lambda f: window in f.windows and category in (None, f.category))
 
     def _by_user(self, holds: Callable[[Fact], bool]) -> dict[str, int]:
-        found = {}
+        facts_by_user = {}
         for user in {f.user for f in self.live()}:
             score = self.score(f for f in self.live(user) if holds(f))
             if score is not None:
-                found[user] = score
-        return found
+                facts_by_user[user] = score
+        return facts_by_user
 
     def ranks(self, board: dict[str, int], ranking: str, listed: list[str]) -> dict[str, int]:
         """Ranks: competition 1-2-2-4, dense 1-2-2-3, ordinal as `listed`."""
@@ -159,10 +159,10 @@ class Book:
 
     def _complete(self, user: str, window: str, category: str | None) -> tuple[datetime, int]:
         """When a score was complete, in granted time, and by which grant."""
-        held = [f for f in self.live(user) if window in f.windows and category in (None, f.category)]
+        items = [f for f in self.live(user) if window in f.windows and category in (None, f.category)]
         if self.aggregation == "best":
-            return min((f.at, f.order) for f in held if f.amount == self.score(held))
-        moments = [(f.at, f.order) for f in held if f.amount != 0 or self.aggregation == "latest"]
+            return min((f.at, f.order) for f in items if f.amount == self.score(items))
+        moments = [(f.at, f.order) for f in items if f.amount != 0 or self.aggregation == "latest"]
         return max(moments, default=(datetime.min.replace(tzinfo=UTC), 0))
 
     def windows(self) -> set[str]:

@@ -20,8 +20,8 @@ _HOUR, _DAY = "hour of {hour}", f"day of {DAY}T00:00:00Z"
 _ANN, _EVE, _ALL = "'ann'", "'eve'", "all users"
 
 
-def _by_time(user: str, stretch: str, found: str) -> str:
-    return _BY_TIME.format(user=user, stretch=stretch, found=found)
+def _by_time(user: str, stretch: str, difference: str) -> str:
+    return _BY_TIME.format(user=user, stretch=stretch, found=difference)
 
 
 ROWS = [

@@ -63,9 +63,9 @@ def change_digits(c: Checked) -> str:
 @_fault
 def change_member_digits(c: Checked) -> str:
     """The hash still tells the right ones."""
-    held = c.member("ann")
-    c.direct.zrem(c.key(keys.board), held)
-    c.direct.zadd(c.key(keys.board), {held.replace(b"7ann", b"6ann"): 7})
+    member = c.member("ann")
+    c.direct.zrem(c.key(keys.board), member)
+    c.direct.zadd(c.key(keys.board), {member.replace(b"7ann", b"6ann"): 7})
     return "n: 'ann', board all: 7 as of seq 4 in Redis, nothing by the ledger"
 
 
@@ -263,9 +263,9 @@ def spoil_days(c: Checked) -> str:
     return f"n: 'dora', {c.days('dora')}: it is not of the type hash"
 
 
-def spoil_kind(kind: Callable[[int, int, str], str], c: Checked, wanted: str) -> str:
+def spoil_kind(kind: Callable[[int, int, str], str], c: Checked, key_type: str) -> str:
     c.direct.set(c.key(kind), "abc")
-    return f"n: board all, {c.key(kind)}: it is of the type string, not {wanted}"
+    return f"n: board all, {c.key(kind)}: it is of the type string, not {key_type}"
 
 
 @_fault

@@ -90,5 +90,5 @@ class World:
     def _send(self, path: str, bodies: list[dict[str, Any]]) -> None:
         if bodies:
             headers = {"content-type": "application/json"}
-            told = self._api.post(f"{self.url}/{path}", content=_encode(bodies), headers=headers).json()
-            assert told["rejected"] == 0, told
+            body = self._api.post(f"{self.url}/{path}", content=_encode(bodies), headers=headers).json()
+            assert body["rejected"] == 0, body

@@ -70,9 +70,9 @@ class Writer(threading.Thread):
 
     def _grant(self, name: str, at: datetime | None) -> dict[str, Any]:
         chance = self._random
-        found = {"grant_id": name, "user_id": chance.choice(USERS), "amount": chance.randrange(-2, 5)}
-        found |= {"category": chance.choice(("red", "blue", None)), "source": chance.choice(("race", "quiz"))}
-        return found if at is None else found | {"granted_at": at.isoformat()}
+        grant = {"grant_id": name, "user_id": chance.choice(USERS), "amount": chance.randrange(-2, 5)}
+        grant |= {"category": chance.choice(("red", "blue", None)), "source": chance.choice(("race", "quiz"))}
+        return grant if at is None else grant | {"granted_at": at.isoformat()}
 
     def _correct(self, grant: str) -> None:
         match self._random.randrange(4):

@@ -41,8 +41,8 @@ class Raw:
             if not data:
                 break
             self.heard += data
-        found, mark, self.heard = self.heard.partition(until)
-        return found + mark
+        part, mark, self.heard = self.heard.partition(until)
+        return part + mark
 
     def end(self) -> bytes:
         """All that comes until the server closes. TimeoutError where it does not."""
@@ -57,9 +57,9 @@ class Raw:
 
     def problem(self) -> tuple[int, str]:
         """Status and code of the last answer, behind which the connection is closed."""
-        told = self.end()
-        *_, head, body = told.rsplit(b"\r\n\r\n", 1)
-        statuses = re.findall(rb"HTTP/1\.1 (\d+) ", told)
+        reply = self.end()
+        *_, head, body = reply.rsplit(b"\r\n\r\n", 1)
+        statuses = re.findall(rb"HTTP/1\.1 (\d+) ", reply)
         assert b"connection: close" in head.lower()
         return int(statuses[-1]), json.loads(body)["code"]
 
@@ -141,19 +141,19 @@ def close_code(data: bytes) -> int | None:
 
 def resident_bytes(pid: int) -> int:
     """The memory that a process holds."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) * 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match
+    return int(match[1]) * 1024
 
 
 def server_sockets(port: int, peers: set[int]) -> dict[int, tuple[str, int]]:
     """The server's ends of connections from some local ports: state and bytes that the peer has not taken."""
-    found = {}
+    peers_by_socket = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, queues, *_ = line.split()
         if int(local.split(":")[1], 16) == port and int(remote.split(":")[1], 16) in peers:
-            found[int(remote.split(":")[1], 16)] = state, int(queues.split(":")[0], 16)
-    return found
+            peers_by_socket[int(remote.split(":")[1], 16)] = state, int(queues.split(":")[0], 16)
+    return peers_by_socket
 
 
 def wait_until(is_so: Any, seconds: float = 10.0) -> bool:

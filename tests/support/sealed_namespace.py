@@ -61,19 +61,19 @@ class Space:
 
     def sql(self, text: str, *args: Any) -> list[Any]:
         with psycopg.connect(self.stack.postgres.url) as db:
-            found = db.execute(text, args)
-            return found.fetchall() if found.description else []
+            rows = db.execute(text, args)
+            return rows.fetchall() if rows.description else []
 
     @property
     def id(self) -> int:
-        ((found,),) = self.sql("SELECT id FROM namespaces WHERE name = %s", self.name)
-        return int(found)
+        ((value,),) = self.sql("SELECT id FROM namespaces WHERE name = %s", self.name)
+        return int(value)
 
     def keys_of(self, direct: Any, window: str) -> list[bytes]:
         return [key for kind in ("b", "bp", "bs", "bg") for key in direct.keys(f"lb:*:{kind}:{self.id}:{window}*")]
 
-    def wait_for(self, window: str, wanted: dict[str, int], query: str = "limit=1000") -> None:
-        until(lambda: self.scores(window, query) == wanted, f"{self.scores(window, query)} is not {wanted}")
+    def wait_for(self, window: str, expected: dict[str, int], query: str = "limit=1000") -> None:
+        until(lambda: self.scores(window, query) == expected, f"{self.scores(window, query)} is not {expected}")
 
 
 def until(ask: Any, what: str, seconds: float = 20) -> None:

@@ -45,8 +45,8 @@ def states(db: psycopg.Connection[Any], namespace: int, until: int = 2**62) -> I
     for grant_id, user, granted, recorded, value, category, seq, voided in rows:
         at = recorded.astimezone(UTC)
         began, number = first.setdefault(grant_id, (at, seq))
-        held = Live(user, granted.astimezone(UTC), began, value, category, number)
-        yield State(at, grant_id, None if voided else held)
+        live = Live(user, granted.astimezone(UTC), began, value, category, number)
+        yield State(at, grant_id, None if voided else live)
 
 
 def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
@@ -59,8 +59,8 @@ def live(db: psycopg.Connection[Any], namespace: int) -> list[Live]:
 
 def between(grants: list[Live], since: datetime, until: datetime, by: str, user: int | None = None) -> tuple[int, int]:
     """Count and sum, in scaled units."""
-    found = [g.amount for g in grants if since <= getattr(g, by) < until and user in (None, g.user)]
-    return len(found), sum(found)
+    results = [g.amount for g in grants if since <= getattr(g, by) < until and user in (None, g.user)]
+    return len(results), sum(results)
 
 
 @lru_cache(maxsize=65_536)
@@ -73,17 +73,20 @@ def bucket(local: LocalDays, hour: bool, moment: datetime) -> datetime:
 
 def trends(grants: list[Live], local: LocalDays, hour: bool) -> dict[datetime, tuple[int, int, int]]:
     """Grants, sum and users of each bucket of granted time."""
-    found: dict[datetime, list[Live]] = defaultdict(list)
-    for held in grants:
-        found[bucket(local, hour, held.granted)].append(held)
-    return {at: (len(all_), sum(g.amount for g in all_), len({g.user for g in all_})) for at, all_ in found.items()}
+    grants_by_start: dict[datetime, list[Live]] = defaultdict(list)
+    for grant in grants:
+        grants_by_start[bucket(local, hour, grant.granted)].append(grant)
+    return {
+        at: (len(all_), sum(g.amount for g in all_), len({g.user for g in all_}))
+        for at, all_ in grants_by_start.items()
+    }
 
 
 def boards(
     db: psycopg.Connection[Any], namespace: int, local: LocalDays, hour: bool
 ) -> dict[datetime, tuple[int, int]]:
     """What the scores of `all` came to, and of how many users, behind the last entry of each bucket."""
-    found, scores, total = {}, dict[int, int](), 0
+    states_by_start, scores, total = {}, dict[int, int](), 0
     rows = db.execute(
         "SELECT user_number, score, recorded_at FROM ledger"
         " WHERE namespace_id = %s AND user_number IS NOT NULL ORDER BY seq",
@@ -94,19 +97,19 @@ def boards(
         if score is not None:
             scores[user] = score
             total += score
-        found[bucket(local, hour, recorded.astimezone(UTC))] = total, len(scores)
-    return found
+        states_by_start[bucket(local, hour, recorded.astimezone(UTC))] = total, len(scores)
+    return states_by_start
 
 
 def changes(boards: dict[datetime, tuple[int, int]]) -> dict[datetime, tuple[int, int]]:
     """Those buckets behind which the board is another: one whose entries move no score (an edit of a source, a grant of
     nothing, a user who is hidden) need not be held, for the one before it still holds."""
-    found: dict[datetime, tuple[int, int]] = {}
+    changes_by_start: dict[datetime, tuple[int, int]] = {}
     last = (0, 0)
     for at, state in sorted(boards.items()):
         if state != last:
-            found[at] = last = state
-    return found
+            changes_by_start[at] = last = state
+    return changes_by_start
 
 
 def namespaces(db: psycopg.Connection[Any], only: str | None = None) -> Iterator[tuple[int, LocalDays]]:
@@ -119,22 +122,22 @@ def namespaces(db: psycopg.Connection[Any], only: str | None = None) -> Iterator
 
 def cells(grants: list[Live], local: LocalDays, level: int) -> dict[tuple[int, datetime], list[int]]:
     """By user and bucket: grants and sum by granted time, then by that of recording."""
-    found: dict[tuple[int, datetime], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for held in grants:
-        for first, moment in ((0, held.granted), (2, held.recorded)):
+    counts: dict[tuple[int, datetime], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for grant in grants:
+        for first, moment in ((0, grant.granted), (2, grant.recorded)):
             at = bucket(local, level > 0, moment)
             if level > 1:
                 at += (moment - at) // WIDTHS[level] * WIDTHS[level]
-            cell = found[held.user, at]
-            cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + held.amount
-    return found
+            cell = counts[grant.user, at]
+            cell[first], cell[first + 1] = cell[first] + 1, cell[first + 1] + grant.amount
+    return counts
 
 
-def told_cells(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[tuple[int, datetime], list[int]]:
+def cells_in_sql(db: psycopg.Connection[Any], namespace: int, level: int) -> dict[tuple[int, datetime], list[int]]:
     """The same as Postgres counts it."""
     sql = """SELECT user_number, at, grants, amount, recorded, recorded_amount FROM user_buckets
              WHERE namespace_id = %s AND level = %s AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
-    return {(user, at.astimezone(UTC)): held for user, at, *held in db.execute(sql, (namespace, level)).fetchall()}
+    return {(user, at.astimezone(UTC)): one for user, at, *one in db.execute(sql, (namespace, level)).fetchall()}
 
 
 def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
@@ -154,10 +157,10 @@ def check_live(db: psycopg.Connection[Any], namespace: int) -> None:
         key = 0 if aggregation != "best" else -value if order == "asc" else value
         names = windows if aggregation == "best" else ["all"]
         last[grant_id] = [] if voided else [(user, name, key, granted, number, *place) for name in names]
-    wanted = sorted(row for held in last.values() for row in held)
+    expected = sorted(row for one in last.values() for row in one)
     columns = 'user_number, "window", sort_key, granted_at, first_seq, epoch, seq'
-    told = f"SELECT {columns} FROM live_grants WHERE namespace_id = %s"
-    assert sorted(db.execute(told, (namespace,)).fetchall()) == wanted
+    statement = f"SELECT {columns} FROM live_grants WHERE namespace_id = %s"
+    assert sorted(db.execute(statement, (namespace,)).fetchall()) == expected
 
 
 def check_counts(db: psycopg.Connection[Any], only: str | None = None) -> int:
@@ -175,25 +178,25 @@ def _check_namespace(db: psycopg.Connection[Any], namespace: int, local: LocalDa
         minutes[at] = [one + other for one, other in zip(minutes[at], cell, strict=True)]
     sql = """SELECT at, grants, amount, recorded, recorded_amount FROM namespace_buckets
              WHERE namespace_id = %s AND level = 2 AND (grants, amount, recorded, recorded_amount) <> (0, 0, 0, 0)"""
-    assert {at.astimezone(UTC): held for at, *held in db.execute(sql, (namespace,)).fetchall()} == minutes
+    assert {at.astimezone(UTC): one for at, *one in db.execute(sql, (namespace,)).fetchall()} == minutes
     fine = "SELECT user_number, at FROM user_buckets WHERE namespace_id = %s AND level = 1 AND is_subdivided"
     dense = {(user, at.astimezone(UTC)) for user, at in db.execute(fine, (namespace,)).fetchall()}
     checked = 0
-    for level, found in enumerate(by_level):
-        wanted = {
-            (user, at): held
-            for (user, at), held in found.items()
+    for level, hit in enumerate(by_level):
+        expected = {
+            (user, at): value
+            for (user, at), value in hit.items()
             if level < 2 or (user, bucket(local, True, at)) in dense
         }
-        assert told_cells(db, namespace, level) == wanted
-        checked += len(wanted)
+        assert cells_in_sql(db, namespace, level) == expected
+        checked += len(expected)
     for level in (0, 1):
         sql = """SELECT at, grants, amount, users FROM namespace_buckets
                  WHERE namespace_id = %s AND level = %s AND grants <> 0"""
-        told = db.execute(sql, (namespace, level)).fetchall()
-        assert {at.astimezone(UTC): tuple(held) for at, *held in told} == trends(grants, local, level == 1)
+        rows = db.execute(sql, (namespace, level)).fetchall()
+        assert {at.astimezone(UTC): tuple(one) for at, *one in rows} == trends(grants, local, level == 1)
         sql = "SELECT at, score, users FROM board_sums WHERE namespace_id = %s AND level = %s"
-        told = db.execute(sql, (namespace, level)).fetchall()
-        held = {at.astimezone(UTC): (score, n) for at, score, n in told}
-        assert changes(held) == changes(boards(db, namespace, local, level == 1))
+        rows = db.execute(sql, (namespace, level)).fetchall()
+        trends_in_sql = {at.astimezone(UTC): (score, n) for at, score, n in rows}
+        assert changes(trends_in_sql) == changes(boards(db, namespace, local, level == 1))
     return checked

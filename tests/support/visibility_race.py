@@ -43,36 +43,36 @@ class Race:
 
     def grant(self, user: str, amount: int, grant_id: str | None = None, **fields: Any) -> Any:
         body = {"grant_id": grant_id or f"{user}-{amount}", "user_id": self.user(user), "amount": amount}
-        told = self.api.post(f"{self.url}/grants", json=body | {"granted_at": AT, "category": "red"} | fields)
-        assert told.status_code == 201, told.text
-        return told.json()
+        answer = self.api.post(f"{self.url}/grants", json=body | {"granted_at": AT, "category": "red"} | fields)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
 
     def grants(self, **amounts: int) -> None:
         for user, amount in amounts.items():
             self.grant(user, amount)
 
     def veil(self, verb: str, user: str) -> dict[str, Any]:
-        told = self.api.post(f"{path(self.user(user))}/{verb}")
-        assert (told.status_code, told.json()["pending"]) == (200, 0), told.text
-        return dict(told.json())
+        answer = self.api.post(f"{path(self.user(user))}/{verb}")
+        assert (answer.status_code, answer.json()["pending"]) == (200, 0), answer.text
+        return dict(answer.json())
 
     def opt_out(self, user: str, opt_out: bool) -> None:
-        told = self.api.put(path(self.user(user)), json={"opt_out": opt_out})
-        assert (told.status_code, told.json()["opt_out"]) == (200, opt_out), told.text
+        answer = self.api.put(path(self.user(user)), json={"opt_out": opt_out})
+        assert (answer.status_code, answer.json()["opt_out"]) == (200, opt_out), answer.text
 
     def board(self, window: str = "all", **query: Any) -> list[tuple[str, int, int]]:
-        told = self.api.get(f"{self.url}/boards/{window}", params={**query})
-        assert told.status_code == 200, told.text
+        answer = self.api.get(f"{self.url}/boards/{window}", params={**query})
+        assert answer.status_code == 200, answer.text
         if not {"around", "user"} & query.keys():
-            assert told.json()["total"] == len(told.json()["entries"])
-        return [(e["user_id"].partition("/")[2], e["rank"], e["score"]) for e in told.json()["entries"]]
+            assert answer.json()["total"] == len(answer.json()["entries"])
+        return [(e["user_id"].partition("/")[2], e["rank"], e["score"]) for e in answer.json()["entries"]]
 
     def boards(self) -> dict[str, Any]:
         """Every board of every window and category."""
-        found: dict[str, Any] = {window: self.board(window) for window in WINDOWS}
-        return found | {f"{window} red": self.board(window, category="red") for window in WINDOWS}
+        by_window: dict[str, Any] = {window: self.board(window) for window in WINDOWS}
+        return by_window | {f"{window} red": self.board(window, category="red") for window in WINDOWS}
 
     def standing(self, user: str) -> dict[str, Any]:
-        told = self.api.get(f"{self.url}/users/{quote(self.user(user), safe='')}")
-        assert told.status_code == 200, told.text
-        return dict(told.json())
+        answer = self.api.get(f"{self.url}/users/{quote(self.user(user), safe='')}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())

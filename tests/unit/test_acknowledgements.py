@@ -72,7 +72,7 @@ def note(ack: AckWait, codes: list[tuple[int, str, int | None]], namespace: Name
 
 
 @pytest.mark.parametrize(
-    ("standard", "level", "told"),
+    ("standard", "level", "expected"),
     [
         *(("fsync", None, None), ("fsync", "fsync", None)),
         *(("fsync", "replica", "replica"), ("fsync", "audit", "audit")),
@@ -80,27 +80,27 @@ def note(ack: AckWait, codes: list[tuple[int, str, int | None]], namespace: Name
     ],
 )
 def test_there_is_a_wait_for_what_answers_do_not_stand_for(
-    parts: Parts, standard: str, level: str | None, told: str | None
+    parts: Parts, standard: str, level: str | None, expected: str | None
 ) -> None:
     ack = acks(parts, standard).begin(level)
-    assert (ack and ack.level) == told
+    assert (ack and ack.level) == expected
 
 
 @pytest.mark.parametrize(("standard", "level"), [("fsync", "all"), ("fsync", ""), ("everysec", "fsync")])
 def test_what_there_is_not_is_refused(parts: Parts, standard: str, level: str) -> None:
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as refusal:
         acks(parts, standard).begin(level)
-    assert told.value.field == "?ack"
-    assert ("everysec" in told.value.detail) is (standard == "everysec")
+    assert refusal.value.field == "?ack"
+    assert ("everysec" in refusal.value.detail) is (standard == "everysec")
 
 
 @pytest.mark.usefixtures("client")
 def test_one_client_has_no_more_than_its_share_of_the_room(parts: Parts) -> None:
     waits = acks(parts)
-    held = waits.begin("replica")
-    assert held is not None
-    with held:
-        held.open(WAITING_ENTRIES_MAX // 2)
+    wait = waits.begin("replica")
+    assert wait is not None
+    with wait:
+        wait.open(WAITING_ENTRIES_MAX // 2)
         other = waits.begin("audit")
         assert other is not None
         with pytest.raises(RateLimited):

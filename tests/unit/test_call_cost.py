@@ -42,8 +42,8 @@ def entries(count: int, users: int = 10**6, where: Namespace | None = None, **fi
     return [plan(Grant(f"g{i}", f"u{i % users}", Raw(b"5"), **labels), where, NOW) for i in range(count)]
 
 
-def sizes(held: list[PlannedEntry]) -> list[int]:
-    return [len(part.entries) for part in portions(held)]
+def sizes(planned: list[PlannedEntry]) -> list[int]:
+    return [len(part.entries) for part in portions(planned)]
 
 
 def test_a_call_holds_500_grants_of_the_default_rules() -> None:
@@ -63,10 +63,10 @@ def test_what_costs_more_comes_in_smaller_calls() -> None:
         {"streaks": True},
         {"seasons": seasons(9)},
     ):
-        held = entries(1_000, where=space(**rules))
-        assert sizes(held)[0] < plain
-        assert [entry for part in portions(held) for entry in part.entries] == held
-        assert all(part.cost == write_cost(part.entries) <= CALL_US_MAX for part in portions(held))
+        planned = entries(1_000, where=space(**rules))
+        assert sizes(planned)[0] < plain
+        assert [entry for part in portions(planned) for entry in part.entries] == planned
+        assert all(part.cost == write_cost(part.entries) <= CALL_US_MAX for part in portions(planned))
 
 
 def test_what_entries_share_is_counted_once() -> None:
@@ -102,12 +102,12 @@ def test_the_heaviest_grant_that_rules_allow_fits_into_a_call(periods: tuple[Per
 
 
 def test_a_cost_grows_as_entries_join() -> None:
-    cost, held = CallCost(), entries(20)
-    totals = [cost.us for entry in held if cost.add(entry)]
+    cost, planned = CallCost(), entries(20)
+    totals = [cost.us for entry in planned if cost.add(entry)]
     assert totals == sorted(totals)
-    assert totals[-1] == cost.us == write_cost(held)
+    assert totals[-1] == cost.us == write_cost(planned)
     assert not cost.add(entries(21)[20], cost.us)
-    assert (cost.us, cost.add(held[0], cost.us + 100)) == (totals[-1], True)
+    assert (cost.us, cost.add(planned[0], cost.us + 100)) == (totals[-1], True)
 
 
 def mixed() -> list[PlannedEntry]:
@@ -118,8 +118,10 @@ def mixed() -> list[PlannedEntry]:
         space(2, **rules),
         space(3, **rules),
     ]
-    found = [entries(6, users, where, category=category) for users in (2, 6) for where in spaces for category in LABELS]
-    return [entry for part in found for entry in part]
+    groups = [
+        entries(6, users, where, category=category) for users in (2, 6) for where in spaces for category in LABELS
+    ]
+    return [entry for part in groups for entry in part]
 
 
 LABELS = ("red", "blue")
@@ -132,10 +134,10 @@ def test_what_one_entry_costs_alone() -> None:
 
 
 def test_two_calls_in_one_cost_what_their_entries_cost() -> None:
-    held = mixed()
+    planned = mixed()
     for seed in range(50):
-        Random(seed).shuffle(held)
-        first, second = held[: seed + 1], held[seed + 1 : 2 * seed]
+        Random(seed).shuffle(planned)
+        first, second = planned[: seed + 1], planned[seed + 1 : 2 * seed]
         ours, theirs = CallCost(), CallCost()
         for cost, part in ((ours, first), (theirs, second)):
             assert all(cost.add(entry) for entry in part)

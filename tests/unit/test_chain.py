@@ -17,7 +17,7 @@ from app.model.tie_break import latest_tie_place, tie_place
 CELLS = ["all", "a", "b"]
 
 
-def held(number: int, amount: int, windows: Sequence[str], at: int) -> GrantState:
+def state(number: int, amount: int, windows: Sequence[str], at: int) -> GrantState:
     return GrantState(
         grant_id=f"g{number}",
         user="otter",
@@ -60,14 +60,14 @@ def test_what_the_others_make_is_what_a_look_at_all_of_them_says(seed: int, aggr
             grants.pop(grant_id, None)
         else:
             windows = ["all", *chance.sample(CELLS[1:], chance.randrange(3))]
-            grants[grant_id] = held(number, chance.randrange(-3, 4), windows, chance.randrange(100))
+            grants[grant_id] = state(number, chance.randrange(-3, 4), windows, chance.randrange(100))
         cells.put(grant_id, grants.get(grant_id))
         own = f"g{chance.randrange(8)}"
-        told = cells.others(own, CELLS)
-        wanted = {name: cell for name in CELLS if (cell := looked_up(rest, grants, own, name)) is not None}
+        cells_of_others = cells.others(own, CELLS)
+        expected = {name: cell for name in CELLS if (cell := looked_up(rest, grants, own, name)) is not None}
         exact = CELLS if aggregation != "sum" else CELLS[:1]
-        assert told.keys() == wanted.keys()
-        assert {name: told.get(name) for name in exact} == {name: wanted.get(name) for name in exact}
+        assert cells_of_others.keys() == expected.keys()
+        assert {name: cells_of_others.get(name) for name in exact} == {name: expected.get(name) for name in exact}
 
 
 def test_many_corrections_look_at_few_grants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_many_corrections_look_at_few_grants(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(chain, name, counted(__builtins__[name]), raising=False)  # type: ignore[index]
     cells = _Cells(Namespace(1, "race", 0, 1, Rules()), {"all": Cell(5, -5, 3, 40, 1)})
     for i in range(1_000):
-        cells.put(f"g{i}", held(i, i, ["all"], i))
+        cells.put(f"g{i}", state(i, i, ["all"], i))
     for i in range(1_000):
         cells.others(f"g{i}", ["all"])
     assert calls < 10_000
@@ -108,7 +108,7 @@ def test_a_correction_works_out_the_boards_of_a_grant_a_few_times(
     windows = ["all", *(f"season:s{i}" for i in range(100))]
     grants = {
         one.grant_id: msgspec.structs.replace(one, category="red")
-        for one in (held(i, 3, windows, i) for i in range(10))
+        for one in (state(i, 3, windows, i) for i in range(10))
     }
     asks = [CorrectionRequest(grant_id, "void", Edit(), "admin") for grant_id in grants]
     steps = steps_of(namespace, asks, grants, {}, 100, None)
@@ -123,7 +123,7 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
     chance = random.Random(seed)
     aggregation, order = rules
     namespace = Namespace(1, "race", 0, 1, Rules(aggregation=aggregation, order=order, tie_break="granted_at"))
-    first = held(101, chance.randrange(-3, 4), ["all"], 40)
+    first = state(101, chance.randrange(-3, 4), ["all"], 40)
     moment = tie_place(first.granted_at, first.seq)
     tie = latest_tie_place([namespace.aggregation.line_key(first.amount, moment)])
     rest = {"all": Cell(first.amount, first.amount, first.amount, first.granted_at, first.seq, tie)} if seed % 2 else {}
@@ -133,10 +133,10 @@ def test_the_place_in_line_is_what_a_look_at_all_of_them_says(seed: int, rules: 
         if chance.random() < 0.3:
             grants.pop(f"g{number}", None)
         else:
-            grants[f"g{number}"] = held(number, chance.randrange(-3, 4), ["all"], chance.randrange(20))
+            grants[f"g{number}"] = state(number, chance.randrange(-3, 4), ["all"], chance.randrange(20))
         cells.put(f"g{number}", grants.get(f"g{number}"))
         own = f"g{chance.randrange(8)}"
         others = [one for grant_id, one in grants.items() if grant_id != own] + ([first] if rest else [])
         keys = [namespace.aggregation.line_key(one.amount, tie_place(one.granted_at, one.seq)) for one in others]
-        told = cells.others(own, ["all"]).get("all")
-        assert (None if told is None else told.tie) == (latest_tie_place(keys) if others else None)
+        cell = cells.others(own, ["all"]).get("all")
+        assert (None if cell is None else cell.tie) == (latest_tie_place(keys) if others else None)

@@ -34,7 +34,7 @@ class Store:
         self.names: dict[str, int] = {}
         self.ring: dict[int, str] = {}
         self.revoked: set[str] = set()
-        self.asked: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.reader = ReadBatcher(OneNode(self), no_renewal)  # type: ignore[arg-type]
         self.namespace_cache = NamespaceCache(self.reader.call)
         self.reader.subscribe_changes(self.namespace_cache.notice)
@@ -57,15 +57,15 @@ class Store:
             case ("HMGET", keys.DEPLOYMENT, "id", *_):
                 return [b"id", b"here", b"%d" % self.changes, b"0"]
             case ("HMGET", keys.DEPLOYMENT, *fields):
-                held = (self.ring.get(int(field.partition(":")[2])) for field in fields)
-                return [None if text is None else text.encode() for text in held]
+                items = (self.ring.get(int(field.partition(":")[2])) for field in fields)
+                return [None if text is None else text.encode() for text in items]
             case ("HGET", keys.DIRECTORY, name):
-                self.asked.append(call)
+                self.calls.append(call)
                 version = self.names.get(name)
                 space = Namespace(1, name, 0, version or 0, Rules())
                 return None if version is None else b"%d " % version + msgspec.json.encode(space)
             case ("HGET", keys.API_KEYS, name):
-                self.asked.append(call)
+                self.calls.append(call)
                 return (
                     None
                     if name in self.revoked
@@ -98,13 +98,13 @@ def test_a_change_of_one_namespace_drops_that_one_alone() -> None:
         await store.namespace_cache.refresh()
         assert await store.versions(*names) == [1] * 20
         await store.keyring.principal(TOKENS["k"])
-        store.asked.clear()
+        store.calls.clear()
         for _ in range(10):
             store.put("n3")
             await store.namespace_cache.refresh()
             await store.keyring.principal(TOKENS["k"])
             await store.versions(*names)
-        assert store.asked == [("HGET", keys.DIRECTORY, "n3")] * 10
+        assert store.calls == [("HGET", keys.DIRECTORY, "n3")] * 10
         assert (await store.versions("n3")) == [11]
 
     within(act)
@@ -115,12 +115,12 @@ def test_a_process_that_missed_more_changes_than_the_ring_has_drops_everything()
         store.put("a")
         store.put("b")
         await store.versions("a", "b")
-        store.asked.clear()
+        store.calls.clear()
         for _ in range(RING_MAX + 1):
             store.put("b")
         await store.namespace_cache.refresh()
         assert await store.versions("a", "b") == [1, RING_MAX + 2]
-        assert len(store.asked) == 2
+        assert len(store.calls) == 2
 
     within(act)
 
@@ -162,10 +162,10 @@ def test_an_unknown_name_is_read_once_and_found_as_soon_as_it_is_made() -> None:
         for name in ("new", "other", "new", "new"):
             with pytest.raises(NamespaceNotFound):
                 await store.namespace_cache.namespace(name)
-        assert [call[2] for call in store.asked] == ["new", "other"]
+        assert [call[2] for call in store.calls] == ["new", "other"]
         with pytest.raises(NamespaceNotFound):
             await store.namespace_cache.namespace("x" * 65)
-        assert len(store.asked) == 2
+        assert len(store.calls) == 2
         store.put("new")
         assert await store.versions("new") == [1]
 
@@ -174,17 +174,17 @@ def test_an_unknown_name_is_read_once_and_found_as_soon_as_it_is_made() -> None:
 
 def test_a_revoked_key_is_dropped_alone() -> None:
     async def act(store: Store) -> None:
-        kept, gone = [await store.keyring.principal(TOKENS[name]) for name in ("other", "k")]
-        store.asked.clear()
+        other, gone = [await store.keyring.principal(TOKENS[name]) for name in ("other", "k")]
+        store.calls.clear()
         store.revoked.add("k")
         store.change("k k")
         await store.namespace_cache.refresh()
-        assert store.keyring.is_current(kept)
+        assert store.keyring.is_current(other)
         assert not store.keyring.is_current(gone)
         assert store.keyring.cached(TOKENS["k"]) is None
         with pytest.raises(Unauthorized):
             await store.keyring.principal(TOKENS["k"])
-        assert await store.keyring.principal(TOKENS["other"]) is kept
-        assert store.asked == [("HGET", keys.API_KEYS, "k")]
+        assert await store.keyring.principal(TOKENS["other"]) is other
+        assert store.calls == [("HGET", keys.API_KEYS, "k")]
 
     within(act)

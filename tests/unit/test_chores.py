@@ -128,14 +128,14 @@ def test_chores_begin_where_the_log_was_compared_and_go_on_where_the_ledger_wait
 
 
 def test_an_idle_persister_asks_once_for_all_its_partitions() -> None:
-    now, seen, asked = [0.0], [], []
+    now, seen, queries = [0.0], [], []
     faults = Faults(lambda: now[0])
     leases = {p: _checked_lease(p) for p in (3, 5, 9)}
     rows: list[dict[str, int]] = [{"partition": 5}]
 
     class Session:
         async def fetch(self, query: str, partitions: list[int]) -> list[dict[str, int]]:
-            asked.append((query, partitions))
+            queries.append((query, partitions))
             return rows
 
     async def run(session: Any, p: int, offset: LedgerOffset) -> None:
@@ -145,7 +145,7 @@ def test_an_idle_persister_asks_once_for_all_its_partitions() -> None:
 
     over = _services(faults, leases).each_partition("heals", run, "get_partitions_with_duplicates")
     asyncio.run(over(Session()))  # type: ignore[arg-type]
-    assert (seen, asked) == ([5], [("get_partitions_with_duplicates", [3, 5, 9])])
+    assert (seen, queries) == ([5], [("get_partitions_with_duplicates", [3, 5, 9])])
     # One that failed is run again though nothing of it is found any more: its fault would never end.
     rows.clear()
     now[0] = 1.0

@@ -59,9 +59,9 @@ def test_a_trusted_proxy_names_the_client_read_from_the_right(header: str, addre
 
 
 def test_several_header_lines_are_one_list() -> None:
-    told = scope("10.0.0.5", "10.0.0.0/8", x_forwarded_for="6.6.6.6")
-    told["headers"].append((b"x-forwarded-for", b"198.51.100.1"))
-    assert address_of(told) == "198.51.100.1"
+    reply = scope("10.0.0.5", "10.0.0.0/8", x_forwarded_for="6.6.6.6")
+    reply["headers"].append((b"x-forwarded-for", b"198.51.100.1"))
+    assert address_of(reply) == "198.51.100.1"
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ def is_behind(store: Store) -> bool:
 
 
 async def keyed(store: Store) -> Viewer:
-    found = Viewer(store.keyring, "10.0.0.9")
-    await found.enter(TOKEN)
-    return found
+    viewer = Viewer(store.keyring, "10.0.0.9")
+    await viewer.enter(TOKEN)
+    return viewer
 
 
 def test_an_address_watches_so_many_views_and_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +45,8 @@ def test_what_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def act(store: Store) -> None:
         greedy = viewer(store, "10.0.0.1")
-        held = [await store.watch("race", view=Top(n), viewer=greedy) for n in (1, 2)]
-        store.hub.unsubscribe(held[0])
+        items = [await store.watch("race", view=Top(n), viewer=greedy) for n in (1, 2)]
+        store.hub.unsubscribe(items[0])
         await store.watch("race", view=Top(3), viewer=greedy)
         with pytest.raises(RateLimited):
             await store.watch("race", view=Top(4), viewer=greedy)
@@ -98,7 +98,7 @@ def test_what_changes_all_the_time_is_read_once_a_lap_and_nothing_is_left_out(mo
         for i in range(500):
             await store.watch("race", view=Around(f"u{i}"), viewer=greedy)
         other = await store.watch("race", view=Around("late"), viewer=viewer(store, "10.0.0.2"))
-        while is_behind(store) or not store.asked:
+        while is_behind(store) or not store.calls:
             await store.tick()
         store.reads()
         taken(other)

@@ -108,4 +108,4 @@ def test_no_question_to_a_board_climbs_more_than_twice() -> None:
         for path, handler in board_handlers(code)
     }
     assert len(climbs) == 7
-    assert {path: found for path, found in climbs.items() if len(found) > 2} == {}
+    assert {path: climb for path, climb in climbs.items() if len(climb) > 2} == {}

@@ -20,11 +20,11 @@ class Hands:
         self.own, self.passed, self.store = self.own + micros, self.passed + micros, self.store + micros
 
     def ask(self, there: int = 0, back: int = 0) -> None:
-        asked = self.clock.elapsed()
+        requests = self.clock.elapsed()
         self.pass_by(there)
-        told = [str(self.store // SECOND).encode(), str(self.store % SECOND).encode()]
+        reply = [str(self.store // SECOND).encode(), str(self.store % SECOND).encode()]
         self.pass_by(back)
-        self.clock.learn(told, asked)
+        self.clock.learn(reply, requests)
 
 
 def test_it_is_the_servers_own_until_redis_has_answered() -> None:

@@ -184,7 +184,7 @@ def test_who_holds_a_share_of_the_backlog_gives_it_back(bench: CommitterBench) -
 
     async def one_client() -> None:
         CALLER.set("client")
-        held: list[asyncio.Task[list[Any]]] = []
+        tasks: list[asyncio.Task[list[Any]]] = []
         bench.redis.away = LOST
         while True:
             task = bench.submit(entries)
@@ -192,12 +192,12 @@ def test_who_holds_a_share_of_the_backlog_gives_it_back(bench: CommitterBench) -
             if task.done():
                 assert isinstance(task.exception(), RateLimited)
                 break
-            held.append(task)
+            tasks.append(task)
         with pytest.raises(RateLimited):
             bench.committer.check_room(len(entries))
-        for task in held[::2]:
+        for task in tasks[::2]:
             task.cancel()
-        for task in held[1::2]:
+        for task in tasks[1::2]:
             await failure(task)
         bench.committer.check_room(len(entries))
         bench.redis.away = None

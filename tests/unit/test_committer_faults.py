@@ -185,10 +185,10 @@ def test_a_partition_that_refuses_fails_its_entries_and_is_looked_at_again(
     async def steps() -> None:
         bench.redis.partition().refusal = refusal
         refused, elsewhere = bench.submit(entries), bench.submit(there)
-        told = await failure(refused)
-        assert type(told) is problem
-        assert told.detail is not None
-        assert told.detail.startswith("partition 0: ")
+        reply = await failure(refused)
+        assert type(reply) is problem
+        assert reply.detail is not None
+        assert reply.detail.startswith("partition 0: ")
         assert await codes(elsewhere) == ["applied"]
         assert bench.committer.head(0) is None
         bench.redis.partition().refusal = bench.redis.partition().closed = None

@@ -73,7 +73,7 @@ def test_a_loss_that_was_settled_is_not_told_again(
         partition = bench.redis.partition()
         partition.seq, partition.epoch, partition.recovered = 1, 2, recovered
         bench.redis.connected = False
-        told = bench.submit(bench.entries("c"))
-        assert isinstance(await failure(told), outcome) if outcome is Recovering else await codes(told) == [outcome]
+        answer = bench.submit(bench.entries("c"))
+        assert isinstance(await failure(answer), outcome) if outcome is Recovering else await codes(answer) == [outcome]
 
     bench.run(steps())

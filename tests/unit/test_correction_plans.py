@@ -33,8 +33,8 @@ def plans(
     changing = {step.request.grant_id for step in changes_of(steps)}
     rest = cells_made_by(namespace, [one for one in history if one.grant_id not in changing])
     joint = needs_joint_plan(namespace, steps)
-    wanted = set(cells_to_read(namespace, steps))
-    known = {cell: made for cell, made in rest.items() if cell in wanted} if joint else None
+    cells = set(cells_to_read(namespace, steps))
+    known = {cell: made for cell, made in rest.items() if cell in cells} if joint else None
     return list(entries_of(namespace, steps, known, USER_SEQ, loose=loose))
 
 
@@ -168,10 +168,10 @@ def test_one_correction_moves_what_it_must(
 
 
 def test_its_entry_tells_the_grant_as_it_is_from_then_on() -> None:
-    held = grant("a", 5, 10, revision=4, **RED)
+    answer = grant("a", 5, 10, revision=4, **RED)
     namespace = space(category_boards=True)
     ask = edit("a", amount=8, category="blue", reason="a photo", key="k1")
-    (entry,) = plans(namespace, [held], ask)
+    (entry,) = plans(namespace, [answer], ask)
     body = entry.body
     assert (body.kind, body.namespace_id, body.user, body.grant_id, body.revision) == ("correction", 3, "otter", "a", 5)
     assert (body.new_amount, body.category, body.source, body.windows, body.voided) == (

@@ -51,8 +51,8 @@ def test_only_a_joint_plan_waits_for_the_users_changes(
     bench: Bench, asks: list[CorrectionRequest], is_joint: bool
 ) -> None:
     let_the_user_change(bench)
-    told = bench.correct(*asks)
-    assert (told[0] == "store_unavailable", bench.time.passed_s >= WAIT_S_MAX) == (is_joint, is_joint)
+    answer = bench.correct(*asks)
+    assert (answer[0] == "store_unavailable", bench.time.passed_s >= WAIT_S_MAX) == (is_joint, is_joint)
 
 
 @pytest.mark.parametrize(("asks", "is_joint"), [pytest.param(*row[1:], id=row[0]) for row in IN_PLACE])

@@ -154,13 +154,13 @@ DONE: list[tuple[str, dict[str, Any], GrantState, CorrectionRequest, list[Idempo
 
 
 @pytest.mark.parametrize(
-    ("rules", "held", "ask", "keyed", "revision"), [pytest.param(*row[1:], id=row[0]) for row in DONE]
+    ("rules", "state", "ask", "keyed", "revision"), [pytest.param(*row[1:], id=row[0]) for row in DONE]
 )
 def test_what_is_done_already_names_its_revision_and_brings_no_entry(
-    rules: dict[str, Any], held: GrantState, ask: CorrectionRequest, keyed: list[IdempotencyRecord], revision: int
+    rules: dict[str, Any], state: GrantState, ask: CorrectionRequest, keyed: list[IdempotencyRecord], revision: int
 ) -> None:
     namespace = space(**rules)
-    (step,) = steps_of(namespace, [ask], {"a": held}, {"k": keyed}, NOW, None)
+    (step,) = steps_of(namespace, [ask], {"a": state}, {"k": keyed}, NOW, None)
     assert (step.earlier_revision, step.problem, step.after) == (revision, None, None)
     assert list(entries_of(namespace, [step], None, 0)) == []
 
@@ -182,9 +182,9 @@ def test_an_admin_moves_a_grant_however_far_back() -> None:
 
 def test_a_moved_grant_counts_for_the_day_of_its_user() -> None:
     namespace = space(streaks=True, timezone="UTC")
-    held, late = grant("a", 5, 10, day="1970-01-01"), 38 * DAY_US + DAY_US // 2
+    answer, late = grant("a", 5, 10, day="1970-01-01"), 38 * DAY_US + DAY_US // 2
     for zone, day in ((None, "1970-02-08"), ("Pacific/Auckland", "1970-02-09")):
-        (step,) = steps_of(namespace, [edit("a", granted_at=late)], {"a": held}, {}, NOW, zone)
+        (step,) = steps_of(namespace, [edit("a", granted_at=late)], {"a": answer}, {}, NOW, zone)
         assert step.after is not None
         assert step.after.day == day
 

@@ -30,8 +30,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_a_receipt_tells_what_the_script_did(bench: Bench) -> None:
     bench.hold(A, B)
-    told = bench.correct_one(edit("a", amount=8))
-    assert msgspec.to_builtins(told) == {
+    answer = bench.correct_one(edit("a", amount=8))
+    assert msgspec.to_builtins(answer) == {
         "status": "applied",
         "grant_id": "a",
         "namespace": "race",
@@ -47,8 +47,14 @@ def test_a_receipt_tells_what_the_script_did(bench: Bench) -> None:
 
 def test_what_is_done_already_tells_the_score_of_now(bench: Bench) -> None:
     bench.hold(A)
-    told = bench.correct_one(edit("a", amount=5))
-    assert (told.status, told.score, told.previous_score, told.seq, told.revision) == ("duplicate", 14, 14, None, 1)
+    answer = bench.correct_one(edit("a", amount=5))
+    assert (answer.status, answer.score, answer.previous_score, answer.seq, answer.revision) == (
+        "duplicate",
+        14,
+        14,
+        None,
+        1,
+    )
     assert bench.committer.calls == []
 
 
@@ -96,13 +102,15 @@ OUTCOMES: list[tuple[str, list[CorrectionRequest], list[Answer], list[str], int]
 ]
 
 
-@pytest.mark.parametrize(("asks", "answers", "told", "calls"), [pytest.param(*row[1:], id=row[0]) for row in OUTCOMES])
+@pytest.mark.parametrize(
+    ("asks", "answers", "statuses", "calls"), [pytest.param(*row[1:], id=row[0]) for row in OUTCOMES]
+)
 def test_an_outcome_is_answered_or_planned_again(
-    bench: Bench, asks: list[CorrectionRequest], answers: list[Answer], told: list[str], calls: int
+    bench: Bench, asks: list[CorrectionRequest], answers: list[Answer], statuses: list[str], calls: int
 ) -> None:
     bench.hold(A, B, C)
     bench.committer.answers = list(answers)
-    assert bench.correct(*asks) == told
+    assert bench.correct(*asks) == statuses
     assert len(bench.committer.calls) == calls
 
 
@@ -133,9 +141,9 @@ def test_a_chain_that_gets_on_slowly_ends_at_a_deadline_of_its_own(bench: Bench)
         return await ledger_reads(namespace, grant_ids)
 
     bench.ledger.get_grants = slow  # type: ignore[method-assign]
-    told = bench.correct(*(void(one.grant_id) for one in grants))
-    done = told.count("applied 2")
-    assert told == ["applied 2"] * done + ["store_unavailable"] * (30 - done)
+    answer = bench.correct(*(void(one.grant_id) for one in grants))
+    done = answer.count("applied 2")
+    assert answer == ["applied 2"] * done + ["store_unavailable"] * (30 - done)
     assert 5 < done < 30
     assert CHAIN_S_MAX <= bench.time.passed_s <= CHAIN_S_MAX + 3
 
@@ -240,8 +248,8 @@ def test_if_a_later_call_of_a_chain_fails_the_rest_gets_the_problem(
     bench.hold(*grants)
     monkeypatch.setattr(corrections, "portions", lambda entries: portions(entries, us_max=1))
     bench.committer.answers = ["applied", StoreUnavailable("away")]
-    told = bench.correct(*(void(one.grant_id) for one in grants[:3]))
-    assert told == ["applied 2", "store_unavailable", "store_unavailable"]
+    answer = bench.correct(*(void(one.grant_id) for one in grants[:3]))
+    assert answer == ["applied 2", "store_unavailable", "store_unavailable"]
 
 
 def test_users_go_their_own_ways(bench: Bench) -> None:
@@ -274,8 +282,8 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(bench: Bench) -> None:
     bench.hold(A, B)
     with pytest.raises(GrantNotFound):
         bench.time.run(bench.corrector.preview(bench.namespace, void("nothing")))
-    told = bench.time.run(bench.corrector.preview(bench.namespace, edit("a", amount=5)))
-    assert told == {"status": "dry_run", "grant_id": "a", "revision": 1, "moves": []}
+    reply = bench.time.run(bench.corrector.preview(bench.namespace, edit("a", amount=5)))
+    assert reply == {"status": "dry_run", "grant_id": "a", "revision": 1, "moves": []}
     with pytest.raises(RevisionConflict):
         bench.time.run(bench.corrector.preview(bench.namespace, edit("a", amount=6, revision=2)))
     assert bench.committer.calls == []

@@ -108,7 +108,7 @@ def test_a_stream_of_unknown_length_goes_in_chunks_as_it_comes() -> None:
     counts: list[int] = []
     wire, ends = answered(
         *(started(200), piece(b"ab", more=True), piece(b"c", more=True), piece(b"")),
-        look=lambda held: counts.append(len(held.sent)),
+        look=lambda space: counts.append(len(space.sent)),
     )
     assert counts == [0, 1, 2, 3]
     assert b"".join(wire.sent).endswith(b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
@@ -188,6 +188,6 @@ def test_nothing_of_a_request_is_left_to_the_garbage_collector() -> None:
 
     gc.disable()
     try:
-        assert [held() for held in asyncio.run(within())] == [None, None]
+        assert [one() for one in asyncio.run(within())] == [None, None]
     finally:
         gc.enable()

@@ -88,8 +88,8 @@ def test_an_entry_that_the_ledger_went_past_without_is_told(bench: Bench) -> Non
 
     async def steps() -> None:
         bench.record(3, without=2)
-        told = await bench.wait(1, 2, 3)
-        assert {name: problem.detail for name, problem in told.items()} == {key(2): not_recorded().detail}
+        reply = await bench.wait(1, 2, 3)
+        assert {name: problem.detail for name, problem in reply.items()} == {key(2): not_recorded().detail}
         bench.record(1, p=1, epoch=2)
         assert list(await bench.wait(5, p=1)) == [key(5, 1)]
 
@@ -99,8 +99,8 @@ def test_an_entry_that_the_ledger_went_past_without_is_told(bench: Bench) -> Non
 
 def test_a_ledger_that_stands_still_is_looked_at_ever_less(bench: Bench) -> None:
     async def steps() -> None:
-        told = await bench.wait(1, wait_s=5.0)
-        assert told[key(1)].detail == "the ledger does not hold it in time"
+        reply = await bench.wait(1, wait_s=5.0)
+        assert reply[key(1)].detail == "the ledger does not hold it in time"
 
     bench.time.run(steps())
     assert bench.time.passed_s == pytest.approx(5.0, abs=LOOK_PAUSE_S_MAX)

@@ -52,7 +52,7 @@ class World:
         return {"score": 1}
 
 
-def _asked(path_params: dict[str, str]) -> Request:
+def _request(path_params: dict[str, str]) -> Request:
     scope = {
         "type": "http",
         "headers": [],
@@ -66,33 +66,33 @@ def _asked(path_params: dict[str, str]) -> Request:
 
 def ask_standings(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     """The number of standings in the answer."""
-    told: list[Any] = []
+    reply: list[Any] = []
 
     async def hidden(*args: Any) -> set[str]:
         return set()
 
     monkeypatch.setattr(user_ranks, "hidden_among", hidden)
-    monkeypatch.setattr(user_ranks, "answer", lambda request, body: told.append(body))
+    monkeypatch.setattr(user_ranks, "answer", lambda request, body: reply.append(body))
     batcher = SimpleNamespace(call=None)
     parts: dict[str, Any] = {"postgres": world, "batcher": batcher, "profiles": None}
     reader: Any = UserRankHandlers(authorizer=world.authorizer, clock=lambda: 0, **parts)
     reader.read = world.read
     try:
-        asyncio.run(reader.everywhere(_asked({"user": "ann"})))
+        asyncio.run(reader.everywhere(_request({"user": "ann"})))
     except UserNotFound:
         return 0
-    return len(told[0]["standings"])
+    return len(reply[0]["standings"])
 
 
 def ask_stats(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
     """The number of namespaces in the answer."""
-    told: list[Any] = []
+    reply: list[Any] = []
     monkeypatch.setattr(stats, "stats_body", lambda *args: {"mean": 1.0, "namespace": NAME, "band": None})
-    monkeypatch.setattr(stats, "answer_with_etag", lambda request, etag, body, is_heavy: told.append(body))
+    monkeypatch.setattr(stats, "answer_with_etag", lambda request, etag, body, is_heavy: reply.append(body))
     parts: dict[str, Any] = {"reader": world, "boards": None, "namespace_cache": world.namespace_cache}
     reader = StatsHandlers(authorizer=world.authorizer, clock=lambda: 0, **parts)
-    asyncio.run(reader.everywhere(_asked({})))
-    return len(told[0]["namespaces"])
+    asyncio.run(reader.everywhere(_request({})))
+    return len(reply[0]["namespaces"])
 
 
 ASKS = [ask_standings, ask_stats]

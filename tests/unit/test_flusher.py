@@ -57,15 +57,15 @@ def test_a_log_that_was_not_compared_gets_no_offset(time: VirtualTime) -> None:
 
 def test_the_log_keeps_what_was_written_lately(time: VirtualTime) -> None:
     """Of entries that the ledger has, those of the last seconds."""
-    link, held = Link(), lease(5)
+    link, own_lease = Link(), lease(5)
     flusher = Flusher(link, TAIL_S, CAPACITY)  # type: ignore[arg-type]
 
     async def act() -> None:
         await asyncio.sleep(TAIL_S)
-        held.advance(LedgerOffset(1, 8, b"e"))
-        await flusher.send_offsets({3: held}, [3])
+        own_lease.advance(LedgerOffset(1, 8, b"e"))
+        await flusher.send_offsets({3: own_lease}, [3])
         await asyncio.sleep(TAIL_S)
-        await flusher.send_offsets({3: held}, [3])
+        await flusher.send_offsets({3: own_lease}, [3])
 
     time.run(act())
     assert link.sent == [{keys.meta(3): [1, 8, 1, seq, LENGTH]} for seq in (5, 8)]
@@ -93,17 +93,17 @@ def test_partitions_without_new_rows_get_offsets_from_time_to_time(time: Virtual
 def test_where_redis_is_not_where_the_ledger_is_the_log_is_compared_anew(
     time: VirtualTime, reply: Any, is_checked: bool
 ) -> None:
-    link, held = Link(), lease(5)
+    link, own_lease = Link(), lease(5)
     link.reply = reply
-    time.run(Flusher(link, TAIL_S, CAPACITY).send_offsets({3: held}, [3]))  # type: ignore[arg-type]
-    assert held.checked is is_checked
+    time.run(Flusher(link, TAIL_S, CAPACITY).send_offsets({3: own_lease}, [3]))  # type: ignore[arg-type]
+    assert own_lease.checked is is_checked
 
 
 def test_a_lost_node_keeps_no_offset_from_the_others(time: VirtualTime) -> None:
     """Nothing is refused by a node that is away, and its partitions' logs need no comparison."""
-    link, held = Link(), lease(5)
+    link, own_lease = Link(), lease(5)
     link.reply = ConnectionError("away")
     flusher = Flusher(link, TAIL_S, CAPACITY)  # type: ignore[arg-type]
-    time.run(flusher.send_offsets({3: held}, [3]))
-    assert held.checked
+    time.run(flusher.send_offsets({3: own_lease}, [3]))
+    assert own_lease.checked
     assert flusher._refused == set()

@@ -60,14 +60,14 @@ def test_names_the_bounds_of_an_amount(low: float | None, high: float | None, de
 
 def test_names_every_velocity() -> None:
     limits = (Velocity(timedelta(seconds=10), 1, 50), Velocity(timedelta(days=1), 20))
-    told = problem("velocity", velocity=limits)
-    assert (told.code, told.field) == ("velocity", "$.user_id")
-    assert told.detail.endswith(": at most 1 grant and 50 in amount in PT10S; at most 20 grants in P1D")
+    text = problem("velocity", velocity=limits)
+    assert (text.code, text.field) == ("velocity", "$.user_id")
+    assert text.detail.endswith(": at most 1 grant and 50 in amount in PT10S; at most 20 grants in P1D")
 
 
 def test_names_how_far_a_score_may_go() -> None:
-    told = problem("score_overflow", scale=6)
-    assert told.detail == "a score or balance would leave ±999,999,999.999999 (at scale 6)"
+    reply = problem("score_overflow", scale=6)
+    assert reply.detail == "a score or balance would leave ±999,999,999.999999 (at scale 6)"
 
 
 def test_other_outcomes_have_the_problems_of_their_table() -> None:
@@ -100,13 +100,13 @@ def test_a_locked_rule_is_refused_with_both_values(old: dict[str, Any], new: dic
     before, after = Rules(**old), Rules(**new)
     changed = check_change(before, after, NOW)
     assert changed is not None
-    told = rule_locked(changed, before, after)
-    assert (told.field, told.detail) == (f"$.{changed}", detail)
+    reply = rule_locked(changed, before, after)
+    assert (reply.field, reply.detail) == (f"$.{changed}", detail)
 
 
 def test_a_locked_season_is_named() -> None:
     seasons = tuple(
         Season(n, datetime(y, 1, 1, tzinfo=UTC), datetime(y, 2, 1, tzinfo=UTC)) for n, y in (("a", 2024), ("b", 2025))
     )
-    told = rule_locked("seasons", Rules(seasons=seasons), Rules(seasons=seasons[:1]))
-    assert told.detail == "grants may lie in season 'b': it stays as it is"
+    reply = rule_locked("seasons", Rules(seasons=seasons), Rules(seasons=seasons[:1]))
+    assert reply.detail == "grants may lie in season 'b': it stays as it is"

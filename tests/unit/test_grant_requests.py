@@ -23,9 +23,9 @@ def refused(body: bytes, media: str) -> tuple[Problem, int]:
     """What a body is refused with, and the most bytes that it took."""
     tracemalloc.start()
     try:
-        with pytest.raises(Problem) as told:
+        with pytest.raises(Problem) as refusal:
             asyncio.run(split_batch(body, media))
-        return told.value, tracemalloc.get_traced_memory()[1]
+        return refusal.value, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
@@ -53,9 +53,9 @@ def test_an_array_takes_so_many_and_no_more(media: str) -> None:
     assert members(encode([1, [2], {"3": None}]), media) == [encode(1), encode([2]), encode({"3": None})]
     assert len(members(encode([0] * ARRAY_MAX), media)) == ARRAY_MAX
     assert isinstance(refused(encode([0] * (ARRAY_MAX + 1)), media)[0], TooLarge)
-    told, _ = refused(encode([]), media)
-    assert isinstance(told, Invalid)
-    assert told.field == "$"
+    reply, _ = refused(encode([]), media)
+    assert isinstance(reply, Invalid)
+    assert reply.field == "$"
 
 
 def test_lines_are_counted_without_empty_ones() -> None:

@@ -36,12 +36,12 @@ def test_no_more_than_a_few_ask_about_the_past_at_once() -> None:
         past = HistoricalBoards(slow, slow)  # type: ignore[arg-type]
         board = BoardRef(Namespace(1, "race", 0, 1, Rules()), ALL)
         ask = (board, Page(0, 2), datetime.now(UTC), "competition")
-        asked = [asyncio.create_task(past.read(*ask)) for _ in range(AT_ONCE_MAX)]
+        requests = [asyncio.create_task(past.read(*ask)) for _ in range(AT_ONCE_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await past.read(*ask)
         slow.go.set()
-        await asyncio.gather(*asked)
+        await asyncio.gather(*requests)
         assert (await past.read(*ask)).board_size == 0
 
     asyncio.run(run())

@@ -9,18 +9,16 @@ from app.store import keys
 NAMES = ["otter", "a:b", "*", "[x]?", "b:8:all", "u:8:", "{3}", "d/é", "\\", "lb:{3}:b:8:all"]
 # Those whose functions take a namespace; the balances' name is a beginning, to which the user's is appended.
 OF_NAMESPACE = {
-    name: held
-    for name, held in vars(keys).items()
-    if inspect.isfunction(held) and "namespace_id" in held.__annotations__
+    name: var for name, var in vars(keys).items() if inspect.isfunction(var) and "namespace_id" in var.__annotations__
 }
 
 
 def names_of(kind: str) -> list[str]:
     make = OF_NAMESPACE[kind]
-    wanted = list(inspect.signature(make).parameters)
-    if wanted == ["p", "namespace_id"]:
+    expected = list(inspect.signature(make).parameters)
+    if expected == ["p", "namespace_id"]:
         return [make(3, 7) + name for name in NAMES] if make(3, 7).endswith(":") else [make(3, 7)]
-    assert wanted == ["p", "namespace_id", "name"], f"{kind}: say here how its names are made"
+    assert expected == ["p", "namespace_id", "name"], f"{kind}: say here how its names are made"
     return [make(3, 7, name) for name in NAMES]
 
 

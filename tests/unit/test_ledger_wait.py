@@ -47,7 +47,7 @@ def test_a_grant_is_known_with_every_revision_that_counted(bench: Bench) -> None
 
     bench.ledger.before_read = before_read
     known = bench.time.run(bench.wait.wait_for_grants(SPACE, ["a", "none"], Deadline()))
-    assert {grant_id: held.revision for grant_id, held in known.grants.items()} == {"a": 2}
+    assert {grant_id: grant.revision for grant_id, grant in known.grants.items()} == {"a": 2}
     assert known.problems == {}
     assert bench.ledger.reads == 3
 
@@ -73,8 +73,8 @@ def test_all_but_grants_must_be_recorded_for_a_loose_plan(bench: Bench, recorded
     bench.redis.changes["otter"] = 9, 4
     bench.ledger.recorded_seq = recorded
     bench.record_at(2, 6)
-    told = bench.time.run(bench.wait.wait_until_corrected(SPACE, "otter", Deadline()))
-    assert told == (9, 6 if waits else recorded)
+    reply = bench.time.run(bench.wait.wait_until_corrected(SPACE, "otter", Deadline()))
+    assert reply == (9, 6 if waits else recorded)
     assert (bench.time.passed_s > 0) is waits
 
 

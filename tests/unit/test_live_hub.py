@@ -23,13 +23,13 @@ def test_a_full_slot_takes_the_newest_state_as_a_snapshot() -> None:
         for version in (0, 1, 2):
             store.boards["all"] = (version, ["a"] * min(version, 1))
             await store.tick()
-            told = taken(quick)
-            assert told["type"] == ("delta" if version else "snapshot")
+            frame = taken(quick)
+            assert frame["type"] == ("delta" if version else "snapshot")
         late = taken(slow)
         assert (late["type"], late["version"]) == ("snapshot", 2)
         store.boards["all"] = (3, ["a"])
         await store.tick()
-        assert [taken(held)["from"] for held in (quick, slow)] == [2, 2]
+        assert [taken(one)["from"] for one in (quick, slow)] == [2, 2]
 
     within(act)
 
@@ -42,8 +42,8 @@ def test_a_version_that_fell_back_is_shown_by_a_snapshot() -> None:
         taken(watching)
         store.boards["all"] = (4, ["a"])
         await store.tick()
-        told = taken(watching)
-        assert (told["type"], told["version"]) == ("snapshot", 4)
+        frame = taken(watching)
+        assert (frame["type"], frame["version"]) == ("snapshot", 4)
 
     within(act)
 
@@ -55,7 +55,7 @@ def test_every_top_of_a_board_is_cut_out_of_one_read() -> None:
         around = await store.watch("race", view=Around("b", 1))
         await store.tick()
         assert store.reads() == [("page", 0, 3), ("around", "b", 1)]
-        assert [len(taken(held)["entries"]) for held in (*tops, around)] == [1, 3, 2, 3]
+        assert [len(taken(one)["entries"]) for one in (*tops, around)] == [1, 3, 2, 3]
         await store.tick()
         assert store.reads() == []
 
@@ -66,7 +66,7 @@ def test_who_comes_while_a_board_is_read_is_served_by_a_later_read() -> None:
     async def act(store: Store) -> None:
         first = await store.watch("race")
         ticking = asyncio.ensure_future(store.tick())
-        while not any(call[1] == READ_BOARD.sha for call in store.asked):
+        while not any(call[1] == READ_BOARD.sha for call in store.calls):
             await asyncio.sleep(0)
         second = await store.watch("race")
         await ticking
@@ -97,8 +97,8 @@ def test_a_running_window_moves_on_by_a_snapshot(period: str, first: str, later:
         assert taken(watching)["window"] == first
         store.now += later
         await store.tick()
-        told = taken(watching)
-        assert (told["type"], told["window"]) == ("snapshot", next_one)
+        frame = taken(watching)
+        assert (frame["type"], frame["window"]) == ("snapshot", next_one)
 
     within(act)
 
@@ -106,9 +106,9 @@ def test_a_running_window_moves_on_by_a_snapshot(period: str, first: str, later:
 def test_a_client_that_holds_the_state_is_up_to_date() -> None:
     async def act(store: Store) -> None:
         store.boards["all"] = (7, ["a"])
-        held, older = await store.watch("race", resume=(1, 7)), await store.watch("race", resume=(1, 6))
+        current, older = await store.watch("race", resume=(1, 7)), await store.watch("race", resume=(1, 6))
         await store.tick()
-        assert taken(held) == {"type": "uptodate", "window": "all", "version": 7}
+        assert taken(current) == {"type": "uptodate", "window": "all", "version": 7}
         assert taken(older)["type"] == "snapshot"
 
     within(act)
@@ -127,23 +127,25 @@ def test_a_change_of_rules_is_sent_to_watchers() -> None:
         store.change("race", ranking="ordinal")
         await store.tick()
         await store.tick()
-        told = taken(watching)
-        assert (told["type"], told["from"], told["version"]) == ("delta", 7, 7)
-        assert [entry.rank for entry in told["upsert"]] == [6, 7]
+        frame = taken(watching)
+        assert (frame["type"], frame["from"], frame["version"]) == ("delta", 7, 7)
+        assert [entry.rank for entry in frame["upsert"]] == [6, 7]
 
     within(act)
 
 
-@pytest.mark.parametrize(("from_seq", "told"), [(6, "uptodate"), (7, "snapshot"), (8, "snapshot"), (None, "snapshot")])
-def test_a_state_that_other_rules_may_have_made_is_not_up_to_date(from_seq: int | None, told: str) -> None:
+@pytest.mark.parametrize(
+    ("from_seq", "expected"), [(6, "uptodate"), (7, "snapshot"), (8, "snapshot"), (None, "snapshot")]
+)
+def test_a_state_that_other_rules_may_have_made_is_not_up_to_date(from_seq: int | None, expected: str) -> None:
     """On a server that never saw those: it has nothing but the place in the log from which its rules hold."""
 
     async def act(store: Store) -> None:
         store.boards["all"] = (7, ["a"])
         store.change("race", from_seq=from_seq)
-        held = await store.watch("race", resume=(1, 7))
+        watching = await store.watch("race", resume=(1, 7))
         await store.tick()
-        assert taken(held)["type"] == told
+        assert taken(watching)["type"] == expected
 
     within(act)
 
@@ -153,10 +155,10 @@ def test_a_resume_of_yesterdays_board_gets_todays() -> None:
         store.boards = {"1970-01-02": (7, ["a"]), "1970-01-03": (7, ["b"])}
         store.now += DAY
         resumes = [(1, 7, "1970-01-02"), (1, 7), (1, 7, "1970-01-03")]
-        held = [await store.watch("race", "day", resume=resume) for resume in resumes]
+        items = [await store.watch("race", "day", resume=resume) for resume in resumes]
         fixed = await store.watch("race", "1970-01-02", resume=(1, 7))
         await store.tick()
-        frames = [taken(one) for one in (*held, fixed)]
+        frames = [taken(one) for one in (*items, fixed)]
         assert [frame["type"] for frame in frames] == ["snapshot", "snapshot", "uptodate", "uptodate"]
         assert [frame["window"] for frame in frames] == ["1970-01-03"] * 3 + ["1970-01-02"]
 
@@ -171,8 +173,8 @@ def test_a_clock_that_jumps_ahead_and_back_takes_watchers_back() -> None:
         for now in (DAY, 14611 * DAY, DAY):
             store.now = now
             await store.tick()
-            told = taken(watching)
-            windows.append((told["type"], told["window"]))
+            frame = taken(watching)
+            windows.append((frame["type"], frame["window"]))
         newcomer = await store.watch("race", "day")
         await store.tick()
         assert windows == [("snapshot", "1970-01-02"), ("snapshot", "2010-01-02"), ("snapshot", "1970-01-02")]
@@ -244,8 +246,8 @@ def test_views_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
         again = await store.watch("race", view=Top(1))
         with pytest.raises(Overloaded):
             await store.watch("race", view=Top(3))
-        for held in (first, again):
-            store.hub.unsubscribe(held)
+        for one in (first, again):
+            store.hub.unsubscribe(one)
         await store.watch("race", view=Top(3))
 
     within(act)
@@ -260,18 +262,18 @@ def test_a_subscription_whose_turn_does_not_come_is_refused(monkeypatch: pytest.
     time = VirtualTime(monkeypatch)
 
     async def act(store: Store) -> None:
-        asked, find = [], store.namespace_cache.namespace
+        calls, find = [], store.namespace_cache.namespace
 
         async def hang(name: str) -> Namespace:
-            asked.append(name)
+            calls.append(name)
             await asyncio.Event().wait()
             raise AssertionError
 
         store.namespace_cache.namespace = hang  # type: ignore[method-assign]
-        told = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
-        assert [type(problem) for problem in told] == [Overloaded, Overloaded]
+        results = await asyncio.gather(store.watch("race"), store.watch("race"), return_exceptions=True)
+        assert [type(problem) for problem in results] == [Overloaded, Overloaded]
         assert time.passed_s == pytest.approx(FIND_S_MAX)
-        assert asked == ["race"], "the second one waited for its turn"
+        assert calls == ["race"], "the second one waited for its turn"
         store.namespace_cache.namespace = find  # type: ignore[method-assign]
         watching = await store.watch("race")
         await store.tick()
@@ -287,7 +289,7 @@ def test_a_change_while_a_board_is_read_is_heeded_before_it_is_shown() -> None:
         taken(watching)
         store.boards["all"] = (1, ["a"])
         ticking = asyncio.ensure_future(store.tick())
-        while not any(call[1] == READ_BOARD_VERSIONS.sha for call in store.asked[-1:]):
+        while not any(call[1] == READ_BOARD_VERSIONS.sha for call in store.calls[-1:]):
             await asyncio.sleep(0)
         store.spaces["race"] = Namespace(1, "race", 0, 2, Rules())
         store.changes = 2
@@ -300,13 +302,13 @@ def test_a_change_while_a_board_is_read_is_heeded_before_it_is_shown() -> None:
 def test_a_problem_is_what_subscribing_raises() -> None:
     async def act(store: Store) -> None:
         store.space("closed")
-        for name, asked, code in (
+        for name, ask, code in (
             ("nowhere", "all", "unauthorized"),
             ("race", "fortnight", "board_not_found"),
             ("closed", "all", "unauthorized"),
         ):
             with pytest.raises(Problem) as problem:
-                await store.watch(name, asked)
+                await store.watch(name, ask)
             assert problem.value.code == code
 
     within(act)

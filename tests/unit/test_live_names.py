@@ -21,13 +21,13 @@ def test_a_name_that_changes_is_sent_at_the_boards_current_version(monkeypatch: 
         assert names_of(taken(watching)) == [("a", None), ("b", None)]
         store.profiles, store.profile_changes = {"b": "Bea"}, 1
         await store.tick()
-        told = taken(watching)
-        assert (told["type"], told["from"], told["version"], told["remove"]) == ("delta", 7, 7, [])
-        assert names_of(told) == [("b", "Bea")]
+        frame = taken(watching)
+        assert (frame["type"], frame["from"], frame["version"], frame["remove"]) == ("delta", 7, 7, [])
+        assert names_of(frame) == [("b", "Bea")]
         store.profiles, store.profile_changes = {"b": "Bea", "z": "Zoe"}, 2
         await store.tick()
         assert taken(watching) is None, "a name that is not shown here changes nothing here"
-        store.asked.clear()
+        store.calls.clear()
         await store.tick()
         assert store.reads() == []
         store.profiles, store.profile_changes = {}, 3
@@ -46,12 +46,12 @@ def test_a_board_is_read_again_where_one_of_its_names_changed_and_no_other(monke
         store.profile_changes, store.changed_users = 1, None
         await store.tick()
         taken(watching)
-        store.asked.clear()
+        store.calls.clear()
         for number in range(2, 52):
             store.profiles, store.profile_changes, store.changed_users = {"z": f"Zoe {number}"}, number, ("z",)
             await store.tick()
         assert (store.reads(), taken(watching)) == ([], None)
-        assert not [call for call in store.asked if call[0] == "HMGET"]
+        assert not [call for call in store.calls if call[0] == "HMGET"]
         store.profiles, store.profile_changes, store.changed_users = {"b": "Bea"}, 53, ("z", "b")
         await store.tick()
         assert names_of(taken(watching)) == [("b", "Bea")]
@@ -89,10 +89,10 @@ def test_who_comes_back_to_names_gets_them_anew() -> None:
     async def act(store: Store) -> None:
         store.boards["all"] = (7, ["a"])
         store.profiles, store.profile_changes = {"a": "Ann"}, 1
-        held = await store.watch("race", resume=(1, 7))
+        watching = await store.watch("race", resume=(1, 7))
         await store.tick()
-        told = taken(held)
-        assert (told["type"], names_of(told)) == ("snapshot", [("a", "Ann")])
+        frame = taken(watching)
+        assert (frame["type"], names_of(frame)) == ("snapshot", [("a", "Ann")])
         store.profiles, store.profile_changes = {"other": "Zoe"}, 2
         store.boards["1970-W01"] = (3, ["b"])
         nameless = await store.watch("race", "week", resume=(1, 3, "1970-W01"))
@@ -107,12 +107,12 @@ def test_names_cost_one_call_and_none_where_nobody_has_one() -> None:
         store.boards["all"] = (7, ["a", "b"])
         await store.watch("race")
         await store.tick()
-        assert not [call for call in store.asked if call[0] == "HMGET"]
+        assert not [call for call in store.calls if call[0] == "HMGET"]
         store.profiles, store.profile_changes = {"a": "Ann"}, 1
         store.boards["all"] = (8, ["a", "b"])
         await store.tick()
         store.boards["all"] = (9, ["b", "a", "c"])
         await store.tick()
-        assert [call[2:] for call in store.asked if call[0] == "HMGET"] == [("a", "b"), ("c",)]
+        assert [call[2:] for call in store.calls if call[0] == "HMGET"] == [("a", "b"), ("c",)]
 
     within(act)

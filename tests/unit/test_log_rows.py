@@ -18,7 +18,7 @@ def test_rows_go_on_where_the_ledger_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("places", "told"),
+    ("places", "expected"),
     [
         (["1-7"], "goes on at 1-7, the ledger ends at seq 5"),
         (["1-5"], "goes on at 1-5, the ledger ends at seq 5"),
@@ -28,6 +28,6 @@ def test_rows_go_on_where_the_ledger_ends() -> None:
     ],
     ids=["a gap", "the last one again", "a gap further on", "one twice", "an epoch that counts anew"],
 )
-def test_a_log_that_does_not_go_on_stops_its_partition(places: list[str], told: str) -> None:
-    with pytest.raises(PartitionStopped, match=told):
+def test_a_log_that_does_not_go_on_stops_its_partition(places: list[str], expected: str) -> None:
+    with pytest.raises(PartitionStopped, match=expected):
         rows_behind(0, entries(*places), OFFSET)

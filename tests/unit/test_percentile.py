@@ -13,13 +13,13 @@ from app.model.sample import draw_sample
 @given(st.integers(1, 10**9), st.data())
 def test_a_percentile_leads_back_to_its_score(total: int, data: st.DataObject) -> None:
     position = data.draw(st.integers(1, total))
-    told = percentile_of(total - position + 1, total)
-    assert abs(Fraction(told) - Fraction(100 * (total - position + 1), total)) <= Fraction(51, 1_000_000)
-    found = position_of(parse_percentile(f"{told:.4f}", ""), total)
-    assert found >= position
-    assert percentile_of(total - found + 1, total) == told
+    percentile = percentile_of(total - position + 1, total)
+    assert abs(Fraction(percentile) - Fraction(100 * (total - position + 1), total)) <= Fraction(51, 1_000_000)
+    position_there = position_of(parse_percentile(f"{percentile:.4f}", ""), total)
+    assert position_there >= position
+    assert percentile_of(total - position_there + 1, total) == percentile
     if total <= MILLIONTHS:
-        assert found == position
+        assert position_there == position
 
 
 @given(st.integers(1, 300), st.integers(0, MILLIONTHS))

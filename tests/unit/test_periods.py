@@ -197,8 +197,8 @@ def test_a_season_begins_and_ends_within_an_hour() -> None:
     season = Season("s", datetime.fromisoformat("2026-01-01T10:15:00Z"), datetime.fromisoformat("2026-01-01T10:45:00Z"))
     calendar = Calendar(days(), ("all", "hour"), (season,))
     moments = [at(f"2026-01-01T10:{minute}:00Z") for minute in (14, 15, 44, 45)]
-    found = [len(calendar.names_at(moment)) for moment in (*moments, *reversed(moments))]
-    assert found == [2, 3, 3, 2, 2, 3, 3, 2]
+    results = [len(calendar.names_at(moment)) for moment in (*moments, *reversed(moments))]
+    assert results == [2, 3, 3, 2, 2, 3, 3, 2]
 
 
 def test_a_name_whose_day_begins_no_window_names_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,17 +15,19 @@ class Hash:
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
-        self.asked: list[Sequence[Any]] = []
+        self.calls: list[Sequence[Any]] = []
         self.meanwhile: Callable[[], None] = lambda: None
         self.names = ProfileCache(self.call)
 
     async def call(self, call: Sequence[Any]) -> Any:
         assert call[:2] == ("HMGET", keys.PROFILES)
-        self.asked.append(call[2:])
-        found = [self.fields.get(user) for user in call[2:]]
+        self.calls.append(call[2:])
+        results = [self.fields.get(user) for user in call[2:]]
         await asyncio.sleep(0)
         self.meanwhile()
-        return [None if text is None else b'7 {"display_name":"%s","timezone":null}' % text.encode() for text in found]
+        return [
+            None if text is None else b'7 {"display_name":"%s","timezone":null}' % text.encode() for text in results
+        ]
 
     def of(self, *users: str) -> dict[str, DisplayProfile]:
         return dict(asyncio.run(self._of(users)))
@@ -35,73 +37,73 @@ class Hash:
 
 
 def test_nothing_is_read_while_nobody_has_a_profile() -> None:
-    held = Hash()
-    assert held.of("a", "b") == {}
-    held.names.notice(0)
-    assert (held.of("a"), held.asked) == ({}, [])
+    profiles = Hash()
+    assert profiles.of("a", "b") == {}
+    profiles.names.notice(0)
+    assert (profiles.of("a"), profiles.calls) == ({}, [])
 
 
 def test_a_name_is_read_once_until_one_changes() -> None:
-    held = Hash()
-    held.fields = {"a": "Ann"}
-    held.names.notice(1)
-    assert held.of("a", "b") == {"a": DisplayProfile("Ann")}
-    assert held.of("b", "a", "c") == {"a": DisplayProfile("Ann")}
-    assert held.asked == [("a", "b"), ("c",)]
-    held.fields = {"b": "Bea"}
-    assert held.of("a") == {"a": DisplayProfile("Ann")}
-    held.names.notice(2)
-    assert held.of("a", "b") == {"b": DisplayProfile("Bea")}
+    profiles = Hash()
+    profiles.fields = {"a": "Ann"}
+    profiles.names.notice(1)
+    assert profiles.of("a", "b") == {"a": DisplayProfile("Ann")}
+    assert profiles.of("b", "a", "c") == {"a": DisplayProfile("Ann")}
+    assert profiles.calls == [("a", "b"), ("c",)]
+    profiles.fields = {"b": "Bea"}
+    assert profiles.of("a") == {"a": DisplayProfile("Ann")}
+    profiles.names.notice(2)
+    assert profiles.of("a", "b") == {"b": DisplayProfile("Bea")}
 
 
 def test_what_changed_on_the_way_is_not_kept() -> None:
-    held = Hash()
-    held.fields = {"a": "Ann"}
-    held.names.notice(1)
-    held.meanwhile = lambda: held.names.notice(2)
-    assert held.of("a") == {"a": DisplayProfile("Ann")}
-    held.fields = {"a": "Anna"}
-    assert held.of("a") == {"a": DisplayProfile("Anna")}
+    profiles = Hash()
+    profiles.fields = {"a": "Ann"}
+    profiles.names.notice(1)
+    profiles.meanwhile = lambda: profiles.names.notice(2)
+    assert profiles.of("a") == {"a": DisplayProfile("Ann")}
+    profiles.fields = {"a": "Anna"}
+    assert profiles.of("a") == {"a": DisplayProfile("Anna")}
 
 
 def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
     monkeypatch.setattr("app.store.profile_cache.CACHED_MAX", 2)
-    held = Hash()
-    held.names.notice(1)
+    profiles = Hash()
+    profiles.names.notice(1)
     for user in "abc":
-        held.of(user)
-    assert len(held.names._profiles) == 1
-    assert held.of("c", "d") == {}
-    assert held.asked[-1] == ("d",)
+        profiles.of(user)
+    assert len(profiles.names._profiles) == 1
+    assert profiles.of("c", "d") == {}
+    assert profiles.calls[-1] == ("d",)
 
 
 def test_who_has_a_profile_without_a_name_has_one() -> None:
-    held = Hash()
-    held.names.notice(1)
+    profiles = Hash()
+    profiles.names.notice(1)
 
     async def call(call: Any) -> Any:
         return [b'3 {"display_name":null,"avatar":null,"timezone":null,"opt_out":false}', None]
 
-    held.names.call = call
-    assert held.of("a", "b") == {"a": NO_PROFILE}
+    profiles.names.call = call
+    assert profiles.of("a", "b") == {"a": NO_PROFILE}
 
 
 def test_zones_are_read_of_users_who_have_one() -> None:
-    held = Hash()
-    held.names.notice(1)
+    profiles = Hash()
+    profiles.names.notice(1)
 
     async def call(call: Any) -> Any:
         return [b'3 {"timezone":"Europe/Rome","opt_out":false}', None, b'4 {"display_name":"Ann"}']
 
-    held.names.call = call
-    assert asyncio.run(held.names.zones_of(["a", "b", "c"])) == {"a": "Europe/Rome"}
+    profiles.names.call = call
+    assert asyncio.run(profiles.names.zones_of(["a", "b", "c"])) == {"a": "Europe/Rome"}
 
 
 class Space:
     """`lb:profiles:namespaces` and one namespace's names, and how often either was asked."""
 
     def __init__(self, named: bool, **own: str) -> None:
-        self.own, self.asked = own, list[str]()
+        self.own, self.calls = own, list[str]()
         self.named = [b"7"] if named else []
         self.names = ProfileCache(self.call)
         self.names.notice(1)
@@ -113,7 +115,7 @@ class Space:
         self.ring[self.counter % RING_MAX] = f"{self.counter} {user}"
 
     async def call(self, call: Sequence[Any]) -> Any:
-        self.asked.append(call[1])
+        self.calls.append(call[1])
         if call[1] == keys.NAMESPACES_WITH_PROFILES:
             return self.named
         if call[1] == keys.PROFILES:
@@ -122,8 +124,8 @@ class Space:
         if call[2] == CHANGES_FIELD:
             return b"%d" % self.counter
         if call[2].startswith(CHANGES_FIELD):
-            held = (self.ring.get(int(field.partition(":")[2])) for field in call[2:])
-            return [None if text is None else text.encode() for text in held]
+            profiles = (self.ring.get(int(field.partition(":")[2])) for field in call[2:])
+            return [None if text is None else text.encode() for text in profiles]
         return [self.own[user].encode() if user in self.own else None for user in call[2:]]
 
     def shown(self, *users: str) -> dict[str, DisplayProfile]:
@@ -141,7 +143,7 @@ def test_a_name_of_the_namespace_wins_and_null_is_the_deployments() -> None:
 def test_a_namespace_without_names_of_its_own_costs_no_further_call() -> None:
     space = Space(False)
     assert space.shown("ann") == space.shown("ann") == {"ann": DisplayProfile("Ann", "a")}
-    assert space.asked == [keys.PROFILES, keys.NAMESPACES_WITH_PROFILES], (
+    assert space.calls == [keys.PROFILES, keys.NAMESPACES_WITH_PROFILES], (
         "which have any is asked once, until namespaces change"
     )
     space.named = [b"7"]
@@ -171,9 +173,9 @@ def test_changes_of_a_namespaces_own_names_are_known_by_user(monkeypatch: Any) -
     space, here = Space(True), Namespace(7, "race", 3, 1, Rules())
     first = asyncio.run(space.names.version_in(here))
     space.change("ann")
-    asked = len(space.asked)
+    count = len(space.calls)
     assert asyncio.run(space.names.version_in(here)) != first
-    assert len(space.asked) - asked == 2, "the counter, and whose it was"
+    assert len(space.calls) - count == 2, "the counter, and whose it was"
     assert not space.names.has_changed(here, ["bob"], first)
     space.counter += 1  # by an older server, without a name
     second = asyncio.run(space.names.version_in(here))
@@ -191,58 +193,58 @@ def test_changes_of_a_namespaces_own_names_are_known_by_user(monkeypatch: Any) -
 
 
 def test_a_changed_name_drops_that_one_alone() -> None:
-    held = Hash()
-    held.fields = {"a": "Ann", "b": "Bea"}
-    held.names.notice(1)
-    held.of("a", "b", "c")
+    profiles = Hash()
+    profiles.fields = {"a": "Ann", "b": "Bea"}
+    profiles.names.notice(1)
+    profiles.of("a", "b", "c")
     for number in range(2, 102):
-        held.fields["z"] = f"Zoe {number}"
-        held.names.notice(number, ("z",))
-        assert held.of("a", "b", "c") == {"a": DisplayProfile("Ann"), "b": DisplayProfile("Bea")}
-    assert held.asked == [("a", "b", "c")]
-    held.fields["c"] = "Cid"
-    held.names.notice(103, ("z", "c"))
-    assert held.of("a", "b", "c") == {
+        profiles.fields["z"] = f"Zoe {number}"
+        profiles.names.notice(number, ("z",))
+        assert profiles.of("a", "b", "c") == {"a": DisplayProfile("Ann"), "b": DisplayProfile("Bea")}
+    assert profiles.calls == [("a", "b", "c")]
+    profiles.fields["c"] = "Cid"
+    profiles.names.notice(103, ("z", "c"))
+    assert profiles.of("a", "b", "c") == {
         "a": DisplayProfile("Ann"),
         "b": DisplayProfile("Bea"),
         "c": DisplayProfile("Cid"),
     }
-    assert held.asked == [("a", "b", "c"), ("c",)]
+    assert profiles.calls == [("a", "b", "c"), ("c",)]
 
 
 def test_on_the_way_only_who_changed_is_not_kept() -> None:
-    held = Hash()
-    held.fields = {"a": "Ann", "b": "Bea"}
-    held.names.notice(1)
-    held.meanwhile = lambda: held.names.notice(2, ("a",))
-    held.of("a", "b")
-    held.meanwhile = lambda: None
-    held.fields["a"] = "Anna"
-    assert held.of("a", "b") == {"a": DisplayProfile("Anna"), "b": DisplayProfile("Bea")}
-    assert held.asked == [("a", "b"), ("a",)]
+    profiles = Hash()
+    profiles.fields = {"a": "Ann", "b": "Bea"}
+    profiles.names.notice(1)
+    profiles.meanwhile = lambda: profiles.names.notice(2, ("a",))
+    profiles.of("a", "b")
+    profiles.meanwhile = lambda: None
+    profiles.fields["a"] = "Anna"
+    assert profiles.of("a", "b") == {"a": DisplayProfile("Anna"), "b": DisplayProfile("Bea")}
+    assert profiles.calls == [("a", "b"), ("a",)]
 
 
 def test_zones_hold_until_one_of_these_users_has_another() -> None:
     zones = {b"a": b"UTC"}
 
     async def act() -> None:
-        asked = []
+        calls = []
 
         async def call(call: Sequence[Any]) -> Any:
-            asked.append(call)
-            found = [zones.get(user.encode()) for user in call[2:]]
-            return [None if zone is None else b'7 {"timezone":"%s"}' % zone for zone in found]
+            calls.append(call)
+            results = [zones.get(user.encode()) for user in call[2:]]
+            return [None if zone is None else b'7 {"timezone":"%s"}' % zone for zone in results]
 
         names = ProfileCache(call)
         names.notice(1)
         read = await names.zones(["a", "b"])
-        assert (await names.still_hold(read), len(asked)) == (True, 1)
+        assert (await names.still_hold(read), len(calls)) == (True, 1)
         names.notice(2)
-        assert (await names.still_hold(read), len(asked)) == (True, 2), "somebody else's profile"
+        assert (await names.still_hold(read), len(calls)) == (True, 2), "somebody else's profile"
         zones[b"b"] = b"Asia/Tokyo"
         names.notice(3, ("c",))
-        asked.clear()
-        assert (await names.still_hold(await names.zones(["c"])), len(asked)) == (True, 1)
+        calls.clear()
+        assert (await names.still_hold(await names.zones(["c"])), len(calls)) == (True, 1)
         names.notice(4, ("b",))
         assert not await names.still_hold(read)
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from app.verify.progress import NullProgress, ProgressBar, ProgressLines, progress
 
 
-def walk(told: NullProgress) -> None:
-    with told:
-        told.begin(4000)
-        told.at("race")
-        told.step(1000)
-        told.step(2000)
+def walk(progress: NullProgress) -> None:
+    with progress:
+        progress.begin(4000)
+        progress.at("race")
+        progress.step(1000)
+        progress.step(2000)
 
 
 def test_a_bar_fills_with_the_users_compared() -> None:
@@ -39,18 +39,18 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_is_said_at_the_end_where_nobody_was_compared() -> None:
     out = StringIO()
-    with ProgressLines(out) as told:
-        told.begin(0)
-        told.at("ledger, partition 0")
+    with ProgressLines(out) as lines:
+        lines.begin(0)
+        lines.at("ledger, partition 0")
     assert out.getvalue() == "checking ledger, partition 0; 0 users are to be compared\n"
 
 
 def test_users_who_came_meanwhile_are_among_all() -> None:
     out = StringIO()
-    with ProgressLines(out) as told:
-        told.begin(3)
-        told.at("race")
-        told.step(4)
+    with ProgressLines(out) as lines:
+        lines.begin(3)
+        lines.at("race")
+        lines.step(4)
     assert out.getvalue().splitlines()[-1] == "4 of 4 users compared, at race"
 
 

@@ -65,12 +65,12 @@ def user_changes(settings: Settings, count: int) -> dict[tuple[str, str], Counte
         server = Server(build_services(settings, 1))
         stop_clocks(server.handlers.users._rate_limit, server.handlers.profiles._rate_limit)
         transport = httpx.ASGITransport(server.app())
-        told: dict[tuple[str, str], Counter[int]] = {kind: Counter() for kind in USERS}
+        statuses: dict[tuple[str, str], Counter[int]] = {kind: Counter() for kind in USERS}
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
             for i in range(count):
                 kind = USERS[i % len(USERS)]
-                told[kind][(await client.request(*kind)).status_code] += 1
-        return told
+                statuses[kind][(await client.request(*kind)).status_code] += 1
+        return statuses
 
     return asyncio.run(ask())
 

@@ -68,10 +68,10 @@ def within(act: Any) -> None:
 
 def ask(reader: ReadBatcher, caller: str, *names: Any) -> list[asyncio.Task[Any]]:
     CALLER.set(caller)
-    return [asyncio.create_task(_told(reader.call(("GET", name)))) for name in names]
+    return [asyncio.create_task(_outcome(reader.call(("GET", name)))) for name in names]
 
 
-async def _told(call: Coroutine[Any, Any, Any]) -> Any:
+async def _outcome(call: Coroutine[Any, Any, Any]) -> Any:
     try:
         return await call
     except Problem as problem:
@@ -155,7 +155,7 @@ def test_a_redis_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch
         sent = ask(reader, "k", "sent")
         await until(lambda: wire.rounds)
         waiting = ask(reader, "k", "waiting")
-        assert [type(found) for found in await asyncio.gather(*sent, *waiting)] == [StoreUnavailable] * 2
+        assert [type(hit) for hit in await asyncio.gather(*sent, *waiting)] == [StoreUnavailable] * 2
         # The round is still under way: who comes now is refused at once, and nothing is queued.
         late = ask(reader, "k", "late")
         await asyncio.sleep(0)
@@ -177,11 +177,11 @@ def test_calls_that_are_not_answered_in_time_fail_while_redis_goes_on(monkeypatc
     monkeypatch.setattr(node_reader, "ROUND_STRANGERS_MIN", 0)
 
     async def act(wire: Wire, reader: ReadBatcher) -> None:
-        found = ask(reader, "k", *range(50))
-        while not all(task.done() for task in found):
+        answer = ask(reader, "k", *range(50))
+        while not all(task.done() for task in answer):
             wire.go()
             await asyncio.sleep(0.05)
-        results = [task.result() for task in found]
+        results = [task.result() for task in answer]
         assert results[0] == 0
         assert isinstance(results[-1], Overloaded)
 
@@ -206,18 +206,18 @@ def test_a_redis_that_hung_is_tried_until_it_is_back(monkeypatch: pytest.MonkeyP
 def test_a_call_that_asks_for_much_counts_as_several() -> None:
     async def act(wire: Wire, reader: ReadBatcher) -> None:
         CALLER.set("k1")
-        first = asyncio.create_task(_told(reader.call(("GET", "first"))))
+        first = asyncio.create_task(_outcome(reader.call(("GET", "first"))))
         await asyncio.sleep(0)
-        heavy = [asyncio.create_task(_told(reader.call(("GET", f"h{i}"), 100))) for i in range(6)]
+        heavy = [asyncio.create_task(_outcome(reader.call(("GET", f"h{i}"), 100))) for i in range(6)]
         await asyncio.sleep(0)
         CALLER.set("k2")
-        light = asyncio.create_task(_told(reader.call(("GET", "light"))))
+        light = asyncio.create_task(_outcome(reader.call(("GET", "light"))))
         await asyncio.sleep(0)
         wire.go(9)
         assert await asyncio.gather(first, *heavy, light) == ["first", *(f"h{i}" for i in range(6)), "light"]
-        second = next(held for held in wire.rounds if "light" in held)
+        second = next(one for one in wire.rounds if "light" in one)
         assert wire.rounds.index(second) == 1, "another client does not wait for all of them"
-        assert max(len([name for name in held if name.startswith("h")]) for held in wire.rounds) <= 3
+        assert max(len([name for name in one if name.startswith("h")]) for one in wire.rounds) <= 3
 
     within(act)
 
@@ -225,7 +225,7 @@ def test_a_call_that_asks_for_much_counts_as_several() -> None:
 def test_the_backlog_counts_weights() -> None:
     async def act(wire: Wire, reader: ReadBatcher) -> None:
         CALLER.set("k1")
-        asks = [asyncio.create_task(_told(reader.call(("GET", i), 1_000))) for i in range(20)]
+        asks = [asyncio.create_task(_outcome(reader.call(("GET", i), 1_000))) for i in range(20)]
         await asyncio.sleep(0.01)
         refused = [ask for ask in asks if ask.done() and isinstance(ask.result(), RateLimited)]
         assert 10 < len(refused) < 20

@@ -120,9 +120,9 @@ def test_after_those_who_gave_up_a_round_begins_anew(bench: Bench) -> None:
         await bench.wait(0, wait_s=1.0)
         bench.link.counts = deque([1])
         began = bench.time.passed_s
-        told = await bench.wait(0, wait_s=1.0)
+        reply = await bench.wait(0, wait_s=1.0)
         assert bench.time.passed_s - began < 3 * NEXT_WAIT_S
-        return told
+        return reply
 
     assert bench.time.run(steps()) == ""
 
@@ -146,9 +146,9 @@ def test_a_redis_that_may_lack_the_entry_acknowledges_nothing(
     async def steps() -> list[str]:
         return list(await asyncio.gather(bench.wait(0, place), bench.wait(1)))
 
-    told, other = bench.time.run(steps())
+    reply, other = bench.time.run(steps())
     assert other == ""
-    assert told == ("" if is_there else f"partition 0 stands at 1-9, and it counted at {place[0]}-{place[1]}")
+    assert reply == ("" if is_there else f"partition 0 stands at 1-9, and it counted at {place[0]}-{place[1]}")
 
 
 @pytest.mark.parametrize(
@@ -216,10 +216,10 @@ def test_a_partition_that_moves_is_waited_for_at_its_new_node(bench: Bench) -> N
     bench.link.counts = deque([LOST])
 
     async def steps() -> str:
-        told = bench.wait()
+        reply = bench.wait()
         await asyncio.sleep(0.01)
         bench.nodes.move(0, "there")
-        return await told
+        return await reply
 
     assert bench.time.run(steps()) == ""
     assert there.trips == [([0], ["WAIT", "WAITAOF"])]

@@ -44,8 +44,8 @@ class Store:
         if not self.users:
             return {"version": self.version}
         names = await self.names.of(self.users)
-        found = [(user, names.get(user, NO_PROFILE)) for user in self.users]
-        return {"entries": [BoardEntry(1, 1, user, 5, name.display_name, name.avatar) for user, name in found]}
+        rows = [(user, names.get(user, NO_PROFILE)) for user in self.users]
+        return {"entries": [BoardEntry(1, 1, user, 5, name.display_name, name.avatar) for user, name in rows]}
 
 
 def names_of(store: Store) -> ProfileCache:
@@ -57,8 +57,12 @@ def ask(store: Store, answers: ResponseCache, tag: bytes = b"", parts: tuple[Any
     question = CachedQuestion("all", parts, board_call(SPACE, "all", Page(0, 10)))
 
     async def give() -> RenderedAnswer:
-        found = await answers.look(scope, SPACE, question)
-        return answers.keep(scope, found, await store.make(found.reply)) if isinstance(found, CacheMiss) else found
+        rendered = await answers.look(scope, SPACE, question)
+        return (
+            answers.keep(scope, rendered, await store.make(rendered.reply))
+            if isinstance(rendered, CacheMiss)
+            else rendered
+        )
 
     return asyncio.run(give())
 
@@ -125,11 +129,11 @@ def test_answers_without_a_key_push_out_none_with_a_key(monkeypatch: pytest.Monk
     store = Store()
     answers = ResponseCache(store, names_of(store))  # type: ignore[arg-type]
     fill(answers, store, 5)
-    mine = [held.rendered for held in answers._shelves[0]._responses.values()]
+    mine = [one.rendered for one in answers._shelves[0]._responses.values()]
     CALLER.set(stranger("192.0.2.1"))
     for n in range(1_000):
         ask(store, answers, parts=("theirs", n))
-    assert [held.rendered for held in answers._shelves[0]._responses.values()] == mine
+    assert [one.rendered for one in answers._shelves[0]._responses.values()] == mine
     assert len(answers._shelves[1]) < 50
 
 
@@ -154,10 +158,10 @@ def test_somebody_elses_name_has_no_answer_compared() -> None:
     for number in range(2, 102):
         profiles.names.notice(number, ("zoe",))
         assert ask(store, answers) is first
-    assert (store.made, profiles.asked) == (1, [("ann", "bob")])
+    assert (store.made, profiles.calls) == (1, [("ann", "bob")])
     profiles.names.notice(102)
     assert ask(store, answers) is first, "anybody's may have changed: it is compared, and is the same"
-    assert (store.made, len(profiles.asked)) == (1, 2)
+    assert (store.made, len(profiles.calls)) == (1, 2)
     profiles.fields["bob"] = "Bob"
     profiles.names.notice(103, ("zoe", "bob", "zoe"))
     assert b'"Bob"' in ask(store, answers).body

@@ -104,8 +104,8 @@ def test_a_wrong_method_is_refused_with_the_right_ones(path: str) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return [await client.request(method, re.sub(r"{\w+}", "x", path)) for method in wrong]
 
-    told = [(answer.status_code, set(answer.headers["allow"].split(", "))) for answer in asyncio.run(ask())]
-    assert told == [(405, taken)] * len(wrong)
+    answers = [(answer.status_code, set(answer.headers["allow"].split(", "))) for answer in asyncio.run(ask())]
+    assert answers == [(405, taken)] * len(wrong)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_mean_and_a_deviation_are_rounded_once(scores: list[int], scale: int) 
 
 
 @pytest.mark.parametrize(
-    ("units", "scale", "told"),
+    ("units", "scale", "expected"),
     [
         (10**15 - 1, 0, "999999999999999"),
         (25, 1, "2.5"),
@@ -37,14 +37,14 @@ def test_a_mean_and_a_deviation_are_rounded_once(scores: list[int], scale: int) 
         (10**20, 6, "100000000000000"),
     ],
 )
-def test_a_sum_of_any_length_is_exact(units: int, scale: int, told: str) -> None:
-    found = Statistics(1, 1, ScoreSums(units, units**2), 1, units, units, (1, 1, 1), ())
-    assert str(statistics_body(found, scale)["sum"]) == told
+def test_a_sum_of_any_length_is_exact(units: int, scale: int, expected: str) -> None:
+    statistics = Statistics(1, 1, ScoreSums(units, units**2), 1, units, units, (1, 1, 1), ())
+    assert str(statistics_body(statistics, scale)["sum"]) == expected
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(
-    ("units", "scale", "told", "is_text"),
+    ("units", "scale", "expected", "is_text"),
     [
         (999_999_999_999_999, 0, "999999999999999", False),
         (2**53 + 1, 0, "9007199254740993", False),
@@ -60,17 +60,17 @@ def test_a_sum_of_any_length_is_exact(units: int, scale: int, told: str) -> None
         (1_234_567_890_123_456_789_012_000, 3, "1234567890123456789012", True),
     ],
 )
-def test_a_sum_arrives_exactly_in_every_format(units: int, scale: int, told: str, is_text: bool, sign: int) -> None:
-    told = told if sign > 0 else f"-{told}"
+def test_a_sum_arrives_exactly_in_every_format(units: int, scale: int, expected: str, is_text: bool, sign: int) -> None:
+    expected = expected if sign > 0 else f"-{expected}"
     body = {
         "sum": statistics_body(Statistics(1, 1, ScoreSums(sign * units, None), 1, 1, 1, (1, 1, 1), ()), scale)["sum"]
     }
     frame = Frame(body)
-    assert encode_json(body) == b'{"sum":%s}' % told.encode()
-    assert frame.json(7) == f'{{"id":7,"sum":{told}}}'
+    assert encode_json(body) == b'{"sum":%s}' % expected.encode()
+    assert frame.json(7) == f'{{"id":7,"sum":{expected}}}'
     for packed in (encode_msgpack(body), frame.msgpack(7)):
-        held = msgspec.msgpack.decode(packed)["sum"]
-        assert (str(held), isinstance(held, str)) == (told, is_text)
+        decoded = msgspec.msgpack.decode(packed)["sum"]
+        assert (str(decoded), isinstance(decoded, str)) == (expected, is_text)
 
 
 @pytest.mark.parametrize("units", [2**63, 2**64 - 1])

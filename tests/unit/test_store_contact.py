@@ -51,10 +51,10 @@ def test_an_outage_is_logged_once_and_its_end_once() -> None:
 
 def test_one_slow_call_that_others_overtook_is_no_outage() -> None:
     store = StoreContact("Redis", "redis://127.0.0.1:6379/0")
-    asked_s = monotonic()
+    began_s = monotonic()
     with capture_logs() as lines:
         store.note_answer()
-        store.note_silence(TimeoutError(), asked_s)
+        store.note_silence(TimeoutError(), began_s)
     assert lines == []
 
 

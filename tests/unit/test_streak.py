@@ -25,11 +25,11 @@ TODAY = date(2024, 3, 1)
 )
 def test_runs_of_days(back: list[int], current: int, best: int, last: int | None) -> None:
     days = [TODAY - timedelta(days=n) for n in back]
-    wanted = None if last is None else TODAY - timedelta(days=last)
-    assert streak_of(kept(days), TODAY) == Streak(current, best, wanted)
+    expected = None if last is None else TODAY - timedelta(days=last)
+    assert streak_of(day_set(days), TODAY) == Streak(current, best, expected)
 
 
-def kept(days: Iterable[date]) -> Days:
+def day_set(days: Iterable[date]) -> Days:
     """As Redis holds them."""
     stretches: dict[int, int] = {}
     for day in days:
@@ -56,18 +56,18 @@ def test_streaks_are_those_that_a_count_of_the_days_gives(seed: int) -> None:
     chance = random.Random(seed)
     spread, share = chance.choice((3, 40, 600, 3_000, 100_000)), chance.random()
     days = {TODAY - timedelta(days=n) for n in range(-5, spread) if chance.random() < share * min(1, 600 / spread)}
-    held = kept(days)
-    assert list(held.dates()) == sorted(days)
+    bits = day_set(days)
+    assert list(bits.dates()) == sorted(days)
     for back in (-9, -1, 0, 1, 2, 511, 512, spread + 9):
         today = TODAY - timedelta(days=back)
-        assert streak_of(held, today) == counted(days, today)
+        assert streak_of(bits, today) == counted(days, today)
 
 
 def test_the_first_and_the_last_day_there_are() -> None:
     days = [date(MINYEAR, 1, 1), date(MAXYEAR, 12, 31)]
-    assert list(kept(days).dates()) == days
-    assert streak_of(kept(days), days[1]) == Streak(1, 1, days[1])
-    assert streak_of(kept(days), days[0]) == Streak(1, 1, days[0])
+    assert list(day_set(days).dates()) == days
+    assert streak_of(day_set(days), days[1]) == Streak(1, 1, days[1])
+    assert streak_of(day_set(days), days[0]) == Streak(1, 1, days[0])
 
 
 @pytest.mark.parametrize("flat", [(b"x", b"1"), (b"-1", b"1"), (b"7133", b"1"), (b"1", b"1" * 65)])

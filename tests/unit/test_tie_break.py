@@ -28,7 +28,7 @@ def test_the_lower_place_has_the_greater_digits() -> None:
     grants = sorted(set(some_grants(Random(1), 500)))
     digits = [tie_digits(tie_place(*grant)) for grant in grants]
     assert digits == sorted(digits, reverse=True)
-    assert {len(held) for held in digits} == {33}
+    assert {len(digit) for digit in digits} == {33}
     assert tie_digits(NO_MOMENT) > digits[0]
 
 
@@ -39,7 +39,7 @@ def test_digits_tell_their_place() -> None:
         assert (tie_place_from_digits(member, "granted_at"), member[33:]) == (place, b"d/\xc3\xa9")
     assert tie_place_from_digits(member_of(b"ann", 7, "earliest"), "earliest") == 7
     assert (member_of(b"ann", 0, "none"), tie_place_from_digits(b"ann", "none")) == (b"ann", 0)
-    assert [tie_place_from_digits(held, "granted_at") for held in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
+    assert [tie_place_from_digits(one, "granted_at") for one in (b"", b"7" * 32, b"x" * 33)] == [None] * 3
 
 
 def test_a_place_is_described_by_its_moment() -> None:
@@ -48,13 +48,13 @@ def test_a_place_is_described_by_its_moment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "wanted"), [("sum", (30, 4)), ("highest", (10, 2)), ("lowest", (40, 5)), ("latest", (40, 5))]
+    ("how", "expected"), [("sum", (30, 4)), ("highest", (10, 2)), ("lowest", (40, 5)), ("latest", (40, 5))]
 )
-def test_which_grant_a_scores_place_is_of(how: str, wanted: tuple[int, int]) -> None:
+def test_which_grant_a_scores_place_is_of(how: str, expected: tuple[int, int]) -> None:
     grants = [(3, 20, 1), (5, 10, 2), (5, 10, 3), (5, 30, 4), (0, 40, 5)]
     assert latest_tie_place(
         AGGREGATIONS_BY_NAME[how].line_key(amount, tie_place(at, seq)) for amount, at, seq in grants
-    ) == tie_place(*wanted)
+    ) == tie_place(*expected)
     assert (
         latest_tie_place([])
         == latest_tie_place([AGGREGATIONS_BY_NAME["sum"].line_key(0, tie_place(5, 1))])

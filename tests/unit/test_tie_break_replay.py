@@ -15,9 +15,9 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 def events(seed: int, count: int) -> list[dict[str, Any]]:
     """Grants and corrections of one user, as the ledger would tell them."""
     chance, rows = random.Random(seed), list[dict[str, Any]]()
-    held: dict[str, dict[str, Any]] = {}
+    live: dict[str, dict[str, Any]] = {}
     for seq in range(1, count + 1):
-        old: dict[str, Any] = chance.choice(list(held.values())) if held and chance.random() < 0.5 else {}
+        old: dict[str, Any] = chance.choice(list(live.values())) if live and chance.random() < 0.5 else {}
         row: dict[str, Any] = {
             "number": 1,
             "seq": seq,
@@ -32,15 +32,15 @@ def events(seed: int, count: int) -> list[dict[str, Any]]:
         if old and chance.random() < 0.4:
             row |= {"voided": True, "amount": old["amount"], "windows": old["windows"], "category": old["category"]}
         row |= {f"old_{name}": old.get(name) for name in ("windows", "category", "amount", "voided")}
-        held[row["grant_id"]] = row
+        live[row["grant_id"]] = row
         rows.append(row)
     return rows
 
 
-def score(held: dict[str, dict[str, Any]], board: str, how: str) -> int | None:
+def score(grants: dict[str, dict[str, Any]], board: str, how: str) -> int | None:
     """A board's score by what is live."""
     window, _, category = board.partition(":")
-    live = [row for row in held.values() if not row["voided"] and window in row["windows"]]
+    live = [row for row in grants.values() if not row["voided"] and window in row["windows"]]
     live = [row for row in live if category in ("", row["category"])]
     if not live:
         return None
@@ -54,13 +54,13 @@ def score(held: dict[str, dict[str, Any]], board: str, how: str) -> int | None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_score_stands_since_it_last_changed(how: str, seed: int) -> None:
     boards = ["all", "mon", "tue", "all:red", "mon:red", "tue:red"]
-    wanted: dict[str, tuple[int | None, int]] = dict.fromkeys(boards, (None, 0))
-    dating, held = TieBreakReplay(AGGREGATIONS_BY_NAME[how], by_category=True), {}
+    expected: dict[str, tuple[int | None, int]] = dict.fromkeys(boards, (None, 0))
+    dating, live = TieBreakReplay(AGGREGATIONS_BY_NAME[how], by_category=True), {}
     for row in events(seed, 60):
         dating.add(row)  # a record in all but name
-        held[row["grant_id"]] = row
+        live[row["grant_id"]] = row
         for board in boards:
-            now = score(held, board, how)
-            if now != wanted[board][0]:
-                wanted[board] = now, row["seq"]
-        assert {board: dating.since.get((1, board), (None, 0)) for board in boards} == wanted
+            now = score(live, board, how)
+            if now != expected[board][0]:
+                expected[board] = now, row["seq"]
+        assert {board: dating.since.get((1, board), (None, 0)) for board in boards} == expected

@@ -63,15 +63,15 @@ def test_what_we_override_and_read_is_there() -> None:
 
 def test_a_busy_worker_is_not_killed_before_its_time() -> None:
     """uvicorn's own bound is 5 s, in which a machine with many workers does not start them."""
-    asked: list[float] = []
+    times: list[float] = []
 
     class Worker:
         def is_alive(self, timeout: float) -> bool:
-            asked.append(timeout)
+            times.append(timeout)
             return True
 
     supervisor: Any = Multiprocess.__new__(Multiprocess)
     supervisor.config, supervisor.should_exit = Config("app:app", workers=2, **UVICORN), threading.Event()
     supervisor.processes = [Worker(), Worker()]
     supervisor.keep_subprocess_alive()
-    assert asked == [WORKER_ANSWER_S_MAX] * 2
+    assert times == [WORKER_ANSWER_S_MAX] * 2

@@ -34,10 +34,10 @@ def test_a_sum_of_an_archive_waits_for_those_before_it_and_no_longer(monkeypatch
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-        async def found(*args: Any) -> str:
+        async def fetch(*args: Any) -> str:
             return "found"
 
-        reader._archived = found
+        reader._archived = fetch
         assert await reader._gated(*[None] * 6) == "found", "who left gave the turn back"
 
     asyncio.run(ask())
@@ -70,6 +70,6 @@ def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.Mo
     asks: Any = [SimpleNamespace(grant_id=name) for name in ("ann", "bob", "ann")]
     first, second, third = asyncio.run(corrector.correct_all(SimpleNamespace(name="race"), asks))
     assert first == third
-    assert [isinstance(told, StoreUnavailable) for told in (first, second)].count(True) == 1
+    assert [isinstance(text, StoreUnavailable) for text in (first, second)].count(True) == 1
     refused: Problem = first if isinstance(first, Problem) else second
     assert refused.retryable

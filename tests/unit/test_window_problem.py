@@ -11,7 +11,7 @@ from app.model.namespace import Namespace, Rules
 from app.model.window_problem import window_problem
 from app.model.windows import Season, is_window_name
 
-KEPT = "it keeps all, month, week, day"
+PERIODS_TEXT = "it keeps all, month, week, day"
 NAMED = "a window is named by one of these, or like 2026-11 (month), 2026-W48 (week), 2026-11-27 (day)"
 
 
@@ -23,13 +23,13 @@ def seasons(count: int) -> tuple[Season, ...]:
 @pytest.mark.parametrize(
     ("rules", "name", "detail"),
     [
-        ({}, "year", f"'gp' keeps no board 'year': {KEPT}"),
-        ({}, "2026-Q4", f"'gp' keeps no board '2026-Q4': {KEPT}"),
-        ({}, "2026-11-27T13", f"'gp' keeps no board '2026-11-27T13': {KEPT}"),
-        ({}, "W2026-11-22", f"'gp' keeps no board 'W2026-11-22': {KEPT}"),
-        ({}, "season:s1", f"'gp' keeps no board 'season:s1': {KEPT}"),
-        ({}, "2026-13", f"'gp' keeps no board '2026-13': {KEPT}; {NAMED}"),
-        ({}, "today", f"'gp' keeps no board 'today': {KEPT}; {NAMED}"),
+        ({}, "year", f"'gp' keeps no board 'year': {PERIODS_TEXT}"),
+        ({}, "2026-Q4", f"'gp' keeps no board '2026-Q4': {PERIODS_TEXT}"),
+        ({}, "2026-11-27T13", f"'gp' keeps no board '2026-11-27T13': {PERIODS_TEXT}"),
+        ({}, "W2026-11-22", f"'gp' keeps no board 'W2026-11-22': {PERIODS_TEXT}"),
+        ({}, "season:s1", f"'gp' keeps no board 'season:s1': {PERIODS_TEXT}"),
+        ({}, "2026-13", f"'gp' keeps no board '2026-13': {PERIODS_TEXT}; {NAMED}"),
+        ({}, "today", f"'gp' keeps no board 'today': {PERIODS_TEXT}; {NAMED}"),
         (
             {"periods": ("all",)},
             "today",
@@ -41,7 +41,7 @@ def seasons(count: int) -> tuple[Season, ...]:
             "'gp' keeps no board 'today': it keeps all, week, hour; a window is named by one of these, "
             "or like W2026-11-22 (week), 2026-11-27T12 (hour)",
         ),
-        ({"seasons": seasons(2)}, "year", f"'gp' keeps no board 'year': {KEPT}, season:s0, season:s1"),
+        ({"seasons": seasons(2)}, "year", f"'gp' keeps no board 'year': {PERIODS_TEXT}, season:s0, season:s1"),
     ],
 )
 def test_names_the_boards_that_are_kept_and_how_windows_are_named(

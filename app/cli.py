@@ -1,4 +1,4 @@
-"""The `leaderboard` command. Exit codes: 0 good, 1 a finding, 2 wrong usage. An error is one line on stderr."""
+"""The `leaderboard` command. Exit codes: 0 good, 1 a finding, 2 wrong usage. Each error is one line on stderr."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -58,15 +58,17 @@ def main() -> None:
     try:
         cli()
     except SettingsError as error:
-        _fail(str(error), 2)
+        _fail(*error.faults, code=2)
+    except FindingError as error:
+        _fail(*error.lines, code=1)
     except StoreUnavailable as error:
-        _fail(f"{error}{_dev_hint()}", 1)
-    except (FindingError, RedisRefused, FormatRefused, Problem, ClockSkewed) as error:
-        _fail(str(error), 1)
+        _fail(f"{error}{_dev_hint()}", code=1)
+    except (RedisRefused, FormatRefused, Problem, ClockSkewed) as error:
+        _fail(str(error), code=1)
     except REDIS_ERRORS as error:
         # The text of a failed connect only repeats the address.
         reason = type(error).__name__ if " connecting to " in str(error) else str(error)
-        _fail(f"{contact('Redis', read_settings().redis_url).silence}: {reason}{_dev_hint()}", 1)
+        _fail(f"{contact('Redis', read_settings().redis_url).silence}: {reason}{_dev_hint()}", code=1)
 
 
 _URLS = "LEADERBOARD_REDIS_URL and LEADERBOARD_POSTGRES_URL"
@@ -78,6 +80,7 @@ def _dev_hint() -> str:
     return f"; a leaderboard dev runs here: set {_URLS} as `redis` and `postgres` in {run}" if run.exists() else ""
 
 
-def _fail(line: str, code: int) -> None:
-    print(f"leaderboard: {line}", file=sys.stderr)
+def _fail(*lines: str, code: int) -> None:
+    for line in lines:
+        print(f"leaderboard: {line}", file=sys.stderr)
     sys.exit(code)

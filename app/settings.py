@@ -1,9 +1,10 @@
-"""Settings from LEADERBOARD_* environment variables. A flag overrides its variable. A wrong one stops the start, and
-the error names it."""
+"""Settings from LEADERBOARD_* environment variables. A flag overrides its variable. Wrong ones stop the start, and the
+error names each."""
 
 import os
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,11 +15,21 @@ from .model.field_problem import explain
 from .model.postgres_url import check_postgres_url
 from .model.redis_url import parse_redis_url
 
+_PREFIX = "LEADERBOARD_"
 API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 
+#: How the names of settings end that hold a secret, or may: an error does not show their values.
+SECRETS = ("_key", "_url")
+
+
 class SettingsError(ValueError):
-    """A setting is wrong. The text names it."""
+    """Settings are wrong. faults: a sentence for each, with its name, its value unless it is secret, and what would be
+    right."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,42 +85,63 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
-    """The settings; SettingsError names the variable at fault."""
+    """The settings; SettingsError names every variable at fault. O(variables)."""
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {
-        name.removeprefix("LEADERBOARD_").lower(): value
-        for name, value in environment.items()
-        if name.startswith("LEADERBOARD_")
+        name.removeprefix(_PREFIX).lower(): value for name, value in environment.items() if name.startswith(_PREFIX)
     }
     values |= {name: value for name, value in flags.items() if value is not None}
+    faults = [fault for name, value in values.items() if (fault := _fault(name, value)) is not None]
+    if faults:
+        raise SettingsError(*faults)
+    return _convert(values)
+
+
+def _convert(values: Mapping[str, Any]) -> Settings:
+    return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+
+
+def _fault(name: str, value: Any) -> str | None:
+    """What is wrong with one setting, or None."""
+    variable = f"{_PREFIX}{name.upper()}"
+    if name not in Settings.__struct_encode_fields__:
+        close = get_close_matches(name, Settings.__struct_encode_fields__, 1)
+        return f"{variable}: there is no such setting" + (
+            f"; did you mean {_PREFIX}{close[0].upper()}?" if close else ""
+        )
+    shown = variable if name.endswith(SECRETS) else f"{variable}={value}"
     try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+        settings = _convert({name: value})
+        if name in _PARSERS:
+            _PARSERS[name](getattr(settings, name))
     except msgspec.ValidationError as error:
-        raise SettingsError(_named(str(error))) from None
-    if settings.api_key is not None and not API_KEY.fullmatch(settings.api_key):
-        raise SettingsError("LEADERBOARD_API_KEY: must be lb_<id>_<secret of 16 or more characters>")
-    _check(parse_redis_url, settings.redis_url, name="LEADERBOARD_REDIS_URL")
-    _check(check_postgres_url, settings.postgres_url, name="LEADERBOARD_POSTGRES_URL")
-    _check(
-        parse_networks, settings.trusted_proxies, name="LEADERBOARD_TRUSTED_PROXIES: must be networks in CIDR notation"
-    )
-    return settings
-
-
-def _check(parse: Callable[[str], object], text: str, *, name: str) -> None:
-    try:
-        parse(text)
+        _, detail = explain(str(error), Settings)
+        return f"{shown}: {detail.removesuffix(' or null')}"
     except ValueError as error:
-        raise SettingsError(f"{name}: {error}") from None
+        return f"{shown}: {error}"
+    return None
+
+
+def _check_api_key(key: str) -> None:
+    if not API_KEY.fullmatch(key):
+        raise ValueError("must be lb_<id>_<secret of 16 or more characters>")
+
+
+def _check_networks(text: str) -> None:
+    try:
+        parse_networks(text)
+    except ValueError as error:
+        raise ValueError(f"must be networks in CIDR notation: {error}") from None
+
+
+#: Settings that have a form of their own: what raises ValueError with what would be right.
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "api_key": _check_api_key,
+    "redis_url": parse_redis_url,
+    "postgres_url": check_postgres_url,
+    "trusted_proxies": _check_networks,
+}
 
 
 def _path(kind: type, value: Any) -> Any:
     return kind(value)
-
-
-def _named(message: str) -> str:
-    """An error's text with the name of the variable: the field `$.port` is LEADERBOARD_PORT."""
-    field, detail = explain(message, Settings)
-    known = field.removeprefix("$.") in Settings.__struct_encode_fields__
-    name = f"LEADERBOARD_{field.removeprefix('$.').upper()}"
-    return f"{name}: {detail.removesuffix(' or null')}" if known else f"{name}: there is no such setting"

@@ -7,10 +7,11 @@ import typer
 
 from ..admin import migrate as migration
 from ..admin.store_agreement import check_together
-from ..drivers.postgres import Postgres
+from ..drivers.postgres import FormatRefused, Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
-from ..settings import read_settings
-from ..store.partitions import check_store
+from ..model.errors import StoreUnavailable
+from ..settings import Settings, read_settings
+from ..store.partitions import store_faults
 from .finding import FindingError
 
 
@@ -28,21 +29,29 @@ def migrate(
 
 
 def checkconfig() -> None:
-    """Checks every setting and what the stores are configured to do."""
-    settings = read_settings()
-
-    async def check() -> None:
-        link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
-        try:
-            for node in await link.links():
-                await check_store(node, settings.redis_durability)
-            wrong = await check_together(link, postgres)
-        finally:
-            await link.close()
-            await postgres.close()
-        if wrong:
-            p, what = next(iter(wrong.items()))
-            raise RedisRefused(f"partition {p}: {what}; {len(wrong)} partitions differ")
-
-    asyncio.run(check())
+    """Checks every setting and what the stores are configured to do, and names all faults, one a line. Where settings
+    are wrong the stores are not looked at; a store that does not answer ends the check."""
+    faults = asyncio.run(_faults(read_settings()))
+    if faults:
+        raise FindingError(*faults)
     print("ok")
+
+
+async def _faults(settings: Settings) -> list[str]:
+    """What is wrong with the stores. Raises what stands in the way of a look where nothing else is wrong."""
+    link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
+    faults: list[str] = []
+    try:
+        nodes = await link.links()
+        for node in nodes:
+            where = f"{node.contact.address}: " if len(nodes) > 1 else ""
+            faults += [f"{where}{fault}" for fault in await store_faults(node, settings.redis_durability)]
+        differences = await check_together(link, postgres)
+    except (RedisRefused, FormatRefused, StoreUnavailable) as error:
+        if not faults:
+            raise
+        return [*faults, str(error)]
+    finally:
+        await link.close()
+        await postgres.close()
+    return [*faults, *(f"partition {p}: {what}" for p, what in sorted(differences.items()))]

@@ -1,7 +1,7 @@
 """Partitions in Redis: their heads, their creation, and checks whether this Redis can be used."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,55 +198,59 @@ async def open_partitions(link: RedisLink, partitions: list[int], state_version:
 
 
 async def check_store(link: RedisLink, durability: str) -> None:
-    """RedisRefused, with the reason, if a node of Redis is too old, has another format, may evict keys or is less
-    durable than `durability` (always, everysec, none)."""
-    await _check_version(link)
-    (text,) = await link.run([("HGET", keys.DEPLOYMENT, fields.FORMAT)])
+    """RedisRefused with all `store_faults` of a node of Redis, if there are any."""
+    if faults := await store_faults(link, durability):
+        raise RedisRefused("; ".join(faults))
+
+
+async def store_faults(link: RedisLink, durability: str) -> list[str]:
+    """What is wrong with a node of Redis, each with what would be right: it is too old, has another format, may evict
+    keys or is less durable than `durability` (always, everysec, none)."""
+    info, text = await link.run([("INFO", "server"), ("HGET", keys.DEPLOYMENT, fields.FORMAT)])
+    faults = [*_version_faults(info)]
     if not isinstance(text, Exception):  # another node holds it; the probe reports what an ACL denies
-        _check_format(text)
+        try:
+            _check_format(text)
+        except RedisRefused as error:
+            faults.append(str(error))
     if not link.server_id(keys.DEPLOYMENT):
-        raise RedisRefused("Redis refuses INFO, by which a restart is noticed: allow it")
+        faults.append("Redis refuses INFO, by which a restart is noticed: allow it")
     settings = ("maxmemory-policy", "appendonly", "appendfsync")
     replies = await link.run([("CONFIG", "GET", name) for name in settings])
     if any(isinstance(reply, Exception) for reply in replies):
-        return await _check_info(link, durability)
+        return [*faults, *await _faults_by_info(link, durability)]
     policy, appendonly, appendfsync = (reply[1].decode() if reply else "" for reply in replies)
-    if policy and policy != "noeviction":
-        raise RedisRefused(f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction")
-    if durability != "none" and appendonly == "no":
-        raise RedisRefused(
-            "Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none"
-        )
+    faults += _config_faults(policy or "noeviction", durability, has_log=appendonly != "no")
     if appendfsync and _FSYNCS.index(appendfsync) > _FSYNCS.index(durability.replace("none", "no")):
-        raise RedisRefused(
+        faults.append(
             f"Redis has appendfsync {appendfsync}: a grant could be lost after its answer; set {durability}, "
             "or another LEADERBOARD_REDIS_DURABILITY"
         )
-    return None
+    return faults
 
 
-async def _check_version(link: RedisLink) -> None:
-    (info,) = await link.run([("INFO", "server")])
+def _version_faults(info: Any) -> Iterator[str]:
     match = None if isinstance(info, Exception) else _VERSION.search(info.decode())
     if match and tuple(map(int, match.groups())) < VERSION_MIN:
-        raise RedisRefused(
-            f"Redis {match[1]}.{match[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed"
-        )
+        yield f"Redis {match[1]}.{match[2]} is too old: at least {VERSION_MIN[0]}.{VERSION_MIN[1]} is needed"
 
 
-async def _check_info(link: RedisLink, durability: str) -> None:
-    """The check by INFO, if CONFIG is denied: it has eviction and append-only; appendfsync is then up to the
+def _config_faults(policy: str, durability: str, *, has_log: bool) -> Iterator[str]:
+    if policy != "noeviction":
+        yield f"Redis has maxmemory-policy {policy}: it may drop scores; set noeviction"
+    if durability != "none" and not has_log:
+        yield "Redis has appendonly no: nothing would be on disk; set yes, or LEADERBOARD_REDIS_DURABILITY=none"
+
+
+async def _faults_by_info(link: RedisLink, durability: str) -> list[str]:
+    """The same by INFO, if CONFIG is denied: it has eviction and append-only; appendfsync is then up to the
     operator."""
     (info,) = await link.run([("INFO",)])
     if isinstance(info, Exception):
-        raise RedisRefused(f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}")
+        return [f"Redis refuses both CONFIG and INFO, so durability cannot be checked: {info}"]
     lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-    if lines.get("maxmemory_policy", "noeviction") != "noeviction":
-        raise RedisRefused(
-            f"Redis has maxmemory-policy {lines['maxmemory_policy']}: it may drop scores; set noeviction"
-        )
-    if durability != "none" and lines.get("aof_enabled") == "0":
-        raise RedisRefused("Redis has appendonly no: nothing would be on disk")
+    policy = lines.get("maxmemory_policy", "noeviction")
+    return [*_config_faults(policy, durability, has_log=lines.get("aof_enabled") != "0")]
 
 
 async def probe(link: RedisLink, partitions: int) -> None:

@@ -32,8 +32,18 @@ def test_a_taken_port_is_one_line() -> None:
 
 
 def test_a_port_that_is_no_number_is_one_line() -> None:
-    line = "leaderboard: LEADERBOARD_PORT: must be an integer from 0 to 65535\n"
+    line = "leaderboard: LEADERBOARD_PORT=abc: must be an integer from 0 to 65535\n"
     assert run("serve", PORT="abc") == (2, "", line)
+
+
+def test_every_wrong_setting_has_its_line() -> None:
+    code, output, lines = run("checkconfig", PORT="abc", WORKERS="0", REDIS_URI="redis://x")
+    assert (code, output) == (2, "")
+    assert lines.splitlines() == [
+        "leaderboard: LEADERBOARD_PORT=abc: must be an integer from 0 to 65535",
+        "leaderboard: LEADERBOARD_WORKERS=0: must be an integer from 1 to 256",
+        "leaderboard: LEADERBOARD_REDIS_URI: there is no such setting; did you mean LEADERBOARD_REDIS_URL?",
+    ]
 
 
 def test_a_redis_that_is_away_is_named_by_its_address_without_its_password() -> None:

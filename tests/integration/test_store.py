@@ -60,6 +60,21 @@ def test_a_store_that_may_lose_scores_is_refused_by_name(
             direct.config_set(name, before)
 
 
+def test_all_that_is_wrong_with_a_store_is_named_at_once(valkey: ValkeyProcess) -> None:
+    wrong = {"maxmemory-policy": "allkeys-lru", "appendonly": "no", "appendfsync": "no"}
+    with redis.Redis.from_url(valkey.url) as direct:
+        before = {name: direct.config_get(name)[name] for name in wrong}
+        for name, value in wrong.items():
+            direct.config_set(name, value)
+        try:
+            with pytest.raises(RedisRefused) as refused:
+                check(valkey)
+        finally:
+            for name, value in before.items():
+                direct.config_set(name, value)
+    assert all(f"Redis has {name} {value}" in str(refused.value) for name, value in wrong.items())
+
+
 def test_eviction_is_found_if_config_is_denied(valkey: ValkeyProcess) -> None:
     with redis.Redis.from_url(valkey.url) as direct:
         direct.execute_command("ACL", "SETUSER", "modest", "on", ">pass", "~*", "+@all", "-config")

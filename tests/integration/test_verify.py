@@ -150,6 +150,26 @@ def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Ch
         assert "Redis lost its deployment" in done.stderr
 
 
+def test_checkconfig_names_all_faults_of_the_stores_each_on_its_line(own_stack: Any) -> None:
+    own_stack.stop("persist")
+    own_stack.stop("serve")
+    with redis.Redis.from_url(own_stack.redis.url) as direct:
+        direct.config_set("maxmemory-policy", "allkeys-lru")
+        direct.config_set("appendfsync", "everysec")
+        for p in (3, 5):
+            direct.delete(keys.meta(p))
+    done = own_stack.run("checkconfig")
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, len(lines)) == (1, "", 4), done
+    begins = (
+        "Redis has maxmemory-policy allkeys-lru",
+        "Redis has appendfsync everysec",
+        "partition 3: ",
+        "partition 5: ",
+    )
+    assert all(line.startswith(f"leaderboard: {begin}") for line, begin in zip(lines, begins, strict=True)), lines
+
+
 def test_a_node_of_a_cluster_is_refused_by_name(own_stack: Any, tmp_path: Path) -> None:
     port = free_port()
     node = ValkeyProcess(tmp_path / "node", port, options={"cluster-enabled": "yes", "cluster-port": str(free_port())})

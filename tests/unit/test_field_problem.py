@@ -105,10 +105,32 @@ def test_a_message_about_what_no_type_tells_stays() -> None:
         ("QUOTAS", "maybe", "must be off or on"),
         ("METRICS_PORT", "abc", "must be an integer from 0 to 65535"),
         ("POSTGRES_URL", "me:secret@db", "must be of the form postgresql://postgres@127.0.0.1:5432/leaderboard"),
-        ("REDIS_URI", "redis://x", "there is no such setting"),
+        ("API_KEY", "lb_x_short", "must be lb_<id>_<secret of 16 or more characters>"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "must be networks in CIDR notation: 10.0.0.1/8 has host bits set"),
+        ("REDIS_URI", "redis://x", "there is no such setting; did you mean LEADERBOARD_REDIS_URL?"),
+        ("COLOUR", "red", "there is no such setting"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_it_must_be(name: str, value: str, detail: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({f"LEADERBOARD_{name}": value})
-    assert str(refused.value) == f"LEADERBOARD_{name}: {detail}"
+    shown = "" if name.endswith(("_KEY", "_URL")) or "no such setting" in detail else f"={value}"
+    assert str(refused.value) == f"LEADERBOARD_{name}{shown}: {detail}"
+
+
+def test_all_wrong_settings_are_named_at_once_without_secrets() -> None:
+    wrong = {
+        "LEADERBOARD_PORT": "abc",
+        "LEADERBOARD_REDIS_URL": "https://:canary@h",
+        "LEADERBOARD_DEDUP_S": "1",
+        "LEADERBOARD_HOST": "127.0.0.1",
+        "LEADERBOARD_API_KEY": "canary",
+    }
+    with pytest.raises(SettingsError) as refused:
+        read_settings(wrong, workers=0)
+    names = [fault.partition(":")[0] for fault in refused.value.faults]
+    assert names == [
+        *("LEADERBOARD_PORT=abc", "LEADERBOARD_REDIS_URL", "LEADERBOARD_DEDUP_S=1", "LEADERBOARD_API_KEY"),
+        "LEADERBOARD_WORKERS=0",
+    ]
+    assert "canary" not in str(refused.value)

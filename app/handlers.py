@@ -63,7 +63,7 @@ class Handlers:
 def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> Handlers:
     """Builds the handlers, and what several of them share. openapi, page: the handlers of these two paths."""
     s = services
-    rules_lock = RulesLock(s.postgres.writes, s.batcher.call)
+    rules_lock = RulesLock(s.postgres.writes, s.publisher)
     authorizer = ReadAuthorizer(s.namespace_cache, s.keyring)
     cache = ResponseCache(s.batcher, s.profile_cache)
     stats = _stats(s, authorizer)
@@ -97,6 +97,7 @@ def build_handlers(services: Services, *, openapi: Endpoint, page: Endpoint) -> 
         profiles=ProfileHandlers(
             postgres=s.postgres,
             batcher=s.batcher,
+            announcer=s.publisher.announcer,
             namespace_cache=s.namespace_cache,
             keyring=s.keyring,
             intents=intents,
@@ -161,6 +162,7 @@ def _namespaces(s: Services) -> NamespaceHandlers:
     return NamespaceHandlers(
         postgres=s.postgres.writes,
         batcher=s.batcher,
+        publisher=s.publisher,
         namespace_cache=s.namespace_cache,
         keyring=s.keyring,
         partitions=s.partitions,
@@ -177,4 +179,5 @@ def _health(s: Services) -> Health:
         partitions=s.partitions,
         clock=s.clock,
         capacity=s.capacity,
+        node_watch=s.node_watch,
     )

@@ -12,6 +12,7 @@ from .model.errors import Problem
 from .store.capacity import Capacity
 from .store.clock import StoreClock
 from .store.log import lag_of
+from .store.node_watch import NodeWatch
 from .store.partitions import last_seq_call
 from .store.read_batcher import ReadBatcher
 from .write.committer import Committer
@@ -33,9 +34,11 @@ class Health:
         partitions: int,
         clock: StoreClock,
         capacity: Capacity,
+        node_watch: NodeWatch,
     ) -> None:
         self._committer = committer
         self._capacity = capacity
+        self._node_watch = node_watch
         self._clock = clock
         self._batcher = batcher
         self._postgres = postgres
@@ -58,6 +61,7 @@ class Health:
             "degraded": [*refused, *degraded, *self._capacity.warnings()],
             "lag_seq": lag,
             "capacity": self._capacity.lines(),
+            "nodes": self._node_watch.lines,
         }
         return JSONResponse(body, 503 if refused else 200, {"Retry-After": "1"} if refused else {})
 

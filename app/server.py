@@ -90,7 +90,7 @@ class Server:
         )
         tasks = [asyncio.create_task(forever(loop)) for loop in loops]
         try:
-            await asyncio.gather(self._ask_time(), services.marks.renew())
+            await asyncio.gather(self._ask_time(), services.marks.renew_all())
             yield {
                 DRAIN: services.live.drain,
                 CONNECTIONS: services.connections,
@@ -115,7 +115,7 @@ class Server:
                 await self.services.redis.writes.close()
             except REDIS_ERRORS:
                 pass
-            await self.services.marks.renew()
+            await self.services.marks.renew_all()
 
     async def _follow(self) -> None:
         """Every second, asks for changes and the time: a server with only writes must learn of revoked keys, and one
@@ -129,10 +129,11 @@ class Server:
                 pass
 
     async def _measure(self) -> None:
-        """Every few seconds: what Redis holds, and how long it lasts."""
+        """Every few seconds: what Redis holds, how long it lasts, and what its nodes lack."""
         while True:
             try:
                 await self.services.capacity.measure(self.services.redis.figures)
+                await self.services.node_watch.measure(self.services.redis.figures)
             except REDIS_ERRORS:
                 pass
             await asyncio.sleep(MEASURE_S)

@@ -12,20 +12,23 @@ from .live.hub import Hub
 from .live.websocket import LiveLimits, LiveServer
 from .model.micros import now_micros
 from .settings import Settings
+from .store.announcer import Announcer, apart
 from .store.apply import APPLY, StorageLimits
 from .store.board_reader import BoardReader
 from .store.boards import READS
 from .store.capacity import Capacity, StoreBounds
-from .store.changes import BUMP_COUNTER, WRITE_PROFILE
+from .store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from .store.clock import StoreClock
 from .store.deployment_reads import DeploymentReads
 from .store.ledger import Ledger
 from .store.marks import MARK_SCRIPTS, Marks
 from .store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from .store.node_reader import WAIT_S_MAX
+from .store.node_watch import NodeWatch
 from .store.nodes import PartitionNodes
 from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
+from .store.publisher import Publisher
 from .store.read_batcher import ReadBatcher
 from .store.replicas import REWRITE_SEQ, ReplicaNeed
 from .store.stats_reader import READ_BOARD_STATS, StatsReader
@@ -65,11 +68,13 @@ class Services:
     partitions: int
     clock: StoreClock
     capacity: Capacity
+    node_watch: NodeWatch
     connections: Connections
     redis: RedisConnections
     postgres: Postgres
     marks: Marks
     batcher: ReadBatcher
+    publisher: Publisher
     namespace_cache: NamespaceCache
     profile_cache: ProfileCache
     keyring: Keyring
@@ -107,7 +112,9 @@ def build_services(
         return storage_limits(settings, capacity.log_entries(p))
 
     batcher = ReadBatcher(redis.reads, marks.renew)
-    deployment = DeploymentReads(batcher, postgres.writes, has_several_nodes=redis.reads.is_cluster)
+    deployment = DeploymentReads(batcher, postgres.writes, PartitionNodes(redis.reads), partitions)
+    announcer = Announcer(postgres.writes.fetch, apart(batcher.call), partitions)
+    publisher = Publisher(batcher.call, announcer, has_several_nodes=redis.reads.is_cluster)
     namespace_cache, profile_cache = NamespaceCache(deployment.call), ProfileCache(deployment.call)
     batcher.subscribe_changes(namespace_cache.notice)
     batcher.subscribe_profiles(profile_cache.notice)
@@ -122,11 +129,13 @@ def build_services(
         partitions=partitions,
         clock=store_clock,
         capacity=capacity,
+        node_watch=NodeWatch(settings.ack_replicas, partitions),
         connections=Connections(limits, address_of),
         redis=redis,
         postgres=postgres,
         marks=marks,
         batcher=batcher,
+        publisher=publisher,
         namespace_cache=namespace_cache,
         profile_cache=profile_cache,
         keyring=keyring,
@@ -166,7 +175,7 @@ def _redis_connections(settings: Settings, partitions: int) -> RedisConnections:
         await check_store(connection, settings.redis_durability)
         await probe(connection, partitions)
 
-    reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE]
+    reads = [*READS, READ_BOARD_STATS, SET_IF_NEWER, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE]
     url, nodes = settings.redis_url, NodeMap.of_url(settings.redis_url)
     return RedisConnections(
         writes=RedisConnection(url, [APPLY, CHECK_ACL], check, nodes=nodes),

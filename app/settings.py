@@ -49,7 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     api_key: str | None = None
     data_dir: Path = Path(".data")
-    partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    #: Partitions of a new deployment: they bound the nodes of a cluster, and a few nodes get equal shares of many.
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Seconds for which Redis remembers grant ids, where they have room; older grants are looked up in Postgres.
     dedup_s: Annotated[int, msgspec.Meta(ge=60)] = 86_400

@@ -20,10 +20,11 @@ from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 from tests.support.launcher import Launched, launcher
-from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
-from tests.support.template import NO_FSYNC, fill, here, migrate_here, template
+from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
+from tests.support.template import NO_FSYNC, PARTITIONS, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
+EXEMPT = pytest.StashKey[list[str]]()
 # One for all clients: httpx reads the system's certificates for each that brings none, 20 ms; nothing here speaks TLS.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -39,7 +40,7 @@ class Stack:
         redis: ValkeyCluster | WatchedValkey | None = None,
     ) -> None:
         """`stores`: those to begin with a copy of; without any they are made and migrated. redis: several nodes
-        instead of one Valkey; then `stores` must be none."""
+        instead of one Valkey; they are migrated, and `stores` holds a Postgres alone."""
         self.key = KEY
         self.folder = folder
         self.stores = stores
@@ -60,6 +61,7 @@ class Stack:
             "LEADERBOARD_POSTGRES_URL": self.postgres.url,
             "LEADERBOARD_API_KEY": KEY,
             "LEADERBOARD_PORT": str(self.port),
+            "LEADERBOARD_PARTITIONS": PARTITIONS,
             **self.extra,
         }
 
@@ -84,7 +86,7 @@ class Stack:
             fill(self.stores, self.folder)
         self.redis.start()
         self.postgres.start()
-        if self.stores is None:
+        if self.stores is None or self.redis is not self.valkey:
             migrate_here(self.environment)
         self.start("persist")
         self.start("serve")
@@ -172,6 +174,10 @@ class Stack:
         self.postgres.stop()
         self.redis.stop()
 
+    def store(self, *, decode_responses: bool = False) -> redis.Redis:
+        """A connection to Redis, past all servers."""
+        return open_store(self.redis.url, decode_responses=decode_responses)
+
     def client(self, key: str | None = KEY) -> httpx.Client:
         """A client with a key, or without."""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
@@ -188,6 +194,24 @@ class Stack:
             while counted and db.execute("SELECT FROM partitions WHERE counted_seq < seq").fetchall():
                 assert time.monotonic() < deadline, "the counts by time do not catch up"
                 time.sleep(0.05)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On several nodes of Redis, the tests that start or break a Valkey of their own do not run, and are listed."""
+    if not topology():
+        return
+    exempt = [item for item in items if item.get_closest_marker("own_valkey")]
+    config.stash[EXEMPT] = sorted({item.nodeid.partition("[")[0] for item in exempt})
+    config.hook.pytest_deselected(items=exempt)
+    items[:] = [item for item in items if item not in exempt]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says on which Redis the tests ran, where it is not a single one."""
+    if topology():
+        terminalreporter.section(f"on a Redis of several nodes: {topology()}")
+        for name in config.stash.get(EXEMPT, []):
+            terminalreporter.line(f"exempt, with a Valkey of its own: {name}")
 
 
 @pytest.fixture(scope="session")
@@ -209,7 +233,8 @@ def running_stack(
     folder: Path, factory: pytest.TempPathFactory, settings: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
     """A running system in a folder, gone at the end."""
-    stack = Stack(folder, template(factory), NO_FSYNC)
+    nodes, stores = topology_of_run(folder / "nodes"), template(factory)
+    stack = Stack(folder, stores if nodes is None else stores / "schema", NO_FSYNC, nodes)
     stack.extra |= {"LEADERBOARD_CHORES_S": "0.5", **(settings or {})}
     try:
         stack.up()
@@ -222,14 +247,14 @@ def running_stack(
 @pytest.fixture
 def direct(live_server: Stack) -> Iterator[redis.Redis]:
     """The running system's Redis, past all servers."""
-    with redis.Redis.from_url(live_server.valkey.url) as connection:
+    with live_server.store() as connection:
         yield connection
 
 
 @pytest.fixture
 def own_redis(own_stack: Stack) -> Iterator[redis.Redis]:
     """The Redis of the test's own system, past all servers."""
-    with redis.Redis.from_url(own_stack.valkey.url) as connection:
+    with own_stack.store() as connection:
         yield connection
 
 

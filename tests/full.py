@@ -1,8 +1,9 @@
 """What takes longer than a change may wait for, on real parts: `make test-full`.
 
 Random operations against the plain model, random questions against the ledger, and kill -9 of every part run again and
-again, each for so many seconds. Then each mutant runs once, and every other test. Seeds count up from a first one,
-which is printed. The first failure ends the run and prints the command that repeats it.
+again, each for so many seconds. Then each mutant runs once, the integration tests on a cluster and behind Sentinels, an
+acceptance script of others where its folder is named, and every other test. Seeds count up from a first one, which is
+printed. The first failure ends the run and prints the command that repeats it.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.acceptance import script_of
 
 ROOT = Path(__file__).parents[1]
 #: Seconds for each part that has seeds or chances; with the mutants and the rest of the tests an hour and a quarter.
@@ -48,9 +51,20 @@ def mutants(_seed: int) -> tuple[dict[str, str], list[str]]:
     return {}, ["tests.mutants"]
 
 
-PARTS: dict[str, Round] = {"model": model, "oracle": oracle, "kills": kills, "mutants": mutants}
+def on_nodes(kind: str) -> Round:
+    """The integration tests with every system on a Redis of several nodes; the exempt ones are listed at its end."""
+    return lambda _seed: ({"TEST_REDIS": kind}, [*PYTEST, "-n", "2", "--dist", "worksteal", "tests/integration"])
+
+
+PARTS: dict[str, Round] = {
+    "model": model,
+    "oracle": oracle,
+    "kills": kills,
+    "mutants": mutants,
+    **{kind: on_nodes(kind) for kind in ("cluster", "sentinel")},
+}
 #: Parts that find nothing more when they run again.
-ONCE = {"mutants"}
+ONCE = {"mutants", "cluster", "sentinel"}
 
 
 def run(environment: dict[str, str], words: list[str]) -> bool:
@@ -80,6 +94,7 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=SECONDS, help="for each part that runs again and again")
     arguments.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="the first one")
     arguments.add_argument("--only", choices=PARTS, help="one part, and not the rest of the tests")
+    arguments.add_argument("--acceptance", type=Path, help="a folder with acceptance/f1.py and data/f1")
     given = arguments.parse_args()
     print(f"-- seed {given.seed}", flush=True)
     summary = []
@@ -89,6 +104,10 @@ def main() -> int:
             return 1
         summary.append(f"{name}: {count} rounds")
     if not given.only and not run({}, [*PYTEST, "-n", "3", "--dist", "worksteal"]):
+        return 1
+    if given.acceptance is None or not script_of(given.acceptance).exists():
+        print("-- no acceptance script: --acceptance names no folder with acceptance/f1.py")
+    elif not run({}, ["tests.acceptance", str(given.acceptance)]):
         return 1
     print(f"-- seed {given.seed}; " + "; ".join(summary))
     return 0

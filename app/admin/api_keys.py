@@ -1,21 +1,20 @@
 """Creates and revokes API keys: in Postgres first, then in Redis, from which the servers learn of it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..access.keys import new_key
 from ..drivers.postgres import Postgres
-from ..drivers.redis import Call, RedisConnection, ask_all
+from ..drivers.redis import Call, RedisConnection, RedisRefused, is_loss
 from ..settings import Settings
-from ..store.changes import BUMP_COUNTER
-from ..store.namespace_cache import SET_IF_NEWER, publish_key_calls, retract_key_calls
+from ..store.announcer import Announcer
+from ..store.changes import ANNOUNCE_CHANGE, Changed
+from ..store.namespace_cache import SET_IF_NEWER, publish_key_call, retract_key_call
 
 
 async def create_key(settings: Settings, scopes: Sequence[str]) -> str:
     """Creates a key with valid scopes. Returns its token, which is not stored. StoreUnavailable."""
     token, record = new_key(tuple(scopes))
-    await _write(settings, "create_key", record.id, record.hash, list(record.scopes))
-    await _publish(settings, publish_key_calls(record))
+    await _write(settings, "create_key", record.id, record.hash, list(record.scopes), publish=publish_key_call(record))
     return token
 
 
@@ -24,22 +23,25 @@ async def revoke_key(settings: Settings, key_id: str) -> bool:
 
     It updates Redis also for a key that Postgres revoked before, because that call may have failed in between.
     """
-    rows = await _write(settings, "revoke_key", key_id)
-    await _publish(settings, retract_key_calls(key_id))
-    return bool(rows)
+    return await _write(settings, "revoke_key", key_id, publish=retract_key_call(key_id))
 
 
-async def _write(settings: Settings, query: str, *args: Any) -> list[Any]:
-    postgres = Postgres(settings.postgres_url)
+async def _write(settings: Settings, query: str, key_id: str, *args: object, publish: Call) -> bool:
+    """Whether the query changed anything. Redis is told in any case."""
+    postgres, link = (
+        Postgres(settings.postgres_url),
+        RedisConnection(settings.redis_url, [ANNOUNCE_CHANGE, SET_IF_NEWER]),
+    )
     try:
-        return await postgres.fetch(query, *args)
+        rows = await postgres.fetch(query, key_id, *args)
+        deployment = await postgres.fetch_one("get_deployment")
+        # Where the node of all keys is away, servers that hear of the change ask Postgres.
+        (reply,) = await link.run_apart([publish])
+        if isinstance(reply, Exception) and not is_loss(reply):
+            raise RedisRefused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
+        announcer = Announcer(postgres.fetch, link.run_apart, 0 if deployment is None else deployment["partitions"])
+        await announcer.announce(Changed(keys=frozenset((key_id,))))
+        return bool(rows)
     finally:
         await postgres.close()
-
-
-async def _publish(settings: Settings, calls: Sequence[Call]) -> None:
-    link = RedisConnection(settings.redis_url, [BUMP_COUNTER, SET_IF_NEWER])
-    try:
-        await ask_all(link, calls, what="it, so the servers do not know yet; try again")
-    finally:
         await link.close()

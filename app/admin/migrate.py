@@ -7,7 +7,7 @@ from ..drivers import postgres as schema
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask
 from ..settings import Settings
-from ..store.changes import raise_counters_call
+from ..store.announcer import Announcer
 from ..store.ledger_reach import state_behind
 from ..store.namespace_cache import namespace_from_row
 from ..store.partitions import (
@@ -20,6 +20,7 @@ from ..store.partitions import (
     read_state_version,
     write_deployment,
 )
+from ..store.publisher import Publisher
 from ..store.rules_lock import release_stale
 from ..store.state_publication import PUBLISHING_SCRIPTS, StatePublication
 
@@ -62,19 +63,22 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {row['id']}")
     if (behind := state_behind(redis_version, row["state_version"])) is not None:
         raise RedisRefused(behind)
-    if redis_deployment is None:
-        # Above what any process has seen of the counters that are lost.
-        await ask(link, raise_counters_call(int(time())), what="a counter")
-    await _publish(postgres, link, row["partitions"], row["state_version"])
+    # Above what any process has heard of the numbers that Redis has lost, and an older Postgres with it.
+    lost_number = int(time()) if redis_deployment is None else 0
+    await _publish(postgres, link, row["partitions"], row["state_version"], lost_number=lost_number)
     if redis_deployment is None:
         await write_deployment(link, Deployment(row["id"], row["partitions"]))
     return int(row["partitions"])
 
 
-async def _publish(postgres: Postgres, link: RedisConnection, partitions: int, state_version: int) -> None:
-    await StatePublication(postgres.fetch, link, partitions).publish_all()
+async def _publish(
+    postgres: Postgres, link: RedisConnection, partitions: int, state_version: int, *, lost_number: int = 0
+) -> None:
+    announcer = Announcer(postgres.fetch, link.run_apart, partitions, lost_number)
+    await StatePublication(postgres.fetch, link, announcer, partitions).publish_all()
+    publisher = Publisher(lambda call: _run(link, call), announcer, has_several_nodes=False)
     for row in await postgres.fetch("get_namespaces"):
-        await release_stale(postgres, lambda call: _run(link, call), namespace_from_row(row))
+        await release_stale(postgres, publisher, namespace_from_row(row))
     await note_published(link, range(partitions), state_version)
 
 

@@ -42,6 +42,7 @@ from ..store.namespace_cache import (
 )
 from ..store.namespace_fields import boards_in, field_names_call
 from ..store.partitions import last_seq_call
+from ..store.publisher import Publisher
 from ..store.read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
@@ -66,6 +67,7 @@ class NamespaceHandlers:
         self,
         postgres: Postgres,
         batcher: ReadBatcher,
+        publisher: Publisher,
         namespace_cache: NamespaceCache,
         keyring: Keyring,
         partitions: int,
@@ -75,6 +77,7 @@ class NamespaceHandlers:
     ) -> None:
         self._postgres = postgres
         self._batcher = batcher
+        self._publisher = publisher
         self._namespace_cache = namespace_cache
         self._keyring = keyring
         self._partitions = partitions
@@ -162,9 +165,8 @@ class NamespaceHandlers:
         while the log is searched for grants, and after a move nothing is written to the old partition."""
         row = await self._postgres.fetch_one("get_next_rules_version")
         assert row is not None
-        await self._publish(
-            namespace.name, [version_call(namespace.partition, namespace_id=namespace.id, version=row["version"])]
-        )
+        await self._batcher.call(version_call(namespace.partition, namespace_id=namespace.id, version=row["version"]))
+        self._namespace_cache.forget(Changed(frozenset((namespace.name,))))
 
     async def _holds_grants(self, namespace: Namespace) -> bool:
         """Looks into the log and the ledger, because a grant in quarantine is on no board and still counts here."""
@@ -196,9 +198,9 @@ class NamespaceHandlers:
             raise StoreUnavailable(f"{what}: {problem.detail}") from problem
 
     async def _publish(self, name: str, calls: list[Call]) -> None:
-        for call in calls:
-            await self._batcher.call(call)
-        self._namespace_cache.forget(Changed(frozenset((name,))))
+        changed = Changed(frozenset((name,)))
+        await self._publisher.publish(calls, changed)
+        self._namespace_cache.forget(changed)
 
     async def get(self, request: Request) -> Response:
         """`GET /v1/namespaces/{ns}`."""

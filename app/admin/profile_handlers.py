@@ -15,13 +15,13 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
+from ..store.announcer import Announcer
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import (
     announce_profiles_in,
     name_call,
     own_name_call,
     profile_from_row,
-    profiles_version_call,
 )
 from ..store.read_batcher import ReadBatcher
 from ..store.visibility import Fetch
@@ -39,6 +39,7 @@ class ProfileHandlers:
         self,
         postgres: Postgres,
         batcher: ReadBatcher,
+        announcer: Announcer,
         namespace_cache: NamespaceCache,
         keyring: Keyring,
         intents: VisibilityIntents,
@@ -48,6 +49,7 @@ class ProfileHandlers:
         self._intents = intents
         self._namespace_cache = namespace_cache
         self._batcher = batcher
+        self._announcer = announcer
         self._keyring = keyring
         self._rate_limit = rate_limit
 
@@ -76,9 +78,10 @@ class ProfileHandlers:
             namespace=None,
         )
         await self._show(name_call(user, row["version"], profile))
+        await self._announcer.announce_profiles([user])
         # A round reads the number as it was when the round began, so this server drops its cached profile before it
         # answers.
-        await self._batcher.call(profiles_version_call())
+        await self._namespace_cache.refresh()
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 
@@ -108,7 +111,7 @@ class ProfileHandlers:
                 namespace.partition, namespace_id=namespace.id, user=user, version=row["version"], profile=profile
             )
         )
-        await announce_profiles_in(self._batcher.call, namespace.id)
+        await announce_profiles_in(self._batcher.call, self._announcer, namespace.id)
         pending = await self._intents.carry_out(person)
         return answer(request, _body(user, profile), 202 if pending else 200)
 

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from ..admin import migrate as migration
-from ..admin.store_agreement import check_together
+from ..admin.store_agreement import check_together, find_partitions
 from ..drivers.postgres import FormatRefused, Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
 from ..settings import Settings, read_settings
+from ..store.node_watch import replica_lacks, slot_holes
 from ..store.partitions import store_faults
 from .finding import FindingError
 
@@ -30,22 +31,27 @@ def migrate(
 
 def checkconfig() -> None:
     """Checks every setting and what the stores are configured to do, and names all faults, one a line. Where settings
-    are wrong the stores are not looked at; a store that does not answer ends the check."""
-    faults = asyncio.run(_faults(read_settings()))
+    are wrong the stores are not looked at; a store that does not answer ends the check. What is no fault, and will be
+    one for who asks for more, follows as a note."""
+    notes: list[str] = []
+    faults = asyncio.run(_faults(read_settings(), notes))
     if faults:
         raise FindingError(*faults)
-    print("ok")
+    print("\n".join(["ok", *(f"note: {note}" for note in notes)]))
 
 
-async def _faults(settings: Settings) -> list[str]:
-    """What is wrong with the stores. Raises what stands in the way of a look where nothing else is wrong."""
+async def _faults(settings: Settings, notes: list[str]) -> list[str]:
+    """What is wrong with the stores; adds to the notes. Raises what stands in the way of a look where nothing else is wrong."""
     link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     faults: list[str] = []
     try:
         nodes = await link.links()
+        if link.holes():
+            faults += slot_holes(link, range(await find_partitions(settings)))
         for node in nodes:
             where = f"{node.contact.address}: " if len(nodes) > 1 else ""
             faults += [f"{where}{fault}" for fault in await store_faults(node, settings.redis_durability)]
+        notes += await replica_lacks(link, nodes, settings.ack_replicas)
         differences = await check_together(link, postgres)
     except (RedisRefused, FormatRefused, StoreUnavailable) as error:
         if not faults:

@@ -42,7 +42,8 @@ class RedisConnection:
     """A connection to each node, all together used by one caller at a time.
 
     `greet` runs on each new connection to a node; it raises RedisRefused to refuse it. nodes: the map, where several
-    share what one of them learns. See NodeConnection for what a lost connection means.
+    share what one of them learns. See NodeConnection for what a lost connection means. is_alone: the URL names one
+    node, and nobody who would put a replica in its place.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class RedisConnection:
         self._lost: dict[str, LostNode] = {}
         self._version = self._nodes.version
         self._has_one_node = parts.topology is not Topology.CLUSTER
+        self.is_alone = parts.topology is Topology.SINGLE
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,6 +104,10 @@ class RedisConnection:
         """The name of the node that has the keys of a call, as far as is known; None: the call has none. O(1)."""
         key = _key_of(call)
         return None if key is None else self._nodes.of_key(key)
+
+    def holes(self) -> list[tuple[int, int]]:
+        """The first and the last of each row of slots that no node of a cluster holds, by its map. O(slots)."""
+        return self._nodes.holes()
 
     def server_id(self, key: str) -> str:
         """Which Redis answers for a key, see NodeConnection. O(1)."""

@@ -66,6 +66,17 @@ class NodeMap:
         """The node that holds a key; UNKNOWN before a cluster has told its map."""
         return self._slots[slot_of(key)] if self._hosts else UNKNOWN
 
+    def holes(self) -> list[tuple[int, int]]:
+        """The first and the last of each row of slots that no node holds; none before a cluster has told its map."""
+        if not self._hosts:
+            return []
+        rows: list[tuple[int, int]] = []
+        for slot, name in enumerate(self._slots):
+            if name == UNKNOWN:
+                first = rows.pop()[0] if rows and rows[-1][1] == slot - 1 else slot
+                rows.append((first, slot))
+        return rows
+
     def contact(self, name: str) -> StoreContact:
         """What this process knows of a node's answers."""
         return contact("Redis", self._url.node_url(self._hosts[name]) if name else self._url.text)

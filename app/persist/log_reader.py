@@ -192,7 +192,7 @@ class LogReader:
         """Checks, before the first write of a session, that the log has the ledger's last entry."""
         offset = lease.offset
         try:
-            (head,) = await read_marked_heads(node, [p], self._renew_marks)
+            (head,) = await read_marked_heads(node, [p], lambda: self._renew_marks(self._nodes.of(p)))
             if isinstance(head, CallRefused):
                 raise head
             if offset.seq:
@@ -209,7 +209,7 @@ class LogReader:
                 self._nodes.doubt()
             else:
                 if not isinstance(error, CallRefused) or error.code != "closed":
-                    await self._renew_marks()  # Writers are told, too.
+                    await self._renew_marks(self._nodes.of(p))  # Writers are told, too.
                 self._stop(p, lease, str(error))
 
 

@@ -10,6 +10,8 @@ import asyncpg
 import msgspec
 
 from ..drivers.redis import Call, RedisConnection, ask_all
+from ..store.announcer import Announcer
+from ..store.changes import Changed
 from ..store.namespace_cache import (
     namespace_from_row,
     parse_published,
@@ -62,12 +64,8 @@ class NamespacePublisher:
             with faults.guard(_unit(row)):
                 known = parse_published(reply) if isinstance(reply, bytes) else None
                 if known is not None and known.id == row["id"]:
-                    await ask_all(
-                        link,
-                        retract_calls(
-                            row["name"], namespace_id=row["id"], partition=row["partition"], version=row["version"]
-                        ),
-                    )
+                    place = {"namespace_id": row["id"], "partition": row["partition"], "version": row["version"]}
+                    await _tell(session, link, row["name"], retract_calls(row["name"], **place))
 
 
 def _unit(row: asyncpg.Record) -> WorkUnit:
@@ -111,4 +109,11 @@ async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.R
         if not renewed:
             return  # another process was faster
         namespace = msgspec.structs.replace(namespace, version=renewed[0]["version"])
-    await ask_all(link, publish_calls(namespace))
+    await _tell(session, link, namespace.name, publish_calls(namespace))
+
+
+async def _tell(session: LedgerSession, link: RedisConnection, name: str, calls: list[Call]) -> None:
+    await ask_all(link, calls)
+    (deployment,) = await session.fetch("get_deployment")
+    announcer = Announcer(session.fetch, link.run_apart, deployment["partitions"])
+    await announcer.announce(Changed(frozenset((name,))))

@@ -10,6 +10,7 @@ from ..drivers.redis import Call, RedisConnection, ask
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
+from ..store.announcer import Announcer
 from ..store.apply import CallRefused, Outcome
 from ..store.partitions import last_seq_call
 from ..store.profile_cache import forget_name_call, forget_own_name_call
@@ -113,6 +114,9 @@ class VisibilityWorker:
         # A server that wrote the profile to Postgres may still write it to Redis: with this version Redis refuses that.
         (latest,) = await session.fetch("get_next_profile_version")
         await self._call(forget_name_call(intent.name, latest["version"]))
+        (deployment,) = await session.fetch("get_deployment")
+        announcer = Announcer(session.fetch, self._link.run_apart, deployment["partitions"])
+        await announcer.announce_profiles()  # The name must not stay where changes are listed.
         for row in await session.fetch("get_profile_namespaces", intent.number):
             await self._call(
                 forget_own_name_call(

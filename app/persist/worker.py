@@ -12,7 +12,7 @@ from ..settings import Settings
 from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
 from ..store.capacity import Capacity, StoreBounds
-from ..store.changes import BUMP_COUNTER, WRITE_PROFILE
+from ..store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from ..store.marks import MARK_SCRIPTS, Marks
 from ..store.namespace_cache import SET_IF_NEWER
 from ..store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 SCRIPTS: Sequence[Script] = (
     ROTATE_DEDUP,
     SET_IF_NEWER,
-    BUMP_COUNTER,
+    ANNOUNCE_CHANGE,
     WRITE_PROFILE,
     SET_USER_STATE,
     CLEAR_USER_STATE,

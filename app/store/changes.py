@@ -1,12 +1,15 @@
-"""Counters in Redis that tell every process which of its cached values are old.
+"""What has changed, told to every process: each partition's meta in Redis has the number of the latest change, and a
+ring beside it what the latest ones were, by name.
 
-`changes` counts changes of namespaces and API keys, `profiles` those of profiles. A namespace with profiles of its own
-counts their changes in a hash of its own. Beside each counter is a ring of its latest changes, by name.
+`changes` numbers the changes of namespaces and API keys, `profiles` those of profiles; every round of reads reads both.
+An announcement takes its number once what it announces is published, so whoever has heard of a number from any
+partition can read every change up to it. A namespace with profiles of its own counts their changes in a hash of its
+own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..drivers.redis import Call, evalsha
@@ -16,17 +19,10 @@ from . import fields, keys
 #: Names in a ring of changes. A process that missed more changes drops all that it has cached.
 RING_MAX = 512
 
-BUMP_COUNTER = load("bump_counter")
+ANNOUNCE_CHANGE = load("announce_change")
 WRITE_PROFILE = load("write_profile")
-#: A change without a name: every process drops all cached namespaces and keys.
-ALL_CHANGED: Call = evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES])
 
 _NAMESPACE, _KEY = "n", "k"
-
-
-def raise_counters_call(number: int) -> Call:
-    """The call after which both counters go on behind a number: every process drops all that it has cached."""
-    return ("HSET", keys.DEPLOYMENT, fields.CHANGES, number, fields.PROFILES, number)
 
 
 class Changed(NamedTuple):
@@ -56,28 +52,33 @@ NOTHING = Changed()
 EVERYTHING = Changed(is_all=True)
 
 
-def namespace_changed(name: str) -> Call:
-    """The call that announces a change of a namespace to every process; made after the change is published."""
-    return _changed(f"{_NAMESPACE} {name}")
+def names_of(changed: Changed) -> list[str]:
+    """What changed, as a ring has it; none for everything."""
+    if changed.is_all:
+        return []
+    return [f"{_NAMESPACE} {name}" for name in changed.namespaces] + [f"{_KEY} {key_id}" for key_id in changed.keys]
 
 
-def key_changed(key_id: str) -> Call:
-    """The call that announces a new or revoked API key to every process; made after it is published."""
-    return _changed(f"{_KEY} {key_id}")
+def announce_call(p: int, field: str, number: int, names: Sequence[str]) -> Call:
+    """The call that tells a partition of changes by name, the last of which has this number; without a name anything
+    may have changed. The reply is the number before."""
+    return evalsha(ANNOUNCE_CHANGE, [keys.meta(p), keys.changes(p)], [field, number, RING_MAX, *names])
 
 
-def _changed(what: str) -> Call:
-    return evalsha(BUMP_COUNTER, [keys.DEPLOYMENT], [fields.CHANGES, RING_MAX, what])
+def latest_change_call(p: int) -> Call:
+    """The call that reads the number of the latest change that a partition was told of. Its round has both numbers."""
+    return ("HGET", keys.meta(p), fields.CHANGES)
 
 
-def name_changed(key: str, *, counted_in: str, field: str, user: str, value: bytes, erased: int) -> Call:
-    """The call that writes a user's profile and announces it to every process, both or neither. value: `<version>` and
-    a profile; empty to delete it. erased: the version of the deletion; for a profile, the latest deletion that the
-    caller knew before it read the profile. The reply is −1 if the user may have been erased since."""
-    return evalsha(WRITE_PROFILE, [key, counted_in], [user, value, field, RING_MAX, erased])
+def profile_changed(key: str, *, field: str, user: str, value: bytes, erased: int, recorded: int) -> Call:
+    """The call that writes a user's profile and counts the change in the same hash, both or neither. value: `<version>`
+    and a profile; empty to delete it. erased: the version of the deletion; for a profile, the latest deletion that the
+    caller knew before it read the profile. recorded: of how many of the latest changes the users are recorded. The
+    reply is −1 if the user may have been erased since."""
+    return evalsha(WRITE_PROFILE, [key], [user, value, field, recorded, erased])
 
 
-def missed_call(before: int, now: int, key: str = keys.DEPLOYMENT, field: str = fields.CHANGES) -> Call | None:
+def missed_call(before: int, now: int, key: str, field: str = fields.CHANGES) -> Call | None:
     """The call that reads the changes between two values of a counter; None if the ring is too short."""
     if before < 0 or not 0 < now - before <= RING_MAX:
         return None

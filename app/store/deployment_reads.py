@@ -1,5 +1,5 @@
 """Reads of what a deployment has once, in hashes that lie on one node each: while a node of a cluster is away, they are
-answered from Postgres, where the truth is."""
+answered from Postgres, where the truth is. What changed is asked of any partition that can tell it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,10 +8,12 @@ import msgspec
 
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call
-from ..model.errors import StoreUnavailable
+from ..model.errors import Recovering, StoreUnavailable
 from ..model.profile import Profile
 from . import keys
+from .changes import latest_change_call
 from .namespace_cache import KeyRecord, key_text, namespace_from_row, namespace_text
+from .nodes import PartitionNodes
 from .read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
@@ -20,10 +22,11 @@ _encode = msgspec.json.Encoder().encode
 class DeploymentReads:
     """Calls by the reader of a process. postgres: what answers instead."""
 
-    def __init__(self, batcher: ReadBatcher, postgres: Postgres, *, has_several_nodes: bool) -> None:
+    def __init__(self, batcher: ReadBatcher, postgres: Postgres, nodes: PartitionNodes, partitions: int) -> None:
         self._call = batcher.call
         self._postgres = postgres
-        self._has_several_nodes = has_several_nodes
+        self._nodes = nodes
+        self._partitions = range(partitions)
         self._by_key: dict[tuple[str, str], Callable[..., Awaitable[Any]]] = {
             ("HGET", keys.DIRECTORY): self._namespace,
             ("HGET", keys.API_KEYS): self._api_key,
@@ -32,14 +35,34 @@ class DeploymentReads:
         }
 
     async def call(self, call: Call) -> Any:
-        """The reply of Redis, or the same from Postgres. StoreUnavailable where neither answers."""
+        """The reply of Redis, or the same from Postgres. StoreUnavailable where neither answers, Recovering."""
+        if call == latest_change_call(0):
+            return await self._ask_any_partition()
         try:
             return await self._call(call)
         except StoreUnavailable:
             read = self._by_key.get((str(call[0]), str(call[1])))
-            if read is None or not self._has_several_nodes:
+            if read is None or not self._nodes.are_several:
                 raise
         return await read(*call[2:])
+
+    async def _ask_any_partition(self) -> Any:
+        """The reply of the first partition that is read, on a node that answers. What all that answer were told, one of
+        them tells."""
+        silent: set[str] = set()
+        problem: StoreUnavailable | Recovering = Recovering("no partition is read")
+        for p in self._partitions:
+            name = self._nodes.of(p)
+            if name in silent:
+                continue
+            try:
+                return await self._call(latest_change_call(p))
+            except StoreUnavailable as error:
+                silent.add(name)
+                problem = error
+            except Recovering as error:
+                problem = error
+        raise problem
 
     async def _namespace(self, name: str) -> bytes | None:
         row = await self._postgres.fetch_one("get_namespace", name)

@@ -22,14 +22,13 @@ CLOSED = "closed"  # why the partition takes and shows nothing; it has no epoch 
 EPOCH_BEGINS_AFTER = "epoch_begins_after"  # seq before the epoch's first entry
 RECOVERED = "recovered"  # the epoch that a recovery began: what was lost before it is settled
 STATE_VERSION = "state_version"  # of the deployment's state in Postgres: all of it is here; of the deployment, too
+CHANGES = "changes"  # number of the latest change of a namespace or an API key that was announced here
+PROFILES = "profiles"  # the same of a profile; keys.changes has `<field>:<n>`, what the latest ones were
 
-# The deployment: keys.DEPLOYMENT. `CHANGES` and `PROFILES` also have `<field>:<n>`, what one of the latest changes was.
+# The deployment: keys.DEPLOYMENT.
 ID = "id"
 PARTITIONS = "partitions"
 FORMAT = "format"  # of a partition's meta, too
-CHANGES = "changes"  # rises with each change of a namespace or an API key
-PROFILES = "profiles"  # rises with each change of a profile
-PROFILES_ERASED = "profiles:erased"  # latest version of a deleted profile
 
 # A namespace: keys.namespace.
 BOARD_VERSION = "v:"

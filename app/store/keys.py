@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 DIRECTORY = "lb:directory"  # hash: namespace name → its id, partition, version and rules
 API_KEYS = "lb:keys"  # hash: key id → version, its hash and scopes; null for a revoked one
-DEPLOYMENT = "lb:deployment"  # hash: the deployment's id, partitions and format, and the counters of changes
+DEPLOYMENT = "lb:deployment"  # hash: the deployment's id, partitions and format
 NAMESPACES_WITH_PROFILES = "lb:profiles:namespaces"  # hash: id of a namespace with profiles of its own → whether every
 # process knows of them
-PROFILES = "lb:profiles:{lb:deployment}"  # hash: user → version and profile, of users who have one; in the slot of the
-# deployment, which counts their changes
+PROFILES = "lb:profiles"  # hash: user → version and profile, of users who have one
 
 
 def log(p: int) -> str:
@@ -23,6 +22,11 @@ def log(p: int) -> str:
 def meta(p: int) -> str:
     """Hash: the partition's head, see fields.py."""
     return f"lb:{{{p}}}:meta"
+
+
+def changes(p: int) -> str:
+    """Hash: the latest changes of namespaces, API keys and profiles by name, see lua/announce_change.lua."""
+    return f"lb:{{{p}}}:changes"
 
 
 def dedup(p: int, generation: int | str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import RedisLink
 from . import fields, keys
 from .log import digest_in, entry_call
 from .partitions import LEDGER_BEHIND
@@ -44,7 +44,7 @@ class PartitionReach(NamedTuple):
         return self.loss is None and (self.closed is None or self.closed.startswith(LEDGER_BEHIND))
 
 
-async def read_reach(link: RedisConnection, offsets: Sequence[asyncpg.Record]) -> list[PartitionReach]:
+async def read_reach(link: RedisLink, offsets: Sequence[asyncpg.Record]) -> list[PartitionReach]:
     """Partitions as Redis has them, compared with the ledger's offsets, in order, by one round trip. O(log n) each."""
     calls: list[Any] = []
     for offset in offsets:

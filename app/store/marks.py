@@ -16,7 +16,9 @@ import structlog
 from ..drivers.postgres import Fetch, connect, queries
 from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisLink, RedisRefused, ask, ask_all, evalsha
 from ..drivers.scripts import Script, load
+from ..drivers.some_nodes import NodeLink
 from . import fields, keys
+from .announcer import Announcer
 from .apply import APPLY, CallRefused
 from .ledger_reach import PartitionReach, read_reach, state_behind
 from .open_hides import open_hides, take_off
@@ -26,7 +28,7 @@ from .partitions import (
     mark_deployment,
     note_published,
     read_deployment,
-    read_state_version,
+    read_state_versions,
 )
 from .state_publication import PUBLISHING_SCRIPTS, StatePublication
 
@@ -56,72 +58,106 @@ STATEMENT_S_MAX = 5.0
 
 
 class Marks:
-    """The marks as one process makes them. `link` knows MARK_SCRIPTS; nobody else uses it."""
+    """The marks as one process makes them, node by node: one that is away holds up no other. `link` knows MARK_SCRIPTS;
+    nobody else uses it."""
 
     def __init__(self, link: RedisConnection, postgres_url: str) -> None:
         self._link = link
         self._postgres_url = postgres_url
-        self._task: asyncio.Task[None] | None = None
-        self._began_s = 0.0
-        self._not_before_s = 0.0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._began_s: dict[str, float] = {}
+        self._not_before_s: dict[str, float] = {}
 
-    async def renew(self) -> None:
-        """Compares all partitions with the ledger, closes those that lost something, and marks those that bear no mark
-        of the present Redis. It waits RENEWAL_S_MAX at most; callers share one comparison, and look themselves what
-        came of it. What kept it from comparing is logged. O(partitions)."""
-        if self._task is None or self._task.done():
-            if monotonic() < self._not_before_s:
+    async def renew(self, name: str) -> None:
+        """Compares all partitions of a node with the ledger, closes those that lost something, tells them what they
+        were not told, and marks those that bear no mark of the present Redis. It waits RENEWAL_S_MAX at most; callers
+        share one comparison, and look themselves what came of it. What kept it from comparing is logged.
+        O(partitions)."""
+        task = self._tasks.get(name)
+        if task is None or task.done():
+            if monotonic() < self._not_before_s.get(name, 0.0):
                 return
-            self._began_s = monotonic()
-            self._task = asyncio.create_task(self._compare())
-        await asyncio.wait({self._task}, timeout=max(0.0, self._began_s + RENEWAL_S_MAX - monotonic()))
+            self._began_s[name] = monotonic()
+            task = self._tasks[name] = asyncio.create_task(self._compare(name))
+        await asyncio.wait({task}, timeout=max(0.0, self._began_s[name] + RENEWAL_S_MAX - monotonic()))
 
-    async def _compare(self) -> None:
+    async def renew_all(self) -> None:
+        """The same for every node."""
+        try:
+            await self._link.learn()
+        except REDIS_ERRORS:
+            return
+        await asyncio.gather(*map(self.renew, self._link.names))
+
+    async def _compare(self, name: str) -> None:
+        node = NodeLink(self._link, name)
         try:
             # Who answers is asked on a new connection: a replica may be the primary by now.
-            await self._link.close()
-            await self._link.connect()
+            await node.close()
             connection = await connect(self._postgres_url, STATEMENT_S_MAX)
             try:
-                await _compare(self._link, connection)
+                await _compare(node, connection)
             finally:
                 connection.terminate()
-            self._not_before_s = 0.0
+            self._not_before_s.pop(name, None)
         except _STORES_LOST as error:
-            self._not_before_s = monotonic() + RENEWAL_PAUSE_S
-            log.warning("partitions are not compared with the ledger", error=f"{type(error).__name__}: {error}")
+            self._not_before_s[name] = monotonic() + RENEWAL_PAUSE_S
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("partitions are not compared with the ledger", node=name, error=reason)
 
     async def close(self) -> None:
-        """Ends the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Ends the connections."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self._link.close()
 
 
-async def _compare(link: RedisConnection, connection: asyncpg.Connection) -> None:
-    # Redis' version is read before that of Postgres, and the ledger's ends before those of the logs: what comes
+async def _compare(node: NodeLink, connection: asyncpg.Connection) -> None:
+    # What Redis was told is read before what Postgres has, and the ledger's ends before those of the logs: what comes
     # meanwhile is no loss.
-    deployment, redis_version = await read_deployment(link), await read_state_version(link)
-    row = await connection.fetchrow(queries()["get_deployment"])
-    if row is None or deployment is None or deployment.id != row["id"]:
+    fetch = _fetch_on(connection)
+    offsets = [row for row in await fetch("get_offsets") if node.has(keys.meta(row["partition"]))]
+    versions = await read_state_versions(node, [row["partition"] for row in offsets])
+    deployment = await read_deployment(node) if node.has(keys.DEPLOYMENT) else None
+    row = next(iter(await fetch("get_deployment")), None)
+    if row is None or (node.has(keys.DEPLOYMENT) and (deployment is None or deployment.id != row["id"])):
         raise RedisRefused("Redis lost its deployment, or it and Postgres are not of one: run leaderboard checkconfig")
     version = row["state_version"]
-    behind = state_behind(redis_version, version)
-    reaches = await read_reach(link, await connection.fetch(queries()["get_offsets"]))
-    await _close(link, {reach: _reason(reach) or behind for reach in reaches})
-    if behind is not None:
+    behind = state_behind(max(versions, default=0), version)
+    reaches = await read_reach(node, offsets)
+    await _close(node, {reach: _reason(reach) or behind for reach in reaches})
+    if behind is None:
+        whole = [reach for reach in reaches if reach.is_whole]
+        await _bring_up_to_date(node, connection, whole, deployment=row, since=min(versions, default=version))
+
+
+async def _bring_up_to_date(
+    node: NodeLink,
+    connection: asyncpg.Connection,
+    reaches: Sequence[PartitionReach],
+    *,
+    deployment: asyncpg.Record,
+    since: int,
+) -> None:
+    """Tells a node what has changed since a version of the state, and marks partitions that bear no mark of it."""
+    fetch, version, count = _fetch_on(connection), deployment["state_version"], deployment["partitions"]
+    unmarked = [reach for reach in reaches if reach.checked != _server_id(node, reach)]
+    is_marked = not node.has(keys.DEPLOYMENT) or await is_deployment_checked(node)
+    since = min([since, *(reach.state_version for reach in reaches)])
+    if not unmarked and is_marked and since == version:
         return
-    unmarked = [
-        reach for reach in reaches if reach.is_whole and reach.checked != link.server_id(keys.meta(reach.partition))
-    ]
-    if unmarked or not await is_deployment_checked(link):
-        since = min([redis_version, *(reach.state_version for reach in unmarked)])
-        await StatePublication(_fetch_on(connection), link, deployment.partitions).publish_changes(since, version)
-        for reach in unmarked:
-            await _mark(link, connection, reach, version)
-        await note_published(link, [], version)
-        await mark_deployment(link)
+    announcer = Announcer(fetch, node.run, count)
+    await StatePublication(fetch, node, announcer, count).publish_changes(since, version)
+    if unmarked:
+        # It may have lost announcements that nobody has heard of.
+        await announcer.announce_everything()
+    for reach in unmarked:
+        await _mark(node, connection, reach, version)
+    marked = {reach.partition for reach in reaches} - {reach.partition for reach in unmarked}
+    await note_published(node, marked, version)
+    if node.has(keys.DEPLOYMENT):
+        await mark_deployment(node)
 
 
 def _reason(reach: PartitionReach) -> str | None:
@@ -131,7 +167,7 @@ def _reason(reach: PartitionReach) -> str | None:
     return f"{reach.loss}: run leaderboard rebuild --partition {reach.partition}"
 
 
-async def _close(link: RedisConnection, reasons: Mapping[PartitionReach, str | None]) -> None:
+async def _close(link: RedisLink, reasons: Mapping[PartitionReach, str | None]) -> None:
     """Closes partitions for which there is a reason, and opens those that were closed for an older Postgres, which is
     none any more."""
     for reach, reason in reasons.items():
@@ -143,7 +179,7 @@ async def _close(link: RedisConnection, reasons: Mapping[PartitionReach, str | N
             await reopen_partition(link, reach.partition, reach.closed)
 
 
-async def _mark(link: RedisConnection, connection: asyncpg.Connection, reach: PartitionReach, version: int) -> None:
+async def _mark(link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, version: int) -> None:
     """Marks a partition that has everything. One on whose boards users may stand who are to be hidden begins an epoch
     that nobody else knows of, and is marked once they are gone."""
     fetch = _fetch_on(connection)
@@ -155,7 +191,7 @@ async def _mark(link: RedisConnection, connection: asyncpg.Connection, reach: Pa
 
 
 async def _begin_epoch(
-    link: RedisConnection, connection: asyncpg.Connection, reach: PartitionReach, mark: str, version: int
+    link: RedisLink, connection: asyncpg.Connection, reach: PartitionReach, mark: str, version: int
 ) -> bool:
     """Whether an epoch began with the mark. In Postgres first: an epoch that Redis forgets is never used again."""
     epoch = await connection.fetchval(queries()["raise_epoch"], reach.partition, reach.epoch)
@@ -164,7 +200,7 @@ async def _begin_epoch(
     return bool(reply)
 
 
-def _server_id(link: RedisConnection, reach: PartitionReach) -> str:
+def _server_id(link: RedisLink, reach: PartitionReach) -> str:
     return link.server_id(keys.meta(reach.partition))
 
 
@@ -183,7 +219,7 @@ async def close_partitions(link: RedisLink, losses: Mapping[int, str]) -> None:
     await ask_all(link, calls, what="to close a partition")
 
 
-async def reopen_partition(link: RedisConnection, p: int, reason: str) -> None:
+async def reopen_partition(link: RedisLink, p: int, reason: str) -> None:
     """Opens a partition that is closed for this very reason. RedisRefused."""
     await ask_all(link, [evalsha(REOPEN_PARTITION, [keys.meta(p)], [reason])], what="to open a partition")
 

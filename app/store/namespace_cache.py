@@ -14,8 +14,8 @@ from ..drivers.scripts import load
 from ..model.errors import no_namespace
 from ..model.namespace import Namespace, Rules
 from ..model.text import NAMESPACE_NAME
-from . import fields, keys
-from .changes import EVERYTHING, NOTHING, Changed, key_changed, namespace_changed
+from . import keys
+from .changes import EVERYTHING, NOTHING, Changed, latest_change_call
 
 SET_IF_NEWER = load("set_if_newer")
 #: Namespaces, and API keys, that a process caches.
@@ -106,7 +106,7 @@ class NamespaceCache:
     async def refresh(self) -> None:
         """Waits until the caches have every change that was made before. Many callers share one call to Redis.
         StoreUnavailable."""
-        await self.call(("HGET", keys.DEPLOYMENT, fields.CHANGES))
+        await self.call(latest_change_call(0))
 
     def cached(self, name: str) -> Namespace | None:
         """A namespace, if it is cached. Does not wait."""
@@ -201,11 +201,10 @@ def namespace_text(namespace: Namespace) -> bytes:
 
 
 def publish_calls(namespace: Namespace) -> list[Call]:
-    """The calls that publish a namespace to every process; a later version stays."""
+    """The calls that publish a namespace, before it is announced; a later version stays."""
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [namespace.name, namespace_text(namespace)]),
         version_call(namespace.partition, namespace_id=namespace.id, version=namespace.version),
-        namespace_changed(namespace.name),
     ]
 
 
@@ -220,11 +219,10 @@ def rules_version_call(partition: int, namespace_id: int) -> Call:
 
 
 def retract_calls(name: str, *, namespace_id: int, partition: int, version: int) -> list[Call]:
-    """The calls that retract a deleted namespace; its plans are then refused."""
+    """The calls that retract a deleted namespace, before that is announced; its plans are then refused."""
     return [
         evalsha(SET_IF_NEWER, [keys.DIRECTORY], [name, f"{version} null"]),
         version_call(partition, namespace_id=namespace_id, version=version),
-        namespace_changed(name),
     ]
 
 
@@ -249,11 +247,12 @@ def _parse_key(value: bytes) -> KeyRecord | None:
     return None if text == b"null" else _decode_key(text)
 
 
-def publish_key_calls(record: KeyRecord) -> list[Call]:
-    """The calls that make an API key known, unless it was revoked."""
-    return [evalsha(SET_IF_NEWER, [keys.API_KEYS], [record.id, key_text(record)]), key_changed(record.id)]
+def publish_key_call(record: KeyRecord) -> Call:
+    """The call that publishes an API key, unless it was revoked, before it is announced."""
+    return evalsha(SET_IF_NEWER, [keys.API_KEYS], [record.id, key_text(record)])
 
 
-def retract_key_calls(key_id: str) -> list[Call]:
-    """The calls that make an API key unknown for good: whoever publishes it late changes nothing."""
-    return [evalsha(SET_IF_NEWER, [keys.API_KEYS], [key_id, f"{_REVOKED} null"]), key_changed(key_id)]
+def retract_key_call(key_id: str) -> Call:
+    """The call that makes an API key unknown for good, before that is announced: whoever publishes it late changes
+    nothing."""
+    return evalsha(SET_IF_NEWER, [keys.API_KEYS], [key_id, f"{_REVOKED} null"])

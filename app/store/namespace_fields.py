@@ -24,7 +24,10 @@ async def hash_fields(link: RedisLink, key: str, beginning: str = "") -> AsyncIt
     cursor = b"0"
     match: Call = ("MATCH", _GLOB.sub(r"\\\1", beginning) + "*") if beginning else ()
     while True:
-        cursor, flat = await ask(link, ("HSCAN", key, cursor, *match, "COUNT", FIELDS_A_CALL_MAX))
+        reply = await ask(link, ("HSCAN", key, cursor, *match, "COUNT", FIELDS_A_CALL_MAX))
+        if reply is None:
+            return  # The link leaves this key out.
+        cursor, flat = reply
         for field, value in zip(flat[::2], flat[1::2], strict=True):
             yield field.decode(errors="replace"), value.decode(errors="replace")
         if cursor == b"0":

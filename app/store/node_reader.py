@@ -30,7 +30,8 @@ WAIT_S_MAX = 2.0
 #: Seconds between two checks for calls that have waited too long.
 SWEEP_S = 0.25
 
-_CHANGES: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHECKED, fields.CHANGES, fields.PROFILES)
+# Asked for calls whose keys belong to no partition.
+_DEPLOYMENT: Call = ("HMGET", keys.DEPLOYMENT, fields.ID, fields.CHECKED)
 
 # Boards are read while Postgres is an older one: they have more than it, not less.
 _LEDGER_BEHIND = LEDGER_BEHIND.encode()
@@ -65,8 +66,8 @@ class ReadCall:
 
 
 class NodeReader:
-    """The one reader of a process at one node. `run` is its loop. Each round of the node with the deployment also reads
-    the counters of changes.
+    """The one reader of a process at one node. `run` is its loop. Each round also reads the marks of the partitions
+    that it touches, and the numbers of the latest changes that they were told of.
 
     Clients take turns, those without a key among themselves.
     """
@@ -77,7 +78,7 @@ class NodeReader:
         self._link = redis.link(name)
         self._changes = changes
         self._renew_marks = renew_marks
-        self._server_id = ""
+        self._was_away = False
         self._waiting: dict[Hashable, ReadCall] = {}
         self._known: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
         self._strangers: FairQueue[ReadCall] = FairQueue(TURN_CALLS_MAX)
@@ -136,6 +137,7 @@ class NodeReader:
                 replies = await self._round([ticket.call for ticket in taken])
                 self._silent_since = None
             except REDIS_ERRORS as error:
+                self._was_away = True
                 self._redis.doubt()
                 replies = [unavailable(error, self._link.contact)] * len(taken)
                 if not isinstance(error, TimeoutError):
@@ -175,57 +177,47 @@ class NodeReader:
 
     async def _round(self, calls: list[Call]) -> list[Any]:
         """The replies of one round. If it meets a Redis that has started anew, that one is compared with the ledger
-        first, and the round is sent once more."""
+        first, and the round is sent once more. So is one of several nodes that was away: it may not have been told what
+        the others were."""
         self._link = self._redis.link(self._name)
         partitions = [keys.partition_of(call) for call in calls]
         touched = list(dict.fromkeys(p for p in partitions if p is not None))
-        replies, problems = await self._send(touched, calls)
-        if problems and any(str(problem) == UNCHECKED for problem in problems.values()):
+        replies, problems = await self._send(touched, calls, None in partitions)
+        was_away, self._was_away = self._was_away and self._redis.is_cluster, False
+        if was_away or any(str(problem) == UNCHECKED for problem in problems.values()):
             await self._link.close()  # Who answers is asked anew: it changes on a live connection, too.
-            await self._renew_marks()
-            replies, problems = await self._send(touched, calls)
+            await self._renew_marks(self._name)
+            replies, problems = await self._send(touched, calls, None in partitions)
         if not problems:
             return replies
         answers = zip(partitions, replies, strict=True)
         return [reply if (problem := problems.get(p)) is None else problem for p, reply in answers]
 
-    async def _send(self, partitions: list[int], calls: list[Call]) -> tuple[list[Any], dict[int | None, Any]]:
-        """The calls' replies, and why some are not to be used: by partition, None for calls without one. It is tried
-        once more on a new connection, which hides a restart. It is not tried again after a timeout, because a Redis
-        that hangs goes on hanging."""
-        has_deployment = self._redis.node(keys.DEPLOYMENT) == self._name
-        questions = [*([_CHANGES] if has_deployment else ()), *map(marks_call, partitions), *calls]
+    async def _send(
+        self, partitions: list[int], calls: list[Call], has_strays: bool
+    ) -> tuple[list[Any], dict[int | None, Any]]:
+        """The calls' replies, and why some are not to be used: by partition, None for calls without one, of which there
+        are some if `has_strays`. It is tried once more on a new connection, which hides a restart. It is not tried
+        again after a timeout, because a Redis that hangs goes on hanging."""
+        asks_deployment = has_strays and self._redis.node(keys.DEPLOYMENT) == self._name
+        questions = [*map(marks_call, partitions), *([_DEPLOYMENT] if asks_deployment else ()), *calls]
         try:
             replies = await self._link.run(questions)
         except TimeoutError:
             raise
         except REDIS_ERRORS:
             replies = await self._link.run(questions)
-        count = len(questions) - len(calls)
-        marks, replies = replies[:count], replies[count:]
         server_id = self._link.server_id(keys.DEPLOYMENT)
         problems: dict[int | None, Any] = {}
-        if has_deployment:
-            changes, *marks = marks
-            if server_id != self._server_id:
-                # What this process heard of changes may be later than what this Redis knows.
-                self._server_id = server_id
-                self._changes.forget()
-            if isinstance(changes, Exception):
-                return replies, dict.fromkeys([None, *partitions], changes)
-            if changes[0] is None:
-                self._changes.forget()  # its counters may have begun again
-                # Unknown must not be taken for absent.
-                lost = Recovering("this Redis has lost its data, or was never migrated")
-                return replies, dict.fromkeys([None, *partitions], lost)
-            if changes[1] == server_id.encode():
-                await self._changes.follow(self._link, int(changes[2] or 0), int(changes[3] or 0))
-            else:
-                problems[None] = Recovering(UNCHECKED)
-        for p, mark in zip(partitions, marks, strict=True):
+        for p, mark in zip(partitions, replies, strict=False):
             if (problem := _problem(p, mark, server_id)) is not None:
                 problems[p] = problem
-        return replies, problems
+            if isinstance(mark, list) and not self._changes.has_heard(*mark[-2:]):
+                changes, profiles = mark[-2:]
+                await self._changes.follow(self._link, p, changes=int(changes or 0), profiles=int(profiles or 0))
+        if asks_deployment and (problem := _deployment_problem(replies[len(partitions)], server_id)) is not None:
+            problems[None] = problem
+        return replies[len(questions) - len(calls) :], problems
 
     def _is_hung(self) -> bool:
         """Whether Redis has been silent for so long that no further call should wait."""
@@ -256,11 +248,22 @@ class NodeReader:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
 
+def _deployment_problem(reply: Any, server_id: str) -> Any:
+    """Why calls without a partition are not answered, by the reply of `_DEPLOYMENT`; None: they are."""
+    if isinstance(reply, Exception):
+        return reply
+    id_, checked = reply
+    if id_ is None:
+        # Unknown must not be taken for absent.
+        return Recovering("this Redis has lost its data, or was never migrated")
+    return None if checked == server_id.encode() else Recovering(UNCHECKED)
+
+
 def _problem(p: int, mark: Any, server_id: str) -> Any:
     """Why a partition is not read, by the reply of `marks_call`; None: it is."""
     if isinstance(mark, Exception):
         return mark
-    checked, closed, epoch = mark
+    checked, closed, epoch, *_ = mark
     if closed is not None and not closed.startswith(_LEDGER_BEHIND):
         return Recovering(f"partition {p}: {closed.decode(errors='replace')}")
     if epoch is None:

@@ -23,6 +23,11 @@ class PartitionNodes:
         """What this process knows of the answers of Redis as a whole."""
         return self._redis.contact
 
+    @property
+    def are_several(self) -> bool:
+        """Whether there may be several nodes."""
+        return self._redis.is_cluster
+
     def of(self, p: int) -> str:
         """The name of the node that holds a partition, UNKNOWN before it is known. O(1)."""
         if self._version != self._redis.version:

@@ -2,7 +2,7 @@
 were lost with the log's end: they are taken off before anybody reads it."""
 
 from ..drivers.postgres import Fetch
-from ..drivers.redis import RedisConnection
+from ..drivers.redis import RedisLink
 from ..model.entry import PlannedEntry
 from ..model.visibility import ERASE, HIDE, VisibilityIntent
 from . import apply
@@ -24,7 +24,7 @@ async def open_hides(fetch: Fetch, p: int) -> list[VisibilityIntent]:
     return [intent for intent in intents if intent.desired_state in (HIDE, ERASE)]
 
 
-async def take_off(fetch: Fetch, link: RedisConnection, p: int, mark: str, intents: list[VisibilityIntent]) -> None:
+async def take_off(fetch: Fetch, link: RedisLink, p: int, mark: str, intents: list[VisibilityIntent]) -> None:
     """Takes users off all boards of a partition on which the ledger saw them; a persister does the rest. `link` knows
     apply.lua; mark: that of the partition. O(their boards). CallRefused, RedisRefused."""
     (head,) = await read_heads(link, [p], mark)

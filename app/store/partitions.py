@@ -15,9 +15,8 @@ ROTATE_DEDUP = load("rotate_dedup")
 SET_IF_NEWER = load("set_if_newer")
 ADVANCE_FLUSHED = load("advance_flushed")
 CHECK_ACL = load("check_acl")
-#: How Redis is laid out. 4: profiles lie in the slot of the deployment, partitions
-#: bear marks, and API keys have versions.
-FORMAT = 4
+#: How Redis is laid out. 5: each partition has the numbers of the latest changes.
+FORMAT = 5
 #: Why a partition without a valid mark is not used.
 UNCHECKED = "Redis has started anew, and Postgres has not answered yet whether it lacks acknowledged entries"
 #: How the reason begins for which a partition is closed where Postgres is the older one: it is read, and not written.
@@ -26,8 +25,8 @@ VERSION_MIN = (6, 2)  # ZMSCORE, XTRIM MINID
 _FSYNCS = ("always", "everysec", "no")
 _VERSION = re.compile(r"^redis_version:(\d+)\.(\d+)", re.MULTILINE)
 
-#: Has partitions compared with the ledger that bear no mark of the present Redis: `store.marks.Marks.renew`.
-Renew = Callable[[], Awaitable[None]]
+#: Has partitions of a node compared with the ledger that bear no mark of the present Redis: `store.marks.Marks.renew`.
+Renew = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ async def read_heads(
 
 
 async def read_marked_heads(
-    link: RedisLink, partitions: Sequence[int], renew_marks: Renew
+    link: RedisLink, partitions: Sequence[int], renew_marks: Callable[[], Awaitable[None]]
 ) -> list[PartitionHead | CallRefused]:
     """The heads as `read_heads` does it; where Redis has started anew, once it was compared with the ledger."""
     heads = await read_heads(link, partitions)
@@ -141,9 +140,9 @@ def advance_flushed_call(p: int, flushed: tuple[int, int], keep_from: tuple[int,
 
 
 def marks_call(p: int) -> Call:
-    """Asks which Redis of this partition was compared with the ledger, why it is closed (None: it is not), and its
-    epoch (None: its head is lost). O(1)."""
-    return ("HMGET", keys.meta(p), fields.CHECKED, fields.CLOSED, fields.EPOCH)
+    """Asks which Redis of this partition was compared with the ledger, why it is closed (None: it is not), its epoch
+    (None: its head is lost), and the numbers of the latest changes that it was told of. O(1)."""
+    return ("HMGET", keys.meta(p), fields.CHECKED, fields.CLOSED, fields.EPOCH, fields.CHANGES, fields.PROFILES)
 
 
 async def is_deployment_checked(link: RedisLink) -> bool:

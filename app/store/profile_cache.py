@@ -1,11 +1,12 @@
 """Profiles of users: stored in Postgres, one hash in Redis for all boards, cached in every process.
 
-`profiles` in `lb:deployment` counts their changes. Every round of reads includes that number (decision 8), and where it
-has moved, the users whose profiles changed (decision 67). One step writes a profile and counts it: a process that has
-read the number then reads every profile that it counts.
+A change of one is announced to every partition (decision 88). Every round of reads includes the number of the latest
+change (decision 8), and where that has moved, the users whose profiles changed (decision 67). A profile is written
+before its change is announced: a process that has read the number then reads every profile that it counts.
 
-A namespace may have profiles of its own (decision 27), in a hash with a counter of its own: their changes empty nobody
-else's caches. The set of such namespaces is cached and is dropped with a change that has no name.
+A namespace may have profiles of its own (decision 27), in a hash with a counter of its own, which one step writes with
+the profile: their changes empty nobody else's caches. The set of such namespaces is cached and is dropped with a change
+that has no name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,8 +18,9 @@ import msgspec
 from ..drivers.redis import Call
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile
-from . import fields, keys
-from .changes import ALL_CHANGED, Changed, missed_call, name_changed, read_missed_users
+from . import keys
+from .announcer import Announcer
+from .changes import EVERYTHING, RING_MAX, Changed, missed_call, profile_changed, read_missed_users
 from .recent_changes import RecentChanges
 
 #: Profiles that a process caches. Beyond them the cache is cleared, and they are read from Redis again.
@@ -240,51 +242,35 @@ def profile_from_row(row: asyncpg.Record) -> Profile:
 
 
 def name_call(user: str, version: int, profile: Profile, erased: int = 0) -> Call:
-    """The call that writes a user's profile and counts the change; a later version stays. erased: the reply of
-    `erased_call` from before the profile was read. The reply is −1 if the user may have been erased since."""
+    """The call that writes a user's profile, before the change is announced; a later version stays. erased: the reply
+    of `erased_call` from before the profile was read. The reply is −1 if the user may have been erased since."""
     value = f"{version} ".encode() + _encode(profile)
-    return name_changed(
-        keys.PROFILES, counted_in=keys.DEPLOYMENT, field=fields.PROFILES, user=user, value=value, erased=erased
-    )
+    return profile_changed(keys.PROFILES, field=CHANGES_FIELD, user=user, value=value, erased=erased, recorded=0)
 
 
 def own_name_call(
     p: int, *, namespace_id: int, user: str, version: int, profile: NamespaceProfile, erased: int = 0
 ) -> Call:
-    """The call that writes a user's own profile in a namespace and counts it there, as `name_call` does."""
-    key = keys.profiles_in(p, namespace_id)
-    return name_changed(
-        key,
-        counted_in=key,
-        field=CHANGES_FIELD,
-        user=user,
-        value=f"{version} ".encode() + _encode(profile),
-        erased=erased,
-    )
+    """The call that writes a user's own profile in a namespace, as `name_call` does, and counts the change there."""
+    key, value = keys.profiles_in(p, namespace_id), f"{version} ".encode() + _encode(profile)
+    return profile_changed(key, field=CHANGES_FIELD, user=user, value=value, erased=erased, recorded=RING_MAX)
 
 
 def forget_name_call(user: str, version: int) -> Call:
     """The call that deletes an erased user's profile. Later writes of a profile up to this version are refused."""
-    return name_changed(
-        keys.PROFILES, counted_in=keys.DEPLOYMENT, field=fields.PROFILES, user=user, value=b"", erased=version
-    )
+    return profile_changed(keys.PROFILES, field=CHANGES_FIELD, user=user, value=b"", erased=version, recorded=0)
 
 
 def forget_own_name_call(p: int, *, namespace_id: int, user: str, version: int) -> Call:
     """The call that deletes an erased user's own profile in a namespace, as `forget_name_call` does."""
     key = keys.profiles_in(p, namespace_id)
-    return name_changed(key, counted_in=key, field=CHANGES_FIELD, user=user, value=b"", erased=version)
+    return profile_changed(key, field=CHANGES_FIELD, user=user, value=b"", erased=version, recorded=RING_MAX)
 
 
 def erased_call() -> Call:
     """The call that reads the latest version with which a profile was deleted, if any. It is that of the deployment's
     profiles: they are deleted before those of namespaces, with the same version."""
-    return ("HGET", keys.DEPLOYMENT, fields.PROFILES_ERASED)
-
-
-def profiles_version_call() -> Call:
-    """The call that reads how many changes of the deployment's profiles there were."""
-    return ("HGET", keys.DEPLOYMENT, fields.PROFILES)
+    return ("HGET", keys.PROFILES, f"{CHANGES_FIELD}:erased")
 
 
 def forget_profiles_in_call(namespace_id: int) -> Call:
@@ -292,11 +278,13 @@ def forget_profiles_in_call(namespace_id: int) -> Call:
     return ("HDEL", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))
 
 
-async def announce_profiles_in(call: Callable[[Call], Awaitable[object]], namespace_id: int) -> None:
+async def announce_profiles_in(
+    call: Callable[[Call], Awaitable[object]], announcer: Announcer, namespace_id: int
+) -> None:
     """Announces to every process that a namespace has own profiles. If it breaks off, the field is 0 and the next
     call does it again. StoreUnavailable."""
     if await call(("HGET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id))) == b"1":
         return
-    for step in (("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "0"), ALL_CHANGED):
-        await call(step)
+    await call(("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "0"))
+    await announcer.announce(EVERYTHING)
     await call(("HSET", keys.NAMESPACES_WITH_PROFILES, str(namespace_id), "1"))

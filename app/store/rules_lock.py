@@ -14,7 +14,9 @@ from ..drivers.postgres import Postgres
 from ..model.errors import Unavailable
 from ..model.namespace import Namespace
 from . import keys
-from .namespace_cache import CallRedis, namespace_from_row, publish_calls
+from .changes import Changed
+from .namespace_cache import namespace_from_row, publish_calls
+from .publisher import Publisher
 
 #: Seconds for one release: two look-ups in Postgres and four calls to Redis, some ms. Requests that wait for it then
 #: plan again.
@@ -24,9 +26,9 @@ LIFT_S_MAX = 4.0
 class RulesLock:
     """Releases fences on demand. Simultaneous requests for one namespace share the work."""
 
-    def __init__(self, postgres: Postgres, call: CallRedis) -> None:
+    def __init__(self, postgres: Postgres, publisher: Publisher) -> None:
         self._postgres = postgres
-        self._call = call
+        self._publisher = publisher
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def release_stale(self, name: str) -> None:
@@ -43,14 +45,14 @@ class RulesLock:
             async with asyncio.timeout(LIFT_S_MAX):
                 row = await self._postgres.fetch_one("get_namespace", name)
                 if row is not None:
-                    await release_stale(self._postgres, self._call, namespace_from_row(row))
+                    await release_stale(self._postgres, self._publisher, namespace_from_row(row))
         except (Unavailable, TimeoutError):
             pass
 
 
-async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespace) -> None:
+async def release_stale(postgres: Postgres, publisher: Publisher, namespace: Namespace) -> None:
     """Publishes a namespace as Postgres has it, if its partition has another version. StoreUnavailable."""
-    raw = await call(("HGET", keys.rules(namespace.partition), str(namespace.id)))
+    raw = await publisher.call(("HGET", keys.rules(namespace.partition), str(namespace.id)))
     redis_version = int(raw) if isinstance(raw, bytes) else 0
     if redis_version == namespace.version:
         return
@@ -59,5 +61,4 @@ async def release_stale(postgres: Postgres, call: CallRedis, namespace: Namespac
         if row is None:
             return  # another process was faster
         namespace = msgspec.structs.replace(namespace, version=row["version"])
-    for publish in publish_calls(namespace):
-        await call(publish)
+    await publisher.publish(publish_calls(namespace), Changed(frozenset((namespace.name,))))

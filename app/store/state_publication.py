@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import asyncpg
 
 from ..drivers.postgres import Fetch
-from ..drivers.redis import Call, RedisConnection, ask, ask_all
+from ..drivers.redis import Call, RedisLink, ask, ask_all
 from ..drivers.scripts import Script
 from ..model.profile import NamespaceProfile
 from ..model.visibility import HIDE, VisibilityIntent
 from . import keys
-from .changes import BUMP_COUNTER, WRITE_PROFILE
+from .announcer import Announcer
+from .changes import ANNOUNCE_CHANGE, WRITE_PROFILE, Changed
 from .namespace_cache import (
     SET_IF_NEWER,
     KeyRecord,
@@ -24,10 +25,10 @@ from .namespace_cache import (
     namespace_from_row,
     parse_published,
     publish_calls,
-    publish_key_calls,
+    publish_key_call,
     published_call,
     retract_calls,
-    retract_key_calls,
+    retract_key_call,
     rules_version_call,
 )
 from .namespace_fields import hash_fields
@@ -43,7 +44,7 @@ from .profile_cache import (
 from .visibility import CLEAR_USER_STATE, SET_USER_STATE, clear_state_call, intent_from_row, state_call
 
 #: The scripts by which the state is published.
-PUBLISHING_SCRIPTS: Sequence[Script] = (SET_IF_NEWER, BUMP_COUNTER, WRITE_PROFILE, SET_USER_STATE, CLEAR_USER_STATE)
+PUBLISHING_SCRIPTS: Sequence[Script] = (SET_IF_NEWER, ANNOUNCE_CHANGE, WRITE_PROFILE, SET_USER_STATE, CLEAR_USER_STATE)
 #: Changes that are kept; whoever is farther behind is told everything.
 JOURNAL_CHANGES_MAX = 100_000
 #: Changes that are looked up at once, each by its own key.
@@ -58,15 +59,18 @@ _NAMESPACE, _KEY, _USER, _PROFILE = "namespace", "key", "user", "profile"
 
 
 class StatePublication:
-    """Publishes from one connection to Postgres to one to Redis, which knows PUBLISHING_SCRIPTS."""
+    """Publishes from one connection to Postgres to one to Redis, which knows PUBLISHING_SCRIPTS, and announces it. What
+    a link leaves out, with None as its reply, is not published."""
 
-    def __init__(self, fetch: Fetch, link: RedisConnection, partitions: int) -> None:
+    def __init__(self, fetch: Fetch, link: RedisLink, announcer: Announcer, partitions: int) -> None:
         self._fetch = fetch
         self._link = link
+        self._announcer = announcer
         self._partitions = range(partitions)
 
     async def publish_changes(self, since: int, until: int) -> None:
-        """Publishes what has changed behind a version of the state up to another one. RedisRefused; O(changes)."""
+        """Publishes what has changed behind a version of the state up to another one, and announces all of it: whoever
+        published it first may have ended before the announcement. RedisRefused; O(changes)."""
         while since < until:
             page_end = min(until, since + CHANGES_A_PAGE_MAX)
             rows = await self._fetch("get_state_changes", since, page_end, CHANGES_A_PAGE_MAX)
@@ -80,13 +84,22 @@ class StatePublication:
         changed: dict[str, set[tuple[str, int]]] = {}
         for row in rows:
             changed.setdefault(row["kind"], set()).add((row["id"], row["namespace_id"]))
-        await self._namespaces_by_id([int(number) for number, _ in changed.get(_NAMESPACE, ())])
-        for ids in _slices([key_id for key_id, _ in changed.get(_KEY, ())], ROWS_A_CALL_MAX):
+        names = await self._namespaces_by_id([int(number) for number, _ in changed.get(_NAMESPACE, ())])
+        key_ids = [key_id for key_id, _ in changed.get(_KEY, ())]
+        for ids in _slices(key_ids, ROWS_A_CALL_MAX):
             await self._publish_keys(await self._fetch("get_keys_by_id", ids))
         for users in _slices(sorted(changed.get(_USER, ())), STATES_A_CALL_MAX):
             await self._publish_states(await self._fetch("get_intents_of_users", *_columns(users)))
+        profiles: list[asyncpg.Record] = []
         for users in _slices(sorted(changed.get(_PROFILE, ())), ROWS_A_CALL_MAX):
-            await self._publish_profiles("get_profiles_of_users", *_columns(users))
+            profiles += await self._publish_profiles("get_profiles_of_users", *_columns(users))
+        # A name that is erased must not stay where changes are listed.
+        wide = [row["name"] for row in profiles if not row["namespace_id"]]
+        is_erased = any(row["version"] is None for row in profiles)
+        if names or key_ids:
+            await self._announcer.announce(Changed(frozenset(names), frozenset(key_ids)))
+        if wide or is_erased:
+            await self._announcer.announce_profiles([] if is_erased else wide)
 
     async def publish_all(self) -> None:
         """Publishes everything, and takes away what Postgres does not know. RedisRefused; O(the state)."""
@@ -103,12 +116,17 @@ class StatePublication:
             place = rows[-1]["user_number"], rows[-1]["namespace_id"]
         await self._clear_states(0, None)
         await self._forget_profiles(0, None)
+        await self._announcer.announce_everything()
 
-    async def _namespaces_by_id(self, ids: Sequence[int]) -> None:
+    async def _namespaces_by_id(self, ids: Sequence[int]) -> list[str]:
+        """Publishes namespaces as they are now. Their names."""
+        names: list[str] = []
         for some in _slices(ids, ROWS_A_CALL_MAX):
             rows = await self._fetch("get_namespaces_by_id", some)
             await self._publish_namespaces([row for row in rows if not row["is_deleted"]])
             await self._retract([row for row in rows if row["is_deleted"]])
+            names += [row["name"] for row in rows]
+        return names
 
     async def _publish_namespaces(self, rows: Sequence[asyncpg.Record]) -> None:
         """Those that Redis has in an older version, or not at all; the others may have been told more of them."""
@@ -148,7 +166,7 @@ class StatePublication:
         for row, version in zip(rows, versions, strict=True):
             if version < key_version(is_revoked=row["revoked_at"] is not None):
                 record = KeyRecord(row["id"], row["hash"], tuple(row["scopes"]))
-                calls += publish_key_calls(record) if row["revoked_at"] is None else retract_key_calls(record.id)
+                calls.append(publish_key_call(record) if row["revoked_at"] is None else retract_key_call(record.id))
         await self._tell(calls)
 
     async def _versions(self, calls: Sequence[Call]) -> list[int]:
@@ -191,7 +209,7 @@ class StatePublication:
             if -1 not in await self._tell([_profile_call(row, erased) for row in lacking]):
                 break
         for namespace_id in {row["namespace_id"] for row in there if row["namespace_id"]}:
-            await announce_profiles_in(self._ask, namespace_id)
+            await announce_profiles_in(self._ask, self._announcer, namespace_id)
         for namespace_id, p in {(row["namespace_id"], row["partition"]) for row in rows if row["version"] is None}:
             await self._forget_profiles(namespace_id, p)
         return rows

@@ -218,7 +218,7 @@ class NodeCommitter:
     async def _load_heads(self, partitions: list[int]) -> None:
         if not partitions:
             return
-        heads = await read_marked_heads(self._link, partitions, self._renew_marks)
+        heads = await read_marked_heads(self._link, partitions, lambda: self._renew_marks(self._name))
         for p, head in zip(partitions, heads, strict=True):
             self._stopped.pop(p, None)
             if isinstance(head, CallRefused) and head.code == ELSEWHERE:

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 
-from app.store import keys
+from app.store import fields, keys
+from tests.support.fault_isolation import until
 
 OTHERS = 30
 CHANGES = 40
@@ -23,6 +25,11 @@ def test_changes_of_one_namespace_make_nobody_look_up_another(
         def read() -> None:
             assert {answer.status_code for answer in pool.map(anybody.get, boards)} == {200}
 
+        # Persisters announce once more what was made just now.
+        with psycopg.connect(live_server.postgres.url) as db:
+            (version,) = db.execute("SELECT state_version FROM deployment").fetchone() or (0,)
+        metas = [keys.meta(p) for p in range(16)]
+        until(lambda: all(int(direct.hget(meta, fields.STATE_VERSION)) >= version for meta in metas), "published")
         read()
         read()
         with direct.monitor() as seen:
@@ -35,7 +42,7 @@ def test_changes_of_one_namespace_make_nobody_look_up_another(
             while "that is all" not in (reply := seen.next_command())["command"]:
                 requests.append((reply["client_port"], reply["command"].split()))
     # A persister looks through all namespaces at times; the server is who reads the counter of changes.
-    servers = {port for port, words in requests if words[:3] == ["HMGET", keys.DEPLOYMENT, "id"]}
+    servers = {port for port, words in requests if words[-2:] == [fields.CHANGES, fields.PROFILES]}
     looked_up = [words[2] for port, words in requests if port in servers and words[:2] == ["HGET", keys.DIRECTORY]]
     assert servers
     assert set(looked_up).isdisjoint(others)

@@ -158,7 +158,7 @@ def test_a_new_season_is_over_by_the_clock_of_redis(live_server: Any, names: Any
     async def put() -> list[str]:
         postgres = Postgres(live_server.postgres.url)
         admin: Any = NamespaceHandlers(
-            *(postgres, None, None, None, 16, lambda: now + AHEAD),  # type: ignore[arg-type]
+            *(postgres, None, None, None, None, 16, lambda: now + AHEAD),  # type: ignore[arg-type]
             key_namespaces_max=None,
         )
         rules = read_rules(msgspec.json.decode(msgspec.json.encode({"seasons": seasons(now)}), type=SentRules))

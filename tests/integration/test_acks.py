@@ -14,6 +14,8 @@ from tests.support.redis_topologies import ask, wait_until
 from tests.support.replicated_stack import ReplicatedStack, replicated_stack
 from tests.support.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.own_valkey
+
 #: A busy machine takes a while for what is well; what is not to come is waited for so long, all at a time.
 WAIT_S = 3.0
 LEVELS = ("replica", "audit")

@@ -22,7 +22,7 @@ HEAD = {"authorization": f"Bearer {KEY}"}
 @asynccontextmanager
 async def server(stack: Any, ahead_s: float) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process whose own clock is ahead by so many seconds."""
-    settings = Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url, api_key=KEY)
+    settings = Settings(redis_url=stack.redis.url, postgres_url=stack.postgres.url, api_key=KEY)
     server = Server(build_services(settings, 16, clock=lambda: now_micros() + round(ahead_s * 1_000_000)))
     app = server.app()
     async with server.lifespan(app):  # type: ignore[arg-type]  # of no use to it

@@ -1,5 +1,8 @@
 """The whole system on a cluster and behind Sentinels: writes, reads, live, verify; nodes that die, slots that move."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,8 @@ from app.store import keys
 from tests.conftest import Stack
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
 from tests.support.steady_writers import SteadyWriters
+
+pytestmark = pytest.mark.own_valkey
 
 NAMES = [f"n{i}" for i in range(12)]
 
@@ -117,23 +122,81 @@ def test_no_grant_and_no_read_needs_the_node_of_keys_rules_or_profiles(tmp_path:
             assert client.post(f"/v1/namespaces/{name}/grants", json={"grant_id": "0", **grant}).status_code == 201
         assert client.put("/v1/users/otter", json={"display_name": "Otter"}).status_code == 200
         key = stack.new_key("write:*", "read:*")
-        for once in (keys.DEPLOYMENT, keys.DIRECTORY, keys.API_KEYS):
+        revoked = ""
+        for once in (keys.DEPLOYMENT, keys.DIRECTORY, keys.API_KEYS, keys.PROFILES):
             dead = redis.owner_of(once)
             others = [name for name in NAMES if name not in namespaces_of(stack, redis, dead)]
+            another = stack.new_key("write:*")
             dead.kill()
-            stack.restart_unready()
+            if revoked:
+                stack.restart_unready()
             with stack.client(key) as user:
                 for name in others:
                     sent = user.post(f"/v1/namespaces/{name}/grants", json={"grant_id": once, **grant})
                     assert sent.status_code == 201, sent.text
                     (entry,) = user.get(f"/v1/namespaces/{name}/boards/all").json()["entries"]
                     assert entry["user_id"] == "otter"
-                    # Names are known as soon as their counter is, whose node may be the one that is away.
-                    assert entry["display_name"] == "Otter" or once == keys.DEPLOYMENT
+                    assert entry["display_name"] == "Otter"
+                assert_all_hear(stack, others, another)
+            revoked = another
             dead.start()
             redis.wait_ready()
             stack.wait_ready()
+            # What its node was not told it is told before it is used.
+            stack.restart()
+            with stack.client(revoked) as former:
+                again = {"grant_id": f"{once}-again", **grant}
+                assert {former.post(f"/v1/namespaces/{name}/grants", json=again).status_code for name in NAMES} == {401}
         assert_verified(stack)
+
+
+def assert_all_hear(stack: Stack, others: list[str], key: str) -> None:
+    """While a node is away, the namespaces of others hear of a revoked key, a frozen namespace and a changed name."""
+    grant = {"grant_id": key, "user_id": "seal", "amount": 1}
+    first, *_ = others
+    with stack.client(key) as user, stack.client() as admin:
+        assert user.post(f"/v1/namespaces/{first}/grants", json=grant).status_code == 201
+        revoked = stack.run("keys", "revoke", key.split("_")[1])
+        assert revoked.returncode == 0, revoked.stderr
+        # A server without reads asks each second.
+        assert admin.get(f"/v1/namespaces/{first}/boards/all").status_code == 200
+        assert user.post(f"/v1/namespaces/{first}/grants", json=grant).status_code == 401
+        for rules, status in (({"mode": "frozen"}, 409), ({}, 201)):
+            assert admin.put(f"/v1/namespaces/{first}", json=rules).status_code == 200
+            answer = admin.post(f"/v1/namespaces/{first}/grants", json=grant | {"grant_id": f"{key} {status}"})
+            assert answer.status_code == status, answer.text
+        for name in ("Seal", "Otter"):
+            assert admin.put("/v1/users/otter", json={"display_name": name}).status_code == 200
+            for other in others:
+                entries = admin.get(f"/v1/namespaces/{other}/boards/all").json()["entries"]
+                assert {entry["display_name"] for entry in entries if entry["user_id"] == "otter"} == {name}
+
+
+@pytest.mark.full
+def test_a_node_that_did_not_answer_is_told_before_it_is_read_again(tmp_path: Path) -> None:
+    """It lost nothing and no replica took its place: all that it lacks is what the others were told meanwhile."""
+    redis = ValkeyCluster(tmp_path / "cluster", replicas=False)
+    with stack_on(tmp_path, redis) as stack, stack.client() as client:
+        silent = redis.owner_of(keys.API_KEYS)
+        key = stack.new_key("write:*", "read:*")
+        its_own = namespaces_of(stack, redis, silent)
+        other = next(name for name in NAMES if name not in its_own)
+        paths = [f"/v1/namespaces/{name}/boards/all" for name in (its_own[0], other)]
+        with stack.client(key) as user:
+            assert [user.get(path).status_code for path in paths] == [200, 200]
+            os.kill(silent.pid, signal.SIGSTOP)
+            try:
+                assert client.get(paths[0]).status_code == 503
+                assert stack.run("keys", "revoke", key.split("_")[1]).returncode == 0
+                assert client.get(paths[1]).status_code == 200
+            finally:
+                os.kill(silent.pid, signal.SIGCONT)
+            answers = set()
+            deadline = time.monotonic() + 30
+            while 401 not in answers and time.monotonic() < deadline:
+                answers.add(user.get(paths[0]).status_code)
+            assert answers <= {401, 503}, answers
+            assert 401 in answers
 
 
 def test_writes_go_on_at_the_replica_that_sentinels_promote(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import psycopg
-import redis
 
 from app.store import keys
 from tests.support.sealed_namespace import DAY, MONTH, Space, until
@@ -58,7 +57,7 @@ def test_archives_go_and_the_ledger_stays(own_stack: Any) -> None:
 
 def test_nothing_is_healed_in_it(own_stack: Any) -> None:
     """Two namespaces of a partition; a duplicate in each is to be taken back, and the first is deleted before."""
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         gone, stays = (Space(own_stack, api, name, group="one") for name in ("gone", "kept"))
         for space in (gone, stays):
             assert space.grant("ann", 5).status_code == 201

@@ -24,6 +24,8 @@ from app.embedded.folder import DataFolder
 from tests.support.dev_process import DEV, Dev, alive, until
 from tests.support.template import made_once, once_a_run
 
+pytestmark = pytest.mark.own_valkey
+
 PARTS = ["redis", "postgres", "serve", "persist"]
 
 

@@ -195,7 +195,7 @@ def test_a_namespace_that_is_deleted_meanwhile_is_not_told(
     drift = DriftCheck(read_settings(own_stack.environment), dict.fromkeys(range(16)))
 
     async def look() -> None:
-        link, connection = RedisConnection(own_stack.valkey.url, []), await asyncpg.connect(own_stack.postgres.url)
+        link, connection = RedisConnection(own_stack.redis.url, []), await asyncpg.connect(own_stack.postgres.url)
         rows = await connection.fetch(queries()["get_namespaces_of_partitions"], list(range(16)))
         await connection.execute("UPDATE namespaces SET deleted_at = now() WHERE name = 'n'")
         for namespace in map(namespace_from_row, rows):

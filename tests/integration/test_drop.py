@@ -16,6 +16,8 @@ from app.persist.namespace_dropper import NamespaceDropper
 from app.store import keys
 from app.store.namespace_cache import SET_IF_NEWER
 
+pytestmark = pytest.mark.own_valkey
+
 NAMES = ["otter", "a:b", "*", "[x]?", "b:8:all", "7", "d/é"]
 
 

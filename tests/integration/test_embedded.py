@@ -17,6 +17,8 @@ import redis
 from app.embedded import Child, EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from tests.support.dev_process import Dev, alive, descendants, until
 
+pytestmark = pytest.mark.own_valkey
+
 DEBIAN = shutil.which("redis-server")
 BUILDS = [None, *([Path(DEBIAN)] if DEBIAN else [])]
 

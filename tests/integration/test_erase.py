@@ -10,7 +10,6 @@ from urllib.parse import quote
 import httpx
 import psycopg
 import pytest
-import redis
 
 from app.drivers.redis import Call, RedisConnection
 from app.model.profile import NamespaceProfile, Profile
@@ -53,7 +52,7 @@ def texts_in_postgres(stack: Stack) -> Iterator[str]:
 
 
 def traces(stack: Stack) -> list[Any]:
-    with redis.Redis.from_url(stack.valkey.url) as direct:
+    with stack.store() as direct:
         traces_left: list[Any] = [one for one in texts_in_redis(direct) for word in _words() if word in one]
     for text in texts_in_postgres(stack):
         traces_left += [text for word in _words() if word.decode() in text or word.hex() in text]
@@ -94,7 +93,7 @@ def fill(stack: Stack, api: httpx.Client) -> None:
     api.put(PATH, json={"display_name": f"{SECRET}!", "opt_out": True}).raise_for_status()
     api.put(PATH, json={"display_name": f"{SECRET}!"}).raise_for_status()
     # What counted twice: the seen generation forgot it, and only the ledger knew.
-    with redis.Redis.from_url(stack.valkey.url) as direct:
+    with stack.store() as direct:
         for p in range(16):
             direct.delete(keys.dedup(p, 1))
     api.post("/v1/namespaces/race/grants", json=body("z0", category="red", meta={"pet": SECRET})).raise_for_status()
@@ -145,7 +144,7 @@ def test_nothing_tells_of_an_erased_user_and_the_name_is_a_new_ones(own_stack: S
         events = api.get("/v1/namespaces/race/events?limit=1000").json()["events"]
         assert {e.get("user_id") for e in events} == {None, "bob"}
         assert [e["type"] for e in events].count("user_erased") == 1
-        with redis.Redis.from_url(own_stack.valkey.url) as direct:
+        with own_stack.store() as direct:
             assert not any(direct.exists(keys.hidden(p)) for p in range(16))
 
         void = api.delete("/v1/namespaces/race/grants/z1")
@@ -245,7 +244,7 @@ def test_a_profile_that_is_still_to_be_shown_does_not_bring_a_name_back(own_stac
         ]
 
         async def write() -> list[Any]:
-            link = RedisConnection(own_stack.valkey.url, [WRITE_PROFILE])
+            link = RedisConnection(own_stack.redis.url, [WRITE_PROFILE])
             try:
                 return await link.run(late)
             finally:

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import redis
 
 from app.model.namespace import partition_of
 from app.store import keys
@@ -231,7 +230,7 @@ def test_the_audit_of_one_namespace_commits_in_its_order(live_server: Any, space
 
 @pytest.mark.timeout(120)
 def test_a_duplicate_and_its_heal_make_events(own_stack: Any) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         space = Space(own_stack, api)
         space.grant("g1")
         own_stack.wait_flushed()

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import redis
 
 from app.store import keys
 from tests.support.correction_driver import Space
@@ -58,7 +57,7 @@ class Healing:
 
 @pytest.fixture
 def healing(own_stack: Any) -> Iterator[Healing]:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         yield Healing(own_stack, api, direct)
 
 

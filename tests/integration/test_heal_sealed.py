@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import redis
 
 from app.model.entry import marker_entry
 from app.model.entry_kinds import GRANT, KINDS
@@ -31,7 +30,7 @@ CREATE TRIGGER hold_heal BEFORE INSERT ON dead_letters FOR EACH ROW EXECUTE FUNC
 
 @pytest.fixture
 def healing(own_stack: Any) -> Iterator[Healing]:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         yield Healing(own_stack, api, direct)
 
 

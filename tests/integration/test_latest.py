@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from app.store import keys
 from tests.support.checked_deployment import verify
@@ -99,7 +98,7 @@ class Planted:
 
 @pytest.fixture
 def planted(own_stack: Any) -> Iterator[Planted]:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         yield Planted(own_stack, api, direct)
 
 

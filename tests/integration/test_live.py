@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import redis
 from websockets.sync.client import ClientConnection, connect
 
 from app.drivers.scripts import Script
@@ -132,7 +131,7 @@ def test_a_tick_costs_what_changed_not_what_is_watched(
         say(socket, type="subscribe", id=limit, namespace=space, view={"kind": "top", "limit": limit})
     for _ in range(40):
         assert hear(socket)["type"] == "snapshot"
-    with redis.Redis.from_url(live_server.valkey.url) as store:
+    with live_server.store() as store:
         namespace = parse_published(store.hget(keys.DIRECTORY, space))
         assert namespace is not None
         at = namespace.partition, namespace.id
@@ -158,7 +157,7 @@ def test_a_board_that_cannot_be_read_keeps_its_subscriptions_and_stops_no_other(
         public(api, name, group="one-partition")
         say(socket, type="subscribe", id=number, namespace=name)
         assert hear(socket)["id"] == number
-    with redis.Redis.from_url(live_server.valkey.url) as store:
+    with live_server.store() as store:
         namespace = parse_published(store.hget(keys.DIRECTORY, broken))
         assert namespace is not None
         spoiled_key = keys.namespace(namespace.partition, namespace.id)
@@ -265,6 +264,7 @@ def test_too_many_subscriptions(api: httpx.Client, space: str, socket: ClientCon
     assert closed(socket) == 4013
 
 
+@pytest.mark.own_valkey
 def test_a_read_that_fails_while_a_store_is_away_is_repeated(own_stack: Any) -> None:
     token = key(own_stack, "read:*")
     with own_stack.client() as api:

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import redis
 
 from tests.support.grant_posts import GOOD, post, total
 
@@ -101,7 +100,7 @@ def test_a_deletion_that_is_missing_in_redis_is_finished_by_the_next(
 
 def test_a_deleted_namespace_leaves_redis(live_server: Any, api: httpx.Client, space: str) -> None:
     assert post(api, space, GOOD).status_code == 201
-    with redis.Redis.from_url(live_server.valkey.url) as direct, psycopg.connect(live_server.postgres.url) as db:
+    with live_server.store() as direct, psycopg.connect(live_server.postgres.url) as db:
         (number,) = db.execute("SELECT id FROM namespaces WHERE name = %s", (space,)).fetchone() or (None,)
 
         def keys_left() -> list[bytes]:

@@ -9,10 +9,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 import pytest
-import redis
 from websockets.sync.client import ClientConnection, connect
 
-from app.store import keys
+from app.store import fields, keys
 from tests.conftest import Stack
 
 HOSTILE = "<script>alert('1')</script> & \"Zoë\" 👩‍🚀"
@@ -132,7 +131,7 @@ def test_of_many_at_once_the_last_one_stands_everywhere(
 
 def test_each_profile_is_a_later_version(live_server: Stack, api: httpx.Client, user: str) -> None:
     versions = []
-    with redis.Redis.from_url(live_server.valkey.url) as direct:
+    with live_server.store() as direct:
         for turn in range(3):
             put(api, user, display_name=f"n{turn}")
             version, _, text = direct.hget(keys.PROFILES, user).partition(b" ")
@@ -188,11 +187,11 @@ def shown_entry(api: httpx.Client, space: str, user: str) -> Any:
 
 
 def test_what_redis_lost_comes_back_by_migrate_or_the_next_put(own_stack: Stack) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         api.put("/v1/namespaces/race", json={}).raise_for_status()
         for user in ("ann", "bea"):
             grant(api, "race", user)
-        assert direct.hget(keys.DEPLOYMENT, "profiles") is None
+        assert direct.hget(keys.meta(0), fields.PROFILES) is None
         assert shown(api, "race") == {"ann": (None, None), "bea": (None, None)}
         for user in ("ann", "bea"):
             put(api, user, display_name=user.title())
@@ -209,6 +208,8 @@ def test_what_redis_lost_comes_back_by_migrate_or_the_next_put(own_stack: Stack)
         direct.hset(keys.PROFILES, "ann", later)
         assert own_stack.run("migrate").returncode == 0
         assert direct.hget(keys.PROFILES, "ann") == later, "a later version stays"
+        whole["ann"] = ("later", None)
+        assert shown(api, "race") == whole, "and migrate has everybody read again"
         own_stack.kill("postgres")
         away = api.put(path("ann"), json={})
         assert (away.status_code, away.json()["code"]) == (503, "store_unavailable")

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import redis
 from websockets.sync.client import connect
 
 from app.store import keys
@@ -145,7 +144,7 @@ def test_a_restart_forgets_none(own_stack: Stack) -> None:
         here.grants(ann=9)
         put(here, "ann", display_name="Queen", opt_out=True)
         put(here, "ann", display_name="Queen", opt_out=False)
-        with redis.Redis.from_url(own_stack.valkey.url) as direct:
+        with own_stack.store() as direct:
             direct.delete(keys.NAMESPACES_WITH_PROFILES, *direct.keys("lb:*:profiles:*"))
         assert own_stack.run("migrate").returncode == 0
         assert names(here)["ann"] == ("Queen", None)

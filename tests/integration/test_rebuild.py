@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import redis
 
 from app.model.namespace import partition_of
 from tests.support.checked_deployment import verify
@@ -39,13 +38,13 @@ def test_what_redis_lost_is_as_before(own_stack: Any, seed: int) -> None:
         assert api.post(f"/v1/users/{users[0]}/unhide").status_code == 200
         own_stack.wait_flushed()
         assert verify(own_stack) == (0, [])
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         boards = {n: board_of(api, n) for n in range(SPACES)}
         lose_all(own_stack)
         assert api.get("/v1/namespaces/r1/boards/all").status_code == 503
         rebuilt = own_stack.run("rebuild", "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         own_stack.wait_ready()
         assert {n: board_of(api, n) for n in range(SPACES)} == boards
         own_stack.wait_flushed()
@@ -61,11 +60,11 @@ def test_seals_letters_erasures_and_velocities_are_as_before(own_stack: Any) -> 
         with Writers(own_stack, 3):
             time.sleep(3)
         settle(own_stack)
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         lose_all(own_stack)
         rebuilt = own_stack.run("rebuild", "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         own_stack.wait_ready()
         settle(own_stack)
         assert api.get("/v1/namespaces/paced/boards/all").status_code == 200
@@ -86,7 +85,7 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(own_stack: Any) -> None:
         p = partition_of("a", "one", 16)
         assert api.post("/v1/users/u3/hide").status_code == 200
         own_stack.wait_flushed()
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         lose_all(own_stack)
         assert own_stack.run("rebuild", "--partition", str((p + 1) % 16)).returncode == 0
         for portions in (3, 7, 2):
@@ -98,7 +97,7 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(own_stack: Any) -> None:
         rebuilt = own_stack.run("rebuild", "--partition", str(p), "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
         assert "went on behind" in rebuilt.stdout
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
 
 
 def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
@@ -108,8 +107,8 @@ def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
             assert api.put(f"/v1/namespaces/{name}", json={"group": "one", "bounded_sums": True}).status_code == 201
             grant_many(api, name, 10)
         own_stack.wait_flushed()
-        before = namespace_state(own_stack.valkey.url)
-        with redis.Redis.from_url(own_stack.valkey.url) as store:
+        before = namespace_state(own_stack.redis.url)
+        with own_stack.store() as store:
             (damaged,) = store.keys("lb:*:b:1:all")
             store.zincrby(damaged, 5, "u1")
             store.zrem(damaged, "u2")
@@ -117,7 +116,7 @@ def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
         assert verify(own_stack)[0] == 1
         rebuilt = own_stack.run("rebuild", "--namespace", "a", "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         again = api.post(
             "/v1/namespaces/b/grants", json={"grant_id": "b-1", "user_id": "u1", "amount": 2, "category": "blue"}
         ).json()
@@ -125,7 +124,7 @@ def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
         grant_many(api, "a", 10, "later")
         own_stack.wait_flushed()
         assert verify(own_stack) == (0, [])
-        with redis.Redis.from_url(own_stack.valkey.url) as store:
+        with own_stack.store() as store:
             store.zincrby(damaged, 5, "u1")
         repaired = own_stack.run("repair", "--quiet")
         assert (repaired.returncode, repaired.stderr) == (0, "")
@@ -135,6 +134,7 @@ def test_one_namespace_is_rebuilt_in_place(own_stack: Any) -> None:
         assert (unknown.returncode, unknown.stderr) == (1, "leaderboard: there is no namespace 'nobody'\n")
 
 
+@pytest.mark.own_valkey
 def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> None:
     """Grants that only the ledger remembers are duplicates, for a server that was connected all the time, too."""
     with own_stack.client() as api:
@@ -148,7 +148,7 @@ def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> N
         own_stack.wait_ready()
         grant_many(api, "a", 10, "late")
         own_stack.wait_flushed()
-        before = namespace_state(own_stack.valkey.url)
+        before = namespace_state(own_stack.redis.url)
         own_stack.kill("redis")
         shutil.rmtree(own_stack.valkey.data)
         older.rename(own_stack.valkey.data)
@@ -156,7 +156,7 @@ def test_an_older_redis_is_rebuilt_and_nothing_counts_twice(own_stack: Any) -> N
         p = partition_of("a", None, 16)
         rebuilt = own_stack.run("rebuild", "--partition", str(p), "--quiet")
         assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
-        assert differences(before, namespace_state(own_stack.valkey.url)) == []
+        assert differences(before, namespace_state(own_stack.redis.url)) == []
         own_stack.wait_ready()
         grant = {"grant_id": "late-3", "user_id": "u3", "amount": 4, "category": "blue"}
         again = api.post("/v1/namespaces/a/grants", json=grant)
@@ -200,7 +200,7 @@ def settle(stack: Any) -> None:
 
 def lose_all(stack: Any) -> None:
     """Redis is empty from here on."""
-    with redis.Redis.from_url(stack.valkey.url) as store:
+    with stack.store() as store:
         store.flushall()
 
 

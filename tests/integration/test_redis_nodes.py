@@ -12,6 +12,8 @@ from app.store import keys
 from app.store.partitions import check_store
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey
 
+pytestmark = pytest.mark.own_valkey
+
 T = TypeVar("T")
 PARTITIONS = range(16)
 SETS = [("HSET", keys.meta(p), "n", p) for p in PARTITIONS]

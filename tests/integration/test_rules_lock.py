@@ -9,7 +9,6 @@ import httpx
 import msgspec
 import psycopg
 import pytest
-import redis
 
 from app.access.keys import Keyring, Principal
 from app.admin.namespace_handlers import NamespaceHandlers
@@ -51,7 +50,7 @@ class Fenced:
 @pytest.fixture
 def fenced(live_server: Any, api: httpx.Client, space: str) -> Iterator[Fenced]:
     with (
-        redis.Redis.from_url(live_server.valkey.url) as direct,
+        live_server.store() as direct,
         psycopg.connect(live_server.postgres.url, autocommit=True) as db,
     ):
         yield Fenced(live_server, api, space, direct, db)
@@ -105,18 +104,21 @@ def test_migrate_opens_it_too(fenced: Fenced) -> None:
 
 
 def test_what_is_open_stays_as_it_is(fenced: Fenced) -> None:
-    before = fenced.versions(), fenced.direct.hget(keys.DEPLOYMENT, "changes")
-    with_services(
-        fenced.stack, lambda services: RulesLock(services.postgres, services.batcher.call).release_stale(fenced.name)
-    )
-    assert (fenced.versions(), fenced.direct.hget(keys.DEPLOYMENT, "changes")) == before
+    before = fenced.versions()
+
+    async def release(services: Services) -> None:
+        services.publisher.publish = pytest.fail  # type: ignore[method-assign, assignment]
+        await RulesLock(services.postgres, services.publisher).release_stale(fenced.name)
+
+    with_services(fenced.stack, release)
+    assert fenced.versions() == before
 
 
 def with_services(stack: Any, work: Callable[[Services], Any]) -> Any:
     """Some work with a server's own parts, in a loop of their own."""
 
     async def run() -> Any:
-        services = build_services(Settings(redis_url=stack.valkey.url, postgres_url=stack.postgres.url), PARTITIONS)
+        services = build_services(Settings(redis_url=stack.redis.url, postgres_url=stack.postgres.url), PARTITIONS)
         loop = asyncio.create_task(services.batcher.run())
         try:
             return await work(services)
@@ -148,6 +150,7 @@ def test_a_change_that_is_overtaken_sees_the_grant_that_slipped_in(fenced: Fence
         slow = Slow(
             postgres=services.postgres,
             batcher=services.batcher,
+            publisher=services.publisher,
             namespace_cache=services.namespace_cache,
             keyring=Keyring(services.namespace_cache, None),
             partitions=PARTITIONS,
@@ -173,7 +176,7 @@ def test_a_lift_that_is_overtaken_by_the_change_does_nothing(fenced: Fenced) -> 
         namespace = Namespace(row["id"], fenced.name, row["partition"], row["version"], rules)
         fenced.shut()
         assert fenced.api.put(fenced.url, json={"accept_past": None, "scale": 2}).status_code == 200
-        await release_stale(services.postgres, services.batcher.call, namespace)
+        await release_stale(services.postgres, services.publisher, namespace)
 
     with_services(fenced.stack, late)
     assert fenced.api.get(fenced.url).json()["scale"] == 2

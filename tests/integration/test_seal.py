@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 from websockets.sync.client import connect
 
 from app.model.namespace import partition_of
@@ -279,6 +278,7 @@ def test_only_an_admin_moves_a_grant_behind_a_seal(live_server: Any, api: httpx.
     assert space.scores(now.date().isoformat()) == {"bob": 7}
 
 
+@pytest.mark.own_valkey
 def test_open_windows_are_read_from_redis_once(live_server: Any, api: httpx.Client, names: Any, direct: Any) -> None:
     """A namespace's hash may hold very many fields: it is not read again and again for what is due."""
     first, second = (Space(live_server, api, names.fresh(), periods=["all", "day"]) for _ in range(2))
@@ -289,7 +289,7 @@ def test_open_windows_are_read_from_redis_once(live_server: Any, api: httpx.Clie
 
     # Windows that open later are told by the ledger's rows; each round of chores looks at every namespace.
     later = OLD + timedelta(days=1)
-    with redis.Redis.from_url(live_server.valkey.url) as watching, watching.monitor() as seen:
+    with live_server.store() as watching, watching.monitor() as seen:
         first.put(accept_past=None)
         assert first.grant("ann", 5, at=later).status_code == 201
         first.seal(f"{later:%Y-%m-%d}")

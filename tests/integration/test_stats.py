@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import redis
 from websockets.sync.client import connect
 
 from tests.support.grant_posts import GOOD, post
@@ -172,7 +171,7 @@ def test_what_is_kept_beside_boards_may_be_given_up(live_server: Any, api: httpx
     assert api.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
     post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})
     url = f"/v1/namespaces/{name}/boards/all/stats"
-    with redis.Redis.from_url(live_server.valkey.url) as direct:
+    with live_server.store() as direct:
         trees = direct.keys("lb:*:bt:*")
         assert api.get(f"{url}?max_score=9").json()["sum"] == 5
         for rule in rules:
@@ -189,7 +188,7 @@ def test_what_is_kept_beside_boards_may_be_given_up(live_server: Any, api: httpx
 
 
 def test_damaged_statistics_are_refused_and_only_they(own_stack: Any) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         for name in ("damaged", "whole"):
             assert api.put(f"/v1/namespaces/{name}", json={}).status_code == 201
             post(api, name, {"grant_id": "g1", "user_id": "ann", "amount": 5})

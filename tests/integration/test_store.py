@@ -11,6 +11,8 @@ from app.embedded import ValkeyProcess, free_port
 from app.store import keys, partitions
 from app.store.partitions import check_store
 
+pytestmark = pytest.mark.own_valkey
+
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from app.model.tie_break import describe_tie_place, tie_place, tie_place_from_digits
 from app.store import keys
@@ -197,7 +196,7 @@ class Planted:
 
 @pytest.fixture
 def planted(own_stack: Any) -> Iterator[Planted]:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         yield Planted(own_stack, api, direct)
 
 

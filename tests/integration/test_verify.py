@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis
 
 from app.embedded import ValkeyProcess, free_port
 from app.model.score import UNITS_MAX
@@ -24,7 +23,7 @@ SINCE = datetime.now(UTC).isoformat()
 
 @pytest.fixture
 def checked(own_stack: Any) -> Iterator[Checked]:
-    with own_stack.client() as client, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as client, own_stack.store() as direct:
         yield Checked(own_stack, client, direct)
 
 

@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-import redis
 
 from app.drivers.redis import RedisConnection
 from app.persist.ledger_session import LedgerSession
@@ -63,7 +62,7 @@ def _looked(stack: Stack) -> list[int]:
 
     async def look() -> list[int]:
         session = await LedgerSession.connect(stack.postgres.url)
-        link, apply_link = RedisConnection(stack.valkey.url, SCRIPTS), RedisConnection(stack.valkey.url, [APPLY])
+        link, apply_link = RedisConnection(stack.redis.url, SCRIPTS), RedisConnection(stack.redis.url, [APPLY])
         users = VisibilityWorker(link, apply_link)
         for _ in range(3):
             await users.apply_intents(session, {p: await session.offset(p) for p in range(16)})
@@ -77,7 +76,7 @@ def _looked(stack: Stack) -> list[int]:
 
 
 def test_a_state_that_redis_lost_is_there_again_after_migrate(own_stack: Stack) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         race = Race(api, "race")
         race.grants(ann=9, bob=7)
         race.veil("hide", "ann")
@@ -89,7 +88,7 @@ def test_a_state_that_redis_lost_is_there_again_after_migrate(own_stack: Stack) 
 
 
 def test_a_state_goes_an_hour_after_they_came_back(own_stack: Stack) -> None:
-    with own_stack.client() as api, redis.Redis.from_url(own_stack.valkey.url) as direct:
+    with own_stack.client() as api, own_stack.store() as direct:
         race = Race(api, "race")
         race.grants(ann=9)
         race.veil("hide", "ann")

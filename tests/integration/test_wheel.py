@@ -19,6 +19,8 @@ import pytest
 from app.embedded import free_port
 from tests.support.dev_process import Dev
 
+pytestmark = pytest.mark.own_valkey
+
 ROOT = Path(__file__).parents[2]
 # What another package named `app` holds.
 THEIRS = "OWNER = 'somebody else'\n"

@@ -10,7 +10,7 @@ from app.model.seal import seal_entry
 from app.store import fields, keys
 from app.store.apply import CallRefused
 from app.store.archived_windows import EVICT_ARCHIVED_WINDOW
-from app.store.changes import BUMP_COUNTER
+from app.store.changes import ANNOUNCE_CHANGE
 from app.store.namespace_cache import SET_IF_NEWER
 from app.store.partitions import ADVANCE_FLUSHED, ROTATE_DEDUP
 from app.store.visibility import CLEAR_USER_STATE, SET_USER_STATE
@@ -147,7 +147,7 @@ def test_a_deletion_is_published_to_a_full_store(partition: Any) -> None:
     with full(store) as bounded:
         assert partition.eval(SET_IF_NEWER, [keys.DIRECTORY], ["race", "4 null"]) == 1
         assert partition.eval(SET_IF_NEWER, [keys.rules(P)], ["7", "9"]) == 1
-        assert partition.eval(BUMP_COUNTER, [keys.DEPLOYMENT], ["changes"]) == 1
+        assert partition.eval(ANNOUNCE_CHANGE, [keys.meta(P), keys.changes(P)], ["changes", 1, 4]) == 0
         assert partition.eval(CLEAR_USER_STATE, [keys.hidden(P), keys.meta(P)], [user, 5]) == 1
         if bounded:
             with pytest.raises(Exception, match="maxmemory"):
@@ -162,6 +162,5 @@ def test_making_room_takes_away_nothing_of_anybody(partition: Any) -> None:
     for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         store.hset(key, mapping={"probe": "1 {}", "race": "3 {}"})
         assert partition.eval(SET_IF_NEWER, [key], ["race", "4 {}"]) == 1
-    partition.eval(BUMP_COUNTER, [keys.profiles_in(P, 7)], ["\x01"])
     for key in (keys.DIRECTORY, keys.PROFILES, keys.profiles_in(P, 7)):
         assert store.hget(key, "probe") == b"1 {}"

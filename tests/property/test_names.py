@@ -21,8 +21,9 @@ from app.model.views import Page
 from app.read.board_bodies import BoardEntry
 from app.read.response_cache import CachedQuestion, CacheMiss, ResponseCache
 from app.store import fields, keys
+from app.store.announcer import Announcer
 from app.store.boards import board_call
-from app.store.changes import BUMP_COUNTER, WRITE_PROFILE
+from app.store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from app.store.namespace_cache import SET_IF_NEWER, NamespaceCache
 from app.store.profile_cache import (
     NO_PROFILE,
@@ -41,10 +42,10 @@ from tests.support.one_node import OneNode
 USERS = ("ann", "bob", "cid", "d e")
 SPACE = Namespace(7, "race", 3, 1, Rules())
 BOARD = board_call(SPACE, "all", Page(0, 10))
-SOURCES = {script.sha: script.source for script in (BUMP_COUNTER, WRITE_PROFILE, SET_IF_NEWER)}
+SOURCES = {script.sha: script.source for script in (ANNOUNCE_CHANGE, WRITE_PROFILE, SET_IF_NEWER)}
 
 changes = st.tuples(
-    st.sampled_from(["put", "own", "lost", "late", "old put", "old count", "erase", "erase own", "forget"]),
+    st.sampled_from(["put", "announce", "own", "lost", "late", "erase", "erase own", "forget"]),
     st.sampled_from(USERS),
 )
 #: Which process reads what, and what changes between its calls.
@@ -72,8 +73,8 @@ class Shown:
         if counted:
             self.counted[user] = len(self.values[user]) - 1
 
-    def count_all(self) -> None:
-        self.counted = {user: len(values) - 1 for user, values in self.values.items()}
+    def count(self, user: str) -> None:
+        self.counted[user] = len(self.values[user]) - 1
 
 
 class World:
@@ -81,11 +82,15 @@ class World:
 
     def __init__(self) -> None:
         self.redis = fake_redis()
-        self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "checked": "here", "changes": 1})
-        self.redis.hset(keys.meta(3), mapping={"checked": "here", "epoch": 1})
+        self.redis.hset(keys.DEPLOYMENT, mapping={"id": "x", "checked": "here"})
+        for p in (0, 3):
+            self.redis.hset(keys.meta(p), mapping={"checked": "here", "epoch": 1})
         self.wide, self.own = Shown(), Shown()
         self.version = 0
         self.late: list[tuple[str, int]] = []
+        self.unannounced: list[str] = []
+        self.numbers = {fields.CHANGES: 0, fields.PROFILES: 0}
+        self.announcer = Announcer(self.fetch, self.run_apart, 4)
         self.is_named = False
 
     def run(self, call: Sequence[Any]) -> Any:
@@ -98,6 +103,15 @@ class World:
 
     async def call(self, call: Sequence[Any]) -> Any:
         return self.run(call)
+
+    async def run_apart(self, calls: Sequence[Any]) -> list[Any]:
+        return list(map(self.run, calls))
+
+    async def fetch(self, query: str, kind: str, behind: int, count: int) -> Any:
+        """What Postgres gives out."""
+        assert query == "take_change_numbers"
+        self.numbers[kind] = max(self.numbers[kind], behind) + count
+        return [{"number": self.numbers[kind]}]
 
     def name(self) -> str:
         self.version += 1
@@ -115,33 +129,34 @@ class World:
                     )
                 )
                 self.own.write(user, self.version, name)
-                await announce_profiles_in(self.call, 7)
+                await announce_profiles_in(self.call, self.announcer, 7)
             case "lost":  # Redis never hears of it, or hears of it late.
                 self.late.append((user, self.version))
             case "late" if self.late:
                 self.put(*self.late.pop(0))
-            case "old put":  # An older server writes and counts in two steps, and names nobody.
-                self.run(("HSET", keys.PROFILES, user, f'{self.version} {{"display_name":"{name}"}}'))
-                self.wide.write(user, self.version, name, counted=False)
-            case "old count":
-                self.run(("HINCRBY", keys.DEPLOYMENT, fields.PROFILES, 1))
-                self.wide.count_all()
+            case "announce" if self.unannounced:  # Others may have written and announced meanwhile.
+                written = self.unannounced.pop()
+                await self.announcer.announce_profiles([written])
+                self.wide.count(written)
             case "erase":
                 self.run(forget_name_call(user, self.version))
                 self.wide.versions[user] = 0
-                self.wide.write(user, 0, None)
+                self.wide.write(user, 0, None, counted=False)
+                await self.announcer.announce_profiles()
+                self.wide.count(user)
             case "erase own":
                 self.run(forget_own_name_call(3, namespace_id=7, user=user, version=self.version))
                 self.own.versions[user] = 0
                 self.own.write(user, 0, None)
             case "forget":  # What changed is not told any more.
-                for key, field in ((keys.DEPLOYMENT, fields.PROFILES), (keys.profiles_in(3, 7), "\x01")):
+                for key, field in ((keys.changes(3), fields.PROFILES), (keys.profiles_in(3, 7), "\x01")):
                     self.run(("HDEL", key, *(f"{field}:{n}" for n in range(4))))
 
     def put(self, user: str, version: int) -> None:
         # One that comes behind the erasure of whomever is not written.
         if self.run(name_call(user, version, Profile(display_name=f"n{version}"))) != -1:
-            self.wide.write(user, version, f"n{version}")
+            self.wide.write(user, version, f"n{version}", counted=False)
+            self.unannounced.append(user)
 
 
 class Process:

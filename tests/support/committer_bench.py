@@ -31,7 +31,7 @@ class CommitterBench:
         self.renewals = 0
         self.committer = Committer(self.nodes, lambda p: StorageLimits(), self.clock, self._renew)  # type: ignore[arg-type]
 
-    async def _renew(self) -> None:
+    async def _renew(self, _name: str) -> None:
         """Has partitions marked, where this Redis lacks nothing."""
         self.renewals += 1
         for partition in self.redis.partitions.values():

@@ -93,7 +93,7 @@ class Round(NamedTuple):
     after: Exception | None = None
 
 
-async def no_renewal() -> None:
+async def no_renewal(_name: str) -> None:
     """Marks no partition."""
 
 

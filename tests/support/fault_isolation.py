@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import psycopg
-import redis
 
 from app.model.namespace import partition_of
 
@@ -126,7 +125,7 @@ class Isolation:
 @contextmanager
 def isolation(stack: Any) -> Iterator[Isolation]:
     """Two fresh namespaces of a system; nothing of them is left behind it."""
-    with stack.client() as client, redis.Redis.from_url(stack.valkey.url) as direct:
+    with stack.client() as client, stack.store() as direct:
         iso = Isolation(stack, client, direct)
         yield iso
         iso.leave()

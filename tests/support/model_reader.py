@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import httpx
 import psycopg
-import redis
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from app.model.micros import to_micros
@@ -108,7 +107,7 @@ class Reader(RuleBasedStateMachine):
         """The times that decide where the latest counts, of labels and open boards, also of those who are hidden."""
         is_latest = self.book.aggregation == "latest"
         ((number, p),) = self._sql("SELECT id, partition FROM namespaces WHERE name = %s")
-        with redis.Redis.from_url(self.stack.valkey.url, decode_responses=True) as direct:
+        with self.stack.store(decode_responses=True) as direct:
             for window, category in self.book.boards():
                 times = direct.hgetall(
                     keys.grant_times(p, number, window if category is None else f"{window}:{category}")

@@ -9,6 +9,7 @@ class OneNode:
     names = ("",)
     version = 0
     has_map = True
+    is_cluster = False
 
     def __init__(self, link: Any) -> None:
         self._link = link

@@ -48,6 +48,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "get_keys_by_id": (["k1", "none"],),
     "get_state_changes": (0, 100, 100),
     "delete_old_state_changes": (100,),
+    "take_change_numbers": ("changes", 0, 1),
+    "get_change_number": ("changes",),
     "get_namespaces_by_id": ([SPACE, BEST_SPACE],),
     "get_intents_of_users": ([5, 6], [0, SPACE]),
     "get_users_with_intent": (["u5", "u6"], 0),

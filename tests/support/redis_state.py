@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import redis
+from tests.support.redis_topologies import open_store
 
 _KEY = re.compile(rb"lb:\{\d+\}:(b|bp|bs|bt|bg|u|d|ns):")
 
@@ -12,7 +12,7 @@ def namespace_state(url: str) -> dict[str, dict[str, str]]:
     """By key what it holds. A rebuild gives boards other versions; of them only the names are told, and of an archived
     window only that it is."""
     state = {}
-    with redis.Redis.from_url(url) as store:
+    with open_store(url) as store:
         for key in store.scan_iter(match="lb:*", count=1_000):
             match = _KEY.match(key)
             if match:

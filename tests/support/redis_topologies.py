@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from redis import Redis
+from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from app.drivers.redis_topology import SLOTS, slot_of
 from app.embedded import ValkeyProcess, free_port
 from app.embedded.child import Child
+from app.model.redis_url import Topology, parse_redis_url
 from app.store import keys
 
 #: Milliseconds after which a silent master counts as failed: a failover takes this and about a second more.
 NODE_TIMEOUT_MS = 1_000
+#: The environment variable that names on which Redis a run of the tests has its systems: `cluster`, `sentinel`.
+TOPOLOGY = "TEST_REDIS"
 #: Seconds in which a cluster must come together, or a replica be promoted.
 AGREE_S_MAX = 30.0
 
@@ -42,12 +46,38 @@ def ask(port: int, *call: str | int) -> Any:
         return link.execute_command(*call)
 
 
-class ValkeyCluster:
-    """Masters with a replica each. Master i is `nodes[i]`, its replica `nodes[i + masters]`."""
+def topology() -> str:
+    """On which Redis of several nodes this run has its systems; "": on a single one."""
+    return os.environ.get(TOPOLOGY, "")
 
-    def __init__(self, folder: Path, masters: int = 3, replicas: bool = True) -> None:
+
+def topology_of_run(folder: Path) -> ValkeyCluster | WatchedValkey | None:
+    """The nodes for a system of this run, not started; None: one Valkey."""
+    return KINDS[topology()](folder)
+
+
+def open_store(url: str, *, decode_responses: bool = False) -> Redis:
+    """A connection to the Redis that a URL names, whatever it is made of. A cluster's has the same methods."""
+    parts = parse_redis_url(url)
+    if parts.topology is Topology.CLUSTER:
+        host = parts.hosts[0]
+        return cast(Redis, RedisCluster(host.name, host.port, decode_responses=decode_responses))
+    if parts.topology is Topology.SENTINEL:
+        _, port = ask(parts.hosts[0].port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", parts.service)
+        return Redis(port=int(port), decode_responses=decode_responses)
+    return Redis.from_url(url, decode_responses=decode_responses)
+
+
+class ValkeyCluster:
+    """Masters with a replica each, or none. Master i is `nodes[i]`, its replica `nodes[i + masters]`. followed: other
+    replicas, by the number of the master that each follows."""
+
+    def __init__(
+        self, folder: Path, masters: int = 3, replicas: bool = True, followed: Sequence[int] | None = None
+    ) -> None:
         self.masters = masters
-        count = masters * (2 if replicas else 1)
+        self._followed = followed if followed is not None else range(masters) if replicas else ()
+        count = masters + len(self._followed)
         self.nodes = [
             ValkeyProcess(
                 folder / f"node{i}",
@@ -81,7 +111,7 @@ class ValkeyCluster:
         for node in others:
             ask(first_node.port, "CLUSTER", "MEET", "127.0.0.1", node.port, self._bus_port(node))
         wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "the nodes do not meet")
-        for i, node in enumerate(self.nodes[self.masters :]):
+        for i, node in zip(self._followed, self.nodes[self.masters :], strict=True):
             master = ask(self.nodes[i].port, "CLUSTER", "MYID")
             self._follow(node, master)
         self.wait_ready()
@@ -236,3 +266,11 @@ class WatchedValkey:
         state = ask(sentinel.port, "SENTINEL", "MASTER", "main")
         values = dict(zip(state[::2], state[1::2], strict=True))
         return (values["num-slaves"], values["num-other-sentinels"]) == ("1", "2")
+
+
+#: By the value of TOPOLOGY, the nodes for a system.
+KINDS: dict[str, Callable[[Path], ValkeyCluster | WatchedValkey | None]] = {
+    "": lambda _: None,
+    "cluster": ValkeyCluster,
+    "sentinel": WatchedValkey,
+}

@@ -14,14 +14,17 @@ _SERIES = itertools.count(1)
 
 class SteadyWriter(threading.Thread):
     """Writes to one namespace. A grant that is refused, or not answered, is sent again with the same id until it is
-    acknowledged. acknowledged: how many grants were; refusals: how often it was sent again."""
+    acknowledged. acknowledged: how many grants were; refusals: how often it was sent again; answers: when each answer
+    came (monotonic clock), and the seconds that it took. query: of each request."""
 
-    def __init__(self, stack: Any, namespace: str) -> None:
+    def __init__(self, stack: Any, namespace: str, query: str = "") -> None:
         super().__init__()
         self._series = next(_SERIES)
         self.namespace = namespace
         self.acknowledged = 0
         self.refusals: list[str] = []
+        self.answers: list[tuple[float, float]] = []
+        self._path = f"/v1/namespaces/{namespace}/grants{query}"
         self._client: httpx.Client = stack.client()
         self._is_over = threading.Event()
 
@@ -45,11 +48,14 @@ class SteadyWriter(threading.Thread):
     def _insist(self, grant: dict[str, Any]) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            begin = time.monotonic()
             try:
-                answer = self._client.post(f"/v1/namespaces/{self.namespace}/grants", json=grant)
+                answer = self._client.post(self._path, json=grant)
             except httpx.TransportError as error:
                 self.refusals.append(str(error))
             else:
+                now = time.monotonic()
+                self.answers.append((now, now - begin))
                 if answer.status_code in (200, 201):
                     self.acknowledged += 1
                     return
@@ -62,8 +68,8 @@ class SteadyWriter(threading.Thread):
 class SteadyWriters:
     """A writer for each namespace, while they are in use."""
 
-    def __init__(self, stack: Any, namespaces: list[str]) -> None:
-        self.all = [SteadyWriter(stack, namespace) for namespace in namespaces]
+    def __init__(self, stack: Any, namespaces: list[str], query: str = "") -> None:
+        self.all = [SteadyWriter(stack, namespace, query) for namespace in namespaces]
 
     def __enter__(self) -> Self:
         for writer in self.all:

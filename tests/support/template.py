@@ -22,6 +22,8 @@ from app.embedded import PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
 
 T = TypeVar("T")
+#: Partitions of the systems of tests: fewer than by default, because all of them are looked at again and again.
+PARTITIONS = "16"
 #: What makes up the stores in a data folder: the cluster, its password, and Redis' append-only file.
 PARTS = ("postgres", "postgres.password", "redis")
 #: A Postgres that leaves it to the system when its pages reach the disk. A killed process loses nothing by that, only
@@ -101,6 +103,7 @@ def _make(folder: Path) -> None:
             {
                 "LEADERBOARD_REDIS_URL": valkey.url,
                 "LEADERBOARD_POSTGRES_URL": postgres.url,
+                "LEADERBOARD_PARTITIONS": PARTITIONS,
                 "LEADERBOARD_API_KEY": "lb_test_0123456789abcdef",
             }
         )

@@ -54,9 +54,11 @@ class Store:
 
     def answer(self, call: tuple[Any, ...]) -> Any:
         match call:
-            case ("HMGET", keys.DEPLOYMENT, "id", *_):
-                return [b"id", b"here", b"%d" % self.changes, b"0"]
-            case ("HMGET", keys.DEPLOYMENT, *fields):
+            case ("HMGET", keys.DEPLOYMENT, *_):
+                return [b"id", b"here"]
+            case ("HMGET", "lb:{0}:meta", *_):
+                return [b"here", None, b"1", b"%d" % self.changes, None]
+            case ("HMGET", "lb:{0}:changes", *fields):
                 items = (self.ring.get(int(field.partition(":")[2])) for field in fields)
                 return [None if text is None else text.encode() for text in items]
             case ("HGET", keys.DIRECTORY, name):
@@ -133,8 +135,8 @@ def test_a_change_without_a_name_drops_everything() -> None:
     assert read_missed_users([b"3 a b", b"4 c"], 2) == ("a b", "c")
     for reply in ([b"3 a", None], [b"3 a", b"516 b"], [b"3 a", b"4 "], OSError(), None):
         assert read_missed_users(reply, 2) is None
-    assert missed_call(-1, 5) is None
-    assert missed_call(5, 4) is None
+    assert missed_call(-1, 5, keys.changes(0)) is None
+    assert missed_call(5, 4, keys.changes(0)) is None
 
 
 def test_what_changes_on_the_way_is_not_kept() -> None:
@@ -146,7 +148,7 @@ def test_what_changes_on_the_way_is_not_kept() -> None:
         async def slow(call: Any) -> Any:
             reply = await real(call)
             store.put("a")
-            await store.reader.call(("HGET", keys.DEPLOYMENT, "changes"))
+            await store.reader.call(("HGET", keys.meta(0), "changes"))
             return reply
 
         store.namespace_cache.call = slow

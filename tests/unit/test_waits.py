@@ -46,7 +46,8 @@ def test_a_sum_of_an_archive_waits_for_those_before_it_and_no_longer(monkeypatch
 def test_a_lift_ends_where_a_store_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules_lock, "LIFT_S_MAX", 0.01)
     postgres: Any = SimpleNamespace(fetch_one=_for_ever)
-    asyncio.run(RulesLock(postgres, _for_ever).release_stale("race"))
+    publisher: Any = None
+    asyncio.run(RulesLock(postgres, publisher).release_stale("race"))
 
 
 def test_corrections_whose_turn_does_not_come_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,15 @@ CREATE TABLE state_changes (
     namespace_id integer NOT NULL
 );
 
+-- The numbers by which partitions in Redis are told that something has changed: of namespaces and API keys (`changes`), and of
+-- profiles. The number of an announcement is taken once what it announces is published: whoever has heard of a number can read
+-- all changes up to it.
+CREATE TABLE announcements (
+    kind text PRIMARY KEY,
+    number bigint NOT NULL DEFAULT 0
+);
+INSERT INTO announcements (kind) VALUES ('changes'), ('profiles');
+
 -- Its triggers are deferred: the row of the deployment is locked last of all, and versions are in the order of commits.
 CREATE FUNCTION record_state_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -6,3 +6,12 @@ SELECT version, kind, id, namespace_id FROM state_changes WHERE version > $1 AND
 -- name: delete_old_state_changes
 -- Those before the latest $1. O(what is deleted).
 DELETE FROM state_changes WHERE version <= (SELECT state_version FROM deployment) - $1::bigint;
+
+-- name: take_change_numbers
+-- The last of $3 numbers for announcements of one kind ($1); each is used once, and all are greater than $2. Who takes one has
+-- published before what it announces.
+UPDATE announcements SET number = greatest(number, $2) + $3 WHERE kind = $1 RETURNING number;
+
+-- name: get_change_number
+-- The last number of one kind of announcements ($1) that was taken; 0: none was.
+SELECT number FROM announcements WHERE kind = $1;

@@ -12,7 +12,7 @@ from .live.hub import Hub
 from .live.websocket import LiveLimits, LiveServer
 from .model.micros import now_micros
 from .settings import Settings
-from .store.announcer import Announcer, apart
+from .store.announcements import Announcer, apart
 from .store.apply import APPLY, StorageLimits
 from .store.board_reader import BoardReader
 from .store.boards import READS
@@ -28,7 +28,7 @@ from .store.node_watch import NodeWatch
 from .store.nodes import PartitionNodes
 from .store.partitions import CHECK_ACL, check_store, probe
 from .store.profile_cache import ProfileCache
-from .store.publisher import Publisher
+from .store.publications import Publisher
 from .store.read_batcher import ReadBatcher
 from .store.replicas import REWRITE_SEQ, ReplicaNeed
 from .store.stats_reader import READ_BOARD_STATS, StatsReader

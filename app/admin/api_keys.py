@@ -6,7 +6,7 @@ from ..access.keys import new_key
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, is_loss
 from ..settings import Settings
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.changes import ANNOUNCE_CHANGE, Changed
 from ..store.namespace_cache import SET_IF_NEWER, publish_key_call, retract_key_call
 

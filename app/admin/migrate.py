@@ -7,7 +7,7 @@ from ..drivers import postgres as schema
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask
 from ..settings import Settings
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.ledger_reach import state_behind
 from ..store.namespace_cache import namespace_from_row
 from ..store.partitions import (
@@ -20,7 +20,7 @@ from ..store.partitions import (
     read_state_version,
     write_deployment,
 )
-from ..store.publisher import Publisher
+from ..store.publications import Publisher
 from ..store.rules_lock import release_stale
 from ..store.state_publication import PUBLISHING_SCRIPTS, StatePublication
 

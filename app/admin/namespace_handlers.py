@@ -42,7 +42,7 @@ from ..store.namespace_cache import (
 )
 from ..store.namespace_fields import boards_in, field_names_call
 from ..store.partitions import last_seq_call
-from ..store.publisher import Publisher
+from ..store.publications import Publisher
 from ..store.read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode

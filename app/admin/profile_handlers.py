@@ -15,7 +15,7 @@ from ..http.bodies import answer, check_query, decode_body
 from ..model.errors import StoreUnavailable, UserNotFound
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile, check_display, check_profile, fold_name
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.namespace_cache import NamespaceCache
 from ..store.profile_cache import (
     announce_profiles_in,

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from ..drivers.redis import Call, RedisConnection, ask_all
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.changes import Changed
 from ..store.namespace_cache import (
     namespace_from_row,

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from ..drivers.redis import RedisConnection
 from ..drivers.some_nodes import PresentNodes
 from ..store import keys
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.partitions import note_published, read_state_versions
 from ..store.state_publication import JOURNAL_CHANGES_MAX, StatePublication
 from .ledger_session import LedgerSession

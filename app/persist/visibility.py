@@ -10,7 +10,7 @@ from ..drivers.redis import Call, RedisConnection, ask
 from ..model.entry import PlannedEntry
 from ..model.entry_kinds import kind_of
 from ..model.visibility import ERASE, RELEASE, VisibilityIntent
-from ..store.announcer import Announcer
+from ..store.announcements import Announcer
 from ..store.apply import CallRefused, Outcome
 from ..store.partitions import last_seq_call
 from ..store.profile_cache import forget_name_call, forget_own_name_call

@@ -18,7 +18,7 @@ from ..drivers.redis import REDIS_ERRORS, Call, RedisConnection, RedisLink, Redi
 from ..drivers.scripts import Script, load
 from ..drivers.some_nodes import NodeLink
 from . import fields, keys
-from .announcer import Announcer
+from .announcements import Announcer
 from .apply import APPLY, CallRefused
 from .ledger_reach import PartitionReach, read_reach, state_behind
 from .open_hides import open_hides, take_off

@@ -19,7 +19,7 @@ from ..drivers.redis import Call
 from ..model.namespace import Namespace
 from ..model.profile import NamespaceProfile, Profile
 from . import keys
-from .announcer import Announcer
+from .announcements import Announcer
 from .changes import EVERYTHING, RING_MAX, Changed, missed_call, profile_changed, read_missed_users
 from .recent_changes import RecentChanges
 

@@ -16,7 +16,7 @@ from ..model.namespace import Namespace
 from . import keys
 from .changes import Changed
 from .namespace_cache import namespace_from_row, publish_calls
-from .publisher import Publisher
+from .publications import Publisher
 
 #: Seconds for one release: two look-ups in Postgres and four calls to Redis, some ms. Requests that wait for it then
 #: plan again.

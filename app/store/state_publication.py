@@ -15,7 +15,7 @@ from ..drivers.scripts import Script
 from ..model.profile import NamespaceProfile
 from ..model.visibility import HIDE, VisibilityIntent
 from . import keys
-from .announcer import Announcer
+from .announcements import Announcer
 from .changes import ANNOUNCE_CHANGE, WRITE_PROFILE, Changed
 from .namespace_cache import (
     SET_IF_NEWER,

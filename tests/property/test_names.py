@@ -21,7 +21,7 @@ from app.model.views import Page
 from app.read.board_bodies import BoardEntry
 from app.read.response_cache import CachedQuestion, CacheMiss, ResponseCache
 from app.store import fields, keys
-from app.store.announcer import Announcer
+from app.store.announcements import Announcer
 from app.store.boards import board_call
 from app.store.changes import ANNOUNCE_CHANGE, WRITE_PROFILE
 from app.store.namespace_cache import SET_IF_NEWER, NamespaceCache

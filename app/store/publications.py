@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..drivers.redis import Call
 from ..model.errors import StoreUnavailable
 from . import keys
-from .announcer import Announcer
+from .announcements import Announcer
 from .changes import Changed
 from .namespace_cache import CallRedis
 

@@ -41,7 +41,8 @@ def checkconfig() -> None:
 
 
 async def _faults(settings: Settings, notes: list[str]) -> list[str]:
-    """What is wrong with the stores; adds to the notes. Raises what stands in the way of a look where nothing else is wrong."""
+    """What is wrong with the stores; adds to the notes. Raises what stands in the way of a look where nothing else is
+    wrong."""
     link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     faults: list[str] = []
     try:

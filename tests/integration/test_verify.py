@@ -152,7 +152,7 @@ def test_a_redis_behind_the_ledger_is_reported_first(own_stack: Any, checked: Ch
 def test_checkconfig_names_all_faults_of_the_stores_each_on_its_line(own_stack: Any) -> None:
     own_stack.stop("persist")
     own_stack.stop("serve")
-    with redis.Redis.from_url(own_stack.redis.url) as direct:
+    with own_stack.store() as direct:
         direct.config_set("maxmemory-policy", "allkeys-lru")
         direct.config_set("appendfsync", "everysec")
         for p in (3, 5):

@@ -7,12 +7,12 @@ by the class that an annotated function answers. What is called otherwise is not
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+from tests.source_modules import ROOT, Module, modules
+
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 _HANDS_MAX = 8  #: Through so many parameters and attributes a callable is followed.
 _CALLABLE = re.compile(r"\bCallable\b|\b(Submit|Fetch|Offsets|CallRedis|OnConnect)\b")
@@ -34,21 +34,11 @@ class Value(NamedTuple):
     giver: str | None
 
 
-@dataclass
-class Module:
-    """A module's imports, functions and classes. names: what each name in it is, as module or module.attribute."""
-
-    name: str
-    tree: ast.Module
-    names: dict[str, str] = field(default_factory=dict)
-    imports: set[str] = field(default_factory=set)
-
-
 class Code:
     """The application's source, by dotted names: `app.read.stats.StatsHandlers.of`."""
 
     def __init__(self, root: Path = ROOT, package: str = "app") -> None:
-        self.modules = dict(_modules(root, package))
+        self.modules = dict(modules(root, package))
         self.functions: dict[str, Def | ast.Lambda] = {}
         self.classes: dict[str, ast.ClassDef] = {}
         self.by_class_name: dict[str, str] = {}
@@ -332,20 +322,3 @@ def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             yield from _own_nodes(child)
-
-
-def _modules(root: Path, package: str) -> Iterator[tuple[str, Module]]:
-    for path in sorted((root / package).rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        is_package = parts[-1] == "__init__"
-        name = ".".join(parts[:-1] if is_package else parts)
-        module = Module(name, ast.parse(path.read_text()))
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.ImportFrom):
-                base = name.split(".")[: len(name.split(".")) - node.level + is_package] if node.level else []
-                source = ".".join([*base, *([node.module] if node.module else [])])
-                module.imports.add(source)
-                for alias in node.names:
-                    module.names[alias.asname or alias.name] = f"{source}.{alias.name}"
-                    module.imports.add(f"{source}.{alias.name}")
-        yield name, module

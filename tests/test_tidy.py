@@ -3,43 +3,28 @@
 import ast
 import re
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from app.drivers.scripts import join
 from tests import documents, limits
+from tests.house_rules import (
+    REDIS_COMMANDS,
+    ROOT,
+    SENTENCES,
+    first_word,
+    like_parameters_of,
+    literal_bounds_of,
+    participles_in,
+    participles_outside_python,
+    store_words_of,
+)
 
-ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "app").rglob("*.py"))
 LUA = sorted((ROOT / "lua").rglob("*.lua"))
 COMMANDS = [path for path in LUA if path.parent == ROOT / "lua"]
-BOUND_ARGUMENTS = {"maxsize", "maxlen", "timeout", "timeout_s", "bytes_max"}
-#: Commands of Redis that the code sends, or well may: a tuple or a list that begins with one of them is a call.
-REDIS_COMMANDS = re.compile(
-    r"[BHLSZP]?(GET|SET|ADD|DEL|SCAN|CARD|LEN|MGET|MSET|INCRBY|EXISTS|EXPIRE|REM|POP|PUSH|RANGE|COUNT|SCORE|MSCORE|RANK)"
-    r"|[HZ](KEYS|VALS|GETALL|INCRBY|RANDMEMBER|REVRANGE|REVRANK|RANGEBYSCORE|RANGEBYLEX|LEXCOUNT|REMRANGEBY\w+)"
-    r"|S(MEMBERS|ISMEMBER)|X(ADD|LEN|TRIM|DEL|RANGE|REVRANGE|READ|INFO|GROUP)|INCR|DECR|UNLINK|TYPE|KEYS|RENAME|PERSIST"
-    r"|EVAL|EVALSHA|SCRIPT|FCALL|MULTI|EXEC|WATCH|WAIT|WAITAOF|CONFIG|INFO|CLIENT|COMMAND|MEMORY|OBJECT|DUMP|RESTORE|PING"
-    r"|(UN)?SUBSCRIBE|PUBLISH|FLUSHALL|FLUSHDB|DBSIZE|SELECT|AUTH|ACL|TIME|HELLO|LASTSAVE|BGSAVE|BGREWRITEAOF|SHUTDOWN"
-)
-#: How a statement of SQL begins.
-SQL_STATEMENT = re.compile(
-    r"\s*(SELECT\s|INSERT INTO\s|UPDATE \S+ SET\s|DELETE FROM\s|WITH \S+ AS\s|SET (LOCAL |SESSION )?\w+\s*(=|TO\s)"
-    r"|(CREATE|ALTER|DROP|TRUNCATE|LOCK) (TEMP |UNIQUE )?(TABLE|INDEX|VIEW|FUNCTION|ROLE|DATABASE|SCHEMA)\s|COPY \w+\s"
-    r"|VACUUM\b|ANALYZE\b|EXPLAIN\s|(BEGIN|COMMIT|ROLLBACK)\s*;?\s*\Z|(UN)?LISTEN \w+\s*\Z|NOTIFY \w+\s*(,|\Z))"
-)
 BOARD_WRITES = re.compile(r"\b(ZADD|ZINCRBY|ZREM|ZREMRANGE\w*|ZUNIONSTORE|ZRANGESTORE)\b")
-
-#: Participles that say nothing of what a name stands for: `held` by whom, `found` where? A noun says it.
-PARTICIPLES = {"held", "found", "wanted", "told", "kept", "asked"}
-#: Comments and texts of the other languages, which are sentences. What is left of a file are its names.
-SENTENCES = {
-    ".sql": re.compile(r"--.*|'[^']*'"),
-    ".lua": re.compile(r"--.*|'[^'\n]*'"),
-    ".js": re.compile(r"//.*|/\*[\s\S]*?\*/|'[^'\n]*'|`[^`]*`"),
-}
 
 
 def tracked() -> list[Path]:
@@ -74,29 +59,6 @@ def test_key_names_stand_in_one_file() -> None:
     assert named == {"app/store/keys.py"}
 
 
-def _first_word(node: ast.AST) -> object:
-    """The first element of a tuple or a list, where it is a constant."""
-    first = node.elts[0] if isinstance(node, ast.Tuple | ast.List) and node.elts else None
-    return first.value if isinstance(first, ast.Constant) else None
-
-
-def _store_words_of(source: str) -> list[str]:
-    """Calls of Redis that are written out, also those of scripts, and statements of SQL: `<line>: <beginning>`."""
-    words = []
-    for node in ast.walk(ast.parse(source)):
-        word = _first_word(node)
-        text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(word, bytes):
-            word = word.decode(errors="replace")
-        if isinstance(word, str) and REDIS_COMMANDS.fullmatch(word):
-            words.append(f"{node.lineno}: {word}")  # type: ignore[attr-defined]
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "evalsha":
-            words.append(f"{node.lineno}: evalsha")
-        if isinstance(text, str) and SQL_STATEMENT.match(text):
-            words.append(f"{node.lineno}: {text[:40]}")  # type: ignore[attr-defined]
-    return words
-
-
 def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
     """Everybody else calls a function of app/store that says what is asked, or names a query of app/store/sql."""
     rooms = {"app/store", "app/drivers"}
@@ -104,7 +66,7 @@ def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
         f"{path.relative_to(ROOT)}:{word}"
         for path in APP
         if "/".join(path.relative_to(ROOT).parts[:2]) not in rooms
-        for word in _store_words_of(path.read_text())
+        for word in store_words_of(path.read_text())
     ]
     assert words == []
 
@@ -112,7 +74,7 @@ def test_only_the_store_and_the_drivers_speak_to_redis_and_postgres() -> None:
 def test_the_rights_of_an_acl_user_are_the_commands_in_use() -> None:
     words = {word for path in LUA for word in re.findall(r"['\"]([A-Z]+)['\"]", path.read_text())}
     for path in (*(ROOT / "app/store").rglob("*.py"), *(ROOT / "app/drivers").rglob("*.py")):
-        words |= {word for node in ast.walk(ast.parse(path.read_text())) if isinstance(word := _first_word(node), str)}
+        words |= {word for node in ast.walk(ast.parse(path.read_text())) if isinstance(word := first_word(node), str)}
     used = {word for word in words if REDIS_COMMANDS.fullmatch(word)}
     rights = re.search(r"An ACL user needs.*?\n\n", (ROOT / "deploy/README.md").read_text(), re.DOTALL)
     assert rights is not None
@@ -145,7 +107,7 @@ def test_the_rights_of_an_acl_user_are_the_commands_in_use() -> None:
     ],
 )
 def test_a_call_or_a_statement_outside_the_store_is_found(line: str) -> None:
-    assert len(_store_words_of(line)) == 1
+    assert len(store_words_of(line)) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,45 +132,12 @@ def test_a_call_or_a_statement_outside_the_store_is_found(line: str) -> None:
     ],
 )
 def test_what_is_no_call_and_no_statement_is_not_found(line: str) -> None:
-    assert _store_words_of(line) == []
-
-
-def _names_given_in(source: str) -> list[tuple[int, str]]:
-    """Line and name of all that Python code gives a name to: variables, parameters, fields, functions, classes."""
-    names: list[tuple[int, str]] = []
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
-                names.append((node.lineno, name))
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.append((node.lineno, name))
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
-                names.append((node.lineno, name))
-            case ast.alias(asname=str(name)):
-                names.append((node.lineno, name))
-    return names
-
-
-def _is_participle(name: str) -> bool:
-    """`not_found` is HTTP's word for a status."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("not_found", "")
-    return bool(PARTICIPLES & set(words.split("_")))
-
-
-def _participles_in(source: str) -> list[str]:
-    """Names in Python code, as `<line>: <name>`; a test's name is a sentence."""
-    names = _names_given_in(source)
-    return [f"{line}: {name}" for line, name in names if _is_participle(name) and not name.startswith("test_")]
-
-
-def _participles_outside_python(suffix: str, text: str) -> list[str]:
-    """Names in SQL, Lua or JavaScript."""
-    return [word for word in re.findall(r"\w+", SENTENCES[suffix].sub(" ", text)) if _is_participle(word)]
+    assert store_words_of(line) == []
 
 
 def test_names_are_nouns() -> None:
     python = (*APP, *(ROOT / "tests").rglob("*.py"))
-    names = {path.relative_to(ROOT).as_posix(): _participles_in(path.read_text()) for path in python}
+    names = {path.relative_to(ROOT).as_posix(): participles_in(path.read_text()) for path in python}
     assert {path: name for path, name in names.items() if name} == {}
 
 
@@ -216,7 +145,7 @@ def test_names_are_nouns() -> None:
 def test_names_outside_python_are_nouns(suffix: str) -> None:
     paths = [path for room in ("app", "lua") for path in (ROOT / room).rglob(f"*{suffix}")]
     assert paths, "the rule finds the files"
-    names = {path.relative_to(ROOT).as_posix(): _participles_outside_python(suffix, path.read_text()) for path in paths}
+    names = {path.relative_to(ROOT).as_posix(): participles_outside_python(suffix, path.read_text()) for path in paths}
     assert {path: words for path, words in names.items() if words} == {}
 
 
@@ -229,7 +158,7 @@ def test_names_outside_python_are_nouns(suffix: str) -> None:
     ],
 )
 def test_a_participle_outside_python_is_found(suffix: str, text: str, words: list[str]) -> None:
-    assert _participles_outside_python(suffix, text) == words
+    assert participles_outside_python(suffix, text) == words
 
 
 NAMED_BY_PARTICIPLES = (
@@ -252,36 +181,25 @@ USES_OF_PARTICIPLES = (
 
 @pytest.mark.parametrize("line", NAMED_BY_PARTICIPLES)
 def test_a_participle_that_names_something_is_found(line: str) -> None:
-    assert len(_participles_in(line)) == 1
+    assert len(participles_in(line)) == 1
 
 
 @pytest.mark.parametrize("line", USES_OF_PARTICIPLES)
 def test_what_uses_a_name_gives_none(line: str) -> None:
-    assert _participles_in(line) == []
+    assert participles_in(line) == []
 
 
-@pytest.mark.parametrize("path", [*APP, *LUA], ids=lambda path: path.relative_to(ROOT).as_posix())
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*APP, *LUA, *TESTS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_is_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
 
 
-def _literals_of(path: Path) -> list[str]:
-    """Calls that bound a wait or a buffer by a number, or not at all where that means no bound."""
-    literals = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.Call):
-            continue
-        name = ast.unparse(node.func).rpartition(".")[2]
-        given = {"wait_for": node.args[1:2], "sleep": node.args, "timeout": node.args, "lru_cache": node.args}
-        bounds = [*given.get(name, ()), *(keyword.value for keyword in node.keywords if keyword.arg in BOUND_ARGUMENTS)]
-        if any(isinstance(one, ast.Constant) and one.value != 0 for one in bounds):
-            literals.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
-    return literals
-
-
 def test_waits_and_caches_are_bounded_by_named_numbers() -> None:
     """A named one has its reason beside it, and stands in docs/limits.md."""
-    assert [literal for path in APP for literal in _literals_of(path)] == []
+    assert [literal for path in APP for literal in literal_bounds_of(path)] == []
 
 
 def test_nobody_imports_from_the_package_root() -> None:
@@ -303,28 +221,12 @@ def test_a_read_hands_no_closure_down() -> None:
     assert nested == []
 
 
-#: Types of which a caller may give one value in place of another, and no type checker sees it.
-PLAIN_TYPES = {"str", "int", "bool", "bytes", "float"}
-#: Positional parameters of one plain type; of more, a call does not show which is which.
-LIKE_PARAMETERS_MAX = 2
 #: The cost of a call is reckoned for every grant: keywords would be a part of it.
 POSITIONAL = {"app/store/call_cost.py"}
 
 
-def _like_parameters_of(source: str) -> list[str]:
-    """Functions with more than LIKE_PARAMETERS_MAX positional parameters of one plain type: `<line>: <name>`."""
-    functions = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            annotations = [arg.annotation for arg in (*node.args.posonlyargs, *node.args.args) if arg.annotation]
-            types = Counter(ast.unparse(annotation).removesuffix(" | None") for annotation in annotations)
-            if any(types[plain] > LIKE_PARAMETERS_MAX for plain in PLAIN_TYPES):
-                functions.append(f"{node.lineno}: {node.name}")
-    return functions
-
-
 def test_parameters_that_could_be_swapped_are_given_by_keyword() -> None:
-    functions = {path.relative_to(ROOT).as_posix(): _like_parameters_of(path.read_text()) for path in APP}
+    functions = {path.relative_to(ROOT).as_posix(): like_parameters_of(path.read_text()) for path in APP}
     assert {path for path, names in functions.items() if names} == POSITIONAL, functions
 
 
@@ -338,7 +240,7 @@ def test_parameters_that_could_be_swapped_are_given_by_keyword() -> None:
     ],
 )
 def test_parameters_of_one_type_are_counted(source: str, expected: list[str]) -> None:
-    assert _like_parameters_of(source) == expected
+    assert like_parameters_of(source) == expected
 
 
 def test_the_readme_is_short() -> None:

@@ -1,12 +1,13 @@
 # make setup: .venv with everything · dev: all parts, in the foreground · test · test-fast: what answers in a minute ·
-# test-full: an hour of random seeds and kills · check · bench · limits (docs/limits.md) · clean
+# test-full: an hour of random seeds and kills · crash: five minutes of faults ·
+# check · bench · limits (docs/limits.md) · clean
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PORT ?= 8000
 ARGS ?=
 
-.PHONY: setup dev test test-fast test-full check bench limits clean tools
+.PHONY: setup dev test test-fast test-full crash check bench limits clean tools
 
 setup: $(STAMP)
 
@@ -30,6 +31,9 @@ test-fast: setup
 
 test-full: setup tools
 	$(BIN)/python -m tests.full $(ARGS)
+
+crash: setup
+	$(BIN)/python -m tests.crash $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

@@ -46,6 +46,11 @@ def kills(_seed: int) -> tuple[dict[str, str], list[str]]:
     return {}, [*PYTEST, "tests/crash"]
 
 
+def crash(seed: int) -> tuple[dict[str, str], list[str]]:
+    """Faults of every kind, for five minutes."""
+    return {}, ["tests.crash", "--seed", str(seed)]
+
+
 def mutants(_seed: int) -> tuple[dict[str, str], list[str]]:
     """Every mutant."""
     return {}, ["tests.mutants"]
@@ -60,6 +65,7 @@ PARTS: dict[str, Round] = {
     "model": model,
     "oracle": oracle,
     "kills": kills,
+    "crash": crash,
     "mutants": mutants,
     **{kind: on_nodes(kind) for kind in ("cluster", "sentinel")},
 }

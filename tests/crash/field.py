@@ -1,0 +1,262 @@
+"""A deployment that is to be broken: its parts behind links that can be cut, and the clients that use it."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from app.persist.ledger_row import read_row
+from app.store import keys
+from tests.conftest import Stack
+from tests.crash.book import Book, Name, now
+from tests.crash.clients import Client, Corrector, Gate, Granter, Hider, Pacer
+from tests.crash.spaces import AGGREGATION, SPACES, USERS
+from tests.crash.watchers import Reader, Warden, Watcher
+from tests.support.checked_deployment import verify
+from tests.support.tcp_proxy import TcpProxy
+from tests.support.template import NO_FSYNC
+from tests.support.time_counts import check_counts
+
+PARTITIONS = 16
+#: Seconds in which clients must go on, and stores must agree.
+GO_ON_S_MAX = 90.0
+#: Where Postgres cannot say how far the ledger is.
+LAG_UNKNOWN = 1_000_000
+SETTINGS = {"LEADERBOARD_CHORES_S": "0.2", "LEADERBOARD_QUOTAS": "off"}
+OPEN_CHORES = (
+    "SELECT (SELECT count(*) FROM visibility_intents WHERE pending_partitions <> '{}')"
+    " + (SELECT count(*) FROM seals WHERE archived_at IS NULL) + (SELECT count(*) FROM pending_archive_updates)"
+)
+LEDGER_NAMES = (
+    "SELECT n.name, l.grant_id, l.revision FROM ledger l JOIN namespaces n ON n.id = l.namespace_id"
+    " WHERE l.kind IN ('grant', 'correction')"
+)
+
+
+class LinkedStack(Stack):
+    """A stack whose own processes reach the stores through links."""
+
+    links: tuple[TcpProxy, TcpProxy] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With the ports of the links."""
+        environment = super().environment
+        if self.links is not None:
+            redis_link, postgres_link = self.links
+            environment["LEADERBOARD_REDIS_URL"] = self.valkey.url.replace(
+                f":{self.valkey.port}", f":{redis_link.port}"
+            )
+            environment["LEADERBOARD_POSTGRES_URL"] = self.postgres.url.replace(
+                f":{self.postgres.port}", f":{postgres_link.port}"
+            )
+        return environment
+
+
+class Field:
+    """stack: the parts. book: what clients were told. redis_link, postgres_link: what the parts reach the stores
+    through. lost: entries that a fault took, as it may; ways_back: the commands that were needed."""
+
+    def __init__(self, stack: LinkedStack, links: tuple[TcpProxy, TcpProxy], seed: int) -> None:
+        self.stack = stack
+        self.redis_link, self.postgres_link = links
+        self.chance = random.Random(f"{seed}-field")
+        self.book, self.gate = Book(), Gate()
+        self.lost = self._bulk = 0
+        self.ways_back: list[str] = []
+        make: list[type[Client]] = [Granter, Granter, Pacer, Corrector, Hider, Reader, Warden]
+        self._watcher = Watcher(stack, self.book, self.gate, f"{seed}-watcher")
+        self._clients = [kind(stack, self.book, self.gate, f"{seed}-c{i}") for i, kind in enumerate(make)]
+
+    def begin(self) -> None:
+        """Makes the namespaces; clients begin."""
+        with self.stack.client() as client:
+            for name, rules in SPACES.items():
+                assert client.put(f"/v1/namespaces/{name}", json=rules).status_code == 201
+        for client_thread in (*self._clients, self._watcher):
+            client_thread.start()
+
+    def end(self) -> None:
+        """Clients end."""
+        self.gate.end()
+        for client in (*self._clients, self._watcher):
+            client.join(30)
+
+    def more(self, count: int) -> None:
+        """Waits until so many more entries are acknowledged."""
+        goal = self.book.entries + count
+        self.until(lambda: self.book.entries >= goal, "writes do not go on")
+
+    def until(self, is_so: Callable[[], Any], what: str, seconds: float = GO_ON_S_MAX) -> None:
+        """Waits until it is so; ends at the first finding of a client."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert not self.gate.findings, self.gate.findings[0]
+            assert time.monotonic() < deadline, what
+            time.sleep(0.01)
+
+    def wait(self, seconds: float) -> None:
+        """Lets a fault last."""
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end, "")
+
+    def direct(self) -> redis.Redis:
+        """Redis, past the links."""
+        return redis.Redis.from_url(self.stack.valkey.url)
+
+    def ledger(self) -> set[Name]:
+        """What Postgres has recorded."""
+        with psycopg.connect(self.stack.postgres.url) as db:
+            return {(str(a), str(b), int(c)) for a, b, c in db.execute(LEDGER_NAMES).fetchall()}
+
+    def log(self) -> set[Name]:
+        """What the logs in Redis hold."""
+        with psycopg.connect(self.stack.postgres.url) as db:
+            names: dict[int, str] = dict(db.execute("SELECT id, name FROM namespaces").fetchall())
+        names_in_log = set()
+        with self.direct() as store:
+            for p in range(PARTITIONS):
+                for place, fields in store.xrange(keys.log(p)):
+                    entry = read_row(p, place, [part for pair in fields.items() for part in pair]).entry
+                    if entry is not None and entry.kind in ("grant", "correction"):
+                        names_in_log.add((str(names[entry.namespace_id]), entry.grant_id, entry.revision))
+        return names_in_log
+
+    def lag(self) -> int:
+        """How many entries the ledger lacks."""
+        with self.stack.client(None) as client:
+            answer = client.get("/readyz").json()
+        return int(answer["lag_seq"]) if answer["lag_seq"] is not None else LAG_UNKNOWN
+
+    def recorded(self) -> int:
+        """How many entries the ledger has."""
+        with psycopg.connect(self.stack.postgres.url) as db:
+            row = db.execute("SELECT count(*) FROM ledger").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def grant_many(self, calls: int, size: int = 500) -> None:
+        """So many calls of so many grants each."""
+        with self.stack.client() as client:
+            for _ in range(calls):
+                self._bulk += 1
+                names = [f"bulk-{self._bulk}-{i}" for i in range(size)]
+                bodies = [{"grant_id": name, "user_id": USERS[i % 5], "amount": 1} for i, name in enumerate(names)]
+                sent_at = now()
+                answer = client.post("/v1/namespaces/pair/grants", json=bodies)
+                assert answer.json().get("applied") == size, answer.text
+                for body in bodies:
+                    self.book.add("pair", body, sent_at)
+
+    def swap_folder(self, other: Path | None) -> None:
+        """Redis, which is down, gets another folder, or none."""
+        shutil.rmtree(self.stack.valkey.data)
+        if other is not None:
+            shutil.copytree(other, self.stack.valkey.data)
+
+    def wait_refused(self) -> None:
+        """Waits until the loss is noticed."""
+        with self.stack.client() as client:
+            self.until(lambda: client.get("/readyz").status_code == 503, "the loss is not noticed")
+
+    def bring_back(self) -> None:
+        """What an operator does: `recover`, and `rebuild` where that does not suffice."""
+        done = self.stack.run("recover")
+        self.ways_back.append("recover")
+        if done.returncode != 0:
+            closed = re.findall(r"^partition (\d+): (?!open again)", done.stdout, re.MULTILINE)
+            for words in [["--partition", p] for p in closed] or [[]]:
+                rebuilt = self.stack.run("rebuild", "--quiet", *words)
+                assert rebuilt.returncode == 0, (done, rebuilt)
+            self.ways_back.append("rebuild")
+        self.stack.wait_ready()
+
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """A fault that may take what neither ledger nor log has; within it the log is what is left of it."""
+        self.book.is_losing = True
+        yield
+        moment = now()
+        survivors = self.ledger()
+        if self.stack.valkey.is_ready():
+            survivors |= self.log()
+        self._certain = survivors, moment
+
+    def check(self) -> None:
+        """Everything stands still, and all that was acknowledged is there once, everywhere."""
+        self.gate.close()
+        self.stack.wait_ready()
+        self._settle()
+        self._compare_ledger()
+        self._compare_boards()
+        self._watcher.wait_followed()
+        findings = verify(self.stack)
+        assert findings == (0, []), findings
+        self.book.settle()
+        self.gate.open()
+
+    def _settle(self) -> None:
+        self.stack.wait_flushed(GO_ON_S_MAX)
+        with psycopg.connect(self.stack.postgres.url, autocommit=True) as db:
+            self.until(lambda: db.execute(OPEN_CHORES).fetchone() == (0,), "the chores do not come to their end")
+        self.stack.wait_flushed(GO_ON_S_MAX)
+
+    def _compare_ledger(self) -> None:
+        ledger, acknowledged = self.ledger(), self.book.names()
+        missing = acknowledged - ledger
+        if self.book.is_losing:
+            survivors, moment = self._certain
+            certain = survivors | self.book.sent_after(moment)
+            assert not missing & certain, ("lost, though ledger or log had it", sorted(missing & certain)[:5])
+            self.book.drop(missing)
+            self.lost += len(missing)
+            missing = set()
+        assert not missing, ("acknowledged, and not in the ledger", sorted(missing)[:5])
+        excess = ledger - self.book.names()
+        assert not excess, ("in the ledger, and never acknowledged", sorted(excess)[:5])
+        with psycopg.connect(self.stack.postgres.url) as db:
+            count = db.execute(
+                "SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM ledger WHERE kind IN"
+                " ('duplicate', 'heal'))"
+            ).fetchone()
+            assert count == (0,), "something counted twice, or was set aside"
+            check_counts(db)
+
+    def _compare_boards(self) -> None:
+        with self.stack.client() as client:
+            for space in AGGREGATION:
+                for day in (None, *sorted(self.book.days(space))):
+                    answer = client.get(f"/v1/namespaces/{space}/boards/{day or 'all'}?limit=1000")
+                    assert answer.status_code == 200, answer.text
+                    board = {entry["user_id"]: entry["score"] for entry in answer.json()["entries"]}
+                    scores = self.book.scores(space, day)
+                    visible = {user: score for user, score in scores.items() if user not in self.book.hidden}
+                    assert board == visible, (space, day, board, visible)
+
+
+@contextmanager
+def field(folder: Path, seed: int, stores: Path | None = None) -> Iterator[Field]:
+    """A deployment with clients at work, gone at the end. stores: migrated ones to begin with a copy of."""
+    stack = LinkedStack(folder, stores, NO_FSYNC)
+    stack.extra |= SETTINGS
+    with ExitStack() as ends:
+        links = TcpProxy(stack.valkey.port), TcpProxy(stack.postgres.port)
+        for link in links:
+            ends.enter_context(link)
+        stack.links = links
+        ends.callback(shutil.rmtree, folder, ignore_errors=True)
+        ends.callback(stack.down)
+        stack.up()
+        made = Field(stack, links, seed)
+        ends.callback(made.end)
+        made.begin()
+        yield made

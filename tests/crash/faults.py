@@ -31,7 +31,7 @@ class Fault:
 
     name: ClassVar[str]
     promise: ClassVar[str] = ALL_KEPT
-    is_short: ClassVar[bool] = True
+    is_short: ClassVar[bool] = False
 
     def __init__(self) -> None:
         #: What it measured, in words.
@@ -48,6 +48,7 @@ class Fault:
 
 class KillRedis(Fault):
     name = "Redis killed (`kill -9`)"
+    is_short = True
     part: ClassVar[str] = "redis"
 
     def inject(self, field: Field) -> None:
@@ -60,17 +61,20 @@ class KillRedis(Fault):
 
 class KillPostgres(KillRedis):
     name = "Postgres killed"
+    is_short = True
     promise = "grants and reads go on; nothing is lost, nothing counts twice"
     part = "postgres"
 
 
 class KillServer(KillRedis):
     name = "the server killed"
+    is_short = True
     part = "serve"
 
 
 class KillPersister(KillRedis):
     name = "the persister killed"
+    is_short = True
     promise = "counts by time are those of the ledger, at the moment of the kill, too; nothing is lost"
     part = "persist"
 
@@ -95,6 +99,7 @@ class KillAll(Fault):
 
 class ImmediatePostgres(Fault):
     name = "Postgres stopped by `-m immediate`, three times"
+    is_short = True
 
     def inject(self, field: Field) -> None:
         for _ in range(3):
@@ -109,6 +114,7 @@ class ImmediatePostgres(Fault):
 
 class StopRedis(Fault):
     name = "Redis stands still (SIGSTOP)"
+    is_short = True
 
     def pid(self, field: Field) -> int:
         return field.stack.valkey.pid
@@ -126,6 +132,7 @@ class StopRedis(Fault):
 
 class StopServer(StopRedis):
     name = "the server stands still"
+    is_short = False
 
     def pid(self, field: Field) -> int:
         return field.stack.pid("serve")
@@ -133,6 +140,7 @@ class StopServer(StopRedis):
 
 class StopPersister(StopRedis):
     name = "the persister stands still"
+    is_short = False
 
     def pid(self, field: Field) -> int:
         return field.stack.pid("persist")
@@ -151,6 +159,7 @@ class StopPostgres(Fault):
 
 class LostReplies(Fault):
     name = "replies of Redis are lost after it applied"
+    is_short = True
     promise = "what is sent again is told its own outcome; nothing counts twice"
 
     def inject(self, field: Field) -> None:
@@ -163,6 +172,7 @@ class LostReplies(Fault):
 
 class CutRedis(LostReplies):
     name = "connections to Redis cut"
+    is_short = False
     promise = ALL_KEPT
 
     def inject(self, field: Field) -> None:
@@ -172,6 +182,7 @@ class CutRedis(LostReplies):
 
 class HalfOpenRedis(LostReplies):
     name = "connections to Redis half-open"
+    is_short = True
     promise = ALL_KEPT
 
     def inject(self, field: Field) -> None:
@@ -181,6 +192,7 @@ class HalfOpenRedis(LostReplies):
 
 class SlowRedis(LostReplies):
     name = "a slow link to Redis"
+    is_short = False
     promise = ALL_KEPT
 
     def inject(self, field: Field) -> None:
@@ -209,6 +221,7 @@ class HalfOpenPostgres(CutPostgres):
 
 class LostCommits(CutPostgres):
     name = "replies of Postgres are lost after it committed"
+    is_short = True
 
     def inject(self, field: Field) -> None:
         field.postgres_link.lose_replies()
@@ -217,7 +230,6 @@ class LostCommits(CutPostgres):
 
 class TwoPersisters(Fault):
     name = "two persisters fight: one stands still, the other takes its partitions, both go on, one is killed"
-    is_short = False
 
     def inject(self, field: Field) -> None:
         stack = field.stack
@@ -243,6 +255,7 @@ class TwoPersisters(Fault):
 
 class FullRedis(Fault):
     name = "Redis at `maxmemory`"
+    is_short = True
     promise = "grants are refused by name, the ledger gets all of the log; nothing is lost"
 
     def inject(self, field: Field) -> None:
@@ -257,6 +270,7 @@ class FullRedis(Fault):
 
 class Flushall(Fault):
     name = "FLUSHALL"
+    is_short = True
     promise = WHAT_REMAINS
 
     def inject(self, field: Field) -> None:
@@ -270,6 +284,7 @@ class Flushall(Fault):
 
 class CutTail(Flushall):
     name = "the end of the append-only file cut off"
+    is_short = True
 
     def inject(self, field: Field) -> None:
         with field.losing():
@@ -283,6 +298,7 @@ class CutTail(Flushall):
 
 class OlderFolder(Flushall):
     name = "Redis comes back with an older folder"
+    is_short = True
 
     def inject(self, field: Field) -> None:
         older = field.stack.folder / "older"
@@ -298,6 +314,7 @@ class OlderFolder(Flushall):
 
 class EmptyFolder(Flushall):
     name = "Redis comes back with an empty folder"
+    is_short = False
 
     def inject(self, field: Field) -> None:
         with field.losing():
@@ -308,17 +325,16 @@ class EmptyFolder(Flushall):
 
 
 class Backlog(Fault):
-    name = "Postgres away while very many grants come"
+    name = "no persister while very many grants come"
     promise = "grants and reads go on; the ledger gets all of them behind"
-    is_short = False
 
     def inject(self, field: Field) -> None:
-        field.stack.kill("postgres")
+        field.stack.kill("persist")
         field.grant_many(20)
 
     def heal(self, field: Field) -> None:
-        field.stack.start("postgres")
         before, began = field.recorded(), time.monotonic()
+        field.stack.start("persist")
         field.until(lambda: field.lag() < LAG_MAX, "the ledger does not catch up")
         count, seconds = field.recorded() - before, time.monotonic() - began
         self.notes.append(f"{count:,} entries drained, {count / seconds:,.0f} a second")

@@ -12,7 +12,7 @@ import httpx
 
 from tests.conftest import Stack
 from tests.crash.book import Book, Change, Fact, now
-from tests.crash.spaces import AGGREGATION, DAYS, ICE, PACER, SHY, USERS, moment, past_days
+from tests.crash.spaces import AGGREGATION, DAYS, ICE, PACER, SHY, USERS, moment, past_noon
 
 #: Seconds in which a request must be acknowledged, whatever fault is under way.
 INSIST_S_MAX = 90.0
@@ -180,7 +180,7 @@ class Granter(Client):
         if space == "latest":
             body["granted_at"] = moment()
         if space == DAYS:
-            body["granted_at"] = self.chance.choice(past_days()).isoformat()
+            body["granted_at"] = past_noon(self.count // 40 + self.chance.randrange(3))
         return body
 
     @staticmethod

@@ -14,7 +14,7 @@ SHY = ("u6", "u7")
 ICE = "ice"
 #: Its days are sealed as soon as they have a board; what comes to them later, their archives follow.
 DAYS = "days"
-DAY_COUNT = 4
+DAY_COUNT = 60
 
 SPACES: dict[str, dict[str, Any]] = {
     "sum": {"group": "g", "visibility": "public", "category_boards": True},
@@ -27,10 +27,10 @@ SPACES: dict[str, dict[str, Any]] = {
 AGGREGATION = {"sum": "sum", "pair": "sum", "best": "best", "latest": "latest", DAYS: "days", ICE: "sum"}
 
 
-def past_days() -> list[datetime]:
-    """Noons that are too long ago for whoever may not backfill."""
+def past_noon(number: int) -> str:
+    """A noon that is too long ago for whoever may not backfill; another one for each number, up to some."""
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-    return [noon - timedelta(days=20 + i) for i in range(DAY_COUNT)]
+    return (noon - timedelta(days=20 + number % DAY_COUNT)).isoformat()
 
 
 def moment() -> str:

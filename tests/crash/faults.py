@@ -22,7 +22,7 @@ LAG_MAX = 50
 #: Bytes that are cut off the append-only file: some entries.
 CUT_BYTES = 20_000
 
-ALL_KEPT = "nothing is lost, nothing counts twice"
+NO_LOSS = "nothing is lost, nothing counts twice"
 WHAT_REMAINS = "503 `recovering` until `leaderboard recover` or `rebuild`; then all that the ledger or the log has"
 
 
@@ -30,7 +30,7 @@ class Fault:
     """A fault, while clients go on. name, promise: its line in the table. is_short: it is part of `make test`."""
 
     name: ClassVar[str]
-    promise: ClassVar[str] = ALL_KEPT
+    promise: ClassVar[str] = NO_LOSS
     is_short: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class LostReplies(Fault):
 class CutRedis(LostReplies):
     name = "connections to Redis cut"
     is_short = False
-    promise = ALL_KEPT
+    promise = NO_LOSS
 
     def inject(self, field: Field) -> None:
         field.redis_link.cut()
@@ -183,7 +183,7 @@ class CutRedis(LostReplies):
 class HalfOpenRedis(LostReplies):
     name = "connections to Redis half-open"
     is_short = True
-    promise = ALL_KEPT
+    promise = NO_LOSS
 
     def inject(self, field: Field) -> None:
         field.redis_link.hold()
@@ -193,7 +193,7 @@ class HalfOpenRedis(LostReplies):
 class SlowRedis(LostReplies):
     name = "a slow link to Redis"
     is_short = False
-    promise = ALL_KEPT
+    promise = NO_LOSS
 
     def inject(self, field: Field) -> None:
         field.redis_link.slow(0.05)

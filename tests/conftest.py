@@ -19,6 +19,7 @@ import redis
 from app.admin.api_keys import create_key
 from app.embedded import EmbeddedError, PostgresProcess, ValkeyProcess, free_port
 from app.settings import read_settings
+from app.store import fields, keys
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
 from tests.support.template import NO_FSYNC, PARTITIONS, fill, here, migrate_here, template
@@ -182,6 +183,17 @@ class Stack:
         """A client with a key, or without."""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=NO_TLS)
+
+    def wait_published(self, seconds: float = 30) -> None:
+        """Waits until persisters have published, and announced once more, what has changed so far."""
+        with psycopg.connect(self.postgres.url) as db:
+            ((version,),) = db.execute("SELECT state_version FROM deployment").fetchall()
+            partitions = [p for (p,) in db.execute("SELECT partition FROM partitions").fetchall()]
+        deadline = time.monotonic() + seconds
+        with self.store() as direct:
+            while any(int(direct.hget(keys.meta(p), fields.STATE_VERSION) or 0) < version for p in partitions):
+                assert time.monotonic() < deadline, "the persisters do not publish"
+                time.sleep(0.05)
 
     def wait_flushed(self, seconds: float = 30, *, counted: bool = True) -> None:
         """Waits until the ledger holds everything, and until the counts by time do."""

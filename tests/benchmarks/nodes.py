@@ -1,4 +1,4 @@
-"""What a grant costs a server on one, three and six nodes of Redis, and what 64 partitions cost beside 16."""
+"""What a grant and a read cost a server on one, three and six nodes of Redis, and what 64 partitions cost beside 16."""
 
 import tempfile
 import time
@@ -12,8 +12,10 @@ from tests.support.redis_topologies import ValkeyCluster
 #: Name, masters of a cluster (0: one Redis that is none), partitions.
 SIDES = (("one node", 0, 16), ("one node, 64 partitions", 0, 64), ("3 nodes", 3, 64), ("6 nodes", 6, 64))
 NAMESPACES = 24
-GRANTS = 4_000
+GRANTS = READS = 4_000
 ROUNDS = 3
+#: Connections: a round of one node has as many grants as come meanwhile, and many nodes share them.
+CONNECTIONS = (64, 256)
 #: Seconds for which it is looked at what idle processes take.
 IDLE_S = 10.0
 #: What a grant may cost on several nodes, as a multiple of what it costs on one.
@@ -30,21 +32,45 @@ def main(load: Load, tell_cost: Tell) -> None:
         stacks = {name: _stack(open_stacks, Path(folder) / name, count, p) for name, count, p in SIDES}
         idle = {name: -_cpu_us(stack, "persist") for name, stack in stacks.items()}
         time.sleep(IDLE_S)
-        costs: dict[str, list[float]] = {name: [] for name in stacks}
         for name, stack in stacks.items():
             idle[name] += _cpu_us(stack, "persist")
-        for _ in range(ROUNDS):
-            for name, stack in stacks.items():
-                before = _cpu_us(stack, "serve")
-                load(stack.port, "spread", str(NAMESPACES), GRANTS, 64)
-                costs[name].append((_cpu_us(stack, "serve") - before) / GRANTS)
-                stack.wait_flushed(60, counted=False)
-        plain, *_ = SIDES
-        for name in stacks:
-            ours, one = (sorted(costs[side])[ROUNDS // 2] for side in (name, plain[0]))
-            tell_cost(f"a grant: {name}", ours, one, "µs", COST_MAX)
-        for name in stacks:
-            tell_cost(f"idle persister: {name}", idle[name] / IDLE_S, idle[plain[0]] / IDLE_S, "µs/s", None)
+        for kind, path, count, connections in (
+            *(("spread", str(NAMESPACES), GRANTS, number) for number in CONNECTIONS),
+            ("around", "/v1/namespaces/n0/boards/all", READS, CONNECTIONS[0]),
+        ):
+            costs = _costs(stacks, load, kind, path, count, connections)
+            _tell_sides(tell_cost, f"{kind}, {connections} connections", costs, "µs", COST_MAX)
+        seconds = {name: [_verify_s(stack)] for name, stack in stacks.items()}
+        _tell_sides(tell_cost, "verify", seconds, "s", None)
+        _tell_sides(tell_cost, "idle persister", {name: [us / IDLE_S] for name, us in idle.items()}, "µs/s", None)
+
+
+def _costs(
+    stacks: dict[str, Stack], load: Load, kind: str, path: str, count: int, connections: int
+) -> dict[str, list[float]]:
+    """CPU of each side's server a request, in rounds that take turns."""
+    costs: dict[str, list[float]] = {name: [] for name in stacks}
+    for _ in range(ROUNDS):
+        for name, stack in stacks.items():
+            before = _cpu_us(stack, "serve")
+            load(stack.port, kind, path, count, connections)
+            costs[name].append((_cpu_us(stack, "serve") - before) / count)
+            stack.wait_flushed(60, counted=False)
+    return costs
+
+
+def _tell_sides(tell_cost: Tell, what: str, costs: dict[str, list[float]], unit: str, most: float | None) -> None:
+    medians = {name: sorted(values)[len(values) // 2] for name, values in costs.items()}
+    for name, cost in medians.items():
+        tell_cost(f"{what}: {name}", cost, medians[SIDES[0][0]], unit, most)
+
+
+def _verify_s(stack: Stack) -> float:
+    stack.wait_flushed(60)
+    begin = time.monotonic()
+    done = stack.run("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.monotonic() - begin
 
 
 def _stack(open_stacks: ExitStack, folder: Path, masters: int, partitions: int) -> Stack:

@@ -4,10 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psycopg
 
 from app.store import fields, keys
-from tests.support.fault_isolation import until
 
 OTHERS = 30
 CHANGES = 40
@@ -26,10 +24,7 @@ def test_changes_of_one_namespace_make_nobody_look_up_another(
             assert {answer.status_code for answer in pool.map(anybody.get, boards)} == {200}
 
         # Persisters announce once more what was made just now.
-        with psycopg.connect(live_server.postgres.url) as db:
-            (version,) = db.execute("SELECT state_version FROM deployment").fetchone() or (0,)
-        metas = [keys.meta(p) for p in range(16)]
-        until(lambda: all(int(direct.hget(meta, fields.STATE_VERSION)) >= version for meta in metas), "published")
+        live_server.wait_published()
         read()
         read()
         with direct.monitor() as seen:

@@ -113,7 +113,7 @@ def build_services(
 
     batcher = ReadBatcher(redis.reads, marks.renew)
     deployment = DeploymentReads(batcher, postgres.writes, PartitionNodes(redis.reads), partitions)
-    announcer = Announcer(postgres.writes.fetch, apart(batcher.call), partitions)
+    announcer = Announcer(postgres.writes.fetch, apart(batcher.call), partitions, is_cluster=redis.reads.is_cluster)
     publisher = Publisher(batcher.call, announcer, has_several_nodes=redis.reads.is_cluster)
     namespace_cache, profile_cache = NamespaceCache(deployment.call), ProfileCache(deployment.call)
     batcher.subscribe_changes(namespace_cache.notice)

@@ -39,8 +39,9 @@ async def _write(settings: Settings, query: str, key_id: str, *args: object, pub
         (reply,) = await link.run_apart([publish])
         if isinstance(reply, Exception) and not is_loss(reply):
             raise RedisRefused(f"Redis refuses it, so the servers do not know yet; try again: {reply}")
-        announcer = Announcer(postgres.fetch, link.run_apart, 0 if deployment is None else deployment["partitions"])
-        await announcer.announce(Changed(keys=frozenset((key_id,))))
+        if deployment is not None:
+            announcer = Announcer(postgres.fetch, link.run_apart, deployment["partitions"], is_cluster=link.is_cluster)
+            await announcer.announce(Changed(keys=frozenset((key_id,))))
         return bool(rows)
     finally:
         await postgres.close()

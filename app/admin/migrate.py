@@ -74,7 +74,7 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
 async def _publish(
     postgres: Postgres, link: RedisConnection, partitions: int, state_version: int, *, lost_number: int = 0
 ) -> None:
-    announcer = Announcer(postgres.fetch, link.run_apart, partitions, lost_number)
+    announcer = Announcer(postgres.fetch, link.run_apart, partitions, is_cluster=link.is_cluster, behind=lost_number)
     await StatePublication(postgres.fetch, link, announcer, partitions).publish_all()
     publisher = Publisher(lambda call: _run(link, call), announcer, has_several_nodes=False)
     for row in await postgres.fetch("get_namespaces"):

@@ -15,6 +15,11 @@ class NodeLink:
         self._link = redis.link(name)
         self._name = name
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether there may be other nodes."""
+        return self._redis.is_cluster
+
     def has(self, key: str) -> bool:
         """Whether the node holds a key, as far as is known. O(1)."""
         return self._redis.node(key) == self._name

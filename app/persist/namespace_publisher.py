@@ -115,5 +115,5 @@ async def _publish(session: LedgerSession, link: RedisConnection, row: asyncpg.R
 async def _tell(session: LedgerSession, link: RedisConnection, name: str, calls: list[Call]) -> None:
     await ask_all(link, calls)
     (deployment,) = await session.fetch("get_deployment")
-    announcer = Announcer(session.fetch, link.run_apart, deployment["partitions"])
+    announcer = Announcer(session.fetch, link.run_apart, deployment["partitions"], is_cluster=link.is_cluster)
     await announcer.announce(Changed(frozenset((name,))))

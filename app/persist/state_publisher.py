@@ -25,7 +25,7 @@ class StatePublisher:
         present = PresentNodes(link)
         versions = await read_state_versions(present, partitions)
         if versions and min(versions) < row["state_version"]:
-            announcer = Announcer(session.fetch, link.run_apart, row["partitions"])
+            announcer = Announcer(session.fetch, link.run_apart, row["partitions"], is_cluster=link.is_cluster)
             publication = StatePublication(session.fetch, present, announcer, row["partitions"])
             await publication.publish_changes(min(versions), row["state_version"])
             answering = [p for p in partitions if link.node(keys.meta(p)) not in present.lost]

@@ -115,7 +115,9 @@ class VisibilityWorker:
         (latest,) = await session.fetch("get_next_profile_version")
         await self._call(forget_name_call(intent.name, latest["version"]))
         (deployment,) = await session.fetch("get_deployment")
-        announcer = Announcer(session.fetch, self._link.run_apart, deployment["partitions"])
+        announcer = Announcer(
+            session.fetch, self._link.run_apart, deployment["partitions"], is_cluster=self._link.is_cluster
+        )
         await announcer.announce_profiles()  # The name must not stay where changes are listed.
         for row in await session.fetch("get_profile_namespaces", intent.number):
             await self._call(

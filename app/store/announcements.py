@@ -25,10 +25,13 @@ class Announcer:
     where one that answers refuses.
     """
 
-    def __init__(self, fetch: Fetch, run_apart: RunApart, partitions: int, behind: int = 0) -> None:
+    def __init__(
+        self, fetch: Fetch, run_apart: RunApart, partitions: int, *, is_cluster: bool, behind: int = 0
+    ) -> None:
         self._fetch = fetch
         self._run_apart = run_apart
-        self._partitions = range(partitions)
+        # The keys of one call lie in one slot, where there are slots.
+        self._groups = [[p] for p in range(partitions)] if is_cluster else [list(range(partitions))]
         self._behind = behind
 
     async def announce(self, changed: Changed) -> None:
@@ -60,7 +63,7 @@ class Announcer:
 
     async def _tell(self, field: str, number: int, names: Sequence[str]) -> int:
         """The greatest number that a partition had before."""
-        replies = await self._run_apart([announce_call(p, field, number, names) for p in self._partitions])
+        replies = await self._run_apart([announce_call(group, field, number, names) for group in self._groups])
         for reply in replies:
             if isinstance(reply, Exception) and not _is_away(reply):
                 raise reply if isinstance(reply, StoreUnavailable) else RedisRefused(str(reply))

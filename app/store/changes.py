@@ -59,10 +59,14 @@ def names_of(changed: Changed) -> list[str]:
     return [f"{_NAMESPACE} {name}" for name in changed.namespaces] + [f"{_KEY} {key_id}" for key_id in changed.keys]
 
 
-def announce_call(p: int, field: str, number: int, names: Sequence[str]) -> Call:
-    """The call that tells a partition of changes by name, the last of which has this number; without a name anything
-    may have changed. The reply is the number before."""
-    return evalsha(ANNOUNCE_CHANGE, [keys.meta(p), keys.changes(p)], [field, number, RING_MAX, *names])
+def announce_call(partitions: Sequence[int], field: str, number: int, names: Sequence[str]) -> Call:
+    """The call that tells partitions of one node of changes by name, the last of which has this number; without a name
+    anything may have changed. The reply is the greatest number before."""
+    return evalsha(
+        ANNOUNCE_CHANGE,
+        [key for p in partitions for key in (keys.meta(p), keys.changes(p))],
+        [field, number, RING_MAX, *names],
+    )
 
 
 def latest_change_call(p: int) -> Call:

@@ -147,7 +147,7 @@ async def _bring_up_to_date(
     since = min([since, *(reach.state_version for reach in reaches)])
     if not unmarked and is_marked and since == version:
         return
-    announcer = Announcer(fetch, node.run, count)
+    announcer = Announcer(fetch, node.run, count, is_cluster=node.is_cluster)
     await StatePublication(fetch, node, announcer, count).publish_changes(since, version)
     if unmarked:
         # It may have lost announcements that nobody has heard of.

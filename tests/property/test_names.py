@@ -90,7 +90,7 @@ class World:
         self.late: list[tuple[str, int]] = []
         self.unannounced: list[str] = []
         self.numbers = {fields.CHANGES: 0, fields.PROFILES: 0}
-        self.announcer = Announcer(self.fetch, self.run_apart, 4)
+        self.announcer = Announcer(self.fetch, self.run_apart, 4, is_cluster=True)
         self.is_named = False
 
     def run(self, call: Sequence[Any]) -> Any:

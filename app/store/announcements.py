@@ -6,7 +6,7 @@ from typing import Any
 
 from ..drivers.postgres import Fetch
 from ..drivers.redis import Call, RedisRefused, is_loss
-from ..model.errors import Recovering, StoreUnavailable
+from ..model.errors import Problem, Recovering, StoreUnavailable
 from . import fields
 from .changes import EVERYTHING, Changed, announce_call, names_of
 
@@ -66,7 +66,7 @@ class Announcer:
         replies = await self._run_apart([announce_call(group, field, number, names) for group in self._groups])
         for reply in replies:
             if isinstance(reply, Exception) and not _is_away(reply):
-                raise reply if isinstance(reply, StoreUnavailable) else RedisRefused(str(reply))
+                raise reply if isinstance(reply, Problem) else RedisRefused(str(reply))
         before = [int(reply) for reply in replies if isinstance(reply, int)]
         if not before and replies and all(isinstance(reply, Exception) for reply in replies):
             raise replies[0]

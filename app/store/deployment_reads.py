@@ -17,6 +17,7 @@ from .nodes import PartitionNodes
 from .read_batcher import ReadBatcher
 
 _encode = msgspec.json.Encoder().encode
+_LATEST_CHANGE = latest_change_call(0)
 
 
 class DeploymentReads:
@@ -36,7 +37,7 @@ class DeploymentReads:
 
     async def call(self, call: Call) -> Any:
         """The reply of Redis, or the same from Postgres. StoreUnavailable where neither answers, Recovering."""
-        if call == latest_change_call(0):
+        if call == _LATEST_CHANGE:
             return await self._ask_any_partition()
         try:
             return await self._call(call)

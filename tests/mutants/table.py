@@ -314,4 +314,35 @@ RIGHTS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS]
+ANNOUNCEMENTS = [
+    Mutant(
+        "an announcement that comes later than a greater one is heard, too",
+        "lua/announce_change.lua",
+        "if number > before - changes_max then",
+        "if number > before then",
+        ("tests/lua/test_announce_change.py",),
+    ),
+    Mutant(
+        "no name stays behind an erasure",
+        "lua/announce_change.lua",
+        "redis.call('DEL', changes_key)",
+        "redis.call('EXISTS', changes_key)",
+        ("tests/lua/test_announce_change.py",),
+    ),
+    Mutant(
+        "a number above what Redis has is taken where Postgres is the older one",
+        "app/store/announcements.py",
+        "if latest > number:",
+        "if False:",
+        ("tests/unit/test_announcements.py",),
+    ),
+    Mutant(
+        "a node that was away is compared before it is read again",
+        "app/store/node_reader.py",
+        "if was_away or any(",
+        "if any(",
+        ("tests/unit/test_node_reader.py",),
+    ),
+]
+
+MUTANTS = [*SCRIPTS, *MODEL, *SERVER, *PERSISTER, *ACKNOWLEDGEMENTS, *RIGHTS, *ANNOUNCEMENTS]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
+from .commands.chain import chain_commands
 from .commands.dead_letters import letter_commands
 from .commands.dev import dev
 from .commands.erase import erase
@@ -38,6 +39,7 @@ COMMANDS: Mapping[str, Callable[..., None] | typer.Typer] = {
     "erase": erase,
     "keys": key_commands,
     "dead-letters": letter_commands,
+    "chain": chain_commands,
 }
 
 #: What `leaderboard --help` begins with.

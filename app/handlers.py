@@ -128,6 +128,7 @@ def _grants(s: Services, rules_lock: RulesLock) -> GrantHandlers:
         uncounted=UncountedLookup(s.batcher, s.ledger),
         clock=s.clock,
         acks=s.acks,
+        digest_key=s.digest_key,
     )
 
 
@@ -142,6 +143,7 @@ def _corrections(s: Services, rules_lock: RulesLock) -> CorrectionHandlers:
         profiles=s.profile_cache,
         clock=s.clock,
         ack=s.acks.standard,
+        digest_key=s.digest_key,
     )
     return CorrectionHandlers(corrector, s.namespace_cache, s.keyring, s.acks)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .access.client import address_of
+from .access.digest_key import read_digest_key
 from .access.keys import Keyring
 from .drivers.postgres import Postgres
 from .drivers.redis import NodeMap, RedisConnection, RedisLink
@@ -65,6 +66,7 @@ class Services:
     """The parts of which a server has one each. Nothing is set later; each handler takes what it needs by keyword."""
 
     settings: Settings
+    digest_key: bytes
     partitions: int
     clock: StoreClock
     capacity: Capacity
@@ -126,6 +128,7 @@ def build_services(
     hub = Hub(batcher, boards, stats, namespace_cache, profile_cache, store_clock)
     return Services(
         settings=settings,
+        digest_key=read_digest_key(settings),
         partitions=partitions,
         clock=store_clock,
         capacity=capacity,

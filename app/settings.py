@@ -21,6 +21,8 @@ API_KEY = re.compile(r"lb_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{16,128})")
 
 #: How the names of settings end that hold a secret, or may: an error does not show their values.
 SECRETS = ("_key", "_url")
+#: Characters of a digest key at least: 128 bits in hex digits.
+DIGEST_KEY_CHARS_MIN = 32
 
 
 class SettingsError(ValueError):
@@ -49,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     api_key: str | None = None
     data_dir: Path = Path(".data")
+    #: The secret with which the deployment's digests are made; the same everywhere, for ever. Without one: the file
+    #: `digest_key` in the data folder, which `migrate` writes for a new deployment.
+    digest_key: str | None = None
     #: Partitions of a new deployment: they bound the nodes of a cluster, and a few nodes get equal shares of many.
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -128,6 +133,11 @@ def _check_api_key(key: str) -> None:
         raise ValueError("must be lb_<id>_<secret of 16 or more characters>")
 
 
+def _check_digest_key(key: str) -> None:
+    if len(key) < DIGEST_KEY_CHARS_MIN:
+        raise ValueError(f"must have {DIGEST_KEY_CHARS_MIN} or more characters, chosen by chance")
+
+
 def _check_networks(text: str) -> None:
     try:
         parse_networks(text)
@@ -138,6 +148,7 @@ def _check_networks(text: str) -> None:
 #: Settings that have a form of their own: what raises ValueError with what would be right.
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "api_key": _check_api_key,
+    "digest_key": _check_digest_key,
     "redis_url": parse_redis_url,
     "postgres_url": check_postgres_url,
     "trusted_proxies": _check_networks,

@@ -22,7 +22,7 @@ from app.settings import read_settings
 from app.store import fields, keys
 from tests.support.launcher import Launched, launcher
 from tests.support.redis_topologies import ValkeyCluster, WatchedValkey, open_store, topology, topology_of_run
-from tests.support.template import NO_FSYNC, PARTITIONS, fill, here, migrate_here, template
+from tests.support.template import DIGEST_KEY, NO_FSYNC, PARTITIONS, fill, here, migrate_here, template
 
 KEY = "lb_test_0123456789abcdef"
 EXEMPT = pytest.StashKey[list[str]]()
@@ -61,6 +61,7 @@ class Stack:
             "LEADERBOARD_REDIS_URL": self.redis.url,
             "LEADERBOARD_POSTGRES_URL": self.postgres.url,
             "LEADERBOARD_API_KEY": KEY,
+            "LEADERBOARD_DIGEST_KEY": DIGEST_KEY,
             "LEADERBOARD_PORT": str(self.port),
             "LEADERBOARD_PARTITIONS": PARTITIONS,
             **self.extra,

@@ -3,6 +3,9 @@
 from time import time
 from uuid import uuid4
 
+import asyncpg
+
+from ..access.digest_key import check_digest_key, make_digest_key, proof_of, read_digest_key
 from ..drivers import postgres as schema
 from ..drivers.postgres import Postgres
 from ..drivers.redis import Call, RedisConnection, RedisRefused, ask
@@ -29,7 +32,8 @@ SCRIPTS = (INIT_PARTITION, *PUBLISHING_SCRIPTS)
 
 
 async def migrate(settings: Settings) -> int:
-    """Makes both stores ready. Returns the number of partitions. RedisRefused if the stores do not belong together."""
+    """Makes both stores ready. Returns the number of partitions. RedisRefused if the stores do not belong together;
+    SettingsError if the digest key is not theirs."""
     schema.migrate(settings.postgres_url)
     postgres, link = (
         Postgres(settings.postgres_url),
@@ -67,7 +71,7 @@ async def restore_deployment(postgres: Postgres, link: RedisConnection) -> int:
     lost_number = int(time()) if redis_deployment is None else 0
     await _publish(postgres, link, row["partitions"], row["state_version"], lost_number=lost_number)
     if redis_deployment is None:
-        await write_deployment(link, Deployment(row["id"], row["partitions"]))
+        await write_deployment(link, _deployment(row))
     return int(row["partitions"])
 
 
@@ -85,10 +89,13 @@ async def _publish(
 async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) -> tuple[Deployment, int]:
     """The deployment, and the version of its state in Postgres, which is read behind that of Redis."""
     redis_deployment, redis_version = await read_deployment(link), await read_state_version(link)
-    await postgres.fetch("create_deployment", uuid4().hex, settings.partitions)
     row = await postgres.fetch_one("get_deployment")
-    assert row is not None
-    deployment = Deployment(row["id"], row["partitions"])
+    if row is None:
+        await _create(postgres, settings)
+        row = await postgres.fetch_one("get_deployment")
+        assert row is not None
+    check_digest_key(settings, row["id"], row["key_proof"])
+    deployment = _deployment(row)
     await postgres.fetch("create_partitions", deployment.partitions)
     if redis_deployment is not None and redis_deployment != deployment:
         raise RedisRefused(f"this Redis belongs to deployment {redis_deployment.id}, this Postgres to {deployment.id}")
@@ -101,6 +108,19 @@ async def _agree(postgres: Postgres, link: RedisConnection, settings: Settings) 
     elif (behind := state_behind(redis_version, row["state_version"])) is not None:
         raise RedisRefused(behind)
     return deployment, row["state_version"]
+
+
+async def _create(postgres: Postgres, settings: Settings) -> None:
+    """Makes the deployment, with a digest key of its own where none is given. SettingsError."""
+    key, name = read_digest_key(settings), uuid4().hex
+    if not key:
+        make_digest_key(settings)
+        key = read_digest_key(settings)
+    await postgres.fetch("create_deployment", name, settings.partitions, proof_of(key, name))
+
+
+def _deployment(row: asyncpg.Record) -> Deployment:
+    return Deployment(row["id"], row["partitions"], row["key_proof"])
 
 
 async def _run(link: RedisConnection, call: Call) -> object:

@@ -4,9 +4,11 @@ from contextlib import suppress
 
 import asyncpg
 
+from ..access.digest_key import check_digest_key
 from ..drivers.postgres import Postgres, check_format
 from ..drivers.redis import REDIS_ERRORS, RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
+from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
 from ..store.ledger_reach import read_reach
 from ..store.partitions import read_deployment
@@ -41,9 +43,19 @@ async def _check_format(postgres: Postgres) -> None:
     check_format([row["migration_id"] for row in rows])
 
 
+async def find_chain(settings: Settings, postgres: Postgres) -> LedgerChain:
+    """The ledger chain of the deployment, by its digest key. RedisRefused if Postgres is not migrated; SettingsError if
+    the key is another one; StoreUnavailable."""
+    row = await postgres.fetch_one("get_deployment")
+    if row is None:
+        raise RedisRefused("Postgres is not migrated: run leaderboard migrate")
+    return LedgerChain(check_digest_key(settings, row["id"], row["key_proof"]))
+
+
 async def find_partitions(settings: Settings) -> int:
     """The number of partitions from Redis, or else from Postgres. RedisRefused if neither is migrated. FormatRefused if
-    Postgres answers and has another format; a server starts without Postgres too."""
+    Postgres answers and has another format; a server starts without Postgres too. SettingsError if the digest
+    key is not that of the deployment."""
     link, postgres = RedisConnection(settings.redis_url, []), Postgres(settings.postgres_url)
     try:
         with suppress(StoreUnavailable):
@@ -53,10 +65,12 @@ async def find_partitions(settings: Settings) -> int:
         except REDIS_ERRORS:
             deployment = None
         if deployment is not None:
+            check_digest_key(settings, deployment.id, deployment.key_proof)
             return deployment.partitions
         row = await postgres.fetch_one("get_deployment")
         if row is None:
             raise RedisRefused("neither Redis nor Postgres is migrated: run leaderboard migrate")
+        check_digest_key(settings, row["id"], row["key_proof"])
         return int(row["partitions"])
     finally:
         await link.close()

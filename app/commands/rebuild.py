@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..admin.migrate import SCRIPTS, restore_deployment
+from ..admin.store_agreement import find_chain
 from ..drivers.postgres import Postgres
 from ..drivers.redis import RedisConnection
 from ..logs import configure
@@ -40,6 +41,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
     try:
         partitions = await restore_deployment(postgres, link)
         namespace_id, where = await _where(postgres, range(partitions), partition, name)
+        chain = await find_chain(settings, postgres)
         users = await postgres.fetch("count_users_of_partitions", list(where), namespace_id)
     finally:
         await link.close()
@@ -47,7 +49,7 @@ async def rebuild_targets(settings: Settings, partition: int | None, name: str |
     with progress(quiet=quiet, verb="written") as bar:
         bar.begin(users[0]["users"])
         for p in where:
-            work = PartitionRebuild(settings.postgres_url, settings.redis_url, p, bar, namespace_id)
+            work = PartitionRebuild(settings.postgres_url, settings.redis_url, p, bar, namespace_id, chain=chain)
             try:
                 _print(await work.run())
             except RebuildMoved as error:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ..access.digest_key import digest_key_path
 from ..admin import migrate as migration
-from ..admin.store_agreement import check_together, find_partitions
+from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.postgres import FormatRefused, Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
@@ -23,9 +24,14 @@ def migrate(
 ) -> None:
     """Creates or updates the schema, and opens Redis and Postgres for each other. A deployment keeps the number of
     partitions with which it was made."""
-    count = asyncio.run(migration.migrate(read_settings(partitions=partitions)))
+    settings = read_settings(partitions=partitions)
+    path = digest_key_path(settings)
+    had_file = path.exists()
+    count = asyncio.run(migration.migrate(settings))
     if partitions not in (None, count):
         raise FindingError(f"this deployment was made with {count} partitions and keeps them")
+    if path.exists() and not had_file:
+        print(f"made a digest key: {path}; give it to the commands on other machines as LEADERBOARD_DIGEST_KEY")
     print(f"ready: {count} partitions")
 
 
@@ -54,6 +60,7 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
             faults += [f"{where}{fault}" for fault in await store_faults(node, settings.redis_durability)]
         notes += await replica_lacks(link, nodes, settings.ack_replicas)
         differences = await check_together(link, postgres)
+        await find_chain(settings, postgres)
     except (RedisRefused, FormatRefused, StoreUnavailable) as error:
         if not faults:
             raise

@@ -156,6 +156,7 @@ class Dev:
             "LEADERBOARD_HOST": self._host,
             "LEADERBOARD_PORT": str(self._port),
             "LEADERBOARD_API_KEY": self._api_key,
+            "LEADERBOARD_DATA_DIR": str(self._folder.path),
             "LEADERBOARD_QUOTAS": os.environ.get("LEADERBOARD_QUOTAS", "off"),
         }
 

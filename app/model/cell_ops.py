@@ -5,22 +5,17 @@ the user's other live grants, which the ledger knows. So a plan is valid only wh
 """
 
 from collections.abc import Collection, Mapping
-from hashlib import blake2b
 from typing import NamedTuple
-
-import msgspec
 
 from .aggregation import Aggregation
 from .correction import CorrectionRequest, GrantState
 from .entry import LogEntry, PlannedEntry, key_claim
 from .entry_kinds import CORRECTION
-from .entry_names import entry_id
+from .entry_names import digest_of_content, entry_id
 from .labels import is_day
 from .namespace import Namespace
 from .ops import AddToCell, CellOp, CellOps, DeleteCell, Hold, LastGrantedAt, SetCell
 from .tie_break import latest_tie_place, tie_place
-
-_pack = msgspec.msgpack.Encoder().encode
 
 
 class Cell(NamedTuple):
@@ -173,10 +168,12 @@ def correction_entry(
     hold: Hold | None = None,
     loose: bool = False,
     request_digest: bytes | None = None,
+    digest_key: bytes = b"",
 ) -> PlannedEntry:
     """The entry that claims the grant's next revision. `after.voided` says whether the grant still counts.
 
-    others, hold, loose: as `plan_cells` takes them. request_digest: None without an Idempotency-Key.
+    others, hold, loose: as `plan_cells` takes them. request_digest: None without an Idempotency-Key. digest_key:
+    the deployment's.
     """
     plan = plan_cells(namespace, before.live, after.live, others, hold=hold, loose=loose)
     revision, key = before.revision + 1, request.key
@@ -210,7 +207,7 @@ def correction_entry(
         namespace=namespace,
         body=body,
         id=entry_id(CORRECTION, namespace.id, before.grant_id, revision),
-        content=blake2b(_pack((request.verb, after, request.edit.reason, key)), digest_size=16).digest(),
+        content=digest_of_content((request.verb, after, request.edit.reason, key), digest_key),
         boards=plan.boards,
         labels=plan.labels,
         ops=plan.ops,

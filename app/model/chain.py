@@ -61,16 +61,18 @@ def steps_of(
     key_records: Mapping[str, Sequence[IdempotencyRecord]],
     now: int,
     zone: str | None,
+    digest_key: bytes = b"",
 ) -> list[Step]:
     """One step for each request. Each starts from the grants as the steps before it leave them.
 
     key_records: by Idempotency-Key, the corrections made with it. now: microseconds. zone: the user's own.
+    digest_key: the deployment's.
     """
     current = dict(grants)
     steps = []
     for request in requests:
         try:
-            step = _step(namespace, request, current.get(request.grant_id), key_records, now, zone)
+            step = _step(namespace, request, current.get(request.grant_id), key_records, now, zone, digest_key)
         except Problem as problem:
             step = Step(request, problem=problem)
         if step.after is not None:
@@ -86,12 +88,13 @@ def _step(
     key_records: Mapping[str, Sequence[IdempotencyRecord]],
     now: int,
     zone: str | None,
+    digest_key: bytes,
 ) -> Step:
     if grant is None:
         raise GrantNotFound(f"there is no grant {request.grant_id!r} in {namespace.name!r}")
     digest = None
     if request.key is not None:
-        digest = digest_request(namespace, request)
+        digest = digest_request(namespace, request, digest_key)
         earlier = revision_by_key(key_records.get(request.key, ()), request.grant_id, digest)
         if earlier is not None:
             return Step(request, grant, earlier_revision=earlier)
@@ -143,12 +146,19 @@ def is_loose(entries: Sequence[PlannedEntry]) -> bool:
 
 
 def entries_of(
-    namespace: Namespace, steps: Sequence[Step], rest: Mapping[str, Cell] | None, user_seq: int, *, loose: bool = False
+    namespace: Namespace,
+    steps: Sequence[Step],
+    rest: Mapping[str, Cell] | None,
+    user_seq: int,
+    *,
+    loose: bool = False,
+    digest_key: bytes = b"",
 ) -> Iterator[PlannedEntry]:
     """The entries of the steps that change something, in order. O(changes · cells · log changes), mostly.
 
     rest: for each cell, what the grants that no step changes add up to, complete as of the user's change `user_seq`;
     None if that is not needed. loose: the rest is complete as of `user_seq`, and grants may have come since.
+    digest_key: the deployment's.
     """
     cells, hold, next_hold = _Cells(namespace, rest or {}), None, _hold_since(user_seq, loose=loose)
     changes = changes_of(steps)
@@ -171,6 +181,7 @@ def entries_of(
             hold=hold,
             loose=loose,
             request_digest=step.request_digest,
+            digest_key=digest_key,
         )
         cells.put(grant_id, step.live[1])
 

@@ -1,13 +1,13 @@
 """Corrections: what an edit, a void or a restore makes of a grant."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from .entry import LogEntry
+from .entry_names import digest_of_content
 from .errors import AmountRange, Forbidden, GrantedAtRange, Invalid, KeyConflict
 from .grant import amount_units, granted_micros
 from .grant_problem import amount_bound, moment_bound
@@ -22,7 +22,6 @@ _PLAIN = ("category", "source", "source_id", "action", "session_id")
 EDITABLE = ("amount", "granted_at", *_PLAIN)
 
 Verb = Literal["edit", "void", "restore"]
-_pack = msgspec.msgpack.Encoder().encode
 
 
 class Edit(msgspec.Struct, forbid_unknown_fields=True):
@@ -152,8 +151,9 @@ def apply_correction(
     return msgspec.structs.replace(grant, voided=request.verb == "void", quarantined=False)
 
 
-def digest_request(namespace: Namespace, request: CorrectionRequest) -> bytes:
+def digest_request(namespace: Namespace, request: CorrectionRequest, digest_key: bytes = b"") -> bytes:
     """16 bytes over the normalised request: action, grant and reason. `revision` is a condition and not part of it.
+    digest_key: the deployment's.
 
     Invalid, AmountScale, AmountRange.
     """
@@ -164,7 +164,7 @@ def digest_request(namespace: Namespace, request: CorrectionRequest) -> bytes:
     if not isinstance(edit.granted_at, UnsetType):
         changes["granted_at"] = _moment(edit.granted_at)
     content = request.grant_id, request.verb, sorted(changes.items()), edit.reason
-    return blake2b(_pack(content), digest_size=16).digest()
+    return digest_of_content(content, digest_key)
 
 
 def revision_by_key(records: Sequence[IdempotencyRecord], grant_id: str, request_digest: bytes) -> int | None:

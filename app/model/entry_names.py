@@ -5,6 +5,7 @@ Each text has one function that writes it and, if it is read, one that reads it.
 
 import re
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -35,6 +36,12 @@ def decision_id(namespace_id: int, *, epoch: int, seq: int, attempts: int) -> by
 
 def _id(kind: str, namespace_id: int, name: str, number: int) -> bytes:
     return blake2b(_pack((kind, namespace_id, name, number)), digest_size=16).digest()
+
+
+def digest_of_content(content: tuple[Any, ...], key: bytes) -> bytes:
+    """16 bytes over what a client sent. key: the deployment's digest key, without which nobody can try contents until
+    one fits."""
+    return blake2b(_pack(content), key=key, digest_size=16).digest()
 
 
 def digest_of(text: str) -> bytes:

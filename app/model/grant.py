@@ -1,14 +1,13 @@
 """A grant as a client sends it, checked field by field and turned into an entry for the log."""
 
 import re
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from .entry import LogEntry, PlannedEntry
 from .entry_kinds import BACKFILL, GRANT
-from .entry_names import entry_id
+from .entry_names import digest_of_content, entry_id
 from .errors import Invalid
 from .labels import labels_of
 from .meta import meta_text
@@ -20,7 +19,6 @@ from .text import ID_BYTES_MAX, check_label, check_text
 
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BEGINNINGS = frozenset(b"%c" % char for char in b"-0123456789")
-_pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(type=int | float).decode
 
 
@@ -55,10 +53,12 @@ def plan(
     zone: str | None = None,
     backfill: bool = False,
     batch: str | None = None,
+    digest_key: bytes = b"",
 ) -> PlannedEntry:
     """The entry of a grant that arrives at `now` (microseconds), sent with the key `actor`. zone: the user's own.
 
     backfill: an admin lets it in at any age, after seals too, and without a velocity check.
+    digest_key: the deployment's.
 
     Raises the problems that do not depend on time or rules (Invalid, AmountScale, AmountRange). All others travel as
     the entry's verdict, because a retry of a grant that counted is a duplicate, even if the rules changed since.
@@ -73,7 +73,7 @@ def plan(
         namespace=namespace,
         body=body,
         id=entry_id(GRANT, namespace.id, grant.grant_id, 1),
-        content=_content(body, sent_at),
+        content=_content(body, sent_at, digest_key),
         verdict=_verdict(namespace, units, granted_at=granted_at, now=now, backfill=backfill),
         known_since=_known_since(namespace, sent_at, now),
         boards=namespace.boards_of(body.windows, grant.category),
@@ -157,7 +157,7 @@ def granted_micros(sent: msgspec.Raw | msgspec.UnsetType) -> int | None:
     return None if moment is None else to_micros(moment)
 
 
-def _content(body: LogEntry, sent_at: int | None) -> bytes:
+def _content(body: LogEntry, sent_at: int | None, digest_key: bytes) -> bytes:
     """16 bytes over the fields as sent, normalised, without those that the server filled in."""
     sent = (
         body.kind,
@@ -173,7 +173,7 @@ def _content(body: LogEntry, sent_at: int | None) -> bytes:
         sent_at,
         body.meta,
     )
-    return blake2b(_pack(sent), digest_size=16).digest()
+    return digest_of_content(sent, digest_key)
 
 
 def _verdict(namespace: Namespace, units: int, *, granted_at: int, now: int, backfill: bool) -> str:

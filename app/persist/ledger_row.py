@@ -10,15 +10,8 @@ import msgspec
 from ..model.entry import LogEntry, marker_entry
 from ..model.entry_kinds import DUPLICATE, QUARANTINE_VERB, TOMBSTONE, kind_of
 from ..model.entry_names import duplicate_name, tombstone_name
+from ..store.ledger_columns import TEXT_COLUMNS
 from ..store.log_format import parse_place, read_fields, read_outcome
-
-COLUMNS = (
-    *("partition", "epoch", "seq", "kind", "namespace_id", "grant_id", "revision", "user_number"),
-    *("entry_amount", "live_delta"),
-    *("score", "category", "source", "source_id", "action", "session_id", "granted_at", "recorded_at", "windows"),
-    *("digest", "score_delta", "amount", "voided", "verb", "reason", "actor", "idempotency_key", "day"),
-    *("request_digest", "original_seq"),
-)
 
 # How much of a dead letter its tombstone records: all that a score is made of; its user and what it changed; or only
 # its place. The first of these that Postgres takes is used.
@@ -103,7 +96,7 @@ def _owner_of(packed: bytes) -> LogEntry | None:
 
 
 def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
-    """The row's values in the order of COLUMNS. numbers: by user name; a seal has no user."""
+    """The row's values in the order of ENTRY_COLUMNS. numbers: by user name; a seal has no user."""
     entry = row.entry
     if row.is_dead or entry is None:
         return _tombstone(row, numbers)
@@ -115,49 +108,43 @@ def row_values(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     )
     return (
         *(row.partition, row.epoch, row.seq, name[0], entry.namespace_id, name[1], entry.revision),
+        *(numbers.get(entry.user), entry.entry_amount, 0 if row.quarantined else entry.live_delta, row.score),
+        *(entry.category, entry.source, entry.action, entry.granted_at),
         *(
-            numbers.get(entry.user),
-            entry.entry_amount,
-            0 if row.quarantined else entry.live_delta,
-            row.score,
-            entry.category,
-            entry.source,
-            entry.source_id,
+            entry.original[2] if entry.original else row.recorded_at,
+            entry.windows,
+            row.digest,
+            row.change,
+            entry.amount,
         ),
-        *(entry.action, entry.session_id, entry.granted_at, entry.original[2] if entry.original else row.recorded_at),
-        *(entry.windows, row.digest, row.change, entry.amount),
-        *(entry.voided or row.quarantined, QUARANTINE_VERB if row.quarantined else entry.verb),
-        *(
-            entry.reason,
-            entry.actor,
-            entry.idempotency_key,
-            None if entry.day is None else date.fromisoformat(entry.day),
-        ),
-        *(entry.request_digest, entry.original[1] if entry.original else None),
+        *(entry.voided or row.quarantined, QUARANTINE_VERB if row.quarantined else entry.verb, entry.idempotency_key),
+        *(_day(entry), entry.original[1] if entry.original else None),
+        *(entry.source_id, entry.session_id, entry.reason, entry.actor, entry.request_digest),
     )
 
 
 def _tombstone(row: LedgerRow, numbers: Mapping[str, int]) -> tuple[Any, ...]:
     """The row that takes a dead letter's place. In the ledger's sums it keeps what the boards counted. A grant is
-    a live grant of its user in plans made from the ledger, until it is recorded or taken back."""
+    a live grant of its user in plans made from the ledger, until it is recorded or taken back. It has no texts."""
     name, entry = tombstone_name(row.partition, epoch=row.epoch, seq=row.seq), row.entry
-    place = row.partition, row.epoch, row.seq, TOMBSTONE
+    place, texts = (row.partition, row.epoch, row.seq, TOMBSTONE), (None,) * len(TEXT_COLUMNS)
     if entry is None or row.tombstone == BARE:
         return (
-            *(*place, 0, name, 1, None, 0, 0, row.score, None, None, None, None, None, row.recorded_at),
-            *(row.recorded_at, [], row.digest, 0, None, False, None, None, None, None, None, None, None),
+            *(*place, 0, name, 1, None, 0, 0, row.score, None, None, None, row.recorded_at, row.recorded_at, []),
+            *(row.digest, 0, None, False, None, None, None, None, *texts),
         )
     weight = 0 if row.quarantined else entry.live_delta
     if row.tombstone == OWNER or entry.original is not None or row.code == "unreadable":
         return (
-            *(*place, entry.namespace_id, name, 1, numbers.get(entry.user), 0, weight, row.score),
-            *(None, None, None, None, None, row.recorded_at),
-            *(row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, None, None, None),
+            *(*place, entry.namespace_id, name, 1, numbers.get(entry.user), 0, weight, row.score, None, None, None),
+            *(row.recorded_at, row.recorded_at, [], row.digest, row.change, None, True, None, None, None, None, *texts),
         )
     return (
-        *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user)),
-        *(entry.entry_amount, weight, row.score, entry.category, entry.source, None, None, None),
-        *(entry.granted_at, row.recorded_at, entry.windows, row.digest, row.change, entry.amount),
-        *(entry.voided or row.quarantined, None, None, None, None),
-        *(None if entry.day is None else date.fromisoformat(entry.day), None, None),
+        *(*place, entry.namespace_id, name, entry.revision, numbers.get(entry.user), entry.entry_amount, weight),
+        *(row.score, entry.category, entry.source, None, entry.granted_at, row.recorded_at, entry.windows, row.digest),
+        *(row.change, entry.amount, entry.voided or row.quarantined, None, None, _day(entry), None, *texts),
     )
+
+
+def _day(entry: LogEntry) -> date | None:
+    return None if entry.day is None else date.fromisoformat(entry.day)

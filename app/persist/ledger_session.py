@@ -9,8 +9,10 @@ import asyncpg
 import msgspec
 
 from ..drivers.postgres import connect, queries
+from ..drivers.postgres_micros import use_micros
 from ..model.entry import LogEntry
 from ..model.entry_kinds import DUPLICATE
+from ..model.ledger_chain import LedgerChain
 from ..model.namespace import Rules
 from .audit import record_audit
 from .closed_windows import ClosedWindows
@@ -19,7 +21,8 @@ from .failure import cause_of, code_of, is_bisected, is_of_row
 from .faults import EVERYWHERE, WorkUnit
 from .latest_acceptable import note_latest_acceptable
 from .leases import LOCK_PRESENCE, Leases, Superseded
-from .ledger_row import BARE, COLUMNS, FULL, OWNER, LedgerRow, row_values, unpack
+from .ledger_row import BARE, FULL, OWNER, LedgerRow, unpack
+from .row_chain import RECORD_COLUMNS, chain_records
 from .time_buckets import add_board_sums, count_in_time
 
 #: Users whose numbers are cached. Beyond them the cache is cleared, and numbers are read again.
@@ -30,7 +33,6 @@ STRAYS_MAX = 10_000
 STATEMENT_S_MAX = 30.0
 #: Rows that are counted by time in one transaction: a tenth of a second, so that others wait for it no longer.
 COUNT_ROWS_MAX = 5_000
-_POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 UTC, from which Postgres counts its microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,9 @@ class UnhealedDuplicate(NamedTuple):
 class LedgerSession:
     """One raw connection. On any doubt it is terminated, and its open transaction is rolled back."""
 
-    def __init__(self, connection: asyncpg.Connection, leases: Leases) -> None:
+    def __init__(self, connection: asyncpg.Connection, leases: Leases, chain: LedgerChain | None) -> None:
         self._connection = connection
+        self._chain = chain
         self._users: dict[str, int] = {}
         self.leases = leases
         self.seals = ClosedWindows(connection)
@@ -65,17 +68,15 @@ class LedgerSession:
 
     @classmethod
     async def connect(
-        cls, url: str, number: int | None = None, statement_s: float = STATEMENT_S_MAX
+        cls, url: str, number: int | None = None, statement_s: float = STATEMENT_S_MAX, chain: LedgerChain | None = None
     ) -> "LedgerSession":
-        """A connection of a new persister, or of the one with a number; statement_s: what a statement may take."""
+        """A connection of a new persister, or of the one with a number; statement_s: what a statement may take; chain:
+        makes the hashes of rows; who writes none needs none."""
         connection = await connect(url, statement_s)
         try:
-            # Instants go as the integers they are: a datetime each way is a tenth of a row's cost.
-            await connection.set_type_codec(
-                "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
-            )
+            await use_micros(connection)
             await connection.execute(queries()["create_archive_tables"])
-            return cls(connection, await Leases.register(connection, number))
+            return cls(connection, await Leases.register(connection, number), chain)
         except BaseException:
             connection.terminate()
             raise
@@ -152,9 +153,7 @@ class LedgerSession:
         users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
         numbers = await self._numbers(users)
         async with self._connection.transaction():
-            await self._connection.copy_records_to_table(
-                "ledger", records=[row_values(row, numbers) for row in everything], columns=COLUMNS
-            )
+            ends = await self._copy_rows(batches, numbers)
             await self._copy_meta(row for row in everything if row.fault is None)
             await note_dead_letters(self._connection, everything)
             spans = _spans(by_partition)
@@ -166,7 +165,9 @@ class LedgerSession:
             for p, (offset, rows) in by_partition.items():
                 last = rows[-1]
                 places = offset.epoch, offset.seq, last.epoch, last.seq, last.digest
-                done = await self._connection.execute(queries()["advance_offset"], p, *places, self.leases.number)
+                done = await self._connection.execute(
+                    queries()["advance_offset"], p, *places, self.leases.number, *ends[p]
+                )
                 if done != "UPDATE 1":
                     raise Superseded(f"partition {p}")
 
@@ -199,6 +200,23 @@ class LedgerSession:
             rows = await self._connection.fetch(queries()["get_user_numbers"], unknown)
             self._users.update((row["name"], row["number"]) for row in rows)
         return self._users
+
+    async def _copy_rows(
+        self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]], numbers: Mapping[str, int]
+    ) -> dict[int, tuple[bytes, bytes]]:
+        """Writes the rows; by partition, the hash of its last one and the proof of it. The hashes before them are read
+        here: another persister that has moved the offset since makes this transaction fail."""
+        if self._chain is None:
+            raise RuntimeError("a session that writes rows needs the deployment's ledger chain")
+        heads = await self._connection.fetch(queries()["get_chain_hashes"], list(batches))
+        before = {row["partition"]: bytes(row["chain_hash"]) for row in heads}
+        records, ends = [], {}
+        for p, (_, rows) in batches.items():
+            some, last = chain_records(self._chain, p, before.get(p, b""), rows, numbers)
+            records += some
+            ends[p] = last, self._chain.head_mac((p, rows[-1].epoch, rows[-1].seq), last)
+        await self._connection.copy_records_to_table("ledger", records=records, columns=RECORD_COLUMNS)
+        return ends
 
     async def _copy_meta(self, rows: Iterable[LedgerRow]) -> None:
         records = [
@@ -310,11 +328,3 @@ def _spans(by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]]) -> lis
         for p, (offset, rows) in sorted(by_partition.items())
     ]
     return [list(column) for column in zip(*spans, strict=True)]
-
-
-def _to_postgres(micros: int) -> tuple[int]:
-    return (micros - _POSTGRES_EPOCH,)
-
-
-def _from_postgres(fields: tuple[int]) -> int:
-    return fields[0] + _POSTGRES_EPOCH

@@ -6,8 +6,10 @@ from time import monotonic
 
 import structlog
 
+from ..access.digest_key import read_digest_key
 from ..drivers.redis import RedisConnection
 from ..drivers.scripts import Script
+from ..model.ledger_chain import LedgerChain
 from ..settings import Settings
 from ..store.apply import APPLY
 from ..store.archived_windows import EVICT_ARCHIVED_WINDOW
@@ -67,6 +69,7 @@ class Worker:
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
+        self._chain = LedgerChain(read_digest_key(settings))
         self._links = [
             connect(scripts) for scripts in ([], [ADVANCE_FLUSHED], SCRIPTS, [APPLY], [EVICT_ARCHIVED_WINDOW])
         ]
@@ -126,7 +129,7 @@ class Worker:
     async def _open(self) -> LedgerSession:
         """Opens a new session, with a number of its own, and starts its tasks."""
         url = self._settings.postgres_url
-        session = self._session = await LedgerSession.connect(url)
+        session = self._session = await LedgerSession.connect(url, chain=self._chain)
         await session.forget_absent_faults(self._number)
         self._number = session.leases.number
         self._faults.requeue_partition(EVERYWHERE)

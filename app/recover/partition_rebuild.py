@@ -18,6 +18,7 @@ from ..drivers.redis import RedisConnection, RedisRefused, ask
 from ..model.entry import marker_entry
 from ..model.entry_kinds import REBUILD
 from ..model.entry_names import digest_of, rebuild_name
+from ..model.ledger_chain import LedgerChain
 from ..model.namespace import Namespace
 from ..persist.heartbeat import beat
 from ..persist.ledger_session import LedgerOffset, LedgerSession
@@ -71,11 +72,19 @@ class RebuildReport:
 
 
 class PartitionRebuild:
-    """One rebuild. connection: to the ledger, for the users; link: to Redis."""
+    """One rebuild. chain: makes the hashes of rows that the log holds and the ledger lacks."""
 
     def __init__(
-        self, postgres_url: str, redis_url: str, p: int, progress: Progress, namespace_id: int | None = None
+        self,
+        postgres_url: str,
+        redis_url: str,
+        p: int,
+        progress: Progress,
+        namespace_id: int | None = None,
+        *,
+        chain: LedgerChain,
     ) -> None:
+        self._chain = chain
         self._postgres_url = postgres_url
         self._partition = p
         self._namespace_id = namespace_id
@@ -103,7 +112,7 @@ class PartitionRebuild:
         self._epoch = await close_partition(
             self._link, p, f"recovering: a rebuild is under way; if it ended, run {command} again"
         )
-        session = await LedgerSession.connect(self._postgres_url, await self._register(), STATEMENT_S_MAX)
+        session = await LedgerSession.connect(self._postgres_url, await self._register(), STATEMENT_S_MAX, self._chain)
         heart = asyncio.create_task(beat(self._postgres_url, session.leases.number, monotonic))
         try:
             await session.execute("create_leases")

@@ -28,6 +28,7 @@ PROFILES = "profiles"  # the same of a profile; keys.changes has `<field>:<n>`, 
 # The deployment: keys.DEPLOYMENT.
 ID = "id"
 PARTITIONS = "partitions"
+KEY_PROOF = "key_proof"  # of the digest key: app/access/digest_key.py
 FORMAT = "format"  # of a partition's meta, too
 
 # A namespace: keys.namespace.

@@ -31,10 +31,12 @@ Renew = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The installation, on which Redis and Postgres must agree: its id and number of partitions."""
+    """The installation, on which Redis and Postgres must agree: its id, number of partitions, and the proof of its
+    digest key, empty where it has none."""
 
     id: str
     partitions: int
+    key_proof: str
 
 
 async def read_head(link: RedisLink, p: int) -> PartitionHead:
@@ -95,10 +97,10 @@ def _parse_head(p: int, raw: Any, mark: str) -> PartitionHead:
 async def read_deployment(link: RedisLink) -> Deployment | None:
     """The deployment of this Redis; None if it was never migrated, or lost everything. RedisRefused if it has another
     release's format, whose numbers would be misread."""
-    names = fields.ID, fields.PARTITIONS, fields.FORMAT
+    names = fields.ID, fields.PARTITIONS, fields.FORMAT, fields.KEY_PROOF
     raw = await ask(link, ("HMGET", keys.DEPLOYMENT, *names), what=keys.DEPLOYMENT)
     _check_format(raw[2])
-    return Deployment(raw[0].decode(), int(raw[1])) if raw[0] and raw[1] else None
+    return Deployment(raw[0].decode(), int(raw[1]), (raw[3] or b"").decode()) if raw[0] and raw[1] else None
 
 
 def _check_format(text: bytes | None) -> None:
@@ -113,7 +115,7 @@ def _check_format(text: bytes | None) -> None:
 async def write_deployment(link: RedisLink, deployment: Deployment) -> None:
     """Records the deployment in a Redis that never had one: there is nothing that it could lack."""
     values: Call = (fields.ID, deployment.id, fields.PARTITIONS, deployment.partitions, fields.FORMAT, FORMAT)
-    values = (*values, fields.CHECKED, link.server_id(keys.DEPLOYMENT))
+    values = (*values, fields.KEY_PROOF, deployment.key_proof, fields.CHECKED, link.server_id(keys.DEPLOYMENT))
     await ask(link, ("HSET", keys.DEPLOYMENT, *values), what=keys.DEPLOYMENT)
 
 

@@ -47,9 +47,10 @@ class ProgressLines(NullProgress):
     """Writes a line at the beginning, every five seconds, and at the end if users were compared. The ledger is checked
     before the first user."""
 
-    def __init__(self, out: TextIO, verb: str = "compared") -> None:
+    def __init__(self, out: TextIO, verb: str = "compared", unit: str = "users") -> None:
         self._out = out
         self._verb = verb
+        self._unit = unit
         self._began = 0.0
         self._total = self._done = 0
         self._what = ""
@@ -81,10 +82,10 @@ class ProgressLines(NullProgress):
         now = self._printed_at = monotonic()
         self._began = self._began or now
         if self._done:
-            line = f"{self._done:,} of {max(self._done, self._total):,} users {self._verb}, at {self._what}"
+            line = f"{self._done:,} of {max(self._done, self._total):,} {self._unit} {self._verb}, at {self._what}"
             line += self._pace(now - self._began)
         else:
-            line = f"checking {self._what}; {self._total:,} users are to be {self._verb}"
+            line = f"checking {self._what}; {self._total:,} {self._unit} are to be {self._verb}"
         print(line, file=self._out, flush=True)
 
     def _pace(self, seconds: float) -> str:
@@ -105,8 +106,8 @@ class _PaceColumn(ProgressColumn):
 class ProgressBar(NullProgress):
     """A bar that fills with the users done, with their pace and the time that is left."""
 
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("users"))
+    def __init__(self, console: Console, unit: str = "users") -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
         times = TimeElapsedColumn(), _PaceColumn(), TimeRemainingColumn()
         self._columns = Columns(*columns, *times, console=console, transient=True)
         self._task = self._columns.add_task("", total=None)
@@ -131,8 +132,9 @@ class ProgressBar(NullProgress):
         self._columns.advance(self._task, users)
 
 
-def progress(*, quiet: bool, verb: str = "compared") -> NullProgress:
-    """The progress display for stderr: none if quiet, a bar on a terminal, else lines. verb: what is done to users."""
+def progress(*, quiet: bool, verb: str = "compared", unit: str = "users") -> NullProgress:
+    """The progress display for stderr: none if quiet, a bar on a terminal, else lines. verb: what is done to users, or
+    to what else `unit` says."""
     if quiet:
         return NullProgress()
-    return ProgressBar(Console(stderr=True)) if sys.stderr.isatty() else ProgressLines(sys.stderr, verb)
+    return ProgressBar(Console(stderr=True), unit) if sys.stderr.isatty() else ProgressLines(sys.stderr, verb, unit)

@@ -67,6 +67,7 @@ class Corrector:
         profiles: ProfileCache,
         clock: Callable[[], int],
         ack: str,
+        digest_key: bytes = b"",
     ) -> None:
         self._committer = committer
         self._namespace_cache = namespace_cache
@@ -79,6 +80,7 @@ class Corrector:
         self._profiles = profiles
         self._clock = clock
         self._ack = ack
+        self._digest_key = digest_key
 
     async def correct_all(self, namespace: Namespace, requests: Sequence[CorrectionRequest]) -> list[CorrectionResult]:
         """Applies corrections; returns the result of each. Those of one user's grants are planned together and done in
@@ -155,7 +157,7 @@ class Corrector:
         if joint:
             steps, entries = await self._joint_plan(namespace, user, requests, steps, waiting)
         else:
-            entries = await _made(entries_of(namespace, steps, None, 0))
+            entries = await self._entries(namespace, steps, None, 0)
         outcomes, problem = await self._submit(namespace, entries, joint)
         results = await self._results(namespace, steps, zip(entries, outcomes, strict=True), joint)
         is_stale = any(outcome.is_stale for outcome in outcomes)
@@ -177,14 +179,14 @@ class Corrector:
         if may_be_loose(namespace):
             seq, flushed = await self._ledger_wait.wait_until_corrected(namespace, user, waiting)
             steps, rest = await self._with_others(namespace, user, requests, steps)
-            entries = await _made(entries_of(namespace, steps, rest, flushed, loose=True))
+            entries = await self._entries(namespace, steps, rest, flushed, loose=True)
             if seq and is_loose(entries):  # If nothing of a user ever counted, the script cannot check the hold.
                 return steps, entries
             if flushed >= seq:
-                return steps, await _made(entries_of(namespace, steps, rest, seq))
+                return steps, await self._entries(namespace, steps, rest, seq)
         seq = await self._ledger_wait.wait_until_unchanged(namespace, user, waiting)
         steps, rest = await self._with_others(namespace, user, requests, steps)
-        return steps, await _made(entries_of(namespace, steps, rest, seq))
+        return steps, await self._entries(namespace, steps, rest, seq)
 
     async def _with_others(
         self, namespace: Namespace, user: str, requests: Sequence[CorrectionRequest], steps: list[Step]
@@ -228,7 +230,19 @@ class Corrector:
         used_keys = [request.key for request in requests if request.key is not None]
         key_records = await self._ledger.find_by_idempotency_key(namespace, used_keys)
         zones = await self._profiles.zones_of([user]) if namespace.rules.streaks else {}
-        return steps_of(namespace, requests, grants, key_records, self._clock(), zones.get(user))
+        return steps_of(namespace, requests, grants, key_records, self._clock(), zones.get(user), self._digest_key)
+
+    async def _entries(
+        self,
+        namespace: Namespace,
+        steps: Sequence[Step],
+        rest: dict[str, Cell] | None,
+        user_seq: int,
+        *,
+        loose: bool = False,
+    ) -> list[PlannedEntry]:
+        """The entries of the steps, as `entries_of` makes them."""
+        return await _made(entries_of(namespace, steps, rest, user_seq, loose=loose, digest_key=self._digest_key))
 
     async def _results(
         self, namespace: Namespace, steps: Sequence[Step], done: Iterator[tuple[PlannedEntry, Outcome]], joint: bool

@@ -68,6 +68,7 @@ class GrantHandlers:
         uncounted: UncountedLookup,
         clock: Callable[[], int],
         acks: Acknowledgements,
+        digest_key: bytes,
     ) -> None:
         self._committer = committer
         self._namespace_cache = namespace_cache
@@ -79,6 +80,7 @@ class GrantHandlers:
         self._uncounted = uncounted
         self._clock = clock
         self._acks = acks
+        self._digest_key = digest_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/namespaces/{ns}/grants` and `POST /v1/grants`."""
@@ -94,6 +96,7 @@ class GrantHandlers:
             backfill=parameters.backfill,
             ranks_before={} if parameters.rank else None,
             ack=self._acks.begin(parameters.ack),
+            digest_key=self._digest_key,
         )
         if name is not None:
             options.check(name)
@@ -259,11 +262,7 @@ class GrantHandlers:
             namespace = await self._current(namespace)
 
     async def _commit(
-        self,
-        grants: dict[int, Grant],
-        namespace: Namespace | None,
-        options: WriteOptions,
-        results: list[Any],
+        self, grants: dict[int, Grant], namespace: Namespace | None, options: WriteOptions, results: list[Any]
     ) -> list[int]:
         """Plans and submits; fills `results`. Returns the members whose rules were stale."""
         by_partition: dict[int, list[tuple[int, PlannedEntry]]] = {}

@@ -17,7 +17,7 @@ from .receipt_ranks import RanksBefore
 class WriteOptions(NamedTuple):
     """How a request's grants are to be taken. atomic: all or none; backfill: grants may be of any age; batch: a name
     for a request of many; ranks_before: collects its users' earlier ranks, if the answer has ranks; ack: waits for a
-    higher acknowledgement, if one is asked for."""
+    higher acknowledgement, if one is asked for; digest_key: the deployment's."""
 
     principal: Principal
     atomic: bool = False
@@ -25,6 +25,7 @@ class WriteOptions(NamedTuple):
     batch: str | None = None
     ranks_before: RanksBefore | None = None
     ack: AckWait | None = None
+    digest_key: bytes = b""
 
     def check(self, name: str) -> None:
         """Unauthorized, Forbidden unless the principal may write grants with these options to a namespace of this
@@ -34,7 +35,16 @@ class WriteOptions(NamedTuple):
     def plan(self, grant: Grant, namespace: Namespace, now: int, zones: Mapping[str, str]) -> PlannedEntry:
         """The plan of a grant, or what `model.grant.plan` raises. now: microseconds; zones: of users, for streaks."""
         actor, zone = self.principal.id, zones.get(grant.user_id)
-        return plan(grant, namespace, now, actor=actor, zone=zone, backfill=self.backfill, batch=self.batch)
+        return plan(
+            grant,
+            namespace,
+            now,
+            actor=actor,
+            zone=zone,
+            backfill=self.backfill,
+            batch=self.batch,
+            digest_key=self.digest_key,
+        )
 
 
 def check_atomic(parts: Sequence[Sequence[PlannedEntry]]) -> None:

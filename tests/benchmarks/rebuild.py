@@ -17,11 +17,13 @@ import redis
 from psycopg.types.json import Jsonb
 
 from app.admin.migrate import SCRIPTS, restore_deployment
+from app.admin.store_agreement import find_chain
 from app.drivers.postgres import Postgres
 from app.drivers.redis import RedisConnection
 from app.drivers.scripts import Script
 from app.model.namespace import partition_of
 from app.recover.partition_rebuild import PartitionRebuild, RebuildReport
+from app.settings import read_settings
 from app.verify.progress import NullProgress
 from tests.conftest import Stack
 from tests.support.template import migrate_here
@@ -130,9 +132,10 @@ async def rebuild(stack: Stack, p: int) -> RebuildReport:
     """As the command does it, of the one partition that holds something."""
     postgres, link = Postgres(stack.postgres.url), RedisConnection(stack.valkey.url, SCRIPTS)
     await restore_deployment(postgres, link)
+    chain = await find_chain(read_settings(stack.environment), postgres)
     await link.close()
     await postgres.close()
-    return await PartitionRebuild(stack.postgres.url, stack.valkey.url, p, NullProgress()).run()
+    return await PartitionRebuild(stack.postgres.url, stack.valkey.url, p, NullProgress(), chain=chain).run()
 
 
 async def write_bare(stack: Stack, members: list[tuple[str, int]], tag: str) -> float:

@@ -17,6 +17,7 @@ from app.drivers.postgres import Postgres, migrate, queries
 from app.embedded.postgres import PostgresProcess as Cluster
 from app.model.entry_kinds import GRANT
 from app.model.errors import StoreUnavailable
+from app.model.ledger_chain import LedgerChain
 from app.model.micros import to_micros
 from app.model.namespace import Namespace, Rules
 from app.persist.leases import Superseded
@@ -57,7 +58,7 @@ def row(
 
 async def race(url: str, writes: list[tuple[int, list[LedgerRow]]]) -> list[Any]:
     """Each write on a connection of its own, all at once; their outcomes."""
-    sinks = [await LedgerSession.connect(url) for _ in writes]
+    sinks = [await LedgerSession.connect(url, chain=LedgerChain()) for _ in writes]
     try:
         pairs = zip(sinks, writes, strict=True)
         return await asyncio.gather(
@@ -96,7 +97,7 @@ def test_an_update_of_a_score_touches_no_index(cluster: Cluster) -> None:
     rng = random.Random(7)
 
     async def write() -> None:
-        session = await LedgerSession.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url, chain=LedgerChain())
         try:
             known = START
             for who in [range(users), *(rng.sample(range(users), share) for _ in range(rounds))]:
@@ -150,7 +151,7 @@ def test_what_a_board_came_to_is_known_behind_every_hour(
     rows = [row(0, i, f"g{i}", "otter", amount, result) for i, (amount, result) in enumerate(results, 1)]
 
     async def write(db: psycopg.Connection[Any]) -> None:
-        session = await LedgerSession.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url, chain=LedgerChain())
         try:
             for first, last in zip([0, *ends], ends, strict=False):
                 known = LedgerOffset(1, first, b"digest") if first else START
@@ -182,7 +183,7 @@ def test_days_are_the_calendars_whatever_postgres_reads_in_a_name(cluster: Clust
     ]
 
     async def write() -> None:
-        session = await LedgerSession.connect(cluster.url)
+        session = await LedgerSession.connect(cluster.url, chain=LedgerChain())
         try:
             for p, _ in enumerate(zones):
                 results = [f"{to_micros(at)} {i} {i - 1 or ''}" for i, at in enumerate(moments, 1)]
@@ -244,7 +245,7 @@ def test_counts_go_in_bounded_steps_across_epochs(cluster: Cluster, monkeypatch:
     places = [(1, seq) for seq in range(1, 6)] + [(3, seq) for seq in range(6, 11)]
 
     async def work(db: psycopg.Connection[Any]) -> list[tuple[int, int]]:
-        session, steps, known = await LedgerSession.connect(cluster.url), [], START
+        session, steps, known = await LedgerSession.connect(cluster.url, chain=LedgerChain()), [], START
         try:
             for epoch, seq in places:
                 made = row(0, seq, f"g{seq}")

@@ -9,6 +9,8 @@ import signal
 import sys
 from unittest.mock import patch
 
+from app.access.digest_key import read_digest_key
+from app.model.ledger_chain import LedgerChain
 from app.recover.partition_rebuild import PartitionRebuild
 from app.settings import read_settings
 
@@ -38,7 +40,8 @@ def main(partition: int, portions: int) -> None:
     """Rebuilds, as far as it comes."""
     settings = read_settings()
     with patch("app.recover.user_walk.USERS_A_CALL_MAX", USERS_A_CALL):
-        work = PartitionRebuild(settings.postgres_url, settings.redis_url, partition, Fuse(portions))
+        chain = LedgerChain(read_digest_key(settings))
+        work = PartitionRebuild(settings.postgres_url, settings.redis_url, partition, Fuse(portions), chain=chain)
         asyncio.run(work.run())
 
 

@@ -28,6 +28,7 @@ PARTITIONS = "16"
 PARTS = ("postgres", "postgres.password", "redis")
 #: A Postgres that leaves it to the system when its pages reach the disk. A killed process loses nothing by that, only
 #: a machine without power does; and each commit and each end is 10 to 200 ms shorter.
+DIGEST_KEY = "0123456789abcdef" * 2  # of every deployment that tests make
 NO_FSYNC = {"fsync": "off"}
 
 
@@ -105,6 +106,7 @@ def _make(folder: Path) -> None:
                 "LEADERBOARD_POSTGRES_URL": postgres.url,
                 "LEADERBOARD_PARTITIONS": PARTITIONS,
                 "LEADERBOARD_API_KEY": "lb_test_0123456789abcdef",
+                "LEADERBOARD_DIGEST_KEY": DIGEST_KEY,
             }
         )
     finally:

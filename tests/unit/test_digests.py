@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model.correction import CorrectionRequest, Edit, digest_request
+from app.model.chain import entries_of, steps_of
+from app.model.correction import CorrectionRequest, Edit, GrantState, digest_request
 from app.model.grant import Grant, plan
 from app.model.micros import from_micros
 from app.model.namespace import Namespace, Rules
@@ -114,3 +115,34 @@ def test_another_way_to_write_it_and_its_condition_make_the_same_correction(chan
 
 def test_a_label_that_is_taken_away_is_not_one_that_is_left() -> None:
     assert request_digest(category=None) != request_digest(category=...)
+
+
+KEY, OTHER_KEY = b"k" * 64, b"o" * 64
+
+
+def test_digests_of_what_was_sent_are_made_with_the_digest_key() -> None:
+    """Each kind of them: of a grant, of a request with an Idempotency-Key, of a correction."""
+    sent = msgspec.json.decode(msgspec.json.encode(SENT), type=Grant)
+    request = CorrectionRequest("g1", "void", Edit(reason="otter"), "admin", "key")
+    before = GrantState(
+        **{name: SENT[name] for name in ("grant_id", "category", "source", "source_id", "action", "session_id")},
+        user="otter",
+        revision=1,
+        amount=50,
+        granted_at=NOW,
+        windows=("all",),
+        voided=False,
+        seq=1,
+    )
+
+    def digests(key: bytes) -> list[bytes]:
+        steps = steps_of(RACE, [request], {"g1": before}, {}, NOW, None, key)
+        (entry,) = entries_of(RACE, steps, None, 0, digest_key=key)
+        granted = plan(sent, RACE, NOW, digest_key=key).content
+        return [granted, digest_request(RACE, request, key), entry.body.request_digest or b"", entry.content]
+
+    first = digests(KEY)
+    assert first == digests(KEY)
+    assert first[1] == first[2]
+    assert all(one != other for one, other in zip(first, digests(OTHER_KEY), strict=True))
+    assert all(len(one) == 16 for one in first)

@@ -2,12 +2,14 @@
 
 -- The one row of a deployment. erasure_count: how many users were erased; who keeps users' numbers by name forgets them
 -- when it rises. state_version: how many changes there were of namespaces, API keys, what is wished for users, and profiles.
+-- key_proof: of the digest key with which the deployment was made (app/access/digest_key.py); empty: it has none.
 CREATE TABLE deployment (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id text NOT NULL,
     partitions smallint NOT NULL,
     erasure_count bigint NOT NULL DEFAULT 0,
-    state_version bigint NOT NULL DEFAULT 0
+    state_version bigint NOT NULL DEFAULT 0,
+    key_proof text NOT NULL DEFAULT ''
 );
 
 -- The latest of these changes: what has changed, to be read where it stands now. id: that of a namespace or an API key, or
@@ -45,7 +47,8 @@ $$;
 
 -- How far each partition's log is in the ledger (epoch, seq), and how far the ledger is in the buckets and the live grants
 -- (counted_epoch, counted_seq). digest: the content digest of the last entry in the ledger. newest_epoch: the greatest that the
--- log ever had; a rebuild begins another one.
+-- log ever had; a rebuild begins another one. chain_hash: that of the ledger's last row; chain_mac: proves, to who has the
+-- digest key, that a persister wrote it for this place (app/model/ledger_chain.py).
 CREATE TABLE partitions (
     partition smallint PRIMARY KEY,
     epoch integer NOT NULL DEFAULT 0,
@@ -54,7 +57,9 @@ CREATE TABLE partitions (
     opened_at timestamptz,
     counted_epoch integer NOT NULL DEFAULT 0,
     counted_seq bigint NOT NULL DEFAULT 0,
-    newest_epoch integer NOT NULL DEFAULT 1
+    newest_epoch integer NOT NULL DEFAULT 1,
+    chain_hash bytea NOT NULL DEFAULT '',
+    chain_mac bytea NOT NULL DEFAULT ''
 );
 
 CREATE SEQUENCE rules_version;

@@ -13,6 +13,9 @@ CREATE INDEX users_by_beginning ON users (name COLLATE "C", number);
 -- What the grant is from then on: `amount`, null where the entry is of no grant; `voided`, whether it counts; `day`, in the
 -- namespace's zone, where streaks are on. `original_seq`: the seq of the earlier entry that this row records.
 -- `request_digest`: what the request with this `idempotency_key` was about; another one with the same key is refused.
+-- `chain_hash`: over this row and the hash of the row before it; null in rows from before there were hashes. `salt`: of the
+-- digests of source_id, session_id, reason, actor and request_digest, which stand for these in the hash. An erasure clears
+-- texts and salt, and keeps the digests: `text_digests`.
 CREATE TABLE ledger (
     partition smallint NOT NULL,
     epoch integer NOT NULL,
@@ -44,6 +47,9 @@ CREATE TABLE ledger (
     day date,
     request_digest bytea,
     original_seq bigint,
+    chain_hash bytea,
+    salt bytea,
+    text_digests bytea,
     PRIMARY KEY (partition, epoch, seq)
 );
 CREATE UNIQUE INDEX ledger_grant ON ledger (namespace_id, grant_id, revision, kind);

@@ -3,12 +3,12 @@
 SELECT migration_id FROM _yoyo_migration;
 
 -- name: get_deployment
--- Which installation this is, how many partitions it has, and how often its state has changed.
-SELECT id, partitions, state_version FROM deployment;
+-- Which installation this is, how many partitions it has, the proof of its digest key, and how often its state has changed.
+SELECT id, partitions, key_proof, state_version FROM deployment;
 
 -- name: create_deployment
--- Fixes the installation's id and its number of partitions, once.
-INSERT INTO deployment (id, partitions) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+-- Fixes the installation's id, its number of partitions and the proof of its digest key, once.
+INSERT INTO deployment (id, partitions, key_proof) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- name: create_partitions
 -- One row for each partition, numbered from 0.
@@ -36,9 +36,9 @@ SELECT epoch, seq, digest, opened_at FROM partitions WHERE partition = $1;
 
 -- name: advance_offset
 -- Conditional on what was read, and on that no other persister ($7 is this one) holds the partition: one that wakes up late
--- changes nothing. From here to the commit nobody can take it.
+-- changes nothing. From here to the commit nobody can take it. $8, $9: the hash of the last row, and the proof of it.
 WITH lease AS (SELECT holder FROM leases WHERE partition = $1 FOR SHARE)
-UPDATE partitions SET epoch = $4, seq = $5, digest = $6 WHERE partition = $1 AND epoch = $2 AND seq = $3
+UPDATE partitions SET epoch = $4, seq = $5, digest = $6, chain_hash = $8, chain_mac = $9 WHERE partition = $1 AND epoch = $2 AND seq = $3
 AND NOT EXISTS (SELECT FROM lease WHERE holder <> $7);
 
 -- name: count_erasures

@@ -153,7 +153,7 @@ class LedgerSession:
         users = {row.entry.user for row in everything if row.entry is not None and row.counts and row.entry.user}
         numbers = await self._numbers(users)
         async with self._connection.transaction():
-            ends = await self._copy_rows(batches, numbers)
+            ends = await self._copy_rows(by_partition, numbers)
             await self._copy_meta(row for row in everything if row.fault is None)
             await note_dead_letters(self._connection, everything)
             spans = _spans(by_partition)
@@ -202,16 +202,16 @@ class LedgerSession:
         return self._users
 
     async def _copy_rows(
-        self, batches: dict[int, tuple[LedgerOffset, list[LedgerRow]]], numbers: Mapping[str, int]
+        self, by_partition: dict[int, tuple[LedgerOffset, list[LedgerRow]]], numbers: Mapping[str, int]
     ) -> dict[int, tuple[bytes, bytes]]:
         """Writes the rows; by partition, the hash of its last one and the proof of it. The hashes before them are read
         here: another persister that has moved the offset since makes this transaction fail."""
         if self._chain is None:
             raise RuntimeError("a session that writes rows needs the deployment's ledger chain")
-        heads = await self._connection.fetch(queries()["get_chain_hashes"], list(batches))
+        heads = await self._connection.fetch(queries()["get_chain_hashes"], list(by_partition))
         before = {row["partition"]: bytes(row["chain_hash"]) for row in heads}
         records, ends = [], {}
-        for p, (_, rows) in batches.items():
+        for p, (_, rows) in by_partition.items():
             some, last = chain_records(self._chain, p, before.get(p, b""), rows, numbers)
             records += some
             ends[p] = last, self._chain.head_mac((p, rows[-1].epoch, rows[-1].seq), last)

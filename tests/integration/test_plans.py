@@ -38,7 +38,7 @@ WHOLE = {
         "get_board_totals",
         "get_open_corrections",
     ),
-    *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_open_corrections"),
+    *("count_scanned_entries", "count_users_by_namespace", "get_users_of_namespace", "get_chained_rows"),
 }
 #: What is done aside, over tables that are small while they are young: no client waits for it. A new namespace looks
 #: for room in a few more pages.

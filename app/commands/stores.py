@@ -11,7 +11,7 @@ from ..admin.store_agreement import check_together, find_chain, find_partitions
 from ..drivers.postgres import FormatRefused, Postgres
 from ..drivers.redis import RedisConnection, RedisRefused
 from ..model.errors import StoreUnavailable
-from ..settings import Settings, read_settings
+from ..settings import Settings, SettingsError, read_settings
 from ..store.node_watch import replica_lacks, slot_holes
 from ..store.partitions import store_faults
 from .finding import FindingError
@@ -61,7 +61,7 @@ async def _faults(settings: Settings, notes: list[str]) -> list[str]:
         notes += await replica_lacks(link, nodes, settings.ack_replicas)
         differences = await check_together(link, postgres)
         await find_chain(settings, postgres)
-    except (RedisRefused, FormatRefused, StoreUnavailable) as error:
+    except (RedisRefused, FormatRefused, SettingsError, StoreUnavailable) as error:
         if not faults:
             raise
         return [*faults, str(error)]

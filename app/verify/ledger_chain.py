@@ -15,7 +15,7 @@ from .report import FINDINGS_MAX, Progress, Report
 ROWS_A_PAGE_MAX = 5_000
 #: Seconds that one statement may take.
 STATEMENT_S_MAX = 60.0
-#: A page is read in the order of its index, also where nobody has counted the rows: else each page would sort all others.
+#: A page is read in the order of its index, also of rows that nobody has counted, or each page would sort all others.
 PLANS = {**PLANNER_SETTINGS, "enable_bitmapscan": "off", "enable_sort": "off"}
 
 

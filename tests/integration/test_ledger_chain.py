@@ -115,9 +115,9 @@ def test_a_change_of_any_column_is_found(cluster: Cluster, db: psycopg.Connectio
             where = f"WHERE partition = 1 AND seq = {seq}"
             (before,) = db.execute(f"SELECT {column} FROM ledger {where}").fetchone() or (None,)
             db.execute(f"UPDATE ledger SET {column} = {OTHERS[types[column]].format(column)} {where}")
-            (told,) = findings(cluster.url)
+            (lines,) = findings(cluster.url)
             cause = "its hash was changed" if column == "chain_hash" else "the row was changed"
-            assert told == f"ledger, partition 1: 1-{seq}: {cause}", column
+            assert lines == f"ledger, partition 1: 1-{seq}: {cause}", column
             db.execute(f"UPDATE ledger SET {column} = %s {where}", (before,))
 
 
@@ -221,9 +221,9 @@ def test_a_fault_is_found_and_named(cluster: Cluster, db: psycopg.Connection, fa
 
 
 def test_without_the_digest_key_no_row_can_be_made_to_fit(cluster: Cluster) -> None:
-    told = findings(cluster.url, LedgerChain())
-    assert len(told) >= PARTITIONS * 2
-    assert any("the head of the chain was changed" in one for one in told)
+    lines = findings(cluster.url, LedgerChain())
+    assert len(lines) >= PARTITIONS * 2
+    assert any("the head of the chain was changed" in one for one in lines)
 
 
 def test_a_row_that_was_made_anew_with_the_key_is_found_by_an_anchor(cluster: Cluster, db: psycopg.Connection) -> None:

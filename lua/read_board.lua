@@ -36,6 +36,7 @@ local function add_range(first, last, stop)
     return
   end
   local rows = redis.call('ZREVRANGE', board_key, first, math.min(last, stop - 1), 'WITHSCORES')
+  local user_of = members.user_of
   local score, rank0
   for i = 1, #rows, 2 do
     local position = first + (i + 1) / 2
@@ -44,7 +45,7 @@ local function add_range(first, last, stop)
       score = rows[i + 1]
     end
     local n = #reply
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = position, members.user_of(rows[i], tie_break), score, rank0
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = position, user_of(rows[i], tie_break), score, rank0
   end
   if #rows > 0 and first + #rows / 2 < stop then
     reply[6], reply[7] = rows[#rows], rows[#rows - 1]

@@ -13,7 +13,7 @@ end
 
 -- The user of a member.
 local function user_of(member, tie_break)
-  return string.sub(member, PREFIX_BYTES[tie_break] + 1)
+  return tie_break == 'none' and member or string.sub(member, PREFIX_BYTES[tie_break] + 1)
 end
 
 return { member_of = member_of, user_of = user_of }

@@ -1,4 +1,6 @@
 -- Positions of scores and members that may not be on a board.
+--
+--- @lazy
 
 -- Compares byte by byte, as a sorted set orders its members; `>` would go by the locale.
 local function is_above(a, b)

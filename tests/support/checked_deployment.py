@@ -7,13 +7,10 @@ from unittest.mock import patch
 
 import httpx
 import psycopg
-from typer.testing import CliRunner
 
-from app.cli import cli
 from app.store import keys
+from tests.support.command_here import command_here
 
-NOW = datetime.now(UTC)
-DAY = f"{NOW:%Y-%m-%d}"
 GRANTS = [("ann", 5, "red"), ("bob", 3, "blue"), ("ann", 2, "blue"), ("cleo", 3, "red"), ("dora", 4, None)]
 GRANTS += [("eve", 6, None), ("finn", 1, None), ("gus", 2, "red")]  # seq 6, 7 and 8
 TABLES = ["ledger", "standings", "user_buckets", "namespace_buckets", "quarantined_grants"]
@@ -24,7 +21,7 @@ def verify(stack: Any, *names: str) -> tuple[int, list[str]]:
     tests."""
     chosen = [word for name in names for word in ("--namespace", name)]
     with patch("app.commands.verify.configure"):
-        done = CliRunner().invoke(cli, ["verify", "--quiet", *chosen], env=stack.environment)
+        done = command_here(stack.environment, "verify", "--quiet", *chosen)
     assert done.exit_code in (0, 1), (done.stderr, done.exception)
     assert done.stderr == ""
     return done.exit_code, done.stdout.splitlines()
@@ -38,15 +35,24 @@ class Checked:
         rules = {"category_boards": True, "streaks": True, "tie_break": "earliest", "ranking": "dense"}
         rules |= {"bounded_sums": True, "amount_max": 50, "suspicious": "quarantine"}
         assert client.put("/v1/namespaces/n", json=rules).status_code == 201
+        # One moment for all: a run that crosses midnight has all of them in one day.
+        now = datetime.now(UTC)
+        self.day, self.hour = f"{now:%Y-%m-%d}", f"{now:%Y-%m-%dT%H}:00:00Z"
         for i, (user, amount, category) in enumerate(GRANTS):
-            body = {"grant_id": f"g{i}", "user_id": user, "amount": amount, "category": category, "source": "race"}
+            body = {
+                "granted_at": now.isoformat(),
+                "grant_id": f"g{i}",
+                "user_id": user,
+                "amount": amount,
+                "category": category,
+                "source": "race",
+            }
             assert client.post("/v1/namespaces/n/grants", json=body).status_code == 201
         assert client.delete("/v1/namespaces/n/grants/g3").status_code == 200
         assert client.post("/v1/users/gus/hide").status_code in (200, 204)
-        body = {"grant_id": "odd", "user_id": "hal", "amount": 99, "source": "race"}
+        body = {"granted_at": now.isoformat(), "grant_id": "odd", "user_id": "hal", "amount": 99, "source": "race"}
         assert client.post("/v1/namespaces/n/grants", json=body).json()["status"] == "quarantined"
         stack.wait_flushed()
-        self.hour = f"{self.of_sql('SELECT max(granted_at) FROM ledger').astimezone(UTC):%Y-%m-%dT%H}:00:00Z"
         (key,) = direct.keys("lb:*:b:1:all")
         self.p = int(key.split(b"}")[0].split(b"{")[1])
         self.sql(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in TABLES))

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from typer.testing import CliRunner
-
-from app.cli import cli
 from tests.support.checked_deployment import verify as run_verify
+from tests.support.command_here import command_here
 from tests.support.fault_isolation import Isolation
 
 #: When grants were given that are dead letters, or stand beside one.
@@ -23,8 +21,8 @@ def refusing(iso: Isolation, *grant_ids: str) -> Iterator[None]:
 
 
 def command(iso: Isolation, *args: str) -> tuple[int, str]:
-    """In this process: most of a command's time is its start."""
-    done = CliRunner().invoke(cli, ["dead-letters", *args], env=iso.stack.environment)
+    """`leaderboard dead-letters`: its exit code and what it printed."""
+    done = command_here(iso.stack.environment, "dead-letters", *args)
     assert done.exit_code in (0, 1, 2), done.exception
     return done.exit_code, done.stdout + done.stderr
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import NamedTuple
 
-from tests.support.checked_deployment import DAY, Checked, Fault
+from tests.support.checked_deployment import Checked, Fault
 
 
 class Statement(NamedTuple):
@@ -16,7 +16,7 @@ class Statement(NamedTuple):
 
 
 _BY_TIME = "n, counts by time: {user}, the {stretch}: {found}"
-_HOUR, _DAY = "hour of {hour}", f"day of {DAY}T00:00:00Z"
+_HOUR, _DAY = "hour of {hour}", "day of {day}T00:00:00Z"
 _ANN, _EVE, _ALL = "'ann'", "'eve'", "all users"
 
 
@@ -109,7 +109,7 @@ QUARANTINE = [
 
 
 def _words_of(c: Checked) -> dict[str, object]:
-    return {"p": c.p, "hour": c.hour, "ann": c.number("ann"), "eve": c.number("eve")}
+    return {"p": c.p, "hour": c.hour, "day": c.day, "ann": c.number("ann"), "eve": c.number("eve")}
 
 
 def _plant(statement: Statement, c: Checked) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from app.store import fields, keys
-from tests.support.checked_deployment import DAY, Checked, Fault
+from tests.support.checked_deployment import Checked, Fault
 
 REDIS_FAULTS: list[Fault] = []
 
@@ -21,8 +21,8 @@ def change_score(c: Checked) -> str:
 
 @_fault
 def remove_member(c: Checked) -> str:
-    c.direct.zrem(c.key(keys.board, DAY), c.member("bob", DAY))
-    return f"n: 'bob', board {DAY}: nothing in Redis, 3 by the ledger"
+    c.direct.zrem(c.key(keys.board, c.day), c.member("bob", c.day))
+    return f"n: 'bob', board {c.day}: nothing in Redis, 3 by the ledger"
 
 
 @_fault
@@ -41,8 +41,8 @@ def replace_member(c: Checked) -> str:
 
 @_fault
 def add_known_member(c: Checked) -> str:
-    c.direct.zadd(c.key(keys.board, f"{DAY}:red"), {c.member("dora"): 4})
-    return f"n: board {DAY}:red, users: 2 in Redis, 1 by the ledger"
+    c.direct.zadd(c.key(keys.board, f"{c.day}:red"), {c.member("dora"): 4})
+    return f"n: board {c.day}:red, users: 2 in Redis, 1 by the ledger"
 
 
 @_fault
@@ -71,8 +71,8 @@ def change_member_digits(c: Checked) -> str:
 
 @_fault
 def lose_orders(c: Checked) -> str:
-    c.direct.hdel(c.key(keys.tie_prefixes, DAY), "bob")
-    return f"n: board {DAY}, orders: 5 in Redis, 6 by the ledger"
+    c.direct.hdel(c.key(keys.tie_prefixes, c.day), "bob")
+    return f"n: board {c.day}, orders: 5 in Redis, 6 by the ledger"
 
 
 @_fault
@@ -95,8 +95,8 @@ def change_sum(c: Checked) -> str:
 
 @_fault
 def change_squares(c: Checked) -> str:
-    c.direct.hset(keys.namespace(c.p, 1), f"t:{DAY}:red", "5 26")
-    return f"n: board {DAY}:red, sum of squares: 26 in Redis, 25 by the ledger"
+    c.direct.hset(keys.namespace(c.p, 1), f"t:{c.day}:red", "5 26")
+    return f"n: board {c.day}:red, sum of squares: 26 in Redis, 25 by the ledger"
 
 
 @_fault
@@ -138,8 +138,8 @@ def write_sum_otherwise(c: Checked) -> str:
 
 @_fault
 def lose_bounded_sums(c: Checked) -> str:
-    c.direct.delete(c.key(keys.sum_tree, DAY))
-    return f"n: board {DAY}, bounded sums together: 0 in Redis, 21 by the ledger"
+    c.direct.delete(c.key(keys.sum_tree, c.day))
+    return f"n: board {c.day}, bounded sums together: 0 in Redis, 21 by the ledger"
 
 
 @_fault
@@ -181,7 +181,7 @@ def add_day(c: Checked) -> str:
 @_fault
 def lose_days(c: Checked) -> str:
     c.direct.delete(c.days("bob"))
-    return f"n: 'bob', day {DAY}: 0 in Redis, 1 by the ledger"
+    return f"n: 'bob', day {c.day}: 0 in Redis, 1 by the ledger"
 
 
 @_fault
@@ -205,8 +205,8 @@ def hide_shown(c: Checked) -> str:
 
 @_fault
 def change_hidden(c: Checked) -> str:
-    c.direct.hset(c.balances("gus"), f"h:{DAY}", 3)
-    return f"n: 'gus', board {DAY}: 3 in Redis, 2 by the ledger"
+    c.direct.hset(c.balances("gus"), f"h:{c.day}", 3)
+    return f"n: 'gus', board {c.day}: 3 in Redis, 2 by the ledger"
 
 
 @_fault
@@ -241,8 +241,8 @@ def spoil_digits(c: Checked) -> str:
 
 @_fault
 def spoil_hidden(c: Checked) -> str:
-    c.direct.hset(c.balances("gus"), f"h:{DAY}", "2.5")
-    return f"n: 'gus', board {DAY}: '2.5' in Redis, 2 by the ledger"
+    c.direct.hset(c.balances("gus"), f"h:{c.day}", "2.5")
+    return f"n: 'gus', board {c.day}: '2.5' in Redis, 2 by the ledger"
 
 
 @_fault
